@@ -1,0 +1,1 @@
+"""The words everybody speaks; numpy and the standard library."""

@@ -1,0 +1,53 @@
+"""Time is an argument: a clock is handed in, never taken out of thin air."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What tells the time of a run, in ns from an arbitrary zero, never backwards."""
+
+    def now_ns(self) -> int:
+        """Return the present moment."""
+        ...
+
+
+class SystemClock:
+    """The computer's own: one for all processes of a run, on Linux and Windows alike."""
+
+    def now_ns(self) -> int:
+        """Return `perf_counter_ns`, which all processes share and nobody sets."""
+        return time.perf_counter_ns()
+
+
+class ManualClock:
+    """A clock that frames (in a replay) or tests move."""
+
+    def __init__(self, now_ns: int = 0) -> None:
+        self._now_ns = now_ns
+
+    def now_ns(self) -> int:
+        """Return where the clock was put."""
+        return self._now_ns
+
+    def set(self, now_ns: int) -> None:
+        """Put the clock forward; ValueError if that would be backwards."""
+        if now_ns < self._now_ns:
+            raise ValueError(f"time runs backwards: {self._now_ns} to {now_ns}")
+        self._now_ns = now_ns
+
+
+class Pacer:
+    """Waits for the ticks of a fixed rate; deadlines are absolute, errors don't add up."""
+
+    def __init__(self, rate: float) -> None:
+        self.period_ns = round(1e9 / rate)
+        self._start_ns = time.perf_counter_ns()
+
+    def wait(self, index: int) -> int:
+        """Sleep until tick `index` is due; return when it was due, in ns."""
+        due_ns = self._start_ns + index * self.period_ns
+        late_ns = time.perf_counter_ns() - due_ns
+        if late_ns < 0:
+            time.sleep(-late_ns / 1e9)
+        return due_ns

@@ -1,0 +1,64 @@
+"""Everything that can go wrong on purpose, and the one place that names the culprit.
+
+DeepLabStreamError
+├── SettingsError      the settings are wrong; all problems at once
+├── DeviceError        a camera or an output does not do what it should
+├── ModelError         a network can't be used
+└── ExperimentError    an experiment's plan breaks the rules
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class DeepLabStreamError(Exception):
+    """A mistake that the user can mend; its text is one sentence for the user."""
+
+
+class SettingsError(DeepLabStreamError):
+    """The settings are wrong; `problems` names each section and key."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type["SettingsError"], tuple[tuple[str, ...]]]:
+        """Return what rebuilds the error in another process."""
+        return SettingsError, (self.problems,)
+
+
+class DeviceError(DeepLabStreamError):
+    """A camera or an output can't be opened, or stopped working."""
+
+
+class ModelError(DeepLabStreamError):
+    """A network can't be loaded, or does not fit what is asked of it."""
+
+
+class ExperimentError(DeepLabStreamError):
+    """An experiment's plan did what no plan may do."""
+
+
+@contextmanager
+def blaming(section: str) -> Iterator[None]:
+    """Turn a driver's error into a `DeviceError` that names its settings section.
+
+    Drivers need no `try`: whatever they raise comes out as
+    `[Output laser] could not open port COM3: …`. An error on purpose other than
+    `DeviceError` (a wrong model, say) passes unchanged.
+    """
+    try:
+        yield
+    except DeviceError as error:
+        text = str(error)
+        if text.startswith("["):
+            raise
+        raise DeviceError(f"[{section}] {text}") from error
+    except DeepLabStreamError:
+        raise
+    except ImportError as error:
+        text = f"[{section}] needs the package {error.name!r}: pip install {error.name}"
+        raise DeviceError(text) from error
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise DeviceError(f"[{section}] {text}") from error

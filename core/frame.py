@@ -1,0 +1,57 @@
+"""A picture and when it was taken."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+"""(height, width) grey or (height, width, 3) BGR; x right, y down; pixel centres are
+whole numbers. 8-bit, or 16-bit for depth and for cameras that give more than 8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """What a camera really delivers, read back from the device."""
+
+    shape: tuple[int, ...]
+    """(height, width) or (height, width, 3)."""
+    rate: float
+    """Frames per second, as the device says; 0 when it does not say."""
+    dtype: str = "uint8"
+    """numpy's name of the pixel type."""
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one picture."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+    def __str__(self) -> str:
+        colour = "grey" if len(self.shape) == 2 else "colour"
+        bits = 8 * np.dtype(self.dtype).itemsize
+        return f"{self.width}×{self.height} {colour} {bits} bit at {self.rate:g}/s"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera."""
+
+    camera: str
+    index: int
+    """Counts at the device from 0: a gap is a frame lost there."""
+    time_ns: int
+    """When it was exposed, or, if the device can't say, when it arrived; run's clock."""
+    arrived_ns: int
+    """When the computer had it."""
+    image: Image

@@ -1,0 +1,47 @@
+"""What a network knows (`Skeleton`) and where it is (`Pose`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """The body parts of one animal and the bones drawn between them."""
+
+    bodyparts: tuple[str, ...]
+    bones: tuple[tuple[str, str], ...] = ()
+
+    def indices(self, bodyparts: Sequence[str]) -> list[int]:
+        """Return the positions of `bodyparts`; KeyError names one that is not there."""
+        places = {name: place for place, name in enumerate(self.bodyparts)}
+        return [places[name] for name in bodyparts]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """Where the body parts of every animal are in one picture."""
+
+    skeleton: Skeleton
+    points: NDArray[np.float32]
+    """(animal, bodypart, 2), px, x right, y down; NaN: not seen."""
+    confidence: NDArray[np.float32]
+    """(animal, bodypart), from 0 to 1."""
+
+    def seen(self, threshold: float) -> "Pose":
+        """Return the pose with NaN where the confidence is below `threshold`."""
+        points = self.points.copy()
+        points[~(self.confidence >= threshold)] = np.nan
+        return replace(self, points=points)
+
+    def select(self, bodyparts: Sequence[str], animal: int = 0) -> NDArray[np.float32]:
+        """Return (len(bodyparts), 2): the points of one animal, in the order asked."""
+        return self.points[animal, self.skeleton.indices(bodyparts)]
+
+    def knows(self, bodyparts: Sequence[str]) -> bool:
+        """Return whether all of `bodyparts` were seen on at least one animal."""
+        places = self.skeleton.indices(bodyparts)
+        seen = np.isfinite(self.points[:, places]).all(axis=(1, 2))
+        return bool(seen.any())
