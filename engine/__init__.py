@@ -1,0 +1,1 @@
+"""The machine: the one loop, the processes, the settings."""

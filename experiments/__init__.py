@@ -1,0 +1,1 @@
+"""What to ask of a pose and what to do: the folder that a lab adds files to."""

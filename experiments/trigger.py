@@ -1,0 +1,46 @@
+"""What a trigger is: a question about a pose with three answers."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.pose import Pose
+from core.region import Region, parse_region
+
+RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
+"""A `Region` that is written in one line of settings.ini."""
+
+
+@settings(kw_only=True, config={"arbitrary_types_allowed": True})
+class Trigger(ABC):
+    """A question about the pose, asked exactly once per analysed frame.
+
+    Made anew for each run, so it may remember what it saw.
+    """
+
+    bodyparts: tuple[str, ...] = Field(
+        min_length=1,
+        description="body parts that it looks at, as the network names them",
+    )
+    camera: str = Field(
+        "", description="whose poses it sees; empty: the first camera's"
+    )
+
+    @abstractmethod
+    def holds(self, pose: Pose, time_s: float) -> bool:
+        """Return the answer; called only when all of `bodyparts` were seen.
+
+        `time_s` is when the frame was taken.
+        """
+
+    def forget(self) -> None:  # noqa: B027 - most triggers remember nothing
+        """Forget what was seen: the animal was lost, the next pose starts afresh."""
+
+    def ask(self, pose: Pose, time_s: float) -> bool | None:
+        """Return the answer, None when the pose does not tell: unknown is not no."""
+        if not pose.knows(self.bodyparts):
+            self.forget()
+            return None
+        return self.holds(pose, time_s)

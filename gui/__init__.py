@@ -1,0 +1,1 @@
+"""The windows; PyQt5 lives only here."""

@@ -1,0 +1,1 @@
+"""What acts on the animal: one kind of device a file."""

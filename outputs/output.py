@@ -1,0 +1,29 @@
+"""What an output is: settings, and a `with` that gives a function to set its level."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+Write: TypeAlias = Callable[[float], object]
+"""Set the level, from 0 (off) to 1 (all the way on). Returns within a millisecond."""
+
+
+@settings(frozen=True, kw_only=True)
+class Output(ABC):
+    """An output of the rig: fields are its settings, opening it is a `with`."""
+
+    max_on_s: float = Field(
+        60.0, gt=0, description="seconds after which it is switched off, whoever asked"
+    )
+
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[Write]:
+        """Open the device, switched off; leaving the `with` closes it.
+
+        Imports the vendor's package here, not at the top of the file. The bank writes 0
+        on every way in and out; a driver need not.
+        """

@@ -1,0 +1,1 @@
+"""Programs to run beside the app; nobody imports them."""
