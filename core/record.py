@@ -1,0 +1,69 @@
+"""What happened: the entries of a run's journal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.command import Command
+from core.pose import Pose
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """Everything that happened to one analysed frame. All times are on the run's clock."""
+
+    camera: str
+    index: int
+    """The device's count of the frame."""
+    exposed_ns: int
+    """When it was exposed; when it arrived if the device can't say."""
+    arrived_ns: int
+    posed_ns: int
+    decided_ns: int
+    written_ns: int
+    """When the last byte of its commands was handed to a device; 0: nothing written."""
+    pose: Pose
+    """As the network gave it; triggers saw NaN below the model's threshold."""
+    triggers: Mapping[str, bool | None]
+    """Those that look at this camera; None: unknown."""
+    commands: tuple[Command, ...]
+    """What the experiment asked for on this frame."""
+    status: str = ""
+    """Of the experiment: empty (none runs), `running`, or the last `Mark`."""
+    lost: bool = False
+    """A trigger of the experiment was unknown."""
+    too_old: bool = False
+    """The frame was older than allowed when its turn came: all triggers were unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be written to the outputs; recorded first, so no crash hides it."""
+
+    index: int
+    time_ns: int
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An output that was written."""
+
+    output: str
+    level: float
+    cause: str
+    """plan, pulse end, limit, lost, silence, stop, error, open, guard …"""
+    asked_ns: int
+    written_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence for people: something started, ended or failed."""
+
+    kind: str
+    """analysis, experiment, recording, camera, output, error, …"""
+    text: str
+    time_ns: int
+
+
+Entry = Step | Intent | Edge | Note

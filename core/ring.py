@@ -1,0 +1,213 @@
+"""Frames in shared memory: one writer that never waits, many readers that never block it.
+
+A slot's header holds its sequence number; 0 means "being written". A reader looks at the
+sequence before and after it copied, so a frame comes out whole or not at all. Between
+processes only the `RingSpec` travels; the process that made a ring unlinks it.
+
+Stores must become visible in program order, as they do on x86-64.
+"""
+
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.frame import Frame, Image, ImageFormat
+
+_SEQUENCE, _INDEX, _TIME, _ARRIVED = range(4)
+_FIELDS = 8  # int64 fields of a header: one cache line
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A frame without its picture."""
+
+    index: int
+    time_ns: int
+    arrived_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RingSpec:
+    """What another process must know to attach to a ring."""
+
+    memory: str
+    camera: str
+    format: ImageFormat
+    slots: int
+
+
+class SharedBlock(SharedMemory):
+    """Shared memory that stays mapped as long as an array looks at it."""
+
+    def __del__(self) -> None:
+        """Do nothing: unmapping under an array that is still used would crash."""
+
+    @property
+    def bytes(self) -> memoryview:
+        """The memory itself."""
+        if self.buf is None:
+            raise ValueError("the shared memory was given back")
+        return self.buf
+
+    def drop(self) -> None:
+        """Unmap, unless an array still looks at the memory."""
+        try:
+            self.close()
+        except BufferError:
+            return
+
+
+def create_ring(camera: str, form: ImageFormat, slots: int) -> "Ring":
+    """Make a ring of `slots` pictures; OSError when shared memory has no room for it."""
+    size = 8 * _FIELDS * (1 + slots) + form.nbytes * slots
+    block = SharedBlock(create=True, size=size)
+    return Ring(RingSpec(block.name, camera, form, slots), block)
+
+
+class Ring:
+    """A mapped ring; hands out one writer and any number of readers."""
+
+    def __init__(self, spec: RingSpec, block: SharedBlock | None = None) -> None:
+        self.spec = spec
+        self._block = block or SharedBlock(spec.memory)
+        size = 8 * _FIELDS * (1 + spec.slots)
+        heads: NDArray[np.int64] = np.frombuffer(self._block.bytes[:size], np.int64)
+        self.heads = heads.reshape(1 + spec.slots, _FIELDS)
+        """(1 + slots, field): row 0 holds the number of frames published."""
+        pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
+        images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
+        self.images: NDArray[Any] = images.reshape(spec.slots, *spec.format.shape)
+
+    @property
+    def published(self) -> int:
+        """How many frames were ever published."""
+        return int(self.heads[0, 0])
+
+    def close(self) -> None:
+        """Give the mapping back; readers and writers made from it are dead."""
+        del self.heads, self.images
+        self._block.drop()
+
+    def unlink(self) -> None:
+        """Remove the memory; only the process that made it does, at the end."""
+        self._block.unlink()
+
+
+class RingWriter:
+    """Fills slot after slot; never waits for a reader."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+
+    def slot(self) -> Image:
+        """Return the picture to fill next; its old content is void from here on."""
+        place = self._ring.published % self._ring.spec.slots
+        self._ring.heads[1 + place, _SEQUENCE] = 0
+        image: Image = self._ring.images[place]
+        return image
+
+    def publish(self, index: int, time_ns: int, arrived_ns: int) -> None:
+        """Let readers see the slot that `slot` gave out last."""
+        published = self._ring.published
+        head = self._ring.heads[1 + published % self._ring.spec.slots]
+        head[_INDEX], head[_TIME], head[_ARRIVED] = index, time_ns, arrived_ns
+        head[_SEQUENCE] = published + 1
+        self._ring.heads[0, 0] = published + 1
+
+
+class RingReader:
+    """Reads whole frames, newest first or one after the other; counts what it missed.
+
+    It starts at the frame that is published next. The picture of a returned frame is the
+    reader's own buffer and good until its next reading.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._read = ring.published
+        form = ring.spec.format
+        self._image: Image = np.empty(form.shape, form.dtype)
+        self.taken = 0
+        """Frames returned."""
+        self.missed = 0
+        """Frames passed over: skipped by `newest`, overwritten before `following`."""
+
+    @property
+    def camera(self) -> str:
+        """The camera whose frames these are."""
+        return self._ring.spec.camera
+
+    @property
+    def waiting(self) -> int:
+        """Frames published and not yet read."""
+        return self._ring.published - self._read
+
+    def newest(self) -> Frame | None:
+        """Return the latest frame not yet read, None when there is none; skip the others."""
+        while (latest := self._ring.published) > self._read:
+            if frame := self._copied(latest):
+                self._note(latest)
+                return frame
+        return None
+
+    def following(self) -> Frame | None:
+        """Return the next frame in order, None when there is none yet."""
+        while (latest := self._ring.published) > self._read:
+            # the slot after the newest may be refilled at any moment
+            wanted = max(self._read + 1, latest - self._ring.spec.slots + 2)
+            if frame := self._copied(wanted):
+                self._note(wanted)
+                return frame
+        return None
+
+    def stamps(self) -> list[Stamp]:
+        """Return the frames not yet read, in order, without their pictures."""
+        latest = self._ring.published
+        first = max(self._read + 1, latest - self._ring.spec.slots + 2)
+        stamps = []
+        for wanted in range(first, latest + 1):
+            head = self._head(wanted)
+            stamp = Stamp(int(head[_INDEX]), int(head[_TIME]), int(head[_ARRIVED]))
+            if head[_SEQUENCE] == wanted:
+                stamps.append(stamp)
+                self._note(wanted)
+        return stamps
+
+    def of(self, index: int) -> Frame | None:
+        """Return the frame that the device counted as `index`, None when it is gone."""
+        for place in np.flatnonzero(self._ring.heads[1:, _INDEX] == index):
+            sequence = int(self._ring.heads[1 + place, _SEQUENCE])
+            frame = self._copied(sequence) if sequence else None
+            if frame is not None and frame.index == index:
+                return frame
+        return None
+
+    def skip(self) -> None:
+        """Leave everything published so far unread and uncounted."""
+        self._read = self._ring.published
+
+    def _head(self, sequence: int) -> NDArray[np.int64]:
+        head: NDArray[np.int64] = self._ring.heads[
+            1 + (sequence - 1) % self._ring.spec.slots
+        ]
+        return head
+
+    def _copied(self, sequence: int) -> Frame | None:
+        head = self._head(sequence)
+        if head[_SEQUENCE] != sequence:
+            return None
+        index, time_ns, arrived_ns = head[_INDEX : _ARRIVED + 1].tolist()
+        np.copyto(
+            self._image, self._ring.images[(sequence - 1) % self._ring.spec.slots]
+        )
+        if head[_SEQUENCE] != sequence:
+            return None
+        return Frame(self.camera, index, time_ns, arrived_ns, self._image)
+
+    def _note(self, sequence: int) -> None:
+        self.taken += 1
+        self.missed += sequence - self._read - 1
+        self._read = sequence
