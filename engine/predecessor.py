@@ -1,0 +1,39 @@
+"""Keys of DeepLabStream 1 that went elsewhere, and where to."""
+
+_CAMERA = "now KIND of the [Camera NAME] section"
+_MODEL = "now MODEL, the name of a folder under models/ or the path of one"
+_MODEL_KNOWS = "no longer needed: the model's folder says it"
+
+MOVED: dict[tuple[str, str], str] = {
+    ("Streaming", "CAMERA_SOURCE"): "now SOURCE of [Camera NAME] with KIND = Webcam",
+    ("Streaming", "STREAMING_SOURCE"): _CAMERA,
+    ("Streaming", "CAMERA"): _CAMERA,
+    ("Streaming", "STACK_FRAMES"): "no longer needed: the window shows every camera",
+    ("Streaming", "VIDEO_SOURCE"): "now VIDEO_SOURCE in [Video]",
+    ("Streaming", "VIDEO"): "now VIDEO_SOURCE in [Video]",
+    ("Streaming", "MODEL"): "now MODEL in [Pose Estimation]",
+    ("Streaming", "DLC_PATH"): "now MODEL in [Pose Estimation]",
+    ("Pose Estimation", "DLC_PATH"): _MODEL,
+    ("Pose Estimation", "MODEL_PATH"): _MODEL,
+    ("Pose Estimation", "MODEL_NAME"): _MODEL,
+    ("Pose Estimation", "MODEL_ORIGIN"): _MODEL_KNOWS,
+    ("Pose Estimation", "ALL_BODYPARTS"): _MODEL_KNOWS,
+    ("Pose Estimation", "FILTER_LIKELIHOOD"): _MODEL_KNOWS,
+    ("Pose Estimation", "LIKELIHOOD_THRESHOLD"): _MODEL_KNOWS,
+    ("Experiment", "EXP_ORIGIN"): "no longer needed: EXP_NAME is enough",
+    ("Experiment", "EXP_NUMBER"): "now EXP_NAME",
+    ("Experiment", "RECORD"): "now RECORD_EXP",
+    ("Video", "REPEAT_VIDEO"): "now a key of [Camera NAME] with KIND = VideoFile",
+    ("Video", "VIDEO_PATH"): "now VIDEO_SOURCE",
+}
+"""(section, key) and the words that say what took its place."""
+
+MOVED_SECTIONS: dict[str, str] = {
+    "IPWEBCAM": "now a [Camera NAME] section whose KIND is a network camera",
+    "Pose": "now [Pose Estimation]; what the network needs is in the model's folder",
+    "Classification": "behaviour classifiers can't be used yet",
+    "TRIGGER": "now a [Trigger NAME] section for each trigger",
+    "EXPERIMENT": "now [Experiment], and [Experiment NAME] for each experiment's values",
+    "PROCESS": "now keys of [Experiment NAME]",
+    "STIMULATION": "now an [Output NAME] section for each output",
+}

@@ -1,0 +1,164 @@
+"""What settings.ini describes: the sections that every rig has, and the whole rig."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as plain_field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from cameras.camera import Camera
+from core.errors import SettingsError
+from engine.fields import Maker
+from experiments.experiment import Experiment
+from experiments.trigger import Trigger
+from outputs.output import Output
+
+Pixels = Annotated[int, Field(gt=0)]
+
+
+@settings(frozen=True, kw_only=True)
+class Streaming:
+    """What holds for all cameras, and where files go."""
+
+    output_directory: Path = Field(
+        Path("output"), description="folder that gets a new folder for each run"
+    )
+    resolution: tuple[Pixels, Pixels] | None = Field(
+        None,
+        description="width, height in pixels for each camera that does not say its own",
+    )
+    framerate: float | None = Field(
+        None,
+        gt=0,
+        description="frames per second for each camera that does not say its own",
+    )
+    streams: tuple[Literal["color", "depth", "infrared"], ...] = Field(
+        ("color",),
+        min_length=1,
+        description="pictures that each camera gives which does not say its own",
+    )
+    multiple_devices: bool = Field(
+        True, description="yes: all cameras run; no: only the first [Camera NAME]"
+    )
+
+
+@settings(frozen=True, kw_only=True)
+class PoseEstimation:
+    """The network."""
+
+    model: str = Field(
+        "",
+        description="name of a folder under models/, or the path of a model's folder",
+    )
+    runtime: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="what computes; auto: the graphics card if it can be used"
+    )
+    threads: int = Field(
+        0, ge=0, description="processor threads of the network; 0: it chooses"
+    )
+
+
+@settings(frozen=True, kw_only=True)
+class ExperimentRun:
+    """Which experiment runs, and when its outputs are switched off whatever it wants."""
+
+    exp_name: str = Field(
+        "", description="the NAME of an [Experiment NAME]; empty: no experiment"
+    )
+    camera: str = Field(
+        "", description="the camera on whose frames it decides; empty: the first"
+    )
+    record_exp: bool = Field(True, description="whether videos are recorded with it")
+    exp_time_s: float = Field(
+        0.0, ge=0, description="seconds after which it ends; 0: when it ends itself"
+    )
+    patience_s: float = Field(
+        0.5, gt=0, description="seconds without a frame after which all outputs go off"
+    )
+    lost_ms: float = Field(
+        500.0,
+        gt=0,
+        description="milliseconds that the animal may be lost before all outputs go off",
+    )
+    max_age_ms: float = Field(
+        500.0,
+        gt=0,
+        description="a frame older than this, in milliseconds, decides nothing",
+    )
+    stale_ms: float = Field(
+        500.0,
+        gt=0,
+        description="milliseconds for which another camera's answer stays good",
+    )
+
+
+@settings(frozen=True, kw_only=True)
+class Video:
+    """The video that utils/VideoAnalyzer.py replays."""
+
+    video_source: Path | None = Field(None, description="the video file; empty: none")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this lab's rig is."""
+
+    streaming: Streaming
+    pose: PoseEstimation
+    experiment: ExperimentRun
+    video: Video
+    cameras: Mapping[str, Camera]
+    """By NAME, in the order of the file; one at least."""
+    outputs: Mapping[str, Output]
+    triggers: Mapping[str, Maker[Trigger]]
+    experiments: Mapping[str, Maker[Experiment]]
+    folder: Path
+    """Relative paths in the settings start here."""
+    text: str = plain_field(repr=False)
+    """As read, comments and all."""
+
+    def new_triggers(self) -> dict[str, Trigger]:
+        """Return the triggers anew: they may remember what they saw in a run."""
+        return {name: maker() for name, maker in self.triggers.items()}
+
+    def new_experiment(self) -> Experiment:
+        """Return the experiment that EXP_NAME names; SettingsError: it names none."""
+        name = self.experiment.exp_name
+        if not name:
+            raise SettingsError(["[Experiment] EXP_NAME: names no experiment to run"])
+        return self.experiments[name]()
+
+    @property
+    def deciding_camera(self) -> str:
+        """The camera on whose frames the experiment decides."""
+        return self.experiment.camera or self._first
+
+    def camera_of(self, trigger: Trigger) -> str:
+        """Return the camera whose poses `trigger` sees."""
+        return trigger.camera or self._first
+
+    @property
+    def _first(self) -> str:
+        analysed = [name for name, camera in self.cameras.items() if camera.analyse]
+        return (analysed or list(self.cameras))[0]
+
+    @property
+    def output_directory(self) -> Path:
+        """The folder that gets a new folder for each run."""
+        return self.folder / self.streaming.output_directory
+
+    @property
+    def model_folder(self) -> Path:
+        """The folder of the network; whether it is there, the model's loader says."""
+        model, shipped = self.pose.model, Path(__file__).parents[1] / "models"
+        places = [self.folder / "models", shipped, self.folder]
+        if not re.fullmatch(r"[\w.-]+", model):
+            return self.folder / model
+        return next(
+            (place / model for place in places if (place / model).is_dir()),
+            places[0] / model,
+        )

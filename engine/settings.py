@@ -1,0 +1,244 @@
+"""settings.ini as one typed object; loading it touches no hardware."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cameras
+import experiments
+import outputs
+from cameras.camera import Camera
+from core.command import OutputName, TriggerName
+from core.errors import SettingsError
+from core.plugins import Found, discover
+from core.pose import Skeleton
+from engine.fields import Maker, Section, keys_of
+from engine.ini import Words, read_sections
+from engine.predecessor import MOVED, MOVED_SECTIONS
+from engine.rig import ExperimentRun, PoseEstimation, Settings, Streaming, Video
+from engine.sentences import guess, leaves
+from experiments.experiment import Experiment
+from experiments.trigger import Trigger
+from outputs.output import Output
+
+__all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse"]
+
+FIXED: dict[str, type] = {
+    "Streaming": Streaming,
+    "Pose Estimation": PoseEstimation,
+    "Experiment": ExperimentRun,
+    "Video": Video,
+}
+"""The sections that are there once."""
+FAMILIES: dict[str, tuple[Any, type]] = {
+    "Camera": (cameras, Camera),
+    "Output": (outputs, Output),
+    "Trigger": (experiments, Trigger),
+    "Experiment": (experiments, Experiment),
+}
+"""The sections that have a NAME, and where their KIND is looked for."""
+
+_NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
+
+
+def load(path: Path) -> Settings:
+    """Return the settings of a file; SettingsError has all its problems."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise SettingsError([f"{path} can't be read: {said}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(
+            [f"{path} is not UTF-8 text (line {line}): save it with that encoding"]
+        ) from error
+    return parse(text, path.resolve().parent)
+
+
+def parse(text: str, folder: Path) -> Settings:
+    """Return the settings that `text` holds, its relative paths starting at `folder`."""
+    return _Reading(text, folder).settings()
+
+
+def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
+    """Return what does not fit the network's body parts, as sentences."""
+    return [
+        f"[Trigger {name}] BODYPARTS: the network does not know {part!r}"
+        f"{guess(part, skeleton.bodyparts)}"
+        for name, trigger in rig.new_triggers().items()
+        for part in trigger.bodyparts
+        if part not in skeleton.bodyparts
+    ]
+
+
+class _Reading:
+    """One reading of a settings file, collecting every problem on its way."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        self._text, self._folder = text, folder
+        found = read_sections(text)
+        self._words = found.words
+        self._problems = list(found.problems)
+        self._found: dict[str, Found[Any]] = {
+            family: discover(folder, kind)
+            for family, (folder, kind) in FAMILIES.items()
+        }
+        self._names: dict[str, list[str]] = {family: [] for family in FAMILIES}
+        self._makers: dict[str, dict[str, Maker[Any]]] = {
+            family: {} for family in FAMILIES
+        }
+
+    def settings(self) -> Settings:
+        """Return the settings, or raise everything that is wrong with them."""
+        fixed = {title: self._fixed(title) for title in FIXED}
+        streaming: Streaming = fixed["Streaming"]
+        run: ExperimentRun = fixed["Experiment"]
+        for title, words in self._words.items():
+            if title not in FIXED:
+                self._named(title, words, streaming)
+        self._choose_experiment(run)
+        makers = self._makers
+        if not streaming.multiple_devices:
+            makers["Camera"] = dict(list(makers["Camera"].items())[:1])
+        rig = Settings(
+            streaming=streaming,
+            pose=fixed["Pose Estimation"],
+            experiment=run,
+            video=fixed["Video"],
+            cameras={name: maker() for name, maker in makers["Camera"].items()},
+            outputs={name: maker() for name, maker in makers["Output"].items()},
+            triggers=makers["Trigger"],
+            experiments=makers["Experiment"],
+            folder=self._folder,
+            text=self._text,
+        )
+        self._check_names(rig)
+        if self._problems:
+            raise SettingsError(list(dict.fromkeys(self._problems)))
+        return rig
+
+    def _fixed(self, title: str) -> Any:
+        words = self._words.get(title, {})
+        maker = self._maker(title, title, FIXED[title], words)
+        return maker() if maker else FIXED[title]()
+
+    def _named(self, title: str, words: Words, streaming: Streaming) -> None:
+        family, _, name = title.partition(" ")
+        if family not in FAMILIES or not name:
+            self._unknown(title)
+            return
+        if not _NAME.fullmatch(name):
+            self._problems.append(
+                f"[{title}]: a NAME may have letters, digits, - and _ (files are named so)"
+            )
+            return
+        self._names[family].append(name)
+        words = dict(words)
+        kinds = self._found[family].classes
+        word = words.pop("KIND", name if family == "Experiment" else None)
+        if word in kinds:
+            if family == "Camera":
+                words = _defaults(kinds[word], streaming) | words
+            maker = self._maker(title, family, kinds[word], words)
+            if maker:
+                self._makers[family][name] = maker
+            return
+        if word is None:
+            problem = f"[{title}] KIND: is missing{guess('', kinds)}"
+        else:
+            problem = f"[{title}] KIND = {word}: unknown{guess(word, kinds)}"
+        self._problems += [problem, *self._found[family].problems]
+
+    def _unknown(self, title: str) -> None:
+        if place := MOVED_SECTIONS.get(title):
+            self._problems.append(f"[{title}]: {place}")
+        elif title in FAMILIES:
+            self._problems.append(f"[{title}]: needs a name, [{title} NAME]")
+        else:
+            name = title.partition(" ")[2]
+            named = [f"{kind} {name or 'NAME'}" for kind in FAMILIES]
+            known = [f"[{word}]" for word in [*FIXED, *named]]
+            near = guess(f"[{title}]", known)
+            self._problems.append(f"[{title}]: unknown section{near}")
+
+    def _maker(self, title: str, family: str, kind: type, words: Words) -> Any:
+        section = Section[Any](title, kind, words, self._folder)
+        maker = section.maker(lambda key: MOVED.get((family, key)))
+        self._problems += section.problems
+        return maker
+
+    def _choose_experiment(self, run: ExperimentRun) -> None:
+        name = run.exp_name
+        if not name or name in self._names["Experiment"]:
+            return
+        if kind := self._found["Experiment"].classes.get(name):
+            self._names["Experiment"].append(name)
+            maker = self._maker(f"Experiment {name}", "Experiment", kind, {})
+            if maker:
+                self._makers["Experiment"][name] = maker
+            return
+        known = [*self._names["Experiment"], *self._found["Experiment"].classes]
+        self._problems.append(
+            f"[Experiment] EXP_NAME = {name}: there is no [Experiment {name}]"
+            f"{guess(name, known)}"
+        )
+
+    def _check_names(self, rig: Settings) -> None:
+        if not self._names["Camera"]:
+            self._problems.append("[Camera NAME]: is missing, one camera at least")
+        self._check_camera(rig, "Experiment", rig.experiment.camera)
+        for name, maker in rig.triggers.items():
+            self._check_camera(rig, f"Trigger {name}", maker().camera)
+        kinds = {"Trigger": TriggerName, "Output": OutputName}
+        for name, plan in rig.experiments.items():
+            made = plan()
+            for key, (attribute, info) in keys_of(plan.kind).items():
+                for family, kind in kinds.items():
+                    if kind in leaves(info.annotation):
+                        title = f"[Experiment {name}] {key}"
+                        for word in _flat(getattr(made, attribute)):
+                            self._check_name(title, family, word)
+
+    def _check_name(self, title: str, family: str, name: str) -> None:
+        if name not in self._names[family]:
+            self._problems.append(
+                f"{title} = {name}: there is no [{family} {name}]"
+                f"{guess(name, self._names[family])}"
+            )
+
+    def _check_camera(self, rig: Settings, title: str, name: str) -> None:
+        if not name:
+            return
+        self._check_name(f"[{title}] CAMERA", "Camera", name)
+        camera = rig.cameras.get(name)
+        said = f"[{title}] CAMERA = {name}: [Camera {name}]"
+        if camera is not None and not camera.analyse:
+            self._problems.append(f"{said} has ANALYSE = no")
+        elif camera is None and name in self._makers["Camera"]:
+            self._problems.append(f"{said} is off by [Streaming] MULTIPLE_DEVICES = no")
+
+
+def _defaults(kind: type, streaming: Streaming) -> Words:
+    """Return what [Streaming] says of a camera that does not say it itself."""
+    words: Words = {}
+    if streaming.resolution:
+        width, height = map(str, streaming.resolution)
+        words |= {
+            "WIDTH": width,
+            "HEIGHT": height,
+            "RESOLUTION": f"{width}, {height}",
+        }
+    if streaming.framerate:
+        words |= dict.fromkeys(["RATE", "FRAMERATE"], f"{streaming.framerate:g}")
+    words["STREAMS"] = ", ".join(streaming.streams)
+    return {key: word for key, word in words.items() if key in keys_of(kind)}
+
+
+def _flat(value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, tuple | list | set | frozenset):
+        return [word for part in value for word in _flat(part)]
+    return [] if value is None else [str(value)]
