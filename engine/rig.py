@@ -152,13 +152,8 @@ class Settings:
         return self.folder / self.streaming.output_directory
 
     @property
-    def model_folder(self) -> Path:
-        """The folder of the network; whether it is there, the model's loader says."""
-        model, shipped = self.pose.model, Path(__file__).parents[1] / "models"
-        places = [self.folder / "models", shipped, self.folder]
-        if not re.fullmatch(r"[\w.-]+", model):
-            return self.folder / model
-        return next(
-            (place / model for place in places if (place / model).is_dir()),
-            places[0] / model,
-        )
+    def model(self) -> str:
+        """MODEL as `pose.opening` wants it: beside this file, or shipped with us."""
+        words = self.pose.model
+        places = (self.folder / words, self.folder / "models" / words)
+        return next((str(place) for place in places if words and place.is_dir()), words)
