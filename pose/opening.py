@@ -1,0 +1,51 @@
+"""From the words of the settings to an estimator that is ready."""
+
+from pathlib import Path
+
+from core.errors import ModelError
+from pose.estimator import PoseEstimator
+from pose.model_folder import DESCRIPTION, load_model_folder
+from pose.onnx_runtime import Device, open_onnx
+from pose.stand_in import StandIn
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+"""The networks that come with the application."""
+
+
+def open_estimator(
+    name: str | Path, device: Device = "auto", threads: int = 0
+) -> PoseEstimator:
+    """Return the estimator of that name, loaded and warmed up.
+
+    A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
+    at all, but 10 ms per call. ModelError says in a sentence why there is none.
+    """
+    words = str(name).strip()
+    if words.split(":")[0] == "stand-in":
+        return StandIn(_milliseconds(words) / 1000)
+    return open_onnx(load_model_folder(find_model(words)), device, threads)
+
+
+def find_model(name: str | Path) -> Path:
+    """Return the model folder of that path, or of that name in `models/`."""
+    for folder in (Path(name), MODELS / name):
+        if str(name) and folder.is_dir():
+            return folder
+    known = sorted(file.parent.name for file in MODELS.glob(f"*/{DESCRIPTION}"))
+    raise ModelError(
+        f"there is no model {str(name)!r}; give the path of a model folder, or one of "
+        f"those in {MODELS.name}/: {', '.join(known) or 'none'}"
+    )
+
+
+def _milliseconds(words: str) -> float:
+    _, _, number = words.partition(":")
+    try:
+        milliseconds = float(number or 0)
+    except ValueError:
+        milliseconds = -1.0
+    if not 0 <= milliseconds <= 10_000:
+        raise ModelError(
+            f"{words!r}: expected milliseconds from 0 to 10000, as in stand-in:10"
+        )
+    return milliseconds

@@ -1,0 +1,111 @@
+"""A trained network as a model folder, after it was compared with torch."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.errors import ModelError
+from core.pose import Skeleton
+from pose.fitting import Fitting
+from pose.heatmaps import Heatmaps
+from pose.model_folder import (
+    NETWORK,
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+    save_description,
+)
+from pose.onnx_runtime import open_onnx
+from training.evaluate import predict
+from training.networks import STRIDE, PoseNetwork
+
+MOST_PX = 0.05
+"""Input pixels by which a point of the exported network may differ from torch's."""
+MOST_CONFIDENCE = 0.005
+"""Likewise, for confidences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a model folder says beside its network."""
+
+    skeleton: Skeleton
+    fitting: Fitting
+    sigma: float
+    threshold: float
+    about: dict[str, object]
+
+
+def export(
+    network: PoseNetwork, recipe: Recipe, pictures: NDArray[np.uint8], folder: Path
+) -> ModelFolder:
+    """Write the model folder and return it, as loaded again.
+
+    `pictures` (n, height, width, 3) are run by torch and by ONNX Runtime; ModelError when
+    a point that is believed differs by more than `MOST_PX`, or any confidence by more
+    than `MOST_CONFIDENCE`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / NETWORK
+    size = (1, recipe.fitting.height, recipe.fitting.width, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Maps(network).eval(),
+            (torch.zeros(size, dtype=torch.uint8),),
+            str(file),
+            input_names=["images"],
+            output_names=["heatmaps"],
+            dynamic_axes={"images": {0: "n"}, "heatmaps": {0: "n"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    model = ModelFolder(
+        folder,
+        recipe.skeleton,
+        recipe.fitting,
+        Heatmaps(STRIDE, recipe.sigma),
+        recipe.threshold,
+        network_hash(file),
+        recipe.about,
+    )
+    save_description(model)
+    model = load_model_folder(folder)
+    compare(network, model, pictures)
+    return model
+
+
+def compare(
+    network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
+) -> float:
+    """Return the largest difference of a believed point to torch's, in input pixels."""
+    points, confidence = predict(network, model.heatmaps, pictures)
+    poses = open_onnx(model, "cpu").estimate(list(pictures))
+    theirs = np.concatenate([pose.points for pose in poses])
+    sure = np.concatenate([pose.confidence for pose in poses])
+    away = np.linalg.norm(theirs - points, axis=2)[confidence >= model.threshold]
+    worst_px = float(away.max(initial=0.0))
+    worst = float(np.abs(sure - confidence).max(initial=0.0))
+    if not (worst_px <= MOST_PX and worst <= MOST_CONFIDENCE):
+        raise ModelError(
+            f"the exported network differs from the trained one by {worst_px:.3g} pixels "
+            f"and {worst:.3g} of confidence; {MOST_PX} and {MOST_CONFIDENCE} are allowed"
+        )
+    return worst_px
+
+
+class _Maps(nn.Module):
+    """The network with heat maps from 0 to 1 instead of logits."""
+
+    def __init__(self, network: PoseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the heat maps."""
+        return torch.sigmoid(self.network(images))

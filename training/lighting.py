@@ -1,0 +1,58 @@
+"""The same scene in another light, through another camera."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def relight(
+    picture: NDArray[np.uint8], strength: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return the picture (height, width, 3) with other light, shadows, blur and noise.
+
+    `strength` 0 leaves it alone, 1 changes it strongly.
+    """
+    import cv2
+
+    if strength <= 0:
+        return picture
+    height, width = picture.shape[:2]
+    out: NDArray[np.float32] = picture.astype(np.float32)
+    if rng.random() < 0.3 * strength:
+        blur = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 1.2))
+        out = np.asarray(blur, np.float32)
+    light = np.ones((height, width), np.float32)
+    if rng.random() < 0.5 * strength:
+        light *= _gradient(height, width, rng)
+    for _ in range(rng.poisson(0.5 * strength)):
+        light *= _shadow(height, width, rng)
+    out *= light[..., None]
+    gamma = np.exp(rng.normal(0, 0.25) * strength)
+    contrast = np.exp(rng.normal(0, 0.2) * strength)
+    brightness = rng.normal(0, 20) * strength
+    out = 255 * (out.clip(0, 255) / 255) ** gamma
+    out = (out - 127) * contrast + 127 + brightness
+    if rng.random() < 0.2 * strength:  # a tint; grey cameras have none
+        out *= rng.uniform(0.8, 1.2, 3).astype(np.float32)
+    if rng.random() < 0.5 * strength:
+        noise = rng.standard_normal((height, width, 1), np.float32)
+        out += rng.uniform(1, 8) * noise
+    return np.asarray(out.clip(0, 255), np.uint8)
+
+
+def _gradient(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return light that falls off from one side, 0.6 to 1.2."""
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    slope = rng.uniform(0, 0.3) * (x * np.cos(angle) + y * np.sin(angle))
+    return np.asarray(0.95 + slope, np.float32)
+
+
+def _shadow(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return an ellipse of less, sometimes of more light, with a hard or soft edge."""
+    y, x = np.mgrid[:height, :width]
+    cx, cy = rng.uniform(0, 1, 2) * [width, height]
+    rx, ry = rng.uniform(0.04, 0.35, 2) * width
+    inside = 1 - np.hypot((x - cx) / rx, (y - cy) / ry)
+    edge = rng.uniform(0.05, 1.0)
+    level = rng.uniform(0.35, 1.25)
+    return np.asarray(1 + (level - 1) * (inside / edge).clip(0, 1), np.float32)
