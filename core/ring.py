@@ -86,6 +86,14 @@ class Ring:
         """How many frames were ever published."""
         return int(self.heads[0, 0])
 
+    @property
+    def last_index(self) -> int:
+        """The device's count of the newest frame; -1 before the first."""
+        published = self.published
+        if published == 0:
+            return -1
+        return int(self.heads[1 + (published - 1) % self.spec.slots, _INDEX])
+
     def close(self) -> None:
         """Give the mapping back; readers and writers made from it are dead."""
         del self.heads, self.images

@@ -34,6 +34,13 @@ class ProcessFailed:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something that was asked for could not be done; the stream goes on."""
+
+    text: str
+
+
 # to the engine
 
 

@@ -1,0 +1,49 @@
+"""What every process of a rig does first: ignore Ctrl-C, and end with its parent."""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+
+from core.errors import DeepLabStreamError
+from engine.messages import ProcessFailed
+
+
+def settle(orphaned: Callable[[], object]) -> None:
+    """Leave Ctrl-C to the parent, and call `orphaned` (from a thread) when it dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        orphaned()
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+@contextmanager
+def reporting(pipe: Connection) -> Iterator[None]:
+    """Send an error on purpose through the pipe, as a sentence, and swallow it.
+
+    A bug is told too, and goes on upwards so that its traceback is seen.
+    """
+    try:
+        yield
+    except DeepLabStreamError as error:
+        tell(pipe, ProcessFailed(str(error)))
+    except BaseException as error:
+        name = multiprocessing.current_process().name
+        tell(pipe, ProcessFailed(f"{name} failed: {type(error).__name__}: {error}"))
+        raise
+
+
+def tell(pipe: Connection, message: object) -> None:
+    """Send a message; nobody hears it when the other side is gone already."""
+    try:
+        pipe.send(message)
+    except (BrokenPipeError, ConnectionError, EOFError):
+        return

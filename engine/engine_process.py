@@ -1,0 +1,235 @@
+"""The engine's process: newest frames out of the rings, through the one loop."""
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Semaphore
+
+import numpy as np
+
+from core.clock import SystemClock
+from core.errors import DeepLabStreamError
+from core.frame import Frame
+from core.journal import Journal, JournalSpec, JournalWriter
+from core.record import Entry, Note
+from core.ring import Ring, RingReader, RingSpec
+from engine.child import reporting, settle, tell
+from engine.guard import Heartbeat
+from engine.loop import Loop, run
+from engine.messages import (
+    Analyse,
+    Analysing,
+    Complaint,
+    Conduct,
+    Conducting,
+    NetworkReady,
+)
+from engine.settings import Settings
+from outputs.bank import Bank, opened
+from outputs.ticker import Ticker
+from pose.estimator import PoseEstimator
+from pose.opening import open_estimator
+
+BEAT_S = 0.2
+"""The engine tells its guard at least this often that it goes on."""
+
+
+@dataclass(frozen=True)
+class EngineLinks:
+    """All that connects the engine with the rest of the rig."""
+
+    guard: Connection
+    wake: Semaphore
+    """Released for every frame and every message."""
+    listeners: tuple[Semaphore, ...]
+    """Released for every journal entry."""
+    journal: JournalSpec
+    zero_ns: int
+
+
+def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
+    """Load the network, open the outputs, and decide until told to stop."""
+    engine = _Engine(settings, pipe, links)
+    settle(orphaned=engine.stop)
+    sys.setswitchinterval(0.0005)
+    with reporting(pipe), ExitStack() as resources:
+        resources.callback(engine.heart.goodbye)
+        engine.prepare(resources)
+        engine.work()
+
+
+@dataclass
+class _Engine:
+    settings: Settings
+    pipe: Connection
+    links: EngineLinks
+    clock: SystemClock = field(default_factory=SystemClock)
+    readers: tuple[RingReader, ...] = ()
+    analysing: bool = False
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.heart = Heartbeat(self.links.guard)
+        self.journal = JournalWriter(Journal(self.links.journal))
+        self.bank: Bank | None = None
+        self.loop: Loop
+
+    def prepare(self, resources: ExitStack) -> None:
+        """Do everything slow before the first frame; outputs are opened, and off."""
+        self.resources = resources
+        if self.settings.outputs:
+            self.open_outputs()
+        pose = self.settings.pose
+        estimator = open_estimator(self.settings.model, pose.runtime, pose.threads)
+        self.loop = Loop(
+            estimator,
+            self.settings.experiment,
+            self.settings.deciding_camera,
+            self.clock,
+            self.write,
+            self.links.zero_ns,
+        )
+        self.tell_network(estimator)
+
+    def tell_network(self, estimator: PoseEstimator) -> None:
+        """Warm the network up and say that it is ready."""
+        estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
+        gc.collect()
+        gc.freeze()
+        tell(
+            self.pipe,
+            NetworkReady(
+                estimator.skeleton,
+                estimator.threshold,
+                estimator.provider,
+                self.settings.pose.model,
+                estimator.sha256,
+            ),
+        )
+
+    def open_outputs(self) -> bool:
+        """Open the outputs, all or none; say why when they can't be."""
+        stack = ExitStack()
+        try:
+            bank = stack.enter_context(
+                opened(self.settings.outputs, self.clock, self.write)
+            )
+            stack.enter_context(Ticker(bank, self.clock))
+        except DeepLabStreamError as error:
+            stack.close()
+            tell(self.pipe, Complaint(str(error)))
+            return False
+        self.resources.push(stack)
+        self.bank = bank
+        return True
+
+    def stop(self) -> None:
+        """End soon; callable from any thread."""
+        self.stopped = True
+        self.links.wake.release()
+
+    def work(self) -> None:
+        """Run until told to stop; whatever happens, the experiment ends with it."""
+        try:
+            run(self.frames(), self.loop, lambda step: None)
+        finally:
+            self.loop.end("stopped with the stream")
+
+    def frames(self) -> Iterator[Frame | None]:
+        """Yield the newest frames, the deciding camera's first; None when none came.
+
+        The engine is busy only when woken: by a frame, a message, or its own heartbeat.
+        """
+        while not self.stopped:
+            while self.pipe.poll():
+                self.obey()
+            self.heart.beat(self.clock.now_ns())
+            frame = self.newest()
+            yield frame
+            self.tell_end()
+            if frame is None:
+                self.sleep()
+
+    def newest(self) -> Frame | None:
+        """Return a frame that was not analysed yet, None when there is none."""
+        if self.analysing:
+            for reader in self.readers:
+                if (frame := reader.newest()) is not None:
+                    return frame
+        return None
+
+    def sleep(self) -> None:
+        """Wait to be woken, no longer than heartbeat and patience allow."""
+        until_s = BEAT_S
+        deadline_ns = self.loop.idle()
+        if deadline_ns is not None:
+            until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
+        self.links.wake.acquire(timeout=until_s)
+        while self.links.wake.acquire(block=False):
+            pass
+
+    def obey(self) -> None:
+        """Do what the next message in the pipe asks."""
+        try:
+            message = self.pipe.recv()
+        except EOFError:
+            message = None
+        match message:
+            case tuple():
+                self.attach(message)
+            case Analyse(active):
+                self.analyse(active)
+            case Conduct(True):
+                self.conduct()
+            case Conduct(False):
+                self.loop.end()
+            case _:
+                self.stopped = True
+
+    def attach(self, specs: tuple[RingSpec, ...]) -> None:
+        """Map the cameras' rings, in the order given: the deciding camera's first."""
+        self.readers = tuple(RingReader(Ring(spec)) for spec in specs)
+
+    def analyse(self, active: bool) -> None:
+        """Pose frames from the next one on, or no longer."""
+        for reader in self.readers:
+            reader.skip()
+        if active:
+            self.loop.ask(self.settings.new_triggers())
+        else:
+            self.loop.end()
+        self.analysing = active
+        tell(self.pipe, Analysing(active))
+
+    def conduct(self) -> None:
+        """Start the experiment with new triggers and a new plan."""
+        if self.bank is None and not self.open_outputs():
+            tell(self.pipe, Conducting(False, "its outputs can't be opened"))
+            return
+        if self.bank is not None and not self.loop.experimenting:
+            experiment, triggers = (
+                self.settings.new_experiment(),
+                self.settings.new_triggers(),
+            )
+            self.loop.begin(experiment, triggers, self.bank)
+            self.conducting = True
+            tell(self.pipe, Conducting(True))
+
+    conducting: bool = False
+
+    def tell_end(self) -> None:
+        """Say that the experiment is over, once."""
+        if self.conducting and not self.loop.experimenting:
+            self.conducting = False
+            tell(self.pipe, Conducting(False))
+
+    def write(self, entry: Entry) -> None:
+        """Write into the journal and wake whoever follows it."""
+        self.journal.write(entry)
+        if isinstance(entry, Note) and entry.kind == "error":
+            tell(self.pipe, Complaint(entry.text.splitlines()[-1]))
+        for listener in self.links.listeners:
+            listener.release()

@@ -1,0 +1,260 @@
+"""The only loop: frames in, poses, triggers, decisions, outputs, and an entry for each.
+
+A live rig, a video and a test differ in what they iterate over, not in what happens to
+a frame.
+"""
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from core.clock import Clock
+from core.command import Command, Mark, Pulse, Set, TriggerName
+from core.errors import DeepLabStreamError
+from core.frame import Frame
+from core.pose import Pose
+from core.record import Entry, Intent, Note, Step
+from engine.settings import ExperimentRun
+from experiments.experiment import Experiment, Observation, Stepper
+from experiments.trigger import Trigger
+from outputs.bank import Bank
+from pose.estimator import PoseEstimator
+
+Answers = dict[str, bool | None]
+
+
+class Loop:
+    """What happens to a frame. It remembers only what the next decision needs.
+
+    Decisions use the frames' own times; `clock` stamps when things were done, judges how
+    old a frame is, and notices silence.
+    """
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        rules: ExperimentRun,
+        deciding: str,
+        clock: Clock,
+        write: Callable[[Entry], None],
+        zero_ns: int,
+    ) -> None:
+        self._estimator = estimator
+        self._rules = rules
+        self._deciding = deciding
+        self._clock = clock
+        self._write = write
+        self._zero_ns = zero_ns
+        self._triggers: Mapping[str, Trigger] = {}
+        self._answers: dict[str, tuple[float, bool | None]] = {}
+        self._poses: dict[str, Pose] = {}
+        self._conduct: _Conduct | None = None
+
+    @property
+    def experimenting(self) -> bool:
+        """Whether an experiment runs."""
+        return self._conduct is not None
+
+    def ask(self, triggers: Mapping[str, Trigger]) -> None:
+        """Ask these triggers from the next frame on; they must be new, without memory."""
+        self._triggers = triggers
+        self._answers.clear()
+        self._poses.clear()
+
+    def begin(
+        self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
+    ) -> None:
+        """Start an experiment; `triggers` are new ones."""
+        self.ask(triggers)
+        named = _named_triggers(experiment)
+        self._conduct = _Conduct(Stepper(experiment.plan()), bank, named)
+        self._conduct.heard_ns = self._clock.now_ns()
+        self._note("experiment", "started")
+
+    def end(self, how: str = "stopped", cause: str = "stop") -> None:
+        """End the experiment, if one runs: every output is off afterwards."""
+        if self._conduct is None:
+            return
+        conduct, self._conduct = self._conduct, None
+        try:
+            conduct.bank.all_off(self._clock.now_ns(), cause)
+        finally:
+            self._note("experiment", how)
+
+    def step(self, frame: Frame) -> Step:
+        """Take one frame all the way, from picture to written output."""
+        pose = self._estimator.estimate([frame.image])[0]
+        posed_ns = self._clock.now_ns()
+        time_s = (frame.time_ns - self._zero_ns) / 1e9
+        limit_ns = self._rules.max_age_ms * 1e6
+        too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
+        seen = pose.seen(self._estimator.threshold)
+        step = Step(
+            camera=frame.camera,
+            index=frame.index,
+            exposed_ns=frame.time_ns,
+            arrived_ns=frame.arrived_ns,
+            posed_ns=posed_ns,
+            decided_ns=posed_ns,
+            written_ns=0,
+            pose=pose,
+            triggers={},
+            commands=(),
+            too_old=too_old,
+        )
+        try:
+            step = replace(
+                step, triggers=self._asked(frame.camera, seen, time_s, too_old)
+            )
+            if self._conduct is not None and frame.camera == self._deciding:
+                step = self._decided(self._conduct, step, time_s)
+        except Exception as error:
+            self._write(step)
+            self._break_off(error)
+            return step
+        self._write(step)
+        if self._conduct is not None and self._conduct.stepper.finished:
+            self.end("finished")
+        return step
+
+    def idle(self) -> int | None:
+        """Notice silence; return when to be called again at the latest, in ns.
+
+        To be called whenever no frame is there; None: any time.
+        """
+        conduct = self._conduct
+        if conduct is None or conduct.silent:
+            return None
+        patience_ns = round(self._rules.patience_s * 1e9)
+        now_ns = self._clock.now_ns()
+        if now_ns - conduct.heard_ns < patience_ns:
+            return conduct.heard_ns + patience_ns
+        conduct.silent = True
+        conduct.bank.all_off(now_ns, "silence")
+        self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
+        return None
+
+    def _asked(self, camera: str, seen: Pose, time_s: float, too_old: bool) -> Answers:
+        answers: Answers = {}
+        for name, trigger in self._triggers.items():
+            if (trigger.camera or self._deciding) == camera:
+                answers[name] = None if too_old else trigger.ask(seen, time_s)
+                self._answers[name] = time_s, answers[name]
+        self._poses[camera] = seen
+        return answers
+
+    def _decided(self, conduct: "_Conduct", step: Step, time_s: float) -> Step:
+        oldest_s = time_s - self._rules.stale_ms / 1e3
+        known = {
+            name: answer if at_s >= oldest_s else None
+            for name, (at_s, answer) in self._answers.items()
+        }
+        everything: Answers = {name: known.get(name) for name in self._triggers}
+        observation = Observation(time_s, everything, dict(self._poses))
+        lost = any(everything[name] is None for name in conduct.named)
+        if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):
+            conduct.bank.all_off(self._clock.now_ns(), "lost")
+            self._note(
+                "tracking", "lost: outputs are off until the experiment asks anew"
+            )
+        conduct.heard_ns, conduct.silent = step.posed_ns, False
+        commands = conduct.stepper.step(observation)
+        decided_ns = self._clock.now_ns()
+        written_ns = 0
+        if commands:
+            self._write(Intent(step.index, decided_ns, commands))
+            permitted = commands
+            if conduct.revoked or step.too_old:
+                permitted = self._only_off(commands)
+            written_ns = conduct.bank.apply(permitted, decided_ns) or 0
+            marks = [order.text for order in commands if isinstance(order, Mark)]
+            conduct.status = marks[-1] if marks else conduct.status
+        return replace(
+            step,
+            decided_ns=decided_ns,
+            written_ns=written_ns,
+            commands=commands,
+            status=conduct.status,
+            lost=lost,
+        )
+
+    def _only_off(self, commands: Sequence[Command]) -> tuple[Command, ...]:
+        """Drop what would switch something on; lowering a level is never held back."""
+        kept = []
+        for order in commands:
+            if isinstance(order, Pulse) or (isinstance(order, Set) and order.level > 0):
+                why = "the animal is lost or the frame too old"
+                self._note("output", f"{order.output} was not switched on: {why}")
+            else:
+                kept.append(order)
+        return tuple(kept)
+
+    def _break_off(self, error: Exception) -> None:
+        """End the experiment because a plan, a trigger or an output failed."""
+        text = str(error)
+        if not isinstance(error, DeepLabStreamError):
+            text = "".join(traceback.format_exception(error)).strip()
+        self._triggers = {}
+        try:
+            self.end(f"failed: {str(error) or type(error).__name__}", "error")
+        except DeepLabStreamError as another:
+            text += f"\n{another}"
+        self._note("error", text)
+
+    def _note(self, kind: str, text: str) -> None:
+        self._write(Note(kind, text, self._clock.now_ns()))
+
+
+class _Conduct:
+    """A running experiment: its plan, its outputs and its permit to keep them on."""
+
+    def __init__(self, stepper: Stepper, bank: Bank, named: frozenset[str]) -> None:
+        self.stepper = stepper
+        self.bank = bank
+        self.named = named
+        self.status = "running"
+        self.heard_ns = 0
+        self.silent = False
+        self.revoked = False
+        self._lost_since_s: float | None = None
+
+    def loses(self, lost: bool, time_s: float, allowed_s: float) -> bool:
+        """Return whether the permit ends with this frame.
+
+        It comes back with the first frame that is not lost; what was on stays off until
+        the plan asks anew.
+        """
+        if not lost:
+            self._lost_since_s, self.revoked = None, False
+            return False
+        if self._lost_since_s is None:
+            self._lost_since_s = time_s
+        if self.revoked or time_s - self._lost_since_s < allowed_s:
+            return False
+        self.revoked = True
+        return True
+
+
+def _named_triggers(experiment: Experiment) -> frozenset[str]:
+    """Return the triggers that an experiment's settings name."""
+    import typing
+
+    hints = typing.get_type_hints(type(experiment), include_extras=False)
+    named: set[str] = set()
+    for name, hint in hints.items():
+        if hint is TriggerName:
+            named.add(getattr(experiment, name))
+        elif TriggerName in typing.get_args(hint):
+            named.update(getattr(experiment, name))
+    return frozenset(name for name in named if name)
+
+
+def run(
+    frames: Iterable[Frame | None], loop: Loop, watch: Callable[[Step], object]
+) -> None:
+    """Take every frame through the loop; None in `frames` stands for "none came"."""
+    for frame in frames:
+        if frame is None:
+            loop.idle()
+        else:
+            watch(loop.step(frame))

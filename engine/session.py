@@ -1,0 +1,80 @@
+"""What windows and command lines need of a rig; `engine.live.Session` is one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from core.frame import Frame, ImageFormat
+from core.pose import Skeleton
+from core.record import Entry, Step
+from engine.rig import Settings
+from engine.states import Action, Counts, Failed, Status, StatusChanged
+
+News: TypeAlias = Entry | StatusChanged | Failed
+
+
+class Rig(Protocol):
+    """A rig that can be asked, polled and looked at. Nothing blocks, but `close`."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the rig is."""
+
+    @property
+    def status(self) -> Status:
+        """What it is doing."""
+
+    @property
+    def allowed(self) -> frozenset[Action]:
+        """What may be asked now."""
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras' names, the deciding one first."""
+
+    @property
+    def formats(self) -> Mapping[str, ImageFormat]:
+        """What each open camera delivers."""
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """The network's body parts; None until it is loaded."""
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+
+    @property
+    def provider(self) -> str:
+        """What computes the poses; empty until the network is loaded."""
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        """Where the frames of each camera went so far."""
+
+    @property
+    def run_folder(self) -> Path | None:
+        """Where the run is written; None until something is."""
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The present level of each output."""
+
+    @property
+    def stream_start_ns(self) -> int:
+        """Zero of the run's time."""
+
+    def do(self, action: Action) -> None:
+        """Ask for something; what comes of it is told by `poll`."""
+
+    def poll(self) -> Sequence[News]:
+        """Return what happened since the last call; never waits."""
+
+    def newest(self, camera: str) -> Frame | None:
+        """Return the newest picture not yet shown; good until the next call."""
+
+    def image_of(self, step: Step) -> Frame | None:
+        """Return the picture that a step tells of; None when it is gone already."""
+
+    def close(self) -> None:
+        """End everything and wait until it has ended."""
