@@ -1,6 +1,5 @@
 """What settings.ini describes: the sections that every rig has, and the whole rig."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as plain_field

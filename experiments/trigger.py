@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Annotated
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
@@ -15,7 +16,7 @@ RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class Trigger(ABC):
-    """A question about the pose, asked exactly once per analysed frame.
+    """A question about the pose of the first animal, asked once per analysed frame.
 
     Made anew for each run, so it may remember what it saw.
     """
@@ -29,10 +30,11 @@ class Trigger(ABC):
     )
 
     @abstractmethod
-    def holds(self, pose: Pose, time_s: float) -> bool:
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return the answer; called only when all of `bodyparts` were seen.
 
-        `time_s` is when the frame was taken.
+        `time_s` is when the frame was taken. None when the pose does not tell, such as
+        a speed on the first frame.
         """
 
     def forget(self) -> None:  # noqa: B027 - most triggers remember nothing
@@ -40,7 +42,7 @@ class Trigger(ABC):
 
     def ask(self, pose: Pose, time_s: float) -> bool | None:
         """Return the answer, None when the pose does not tell: unknown is not no."""
-        if not pose.knows(self.bodyparts):
+        if not len(pose.points) or not np.isfinite(pose.select(self.bodyparts)).all():
             self.forget()
             return None
         return self.holds(pose, time_s)

@@ -1,0 +1,43 @@
+"""The plainest closed loop: while the trigger holds, the output is on."""
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.command import Mark, OutputName, TriggerName, off, on
+from experiments.experiment import Ask, Experiment, Plan
+from experiments.steps import during, until, wait
+
+
+@settings(kw_only=True)
+class Conditional(Experiment):
+    """Switch an output on while a trigger holds: so long, so often, with so much rest."""
+
+    trigger: TriggerName = Field(description="the trigger that starts a trial")
+    output: OutputName = Field(description="what is on while it holds")
+    max_on_s: float = Field(
+        10.0,
+        gt=0,
+        description="seconds after which a trial ends even if it still holds",
+    )
+    rest_s: float = Field(
+        5.0, ge=0, description="seconds after a trial in which no other begins"
+    )
+    trials: int = Field(100, gt=0, description="trials after which the experiment ends")
+    max_total_s: float = Field(
+        600.0, gt=0, description="seconds of on-time, in all, after which it ends"
+    )
+
+    def plan(self) -> Plan[None]:
+        """Trial by trial."""
+        left_s = self.max_total_s
+        for trial in range(1, self.trials + 1):
+            yield from until(self.trigger)
+            yield Mark(f"trial {trial}")
+            yield on(self.output)
+            start_s = (yield Ask.NOW).time_s
+            yield from during(self.trigger, at_most_s=min(self.max_on_s, left_s))
+            yield off(self.output)
+            left_s -= (yield Ask.NOW).time_s - start_s
+            if left_s <= 0:
+                return
+            yield from wait(self.rest_s)

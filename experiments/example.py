@@ -1,0 +1,61 @@
+"""The experiment that comes switched on: regions of interest, each with its stimulus."""
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.command import Mark, OutputName, TriggerName, off, on
+from experiments.experiment import Ask, Experiment, Plan
+from experiments.steps import during
+
+
+@settings(kw_only=True)
+class ExampleExperiment(Experiment):
+    """Show a stimulus while the animal is in a region of interest, and count its visits.
+
+    Ends when every region had its entries, or the time is over.
+    """
+
+    regions: tuple[TriggerName, ...] = Field(
+        min_length=1, description="regions of interest: triggers, with commas between"
+    )
+    stimuli: tuple[OutputName, ...] = Field(
+        min_length=1, description="the output shown in each of REGIONS, in their order"
+    )
+    max_entries: int = Field(
+        20, gt=0, description="entries into a region after which it shows nothing more"
+    )
+    max_on_s: float = Field(
+        10.0, gt=0, description="seconds after which a stimulus ends, inside or not"
+    )
+    time_limit_s: float = Field(
+        600.0, gt=0, description="seconds after which the experiment ends"
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.regions) != len(self.stimuli):
+            raise ValueError(
+                f"STIMULI: {len(self.stimuli)} for {len(self.regions)} REGIONS, "
+                "expected one for each"
+            )
+
+    def plan(self) -> Plan[None]:
+        """Wait for an entry, show, wait for the exit; over and over."""
+        end_s = (yield Ask.NOW).time_s + self.time_limit_s
+        entries = dict.fromkeys(self.regions, 0)
+        while min(entries.values()) < self.max_entries:
+            seen = yield Ask.NEXT
+            if seen.time_s >= end_s:
+                return
+            for region, stimulus in zip(self.regions, self.stimuli, strict=True):
+                if seen.holds(region) and entries[region] < self.max_entries:
+                    entries[region] += 1
+                    yield Mark(f"entry {entries[region]} into {region}")
+                    yield on(stimulus)
+                    shown_s = min(self.max_on_s, end_s - seen.time_s)
+                    stayed = yield from during(region, at_most_s=shown_s)
+                    yield off(stimulus)
+                    if stayed:
+                        now_s = (yield Ask.NOW).time_s
+                        yield from during(region, at_most_s=end_s - now_s)
+                    yield Mark(f"exit {entries[region]} from {region}")
+                    break
