@@ -36,12 +36,13 @@ class Labels:
     """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there."""
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path, pictures: bool = True) -> Labels:
     """Return the labels of a folder, or of the `.csv` itself.
 
     Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
     is relative to the file's folder and may be spread over several columns, as newer
-    DeepLabCut versions do. LabelsError tells all faults at once.
+    DeepLabCut versions do. LabelsError tells all faults at once; with `pictures` a picture
+    that is not there is one.
     """
     file = _find(path)
     try:
@@ -60,7 +61,7 @@ def read_labels(path: Path) -> Labels:
         image = file.parent.joinpath(
             *"/".join(row[:first]).replace("\\", "/").split("/")
         )
-        if not image.is_file():
+        if pictures and not image.is_file():
             problems.append(f"{where}: there is no picture {image}")
         try:
             numbers = [float(cell) if cell.strip() else np.nan for cell in row[first:]]

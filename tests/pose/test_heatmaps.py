@@ -1,0 +1,54 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from pose.heatmaps import Heatmaps
+
+HEIGHT, WIDTH = 15, 20
+
+
+@given(
+    stride=st.sampled_from([1, 2, 4, 8]),
+    sigma=st.floats(0.8, 3),
+    across=st.floats(0, 1),
+    down=st.floats(0, 1),
+)
+def test_decoding_an_encoded_point_gives_the_point(
+    stride: int, sigma: float, across: float, down: float
+) -> None:
+    heatmaps = Heatmaps(stride, sigma)
+    size = np.array([WIDTH, HEIGHT]) * stride
+    point = (np.array([[across, down]]) * size - 0.5).astype(np.float32)
+    points, confidence = heatmaps.decode(heatmaps.encode(point, HEIGHT, WIDTH))
+    assert_allclose(points, point, atol=0.1)
+    assert 0.4 < confidence[0] <= 1
+
+
+@given(st.floats(-0.5, 0.5), st.integers(0, 2**31))
+def test_noise_moves_a_point_by_less_than_half_a_cell(off: float, seed: int) -> None:
+    heatmaps = Heatmaps(4, 1.25)
+    point = np.array([[(7 + off + 0.5) * 4 - 0.5, 1.5]], np.float32)
+    maps = heatmaps.encode(point, HEIGHT, WIDTH)
+    maps += np.random.default_rng(seed).normal(0, 0.02, maps.shape).astype(np.float32)
+    points, _ = heatmaps.decode(maps)
+    assert np.abs(points - point).max() < 2
+
+
+def test_what_is_absent_or_outside_leaves_an_empty_map() -> None:
+    heatmaps = Heatmaps(4, 1.25)
+    points = np.array([[np.nan, np.nan], [-2, 5], [5, 60.1]], np.float32)
+    maps = heatmaps.encode(points, HEIGHT, WIDTH)
+    assert not maps.any()
+    found, confidence = heatmaps.decode(maps)
+    assert np.isfinite(found).all()
+    assert not confidence.any()
+
+
+def test_the_higher_of_two_hills_wins() -> None:
+    heatmaps = Heatmaps(4, 1.25)
+    two = np.array([[20, 20], [60, 40]], np.float32)
+    first, second = heatmaps.encode(two, HEIGHT, WIDTH)
+    points, confidence = heatmaps.decode((0.9 * first + 0.6 * second)[None])
+    assert_allclose(points, two[:1], atol=0.5)
+    assert 0.8 < confidence[0] < 0.95

@@ -1,0 +1,91 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError
+from core.pose import Skeleton
+from pose.fitting import Fitting
+from pose.heatmaps import Heatmaps
+from pose.model_folder import (
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+    save_description,
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelFolder:
+    (tmp_path / "network.onnx").write_bytes(b"not a network, but a file")
+    model = ModelFolder(
+        tmp_path,
+        Skeleton(("snout", "tailbase"), (("snout", "tailbase"),)),
+        Fitting(240, 320),
+        Heatmaps(4, 1.25),
+        0.4,
+        network_hash(tmp_path / "network.onnx"),
+        {"command": "python utils/TrainNetwork.py", "steps": 3},
+    )
+    save_description(model)
+    return model
+
+
+def test_what_was_saved_is_loaded(model: ModelFolder) -> None:
+    assert load_model_folder(model.path) == model
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model folder: it has no model\.json"):
+        load_model_folder(tmp_path)
+
+
+def test_a_changed_network_is_refused(model: ModelFolder) -> None:
+    model.network.write_bytes(b"another network")
+    with pytest.raises(ModelError, match="its sha256 begins with"):
+        load_model_folder(model.path)
+
+
+def test_a_missing_network_is_refused(model: ModelFolder) -> None:
+    model.network.unlink()
+    with pytest.raises(ModelError, match=r"network\.onnx can't be read"):
+        load_model_folder(model.path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda words: words.pop("input"), "input: Field required"),
+        (lambda words: words.update(threshold=1.5), "threshold: Input should be less"),
+        (lambda words: words.update(threshold="high"), "threshold: Input should be a"),
+        (lambda words: words.update(format=2), "format: "),
+        (lambda words: words.update(colour="red"), "colour: Extra inputs"),
+        (
+            lambda words: words["skeleton"].update(bodyparts=["a", "a"], bones=[]),
+            "names a body part twice",
+        ),
+        (
+            lambda words: words["skeleton"].update(bones=[["snout", "paw"]]),
+            "a bone ends at no body part paw",
+        ),
+    ],
+)
+def test_a_wrong_description_is_refused_in_one_sentence(
+    model: ModelFolder, spoil: Callable[[dict[str, object]], object], sentence: str
+) -> None:
+    file = model.path / "model.json"
+    words = json.loads(file.read_text(encoding="utf-8"))
+    spoil(words)
+    file.write_text(json.dumps(words), encoding="utf-8")
+    with pytest.raises(ModelError) as refusal:
+        load_model_folder(model.path)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_half_a_description_is_refused(model: ModelFolder) -> None:
+    file = model.path / "model.json"
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(ModelError, match=r"model\.json is damaged: Invalid JSON"):
+        load_model_folder(model.path)

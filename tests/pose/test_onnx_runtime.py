@@ -1,0 +1,74 @@
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import ModelError
+from pose.model_folder import load_model_folder
+from pose.onnx_runtime import OnnxRuntime, cuda_driver, open_onnx
+from pose.opening import MODELS
+
+NAMES = sorted(file.parent.name for file in MODELS.glob("*/model.json"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def runtime(request: pytest.FixtureRequest) -> OnnxRuntime:
+    return open_onnx(load_model_folder(MODELS / request.param), "cpu", threads=1)
+
+
+def test_there_are_networks_to_test() -> None:
+    assert {"arena", "openfield"} <= set(NAMES)
+
+
+def test_a_batch_gives_what_its_pictures_give_alone(runtime: OnnxRuntime) -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 255, (480, 640), np.uint8)
+    colour = rng.integers(0, 255, (300, 500, 3), np.uint8)
+    together = runtime.estimate([grey, colour])
+    alone = [*runtime.estimate([grey]), *runtime.estimate([colour])]
+    assert runtime.estimate([]) == []
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.points, other.points, atol=0.05)
+        np.testing.assert_allclose(one.confidence, other.confidence, atol=1e-3)
+        assert one.points.shape == (1, len(runtime.skeleton.bodyparts), 2)
+        assert one.points.dtype == one.confidence.dtype == np.float32
+        assert np.isfinite(one.points).all()
+
+
+def test_an_even_grey_has_no_animal(runtime: OnnxRuntime) -> None:
+    (pose,) = runtime.estimate([np.full((480, 640), 180, np.uint8)])
+    assert pose.confidence.max() < runtime.threshold
+    assert np.isnan(pose.seen(runtime.threshold).points).all()
+
+
+def test_it_says_what_computes(runtime: OnnxRuntime) -> None:
+    assert runtime.provider == "CPUExecutionProvider"
+
+
+@pytest.mark.skipif(cuda_driver(), reason="there is a CUDA driver here")
+def test_cuda_is_never_replaced_in_silence(runtime: OnnxRuntime) -> None:
+    with pytest.raises(ModelError, match="no NVIDIA driver"):
+        open_onnx(runtime.model, "cuda")
+    assert open_onnx(runtime.model, "auto", 1).provider == "CPUExecutionProvider"
+
+
+def test_a_network_that_is_none_is_refused(
+    runtime: OnnxRuntime, tmp_path: Path
+) -> None:
+    nonsense = b"no network at all"
+    (tmp_path / "network.onnx").write_bytes(nonsense)
+    digest = hashlib.sha256(nonsense).hexdigest()
+    with pytest.raises(ModelError, match="can't be loaded"):
+        open_onnx(replace(runtime.model, path=tmp_path, sha256=digest))
+
+
+def test_a_description_of_another_network_is_refused(runtime: OnnxRuntime) -> None:
+    model = runtime.model
+    smaller = replace(model.fitting, height=model.fitting.height - 16)
+    with pytest.raises(ModelError, match="does not take the pictures"):
+        open_onnx(replace(model, fitting=smaller), "cpu")
+    fewer = replace(model.skeleton, bodyparts=model.skeleton.bodyparts[:-1])
+    with pytest.raises(ModelError, match="does not give the heat maps"):
+        open_onnx(replace(model, skeleton=fewer), "cpu")

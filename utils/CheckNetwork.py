@@ -1,0 +1,197 @@
+"""Measure a network against points that a person placed in frames of a video.
+
+    python utils/CheckNetwork.py --model openfield --video mouse.mp4 --labels check.csv
+
+`--labels` is laid out as DeepLabCut's `CollectedData.csv`; the number at the end of each
+picture's name is the frame of the video, from 0. No picture need be there.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError, DeviceError
+from core.frame import Image
+from core.pose import Pose
+from pose.opening import open_estimator
+from training.labels import Labels, LabelsError, read_labels
+
+COLOURS = ((60, 60, 255), (60, 220, 60), (255, 120, 60), (40, 220, 255), (255, 80, 255))
+JUMP_PX = 40
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the errors; return 0, or 1 after a sentence that says why not."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _check(arguments)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
+    labels = read_labels(arguments.labels, pictures=False)
+    wanted = _frames(labels)
+    unknown = set(labels.skeleton.bodyparts) - set(estimator.skeleton.bodyparts)
+    if unknown:
+        raise LabelsError([f"the network knows no {name}" for name in sorted(unknown)])
+    order = estimator.skeleton.indices(labels.skeleton.bodyparts)
+    poses: list[Pose] = []
+    tiles = []
+    for index, image in enumerate(_pictures(arguments.video)):
+        pose = estimator.estimate([image])[0]
+        poses.append(pose)
+        if arguments.sheet and index in wanted:
+            label = labels.points[wanted.index(index)]
+            tiles.append(_tile(image, pose, label, order, estimator.threshold, index))
+    missing = [str(index) for index in wanted if index >= len(poses)]
+    if missing:
+        raise LabelsError(
+            [f"{arguments.video} has {len(poses)} frames, no {', '.join(missing)}"]
+        )
+    points = np.stack([pose.points[0, order] for pose in poses])
+    confidence = np.stack([pose.confidence[0, order] for pose in poses])
+    names = labels.skeleton.bodyparts
+    print(f"{len(wanted)} frames with points placed by a person; runs on ", end="")
+    print(estimator.provider)
+    away = np.linalg.norm(points[wanted] - labels.points, axis=2)
+    _print_errors(names, away, confidence[wanted] < estimator.threshold)
+    print(f"all {len(poses)} frames:")
+    _print_course(names, points, confidence < estimator.threshold)
+    if arguments.sheet:
+        _write_sheet(arguments.sheet, tiles)
+
+
+def _print_errors(
+    names: Sequence[str], away: NDArray[np.float32], below: NDArray[np.bool_]
+) -> None:
+    columns = [*((n, away[:, [i]], below[:, [i]]) for i, n in enumerate(names))]
+    for name, own, unseen in [*columns, ("together", away, below)]:
+        there = np.isfinite(own)
+        if not there.any():
+            print(f"  {name:<12} not labelled")
+            continue
+        median, p95, worst = np.percentile(own[there], [50, 95, 100])
+        print(
+            f"  {name:<12} median {median:5.1f} px   95 % below {p95:5.1f} px   worst "
+            f"{worst:5.1f} px   below threshold {unseen[there].mean():5.1%}"
+        )
+
+
+def _print_course(
+    names: Sequence[str], points: NDArray[np.float32], below: NDArray[np.bool_]
+) -> None:
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=2)
+    jumps = ((steps > JUMP_PX) & ~below[1:] & ~below[:-1]).sum(axis=0)
+    for place, name in enumerate(names):
+        print(
+            f"  {name:<12} below threshold {below[:, place].mean():5.1%}   moves of more "
+            f"than {JUMP_PX} px from one frame to the next: {jumps[place]}"
+        )
+
+
+def _frames(labels: Labels) -> list[int]:
+    found = [re.search(r"(\d+)$", image.stem) for image in labels.images]
+    problems = [
+        f"{image.name}: no frame number at the end of its name"
+        for image, number in zip(labels.images, found, strict=True)
+        if number is None
+    ]
+    if problems:
+        raise LabelsError(problems)
+    return [int(number[1]) for number in found if number]
+
+
+def _pictures(video: Path) -> Iterator[Image]:
+    import cv2
+
+    capture = cv2.VideoCapture(str(video)) if video.is_file() else None
+    if capture is None or not capture.isOpened():
+        raise DeviceError(f"{video} is no video that can be read")
+    try:
+        while True:
+            there, image = capture.read()
+            if not there:
+                return
+            yield np.asarray(image, np.uint8)
+    finally:
+        capture.release()
+
+
+def _tile(
+    image: Image,
+    pose: Pose,
+    label: NDArray[np.float32],
+    order: Sequence[int],
+    threshold: float,
+    index: int,
+) -> Image:
+    """Return the picture with filled dots (network) and rings (person)."""
+    import cv2
+
+    picture = np.array(image if image.ndim == 3 else np.stack([image] * 3, axis=2))
+    seen = pose.confidence[0, order] >= threshold
+    for place, point in enumerate(pose.points[0, order]):
+        colour = COLOURS[place % len(COLOURS)]
+        cross = cv2.MARKER_DIAMOND if seen[place] else cv2.MARKER_TILTED_CROSS
+        at = (round(float(point[0])), round(float(point[1])))
+        cv2.drawMarker(picture, at, colour, cross, 9, 2)
+        if np.isfinite(label[place]).all():
+            ring = (round(float(label[place][0])), round(float(label[place][1])))
+            cv2.circle(picture, ring, 6, colour, 1, cv2.LINE_AA)
+    cv2.putText(
+        picture, str(index), (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 255)
+    )
+    return np.asarray(picture, np.uint8)
+
+
+def _write_sheet(file: Path, tiles: Sequence[Image]) -> None:
+    import cv2
+
+    across = 5
+    blank = np.zeros_like(tiles[0])
+    rest = [blank] * (-len(tiles) % across)
+    filled = [*tiles, *rest]
+    rows = [np.hstack(filled[i : i + across]) for i in range(0, len(filled), across)]
+    try:
+        written = cv2.imwrite(str(file), np.vstack(rows))
+    except cv2.error:
+        written = False
+    if not written:
+        raise DeviceError(f"{file} can't be written; it should end in .png or .jpg")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="CheckNetwork", description=(__doc__ or "").split("\n")[0]
+    )
+    add = parser.add_argument
+    add("--model", required=True, help="a model folder, or its name in models/")
+    add("--video", type=Path, required=True)
+    add("--labels", type=Path, required=True, help="the .csv of points")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--threads", type=int, default=0, help="of the processor; 0: all cores")
+    add(
+        "--sheet",
+        type=Path,
+        help="also write the labelled frames, drawn on, as a picture",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
