@@ -1,0 +1,113 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import ModelError
+from core.frame import Image
+from pose.fitting import Fitting
+from pose.onnx_runtime import open_onnx
+from training.augmentation import Augmentation
+from training.dataset import Dataset, load_dataset
+from training.evaluate import choose_threshold, held_out_error, summary
+from training.export import Recipe, compare, export
+from training.fit import Epoch, FitSettings, fit
+from training.labels import read_labels
+from training.networks import PoseNetwork
+
+SETTINGS = FitSettings(
+    steps=30,
+    batch=8,
+    stages=4,
+    channels=8,
+    learning_rate=8e-3,
+    augmentation=Augmentation(rotation_deg=0, scale=(1, 1), mirror=False, light=0),
+)
+
+
+@pytest.fixture(scope="module")
+def data(labelled: Path) -> Dataset:
+    return load_dataset(read_labels(labelled), Fitting(96, 128))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Dataset) -> tuple[PoseNetwork, list[Epoch]]:
+    epochs: list[Epoch] = []
+    return fit(data, SETTINGS, epochs.append), epochs
+
+
+def test_training_finds_the_dots(
+    data: Dataset, trained: tuple[PoseNetwork, list[Epoch]]
+) -> None:
+    network, epochs = trained
+    assert [epoch.step for epoch in epochs] == list(range(1, 31))
+    assert epochs[-1].loss < epochs[0].loss
+    distance, confidence = held_out_error(network, SETTINGS.sigma, data)
+    assert np.median(distance) < 6
+    errors = summary(data.skeleton, distance, confidence, 0.0)
+    assert [error.bodypart for error in errors] == ["leftear", "rightear"]
+    assert all(error.pictures == 8 and error.below_threshold == 0 for error in errors)
+
+
+def test_a_seed_decides_everything(data: Dataset) -> None:
+    short = replace(SETTINGS, steps=2, batch=2)
+    runs: list[list[Epoch]] = [[], [], []]
+    for run, settings in zip(runs, [short, short, replace(short, seed=1)], strict=True):
+        fit(data, settings, run.append)
+    losses = [[epoch.loss for epoch in run] for run in runs]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert abs(losses[0][1] - losses[2][1]) > 1e-3
+
+
+def test_an_exported_network_says_what_torch_says(
+    data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
+) -> None:
+    network, _ = trained
+    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.sigma, 0.1, {"steps": 40})
+    model = export(network, recipe, data.pictures, tmp_path / "model")
+    assert model.skeleton == data.skeleton
+    assert compare(network, model, data.pictures) < 0.05
+    images: list[Image] = list(data.pictures)
+    poses = open_onnx(model, "cpu", 1).estimate(images)
+    points = np.stack([pose.points[0] for pose in poses])
+    distance, _ = held_out_error(network, SETTINGS.sigma, data)
+    np.testing.assert_allclose(
+        np.linalg.norm(points - data.points, axis=2), distance, atol=0.1
+    )
+
+
+def test_a_network_that_differs_is_refused(
+    data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
+) -> None:
+    network, _ = trained
+    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.sigma, 0.0, {})
+    model = export(network, recipe, data.pictures, tmp_path)
+    torch.manual_seed(1)
+    with pytest.raises(ModelError, match="differs from the trained one"):
+        compare(PoseNetwork(2, 4, 8).eval(), model, data.pictures)
+
+
+def test_a_device_that_is_not_there_is_refused(data: Dataset) -> None:
+    with pytest.raises(ModelError, match="torch has no device 'nonsense'"):
+        fit(data, replace(SETTINGS, device="nonsense"), lambda epoch: None)
+
+
+def test_training_that_diverges_says_so(data: Dataset) -> None:
+    wild = replace(SETTINGS, learning_rate=float("nan"), steps=3, batch=2)
+    with pytest.raises(ModelError, match="training diverged at step 2"):
+        fit(data, wild, lambda epoch: None)
+
+
+def test_the_threshold_lies_below_what_is_there_and_above_what_is_not() -> None:
+    distance = np.array([[1, 2], [3, np.nan]], np.float32)
+    assert choose_threshold(distance, np.array([[0.9, 0.8], [0.9, 0.1]])) == 0.4
+    assert choose_threshold(distance, np.array([[0.9, 0.7], [0.9, 0.5]])) == 0.6
+    assert choose_threshold(distance[1:, 1:], np.array([[0.3]])) == 0.5
+
+
+def test_without_a_label_there_is_no_error(data: Dataset) -> None:
+    distance = np.full((3, 2), np.nan, np.float32)
+    errors = summary(data.skeleton, distance, np.ones((3, 2), np.float32), 0.5)
+    assert all(error.pictures == 0 and np.isnan(error.median_px) for error in errors)

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.labels import LabelsError, read_labels
+
+HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    for name in ("a.png", "b.png"):
+        (folder / "clip").mkdir(exist_ok=True)
+        (folder / "clip" / name).touch()
+    (folder / "CollectedData.csv").write_text(text, encoding="utf-8")
+    return folder
+
+
+def problems(path: Path) -> tuple[str, ...]:
+    with pytest.raises(LabelsError) as refusal:
+        read_labels(path)
+    return refusal.value.problems
+
+
+def test_labels_are_read_and_what_is_empty_is_nan(tmp_path: Path) -> None:
+    labels = read_labels(
+        write(tmp_path, HEADER + "clip/a.png,1,2,3.5,4\nclip\\b.png,,,5,6")
+    )
+    assert labels.skeleton.bodyparts == ("snout", "tail")
+    assert [image.name for image in labels.images] == ["a.png", "b.png"]
+    expected = [[[1, 2], [3.5, 4]], [[np.nan, np.nan], [5, 6]]]
+    np.testing.assert_array_equal(labels.points, np.array(expected, np.float32))
+
+
+def test_a_path_may_be_spread_over_columns(tmp_path: Path) -> None:
+    text = (
+        "scorer,,,me,me\nbodyparts,,,snout,snout\ncoords,,,x,y\n"
+        "labeled-data,clip,a.png,1,2\n"
+    )
+    (tmp_path / "labeled-data" / "clip").mkdir(parents=True)
+    (tmp_path / "labeled-data" / "clip" / "a.png").touch()
+    labels = read_labels(write(tmp_path, text))
+    assert labels.images == (tmp_path / "labeled-data" / "clip" / "a.png",)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    rows = [
+        "clip/a.png,1,2,3,4",
+        "clip/c.png,1,2,3,4",
+        "clip/b.png,1,two,3,4",
+        "clip/b.png,1,2,3",
+        "clip/b.png,1,,3,4",
+        "clip/a.png,1,2,3,4",
+    ]
+    told = problems(write(tmp_path, HEADER + "\n".join(rows)))
+    for part, problem in zip(
+        [
+            "line 5: there is no picture",
+            "line 6: no string to float: 'two'",
+            "line 7: 4 columns instead of 5",
+            "line 8: a point needs both x and y",
+            "a.png has 2 rows",
+        ],
+        told,
+        strict=True,
+    ):
+        assert part in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "does not begin with the rows"),
+        (HEADER, "labels no picture"),
+        ("a,b\nc,d\n", "does not begin with the rows"),
+        ("scorer,me\nindividuals,one\nbodyparts,snout\ncoords,x\n", "several animals"),
+        (
+            "scorer,me,me\nbodyparts,snout,snout\ncoords,y,x\n",
+            "a column x and a column y",
+        ),
+        ("scorer,me\nbodyparts\ncoords\n", "names no body part"),
+        (
+            "scorer,a,a,a,a\nbodyparts,ear,ear,ear,ear\ncoords,x,y,x,y\n",
+            "the body part ear twice",
+        ),
+    ],
+)
+def test_a_wrong_header_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    assert sentence in problems(write(tmp_path, text))[0]
+
+
+def test_no_folder_and_no_file_are_refused(tmp_path: Path) -> None:
+    assert "there is no file or folder" in problems(tmp_path / "nowhere")[0]
+    assert "holds 0 files" in problems(tmp_path)[0]
+    (tmp_path / "CollectedData.csv").write_bytes(b"\xff\xfe\x00")
+    assert "can't be read" in problems(tmp_path)[0]
