@@ -1,0 +1,247 @@
+"""All the outputs of a run behind one door that closes by itself."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from core.clock import Clock
+from core.command import Command, Mark, Pulse, Set
+from core.errors import DeviceError, ExperimentError, blaming
+from core.record import Edge, Note
+from outputs.output import Output, Write
+
+_NEVER = 2**63 - 1
+
+Watch = Callable[[Edge | Note], object]
+"""Told of all that was written, right afterwards, by the thread that wrote it."""
+
+
+@contextmanager
+def opened(
+    outputs: Mapping[str, Output], clock: Clock, watch: Watch
+) -> Iterator["Bank"]:
+    """Open all outputs, switched off; they go off and are closed on every way out.
+
+    What goes wrong while closing is a DeviceError, or a `Note` where another error is
+    already on its way.
+    """
+    bank = Bank(clock, watch)
+    try:
+        for name, output in outputs.items():
+            bank.open(name, output)
+        yield bank
+    except BaseException:
+        for problem in bank.close():
+            watch(Note("error", problem, clock.now_ns()))
+        raise
+    if problems := bank.close():
+        raise DeviceError("\n".join(problems))
+
+
+@dataclass(slots=True)
+class _Line:
+    """An open output."""
+
+    name: str
+    device: AbstractContextManager[Write]
+    write: Write
+    max_on_ns: int
+    level: float = 0.0
+    end_ns: int = _NEVER
+    """When its pulse ends."""
+    limit_ns: int = _NEVER
+    """When it will have been on for too long."""
+    failed: bool = False
+
+    @property
+    def due_ns(self) -> int:
+        return min(self.end_ns, self.limit_ns)
+
+    def close(self, problems: list[str]) -> None:
+        try:
+            with blaming(f"Output {self.name}"):
+                self.device.__exit__(None, None, None)
+        except DeviceError as error:
+            if not self.failed:
+                problems.append(str(error))
+
+
+class Bank:
+    """The open outputs of a run; any thread may call it.
+
+    One lock guards them all: a write is short, and what was written is told in its order.
+    A write that fails switches everything off, and from then on nothing can be switched
+    on; switching off is never refused.
+    """
+
+    def __init__(self, clock: Clock, watch: Watch) -> None:
+        self.sooner = threading.Condition()
+        """The lock; notified when something falls due before `tick` said."""
+        self._clock = clock
+        self._watch = watch
+        self._lines: dict[str, _Line] = {}
+        self._untold: list[Edge | Note] = []
+        self._said_ns = _NEVER
+        self._broken = ""
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The level of every output; the worst it may be where a write failed."""
+        with self.sooner:
+            return {name: line.level for name, line in self._lines.items()}
+
+    @property
+    def broken(self) -> str:
+        """Why nothing can be switched on any more; empty: it can."""
+        return self._broken
+
+    def apply(
+        self, commands: Sequence[Command], now_ns: int, cause: str = "plan"
+    ) -> int | None:
+        """Do what was due by `now_ns`, then the commands in their order.
+
+        Returns when the last write was over, None if nothing had to be written: a level
+        that an output has already is not written again, but 0 always is. Whatever goes
+        wrong, a device or a command that can't be carried out, switches everything off.
+        """
+        written_ns = None
+        with self._door(now_ns):
+            self._do_due(now_ns)
+            for command in commands:
+                if not isinstance(command, Mark):
+                    written_ns = self._obey(command, now_ns, cause) or written_ns
+        return written_ns
+
+    def tick(self, now_ns: int) -> int | None:
+        """Switch off what is due; return when to come again, None: nothing is pending."""
+        with self._door(now_ns):
+            self._do_due(now_ns)
+            self._said_ns = min(
+                (line.due_ns for line in self._lines.values()), default=_NEVER
+            )
+            return None if self._said_ns == _NEVER else self._said_ns
+
+    def all_off(self, now_ns: int, cause: str) -> None:
+        """Write 0 to every output, to each even if another fails."""
+        with self._door(now_ns):
+            problems = self._all_off(now_ns, cause)
+        if problems:
+            raise DeviceError("\n".join(problems))
+
+    def fail(self, why: str, now_ns: int) -> None:
+        """Refuse to switch anything on from now on, and tell why."""
+        with self.sooner:
+            self._broken = self._broken or why
+            self._watch(Note("error", why, now_ns))
+
+    def open(self, name: str, output: Output) -> None:
+        """Open one more output and write 0 to it."""
+        now_ns = self._clock.now_ns()
+        with self._door(now_ns):
+            with blaming(f"Output {name}"):
+                device = output.opened()
+                write = device.__enter__()
+            line = _Line(name, device, write, round(output.max_on_s * 1e9))
+            self._lines[name] = line
+            self._write(line, 0.0, now_ns, "open")
+
+    def close(self) -> list[str]:
+        """Switch everything off, close it, and return what is not yet known to fail."""
+        now_ns = self._clock.now_ns()
+        problems: list[str] = []
+        with self.sooner, ExitStack() as afterwards:
+            lines, self._lines = self._lines, {}
+            for line in lines.values():
+                afterwards.callback(line.close, problems)
+            afterwards.callback(self._tell)
+            self._broken = self._broken or "the outputs are closed"
+            problems += self._off(lines.values(), now_ns, "close")
+        return problems
+
+    @contextmanager
+    def _door(self, now_ns: int) -> Iterator[None]:
+        with self.sooner:
+            try:
+                yield
+            except BaseException:
+                for problem in self._all_off(now_ns, "error"):
+                    self._untold.append(Note("error", problem, now_ns))
+                raise
+            finally:
+                self._tell()
+
+    def _tell(self) -> None:
+        told, self._untold = self._untold, []
+        try:
+            for entry in told:
+                self._watch(entry)
+        except BaseException:  # what can't be recorded must not go on
+            self._all_off(self._clock.now_ns(), "error")
+            self._untold.clear()
+            raise
+
+    def _obey(self, command: Set | Pulse, now_ns: int, cause: str) -> int | None:
+        line = self._lines.get(command.output)
+        if line is None:
+            if self._broken:
+                raise DeviceError(self._broken)
+            raise ExperimentError(f"there is no [Output {command.output}]")
+        level = command.level
+        seconds = command.seconds if isinstance(command, Pulse) else None
+        if not 0 <= level <= 1:
+            raise ExperimentError(f"{command}: a level is from 0 to 1")
+        if seconds is not None and not 0 < seconds < 1e9:
+            raise ExperimentError(f"{command}: a pulse takes more than 0 seconds")
+        if level > 0 and self._broken:
+            raise DeviceError(self._broken)
+        written_ns = None
+        if level == 0 or level != line.level:
+            written_ns = self._write(line, level, now_ns, cause)
+        line.end_ns = _NEVER
+        if level > 0 and seconds is not None:
+            line.end_ns = (written_ns or now_ns) + round(seconds * 1e9)
+        if line.due_ns < self._said_ns:
+            self._said_ns = line.due_ns
+            self.sooner.notify_all()
+        return written_ns
+
+    def _do_due(self, now_ns: int) -> None:
+        for line in self._lines.values():
+            if line.due_ns <= now_ns:
+                cause = "pulse end" if line.end_ns <= line.limit_ns else "limit"
+                self._write(line, 0.0, line.due_ns, cause)
+
+    def _all_off(self, now_ns: int, cause: str) -> list[str]:
+        return self._off(self._lines.values(), now_ns, cause)
+
+    def _off(self, lines: Iterable[_Line], now_ns: int, cause: str) -> list[str]:
+        """Write 0 to all; return the failures of those that had not failed before."""
+        problems = []
+        for line in lines:
+            known = line.failed
+            try:
+                self._write(line, 0.0, now_ns, cause)
+            except Exception as error:
+                if not known:
+                    problems.append(str(error))
+        return problems
+
+    def _write(self, line: _Line, level: float, asked_ns: int, cause: str) -> int:
+        try:
+            with blaming(f"Output {line.name}"):
+                line.write(level)
+        except BaseException as error:
+            line.failed = True
+            line.level = max(line.level, level)
+            line.end_ns = line.limit_ns = _NEVER
+            self._broken = self._broken or str(error) or type(error).__name__
+            raise
+        written_ns = self._clock.now_ns()
+        if level == 0:
+            line.end_ns = line.limit_ns = _NEVER
+        elif line.limit_ns == _NEVER:
+            line.limit_ns = written_ns + line.max_on_ns
+        line.level = level
+        self._untold.append(Edge(line.name, level, cause, asked_ns, written_ns))
+        return written_ns
