@@ -27,11 +27,11 @@ from engine.messages import (
     Conducting,
     NetworkReady,
 )
+from engine.network import open_network
 from engine.settings import Settings
 from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
 from pose.estimator import PoseEstimator
-from pose.opening import open_estimator
 
 BEAT_S = 0.2
 """The engine tells its guard at least this often that it goes on."""
@@ -82,8 +82,7 @@ class _Engine:
         self.resources = resources
         if self.settings.outputs:
             self.open_outputs()
-        pose = self.settings.pose
-        estimator = open_estimator(self.settings.model, pose.runtime, pose.threads)
+        estimator = open_network(self.settings)
         self.loop = Loop(
             estimator,
             self.settings.experiment,

@@ -5,8 +5,10 @@ a frame.
 """
 
 import traceback
+import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from core.clock import Clock
 from core.command import Command, Mark, Pulse, Set, TriggerName
@@ -113,8 +115,8 @@ class Loop:
             self._break_off(error)
             return step
         self._write(step)
-        if self._conduct is not None and self._conduct.stepper.finished:
-            self.end("finished")
+        if self._conduct is not None and frame.camera == self._deciding:
+            self._end_in_time(self._conduct, time_s)
         return step
 
     def idle(self) -> int | None:
@@ -133,6 +135,13 @@ class Loop:
         conduct.bank.all_off(now_ns, "silence")
         self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
         return None
+
+    def _end_in_time(self, conduct: "_Conduct", time_s: float) -> None:
+        limit_s = self._rules.exp_time_s
+        if conduct.stepper.finished:
+            self.end("finished", "finished")
+        elif limit_s and time_s - conduct.began_s >= limit_s:
+            self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
     def _asked(self, camera: str, seen: Pose, time_s: float, too_old: bool) -> Answers:
         answers: Answers = {}
@@ -159,6 +168,7 @@ class Loop:
             )
         conduct.heard_ns, conduct.silent = step.posed_ns, False
         commands = conduct.stepper.step(observation)
+        conduct.began_s = min(conduct.began_s, time_s)
         decided_ns = self._clock.now_ns()
         written_ns = 0
         if commands:
@@ -214,6 +224,7 @@ class _Conduct:
         self.named = named
         self.status = "running"
         self.heard_ns = 0
+        self.began_s = inf
         self.silent = False
         self.revoked = False
         self._lost_since_s: float | None = None
@@ -237,8 +248,6 @@ class _Conduct:
 
 def _named_triggers(experiment: Experiment) -> frozenset[str]:
     """Return the triggers that an experiment's settings name."""
-    import typing
-
     hints = typing.get_type_hints(type(experiment), include_extras=False)
     named: set[str] = set()
     for name, hint in hints.items():

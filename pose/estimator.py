@@ -28,6 +28,11 @@ class PoseEstimator(Protocol):
         """What really computes, as its runtime calls it: `CPUExecutionProvider`."""
         ...
 
+    @property
+    def sha256(self) -> str:
+        """The network's fingerprint, for the record; empty when there is no file."""
+        ...
+
     def estimate(self, images: Sequence[Image]) -> list[Pose]:
         """Return one pose per picture: points and confidences as they come.
 

@@ -39,6 +39,11 @@ class OnnxRuntime:
         """The confidence below which a point counts as not seen."""
         return self.model.threshold
 
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the network's file."""
+        return self.model.sha256
+
     def estimate(self, images: Sequence[Image]) -> list[Pose]:
         """Return one pose per picture, one animal each; nothing is thresholded."""
         if not images:

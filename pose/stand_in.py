@@ -33,6 +33,7 @@ class StandIn:
     skeleton: Skeleton = SKELETON
     threshold: float = 0.5
     provider: str = "stand-in"
+    sha256: str = ""
 
     def estimate(self, images: Sequence[Image]) -> list[Pose]:
         """Return one pose per picture, `seconds` from now or as soon as it can."""

@@ -1,0 +1,69 @@
+"""Frames of a video through the same loop, on the frames' own clock: no processes."""
+
+from collections.abc import Iterable, Iterator
+
+from core.clock import ManualClock
+from core.frame import Frame
+from core.record import Edge, Entry, Intent, Note, Step
+from engine.loop import Loop
+from engine.settings import Settings
+from outputs.bank import Bank, opened
+from outputs.simulated import SimulatedOutput
+from pose.estimator import PoseEstimator
+from recording.run_writer import RunWriter
+
+
+def replay(
+    settings: Settings,
+    frames: Iterable[Frame],
+    estimator: PoseEstimator,
+    writer: RunWriter,
+    experiment: bool = True,
+) -> Iterator[Step]:
+    """Yield what happens to each frame; the outputs are simulated ones.
+
+    The frames move the clock, so equal frames give equal steps and equal files. Posing
+    takes no time here: a frame is decided at the moment it was taken.
+    """
+    clock = ManualClock()
+    deciding = settings.deciding_camera
+    triggers = settings.new_triggers()
+    writer.begin(deciding, estimator.skeleton, tuple(triggers))
+
+    def write(entry: Entry) -> None:
+        match entry:
+            case Step():
+                writer.step(entry)
+            case Intent():
+                writer.intent(entry)
+            case Edge():
+                writer.edge(entry)
+            case Note():
+                writer.note(entry)
+
+    outputs = {
+        name: SimulatedOutput(max_on_s=output.max_on_s)
+        for name, output in settings.outputs.items()
+    }
+    with opened(outputs, clock, write) as bank:
+        loop = Loop(estimator, settings.experiment, deciding, clock, write, zero_ns=0)
+        if experiment:
+            loop.begin(settings.new_experiment(), triggers, bank)
+        else:
+            loop.ask(triggers)
+        try:
+            yield from _steps(frames, loop, bank, clock)
+        finally:
+            loop.end("the video is over")
+
+
+def _steps(
+    frames: Iterable[Frame], loop: Loop, bank: Bank, clock: ManualClock
+) -> Iterator[Step]:
+    for frame in frames:
+        while (
+            due_ns := bank.tick(clock.now_ns())
+        ) is not None and due_ns <= frame.time_ns:
+            clock.set(due_ns)
+        clock.set(frame.time_ns)
+        yield loop.step(frame)

@@ -1,0 +1,74 @@
+"""A picture with what was seen and decided drawn on it; the raw video never has it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from core.frame import Image
+from core.pose import Pose
+from core.region import Region
+
+_COLOURS = (
+    (80, 80, 255),
+    (80, 220, 255),
+    (255, 200, 80),
+    (255, 90, 220),
+    (110, 255, 110),
+    (255, 255, 120),
+)
+_HOLDS, _FAILS, _UNKNOWN = (80, 220, 80), (220, 220, 220), (120, 120, 120)
+_BORDER = {True: _HOLDS, False: _FAILS, None: _UNKNOWN}
+_FRACTION = 4  # bits of a pixel's fraction, for cv2's `shift`
+
+
+def labelled(
+    image: Image,
+    pose: Pose,
+    regions: Mapping[str, tuple[Region, bool | None]],
+    text: str,
+) -> Image:
+    """Return a BGR copy of an 8-bit picture with pose, regions and a line of text.
+
+    Points that are NaN are not drawn. A region's border is green while its trigger
+    holds, grey while that is unknown.
+    """
+    import cv2
+
+    drawn = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
+    for name, (region, answer) in regions.items():
+        corners = _fixed(region.outline())
+        cv2.polylines(
+            drawn, [corners], True, _BORDER[answer], 2, cv2.LINE_AA, _FRACTION
+        )
+        x, y = (int(c) for c in region.outline().min(axis=0))
+        _write(drawn, name, (max(x, 2), max(y - 4, 12)), _BORDER[answer])
+    for animal in range(len(pose.points)):
+        for first, second in pose.skeleton.bones:
+            ends = pose.select((first, second), animal)
+            if np.isfinite(ends).all():
+                one, two = (tuple(end.tolist()) for end in _fixed(ends))
+                cv2.line(drawn, one, two, _FAILS, 1, cv2.LINE_AA, _FRACTION)
+        for part, point in enumerate(pose.points[animal]):
+            if np.isfinite(point).all():
+                centre = tuple(_fixed(point[None])[0].tolist())
+                colour = _COLOURS[part % len(_COLOURS)]
+                radius = 4 << _FRACTION
+                cv2.circle(drawn, centre, radius, colour, -1, cv2.LINE_AA, _FRACTION)
+    _write(drawn, text, (6, drawn.shape[0] - 8), (255, 255, 255))
+    return drawn
+
+
+def _fixed(
+    points: "np.ndarray[tuple[int, ...], np.dtype[np.floating]]",
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.int32]]":
+    return np.round(np.asarray(points) * (1 << _FRACTION)).astype(np.int32)
+
+
+def _write(
+    drawn: Image, text: str, place: tuple[int, int], colour: tuple[int, int, int]
+) -> None:
+    import cv2
+
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+    cv2.putText(drawn, text, place, font, size, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(drawn, text, place, font, size, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,231 @@
+"""Replays a video through network and experiment, as a live-paced stream or flat out.
+
+Two runs of the same video with the same settings give the same poses, triggers and
+events, byte for byte.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cameras.video import decoded, video_format
+from core.errors import DeepLabStreamError, DeviceError
+from core.frame import Frame, ImageFormat
+from core.record import Step
+from core.region import Region
+from engine.network import open_network
+from engine.replay import replay
+from engine.settings import Settings, load
+from pose.estimator import PoseEstimator
+from recording.accounts import Accounts
+from recording.overlay import labelled
+from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from recording.run_writer import RunWriter
+from recording.video import VideoFile
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return 0, or 2 when something that the user can mend is wrong."""
+    asked = _parser().parse_args(argv)
+    try:
+        settings = load(asked.settings)
+        return _analyse(settings, asked)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C; what was analysed so far is in the run folder")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--settings", type=Path, default=ROOT / "settings.ini", metavar="FILE")
+    add("--video", type=Path, help="instead of the settings' [Video] VIDEO_SOURCE")
+    add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
+    add("--fast", action="store_true", help="flat out, without a window")
+    add("--no-experiment", action="store_true", help="poses and triggers only")
+    add("--no-labels", action="store_true", help="make no labelled video")
+    return parser
+
+
+def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
+    source = asked.video or settings.video.video_source
+    if source is None:
+        raise DeviceError(
+            "[Video] VIDEO_SOURCE: names no video; name one, or use --video"
+        )
+    source = source if asked.video else settings.folder / source
+    form = video_format(source)
+    estimator = open_network(settings)
+    analysis = Analysis(settings, source, form, estimator, not asked.no_experiment)
+    with ExitStack() as files:
+        folder = analysis.make_folder(asked.output)
+        writer = files.enter_context(RunWriter(folder, 0))
+        drawn = None
+        if not asked.no_labels:
+            path = folder.path / f"{analysis.camera}.labelled.mkv"
+            drawn = files.enter_context(VideoFile(path, analysis.labelled_format))
+        shown = analysis.pictures(writer, drawn)
+        if asked.fast:
+            whole = _exhaust(shown, analysis)
+        else:
+            whole = _watch(shown, analysis)
+    analysis.finish(folder, whole)
+    for line in analysis.summary():
+        print(line)
+    print(f"run folder: {folder.path}")
+    return 0
+
+
+@dataclass
+class Analysis:
+    """One video on its way through the loop."""
+
+    settings: Settings
+    source: Path
+    form: ImageFormat
+    estimator: PoseEstimator
+    experiment: bool
+    frames: int = 0
+    visits: dict[str, list[list[int | None]]] = field(default_factory=dict)
+    _inside: dict[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.camera = self.settings.deciding_camera
+        self.regions: dict[str, Region] = {}
+        for name, trigger in self.settings.new_triggers().items():
+            region = getattr(trigger, "region", None)
+            if isinstance(region, Region):
+                self.regions[name] = region
+
+    @property
+    def labelled_format(self) -> ImageFormat:
+        """The labelled video is in colour, whatever the video was."""
+        return ImageFormat((self.form.height, self.form.width, 3), self.form.rate)
+
+    def make_folder(self, path: Path | None) -> RunFolder:
+        """Make the run folder: `path`, or a new one under OUTPUT_DIRECTORY."""
+        network = self.estimator
+        model = ModelFacts(
+            self.settings.pose.model,
+            network.sha256,
+            network.threshold,
+            network.provider,
+        )
+        facts = RunFacts(
+            start_ns=0,
+            cameras={self.camera: self.form},
+            skeleton=network.skeleton,
+            model=model,
+            more={"video": str(self.source)},
+        )
+        now, text = datetime.now().astimezone(), self.settings.text
+        if path is not None:
+            return RunFolder.create_at(path, now, text, facts)
+        return RunFolder.create(self.settings.output_directory, now, text, facts)
+
+    def pictures(
+        self, writer: RunWriter, drawn: VideoFile | None
+    ) -> Iterator[tuple[Frame, Step]]:
+        """Yield each frame with what happened to it, after everything was written."""
+        held: list[Frame] = []
+
+        def frames() -> Iterator[Frame]:
+            for index, time_ns, image in decoded(self.source):
+                held[:] = [Frame(self.camera, index, time_ns, time_ns, image)]
+                yield held[0]
+
+        steps = replay(self.settings, frames(), self.estimator, writer, self.experiment)
+        for step in steps:
+            self._count(step)
+            if drawn is not None:
+                image = labelled(
+                    held[0].image,
+                    step.pose.seen(self.estimator.threshold),
+                    {n: (r, step.triggers.get(n)) for n, r in self.regions.items()},
+                    f"{step.index}  {step.status}",
+                )
+                drawn.write(image, step.index, step.exposed_ns, step.arrived_ns)
+            yield held[0], step
+
+    def _count(self, step: Step) -> None:
+        """Keep the visits: from the first yes to the first no; unknown is neither."""
+        self.frames += 1
+        for name, answer in step.triggers.items():
+            inside = self._inside.get(name, False)
+            if answer is True and not inside:
+                self.visits.setdefault(name, []).append([step.index, None])
+            elif answer is False and inside:
+                self.visits[name][-1][1] = step.index
+            if answer is not None:
+                self._inside[name] = answer
+
+    def finish(self, folder: RunFolder, whole: bool) -> None:
+        """Say in the record how it ended."""
+        accounts = Accounts(
+            self.camera,
+            "analysis",
+            delivered=self.frames,
+            lost=0,
+            analysed=self.frames,
+            skipped=0,
+        )
+        how = "the video is over" if whole else "stopped"
+        folder.finish(datetime.now().astimezone(), how, [accounts])
+
+    def summary(self) -> Iterator[str]:
+        """Yield what a person wants to know at the end."""
+        yield f"{self.frames} frames analysed by {self.estimator.provider}"
+        for name, visits in self.visits.items():
+            yield f"[Trigger {name}] held {len(visits)} times, first to last frame:"
+            for start, end in visits:
+                last = "the end" if end is None else str(end - 1)
+                yield f"  {start} to {last}"
+
+
+def _exhaust(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
+    from tqdm import tqdm
+
+    for _ in tqdm(shown, desc=analysis.source.name, unit=" frames", disable=None):
+        pass
+    return True
+
+
+def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
+    """Show the analysis at the video's pace; return whether it came to its end."""
+    from core.clock import Pacer
+    from gui.qt_environment import has_screen
+
+    rate = analysis.form.rate or 30.0
+    if has_screen():
+        from gui.preview import run_feed
+        from gui.zones import zones_of
+
+        return run_feed(
+            lambda: next(shown, None),
+            analysis.camera,
+            zones_of(analysis.settings, analysis.camera),
+            threshold=analysis.estimator.threshold,
+            rate=rate,
+            title=analysis.source.name,
+        )
+    print("no screen was found: the video is analysed at its own pace without a window")
+    pacer = Pacer(rate)
+    for index, _ in enumerate(shown):
+        pacer.wait(index)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
