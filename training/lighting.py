@@ -31,7 +31,9 @@ def relight(
     brightness = rng.normal(0, 20) * strength
     out = 255 * (out.clip(0, 255) / 255) ** gamma
     out = (out - 127) * contrast + 127 + brightness
-    if rng.random() < 0.2 * strength:  # a tint; grey cameras have none
+    if rng.random() < 0.3 * strength:  # a grey camera's
+        out[:] = out @ np.array([0.114, 0.587, 0.299], np.float32)[:, None]
+    elif rng.random() < 0.3 * strength:  # a tint
         out *= rng.uniform(0.8, 1.2, 3).astype(np.float32)
     if rng.random() < 0.5 * strength:
         noise = rng.standard_normal((height, width, 1), np.float32)
