@@ -67,7 +67,8 @@ class Section(Generic[T]):
 
     def complain(self, key: str, sentence: str) -> None:
         """Note a problem of one key."""
-        value = f" = {word}" if (word := self.words.get(key)) is not None else ""
+        word = self.words.get(key)
+        value = "" if word is None else f" = {word or '(empty)'}"
         self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
 
     def _cut(self, word: str, info: FieldInfo) -> Any:

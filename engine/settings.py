@@ -100,14 +100,15 @@ class _Reading:
                 self._named(title, words, streaming)
         self._choose_experiment(run)
         makers = self._makers
-        if not streaming.multiple_devices:
-            makers["Camera"] = dict(list(makers["Camera"].items())[:1])
+        used = None if streaming.multiple_devices else 1
         rig = Settings(
             streaming=streaming,
             pose=fixed["Pose Estimation"],
             experiment=run,
             video=fixed["Video"],
-            cameras={name: maker() for name, maker in makers["Camera"].items()},
+            cameras={
+                name: maker() for name, maker in [*makers["Camera"].items()][:used]
+            },
             outputs={name: maker() for name, maker in makers["Output"].items()},
             triggers=makers["Trigger"],
             experiments=makers["Experiment"],

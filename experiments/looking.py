@@ -1,6 +1,6 @@
 """Triggers that ask where the head points."""
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,7 @@ from core.geometry import angle_between
 from core.pose import Pose
 from experiments.trigger import Trigger
 
+Pixels = Annotated[int, Field(gt=0)]
 Edge: TypeAlias = Literal[
     "left", "right", "top", "bottom", "west", "east", "north", "south"
 ]
@@ -72,7 +73,7 @@ class ScreenDirection(Looking):
     edge: Edge = Field(
         description="left, right, top, bottom (or west, east, north, south)"
     )
-    picture: tuple[float, float] = Field(
+    picture: tuple[Pixels, Pixels] = Field(
         description="width, height of the picture in pixels"
     )
 

@@ -1,0 +1,82 @@
+"""Every key that settings.ini may have, written from the fields themselves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from core.plugins import discover
+from engine.fields import keys_of
+from engine.sentences import wording
+from engine.settings import FAMILIES, FIXED
+
+_HEAD = """\
+# settings.ini, key by key
+
+This page is written by `python utils/CheckSettings.py --describe docs/settings.md` from
+the classes themselves; a test sees to it that it stays true. `settings.ini` as it comes is
+an example with comments, and `python utils/CheckSettings.py` lists all that is wrong with
+yours.
+
+* A comment has a line of its own, starting with `#` or `;`.
+* Keys may be written in any case. *needed*: there is no default.
+* Lists have commas between their values. Relative paths start at the folder of
+  `settings.ini`.
+* `[Streaming]` RESOLUTION, FRAMERATE and STREAMS count for each camera that does not say its
+  own; what `[Camera NAME]` says wins.
+"""
+_FAMILY = """\
+`KIND` is a class in the folder `{folder}/`; the keys depend on it. There may be as many of
+these sections as you like, each with its own NAME.
+"""
+
+
+def describe() -> str:
+    """Return docs/settings.md."""
+    parts = [_HEAD]
+    for title, kind in FIXED.items():
+        parts += [f"## [{title}]\n", _first_line(kind), _table(kind)]
+    for family, (folder, contract) in FAMILIES.items():
+        parts += [f"## [{family} NAME]\n", _FAMILY.format(folder=folder.__name__)]
+        for name, kind in sorted(discover(folder, contract).classes.items()):
+            parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind)]
+    return "\n".join(parts)
+
+
+def written(value: object) -> str:
+    """Return a value as it is written behind KEY =."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list | set | frozenset):
+        return ", ".join(written(part) for part in value)
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    if isinstance(value, Path):
+        return value.as_posix()
+    return "" if value is None else str(value)
+
+
+def _first_line(kind: type) -> str:
+    lines = (kind.__doc__ or "").strip().splitlines() or [""]
+    return f"{lines[0]}\n"
+
+
+def _table(kind: type) -> str:
+    rows = ["| key | what it says | value | default |", "|---|---|---|---|"]
+    rows += _rows(keys_of(kind).items())
+    return "\n".join(rows) + "\n"
+
+
+def _rows(keys: Any) -> Iterator[str]:
+    for key, (_, info) in keys:
+        value = wording(info.annotation, info.metadata)
+        cells = (key, info.description or "", value, _default(info))
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "*needed*"
+    value = written(info.get_default(call_default_factory=True, validated_data={}))
+    return f"`{value}`" if value else "empty"

@@ -1,0 +1,324 @@
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import SettingsError
+from core.pose import Skeleton
+from engine.describe import describe, written
+from engine.fields import keys_of
+from engine.settings import FAMILIES, FIXED, Settings, check_against, load, parse
+from experiments.example import ExampleExperiment
+from experiments.optogenetic import Optogenetic
+from experiments.regions import InsideRegion
+
+HERE = Path(__file__).resolve().parents[2]
+FOLDER = Path("somewhere").resolve()
+RIG = """
+[Camera arena]
+KIND = SimulatedCamera
+[Trigger corner]
+KIND = InsideRegion
+BODYPARTS = snout, tail
+REGION = circle 10 20 30
+[Output laser]
+KIND = SimulatedOutput
+[Experiment light]
+KIND = Optogenetic
+TRIGGER = corner
+OUTPUT = laser
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse(text, FOLDER)
+    return list(caught.value.problems)
+
+
+def test_a_rig_is_read() -> None:
+    rig = parse(RIG + "[Experiment]\nexp_name = light\nRecord_Exp = no", FOLDER)
+    assert list(rig.cameras) == ["arena"]
+    assert rig.new_triggers()["corner"] == InsideRegion(
+        bodyparts=("snout", "tail"), region="circle 10 20 30"
+    )
+    assert rig.new_experiment() == Optogenetic(trigger="corner", output="laser")
+    assert rig.experiment.record_exp is False
+    assert rig.deciding_camera == "arena"
+    assert rig.output_directory == FOLDER / "output"
+
+
+def test_triggers_are_new_in_each_run() -> None:
+    rig = parse(RIG, FOLDER)
+    assert rig.new_triggers()["corner"] is not rig.new_triggers()["corner"]
+
+
+def test_settings_go_to_another_process() -> None:
+    rig = parse(RIG, FOLDER)
+    again: Settings = pickle.loads(pickle.dumps(rig))
+    assert again == rig
+    assert again.new_triggers() == rig.new_triggers()
+
+
+def test_what_lies_beside_the_file_is_named_from_there() -> None:
+    rig = parse(RIG + "[Video]\nVIDEO_SOURCE = films/a.mp4", FOLDER)
+    assert rig.video.video_source == FOLDER / "films" / "a.mp4"
+    assert parse(RIG + "[Video]\nVIDEO_SOURCE =", FOLDER).video.video_source is None
+
+
+def test_streaming_speaks_for_cameras_that_say_nothing() -> None:
+    rig = parse(RIG + "[Streaming]\nRESOLUTION = 320, 200\nFRAMERATE = 12.5", FOLDER)
+    camera = rig.cameras["arena"]
+    assert (camera.width, camera.height, camera.rate) == (320, 200, 12.5)  # type: ignore[attr-defined]
+    said = RIG.replace("SimulatedCamera", "SimulatedCamera\nRATE = 50\nWIDTH = 400")
+    camera = parse(said + "[Streaming]\nFRAMERATE = 12.5", FOLDER).cameras["arena"]
+    assert (camera.width, camera.rate) == (400, 50)  # type: ignore[attr-defined]
+
+
+def test_one_device_is_the_first_camera() -> None:
+    two = RIG + "[Camera side]\nKIND = SimulatedCamera\n"
+    assert list(parse(two, FOLDER).cameras) == ["arena", "side"]
+    one = parse(two + "[Streaming]\nMULTIPLE_DEVICES = no", FOLDER)
+    assert list(one.cameras) == ["arena"]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = """
+    lonely
+    [Streaming]
+    FRAMERATE = fast
+    RESOLUTION = 640
+    MULTIPLE_DEVICES = maybe
+    CAMERA_SOURCE = 0
+    [Experiment]
+    PATIENCE_S = -1
+    LOST_MS = inf
+    EXP_NAME = lihgt
+    CAMERA = aren
+    [Experiment light]
+    KIND = Optogenetic
+    REST = 3
+    TRIGGER = cornre
+    OUTPUT = laser
+    [Output lazer]
+    KIND = SimulatedOutptu
+    [Trigger corner]
+    KIND = InsideRegion
+    REGION = circle 1 2
+    """
+    text = "\n".join(line.strip() for line in text.splitlines())
+    assert problems(text) == [
+        "line 2: 'lonely' stands before the first [Section]",
+        "[Streaming] CAMERA_SOURCE = 0: now SOURCE of [Camera NAME] with KIND = Webcam",
+        "[Streaming] RESOLUTION = 640: expected 2 values with commas between "
+        "(each a whole number, above 0)",
+        "[Streaming] FRAMERATE = fast: expected a number",
+        "[Streaming] MULTIPLE_DEVICES = maybe: expected yes or no",
+        "[Experiment] LOST_MS = inf: expected a finite number",
+        "[Experiment] PATIENCE_S = -1: must be above 0",
+        "[Experiment light] REST = 3: unknown, did you mean REST_S?",
+        "[Output lazer] KIND = SimulatedOutptu: unknown, did you mean SimulatedOutput?",
+        "[Trigger corner] BODYPARTS: is missing "
+        "(body parts that it looks at, as the network names them)",
+        "[Trigger corner] REGION = circle 1 2: expected circle X Y R",
+        "[Camera NAME]: is missing, one camera at least",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[Experiment]\nEXP_NAME = lihgt",
+            "[Experiment] EXP_NAME = lihgt: there is no [Experiment lihgt], "
+            "did you mean light?",
+        ),
+        (
+            "[Experiment]\nCAMERA = aren",
+            "[Experiment] CAMERA = aren: there is no [Camera aren], did you mean arena?",
+        ),
+        (
+            "[Experiment other]\nKIND = Conditional\nTRIGGER = cornr\nOUTPUT = laser",
+            "[Experiment other] TRIGGER = cornr: there is no [Trigger cornr], "
+            "did you mean corner?",
+        ),
+        (
+            "[Experiment other]\nKIND = ExampleExperiment\nREGIONS = corner, no\n"
+            "STIMULI = laser, laser",
+            "[Experiment other] REGIONS = no: there is no [Trigger no], there is: corner",
+        ),
+        (
+            "[Experiment other]\nKIND = ExampleExperiment\nREGIONS = corner, corner\n"
+            "STIMULI = laser",
+            "[Experiment other] STIMULI: 1 for 2 REGIONS, expected one for each",
+        ),
+        (
+            "[Camera side]\nKIND = SimulatedCamera\nANALYSE = no\n"
+            "[Experiment]\nCAMERA = side",
+            "[Experiment] CAMERA = side: [Camera side] has ANALYSE = no",
+        ),
+        (
+            "[Camera side]\nKIND = SimulatedCamera\n[Streaming]\nMULTIPLE_DEVICES = no\n"
+            "[Experiment]\nCAMERA = side",
+            "[Experiment] CAMERA = side: [Camera side] is off by "
+            "[Streaming] MULTIPLE_DEVICES = no",
+        ),
+        (
+            "[Pose Estimation]\nDLC_PATH = C:/models",
+            "[Pose Estimation] DLC_PATH = C:/models: now MODEL, the name of a folder "
+            "under models/ or the path of one",
+        ),
+        (
+            "[Pose Estimation]\nRUNTIME = CPU",
+            "[Pose Estimation] RUNTIME = CPU: expected one of auto, cpu, cuda, "
+            "did you mean cpu?",
+        ),
+        (
+            "[Pose Estimation]\nTHREADS = 2 # two",
+            "[Pose Estimation] THREADS = 2 # two: expected a whole number; "
+            "a comment needs a line of its own",
+        ),
+        (
+            "[Streaming]\nFRAMERATE = 3,5",
+            "[Streaming] FRAMERATE = 3,5: expected a number with a point: 3.5",
+        ),
+        ("[Streaming]\nSTREAMS =", "[Streaming] STREAMS = (empty): expected 1 or more"),
+        ("[camera x]", "[camera x]: unknown section, did you mean [Camera x]?"),
+        ("[Output]", "[Output]: needs a name, [Output NAME]"),
+        (
+            "[Output ../x]\nKIND = SimulatedOutput",
+            "[Output ../x]: a NAME may have letters, digits, - and _ "
+            "(files are named so)",
+        ),
+        ("[Output LASER]\nKIND = SimulatedOutput", "[Output LASER]: is there twice"),
+        ("[Camera arena]", "'[Camera arena]' is there twice"),
+        ("[Experiment]\nCAMERA = \nCAMERA = x", "'CAMERA = x' is there twice"),
+        ("[Experiment]\nnonsense", "'nonsense' is no KEY = value"),
+        ("[Output a]", "[Output a] KIND: is missing"),
+        (
+            "[Classification]",
+            "[Classification]: behaviour classifiers can't be used yet",
+        ),
+    ],
+)
+def test_a_problem_is_one_sentence(text: str, problem: str) -> None:
+    found = problems(f"{RIG}\n{text}\n")
+    assert len(found) == 1
+    assert problem in found[0]
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    for content, words in (
+        (b"[Video]\nVIDEO_SOURCE = \xff\xfe", "UTF-8 text (line 2)"),
+        (b"\0" * 9, "NUL characters"),
+    ):
+        file = tmp_path / "settings.ini"
+        file.write_bytes(content)
+        with pytest.raises(SettingsError, match=words.replace("(", r"\(")[:9]):
+            load(file)
+    with pytest.raises(SettingsError, match="can't be read"):
+        load(tmp_path / "none.ini")
+    with pytest.raises(SettingsError, match="can't be read"):
+        load(tmp_path)
+
+
+def test_body_parts_are_checked_against_the_network() -> None:
+    rig = parse(RIG, FOLDER)
+    assert check_against(rig, Skeleton(("snout", "tail"))) == []
+    assert check_against(rig, Skeleton(("snout", "tailbase"))) == [
+        "[Trigger corner] BODYPARTS: the network does not know 'tail', "
+        "did you mean tailbase?"
+    ]
+
+
+def test_the_shipped_settings_are_right() -> None:
+    rig = load(HERE / "settings.ini")
+    assert isinstance(rig.new_experiment(), ExampleExperiment)
+
+
+def test_docs_are_what_the_fields_say() -> None:
+    page = (HERE / "docs" / "settings.md").read_text(encoding="utf-8")
+    again = "python utils/CheckSettings.py --describe docs/settings.md"
+    assert page == describe(), f"run {again}"
+
+
+LINES = st.one_of(
+    st.sampled_from(
+        [
+            *(f"[{title}]" for title in FIXED),
+            *(f"[{family} {name}]" for family in FAMILIES for name in ("a", "b", "")),
+            "KIND = SimulatedCamera",
+            "KIND = InsideRegion",
+            "KIND = Speed",
+            "KIND = Conditional",
+            "KIND = ExampleExperiment",
+            "KIND = SimulatedOutput",
+            "  more",
+            "[",
+            "]",
+            "\ufeff",
+        ]
+    ),
+    st.builds(
+        "{} {} {}".format,
+        st.sampled_from(
+            sorted(
+                {"REGION", "BODYPARTS", "CAMERA", "REGIONS", "MAX_ON_S", "RATE"}
+                | {key for kind in FIXED.values() for key in keys_of(kind)}
+            )
+        ),
+        st.sampled_from("=:"),
+        st.one_of(
+            st.sampled_from(["a", "a, b", "circle 1 2 3", "yes", "circle 0 0 1e999"]),
+            st.text(st.characters()),
+            st.floats().map(str),
+            st.integers().map(str),
+        ),
+    ),
+    st.text(st.characters()),
+)
+
+
+@given(st.lists(LINES, max_size=30).map("\n".join))
+def test_no_text_gives_anything_but_settings_or_sentences(text: str) -> None:
+    try:
+        rig = parse(text, FOLDER)
+    except SettingsError as error:
+        assert error.problems
+        assert all(sentence.strip() for sentence in error.problems)
+    else:
+        rig.new_triggers()
+        pickle.dumps(rig)
+
+
+@given(st.binary())
+def test_no_file_gives_anything_but_settings_or_sentences(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "fuzzed.ini"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError):
+        load(file)
+
+
+@given(
+    st.floats(1, 1000),
+    st.booleans(),
+    st.lists(st.sampled_from(["color", "depth", "infrared"]), min_size=1),
+)
+def test_written_and_read_again_is_the_same(
+    number: float, choice: bool, streams: list[str]
+) -> None:
+    text = f"""
+    [Streaming]
+    FRAMERATE = {written(number)}
+    MULTIPLE_DEVICES = {written(choice)}
+    STREAMS = {written(streams)}
+    """
+    text = "\n".join(line.strip() for line in text.splitlines())
+    streaming = parse(RIG + text, FOLDER).streaming
+    assert streaming.framerate == number
+    assert streaming.multiple_devices is choice
+    assert list(streaming.streams) == streams

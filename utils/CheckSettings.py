@@ -1,0 +1,69 @@
+"""List everything that is wrong with settings.ini, touching no hardware."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+
+from core.errors import ModelError, SettingsError
+from engine.describe import describe
+from engine.settings import check_against, load
+from pose.model_folder import load_model_folder
+from pose.opening import find_model
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def main(argv: list[str]) -> int:
+    """Return 0 when the settings are right, 1 when they are not."""
+    options = argparse.ArgumentParser(prog="CheckSettings.py", description=__doc__)
+    options.add_argument(
+        "settings",
+        nargs="?",
+        type=Path,
+        default=HERE / "settings.ini",
+        help="the file to check (default: settings.ini of the application)",
+    )
+    options.add_argument(
+        "--describe",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write every key there is into FILE (docs/settings.md), or print it, and end",
+    )
+    chosen = options.parse_args(argv)
+    if chosen.describe:
+        page = describe().encode()
+        if chosen.describe == "-":
+            sys.stdout.buffer.write(page)
+        else:
+            Path(chosen.describe).write_bytes(page)
+        return 0
+    problems = problems_of(chosen.settings)
+    for problem in problems:
+        print(problem)
+    if not problems:
+        print(f"{chosen.settings}: nothing wrong")
+    return 1 if problems else 0
+
+
+def problems_of(path: Path) -> list[str]:
+    """Return everything that is wrong with a settings file and the network it names."""
+    try:
+        rig = load(path)
+    except SettingsError as error:
+        return list(error.problems)
+    if not rig.model or rig.model.startswith("stand-in"):
+        return []
+    try:
+        model = load_model_folder(find_model(rig.model))
+    except ModelError as error:
+        return [f"[Pose Estimation] MODEL = {rig.pose.model}: {error}"]
+    return check_against(rig, model.skeleton)
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(main(sys.argv[1:]))
