@@ -1,0 +1,117 @@
+"""The desktop application: a rig in a window, or headless where there is no screen."""
+
+import argparse
+import multiprocessing
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import DeepLabStreamError, SettingsError
+from engine.agenda import AGENDAS, Agenda
+from engine.rig import Settings
+from engine.settings import load
+from gui.qt_environment import has_screen, why_no_window
+
+OK, FAILED, BAD_SETTINGS = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the application; return the exit code."""
+    options = _parser().parse_args(argv)
+    start = options.start
+    try:
+        settings = load(options.settings)
+    except SettingsError as error:
+        return _tell_problems(options.settings, error, headless=options.headless)
+    if not options.headless and (reason := why_no_window()):
+        print(reason)
+        if has_screen():
+            print("Or run it without a window: app.py --headless")
+            return FAILED
+        print(f"The same rig runs headless for {options.seconds:g} s.")
+        options.headless = True
+    try:
+        if options.headless:
+            agenda = Agenda(AGENDAS[start or "experiment"])
+            return _headless(settings, agenda, options.seconds)
+        return _window(settings, Agenda(AGENDAS[start] if start else ()))
+    except DeepLabStreamError as error:
+        print(error)
+        return FAILED
+
+
+def _window(settings: Settings, agenda: Agenda) -> int:
+    from engine.live import Session
+    from gui.application import application, run_until_closed, survive_mistakes
+    from gui.bridge import Bridge
+    from gui.window import Window
+
+    application()
+    with Session(settings) as session:
+        bridge = Bridge(session, agenda)
+        window = Window(bridge)
+        survive_mistakes(window.log.complain)
+        bridge.start()
+        return run_until_closed(window)
+
+
+def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:
+    from engine.headless import run_headless
+    from engine.live import Session
+
+    asked_to_stop: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, _frame: asked_to_stop.append(got))
+    with Session(settings) as session:
+        summary = run_headless(
+            session, agenda, seconds, _say, stopped=lambda: bool(asked_to_stop)
+        )
+    print("\n".join(summary.lines()))
+    return FAILED if summary.failures else OK
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _tell_problems(path: Path, error: SettingsError, *, headless: bool) -> int:
+    title = f"{path.name} has {len(error.problems)} problem(s):"
+    print(title, *error.problems, sep="\n")
+    if not headless and not why_no_window():
+        from gui.application import show_problems
+
+        show_problems(title, error.problems)
+    return BAD_SETTINGS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app.py", description=__doc__)
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        default=Path(__file__).with_name("settings.ini"),
+        help="the settings file (default: settings.ini beside app.py)",
+    )
+    parser.add_argument(
+        "--start",
+        choices=list(AGENDAS),
+        help="start this by itself, as soon as it can be",
+    )
+    parser.add_argument(
+        "--headless",
+        action="store_true",
+        help="no window: run for some seconds, then print a summary",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        help="how long to run where there is no window (default: 20)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    multiprocessing.freeze_support()
+    sys.exit(main())

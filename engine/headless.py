@@ -1,0 +1,116 @@
+"""A rig run without a window: started, watched for some seconds, summed up."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from core.clock import Clock, SystemClock
+from core.record import Edge, Note
+from engine.agenda import Agenda
+from engine.session import News, Rig
+from engine.states import Action, Failed, Phase, Status, StatusChanged
+from engine.summary import Summary
+
+_TICK_S = 0.05
+_START_UP_S = 60.0
+_SHUT_DOWN_S = 10.0
+
+
+def run_headless(
+    rig: Rig,
+    agenda: Agenda,
+    seconds: float,
+    say: Callable[[str], object],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    clock: Clock | None = None,
+    rest: Callable[[float], object] = time.sleep,
+) -> Summary:
+    """Do all of `agenda`, go on for `seconds`, stop the stream, return what happened.
+
+    It ends early when the stream ends, when something fails, or when `stopped`. `say`
+    gets one sentence at a time. The caller closes the rig.
+    """
+    run = _Run(rig, agenda, say, Summary())
+    clock = clock or SystemClock()
+    start_ns = clock.now_ns()
+    deadline_ns = start_ns + round(1e9 * max(_START_UP_S, seconds))
+    counting = False
+    while not (stopped() or run.over or clock.now_ns() >= deadline_ns):
+        run.look()
+        if agenda.done and not counting and _settled(rig.status):
+            counting = True
+            start_ns = clock.now_ns()
+            deadline_ns = start_ns + round(1e9 * seconds)
+            say(f"Everything runs; it will be stopped in {seconds:g} s.")
+        rest(_TICK_S)
+    if not agenda.done and not run.over and not stopped():
+        run.fail(f"the rig was not ready within {_START_UP_S:g} s")
+    run.look()
+    run_s = (clock.now_ns() - start_ns) / 1e9
+    agenda.drop()
+    if Action.STOP_STREAM in rig.allowed:
+        rig.do(Action.STOP_STREAM)
+    last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)
+    while rig.status.phase is not Phase.IDLE and clock.now_ns() < last_ns:
+        run.look()
+        rest(_TICK_S)
+    run.look()
+    return replace(run.summary, seconds=run_s)
+
+
+def _settled(status: Status) -> bool:
+    return status.phase is Phase.STREAMING
+
+
+@dataclass
+class _Run:
+    rig: Rig
+    agenda: Agenda
+    say: Callable[[str], object]
+    summary: Summary
+    over: bool = False
+    _began: bool = False
+
+    def look(self) -> None:
+        for news in self.rig.poll():
+            self._take(news)
+        self.summary = self.summary.with_state(self.rig)
+        if not self.over:
+            self.agenda.advance(self.rig)
+
+    def fail(self, text: str) -> None:
+        self.over = True
+        self.say(f"Problem: {text}")
+        self.summary = replace(self.summary, failures=(*self.summary.failures, text))
+
+    def _take(self, news: News) -> None:
+        self.summary.add(news)
+        if isinstance(news, Failed):
+            self.fail(news.text)
+        elif isinstance(news, Note):
+            self.say(f"{news.kind}: {news.text}")
+        elif isinstance(news, Edge) and news.cause not in ("open", "stop"):
+            self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
+        elif isinstance(news, StatusChanged):
+            phase = news.status.phase
+            self.say(_words(news.status))
+            self.over = self.over or (self._began and phase is Phase.IDLE)
+            self._began = self._began or phase is not Phase.IDLE
+
+
+def _level(level: float) -> str:
+    return {0.0: "off", 1.0: "on"}.get(level, f"at {level:.0%}")
+
+
+def _words(status: Status) -> str:
+    doing = [
+        word
+        for word, does in (
+            ("analysing", status.analysing),
+            ("experiment running", status.experimenting),
+            ("recording", status.recording),
+        )
+        if does
+    ]
+    return ", ".join([status.phase.value, *doing])

@@ -1,0 +1,97 @@
+"""Making the one `QApplication`, with our look, Ctrl-C, and errors that don't end it."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+
+from PyQt5.QtCore import QPointF, QRectF, Qt, QTimer
+from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
+
+from gui.qt_environment import free_qt_of_opencv
+from gui.theme import BACKGROUND, BLUE, GREEN, STYLE
+
+
+def application() -> QApplication:
+    """Return the application, made and styled on the first call."""
+    present = QApplication.instance()
+    if isinstance(present, QApplication):
+        return present
+    free_qt_of_opencv()
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
+    made = QApplication(["DeepLabStream"])
+    made.setApplicationName("DeepLabStream")
+    made.setStyle("Fusion")
+    made.setStyleSheet(STYLE)
+    made.setWindowIcon(_icon())
+    return made
+
+
+def run_until_closed(window: QWidget) -> int:
+    """Show `window`, return the exit code once it is closed; Ctrl-C closes it."""
+    app = application()
+    previous = {
+        number: signal.signal(number, lambda *_: window.close())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    awake = QTimer()  # Python sees a signal only when it gets to run
+    awake.timeout.connect(lambda: None)
+    awake.start(100)
+    window.show()
+    try:
+        return int(app.exec_())
+    finally:
+        awake.stop()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def survive_mistakes(say: Callable[[str], object]) -> None:
+    """Let an error in a slot be told once instead of ending the process, as Qt would.
+
+    The traceback goes to the console: what the animal gets does not hang on the window.
+    """
+    told: set[str] = set()
+
+    def hook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        text = f"The window made a mistake: {error!r}"
+        if text not in told:
+            told.add(text)
+            traceback.print_exception(kind, error, trace)
+            say(text)
+
+    sys.excepthook = hook
+
+
+def show_problems(title: str, problems: tuple[str, ...]) -> None:
+    """Show a window with sentences, and wait until it is closed."""
+    application()
+    box = QMessageBox(QMessageBox.Icon.Warning, "DeepLabStream", title)
+    box.setInformativeText("\n\n".join(problems))
+    signal.signal(signal.SIGINT, lambda _n, _f: box.close())
+    box.exec_()
+
+
+def _icon() -> QIcon:
+    pixmap = QPixmap(64, 64)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(BACKGROUND))
+    painter.drawRoundedRect(QRectF(0, 0, 64, 64), 14, 14)
+    painter.setPen(QPen(QColor(GREEN), 4))
+    painter.drawEllipse(QPointF(32, 32), 21, 21)
+    painter.setPen(QPen(QColor(255, 255, 255), 3))
+    painter.drawLine(QPointF(20, 42), QPointF(31, 31))
+    painter.drawLine(QPointF(31, 31), QPointF(45, 23))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(BLUE))
+    for x, y in ((20, 42), (31, 31), (45, 23)):
+        painter.drawEllipse(QPointF(x, y), 5, 5)
+    painter.end()
+    return QIcon(pixmap)

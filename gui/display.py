@@ -1,0 +1,67 @@
+"""Pictures and figures of a rig: what the application and the previews have in common."""
+
+from time import perf_counter_ns
+
+from PyQt5.QtWidgets import QVBoxLayout, QWidget
+
+from core.frame import Frame
+from core.record import Step
+from engine.states import Counts, Phase, Status
+from gui.bridge import Bridge
+from gui.figures import Figures
+from gui.status_line import StatusLine
+from gui.video_view import VideoGrid
+from gui.zones import zones_of
+
+_TICKS_PER_READING = 8
+
+
+class Display(QWidget):
+    """Shows what comes over a bridge."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+        self.grid = VideoGrid(bridge.rig.cameras, zones_of(bridge.rig.settings))
+        self.line = StatusLine()
+        self._figures = Figures(bridge.rig.cameras[0])
+        self._ticks = 0
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.grid, 1)
+        column.addWidget(self.line)
+        bridge.stepped.connect(self._take_steps)
+        bridge.pictured.connect(self._show_picture)
+        bridge.status_changed.connect(self._show_status)
+        bridge.ticked.connect(self._tick)
+        self._show_status(bridge.rig.status)
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        self._figures.add(steps)
+
+    def _show_picture(self, frame: Frame, step: Step | None) -> None:
+        view = self.grid.views[frame.camera]
+        view.threshold = self._bridge.rig.threshold
+        view.levels = self._bridge.rig.levels
+        view.show_picture(frame.image, frame.index, step)
+
+    def _show_status(self, status: Status) -> None:
+        if status.phase is Phase.IDLE:
+            self.grid.clear("No stream")
+            self.line.clear()
+            self._figures.clear()
+        elif status.phase is Phase.STARTING:
+            self._figures.clear()
+            self.grid.clear("The camera is being opened …")
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        rig = self._bridge.rig
+        if self._ticks % _TICKS_PER_READING or rig.status.phase is not Phase.STREAMING:
+            return
+        counts = rig.counts.get(self._figures.camera, Counts())
+        reading = self._figures.look(perf_counter_ns(), counts)
+        self.line.show_reading(reading, rig.provider)
+        self.line.show_losses(counts)
+        self.line.show_folder(rig.run_folder)

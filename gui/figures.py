@@ -1,0 +1,72 @@
+"""Rates and latencies of the last second, for the status line. Knows no Qt."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from core.record import Step
+from engine.states import Counts
+
+_SPAN_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The figures at one moment; NaN: not known."""
+
+    index: int | None
+    """Of the newest analysed frame, else frames delivered."""
+    camera_rate: float
+    """Frames per second."""
+    analysed_rate: float
+    decided_ms: float
+    """Median time from exposure to decision."""
+    written_ms: float
+    """Median time from exposure to the last byte written."""
+
+
+class Figures:
+    """Looks at one camera."""
+
+    def __init__(self, camera: str) -> None:
+        self.camera = camera
+        self._counts: deque[tuple[int, Counts]] = deque()
+        self._steps: deque[Step] = deque()
+
+    def clear(self) -> None:
+        """Forget everything: a new stream begins."""
+        self._counts.clear()
+        self._steps.clear()
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Take in what was analysed."""
+        self._steps.extend(step for step in steps if step.camera == self.camera)
+        while self._steps and _old(self._steps):
+            self._steps.popleft()
+
+    def look(self, now_ns: int, counts: Counts) -> Reading:
+        """Take in the counts of this moment; return the figures of the last second."""
+        self._counts.append((now_ns, counts))
+        while len(self._counts) > 2 and now_ns - self._counts[0][0] > _SPAN_NS:
+            self._counts.popleft()
+        then_ns, then = self._counts[0]
+        seconds = max(now_ns - then_ns, 1) / 1e9
+        decided = [step.decided_ns - step.exposed_ns for step in self._steps]
+        written = [s.written_ns - s.exposed_ns for s in self._steps if s.written_ns]
+        analysed = (counts.analysed - then.analysed) / seconds
+        return Reading(
+            self._steps[-1].index if analysed else counts.delivered or None,
+            (counts.delivered - then.delivered) / seconds,
+            analysed,
+            _median_ms(decided if analysed else []),
+            _median_ms(written if analysed else []),
+        )
+
+
+def _old(steps: deque[Step]) -> bool:
+    return steps[-1].exposed_ns - steps[0].exposed_ns > _SPAN_NS
+
+
+def _median_ms(times_ns: Sequence[int]) -> float:
+    return median(times_ns) / 1e6 if times_ns else float("nan")

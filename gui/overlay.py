@@ -1,0 +1,147 @@
+"""What is painted above a picture: zones, skeleton, banners. The picture stays as it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PyQt5.QtCore import QPointF, QRectF, Qt
+from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+
+from core.pose import Pose
+from core.record import Step
+from gui.theme import AMBER, BLUE, GREEN, GREY, RED, bodypart_colour
+from gui.zones import Zone
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a picture lies in a widget: as large as it can, its proportions kept."""
+
+    scale: float
+    left: float
+    top: float
+
+    def to_view(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Return where the centres of the picture's pixels (…, 2) are in the widget."""
+        pixels: NDArray[np.float64] = np.asarray(points, np.float64)
+        return np.asarray((pixels + 0.5) * self.scale + np.array([self.left, self.top]))
+
+
+def fit(width: int, height: int, room: QRectF) -> Fit:
+    """Return how a picture of `width` × `height` pixels fills `room`."""
+    scale = min(room.width() / width, room.height() / height)
+    left = room.left() + (room.width() - scale * width) / 2
+    return Fit(scale, left, room.top() + (room.height() - scale * height) / 2)
+
+
+def draw_zones(
+    painter: QPainter,
+    place: Fit,
+    zones: Sequence[Zone],
+    answers: Mapping[str, bool | None] | None,
+) -> None:
+    """Draw each zone: green while its trigger holds, blue if not, dashed if unknown.
+
+    `answers` is None where nothing is analysed: all zones are drawn plain then.
+    """
+    ranked = sorted(zones, key=lambda zone: bool((answers or {}).get(zone.trigger)))
+    for zone in ranked:
+        answer = False if answers is None else answers.get(zone.trigger)
+        pen = zone_pen(answer)
+        corners = place.to_view(zone.outline)
+        colour = QColor(pen.color())
+        colour.setAlpha(34 if answer else 0)
+        painter.setPen(pen)
+        painter.setBrush(colour)
+        if len(corners) == 1:
+            _draw_cross(painter, corners[0])
+        else:
+            painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in corners]))
+        left, top = corners.min(axis=0)
+        draw_tag(painter, QPointF(left, top - 7), zone.trigger, pen.color())
+
+
+def zone_pen(answer: bool | None) -> QPen:
+    """Return the pen of a zone whose trigger gave this answer."""
+    if answer is None:
+        return QPen(QColor(GREY), 2, Qt.PenStyle.DashLine)
+    return QPen(QColor(GREEN), 4) if answer else QPen(QColor(BLUE), 2)
+
+
+def draw_pose(painter: QPainter, place: Fit, pose: Pose, threshold: float) -> None:
+    """Draw bones and points that were seen; points below `threshold` small and faint."""
+    seen = pose.confidence >= threshold
+    bones = [pose.skeleton.indices(bone) for bone in pose.skeleton.bones]
+    for points, sure in zip(place.to_view(pose.points), seen, strict=True):
+        there = np.isfinite(points).all(axis=1)
+        painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
+        for one, other in bones:
+            if (there & sure)[[one, other]].all():
+                painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
+        for part in np.flatnonzero(there):
+            _draw_point(painter, points[part], bodypart_colour(int(part)), sure[part])
+
+
+def _draw_point(
+    painter: QPainter, point: NDArray[np.float64], colour: QColor, sure: bool
+) -> None:
+    if sure:
+        painter.setPen(QPen(QColor(0, 0, 0, 190), 1.2))
+        painter.setBrush(colour)
+        painter.drawEllipse(QPointF(*point), 4.5, 4.5)
+    else:
+        colour.setAlpha(110)
+        painter.setPen(QPen(colour, 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(*point), 3, 3)
+
+
+def _draw_cross(painter: QPainter, point: NDArray[np.float64]) -> None:
+    x, y = point
+    painter.drawLine(QPointF(x - 8, y), QPointF(x + 8, y))
+    painter.drawLine(QPointF(x, y - 8), QPointF(x, y + 8))
+
+
+def draw_state(
+    painter: QPainter, picture: QRectF, step: Step | None, levels: Mapping[str, float]
+) -> None:
+    """Draw a frame around the picture while an output is on, and say what is lost."""
+    on = [name for name, level in levels.items() if level > 0]
+    if on:
+        painter.setPen(QPen(QColor(AMBER), 5))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(picture.adjusted(2.5, 2.5, -2.5, -2.5))
+        corner = QPointF(picture.right() - 12, picture.top() + 30)
+        draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
+    if step is not None and (step.lost or step.too_old):
+        text = "Frames come too late" if step.too_old else "Animal lost"
+        middle = QPointF(picture.center().x(), picture.bottom() - 16)
+        draw_tag(
+            painter, middle, f"{text}: nothing is decided", QColor(RED), centre=True
+        )
+
+
+def draw_tag(
+    painter: QPainter,
+    corner: QPointF,
+    text: str,
+    colour: QColor,
+    *,
+    right: bool = False,
+    centre: bool = False,
+) -> None:
+    """Write on a dark plate whose lower left corner (or right, or middle) is given."""
+    font = QFont(painter.font())
+    font.setPixelSize(13)
+    font.setBold(True)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    width, height = metrics.horizontalAdvance(text) + 14, metrics.height() + 4
+    left = corner.x() - width * (1.0 if right else 0.5 if centre else 0.0)
+    plate = QRectF(left, max(corner.y() - height, 2.0), width, height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(10, 12, 15, 205))
+    painter.drawRoundedRect(plate, 4, 4)
+    painter.setPen(colour)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)

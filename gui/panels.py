@@ -1,0 +1,154 @@
+"""The panels beside the picture: outputs, triggers, the experiment's words, the log."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QColor
+from PyQt5.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+)
+
+from core.command import Mark
+from core.record import Step
+from engine.summary import without_numbers
+from gui.lamp import Lamp
+from gui.theme import BLUE, GREEN, GREY, RED, TEXT
+
+_MOST_LINES = 500
+
+
+class Panel(QFrame):
+    """A titled box."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(12, 8, 12, 10)
+        self.column.setSpacing(4)
+        label = QLabel(title.upper())
+        label.setObjectName("title")
+        self.column.addWidget(label)
+
+
+class Triggers(Panel):
+    """What each trigger answered last."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__("Triggers")
+        grid = QGridLayout()
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        self.lamps = {name: Lamp() for name in names}
+        self.words = {name: QLabel("–") for name in names}
+        for row, name in enumerate(names):
+            grid.addWidget(self.lamps[name], row, 0)
+            grid.addWidget(QLabel(name), row, 1)
+            grid.addWidget(self.words[name], row, 2)
+        self.column.addLayout(grid)
+        self.setVisible(bool(names))
+
+    def show_answers(self, answers: Mapping[str, bool | None]) -> None:
+        """Show the answers; a trigger that is not among them was not asked."""
+        for name, lamp in self.lamps.items():
+            word, colour = _ANSWERS[answers[name]] if name in answers else ("–", "")
+            lamp.show_colour(colour)
+            self.words[name].setText(word)
+
+
+_ANSWERS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
+
+
+class Outputs(Panel):
+    """A plate for each output, bright while it is on."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__("Outputs")
+        grid = QGridLayout()
+        grid.setSpacing(6)
+        self.plates = {name: QLabel(name) for name in names}
+        for place, plate in enumerate(self.plates.values()):
+            plate.setObjectName("plate")
+            plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(plate, place // 2, place % 2)
+        self.column.addLayout(grid)
+        self.setVisible(bool(names))
+        self._shown: dict[str, float] = {}
+        self.show_levels({})
+
+    def show_levels(self, levels: Mapping[str, float]) -> None:
+        """Show how far each output is on; one that is not there is off."""
+        for name, plate in self.plates.items():
+            level = levels.get(name, 0.0)
+            if self._shown.get(name) != level:
+                self._shown[name] = level
+                plate.setText(f"{name}  {level:.0%}" if 0 < level < 1 else name)
+                plate.setProperty("on", level > 0)
+                if style := plate.style():  # or it would not look at "on" again
+                    style.unpolish(plate)
+                    style.polish(plate)
+
+
+class Marks(Panel):
+    """What the experiment marked, and how often since it began."""
+
+    def __init__(self) -> None:
+        super().__init__("Experiment")
+        self.counts: Counter[str] = Counter()
+        self._text = QLabel("not running")
+        self._text.setWordWrap(True)
+        self.column.addWidget(self._text)
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Count the marks of these steps; numbers in their text make no difference."""
+        texts = [
+            command.text
+            for step in steps
+            for command in step.commands
+            if isinstance(command, Mark)
+        ]
+        if texts:
+            self.counts.update(without_numbers(text) for text in texts)
+            self._show("running")
+
+    def restart(self, *, running: bool) -> None:
+        """Say whether an experiment runs; one that starts counts from 0."""
+        if running:
+            self.counts.clear()
+        self._show("running" if running else "not running")
+
+    def _show(self, word: str) -> None:
+        lines = [f"<b>{number}</b> × {text}" for text, number in self.counts.items()]
+        self._text.setText("<br>".join(lines) or word)
+
+
+class Log(Panel):
+    """What happened, a sentence a line, the newest last."""
+
+    def __init__(self) -> None:
+        super().__init__("Log")
+        self.list = QListWidget()
+        self.list.setWordWrap(True)
+        self.list.setUniformItemSizes(False)
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.column.addWidget(self.list)
+
+    def say(self, text: str, seconds: float | None = None, colour: str = TEXT) -> None:
+        """Add a line; `seconds` is when it happened in the run."""
+        time = "" if seconds is None else f"{seconds:7.2f} s  "
+        item = QListWidgetItem(time + text)
+        item.setForeground(QColor(colour))
+        self.list.addItem(item)
+        if self.list.count() > _MOST_LINES:
+            self.list.takeItem(0)
+        self.list.scrollToBottom()
+
+    def complain(self, text: str) -> None:
+        """Add a line about something that went wrong."""
+        self.say(text, colour=RED)

@@ -1,0 +1,106 @@
+"""The strip below the pictures: rates, latency, losses, provider, run folder."""
+
+from math import isnan
+from pathlib import Path
+
+from PyQt5.QtCore import Qt, QUrl
+from PyQt5.QtGui import QDesktopServices
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+
+from engine.states import Counts
+from gui.figures import Reading
+
+_FIGURES = (
+    "Frame",
+    "Camera",
+    "Analysed",
+    "To decision",
+    "To output",
+    "Lost",
+    "Skipped",
+    "Network on",
+)
+_HELP = {
+    "Camera": "pictures that the camera delivers",
+    "Analysed": "pictures of which the pose was found",
+    "To decision": "from exposure to decision, median of the last second",
+    "To output": "from exposure to the last byte written to an output, median",
+    "Lost": "pictures lost at the camera / by the recording",
+    "Skipped": "pictures passed over by the analysis because newer ones were there",
+}
+
+
+class StatusLine(QFrame):
+    """Shows figures; it is given values and counts nothing itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.values: dict[str, QLabel] = {}
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 5, 14, 5)
+        row.setSpacing(22)
+        for name in _FIGURES:
+            row.addLayout(self._figure(name))
+        row.addStretch(1)
+        self._folder: Path | None = None
+        self.folder = QPushButton("no run folder yet")
+        self.folder.setObjectName("link")
+        self.folder.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.folder.clicked.connect(self._open_folder)
+        row.addWidget(self.folder)
+        self.show_folder(None)
+
+    def show_reading(self, reading: Reading, provider: str) -> None:
+        """Show rates and latencies."""
+        index = "–" if reading.index is None else str(reading.index)
+        self._set("Frame", index)
+        self._set("Camera", f"{reading.camera_rate:.1f} /s")
+        self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
+        self._set("To decision", _ms(reading.decided_ms))
+        self._set("To output", _ms(reading.written_ms))
+        self._set("Network on", provider.removesuffix("ExecutionProvider") or "–")
+
+    def show_losses(self, counts: Counts) -> None:
+        """Show what was lost and skipped since the stream began."""
+        at_camera = "?" if counts.lost is None else str(counts.lost)
+        self._set("Lost", f"{at_camera} / {counts.recording_losses}")
+        self._set("Skipped", str(counts.skipped))
+
+    def show_folder(self, folder: Path | None) -> None:
+        """Show where the run is written."""
+        self._folder = folder
+        self.folder.setEnabled(folder is not None)
+        self.folder.setText("no run folder yet" if folder is None else folder.name)
+        self.folder.setToolTip("" if folder is None else f"open {folder}")
+
+    def clear(self) -> None:
+        """Show nothing but the last run's folder."""
+        for label in self.values.values():
+            label.setText("–")
+
+    def _figure(self, name: str) -> QVBoxLayout:
+        caption, value = QLabel(name), QLabel("–")
+        caption.setObjectName("caption")
+        value.setObjectName("value")
+        caption.setToolTip(_HELP.get(name, ""))
+        value.setToolTip(_HELP.get(name, ""))
+        value.setMinimumWidth(58)
+        self.values[name] = value
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(caption)
+        column.addWidget(value)
+        return column
+
+    def _set(self, name: str, text: str) -> None:
+        if self.values[name].text() != text:
+            self.values[name].setText(text)
+
+    def _open_folder(self) -> None:
+        if self._folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+
+
+def _ms(value: float) -> str:
+    return "–" if isnan(value) else f"{value:.1f} ms"

@@ -1,0 +1,33 @@
+"""What the triggers of the settings look like in the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.region import Region
+from engine.rig import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Zone:
+    """A trigger's place in the picture of its camera."""
+
+    trigger: str
+    camera: str
+    outline: NDArray[np.float64]
+    """(n, 2), px: the corners of a closed line; a single row is a point to look at."""
+
+
+def zones_of(settings: Settings) -> tuple[Zone, ...]:
+    """Return the places of all triggers that have one: a `region` or a `point`."""
+    zones = []
+    for name, trigger in settings.new_triggers().items():
+        camera = settings.camera_of(trigger)
+        region = getattr(trigger, "region", None)
+        point = getattr(trigger, "point", None)
+        if isinstance(region, Region):
+            zones.append(Zone(name, camera, region.outline()))
+        elif isinstance(point, tuple) and len(point) == 2:
+            zones.append(Zone(name, camera, np.array([point], np.float64)))
+    return tuple(zones)

@@ -1,0 +1,160 @@
+"""A rig that is only told about: what tests make happen, comes out of `poll`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cameras.camera import Camera, Film
+from core.command import Command
+from core.frame import Frame, ImageFormat
+from core.pose import Pose, Skeleton
+from core.record import Step
+from core.region import Circle, Rectangle
+from engine.fields import Maker
+from engine.rig import ExperimentRun, PoseEstimation, Settings, Streaming, Video
+from engine.session import News
+from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
+from experiments.regions import InsideRegion
+from outputs.output import Output, Write
+
+SKELETON = Skeleton(("nose", "ear", "tail"), (("nose", "ear"), ("ear", "tail")))
+POINTS = [[[60.0, 40.0], [50.0, 50.0], [30.0, 60.0]]]
+_NEXT: Mapping[Action, Mapping[str, Any]] = {
+    Action.START_STREAM: {"phase": Phase.STREAMING, "network_ready": True},
+    Action.STOP_STREAM: {},
+    Action.START_ANALYSIS: {"analysing": True},
+    Action.STOP_ANALYSIS: {"analysing": False},
+    Action.START_EXPERIMENT: {"experimenting": True},
+    Action.STOP_EXPERIMENT: {"experimenting": False},
+    Action.START_RECORDING: {"recording": True},
+    Action.STOP_RECORDING: {"recording": False},
+}
+
+
+def make_step(
+    index: int,
+    triggers: dict[str, bool | None] | None = None,
+    commands: tuple[Command, ...] = (),
+    *,
+    confidence: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    lost: bool = False,
+    period_ns: int = 10_000_000,
+) -> Step:
+    """Return a step that took 5 ms to decide; 6 ms to write if it had commands."""
+    now = (index + 1) * period_ns
+    pose = Pose(
+        SKELETON, np.array(POINTS, np.float32), np.array([confidence], np.float32)
+    )
+    return Step(
+        "arena",
+        index,
+        now,
+        now,
+        now + 4_000_000,
+        now + 5_000_000,
+        now + 6_000_000 if commands else 0,
+        pose,
+        triggers or {},
+        commands,
+        "",
+        lost,
+    )
+
+
+class StillCamera(Camera):
+    """Stands in the settings only; nobody opens it."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        raise NotImplementedError
+        yield
+
+
+class Lamp(Output):
+    """Stands in the settings only; nobody opens it."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        raise NotImplementedError
+        yield
+
+
+def make_settings(*cameras: str) -> Settings:
+    """Return a rig with a region around the nose that a step has, and one elsewhere."""
+    regions = {"here": Circle(60, 40, 15), "there": Rectangle(100, 60, 40, 30)}
+    return Settings(
+        Streaming(),
+        PoseEstimation(),
+        ExperimentRun(),
+        Video(),
+        {name: StillCamera() for name in cameras},
+        {"stimulus": Lamp()},
+        {
+            name: Maker(InsideRegion, {"bodyparts": ("nose",), "region": region})
+            for name, region in regions.items()
+        },
+        {},
+        Path(),
+        "",
+    )
+
+
+class FakeSession:
+    """Does at once what it is asked; everything else is put in by the test."""
+
+    def __init__(self, *cameras: str, shape: tuple[int, ...] = (100, 160)) -> None:
+        self.cameras = cameras or ("arena",)
+        self.settings = make_settings(*self.cameras)
+        self.shape = shape
+        self.formats = {name: ImageFormat(shape, 30.0) for name in self.cameras}
+        self.skeleton: Skeleton | None = SKELETON
+        self.threshold = 0.5
+        self.provider = "CPUExecutionProvider"
+        self.counts: dict[str, Counts] = {}
+        self.run_folder: Path | None = None
+        self.levels: dict[str, float] = {}
+        self.stream_start_ns = 0
+        self.status = Status()
+        self.news: list[News] = []
+        self.asked: list[Action] = []
+        self.closed = False
+        self.grey = 40
+
+    @property
+    def allowed(self) -> frozenset[Action]:
+        return allowed(self.status)
+
+    def do(self, action: Action) -> None:
+        self.asked.append(action)
+        if action not in self.allowed:
+            self.news.append(Failed(f"{action.value} is not possible now."))
+            return
+        if action is Action.STOP_STREAM:
+            self.put(Status())
+        else:
+            self.put(replace(self.status, **_NEXT[action]))
+
+    def put(self, status: Status) -> None:
+        self.status = status
+        self.news.append(StatusChanged(status))
+
+    def poll(self) -> list[News]:
+        news, self.news = self.news, []
+        return news
+
+    def newest(self, camera: str) -> Frame | None:
+        return self._frame(camera, 0)
+
+    def image_of(self, step: Step) -> Frame | None:
+        return self._frame(step.camera, step.index)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _frame(self, camera: str, index: int) -> Frame:
+        image = np.full(self.shape, self.grey, np.uint8)
+        return Frame(camera, index, index, index, image)
