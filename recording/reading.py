@@ -1,0 +1,96 @@
+"""Reads the tables of a run back, exactly as they were written.
+
+A last line without its end (the power went) is left out.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from core.command import Command, Mark, OutputName, Pulse, Set
+from core.pose import Pose, Skeleton
+from core.record import Step
+from recording.tables import FRAME_COLUMNS, STATUS_COLUMNS
+
+_ANSWERS = {"1": True, "0": False, "": None}
+
+
+class Run(Protocol):
+    """The part of a run folder that reading needs."""
+
+    @property
+    def events_path(self) -> Path: ...  # noqa: D102
+    @property
+    def skeleton(self) -> Skeleton: ...  # noqa: D102
+    def table_path(self, camera: str) -> Path: ...  # noqa: D102
+
+
+def rows(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of a table, its header first."""
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.reader(line for line in file if line.endswith("\n"))
+
+
+def read_events(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the events by column."""
+    table = rows(path)
+    header = next(table)
+    return [dict(zip(header, row, strict=True)) for row in table]
+
+
+def read_steps(run: Run, camera: str) -> Iterator[Step]:
+    """Yield the analysed frames of a camera in order."""
+    skeleton = run.skeleton
+    commands = _commands(run.events_path, camera)
+    table = rows(run.table_path(camera))
+    header = next(table)
+    triggers = [name for name in header if name.startswith("trigger_")]
+    first, after = len(FRAME_COLUMNS), len(header) - len(STATUS_COLUMNS)
+    values = slice(first, after - len(triggers))
+    names = [name.removeprefix("trigger_") for name in triggers]
+    for row in table:
+        if row[7] != "1":
+            continue
+        parts = len(skeleton.bodyparts)
+        numbers = np.array(row[values], np.float32).reshape(-1, parts, 3)
+        exposed, arrived, posed, decided, written = (
+            int(cell or 0) for cell in row[2:7]
+        )
+        answers = [_ANSWERS[cell] for cell in row[values.stop : after]]
+        yield Step(
+            camera,
+            int(row[0]),
+            exposed,
+            arrived,
+            posed,
+            decided,
+            written,
+            Pose(skeleton, numbers[..., :2].copy(), numbers[..., 2].copy()),
+            dict(zip(names, answers, strict=True)),
+            tuple(commands[exposed]),
+            status=row[after],
+            lost=row[after + 1] == "1",
+            too_old=row[after + 2] == "1",
+        )
+
+
+def _commands(path: Path, camera: str) -> dict[int, list[Command]]:
+    """Return the commands of each frame, by when it was exposed."""
+    commands: dict[int, list[Command]] = defaultdict(list)
+    for row in read_events(path):
+        if row["kind"] in ("command", "mark") and row["camera"] == camera:
+            commands[int(row["exposed_ns"])].append(_command(row))
+    return commands
+
+
+def _command(row: dict[str, str]) -> Command:
+    if row["kind"] == "mark":
+        return Mark(row["text"])
+    output, level = OutputName(row["name"]), float(row["level"])
+    if row["text"] == "set":
+        return Set(output, level)
+    return Pulse(output, float(row["text"].removeprefix("pulse ")), level)
