@@ -1,0 +1,89 @@
+"""A camera above a drawn arena: every point of the animal is known, nothing is needed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from cameras.arena import Arena
+from cameras.camera import Camera, Film, Shot
+from core.clock import Pacer, SystemClock
+from core.frame import Image, ImageFormat
+
+_FLIGHT = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedCamera(Camera):
+    """A mouse that walks about in an arena, seen from above."""
+
+    width: int = Field(640, ge=64, le=4096, description="width of the picture, pixels")
+    height: int = Field(
+        480, ge=64, le=4096, description="height of the picture, pixels"
+    )
+    rate: float = Field(30.0, gt=0, le=2000, description="frames per second")
+    seed: int = Field(0, ge=0, description="another number, another walk")
+    shelter: bool = Field(
+        True, description="whether there is a roof that hides the animal now and then"
+    )
+    grey: bool = Field(False, description="grey pictures instead of colour")
+    noise: float = Field(
+        2.0, ge=0, le=50, description="noise of the pictures, in grey levels of 255"
+    )
+    frames: int = Field(
+        0, ge=0, description="pictures until the film is over; 0: it never is"
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Draw the arena; the first reading starts the walk.
+
+        A picture is drawn before its tick and there at its tick: exposure and read-out
+        take no time. Who reads late finds that the device lost the pictures in between, as with a
+        real camera: `index` jumps, and nothing is made up for.
+        """
+        arena, clock = self.arena, SystemClock()
+        pacer: Pacer | None = None
+        index, due_ns, ahead_s = -1, 0, 0.0
+
+        def read(image: Image) -> Shot | None:
+            nonlocal pacer, index, due_ns, ahead_s
+            if pacer is None:
+                pacer = Pacer(self.rate)
+                due_ns = pacer.wait(0) - pacer.period_ns
+            steps = max(1, (clock.now_ns() - due_ns) // pacer.period_ns)
+            index += steps
+            if self.frames and index >= self.frames:
+                return None
+            if self.startled():
+                ahead_s += (_FLIGHT - 1) * steps / self.rate
+            arena.draw(image, index / self.rate + ahead_s, index)
+            due_ns = pacer.wait(index)
+            return Shot(index, due_ns)
+
+        yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
+
+    def startled(self) -> bool:
+        """Return whether the animal runs on in flight, four times as fast; asked per picture.
+
+        It never does, unless a subclass looks at an output: so a test closes a loop.
+        """
+        return False
+
+    def where(self, index: int) -> NDArray[np.float32]:
+        """Return (4, 2), px: where `ARENA_SKELETON` is in picture `index`; NaN: hidden."""
+        return self.arena.truth(index / self.rate)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its pictures."""
+        return (self.height, self.width) if self.grey else (self.height, self.width, 3)
+
+    @cached_property
+    def arena(self) -> Arena:
+        """What it looks at."""
+        return Arena(self.shape, self.seed, self.shelter, self.noise)
