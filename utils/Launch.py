@@ -1,0 +1,156 @@
+"""What `make` and the .bat files call: make the environment, then run or test.
+
+    python3 utils/Launch.py run      the application, with its experiment started
+    python3 utils/Launch.py test     all checks and all tests
+    python3 utils/Launch.py update   install requirements.txt anew
+
+The environment is the folder .venv; it is made when it is not there, and filled again
+when requirements.txt changed. What follows `run` goes to app.py, what follows `test` to
+pytest. Needs nothing but Python, and tells an older one that it is too old.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from gui.qt_environment import has_screen, missing_packages
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = ROOT / ".venv"
+REQUIREMENTS = ROOT / "requirements.txt"
+STAMP = ENVIRONMENT / "requirements.sha256"
+OLDEST, FIRST_TOO_NEW = (3, 11), (3, 14)
+
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy", "--strict"),
+    ("lint-imports",),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the first argument says with the others; return the exit code."""
+    tasks = {"run": _run, "test": _test, "update": _update}
+    if not argv or argv[0] not in tasks:
+        print(__doc__)
+        return 2
+    try:
+        return tasks[argv[0]](argv[1:])
+    except _NotReadyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+class _NotReadyError(Exception):
+    """What stands in the way, as a sentence for the user."""
+
+
+def _run(extra: Sequence[str]) -> int:
+    _look_for_libraries()
+    _install(anew=False)
+    command = [_program("python"), str(ROOT / "app.py")]
+    return _become([*command, "--start", "experiment", *extra])
+
+
+def _test(extra: Sequence[str]) -> int:
+    _look_for_libraries()
+    _install(anew=False)
+    failed = []
+    for program, *words in CHECKS:
+        name = " ".join([program, *words])
+        print(f"\n--- {name}", flush=True)
+        if subprocess.run([_program(program), *words], cwd=ROOT).returncode:
+            failed.append(name)
+    if failed:
+        print(f"\nFAILED: {'; '.join(failed)}")
+    print("\n--- pytest", flush=True)
+    pytest = [_program("python"), "-m", "pytest", *extra]
+    return subprocess.run(pytest, cwd=ROOT).returncode or int(bool(failed))
+
+
+def _update(extra: Sequence[str]) -> int:
+    _install(anew=True, extra=extra)
+    return 0
+
+
+def _look_for_libraries() -> None:
+    unseen: Mapping[str, str] = {"QT_QPA_PLATFORM": "offscreen"}
+    if missing := missing_packages(os.environ if has_screen() else unseen):
+        raise _NotReadyError(
+            "System libraries are missing; install them with: "
+            f"sudo apt-get install -y {' '.join(missing)}"
+        )
+
+
+def _install(*, anew: bool, extra: Sequence[str] = ()) -> None:
+    """Bring .venv in line with requirements.txt; touch nothing when it is already."""
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    python = _program("python")
+    there = Path(python).exists() and STAMP.exists()
+    if there and not anew and STAMP.read_text(encoding="utf-8") == wanted:
+        return
+    if not Path(python).exists():
+        print(f"Making the environment {ENVIRONMENT}", flush=True)
+        make = [_fitting_python(), "-m", "venv", "--clear", str(ENVIRONMENT)]
+        if subprocess.run(make).returncode:
+            raise _NotReadyError(
+                "Python's module venv is missing or broken; on Debian and Ubuntu "
+                "install it with: sudo apt-get install -y python3-venv"
+            )
+    print("Installing requirements.txt, which takes some minutes", flush=True)
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    upgrade = ["--upgrade"] if anew else []
+    if subprocess.run([*pip, *upgrade, "-r", str(REQUIREMENTS), *extra]).returncode:
+        raise _NotReadyError(
+            "requirements.txt could not be installed; see pip's words above."
+        )
+    STAMP.write_text(wanted, encoding="utf-8")
+
+
+def _fitting_python() -> str:
+    """Return a Python that is new enough and not too new: this one, or another."""
+    if OLDEST <= sys.version_info[:2] < FIRST_TOO_NEW:
+        return sys.executable
+    for minor in range(FIRST_TOO_NEW[1] - 1, OLDEST[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if (
+            found
+            and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0
+        ):
+            return found
+    raise _NotReadyError(
+        "DeepLabStream needs Python 3.11, 3.12 or 3.13; "
+        f"this is {sys.version_info[0]}.{sys.version_info[1]}."
+    )
+
+
+def _program(name: str) -> str:
+    if os.name == "nt":
+        return str(ENVIRONMENT / "Scripts" / f"{name}.exe")
+    return str(ENVIRONMENT / "bin" / name)
+
+
+def _become(command: list[str]) -> int:
+    """Go on as `command`, so that signals and the exit code are its own."""
+    if os.name != "nt":
+        os.execv(command[0], command)
+    signal.signal(
+        signal.SIGINT, lambda _number, _frame: None
+    )  # Ctrl-C is for the child
+    return subprocess.run(command).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
