@@ -122,7 +122,8 @@ class Crew:
         yield from _until_ended([self.engine], 3.0)
         for camera in self.cameras.values():
             camera.tell(None)
-        yield from _until_ended([*self.cameras.values(), self.guard], 3.0)
+        yield from _until_ended([*self.cameras.values()], 3.0)
+        yield from _until_ended([self.guard], 20.0)
         for words in last_words:
             self.tell_recorder(words)
         yield from _until_ended([self.recorder], 20.0)

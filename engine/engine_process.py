@@ -111,6 +111,7 @@ class _Engine:
 
     def open_outputs(self) -> bool:
         """Open the outputs, all or none; say why when they can't be."""
+        self.heart.pause()
         stack = ExitStack()
         try:
             bank = stack.enter_context(

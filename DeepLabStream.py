@@ -1,0 +1,165 @@
+"""The same rig from the command line: camera test, pose test, benchmark, recording test."""
+
+import argparse
+import json
+import multiprocessing
+import signal
+import sys
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+
+from core.errors import DeepLabStreamError
+from core.record import Step
+from engine.live import Session
+from engine.session import News
+from engine.settings import Settings, load
+from engine.states import Action
+from engine.timings import Timings
+
+BENCHMARK_FRAMES = 3000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return 0, or 2 when something that the user can mend is wrong."""
+    asked = _parser().parse_args(argv)
+    try:
+        return _run(load(asked.settings), asked)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="DeepLabStream.py", description=__doc__)
+    add = parser.add_argument
+    add("--dlc-enabled", action="store_true", help="pose the frames")
+    add(
+        "--benchmark-enabled",
+        action="store_true",
+        help=f"pose {BENCHMARK_FRAMES} frames (or --frames), then print statistics",
+    )
+    add("--recording-enabled", action="store_true", help="record the raw video")
+    add("--frames", type=_count, metavar="N", help="stop by itself after N frames")
+    add("--headless", action="store_true", help="no window")
+    ours = Path(__file__).with_name("settings.ini")
+    add("--settings", type=Path, default=ours, metavar="FILE")
+    add(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the benchmark's statistics here",
+    )
+    return parser
+
+
+def _count(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected a number above 0")
+    return number
+
+
+class Watched(Session):
+    """A session that counts what it tells of."""
+
+    def __init__(self, settings: Settings, frames: float, analysed: bool) -> None:
+        super().__init__(settings)
+        self._frames = frames
+        limit = int(frames) if frames < inf else sys.maxsize
+        self.timings = Timings(self.cameras[0], 0.0, limit)
+        self._analysed_only = analysed
+        self.failed = False
+        self._delivered = 0
+
+    def poll(self) -> Sequence[News]:
+        """Poll, and count."""
+        news = super().poll()
+        self.timings.threshold = self.threshold
+        for entry in news:
+            if isinstance(entry, Step):
+                self.timings.add(entry)
+        counts = self.counts.get(self.cameras[0])
+        self._delivered = counts.delivered if counts else self._delivered
+        return news
+
+    @property
+    def enough(self) -> bool:
+        """Whether all frames that were asked for came."""
+        if self._analysed_only:
+            return self.timings.complete
+        return self._delivered >= self._frames
+
+
+def _run(settings: Settings, asked: argparse.Namespace) -> int:
+    from engine.agenda import Agenda
+    from gui.qt_environment import why_no_window
+
+    posed = asked.dlc_enabled or asked.benchmark_enabled
+    frames = asked.frames or (BENCHMARK_FRAMES if asked.benchmark_enabled else inf)
+    actions = [Action.START_STREAM]
+    actions += [Action.START_RECORDING] * asked.recording_enabled
+    actions += [Action.START_ANALYSIS] * posed
+    headless = asked.headless
+    if not headless and (reason := why_no_window()):
+        print(f"{reason} The rig runs without a window.")
+        headless = True
+    if headless and frames == inf:
+        print("There is no window and so no Q: Ctrl-C stops it, or --frames N.")
+    with Watched(settings, frames, posed) as session:
+        run = _headless if headless else _with_window
+        failures = run(session, Agenda(actions))
+        folder = session.run_folder
+        forms = dict(session.formats)
+    for name, form in forms.items():
+        print(f"camera {name}: {form}")
+    if asked.benchmark_enabled:
+        _report(session.timings, folder, asked.json)
+    if folder is not None:
+        print(f"run folder: {folder}")
+    return 1 if failures else 0
+
+
+def _headless(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
+    from engine.headless import run_headless
+
+    stop: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: stop.append(number))
+    summary = run_headless(
+        session,
+        agenda,
+        1e6,
+        lambda text: print(text, flush=True),
+        stopped=lambda: bool(stop) or session.enough,
+    )
+    print("\n".join(summary.lines()))
+    return bool(summary.failures)
+
+
+def _with_window(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
+    from gui.preview import preview_of, run_preview
+    from gui.zones import zones_of
+
+    failures: list[str] = []
+    bridge = preview_of(session, agenda)
+    bridge.failed.connect(failures.append)
+    bridge.failed.connect(print)
+    zones = zones_of(session.settings)
+    run_preview(bridge, zones, over=lambda: session.enough or bool(failures))
+    return bool(failures)
+
+
+def _report(timings: Timings, folder: Path | None, also: Path | None) -> None:
+    text = "\n".join(timings.lines())
+    print(text)
+    facts = json.dumps(timings.facts(), indent=2) + "\n"
+    if folder is not None:
+        (folder / "benchmark.txt").write_text(text + "\n", "utf-8")
+        (folder / "benchmark.json").write_text(facts, "utf-8")
+    if also is not None:
+        also.write_text(facts, "utf-8")
+
+
+if __name__ == "__main__":
+    multiprocessing.freeze_support()
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""The one loop: what a frame leads to, and when everything is switched off."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from pydantic.dataclasses import dataclass as settings
+
+from core.clock import ManualClock
+from core.command import Mark, Pulse, TriggerName, on
+from core.frame import Frame, Image
+from core.pose import Pose, Skeleton
+from core.record import Edge, Entry, Intent, Note, Step
+from core.region import Circle
+from engine.loop import Loop, run
+from engine.rig import ExperimentRun
+from experiments.experiment import Ask, Experiment, Plan
+from experiments.regions import InsideRegion
+from experiments.steps import during, until, wait
+from outputs.bank import Bank, opened
+from outputs.simulated import SimulatedOutput
+
+SKELETON = Skeleton(("snout",))
+MS = 1_000_000
+IN, OUT, LOST = (50.0, 50.0), (200.0, 200.0), None
+Place = tuple[float, float] | None
+
+
+@dataclass
+class Script:
+    """An estimator that sees what it was told, one place a call."""
+
+    places: Iterator[Place]
+    skeleton: Skeleton = SKELETON
+    threshold: float = 0.5
+    provider: str = "script"
+    sha256: str = ""
+
+    def estimate(self, images: Sequence[Image]) -> list[Pose]:
+        place = next(self.places)
+        points = np.array([[place or (1.0, 1.0)]], np.float32)
+        return [
+            Pose(SKELETON, points, np.array([[float(place is not None)]], np.float32))
+        ]
+
+
+@settings(kw_only=True)
+class LightInside(Experiment):
+    trigger: TriggerName = TriggerName("inside")
+
+    def plan(self) -> Plan[None]:
+        while True:
+            yield from until(self.trigger)
+            yield on("light")
+            yield Mark("lit")
+            yield from during(self.trigger)
+            yield on("light", 0.0)
+
+
+@dataclass
+class Rig:
+    """A loop with a hand-moved clock, one output and 100 frames a second."""
+
+    loop: Loop
+    bank: Bank
+    light: SimulatedOutput
+    clock: ManualClock
+    entries: list[Entry]
+    index: int = 0
+    steps: list[Step] = field(default_factory=list)
+
+    def show(self, frames: int = 1, late_ms: float = 0) -> None:
+        for _ in range(frames):
+            time_ns = self.index * 10 * MS
+            self.clock.set(max(self.clock.now_ns(), time_ns + round(late_ms * MS)))
+            frame = Frame(
+                "top", self.index, time_ns, time_ns, np.zeros((4, 4), np.uint8)
+            )
+            run([frame], self.loop, self.steps.append)
+            self.index += 1
+
+    @property
+    def level(self) -> float:
+        return self.bank.levels["light"]
+
+    def causes(self) -> list[str]:
+        return [
+            e.cause for e in self.entries if isinstance(e, Edge) and e.cause != "open"
+        ]
+
+    def notes(self) -> str:
+        return "\n".join(e.text for e in self.entries if isinstance(e, Note))
+
+
+@contextmanager
+def rig(
+    places: Sequence[Place], experiment: Experiment | None = None, **rules: float
+) -> Iterator[Rig]:
+    clock, entries, light = ManualClock(), list[Entry](), SimulatedOutput()
+    run_rules = ExperimentRun(lost_ms=100, patience_s=0.5, **rules)
+    with opened({"light": light}, clock, entries.append) as bank:
+        loop = Loop(Script(iter(places)), run_rules, "top", clock, entries.append, 0)
+        triggers = {
+            "inside": InsideRegion(bodyparts=("snout",), region=Circle(50, 50, 9))
+        }
+        loop.begin(experiment or LightInside(), triggers, bank)
+        yield Rig(loop, bank, light, clock, entries)
+    assert light.levels[-1] == 0.0
+
+
+def test_light_follows_the_animal() -> None:
+    with rig([OUT, IN, IN, OUT, OUT]) as it:
+        it.show(5)
+        assert [len(step.commands) for step in it.steps] == [0, 2, 0, 1, 0]
+        assert [step.triggers["inside"] for step in it.steps] == [
+            False,
+            True,
+            True,
+            False,
+            False,
+        ]
+        assert it.steps[-1].status == "lit"
+        assert it.causes() == ["plan", "plan"]
+
+
+def test_an_intent_is_written_before_the_output_is() -> None:
+    with rig([OUT, IN]) as it:
+        it.show(2)
+        kinds = [type(entry) for entry in it.entries]
+        edge = next(i for i, e in enumerate(it.entries) if getattr(e, "level", 0) > 0)
+        assert kinds.index(Intent) < edge < len(kinds) - 1
+        assert isinstance(it.entries[-1], Step)
+
+
+def test_a_lost_animal_never_fires_and_the_light_goes_off_until_asked_anew() -> None:
+    places = [OUT, IN, *[LOST] * 15, IN, IN, OUT, IN]
+    with rig(places) as it:
+        it.show(2)
+        assert it.level == 1
+        it.show(10)
+        assert it.level == 1  # not yet 100 ms
+        it.show(5)
+        assert it.level == 0
+        assert "lost" in it.causes()
+        it.show(2)  # back inside: the plan has not asked anew
+        assert it.level == 0
+        it.show(2)
+        assert it.level == 1
+
+
+def test_nothing_is_switched_on_while_the_animal_is_lost() -> None:
+    @settings(kw_only=True)
+    class Blind(Experiment):
+        trigger: TriggerName = TriggerName("inside")
+
+        def plan(self) -> Plan[None]:
+            yield from wait(0.2)
+            yield Pulse("light", seconds=1)
+            yield from wait(9)
+
+    with rig([LOST] * 30, Blind()) as it:
+        it.show(30)
+        assert it.light.levels == [0.0, 0.0]
+        assert "was not switched on" in it.notes()
+
+
+def test_a_frame_too_old_decides_nothing_but_off() -> None:
+    with rig([OUT, IN, IN, OUT, OUT], max_age_ms=50) as it:
+        it.show()
+        it.show(late_ms=80)
+        assert it.steps[-1].too_old
+        assert it.steps[-1].triggers["inside"] is None
+        assert it.level == 0
+        it.clock.set(it.clock.now_ns())
+        it.index = 20
+        it.show()
+        assert it.level == 1
+
+
+def test_silence_switches_everything_off_once() -> None:
+    with rig([OUT, IN, IN]) as it:
+        it.show(2)
+        deadline_ns = it.loop.idle()
+        assert deadline_ns is not None
+        it.clock.set(deadline_ns - 1)
+        it.loop.idle()
+        assert it.level == 1
+        it.clock.set(deadline_ns)
+        run([None, None], it.loop, it.steps.append)
+        assert it.level == 0
+        assert it.causes().count("silence") == 1
+
+
+def test_a_plan_that_breaks_ends_with_everything_off_and_a_traceback() -> None:
+    @settings(kw_only=True)
+    class Broken(Experiment):
+        def plan(self) -> Plan[None]:
+            yield on("light")
+            yield Ask.NEXT
+            raise RuntimeError("a bug in a lab's file")
+
+    with rig([OUT, OUT, OUT], Broken()) as it:
+        it.show()
+        assert it.level == 1
+        it.show(2)
+        assert it.level == 0
+        assert not it.loop.experimenting
+        assert "Traceback" in it.notes()
+        assert len(it.steps) == 3
+
+
+def test_a_plan_that_never_waits_is_told_so() -> None:
+    @settings(kw_only=True)
+    class Hasty(Experiment):
+        def plan(self) -> Plan[None]:
+            while True:
+                yield on("light")
+
+    with rig([OUT], Hasty()) as it:
+        it.show()
+        assert it.level == 0
+        assert "must wait for the next frame" in it.notes()
+        assert "Traceback" not in it.notes()
+
+
+def test_an_unknown_output_is_a_sentence() -> None:
+    @settings(kw_only=True)
+    class Wrong(Experiment):
+        def plan(self) -> Plan[None]:
+            yield on("lihgt")
+
+    with rig([OUT], Wrong()) as it:
+        it.show()
+        assert "[Output lihgt]" in it.notes()
+
+
+def test_the_experiment_ends_when_its_time_is_up() -> None:
+    with rig([IN] * 60, exp_time_s=0.5) as it:
+        it.show(50)
+        assert it.loop.experimenting
+        it.show(10)
+        assert not it.loop.experimenting
+        assert it.level == 0
+
+
+@pytest.mark.parametrize("confidence_of_others", [LOST, OUT])
+def test_two_runs_of_the_same_frames_are_equal(confidence_of_others: Place) -> None:
+    def entries() -> list[str]:
+        with rig([OUT, IN, confidence_of_others, IN, OUT] * 9) as it:
+            it.show(45)
+            return [repr(e) for e in it.entries if not isinstance(e, Step)]
+
+    assert entries() == entries()
