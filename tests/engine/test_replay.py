@@ -65,9 +65,10 @@ def test_the_light_is_on_inside_and_off_afterwards(tmp_path: Path) -> None:
     folder = run_into(tmp_path / "run")
     rows = folder.events()
     marks = [row["text"] for row in rows if row["kind"] == "mark"]
-    assert marks == ["trial 1", "trial 2", "trial 3"]
+    # inside for 16 frames (0.53 s) of each pass: 0.2 s on, 0.1 s of rest, on again
+    assert marks == ["trial 1", "trial 2", "trial 3", "trial 4"]
     levels = [float(row["level"]) for row in rows if row["kind"] == "edge"]
-    assert levels[1:7] == [1, 0, 1, 0, 1, 0]
+    assert levels[1:9] == [1, 0] * 4
     assert levels[-1] == 0
 
 
