@@ -1,0 +1,77 @@
+"""What holds for all tests: nothing is left behind, and Qt finds its own plug-ins."""
+
+import multiprocessing
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from typing import Any
+
+import cv2  # noqa: F401  (its import sets what the next lines take away)
+import pytest
+from hypothesis import settings
+
+from gui.qt_environment import free_qt_of_opencv, has_screen
+
+GRACE_S = 5.0
+SHARED_MEMORY = Path("/dev/shm")
+
+free_qt_of_opencv()
+if not has_screen() and shutil.which("Xvfb") is None:
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+settings.register_profile(
+    "suite", deadline=None, max_examples=50, derandomize="CI" in os.environ
+)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def shared_memory_made() -> Iterator[list[str]]:
+    """Return the names of all shared memory that this process made so far."""
+    names: list[str] = []
+    original = SharedMemory.__init__
+
+    def noted(
+        self: SharedMemory,
+        name: str | None = None,
+        create: bool = False,
+        *rest: Any,
+        **more: Any,
+    ) -> None:
+        original(self, name, create, *rest, **more)
+        if create:
+            names.append(self.name)
+
+    SharedMemory.__init__ = noted  # type: ignore[method-assign]
+    yield names
+    SharedMemory.__init__ = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(shared_memory_made: list[str]) -> Iterator[None]:
+    """Fail a test that leaves a process, a thread or shared memory behind."""
+    children = set(multiprocessing.active_children())
+    threads = set(threading.enumerate())
+    made = len(shared_memory_made)
+    yield
+    left = []
+    for child in set(multiprocessing.active_children()) - children:
+        child.join(GRACE_S)
+        if child.is_alive():
+            left.append(f"process {child.name}")
+            child.kill()
+    for thread in set(threading.enumerate()) - threads:
+        if not thread.daemon:
+            thread.join(GRACE_S)
+            if thread.is_alive():
+                left.append(f"thread {thread.name}")
+    if sys.platform == "linux":
+        for name in shared_memory_made[made:]:
+            if (SHARED_MEMORY / name).exists():
+                left.append(f"shared memory {name}")
+                (SHARED_MEMORY / name).unlink()
+    assert not left, f"left behind: {', '.join(left)}"

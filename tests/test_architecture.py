@@ -1,0 +1,150 @@
+"""The rules of the house that a tool can check."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LONGEST = 300
+PROGRAMS = ("app.py", "DeepLabStream.py")
+PACKAGES = tuple(sorted(file.parent.name for file in ROOT.glob("*/__init__.py")))
+UTILITIES = tuple(sorted(set(ROOT.glob("utils/*.py")) - {ROOT / "utils/__init__.py"}))
+SHIM = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+"""
+HEAVY = ("cv2", "onnxruntime", "PyQt5", "pypylon", "pyrealsense2", "serial", "torch")
+
+
+def product_files() -> Iterator[Path]:
+    yield from (ROOT / name for name in PROGRAMS)
+    for package in PACKAGES:
+        yield from (ROOT / package).rglob("*.py")
+
+
+def pyproject() -> dict[str, Any]:
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return dict(whole["tool"])
+
+
+def python(code: str) -> str:
+    """Return what `code` prints in a fresh Python that starts in the checkout."""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_imports_go_downwards_only() -> None:
+    code = "import sys; from importlinter import cli; sys.exit(cli.lint_imports())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stdout[done.stdout.find("Contracts") :]
+
+
+def test_every_package_has_its_place() -> None:
+    linter = pyproject()["importlinter"]
+    layers = " | ".join(linter["contracts"][0]["layers"]).split(" | ")
+    assert sorted(layers) == sorted(linter["root_packages"]) == list(PACKAGES)
+    assert set(PACKAGES) <= set(pyproject()["mypy"]["files"])
+    assert set(PACKAGES) <= set(
+        pyproject()["ruff"]["lint"]["isort"]["known-first-party"]
+    )
+
+
+def test_packages_are_this_checkouts() -> None:
+    code = f"import {', '.join(PACKAGES)}\n" + "".join(
+        f"print({name}.__file__)\n" for name in PACKAGES
+    )
+    expected = [str(ROOT / name / "__init__.py") for name in PACKAGES]
+    assert python(code).splitlines() == expected
+
+
+def test_no_file_is_too_long() -> None:
+    sizes = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in product_files()
+    }
+    assert {name: size for name, size in sizes.items() if size > LONGEST} == {}
+
+
+@pytest.mark.parametrize("file", UTILITIES, ids=lambda file: file.name)
+def test_a_utility_has_a_main_and_runs_from_anywhere(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    module = ast.parse(text)
+    mains = {
+        node.name: node for node in module.body if isinstance(node, ast.FunctionDef)
+    }
+    main = mains["main"]
+    assert [argument.arg for argument in main.args.args] == ["argv"]
+    assert main.returns is not None
+    assert ast.unparse(main.returns) == "int"
+    assert ast.get_docstring(module)
+    after_docstring = text.splitlines(keepends=True)[module.body[0].end_lineno or 0 :]
+    assert "".join(after_docstring).startswith(SHIM)
+
+
+def test_nobody_imports_a_utility() -> None:
+    importing = [
+        str(file.relative_to(ROOT))
+        for file in product_files()
+        if re.search(
+            r"^\s*(from|import) utils\b", file.read_text("utf-8"), re.MULTILINE
+        )
+    ]
+    assert importing == []
+
+
+@pytest.mark.parametrize(
+    ("package", "contract"),
+    [
+        ("cameras", "cameras.camera.Camera"),
+        ("outputs", "outputs.output.Output"),
+        ("experiments", "experiments.experiment.Experiment"),
+        ("experiments", "experiments.trigger.Trigger"),
+    ],
+)
+def test_looking_into_a_folder_loads_no_driver(package: str, contract: str) -> None:
+    module, _, name = contract.rpartition(".")
+    code = (
+        f"import sys, {package}\nfrom {module} import {name}\n"
+        "from core.plugins import discover\n"
+        f"found = discover({package}, {name})\n"
+        f"print(*found.problems, *(name for name in {HEAVY} if name in sys.modules))"
+    )
+    assert python(code) == ""
+
+
+@pytest.mark.parametrize("program", ["app", "DeepLabStream"])
+def test_starting_a_program_loads_no_torch(program: str) -> None:
+    code = (
+        f"import sys, {program}, engine.engine_process, engine.camera_process\n"
+        "import engine.live, gui.bridge, gui.window\n"
+        "print(*(name for name in ('torch', 'pandas') if name in sys.modules))"
+    )
+    assert python(code) == ""
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    place = re.compile(rb"(?<![\w./-])/(?:work|home|root|Users)/|/tmp/[a-z]+dev\b")
+    naming = [
+        name.decode()
+        for name in done.stdout.split(b"\0")
+        if name
+        and (ROOT / name.decode()).is_file()
+        and place.search((ROOT / name.decode()).read_bytes())
+    ]
+    assert naming == []

@@ -1,0 +1,77 @@
+"""The script behind `make run`, tried on a copy that needs no package."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from utils import Launch
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = "import sys\nprint('app.py got', *sys.argv[1:])\nsys.exit(7)\n"
+
+
+def launch(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(checkout / "utils" / "Launch.py"), *words]
+    offline = {"QT_QPA_PLATFORM": "offscreen", "PIP_NO_INDEX": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | offline
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for name in ("utils/Launch.py", "gui/qt_environment.py", "gui/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "requirements.txt").write_text("# none\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_run_makes_the_environment_once_and_passes_on_words_and_exit_code(
+    checkout: Path,
+) -> None:
+    first = launch(checkout, "run", "--seconds", "3")
+    assert "Making the environment" in first.stdout
+    assert "app.py got --start experiment --seconds 3" in first.stdout
+    assert first.returncode == 7
+
+    second = launch(checkout, "run")
+    assert second.stdout == "app.py got --start experiment\n"
+
+    (checkout / "requirements.txt").write_text("# still none\n", encoding="utf-8")
+    third = launch(checkout, "run")
+    assert "Installing requirements.txt" in third.stdout
+    assert "Making the environment" not in third.stdout
+
+
+def test_what_can_not_be_installed_is_a_sentence_and_tried_again(
+    checkout: Path,
+) -> None:
+    (checkout / "requirements.txt").write_text("no-such-package==1\n", encoding="utf-8")
+    for _ in range(2):
+        failed = launch(checkout, "update")
+        assert failed.returncode == 1
+        assert failed.stderr.endswith("see pip's words above.\n")
+
+
+def test_unknown_words_get_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Launch.main(["fly"]) == 2
+    assert "Launch.py run" in capsys.readouterr().out
+
+
+def test_an_unfit_python_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(Launch, "OLDEST", (99, 0))
+    monkeypatch.setattr(Launch, "FIRST_TOO_NEW", (99, 1))
+    monkeypatch.setattr(Launch, "ENVIRONMENT", tmp_path / ".venv")
+    monkeypatch.setattr(Launch, "STAMP", tmp_path / "stamp")
+    assert Launch.main(["update"]) == 1
+    assert "needs Python 3.11" in capsys.readouterr().err
