@@ -132,9 +132,11 @@ class Crew:
             member.pipe.close()
             member.process.join()
             member.process.close()
-        for memory in (*self.rings.values(), self.journal):
-            memory.close()
-            memory.unlink()
+        for ring in self.rings.values():
+            ring.close()
+            ring.unlink()
+        self.journal.close()
+        self.journal.unlink()
 
     def _start(
         self, name: str, body: Any, before: tuple[Any, ...], after: tuple[Any, ...]

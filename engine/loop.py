@@ -16,7 +16,7 @@ from core.errors import DeepLabStreamError
 from core.frame import Frame
 from core.pose import Pose
 from core.record import Entry, Intent, Note, Step
-from engine.settings import ExperimentRun
+from engine.rig import ExperimentRun
 from experiments.experiment import Experiment, Observation, Stepper
 from experiments.trigger import Trigger
 from outputs.bank import Bank

@@ -1,8 +1,10 @@
 """A picture with what was seen and decided drawn on it; the raw video never has it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.frame import Image
 from core.pose import Pose
@@ -34,6 +36,7 @@ def labelled(
     """
     import cv2
 
+    drawn: NDArray[Any]
     drawn = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
     for name, (region, answer) in regions.items():
         corners = _fixed(region.outline())
@@ -58,14 +61,12 @@ def labelled(
     return drawn
 
 
-def _fixed(
-    points: "np.ndarray[tuple[int, ...], np.dtype[np.floating]]",
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.int32]]":
+def _fixed(points: NDArray[Any]) -> NDArray[np.int32]:
     return np.round(np.asarray(points) * (1 << _FRACTION)).astype(np.int32)
 
 
 def _write(
-    drawn: Image, text: str, place: tuple[int, int], colour: tuple[int, int, int]
+    drawn: NDArray[Any], text: str, place: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
     import cv2
 
