@@ -40,9 +40,10 @@ class Optogenetic(Experiment):
             yield on(self.output)
             start_s = (yield Ask.NOW).time_s
             yield from wait(min(self.min_on_s, self.max_total_s - spent_s))
-            held_s = (yield Ask.NOW).time_s - start_s
-            more_s = min(self.max_on_s, self.max_total_s - spent_s) - held_s
-            if more_s > 0:
+            now = yield Ask.NOW
+            more_s = min(self.max_on_s, self.max_total_s - spent_s)
+            more_s -= now.time_s - start_s
+            if more_s > 0 and not now.fails(self.trigger):
                 yield from during(self.trigger, at_most_s=more_s)
             yield off(self.output)
             spent_s += (yield Ask.NOW).time_s - start_s

@@ -45,4 +45,5 @@ class Trigger(ABC):
         if not len(pose.points) or not np.isfinite(pose.select(self.bodyparts)).all():
             self.forget()
             return None
-        return self.holds(pose, time_s)
+        answer = self.holds(pose, time_s)
+        return None if answer is None else bool(answer)

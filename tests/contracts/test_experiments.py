@@ -1,0 +1,184 @@
+"""What every trigger and every experiment in experiments/ must keep to."""
+
+import ast
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import experiments
+from core.command import Command, Mark, OutputName, Pulse, Set, TriggerName
+from core.plugins import discover
+from core.pose import Pose, Skeleton
+from core.region import Region
+from engine.fields import Maker, keys_of, unsettled
+from experiments.experiment import Experiment, Observation, Stepper
+from experiments.trigger import Trigger
+
+MOUSE = Skeleton(("snout", "leftear", "rightear", "tailbase"))
+TRIGGERS = discover(experiments, Trigger)
+EXPERIMENTS = discover(experiments, Experiment)
+KINDS = sorted(
+    [*TRIGGERS.classes.items(), *EXPERIMENTS.classes.items()],
+    key=lambda named: named[0],
+)
+FORBIDDEN = {
+    *(
+        "time",
+        "datetime",
+        "threading",
+        "multiprocessing",
+        "asyncio",
+        "secrets",
+        "socket",
+    ),
+    *("cv2", "torch", "onnxruntime", "serial", "PyQt5", "subprocess", "os"),
+}
+ANSWERS = st.sampled_from([True, False, None])
+COURSES = st.lists(st.tuples(st.floats(0.001, 20), ANSWERS, ANSWERS), max_size=60)
+
+
+def words_for(kind: Any) -> Any:
+    """Return words of settings.ini that fit a type."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return words_for(inner[0])
+    if origin in (Union, UnionType):
+        return words_for(inner[0])
+    if origin is Literal:
+        return inner[0]
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return [words_for(one) for one in inner]
+    if origin in (tuple, list):
+        return [words_for(inner[0])] * 2
+    named = {TriggerName: "a", OutputName: "out", Region: "circle 100 100 50"}
+    return named.get(kind, {str: "snout", bool: "yes"}.get(kind, "5"))
+
+
+def sample(kind: type) -> Maker[Any]:
+    """Return what makes an object of `kind`, whatever its fields are."""
+    values = {
+        name: words_for(info.annotation)
+        for name, info in keys_of(kind).values()
+        if info.is_required()
+    }
+    if "bodyparts" in values:
+        values["bodyparts"] = list(MOUSE.bodyparts[:2])
+    return Maker(kind, values)
+
+
+def commands_of(
+    experiment: Experiment, course: list[tuple[float, bool | None, bool | None]]
+) -> list[tuple[Command, ...]]:
+    stepper, time_s, done = Stepper(experiment.plan()), 0.0, []
+    for pause_s, first, second in course:
+        time_s += pause_s
+        triggers: Mapping[str, bool | None] = {"a": first, "b": second}
+        done.append(stepper.step(Observation(time_s, triggers)))
+    return done
+
+
+def raises(command: Command) -> bool:
+    return isinstance(command, Pulse) or (
+        isinstance(command, Set) and command.level > 0
+    )
+
+
+def test_every_file_could_be_read() -> None:
+    assert TRIGGERS.problems == ()
+    assert len(TRIGGERS.classes) >= 5
+    assert len(EXPERIMENTS.classes) >= 3
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_it_is_described_by_its_fields(name: str, kind: type) -> None:
+    assert unsettled(kind) is None
+    assert kind.__doc__
+    for key, (_, info) in keys_of(kind).items():
+        assert info.description, f"{name}: {key} has no description"
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_it_goes_to_another_process(name: str, kind: type) -> None:
+    made = sample(kind)()
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize(
+    "file", sorted(Path(experiments.__path__[0]).rglob("*.py")), ids=lambda f: f.name
+)
+def test_it_reads_no_clock_and_opens_nothing(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.Name):
+            assert node.id not in ("open", "print", "input")
+    assert not imported & FORBIDDEN
+
+
+@pytest.mark.parametrize("kind", EXPERIMENTS.classes.values())
+@given(course=COURSES)
+def test_same_observations_give_same_commands(
+    kind: type[Experiment], course: list[Any]
+) -> None:
+    maker = sample(kind)
+    first = commands_of(maker(), course)
+    assert commands_of(maker(), course) == first
+    once = maker()
+    assert commands_of(once, course) == commands_of(once, course) == first
+
+
+@pytest.mark.parametrize("kind", EXPERIMENTS.classes.values())
+@given(course=COURSES)
+def test_a_lost_animal_switches_nothing_on(
+    kind: type[Experiment], course: list[Any]
+) -> None:
+    for commands, (_, *answers) in zip(
+        commands_of(sample(kind)(), course), course, strict=True
+    ):
+        if answers == [None, None]:
+            assert not any(map(raises, commands))
+
+
+@pytest.mark.parametrize("kind", EXPERIMENTS.classes.values())
+@given(course=COURSES)
+def test_it_speaks_of_its_own_outputs_only(
+    kind: type[Experiment], course: list[Any]
+) -> None:
+    for commands in commands_of(sample(kind)(), course):
+        for command in commands:
+            assert isinstance(command, Mark) or command.output == "out"
+
+
+COORDINATES = st.one_of(st.just(np.nan), st.floats(-10, 800, width=32))
+POSES = st.lists(st.tuples(*[COORDINATES] * 8), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize("kind", TRIGGERS.classes.values())
+@given(poses=POSES)
+def test_a_trigger_knows_nothing_of_a_lost_animal(
+    kind: type[Trigger], poses: list[tuple[float, ...]]
+) -> None:
+    maker = sample(kind)
+    first, second = maker(), maker()
+    for frame, numbers in enumerate(poses):
+        points = np.reshape(numbers, (1, 4, 2)).astype(np.float32)
+        pose = Pose(MOUSE, points, np.ones((1, 4), np.float32))
+        before = points.copy()
+        answer = first.ask(pose, frame / 10)
+        assert answer in (True, False, None)
+        assert isinstance(answer, bool | None)
+        assert answer is second.ask(pose, frame / 10)
+        if np.isnan(pose.select(first.bodyparts)).any():
+            assert answer is None
+        np.testing.assert_array_equal(points, before)
