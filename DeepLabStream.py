@@ -138,14 +138,12 @@ def _headless(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
 
 def _with_window(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
     from gui.preview import preview_of, run_preview
-    from gui.zones import zones_of
 
     failures: list[str] = []
     bridge = preview_of(session, agenda)
     bridge.failed.connect(failures.append)
     bridge.failed.connect(print)
-    zones = zones_of(session.settings)
-    run_preview(bridge, zones, over=lambda: session.enough or bool(failures))
+    run_preview(bridge, over=lambda: session.enough or bool(failures))
     return bool(failures)
 
 

@@ -4,6 +4,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 from types import TracebackType
 
 from PyQt5.QtCore import QPointF, QRectF, Qt, QTimer
@@ -14,6 +15,7 @@ from gui.qt_environment import free_qt_of_opencv
 from gui.theme import BACKGROUND, BLUE, GREEN, STYLE
 
 
+@cache  # PyQt would end an application that nobody holds
 def application() -> QApplication:
     """Return the application, made and styled on the first call."""
     present = QApplication.instance()

@@ -49,6 +49,11 @@ class Bridge(QObject):
         """Poll no more; nothing is told after this."""
         self._timer.stop()
 
+    @property
+    def polling(self) -> bool:
+        """Whether it polls."""
+        return self._timer.isActive()
+
     def do(self, action: Action) -> None:
         """Ask the rig for an action, on behalf of a person."""
         self._agenda.drop()

@@ -56,7 +56,9 @@ class Figures:
         written = [s.written_ns - s.exposed_ns for s in self._steps if s.written_ns]
         analysed = (counts.analysed - then.analysed) / seconds
         return Reading(
-            self._steps[-1].index if analysed else counts.delivered or None,
+            self._steps[-1].index
+            if analysed and self._steps
+            else counts.delivered or None,
             (counts.delivered - then.delivered) / seconds,
             analysed,
             _median_ms(decided if analysed else []),

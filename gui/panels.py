@@ -50,7 +50,7 @@ class Triggers(Panel):
         for row, name in enumerate(names):
             grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(QLabel(name), row, 1)
-            grid.addWidget(self.words[name], row, 2)
+            grid.addWidget(self.words[name], row, 2, Qt.AlignmentFlag.AlignRight)
         self.column.addLayout(grid)
         self.setVisible(bool(names))
 

@@ -8,6 +8,8 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 
 from core.frame import Frame
 from core.record import Step
+from engine.agenda import Agenda
+from engine.session import Rig
 from gui.application import application, run_until_closed
 from gui.bridge import Bridge
 from gui.display import Display
@@ -41,6 +43,12 @@ class PreviewWindow(QWidget):
         super().closeEvent(event)
 
 
+def preview_of(rig: Rig, agenda: Agenda) -> Bridge:
+    """Return a bridge to `rig` that asks for all of `agenda` by itself."""
+    application()
+    return Bridge(rig, agenda)
+
+
 def run_preview(
     bridge: Bridge,
     *,
@@ -49,8 +57,8 @@ def run_preview(
 ) -> None:
     """Show what `bridge` tells until the window is closed or `over`, asked at each tick.
 
-    The caller connects to the bridge's signals before and closes the rig after. Call
-    `application()` before a bridge is made.
+    The caller makes the bridge with `preview_of`, connects to its signals before, and
+    closes the rig after.
     """
     application()
     window = PreviewWindow(title, Display(bridge))

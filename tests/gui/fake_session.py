@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PyQt5.QtGui import QColor
 
 from cameras.camera import Camera, Film
 from core.command import Command
@@ -33,6 +34,13 @@ _NEXT: Mapping[Action, Mapping[str, Any]] = {
     Action.START_RECORDING: {"recording": True},
     Action.STOP_RECORDING: {"recording": False},
 }
+
+
+def close_to(colour: QColor, wanted: str) -> bool:
+    """Return whether two colours differ by no more than rounding and blending."""
+    want = QColor(wanted)
+    apart = [colour.red() - want.red(), colour.green() - want.green()]
+    return max(map(abs, [*apart, colour.blue() - want.blue()])) < 30
 
 
 def make_step(
@@ -134,6 +142,7 @@ class FakeSession:
             self.news.append(Failed(f"{action.value} is not possible now."))
             return
         if action is Action.STOP_STREAM:
+            self.levels = {}
             self.put(Status())
         else:
             self.put(replace(self.status, **_NEXT[action]))

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+from core.clock import ManualClock
+from core.command import Mark, on
+from core.record import Edge
+from engine.agenda import AGENDAS, Agenda
+from engine.headless import run_headless
+from engine.session import News
+from engine.states import Action, Counts, Failed, Phase, Status
+from engine.summary import Summary
+from tests.gui.fake_session import FakeSession, make_step
+
+
+class PlayingSession(FakeSession):
+    """Analyses a frame at each poll while it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = 0
+
+    def poll(self) -> list[News]:
+        if self.status.analysing:
+            self.counts = {"arena": Counts(self.index + 1, 0, self.index + 1)}
+            commands = (Mark(f"entry {self.index} into here"), on("stimulus"))
+            self.news.append(make_step(self.index, commands=commands))
+            self.news.append(Edge("stimulus", 1.0, "plan", 0, 0))
+            self.run_folder = Path("runs/monday")
+            self.index += 1
+        elif self.status.phase is Phase.IDLE:
+            self.counts = {}
+        return super().poll()
+
+
+def run(rig: FakeSession, seconds: float = 1.0) -> tuple[Summary, list[str]]:
+    clock, said = ManualClock(), list[str]()
+    agenda = Agenda(AGENDAS["experiment"])
+    summary = run_headless(
+        rig,
+        agenda,
+        seconds,
+        said.append,
+        clock=clock,
+        rest=lambda s: clock.set(clock.now_ns() + round(s * 1e9)),
+    )
+    return summary, said
+
+
+def test_it_runs_for_its_time_and_stops_everything() -> None:
+    rig = PlayingSession()
+    summary, said = run(rig)
+    assert rig.asked == [*AGENDAS["experiment"], Action.STOP_STREAM]
+    assert rig.status == Status()
+    assert 1.0 <= summary.seconds <= 1.1
+    assert summary.counts["arena"].delivered == len(summary.decided_ns) == rig.index
+    assert summary.marks == {"entry into here": rig.index}
+    assert summary.switched_on == {"stimulus": rig.index}
+    assert not summary.failures
+    assert "Everything runs; it will be stopped in 1 s." in said
+    text = "\n".join(summary.lines())
+    assert "p50 5.0 ms" in text
+    assert "p50 6.0 ms" in text
+    assert "100.0 per second" in text
+    assert text.endswith(str(Path("runs/monday")))
+
+
+class BrokenSession(FakeSession):
+    def do(self, action: Action) -> None:
+        self.asked.append(action)
+        self.news.append(Failed("[Camera arena] gives no pictures"))
+
+
+def test_a_failure_ends_it_and_is_told() -> None:
+    rig = BrokenSession()
+    summary, said = run(rig)
+    assert rig.asked == [Action.START_STREAM]
+    assert summary.failures == ("[Camera arena] gives no pictures",)
+    assert said == ["Problem: [Camera arena] gives no pictures"]
+    assert "none" in summary.lines()[-1]
+
+
+class SlowSession(FakeSession):
+    def do(self, action: Action) -> None:
+        self.asked.append(action)
+        self.put(
+            Status(Phase.STARTING if action is Action.START_STREAM else Phase.IDLE)
+        )
+
+
+def test_a_rig_that_never_gets_ready_is_given_up() -> None:
+    rig = SlowSession()
+    summary, _ = run(rig)
+    assert "not ready" in summary.failures[0]
+    assert rig.asked == [Action.START_STREAM, Action.STOP_STREAM]
+
+
+class EndingSession(PlayingSession):
+    def poll(self) -> list[News]:
+        if self.index == 5:
+            self.put(Status())
+        return super().poll()
+
+
+def test_the_end_of_a_stream_ends_it() -> None:
+    summary, _ = run(EndingSession(), seconds=1000)
+    assert summary.seconds < 1
+    assert len(summary.decided_ns) == 5
+
+
+def test_a_person_may_stop_it() -> None:
+    rig = PlayingSession()
+    clock = ManualClock()
+    summary = run_headless(
+        rig,
+        Agenda(AGENDAS["experiment"]),
+        1000,
+        lambda text: None,
+        stopped=lambda: rig.index > 7,
+        clock=clock,
+        rest=lambda s: clock.set(clock.now_ns() + round(s * 1e9)),
+    )
+    assert rig.status == Status()
+    assert 0 < summary.seconds < 2

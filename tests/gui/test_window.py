@@ -1,0 +1,121 @@
+import sys
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.command import Mark, on
+from core.record import Edge, Note
+from engine.states import Action, Counts, Failed
+from gui.application import survive_mistakes
+from gui.bridge import Bridge
+from gui.theme import BLUE, GREEN
+from gui.window import Window
+from tests.gui.fake_session import FakeSession, make_step
+
+
+@pytest.fixture
+def window(qtbot: QtBot, rig: FakeSession) -> Window:
+    made = Window(Bridge(rig))
+    qtbot.addWidget(made)
+    return made
+
+
+def lines(window: Window) -> list[str]:
+    items = (window.log.list.item(row) for row in range(window.log.list.count()))
+    return [item.text().strip() for item in items if item]
+
+
+def press(window: Window, *actions: Action) -> None:
+    for action in actions:
+        window.controls.buttons[action].click()
+        window.bridge.tick()
+
+
+def test_pressing_buttons_leads_from_stream_to_experiment(
+    window: Window, rig: FakeSession
+) -> None:
+    steps = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+    press(window, *steps, Action.STOP_STREAM)
+    assert rig.asked == [*steps, Action.STOP_STREAM]
+    assert window.controls.buttons[Action.START_STREAM].isEnabled()
+
+
+def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) -> None:
+    press(window, Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+    rig.stream_start_ns = 1
+    mark = Mark("entry 1 into here")
+    rig.news = [
+        make_step(99, {"here": True, "there": False}, (mark, on("stimulus"))),
+        Edge("stimulus", 1.0, "plan", 10**9, 10**9 + 10**6),
+        Note("experiment", "finished", 2 * 10**9),
+    ]
+    rig.levels = {"stimulus": 1.0}
+    window.bridge.tick()
+    assert window.triggers.lamps["here"].colour == GREEN
+    assert window.triggers.lamps["there"].colour == BLUE
+    assert window.outputs.plates["stimulus"].property("on") is True
+    assert window.marks.counts == {"entry into here": 1}
+    assert lines(window) == [
+        "1.00 s  entry 1 into here",
+        "1.00 s  stimulus on (plan)",
+        "2.00 s  experiment: finished",
+    ]
+    press(window, Action.STOP_STREAM)
+    assert window.triggers.lamps["here"].colour == ""
+    assert window.outputs.plates["stimulus"].property("on") is False
+
+
+def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
+    press(window, Action.START_STREAM, Action.START_ANALYSIS)
+    rig.run_folder = Path("runs/monday")
+    for tick in range(46):
+        rig.news = [make_step(tick, commands=(on("stimulus"),))]
+        rig.counts = {"arena": Counts(tick + 3, 2, tick, 1, tick, 4)}
+        window.bridge.tick()
+    texts = {name: label.text() for name, label in window.display.line.values.items()}
+    assert texts["Frame"] == "45"
+    assert texts["To decision"] == "5.0 ms"
+    assert texts["To output"] == "6.0 ms"
+    assert texts["Lost"] == "2 / 4"
+    assert texts["Skipped"] == "1"
+    assert texts["Network on"] == "CPU"
+    assert window.display.line.folder.text() == "monday"
+
+
+def test_an_error_is_a_sentence_in_the_log(window: Window, rig: FakeSession) -> None:
+    rig.news = [Failed("[Camera top] gives no pictures")]
+    window.bridge.tick()
+    assert lines(window) == ["[Camera top] gives no pictures"]
+
+
+def test_our_own_mistakes_are_told_once(
+    window: Window, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    survive_mistakes(window.log.complain)
+    for _ in range(3):
+        sys.excepthook(KeyError, KeyError("tail"), None)
+    assert lines(window) == ["The window made a mistake: KeyError('tail')"]
+    assert capsys.readouterr().err.count("KeyError") == 1
+
+
+def test_the_log_forgets_its_oldest_lines(window: Window) -> None:
+    for number in range(510):
+        window.log.say(str(number))
+    assert len(lines(window)) == 500
+    assert lines(window)[-1] == "509"
+
+
+def test_closing_ends_the_rig(window: Window, rig: FakeSession) -> None:
+    window.bridge.start()
+    window.show()
+    window.close()
+    assert rig.closed
+    assert not window.bridge.polling
+
+
+def test_it_fits_a_small_screen(window: Window) -> None:
+    least = window.minimumSizeHint()
+    assert least.width() <= 1366
+    assert least.height() <= 700
