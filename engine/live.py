@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -18,6 +20,7 @@ from engine.crew import Crew
 from engine.session import News
 from engine.settings import Settings
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
+from recording.run_folder import ModelFacts
 
 
 class Session:
@@ -47,6 +50,8 @@ class Session:
         self._painted: dict[str, RingReader] = {}
         self._analysed: dict[str, int] = {}
         self._analysed_from: dict[str, int] = {}
+        self._recorded: Mapping[str, int] = {}
+        self._recording_losses: Mapping[str, int] = {}
         self._recorded_with_experiment = False
 
     def __enter__(self) -> "Session":
@@ -114,7 +119,8 @@ class Session:
                 self._stop_stream("stopped")
             case Action.START_ANALYSIS:
                 self._open_run()
-                self._tell_recorder(say.StartAnalysis(self._analysed_cameras))
+                cameras = self._analysed_cameras
+                self._tell_recorder(say.StartAnalysis(cameras, self._triggers()))
                 self._tell_engine(say.Analyse(True))
             case Action.STOP_ANALYSIS:
                 self._tell_engine(say.Analyse(False))
@@ -145,6 +151,16 @@ class Session:
         news, self._news = self._news, []
         return news
 
+    def rest(self, seconds: float) -> None:
+        """Wait until a process says something or ends, `seconds` at the most."""
+        members = self._crew.members if self._crew and not self._ending else []
+        pipes = [member.pipe for member in members]
+        wait([*pipes, *(p.sentinel for p in self.processes())], timeout=seconds)
+
+    def processes(self) -> list[BaseProcess]:
+        """Return the processes of the stream; none when there is no stream."""
+        return [m.process for m in self._crew.members] if self._crew else []
+
     def close(self, how: str = "stopped") -> None:
         """End everything and wait until it has ended."""
         if self._crew is None:
@@ -172,7 +188,7 @@ class Session:
     def _stop_stream(self, how: str) -> None:
         if self._crew is None:
             return
-        words = (say.CloseRun(how), None)
+        words = (say.CloseRun(how, self._facts()), None)
         self._ending = self._crew.ending(words)
         self._become(Status(Phase.STOPPING))
 
@@ -201,13 +217,25 @@ class Session:
             self._tell_recorder(say.OpenRun(root, self.settings.text, self._facts()))
 
     def _facts(self) -> dict[str, object]:
+        """Return what the record has to say of the network, once that is loaded."""
         network = self.network
+        if network is None:
+            return {}
+        model = ModelFacts(
+            network.model, network.sha256, network.threshold, network.provider
+        )
+        return {"model": asdict(model), "skeleton": asdict(network.skeleton)}
+
+    def _triggers(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of each camera's triggers."""
+        triggers = self.settings.new_triggers()
         return {
-            "model": network.model if network else None,
-            "model_sha256": network.sha256 if network else None,
-            "threshold": network.threshold if network else None,
-            "provider": network.provider if network else None,
-            "cameras": {name: str(form) for name, form in self.formats.items()},
+            camera: tuple(
+                name
+                for name, trigger in triggers.items()
+                if self.settings.camera_of(trigger) == camera
+            )
+            for camera in self._analysed_cameras
         }
 
     def _record(self, active: bool) -> None:
@@ -250,8 +278,14 @@ class Session:
                 self._tell(f"[Camera {camera}] has no more pictures")
             case say.RunOpened(path):
                 self.run_folder = path
-            case say.RecordingStopped() if self.status.recording:
-                self._become(replace(self.status, recording=False))
+            case say.Filmed(recorded, losses):
+                self._recorded, self._recording_losses = recorded, losses
+            case Edge():
+                self.levels[message.output] = message.level
+                self._news.append(message)
+                text = f"the guard switched [Output {message.output}] off"
+                note = Note("guard", text, message.written_ns)
+                crew.tell_recorder(say.WriteNote(note))
             case say.RecorderFailed(text):
                 self._news.append(Failed(text))
                 self._become(replace(self.status, recording=False))
@@ -280,12 +314,12 @@ class Session:
         """Tell engine and recorder of the rings, once all cameras and the network are up."""
         if len(crew.rings) < len(self.settings.cameras) or self._ending is not None:
             return
+        specs = tuple(crew.rings[name].spec for name in self.cameras)
+        start, losses = self.stream_start_ns, self._knows_losses
+        crew.tell_recorder(say.Attach(specs, self.skeleton, start, losses))
         if self.status.phase is Phase.STARTING:
-            specs = tuple(crew.rings[name].spec for name in self.cameras)
             posed = set(self._analysed_cameras)
             crew.tell_engine(tuple(spec for spec in specs if spec.camera in posed))
-            start, losses = self.stream_start_ns, self._knows_losses
-            crew.tell_recorder(say.Attach(specs, self.skeleton, start, losses))
             self._become(replace(self.status, phase=Phase.STREAMING))
 
     def _analysis(self, crew: Crew, active: bool) -> None:
@@ -325,7 +359,9 @@ class Session:
             waiting = 1
             since = delivered - self._analysed_from[camera]
             skipped = max(0, since - analysed - waiting)
-        return Counts(delivered, lost, analysed, skipped)
+        recorded = self._recorded.get(camera, 0)
+        losses = self._recording_losses.get(camera, 0)
+        return Counts(delivered, lost, analysed, skipped, recorded, losses)
 
     def _ended(self) -> None:
         self._crew, self._ending = None, None

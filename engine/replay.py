@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from core.clock import ManualClock
 from core.frame import Frame
-from core.record import Edge, Entry, Intent, Note, Step
+from core.record import Step
 from engine.loop import Loop
 from engine.settings import Settings
 from outputs.bank import Bank, opened
@@ -30,23 +30,14 @@ def replay(
     triggers = settings.new_triggers()
     writer.begin(deciding, estimator.skeleton, tuple(triggers))
 
-    def write(entry: Entry) -> None:
-        match entry:
-            case Step():
-                writer.step(entry)
-            case Intent():
-                writer.intent(entry)
-            case Edge():
-                writer.edge(entry)
-            case Note():
-                writer.note(entry)
-
     outputs = {
         name: SimulatedOutput(max_on_s=output.max_on_s)
         for name, output in settings.outputs.items()
     }
-    with opened(outputs, clock, write) as bank:
-        loop = Loop(estimator, settings.experiment, deciding, clock, write, zero_ns=0)
+    with opened(outputs, clock, writer.entry) as bank:
+        loop = Loop(
+            estimator, settings.experiment, deciding, clock, writer.entry, zero_ns=0
+        )
         if experiment:
             loop.begin(settings.new_experiment(), triggers, bank)
         else:

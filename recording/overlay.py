@@ -36,8 +36,8 @@ def labelled(
     """
     import cv2
 
-    drawn: NDArray[Any]
-    drawn = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
+    bgr = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+    drawn: NDArray[Any] = bgr.copy()
     for name, (region, answer) in regions.items():
         corners = _fixed(region.outline())
         cv2.polylines(
