@@ -109,8 +109,10 @@ class Bank:
         with self._door(now_ns):
             self._do_due(now_ns)
             for command in commands:
-                if not isinstance(command, Mark):
-                    written_ns = self._obey(command, now_ns, cause) or written_ns
+                if isinstance(command, Mark):
+                    continue
+                at_ns = self._obey(command, now_ns, cause)
+                written_ns = written_ns if at_ns is None else at_ns
         return written_ns
 
     def tick(self, now_ns: int) -> int | None:
@@ -200,7 +202,8 @@ class Bank:
             written_ns = self._write(line, level, now_ns, cause)
         line.end_ns = _NEVER
         if level > 0 and seconds is not None:
-            line.end_ns = (written_ns or now_ns) + round(seconds * 1e9)
+            began_ns = now_ns if written_ns is None else written_ns
+            line.end_ns = began_ns + round(seconds * 1e9)
         if line.due_ns < self._said_ns:
             self._said_ns = line.due_ns
             self.sooner.notify_all()

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -15,6 +15,10 @@ Write: TypeAlias = Callable[[float], object]
 @settings(frozen=True, kw_only=True)
 class Output(ABC):
     """An output of the rig: fields are its settings, opening it is a `with`."""
+
+    reopens: ClassVar[bool] = True
+    """Whether the guard can switch it off by opening it anew when the engine has died.
+    False: it goes off by itself then."""
 
     max_on_s: float = Field(
         60.0, gt=0, description="seconds after which it is switched off, whoever asked"

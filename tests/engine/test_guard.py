@@ -1,0 +1,225 @@
+import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from core.clock import SystemClock
+from core.command import OutputName, on
+from core.record import Edge
+from engine.guard import Heartbeat, _watch, guard_main
+from engine.messages import Complaint
+from outputs.bank import opened
+from outputs.output import Output
+from outputs.screen import Screen
+from outputs.serial_line import SerialLine
+from outputs.simulated import SimulatedOutput
+
+LASER = OutputName("laser")
+posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no pseudo-terminals"
+)
+
+
+@pytest.fixture
+def board() -> Iterator[tuple[int, SerialLine]]:
+    """The file descriptor of a board's side, and the line to it."""
+    import tty
+
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    yield ours, SerialLine(port=os.ttyname(theirs))
+    os.close(theirs)
+    with contextlib.suppress(OSError):
+        os.close(ours)
+
+
+def heard(board: int) -> bytes:
+    """Wait for what the board hears next."""
+    assert select.select([board], [], [], 20)[0], "the board hears nothing"
+    return os.read(board, 100)
+
+
+def pretend_engine(
+    outputs: dict[str, Output], heart: Connection, told: Connection
+) -> None:
+    """Switch the laser on, say so, and beat until told to stop."""
+    clock, heartbeat = SystemClock(), Heartbeat(heart)
+    with opened(outputs, clock, lambda entry: None) as bank:
+        bank.apply([on(LASER)], clock.now_ns())
+        heartbeat.beat(clock.now_ns())
+        told.send("on")
+        while not told.poll(0.1):
+            heartbeat.beat(clock.now_ns())
+    heartbeat.goodbye()
+    told.recv()
+
+
+class Rig:
+    """A pretended engine and its guard."""
+
+    def __init__(self, outputs: dict[str, Output]) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        heart_out, heart_in = spawn.Pipe(duplex=False)
+        self.reports, reports = spawn.Pipe()
+        self.engine_pipe, told = spawn.Pipe()
+        self.engine = spawn.Process(
+            target=pretend_engine, args=(outputs, heart_in, told)
+        )
+        self.engine.start()
+        heart_in.close()
+        told.close()
+        watched = outputs, heart_out, self.engine.pid, reports
+        self.guard = spawn.Process(target=guard_main, args=watched)
+        self.guard.start()
+        heart_out.close()
+        reports.close()
+        assert self.engine_pipe.recv() == "on"
+
+    def told(self) -> list[Edge | Complaint]:
+        """Return all that the guard told; wait for its end."""
+        told = []
+        with contextlib.suppress(EOFError):
+            while True:
+                told.append(self.reports.recv())
+        self.guard.join()
+        return told
+
+    def close(self) -> None:
+        for process in (self.engine, self.guard):
+            process.kill()
+            process.join()
+            process.close()
+        self.reports.close()
+        self.engine_pipe.close()
+
+
+@pytest.fixture
+def rig(board: tuple[int, SerialLine]) -> Iterator[Rig]:
+    rig = Rig({"laser": board[1], "lamp": SimulatedOutput()})
+    yield rig
+    rig.close()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "what"), [("SIGKILL", "ended"), ("SIGSTOP", "did not answer")]
+)
+def test_what_a_dead_or_frozen_engine_left_on_goes_off(
+    rig: Rig, board: tuple[int, SerialLine], name: str, what: str
+) -> None:
+    assert heard(board[0]) == b"LH"
+    assert rig.engine.pid is not None
+    os.kill(rig.engine.pid, getattr(signal, name))
+    assert heard(board[0]) == b"L"
+    complaint, *edges = rig.told()
+    assert isinstance(complaint, Complaint)
+    assert complaint.text.startswith(f"The engine {what}")
+    offs = {(e.output, e.level, e.cause) for e in edges if isinstance(e, Edge)}
+    assert offs == {("laser", 0, "guard"), ("lamp", 0, "guard")}
+    rig.engine.join()
+    assert rig.engine.exitcode == -signal.SIGKILL
+
+
+@posix
+def test_an_output_that_can_not_be_opened_again_is_named(
+    rig: Rig, board: tuple[int, SerialLine]
+) -> None:
+    assert heard(board[0]) == b"LH"
+    os.close(board[0])
+    rig.engine.kill()
+    texts = [told.text for told in rig.told() if isinstance(told, Complaint)]
+    assert len(texts) == 2
+    assert texts[1].startswith("[Output laser] ")
+    assert texts[1].endswith("it may still be on")
+
+
+@posix
+def test_the_guard_leaves_quietly_after_a_goodbye(
+    rig: Rig, board: tuple[int, SerialLine]
+) -> None:
+    assert heard(board[0]) == b"LH"
+    rig.engine_pipe.send("stop")
+    assert rig.told() == []
+    rig.engine.join()
+    assert (rig.guard.exitcode, rig.engine.exitcode) == (0, 0)
+    assert heard(board[0]) == b"L"
+
+
+@pytest.fixture
+def heart() -> Iterator[tuple[Connection, Connection]]:
+    out, into = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    yield out, into
+    out.close()
+    into.close()
+
+
+def test_silence_is_judged_from_the_first_beat_on(
+    heart: tuple[Connection, Connection],
+) -> None:
+    heartbeat = Heartbeat(heart[1])
+    first_beat = threading.Timer(0.1, heartbeat.beat, (0,))
+    first_beat.start()
+    assert _watch(heart[0], hang_s=0.01) == "did not answer for 0.01 s"
+    first_beat.join()
+
+
+def test_silence_is_not_judged_in_a_pause(
+    heart: tuple[Connection, Connection],
+) -> None:
+    heartbeat = Heartbeat(heart[1])
+    heartbeat.beat(0)
+    heartbeat.pause()
+    goodbye = threading.Timer(0.1, heartbeat.goodbye)
+    goodbye.start()
+    assert _watch(heart[0], hang_s=0.01) == ""
+    goodbye.join()
+
+
+def test_an_end_without_goodbye_is_noticed(
+    heart: tuple[Connection, Connection],
+) -> None:
+    heart[1].close()
+    assert _watch(heart[0]) == "ended unexpectedly"
+
+
+def test_beats_are_rare_and_never_wait_for_the_guard(
+    heart: tuple[Connection, Connection],
+) -> None:
+    heartbeat = Heartbeat(heart[1])
+    for now_ns in range(0, 1_000_000_000, 1_000_000):
+        heartbeat.beat(now_ns)
+    beats = 0
+    while heart[0].poll():
+        heart[0].recv_bytes()
+        beats += 1
+    assert beats == 10
+    if sys.platform != "win32":
+        for second in range(1, 100_000):
+            heartbeat.beat(second * 1_000_000_000)
+    heart[0].close()
+    heartbeat.goodbye()
+
+
+def test_outputs_that_end_with_the_engine_are_not_opened_again() -> None:
+    assert not Screen.reopens
+    assert SerialLine.reopens
+
+
+def test_the_guard_is_small() -> None:
+    heavy = "{'torch', 'cv2', 'onnxruntime', 'PyQt5', 'av', 'pandas', 'scipy'}"
+    code = (
+        "import sys, engine.guard, outputs.screen, outputs.serial_line\n"
+        f"heavy = {heavy} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=60)

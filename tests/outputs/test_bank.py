@@ -1,0 +1,348 @@
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic.dataclasses import dataclass as settings
+
+from core.clock import ManualClock
+from core.command import Command, Mark, OutputName, Pulse, Set, off, on
+from core.errors import DeepLabStreamError, DeviceError, ExperimentError
+from core.record import Edge, Note
+from outputs.bank import Bank, opened
+from outputs.output import Output
+from outputs.simulated import SimulatedOutput
+
+LASER, LAMP, NOBODY = OutputName("laser"), OutputName("lamp"), OutputName("nobody")
+SECOND = 1_000_000_000
+
+
+@settings(frozen=True, kw_only=True)
+class Stubborn(SimulatedOutput):
+    """Fails at one write, counted from 0, or from there on."""
+
+    fails_at: int = -1
+    for_good: bool = False
+    asked: list[float] = field(default_factory=list, init=False)
+
+    def opened(self):
+        return _Refusing(self)
+
+
+class _Refusing:
+    def __init__(self, output: Stubborn) -> None:
+        self.output = output
+
+    def __enter__(self) -> Callable[[float], object]:
+        return self.write
+
+    def __exit__(self, *error: object) -> None:
+        assert error == (None, None, None)
+
+    def write(self, level: float) -> None:
+        place = len(self.output.asked)
+        self.output.asked.append(level)
+        at = self.output.fails_at
+        if place == at or (self.output.for_good and place > at >= 0):
+            raise OSError("the cable is out")
+        self.output.levels.append(level)
+
+
+class Watcher(list[Edge | Note]):
+    @property
+    def edges(self) -> list[tuple[str, float, str]]:
+        return [(e.output, e.level, e.cause) for e in self if isinstance(e, Edge)]
+
+    @property
+    def notes(self) -> list[str]:
+        return [e.text for e in self if isinstance(e, Note)]
+
+
+def test_an_output_is_off_on_the_way_in_and_on_the_way_out() -> None:
+    laser, heard = SimulatedOutput(), Watcher()
+    with opened({"laser": laser}, ManualClock(), heard.append) as bank:
+        assert laser.levels == [0]
+        assert bank.apply([on(LASER)], 0) == 0
+        assert bank.levels == {"laser": 1}
+    assert laser.levels == [0, 1, 0]
+    assert heard.edges == [
+        ("laser", 0, "open"),
+        ("laser", 1, "plan"),
+        ("laser", 0, "close"),
+    ]
+
+
+def test_an_error_of_the_body_passes_and_everything_is_off() -> None:
+    laser, lamp = SimulatedOutput(), SimulatedOutput()
+    outputs = {"laser": laser, "lamp": lamp}
+    with (
+        pytest.raises(ZeroDivisionError),
+        opened(outputs, ManualClock(), Watcher().append) as bank,
+    ):
+        bank.apply([on(LASER), on(LAMP, 0.5)], 0)
+        raise ZeroDivisionError
+    assert laser.levels[-1] == lamp.levels[-1] == 0
+
+
+def test_a_pulse_ends_by_the_clock() -> None:
+    laser, clock, heard = SimulatedOutput(), ManualClock(), Watcher()
+    with opened({"laser": laser}, clock, heard.append) as bank:
+        bank.apply([Pulse(LASER, 0.2)], 0)
+        assert bank.tick(1) == 200_000_000
+        assert bank.tick(199_999_999) == 200_000_000
+        clock.set(200_500_000)
+        assert bank.tick(200_500_000) is None
+        assert laser.levels == [0, 1, 0]
+    pulse_end = heard[2]
+    assert isinstance(pulse_end, Edge)
+    assert (pulse_end.cause, pulse_end.asked_ns) == ("pulse end", 200_000_000)
+    assert pulse_end.written_ns == 200_500_000
+
+
+def test_a_pulse_lasts_from_when_it_was_written() -> None:
+    laser, clock = SimulatedOutput(), ManualClock()
+    with opened({"laser": laser}, clock, Watcher().append) as bank:
+        clock.set(5_000_000)
+        bank.apply([Pulse(LASER, 0.1)], 1_000_000)
+        assert bank.tick(5_000_000) == 105_000_000
+
+
+def test_a_later_command_replaces_the_end_of_a_pulse() -> None:
+    laser = SimulatedOutput()
+    with opened({"laser": laser}, ManualClock(), Watcher().append) as bank:
+        bank.apply([Pulse(LASER, 0.1)], 0)
+        bank.apply([Pulse(LASER, 0.1)], 50_000_000)
+        assert bank.tick(100_000_000) == 150_000_000
+        bank.apply([on(LASER)], 120_000_000)
+        assert bank.tick(150_000_000) == 60 * SECOND
+        assert laser.levels == [0, 1]
+
+
+def test_what_is_due_is_done_before_a_command() -> None:
+    laser = SimulatedOutput()
+    with opened({"laser": laser}, ManualClock(), Watcher().append) as bank:
+        bank.apply([Pulse(LASER, 0.1)], 0)
+        bank.apply([Pulse(LASER, 0.1)], 100_000_000)
+        assert laser.levels == [0, 1, 0, 1]
+
+
+def test_nothing_stays_on_longer_than_allowed_however_often_it_is_asked() -> None:
+    laser, heard = SimulatedOutput(max_on_s=1), Watcher()
+    with opened({"laser": laser}, ManualClock(), heard.append) as bank:
+        for tenth in range(10):
+            now_ns = tenth * SECOND // 10
+            bank.apply([on(LASER, 0.5 + tenth / 20)], now_ns)
+            bank.apply([Pulse(LASER, 10.0)], now_ns)
+            assert bank.tick(now_ns) == SECOND
+        bank.tick(SECOND)
+        assert laser.levels[-1] == 0
+        assert heard.edges[-1] == ("laser", 0, "limit")
+
+
+def test_a_level_is_written_once_but_off_always() -> None:
+    laser = SimulatedOutput()
+    with opened({"laser": laser}, ManualClock(), Watcher().append) as bank:
+        assert bank.apply([on(LASER)], 0) is not None
+        assert bank.apply([on(LASER)], 1) is None
+        assert bank.apply([Mark("go")], 2) is None
+        for now_ns in (3, 4):
+            assert bank.apply([off(LASER)], now_ns) is not None
+        assert laser.levels == [0, 1, 0, 0]
+
+
+def test_all_off_says_why() -> None:
+    outputs = {"laser": SimulatedOutput(), "lamp": SimulatedOutput()}
+    heard = Watcher()
+    with opened(outputs, ManualClock(), heard.append) as bank:
+        bank.apply([on(LASER), Pulse(LAMP, 1.0)], 0)
+        bank.all_off(5, "silence")
+        assert bank.levels == {"laser": 0, "lamp": 0}
+        assert bank.tick(10 * SECOND) is None
+        assert heard.edges[-2:] == [("laser", 0, "silence"), ("lamp", 0, "silence")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        on(NOBODY),
+        on(LASER, 1.1),
+        on(LASER, -0.1),
+        on(LASER, math.nan),
+        Pulse(LASER, 0.0),
+        Pulse(LASER, math.nan),
+        Pulse(LASER, math.inf),
+    ],
+)
+def test_a_command_that_makes_no_sense_switches_everything_off(
+    command: Command,
+) -> None:
+    lamp = SimulatedOutput()
+    outputs = {"laser": SimulatedOutput(), "lamp": lamp}
+    with opened(outputs, ManualClock(), Watcher().append) as bank:
+        with pytest.raises(ExperimentError):
+            bank.apply([on(LAMP), command], 0)
+        assert lamp.levels == [0, 1, 0]
+        bank.apply([on(LAMP)], 1)
+        assert lamp.levels[-1] == 1
+
+
+def test_a_write_that_fails_switches_the_others_off_and_is_told_once() -> None:
+    lamp, laser = SimulatedOutput(), Stubborn(fails_at=1, for_good=True)
+    outputs = {"lamp": lamp, "laser": laser}
+    heard = Watcher()
+    with opened(outputs, ManualClock(), heard.append) as bank:
+        bank.apply([on(LAMP)], 0)
+        with pytest.raises(DeviceError, match=r"^\[Output laser\] the cable is out$"):
+            bank.apply([on(LASER)], 1)
+        assert lamp.levels == [0, 1, 0]
+        assert bank.levels == {"lamp": 0, "laser": 1}
+        assert bank.broken == "[Output laser] the cable is out"
+        with pytest.raises(DeviceError, match="the cable is out"):
+            bank.apply([on(LAMP)], 2)
+        bank.apply([off(LAMP)], 3)
+        bank.all_off(4, "error")
+        assert 1 not in lamp.levels[2:]
+    assert heard.notes == []
+
+
+def test_an_output_that_fails_on_closing_is_told() -> None:
+    lamp, laser = SimulatedOutput(), Stubborn(fails_at=2)
+    outputs = {"laser": laser, "lamp": lamp}
+    with (
+        pytest.raises(DeviceError, match=r"^\[Output laser\] the cable is out$"),
+        opened(outputs, ManualClock(), Watcher().append) as bank,
+    ):
+        bank.apply([on(LASER), on(LAMP)], 0)
+    assert lamp.levels[-1] == 0
+
+
+def test_an_error_on_its_way_is_not_hidden_by_one_of_an_output() -> None:
+    heard = Watcher()
+    with (
+        pytest.raises(ZeroDivisionError),
+        opened({"laser": Stubborn(fails_at=1)}, ManualClock(), heard.append),
+    ):
+        raise ZeroDivisionError
+    assert heard.notes == ["[Output laser] the cable is out"]
+
+
+def test_what_can_not_be_recorded_is_not_left_on() -> None:
+    laser = SimulatedOutput()
+    full = False
+
+    def watch(entry: Edge | Note) -> None:
+        if full:
+            raise BufferError("the journal is full")
+
+    with opened({"laser": laser}, ManualClock(), watch) as bank:
+        full = True
+        with pytest.raises(BufferError):
+            bank.apply([on(LASER)], 0)
+        assert laser.levels == [0, 1, 0]
+        full = False
+
+
+def test_an_output_that_does_not_open_is_named_and_the_others_are_closed() -> None:
+    lamp = SimulatedOutput()
+    outputs = {"lamp": lamp, "laser": Stubborn(fails_at=0)}
+    with (
+        pytest.raises(DeviceError, match=r"\[Output laser\] the cable is out"),
+        opened(outputs, ManualClock(), Watcher().append),
+    ):
+        pytest.fail("it opened")
+    assert lamp.levels[-1] == 0
+
+
+def test_a_closed_bank_switches_nothing_on() -> None:
+    laser = SimulatedOutput()
+    with opened({"laser": laser}, ManualClock(), Watcher().append) as bank:
+        pass
+    with pytest.raises(DeviceError, match="closed"):
+        bank.apply([on(LASER)], 1)
+    assert bank.tick(2) is None
+    bank.all_off(3, "stop")
+    assert laser.levels == [0, 0]
+
+
+names = st.sampled_from([LASER, LAMP, NOBODY] + [LASER, LAMP] * 5)
+levels = st.sampled_from([0.0, 0.25, 1.0, 1.0, 1.5, math.nan])
+commands: st.SearchStrategy[Command] = st.one_of(
+    st.builds(Set, names, levels),
+    st.builds(Pulse, names, st.floats(-0.1, 3.0), levels),
+    st.builds(Mark, st.just("go")),
+)
+orders = st.one_of(
+    st.lists(commands, max_size=4),
+    st.sampled_from(["tick", "all off"]),
+)
+scripts = st.lists(st.tuples(st.integers(0, 3 * SECOND), orders), max_size=20)
+outputs = st.builds(
+    Stubborn,
+    fails_at=st.integers(-1, 8),
+    max_on_s=st.sampled_from([0.5, 1.0, 2.0]),
+)
+
+
+def play(bank: Bank, clock: ManualClock, script: list[tuple[int, object]]) -> None:
+    """Carry a script out, doing what is due exactly when it is due."""
+    due_ns = None
+    for pause_ns, order in script:
+        now_ns = clock.now_ns() + pause_ns
+        while due_ns is not None and due_ns < now_ns:
+            clock.set(max(due_ns, clock.now_ns()))
+            due_ns = bank.tick(clock.now_ns())
+        clock.set(now_ns)
+        with suppress(DeepLabStreamError):
+            match order:
+                case "tick":
+                    bank.tick(now_ns)
+                case "all off":
+                    bank.all_off(now_ns, "lost")
+                case list(orders):
+                    bank.apply(orders, now_ns)
+        due_ns = bank.tick(now_ns)
+
+
+@given(laser=outputs, lamp=outputs, script=scripts, dies=st.booleans())
+def test_whatever_happens_every_output_ends_off(
+    laser: Stubborn, lamp: Stubborn, script: list[tuple[int, object]], dies: bool
+) -> None:
+    clock, heard = ManualClock(), Watcher()
+    rig: dict[str, Output] = {"laser": laser, "lamp": lamp}
+    with (
+        suppress(DeepLabStreamError, ZeroDivisionError),
+        opened(rig, clock, heard.append) as bank,
+    ):
+        with suppress(DeepLabStreamError):
+            play(bank, clock, script)
+        if dies:
+            raise ZeroDivisionError
+    for output in (laser, lamp):
+        last_write_failed = output.fails_at == len(output.asked) - 1
+        assert not output.asked or output.asked[-1] == 0
+        assert last_write_failed or not output.levels or output.levels[-1] == 0
+
+
+@given(laser=outputs, script=scripts)
+def test_nothing_is_on_for_longer_than_its_limit(
+    laser: Stubborn, script: list[tuple[int, object]]
+) -> None:
+    clock, heard = ManualClock(), Watcher()
+    with (
+        suppress(DeepLabStreamError),
+        opened({"laser": laser}, clock, heard.append) as bank,
+    ):
+        play(bank, clock, script)
+        clock.set(clock.now_ns() + 1)
+    on_since_ns = None
+    for entry in heard:
+        if not isinstance(entry, Edge):
+            continue
+        if entry.level > 0 and on_since_ns is None:
+            on_since_ns = entry.written_ns
+        elif entry.level == 0 and on_since_ns is not None:
+            assert entry.written_ns - on_since_ns <= laser.max_on_s * 1e9 + 1
+            on_since_ns = None
