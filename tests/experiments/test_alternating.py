@@ -1,0 +1,25 @@
+"""The bench for outputs switches by the count of frames alone."""
+
+import pytest
+
+from core.command import Command, OutputName, TriggerName, off, on
+from experiments.alternating import Alternating
+from experiments.experiment import Observation, Stepper
+
+LAMP = OutputName("lamp")
+
+
+@pytest.mark.parametrize("answer", [True, False, None])
+@pytest.mark.parametrize("frames", [1, 5])
+def test_it_switches_every_few_frames_whatever_the_trigger_answers(
+    answer: bool | None, frames: int
+) -> None:
+    plan = Alternating(trigger=TriggerName("t"), output=LAMP, frames=frames).plan()
+    stepper = Stepper(plan)
+    course = [stepper.step(Observation(i / 30, {"t": answer})) for i in range(21)]
+    switched: list[tuple[Command, ...]] = [(on(LAMP),), (off(LAMP),)]
+    for index, commands in enumerate(course):
+        turn, rest = divmod(index, frames)
+        expected = switched[(turn - 1) % 2] if turn and not rest else ()
+        assert commands == expected
+    assert not stepper.finished
