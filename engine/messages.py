@@ -1,9 +1,14 @@
 """What the processes of a rig say to each other, over pipes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.frame import ImageFormat
 from core.pose import Skeleton
+from core.record import Note
+from core.ring import RingSpec
+from recording.accounts import Accounts
 
 # from a camera process
 
@@ -86,3 +91,123 @@ class Conducting:
     active: bool
     text: str = ""
     """How it ended."""
+
+
+# to the recorder; None ends it
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """All cameras are open: the rings to read. Once per stream."""
+
+    rings: tuple[RingSpec, ...]
+    skeleton: Skeleton | None
+    start_ns: int
+    knows_losses: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """Make the run folder; before anything is analysed or recorded."""
+
+    root: Path
+    settings_text: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """For `run.json`: words, numbers, lists and dicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAnalysis:
+    """List the frames of these cameras. To be sent before the engine is told."""
+
+    cameras: tuple[str, ...]
+    triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By camera; those of its first step are added."""
+    since_ns: int | None = None
+    """Frames that arrived earlier are not listed; None: earlier than the first step's."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopAnalysis:
+    """List no more frames. To be sent after the engine has said that it stopped."""
+
+    until_ns: int | None = None
+    """Frames that arrived later are not listed; None: later than the last step's."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Film these cameras."""
+
+    cameras: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Film no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteNote:
+    """Write a sentence into the events."""
+
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRun:
+    """The run is over: stop all, write how it ended."""
+
+    how: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What became known meanwhile, for `run.json`."""
+
+
+# from the recorder
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened:
+    """The run folder was made."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Filmed:
+    """How many frames are in the videos, and how many were lost to them, so far.
+
+    Comes twice a second while recording.
+    """
+
+    recorded: Mapping[str, int]
+    losses: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisStopped:
+    """Where the frames of an analysis went."""
+
+    accounts: tuple[Accounts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """Where the frames of a recording went."""
+
+    accounts: tuple[Accounts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunClosed:
+    """The run folder is complete."""
+
+    path: Path
+    accounts: tuple[Accounts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderFailed:
+    """Nothing more of this run is recorded; a sentence says why. The stream goes on."""
+
+    text: str

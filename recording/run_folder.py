@@ -158,9 +158,12 @@ class RunFolder:
 
     def _begin(self, started: datetime, settings_text: str, facts: RunFacts) -> None:
         (self.path / "settings.ini").write_text(settings_text, "utf-8", newline="\n")
+        model = asdict(facts.model) if facts.model else None
         self._write_json(
             {
                 "schema": SCHEMA,
+                "model": model,
+                **facts.more,
                 **versions(),
                 "started": _utc(started),
                 "ended": None,
@@ -168,8 +171,6 @@ class RunFolder:
                 "start_ns": facts.start_ns,
                 "cameras": {name: asdict(form) for name, form in facts.cameras.items()},
                 "skeleton": asdict(facts.skeleton) if facts.skeleton else None,
-                "model": asdict(facts.model) if facts.model else None,
-                **facts.more,
                 "accounting": [],
             }
         )

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from core.command import Command, Mark, Pulse
 from core.pose import Skeleton
-from core.record import Edge, Intent, Note, Step
+from core.record import Edge, Entry, Intent, Note, Step
 from core.ring import Stamp
 from recording.run_folder import RunFolder
 from recording.tables import (
@@ -105,6 +105,18 @@ class RunWriter:
         self._events.write(
             f"{self._time(note.time_ns)},note,,,{cell(note.kind)},,,,,,,,{cell(note.text)}"
         )
+
+    def entry(self, entry: Entry) -> None:
+        """Write whatever it is."""
+        match entry:
+            case Step():
+                self.step(entry)
+            case Intent():
+                self.intent(entry)
+            case Edge():
+                self.edge(entry)
+            case Note():
+                self.note(entry)
 
     def sync(self) -> None:
         """Have the disk itself take everything; from any thread."""

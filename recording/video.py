@@ -12,6 +12,7 @@ from typing import cast
 
 import av
 
+from core.errors import DeviceError
 from core.frame import Image, ImageFormat
 from recording.tables import VIDEO_COLUMNS, Table
 
@@ -63,8 +64,9 @@ class VideoFile:
 
     def sync(self) -> None:
         """Have the disk itself take everything; from any thread."""
-        with self.path.open("r+b") as file:
-            os.fsync(file.fileno())
+        if self.frames:
+            with self.path.open("r+b") as file:
+                os.fsync(file.fileno())
         self.table.sync()
 
     def close(self) -> None:
@@ -96,7 +98,7 @@ def _encoding(form: ImageFormat) -> tuple[str, str, str]:
     """
     if form.dtype == "uint16":
         if len(form.shape) == 3:
-            raise ValueError("colour pictures of 16 bits can't be recorded")
+            raise DeviceError("colour pictures of 16 bits can't be recorded")
         return "ffv1", "gray16le", "gray16le"
     if len(form.shape) == 2:
         return "libx264", "gray", "gray"
