@@ -107,7 +107,10 @@ class Section(Generic[T]):
                 about = known[key][1].description if key in known else None
                 self.complain(key, "is missing" + (f" ({about})" if about else ""))
             elif found[0]["type"] != "missing" or len(found[0]["loc"]) > 1:
-                self.complain(key, complaint(found, known[key][1].annotation))
+                said = complaint(found, known[key][1].annotation)
+                if found[0]["type"] == "string_pattern_mismatch":
+                    said = f"is not written as it should ({known[key][1].description})"
+                self.complain(key, said)
 
 
 def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:

@@ -70,7 +70,8 @@ class ExperimentRun:
         "", description="the NAME of an [Experiment NAME]; empty: no experiment"
     )
     camera: str = Field(
-        "", description="the camera on whose frames it decides; empty: the first"
+        "",
+        description="the camera on whose frames it decides; empty: the first analysed",
     )
     record_exp: bool = Field(True, description="whether videos are recorded with it")
     exp_time_s: float = Field(
@@ -134,17 +135,13 @@ class Settings:
 
     @property
     def deciding_camera(self) -> str:
-        """The camera on whose frames the experiment decides."""
-        return self.experiment.camera or self._first
+        """The camera on whose frames the experiment decides; the first, if not said."""
+        analysed = [name for name, camera in self.cameras.items() if camera.analyse]
+        return self.experiment.camera or (analysed or list(self.cameras))[0]
 
     def camera_of(self, trigger: Trigger) -> str:
         """Return the camera whose poses `trigger` sees."""
-        return trigger.camera or self._first
-
-    @property
-    def _first(self) -> str:
-        analysed = [name for name, camera in self.cameras.items() if camera.analyse]
-        return (analysed or list(self.cameras))[0]
+        return trigger.camera or self.deciding_camera
 
     @property
     def output_directory(self) -> Path:

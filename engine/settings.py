@@ -189,6 +189,14 @@ class _Reading:
     def _check_names(self, rig: Settings) -> None:
         if not self._names["Camera"]:
             self._problems.append("[Camera NAME]: is missing, one camera at least")
+        kinds_used = [maker.kind for maker in self._makers["Camera"].values()]
+        if rig.streaming.streams != ("color",) and not any(
+            "STREAMS" in keys_of(kind) for kind in kinds_used
+        ):
+            words = self._words["Streaming"]["STREAMS"]
+            self._problems.append(
+                f"[Streaming] STREAMS = {words}: no camera here gives more than color"
+            )
         self._check_camera(rig, "Experiment", rig.experiment.camera)
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)

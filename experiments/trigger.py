@@ -26,7 +26,7 @@ class Trigger(ABC):
         description="body parts that it looks at, as the network names them",
     )
     camera: str = Field(
-        "", description="whose poses it sees; empty: the first camera's"
+        "", description="whose poses it sees; empty: the one that decides"
     )
 
     @abstractmethod

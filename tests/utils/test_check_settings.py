@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from engine.describe import describe
+from utils.CheckSettings import main
+
+RIG = """
+[Pose Estimation]
+MODEL = stand-in:1
+[Camera arena]
+KIND = SimulatedCamera
+"""
+
+
+def check(folder: Path, text: str) -> int:
+    file = folder / "settings.ini"
+    file.write_text(text, encoding="utf-8")
+    return main([str(file)])
+
+
+def test_right_settings_are_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(tmp_path, RIG) == 0
+    assert "nothing wrong" in capsys.readouterr().out
+
+
+def test_every_problem_has_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(tmp_path, RIG + "RATE = fast\n[Video]\nSOURCE = a.mp4") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "[Video] SOURCE = a.mp4: unknown, did you mean VIDEO_SOURCE?",
+        "[Camera arena] RATE = fast: expected a number",
+    ]
+
+
+def test_a_network_that_is_not_there_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(tmp_path, RIG.replace("stand-in:1", "nowhere")) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("[Pose Estimation] MODEL = nowhere: ")
+
+
+def test_it_writes_the_page_of_all_keys(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    assert main(["--describe", str(page)]) == 0
+    assert page.read_text(encoding="utf-8") == describe()
