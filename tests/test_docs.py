@@ -1,0 +1,103 @@
+"""What README and docs say is true: their code runs, their files and commands exist."""
+
+import importlib
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.settings import parse
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+FILE = re.compile(r"[Ww]rite\s+`(\w+)/(\w+)\.py`")
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+PACKAGE_LINE = re.compile(r"apt-get install -y ([\w. +\-\\\n]+)")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def commands(page: Path) -> list[str]:
+    shell = "\n".join(code for language, code in blocks(page) if language == "sh")
+    lines = shell.replace("\\\n", " ").splitlines()
+    return [line.partition("#")[0].strip() for line in lines]
+
+
+@pytest.fixture
+def written(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[tuple[str, str]]]:
+    """A page's blocks that are no files; its files are where it tells to write them."""
+    page: Path = request.param
+    monkeypatch.chdir(tmp_path)
+    files = FILE.findall(page.read_text(encoding="utf-8"))
+    rest = blocks(page)
+    programs = [block for block in rest if block[0] == "python"]
+    for (package, name), block in zip(files, programs, strict=False):
+        folder = tmp_path / "written" / package
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(block[1], encoding="utf-8")
+        paths = importlib.import_module(package).__path__
+        monkeypatch.setattr(sys.modules[package], "__path__", [*paths, str(folder)])
+        rest.remove(block)
+    yield rest
+    for package, name in files:
+        sys.modules.pop(f"{package}.{name}", None)
+        vars(sys.modules[package]).pop(name, None)
+
+
+@pytest.mark.parametrize("written", PAGES, ids=name_of, indirect=True)
+def test_every_block_of_code_runs(
+    written: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    program = tmp_path / "page.py"
+    python = [code for language, code in written if language == "python"]
+    program.write_text("\n".join(python), encoding="utf-8")
+    runpy.run_path(str(program))
+    for language, code in written:
+        if language == "ini":
+            parse(code, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    files = [link for link in links if not link.startswith(("http:", "https:"))]
+    assert [link for link in files if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_exists(page: Path) -> None:
+    targets = re.findall(
+        r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
+    for command in commands(page):
+        words = command.split()
+        if words[:1] == ["make"]:
+            assert words[1] in targets, command
+        elif words[:1] == ["python"] or ".venv/bin/python" in words[:1]:
+            program = ROOT / words[1]
+            assert program.is_file(), command
+            text = program.read_text(encoding="utf-8")
+            options = [word for word in words[2:] if word.startswith("--")]
+            assert [word for word in options if f'"{word}"' not in text] == [], command
+
+
+def test_readme_and_ci_install_the_same_system_libraries() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    installed = re.search(r"packages=\((.*?)\)", script, re.DOTALL)
+    told = PACKAGE_LINE.search(readme)
+    assert installed is not None
+    assert told is not None
+    assert set(told[1].replace("\\", " ").split()) == set(installed[1].split())
