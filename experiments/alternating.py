@@ -1,4 +1,4 @@
-"""A bench for outputs: on, off, on, off, whatever the animal does."""
+"""A bench for outputs: on, off, on, off, wherever the animal is."""
 
 from itertools import cycle
 
@@ -11,10 +11,10 @@ from experiments.experiment import Ask, Experiment, Plan
 
 @settings(kw_only=True)
 class Alternating(Experiment):
-    """Switch an output on and off every few frames, whatever is seen.
+    """Switch an output on and off every few frames, wherever the animal is.
 
-    The trigger is named so that it is asked; its answer does not matter. As in every
-    experiment, the output stays off while it is unknown for longer than LOST_MS.
+    The trigger is named so that it is asked; whether it holds does not matter. Frames on
+    which that is unknown do not count: a lost animal switches nothing on.
     """
 
     trigger: TriggerName = Field(description="a trigger to ask; its answer is ignored")
@@ -27,5 +27,6 @@ class Alternating(Experiment):
         """Switch and count, until it is stopped."""
         for switched in cycle((on(self.output), off(self.output))):
             for _ in range(self.frames):
-                yield Ask.NEXT
+                while (yield Ask.NEXT).triggers[self.trigger] is None:
+                    pass
             yield switched

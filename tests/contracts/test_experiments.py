@@ -2,10 +2,9 @@
 
 import ast
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -13,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import experiments
-from core.command import Command, Mark, OutputName, Pulse, Set, TriggerName
+from core.command import Command, Mark, Pulse, Set
 from core.plugins import discover
 from core.pose import Pose, Skeleton
-from core.region import Region
 from engine.fields import Maker, keys_of, unsettled
 from experiments.experiment import Experiment, Observation, Stepper
 from experiments.trigger import Trigger
@@ -40,37 +38,9 @@ FORBIDDEN = {
     ),
     *("cv2", "torch", "onnxruntime", "serial", "PyQt5", "subprocess", "os"),
 }
+Sample: TypeAlias = Callable[[type], Maker[Any]]
 ANSWERS = st.sampled_from([True, False, None])
 COURSES = st.lists(st.tuples(st.floats(0.001, 20), ANSWERS, ANSWERS), max_size=60)
-
-
-def words_for(kind: Any) -> Any:
-    """Return words of settings.ini that fit a type."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return words_for(inner[0])
-    if origin in (Union, UnionType):
-        return words_for(inner[0])
-    if origin is Literal:
-        return inner[0]
-    if origin is tuple and inner[-1] is not Ellipsis:
-        return [words_for(one) for one in inner]
-    if origin in (tuple, list):
-        return [words_for(inner[0])] * 2
-    named = {TriggerName: "a", OutputName: "out", Region: "circle 100 100 50"}
-    return named.get(kind, {str: "snout", bool: "yes"}.get(kind, "5"))
-
-
-def sample(kind: type) -> Maker[Any]:
-    """Return what makes an object of `kind`, whatever its fields are."""
-    values = {
-        name: words_for(info.annotation)
-        for name, info in keys_of(kind).values()
-        if info.is_required()
-    }
-    if "bodyparts" in values:
-        values["bodyparts"] = list(MOUSE.bodyparts[:2])
-    return Maker(kind, values)
 
 
 def commands_of(
@@ -105,7 +75,7 @@ def test_it_is_described_by_its_fields(name: str, kind: type) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_it_goes_to_another_process(name: str, kind: type) -> None:
+def test_it_goes_to_another_process(sample: Sample, name: str, kind: type) -> None:
     made = sample(kind)()
     assert pickle.loads(pickle.dumps(made)) == made
 
@@ -129,7 +99,7 @@ def test_it_reads_no_clock_and_opens_nothing(file: Path) -> None:
 @pytest.mark.parametrize("kind", EXPERIMENTS.classes.values())
 @given(course=COURSES)
 def test_same_observations_give_same_commands(
-    kind: type[Experiment], course: list[Any]
+    sample: Sample, kind: type[Experiment], course: list[Any]
 ) -> None:
     maker = sample(kind)
     first = commands_of(maker(), course)
@@ -141,7 +111,7 @@ def test_same_observations_give_same_commands(
 @pytest.mark.parametrize("kind", EXPERIMENTS.classes.values())
 @given(course=COURSES)
 def test_a_lost_animal_switches_nothing_on(
-    kind: type[Experiment], course: list[Any]
+    sample: Sample, kind: type[Experiment], course: list[Any]
 ) -> None:
     for commands, (_, *answers) in zip(
         commands_of(sample(kind)(), course), course, strict=True
@@ -153,7 +123,7 @@ def test_a_lost_animal_switches_nothing_on(
 @pytest.mark.parametrize("kind", EXPERIMENTS.classes.values())
 @given(course=COURSES)
 def test_it_speaks_of_its_own_outputs_only(
-    kind: type[Experiment], course: list[Any]
+    sample: Sample, kind: type[Experiment], course: list[Any]
 ) -> None:
     for commands in commands_of(sample(kind)(), course):
         for command in commands:
@@ -167,7 +137,7 @@ POSES = st.lists(st.tuples(*[COORDINATES] * 8), min_size=1, max_size=30)
 @pytest.mark.parametrize("kind", TRIGGERS.classes.values())
 @given(poses=POSES)
 def test_a_trigger_knows_nothing_of_a_lost_animal(
-    kind: type[Trigger], poses: list[tuple[float, ...]]
+    sample: Sample, kind: type[Trigger], poses: list[tuple[float, ...]]
 ) -> None:
     maker = sample(kind)
     first, second = maker(), maker()
