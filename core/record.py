@@ -66,4 +66,7 @@ class Note:
     time_ns: int
 
 
+LAST_WORDS = "engine"
+"""The kind of the note that is the last entry of every engine that was not killed."""
+
 Entry = Step | Intent | Edge | Note

@@ -14,7 +14,7 @@ from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.frame import Frame
 from core.journal import Journal, JournalSpec, JournalWriter
-from core.record import Entry, Note
+from core.record import LAST_WORDS, Entry, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat
@@ -57,6 +57,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
     sys.setswitchinterval(0.0005)
     with reporting(pipe), ExitStack() as resources:
         resources.callback(engine.heart.goodbye)
+        resources.callback(engine.farewell)
         engine.prepare(resources)
         engine.work()
 
@@ -125,6 +126,10 @@ class _Engine:
         self.resources.push(stack)
         self.bank = bank
         return True
+
+    def farewell(self) -> None:
+        """Write the last entry of the journal, when the outputs are off and closed."""
+        self.write(Note(LAST_WORDS, "ended; outputs are off", self.clock.now_ns()))
 
     def stop(self) -> None:
         """End soon; callable from any thread."""

@@ -19,7 +19,7 @@ from types import FrameType
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.journal import Journal, JournalReader, JournalSpec
-from core.record import Entry, Step
+from core.record import LAST_WORDS, Entry, Note, Step
 from core.ring import Ring
 from engine import messages as say
 from engine.child import reporting, settle, tell
@@ -31,6 +31,8 @@ from recording.run_writer import RunWriter
 
 SYNC_S = 0.5
 """Seconds between two times that the disk itself is made to take what was written."""
+ORPHAN_S = 2.0
+"""How long to wait for the engine's last words when the session is gone."""
 _KEPT = 256  # entries from before the run folder was made
 
 
@@ -52,8 +54,10 @@ def recorder_main(
     with reporting(pipe):
         recorder = Recorder(pipe, wake.release, Journal(journal), zero_ns)
         try:
-            while not (recorder.over or orphaned.is_set()):
-                wake.acquire()
+            while not (recorder.over or (orphaned.is_set() and recorder.complete)):
+                woken = wake.acquire(timeout=ORPHAN_S if orphaned.is_set() else None)
+                if not woken:
+                    break
                 while wake.acquire(block=False):
                     pass
                 recorder.turn()
@@ -72,6 +76,8 @@ class Recorder:
         zero_ns: int,
     ) -> None:
         self.over = False
+        self.complete = False
+        """The engine has said its last words: no more entries come."""
         self._pipe, self._wake = pipe, wake
         self._journal = JournalReader(journal, recorder=True)
         self._attached = say.Attach((), None, zero_ns, {})
@@ -219,6 +225,9 @@ class Recorder:
                 rows.look()
         for entry in entries:
             self._write(entry)
+            self.complete = self.complete or (
+                isinstance(entry, Note) and entry.kind == LAST_WORDS
+            )
 
     def _write(self, entry: Entry) -> None:
         if isinstance(entry, Step):
