@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from core.clock import Clock, SystemClock
-from core.record import Edge, Note
+from core.command import Mark
+from core.record import Edge, Note, Step
 from engine.agenda import Agenda
 from engine.session import News, Rig
 from engine.states import Action, Failed, Phase, Status, StatusChanged
@@ -86,11 +87,15 @@ class _Run:
 
     def _take(self, news: News) -> None:
         self.summary.add(news)
+        if isinstance(news, Step):
+            for command in news.commands:
+                if isinstance(command, Mark):
+                    self.say(f"experiment: {command.text}")
         if isinstance(news, Failed):
             self.fail(news.text)
         elif isinstance(news, Note):
             self.say(f"{news.kind}: {news.text}")
-        elif isinstance(news, Edge) and news.cause not in ("open", "stop"):
+        elif isinstance(news, Edge) and news.cause not in ("open", "close"):
             self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
         elif isinstance(news, StatusChanged):
             phase = news.status.phase

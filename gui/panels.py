@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from html import escape
 
 from PyQt5.QtCore import Qt
-from PyQt5.QtGui import QColor
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
+    QPlainTextEdit,
     QVBoxLayout,
 )
 
@@ -133,21 +132,19 @@ class Log(Panel):
 
     def __init__(self) -> None:
         super().__init__("Log")
-        self.list = QListWidget()
-        self.list.setWordWrap(True)
-        self.list.setUniformItemSizes(False)
-        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.column.addWidget(self.list)
+        self.page = QPlainTextEdit()
+        self.page.setReadOnly(True)
+        self.page.setMaximumBlockCount(_MOST_LINES)
+        self.page.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.column.addWidget(self.page)
 
     def say(self, text: str, seconds: float | None = None, colour: str = TEXT) -> None:
         """Add a line; `seconds` is when it happened in the run."""
-        time = "" if seconds is None else f"{seconds:7.2f} s  "
-        item = QListWidgetItem(time + text)
-        item.setForeground(QColor(colour))
-        self.list.addItem(item)
-        if self.list.count() > _MOST_LINES:
-            self.list.takeItem(0)
-        self.list.scrollToBottom()
+        time = "" if seconds is None else f"{seconds:.2f} s\u2002"
+        self.page.appendHtml(
+            f'<span style="color:{colour}">{time}{escape(text)}</span>'
+        )
 
     def complain(self, text: str) -> None:
         """Add a line about something that went wrong."""

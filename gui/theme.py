@@ -55,8 +55,7 @@ QFrame#panel QLabel#plate {{ background: {RAISED}; }}
 QFrame#panel QLabel#plate[on="true"] {{
     background: {AMBER}; color: #1a1406; border-color: {AMBER};
 }}
-QListWidget {{ background: transparent; border: none; font-size: 12px; outline: none; }}
-QListWidget::item {{ padding: 1px 0; }}
+QPlainTextEdit {{ background: transparent; border: none; font-size: 12px; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; }}
 QScrollBar::handle:vertical {{
     background: {LINE}; border-radius: 4px; min-height: 24px;

@@ -22,11 +22,11 @@ def to_qimage(image: Image) -> QImage:
         image = (image >> 8).astype(np.uint8)
     pixels = np.ascontiguousarray(image)
     height, width = pixels.shape[:2]
-    grey = pixels.ndim == 2
-    kind = QImage.Format.Format_Grayscale8 if grey else QImage.Format.Format_BGR888
+    grey, colour = QImage.Format.Format_Grayscale8, QImage.Format.Format_BGR888
+    kind = grey if pixels.ndim == 2 else colour
     data = voidptr(pixels.ctypes.data)
     view = QImage(data, width, height, pixels.strides[0], kind)
-    return view.copy() if grey else view.convertToFormat(QImage.Format.Format_RGB32)
+    return view.convertToFormat(QImage.Format.Format_RGB32)
 
 
 class VideoView(QWidget):
@@ -99,9 +99,7 @@ class VideoView(QWidget):
     def _paint_picture(self, painter: QPainter, image: QImage, place: Fit) -> None:
         width, height = image.width() * place.scale, image.height() * place.scale
         picture = QRectF(place.left, place.top, width, height)
-        painter.setRenderHint(
-            QPainter.RenderHint.SmoothPixmapTransform, place.scale < 1
-        )
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(picture, image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(picture)

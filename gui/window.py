@@ -30,6 +30,7 @@ class Window(QMainWindow):
         self.marks = Marks()
         self.log = Log()
         self._experimenting = False
+        self._lines: list[tuple[int, str, str]] = []
         self.setCentralWidget(self._arranged())
         self.resize(1240, 700)
         self._connect()
@@ -57,7 +58,7 @@ class Window(QMainWindow):
         self.bridge.stepped.connect(self._take_steps)
         self.bridge.edged.connect(self._take_edge)
         self.bridge.noted.connect(self._take_note)
-        self.bridge.failed.connect(self.log.complain)
+        self.bridge.failed.connect(lambda text: self._remember(text, None, RED))
         self.bridge.ticked.connect(self._tick)
 
     def _show_status(self, status: Status) -> None:
@@ -80,24 +81,30 @@ class Window(QMainWindow):
         for step in steps:
             for command in step.commands:
                 if isinstance(command, Mark):
-                    self.log.say(command.text, self._seconds(step.exposed_ns), GREEN)
+                    self._remember(command.text, step.exposed_ns, GREEN)
 
     def _take_edge(self, edge: Edge) -> None:
         word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
         if edge.cause not in ("open", "close"):
-            self.log.say(word, self._seconds(edge.written_ns), AMBER)
+            self._remember(word, edge.written_ns, AMBER)
 
     def _take_note(self, note: Note) -> None:
         colour = RED if note.kind == "error" else BLUE
         text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
-        self.log.say(text, self._seconds(note.time_ns), colour)
+        self._remember(text, note.time_ns, colour)
+
+    def _remember(self, text: str, time_ns: int | None, colour: str) -> None:
+        last_ns = self._lines[-1][0] if self._lines else 0
+        self._lines.append((last_ns if time_ns is None else time_ns, text, colour))
 
     def _tick(self) -> None:
-        self.outputs.show_levels(self.bridge.rig.levels)
-
-    def _seconds(self, time_ns: int) -> float | None:
+        """Say what happened since the last tick; outputs act before steps are told."""
         start_ns = self.bridge.rig.stream_start_ns
-        return (time_ns - start_ns) / 1e9 if start_ns else None
+        for time_ns, text, colour in sorted(self._lines, key=lambda line: line[0]):
+            since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
+            self.log.say(text, since, colour)
+        self._lines.clear()
+        self.outputs.show_levels(self.bridge.rig.levels)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End everything, then vanish."""

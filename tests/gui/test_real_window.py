@@ -1,0 +1,154 @@
+"""The whole rig of settings.ini, its real processes, in the real window."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PyQt5.QtGui import QColor, QImage
+from pytestqt.qtbot import QtBot
+
+from core.frame import Frame
+from core.record import Step
+from engine.live import Session
+from engine.settings import parse
+from engine.states import Action, Phase, Status
+from gui.bridge import Bridge
+from gui.theme import AMBER, GREEN, PANEL, bodypart_colour
+from gui.video_view import VideoView
+from gui.window import Window
+from tests.gui.fake_session import close_to
+
+ROOT = Path(__file__).resolve().parents[2]
+SOON = 30_000  # ms
+
+
+class Person:
+    """Sits before the window: presses buttons, waits for something, looks at pixels."""
+
+    def __init__(self, qtbot: QtBot, session: Session) -> None:
+        self.qtbot, self.session = qtbot, session
+        self.bridge = Bridge(session)
+        self.window = Window(self.bridge)
+        self.window.show()
+        self.failures: list[str] = []
+        self.bridge.failed.connect(self.failures.append)
+        self.bridge.start()
+
+    def press(self, action: Action) -> None:
+        button = self.window.controls.buttons[action]
+        assert button.isEnabled(), f"{action.value}; {self.failures}"
+        button.click()
+
+    def await_status(self, wanted: Callable[[Status], bool]) -> None:
+        if not wanted(self.session.status):
+            with self.qtbot.waitSignal(
+                self.bridge.status_changed, timeout=SOON, check_params_cb=wanted
+            ):
+                pass
+
+    def await_picture(
+        self, wanted: Callable[[Frame, Step | None], bool]
+    ) -> Step | None:
+        """Wait for such a picture; let nothing newer come before it is looked at."""
+        with self.qtbot.waitSignal(
+            self.bridge.pictured, timeout=SOON, check_params_cb=wanted
+        ) as seen:
+            pass
+        self.bridge.stop()
+        step = seen.args[1]
+        assert step is None or isinstance(step, Step)
+        return step
+
+    @property
+    def view(self) -> VideoView:
+        return self.window.display.grid.views["arena"]
+
+    def look(self) -> QImage:
+        """Return what the screen shows of the picture, and let the rig be polled again."""
+        image = self.view.grab().toImage()
+        self.bridge.start()
+        return image
+
+    def colour(self, image: QImage, x: float, y: float) -> QColor:
+        """Return the colour at a place of the camera's picture."""
+        place = self.view.place
+        assert place is not None
+        left, top = place.to_view((x, y))
+        return image.pixelColor(int(left), int(top))
+
+
+@pytest.fixture
+def person(qtbot: QtBot, tmp_path: Path) -> Iterator[Person]:
+    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    output = f"OUTPUT_DIRECTORY = {tmp_path}"
+    text = text.replace("OUTPUT_DIRECTORY = output", output)
+    with Session(parse(text, ROOT)) as session:
+        person = Person(qtbot, session)
+        yield person
+        person.window.close()
+
+
+def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
+    button = person.window.controls.buttons
+    assert person.view.place is None
+    person.press(Action.START_STREAM)
+    person.await_status(lambda status: status.phase is Phase.STREAMING)
+    person.await_picture(lambda frame, step: step is None)
+    floor = person.colour(person.look(), 30, 450)
+    assert 60 < floor.red() < 230, "the arena's floor, not the window's own colour"
+
+    person.await_status(lambda status: status.network_ready)
+    person.press(Action.START_ANALYSIS)
+    threshold = person.session.threshold
+
+    def all_seen(_frame: Frame, step: Step | None) -> bool:
+        return step is not None and bool((step.pose.confidence >= threshold).all())
+
+    step = person.await_picture(all_seen)
+    assert step is not None
+    image = person.look()
+    last = len(step.pose.skeleton.bodyparts) - 1  # painted last, above the others
+    x, y = (float(value) for value in step.pose.points[0, last])
+    assert close_to(person.colour(image, x, y), bodypart_colour(last).name())
+
+    person.press(Action.START_EXPERIMENT)
+
+    def visits(_frame: Frame, step: Step | None) -> bool:
+        on = any(person.session.levels.values())
+        return step is not None and on and any(step.triggers.values())
+
+    step = person.await_picture(visits)
+    assert step is not None
+    entered = next(name for name, answer in step.triggers.items() if answer)
+    zone = next(zone for zone in person.view.zones if zone.trigger == entered)
+    image = person.look()
+    border = [person.colour(image, x, y) for x, y in zone.outline]
+    green = sum(close_to(colour, GREEN) for colour in border)
+    assert green > len(border) / 2, "the animal may lie over a part of it"
+    place = person.view.place
+    assert place is not None
+    edge = image.pixelColor(int(place.left) + 2, image.height() // 2)
+    assert close_to(edge, AMBER), "a stimulus is on"
+    assert person.window.marks.counts
+
+    assert button[Action.STOP_RECORDING].isEnabled(), "RECORD_EXP = yes"
+    person.press(Action.STOP_STREAM)
+    person.await_status(lambda status: status == Status())
+    assert person.view.place is None
+    nothing = person.view.grab().toImage().pixelColor(30, 30)
+    assert nothing.name() == PANEL
+    enabled = {action for action in Action if button[action].isEnabled()}
+    assert enabled == {Action.START_STREAM}
+    assert not any(person.session.levels.values())
+    assert not person.failures
+    folders = [folder for folder in tmp_path.iterdir() if folder.is_dir()]
+    assert len(folders) == 1
+    assert (folders[0] / "arena.mkv").stat().st_size > 10_000
+    assert (folders[0] / "arena.csv").stat().st_size > 100
+
+
+def test_closing_the_window_in_the_middle_ends_everything(person: Person) -> None:
+    person.press(Action.START_STREAM)
+    person.await_status(lambda status: status.phase is Phase.STREAMING)
+    person.window.close()
+    assert person.session.status == Status()
