@@ -52,6 +52,11 @@ class Arena:
         return min(self.shape[1] / 640, self.shape[0] / 480)
 
     @property
+    def background(self) -> Image:
+        """The arena without the mouse, with the noise of picture 0."""
+        return self._backgrounds[0]
+
+    @property
     def roof(self) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the shelter; what lies below is hidden."""
         if self.walk.stop is None:

@@ -50,7 +50,8 @@ def draw(
     for number in range(frames):
         walk, place = divmod(number * walks, frames)
         if number == 0 or walk != (number - 1) * walks // frames:
-            arena = Arena(shape, seed + walk, noise=float(random.uniform(0.5, 5)))
+            noise = float(random.uniform(0.5, 5))
+            arena = Arena(shape, seed + walk, shelter=walk % 4 != 3, noise=noise)
         time_s = arena.walk.lap_s * (place + random.uniform(0, walks)) / frames
         arena.draw(image, time_s, number)
         name = f"img{number:04}.png"

@@ -1,0 +1,119 @@
+"""Whatever OpenCV can open: webcams, capture cards, analogue grabbers."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from cameras.camera import Camera, Film, Shot
+from core.clock import SystemClock
+from core.errors import DeviceError
+from core.frame import Image, ImageFormat
+
+if TYPE_CHECKING:
+    from cv2 import VideoCapture
+
+Backend = Literal["auto", "any", "dshow", "msmf", "v4l2", "avfoundation", "ffmpeg"]
+
+_USUAL: dict[str, Backend] = {
+    "win32": "dshow",
+    "linux": "v4l2",
+    "darwin": "avfoundation",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webcam(Camera):
+    """A camera that OpenCV opens; each one has its own number."""
+
+    source: int | str = Field(
+        0,
+        union_mode="left_to_right",
+        description="number of the camera, from 0; or a file or address for BACKEND ffmpeg",
+    )
+    resolution: tuple[int, int] | None = Field(
+        None, description="width, height asked for, pixels; empty: what it gives"
+    )
+    rate: float | None = Field(
+        None, gt=0, description="frames per second asked for; empty: what it gives"
+    )
+    mjpg: bool = Field(
+        True,
+        description="yes: compressed pictures (JPEG), the only ones that USB 2 carries "
+        "at full rate; no: what the camera prefers",
+    )
+    backend: Backend = Field(
+        "auto", description="OpenCV's way to the camera; auto: the system's usual one"
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Open the camera and take a first picture, which tells what it really gives.
+
+        Its frames are numbered as they come: a webcam does not say what it lost.
+        """
+        import cv2
+
+        capture = self._capture()
+        clock = SystemClock()
+        index = -1
+
+        def read(image: Image) -> Shot:
+            nonlocal index
+            if not capture.grab():
+                raise DeviceError("gives no more pictures")
+            grabbed_ns = clock.now_ns()
+            there, picture = capture.retrieve(image)
+            if not there:
+                raise DeviceError("gave a picture that can't be read")
+            if picture is not image:
+                _put(np.asarray(picture), image)
+            index += 1
+            return Shot(index, grabbed_ns)
+
+        try:
+            there, first = capture.read() if capture.isOpened() else (False, None)
+            if not there or first is None:
+                raise DeviceError(
+                    f"camera {self.source} gives no pictures; is it plugged in, "
+                    "and does no other program use it?"
+                )
+            rate = max(0.0, capture.get(cv2.CAP_PROP_FPS))
+            yield Film(ImageFormat(first.shape, rate, str(first.dtype)), read)
+        finally:
+            capture.release()
+
+    def _capture(self) -> "VideoCapture":
+        """Return the device as asked for; OpenCV refuses nothing, it ignores."""
+        import cv2
+
+        usual = _USUAL.get(sys.platform, "any")
+        backend = usual if self.backend == "auto" else self.backend
+        capture = cv2.VideoCapture()
+        capture.setExceptionMode(False)
+        number: int = getattr(cv2, f"CAP_{backend.upper()}")
+        capture.open(self.source, number)
+        if self.mjpg:
+            code = cv2.VideoWriter.fourcc(*"MJPG")
+            capture.set(cv2.CAP_PROP_FOURCC, code)
+        if self.resolution is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.resolution[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self.resolution[1])
+        if self.rate is not None:
+            capture.set(cv2.CAP_PROP_FPS, self.rate)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        return capture
+
+
+def _put(picture: NDArray[Any], image: Image) -> None:
+    if picture.shape != image.shape or picture.dtype != image.dtype:
+        raise DeviceError(
+            f"changed its picture from {image.shape[1]}×{image.shape[0]} "
+            f"to {picture.shape[1]}×{picture.shape[0]}"
+        )
+    np.copyto(image, picture)

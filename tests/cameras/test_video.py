@@ -1,0 +1,134 @@
+"""A video file gives every picture flat out, and is punctual as live."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from cameras.camera import Shot
+from cameras.video import VideoFile, decoded, video_format
+from core.clock import SystemClock
+from core.errors import DeviceError
+from core.frame import Image
+from tests.cameras.videos import picture, write_video
+
+
+def filmed(camera: VideoFile, at_most: int = 100) -> list[tuple[Shot, Image]]:
+    taken = []
+    with camera.opened() as film:
+        image = np.empty(film.format.shape, film.format.dtype)
+        while len(taken) < at_most and (shot := film.read(image)):
+            taken.append((shot, image.copy()))
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("grey", "dtype"), [(False, "uint8"), (True, "uint8"), (True, "uint16")]
+)
+def test_flat_out_it_gives_every_picture_as_it_was(
+    tmp_path: Path, grey: bool, dtype: str
+) -> None:
+    path = write_video(tmp_path / "film.mkv", grey=grey, dtype=dtype)
+    form = video_format(path)
+    assert (form.shape, form.dtype) == (picture(0, grey).shape, dtype)
+    assert form.rate == pytest.approx(100)
+    taken = filmed(VideoFile(source=path, paced=False))
+    assert [shot.index for shot, _ in taken] == list(range(10))
+    assert [shot.exposed_ns for shot, _ in taken] == [i * 10**7 for i in range(10)]
+    for index, (_, image) in enumerate(taken):
+        assert np.array_equal(image, picture(index, grey, dtype))
+
+
+def test_decoding_twice_gives_the_same_twice(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mkv")
+    one, two = list(decoded(path)), list(decoded(path))
+    assert len(one) == 10
+    for first, second in zip(one, two, strict=True):
+        assert first[:2] == second[:2]
+        assert np.array_equal(first[2], second[2])
+
+
+def test_times_are_the_files_own_and_grow(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mkv", times_ms=[500, 510, 560, 561, 700])
+    assert [t for _, t, _ in decoded(path)] == [
+        0,
+        10**7,
+        6 * 10**7,
+        61 * 10**6,
+        2 * 10**8,
+    ]
+
+
+def test_as_live_its_pictures_are_due_at_their_times(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mkv", times_ms=[0, 4, 8, 30, 31])
+    taken = filmed(VideoFile(source=path))
+    assert taken[0][0].index == 0
+    start_ns = taken[0][0].exposed_ns
+    assert start_ns is not None
+    own_ns = [0, 4_000_000, 8_000_000, 30_000_000, 31_000_000]
+    for shot, _ in taken:
+        assert shot.exposed_ns == start_ns + own_ns[shot.index]
+    assert SystemClock().now_ns() >= start_ns + 31_000_000
+
+
+def test_as_live_who_reads_late_has_lost_pictures(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mkv", times_ms=list(range(25)))
+    clock = SystemClock()
+    with VideoFile(source=path).opened() as film:
+        image = np.empty(film.format.shape, np.uint8)
+        first = film.read(image)
+        assert first is not None
+        assert first.exposed_ns is not None
+        while clock.now_ns() < first.exposed_ns + 10_500_000:
+            pass
+        second = film.read(image)
+        assert second is not None
+        assert second.index >= 10
+        assert np.array_equal(image, picture(second.index))
+        assert film.knows_losses
+
+
+def test_repeated_it_goes_on_counting(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mkv", frames=3)
+    taken = filmed(VideoFile(source=path, paced=False, repeat=True), at_most=8)
+    assert [shot.index for shot, _ in taken] == list(range(8))
+    assert [shot.exposed_ns for shot, _ in taken] == [i * 10**7 for i in range(8)]
+    assert np.array_equal(taken[4][1], picture(1))
+
+
+def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DeviceError, match=r"there is no video .*nothing\.mp4"),
+        VideoFile(source=tmp_path / "nothing.mp4").opened(),
+    ):
+        pass
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("not a film")
+    with pytest.raises(DeviceError, match=r"notes\.mp4 is no video"):
+        video_format(path)
+
+
+def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+    with pytest.raises(DeviceError, match="holds no pictures"):
+        video_format(path)
+
+
+def test_a_broken_video_tells_where(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mov", frames=20, codec="png")
+    assert len(list(decoded(path))) == 20
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(data)
+    with pytest.raises(DeviceError, match=r"film\.mov is broken after \d+ pictures"):
+        list(decoded(path))
