@@ -1,0 +1,186 @@
+"""Every camera in the folder `cameras/` is tested here; a new one needs no line of it.
+
+A camera that needs a device is only opened where its `source` may be a file.
+"""
+
+import inspect
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cameras
+from cameras.camera import Camera, Shot
+from core.clock import SystemClock
+from core.errors import DeviceError, blaming
+from core.frame import Image
+from core.plugins import discover
+from tests.cameras.videos import write_video
+
+FOUND = discover(cameras, Camera)
+every_kind = pytest.mark.parametrize("kind", FOUND.classes.values(), ids=FOUND.classes)
+
+SMALL: dict[str, Any] = {"width": 80, "height": 64, "rate": 200.0, "backend": "ffmpeg"}
+"""What makes a camera quick to test, if it has such a setting."""
+
+
+def settings_of(kind: type[Camera]) -> dict[str, Any]:
+    fields: dict[str, Any] = getattr(kind, "__pydantic_fields__", {})
+    return fields
+
+
+@pytest.fixture
+def camera(kind: type[Camera], tmp_path: Path) -> Camera:
+    """A camera that gives at least six small pictures."""
+    known = settings_of(kind)
+    values = {name: value for name, value in SMALL.items() if name in known}
+    if "source" in known:
+        values["source"] = str(write_video(tmp_path / "film.avi"))
+    missing = [n for n, f in known.items() if f.is_required() and n not in values]
+    try:
+        return kind(**values)
+    except ValueError:
+        pytest.skip(f"can't be opened without a device {missing}")
+
+
+def test_every_file_of_the_folder_can_be_read() -> None:
+    assert FOUND.problems == ()
+    assert {"SimulatedCamera", "VideoFile", "Webcam"} <= FOUND.classes.keys()
+
+
+def test_looking_for_cameras_loads_no_driver() -> None:
+    code = (
+        "import sys, cameras; from core.plugins import discover; "
+        "from cameras.camera import Camera; discover(cameras, Camera); "
+        "print([n for n in ('cv2', 'av', 'torch', 'PyQt5') if n in sys.modules])"
+    )
+    root = Path(cameras.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@every_kind
+def test_its_settings_are_explained(kind: type[Camera]) -> None:
+    assert inspect.getdoc(kind)
+    for name, info in settings_of(kind).items():
+        assert info.description, f"{name} has no description"
+        assert name == name.lower()
+
+
+@every_kind
+def test_it_is_a_value(camera: Camera) -> None:
+    assert pickle.loads(pickle.dumps(camera)) == camera
+    assert replace(camera, record=False).record is False
+    with pytest.raises(AttributeError):
+        camera.record = False  # type: ignore[misc]
+
+
+@every_kind
+def test_it_fills_the_picture_that_it_is_given(camera: Camera) -> None:
+    with camera.opened() as film:
+        height, width, *colours = film.format.shape
+        assert colours in ([], [3])
+        assert min(height, width) > 0
+        assert film.format.rate >= 0
+        slot = marked(film.format.shape, film.format.dtype)
+        before = slot.copy()
+        assert film.read(slot) is not None
+        assert (slot != before).mean() > 0.5
+
+
+@every_kind
+def test_pictures_are_counted_and_times_never_go_back(camera: Camera) -> None:
+    start_ns = SystemClock().now_ns()
+    with camera.opened() as film:
+        slot = np.empty(film.format.shape, film.format.dtype)
+        shots = [film.read(slot) for _ in range(5)]
+        end_ns = SystemClock().now_ns()
+    indices = [shot.index for shot in shots if shot]
+    assert indices[0] >= 0
+    assert (np.diff(indices) >= 1).all()
+    if not film.knows_losses:
+        assert indices == list(range(5))
+    times = [shot.exposed_ns for shot in shots if shot and shot.exposed_ns is not None]
+    assert (np.diff(times) > 0).all()
+    if getattr(camera, "paced", True):
+        assert all(start_ns <= time_ns <= end_ns for time_ns in times)
+
+
+@every_kind
+def test_it_writes_into_a_slot_of_a_ring(camera: Camera) -> None:
+    with camera.opened() as film:
+        ring = np.zeros((3, *film.format.shape), film.format.dtype)
+        assert film.read(ring[1]) is not None
+        assert ring[1].any()
+        assert not ring[0].any()
+        assert not ring[2].any()
+
+
+@every_kind
+def test_it_can_be_opened_again(camera: Camera) -> None:
+    formats = []
+    for _ in range(2):
+        with camera.opened() as film:
+            formats.append(film.format)
+            assert film.read(np.empty(film.format.shape, film.format.dtype))
+    assert formats[0] == formats[1]
+
+
+@every_kind
+def test_it_closes_when_its_user_fails(camera: Camera) -> None:
+    with pytest.raises(ZeroDivisionError), camera.opened() as film:
+        film.read(np.empty(film.format.shape, film.format.dtype))
+        raise ZeroDivisionError
+    with camera.opened():
+        pass
+
+
+@every_kind
+def test_the_film_ends_or_says_why_not(camera: Camera) -> None:
+    if "source" not in settings_of(type(camera)):
+        camera = replace(camera, **short(camera))
+    with camera.opened() as film:
+        slot = np.empty(film.format.shape, film.format.dtype)
+        assert ends(lambda: film.read(slot))
+
+
+@every_kind
+def test_a_missing_device_is_a_sentence(camera: Camera, tmp_path: Path) -> None:
+    if "source" not in settings_of(type(camera)):
+        pytest.skip("needs no device")
+    nowhere = replace(camera, source=str(tmp_path / "nowhere.avi"))
+    with (
+        pytest.raises(DeviceError, match=r"^\[Camera top\] .*nowhere\.avi"),
+        blaming("Camera top"),
+        nowhere.opened(),
+    ):
+        pass
+
+
+def marked(shape: tuple[int, ...], dtype: str) -> Image:
+    """Return a picture that no camera gives."""
+    slot: Image = np.zeros(shape, dtype)
+    slot[::2] = 1
+    return slot
+
+
+def short(camera: Camera) -> dict[str, Any]:
+    if "frames" not in settings_of(type(camera)):
+        pytest.skip("never ends")
+    return {"frames": 5}
+
+
+def ends(read: Callable[[], Shot | None]) -> bool:
+    """Return whether a film is over within 20 pictures."""
+    try:
+        return any(read() is None for _ in range(20))
+    except DeviceError as error:
+        return "no more pictures" in str(error)
