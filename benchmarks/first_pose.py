@@ -1,0 +1,98 @@
+"""How long it takes from typing `app.py` to the first pose, and what was loaded for it."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("libtorch", "torch/_C")
+GIVE_UP_S = 60.0
+
+
+def time_to_first_pose(window: bool) -> dict[str, Any]:
+    """Start the application as it is shipped, headless and with its window; print."""
+    results = {"headless": _start("--headless", "--seconds", "30")}
+    if window:
+        results["window"] = _start()
+    for how, result in results.items():
+        if result["problem"]:
+            print(f"First pose, {how}: {result['problem']}")
+            continue
+        torch = ", ".join(result["torch_in"]) or "no process"
+        print(
+            f"First pose, {how}: {result['seconds']:.2f} s after starting app.py with "
+            f"{result['model']} (second start); torch is loaded in {torch}"
+        )
+    return results
+
+
+def _start(*how: str) -> dict[str, Any]:
+    """Start it twice; the second time the disk is warm."""
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            result = _started(Path(folder), how)
+    return result
+
+
+def _started(folder: Path, how: tuple[str, ...]) -> dict[str, Any]:
+    settings, model = _settings(folder)
+    words = [sys.executable, str(ROOT / "app.py"), "--settings", str(settings)]
+    words += ["--start", "analysis", *how]
+    start_ns = time.perf_counter_ns()
+    app = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        posed_ns = None
+        while posed_ns is None and app.poll() is None:
+            if time.perf_counter_ns() - start_ns > GIVE_UP_S * 1e9:
+                break
+            time.sleep(0.1)
+            posed_ns = _first_posed_ns(folder)
+        torch_in = _loading_torch(app.pid) if posed_ns else []
+    finally:
+        app.send_signal(signal.SIGTERM)
+        said = app.communicate(timeout=30)[0].decode(errors="replace")
+    if posed_ns is None:
+        return {"problem": f"no pose came: {said[-500:]}"}
+    seconds = (posed_ns - start_ns) / 1e9
+    return {"problem": "", "seconds": seconds, "model": model, "torch_in": torch_in}
+
+
+def _settings(folder: Path) -> tuple[Path, str]:
+    """Copy the shipped settings; a stand-in where the shipped network is missing."""
+    text = (ROOT / "settings.ini").read_text("utf-8")
+    line = next(each for each in text.splitlines() if each.startswith("MODEL ="))
+    model = line.partition("=")[2].strip()
+    if not (ROOT / "models" / model).is_dir():
+        model = "stand-in:0"
+    path = folder / "settings.ini"
+    path.write_text(text.replace(line, f"MODEL = {model}"), "utf-8")
+    return path, model
+
+
+def _first_posed_ns(folder: Path) -> int | None:
+    """Return when the first pose of the run was there; None: there is none yet."""
+    for table in folder.glob("output/*/arena.csv"):
+        with table.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["posed_ns"]:
+                    return int(row["posed_ns"])
+    return None
+
+
+def _loading_torch(pid: int) -> list[str]:
+    """Return the processes of the application that have torch in their memory."""
+    app = psutil.Process(pid)
+    found = []
+    for process in (app, *app.children(recursive=True)):
+        paths = (each.path for each in process.memory_maps())
+        if any(word in path.replace(os.sep, "/") for path in paths for word in HEAVY):
+            found.append(" ".join(process.cmdline()[-3:]))
+    return found

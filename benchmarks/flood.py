@@ -1,0 +1,31 @@
+"""A camera that costs nothing: it only says that there is a new picture."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic.dataclasses import dataclass
+
+from cameras.camera import Camera, Film, Shot
+from core.clock import Pacer
+from core.frame import Image, ImageFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flood(Camera):
+    """Colour pictures of 640×480 at up to `rate` a second; the slots are left as they are."""
+
+    rate: float
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Open nothing."""
+        pacer: Pacer | None = None
+        index = -1
+
+        def read(image: Image) -> Shot | None:
+            nonlocal pacer, index
+            pacer = pacer or Pacer(self.rate)
+            index += 1
+            return Shot(index, pacer.wait(index))
+
+        yield Film(ImageFormat((480, 640, 3), self.rate), read, knows_losses=True)

@@ -1,0 +1,238 @@
+"""One measurement of the real rig, in a process of its own; prints JSON on its last line.
+
+Simulated camera, stand-in network, region trigger, Alternating experiment, serial line,
+recording: `engine.live.Session` as app.py runs it, with the real window or without.
+"""
+
+import argparse
+import csv
+import json
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np
+import psutil
+from flood import Flood
+
+from core.record import Step
+from engine.agenda import AGENDAS, Agenda
+from engine.live import Session
+from engine.rig import Settings
+from engine.session import News
+from engine.settings import load
+from engine.states import Failed
+
+WARM_UP_S = 2.0
+GIVE_UP_S = 60.0
+
+SETTINGS = """\
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:{network_ms:g}
+[Camera arena]
+KIND = SimulatedCamera
+WIDTH = {width}
+HEIGHT = {height}
+RATE = {rate:g}
+SHELTER = no
+[Trigger inside]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle {left:g} {top:g} {left:g} {height:g}
+[Output laser]
+KIND = SerialLine
+PORT = {port}
+[Experiment]
+EXP_NAME = bench
+RECORD_EXP = yes
+[Experiment bench]
+KIND = Alternating
+TRIGGER = inside
+OUTPUT = laser
+FRAMES = 5
+"""
+
+
+class Watch:
+    """Follows a rig from start to the end of the measurement."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        self.session, self.seconds = session, seconds
+        self.steps: list[Step] = []
+        self.problems: list[str] = []
+        self.began_ns = self.ended_ns = 0
+        self.finished = False
+        self.cores: dict[str, float] = {}
+        self._start_ns = time.perf_counter_ns()
+        self._before: dict[str, float] = {}
+
+    def take(self, news: News) -> None:
+        """Note what the rig tells."""
+        if isinstance(news, Step):
+            self.steps.append(news)
+        elif isinstance(news, Failed):
+            self.problems.append(news.text)
+
+    def tick(self) -> None:
+        """Begin and end the measurement in time; to be called often."""
+        now_ns = time.perf_counter_ns()
+        if self.finished:
+            return
+        if self.problems or now_ns - self._start_ns > (GIVE_UP_S + self.seconds) * 1e9:
+            self.problems = self.problems or ["the rig did not start"]
+            self.finished = True
+        elif not self.began_ns:
+            if self.session.status.experimenting:
+                self.began_ns = now_ns + round(WARM_UP_S * 1e9)
+        elif now_ns >= self.began_ns and not self._before:
+            self.began_ns, self._before = now_ns, processor_times()
+        elif self._before and now_ns >= self.began_ns + self.seconds * 1e9:
+            self.ended_ns, after = now_ns, processor_times()
+            span_s = (self.ended_ns - self.began_ns) / 1e9
+            self.cores = {
+                name: (after[name] - before) / span_s
+                for name, before in self._before.items()
+                if name in after
+            }
+            self.finished = True
+
+
+def processor_times() -> dict[str, float]:
+    """Return the processor seconds of each process; the recorder's in two parts."""
+    times = {"main": _seconds(psutil.Process())}
+    for child in multiprocessing.active_children():
+        process = psutil.Process(child.pid)
+        name = child.name.split()[0]
+        times[name] = _seconds(process)
+        if name == "recorder":
+            first = [t for t in process.threads() if t.id == child.pid]
+            times["recorder"] = sum(t.user_time + t.system_time for t in first)
+            times["encoder"] = _seconds(process) - times["recorder"]
+    return times
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
+    """Run the rig and return what came of it; times in ns."""
+    with Session(settings) as session:
+        watch = Watch(session, seconds)
+        agenda = Agenda(AGENDAS["experiment"])
+        if window:
+            _in_window(session, agenda, watch)
+        else:
+            while not watch.finished:
+                for news in session.poll():
+                    watch.take(news)
+                agenda.advance(session)
+                watch.tick()
+                time.sleep(1 / 30)
+            session.close()
+        folder = session.run_folder
+    result: dict[str, Any] = {"problems": watch.problems, "cores": watch.cores}
+    if folder is not None and not watch.problems:
+        result |= evaluate(folder / "arena.csv", watch, settings.pose.model)
+    return result
+
+
+def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
+    from gui.application import application, run_until_closed
+    from gui.bridge import Bridge
+    from gui.window import Window
+
+    application()
+    bridge = Bridge(session, agenda)
+    window = Window(bridge)
+
+    def tick() -> None:
+        watch.tick()
+        if watch.finished:
+            window.close()
+
+    bridge.stepped.connect(lambda steps: [watch.take(step) for step in steps])
+    bridge.failed.connect(watch.problems.append)
+    bridge.ticked.connect(tick)
+    bridge.start()
+    run_until_closed(window)
+
+
+def evaluate(table: Path, watch: Watch, model: str) -> dict[str, Any]:
+    """Return latencies, rates and pick-up lag within the measurement."""
+    network_ns = float(model.partition(":")[2]) * 1e6
+    began_ns, ended_ns = watch.began_ns, watch.ended_ns
+    steps = [step for step in watch.steps if began_ns <= step.exposed_ns < ended_ns]
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = [
+            (int(row["arrived_ns"]), row["analysed"] == "1")
+            for row in csv.DictReader(file)
+            if began_ns <= int(row["exposed_ns"]) < ended_ns
+        ]
+    arrived_ns = np.array([arrived for arrived, _ in rows], np.int64)
+    picked_ns = np.array([step.posed_ns - network_ns for step in steps], np.int64)
+    own = np.searchsorted(arrived_ns, [step.arrived_ns for step in steps])
+    lags = np.searchsorted(arrived_ns, picked_ns) - own - 1
+    return {
+        "latencies_ns": [s.written_ns - s.exposed_ns for s in steps if s.written_ns],
+        "stages_ms": stages(steps, network_ns),
+        "delivered": len(rows),
+        "analysed_share": sum(analysed for _, analysed in rows) / max(1, len(rows)),
+        "poses_per_s": len(steps) / ((ended_ns - began_ns) / 1e9),
+        "pick_up_lag": dict(Counter(np.maximum(lags, 0).tolist())),
+    }
+
+
+def stages(steps: list[Step], network_ns: float) -> dict[str, float]:
+    """Return the medians of a frame's stages, in ms; the network's time taken out."""
+    done = [step for step in steps if step.written_ns]
+    if not done:
+        return {}
+    parts = {
+        "tick_to_arrived": [s.arrived_ns - s.exposed_ns for s in done],
+        "arrived_to_posed": [s.posed_ns - s.arrived_ns - network_ns for s in done],
+        "posed_to_decided": [s.decided_ns - s.posed_ns for s in done],
+        "decided_to_written": [s.written_ns - s.decided_ns for s in done],
+    }
+    return {name: float(np.median(times)) / 1e6 for name, times in parts.items()}
+
+
+def main() -> int:
+    """Measure one case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--rate", type=float, default=30.0)
+    parser.add_argument("--network-ms", type=float, default=0.0)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--port", required=True, help="the terminal to write to")
+    parser.add_argument("--folder", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--window", action="store_true")
+    parser.add_argument(
+        "--flood", action="store_true", help="a camera that costs nothing"
+    )
+    options = parser.parse_args()
+    values = vars(options) | {"left": options.width / 2, "top": 0}
+    path = options.folder / "settings.ini"
+    rate = min(options.rate, 2000.0)
+    path.write_text(SETTINGS.format(**values | {"rate": rate}), "utf-8")
+    settings = load(path)
+    if options.flood:
+        flood = Flood(rate=options.rate, record=False)
+        settings = replace(settings, cameras={"arena": flood})
+    print(json.dumps(measure(settings, options.seconds, options.window)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
