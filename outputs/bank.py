@@ -11,6 +11,8 @@ from core.errors import DeviceError, ExperimentError, blaming
 from core.record import Edge, Note
 from outputs.output import Output, Write
 
+RETRY_NS = 200_000_000
+"""An output that could not be written is told to go off again and again, so often."""
 _NEVER = 2**63 - 1
 
 Watch = Callable[[Edge | Note], object]
@@ -51,7 +53,7 @@ class _Line:
     end_ns: int = _NEVER
     """When its pulse ends."""
     limit_ns: int = _NEVER
-    """When it will have been on for too long."""
+    """When it will have been on for too long, or is to be tried again."""
     failed: bool = False
 
     @property
@@ -71,8 +73,8 @@ class Bank:
     """The open outputs of a run; any thread may call it.
 
     One lock guards them all: a write is short, and what was written is told in its order.
-    A write that fails switches everything off, and from then on nothing can be switched
-    on; switching off is never refused.
+    A write that fails switches everything off, is tried again by `tick` until it is off,
+    and from then on nothing can be switched on; switching off is never refused.
     """
 
     def __init__(self, clock: Clock, watch: Watch) -> None:
@@ -125,8 +127,9 @@ class Bank:
             return None if self._said_ns == _NEVER else self._said_ns
 
     def all_off(self, now_ns: int, cause: str) -> None:
-        """Write 0 to every output, to each even if another fails."""
+        """Do what was due by `now_ns`; then write 0 to all, each even if another fails."""
         with self._door(now_ns):
+            self._do_due(now_ns)
             problems = self._all_off(now_ns, cause)
         if problems:
             raise DeviceError("\n".join(problems))
@@ -204,14 +207,21 @@ class Bank:
         if level > 0 and seconds is not None:
             began_ns = now_ns if written_ns is None else written_ns
             line.end_ns = began_ns + round(seconds * 1e9)
+        self._expect(line)
+        return written_ns
+
+    def _expect(self, line: _Line) -> None:
         if line.due_ns < self._said_ns:
             self._said_ns = line.due_ns
             self.sooner.notify_all()
-        return written_ns
 
     def _do_due(self, now_ns: int) -> None:
         for line in self._lines.values():
-            if line.due_ns <= now_ns:
+            if line.due_ns > now_ns:
+                continue
+            if line.failed:
+                self._off([line], line.due_ns, "error")
+            else:
                 cause = "pulse end" if line.end_ns <= line.limit_ns else "limit"
                 self._write(line, 0.0, line.due_ns, cause)
 
@@ -237,7 +247,8 @@ class Bank:
         except BaseException as error:
             line.failed = True
             line.level = max(line.level, level)
-            line.end_ns = line.limit_ns = _NEVER
+            line.end_ns, line.limit_ns = _NEVER, self._clock.now_ns() + RETRY_NS
+            self._expect(line)
             self._broken = self._broken or str(error) or type(error).__name__
             raise
         written_ns = self._clock.now_ns()

@@ -1,11 +1,11 @@
-"""A thread that lets pulses end on time while a frame takes long."""
+"""What lets a pulse end on time while a frame takes long: a thread that ticks the bank."""
 
 import sys
 import threading
 from types import TracebackType
 
-from core.clock import Clock
-from outputs.bank import Bank
+from core.clock import Clock, ManualClock
+from outputs.bank import RETRY_NS, Bank
 
 LONGEST_WAIT_S = 3600.0
 
@@ -58,7 +58,17 @@ class Ticker:
             return self._bank.tick(now_ns)
         except Exception as error:
             self._bank.fail(str(error) or type(error).__name__, now_ns)
-            return None
+            return now_ns + RETRY_NS
+
+
+def catch_up(bank: Bank, clock: ManualClock, until_ns: int) -> None:
+    """Put a manual clock forward, and do on the way what falls due, when it is due.
+
+    It does for a replay what a `Ticker` does for a live run; to be called before a frame.
+    """
+    while (due_ns := bank.tick(clock.now_ns())) is not None and due_ns <= until_ns:
+        clock.set(due_ns)
+    clock.set(until_ns)
 
 
 def _set_timer(fine: bool) -> None:

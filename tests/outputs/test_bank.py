@@ -12,9 +12,10 @@ from core.clock import ManualClock
 from core.command import Command, Mark, OutputName, Pulse, Set, off, on
 from core.errors import DeepLabStreamError, DeviceError, ExperimentError
 from core.record import Edge, Note
-from outputs.bank import Bank, opened
+from outputs.bank import RETRY_NS, Bank, opened
 from outputs.output import Output
 from outputs.simulated import SimulatedOutput
+from outputs.ticker import catch_up
 
 LASER, LAMP, NOBODY = OutputName("laser"), OutputName("lamp"), OutputName("nobody")
 SECOND = 1_000_000_000
@@ -153,6 +154,14 @@ def test_a_level_is_written_once_but_off_always() -> None:
         assert laser.levels == [0, 1, 0, 0]
 
 
+def test_a_pulse_that_was_over_is_not_put_down_to_what_came_later() -> None:
+    heard = Watcher()
+    with opened({"laser": SimulatedOutput()}, ManualClock(), heard.append) as bank:
+        bank.apply([Pulse(LASER, 1.0)], 0)
+        bank.all_off(2 * SECOND, "lost")
+        assert heard.edges[-2:] == [("laser", 0, "pulse end"), ("laser", 0, "lost")]
+
+
 def test_all_off_says_why() -> None:
     outputs = {"laser": SimulatedOutput(), "lamp": SimulatedOutput()}
     heard = Watcher()
@@ -206,6 +215,32 @@ def test_a_write_that_fails_switches_the_others_off_and_is_told_once() -> None:
         bank.all_off(4, "error")
         assert 1 not in lamp.levels[2:]
     assert heard.notes == []
+
+
+def test_an_output_that_does_not_go_off_is_tried_again() -> None:
+    laser, clock, heard = Stubborn(fails_at=2), ManualClock(), Watcher()
+    with opened({"laser": laser}, clock, heard.append) as bank:
+        bank.apply([on(LASER)], 0)
+        with pytest.raises(DeviceError, match="the cable is out"):
+            bank.all_off(1, "lost")
+        assert bank.levels == {"laser": 1}
+        assert bank.tick(2) == RETRY_NS
+        catch_up(bank, clock, RETRY_NS)
+        assert bank.levels == {"laser": 0}
+        assert heard.edges[-1] == ("laser", 0, "error")
+        assert bank.tick(RETRY_NS) is None
+    assert laser.levels == [0, 1, 0, 0]
+
+
+def test_an_output_that_is_gone_is_told_once_however_often_it_is_tried() -> None:
+    laser, clock = Stubborn(fails_at=2, for_good=True), ManualClock()
+    with opened({"laser": laser}, clock, Watcher().append) as bank:
+        bank.apply([Pulse(LASER, 1.0)], 0)
+        with pytest.raises(DeviceError, match="the cable is out"):
+            catch_up(bank, clock, 10 * SECOND)
+        catch_up(bank, clock, 10 * SECOND)
+        bank.all_off(10 * SECOND, "stop")
+    assert laser.asked.count(0) > 40
 
 
 def test_an_output_that_fails_on_closing_is_told() -> None:
@@ -288,13 +323,9 @@ outputs = st.builds(
 
 def play(bank: Bank, clock: ManualClock, script: list[tuple[int, object]]) -> None:
     """Carry a script out, doing what is due exactly when it is due."""
-    due_ns = None
     for pause_ns, order in script:
         now_ns = clock.now_ns() + pause_ns
-        while due_ns is not None and due_ns < now_ns:
-            clock.set(max(due_ns, clock.now_ns()))
-            due_ns = bank.tick(clock.now_ns())
-        clock.set(now_ns)
+        catch_up(bank, clock, now_ns)
         with suppress(DeepLabStreamError):
             match order:
                 case "tick":
@@ -303,7 +334,6 @@ def play(bank: Bank, clock: ManualClock, script: list[tuple[int, object]]) -> No
                     bank.all_off(now_ns, "lost")
                 case list(orders):
                     bank.apply(orders, now_ns)
-        due_ns = bank.tick(now_ns)
 
 
 @given(laser=outputs, lamp=outputs, script=scripts, dies=st.booleans())
@@ -336,7 +366,6 @@ def test_nothing_is_on_for_longer_than_its_limit(
         opened({"laser": laser}, clock, heard.append) as bank,
     ):
         play(bank, clock, script)
-        clock.set(clock.now_ns() + 1)
     on_since_ns = None
     for entry in heard:
         if not isinstance(entry, Edge):
@@ -344,5 +373,8 @@ def test_nothing_is_on_for_longer_than_its_limit(
         if entry.level > 0 and on_since_ns is None:
             on_since_ns = entry.written_ns
         elif entry.level == 0 and on_since_ns is not None:
-            assert entry.written_ns - on_since_ns <= laser.max_on_s * 1e9 + 1
+            limit_ns = laser.max_on_s * 1e9
+            if laser.fails_at >= 0:
+                limit_ns += RETRY_NS
+            assert entry.written_ns - on_since_ns <= limit_ns
             on_since_ns = None

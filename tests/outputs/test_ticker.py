@@ -2,13 +2,13 @@ import threading
 
 import pytest
 
-from core.clock import SystemClock
+from core.clock import ManualClock, SystemClock
 from core.command import OutputName, Pulse, on
 from core.errors import DeviceError
 from core.record import Edge, Note
 from outputs.bank import opened
 from outputs.simulated import SimulatedOutput
-from outputs.ticker import Ticker
+from outputs.ticker import Ticker, catch_up
 
 LASER, LAMP = OutputName("laser"), OutputName("lamp")
 
@@ -65,3 +65,18 @@ def test_it_ends_while_something_is_pending() -> None:
         bank.apply([Pulse(LASER, 1000.0)], clock.now_ns())
     assert laser.levels == [0, 1, 0]
     assert "ticker" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_replay_does_everything_when_it_was_due() -> None:
+    clock = ManualClock()
+    heard: list[Edge | Note] = []
+    outputs = {"laser": SimulatedOutput(), "lamp": SimulatedOutput(max_on_s=2)}
+    with opened(outputs, clock, heard.append) as bank:
+        bank.apply([Pulse(LASER, 0.5), on(LAMP)], 0)
+        catch_up(bank, clock, 2_000_000_000)
+        assert clock.now_ns() == 2_000_000_000
+    times = [(e.output, e.cause, e.written_ns) for e in heard if isinstance(e, Edge)]
+    assert times[4:6] == [
+        ("laser", "pulse end", 500_000_000),
+        ("lamp", "limit", 2_000_000_000),
+    ]
