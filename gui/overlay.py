@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,7 +50,7 @@ def draw_zones(
     for zone in ranked:
         answer = False if answers is None else answers.get(zone.trigger)
         pen = zone_pen(answer)
-        corners = place.to_view(zone.outline)
+        corners = place.to_view(zone.outline).tolist()
         colour = QColor(pen.color())
         colour.setAlpha(34 if answer else 0)
         painter.setPen(pen)
@@ -57,8 +58,8 @@ def draw_zones(
         if len(corners) == 1:
             _draw_cross(painter, corners[0])
         else:
-            painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in corners]))
-        left, top = corners.min(axis=0)
+            painter.drawPolygon(QPolygonF(starmap(QPointF, corners)))
+        left, top = map(min, zip(*corners, strict=True))
         draw_tag(painter, QPointF(left, top - 7), zone.trigger, pen.color())
 
 
@@ -97,7 +98,7 @@ def _draw_point(
         painter.drawEllipse(QPointF(*point), 3, 3)
 
 
-def _draw_cross(painter: QPainter, point: NDArray[np.float64]) -> None:
+def _draw_cross(painter: QPainter, point: Sequence[float]) -> None:
     x, y = point
     painter.drawLine(QPointF(x - 8, y), QPointF(x + 8, y))
     painter.drawLine(QPointF(x, y - 8), QPointF(x, y + 8))

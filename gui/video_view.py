@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 import numpy as np
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt
-from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion
 from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from PyQt5.sip import voidptr
 
@@ -76,7 +76,6 @@ class VideoView(QWidget):
         """Paint the picture and everything above it."""
         start_ns = perf_counter_ns()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(BACKGROUND))
         place = self.place
         if self._image is None or place is None:
             self._paint_nothing(painter)
@@ -86,6 +85,7 @@ class VideoView(QWidget):
         self.paint_ns = perf_counter_ns() - start_ns
 
     def _paint_nothing(self, painter: QPainter) -> None:
+        painter.fillRect(self.rect(), QColor(BACKGROUND))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QColor(LINE))
         painter.setBrush(QColor(PANEL))
@@ -99,6 +99,9 @@ class VideoView(QWidget):
     def _paint_picture(self, painter: QPainter, image: QImage, place: Fit) -> None:
         width, height = image.width() * place.scale, image.height() * place.scale
         picture = QRectF(place.left, place.top, width, height)
+        inside = picture.toAlignedRect().adjusted(1, 1, -1, -1)
+        for rect in QRegion(self.rect()).subtracted(QRegion(inside)).rects():
+            painter.fillRect(rect, QColor(BACKGROUND))
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(picture, image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
