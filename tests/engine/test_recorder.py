@@ -19,7 +19,8 @@ from core.pose import Pose, Skeleton
 from core.record import Edge, Note, Step
 from core.ring import Ring, RingWriter, create_ring
 from engine import messages as say
-from engine.recorder import Recorder, recorder_main
+from engine.recorder import recorder_main
+from engine.stream_recorder import StreamRecorder
 from recording.reading import rows
 from recording.run_folder import RunFolder
 from recording.tables import Table
@@ -37,7 +38,7 @@ class Rig:
         self.writers = {name: RingWriter(ring) for name, ring in rings.items()}
         self.engine = JournalWriter(journal)
         self.pipe, theirs = Pipe()
-        self.recorder = Recorder(theirs, lambda: None, journal, 0)
+        self.recorder = StreamRecorder(theirs, lambda: None, journal, 0)
         self._theirs = theirs
         self.told: list[object] = []
         specs = tuple(ring.spec for ring in rings.values())

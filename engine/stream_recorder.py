@@ -1,0 +1,263 @@
+"""What the recorder process does: one stream's messages, entries and frames to disk."""
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from core.clock import SystemClock
+from core.errors import DeepLabStreamError
+from core.journal import Journal, JournalReader
+from core.record import LAST_WORDS, Entry, Note, Step
+from core.ring import Ring
+from engine import messages as say
+from engine.child import tell
+from recording.accounts import Accounts
+from recording.filming import Filming
+from recording.frame_rows import FrameRows
+from recording.run_folder import RunFacts, RunFolder, accounting
+from recording.run_writer import RunWriter
+from recording.syncing import SYNC_S, Syncing
+
+_KEPT = 256  # entries from before the run folder was made
+
+
+class StreamRecorder:
+    """One stream's recorder: at most one run, any number of spans in it."""
+
+    def __init__(
+        self,
+        pipe: Connection,
+        wake: Callable[[], None],
+        journal: Journal,
+        zero_ns: int,
+    ) -> None:
+        self.over = False
+        """There is nothing more to do."""
+        self.orphaned = False
+        """The session is gone."""
+        self._complete = False
+        self._pipe, self._wake = pipe, wake
+        self._journal = JournalReader(journal, recorder=True)
+        self._attached = say.Attach((), None, zero_ns, {})
+        self._rings: dict[str, Ring] = {}
+        self._rows: dict[str, FrameRows] = {}
+        self._films: dict[str, Filming] = {}
+        self._early: deque[Entry] = deque(maxlen=_KEPT)
+        self._run: RunWriter | None = None
+        self._accounts: list[Accounts] = []
+        self._problems: deque[str] = deque()
+        self._clock = SystemClock()
+        self._told_ns = 0
+        self._syncing: Syncing | None = None
+
+    def turn(self) -> None:
+        """Do everything that there is to do, without waiting for more."""
+        self._heed()
+        self._guarded(self._drain)
+        for film in self._films.values():
+            film.wake()
+        if self._problems:
+            self._fail(self._problems.popleft())
+        self._tell_progress()
+        self.over = self.over or (self.orphaned and self._complete)
+
+    def close(self, how: str) -> None:
+        """Complete all files."""
+        self._guarded(self._drain)
+        self._guarded(self._close_run, how)
+
+    # --- what it is told
+
+    def _heed(self) -> None:
+        """Do as told. The engine is told to start after us, and to stop before us."""
+        try:
+            while not (self.over or self.orphaned) and self._pipe.poll():
+                self._guarded(self._do, self._pipe.recv())
+        except (EOFError, ConnectionError):
+            self.orphaned = True
+
+    def _do(self, message: object) -> None:
+        match message:
+            case say.Attach():
+                self._attach(message)
+            case say.OpenRun():
+                self._open_run(message)
+            case say.StartAnalysis():
+                self._start_analysis(message)
+            case say.StopAnalysis(until_ns):
+                self._drain()
+                self._stop_analysis(until_ns)
+            case say.StartRecording(cameras):
+                self._start_recording(cameras)
+            case say.StopRecording():
+                self._stop_recording()
+            case say.WriteNote(note):
+                self._drain()
+                self._write(note)
+            case say.CloseRun(how, facts):
+                self._drain()
+                self._close_run(how, **facts)
+            case None:
+                self.over = True
+
+    def _attach(self, attached: say.Attach) -> None:
+        self._attached = attached
+        self._rings = {spec.camera: Ring(spec) for spec in attached.rings}
+        self._rows = {
+            name: FrameRows(ring, attached.knows_losses.get(name, False))
+            for name, ring in self._rings.items()
+        }
+
+    def _open_run(self, wish: say.OpenRun) -> None:
+        if self._run is not None:
+            return
+        formats = {name: ring.spec.format for name, ring in self._rings.items()}
+        facts = RunFacts(
+            start_ns=self._attached.start_ns,
+            cameras=formats,
+            skeleton=self._attached.skeleton,
+            more=wish.facts,
+        )
+        now = datetime.now().astimezone()
+        folder = RunFolder.create(Path(wish.root), now, wish.settings_text, facts)
+        self._run = run = RunWriter(folder, self._attached.start_ns)
+        self._syncing = Syncing(
+            lambda: [run, *self._films.values()],
+            lambda error: self._troubled(_sentence(error)),
+        )
+        self._accounts = []
+        while self._early:
+            self._write(self._early.popleft())
+        tell(self._pipe, say.RunOpened(folder.path))
+
+    def _start_analysis(self, wish: say.StartAnalysis) -> None:
+        run = self._opened()
+        for name in wish.cameras:
+            triggers = wish.triggers.get(name, ())
+            rows = self._rows[name]
+            if not rows.active:
+                rows.start(run, self._attached.skeleton, triggers, wish.since_ns)
+
+    def _stop_analysis(self, until_ns: int | None = None) -> None:
+        active = [rows for rows in self._rows.values() if rows.active]
+        accounts = tuple(rows.end(until_ns) for rows in active)
+        self._account(accounts)
+        tell(self._pipe, say.AnalysisStopped(accounts))
+
+    def _start_recording(self, cameras: tuple[str, ...]) -> None:
+        folder = self._opened().folder
+        for name in cameras:
+            if name not in self._films:
+                knows = self._attached.knows_losses.get(name, False)
+                path = folder.new_video_path(name)
+                self._films[name] = Filming(
+                    self._rings[name], path, knows, self._troubled
+                )
+
+    def _stop_recording(self) -> None:
+        films, self._films = self._films, {}
+        for film in films.values():
+            film.stop()
+        accounts = tuple(film.accounts() for film in films.values())
+        tell(self._pipe, say.RecordingStopped(accounts))
+        self._account(accounts)
+
+    def _close_run(self, how: str, **facts: object) -> None:
+        if any(rows.active for rows in self._rows.values()):
+            self._stop_analysis()
+        if self._films:
+            self._stop_recording()
+        run = self._released()
+        if run is None:
+            return
+        run.folder.update(entries_missed=self._journal.missed, **facts)
+        run.folder.finish(datetime.now().astimezone(), how, self._accounts)
+        tell(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
+
+    # --- what happened
+
+    def _drain(self) -> None:
+        entries = self._journal.read()
+        for rows in self._rows.values():
+            if rows.active:
+                rows.look()
+        for entry in entries:
+            self._write(entry)
+            if isinstance(entry, Note) and entry.kind == LAST_WORDS:
+                self._complete = True
+
+    def _write(self, entry: Entry) -> None:
+        if isinstance(entry, Step):
+            if (rows := self._rows.get(entry.camera)) is not None:
+                rows.step(entry)
+        elif self._run is None:
+            self._early.append(entry)
+        else:
+            self._run.entry(entry)
+
+    def _account(self, accounts: tuple[Accounts, ...]) -> None:
+        self._accounts.extend(accounts)
+        if self._run is not None:
+            self._run.folder.update(accounting=accounting(self._accounts))
+
+    def _opened(self) -> RunWriter:
+        if self._run is None:
+            raise DeepLabStreamError("There is no run folder, so nothing is recorded")
+        return self._run
+
+    def _released(self) -> RunWriter | None:
+        """Close the tables and return them; None when no run is open."""
+        run, self._run = self._run, None
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.stop()
+        if run is not None:
+            run.close()
+        return run
+
+    # --- when the disk fails
+
+    def _guarded(self, action: Callable[..., None], *arguments: object) -> None:
+        try:
+            action(*arguments)
+        except DeepLabStreamError as error:
+            self._fail(str(error))
+        except OSError as error:
+            self._fail(_sentence(error))
+
+    def _troubled(self, text: str) -> None:
+        """Hear of trouble in another thread."""
+        self._problems.append(text)
+        self._wake()
+
+    def _fail(self, text: str) -> None:
+        """Give the run up: keep what there is, say why, go on draining the journal."""
+        if self._films:
+            with suppress(OSError):
+                self._stop_recording()
+        run = self._released()
+        for rows in self._rows.values():
+            if rows.active:
+                self._accounts.append(rows.end(None))
+        if run is not None:
+            with suppress(OSError):
+                now = datetime.now().astimezone()
+                run.folder.finish(now, f"failed: {text}", self._accounts)
+        self._problems.clear()
+        tell(self._pipe, say.RecorderFailed(text))
+
+    def _tell_progress(self) -> None:
+        now_ns = self._clock.now_ns()
+        if self._films and now_ns - self._told_ns >= SYNC_S * 1e9:
+            self._told_ns = now_ns
+            recorded = {name: film.recorded for name, film in self._films.items()}
+            losses = {name: film.losses for name, film in self._films.items()}
+            tell(self._pipe, say.Filmed(recorded, losses))
+
+
+def _sentence(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return f"Recording has ended, the disk failed: {error.strerror or error}{where}"
