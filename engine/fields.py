@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
@@ -39,6 +40,8 @@ class Section(Generic[T]):
     words: Words
     folder: Path
     problems: list[str] = field(default_factory=list)
+    bad: set[str] = field(default_factory=set)
+    """Keys that have a problem."""
 
     def maker(self, moved: Callable[[str], str | None]) -> Maker[T] | None:
         """Return what makes the object, None with `problems` when something is wrong.
@@ -67,8 +70,9 @@ class Section(Generic[T]):
 
     def complain(self, key: str, sentence: str) -> None:
         """Note a problem of one key."""
+        self.bad.add(key)
         word = self.words.get(key)
-        value = "" if word is None else f" = {word or '(empty)'}"
+        value = "" if word is None else f" = {shorten(word, 80) or '(empty)'}"
         self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
 
     def _cut(self, word: str, info: FieldInfo) -> Any:

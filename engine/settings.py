@@ -121,9 +121,14 @@ class _Reading:
         return rig
 
     def _fixed(self, title: str) -> Any:
-        words = self._words.get(title, {})
-        maker = self._maker(title, title, FIXED[title], words)
-        return maker() if maker else FIXED[title]()
+        kind, words = FIXED[title], self._words.get(title, {})
+        section = Section[Any](title, kind, words, self._folder)
+        maker = section.maker(lambda key: MOVED.get((title, key)))
+        self._problems += section.problems
+        if maker is None:  # what is right in it can still be checked against the rest
+            right = {key: words[key] for key in words.keys() - section.bad}
+            maker = Section[Any](title, kind, right, self._folder).maker(str)
+        return maker() if maker else kind()
 
     def _named(self, title: str, words: Words, streaming: Streaming) -> None:
         family, _, name = title.partition(" ")

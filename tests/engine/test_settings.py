@@ -123,7 +123,10 @@ def test_all_problems_are_told_at_once() -> None:
         "[Trigger corner] BODYPARTS: is missing "
         "(body parts that it looks at, as the network names them)",
         "[Trigger corner] REGION = circle 1 2: expected circle X Y R",
+        "[Experiment] EXP_NAME = lihgt: there is no [Experiment lihgt], "
+        "did you mean light?",
         "[Camera NAME]: is missing, one camera at least",
+        "[Experiment] CAMERA = aren: there is no [Camera aren]",
     ]
 
 

@@ -48,3 +48,16 @@ def test_it_writes_the_page_of_all_keys(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     assert main(["--describe", str(page)]) == 0
     assert page.read_text(encoding="utf-8") == describe()
+
+
+def test_body_parts_are_checked_with_the_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mouse = RIG.replace("stand-in:1", "openfield") + (
+        "[Trigger t]\nKIND = Speed\nSPEED = 5\nBODYPARTS = snout, tailbse\n"
+    )
+    assert check(tmp_path, mouse) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "[Trigger t] BODYPARTS: the network does not know 'tailbse', "
+        "did you mean tailbase?"
+    ]
