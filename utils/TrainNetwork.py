@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+import os
 import platform
 import shlex
 from collections.abc import Sequence
@@ -50,6 +51,8 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     data = load_dataset(labels, arguments.size)
     train, held_out = split(data, arguments.held_out, arguments.seed)
 
+    # Threads that wait by spinning slow each other down where other programs run too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
     from tqdm import tqdm
 
@@ -58,9 +61,12 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     from training.export import Recipe, export
     from training.fit import Epoch, FitSettings, fit
 
+    if arguments.threads > 0:
+        torch.set_num_threads(arguments.threads)
     settings = FitSettings(
         steps=arguments.steps,
         batch=arguments.batch,
+        sigma=arguments.sigma,
         stages=arguments.stages,
         channels=arguments.channels,
         imagenet=not arguments.no_imagenet,
@@ -147,6 +153,16 @@ def _share(text: str) -> float:
     return share
 
 
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 100:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
+    return number
+
+
 def _count(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 10**8:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
@@ -164,10 +180,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=_count, default=1500, help="batches to train on")
     add("--batch", type=_count, default=8, help="pictures per step")
     add("--device", default="cpu", help="cpu or cuda")
+    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     add("--seed", type=int, default=0)
     add("--held-out", type=_share, default=0.15, help="share kept back for the error")
     add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
     add("--channels", type=_count, default=32, help="of the head")
+    add("--sigma", type=_positive, default=1.25, help="of a point, in cells of 4 pixels")
     add("--rotation", type=float, default=180.0, help="turned up to this, degrees")
     add("--no-mirror", action="store_true", help="never mirror pictures")
     add("--light", type=float, default=1.0, help="changes of light, 0 to 1")
