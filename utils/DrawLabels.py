@@ -21,11 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     """Write `CollectedData.csv` and `labeled-data/arena/img0000.png` and so on."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write; made if missing")
-    parser.add_argument("--frames", type=int, default=400, help="pictures to draw")
+    parser.add_argument("--frames", type=int, default=600, help="pictures to draw")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
-    parser.add_argument("--seed", type=int, default=1000, help="first of the walks")
-    parser.add_argument("--walks", type=int, default=8, help="different walks")
+    parser.add_argument("--seed", type=int, default=100, help="first of the walks")
+    parser.add_argument("--walks", type=int, default=40, help="different walks")
     parser.add_argument("--grey", action="store_true", help="grey pictures")
     args = parser.parse_args(argv)
     if args.frames < 1 or args.walks < 1 or args.width < 64 or args.height < 64:
