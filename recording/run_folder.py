@@ -158,11 +158,11 @@ class RunFolder:
 
     def _begin(self, started: datetime, settings_text: str, facts: RunFacts) -> None:
         (self.path / "settings.ini").write_text(settings_text, "utf-8", newline="\n")
-        model = asdict(facts.model) if facts.model else None
         self._write_json(
             {
                 "schema": SCHEMA,
-                "model": model,
+                "model": asdict(facts.model) if facts.model else None,
+                "skeleton": asdict(facts.skeleton) if facts.skeleton else None,
                 **facts.more,
                 **versions(),
                 "started": _utc(started),
@@ -170,7 +170,6 @@ class RunFolder:
                 "how": None,
                 "start_ns": facts.start_ns,
                 "cameras": {name: asdict(form) for name, form in facts.cameras.items()},
-                "skeleton": asdict(facts.skeleton) if facts.skeleton else None,
                 "accounting": [],
             }
         )

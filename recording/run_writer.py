@@ -4,6 +4,7 @@ The recorder process and a replay write through this one class, so that equal in
 gives equal files, byte for byte.
 """
 
+from dataclasses import asdict
 from types import TracebackType
 
 from core.command import Command, Mark, Pulse
@@ -48,6 +49,8 @@ class RunWriter:
             key: answer for key, answer in self._answers.items() if key[0] != camera
         }
         if camera not in self._cameras:
+            if self.folder.facts["skeleton"] is None:
+                self.folder.update(skeleton=asdict(skeleton))
             path = self.folder.table_path(camera)
             self._cameras[camera] = CameraTable(
                 path, skeleton, triggers, animals, self._start_ns

@@ -247,3 +247,12 @@ def test_facts_are_there_from_the_start_and_complete_at_the_end(tmp_path: Path) 
     assert folder.facts["cameras"]["top"]["shape"] == [48, 64]
     assert folder.settings_text == "[Streaming]\n"
     assert not list(folder.path.glob("*.new"))
+
+
+def test_a_skeleton_that_comes_late_is_in_the_facts(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, STARTED, "", RunFacts(0, {}))
+    with pytest.raises(ValueError, match="nothing was analysed"):
+        _ = folder.skeleton
+    with RunWriter(folder, 0) as run:
+        run.begin("top", SKELETON)
+    assert folder.skeleton == SKELETON
