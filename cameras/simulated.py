@@ -43,8 +43,8 @@ class SimulatedCamera(Camera):
         """Draw the arena; the first reading starts the walk.
 
         A picture is drawn before its tick and there at its tick: exposure and read-out
-        take no time. Who reads late finds that the device lost the pictures in between, as with a
-        real camera: `index` jumps, and nothing is made up for.
+        take no time. Who reads late finds that the device lost the pictures in between,
+        as with a real camera: `index` jumps, and nothing is made up for.
         """
         arena, clock = self.arena, SystemClock()
         pacer: Pacer | None = None
@@ -68,9 +68,10 @@ class SimulatedCamera(Camera):
         yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
 
     def startled(self) -> bool:
-        """Return whether the animal runs on in flight, four times as fast; asked per picture.
+        """Return whether the animal takes flight: runs on four times as fast.
 
-        It never does, unless a subclass looks at an output: so a test closes a loop.
+        Asked for each picture. It never does, unless a subclass looks at an output: so a
+        test closes a loop in one process.
         """
         return False
 

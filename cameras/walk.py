@@ -15,7 +15,7 @@ _Points: TypeAlias = NDArray[np.float64]  # (n, 2), px of the world
 
 @dataclass(frozen=True)
 class Walk:
-    """A lap of a few minutes, walked for ever.
+    """A lap of about two minutes, walked for ever.
 
     From the left of the arena to the right and back in about 10 s, each time another way
     but through the middle of each half; with pauses, and with stops in the shelter.
@@ -93,9 +93,7 @@ def _sharpest(way: _Points) -> float:
     return float(np.abs(turns).max())
 
 
-def _smooth(
-    corners: NDArray[np.float64], stops: list[int]
-) -> tuple[NDArray[np.float64], list[float]]:
+def _smooth(corners: _Points, stops: list[int]) -> tuple[_Points, list[float]]:
     """Return the path, one point per px, and how far along it the stops lie.
 
     A Gaussian over the closed polygon rounds its corners and never leaves its hull.
