@@ -54,32 +54,45 @@ class Heatmaps:
         border, where cells are missing, nothing is biased.
         """
         n, height, width = maps.shape
-        places = maps.reshape(n, -1).argmax(axis=1)
+        flat = maps.reshape(n, -1)
+        places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, width)
-        steps = np.arange(-REACH, REACH + 1)
-        y, x = rows[:, None] + steps, columns[:, None] + steps
-        inside = (
-            (((y >= 0) & (y < height))[:, :, None])
-            & (((x >= 0) & (x < width))[:, None, :])
-        )
-        y, x = y.clip(0, height - 1), x.clip(0, width - 1)
-        near = maps[np.arange(n)[:, None, None], y[:, :, None], x[:, None, :]]
-        near = np.maximum(near * inside, LEAST).reshape(n, -1).astype(np.float64)
-        dy, dx = (d.ravel() for d in np.meshgrid(steps, steps, indexing="ij"))
-        weight = near**2 * inside.reshape(n, -1)
-        weight /= weight.sum(axis=1, keepdims=True)
-        plane = np.log(near) * self.sigma**2 + (dx**2 + dy**2) / 2
-        x0, y0 = weight @ dx, weight @ dy
-        cx, cy = dx - x0[:, None], dy - y0[:, None]
-        wx, wy = weight * cx, weight * cy
-        xx, yy, xy = (wx * cx).sum(1), (wy * cy).sum(1), (wx * cy).sum(1)
-        px, py = (wx * plane).sum(1), (wy * plane).sum(1)
-        det = xx * yy - xy**2
-        flat = det < 1e-9
-        det = np.where(flat, 1, det)
-        offset = np.stack([px * yy - py * xy, py * xx - px * xy], axis=1) / det[:, None]
-        offset = np.where(flat[:, None], 0, offset.clip(-1, 1))
-        cells = np.stack([columns, rows], axis=1) + offset
+        y, x = rows[:, None] + _DY, columns[:, None] + _DX
+        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        near = np.where(inside, y * width + x, 0)
+        values = np.take_along_axis(flat, near, axis=1) * inside
+        values = np.maximum(values, LEAST, dtype=np.float64)
+        weight = values * values
+        plane = np.log(values) * self.sigma**2 + _BOWL
+        moments = (weight @ _MOMENTS).tolist()
+        products = ((weight * plane) @ _MOMENTS[:, :3]).tolist()
+        offsets = [_slope(*m, *p) for m, p in zip(moments, products, strict=True)]
+        cells = np.stack([columns, rows], axis=1) + np.array(offsets).reshape(n, 2)
         points = (cells + 0.5) * self.stride - 0.5
-        confidence = maps.reshape(n, -1)[np.arange(n), places]
+        confidence = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
         return points.astype(np.float32), confidence.astype(np.float32)
+
+
+_DY, _DX = (d.ravel() for d in np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
+_BOWL = (_DX**2 + _DY**2) / 2
+_MOMENTS = np.stack([_DX**0, _DX, _DY, _DX**2, _DX * _DY, _DY**2], axis=1) * 1.0
+
+
+def _slope(
+    m: float, mx: float, my: float, mxx: float, mxy: float, myy: float,
+    p: float, px: float, py: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Return the slope along x and y of the plane that fits best, at most 1.
+
+    From the sums of the weights times 1, x, y, x², xy, y² and, of the weighted heights,
+    times 1, x, y.
+    """
+    mx, my, p = mx / m, my / m, p / m
+    xx, xy, yy = mxx / m - mx * mx, mxy / m - mx * my, myy / m - my * my
+    along, down = px / m - mx * p, py / m - my * p
+    determinant = xx * yy - xy * xy
+    if determinant < 1e-9:
+        return 0.0, 0.0
+    dx = (along * yy - down * xy) / determinant
+    dy = (down * xx - along * xy) / determinant
+    return min(max(dx, -1.0), 1.0), min(max(dy, -1.0), 1.0)

@@ -58,7 +58,8 @@ def load_dataset(labels: Labels, fitting: Fitting) -> Dataset:
     )
     points = np.empty_like(labels.points)
     for place, file in enumerate(labels.images):
-        read = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        content = np.frombuffer(file.read_bytes(), np.uint8)
+        read = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
         if read is None:
             problems.append(f"the picture {file} can't be read")
             continue

@@ -74,10 +74,9 @@ def export(
         network_hash(file),
         recipe.about,
     )
-    save_description(model)
-    model = load_model_folder(folder)
     compare(network, model, pictures)
-    return model
+    save_description(model)
+    return load_model_folder(folder)
 
 
 def compare(

@@ -167,12 +167,11 @@ def _write_sheet(file: Path, tiles: Sequence[Image]) -> None:
     rest = [blank] * (-len(tiles) % across)
     filled = [*tiles, *rest]
     rows = [np.hstack(filled[i : i + across]) for i in range(0, len(filled), across)]
+    _, content = cv2.imencode(".png", np.vstack(rows))
     try:
-        written = cv2.imwrite(str(file), np.vstack(rows))
-    except cv2.error:
-        written = False
-    if not written:
-        raise DeviceError(f"{file} can't be written; it should end in .png or .jpg")
+        file.write_bytes(content.tobytes())
+    except OSError as error:
+        raise DeviceError(f"{file} can't be written: {error.strerror}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -188,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--sheet",
         type=Path,
-        help="also write the labelled frames, drawn on, as a picture",
+        help="a .png to write: the labelled frames, with all points drawn",
     )
     return parser
 

@@ -11,10 +11,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+import math
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -38,6 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 130
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        print("there is too little memory; make --batch smaller", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"{arguments.output} can't be written: {error}", file=sys.stderr)
         return 1
@@ -121,6 +127,12 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     print(f"threshold {threshold:g}; written to {arguments.output}")
 
 
+def _rounded(words: dict[str, object]) -> dict[str, object]:
+    """Return figures that JSON can hold: short, and None for NaN."""
+    short = {k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()}
+    return {k: None if v != v else v for k, v in short.items()}
+
+
 def _bone(word: str, skeleton: Skeleton) -> tuple[str, str]:
     ends = word.split(":")
     if len(ends) != 2 or not set(ends) <= set(skeleton.bodyparts):
@@ -141,26 +153,19 @@ def _size(text: str) -> Fitting:
     return Fitting(height=sides[1], width=sides[0])
 
 
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected a number from 0 to below 1"
-        )
-    return share
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected a number from {low:g} to {high:g}"
+            )
+        return number
 
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 100:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0")
-    return number
+    return parse
 
 
 def _count(text: str) -> int:
@@ -182,16 +187,31 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", help="cpu or cuda")
     add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     add("--seed", type=int, default=0)
-    add("--held-out", type=_share, default=0.15, help="share kept back for the error")
+    add(
+        "--held-out",
+        type=_number(0, 0.9),
+        default=0.15,
+        help="share kept back for the error",
+    )
     add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
     add("--channels", type=_count, default=32, help="of the head")
-    add("--sigma", type=_positive, default=1.25, help="of a point, in cells of 4 pixels")
-    add("--rotation", type=float, default=180.0, help="turned up to this, degrees")
+    add(
+        "--sigma",
+        type=_number(0.5, 10),
+        default=1.25,
+        help="of a point, in cells of 4 pixels",
+    )
+    add(
+        "--rotation",
+        type=_number(0, 180),
+        default=180.0,
+        help="turned up to this, degrees",
+    )
     add("--no-mirror", action="store_true", help="never mirror pictures")
-    add("--light", type=float, default=1.0, help="changes of light, 0 to 1")
+    add("--light", type=_number(0, 1), default=1.0, help="changes of light, 0 to 1")
     add(
         "--moved",
-        type=_share,
+        type=_number(0, 1),
         default=0.0,
         help="share of pictures whose animal is cut out and put elsewhere (still camera)",
     )

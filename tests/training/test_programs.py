@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import cv2
+import pytest
+
+from pose.model_folder import load_model_folder
+from utils import CheckNetwork, TrainNetwork
+
+SMALL = ["--size", "64x48", "--steps", "2", "--batch", "2", "--stages", "4", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def model(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    words = ["--data", str(labelled), "--output", str(folder), *SMALL]
+    words += ["--bones", "leftear:rightear", "--moved", "0.5", "--channels", "8"]
+    assert TrainNetwork.main(words) == 0
+    return folder
+
+
+def test_training_writes_a_model_folder_that_says_how(model: Path) -> None:
+    loaded = load_model_folder(model)
+    assert loaded.skeleton.bones == (("leftear", "rightear"),)
+    assert str(loaded.about["command"]).startswith(
+        "python utils/TrainNetwork.py --data"
+    )
+    assert loaded.about["pictures"] == {"trained_on": 6, "held_out": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--data", "nowhere"], "there is no file or folder nowhere"),
+        (["--bones", "leftear:tail"], "--bones leftear:tail: expected A:B, two of"),
+        (["--device", "abacus"], "torch has no device 'abacus'"),
+    ],
+)
+def test_what_can_not_be_trained_is_told_in_a_sentence(
+    labelled: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    sentence: str,
+) -> None:
+    start = ["--data", str(labelled), "--output", str(tmp_path / "model"), *SMALL]
+    assert TrainNetwork.main([*start, *words]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(sentence)
+    assert told.count("\n") == 1
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--size", "big"], ["--size", "50x50"], ["--steps", "0"], ["--moved", "2"]],
+)
+def test_odd_words_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        TrainNetwork.main(["--data", "a", "--output", "b", *words])
+    assert repr(words[1]) in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def video(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("video") / "dots.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 30, (128, 96))
+    for picture in sorted(labelled.glob("*/*.png")):
+        frame = cv2.imread(str(picture))
+        assert frame is not None
+        writer.write(frame)
+    writer.release()
+    return file
+
+
+def test_a_network_is_measured_against_a_video(
+    model: Path,
+    labelled: Path,
+    video: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labels, sheet = str(labelled / "CollectedData.csv"), tmp_path / "sheet.png"
+    words = ["--model", str(model), "--video", str(video), "--labels", labels]
+    assert CheckNetwork.main([*words, "--sheet", str(sheet)]) == 0
+    told = capsys.readouterr().out
+    assert "8 frames with points placed by a person; runs on" in told
+    assert "rightear     median" in told
+    assert sheet.is_file()
+
+
+def test_frames_that_the_video_lacks_are_named(
+    model: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = "scorer,a,a\nbodyparts,leftear,leftear\ncoords,x,y\n"
+    labels = tmp_path / "check.csv"
+    words = ["--model", str(model), "--video", str(video), "--labels", str(labels)]
+    labels.write_text(header + "img03.png,1,2\nimg99.png,1,2\n", encoding="utf-8")
+    assert CheckNetwork.main(words) == 1
+    assert "has 8 frames, no 99" in capsys.readouterr().err
+    labels.write_text(header + "first.png,1,2\n", encoding="utf-8")
+    assert CheckNetwork.main(words) == 1
+    assert "no frame number at the end of its name" in capsys.readouterr().err
+    labels.write_text(header.replace("leftear", "paw") + "img1.png,1,2\n")
+    assert CheckNetwork.main(words) == 1
+    assert "the network knows no paw" in capsys.readouterr().err
