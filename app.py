@@ -61,12 +61,16 @@ def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:
     from engine.live import Session
 
     asked_to_stop: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, _frame: asked_to_stop.append(got))
+    handlers = {
+        number: signal.signal(number, lambda got, _frame: asked_to_stop.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     with Session(settings) as session:
         summary = run_headless(
             session, agenda, seconds, _say, stopped=lambda: bool(asked_to_stop)
         )
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     print("\n".join(summary.lines()))
     return FAILED if summary.failures else OK
 
@@ -76,7 +80,8 @@ def _say(text: str) -> None:
 
 
 def _tell_problems(path: Path, error: SettingsError, *, headless: bool) -> int:
-    title = f"{path.name} has {len(error.problems)} problem(s):"
+    count = len(error.problems)
+    title = f"{path.name} has {count} problem{'s' if count > 1 else ''}:"
     print(title, *error.problems, sep="\n")
     if not headless and not why_no_window():
         from gui.application import show_problems

@@ -3,7 +3,8 @@
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from types import TracebackType
 
@@ -13,6 +14,8 @@ from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
 
 from gui.qt_environment import free_qt_of_opencv
 from gui.theme import BACKGROUND, BLUE, GREEN, STYLE
+
+_MOST_PROBLEMS = 12
 
 
 @cache  # PyQt would end an application that nobody holds
@@ -34,20 +37,9 @@ def application() -> QApplication:
 def run_until_closed(window: QWidget) -> int:
     """Show `window`, return the exit code once it is closed; Ctrl-C closes it."""
     app = application()
-    previous = {
-        number: signal.signal(number, lambda *_: window.close())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    awake = QTimer()  # Python sees a signal only when it gets to run
-    awake.timeout.connect(lambda: None)
-    awake.start(100)
     window.show()
-    try:
+    with _closed_by_signals(window):
         return int(app.exec_())
-    finally:
-        awake.stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def survive_mistakes(say: Callable[[str], object]) -> None:
@@ -69,13 +61,33 @@ def survive_mistakes(say: Callable[[str], object]) -> None:
     sys.excepthook = hook
 
 
-def show_problems(title: str, problems: tuple[str, ...]) -> None:
+def show_problems(title: str, problems: Sequence[str]) -> None:
     """Show a window with sentences, and wait until it is closed."""
     application()
     box = QMessageBox(QMessageBox.Icon.Warning, "DeepLabStream", title)
-    box.setInformativeText("\n\n".join(problems))
-    signal.signal(signal.SIGINT, lambda _n, _f: box.close())
-    box.exec_()
+    shown = list(problems[:_MOST_PROBLEMS])
+    if more := len(problems) - len(shown):
+        shown.append(f"… and {more} more, on the console.")
+    box.setInformativeText("\n\n".join(shown))
+    with _closed_by_signals(box):
+        box.exec_()
+
+
+@contextmanager
+def _closed_by_signals(window: QWidget) -> Iterator[None]:
+    previous = {
+        number: signal.signal(number, lambda *_: window.close())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    awake = QTimer()  # Python sees a signal only when it gets to run
+    awake.timeout.connect(lambda: None)
+    awake.start(100)
+    try:
+        yield
+    finally:
+        awake.stop()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _icon() -> QIcon:

@@ -63,7 +63,7 @@ QScrollBar::handle:vertical {{
 QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; }}
-QMessageBox QLabel {{ min-width: 420px; }}
+QLabel#qt_msgbox_label, QLabel#qt_msgbox_informativelabel {{ min-width: 440px; }}
 """
 
 

@@ -30,6 +30,7 @@ class Window(QMainWindow):
         self.marks = Marks()
         self.log = Log()
         self._experimenting = False
+        self._levels: dict[str, float] = {}
         self._lines: list[tuple[int, str, str]] = []
         self.setCentralWidget(self._arranged())
         self.resize(1240, 700)
@@ -84,8 +85,10 @@ class Window(QMainWindow):
                     self._remember(command.text, step.exposed_ns, GREEN)
 
     def _take_edge(self, edge: Edge) -> None:
-        word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
-        if edge.cause not in ("open", "close"):
+        before = self._levels.get(edge.output, 0.0)
+        self._levels[edge.output] = edge.level
+        if edge.level != before:
+            word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
             self._remember(word, edge.written_ns, AMBER)
 
     def _take_note(self, note: Note) -> None:

@@ -1,0 +1,36 @@
+"""The application as a newcomer without a screen starts it."""
+
+from pathlib import Path
+
+import pytest
+
+import app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_all_problems_of_the_settings_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.ini"
+    file.write_text("[Streamming]\n[Pose Estimation]\nTHREADS = -3\n", encoding="utf-8")
+    assert app.main(["--settings", str(file), "--headless"]) == app.BAD_SETTINGS
+    told = capsys.readouterr().out
+    assert "[Streamming]" in told
+    assert "THREADS" in told
+
+
+@pytest.mark.parametrize(("model", "code"), [("stand-in:5", 0), ("nowhere", 1)])
+def test_headless_ends_with_a_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str, code: int
+) -> None:
+    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    file = tmp_path / "rig.ini"
+    file.write_text(text.replace("MODEL = arena", f"MODEL = {model}"), encoding="utf-8")
+    assert app.main(["--settings", str(file), "--headless", "--seconds", "1"]) == code
+    *_, last = capsys.readouterr().out.splitlines()
+    folders = [str(folder) for folder in tmp_path.glob("output/*")]
+    assert (
+        last == f"Run folder: {folders[0] if folders else 'none, nothing was recorded'}"
+    )
+    assert bool(folders) == (code == 0)
