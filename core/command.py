@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NewType, TypeAlias
 
+from core.packing import Packed
+
 OutputName = NewType("OutputName", str)
 """The NAME of a section `[Output NAME]`."""
 TriggerName = NewType("TriggerName", str)
@@ -10,7 +12,7 @@ TriggerName = NewType("TriggerName", str)
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
+class Set(Packed):
     """Put an output to a level and leave it there."""
 
     output: OutputName
@@ -19,7 +21,7 @@ class Set:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Packed):
     """Switch an output on, and off again after `seconds` by the clock."""
 
     output: OutputName
@@ -28,7 +30,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Packed):
     """Write a word into the record: a trial begins, an answer was correct."""
 
     text: str

@@ -8,14 +8,11 @@ the writer how far it has come, so that an entry that would be lost is noticed.
 import pickle
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.record import Entry
 from core.ring import SharedBlock
 
 _SLOT = 8192
-_HEAD = 16  # sequence and length
+_HEAD = 16  # sequence and length, as the journal's own: written and recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +33,20 @@ class Journal:
     def __init__(self, spec: JournalSpec, block: SharedBlock | None = None) -> None:
         self.spec = spec
         self._block = block or SharedBlock(spec.memory)
-        counts = self._block.bytes[:_HEAD]
-        self.counts: NDArray[np.int64] = np.frombuffer(counts, np.int64)
-        """Entries written; entries that the recorder has read (-1: no recorder)."""
-        slots = self._block.bytes[_HEAD : _HEAD + _SLOT * spec.slots]
-        self.slots: NDArray[np.uint8] = np.frombuffer(slots, np.uint8).reshape(
-            -1, _SLOT
-        )
-        self.heads: NDArray[np.int64] = self.slots[:, :_HEAD].view(np.int64)
+        self.bytes = self._block.bytes[: _HEAD + _SLOT * spec.slots]
+        """A head and the slots, each beginning with a head."""
+        self.words = self.bytes.cast("q")
+        """The same as int64; the first: entries written; the second: entries that the
+        recorder has read (-1: there is no recorder)."""
+
+    def place(self, sequence: int) -> int:
+        """Return at which byte the slot of an entry begins; sequences count from 1."""
+        return _HEAD + _SLOT * ((sequence - 1) % self.spec.slots)
 
     def close(self) -> None:
         """Give the mapping back."""
-        del self.counts, self.slots, self.heads
+        self.words.release()
+        self.bytes.release()
         self._block.drop()
 
     def unlink(self) -> None:
@@ -59,7 +58,7 @@ def create_journal(slots: int = 4096) -> Journal:
     """Make a journal; 4096 slots of 8 KiB hold 40 s at 100 frames/s."""
     block = SharedBlock(create=True, size=_HEAD + _SLOT * slots)
     journal = Journal(JournalSpec(block.name, slots), block)
-    journal.counts[:] = 0, -1
+    journal.words[0], journal.words[1] = 0, -1
     return journal
 
 
@@ -71,19 +70,20 @@ class JournalWriter:
 
     def write(self, entry: Entry) -> None:
         """Write one entry; JournalFullError when the recorder would lose one by it."""
-        written, recorded = self._journal.counts.tolist()
-        if recorded >= 0 and written - recorded >= self._journal.spec.slots - 1:
+        journal, words = self._journal, self._journal.words
+        written, recorded = words[0], words[1]
+        if recorded >= 0 and written - recorded >= journal.spec.slots - 1:
             raise JournalFullError("the recorder does not keep up with the experiment")
         data = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
         if len(data) > _SLOT - _HEAD:
             raise ValueError(f"an entry of {len(data)} bytes does not fit the journal")
-        place = written % self._journal.spec.slots
-        head, slot = self._journal.heads[place], self._journal.slots[place]
-        head[0] = 0
-        slot[_HEAD : _HEAD + len(data)] = np.frombuffer(data, np.uint8)
-        head[1] = len(data)
-        head[0] = written + 1
-        self._journal.counts[0] = written + 1
+        place = journal.place(written + 1)
+        head, start = place // 8, place + _HEAD
+        words[head] = 0
+        journal.bytes[start : start + len(data)] = data
+        words[head + 1] = len(data)
+        words[head] = written + 1
+        words[0] = written + 1
 
 
 class JournalReader:
@@ -92,14 +92,14 @@ class JournalReader:
     def __init__(self, journal: Journal, recorder: bool = False) -> None:
         self._journal = journal
         self._recorder = recorder
-        self._read = int(journal.counts[0])
+        self._read = journal.words[0]
         self.missed = 0
         if recorder:
-            journal.counts[1] = self._read
+            journal.words[1] = self._read
 
     def read(self) -> list[Entry]:
         """Return all entries not yet read, in order."""
-        written, slots = int(self._journal.counts[0]), self._journal.spec.slots
+        written, slots = self._journal.words[0], self._journal.spec.slots
         entries: list[Entry] = []
         while self._read < written:
             if written - self._read >= slots:
@@ -110,13 +110,13 @@ class JournalReader:
                 self.missed += 1
             self._read += 1
         if self._recorder:
-            self._journal.counts[1] = self._read
+            self._journal.words[1] = self._read
         return entries
 
     def _copied(self, sequence: int) -> bytes | None:
-        place = (sequence - 1) % self._journal.spec.slots
-        head = self._journal.heads[place]
-        if head[0] != sequence:
+        place, words = self._journal.place(sequence), self._journal.words
+        head, start = place // 8, place + _HEAD
+        if words[head] != sequence:
             return None
-        data = self._journal.slots[place, _HEAD : _HEAD + int(head[1])].tobytes()
-        return data if head[0] == sequence else None
+        data = bytes(self._journal.bytes[start : start + words[head + 1]])
+        return data if words[head] == sequence else None

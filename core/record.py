@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.command import Command
+from core.packing import Packed
 from core.pose import Pose
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(Packed):
     """Everything that happened to one analysed frame. All times are on the run's clock."""
 
     camera: str
@@ -36,7 +37,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Packed):
     """What is about to be written to the outputs; recorded first, so no crash hides it."""
 
     index: int
@@ -45,7 +46,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Packed):
     """An output that was written."""
 
     output: str
@@ -57,7 +58,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(Packed):
     """A sentence for people: something started, ended or failed."""
 
     kind: str
