@@ -68,10 +68,12 @@ def _test(extra: Sequence[str]) -> int:
     _look_for_libraries()
     _install(anew=False)
     failed = []
+    any_console = os.environ | {"PYTHONUTF8": "1"}
     for program, *words in CHECKS:
         name = " ".join([program, *words])
         print(f"\n--- {name}", flush=True)
-        if subprocess.run([_program(program), *words], cwd=ROOT).returncode:
+        check = [_program(program), *words]
+        if subprocess.run(check, cwd=ROOT, env=any_console).returncode:
             failed.append(name)
     if failed:
         print(f"\nFAILED: {'; '.join(failed)}")
