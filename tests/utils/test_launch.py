@@ -59,6 +59,20 @@ def test_what_can_not_be_installed_is_a_sentence_and_tried_again(
         assert failed.stderr.endswith("see pip's words above.\n")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_a_missing_system_library_is_told_before_anything_is_installed(
+    checkout: Path,
+) -> None:
+    file = checkout / "gui" / "qt_environment.py"
+    code = file.read_text(encoding="utf-8")
+    file.write_text(code.replace("libGL.so.1", "libNone.so.9"), encoding="utf-8")
+    told = launch(checkout, "run")
+    assert told.returncode == 1
+    assert told.stderr.count("\n") == 1
+    assert told.stderr.endswith("sudo apt-get install -y libgl1\n")
+    assert not (checkout / ".venv").exists()
+
+
 def test_unknown_words_get_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert Launch.main(["fly"]) == 2
     assert "Launch.py run" in capsys.readouterr().out
