@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _window(settings: Settings, agenda: Agenda) -> int:
     from engine.live import Session
-    from gui.application import application, run_until_closed, survive_mistakes
+    from gui.application import application, run_until_closed
     from gui.bridge import Bridge
     from gui.window import Window
 
@@ -51,9 +51,8 @@ def _window(settings: Settings, agenda: Agenda) -> int:
     with Session(settings) as session:
         bridge = Bridge(session, agenda)
         window = Window(bridge)
-        survive_mistakes(window.log.complain)
         bridge.start()
-        return run_until_closed(window)
+        return run_until_closed(window, window.log.complain)
 
 
 def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:

@@ -34,31 +34,19 @@ def application() -> QApplication:
     return made
 
 
-def run_until_closed(window: QWidget) -> int:
-    """Show `window`, return the exit code once it is closed; Ctrl-C closes it."""
+def run_until_closed(
+    window: QWidget, say: Callable[[str], object] | None = None
+) -> int:
+    """Show `window`, return the exit code once it is closed; Ctrl-C closes it.
+
+    An error in a slot, at which Qt would abort the process, closes the window and is
+    raised here. With `say` it is told once instead and the window stays: what the animal
+    gets does not hang on a window.
+    """
     app = application()
     window.show()
-    with _closed_by_signals(window):
+    with _closed_by_signals(window), _catching(window, say):
         return int(app.exec_())
-
-
-def survive_mistakes(say: Callable[[str], object]) -> None:
-    """Let an error in a slot be told once instead of ending the process, as Qt would.
-
-    The traceback goes to the console: what the animal gets does not hang on the window.
-    """
-    told: set[str] = set()
-
-    def hook(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        text = f"The window made a mistake: {error!r}"
-        if text not in told:
-            told.add(text)
-            traceback.print_exception(kind, error, trace)
-            say(text)
-
-    sys.excepthook = hook
 
 
 def show_problems(title: str, problems: Sequence[str]) -> None:
@@ -88,6 +76,31 @@ def _closed_by_signals(window: QWidget) -> Iterator[None]:
         awake.stop()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _catching(window: QWidget, say: Callable[[str], object] | None) -> Iterator[None]:
+    caught: list[BaseException] = []
+
+    def hook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if any(repr(error) == repr(other) for other in caught):
+            return
+        caught.append(error)
+        if say is None:
+            window.close()
+        else:
+            traceback.print_exception(kind, error, trace)
+            say(f"The window made a mistake: {error!r}")
+
+    previous, sys.excepthook = sys.excepthook, hook
+    try:
+        yield
+    finally:
+        sys.excepthook = previous
+    if caught and say is None:
+        raise caught[0]
 
 
 def _icon() -> QIcon:

@@ -19,15 +19,20 @@ class Zone:
     """(n, 2), px: the corners of a closed line; a single row is a point to look at."""
 
 
-def zones_of(settings: Settings) -> tuple[Zone, ...]:
-    """Return the places of all triggers that have one: a `region` or a `point`."""
+def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
+    """Return the places of all triggers that have one: a `region` or a `point`.
+
+    With `camera`, only of those that see it.
+    """
     zones = []
     for name, trigger in settings.new_triggers().items():
-        camera = settings.camera_of(trigger)
+        sees = settings.camera_of(trigger)
+        if camera not in ("", sees):
+            continue
         region = getattr(trigger, "region", None)
         point = getattr(trigger, "point", None)
         if isinstance(region, Region):
-            zones.append(Zone(name, camera, region.outline()))
+            zones.append(Zone(name, sees, region.outline()))
         elif isinstance(point, tuple) and len(point) == 2:
-            zones.append(Zone(name, camera, np.array([point], np.float64)))
+            zones.append(Zone(name, sees, np.array([point], np.float64)))
     return tuple(zones)

@@ -43,8 +43,7 @@ def main(argv: Sequence[str]) -> int:
         window = Window(bridge)
         camera = Photographer(window, chosen.output, chosen.after)
         bridge.stepped.connect(camera.look)
-        bridge.failed.connect(print)
-        bridge.failed.connect(window.close)
+        bridge.failed.connect(camera.give_up)
         bridge.start()
         run_until_closed(window)
     return 0 if camera.done else 1
@@ -58,6 +57,11 @@ class Photographer:
         self._first_ns = 0
         self._holding = 0
         self.done = False
+
+    def give_up(self, text: str) -> None:
+        """Say what went wrong, and close the window."""
+        print(text)
+        self._window.close()
 
     def look(self, steps: tuple[Step, ...]) -> None:
         """Take the picture in the middle of a visit, then close the window."""

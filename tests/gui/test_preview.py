@@ -4,6 +4,7 @@ from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from core.errors import DeviceError
 from core.frame import Frame
 from core.record import Step
 from engine.agenda import AGENDAS, Agenda
@@ -42,3 +43,11 @@ def test_a_rig_is_shown_until_it_is_over(qtbot: QtBot, rig: FakeSession) -> None
     assert rig.asked == list(AGENDAS["analysis"])
     assert not rig.closed, "that is up to the program"
     assert not bridge.polling
+
+
+def test_an_error_of_the_feed_comes_out(qtbot: QtBot) -> None:
+    def broken() -> None:
+        raise DeviceError("the video ends in the middle of a frame")
+
+    with pytest.raises(DeviceError, match="middle"):
+        run_feed(broken, "arena", rate=100)

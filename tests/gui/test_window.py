@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ from pytestqt.qtbot import QtBot
 from core.command import Mark, on
 from core.record import Edge, Note
 from engine.states import Action, Counts, Failed
-from gui.application import survive_mistakes
+from gui.application import run_until_closed
 from gui.bridge import Bridge
 from gui.theme import BLUE, GREEN
 from gui.window import Window
@@ -88,15 +87,23 @@ def test_an_error_is_a_sentence_in_the_log(window: Window, rig: FakeSession) -> 
     assert lines(window) == ["[Camera top] gives no pictures"]
 
 
-def test_our_own_mistakes_are_told_once(
-    window: Window, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_our_own_mistakes_are_told_once_and_end_nothing(
+    window: Window, rig: FakeSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    survive_mistakes(window.log.complain)
-    for _ in range(3):
-        sys.excepthook(KeyError, KeyError("tail"), None)
+    ticks: list[int] = []
+
+    def stumble() -> None:
+        ticks.append(len(ticks))
+        if len(ticks) == 4:
+            window.close()
+        raise KeyError("tail")
+
+    window.bridge.ticked.connect(stumble)
+    window.bridge.start()
+    run_until_closed(window, window.log.complain)
+    assert len(ticks) == 4
     assert lines(window) == ["The window made a mistake: KeyError('tail')"]
-    assert capsys.readouterr().err.count("KeyError") == 1
+    assert capsys.readouterr().err.count("Traceback") == 1
 
 
 def test_the_log_forgets_its_oldest_lines(window: Window) -> None:
