@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import DeepLabStreamError
 from core.record import Step
+from engine.agenda import Agenda
 from engine.live import Session
 from engine.session import News
 from engine.settings import Settings, load
@@ -92,7 +93,6 @@ class Watched(Session):
 
 
 def _run(settings: Settings, asked: argparse.Namespace) -> int:
-    from engine.agenda import Agenda
     from gui.qt_environment import why_no_window
 
     posed = asked.dlc_enabled or asked.benchmark_enabled
@@ -120,7 +120,7 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _headless(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
+def _headless(session: Watched, agenda: Agenda) -> bool:
     from engine.headless import run_headless
 
     stop: list[int] = []
@@ -136,7 +136,7 @@ def _headless(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
     return bool(summary.failures)
 
 
-def _with_window(session: Watched, agenda: "Agenda") -> bool:  # noqa: F821
+def _with_window(session: Watched, agenda: Agenda) -> bool:
     from gui.preview import preview_of, run_preview
 
     failures: list[str] = []

@@ -94,7 +94,7 @@ class Crew:
         self.recorder.tell(message)
         self._recorder_wake.release()
 
-    def add_ring(self, camera: str, form: ImageFormat) -> None:
+    def add_ring(self, camera: str, form: ImageFormat) -> Ring:
         """Make the ring of a camera that has opened, and let the camera begin."""
         slots = max(8, round((form.rate or 30) * RING_S))
         slots = min(slots, RING_BYTES // form.nbytes)
@@ -108,6 +108,7 @@ class Crew:
             )
         self.rings[camera] = create_ring(camera, form, slots)
         self.cameras[camera].tell(self.rings[camera].spec)
+        return self.rings[camera]
 
     def dead(self) -> list[str]:
         """Return the names of the processes that are no longer alive."""

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.frame import Frame
 from core.journal import Journal, JournalSpec, JournalWriter
-from core.record import LAST_WORDS, Entry, Note
+from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat
@@ -33,6 +34,8 @@ from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
 from pose.estimator import PoseEstimator
 
+LISTEN_S = 0.02
+"""An engine that is never idle looks for messages this often."""
 BEAT_S = 0.2
 """The engine tells its guard at least this often that it goes on."""
 
@@ -73,6 +76,8 @@ class _Engine:
     stopped: bool = False
 
     def __post_init__(self) -> None:
+        self.writing = threading.Lock()
+        self.outputs = ExitStack()
         self.heart = Heartbeat(self.links.guard)
         self.journal = JournalWriter(Journal(self.links.journal))
         self.bank: Bank | None = None
@@ -91,6 +96,7 @@ class _Engine:
             self.clock,
             self.write,
             self.links.zero_ns,
+            self.whole,
         )
         self.tell_network(estimator)
 
@@ -124,7 +130,7 @@ class _Engine:
             tell(self.pipe, Complaint(str(error)))
             return False
         self.resources.push(stack)
-        self.bank = bank
+        self.outputs, self.bank = stack, bank
         return True
 
     def farewell(self) -> None:
@@ -147,14 +153,19 @@ class _Engine:
         """Yield the newest frames, the deciding camera's first; None when none came.
 
         The engine is busy only when woken: by a frame, a message, or its own heartbeat.
+        A frame comes before messages, and is waited for only when none are left.
         """
+        listened_ns = 0
         while not self.stopped:
-            while self.pipe.poll():
-                self.obey()
-            self.heart.beat(self.clock.now_ns())
+            now_ns = self.clock.now_ns()
+            self.heart.beat(now_ns)
             frame = self.newest()
             yield frame
             self.tell_end()
+            if frame is None or now_ns - listened_ns > LISTEN_S * 1e9:
+                listened_ns = now_ns
+                while self.pipe.poll():
+                    self.obey()
             if frame is None:
                 self.sleep()
 
@@ -165,6 +176,10 @@ class _Engine:
                 if (frame := reader.newest()) is not None:
                     return frame
         return None
+
+    def whole(self, frame: Frame) -> bool:
+        """Return whether the picture has not been overwritten since `newest` gave it."""
+        return all(r.whole for r in self.readers if r.camera == frame.camera)
 
     def sleep(self) -> None:
         """Wait to be woken, no longer than heartbeat and patience allow."""
@@ -196,7 +211,7 @@ class _Engine:
 
     def attach(self, specs: tuple[RingSpec, ...]) -> None:
         """Map the cameras' rings, in the order given: the deciding camera's first."""
-        self.readers = tuple(RingReader(Ring(spec)) for spec in specs)
+        self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
 
     def analyse(self, active: bool) -> None:
         """Pose frames from the next one on, or no longer."""
@@ -211,6 +226,9 @@ class _Engine:
 
     def conduct(self) -> None:
         """Start the experiment with new triggers and a new plan."""
+        if self.bank is not None and self.bank.broken:
+            self.bank = None
+            self.outputs.close()
         if self.bank is None and not self.open_outputs():
             tell(self.pipe, Conducting(False, "its outputs can't be opened"))
             return
@@ -233,8 +251,10 @@ class _Engine:
 
     def write(self, entry: Entry) -> None:
         """Write into the journal and wake whoever follows it."""
-        self.journal.write(entry)
+        with self.writing:  # pulses end in the ticker's thread
+            self.journal.write(entry)
         if isinstance(entry, Note) and entry.kind == "error":
             tell(self.pipe, Complaint(entry.text.splitlines()[-1]))
-        for listener in self.links.listeners:
-            listener.release()
+        if not isinstance(entry, Intent):  # the output first; its step wakes them
+            for listener in self.links.listeners:
+                listener.release()

@@ -7,12 +7,12 @@ a frame.
 import traceback
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from math import inf
 
 from core.clock import Clock
 from core.command import Command, Mark, Pulse, Set, TriggerName
-from core.errors import DeepLabStreamError
+from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame
 from core.pose import Pose
 from core.record import Entry, Intent, Note, Step
@@ -29,7 +29,8 @@ class Loop:
     """What happens to a frame. It remembers only what the next decision needs.
 
     Decisions use the frames' own times; `clock` stamps when things were done, judges how
-    old a frame is, and notices silence.
+    old a frame is, and notices silence. `whole` tells, once a picture was looked at,
+    whether it had stayed what it was; if not, nothing is known of it.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Loop:
         clock: Clock,
         write: Callable[[Entry], None],
         zero_ns: int,
+        whole: Callable[[Frame], bool] = lambda frame: True,
     ) -> None:
         self._estimator = estimator
+        self._whole = whole
         self._rules = rules
         self._deciding = deciding
         self._clock = clock
@@ -86,37 +89,44 @@ class Loop:
     def step(self, frame: Frame) -> Step:
         """Take one frame all the way, from picture to written output."""
         pose = self._estimator.estimate([frame.image])[0]
+        if not self._whole(frame):
+            pose = pose.unknown()
         posed_ns = self._clock.now_ns()
         time_s = (frame.time_ns - self._zero_ns) / 1e9
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
         seen = pose.seen(self._estimator.threshold)
-        step = Step(
-            camera=frame.camera,
-            index=frame.index,
-            exposed_ns=frame.time_ns,
-            arrived_ns=frame.arrived_ns,
-            posed_ns=posed_ns,
-            decided_ns=posed_ns,
-            written_ns=0,
-            pose=pose,
-            triggers={},
-            commands=(),
-            too_old=too_old,
-        )
+        answers: Answers = {}
+        done = _Done(posed_ns)
+        conduct = self._conduct if frame.camera == self._deciding else None
+        failure: Exception | None = None
         try:
-            step = replace(
-                step, triggers=self._asked(frame.camera, seen, time_s, too_old)
-            )
-            if self._conduct is not None and frame.camera == self._deciding:
-                step = self._decided(self._conduct, step, time_s)
+            self._ask(answers, frame.camera, seen, time_s, too_old)
+            if conduct is not None:
+                conduct.heard_ns, conduct.silent = posed_ns, False
+                done = self._decided(conduct, frame.index, time_s, too_old)
         except Exception as error:
-            self._write(step)
-            self._break_off(error)
-            return step
+            failure = error
+        step = Step(
+            frame.camera,
+            frame.index,
+            frame.time_ns,
+            frame.arrived_ns,
+            posed_ns,
+            done.decided_ns,
+            done.written_ns,
+            pose,
+            answers,
+            done.commands,
+            done.status,
+            done.lost,
+            too_old,
+        )
         self._write(step)
-        if self._conduct is not None and frame.camera == self._deciding:
-            self._end_in_time(self._conduct, time_s)
+        if failure is not None:
+            self._break_off(failure)
+        elif conduct is not None:
+            self._end_in_time(conduct, time_s)
         return step
 
     def idle(self) -> int | None:
@@ -143,16 +153,20 @@ class Loop:
         elif limit_s and time_s - conduct.began_s >= limit_s:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
-    def _asked(self, camera: str, seen: Pose, time_s: float, too_old: bool) -> Answers:
-        answers: Answers = {}
+    def _ask(
+        self, answers: Answers, camera: str, seen: Pose, time_s: float, too_old: bool
+    ) -> None:
         for name, trigger in self._triggers.items():
             if (trigger.camera or self._deciding) == camera:
                 answers[name] = None if too_old else trigger.ask(seen, time_s)
                 self._answers[name] = time_s, answers[name]
         self._poses[camera] = seen
-        return answers
 
-    def _decided(self, conduct: "_Conduct", step: Step, time_s: float) -> Step:
+    def _decided(
+        self, conduct: "_Conduct", index: int, time_s: float, too_old: bool
+    ) -> "_Done":
+        if conduct.bank.broken:
+            raise DeviceError(conduct.bank.broken)
         oldest_s = time_s - self._rules.stale_ms / 1e3
         known = {
             name: answer if at_s >= oldest_s else None
@@ -166,27 +180,19 @@ class Loop:
             self._note(
                 "tracking", "lost: outputs are off until the experiment asks anew"
             )
-        conduct.heard_ns, conduct.silent = step.posed_ns, False
         commands = conduct.stepper.step(observation)
         conduct.began_s = min(conduct.began_s, time_s)
         decided_ns = self._clock.now_ns()
         written_ns = 0
         if commands:
-            self._write(Intent(step.index, decided_ns, commands))
+            self._write(Intent(index, decided_ns, commands))
             permitted = commands
-            if conduct.revoked or step.too_old:
+            if conduct.revoked or too_old:
                 permitted = self._only_off(commands)
             written_ns = conduct.bank.apply(permitted, decided_ns) or 0
             marks = [order.text for order in commands if isinstance(order, Mark)]
             conduct.status = marks[-1] if marks else conduct.status
-        return replace(
-            step,
-            decided_ns=decided_ns,
-            written_ns=written_ns,
-            commands=commands,
-            status=conduct.status,
-            lost=lost,
-        )
+        return _Done(decided_ns, written_ns, commands, conduct.status, lost)
 
     def _only_off(self, commands: Sequence[Command]) -> tuple[Command, ...]:
         """Drop what would switch something on; lowering a level is never held back."""
@@ -213,6 +219,17 @@ class Loop:
 
     def _note(self, kind: str, text: str) -> None:
         self._write(Note(kind, text, self._clock.now_ns()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a frame led to."""
+
+    decided_ns: int
+    written_ns: int = 0
+    commands: tuple[Command, ...] = ()
+    status: str = ""
+    lost: bool = False
 
 
 class _Conduct:

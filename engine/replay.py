@@ -9,6 +9,7 @@ from engine.loop import Loop
 from engine.settings import Settings
 from outputs.bank import Bank, opened
 from outputs.simulated import SimulatedOutput
+from outputs.ticker import catch_up
 from pose.estimator import PoseEstimator
 from recording.run_writer import RunWriter
 
@@ -52,9 +53,5 @@ def _steps(
     frames: Iterable[Frame], loop: Loop, bank: Bank, clock: ManualClock
 ) -> Iterator[Step]:
     for frame in frames:
-        while (
-            due_ns := bank.tick(clock.now_ns())
-        ) is not None and due_ns <= frame.time_ns:
-            clock.set(due_ns)
-        clock.set(frame.time_ns)
+        catch_up(bank, clock, frame.time_ns)
         yield loop.step(frame)

@@ -139,6 +139,27 @@ class Settings:
         analysed = [name for name, camera in self.cameras.items() if camera.analyse]
         return self.experiment.camera or (analysed or list(self.cameras))[0]
 
+    @property
+    def camera_order(self) -> tuple[str, ...]:
+        """The cameras' names, the deciding one first."""
+        first = self.deciding_camera
+        return (first, *(name for name in self.cameras if name != first))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The cameras that Start Recording records."""
+        return tuple(name for name in self.camera_order if self.cameras[name].record)
+
+    def asked_of(self) -> dict[str, tuple[str, ...]]:
+        """Return the names of the triggers that look at each analysed camera."""
+        triggers = self.new_triggers()
+        seen_by = {name: self.camera_of(trigger) for name, trigger in triggers.items()}
+        return {
+            camera: tuple(name for name, place in seen_by.items() if place == camera)
+            for camera in self.camera_order
+            if self.cameras[camera].analyse
+        }
+
     def camera_of(self, trigger: Trigger) -> str:
         """Return the camera whose poses `trigger` sees."""
         return trigger.camera or self.deciding_camera

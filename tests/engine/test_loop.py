@@ -96,12 +96,23 @@ class Rig:
 
 @contextmanager
 def rig(
-    places: Sequence[Place], experiment: Experiment | None = None, **rules: float
+    places: Sequence[Place],
+    experiment: Experiment | None = None,
+    overwritten: Sequence[int] = (),
+    **rules: float,
 ) -> Iterator[Rig]:
     clock, entries, light = ManualClock(), list[Entry](), SimulatedOutput()
     run_rules = ExperimentRun(lost_ms=100, patience_s=0.5, **rules)
     with opened({"light": light}, clock, entries.append) as bank:
-        loop = Loop(Script(iter(places)), run_rules, "top", clock, entries.append, 0)
+        loop = Loop(
+            Script(iter(places)),
+            run_rules,
+            "top",
+            clock,
+            entries.append,
+            0,
+            lambda frame: frame.index not in overwritten,
+        )
         triggers = {
             "inside": InsideRegion(bodyparts=("snout",), region=Circle(50, 50, 9))
         }
@@ -253,3 +264,22 @@ def test_two_runs_of_the_same_frames_are_equal(confidence_of_others: Place) -> N
             return [repr(e) for e in it.entries if not isinstance(e, Step)]
 
     assert entries() == entries()
+
+
+def test_an_output_that_fails_ends_the_experiment_with_its_name() -> None:
+    with rig([OUT, IN, IN]) as it:
+        it.show()
+        it.bank.fail("[Output light] COM3 is gone", it.clock.now_ns())
+        it.show()
+        assert not it.loop.experimenting
+        assert "COM3 is gone" in it.notes()
+
+
+def test_nothing_is_known_of_a_picture_that_was_overwritten_meanwhile() -> None:
+    with rig([OUT, IN, IN, OUT], overwritten=[1]) as it:
+        it.show(4)
+        answers = [step.triggers["inside"] for step in it.steps]
+        assert answers == [False, None, True, False]
+        assert np.isnan(it.steps[1].pose.points).all()
+        assert not it.steps[1].pose.confidence.any()
+        assert [len(step.commands) for step in it.steps] == [0, 0, 2, 1]

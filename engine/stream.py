@@ -1,0 +1,123 @@
+"""What is known of one stream: its cameras, its network, its counts, its run folder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from core.frame import Frame, ImageFormat
+from core.pose import Skeleton
+from core.record import Edge, Entry, Step
+from core.ring import Ring, RingReader
+from engine.messages import NetworkReady
+from engine.states import Counts
+from recording.run_folder import ModelFacts
+
+
+@dataclass
+class Stream:
+    """Knowledge of a stream; kept after its end, but for the pictures."""
+
+    start_ns: int = 0
+    """Zero of the run's time."""
+    formats: dict[str, ImageFormat] = field(default_factory=dict)
+    knows_losses: dict[str, bool] = field(default_factory=dict)
+    network: NetworkReady | None = None
+    run_folder: Path | None = None
+    levels: dict[str, float] = field(default_factory=dict)
+    """The present level of each output."""
+    recorded: Mapping[str, int] = field(default_factory=dict)
+    recording_losses: Mapping[str, int] = field(default_factory=dict)
+    _rings: dict[str, Ring] = field(default_factory=dict)
+    _shown: dict[str, RingReader] = field(default_factory=dict)
+    _found: dict[str, RingReader] = field(default_factory=dict)
+    _analysed: dict[str, int] = field(default_factory=dict)
+    _analysed_from: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """The network's body parts; None until it is loaded."""
+        return self.network.skeleton if self.network else None
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+        return self.network.threshold if self.network else 0.0
+
+    @property
+    def provider(self) -> str:
+        """What computes the poses; empty until the network is loaded."""
+        return self.network.provider if self.network else ""
+
+    def add_camera(self, ring: Ring, knows_losses: bool) -> None:
+        """Look at a camera that has opened."""
+        camera = ring.spec.camera
+        self.formats[camera] = ring.spec.format
+        self.knows_losses[camera] = knows_losses
+        self._rings[camera] = ring
+        self._shown[camera] = RingReader(ring)
+        self._found[camera] = RingReader(ring)
+
+    def newest(self, camera: str) -> Frame | None:
+        """Return the newest picture not yet shown; good until the next call."""
+        reader = self._shown.get(camera)
+        return reader.newest() if reader else None
+
+    def image_of(self, step: Step) -> Frame | None:
+        """Return the picture that a step tells of; None when it is gone already."""
+        reader = self._found.get(step.camera)
+        return reader.of(step.index) if reader else None
+
+    def take(self, entry: Entry) -> None:
+        """Count what an entry of the journal tells."""
+        if isinstance(entry, Step):
+            self._analysed[entry.camera] = self._analysed.get(entry.camera, 0) + 1
+        elif isinstance(entry, Edge):
+            self.levels[entry.output] = entry.level
+
+    def analyse(self, active: bool) -> None:
+        """Count analysed frames from now on, or no longer."""
+        self._analysed_from = {}
+        if active:
+            self._analysed = {}
+            rings = self._rings.items()
+            self._analysed_from = {name: ring.published for name, ring in rings}
+
+    def counts(self) -> dict[str, Counts]:
+        """Return where the frames of each camera went so far."""
+        return {
+            camera: self._counted(camera, ring) for camera, ring in self._rings.items()
+        }
+
+    def facts(self) -> dict[str, object]:
+        """Return what the record has to say of the network, once that is loaded."""
+        network = self.network
+        if network is None:
+            return {}
+        model = ModelFacts(
+            network.model, network.sha256, network.threshold, network.provider
+        )
+        return {"model": asdict(model), "skeleton": asdict(network.skeleton)}
+
+    def end(self) -> None:
+        """Let go of the pictures: their memory is given back."""
+        self._rings, self._shown, self._found = {}, {}, {}
+        self.levels = dict.fromkeys(self.levels, 0.0)
+
+    def _counted(self, camera: str, ring: Ring) -> Counts:
+        delivered, analysed = ring.published, self._analysed.get(camera, 0)
+        lost = None
+        if self.knows_losses[camera]:
+            lost = max(0, ring.last_index + 1 - delivered)
+        skipped = 0
+        if camera in self._analysed_from:
+            being_posed = 1
+            since = delivered - self._analysed_from[camera]
+            skipped = max(0, since - analysed - being_posed)
+        return Counts(
+            delivered,
+            lost,
+            analysed,
+            skipped,
+            self.recorded.get(camera, 0),
+            self.recording_losses.get(camera, 0),
+        )
