@@ -38,6 +38,11 @@ class Pose:
         points[~(self.confidence >= threshold)] = np.nan
         return Pose(self.skeleton, points, self.confidence)
 
+    def unknown(self) -> "Pose":
+        """Return the pose of as many animals, nothing of which was seen."""
+        points = np.full_like(self.points, np.nan)
+        return Pose(self.skeleton, points, np.zeros_like(self.confidence))
+
     def select(self, bodyparts: Sequence[str], animal: int = 0) -> NDArray[np.float32]:
         """Return (len(bodyparts), 2): the points of one animal, in the order asked."""
         return self.points[animal, self.skeleton.indices(bodyparts)]

@@ -130,14 +130,16 @@ class RingReader:
     """Reads whole frames, newest first or one after the other; counts what it missed.
 
     It starts at the frame that is published next. The picture of a returned frame is the
-    reader's own buffer and good until its next reading.
+    reader's own buffer and good until its next reading. A reader that `borrows` saves the
+    copy: the picture is the ring's, and `whole` tells afterwards what it was worth.
     """
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, borrows: bool = False) -> None:
         self._ring = ring
+        self._borrows = borrows
         self._read = ring.published
         form = ring.spec.format
-        self._image: Image = np.empty(form.shape, form.dtype)
+        self._image: Image = np.empty(() if borrows else form.shape, form.dtype)
         self.taken = 0
         """Frames returned."""
         self.missed = 0
@@ -152,6 +154,13 @@ class RingReader:
     def waiting(self) -> int:
         """Frames published and not yet read."""
         return self._ring.published - self._read
+
+    @property
+    def whole(self) -> bool:
+        """Whether the picture read last is still the one that it was."""
+        return not self._borrows or bool(
+            self._head(self._read)[_SEQUENCE] == self._read
+        )
 
     def newest(self) -> Frame | None:
         """Return the latest frame not yet read, None when there is none; skip the others."""
@@ -208,12 +217,15 @@ class RingReader:
         if head[_SEQUENCE] != sequence:
             return None
         index, time_ns, arrived_ns = head[_INDEX : _ARRIVED + 1].tolist()
-        np.copyto(
-            self._image, self._ring.images[(sequence - 1) % self._ring.spec.slots]
-        )
+        image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
+        if self._borrows:
+            image.flags.writeable = False
+        else:
+            np.copyto(self._image, image)
+            image = self._image
         if head[_SEQUENCE] != sequence:
             return None
-        return Frame(self.camera, index, time_ns, arrived_ns, self._image)
+        return Frame(self.camera, index, time_ns, arrived_ns, image)
 
     def _note(self, sequence: int) -> None:
         self.taken += 1

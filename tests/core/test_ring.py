@@ -106,6 +106,22 @@ def test_stamps_tell_of_every_frame_without_its_picture() -> None:
         assert reader.stamps() == []
 
 
+def test_a_borrowed_picture_is_whole_until_its_slot_is_filled_again() -> None:
+    with ring_of(4) as ring:
+        writer, reader = RingWriter(ring), RingReader(ring, borrows=True)
+        put(writer, 7)
+        frame = reader.newest()
+        assert frame is not None
+        assert (frame.image == 7).all()
+        assert not frame.image.flags.writeable
+        for index in range(8, 11):
+            put(writer, index)
+            assert reader.whole
+        writer.slot()
+        assert not reader.whole
+        assert RingReader(ring).whole, "a copy is never overwritten"
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3)])
 def test_every_kind_of_picture_passes(shape: tuple[int, ...], dtype: str) -> None:
