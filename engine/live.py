@@ -49,8 +49,6 @@ class Session:
     ) -> None:
         self.close("stopped" if kind is None else f"ended by {kind.__name__}")
 
-    # --- looking
-
     @property
     def cameras(self) -> tuple[str, ...]:
         """The cameras' names, the deciding one first."""
@@ -112,8 +110,6 @@ class Session:
     def processes(self) -> list[BaseProcess]:
         """Return the processes of the stream; none when there is no stream."""
         return [m.process for m in self._crew.members] if self._crew else []
-
-    # --- asking
 
     def do(self, action: Action) -> None:
         """Ask for something; what comes of it is told by `poll`."""
@@ -219,8 +215,6 @@ class Session:
             crew.tell_recorder(say.StopRecording())
             self._filming_for_experiment = False
         self._become(replace(self.status, recording=active))
-
-    # --- listening
 
     def _listen(self, crew: Crew) -> None:
         for entry in self._journal.read():
