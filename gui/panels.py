@@ -3,14 +3,18 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
+from textwrap import shorten
 
 from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QTextCursor
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
     QLabel,
     QPlainTextEdit,
+    QScrollArea,
     QVBoxLayout,
+    QWidget,
 )
 
 from core.command import Mark
@@ -20,6 +24,9 @@ from gui.lamp import Lamp
 from gui.theme import BLUE, GREEN, GREY, RED, TEXT
 
 _MOST_LINES = 500
+_MOST_MARKS = 5
+_MOST_LETTERS = 36
+_LEAST = 80  # px
 
 
 class Panel(QFrame):
@@ -34,6 +41,22 @@ class Panel(QFrame):
         label = QLabel(title.upper())
         label.setObjectName("title")
         self.column.addWidget(label)
+
+    def hold(self, grid: QGridLayout) -> None:
+        """Show a grid, and bars to scroll it when it is too high for a small screen."""
+        content = QWidget()
+        content.setObjectName("clear")
+        grid.setContentsMargins(0, 0, 0, 0)
+        content.setLayout(grid)
+        if content.sizeHint().height() <= _LEAST:
+            self.column.addWidget(content)
+            return
+        area = QScrollArea()
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        area.setMinimumHeight(_LEAST)
+        area.setMaximumHeight(content.sizeHint().height())
+        self.column.addWidget(area)
 
 
 class Triggers(Panel):
@@ -50,7 +73,7 @@ class Triggers(Panel):
             grid.addWidget(self.lamps[name], row, 0)
             grid.addWidget(QLabel(name), row, 1)
             grid.addWidget(self.words[name], row, 2, Qt.AlignmentFlag.AlignRight)
-        self.column.addLayout(grid)
+        self.hold(grid)
         self.setVisible(bool(names))
 
     def show_answers(self, answers: Mapping[str, bool | None]) -> None:
@@ -76,7 +99,7 @@ class Outputs(Panel):
             plate.setObjectName("plate")
             plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
             grid.addWidget(plate, place // 2, place % 2)
-        self.column.addLayout(grid)
+        self.hold(grid)
         self.setVisible(bool(names))
         self._shown: dict[str, float] = {}
         self.show_levels({})
@@ -101,7 +124,6 @@ class Marks(Panel):
         super().__init__("Experiment")
         self.counts: Counter[str] = Counter()
         self._text = QLabel("not running")
-        self._text.setWordWrap(True)
         self.column.addWidget(self._text)
 
     def add(self, steps: Sequence[Step]) -> None:
@@ -123,7 +145,12 @@ class Marks(Panel):
         self._show("running" if running else "not running")
 
     def _show(self, word: str) -> None:
-        lines = [f"<b>{number}</b> × {text}" for text, number in self.counts.items()]
+        lines = [
+            f"<b>{number}</b> × {escape(shorten(text, _MOST_LETTERS, placeholder=' …'))}"
+            for text, number in list(self.counts.items())[:_MOST_MARKS]
+        ]
+        if more := len(self.counts) - len(lines):
+            lines.append(f"and {more} more")
         self._text.setText("<br>".join(lines) or word)
 
 
@@ -134,6 +161,7 @@ class Log(Panel):
         super().__init__("Log")
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
+        self.page.setMinimumHeight(_LEAST // 2)
         self.page.setMaximumBlockCount(_MOST_LINES)
         self.page.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -145,6 +173,7 @@ class Log(Panel):
         self.page.appendHtml(
             f'<span style="color:{colour}">{time}{escape(text)}</span>'
         )
+        self.page.moveCursor(QTextCursor.MoveOperation.End)
 
     def complain(self, text: str) -> None:
         """Add a line about something that went wrong."""

@@ -28,6 +28,7 @@ _BODYPARTS = (
 STYLE = f"""
 QWidget {{ background: {BACKGROUND}; color: {TEXT}; font-size: 13px; }}
 QFrame#panel {{ background: {PANEL}; border: 1px solid {LINE}; border-radius: 8px; }}
+QWidget#clear, QScrollArea {{ background: transparent; border: none; }}
 QFrame#panel QLabel {{ background: transparent; }}
 QLabel#title {{ color: {FAINT}; font-size: 11px; font-weight: 600; }}
 QLabel#caption {{ color: {FAINT}; font-size: 11px; background: transparent; }}

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,18 @@ def test_closing_ends_the_rig(window: Window, rig: FakeSession) -> None:
     assert not window.bridge.polling
 
 
-def test_it_fits_a_small_screen(window: Window) -> None:
+@pytest.mark.parametrize("many", [1, 40])
+def test_it_fits_a_small_screen(qtbot: QtBot, rig: FakeSession, many: int) -> None:
+    one = rig.settings
+    rig.settings = replace(
+        one,
+        triggers={f"trigger {i}": one.triggers["here"] for i in range(many)},
+        outputs={f"output {i}": one.outputs["stimulus"] for i in range(many)},
+    )
+    window = Window(Bridge(rig))
+    qtbot.addWidget(window)
+    marks = tuple(Mark("word " * i) for i in range(1, many))
+    window.marks.add([make_step(0, {}, marks)])
     least = window.minimumSizeHint()
     assert least.width() <= 1366
     assert least.height() <= 700
