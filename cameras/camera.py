@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -33,6 +34,27 @@ class Film:
     Raises DeviceError when the camera fails."""
     knows_losses: bool = False
     """Whether a gap in `index` shows every frame lost at the device."""
+    clock: Literal["device", "host"] = "host"
+    """Whose time `exposed_ns` is: the device's own (mapped by `core.synchroniser`), or
+    the computer's, because the device does not say."""
+    device: str = ""
+    """Which device it is: model and serial number, as the record should name it."""
+    remarks: tuple[str, ...] = ()
+    """Sentences for the user: what was asked for and is not delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that is there, for `--list-cameras`."""
+
+    kind: str
+    """KIND in settings.ini."""
+    serial: str
+    """What tells it from others; the key that chooses it is in `choose`."""
+    choose: str
+    """The line for settings.ini that chooses it: `SERIAL = 21234567`."""
+    label: str = ""
+    formats: tuple[str, ...] = ()
 
 
 @settings(frozen=True, kw_only=True)
@@ -43,6 +65,16 @@ class Camera(ABC):
         True, description="whether its frames are posed and decided on"
     )
     record: bool = Field(True, description="whether Start Recording records it")
+    rotate: Literal["0", "90", "180", "270"] = Field(
+        "0", description="degrees by which pictures are turned clockwise"
+    )
+    flip: Literal["no", "horizontal", "vertical"] = Field(
+        "no", description="mirror left and right (horizontal), or top and bottom"
+    )
+    crop: tuple[int, int, int, int] | None = Field(
+        None,
+        description="x, y, width, height in px of the part that is used, before turning",
+    )
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Film]:
@@ -50,3 +82,12 @@ class Camera(ABC):
 
         Imports the vendor's package here, not at the top of the file.
         """
+
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the devices of this kind that are there now.
+
+        Imports the vendor's package, and may take a second; not for the GUI's thread.
+        Empty for kinds that no device stands behind.
+        """
+        return ()
