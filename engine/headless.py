@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core.clock import Clock, SystemClock
 from core.command import Mark
@@ -72,6 +72,7 @@ class _Run:
     summary: Summary
     over: bool = False
     _began: bool = False
+    _levels: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
         for news in self.rig.poll():
@@ -95,8 +96,10 @@ class _Run:
             self.fail(news.text)
         elif isinstance(news, Note):
             self.say(f"{news.kind}: {news.text}")
-        elif isinstance(news, Edge) and news.cause not in ("open", "close"):
-            self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
+        elif isinstance(news, Edge):
+            if self._levels.get(news.output, 0.0) != news.level:
+                self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
+            self._levels[news.output] = news.level
         elif isinstance(news, StatusChanged):
             phase = news.status.phase
             self.say(_words(news.status))

@@ -41,6 +41,9 @@ class Display(QWidget):
         self._figures.add(steps)
 
     def _show_picture(self, frame: Frame, step: Step | None) -> None:
+        window = self.window()
+        if window is not None and window.isMinimized():
+            return
         view = self.grid.views[frame.camera]
         view.threshold = self._bridge.rig.threshold
         view.levels = self._bridge.rig.levels
