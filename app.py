@@ -13,7 +13,7 @@ from engine.rig import Settings
 from engine.settings import load
 from gui.qt_environment import has_screen, why_no_window
 
-OK, FAILED, BAD_SETTINGS = 0, 1, 2
+OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DeepLabStreamError as error:
         print(error)
         return FAILED
+    except KeyboardInterrupt:
+        return STOPPED
 
 
 def _window(settings: Settings, agenda: Agenda) -> int:
