@@ -72,3 +72,10 @@ def test_a_description_of_another_network_is_refused(runtime: OnnxRuntime) -> No
     fewer = replace(model.skeleton, bodyparts=model.skeleton.bodyparts[:-1])
     with pytest.raises(ModelError, match="does not give the heat maps"):
         open_onnx(replace(model, skeleton=fewer), "cpu")
+
+
+def test_it_says_how_it_was_made_and_is_small(runtime: OnnxRuntime) -> None:
+    about = runtime.model.about
+    assert {"command", "data_sha256", "held_out_error", "licence"} <= set(about)
+    assert runtime.model.network.stat().st_size < 25e6
+    assert (runtime.model.path / "README.md").is_file()
