@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return 0, or 2 when something that the user can mend is wrong."""
     asked = _parser().parse_args(argv)
     try:
+        if asked.list_cameras:
+            return _list_cameras()
         return _run(load(asked.settings), asked)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"pose {BENCHMARK_FRAMES} frames (or --frames), then print statistics",
     )
     add("--recording-enabled", action="store_true", help="record the raw video")
+    add("--list-cameras", action="store_true", help="show what is connected, and end")
     add("--frames", type=_count, metavar="N", help="stop by itself after N frames")
     add("--headless", action="store_true", help="no window")
     ours = Path(__file__).with_name("settings.ini")
@@ -118,6 +121,31 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
     if folder is not None:
         print(f"run folder: {folder}")
     return 1 if failures else 0
+
+
+def _list_cameras() -> int:
+    """Print every device that a driver finds, with the lines that choose it."""
+    import cameras
+    from cameras.camera import Camera, Device
+    from core.errors import blaming
+    from core.plugins import discover
+
+    devices: list[Device] = []
+    for name, kind in discover(cameras, Camera).classes.items():
+        try:
+            with blaming(f"Camera NAME, KIND = {name}"):
+                devices += kind.found()
+        except DeepLabStreamError as error:
+            print(error)
+    for device in devices:
+        print(
+            f"{device.label or device.kind}, serial number {device.serial or 'unknown'}"
+        )
+        print(f"    KIND = {device.kind}\n    {device.choose}")
+        for form in device.formats:
+            print(f"    delivers {form}")
+    print(f"{len(devices)} cameras found")
+    return 0
 
 
 def _headless(session: Watched, agenda: Agenda) -> bool:

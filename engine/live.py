@@ -5,7 +5,7 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
 from core.clock import SystemClock
@@ -20,6 +20,7 @@ from engine.session import News
 from engine.settings import Settings
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
 from engine.stream import Stream
+from engine.watchman import Watchman
 
 
 class Session:
@@ -41,12 +42,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close("stopped" if kind is None else f"ended by {kind.__name__}")
 
     @property
@@ -133,6 +129,9 @@ class Session:
             elif dead := crew.dead():
                 text = f"The process '{dead[0]}' ended unexpectedly; everything is off"
                 self._fail(crew, text)
+            elif self.status.phase is Phase.STREAMING:
+                for text in self._watchman.look(crew.rings, SystemClock().now_ns()):
+                    self._tell(crew, "camera", text)
         news, self._news = self._news, []
         return news
 
@@ -170,13 +169,12 @@ class Session:
                 crew.tell_engine(say.Conduct(True))
             case Action.STOP_EXPERIMENT:
                 crew.tell_engine(say.Conduct(False))
-            case Action.START_RECORDING:
-                self._film(crew, True)
-            case Action.STOP_RECORDING:
-                self._film(crew, False)
+            case Action.START_RECORDING | Action.STOP_RECORDING:
+                self._film(crew, action is Action.START_RECORDING)
 
     def _start_stream(self) -> None:
         now_ns = SystemClock().now_ns()
+        self._watchman = Watchman()
         self._stream = Stream(now_ns, levels=dict.fromkeys(self.settings.outputs, 0.0))
         self._filming_for_experiment = False
         try:
@@ -246,8 +244,8 @@ class Session:
                     and self.status.recording
                 ):
                     self._film(crew, False)
-            case say.CameraEnded(camera):
-                self._tell(crew, "camera", f"[Camera {camera}] has no more pictures")
+            case say.CameraTold(text):
+                self._tell(crew, "camera", text)
             case say.RunOpened(path):
                 stream.run_folder = path
             case say.Filmed(recorded, losses):
@@ -271,7 +269,9 @@ class Session:
         except (DeepLabStreamError, OSError) as error:
             self._fail(crew, str(error))
             return
-        self._stream.add_camera(ring, opened.knows_losses)
+        self._stream.add_camera(ring, opened)
+        for remark in opened.remarks:
+            self._tell(crew, "camera", f"[Camera {opened.camera}] {remark}")
         self._attach(crew)
 
     def _attach(self, crew: Crew) -> None:

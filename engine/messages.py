@@ -20,13 +20,16 @@ class CameraOpened:
     camera: str
     format: ImageFormat
     knows_losses: bool
+    clock: str
+    device: str
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class CameraEnded:
-    """The camera has no more pictures: the video is over."""
+class CameraTold:
+    """The camera was lost, is back, or is at its end; a sentence for people."""
 
-    camera: str
+    text: str
 
 
 # from any process

@@ -8,7 +8,7 @@ from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Edge, Entry, Step
 from core.ring import Ring, RingReader
-from engine.messages import NetworkReady
+from engine.messages import CameraOpened, NetworkReady
 from engine.states import Counts
 from recording.run_folder import ModelFacts
 
@@ -21,6 +21,8 @@ class Stream:
     """Zero of the run's time."""
     formats: dict[str, ImageFormat] = field(default_factory=dict)
     knows_losses: dict[str, bool] = field(default_factory=dict)
+    devices: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By camera: which device it is, and whose clock stamps its frames."""
     network: NetworkReady | None = None
     run_folder: Path | None = None
     levels: dict[str, float] = field(default_factory=dict)
@@ -48,11 +50,12 @@ class Stream:
         """What computes the poses; empty until the network is loaded."""
         return self.network.provider if self.network else ""
 
-    def add_camera(self, ring: Ring, knows_losses: bool) -> None:
+    def add_camera(self, ring: Ring, opened: CameraOpened) -> None:
         """Look at a camera that has opened."""
         camera = ring.spec.camera
         self.formats[camera] = ring.spec.format
-        self.knows_losses[camera] = knows_losses
+        self.knows_losses[camera] = opened.knows_losses
+        self.devices[camera] = {"device": opened.device, "clock": opened.clock}
         self._rings[camera] = ring
         self._shown[camera] = RingReader(ring)
         self._found[camera] = RingReader(ring)
@@ -89,14 +92,18 @@ class Stream:
         }
 
     def facts(self) -> dict[str, object]:
-        """Return what the record has to say of the network, once that is loaded."""
+        """Return what the record has to say of devices, and of the loaded network."""
         network = self.network
         if network is None:
-            return {}
+            return {"devices": dict(self.devices)}
         model = ModelFacts(
             network.model, network.sha256, network.threshold, network.provider
         )
-        return {"model": asdict(model), "skeleton": asdict(network.skeleton)}
+        return {
+            "devices": dict(self.devices),
+            "model": asdict(model),
+            "skeleton": asdict(network.skeleton),
+        }
 
     def end(self) -> None:
         """Let go of the pictures: their memory is given back."""

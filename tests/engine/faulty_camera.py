@@ -1,0 +1,55 @@
+"""A camera that fails as it is told to: for tests of everything behind the contract."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic.dataclasses import dataclass as settings
+
+from cameras.camera import Camera, Film, Shot
+from core.clock import Pacer
+from core.errors import DeviceError
+from core.frame import Image, ImageFormat
+
+openings = 0
+"""Of this process."""
+
+
+@settings(frozen=True, kw_only=True)
+class FaultyCamera(Camera):
+    """Grey pictures at 100 a second, until something happens."""
+
+    fails_at: int = 10**9
+    """After so many frames since the first opening, it is unplugged."""
+    refuses: int = 0
+    """So many times it can't be opened again."""
+    stalls_at: int = 10**9
+    """Before this frame it gives nothing for `stall_s`."""
+    stall_s: float = 1.5
+    ends_at: int = 10**9
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        global openings
+        openings += 1
+        opening = openings
+        if 1 < opening <= 1 + self.refuses:
+            raise DeviceError("there is no such device")
+        pacer, index = Pacer(100), -1
+
+        def read(image: Image) -> Shot | None:
+            nonlocal index
+            index += 1
+            if opening == 1 and index == self.fails_at:
+                raise DeviceError("was unplugged")
+            if opening == 1 and index == self.stalls_at:
+                threading.Event().wait(self.stall_s)
+            if index == self.ends_at:
+                return None
+            due_ns = pacer.wait(index)
+            image[:] = index % 256
+            return Shot(index, due_ns)
+
+        yield Film(
+            ImageFormat((60, 80), 100.0), read, knows_losses=True, device="fake 7"
+        )

@@ -1,0 +1,75 @@
+"""A camera that stalls, is unplugged or comes back: seen, safe, and in the record."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cameras.camera import Camera
+from core.record import Edge, Note, Step
+from engine.live import Session
+from engine.settings import parse
+from engine.states import Action, Failed
+from tests.engine.faulty_camera import FaultyCamera
+from tests.engine.test_live import SETTINGS, SIMULATED, Watched, experiment
+
+
+def rig_with(camera: Camera, folder: Path, patience_s: float = 0.3) -> Session:
+    text = SETTINGS.replace("PATIENCE_S = 5", f"PATIENCE_S = {patience_s}")
+    text = text.replace("rectangle 0 0 160 120", "rectangle 0 0 80 60")
+    settings = parse(text + SIMULATED, folder)
+    return Session(replace(settings, cameras={"top": camera}))
+
+
+def sentences(it: Watched) -> str:
+    return "\n".join(
+        n.text for n in it.told if isinstance(n, Note) and n.kind == "camera"
+    )
+
+
+@pytest.mark.parametrize("refuses", [0, 2])
+def test_an_unplugged_camera_is_told_safe_and_taken_back(
+    tmp_path: Path, refuses: int
+) -> None:
+    with rig_with(FaultyCamera(fails_at=100, refuses=refuses), tmp_path) as session:
+        it = Watched(session)
+        experiment(it)
+        it.until(lambda it: "is back after" in sentences(it))
+        assert "[Camera top] is lost (was unplugged)" in sentences(it)
+        causes = [e.cause for e in it.told if isinstance(e, Edge)]
+        assert "silence" in causes or refuses == 0  # a gap of 0.25 s is within patience
+        seen = len(it.of(Step))
+        it.until(lambda it: len(it.of(Step)) > seen + 20)
+        assert it.of(Failed) == []
+        lost = it.session.counts["top"].lost
+        assert lost is not None
+        assert lost >= 20  # 0.25 s at 100/s at the least
+        it.stop()
+        folder = it.session.run_folder
+    assert folder is not None
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    assert all(span["closes"] for span in facts["accounting"])
+    assert facts["devices"]["top"] == {"device": "fake 7", "clock": "host"}
+    assert "is back after" in (folder / "events.csv").read_text("utf-8")
+
+
+def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None:
+    with rig_with(FaultyCamera(stalls_at=100), tmp_path) as session:
+        it = Watched(session)
+        experiment(it)
+        it.until(lambda it: "has given no picture for 1 s" in sentences(it))
+        assert it.session.levels["light"] == 0
+        assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
+        it.until(lambda it: "gives pictures again, after" in sentences(it))
+        it.stop()
+
+
+def test_a_film_that_is_over_leaves_the_rig_running(tmp_path: Path) -> None:
+    with rig_with(FaultyCamera(ends_at=30), tmp_path) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(lambda it: "has no more pictures" in sentences(it))
+        assert it.of(Failed) == []
+        assert Action.STOP_STREAM in session.allowed
+        it.stop()
