@@ -131,7 +131,8 @@ def _list_cameras() -> int:
     from core.plugins import discover
 
     devices: list[Device] = []
-    for name, kind in discover(cameras, Camera).classes.items():
+    found = discover(cameras, Camera)  # type: ignore[type-abstract]
+    for name, kind in found.classes.items():
         try:
             with blaming(f"Camera NAME, KIND = {name}"):
                 devices += kind.found()
