@@ -77,17 +77,17 @@ def _warp(
     import cv2
 
     height, width = picture.shape[:2]
-    if rng.random() < 0.15:
+    if rng.random() < 0.15:  # some pictures as they are
         return picture, points
-    middle = np.array([width - 1, height - 1]) / 2
+    size = np.array([width, height])
     inside = points[np.isfinite(points).all(axis=1)]
-    centre = inside.mean(axis=0) if len(inside) else middle
+    centre = inside.mean(axis=0) if len(inside) else (size - 1) / 2
     turn = rng.uniform(-1, 1) * how.rotation_deg * (1 if rng.random() < 0.5 else 0.1)
+    middle = (size - 1) / 2
     matrix = _similarity(turn, rng.uniform(*how.scale), middle, middle)
     goal = matrix[:, :2] @ centre + matrix[:, 2]
     # Where the turned animal would leave the picture, bring it back.
-    wish = goal + rng.normal(0, 0.08, 2) * [width, height]
-    wish = wish.clip(0.02 * width, np.array([0.98 * width, 0.98 * height]))
+    wish = (goal + rng.normal(0, 0.08, 2) * size).clip(0.02 * size, 0.98 * size)
     matrix[:, 2] += wish - goal
     out = cv2.warpAffine(
         picture, matrix, (width, height), flags=cv2.INTER_LINEAR,
