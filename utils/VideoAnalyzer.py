@@ -20,6 +20,7 @@ from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
 from core.region import Region
+from engine.again import differences
 from engine.network import open_network
 from engine.replay import replay
 from engine.settings import Settings, load
@@ -31,14 +32,19 @@ from recording.run_writer import RunWriter
 from recording.video import VideoFile
 
 ROOT = Path(__file__).resolve().parents[1]
+MOST_SHOWN = 50
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return 0, or 2 when something that the user can mend is wrong."""
+    """Run the program; return 0, or 2 when something that the user can mend is wrong.
+
+    With --run, 1 says that something else would have been asked for now.
+    """
     asked = _parser().parse_args(argv)
     try:
-        settings = load(asked.settings)
-        return _analyse(settings, asked)
+        if asked.run is not None:
+            return _decide_again(asked.run, asked.settings)
+        return _analyse(load(asked.settings or ROOT / "settings.ini"), asked)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,13 +56,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--settings", type=Path, default=ROOT / "settings.ini", metavar="FILE")
+    add(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="default: the shipped settings.ini",
+    )
+    add(
+        "--run",
+        type=Path,
+        metavar="FOLDER",
+        help="decide a recorded run again from its poses, and compare; with its own "
+        "settings, or those given",
+    )
     add("--video", type=Path, help="instead of the settings' [Video] VIDEO_SOURCE")
     add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
     add("--fast", action="store_true", help="flat out, without a window")
     add("--no-experiment", action="store_true", help="poses and triggers only")
     add("--no-labels", action="store_true", help="make no labelled video")
     return parser
+
+
+def _decide_again(path: Path, settings_file: Path | None) -> int:
+    folder = RunFolder(path)
+    if not (path / "run.json").exists():
+        raise DeviceError(f"{path} is no run folder: it has no run.json")
+    settings = load(settings_file or path / "settings.ini")
+    try:
+        found = list(differences(settings, folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise DeviceError(f"{path} can't be decided again: {error}") from error
+    for difference in found[:MOST_SHOWN]:
+        print(difference)
+    if len(found) > MOST_SHOWN:
+        print(f"… and {len(found) - MOST_SHOWN} more")
+    if found:
+        print(f"{len(found)} frames on which something else would have been asked for")
+    else:
+        print("the same commands, on the same frames")
+    return 1 if found else 0
 
 
 def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
@@ -77,10 +115,7 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
             path = folder.path / f"{analysis.camera}.labelled.mkv"
             drawn = files.enter_context(VideoFile(path, analysis.labelled_format))
         shown = analysis.pictures(writer, drawn)
-        if asked.fast:
-            whole = _exhaust(shown, analysis)
-        else:
-            whole = _watch(shown, analysis)
+        whole = _exhaust(shown, analysis) if asked.fast else _watch(shown, analysis)
     analysis.finish(folder, whole)
     for line in analysis.summary():
         print(line)

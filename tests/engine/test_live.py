@@ -13,10 +13,12 @@ import av
 import pytest
 
 from core.record import Edge, Step
+from engine.again import decide_again
 from engine.live import Session
 from engine.session import News
 from engine.settings import parse
 from engine.states import Action, Failed, Phase
+from recording.run_folder import RunFolder
 
 SETTINGS = """
 [Streaming]
@@ -123,6 +125,11 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     assert [step.index for step in steps] == sorted({step.index for step in steps})
     edges = [edge for edge in it.of(Edge) if isinstance(edge, Edge)]
     assert edges[-1].level == 0
+    run = RunFolder(folder)
+    pairs = list(decide_again(parse(run.settings_text, folder), run))
+    assert len(pairs) == spans["top", "analysis"]["analysed"]
+    assert sum(len(then.commands) for then, _ in pairs) > 0
+    assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
 
 
 def test_stopping_the_stream_resets_it_and_it_can_start_again(tmp_path: Path) -> None:

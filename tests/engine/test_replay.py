@@ -10,7 +10,7 @@ from core.frame import Frame, ImageFormat
 from engine.replay import replay
 from engine.settings import parse
 from pose.stand_in import StandIn
-from recording.run_folder import RunFacts, RunFolder
+from recording.run_folder import ModelFacts, RunFacts, RunFolder
 from recording.run_writer import RunWriter
 
 SETTINGS = """
@@ -47,7 +47,9 @@ def dark_spot(count: int) -> Iterator[Frame]:
 def run_into(folder: Path, count: int = 90) -> RunFolder:
     settings = parse(SETTINGS, folder)
     network = StandIn()
-    facts = RunFacts(0, {"top": ImageFormat((60, 120), 30.0)}, network.skeleton)
+    model = ModelFacts("stand-in:0", "", network.threshold, network.provider)
+    form = ImageFormat((60, 120), 30.0)
+    facts = RunFacts(0, {"top": form}, network.skeleton, model)
     made = RunFolder.create_at(folder, datetime.now(UTC), settings.text, facts)
     with RunWriter(made, 0) as writer:
         steps = list(replay(settings, dark_spot(count), network, writer))

@@ -1,0 +1,111 @@
+"""A recorded run decided again, from its poses alone: no video, no network, no outputs."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.clock import ManualClock
+from core.command import Command
+from core.errors import DeviceError
+from core.frame import Frame, Image
+from core.pose import Pose, Skeleton
+from core.record import Step
+from engine.loop import Loop
+from engine.settings import Settings
+from outputs.bank import opened
+from outputs.simulated import SimulatedOutput
+from outputs.ticker import catch_up
+from recording.run_folder import RunFolder
+
+_NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A frame on which something else would have been asked for."""
+
+    camera: str
+    index: int
+    time_s: float
+    recorded: tuple[Command, ...]
+    now: tuple[Command, ...]
+
+    def __str__(self) -> str:
+        words = [
+            ", ".join(map(str, it)) or "nothing" for it in (self.recorded, self.now)
+        ]
+        place = f"frame {self.index} of {self.camera} ({self.time_s:.3f} s)"
+        return f"{place}: recorded {words[0]}; now {words[1]}"
+
+
+@dataclass
+class _Recorded:
+    """An estimator that gives the pose that was recorded."""
+
+    skeleton: Skeleton
+    threshold: float
+    provider: str = "record"
+    sha256: str = ""
+    pose: Pose | None = None
+
+    def estimate(self, images: Sequence[Image]) -> list[Pose]:
+        return [self.pose] * len(images) if self.pose else []
+
+
+def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, Step]]:
+    """Yield each analysed frame as it was recorded, and as `settings` decide it now.
+
+    The clock stands where it stood when a frame had been posed, so that frames too old
+    then are too old now. An experiment begins and ends where it did.
+    """
+    facts = folder.facts
+    start_ns = int(facts["start_ns"])
+    if facts["model"] is None:
+        raise DeviceError(f"nothing was analysed in {folder.path}")
+    network = _Recorded(folder.skeleton, float(facts["model"]["threshold"]))
+    clock, deciding = ManualClock(), settings.deciding_camera
+    outputs = {
+        name: SimulatedOutput(max_on_s=output.max_on_s)
+        for name, output in settings.outputs.items()
+    }
+    ignore = [].append  # type: ignore[var-annotated]
+    with opened(outputs, clock, ignore) as bank:
+        rules = settings.experiment
+        loop = Loop(network, rules, deciding, clock, ignore, start_ns)
+        loop.ask(settings.new_triggers())
+        running = False
+        for recorded in _in_order(settings, folder):
+            if recorded.camera == deciding and bool(recorded.status) is not running:
+                running = not running
+                if running:
+                    loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
+                else:
+                    loop.end()
+            catch_up(bank, clock, recorded.posed_ns)
+            network.pose = recorded.pose
+            yield recorded, loop.step(_frame(recorded))
+        loop.end()
+
+
+def differences(settings: Settings, folder: RunFolder) -> Iterator[Difference]:
+    """Yield the frames on which the commands are not the same."""
+    start_ns = int(folder.facts["start_ns"])
+    for then, now in decide_again(settings, folder):
+        if then.commands != now.commands:
+            time_s = (then.exposed_ns - start_ns) / 1e9
+            yield Difference(
+                then.camera, then.index, time_s, then.commands, now.commands
+            )
+
+
+def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
+    """Yield the steps of all cameras in the order in which the engine took them."""
+    cameras = [name for name in settings.asked_of() if folder.table_path(name).exists()]
+    steps = (folder.steps(name) for name in cameras)
+    return heapq.merge(*steps, key=lambda step: step.posed_ns)
+
+
+def _frame(step: Step) -> Frame:
+    return Frame(step.camera, step.index, step.exposed_ns, step.arrived_ns, _NO_PICTURE)
