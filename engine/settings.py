@@ -16,7 +16,14 @@ from core.pose import Skeleton
 from engine.fields import Maker, Section, keys_of
 from engine.ini import Words, read_sections
 from engine.predecessor import MOVED, MOVED_SECTIONS
-from engine.rig import ExperimentRun, PoseEstimation, Settings, Streaming, Video
+from engine.rig import (
+    ExperimentRun,
+    PoseEstimation,
+    Recording,
+    Settings,
+    Streaming,
+    Video,
+)
 from engine.sentences import guess, leaves
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
@@ -28,6 +35,7 @@ FIXED: dict[str, type] = {
     "Streaming": Streaming,
     "Pose Estimation": PoseEstimation,
     "Experiment": ExperimentRun,
+    "Recording": Recording,
     "Video": Video,
 }
 """The sections that are there once."""
@@ -105,6 +113,7 @@ class _Reading:
             streaming=streaming,
             pose=fixed["Pose Estimation"],
             experiment=run,
+            recording=fixed["Recording"],
             video=fixed["Video"],
             cameras={
                 name: maker() for name, maker in [*makers["Camera"].items()][:used]
@@ -140,6 +149,12 @@ class _Reading:
                 f"[{title}]: a NAME may have letters, digits, - and _ (files are named so)"
             )
             return
+        for other in self._names[family]:
+            if other.casefold() == name.casefold():
+                self._problems.append(
+                    f"[{title}]: differs from [{family} {other}] in capitals only "
+                    "(files are named so, and Windows takes them for the same)"
+                )
         self._names[family].append(name)
         words = dict(words)
         kinds = self._found[family].classes

@@ -1,0 +1,73 @@
+"""The command line's rig: counts its frames, measures, records, and ends by itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from DeepLabStream import main
+from engine.timings import Timings
+from tests.engine.test_live import SETTINGS, SIMULATED, pictures
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.ini"
+    path.write_text(SETTINGS + SIMULATED, "utf-8")
+    return path
+
+
+def test_a_benchmark_counts_its_frames_and_writes_its_figures(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures.json"
+    words = [
+        "--headless",
+        "--benchmark-enabled",
+        "--recording-enabled",
+        "--frames",
+        "40",
+    ]
+    assert main(["--settings", str(settings), *words, "--json", str(out)]) == 0
+    facts = json.loads(out.read_text("utf-8"))
+    assert facts["frames"] == 40
+    assert 0 < facts["analysis_ms"]["p50"] <= facts["overall_ms"]["max"]
+    assert facts["lost_share"] == 0
+    assert set(facts["overall_ms"]) == {"mean", "p50", "p95", "p99", "max"}
+    run = next((tmp_path / "runs").iterdir())
+    assert json.loads((run / "benchmark.json").read_text("utf-8")) == facts
+    assert pictures(run / "top.mkv") >= 40
+    said = capsys.readouterr().out
+    assert "40 frames of camera top analysed" in said
+    assert str(run) in said
+
+
+def test_a_camera_test_ends_after_its_frames_and_writes_nothing(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--settings", str(settings), "--headless", "--frames", "20"]) == 0
+    assert "camera side: 120×90 colour 8 bit at 50/s" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_settings_that_are_wrong_are_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "settings.ini"
+    path.write_text("[Camera top]\nKIND = Webcm\n[Streeming]\n", "utf-8")
+    assert main(["--settings", str(path), "--headless", "--frames", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "[Camera top] KIND = Webcm" in said
+    assert "[Streeming]" in said
+    assert "Traceback" not in said
+
+
+def test_cameras_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list-cameras"]) == 0
+    assert "cameras found" in capsys.readouterr().out
+
+
+def test_no_frames_no_figures() -> None:
+    timings = Timings("top", 0.5, 10)
+    assert timings.facts()["overall_ms"] is None
+    assert "0 frames" in next(timings.lines())
