@@ -149,12 +149,6 @@ class _Reading:
                 f"[{title}]: a NAME may have letters, digits, - and _ (files are named so)"
             )
             return
-        for other in self._names[family]:
-            if other.casefold() == name.casefold():
-                self._problems.append(
-                    f"[{title}]: differs from [{family} {other}] in capitals only "
-                    "(files are named so, and Windows takes them for the same)"
-                )
         self._names[family].append(name)
         words = dict(words)
         kinds = self._found[family].classes

@@ -329,11 +329,3 @@ def test_written_and_read_again_is_the_same(
     assert streaming.framerate == number
     assert streaming.multiple_devices is choice
     assert list(streaming.streams) == streams
-
-
-def test_names_that_differ_in_capitals_only_are_refused(tmp_path: Path) -> None:
-    text = (
-        "[Camera top]\nKIND = SimulatedCamera\n[Camera Top]\nKIND = SimulatedCamera\n"
-    )
-    with pytest.raises(SettingsError, match="in capitals only"):
-        parse(text, tmp_path)
