@@ -208,7 +208,8 @@ class Session:
     def _film(self, crew: Crew, active: bool) -> None:
         if active:
             self._open_run(crew)
-            crew.tell_recorder(say.StartRecording(self.settings.recorded))
+            recipe = self.settings.recording.recipe
+            crew.tell_recorder(say.StartRecording(self.settings.recorded, recipe))
         else:
             crew.tell_recorder(say.StopRecording())
             self._filming_for_experiment = False

@@ -9,6 +9,7 @@ from core.pose import Skeleton
 from core.record import Note
 from core.ring import RingSpec
 from recording.accounts import Accounts
+from recording.recipe import Recipe
 
 # from a camera process
 
@@ -143,6 +144,7 @@ class StartRecording:
     """Film these cameras."""
 
     cameras: tuple[str, ...]
+    recipe: Recipe = field(default_factory=Recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,6 @@ class RunClosed:
 
 @dataclass(frozen=True, slots=True)
 class RecorderFailed:
-    """Nothing more of this run is recorded; a sentence says why. The stream goes on."""
+    """No more video, or no more at all, is recorded; a sentence says why."""
 
     text: str

@@ -15,6 +15,7 @@ from engine.fields import Maker
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
 from outputs.output import Output
+from recording.recipe import MB, Codec, Recipe
 
 Pixels = Annotated[int, Field(gt=0)]
 
@@ -98,6 +99,54 @@ class ExperimentRun:
 
 
 @settings(frozen=True, kw_only=True)
+class Recording:
+    """How videos are made."""
+
+    codec: Codec = Field(
+        "h264",
+        description="h264: by the processor; h264_nvenc: by NVIDIA's graphics card; ffv1: "
+        "without loss, large; mjpeg: each picture by itself. Pictures of more than 8 bits "
+        "are ffv1 always",
+    )
+    quality: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="h264, h264_nvenc: 0 (best) to 51, usually 20; mjpeg: 1 to 100 (best), "
+        "usually 90; empty: the usual",
+    )
+    split_minutes: float = Field(
+        0.0, ge=0, description="a new file begins after so many minutes; 0: never"
+    )
+    split_mb: float = Field(
+        0.0, ge=0, description="a new file begins after so many megabytes; 0: never"
+    )
+    min_free_mb: float = Field(
+        500.0,
+        ge=0,
+        description="recording stops when fewer megabytes are free on the disk",
+    )
+    planned_minutes: float = Field(
+        0.0,
+        ge=0,
+        description="how long will be recorded: Start Recording refuses when the disk is "
+        "too small for it, by an estimate; 0: nobody knows",
+    )
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the recorder is told."""
+        return Recipe(
+            self.codec,
+            self.quality,
+            split_s=60 * self.split_minutes,
+            split_bytes=int(MB * self.split_mb),
+            min_free_bytes=int(MB * self.min_free_mb),
+            planned_s=60 * self.planned_minutes,
+        )
+
+
+@settings(frozen=True, kw_only=True)
 class Video:
     """The video that utils/VideoAnalyzer.py replays."""
 
@@ -112,6 +161,7 @@ class Settings:
     pose: PoseEstimation
     experiment: ExperimentRun
     video: Video
+    recording: Recording
     cameras: Mapping[str, Camera]
     """By NAME, in the order of the file; one at least."""
     outputs: Mapping[str, Output]

@@ -15,11 +15,12 @@ from core.ring import Ring
 from engine import messages as say
 from engine.child import tell
 from recording.accounts import Accounts
-from recording.filming import Filming
 from recording.frame_rows import FrameRows
 from recording.run_folder import RunFacts, RunFolder, accounting
 from recording.run_writer import RunWriter
+from recording.skew import recorded_skews
 from recording.syncing import SYNC_S, Syncing
+from recording.takes import Takes
 
 _KEPT = 256  # entries from before the run folder was made
 
@@ -44,11 +45,11 @@ class StreamRecorder:
         self._attached = say.Attach((), None, zero_ns, {})
         self._rings: dict[str, Ring] = {}
         self._rows: dict[str, FrameRows] = {}
-        self._films: dict[str, Filming] = {}
+        self._takes = Takes(self._troubled)
         self._early: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
         self._accounts: list[Accounts] = []
-        self._problems: deque[str] = deque()
+        self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
         self._told_ns = 0
         self._syncing: Syncing | None = None
@@ -57,10 +58,10 @@ class StreamRecorder:
         """Do everything that there is to do, without waiting for more."""
         self._heed()
         self._guarded(self._drain)
-        for film in self._films.values():
-            film.wake()
-        if self._problems:
-            self._fail(self._problems.popleft())
+        self._takes.wake()
+        while self._problems:
+            text, whole = self._problems.popleft()
+            self._fail(text) if whole else self._guarded(self._end_takes, text)
         self._tell_progress()
         self.over = self.over or (self.orphaned and self._complete)
 
@@ -90,8 +91,8 @@ class StreamRecorder:
             case say.StopAnalysis(until_ns):
                 self._drain()
                 self._stop_analysis(until_ns)
-            case say.StartRecording(cameras):
-                self._start_recording(cameras)
+            case say.StartRecording():
+                self._start_recording(message)
             case say.StopRecording():
                 self._stop_recording()
             case say.WriteNote(note):
@@ -119,14 +120,14 @@ class StreamRecorder:
             start_ns=self._attached.start_ns,
             cameras=formats,
             skeleton=self._attached.skeleton,
-            more=wish.facts,
+            more={**wish.facts, "started_ns": self._clock.now_ns()},
         )
         now = datetime.now().astimezone()
         folder = RunFolder.create(Path(wish.root), now, wish.settings_text, facts)
         self._run = run = RunWriter(folder, self._attached.start_ns)
         self._syncing = Syncing(
-            lambda: [run, *self._films.values()],
-            lambda error: self._troubled(_sentence(error)),
+            lambda: [run, self._takes],
+            lambda error: self._troubled(_sentence(error), whole=True),
         )
         self._accounts = []
         while self._early:
@@ -147,34 +148,31 @@ class StreamRecorder:
         self._account(accounts)
         tell(self._pipe, say.AnalysisStopped(accounts))
 
-    def _start_recording(self, cameras: tuple[str, ...]) -> None:
-        folder = self._opened().folder
-        for name in cameras:
-            if name not in self._films:
-                knows = self._attached.knows_losses.get(name, False)
-                path = folder.new_video_path(name)
-                self._films[name] = Filming(
-                    self._rings[name], path, knows, self._troubled
-                )
+    def _start_recording(self, wish: say.StartRecording) -> None:
+        run = self._opened()
+        rings = [self._rings[name] for name in wish.cameras]
+        remarks = self._takes.start(
+            run.folder, rings, wish.recipe, self._attached.knows_losses
+        )
+        for remark in remarks:
+            self._write(Note("recording", remark, self._clock.now_ns()))
 
     def _stop_recording(self) -> None:
-        films, self._films = self._films, {}
-        for film in films.values():
-            film.stop()
-        accounts = tuple(film.accounts() for film in films.values())
+        accounts = self._takes.stop()
         tell(self._pipe, say.RecordingStopped(accounts))
         self._account(accounts)
 
     def _close_run(self, how: str, **facts: object) -> None:
         if any(rows.active for rows in self._rows.values()):
             self._stop_analysis()
-        if self._films:
+        if self._takes:
             self._stop_recording()
         run = self._released()
         if run is None:
             return
         run.folder.update(entries_missed=self._journal.missed, **facts)
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
+        run.folder.update(skew=recorded_skews(run.folder, self._accounts))
         tell(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
 
     # --- what happened
@@ -224,18 +222,26 @@ class StreamRecorder:
         try:
             action(*arguments)
         except DeepLabStreamError as error:
-            self._fail(str(error))
+            self._problems.append((str(error), False))
         except OSError as error:
             self._fail(_sentence(error))
 
-    def _troubled(self, text: str) -> None:
-        """Hear of trouble in another thread."""
-        self._problems.append(text)
+    def _troubled(self, text: str, whole: bool = False) -> None:
+        """Hear of trouble in another thread: with a video, or with the whole run."""
+        self._problems.append((text, whole))
         self._wake()
+
+    def _end_takes(self, text: str) -> None:
+        """Film no more, say why; the tables go on."""
+        tell(self._pipe, say.RecorderFailed(text))
+        if self._takes:
+            self._stop_recording()
+        if self._run is not None:
+            self._write(Note("recording", text, self._clock.now_ns()))
 
     def _fail(self, text: str) -> None:
         """Give the run up: keep what there is, say why, go on draining the journal."""
-        if self._films:
+        if self._takes:
             with suppress(OSError):
                 self._stop_recording()
         run = self._released()
@@ -251,11 +257,10 @@ class StreamRecorder:
 
     def _tell_progress(self) -> None:
         now_ns = self._clock.now_ns()
-        if self._films and now_ns - self._told_ns >= SYNC_S * 1e9:
+        if self._takes and now_ns - self._told_ns >= SYNC_S * 1e9:
             self._told_ns = now_ns
-            recorded = {name: film.recorded for name, film in self._films.items()}
-            losses = {name: film.losses for name, film in self._films.items()}
-            tell(self._pipe, say.Filmed(recorded, losses))
+            told = say.Filmed(self._takes.recorded(), self._takes.losses())
+            tell(self._pipe, told)
 
 
 def _sentence(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""A take: the frames of one ring into a video, every one of them, in its own thread."""
+"""A take: the frames of one ring into videos, every one of them, in its own thread."""
 
 import threading
 from collections.abc import Callable
@@ -6,37 +6,43 @@ from pathlib import Path
 
 from core.ring import Ring, RingReader
 from recording.accounts import Accounts, Tally
+from recording.recipe import Recipe
 from recording.video import VideoFile
 
 
 class Filming:
     """Films from the frame that is published next until it is told to stop.
 
-    `failed` is called, from the thread, with a sentence when the film has to end early.
+    `new_path` says where the next file goes: a take may be cut into several, without a
+    frame lost. `failed` is called, from a thread, with a sentence when the film has to
+    end early.
     """
 
     def __init__(
         self,
         ring: Ring,
-        path: Path,
+        new_path: Callable[[], Path],
+        recipe: Recipe,
         knows_losses: bool,
         failed: Callable[[str], None],
     ) -> None:
-        self._ring, self._failed = ring, failed
-        self._video = VideoFile(path, ring.spec.format)
+        self._ring, self._new_path, self._recipe = ring, new_path, recipe
+        self._failed = failed
+        self._videos = [self._open()]
+        self._closing: list[threading.Thread] = []
         self._reader = RingReader(ring)
         self._first = ring.published
         self._stop: int | None = None
         self._broken = False
         self._tally = Tally(knows_losses)
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._film, name=path.stem)
+        self._thread = threading.Thread(target=self._film, name=ring.spec.camera)
         self._thread.start()
 
     @property
     def recorded(self) -> int:
-        """Frames in the video so far."""
-        return self._video.frames
+        """Frames in the videos so far."""
+        return sum(video.frames for video in self._videos)
 
     @property
     def losses(self) -> int:
@@ -49,19 +55,20 @@ class Filming:
 
     def sync(self) -> None:
         """Have the disk itself take what was filmed."""
-        self._video.sync()
+        self._videos[-1].sync()
 
     def stop(self) -> None:
         """Film no more than what was published so far."""
-        self._stop = self._ring.published - self._first
+        if self._stop is None:
+            self._stop = self._ring.published - self._first
         self._wake.set()
 
     def accounts(self) -> Accounts:
         """Wait until the film is complete after `stop`, and say where its frames went."""
         self._thread.join()
-        delivered, recorded = self._stop or 0, self._video.frames
+        delivered, recorded = self._stop or 0, self.recorded
         losses = delivered - recorded if self._broken else self._reader.missed
-        files = self._video.path.name, self._video.table.path.name
+        videos = self._videos
         return Accounts(
             self._ring.spec.camera,
             "recording",
@@ -69,21 +76,20 @@ class Filming:
             lost=self._tally.lost,
             recorded=recorded,
             recording_losses=losses,
-            files=files,
+            files=tuple(n for v in videos for n in (v.path.name, v.table.path.name)),
         )
 
     def _film(self) -> None:
         try:
-            with self._video:
-                while not self._done():
-                    self._wake.wait()
-                    self._wake.clear()
-                    self._catch_up()
+            while not self._done():
+                self._wake.wait()
+                self._wake.clear()
+                self._catch_up()
         except Exception as error:
-            self._broken = True
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            camera = self._ring.spec.camera
-            self._failed(f"Recording has ended, the video of {camera!r} failed: {why}")
+            self._fail(error)
+        self._close(self._videos[-1])
+        for thread in self._closing:
+            thread.join()
 
     def _done(self) -> bool:
         read = self._reader.taken + self._reader.missed
@@ -94,4 +100,33 @@ class Filming:
         while not self._done() and (frame := self._reader.following()) is not None:
             self._tally.saw(frame.index, self._reader.missed - missed)
             missed = self._reader.missed
-            self._video.write(frame.image, frame.index, frame.time_ns, frame.arrived_ns)
+            video = self._videos[-1]
+            if self._recipe.ends_file(video.seconds, video.size):
+                video = self._next_file()
+            video.write(frame.image, frame.index, frame.time_ns, frame.arrived_ns)
+
+    def _open(self) -> VideoFile:
+        return VideoFile(self._new_path(), self._ring.spec.format, self._recipe)
+
+    def _next_file(self) -> VideoFile:
+        """Begin a new file; the disk takes its time to close the old one, so aside."""
+        old, new = self._videos[-1], self._open()
+        self._videos.append(new)
+        thread = threading.Thread(target=self._close, args=(old,), name=old.path.stem)
+        self._closing.append(thread)
+        thread.start()
+        return new
+
+    def _close(self, video: VideoFile) -> None:
+        try:
+            video.close()
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._broken:
+            return
+        self._broken = True
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        camera = self._ring.spec.camera
+        self._failed(f"Recording has ended, the video of {camera!r} failed: {why}")

@@ -5,62 +5,57 @@ Matroska keeps milliseconds; the exact times are in the table beside the video.
 
 import errno
 import os
-from fractions import Fraction
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import Any
 
 import av
 
-from core.errors import DeviceError
 from core.frame import Image, ImageFormat
+from recording.encoding import encoder
+from recording.recipe import Recipe
 from recording.tables import VIDEO_COLUMNS, Table
 
 # Both are needed: with either one alone a killed process leaves nothing readable.
 _WRITTEN_AT_ONCE = {"cluster_time_limit": "200", "flush_packets": "1"}
-_H264 = {"preset": "ultrafast", "crf": "20", "tune": "zerolatency"}
-_FULL_RANGE = 2
-_TICK = Fraction(1, 1_000_000)
 
 
 class VideoFile:
-    """One take: `NAME.mkv` and `NAME.frames.csv`."""
+    """One file: `NAME.mkv` and `NAME.frames.csv`."""
 
-    def __init__(self, path: Path, form: ImageFormat) -> None:
-        codec, pixels, self._layout = _encoding(form)
+    def __init__(
+        self, path: Path, form: ImageFormat, recipe: Recipe | None = None
+    ) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         self.path = path
         self.frames = 0
+        self.seconds = 0.0
+        """From the first picture to the last."""
+        self.size = 0
+        """Bytes of the pictures."""
         self._first_ns = self._last = 0
         self._container = av.open(
             str(path), "w", format="matroska", container_options=_WRITTEN_AT_ONCE
         )
-        rate = round(form.rate) or 30
-        options = _H264 if codec == "libx264" else {}
-        stream = self._container.add_stream(codec, rate=rate, options=options)
-        self._stream = cast("av.VideoStream", stream)
-        self._stream.width, self._stream.height = form.width, form.height
-        self._stream.pix_fmt = pixels
-        context = self._stream.codec_context
-        context.time_base = _TICK
-        context.thread_count = 1
-        context.gop_size = 2 * rate
-        if pixels == "gray":
-            context.color_range = _FULL_RANGE
-        self.table = Table(path.with_suffix(".frames.csv"), VIDEO_COLUMNS)
+        try:
+            self._encoder = encoder(self._container, form, recipe or Recipe())
+            self.table = Table(path.with_suffix(".frames.csv"), VIDEO_COLUMNS)
+        except BaseException:
+            self._container.close()
+            raise
 
     def write(self, image: Image, index: int, time_ns: int, arrived_ns: int) -> None:
-        """Append one picture; OSError when the disk does not take it."""
+        """Append one picture, its row first; OSError when the disk does not take it."""
         if not self.frames:
             self._first_ns = time_ns
-        frame = av.VideoFrame.from_ndarray(image, format=self._layout)
         ticks = (time_ns - self._first_ns) // 1000
         self._last = ticks if not self.frames else max(ticks, self._last + 1)
-        frame.pts, frame.time_base = self._last, _TICK
-        self._container.mux(self._stream.encode(frame))
         self.table.write(f"{self.frames},{index},{time_ns},{arrived_ns}")
+        self._mux(self._encoder.encode(image, self._last))
         self.frames += 1
+        self.seconds = self._last / 1e6
 
     def sync(self) -> None:
         """Have the disk itself take everything; from any thread."""
@@ -73,10 +68,12 @@ class VideoFile:
         """Write what is still with the encoder and close; OSError when it can't be."""
         try:
             if self.frames:
-                self._container.mux(self._stream.encode(None))
+                self._mux(self._encoder.flush())
         finally:
             self.table.close()
             self._container.close()
+            with suppress(OSError):
+                self.sync()
 
     def __enter__(self) -> "VideoFile":
         return self
@@ -89,18 +86,7 @@ class VideoFile:
     ) -> None:
         self.close()
 
-
-def _encoding(form: ImageFormat) -> tuple[str, str, str]:
-    """Return codec, pixel format of the file, and of the pictures given.
-
-    Grey stays grey; colour of an odd size needs the format that halves nothing; more
-    than 8 bits are kept without loss.
-    """
-    if form.dtype == "uint16":
-        if len(form.shape) == 3:
-            raise DeviceError("colour pictures of 16 bits can't be recorded")
-        return "ffv1", "gray16le", "gray16le"
-    if len(form.shape) == 2:
-        return "libx264", "gray", "gray"
-    odd = form.width % 2 or form.height % 2
-    return "libx264", "yuv444p" if odd else "yuv420p", "bgr24"
+    def _mux(self, packets: "list[av.Packet[Any]]") -> None:
+        for packet in packets:
+            self.size += packet.size
+            self._container.mux(packet)

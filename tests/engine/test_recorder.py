@@ -22,6 +22,7 @@ from engine import messages as say
 from engine.recorder import recorder_main
 from engine.stream_recorder import StreamRecorder
 from recording.reading import rows
+from recording.recipe import Recipe
 from recording.run_folder import RunFolder
 from recording.tables import Table
 
@@ -238,6 +239,90 @@ def test_a_ring_that_goes_round_is_a_counted_loss(tmp_path: Path) -> None:
         assert account["closes"]
 
 
+def test_a_take_is_cut_into_files_without_a_frame_lost(tmp_path: Path) -> None:
+    recipe = Recipe(split_s=0.1)
+    with recording(tmp_path, slots=128) as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top",), recipe))
+        rig.expose(*range(100))
+        rig.tell(say.StopRecording())
+        (account,) = rig.accounting
+        assert (account["delivered"], account["recorded"]) == (100, 100)
+        seen, pictures = [], 0
+        files = account["files"]
+        assert isinstance(files, list)
+        for name in files:
+            path = rig.folder.path / str(name)
+            if path.suffix == ".csv":
+                seen += [int(row[1]) for row in list(rows(path))[1:]]
+            else:
+                with av.open(str(path)) as video:
+                    pictures += len(list(video.decode(video=0)))
+        assert seen == list(range(100))
+        assert pictures == 100
+        assert len(files) == 2 * 10  # 11 frames each: a file ends at 0.1 s
+
+
+def test_files_may_end_by_their_size(tmp_path: Path) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top",), Recipe(split_bytes=1)))
+        rig.expose(*range(5))
+        rig.tell(say.StopRecording())
+        assert len(list(rig.folder.path.glob("top*.mkv"))) == 5
+        assert rig.accounting[0]["recorded"] == 5
+
+
+def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:
+    refusals = {
+        "minutes of video need about": Recipe(planned_s=1e12),
+        "MIN_FREE_MB = 1000000000000": Recipe(min_free_bytes=10**18),
+    }
+    for words, recipe in refusals.items():
+        with recording(tmp_path) as rig:
+            open_run(rig)
+            rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",), recipe))
+            assert words in str(rig.of(say.RecorderFailed)[0])
+            rig.expose(0)
+            rig.decide(0)
+            rig.tell(say.StopAnalysis())
+            assert listed(rig.folder) == [(0, 1)]  # analysis goes on
+            assert list(rig.folder.path.glob("*.mkv")) == []
+            assert words in rig.folder.events()[0]["text"]
+
+
+def test_filming_ends_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top",)))
+        rig.expose(0, 1)
+        takes = rig.recorder._takes
+        takes._recipe = Recipe(min_free_bytes=10**18)  # as if it had become full
+        takes.sync()
+        rig.tell()
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "are free on the disk" in str(failure)
+        assert rig.accounting[0]["recorded"] == 2
+        rig.engine.write(Note("experiment", "goes on", 8))
+        rig.tell()
+        assert rig.folder.events()[-1]["text"] == "goes on"
+
+
+def test_a_run_says_how_far_apart_its_cameras_were(tmp_path: Path) -> None:
+    with recording(tmp_path, "top", "side") as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top", "side")))
+        rig.expose(*range(20))
+        for index in range(20):
+            writer = rig.writers["side"]
+            writer.slot()[:] = 0
+            writer.publish(index, index * TICK_NS + 1_000_000, index * TICK_NS)
+        rig.tell(say.CloseRun("stopped"))
+        (skew,) = rig.folder.facts["skew"]
+        assert skew["cameras"] == ["top", "side"]
+        assert skew["ms"] == {"p50": 1.0, "p95": 1.0, "max": 1.0}
+
+
 def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         rig.engine.write(Edge("laser", 0.0, "open", 5, 6))
@@ -310,12 +395,15 @@ def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -
         path = rig.folder.path / "top_3.mkv"
         path.mkdir()
         rig.expose(0)
-        rig.recorder._films["top"].wake()
-        rig.recorder._films["top"]._thread.join()
+        film = rig.recorder._takes._films["top"]
+        film.wake()
+        film._thread.join()
         rig.tell()
         (failure,) = rig.of(say.RecorderFailed)
         assert "the video of 'top' failed" in str(failure)
         assert rig.accounting[-1]["recording_losses"] == 1
+        (note,) = rig.folder.events()  # the tables go on
+        assert "the video of 'top' failed" in note["text"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ from core.pose import Pose, Skeleton
 from core.record import Step
 from core.region import Circle, Rectangle
 from engine.fields import Maker
-from engine.rig import ExperimentRun, PoseEstimation, Settings, Streaming, Video
+from engine.rig import (
+    ExperimentRun,
+    PoseEstimation,
+    Recording,
+    Settings,
+    Streaming,
+    Video,
+)
 from engine.session import News
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
 from experiments.regions import InsideRegion
@@ -99,6 +106,7 @@ def make_settings(*cameras: str) -> Settings:
         PoseEstimation(),
         ExperimentRun(),
         Video(),
+        Recording(),
         {name: StillCamera() for name in cameras},
         {"stimulus": Lamp()},
         {

@@ -8,8 +8,10 @@ import av
 import numpy as np
 import pytest
 
+from core.errors import DeviceError
 from core.frame import Image, ImageFormat
 from recording.reading import rows
+from recording.recipe import Codec, Recipe
 from recording.video import VideoFile
 
 FORMATS = [
@@ -60,6 +62,71 @@ def test_every_picture_comes_back_in_its_size_and_time(
         [str(n), str(7 + n), str(time), str(time + 1000)]
         for n, time in enumerate(times)
     ]
+
+
+# FFmpeg decodes H.264 without colour (which the file is) as if it had empty colour planes
+CODECS: dict[Codec, tuple[str, str, str]] = {
+    "h264": ("h264", "yuvj420p", "yuv420p"),
+    "ffv1": ("ffv1", "gray", "bgr0"),
+    "mjpeg": ("mjpeg", "gray", "yuvj420p"),
+}
+
+
+@pytest.mark.parametrize(
+    "form", [ImageFormat((48, 64), 30), ImageFormat((48, 64, 3), 0)]
+)
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_codec_keeps_grey_grey(
+    tmp_path: Path, codec: Codec, form: ImageFormat
+) -> None:
+    with VideoFile(tmp_path / "top.mkv", form, Recipe(codec)) as video:
+        for number in range(10):
+            at = number * 33_000_000
+            video.write(picture(form, number), number, at, at)
+    name, grey, colour = CODECS[codec]
+    frames = decoded(tmp_path / "top.mkv")
+    with av.open(str(tmp_path / "top.mkv")) as container:
+        assert container.streams.video[0].codec_context.name == name
+    assert len(frames) == 10
+    flat = len(form.shape) == 2
+    assert frames[0].format.name == (grey if flat else colour)
+    found = frames[9].to_ndarray(format="gray" if flat else "bgr24").astype(float)
+    error = np.abs(found - picture(form, 9)).mean()
+    assert error == 0 if codec == "ffv1" else error < 4
+
+
+def test_more_than_8_bits_are_kept_whatever_is_asked(tmp_path: Path) -> None:
+    form = ImageFormat((48, 64), 30, "uint16")
+    recipe = Recipe("mjpeg")
+    with VideoFile(tmp_path / "top.mkv", form, recipe) as video:
+        video.write(picture(form, 3), 0, 0, 0)
+    (frame,) = decoded(tmp_path / "top.mkv")
+    assert (frame.to_ndarray(format="gray16le") == picture(form, 3)).all()
+    (remark,) = recipe.remarks("top", form)
+    assert "ffv1" in remark
+
+
+def test_a_card_that_cannot_encode_is_a_sentence(tmp_path: Path) -> None:
+    try:
+        VideoFile(tmp_path / "top.mkv", FORMATS[1], Recipe("h264_nvenc")).close()
+    except DeviceError as error:
+        assert str(error).startswith("[Recording] CODEC = h264_nvenc can't be used")
+        assert list(tmp_path.iterdir()) == []
+    else:
+        pytest.skip("there is a card that encodes")
+
+
+def test_better_quality_is_larger(tmp_path: Path) -> None:
+    qualities: dict[Codec, tuple[int, int]] = {"h264": (35, 10), "mjpeg": (40, 95)}
+    noise = np.random.default_rng(1).integers(0, 255, (48, 64), np.uint8)
+    for codec, (worse, better) in qualities.items():
+        sizes = []
+        for quality in (worse, better):
+            path = tmp_path / f"{codec}{quality}.mkv"
+            with VideoFile(path, FORMATS[1], Recipe(codec, quality)) as video:
+                video.write(noise, 0, 0, 0)
+            sizes.append(path.stat().st_size)
+        assert sizes[0] < sizes[1]
 
 
 def test_times_that_stand_still_or_run_back_are_survived(tmp_path: Path) -> None:
