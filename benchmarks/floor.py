@@ -87,10 +87,12 @@ def run_floor(job: Job) -> dict[str, Any]:
             work = (job, memory.name, wake, port, ends[1][1])
             worker = spawn.Process(target=_work, args=work)
             worker.start()
+            ends[1][1].close()  # so that a dead process is noticed
             ends[1][0].recv()
             film = (job, memory.name, wake, ends[0][1])
             camera = spawn.Process(target=_film, args=film)
             camera.start()
+            ends[0][1].close()
             of_camera, of_worker = (end[0].recv() for end in ends)
             camera.join()
             worker.join()
@@ -117,7 +119,7 @@ def spread(latencies_ns: list[int], network_ms: float) -> dict[str, float]:
 
 def _mapped(job: Job, memory: SharedMemory) -> tuple[Any, Any, Any]:
     """Return the count of frames, the heads (slots, field) and the pictures."""
-    ring = np.frombuffer(memory.buf, np.uint8)
+    ring: Any = np.frombuffer(memory.buf or b"", np.uint8)
     count = ring[:16].view(np.int64)
     slots = ring[16 : 16 + SLOTS * (8 * _HEAD + job.nbytes)].reshape(SLOTS, -1)
     heads = slots[:, : 8 * _HEAD].view(np.int64)

@@ -161,7 +161,7 @@ def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
         if watch.finished:
             window.close()
 
-    bridge.stepped.connect(lambda steps: [watch.take(step) for step in steps])
+    bridge.stepped.connect(watch.steps.extend)
     bridge.failed.connect(watch.problems.append)
     bridge.ticked.connect(tick)
     bridge.start()
@@ -198,7 +198,7 @@ def stages(steps: list[Step], network_ns: float) -> dict[str, float]:
     done = [step for step in steps if step.written_ns]
     if not done:
         return {}
-    parts = {
+    parts: dict[str, list[float]] = {
         "tick_to_arrived": [s.arrived_ns - s.exposed_ns for s in done],
         "arrived_to_posed": [s.posed_ns - s.arrived_ns - network_ns for s in done],
         "posed_to_decided": [s.decided_ns - s.posed_ns for s in done],
@@ -228,8 +228,8 @@ def main() -> int:
     path.write_text(SETTINGS.format(**values | {"rate": rate}), "utf-8")
     settings = load(path)
     if options.flood:
-        flood = Flood(rate=options.rate, record=False)
-        settings = replace(settings, cameras={"arena": flood})
+        wanted: dict[str, Any] = {"rate": options.rate, "record": False}
+        settings = replace(settings, cameras={"arena": Flood(**wanted)})
     print(json.dumps(measure(settings, options.seconds, options.window)))
     return 0
 
