@@ -1,13 +1,14 @@
 """Every camera in the folder `cameras/` is tested here; a new one needs no line of it.
 
-A camera that needs a device is only opened where its `source` may be a file.
+A camera that needs a device is opened where its `source` may be a file, and where
+`tests/cameras/stand_ins.py` plays the device.
 """
 
 import inspect
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from core.clock import SystemClock
 from core.errors import DeviceError, blaming
 from core.frame import Image
 from core.plugins import discover
+from tests.cameras.stand_ins import STAND_INS
 from tests.cameras.videos import write_video
 
 FOUND = discover(cameras, Camera)
@@ -36,17 +38,22 @@ def settings_of(kind: type[Camera]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def camera(kind: type[Camera], tmp_path: Path) -> Camera:
+def camera(kind: type[Camera], tmp_path: Path) -> Iterator[Camera]:
     """A camera that gives at least six small pictures."""
+    if kind.__name__ in STAND_INS:
+        with STAND_INS[kind.__name__]() as stand_in:
+            yield stand_in
+        return
     known = settings_of(kind)
     values = {name: value for name, value in SMALL.items() if name in known}
     if "source" in known:
         values["source"] = str(write_video(tmp_path / "film.avi"))
     missing = [n for n, f in known.items() if f.is_required() and n not in values]
     try:
-        return kind(**values)
+        made = kind(**values)
     except ValueError:
         pytest.skip(f"can't be opened without a device {missing}")
+    yield made
 
 
 def test_every_file_of_the_folder_can_be_read() -> None:

@@ -1,0 +1,154 @@
+"""Network cameras: any address that FFmpeg plays (RTSP, MJPEG over HTTP, SRT, …)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from cameras.camera import Camera, Film, Shot
+from core.clock import SystemClock
+from core.errors import DeviceError
+from core.frame import Image, ImageFormat
+from core.synchroniser import Synchroniser
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+
+_SILENCE_S = 0.9
+"""So long a stream may be silent; with what comes after, the loss is seen in a second."""
+_WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
+"""Streams of bare pictures: the times that FFmpeg gives them are made up."""
+_AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkStream(Camera):
+    """A camera in the network that speaks RTSP, HTTP or whatever FFmpeg plays.
+
+    Every picture is given, in order, and none is kept back: after a hiccup of the network
+    they come in a burst, as fast as they can be decoded. The newest one is what the rig's
+    ring gives to who looks there.
+    """
+
+    url: str = Field(
+        pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]+://\S+$",
+        description="address: rtsp://user:password@192.168.0.20/stream1 or "
+        "http://192.168.0.20/video.mjpg; the run folder keeps it as it stands here",
+    )
+    udp: bool = Field(
+        False,
+        description="RTSP only. no: over TCP, which loses nothing; yes: over UDP",
+    )
+    patience_s: float = Field(
+        5.0, gt=0, le=60, description="seconds in which it has to give a first picture"
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Connect, and decode a first picture, which tells what comes.
+
+        Its frames are numbered as they come: nobody knows what the network lost.
+        """
+        import av
+
+        try:
+            with self._connected() as container:
+                frames = self._frames(container)
+                first = next(frames)[1]
+                form, timed = self._format(container, first)
+                clock, index = Synchroniser(), -1
+
+                def read(image: Image) -> Shot:
+                    nonlocal index
+                    try:
+                        arrived_ns, frame = next(frames)
+                    except av.error.FFmpegError as error:
+                        raise self._lost(error) from error
+                    if _shape(frame) != image.shape:
+                        raise DeviceError(
+                            f"changed its picture from {image.shape[1]}×{image.shape[0]} "
+                            f"to {frame.width}×{frame.height}"
+                        )
+                    np.copyto(image, _image(frame))
+                    index += 1
+                    if not timed or frame.time is None:
+                        return Shot(index, arrived_ns)
+                    sent_ns = round(frame.time * 1e9)
+                    return Shot(index, clock.moment(sent_ns, arrived_ns))
+
+                yield Film(
+                    form,
+                    read,
+                    clock="device" if timed else "host",
+                    device=self.address,
+                )
+        except av.error.FFmpegError as error:
+            raise self._lost(error) from error
+
+    @property
+    def address(self) -> str:
+        """The URL without user and password."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+    @contextmanager
+    def _connected(self) -> "Iterator[InputContainer]":
+        """Return the open stream, which from now on may be silent for a second at most."""
+        import av
+
+        options = dict(_AT_ONCE, rtsp_transport="udp" if self.udp else "tcp")
+        patience = (self.patience_s, _SILENCE_S)
+        with av.open(self.url, options=options, timeout=patience) as container:
+            if not container.streams.video:
+                raise DeviceError(f"{self.address} sends no pictures")
+            codec = container.streams.video[0].codec_context
+            codec.thread_type = "SLICE"
+            codec.flags |= av.codec.context.Flags.low_delay
+            yield container
+
+    def _frames(
+        self, container: "InputContainer"
+    ) -> "Iterator[tuple[int, VideoFrame]]":
+        """Yield when each picture was there, and the picture; sound does not count."""
+        clock, codec = SystemClock(), container.streams.video[0].codec_context
+        patience_ns, seen_ns = self.patience_s * 1e9, clock.now_ns()
+        for packet in container.demux():
+            if packet.stream is container.streams.video[0]:
+                arrived_ns = clock.now_ns()
+                for frame in codec.decode(packet):
+                    yield arrived_ns, frame
+                    patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
+            if clock.now_ns() - seen_ns > patience_ns:
+                raise DeviceError(f"gave no picture for {patience_ns / 1e9:g} s")
+        raise DeviceError(f"{self.address} gives no more pictures")
+
+    def _format(
+        self, container: "InputContainer", first: "VideoFrame"
+    ) -> tuple[ImageFormat, bool]:
+        """Return what it delivers, and whether its pictures say when they were taken."""
+        timed = container.format.name not in _WITHOUT_TIME and first.time is not None
+        rate = container.streams.video[0].average_rate if timed else None
+        return ImageFormat(_shape(first), float(rate or 0)), timed
+
+    def _lost(self, error: Exception) -> DeviceError:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        if reason == "Immediate exit requested":  # FFmpeg's word for a time-out
+            reason = "gave no picture for 1 s, or no answer"
+        return DeviceError(f"{self.address}: {reason}")
+
+
+def _shape(frame: "VideoFrame") -> tuple[int, ...]:
+    size = (frame.height, frame.width)
+    return size if frame.format.name.startswith("gray") else (*size, 3)
+
+
+def _image(frame: "VideoFrame") -> Image:
+    grey = frame.format.name.startswith("gray")
+    picture = frame.to_ndarray(format="gray" if grey else "bgr24")
+    return np.asarray(picture, np.uint8)

@@ -1,0 +1,66 @@
+"""Cameras in the network, played by the test on 127.0.0.1."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+
+from tests.cameras.videos import picture
+
+
+def jpeg(index: int) -> bytes:
+    """Return `picture(index)` as JPEG; a plain field comes out as it went in."""
+    done, data = cv2.imencode(".jpg", picture(index % 25))
+    assert done
+    return np.asarray(data).tobytes()
+
+
+class HttpCamera(ThreadingHTTPServer):
+    """Sends JPEG after JPEG to who asks, from 0 for everyone, 100 a second."""
+
+    daemon_threads = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.silent, self.over = threading.Event(), threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}/video.mjpg"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: HttpCamera
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        index = 0
+        while not self.server.over.wait(0.01):
+            if self.server.silent.is_set():
+                continue
+            data = jpeg(index)
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
+            try:
+                self.wfile.write(head.encode() + b"\r\n\r\n" + data + b"\r\n")
+            except OSError:
+                return
+            index += 1
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def http_camera() -> Iterator[HttpCamera]:
+    """Serve while the `with` lasts."""
+    with HttpCamera() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,30 @@
+"""A driver that hangs is given up, and closed when it comes back."""
+
+from threading import Event
+
+import pytest
+
+from cameras.blocking import Waiting
+from core.errors import DeviceError
+
+
+def test_results_and_errors_come_through() -> None:
+    answers = iter([1, 2])
+    closed = Event()
+    waiting = Waiting(lambda: next(answers), closed.set)
+    assert [waiting.result(5), waiting.result(5)] == [1, 2]
+    with pytest.raises(StopIteration):
+        waiting.result(5)
+    waiting.end(5)
+    assert closed.is_set()
+
+
+def test_a_call_that_hangs_is_given_up_and_closed_behind_it() -> None:
+    lets_go, closed = Event(), Event()
+    waiting = Waiting(lets_go.wait, closed.set)
+    with pytest.raises(DeviceError, match=r"gave no picture for 0\.01 s"):
+        waiting.result(0.01)
+    waiting.end(0.01)
+    assert not closed.is_set()
+    lets_go.set()
+    assert closed.wait(5)

@@ -1,0 +1,76 @@
+"""A network camera, played by a server on this computer, that stalls and goes away."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from cameras.network import NetworkStream
+from core.clock import SystemClock
+from core.errors import DeviceError
+from tests.cameras.servers import http_camera
+
+
+def test_pictures_come_one_after_the_other() -> None:
+    with http_camera() as server, NetworkStream(url=server.url).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        levels, times = [], []
+        for index in range(6):
+            shot = film.read(image)
+            assert shot is not None
+            assert shot.index == index
+            assert image.min() == image.max()
+            levels.append(int(image[0, 0, 0]))
+            times.append(shot.exposed_ns)
+        assert np.diff(levels).tolist() == [9] * 5
+        assert times == sorted(times)
+        assert film.clock == "host"
+        assert film.device == server.url
+        assert film.format.shape == (48, 64, 3)
+
+
+def test_silence_is_seen_within_a_second() -> None:
+    with http_camera() as server, NetworkStream(url=server.url).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        server.silent.set()
+        clock = SystemClock()
+        start_ns = clock.now_ns()
+        with pytest.raises(DeviceError, match="gave no picture for 1 s"):
+            while True:
+                film.read(image)
+        assert clock.now_ns() - start_ns < 1_200_000_000
+
+
+def test_a_server_that_stops_is_seen_and_opened_again_when_it_is_back() -> None:
+    with http_camera() as server:
+        camera = NetworkStream(url=server.url)
+        with camera.opened() as film:
+            image = np.zeros(film.format.shape, film.format.dtype)
+            film.read(image)
+            server.over.set()
+            clock = SystemClock()
+            start_ns = clock.now_ns()
+            with pytest.raises(DeviceError, match=r"Input/output error|no more"):
+                while True:
+                    film.read(image)
+            assert clock.now_ns() - start_ns < 1_000_000_000
+        server.over.clear()
+        with camera.opened() as film:
+            assert film.read(image)
+
+
+def test_nobody_there_is_a_sentence_without_the_password() -> None:
+    with http_camera() as server:
+        port = server.server_port
+    camera = NetworkStream(url=f"http://me:secret@127.0.0.1:{port}/video")
+    with pytest.raises(
+        DeviceError, match=f"^http://127.0.0.1:{port}/video: "
+    ) as caught:
+        camera.opened().__enter__()
+    assert "secret" not in str(caught.value)
+    assert camera.address == f"http://127.0.0.1:{port}/video"
+
+
+def test_a_file_is_no_address() -> None:
+    with pytest.raises(ValidationError):
+        NetworkStream(url="film.avi")
