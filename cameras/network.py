@@ -37,6 +37,7 @@ class NetworkStream(Camera):
 
     url: str = Field(
         pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]+://\S+$",
+        examples=["rtsp://192.168.0.20/stream1"],
         description="address: rtsp://user:password@192.168.0.20/stream1 or "
         "http://192.168.0.20/video.mjpg; the run folder keeps it as it stands here",
     )

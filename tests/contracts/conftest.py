@@ -39,7 +39,7 @@ def _words_for(kind: Any) -> Any:
 def _sample(kind: type) -> Maker[Any]:
     """Return what makes an object of `kind`, whatever its fields are."""
     values = {
-        name: _words_for(info.annotation)
+        name: info.examples[0] if info.examples else _words_for(info.annotation)
         for name, info in keys_of(kind).values()
         if info.is_required()
     }
