@@ -1,12 +1,15 @@
 """Cameras in the network, played by the test on 127.0.0.1."""
 
+import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
+import zmq
 
 from tests.cameras.videos import picture
 
@@ -64,3 +67,38 @@ def http_camera() -> Iterator[HttpCamera]:
             server.over.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def zmq_sender(
+    port: int, *, base64: bool = False, password: bytes = b"", data: bytes = b""
+) -> Iterator[threading.Event]:
+    """Send pictures to a port as SmoothStream does, 100 a second, until the event."""
+    over = threading.Event()
+
+    def send() -> None:
+        with zmq.Context() as context, context.socket(zmq.PUB) as link:
+            link.linger = 0
+            link.reconnect_ivl = 10
+            if password:
+                link.plain_username, link.plain_password = b"camera", password
+            link.connect(f"tcp://127.0.0.1:{port}")
+            index = 0
+            while not over.wait(0.01):
+                picture = data or jpeg(index)
+                link.send(b64encode(picture) if base64 else picture)
+                index += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield over
+    finally:
+        over.set()
+        thread.join()
+
+
+def free_port() -> int:
+    """Return a port of this computer at which nobody waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from cameras.camera import Camera
 from cameras.network import NetworkStream
-from tests.cameras.servers import http_camera
+from cameras.zeromq import ZmqCamera
+from tests.cameras.servers import free_port, http_camera, zmq_sender
 
 
 @contextmanager
@@ -14,7 +15,15 @@ def network_stream() -> Iterator[Camera]:
         yield NetworkStream(url=server.url)
 
 
+@contextmanager
+def zmq_camera() -> Iterator[Camera]:
+    port = free_port()
+    with zmq_sender(port):
+        yield ZmqCamera(port=port)
+
+
 STAND_INS: dict[str, Callable[[], AbstractContextManager[Camera]]] = {
     "NetworkStream": network_stream,
+    "ZmqCamera": zmq_camera,
 }
 """By the camera's kind: gives it, ready to be opened, while the `with` lasts."""

@@ -1,0 +1,162 @@
+"""Pictures that another computer sends by ZeroMQ, as SmoothStream does."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from cameras.camera import Camera, Film, Shot
+from core.clock import SystemClock
+from core.errors import DeviceError
+from core.frame import Image, ImageFormat
+
+if TYPE_CHECKING:
+    from zmq import Context, Socket
+    from zmq.auth.thread import ThreadAuthenticator
+
+_SILENCE_S = 0.95
+_LARGEST = 64 * 2**20
+"""Bytes of a message; who sends more is cut off."""
+_JPEG = b"\xff\xd8\xff"
+_USER = "camera"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZmqCamera(Camera):
+    """Waits at a port for JPEG pictures, each one a message; the newest is taken.
+
+    A message is the JPEG file, or the same in base64 as SmoothStream sends it. Nothing
+    else is looked into.
+    """
+
+    port: int = Field(5555, ge=1, le=65535, description="where the pictures arrive")
+    address: str = Field(
+        "127.0.0.1",
+        pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]+\])$",
+        description="this computer's address to wait at; 127.0.0.1: only programs on "
+        "this computer can send; any other needs PASSWORD_FILE",
+    )
+    password_file: Path | None = Field(
+        None,
+        description="file whose first line the sender has to know (ZeroMQ PLAIN, user "
+        "camera); it goes through the network in clear",
+    )
+    patience_s: float = Field(
+        5.0, gt=0, le=60, description="seconds in which a first picture has to come"
+    )
+
+    def __post_init__(self) -> None:
+        if not self.address.startswith("127.") and self.password_file is None:
+            raise ValueError(
+                f"ADDRESS = {self.address} lets others send pictures: it needs "
+                "PASSWORD_FILE"
+            )
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Listen, and wait for a first picture, which tells what comes.
+
+        Its frames are numbered as they are taken: those that a newer one replaced before
+        it was read, and what the network lost, nobody counts.
+        """
+        clock, index = SystemClock(), -1
+        with self._listening() as socket:
+            first, _ = self._received(socket, clock, self.patience_s)
+
+            def read(image: Image) -> Shot:
+                nonlocal index
+                picture, arrived_ns = self._received(socket, clock, _SILENCE_S)
+                if picture.shape != image.shape:
+                    raise DeviceError(
+                        f"changed its picture from {image.shape[1]}×{image.shape[0]} "
+                        f"to {picture.shape[1]}×{picture.shape[0]}"
+                    )
+                np.copyto(image, picture)
+                index += 1
+                return Shot(index, arrived_ns)
+
+            yield Film(ImageFormat(first.shape, 0.0), read, device=self._endpoint)
+
+    @property
+    def _endpoint(self) -> str:
+        return f"tcp://{self.address}:{self.port}"
+
+    @contextmanager
+    def _listening(self) -> "Iterator[Socket[bytes]]":
+        """Return a socket that keeps the newest message only."""
+        import zmq
+
+        with ExitStack() as stack:
+            context = stack.enter_context(zmq.Context())
+            if self.password_file is not None:
+                stack.callback(_guard(context, self._password()).stop)
+            socket = stack.enter_context(context.socket(zmq.SUB))
+            socket.linger = 0
+            socket.setsockopt(zmq.CONFLATE, 1)
+            socket.setsockopt(zmq.MAXMSGSIZE, _LARGEST)
+            if self.password_file is not None:
+                socket.plain_server = True
+            socket.subscribe(b"")
+            try:
+                socket.bind(self._endpoint)
+            except zmq.ZMQError as error:
+                raise DeviceError(
+                    f"can't wait at {self._endpoint}: {error.strerror}"
+                ) from error
+            yield socket
+
+    def _received(
+        self, socket: "Socket[bytes]", clock: SystemClock, patience_s: float
+    ) -> tuple[Image, int]:
+        """Return the newest picture and when it was taken; wait for one that is new."""
+        if not socket.poll(round(patience_s * 1000)):
+            raise DeviceError(
+                f"gave no picture for {round(patience_s)} s at {self._endpoint}"
+            )
+        message, arrived_ns = socket.recv(), clock.now_ns()
+        return _picture(message), arrived_ns
+
+    def _password(self) -> str:
+        """Return the first line of the file."""
+        path = self.password_file or Path()
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except OSError as error:
+            raise DeviceError(f"{path} can't be read: {error.strerror}") from error
+        if not lines or not lines[0].strip():
+            raise DeviceError(f"the first line of {path} is no password")
+        return lines[0].strip()
+
+
+def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthenticator":
+    """Return what turns away senders that don't know the password, at work."""
+    from zmq.auth.thread import ThreadAuthenticator
+
+    guard = ThreadAuthenticator(context)
+    guard.start()
+    guard.configure_plain(domain="*", passwords={_USER: password})
+    return guard
+
+
+def _picture(message: bytes) -> Image:
+    """Decode a JPEG picture, colour or grey."""
+    import cv2
+
+    if not message.startswith(_JPEG):
+        try:
+            message = b64decode(message, validate=True)
+        except binascii.Error:
+            message = b""
+    image = None
+    if message.startswith(_JPEG):
+        data = np.frombuffer(message, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise DeviceError("got something that is no JPEG picture")
+    return np.asarray(image, np.uint8)

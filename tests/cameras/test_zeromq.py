@@ -1,0 +1,109 @@
+"""Pictures over ZeroMQ: as the predecessor's, newest first, and from nobody else."""
+
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from cameras.zeromq import ZmqCamera
+from core.clock import SystemClock
+from core.errors import DeviceError
+from tests.cameras.servers import free_port, zmq_sender
+from tests.cameras.videos import picture
+
+
+@pytest.mark.parametrize("base64", [False, True])
+def test_pictures_come_as_files_and_as_smoothstream_sends_them(base64: bool) -> None:
+    port = free_port()
+    with zmq_sender(port, base64=base64), ZmqCamera(port=port).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        times = []
+        for index in range(3):
+            shot = film.read(image)
+            assert shot is not None
+            assert shot.index == index
+            times.append(shot.exposed_ns or 0)
+            assert any(np.array_equal(image, picture(which)) for which in range(25))
+        assert times == sorted(times)
+
+
+def test_grey_stays_grey() -> None:
+    port = free_port()
+    data = cv2.imencode(".jpg", picture(5, grey=True))[1].tobytes()
+    with zmq_sender(port, data=data), ZmqCamera(port=port).opened() as film:
+        assert film.format.shape == (48, 64)
+
+
+def test_silence_is_seen_within_a_second() -> None:
+    port = free_port()
+    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        over.set()
+        clock = SystemClock()
+        start_ns = clock.now_ns()
+        with pytest.raises(DeviceError, match="gave no picture for 1 s"):
+            while True:
+                film.read(image)
+        assert clock.now_ns() - start_ns < 1_200_000_000
+
+
+@pytest.mark.parametrize("data", [pickle.dumps(print), b"\xff\xd8\xff nothing", b"="])
+def test_what_is_no_picture_is_not_looked_into(data: bytes) -> None:
+    port = free_port()
+    with (
+        zmq_sender(port, data=data),
+        pytest.raises(DeviceError, match="no JPEG picture"),
+        ZmqCamera(port=port).opened(),
+    ):
+        pass
+
+
+def test_only_who_knows_the_password_sends(tmp_path: Path) -> None:
+    port = free_port()
+    path = tmp_path / "password.txt"
+    path.write_text("mouse\n", "utf-8")
+    camera = ZmqCamera(port=port, address="*", password_file=path, patience_s=0.4)
+    for wrong in (b"", b"rat"):
+        with (
+            zmq_sender(port, password=wrong),
+            pytest.raises(DeviceError, match="gave no picture"),
+            camera.opened(),
+        ):
+            pass
+    with zmq_sender(port, password=b"mouse"), camera.opened() as film:
+        assert film.read(np.zeros(film.format.shape, film.format.dtype))
+
+
+def test_others_may_send_only_with_a_password() -> None:
+    with pytest.raises(ValidationError, match="lets others send"):
+        ZmqCamera(address="0.0.0.0")
+
+
+def test_a_port_that_is_taken_is_a_sentence() -> None:
+    port = free_port()
+    camera = ZmqCamera(port=port)
+    with (
+        zmq_sender(port),
+        camera.opened(),
+        pytest.raises(DeviceError, match=f"can't wait at tcp://127.0.0.1:{port}"),
+        camera.opened(),
+    ):
+        pass
+
+
+def test_no_password_in_the_file_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "password.txt"
+    with (
+        pytest.raises(DeviceError, match=r"password\.txt can't be read"),
+        ZmqCamera(password_file=path).opened(),
+    ):
+        pass
+    path.write_text("\n", "utf-8")
+    with (
+        pytest.raises(DeviceError, match=r"password\.txt is no password"),
+        ZmqCamera(password_file=path).opened(),
+    ):
+        pass
