@@ -1,6 +1,6 @@
 """Every key that settings.ini may have, written from the fields themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from core.plugins import discover
 from engine.fields import keys_of
 from engine.sentences import wording
 from engine.settings import FAMILIES, FIXED
+from experiments.hygiene import Hygiene
 
 _HEAD = """\
 # settings.ini, key by key
@@ -30,6 +31,10 @@ _FAMILY = """\
 `KIND` is a class in the folder `{folder}/`; the keys depend on it. There may be as many of
 these sections as you like, each with its own NAME.
 """
+_EVERY = """\
+All of this goes by the frames' times, and is off unless said. Seconds of dwell and delay
+begin afresh once the animal was lost for more than HOLD_MS.
+"""
 
 
 def describe() -> str:
@@ -39,8 +44,11 @@ def describe() -> str:
         parts += [f"## [{title}]\n", _first_line(kind), _table(kind)]
     for family, (folder, contract) in FAMILIES.items():
         parts += [f"## [{family} NAME]\n", _FAMILY.format(folder=folder.__name__)]
+        shared = keys_of(Hygiene) if issubclass(contract, Hygiene) else {}
+        if shared:
+            parts += ["### Whatever the KIND\n", _EVERY, _table(Hygiene)]
         for name, kind in sorted(discover(folder, contract).classes.items()):
-            parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind)]
+            parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind, shared)]
     return "\n".join(parts)
 
 
@@ -62,9 +70,11 @@ def _first_line(kind: type) -> str:
     return f"{lines[0]}\n"
 
 
-def _table(kind: type) -> str:
+def _table(kind: type, without: Container[str] = ()) -> str:
     rows = ["| key | what it says | value | default |", "|---|---|---|---|"]
-    rows += _rows(keys_of(kind).items())
+    rows += _rows(
+        (key, what) for key, what in keys_of(kind).items() if key not in without
+    )
     return "\n".join(rows) + "\n"
 
 

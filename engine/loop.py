@@ -53,6 +53,7 @@ class Loop:
         self._triggers: Mapping[str, Trigger] = {}
         self._answers: dict[str, tuple[float, bool | None]] = {}
         self._poses: dict[str, Pose] = {}
+        self._shams: set[str] = set()
         self._conduct: _Conduct | None = None
 
     @property
@@ -65,6 +66,7 @@ class Loop:
         self._triggers = triggers
         self._answers.clear()
         self._poses.clear()
+        self._shams.clear()
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
@@ -160,6 +162,10 @@ class Loop:
             if (trigger.camera or self._deciding) == camera:
                 answers[name] = None if too_old else trigger.ask(seen, time_s)
                 self._answers[name] = time_s, answers[name]
+                if trigger.sham is not (name in self._shams):
+                    self._shams ^= {name}
+                    what = "a sham begins" if trigger.sham else "a sham ends"
+                    self._note("trigger", f"[Trigger {name}] {what} at {time_s:.3f} s")
         self._poses[camera] = seen
 
     def _decided(

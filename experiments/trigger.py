@@ -9,13 +9,14 @@ from pydantic.dataclasses import dataclass as settings
 
 from core.pose import Pose
 from core.region import Region, parse_region
+from experiments.hygiene import Hygiene
 
 RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 """A `Region` that is written in one line of settings.ini."""
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
-class Trigger(ABC):
+class Trigger(Hygiene, ABC):
     """A question about the pose of the first animal, asked once per analysed frame.
 
     Made anew for each run, so it may remember what it saw.
@@ -37,13 +38,20 @@ class Trigger(ABC):
         a speed on the first frame.
         """
 
-    def forget(self) -> None:  # noqa: B027 - most triggers remember nothing
+    def forget(self) -> None:
         """Forget what was seen: the animal was lost, the next pose starts afresh."""
+
+    def sees(self, pose: Pose) -> bool:
+        """Return whether all that `holds` looks at was seen: `bodyparts`."""
+        if not len(pose.points):
+            return False
+        return bool(np.isfinite(pose.select(self.bodyparts)).all())
 
     def ask(self, pose: Pose, time_s: float) -> bool | None:
         """Return the answer, None when the pose does not tell: unknown is not no."""
-        if not len(pose.points) or not np.isfinite(pose.select(self.bodyparts)).all():
+        if self.sees(pose):
+            answer = self.holds(pose, time_s)
+        else:
             self.forget()
-            return None
-        answer = self.holds(pose, time_s)
-        return None if answer is None else bool(answer)
+            answer = None
+        return self.clean(None if answer is None else bool(answer), time_s)

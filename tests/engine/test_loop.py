@@ -1,8 +1,9 @@
 """The one loop: what a frame leads to, and when everything is switched off."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,6 +100,7 @@ def rig(
     places: Sequence[Place],
     experiment: Experiment | None = None,
     overwritten: Sequence[int] = (),
+    hygiene: Mapping[str, Any] | None = None,
     **rules: float,
 ) -> Iterator[Rig]:
     clock, entries, light = ManualClock(), list[Entry](), SimulatedOutput()
@@ -113,9 +115,8 @@ def rig(
             0,
             lambda frame: frame.index not in overwritten,
         )
-        triggers = {
-            "inside": InsideRegion(bodyparts=("snout",), region=Circle(50, 50, 9))
-        }
+        tidy: Any = {"bodyparts": ("snout",), "region": Circle(50, 50, 9)}
+        triggers = {"inside": InsideRegion(**tidy, **(hygiene or {}))}
         loop.begin(experiment or LightInside(), triggers, bank)
         yield Rig(loop, bank, light, clock, entries)
     assert light.levels[-1] == 0.0
@@ -134,6 +135,18 @@ def test_light_follows_the_animal() -> None:
         ]
         assert it.steps[-1].status == "lit"
         assert it.causes() == ["plan", "plan"]
+
+
+def test_a_sham_lights_nothing_and_is_in_the_record() -> None:
+    with rig([OUT, IN, IN, OUT, IN], hygiene={"probability": 0}) as it:
+        it.show(5)
+        assert not any(step.commands for step in it.steps)
+        shams = [line for line in it.notes().splitlines() if "sham" in line]
+        assert shams == [
+            "[Trigger inside] a sham begins at 0.010 s",
+            "[Trigger inside] a sham ends at 0.030 s",
+            "[Trigger inside] a sham begins at 0.040 s",
+        ]
 
 
 def test_an_intent_is_written_before_the_output_is() -> None:
