@@ -14,7 +14,7 @@ from engine.settings import parse
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
-FILE = re.compile(r"[Ww]rite\s+`(\w+)/(\w+)\.py`")
+FILE = re.compile(r"[Ww]rite\s+`(\w+)/(\w+)\.py`.*?```python\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 PACKAGE_LINE = re.compile(r"apt-get install -y ([\w. +\-\\\n]+)")
 
@@ -42,16 +42,15 @@ def written(
     monkeypatch.chdir(tmp_path)
     files = FILE.findall(page.read_text(encoding="utf-8"))
     rest = blocks(page)
-    programs = [block for block in rest if block[0] == "python"]
-    for (package, name), block in zip(files, programs, strict=False):
+    for package, name, code in files:
         folder = tmp_path / "written" / package
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.py").write_text(block[1], encoding="utf-8")
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
         paths = importlib.import_module(package).__path__
         monkeypatch.setattr(sys.modules[package], "__path__", [*paths, str(folder)])
-        rest.remove(block)
+        rest.remove(("python", code))
     yield rest
-    for package, name in files:
+    for package, name, _ in files:
         sys.modules.pop(f"{package}.{name}", None)
         vars(sys.modules[package]).pop(name, None)
 
