@@ -91,11 +91,10 @@ class JournalReader:
 
     def __init__(self, journal: Journal, recorder: bool = False) -> None:
         self._journal = journal
-        self._recorder = recorder
         self._read = journal.words[0]
         self.missed = 0
         if recorder:
-            journal.words[1] = self._read
+            self.recorded()
 
     def read(self) -> list[Entry]:
         """Return all entries not yet read, in order."""
@@ -109,9 +108,16 @@ class JournalReader:
             else:
                 self.missed += 1
             self._read += 1
-        if self._recorder:
-            self._journal.words[1] = self._read
         return entries
+
+    def recorded(self) -> None:
+        """Say that the recorder has written down all that it read: it may be overwritten."""
+        self._journal.words[1] = self._read
+
+    def unrecorded(self) -> list[Entry]:
+        """Return what the recorder did not write down; for when it was killed."""
+        self._read = max(0, self._journal.words[1])
+        return self.read()
 
     def _copied(self, sequence: int) -> bytes | None:
         place, words = self._journal.place(sequence), self._journal.words

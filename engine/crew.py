@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import DeviceError
 from core.frame import ImageFormat
-from core.journal import create_journal
+from core.journal import JournalReader, create_journal
 from core.ring import Ring, create_ring
 from engine.camera_process import camera_main
 from engine.child import tell
@@ -20,6 +20,7 @@ from engine.engine_process import EngineLinks, engine_main
 from engine.guard import guard_main
 from engine.recorder import recorder_main
 from engine.settings import Settings
+from recording.rescue import complete_events
 
 RING_S = 2.0
 """Seconds of frames that a ring holds."""
@@ -114,10 +115,11 @@ class Crew:
         """Return the names of the processes that are no longer alive."""
         return [m.process.name for m in self.members if not m.process.is_alive()]
 
-    def ending(self, last_words: Sequence[object]) -> Iterator[None]:
+    def ending(self, last_words: Sequence[object], run: Path | None) -> Iterator[None]:
         """End all processes, outputs first; yield while waiting, then free all memory.
 
-        The recorder is told the last words when everybody else has fallen silent.
+        The recorder is told the last words when everybody else has fallen silent; when it
+        was killed, the events of the run are completed without it.
         """
         self.tell_engine(None)
         yield from _until_ended([self.engine], 3.0)
@@ -128,6 +130,8 @@ class Crew:
         for words in last_words:
             self.tell_recorder(words)
         yield from _until_ended([self.recorder], 20.0)
+        if run is not None and self.recorder.process.exitcode:
+            complete_events(run, JournalReader(self.journal).unrecorded())
         yield
         for member in self.members:
             member.pipe.close()

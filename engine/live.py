@@ -186,7 +186,8 @@ class Session:
         self._become(Status(Phase.STARTING))
 
     def _stop_stream(self, crew: Crew, how: str) -> None:
-        self._ending = crew.ending((say.CloseRun(how, self._stream.facts()), None))
+        words = say.CloseRun(how, self._stream.facts()), None
+        self._ending = crew.ending(words, self.run_folder)
         self._become(Status(Phase.STOPPING))
 
     def _fail(self, crew: Crew, text: str) -> None:

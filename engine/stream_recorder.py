@@ -186,6 +186,7 @@ class StreamRecorder:
             self._write(entry)
             if isinstance(entry, Note) and entry.kind == LAST_WORDS:
                 self._complete = True
+        self._journal.recorded()
 
     def _write(self, entry: Entry) -> None:
         if isinstance(entry, Step):

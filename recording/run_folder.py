@@ -109,13 +109,13 @@ class RunFolder:
 
     def table_path(self, camera: str) -> Path:
         """Return where a camera's frames and poses are."""
-        return self.path / f"{_stem(camera)}.csv"
+        return self.path / f"{stem(camera)}.csv"
 
     def new_video_path(self, camera: str) -> Path:
         """Return where the next take of a camera goes."""
-        stem = _stem(camera)
+        name = stem(camera)
         for take in count(1):
-            path = self.path / (f"{stem}_{take}.mkv" if take > 1 else f"{stem}.mkv")
+            path = self.path / (f"{name}_{take}.mkv" if take > 1 else f"{name}.mkv")
             if not (path.exists() or path.with_suffix(".frames.csv").exists()):
                 return path
         raise AssertionError("count() never ends")
@@ -204,7 +204,7 @@ def _new_folder(root: Path, name: str) -> Path:
     raise AssertionError("count() never ends")
 
 
-def _stem(camera: str) -> str:
+def stem(camera: str) -> str:
     """Return a camera's name as a file name: what no file system takes becomes %XX."""
     name = re.sub(r'[<>:"/\\|?*%\x00-\x1f]', lambda m: f"%{ord(m[0]):02X}", camera)
     return f"camera_{name}" if name.lower() in ("events", "triggers") else name

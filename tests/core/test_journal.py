@@ -57,8 +57,12 @@ def test_an_entry_that_the_recorder_would_lose_is_refused(journal: Journal) -> N
         for number in range(20):
             writer.write(note(number))
     assert len(reader.read()) == 7
+    with pytest.raises(JournalFullError):
+        writer.write(note(98))  # read, but not yet written down
+    reader.recorded()
     writer.write(note(99))
     assert reader.read() == [note(99)]
+    assert JournalReader(journal).unrecorded() == [note(99)]
 
 
 def test_an_entry_too_large_for_its_slot_is_refused(journal: Journal) -> None:

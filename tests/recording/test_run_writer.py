@@ -64,13 +64,13 @@ def same(one: Step, other: Step) -> bool:
 def a_run(folder: RunFolder) -> None:
     with RunWriter(folder, FACTS.start_ns) as run:
         run.begin("top", SKELETON, ("in corner",))
-        run.note(Note("analysis", "started, at last\nby a person", 1_000_000_000))
+        run.entry(Note("analysis", "started, at last\nby a person", 1_000_000_000))
         run.step(step(0))
         run.skipped("top", Stamp(1, 1_033_333_333, 1_033_900_000))
-        run.intent(Intent(2, 1_070_000_000, COMMANDS))
-        run.edge(Edge(LASER, 0.1, "plan", 1_070_000_000, 1_070_100_000))
+        run.entry(Intent(2, 1_070_000_000, COMMANDS))
+        run.entry(Edge(LASER, 0.1, "plan", 1_070_000_000, 1_070_100_000))
         run.step(step(2, triggers={"in corner": True}, commands=COMMANDS, status="a"))
-        run.edge(Edge("valve", 0.0, "pulse end", 1_270_000_000, 1_270_100_000))
+        run.entry(Edge("valve", 0.0, "pulse end", 1_270_000_000, 1_270_100_000))
         run.step(step(3, triggers={"in corner": True}, lost=True, too_old=True))
 
 
@@ -134,7 +134,7 @@ def test_events_can_be_read_while_the_run_goes_on(tmp_path: Path) -> None:
     with RunWriter(folder, FACTS.start_ns) as run:
         run.begin("top", SKELETON)
         for number in range(5):
-            run.note(Note("output", f"number {number}", number))
+            run.entry(Note("output", f"number {number}", number))
             assert [row["text"] for row in folder.events()][-1] == f"number {number}"
         run.step(step(0))
         assert len(list(folder.steps("top"))) == 1

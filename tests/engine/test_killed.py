@@ -1,0 +1,239 @@
+"""A recording rig whose processes are killed at any moment: what is left, repaired."""
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter, sleep
+
+import av
+import pytest
+
+from core.clock import SystemClock
+from core.record import Edge
+from engine.live import Session
+from engine.settings import parse
+from engine.states import Action, Phase
+from recording.reading import read_events, rows
+from recording.repair import repair
+from recording.run_folder import RunFolder
+from utils.RepairRun import main
+
+SETTINGS = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:0
+[Experiment]
+EXP_NAME = Alternating
+PATIENCE_S = 5
+[Recording]
+CODEC = {codec}
+SPLIT_MINUTES = 0.01
+[Camera top]
+KIND = SimulatedCamera
+WIDTH = 160
+HEIGHT = 120
+RATE = 100
+SHELTER = no
+[Camera side]
+KIND = SimulatedCamera
+WIDTH = 128
+HEIGHT = 96
+RATE = 30
+GREY = yes
+ANALYSE = no
+[Trigger anywhere]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 0 0 160 120
+[Experiment Alternating]
+TRIGGER = anywhere
+OUTPUT = light
+FRAMES = 1
+[Output light]
+KIND = SimulatedOutput
+"""
+ALLOWED_S = 0.5
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+
+
+def run_a_rig(root: Path, codec: str, said: Connection) -> None:
+    """Record until killed, or until a process was; tell the edges as they happen."""
+    wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
+    with Session(parse(SETTINGS.format(codec=codec), root)) as session:
+        started = False
+        while not (started and session.status.phase is Phase.IDLE):
+            if wanted and wanted[0] in session.allowed:
+                session.do(wanted.pop(0))
+            session.rest(0.01)
+            for news in session.poll():
+                if isinstance(news, Edge):
+                    said.send(news)
+            counts = session.counts.get("top")
+            if not started and counts and counts.recorded > 0:
+                started = True
+                pids = {p.name: p.pid for p in session.processes()}
+                said.send((session.run_folder, {**pids, "session": os.getpid()}))
+    said.send(None)
+
+
+def killed_run(
+    root: Path, codec: str, victims: tuple[str, ...], after_s: float
+) -> tuple[Path, int, list[Edge]]:
+    """Return the run folder, when the processes were killed, and all edges told."""
+    spawn = multiprocessing.get_context("spawn")
+    ears, mouth = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=run_a_rig, args=(root, codec, mouth))
+    process.start()
+    mouth.close()
+    edges: list[Edge] = []
+    while isinstance(told := ears.recv(), Edge):
+        edges.append(told)
+    folder, pids = told
+    sleep(after_s)
+    killed_ns = SystemClock().now_ns()
+    for name, pid in pids.items() if not victims else [(n, pids[n]) for n in victims]:
+        assert pid, name
+        os.kill(pid, signal.SIGKILL)
+    try:
+        while (told := ears.recv()) is not None:
+            edges.append(told)
+    except EOFError:
+        pass
+    process.join()
+    process.close()
+    ears.close()
+    return folder, killed_ns, edges
+
+
+def check_videos(folder: Path, killed_ns: int) -> None:
+    """Every video plays to its end, is closed, and has a row for each picture."""
+    for camera in ("top", "side"):
+        seen, ended = 0, 0
+        for table in folder.glob(f"{camera}*.frames.csv"):
+            listed = list(rows(table))[1:]
+            if not listed:
+                continue
+            path = table.with_name(table.name.replace(".frames.csv", ".mkv"))
+            with av.open(str(path)) as video:
+                shown = sum(1 for _ in video.decode(video=0))
+                assert video.duration is not None
+            assert shown == len(listed)
+            ended = max(ended, int(listed[-1][2]))
+            seen += shown
+        assert seen > 0
+        assert killed_ns - ended < ALLOWED_S * 1e9, (camera, killed_ns - ended)
+
+
+def written(folder: Path) -> list[int]:
+    events = read_events(folder / "events.csv")
+    return [int(e["written_ns"]) for e in events if e["kind"] == "edge"]
+
+
+CASES = [
+    pytest.param((), codec, id=f"everything, {codec}") for codec in ("h264", "ffv1")
+] + [pytest.param(("recorder",), "h264", id="the recorder")]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize(("victims", "codec"), CASES)
+def test_a_killed_run_is_made_whole(
+    tmp_path: Path,
+    victims: tuple[str, ...],
+    codec: str,
+    number: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    after_s = random.Random(f"{victims} {codec} {number}").uniform(0, 1.2)
+    folder, killed_ns, edges = killed_run(tmp_path, codec, victims, after_s)
+    before = {f.name: f.read_bytes() for f in folder.iterdir()}
+    report = repair(folder)
+    assert report.done
+    check_videos(folder, killed_ns)
+    assert report.missing_s < ALLOWED_S
+
+    known = [edge.written_ns for edge in edges]
+    kept = written(folder)
+    if victims:  # the session lives: it completes the events
+        assert set(known) <= set(kept)
+    else:
+        assert kept[: len(known)] == known[: len(kept)]
+        assert killed_ns - kept[-1] < ALLOWED_S * 1e9
+    facts = RunFolder(folder).facts
+    assert facts["how"] == "killed"
+    assert facts["started"] <= facts["ended"]
+    assert all(each["closes"] for each in facts["accounting"])
+    spans = {(each["camera"], each["span"]) for each in facts["accounting"]}
+    assert spans >= {("top", "analysis"), ("top", "recording"), ("side", "recording")}
+
+    for name, data in before.items():  # nothing is deleted
+        kept_as = [f for f in folder.iterdir() if f.name.startswith(name)]
+        if name != "run.json":
+            assert data in [f.read_bytes() for f in kept_as], name
+    capsys.readouterr()
+    assert main([str(folder)]) == 0
+    assert "whole, nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_cut_through_the_files_can_be_repaired(
+    tmp_path: Path, seed: int, a_finished_run: Path
+) -> None:
+    """As when the power goes: each file ends anywhere, run.json was never completed."""
+    chance = random.Random(seed)
+    folder = tmp_path / "run"
+    shutil.copytree(a_finished_run, folder)
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    facts.update(ended=None, how=None, accounting=[])
+    (folder / "run.json").write_text(json.dumps(facts), "utf-8")
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".csv", ".mkv"):
+            size = file.stat().st_size
+            os.truncate(file, size - chance.randrange(min(size, 3000)))
+    before = {name: written_bytes(folder, name) for name in ("events.csv", "top.csv")}
+    repair(folder)
+    for name, data in before.items():
+        whole = data[: data.rfind(b"\n") + 1]
+        assert written_bytes(folder, name) == whole
+    for table in folder.glob("*.frames.csv"):
+        listed = list(rows(table))
+        path = table.with_name(table.name.replace(".frames.csv", ".mkv"))
+        with av.open(str(path)) as video:
+            assert sum(1 for _ in video.decode(video=0)) >= len(listed) - 1 > 0
+    assert repair(folder).done == []
+
+
+def written_bytes(folder: Path, name: str) -> bytes:
+    return (folder / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def a_finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("rig")
+    text = SETTINGS.format(codec="h264").replace("0.01", "0")
+    with Session(parse(text, root)) as session:
+        give_up = perf_counter() + 60
+        wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
+        while session.counts.get("top") is None or session.counts["top"].recorded < 60:
+            assert perf_counter() < give_up
+            if wanted and wanted[0] in session.allowed:
+                session.do(wanted.pop(0))
+            session.rest(0.02)
+            session.poll()
+    assert session.run_folder is not None
+    assert repair(session.run_folder).done == []
+    return session.run_folder
+
+
+def test_what_is_no_run_folder_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 1
+    assert "is no run folder" in capsys.readouterr().out

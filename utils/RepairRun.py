@@ -1,0 +1,42 @@
+"""Makes the folder of a run whole that was killed: python utils/RepairRun.py FOLDER.
+
+Closes its videos, cuts off half-written rows, completes run.json, and says what is missing.
+Nothing is deleted: what is changed is kept beside it, as NAME.damaged. A second time it
+finds nothing to do.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+
+from recording.repair import repair
+
+
+def main(argv: list[str]) -> int:
+    """Repair the folders; 1 when one could not be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="+", help="a run folder")
+    failed = 0
+    for folder in parser.parse_args(argv).folder:
+        try:
+            report = repair(folder)
+        except (OSError, ValueError) as error:
+            print(f"{folder}: can't be repaired: {error}")
+            failed = 1
+            continue
+        print(f"{folder}: {'whole, nothing to do' if not report.done else 'repaired'}")
+        for sentence in report.done:
+            print(f"  {sentence}")
+        if report.done:
+            print(
+                f"  missing in the videos: {report.missing} frames, "
+                f"{report.missing_s:.3f} s at the most"
+            )
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
