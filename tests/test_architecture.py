@@ -22,7 +22,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 """
-HEAVY = ("cv2", "onnxruntime", "PyQt5", "pypylon", "pyrealsense2", "serial", "torch")
+HEAVY = (
+    "cv2",
+    "onnxruntime",
+    "PyQt5",
+    "pypylon",
+    "pyrealsense2",
+    "serial",
+    "torch",
+    "zmq",
+)
 
 
 def product_files() -> Iterator[Path]:
