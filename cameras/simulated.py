@@ -15,6 +15,7 @@ from core.clock import Pacer, SystemClock
 from core.frame import Image, ImageFormat
 
 _FLIGHT = 4.0
+_LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +43,17 @@ class SimulatedCamera(Camera):
     def opened(self) -> Iterator[Film]:
         """Draw the arena; the first reading starts the walk.
 
-        A picture is drawn before its tick and there at its tick: exposure and read-out
-        take no time. Who reads late finds that the device lost the pictures in between,
+        A picture is drawn just before its tick and there at its tick: exposure and
+        read-out take no time, and drawing it does not slow who looks at the one before.
+        Who reads late finds that the device lost the pictures in between,
         as with a real camera: `index` jumps, and nothing is made up for.
         """
         arena, clock = self.arena, SystemClock()
         pacer: Pacer | None = None
-        index, due_ns, ahead_s = -1, 0, 0.0
+        index, due_ns, ahead_s, lead_ns = -1, 0, 0.0, _LONG_NS
 
         def read(image: Image) -> Shot | None:
-            nonlocal pacer, index, due_ns, ahead_s
+            nonlocal pacer, index, due_ns, ahead_s, lead_ns
             if pacer is None:
                 pacer = Pacer(self.rate)
                 due_ns = pacer.wait(0) - pacer.period_ns
@@ -59,9 +61,13 @@ class SimulatedCamera(Camera):
             index += steps
             if self.frames and index >= self.frames:
                 return None
+            pacer.wait(index, early_ns=lead_ns)
+            began_ns = clock.now_ns()
             if self.startled():
                 ahead_s += (_FLIGHT - 1) * steps / self.rate
             arena.draw(image, index / self.rate + ahead_s, index)
+            drawn_ns = clock.now_ns() - began_ns
+            lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
             due_ns = pacer.wait(index)
             return Shot(index, due_ns)
 

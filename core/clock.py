@@ -44,10 +44,10 @@ class Pacer:
         self.period_ns = round(1e9 / rate)
         self._start_ns = time.perf_counter_ns()
 
-    def wait(self, index: int) -> int:
-        """Sleep until tick `index` is due; return when it was due, in ns."""
+    def wait(self, index: int, early_ns: int = 0) -> int:
+        """Sleep until `early_ns` before tick `index`; return when the tick is due, in ns."""
         due_ns = self._start_ns + index * self.period_ns
-        late_ns = time.perf_counter_ns() - due_ns
-        if late_ns < 0:
-            time.sleep(-late_ns / 1e9)
+        left_ns = due_ns - early_ns - time.perf_counter_ns()
+        if left_ns > 0:
+            time.sleep(left_ns / 1e9)
         return due_ns

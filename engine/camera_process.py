@@ -11,7 +11,7 @@ from cameras.framing import framed
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
 from core.ring import Ring, RingWriter
-from engine.child import reporting, settle, tell
+from engine.child import hurry, reporting, settle, tell
 from engine.messages import CameraOpened, CameraTold
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
@@ -32,6 +32,7 @@ def camera_main(
         with process.opened() as film:
             if not process.introduce(film):
                 return
+            hurry()
             process.fill(film)
         while process.lost:
             process.open_again()

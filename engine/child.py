@@ -1,10 +1,12 @@
 """What every process of a rig does first: ignore Ctrl-C, and end with its parent."""
 
 import multiprocessing
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
 from core.errors import DeepLabStreamError
@@ -23,6 +25,20 @@ def settle(orphaned: Callable[[], object]) -> None:
         orphaned()
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def hurry() -> None:
+    """Have this thread preferred to recorder, window and others, where that is allowed."""
+    if sys.platform == "win32":
+        from ctypes import WinDLL, c_int, c_void_p
+
+        kernel = WinDLL("kernel32")
+        kernel.GetCurrentThread.restype = c_void_p
+        kernel.SetThreadPriority.argtypes = c_void_p, c_int
+        kernel.SetThreadPriority(kernel.GetCurrentThread(), 1)
+    else:
+        with suppress(OSError):
+            os.nice(-5)
 
 
 @contextmanager

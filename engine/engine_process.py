@@ -17,7 +17,7 @@ from core.frame import Frame
 from core.journal import Journal, JournalSpec, JournalWriter
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
-from engine.child import reporting, settle, tell
+from engine.child import hurry, reporting, settle, tell
 from engine.guard import Heartbeat
 from engine.loop import Loop, run
 from engine.messages import (
@@ -62,6 +62,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
         resources.callback(engine.heart.goodbye)
         resources.callback(engine.farewell)
         engine.prepare(resources)
+        hurry()
         engine.work()
 
 
