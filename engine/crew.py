@@ -2,8 +2,11 @@
 
 import multiprocessing
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -150,9 +153,23 @@ class Crew:
         ours, theirs = self._spawn.Pipe()
         arguments = (*before, theirs, *after)
         process = self._spawn.Process(target=body, name=name, args=arguments)
-        process.start()
+        with _ctrl_c_held():
+            process.start()
         theirs.close()
         return Member(process, ours)
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Hold Ctrl-C back: what is started meanwhile never hears it, not while it imports."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _until_ended(members: Sequence[Member], patience_s: float) -> Iterator[None]:
