@@ -1,7 +1,7 @@
 """What the recorder process does: one stream's messages, entries and frames to disk."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from multiprocessing.connection import Connection
@@ -52,6 +52,7 @@ class StreamRecorder:
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
         self._told_ns = 0
+        self._late: set[str] = set()
         self._syncing: Syncing | None = None
 
     def turn(self) -> None:
@@ -151,6 +152,7 @@ class StreamRecorder:
     def _start_recording(self, wish: say.StartRecording) -> None:
         run = self._opened()
         rings = [self._rings[name] for name in wish.cameras]
+        self._late.clear()
         remarks = self._takes.start(
             run.folder, rings, wish.recipe, self._attached.knows_losses
         )
@@ -262,6 +264,20 @@ class StreamRecorder:
             self._told_ns = now_ns
             told = say.Filmed(self._takes.recorded(), self._takes.losses())
             tell(self._pipe, told)
+            self._warn(told.losses)
+
+    def _warn(self, losses: Mapping[str, int]) -> None:
+        """Say once in a take that the disk, or the encoder, is too slow for a camera."""
+        for camera, lost in losses.items():
+            if lost and camera not in self._late:
+                self._late.add(camera)
+                text = (
+                    f"[Camera {camera}] frames are lost to the video: disk or encoder do "
+                    f"not keep up ({lost} so far)"
+                )
+                tell(self._pipe, say.Complaint(text))
+                if self._run is not None:
+                    self._write(Note("recording", text, self._clock.now_ns()))
 
 
 def _sentence(error: OSError) -> str:

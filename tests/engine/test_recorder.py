@@ -3,10 +3,14 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import av
 import numpy as np
@@ -23,8 +27,10 @@ from engine.recorder import recorder_main
 from engine.stream_recorder import StreamRecorder
 from recording.reading import rows
 from recording.recipe import Recipe
+from recording.repair import repair
 from recording.run_folder import RunFolder
 from recording.tables import Table
+from recording.video import VideoFile
 
 FORM = ImageFormat((48, 64, 3), 30.0)
 SKELETON = Skeleton(("nose", "tail"))
@@ -467,6 +473,138 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
     assert isinstance(closed, say.RunClosed)
     assert all(account.closes() for account in closed.accounts)
     assert len(list(RunFolder(closed.path).steps("top"))) == 40
+
+
+def limited_recorder(
+    pipe: Connection, wake: Semaphore, journal: JournalSpec, largest: int
+) -> None:
+    """A recorder on a disk that takes no file above `largest` bytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    recorder_main(pipe, wake, journal, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no resource limits")
+def test_a_disk_that_fills_up_ends_the_video_and_loses_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    noise = np.random.default_rng(1).integers(0, 255, (30, *FORM.shape), np.uint8)
+    with memory("top") as (rings, journal):
+        ours, theirs = spawn.Pipe()
+        wake = spawn.Semaphore(0)
+        arguments = theirs, wake, journal.spec, 100_000
+        process = spawn.Process(target=limited_recorder, args=arguments)
+        process.start()
+        theirs.close()
+        specs = tuple(ring.spec for ring in rings.values())
+        for message in (
+            say.Attach(specs, SKELETON, 0, {}),
+            say.OpenRun(tmp_path, ""),
+            say.StartAnalysis(("top",)),
+            say.StartRecording(("top",)),
+        ):
+            ours.send(message)
+        wake.release()
+        opened = ours.recv()
+        ring, engine = RingWriter(rings["top"]), JournalWriter(journal)
+        told: list[object] = []
+        index = 0
+        while not any(isinstance(each, say.RecorderFailed) for each in told):
+            index += 1
+            assert index < 2000
+            ring.slot()[:] = noise[index % 30]
+            ring.publish(index, index * TICK_NS, index * TICK_NS + 1000)
+            engine.write(step(index))
+            wake.release()
+            if ours.poll(0.005):
+                told.append(ours.recv())
+        for later in range(index + 1, index + 20):  # analysis goes on
+            ring.publish(later, later * TICK_NS, later * TICK_NS + 1000)
+            engine.write(step(later))
+        for last in (say.CloseRun("stopped"), None):
+            ours.send(last)
+        wake.release()
+        process.join()
+        process.close()
+        ours.close()
+    folder = RunFolder(opened.path)
+    failed = next(each for each in told if isinstance(each, say.RecorderFailed))
+    assert "the video of 'top' failed: File too large" in failed.text
+    assert [s.index for s in folder.steps("top")] == list(range(1, index + 20))
+    assert folder.facts["how"] == "stopped"
+    recorded = {each["span"]: each for each in folder.facts["accounting"]}["recording"]
+    assert recorded["closes"]
+    repair(folder.path)
+    with av.open(str(folder.path / "top.mkv")) as video:
+        shown = sum(1 for _ in video.decode(video=0))
+    assert shown == len(list(rows(folder.path / "top.frames.csv"))) - 1
+    assert recorded["recorded"] - shown <= 20  # what the last 200 ms held
+    assert (folder.path / "top.mkv").stat().st_size > 75_000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files")
+def test_a_folder_that_vanishes_ends_the_recording_with_a_sentence(
+    tmp_path: Path,
+) -> None:
+    with recording(tmp_path / "stick") as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.expose(0, 1)
+        rig.decide(0, 1)
+        rig.tell()
+        film = rig.recorder._takes._films["top"]
+        give_up = perf_counter() + 10
+        while film.recorded < 2:
+            assert perf_counter() < give_up
+        (tmp_path / "stick").rename(tmp_path / "gone")
+        syncing = rig.recorder._syncing
+        assert syncing is not None
+        syncing._thread.join()  # twice a second it looks, and ends when it sees
+        rig.tell()
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "Recording has ended, the disk failed: No such file" in str(failure)
+        for index in range(1000):  # more than the journal holds: it is drained on
+            rig.decide(index)
+            rig.recorder.turn()
+
+
+def test_a_slow_disk_costs_counted_frames_and_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    write = VideoFile.write
+
+    def slowly(video: VideoFile, *frame: Any) -> None:
+        free.wait()
+        write(video, *frame)
+
+    monkeypatch.setattr(VideoFile, "write", slowly)
+    with recording(tmp_path, slots=8) as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        for index in range(100):
+            rig.expose(index)
+            rig.decide(index)
+            rig.tell()
+        free.set()
+        film = rig.recorder._takes._films["top"]
+        give_up = perf_counter() + 10
+        while not film.losses:
+            film.wake()
+            assert perf_counter() < give_up
+        rig.recorder._told_ns = 0
+        rig.tell()
+        rig.tell(say.StopRecording(), say.StopAnalysis())
+        (complaint,) = rig.of(say.Complaint)
+        assert "frames are lost to the video" in str(complaint)
+        assert listed(rig.folder) == [(n, 1) for n in range(100)]
+        film_account, _ = rig.accounting
+        assert film_account["closes"]
+        lost = film_account["recording_losses"]
+        assert isinstance(lost, int)
+        assert lost > 80
 
 
 def session(
