@@ -19,6 +19,20 @@ class Region(ABC):
     def outline(self) -> NDArray[np.float64]:
         """Return (n, 2), the corners of a closed line along the border, for drawing."""
 
+    def depth(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return for each of `points` (n, 2) how far, in px, it lies from the border.
+
+        Positive inside, negative outside; NaN stays NaN. As exact as `outline` is.
+        """
+        starts = self.outline()
+        along = np.roll(starts, -1, axis=0) - starts
+        length = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
+        offsets = np.asarray(points, np.float64)[:, None] - starts
+        share = np.clip((offsets * along).sum(axis=-1) / length, 0, 1)
+        away = np.linalg.norm(offsets - share[..., None] * along, axis=-1)
+        sign = np.where(self.contains(points), 1.0, -1.0)
+        return np.asarray(sign * away.min(axis=1))
+
     def __str__(self) -> str:
         numbers = np.ravel(np.array(astuple(self)))  # type: ignore[call-overload]
         return " ".join([type(self).__name__.lower(), *(f"{n:g}" for n in numbers)])
@@ -61,6 +75,39 @@ class Circle(Region):
     def outline(self) -> NDArray[np.float64]:
         """Return a polygon of 72 corners."""
         return Ellipse(self.x, self.y, self.r, self.r).outline()
+
+    def depth(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return for each point how far inside the border it lies."""
+        return self.r - _away(points, self.x, self.y)
+
+
+@dataclass(frozen=True)
+class Ring(Region):
+    """`ring X Y R1 R2`: centre, inner and outer radius; the hole is outside."""
+
+    x: float
+    y: float
+    r1: float
+    r2: float
+
+    def __post_init__(self) -> None:
+        if self.r1 >= self.r2:
+            raise ValueError("expected ring X Y R1 R2, R1 below R2")
+
+    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return for each point whether it lies between the circles."""
+        return np.asarray(self.depth(points) >= 0)
+
+    def outline(self) -> NDArray[np.float64]:
+        """Return both circles of 72 corners, one after the other, in one line."""
+        outer = Circle(self.x, self.y, self.r2).outline()
+        inner = Circle(self.x, self.y, self.r1).outline()
+        return np.vstack([outer, outer[:1], inner[:1], inner[::-1]])
+
+    def depth(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return for each point how far from the nearer of its circles it lies."""
+        away = _away(points, self.x, self.y)
+        return np.minimum(away - self.r1, self.r2 - away)
 
 
 @dataclass(frozen=True)
@@ -106,6 +153,11 @@ class Polygon(Region):
         return np.array(self.corners, np.float64)
 
 
+def _away(points: NDArray[np.float32], x: float, y: float) -> NDArray[np.float64]:
+    away = np.asarray(points, np.float64) - (x, y)
+    return np.hypot(away[..., 0], away[..., 1])
+
+
 def parse_region(words: object) -> Region:
     """Return the region that one line describes; ValueError says what is wrong with it.
 
@@ -133,8 +185,8 @@ def parse_region(words: object) -> Region:
         return Polygon(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
     if shape not in _SIZES:
         raise ValueError(
-            "expected circle X Y R, ellipse X Y RX RY, rectangle X Y W H "
-            "or polygon X1 Y1 X2 Y2 X3 Y3 …"
+            "expected circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, "
+            "rectangle X Y W H or polygon X1 Y1 X2 Y2 X3 Y3 …"
         )
     maker, wanted = _SIZES[shape]
     if len(numbers) != len(wanted.split()):
@@ -147,5 +199,6 @@ def parse_region(words: object) -> Region:
 _SIZES: dict[str, tuple[Callable[..., Region], str]] = {
     "circle": (Circle, "X Y R"),
     "ellipse": (Ellipse, "X Y RX RY"),
+    "ring": (Ring, "X Y R1 R2"),
     "rectangle": (Rectangle, "X Y W H"),
 }

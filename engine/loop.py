@@ -5,24 +5,25 @@ a frame.
 """
 
 import traceback
-import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from core.clock import Clock
-from core.command import Command, Mark, Pulse, Set, TriggerName
+from core.command import Command, Mark, Pulse, Set
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame
 from core.pose import Pose
 from core.record import Entry, Intent, Note, Step
 from engine.rig import ExperimentRun
-from experiments.experiment import Experiment, Observation, Stepper
+from experiments.combination import Combination, in_order
+from experiments.experiment import Experiment, Observation, Stepper, triggers_of
 from experiments.trigger import Trigger
 from outputs.bank import Bank
 from pose.estimator import PoseEstimator
 
 Answers = dict[str, bool | None]
+_NEVER = -inf, None
 
 
 class Loop:
@@ -63,7 +64,7 @@ class Loop:
 
     def ask(self, triggers: Mapping[str, Trigger]) -> None:
         """Ask these triggers from the next frame on; they must be new, without memory."""
-        self._triggers = triggers
+        self._triggers = in_order(triggers)
         self._answers.clear()
         self._poses.clear()
         self._shams.clear()
@@ -73,7 +74,7 @@ class Loop:
     ) -> None:
         """Start an experiment; `triggers` are new ones."""
         self.ask(triggers)
-        named = _named_triggers(experiment)
+        named = triggers_of(experiment)
         self._conduct = _Conduct(Stepper(experiment.plan()), bank, named)
         self._conduct.heard_ns = self._clock.now_ns()
         self._note("experiment", "started")
@@ -160,32 +161,42 @@ class Loop:
     ) -> None:
         for name, trigger in self._triggers.items():
             if (trigger.camera or self._deciding) == camera:
-                answers[name] = None if too_old else trigger.ask(seen, time_s)
+                if too_old:
+                    answers[name] = None
+                elif isinstance(trigger, Combination):
+                    known = self._known(time_s, trigger.named)
+                    answers[name] = trigger.ask_about(known, time_s)
+                else:
+                    answers[name] = trigger.ask(seen, time_s)
                 self._answers[name] = time_s, answers[name]
                 if trigger.sham is not (name in self._shams):
                     self._shams ^= {name}
-                    what = "a sham begins" if trigger.sham else "a sham ends"
-                    self._note("trigger", f"[Trigger {name}] {what} at {time_s:.3f} s")
+                    what = (
+                        f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
+                    )
+                    self._note("trigger", f"[Trigger {name}] {what}")
         self._poses[camera] = seen
+
+    def _known(self, time_s: float, names: Iterable[str]) -> Answers:
+        """Return last answers; those too long ago are unknown."""
+        oldest_s = time_s - self._rules.stale_ms / 1e3
+        found = [(name, self._answers.get(name, _NEVER)) for name in names]
+        return {
+            name: said if at_s >= oldest_s else None for name, (at_s, said) in found
+        }
 
     def _decided(
         self, conduct: "_Conduct", index: int, time_s: float, too_old: bool
     ) -> "_Done":
         if conduct.bank.broken:
             raise DeviceError(conduct.bank.broken)
-        oldest_s = time_s - self._rules.stale_ms / 1e3
-        known = {
-            name: answer if at_s >= oldest_s else None
-            for name, (at_s, answer) in self._answers.items()
-        }
-        everything: Answers = {name: known.get(name) for name in self._triggers}
+        everything = self._known(time_s, self._triggers)
         observation = Observation(time_s, everything, dict(self._poses))
         lost = any(everything[name] is None for name in conduct.named)
         if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):
             conduct.bank.all_off(self._clock.now_ns(), "lost")
-            self._note(
-                "tracking", "lost: outputs are off until the experiment asks anew"
-            )
+            why = "lost: outputs are off until the experiment asks anew"
+            self._note("tracking", why)
         commands = conduct.stepper.step(observation)
         conduct.began_s = min(conduct.began_s, time_s)
         decided_ns = self._clock.now_ns()
@@ -267,18 +278,6 @@ class _Conduct:
             return False
         self.revoked = True
         return True
-
-
-def _named_triggers(experiment: Experiment) -> frozenset[str]:
-    """Return the triggers that an experiment's settings name."""
-    hints = typing.get_type_hints(type(experiment), include_extras=False)
-    named: set[str] = set()
-    for name, hint in hints.items():
-        if hint is TriggerName:
-            named.add(getattr(experiment, name))
-        elif TriggerName in typing.get_args(hint):
-            named.update(getattr(experiment, name))
-    return frozenset(name for name in named if name)
 
 
 def run(

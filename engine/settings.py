@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from engine.rig import (
     Video,
 )
 from engine.sentences import guess, leaves
+from experiments.combination import named_by
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
 from outputs.output import Output
@@ -214,15 +216,27 @@ class _Reading:
         self._check_camera(rig, "Experiment", rig.experiment.camera)
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)
-        kinds = {"Trigger": TriggerName, "Output": OutputName}
+        for name, maker in rig.triggers.items():
+            self._check_named(f"Trigger {name}", maker)
         for name, plan in rig.experiments.items():
-            made = plan()
-            for key, (attribute, info) in keys_of(plan.kind).items():
-                for family, kind in kinds.items():
-                    if kind in leaves(info.annotation):
-                        title = f"[Experiment {name}] {key}"
-                        for word in _flat(getattr(made, attribute)):
-                            self._check_name(title, family, word)
+            self._check_named(f"Experiment {name}", plan)
+        named = {
+            name: named_by(trigger) for name, trigger in rig.new_triggers().items()
+        }
+        try:
+            TopologicalSorter(named).prepare()
+        except CycleError as error:
+            way = " looks at ".join(reversed(error.args[1]))
+            self._problems.append(f"[Trigger {error.args[1][0]}] in a circle: {way}")
+
+    def _check_named(self, title: str, maker: Maker[Any]) -> None:
+        """Check the names of triggers and outputs that a section has."""
+        made = maker()
+        for key, (attribute, info) in keys_of(maker.kind).items():
+            for family, kind in {"Trigger": TriggerName, "Output": OutputName}.items():
+                if kind in leaves(info.annotation):
+                    for word in _flat(getattr(made, attribute)):
+                        self._check_name(f"[{title}] {key}", family, word)
 
     def _check_name(self, title: str, family: str, name: str) -> None:
         if name not in self._names[family]:

@@ -1,5 +1,6 @@
 """What an experiment is (a generator of commands), what it sees, and who drives it."""
 
+import typing
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Command, Mark, Pulse, Set
+from core.command import Command, Mark, Pulse, Set, TriggerName
 from core.errors import ExperimentError
 from core.pose import Pose
 
@@ -66,6 +67,18 @@ class Experiment(ABC):
 
         The engine cleans up, never the plan: all outputs are off afterwards.
         """
+
+
+def triggers_of(experiment: Experiment) -> frozenset[str]:
+    """Return the triggers that an experiment's settings name."""
+    hints = typing.get_type_hints(type(experiment), include_extras=False)
+    named: set[str] = set()
+    for name, hint in hints.items():
+        if hint is TriggerName:
+            named.add(getattr(experiment, name))
+        elif TriggerName in typing.get_args(hint):
+            named.update(getattr(experiment, name))
+    return frozenset(name for name in named if name)
 
 
 class Stepper:

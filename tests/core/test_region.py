@@ -5,13 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.region import Circle, Ellipse, Polygon, Rectangle, Region, parse_region
+from core.region import (
+    Circle,
+    Ellipse,
+    Polygon,
+    Rectangle,
+    Region,
+    Ring,
+    parse_region,
+)
 
 size = st.integers(1, 500).map(float)
 place = st.integers(-500, 500).map(float)
 regions = st.one_of(
     st.builds(Circle, place, place, size),
     st.builds(Ellipse, place, place, size, size),
+    st.builds(lambda x, y, r, w: Ring(x, y, r, r + w), place, place, size, size),
     st.builds(Rectangle, place, place, size, size),
     st.builds(
         Polygon,
@@ -40,6 +49,27 @@ def test_a_rectangle_and_the_polygon_of_its_corners_agree(
     assert rectangle.contains(point) == polygon.contains(point)
 
 
+@given(regions, place, place)
+def test_depth_is_positive_inside_and_grows_no_faster_than_the_way(
+    region: Region, x: float, y: float
+) -> None:
+    points = np.array([[x + 0.25, y + 0.25], [x + 3.25, y + 4.25]], np.float32)
+    depth = region.depth(points)
+    sure = np.abs(depth) > 0.5
+    assert ((depth > 0) == region.contains(points))[sure].all()
+    if isinstance(region, Circle | Ring):
+        assert abs(depth[1] - depth[0]) <= 5.01
+
+
+def test_depth_of_a_rectangle_and_a_ring_is_what_a_ruler_says() -> None:
+    points = np.array([[5, 1], [12, 5], [13, 14], [np.nan, 5]], np.float32)
+    depth = parse_region("rectangle 0 0 10 10").depth(points)
+    np.testing.assert_allclose(depth, [1, -2, -5, np.nan])
+    points = np.array([[0, 0], [7, 0], [0, 9], [-12, 0]], np.float32)
+    depth = parse_region("ring 0 0 5 10").depth(points)
+    np.testing.assert_allclose(depth, [-5, 2, 1, -2])
+
+
 def test_a_border_belongs_to_its_region() -> None:
     points = np.array([[13, 20], [13.1, 20]], np.float32)
     assert parse_region("circle 10 20 3").contains(points).tolist() == [True, False]
@@ -55,6 +85,8 @@ def test_a_border_belongs_to_its_region() -> None:
         ("circle 1 2 inf", "finite"),
         ("polygon 1 2 3 4", "three corners"),
         ("blob 1 2 3", "expected circle"),
+        ("ring 1 2 3", "expected ring X Y R1 R2"),
+        ("ring 1 2 4 3", "R1 below R2"),
     ],
 )
 def test_what_is_wrong_is_said(words: str, complaint: str) -> None:

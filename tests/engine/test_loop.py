@@ -18,6 +18,7 @@ from core.region import Circle
 from engine.loop import Loop, run
 from engine.rig import ExperimentRun
 from experiments.experiment import Ask, Experiment, Plan
+from experiments.logic import Not
 from experiments.regions import InsideRegion
 from experiments.steps import during, until, wait
 from outputs.bank import Bank, opened
@@ -143,10 +144,21 @@ def test_a_sham_lights_nothing_and_is_in_the_record() -> None:
         assert not any(step.commands for step in it.steps)
         shams = [line for line in it.notes().splitlines() if "sham" in line]
         assert shams == [
-            "[Trigger inside] a sham begins at 0.010 s",
-            "[Trigger inside] a sham ends at 0.030 s",
-            "[Trigger inside] a sham begins at 0.040 s",
+            "[Trigger inside] sham begins at 0.010 s",
+            "[Trigger inside] sham ends at 0.030 s",
+            "[Trigger inside] sham begins at 0.040 s",
         ]
+
+
+def test_a_combination_sees_the_answers_of_its_own_frame() -> None:
+    with rig([OUT, IN, LOST, OUT]) as it:
+        place: Any = {"bodyparts": ("snout",), "region": Circle(50, 50, 9)}
+        away: Any = {"trigger": "inside"}
+        it.loop.ask({"away": Not(**away), "inside": InsideRegion(**place)})
+        it.show(4)
+        answers = [(s.triggers["inside"], s.triggers["away"]) for s in it.steps]
+        known = [(False, True), (True, False)]
+        assert answers == [*known, (None, None), (False, True)]
 
 
 def test_an_intent_is_written_before_the_output_is() -> None:

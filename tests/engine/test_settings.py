@@ -216,6 +216,33 @@ def test_a_problem_is_one_sentence(text: str, problem: str) -> None:
     assert problem in found[0]
 
 
+COMBINED = """
+[Trigger both]
+KIND = AllOf
+TRIGGERS = corner, {}
+[Trigger other]
+KIND = Not
+TRIGGER = {}
+"""
+
+
+def test_triggers_may_name_triggers() -> None:
+    parse(RIG + COMBINED.format("other", "corner"), FOLDER)
+    assert problems(RIG + COMBINED.format("othr", "corner")) == [
+        "[Trigger both] TRIGGERS = othr: there is no [Trigger othr], did you mean other?"
+    ]
+
+
+def test_triggers_that_name_each_other_are_a_problem() -> None:
+    (problem,) = problems(RIG + COMBINED.format("other", "both"))
+    assert problem in (
+        "[Trigger both] in a circle: both looks at other looks at both",
+        "[Trigger other] in a circle: other looks at both looks at other",
+    )
+    (problem,) = problems(RIG + COMBINED.format("other", "other"))
+    assert problem == "[Trigger other] in a circle: other looks at other"
+
+
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     for content, words in (
         (b"[Video]\nVIDEO_SOURCE = \xff\xfe", "UTF-8 text (line 2)"),

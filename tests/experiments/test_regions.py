@@ -106,6 +106,32 @@ def test_a_walk_along_a_line_enters_and_leaves_where_geometry_says() -> None:
     assert (parts[0], parts[-1]) == (100, 170)
 
 
+def test_between_its_margins_the_last_answer_stands() -> None:
+    margins: Any = {"bodyparts": ["snout"], "region": "circle 0 0 50"}
+    margins |= {"enter_px": 5, "exit_px": 10}
+    walk = [62, 58, 52, 48, 46, 44, 48, 52, 58, 62, 58, 48]
+    entered = ".....####..."
+    left = "#####....###"
+    for kind, holds in ((InsideRegion, entered), (OutsideRegion, left)):
+        trigger = kind(**margins)
+        answers = [trigger.ask(pose([(x, 0), (x, 0)]), 0) for x in walk]
+        assert "".join("#" if answer else "." for answer in answers) == holds
+    assert InsideRegion(**margins).ask(pose([(46, 0), (0, 0)]), 0) is False
+    assert OutsideRegion(**margins).ask(pose([(59, 0), (0, 0)]), 0) is False
+
+
+@given(st.floats(0, 30), st.floats(0, 30), st.lists(st.tuples(PX, PX), max_size=40))
+def test_inside_and_outside_never_both_hold(
+    enter_px: float, exit_px: float, walk: list[Any]
+) -> None:
+    margins: Any = {"bodyparts": ["snout"], "region": "rectangle -90 -90 200 200"}
+    margins |= {"enter_px": enter_px, "exit_px": exit_px}
+    inside, outside = InsideRegion(**margins), OutsideRegion(**margins)
+    for place in walk:
+        here = pose([place, place])
+        assert not (inside.ask(here, 0) and outside.ask(here, 0))
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

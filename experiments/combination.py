@@ -1,0 +1,67 @@
+"""What a combination is: a question about the answers of other triggers."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.command import TriggerName
+from core.pose import Pose
+from experiments.trigger import Trigger
+
+Answer: TypeAlias = bool | None
+
+
+@settings(kw_only=True)
+class Combination(Trigger):
+    """A trigger that looks at no pose, but at other triggers; asked after them.
+
+    It sees their last answers, on the frames of its own camera. Unknown is not no.
+    """
+
+    bodyparts: tuple[str, ...] = Field(
+        (), max_length=0, description="stays empty: it looks at other triggers"
+    )
+
+    @property
+    @abstractmethod
+    def named(self) -> tuple[TriggerName, ...]:
+        """The triggers that it looks at."""
+
+    @abstractmethod
+    def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Return the answer; `answers` has those of `named`."""
+
+    def holds(self, pose: Pose, time_s: float) -> Answer:
+        """Return None: a pose alone does not tell."""
+        return None
+
+    def ask_about(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Return what `ask` returns of other triggers."""
+        return self.clean(self.combine(answers, time_s), time_s)
+
+
+def in_order(triggers: Mapping[str, Trigger]) -> dict[str, Trigger]:
+    """Return the triggers so that each comes after those that it looks at.
+
+    Otherwise they stay as they stand; those that go round in a circle come last.
+    """
+    ordered: dict[str, Trigger] = {}
+    while len(ordered) < len(triggers):
+        ready = {
+            name: trigger
+            for name, trigger in triggers.items()
+            if name not in ordered
+            and ordered.keys() >= set(named_by(trigger)) & triggers.keys()
+        }
+        if not ready:
+            return {**ordered, **triggers}
+        ordered |= ready
+    return ordered
+
+
+def named_by(trigger: Trigger) -> tuple[TriggerName, ...]:
+    """Return the triggers that one looks at."""
+    return trigger.named if isinstance(trigger, Combination) else ()
