@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import genicam
 
 from cameras.camera import Camera
+from cameras.genicam import GenICam
 from cameras.network import NetworkStream
 from cameras.zeromq import ZmqCamera
 from tests.cameras.servers import free_port, http_camera, zmq_sender
@@ -22,7 +26,15 @@ def zmq_camera() -> Iterator[Camera]:
         yield ZmqCamera(port=port)
 
 
+@contextmanager
+def genicam_camera() -> Iterator[Camera]:
+    yield GenICam(
+        cti=Path(genicam.__file__).with_name("viky.cti"), serial="0", rate=200
+    )
+
+
 STAND_INS: dict[str, Callable[[], AbstractContextManager[Camera]]] = {
+    "GenICam": genicam_camera,
     "NetworkStream": network_stream,
     "ZmqCamera": zmq_camera,
 }
