@@ -99,8 +99,8 @@ def _print_course(
     jumps = ((steps > JUMP_PX) & ~below[1:] & ~below[:-1]).sum(axis=0)
     for place, name in enumerate(names):
         print(
-            f"  {name:<12} below threshold {below[:, place].mean():5.1%}   moves of more "
-            f"than {JUMP_PX} px from one frame to the next: {jumps[place]}"
+            f"  {name:<12} below threshold in {below[:, place].sum()}   moves of more than "
+            f"{JUMP_PX} px from one frame to the next: {jumps[place]}"
         )
 
 
