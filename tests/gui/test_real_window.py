@@ -135,8 +135,9 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
     person.press(Action.STOP_STREAM)
     person.await_status(lambda status: status == Status())
     assert person.view.place is None
-    nothing = person.view.grab().toImage().pixelColor(30, 30)
-    assert nothing.name() == PANEL
+    image = person.view.grab().toImage()
+    corner = image.pixelColor(image.width() - 30, image.height() - 30)
+    assert corner.name() == PANEL, "neither picture nor label"
     enabled = {action for action in Action if button[action].isEnabled()}
     assert enabled == {Action.START_STREAM}
     assert not any(person.session.levels.values())
