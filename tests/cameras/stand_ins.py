@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import genicam
+import pytest
 
 from cameras.camera import Camera
 from cameras.genicam import GenICam
 from cameras.network import NetworkStream
+from cameras.realsense import RealSense
 from cameras.zeromq import ZmqCamera
 from tests.cameras.servers import free_port, http_camera, zmq_sender
 
@@ -27,6 +30,16 @@ def zmq_camera() -> Iterator[Camera]:
 
 
 @contextmanager
+def realsense() -> Iterator[Camera]:
+    pytest.importorskip("pyrealsense2")
+    from tests.cameras.recordings import write_recording
+
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        recording = write_recording(Path(folder) / "film.db3")
+        yield RealSense(recording=recording, paced=False)
+
+
+@contextmanager
 def genicam_camera() -> Iterator[Camera]:
     yield GenICam(
         cti=Path(genicam.__file__).with_name("viky.cti"), serial="0", rate=200
@@ -36,6 +49,7 @@ def genicam_camera() -> Iterator[Camera]:
 STAND_INS: dict[str, Callable[[], AbstractContextManager[Camera]]] = {
     "GenICam": genicam_camera,
     "NetworkStream": network_stream,
+    "RealSense": realsense,
     "ZmqCamera": zmq_camera,
 }
 """By the camera's kind: gives it, ready to be opened, while the `with` lasts."""
