@@ -91,7 +91,7 @@ class JournalReader:
 
     def __init__(self, journal: Journal, recorder: bool = False) -> None:
         self._journal = journal
-        self._read = journal.words[0]
+        self._read = 0 if recorder else journal.words[0]  # it may start late
         self.missed = 0
         if recorder:
             self.recorded()

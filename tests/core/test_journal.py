@@ -65,6 +65,11 @@ def test_an_entry_that_the_recorder_would_lose_is_refused(journal: Journal) -> N
     assert JournalReader(journal).unrecorded() == [note(99)]
 
 
+def test_a_recorder_that_starts_late_misses_nothing(journal: Journal) -> None:
+    JournalWriter(journal).write(note(1))
+    assert JournalReader(journal, recorder=True).read() == [note(1)]
+
+
 def test_an_entry_too_large_for_its_slot_is_refused(journal: Journal) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         JournalWriter(journal).write(Note("test", "x" * 9000, 0))
