@@ -1,4 +1,4 @@
-"""What every process of a rig does first: ignore Ctrl-C, and end with its parent."""
+"""What every process of a rig does first: leave Ctrl-C alone, end with its parent."""
 
 import multiprocessing
 import os
@@ -14,8 +14,12 @@ from engine.messages import ProcessFailed
 
 
 def settle(orphaned: Callable[[], object]) -> None:
-    """Leave Ctrl-C to the parent, and call `orphaned` (from a thread) when it dies."""
+    """Leave Ctrl-C to the parent; call `orphaned` when the parent dies, or when asked to end.
+
+    It is called from a thread, or between two instructions of this one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: orphaned())
     parent = multiprocessing.parent_process()
     if parent is None:
         return

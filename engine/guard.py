@@ -69,7 +69,8 @@ def guard_main(
     What was done goes to `reports`: an `Edge` for each output that was switched off, a
     `Complaint` for what happened and for each output that may still be on.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends when the engine has ended
+        signal.signal(number, signal.SIG_IGN)
     what = _watch(heart)
     if not what:
         return

@@ -200,6 +200,27 @@ def test_the_laser_is_off_when_the_engine_dies_or_hangs(
         os.close(port)
 
 
+@pytest.mark.skipif(
+    not hasattr(os, "openpty"), reason="Windows has no pseudo-terminals"
+)
+def test_the_laser_is_off_when_all_processes_are_asked_to_end(tmp_path: Path) -> None:
+    """As when the computer is shut down."""
+    board, port = os.openpty()
+    try:
+        os.set_blocking(board, False)
+        with rig(tmp_path, SERIAL.format(port=os.ttyname(port))) as it:
+            experiment(it)
+            for process in it.session.processes():
+                process.terminate()
+            it.until(lambda it: it.session.status.phase is Phase.IDLE)
+            said = os.read(board, 10_000)
+            assert b"H" in said
+            assert said.endswith(b"L")
+    finally:
+        os.close(board)
+        os.close(port)
+
+
 def test_an_output_that_can_not_be_opened_is_told_and_stops_no_analysis(
     tmp_path: Path,
 ) -> None:
