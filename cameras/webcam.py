@@ -10,13 +10,21 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.camera import Camera, Film, Shot
+from cameras.blocking import Waiting
+from cameras.camera import Camera, Device, Film, Shot
+from cameras.webcams import webcams
 from core.clock import SystemClock
 from core.errors import DeviceError
 from core.frame import Image, ImageFormat
 
 if TYPE_CHECKING:
     from cv2 import VideoCapture
+
+_SILENCE_S, _PATIENCE_S = 0.95, 10.0
+"""For a next and for a first picture."""
+_CLOSE = 0.02
+_FASTEST = 10_000.0
+"""What some drivers report as their rate is no rate."""
 
 Backend = Literal["auto", "any", "dshow", "msmf", "v4l2", "avfoundation", "ffmpeg"]
 
@@ -57,36 +65,68 @@ class Webcam(Camera):
 
         Its frames are numbered as they come: a webcam does not say what it lost.
         """
-        import cv2
+        capture, clock, index = self._capture(), SystemClock(), -1
 
-        capture = self._capture()
-        clock = SystemClock()
-        index = -1
-
-        def read(image: Image) -> Shot:
-            nonlocal index
+        def taken() -> tuple[NDArray[Any] | None, int]:
             if not capture.grab():
                 raise DeviceError("gives no more pictures")
             grabbed_ns = clock.now_ns()
-            there, picture = capture.retrieve(image)
-            if not there:
+            there, picture = capture.retrieve()
+            return (picture if there else None), grabbed_ns
+
+        waiting = Waiting(taken, capture.release)
+
+        def read(image: Image) -> Shot:
+            nonlocal index
+            picture, grabbed_ns = waiting.result(_SILENCE_S)
+            if picture is None:
                 raise DeviceError("gave a picture that can't be read")
-            if picture is not image:
-                _put(np.asarray(picture), image)
+            _put(picture, image)
             index += 1
             return Shot(index, grabbed_ns)
 
         try:
-            there, first = capture.read() if capture.isOpened() else (False, None)
-            if not there or first is None:
+            first = self._first(waiting) if capture.isOpened() else None
+            if first is None:
                 raise DeviceError(
                     f"camera {self.source} gives no pictures; is it plugged in, "
                     "and does no other program use it?"
                 )
-            rate = max(0.0, capture.get(cv2.CAP_PROP_FPS))
-            yield Film(ImageFormat(first.shape, rate, str(first.dtype)), read)
+            form = ImageFormat(first.shape, _rate(capture), str(first.dtype))
+            yield Film(form, read, device=self._name, remarks=self._remarks(form))
         finally:
-            capture.release()
+            waiting.end(_SILENCE_S)
+
+    def _first(
+        self, waiting: Waiting[tuple[NDArray[Any] | None, int]]
+    ) -> NDArray[Any] | None:
+        try:
+            return waiting.result(_PATIENCE_S)[0]
+        except DeviceError:
+            return None
+
+    @property
+    def _name(self) -> str:
+        return f"webcam {self.source}"
+
+    def _remarks(self, given: ImageFormat) -> tuple[str, ...]:
+        """Return what was asked for and is not delivered."""
+        told = []
+        if self.resolution not in (None, (given.width, given.height)):
+            told.append(
+                f"gives {given.width}×{given.height} pixels; asked for: "
+                + "×".join(str(side) for side in self.resolution or ())
+            )
+        if self.rate is not None and not given.rate:
+            told.append(f"does not say its rate; asked for: {self.rate:g}/s")
+        elif self.rate is not None and abs(given.rate - self.rate) > _CLOSE * self.rate:
+            told.append(f"gives {given.rate:g}/s; asked for: {self.rate:g}/s")
+        return tuple(told)
+
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the cameras that the system lists, or that can be opened (Windows)."""
+        return webcams()
 
     def _capture(self) -> "VideoCapture":
         """Return the device as asked for; OpenCV refuses nothing, it ignores."""
@@ -108,6 +148,13 @@ class Webcam(Camera):
             capture.set(cv2.CAP_PROP_FPS, self.rate)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return capture
+
+
+def _rate(capture: "VideoCapture") -> float:
+    import cv2
+
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    return rate if 0 < rate < _FASTEST else 0.0
 
 
 def _put(picture: NDArray[Any], image: Image) -> None:

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from cameras.webcam import Webcam
+from cameras.webcams import _listed, _opened
+from core.clock import SystemClock
 from core.errors import DeviceError
+from tests.cameras.servers import http_camera
 from tests.cameras.videos import picture, write_video
 
 
@@ -45,3 +48,59 @@ def test_a_camera_that_gives_nothing_is_named(tmp_path: Path) -> None:
 def test_a_number_in_words_is_a_number() -> None:
     assert Webcam(source="1").source == 1
     assert Webcam(source="/dev/video0").source == "/dev/video0"
+
+
+def test_what_it_does_not_deliver_is_a_remark(tmp_path: Path) -> None:
+    path = str(write_video(tmp_path / "film.avi"))
+    asked = Webcam(source=path, backend="ffmpeg", resolution=(640, 480), rate=30)
+    with asked.opened() as film:
+        assert film.remarks == (
+            "gives 64×48 pixels; asked for: 640×480",
+            "gives 1000/s; asked for: 30/s",
+        )
+    given = Webcam(source=path, backend="ffmpeg", resolution=(64, 48), rate=1000)
+    with given.opened() as film:
+        assert film.remarks == ()
+
+
+def test_one_that_stalls_is_seen_within_a_second() -> None:
+    with (
+        http_camera() as server,
+        Webcam(source=server.url, backend="ffmpeg").opened() as film,
+    ):
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        server.silent.set()
+        clock = SystemClock()
+        start_ns = clock.now_ns()
+        with pytest.raises(DeviceError, match=r"gave no picture for 0\.95 s"):
+            while True:
+                film.read(image)
+        assert clock.now_ns() - start_ns < 1_200_000_000
+        server.over.set()  # the driver lets go, and it can be closed
+
+
+def test_what_linux_lists_is_found_by_its_own_link(tmp_path: Path) -> None:
+    for number, index, name in ((0, 0, "Cam A"), (1, 1, "Cam A"), (10, 0, "Cam B")):
+        node = tmp_path / "sys" / f"video{number}"
+        node.mkdir(parents=True)
+        (node / "index").write_text(f"{index}\n")
+        (node / "name").write_text(f"{name}\n")
+    (tmp_path / "by-id").mkdir()
+    try:
+        (tmp_path / "by-id" / "usb-A-123").symlink_to(tmp_path / "video0")
+    except OSError:
+        pytest.skip("links need a right here that we do not have")
+    found = _listed(tmp_path / "sys", tmp_path / "by-id")
+    assert [device.label for device in found] == ["Cam A", "Cam B"]
+    assert [device.serial for device in found] == ["usb-A-123", "video10"]
+    assert found[0].choose == f"SOURCE = {tmp_path / 'by-id' / 'usb-A-123'}"
+    assert found[1].choose == "SOURCE = 10"
+
+
+def test_looking_for_webcams_is_quick_and_silent(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for device in (*Webcam.found(), *_opened()):
+        assert device.kind == "Webcam"
+    assert capfd.readouterr() == ("", "")
