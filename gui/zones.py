@@ -16,11 +16,12 @@ class Zone:
     trigger: str
     camera: str
     outline: NDArray[np.float64]
-    """(n, 2), px: the corners of a closed line; a single row is a point to look at."""
+    """(n, 2), px: the corners of a closed line; a single row is a point to look at, two
+    are a line."""
 
 
 def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
-    """Return the places of all triggers that have one: a `region` or a `point`.
+    """Return the places of all triggers that have one: a `region`, a `point` or a `line`.
 
     With `camera`, only of those that see it.
     """
@@ -31,8 +32,11 @@ def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
             continue
         region = getattr(trigger, "region", None)
         point = getattr(trigger, "point", None)
+        line = getattr(trigger, "line", None)
         if isinstance(region, Region):
             zones.append(Zone(name, sees, region.outline()))
         elif isinstance(point, tuple) and len(point) == 2:
             zones.append(Zone(name, sees, np.array([point], np.float64)))
+        elif isinstance(line, tuple) and len(line) == 4:
+            zones.append(Zone(name, sees, np.reshape(line, (2, 2)).astype(np.float64)))
     return tuple(zones)

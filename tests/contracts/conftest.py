@@ -28,6 +28,8 @@ def _words_for(kind: Any) -> Any:
         return _words_for(inner[0])
     if origin is Literal:
         return inner[0]
+    if origin is tuple and set(inner) == {float}:
+        return [str(5 + place) for place in range(len(inner))]
     if origin is tuple and inner[-1] is not Ellipsis:
         return [_words_for(one) for one in inner]
     if origin in (tuple, list):
@@ -44,5 +46,7 @@ def _sample(kind: type) -> Maker[Any]:
         if info.is_required()
     }
     if "bodyparts" in values:
-        values["bodyparts"] = ["snout", "leftear"]
+        kinds = get_args(keys_of(kind)["BODYPARTS"][1].annotation)
+        wanted = 2 if Ellipsis in kinds else len(kinds)
+        values["bodyparts"] = ["snout", "leftear", "rightear"][:wanted]
     return Maker(kind, values)
