@@ -45,7 +45,7 @@ class RealSense(Camera):
     resolution: tuple[int, int] | None = Field(
         None, description="width, height, pixels; empty: the device's usual one"
     )
-    rate: int | None = Field(
+    rate: float | None = Field(
         None, gt=0, description="frames per second; empty: the device's usual one"
     )
     align: tuple[int, int] | None = Field(

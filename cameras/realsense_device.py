@@ -87,7 +87,7 @@ def profiles(device: Any, kind: str) -> list[tuple[Any, Any]]:
 
 
 def choose(
-    device: Any, kind: str, size: tuple[int, int] | None, rate: int | None
+    device: Any, kind: str, size: tuple[int, int] | None, rate: float | None
 ) -> tuple[Any, Any]:
     """Return sensor and profile of the stream asked for, the device's usual one first.
 
@@ -102,7 +102,7 @@ def choose(
     ]
     if not fitting:
         asked = f"{size[0]}×{size[1]}" if size else ""
-        asked += f" at {rate}/s" if rate else ""
+        asked += f" at {rate:g}/s" if rate else ""
         listed = "; ".join(_listed(kind, [p for _, p in there])) or "none of that kind"
         raise DeviceError(f"has no stream {kind} {asked.strip()}; there are: {listed}")
 

@@ -30,7 +30,8 @@ def pictures(index: int) -> dict[str, Image]:
 class MadeDevice:
     """A software device with depth, left infrared and colour; `send` exposes it once.
 
-    The colour lens shows things `shift` pixels further right than the depth lens.
+    The colour lens shows things `shift` pixels further right than the depth lens;
+    its pixels lie in memory as `layout` says.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class MadeDevice:
         counts: bool = True,
         projector: bool = False,
         shift: float = 0.0,
+        layout: Any = rs.format.bgr8,
     ) -> None:
         self._domain, self._counts = domain, counts
         self.device = rs.software_device()
@@ -52,14 +54,14 @@ class MadeDevice:
             limits.min, limits.max, limits.step, limits.default = 0.0, 1.0, 1.0, 0.0
             depth.add_option(rs.option.emitter_enabled, limits, True)
         self._streams: dict[str, tuple[Any, Any]] = {}
-        for uid, (name, sensor, index, layout) in enumerate(
+        for uid, (name, sensor, index, pixels) in enumerate(
             (
                 ("depth", depth, 0, rs.format.z16),
                 ("infrared", depth, 1, rs.format.y8),
-                ("color", color, 0, rs.format.bgr8),
+                ("color", color, 0, layout),
             )
         ):
-            profile = sensor.add_video_stream(_video(name, uid, index, layout, shift))
+            profile = sensor.add_video_stream(_video(name, uid, index, pixels, shift))
             self._streams[name] = sensor, profile
         for name in ("infrared", "color"):
             self._streams["depth"][1].register_extrinsics_to(

@@ -138,6 +138,23 @@ def test_a_live_device() -> None:
     assert made.device.query_sensors()[0].get_option(rs.option.emitter_enabled) == 1
 
 
+def test_a_live_device_aligns_depth_while_its_colour_is_off() -> None:
+    made = MadeDevice(shift=8.0)
+    camera = RealSense(stream="depth", analyse=False, align=(64, 48))
+    with running(made), stream(made.device, camera) as film:
+        (_, image), *_ = shots(film, 1)
+    assert not image[:, :7].any()
+    assert image[24, 40] >= 1000
+
+
+def test_red_and_blue_are_told_apart(tmp_path: Path) -> None:
+    film_path = write_recording(tmp_path / "film.db3", range(2), layout=rs.format.rgb8)
+    with RealSense(recording=film_path, paced=False).opened() as film:
+        for shot, image in shots(film):
+            seen = pictures(shot.index)["color"]
+            np.testing.assert_array_equal(image, seen[..., ::-1])
+
+
 def test_a_device_that_falls_silent_is_noticed_within_a_second() -> None:
     made, clock = MadeDevice(), SystemClock()
     with running(made) as stop, stream(made.device, RealSense()) as film:
