@@ -1,0 +1,107 @@
+"""Everything known of a camera's frames in one table: one row per frame, always.
+
+Rows are the frames of its table and of its videos, in order; where a frame was not posed
+its points are NaN.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recording.run_folder import RunFolder, stem
+from recording.tables import VIDEO_COLUMNS, animal_prefixes
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_KEY = ["frame", "exposed_ns", "arrived_ns"]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of one camera; `rows` has the columns of its table, and its videos'."""
+
+    camera: str
+    rows: "DataFrame"
+    """CAMERA.csv's columns, and video (its name, or empty) and video_frame."""
+    bodyparts: tuple[str, ...]
+    animals: int
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(row, animal, body part, 2): px, x right, y down; NaN where nothing was seen."""
+        return self._values("x", "y")
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """(row, animal, body part); 0 where nothing was seen."""
+        return np.nan_to_num(self._values("confidence")[..., 0])
+
+    def of_video(self, video: str) -> "Timeline":
+        """Return the frames of one video, a row for each of its pictures."""
+        rows = self.rows[self.rows["video"] == video].sort_values("video_frame")
+        return Timeline(self.camera, rows, self.bodyparts, self.animals)
+
+    def parts(self) -> "dict[str, Timeline]":
+        """Return by file name without ending: each video, or the table without videos."""
+        videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
+        if not videos:
+            return {stem(self.camera): self}
+        return {name.removesuffix(".mkv"): self.of_video(name) for name in videos}
+
+    def _values(self, *what: str) -> NDArray[np.float64]:
+        columns = [
+            f"{prefix}{part}_{each}"
+            for prefix in animal_prefixes(self.animals)
+            for part in self.bodyparts
+            for each in what
+        ]
+        values: NDArray[np.float64] = self.rows[columns].to_numpy(np.float64)
+        shape = len(self.rows), self.animals, len(self.bodyparts), len(what)
+        return values.reshape(shape)
+
+
+def analysed_cameras(folder: RunFolder) -> list[str]:
+    """Return the cameras that have poses."""
+    return [
+        name for name in folder.facts["cameras"] if folder.table_path(name).exists()
+    ]
+
+
+def timeline(folder: RunFolder, camera: str) -> Timeline:
+    """Read a camera's table and the tables of its videos."""
+    import pandas as pd
+
+    exact: dict[str, Any] = {"encoding": "utf-8"}
+    table = pd.read_csv(
+        folder.table_path(camera),
+        dtype={"status": "string", "posed_ns": "Int64", "decided_ns": "Int64"},
+        converters={"written_ns": lambda cell: int(cell or 0)},
+        **exact,
+    )
+    of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
+    videos = []
+    for path in sorted(folder.path.glob("*.frames.csv")):
+        if of_camera.fullmatch(path.name):
+            listed = pd.read_csv(path, **exact)[list(VIDEO_COLUMNS)]
+            listed["video"] = path.name.replace(".frames.csv", ".mkv")
+            videos.append(listed)
+    if videos:
+        filmed = pd.concat(videos)
+        rows = table.merge(filmed, on=_KEY, how="outer")
+    else:
+        rows = table.assign(video="", video_frame=pd.NA)
+    rows = rows.sort_values(["exposed_ns", "frame"], ignore_index=True)
+    rows["video"] = rows["video"].fillna("")
+    rows["video_frame"] = rows["video_frame"].astype("Int64")
+    rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
+    rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
+    start_ns = folder.facts["start_ns"]
+    rows["time_s"] = (rows["exposed_ns"] - start_ns) / 1e9
+    animals = 1
+    while f"animal{animals + 1}_{folder.skeleton.bodyparts[0]}_x" in rows:
+        animals += 1
+    return Timeline(camera, rows, folder.skeleton.bodyparts, animals)

@@ -1,0 +1,192 @@
+"""What other programs read is what the run holds: values, times, a row for each frame."""
+
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.frame import ImageFormat
+from core.pose import Pose, Skeleton
+from core.record import Edge, Step
+from core.ring import Stamp
+from recording.exports import EXPORTS, export
+from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from recording.run_writer import RunWriter
+from recording.video import VideoFile
+from utils.ExportRun import main
+
+FORM = ImageFormat((48, 64), 30.0)
+SKELETON = Skeleton(("nose", "tail"), (("nose", "tail"),))
+START = 1_000_000_000_000_000_000  # as large as a clock's, so that rounding would show
+STARTED = datetime(2026, 11, 21, 10, 0, 10, tzinfo=UTC)
+
+
+def exposed(index: int) -> int:
+    return START + index * 33_333_333 + index % 3
+
+
+def point(index: int, animal: int, part: int) -> tuple[float, float]:
+    return 100 * animal + 10.5 * part + index / 4, 200 * animal + index / 8
+
+
+def step(index: int, animals: int) -> Step:
+    points = np.array(
+        [[point(index, a, p) for p in range(2)] for a in range(animals)], np.float32
+    )
+    confidence = np.full((animals, 2), 0.5 + index / 100, np.float32)
+    pose, at = Pose(SKELETON, points, confidence), exposed(index)
+    return Step("top", index, at, at + 1, at + 2, at + 3, 0, pose, {"in": True}, ())
+
+
+def made(root: Path, animals: int = 1, video: bool = True) -> Path:
+    """Frames 0 to 9; 2 to 8 were analysed, but for 5; 1 to 4 and 5 to 9 were filmed."""
+    model = ModelFacts("arena", "0" * 64, 0.56, "CPUExecutionProvider")
+    more = {"started_ns": START + 10_000_000_000}
+    facts = RunFacts(START, {"top": FORM}, SKELETON, model, more)
+    folder = RunFolder.create_at(root / "run", STARTED, "", facts)
+    with RunWriter(folder, START) as run:
+        run.begin("top", SKELETON, ("in",), animals)
+        for index in range(2, 9):
+            if index == 5:
+                run.skipped("top", Stamp(index, exposed(index), exposed(index) + 1))
+            else:
+                run.step(step(index, animals))
+        run.entry(Edge("light", 1.0, "plan", START, START + 7))
+    for frames in (range(1, 5), range(5, 10)) if video else ():
+        with VideoFile(folder.new_video_path("top"), FORM) as film:
+            for index in frames:
+                image = np.zeros(FORM.shape, np.uint8)
+                film.write(image, index, exposed(index), exposed(index) + 1)
+    folder.finish(STARTED, "stopped", [])
+    return folder.path
+
+
+def expected(frames: range, animals: int = 1) -> np.ndarray:
+    """(frame, animal, part, 3): NaN and no confidence where nothing was seen."""
+    values = np.full((len(frames), animals, 2, 3), np.nan)
+    values[..., 2] = 0
+    for row, index in enumerate(frames):
+        if 2 <= index <= 8 and index != 5:
+            for animal in range(animals):
+                for part in range(2):
+                    values[row, animal, part, :2] = point(index, animal, part)
+            values[row, ..., 2] = np.float32(0.5 + index / 100)
+    return values
+
+
+@pytest.mark.parametrize("kind", ["dlc-csv", "dlc-h5"])
+@pytest.mark.parametrize("animals", [1, 2])
+def test_deeplabcut_has_a_row_for_each_picture(
+    tmp_path: Path, kind: str, animals: int
+) -> None:
+    paths = export(made(tmp_path, animals), kind)
+    assert [path.name.partition(".")[0] for path in paths] == ["top", "top_2"]
+    for path, frames in zip(paths, (range(1, 5), range(5, 10)), strict=True):
+        if kind == "dlc-csv":
+            header = list(range(3 if animals == 1 else 4))
+            table = pd.read_csv(path, header=header, index_col=0)
+        else:
+            table = pd.DataFrame(pd.read_hdf(path, "df_with_missing"))
+        assert list(table.index) == list(range(len(frames)))
+        names = ["scorer", "bodyparts", "coords"]
+        if animals == 2:
+            names.insert(1, "individuals")
+        assert list(table.columns.names) == names
+        assert table.columns[2] == (
+            *("arena", "animal1")[: len(names) - 2],
+            *("nose", "likelihood"),
+        )
+        found = table.to_numpy().reshape(len(frames), animals, 2, 3)
+        np.testing.assert_allclose(found, expected(frames, animals), rtol=1e-7)
+
+
+def test_without_a_video_the_rows_are_the_tables(tmp_path: Path) -> None:
+    (path,) = export(made(tmp_path, video=False), "dlc-csv")
+    table = pd.read_csv(path, header=[0, 1, 2], index_col=0)
+    found = table.to_numpy().reshape(7, 1, 2, 3)
+    np.testing.assert_allclose(found, expected(range(2, 9)), rtol=1e-7)
+
+
+def test_the_predecessors_layout_has_the_analysed_frames(tmp_path: Path) -> None:
+    (path,) = export(made(tmp_path), "predecessor-csv")
+    assert path.name == "DataOutputtop.csv"
+    lines = path.read_text("utf-8").splitlines()
+    assert lines[:4] == [
+        ";Animal1;Animal1;Animal1;Animal1;Time;Experiment;Experiment",
+        ";nose;nose;tail;tail;;Status;Trial",
+        ";x;y;x;y;;;",
+        "Frame;;;;;;;",
+    ]
+    assert len(lines) == 4 + 6
+    assert lines[4] == "1;;;;;0.0;False;0"  # not sure enough: nothing was seen
+    assert lines[8] == "5;1.75;0.875;12.25;0.875;0.167;False;0"
+
+
+def test_parquet_keeps_every_number(tmp_path: Path) -> None:
+    table_path, events_path = export(made(tmp_path), "parquet")
+    table = pd.read_parquet(table_path)
+    assert list(table["frame"]) == list(range(1, 10))
+    assert list(table["exposed_ns"]) == [exposed(index) for index in range(1, 10)]
+    posed = table[table["analysed"]]
+    assert list(posed["posed_ns"]) == [
+        exposed(index) + 2 for index in (2, 3, 4, 6, 7, 8)
+    ]
+    assert list(posed["nose_x"]) == [index / 4 for index in (2, 3, 4, 6, 7, 8)]
+    assert list(table["video"]) == ["top.mkv"] * 4 + ["top_2.mkv"] * 5
+    assert list(table["video_frame"]) == [*range(4), *range(5)]
+    events = pd.read_parquet(events_path)
+    assert list(events["written_ns"]) == [START + 7]
+
+
+@pytest.mark.parametrize("animals", [1, 2])
+def test_nwb_has_poses_and_true_times(tmp_path: Path, animals: int) -> None:
+    (path,) = export(made(tmp_path, animals), "nwb")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pynwb import NWBHDF5IO
+
+        with NWBHDF5IO(str(path), "r") as reader:
+            file = reader.read()
+            assert file.session_start_time == datetime(2026, 11, 21, 10, tzinfo=UTC)
+            behavior = file.processing["behavior"]
+            for animal in range(animals):
+                name = "top" if animals == 1 else f"top_animal{animal + 1}"
+                estimation = behavior[name]
+                assert list(estimation.original_videos) == ["top.mkv", "top_2.mkv"]
+                assert list(estimation.skeleton.nodes) == ["nose", "tail"]
+                for part, bodypart in enumerate(SKELETON.bodyparts):
+                    series = estimation.pose_estimation_series[bodypart]
+                    wanted = expected(range(1, 10), animals)[:, animal, part]
+                    np.testing.assert_allclose(series.data[:], wanted[:, :2])
+                    np.testing.assert_allclose(series.confidence[:], wanted[:, 2])
+                    times = series.timestamps
+                    np.testing.assert_allclose(
+                        times[:], [(exposed(n) - START) / 1e9 for n in range(1, 10)]
+                    )
+
+
+def test_the_program_writes_all_and_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path)
+    for _ in range(2):
+        assert main([str(folder), "--to", "all"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 3
+
+
+def test_what_cannot_be_exported_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path), "--to", "nwb"]) == 1
+    folder = made(tmp_path)
+    RunFolder(folder).update(ended=None)
+    assert main([str(folder), "--to", "nwb"]) == 1
+    (folder / "top.csv").unlink()
+    RunFolder(folder).update(ended="2026")
+    assert main([str(folder), "--to", "dlc-csv"]) == 1
+    told = capsys.readouterr().out
+    for words in ("is no run folder", "RepairRun.py first", "nothing was analysed"):
+        assert words in told

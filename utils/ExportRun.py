@@ -1,0 +1,37 @@
+"""Writes a run for other programs: python utils/ExportRun.py FOLDER --to nwb.
+
+The files come into FOLDER/export and can be made anew at any time.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+
+from recording.exports import EXPORTS, export
+
+
+def main(argv: list[str]) -> int:
+    """Export the run; 1 when it can't be."""
+    options = argparse.ArgumentParser(prog="ExportRun.py", description=__doc__)
+    options.add_argument("folder", type=Path, help="a run folder")
+    options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
+    asked = options.parse_args(argv)
+    kinds = list(EXPORTS) if asked.to == "all" else [asked.to]
+    for kind in kinds:
+        try:
+            for path in export(asked.folder, kind):
+                print(path)
+        except (OSError, ValueError) as error:
+            print(f"{asked.folder} can't be exported to {kind}: {error}")
+            return 1
+        except ImportError as error:
+            print(f"{kind} needs the package {error.name!r}: pip install {error.name}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
