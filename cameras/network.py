@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
@@ -16,10 +16,10 @@ from core.frame import Image, ImageFormat
 from core.synchroniser import Synchroniser
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import Packet, VideoCodecContext, VideoFrame
     from av.container import InputContainer
 
-_SILENCE_S = 0.9
+_SILENCE_S = 0.85
 """So long a stream may be silent; with what comes after, the loss is seen in a second."""
 _WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
 """Streams of bare pictures: the times that FFmpeg gives them are made up."""
@@ -32,7 +32,8 @@ class NetworkStream(Camera):
 
     Every picture is given, in order, and none is kept back: after a hiccup of the network
     they come in a burst, as fast as they can be decoded. The newest one is what the rig's
-    ring gives to who looks there.
+    ring gives to who looks there. (FFmpeg's own reader of H.264 over RTSP knows where a
+    picture ends when the next one begins: it is one picture late.)
     """
 
     url: str = Field(
@@ -104,7 +105,7 @@ class NetworkStream(Camera):
         import av
 
         options = dict(_AT_ONCE, rtsp_transport="udp" if self.udp else "tcp")
-        patience = (self.patience_s, _SILENCE_S)
+        patience = (self.patience_s, _SILENCE_S + 0.05)
         with av.open(self.url, options=options, timeout=patience) as container:
             if not container.streams.video:
                 raise DeviceError(f"{self.address} sends no pictures")
@@ -120,14 +121,17 @@ class NetworkStream(Camera):
         clock, codec = SystemClock(), container.streams.video[0].codec_context
         patience_ns, seen_ns = self.patience_s * 1e9, clock.now_ns()
         for packet in container.demux():
+            arrived_ns = clock.now_ns()
+            if arrived_ns - seen_ns > patience_ns:
+                break
             if packet.stream is container.streams.video[0]:
-                arrived_ns = clock.now_ns()
-                for frame in codec.decode(packet):
+                for frame in _decoded(codec, packet):
                     yield arrived_ns, frame
                     patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
-            if clock.now_ns() - seen_ns > patience_ns:
-                raise DeviceError(f"gave no picture for {patience_ns / 1e9:g} s")
-        raise DeviceError(f"{self.address} gives no more pictures")
+        else:
+            raise DeviceError(f"{self.address} gives no more pictures")
+        seconds = f"{patience_ns / 1e9:g} s"
+        raise DeviceError(f"{self.address}: gave no picture for {seconds}")
 
     def _format(
         self, container: "InputContainer", first: "VideoFrame"
@@ -140,8 +144,18 @@ class NetworkStream(Camera):
     def _lost(self, error: Exception) -> DeviceError:
         reason = getattr(error, "strerror", None) or type(error).__name__
         if reason == "Immediate exit requested":  # FFmpeg's word for a time-out
-            reason = "gave no picture for 1 s, or no answer"
+            reason = f"gave no picture for {_SILENCE_S:g} s, or no answer"
         return DeviceError(f"{self.address}: {reason}")
+
+
+def _decoded(codec: "VideoCodecContext", packet: "Packet[Any]") -> "list[VideoFrame]":
+    """Return the pictures in a packet; none from one that came incomplete."""
+    import av
+
+    try:
+        return codec.decode(packet)
+    except av.error.InvalidDataError:
+        return []
 
 
 def _shape(frame: "VideoFrame") -> tuple[int, ...]:
