@@ -128,6 +128,7 @@ class GenICam(Camera):
                     about.serial_number,
                     f"SERIAL = {about.serial_number}",
                     _name(about),
+                    _formats(producers, about),
                 )
                 for about in producers.device_info_list
             )
@@ -182,6 +183,18 @@ def _chosen(there: list[Any], serial: str) -> Any:
 
 def _name(about: Any) -> str:
     return f"{about.vendor} {about.model} {about.serial_number}"
+
+
+def _formats(producers: Any, about: Any) -> tuple[str, ...]:
+    """Return the pixel formats of a camera; none when another program has it."""
+    try:
+        camera = producers.create(about)
+    except Exception:  # each producer refuses in its own words
+        return ()
+    try:
+        return tuple(camera.remote_device.node_map.PixelFormat.symbolics)
+    finally:
+        camera.destroy()
 
 
 def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:

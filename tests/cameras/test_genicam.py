@@ -119,6 +119,7 @@ def test_cameras_are_found_where_makers_put_their_producers(
     monkeypatch.setenv("GENICAM_GENTL64_PATH", str(VIKY.parent))
     found = GenICam.found()
     assert [device.choose for device in found] == [f"SERIAL = {n}" for n in range(3)]
+    assert found[0].formats == ("RGBa8", "Mono8")
     with GenICam(serial="1", rate=200).opened() as film:
         assert film.device == found[1].label
 
