@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from recording.labelled_export import labelled_video
 from recording.nwb_export import nwb
 from recording.pose_exports import dlc_csv, dlc_h5, predecessor_csv
 from recording.run_folder import RunFolder
@@ -34,6 +35,7 @@ EXPORTS: Mapping[str, Export] = {
     "predecessor-csv": predecessor_csv,
     "parquet": parquet,
     "nwb": nwb,
+    "labelled-video": labelled_video,
 }
 
 

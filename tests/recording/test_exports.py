@@ -4,6 +4,7 @@ import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,13 +169,27 @@ def test_nwb_has_poses_and_true_times(tmp_path: Path, animals: int) -> None:
                     )
 
 
+def test_the_poses_are_drawn_into_a_copy_of_the_video(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    before = (folder / "top.mkv").read_bytes()
+    first, second = export(folder, "labelled-video")
+    assert (folder / "top.mkv").read_bytes() == before
+    with av.open(str(first)) as one, av.open(str(second)) as two:
+        assert len(list(one.decode(video=0))) == 4
+        drawn = [frame.to_ndarray(format="bgr24") for frame in two.decode(video=0)]
+    assert len(drawn) == 5
+    colours = [np.ptp(image[:20, :40].astype(int), axis=-1).max() for image in drawn]
+    assert colours[0] < 20  # frame 5 was not analysed: nothing is coloured
+    assert colours[3] > 60
+
+
 def test_the_program_writes_all_and_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(tmp_path)
     for _ in range(2):
         assert main([str(folder), "--to", "all"]) == 0
-        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 3
+        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 4
 
 
 def test_what_cannot_be_exported_is_a_sentence(

@@ -1,0 +1,61 @@
+"""Videos with the poses drawn in, made after the run: nothing is drawn while it goes on."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from core.frame import Image, ImageFormat
+from core.pose import Pose
+from recording.overlay import labelled
+from recording.run_folder import RunFolder
+from recording.timeline import Timeline, analysed_cameras, timeline
+from recording.video import VideoFile
+
+
+def labelled_video(folder: RunFolder, into: Path) -> Iterator[Path]:
+    """Write `NAME.labelled.mkv` for each video: skeleton, time, status, answers.
+
+    Points below the network's threshold are not drawn.
+    """
+    for camera in analysed_cameras(folder):
+        for name, frames in timeline(folder, camera).parts().items():
+            if (folder.path / f"{name}.mkv").exists():
+                path = into / f"{name}.labelled.mkv"
+                for old in (path, path.with_suffix(".frames.csv")):
+                    old.unlink(missing_ok=True)
+                _draw(folder, folder.path / f"{name}.mkv", path, frames)
+                yield path
+
+
+def _draw(folder: RunFolder, video: Path, path: Path, frames: Timeline) -> None:
+    facts, skeleton = folder.facts, folder.skeleton
+    points, confidence = frames.points, frames.confidence
+    points[confidence < (facts["model"] or {}).get("threshold", 0.0)] = np.nan
+    triggers = [name for name in frames.rows if name.startswith("trigger_")]
+    form = facts["cameras"][frames.camera]
+    drawn = ImageFormat((*form["shape"][:2], 3), form["rate"])
+    rows = frames.rows.to_dict("records")
+    with closing(_pictures(video)) as pictures, VideoFile(path, drawn) as file:
+        for number, (image, row) in enumerate(zip(pictures, rows, strict=False)):
+            pose = Pose(
+                skeleton,
+                points[number].astype(np.float32),
+                confidence[number].astype(np.float32),
+            )
+            true = [name[8:] for name in triggers if row[name] == 1]
+            status = row["status"] if isinstance(row["status"], str) else ""
+            words = [f"{row['time_s']:.3f} s", status, *true]
+            text = "  ".join(word for word in words if word)
+            at, arrived = int(row["exposed_ns"]), int(row["arrived_ns"])
+            file.write(labelled(image, pose, {}, text), int(row["frame"]), at, arrived)
+
+
+def _pictures(video: Path) -> Generator[Image, None, None]:
+    """Yield the pictures as BGR; of more than 8 bits the upper ones."""
+    import av
+
+    with av.open(str(video)) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
