@@ -40,7 +40,8 @@ class ImageFormat:
     def __str__(self) -> str:
         colour = "grey" if len(self.shape) == 2 else "colour"
         bits = 8 * np.dtype(self.dtype).itemsize
-        return f"{self.width}×{self.height} {colour} {bits} bit at {self.rate:g}/s"
+        rate = f"at {self.rate:g}/s" if self.rate else "at an unknown rate"
+        return f"{self.width}×{self.height} {colour} {bits} bit {rate}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -211,7 +211,8 @@ class _Reading:
         ):
             words = self._words["Streaming"]["STREAMS"]
             self._problems.append(
-                f"[Streaming] STREAMS = {words}: no camera here gives more than color"
+                f"[Streaming] STREAMS = {words}: another stream is a [Camera NAME] of "
+                "its own now, KIND = RealSense with STREAM = depth or infrared"
             )
         self._check_camera(rig, "Experiment", rig.experiment.camera)
         for name, maker in rig.triggers.items():
