@@ -190,7 +190,8 @@ def test_all_problems_are_told_at_once() -> None:
         ("[Streaming]\nSTREAMS =", "[Streaming] STREAMS = (empty): expected 1 or more"),
         (
             "[Streaming]\nSTREAMS = color, depth",
-            "[Streaming] STREAMS = color, depth: no camera here gives more than color",
+            "[Streaming] STREAMS = color, depth: another stream is a [Camera NAME] of "
+            "its own now, KIND = RealSense with STREAM = depth or infrared",
         ),
         ("[camera x]", "[camera x]: unknown section, did you mean [Camera x]?"),
         ("[Output]", "[Output]: needs a name, [Output NAME]"),
