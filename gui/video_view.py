@@ -17,9 +17,13 @@ from gui.zones import Zone
 
 
 def to_qimage(image: Image) -> QImage:
-    """Return a copy of a picture as Qt paints it fastest; more than 8 bits are cut."""
+    """Return a copy of a picture as Qt paints it fastest.
+
+    Of more than 8 bits the upper 8 that the picture uses are shown: 12-bit cameras and
+    depth in millimetres are not black.
+    """
     if image.dtype != np.uint8:
-        image = (image >> 8).astype(np.uint8)
+        image = (image >> max(0, int(image.max()).bit_length() - 8)).astype(np.uint8)
     pixels = np.ascontiguousarray(image)
     height, width = pixels.shape[:2]
     grey, colour = QImage.Format.Format_Grayscale8, QImage.Format.Format_BGR888
