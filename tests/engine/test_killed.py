@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, sleep
@@ -233,6 +234,28 @@ def a_finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert session.run_folder is not None
     assert repair(session.run_folder).done == []
     return session.run_folder
+
+
+def test_a_run_that_goes_on_is_let_alone(
+    tmp_path: Path, a_finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(a_finished_run, folder)
+    RunFolder(folder).update(ended=None)
+    over = threading.Event()
+
+    def write() -> None:
+        with (folder / "events.csv").open("ab", buffering=0) as file:
+            while not over.wait(0.05):
+                file.write(b"1,")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert main([str(folder)]) == 1
+    over.set()
+    writer.join()
+    assert "it is still being written" in capsys.readouterr().out
+    assert main([str(folder)]) == 0
 
 
 def test_what_is_no_run_folder_is_a_sentence(
