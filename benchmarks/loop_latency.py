@@ -3,7 +3,8 @@
 From the simulated camera's tick to the byte on a pseudo-terminal, the network's time
 taken out: the real processes, ring, trigger, plan, recorder and window, and the floor
 (floor.py) measured right before and after. Ratios carry over to other machines,
-milliseconds don't. Nothing is asserted. It needs a system with pseudo-terminals (not
+milliseconds don't; on a busy machine the rig's five processes suffer more than the
+floor's two. Nothing is asserted. It needs a system with pseudo-terminals (not
 Windows); where there is no screen it starts Xvfb for the window.
 
     python benchmarks/loop_latency.py                 all cases, about 9 minutes
@@ -105,8 +106,9 @@ def run_case(case: Case) -> dict[str, Any]:
 def line(case: Case, result: dict[str, Any]) -> str:
     """Return a row of the table."""
     rig, floor = result["rig"], result["floor"]
-    if rig["problems"]:
-        return f"{case} | " + "; ".join(rig["problems"])
+    remarks = "".join(f"\n{'':15}{problem}" for problem in rig["problems"])
+    if "pick_up_lag" not in rig:
+        return f"{case} | no result{remarks}"
     cores = rig["cores"]
     burnt = (
         f"{cores.get(name, 0.0):.3f}"
@@ -119,7 +121,7 @@ def line(case: Case, result: dict[str, Any]) -> str:
         f" {rig['p50'] - floor['p50']:+7.2f} | {rig['p99']:8.2f} {floor['p99']:7.2f}"
         f" {rig['p99'] / floor['p99']:6.2f} | {rig['poses_per_s']:8.1f}"
         f" {floor['poses_per_s']:6.1f} {rig['analysed_share']:8.1%} {prompt:7.1%}"
-        f" | {' '.join(burnt)}"
+        f" | {' '.join(burnt)}{remarks}"
     )
 
 

@@ -87,12 +87,15 @@ class Watch:
         now_ns = time.perf_counter_ns()
         if self.finished:
             return
-        if self.problems or now_ns - self._start_ns > (GIVE_UP_S + self.seconds) * 1e9:
-            self.problems = self.problems or ["the rig did not start"]
+        if now_ns - self._start_ns > (GIVE_UP_S + self.seconds) * 1e9:
+            self.problems.append("the rig did not get ready")
             self.finished = True
+        elif not self.session.status.experimenting:
+            if self.began_ns or self.problems:
+                self.problems.append("the experiment ended")
+                self.finished = True
         elif not self.began_ns:
-            if self.session.status.experimenting:
-                self.began_ns = now_ns + round(WARM_UP_S * 1e9)
+            self.began_ns = now_ns + round(WARM_UP_S * 1e9)
         elif now_ns >= self.began_ns and not self._before:
             self.began_ns, self._before = now_ns, processor_times()
         elif self._before and now_ns >= self.began_ns + self.seconds * 1e9:
@@ -142,7 +145,7 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
             session.close()
         folder = session.run_folder
     result: dict[str, Any] = {"problems": watch.problems, "cores": watch.cores}
-    if folder is not None and not watch.problems:
+    if folder is not None and watch.ended_ns:
         result |= evaluate(folder / "arena.csv", watch, settings.pose.model)
     return result
 
