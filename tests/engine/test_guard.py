@@ -42,10 +42,13 @@ def board() -> Iterator[tuple[int, SerialLine]]:
         os.close(ours)
 
 
-def heard(board: int) -> bytes:
+def heard(board: int, length: int = 1) -> bytes:
     """Wait for what the board hears next."""
-    assert select.select([board], [], [], 20)[0], "the board hears nothing"
-    return os.read(board, 100)
+    said = b""
+    while len(said) < length:
+        assert select.select([board], [], [], 20)[0], f"the board heard {said!r} only"
+        said += os.read(board, 100)
+    return said
 
 
 def pretend_engine(
@@ -116,7 +119,7 @@ def rig(board: tuple[int, SerialLine]) -> Iterator[Rig]:
 def test_what_a_dead_or_frozen_engine_left_on_goes_off(
     rig: Rig, board: tuple[int, SerialLine], name: str, what: str
 ) -> None:
-    assert heard(board[0]) == b"LH"
+    assert heard(board[0], 2) == b"LH"
     assert rig.engine.pid is not None
     os.kill(rig.engine.pid, getattr(signal, name))
     assert heard(board[0]) == b"L"
@@ -133,7 +136,7 @@ def test_what_a_dead_or_frozen_engine_left_on_goes_off(
 def test_an_output_that_can_not_be_opened_again_is_named(
     rig: Rig, board: tuple[int, SerialLine]
 ) -> None:
-    assert heard(board[0]) == b"LH"
+    assert heard(board[0], 2) == b"LH"
     os.close(board[0])
     rig.engine.kill()
     texts = [told.text for told in rig.told() if isinstance(told, Complaint)]
@@ -146,7 +149,7 @@ def test_an_output_that_can_not_be_opened_again_is_named(
 def test_the_guard_leaves_quietly_after_a_goodbye(
     rig: Rig, board: tuple[int, SerialLine]
 ) -> None:
-    assert heard(board[0]) == b"LH"
+    assert heard(board[0], 2) == b"LH"
     rig.engine_pipe.send("stop")
     assert rig.told() == []
     rig.engine.join()
