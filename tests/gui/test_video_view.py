@@ -17,10 +17,11 @@ RED_BGR = np.array([0, 0, 255], np.uint8)
     [
         (np.full((5, 7, 3), RED_BGR), QColor(255, 0, 0)),
         (np.full((5, 7), 90, np.uint8), QColor(90, 90, 90)),
-        (np.full((5, 7), 90 << 8, np.uint16), QColor(90, 90, 90)),
+        (np.full((5, 7), 180 << 8, np.uint16), QColor(180, 180, 180)),
+        (np.full((5, 7), 180 << 4, np.uint16), QColor(180, 180, 180)),
         (np.full((10, 14, 3), RED_BGR)[::2, ::2], QColor(255, 0, 0)),
     ],
-    ids=["colour", "grey", "16 bit", "not contiguous"],
+    ids=["colour", "grey", "16 bit", "12 bit", "not contiguous"],
 )
 def test_colours_come_out_as_they_are(image: Image, colour: QColor) -> None:
     shown = to_qimage(image)
