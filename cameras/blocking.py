@@ -34,9 +34,7 @@ class Waiting(Generic[T]):
         try:
             result = self._results.get(timeout=patience_s)
         except Empty:
-            raise DeviceError(
-                f"gave no picture for {patience_s:g} s"
-            ) from None
+            raise DeviceError(f"gave no picture for {patience_s:g} s") from None
         if isinstance(result, Exception):
             raise result
         return result
