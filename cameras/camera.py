@@ -22,6 +22,10 @@ class Shot:
     """When it was exposed, on the run's clock; None: the device can't say."""
 
 
+NOTHING_YET = Shot(-1)
+"""What `Film.read` returns each second while a camera waits for its pulses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Film:
     """An open camera."""
@@ -31,7 +35,8 @@ class Film:
     read: Callable[[Image], Shot | None]
     """Wait for the next picture and write it into the image given, which has `format`'s
     shape and type (a slot of the ring: nothing is copied twice). None: there are no more.
-    Raises DeviceError when the camera fails."""
+    Raises DeviceError when the camera fails, or gives no picture for a second; a camera
+    that waits for pulses comes back each second instead, with `NOTHING_YET`."""
     knows_losses: bool = False
     """Whether a gap in `index` shows every frame lost at the device."""
     clock: Literal["device", "host"] = "host"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
 
-from cameras.camera import Camera, Film
+from cameras.camera import NOTHING_YET, Camera, Film
 from cameras.framing import framed
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
@@ -89,6 +89,8 @@ class _CameraProcess:
                     self._say("has no more pictures")
                     self._pipe.poll(None)
                     return
+                if shot is NOTHING_YET:
+                    continue
                 arrived_ns = self._clock.now_ns()
                 exposed_ns = arrived_ns if shot.exposed_ns is None else shot.exposed_ns
                 self._last, self._last_ns = self._from + shot.index, arrived_ns

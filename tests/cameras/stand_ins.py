@@ -8,11 +8,13 @@ from tempfile import TemporaryDirectory
 import genicam
 import pytest
 
+from cameras.basler import Basler
 from cameras.camera import Camera
 from cameras.genicam import GenICam
 from cameras.network import NetworkStream
 from cameras.realsense import RealSense
 from cameras.zeromq import ZmqCamera
+from tests.cameras.emulation import emulated
 from tests.cameras.servers import free_port, http_camera, zmq_sender
 
 
@@ -46,7 +48,14 @@ def genicam_camera() -> Iterator[Camera]:
     )
 
 
+@contextmanager
+def basler() -> Iterator[Camera]:
+    with emulated(1):
+        yield Basler(region=(0, 0, 80, 64), exposure_us=1000, rate=200)
+
+
 STAND_INS: dict[str, Callable[[], AbstractContextManager[Camera]]] = {
+    "Basler": basler,
     "GenICam": genicam_camera,
     "NetworkStream": network_stream,
     "RealSense": realsense,

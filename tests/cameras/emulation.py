@@ -1,0 +1,57 @@
+"""Basler cameras that pylon's emulator plays, showing pictures of ours."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.frame import Image
+
+SERIALS = ("0815-0000", "0815-0001", "0815-0002", "0815-0003")
+
+
+@contextmanager
+def emulated(count: int = 1) -> Iterator[tuple[str, ...]]:
+    """Have so many cameras plugged in, also for processes begun meanwhile."""
+    with warnings.catch_warnings():  # one that is an error would crash its import
+        warnings.simplefilter("ignore")
+        pytest.importorskip("pypylon.pylon")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYLON_CAMEMU", str(count))
+        yield SERIALS[:count]
+
+
+def feature_file(path: Path, pictures: Path) -> Path:
+    """Write what makes an emulated camera show the pictures of a folder, in order."""
+    lines = (
+        "# {05D8C294-F295-4dfb-9D01-096BD04049F4}",
+        "# GenApi persistence file (version 3.1.0)",
+        "TestImageSelector\tOff",
+        "ImageFileMode\tOn",
+        f"ImageFilename\t{pictures}",
+    )
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def save(path: Path, image: Image) -> None:
+    """Save a picture at once and whole: who reads meanwhile gets the one before."""
+    import cv2
+
+    there, data = cv2.imencode(".bmp", image)
+    assert there
+    new = path.with_name("new")
+    new.write_bytes(data.tobytes())
+    new.replace(path)
+
+
+def numbered(folder: Path, count: int, shape: tuple[int, ...] = (48, 64)) -> Path:
+    """Save pictures that are 10, 20, 30 … bright."""
+    folder.mkdir()
+    for number in range(count):
+        image = np.full(shape, 10 * (number + 1), np.uint8)
+        save(folder / f"{number:03}.bmp", image)
+    return folder
