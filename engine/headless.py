@@ -43,7 +43,12 @@ def run_headless(
             counting = True
             start_ns = clock.now_ns()
             deadline_ns = start_ns + round(1e9 * seconds)
-            say(f"Everything runs; it will be stopped in {seconds:g} s.")
+            limit = (
+                f"it will be stopped in {seconds:g} s"
+                if seconds < 1e5
+                else "it goes on"
+            )
+            say(f"Everything runs; {limit}.")
         rest(_TICK_S)
     if not agenda.done and not run.over and not stopped():
         run.fail(f"the rig was not ready within {_START_UP_S:g} s")

@@ -11,7 +11,9 @@ from pydantic.dataclasses import dataclass as settings
 from core.errors import DeviceError
 from outputs.output import Output, Write
 
-WRITE_TIMEOUT_S = 0.05
+WRITE_TIMEOUT_S = 0.5
+"""pyserial counts from the call to the end of its own bookkeeping, so a computer that
+pauses the process for so long looks like a port that takes no bytes."""
 
 
 @settings(frozen=True, kw_only=True)
