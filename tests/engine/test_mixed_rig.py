@@ -1,0 +1,107 @@
+"""Cameras of several makers in one rig, from Start Stream to Stop."""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import av
+
+from core.record import Note, Step
+from engine.live import Session
+from engine.settings import parse
+from engine.states import Action, Failed, Phase
+from tests.cameras.emulation import emulated, feature_file, numbered
+from tests.engine.test_live import Watched, pictures
+
+SETTINGS = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:0
+[Recording]
+CODEC = ffv1
+[Camera drawn]
+KIND = SimulatedCamera
+WIDTH = 160
+HEIGHT = 120
+RATE = 50
+[Camera top]
+KIND = Basler
+SERIAL = 0815-0000
+CONFIG = {config}
+REGION = 0, 0, 64, 48
+EXPOSURE_US = 2000
+RATE = 60
+ANALYSE = no
+[Camera side]
+KIND = Basler
+SERIAL = 0815-0001
+PIXEL_FORMAT = bgr
+REGION = 0, 0, 80, 64
+EXPOSURE_US = 20000
+RATE = 100
+TRIGGER = {trigger}
+ANALYSE = no
+"""
+
+
+@contextmanager
+def rig(folder: Path, trigger: str = "free") -> Iterator[Watched]:
+    config = feature_file(folder / "own.pfs", numbered(folder / "own", 3))
+    settings = parse(SETTINGS.format(config=config, trigger=trigger), folder)
+    with emulated(2), Session(settings) as session:
+        yield Watched(session)
+
+
+def delivered(it: Watched, camera: str) -> int:
+    counts = it.session.counts.get(camera)
+    return counts.delivered if counts else 0
+
+
+def test_cameras_of_two_makers_in_one_run(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_RECORDING)
+        it.until(lambda it: len(it.of(Step)) > 60)
+        it.until(lambda it: delivered(it, "side") > 60)
+        it.stop()
+        folder = it.session.run_folder
+        notes = " ".join(n.text for n in it.told if isinstance(n, Note))
+        assert it.of(Failed) == []
+    assert folder is not None
+    assert "[Camera side] RATE = 100 was asked for" in notes
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    assert facts["devices"]["top"] == {"device": "Emulation 0815-0000", "clock": "host"}
+    assert facts["devices"]["side"]["device"] == "Emulation 0815-0001"
+    assert all(span["closes"] for span in facts["accounting"])
+    lost = {span["camera"]: span["lost"] for span in facts["accounting"]}
+    assert (lost["top"], lost["side"]) == (0, 0)
+    for camera in ("drawn", "top", "side"):
+        assert pictures(folder / f"{camera}.mkv") > 10
+    assert_pixels_kept(folder)
+
+
+def assert_pixels_kept(folder: Path) -> None:
+    """Grey is grey in the file, and each frame's pixels are those of its number."""
+    with (folder / "top.frames.csv").open(encoding="utf-8") as file:
+        numbers = [int(row["frame"]) for row in csv.DictReader(file)]
+    with av.open(str(folder / "top.mkv")) as video:
+        frames = list(video.decode(video=0))
+    assert len(frames) == len(numbers) > 10
+    for number, frame in zip(numbers, frames, strict=True):
+        assert frame.format.name.startswith("gray")
+        assert (frame.to_ndarray() == 10 * (number % 3 + 1)).all()
+
+
+def test_a_follower_without_pulses_waits_and_stops_when_told(tmp_path: Path) -> None:
+    with rig(tmp_path, trigger="line") as it:
+        it.do(Action.START_STREAM)
+        it.until(lambda it: it.session.status.phase is Phase.STREAMING)
+        it.until(lambda it: delivered(it, "drawn") > 60)
+        assert delivered(it, "side") == 0
+        begun = perf_counter()
+        it.stop()
+        assert perf_counter() - begun < 2.8  # after 3 s it would have been killed
+        assert it.of(Failed) == []
