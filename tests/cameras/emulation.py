@@ -4,12 +4,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cameras.camera import Film
+from cameras.pylon_device import connected, find
+from cameras.pylon_film import filming
+from cameras.pylon_settings import Wanted, feature
 from core.frame import Image
 
+FAST: dict[str, Any] = {"region": (0, 0, 64, 48), "exposure_us": 1000, "rate": 200}
+"""Settings of small pictures that come quickly."""
 SERIALS = ("0815-0000", "0815-0001", "0815-0002", "0815-0003")
 
 
@@ -55,3 +62,27 @@ def numbered(folder: Path, count: int, shape: tuple[int, ...] = (48, 64)) -> Pat
         image = np.full(shape, 10 * (number + 1), np.uint8)
         save(folder / f"{number:03}.bmp", image)
     return folder
+
+
+@contextmanager
+def at_hand(**wanted: Any) -> Iterator[tuple[Any, Film]]:
+    """A film, and the camera itself, to make it fail."""
+    with (
+        connected(find("")) as camera,
+        filming(camera, Wanted(**{**FAST, **wanted})) as film,
+    ):
+        yield camera, film
+
+
+def slot(film: Film) -> Image:
+    image: Image = np.empty(film.format.shape, film.format.dtype)
+    return image
+
+
+def mine(folder: Path, count: int = 3, shape: tuple[int, ...] = (48, 64)) -> Path:
+    return feature_file(folder / "own.pfs", numbered(folder / "own", count, shape))
+
+
+def fail(camera: Any, count: int) -> None:
+    feature(camera, "ForceFailedBufferCount").SetValue(count)
+    camera.GetNodeMap().GetNode("ForceFailedBuffer").Execute()
