@@ -1,4 +1,4 @@
-"""A trigger that asks how near two animals are, or two body parts of one."""
+"""Triggers that look at more animals than the first."""
 
 from math import dist
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.pose import Pose
-from experiments.trigger import Trigger
+from experiments.trigger import RegionSetting, Trigger
 
 Animal = Annotated[int, Field(gt=0)]
 
@@ -47,3 +47,28 @@ class Distance(Trigger):
     def _places(self, pose: Pose) -> list[list[float]]:
         pairs = zip(self.bodyparts, self.animals, strict=True)
         return [pose.select([part], animal - 1)[0].tolist() for part, animal in pairs]
+
+
+@settings(kw_only=True)
+class AnyAnimalInside(Trigger):
+    """Holds while all body parts of one animal, whichever, are inside a region.
+
+    Unknown while an animal is lost, unless another one is inside.
+    """
+
+    region: RegionSetting = Field(
+        description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
+        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in pixels from the left upper corner"
+    )
+
+    def sees(self, pose: Pose) -> bool:
+        """Return whether the body parts of an animal were seen."""
+        return len(pose.points) > 0 and pose.knows(self.bodyparts)
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether one is inside."""
+        animals = [pose.select(self.bodyparts, n) for n in range(len(pose.points))]
+        seen = [points for points in animals if np.isfinite(points).all()]
+        if any(self.region.contains(points).all() for points in seen):
+            return True
+        return False if len(seen) == len(animals) else None

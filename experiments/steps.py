@@ -1,4 +1,4 @@
-"""The words that plans are written in; each consumes at least one frame."""
+"""The words that plans are written in; all but `until_known` consume a frame at least."""
 
 from math import inf
 
@@ -35,3 +35,14 @@ def wait(seconds: float) -> Plan[None]:
     start_s = (yield Ask.NOW).time_s
     while (yield Ask.NEXT).time_s - start_s < seconds:
         pass
+
+
+def until_known(trigger: str) -> Plan[bool]:
+    """Wait until it is known whether the trigger holds, and return that.
+
+    For what shall happen wherever the animal is, but not while it is lost.
+    """
+    seen = yield Ask.NOW
+    while (answer := seen.triggers[trigger]) is None:
+        seen = yield Ask.NEXT
+    return answer

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.pose import Pose, Skeleton
-from experiments.social import Distance
+from experiments.social import AnyAnimalInside, Distance
 from experiments.turning import EgoHeadDirection, HeadDirectionRegion
 
 MOUSE = Skeleton(("tail", "neck", "nose"))
@@ -44,7 +44,7 @@ def test_the_room_does_not_matter_to_it(
 ) -> None:
     assume(np.hypot(x, y) > 1 and np.hypot(u, v) > 1)
     turned = np.degrees(np.arctan2(x * v - y * u, x * u + y * v))
-    assume(abs(abs(turned) - 30) > 0.1)
+    assume(abs(abs(turned) - 30) > 0.1 and abs(turned) < 179.9)
     a = np.radians(degrees)
     turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
     points = np.array([(0, 0), (x, y), (x + u, y + v)], float)
@@ -90,3 +90,15 @@ def test_who_is_not_seen_is_neither_near_nor_far() -> None:
         assert near(when=when).ask(pose(one), 0) is None
         assert near(when=when).ask(pose(one, lost), 0) is None
         assert near(when=when, animals=(1, 1)).ask(pose(one, lost), 0) is not None
+
+
+def test_one_animal_inside_is_enough() -> None:
+    values: Any = {"bodyparts": ("nose",), "region": "circle 0 0 30"}
+    inside = AnyAnimalInside(**values)
+    here, away = [(0, 0), (0, 0), (9, 0)], [(0, 0), (0, 0), (90, 0)]
+    lost = [(0, 0), (0, 0), (np.nan, 0)]
+    assert inside.ask(pose(away, here), 0) is True
+    assert inside.ask(pose(away, away), 0) is False
+    assert inside.ask(pose(lost, here), 0) is True
+    assert inside.ask(pose(lost, away), 0) is None
+    assert inside.ask(pose(lost, lost), 0) is None
