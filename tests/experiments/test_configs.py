@@ -1,0 +1,29 @@
+"""Every ready-made file in experiments/configs/ is right, and fits the shipped network."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.settings import check_against, load
+from experiments.experiment import Observation, Stepper
+from pose.model_folder import load_model_folder
+from pose.opening import find_model
+
+FILES = sorted((Path(__file__).resolve().parents[2] / "experiments/configs").glob("*"))
+
+
+def test_there_are_some() -> None:
+    assert {file.suffix for file in FILES} == {".ini"}
+    assert len(FILES) >= 10
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_it_loads_and_its_plan_begins(file: Path) -> None:
+    rig = load(file)
+    assert rig.new_experiment()
+    model = load_model_folder(find_model(rig.model))
+    assert check_against(rig, model.skeleton) == []
+    unknown = Observation(0.0, dict.fromkeys(rig.triggers))
+    stepper = Stepper(rig.new_experiment().plan())
+    assert not any("output" in dir(command) for command in stepper.step(unknown))
+    assert file.read_text(encoding="utf-8").startswith("# ")
