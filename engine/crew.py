@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import DeviceError
 from core.frame import ImageFormat
 from core.journal import JournalReader, create_journal
-from core.ring import Ring, create_ring
+from core.ring import Ring, RingSpec, create_ring
 from engine.camera_process import camera_main
 from engine.child import tell
 from engine.engine_process import EngineLinks, engine_main
@@ -99,7 +99,7 @@ class Crew:
         self._recorder_wake.release()
 
     def add_ring(self, camera: str, form: ImageFormat) -> Ring:
-        """Make the ring of a camera that has opened, and let the camera begin."""
+        """Make the ring of a camera that has opened."""
         slots = max(8, round((form.rate or 30) * RING_S))
         slots = min(slots, RING_BYTES // form.nbytes)
         room = _shared_memory_room()
@@ -111,8 +111,13 @@ class Crew:
                 f"({form}): make /dev/shm larger"
             )
         self.rings[camera] = create_ring(camera, form, slots)
-        self.cameras[camera].tell(self.rings[camera].spec)
         return self.rings[camera]
+
+    def begin(self, posed: tuple[RingSpec, ...]) -> None:
+        """Let the engine and all cameras begin: every camera is armed by now."""
+        self.tell_engine(posed)
+        for name, ring in self.rings.items():
+            self.cameras[name].tell(ring.spec)
 
     def dead(self) -> list[str]:
         """Return the names of the processes that are no longer alive."""

@@ -286,7 +286,7 @@ class Session:
         crew.tell_recorder(say.Attach(specs, self.skeleton, stream.start_ns, losses))
         if self.status.phase is Phase.STARTING:
             posed = self.settings.asked_of()
-            crew.tell_engine(tuple(spec for spec in specs if spec.camera in posed))
+            crew.begin(tuple(spec for spec in specs if spec.camera in posed))
             self._become(replace(self.status, phase=Phase.STREAMING))
 
     def _tell(self, crew: Crew, kind: str, text: str) -> None:
