@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,7 @@ class Skeleton(Packed):
 
     def indices(self, bodyparts: Sequence[str]) -> list[int]:
         """Return the positions of `bodyparts`; KeyError names one that is not there."""
-        places = {name: place for place, name in enumerate(self.bodyparts)}
-        return [places[name] for name in bodyparts]
+        return _places(self.bodyparts, tuple(bodyparts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +59,13 @@ class Pose:
         confidence = np.asarray(self.confidence, np.float32)
         shape = confidence.shape
         return _pose, (self.skeleton, shape, points.tobytes(), confidence.tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _places(known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
+    """Return where each of `wanted` is; found once, as every frame asks for the same."""
+    places = {name: place for place, name in enumerate(known)}
+    return [places[name] for name in wanted]
 
 
 def _pose(
