@@ -32,13 +32,14 @@ def blocks(tmp_path: Path) -> Iterator[list[tuple[str, str]]]:
 
 
 def test_every_block_of_the_tutorial_runs(blocks: list[tuple[str, str]]) -> None:
+    rigs = []
     for language, code in blocks:
         if language == "python":
             exec(compile(code, str(PAGE), "exec"), {"__name__": "tutorial"})
         else:
-            rig = parse(code, PAGE.parent)
-            assert type(rig.new_experiment()).__name__ == "LeftOrRight"
-            assert type(rig.new_triggers()["at rest"]).__name__ == "Still"
+            rigs.append(parse(code, PAGE.parent))
+    assert type(rigs[0].new_experiment()).__name__ == "LeftOrRight"
+    assert type(rigs[0].new_triggers()["at rest"]).__name__ == "Still"
 
 
 def test_the_tutorial_s_examples_are_as_short_as_it_says(
