@@ -1,6 +1,5 @@
 """Crop, turn and mirror: from what a device delivers to what the rig uses."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +19,11 @@ def framed(film: Film, camera: Camera) -> Film:
         return film
     raw: Image = np.empty(film.format.shape, film.format.dtype)
     view = _view(raw, camera)
-    copy = _copier(view)
 
     def read(image: Image) -> Shot | None:
         shot = film.read(raw)
         if shot is not None:
-            copy(image)
+            np.copyto(image, view)
         return shot
 
     return replace(film, format=replace(film.format, shape=view.shape), read=read)
@@ -47,12 +45,3 @@ def _view(raw: Image, camera: Camera) -> Image:
     if camera.flip != "no":
         view = np.flip(view, 1 if camera.flip == "horizontal" else 0)
     return view
-
-
-def _copier(view: Image) -> Callable[[Image], None]:
-    """Return what copies the view into an image of its shape."""
-
-    def copy(image: Image) -> None:
-        np.copyto(image, view)
-
-    return copy

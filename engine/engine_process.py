@@ -74,6 +74,7 @@ class _Engine:
     clock: SystemClock = field(default_factory=SystemClock)
     readers: tuple[RingReader, ...] = ()
     analysing: bool = False
+    conducting: bool = False
     stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -155,7 +156,8 @@ class _Engine:
         """Yield the newest frames, the deciding camera's first; None when none came.
 
         The engine is busy only when woken: by a frame, a message, or its own heartbeat.
-        A frame comes before messages, and is waited for only when none are left.
+        A frame comes before messages, and is waited for only when none are left. A busy
+        engine listens, and looks for silence of the deciding camera, now and then.
         """
         listened_ns = 0
         while not self.stopped:
@@ -168,8 +170,9 @@ class _Engine:
                 listened_ns = now_ns
                 while self.pipe.poll():
                     self.obey()
-            if frame is None:
-                self.sleep()
+                deadline_ns = self.loop.idle()
+                if frame is None:
+                    self.sleep(deadline_ns)
 
     def newest(self) -> Frame | None:
         """Return a frame that was not analysed yet, None when there is none."""
@@ -183,10 +186,9 @@ class _Engine:
         """Return whether the picture has not been overwritten since `newest` gave it."""
         return all(r.whole for r in self.readers if r.camera == frame.camera)
 
-    def sleep(self) -> None:
-        """Wait to be woken, no longer than heartbeat and patience allow."""
+    def sleep(self, deadline_ns: int | None) -> None:
+        """Wait to be woken, no longer than heartbeat and deadline allow."""
         until_s = BEAT_S
-        deadline_ns = self.loop.idle()
         if deadline_ns is not None:
             until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
         self.links.wake.acquire(timeout=until_s)
@@ -242,8 +244,6 @@ class _Engine:
             self.loop.begin(experiment, triggers, self.bank)
             self.conducting = True
             tell(self.pipe, Conducting(True))
-
-    conducting: bool = False
 
     def tell_end(self) -> None:
         """Say that the experiment is over, once."""

@@ -135,7 +135,8 @@ class Loop:
     def idle(self) -> int | None:
         """Notice silence; return when to be called again at the latest, in ns.
 
-        To be called whenever no frame is there; None: any time.
+        To be called whenever no frame is there, and now and then while other cameras'
+        frames keep coming; None: any time.
         """
         conduct = self._conduct
         if conduct is None or conduct.silent:

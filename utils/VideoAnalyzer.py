@@ -240,10 +240,11 @@ def _exhaust(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
 def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
     """Show the analysis at the video's pace; return whether it came to its end."""
     from core.clock import Pacer
-    from gui.qt_environment import has_screen
+    from gui.qt_environment import why_no_window
 
     rate = analysis.form.rate or 30.0
-    if has_screen():
+    reason = why_no_window()
+    if not reason:
         from gui.preview import run_feed
         from gui.zones import zones_of
 
@@ -255,7 +256,7 @@ def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
             rate=rate,
             title=analysis.source.name,
         )
-    print("no screen was found: the video is analysed at its own pace without a window")
+    print(f"{reason} The video is analysed at its own pace without a window.")
     pacer = Pacer(rate)
     for index, _ in enumerate(shown):
         pacer.wait(index)

@@ -73,3 +73,24 @@ def test_a_film_that_is_over_leaves_the_rig_running(tmp_path: Path) -> None:
         assert it.of(Failed) == []
         assert Action.STOP_STREAM in session.allowed
         it.stop()
+
+
+def test_silence_is_noticed_while_another_camera_keeps_the_engine_busy(
+    tmp_path: Path,
+) -> None:
+    with rig_with(FaultyCamera(stalls_at=100, stall_s=4), tmp_path) as session:
+        cameras = {**session.settings.cameras, "side": FaultyCamera()}
+        pose = replace(session.settings.pose, model="stand-in:15")
+        session.settings = replace(session.settings, cameras=cameras, pose=pose)
+        it = Watched(session)
+        experiment(it)
+        it.until(lambda it: "has given no picture for 1 s" in sentences(it))
+        it.until(
+            lambda it: (
+                it.session.levels["light"] == 0
+                or "gives pictures again" in sentences(it)
+            )
+        )
+        assert "gives pictures again" not in sentences(it)
+        assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
+        it.stop()
