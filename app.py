@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import DeepLabStreamError, SettingsError
 from engine.agenda import AGENDAS, Agenda
-from engine.rig import Settings
+from engine.sections import Settings
 from engine.settings import load
 from gui.qt_environment import has_screen, why_no_window
 

@@ -25,7 +25,7 @@ from flood import Flood
 from core.record import Step
 from engine.agenda import AGENDAS, Agenda
 from engine.live import Session
-from engine.rig import Settings
+from engine.sections import Settings
 from engine.session import News
 from engine.settings import load
 from engine.states import Failed

@@ -15,7 +15,7 @@ from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame
 from core.pose import Pose
 from core.record import Entry, Intent, Note, Step
-from engine.rig import ExperimentRun
+from engine.sections import ExperimentRun
 from experiments.combination import Combination, in_order
 from experiments.experiment import Experiment, Observation, Stepper, triggers_of
 from experiments.trigger import Trigger

@@ -17,7 +17,7 @@ from core.pose import Skeleton
 from engine.fields import Maker, Section, keys_of
 from engine.ini import Words, read_sections
 from engine.predecessor import MOVED, MOVED_SECTIONS
-from engine.rig import (
+from engine.sections import (
     ExperimentRun,
     PoseEstimation,
     Recording,

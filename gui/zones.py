@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.region import Region
-from engine.rig import Settings
+from engine.sections import Settings
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from core.pose import Pose, Skeleton
 from core.record import Edge, Entry, Intent, Note, Step
 from core.region import Circle
 from engine.loop import Loop, run
-from engine.rig import ExperimentRun
+from engine.sections import ExperimentRun
 from experiments.experiment import Ask, Experiment, Plan
 from experiments.logic import Not
 from experiments.regions import InsideRegion

@@ -16,7 +16,7 @@ from core.pose import Pose, Skeleton
 from core.record import Step
 from core.region import Circle, Rectangle
 from engine.fields import Maker
-from engine.rig import (
+from engine.sections import (
     ExperimentRun,
     PoseEstimation,
     Recording,
