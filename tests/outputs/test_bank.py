@@ -1,65 +1,15 @@
 import math
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import field
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic.dataclasses import dataclass as settings
 
 from core.clock import ManualClock
-from core.command import Command, Mark, OutputName, Pulse, Set, off, on
-from core.errors import DeepLabStreamError, DeviceError, ExperimentError
+from core.command import Command, Mark, Pulse, off, on
+from core.errors import DeviceError, ExperimentError
 from core.record import Edge, Note
-from outputs.bank import RETRY_NS, Bank, opened
-from outputs.output import Output
+from outputs.bank import RETRY_NS, opened
 from outputs.simulated import SimulatedOutput
 from outputs.ticker import catch_up
-
-LASER, LAMP, NOBODY = OutputName("laser"), OutputName("lamp"), OutputName("nobody")
-SECOND = 1_000_000_000
-
-
-@settings(frozen=True, kw_only=True)
-class Stubborn(SimulatedOutput):
-    """Fails at one write, counted from 0, or from there on."""
-
-    fails_at: int = -1
-    for_good: bool = False
-    asked: list[float] = field(default_factory=list, init=False)
-
-    def opened(self):
-        return _Refusing(self)
-
-
-class _Refusing:
-    def __init__(self, output: Stubborn) -> None:
-        self.output = output
-
-    def __enter__(self) -> Callable[[float], object]:
-        return self.write
-
-    def __exit__(self, *error: object) -> None:
-        assert error == (None, None, None)
-
-    def write(self, level: float) -> None:
-        place = len(self.output.asked)
-        self.output.asked.append(level)
-        at = self.output.fails_at
-        if place == at or (self.output.for_good and place > at >= 0):
-            raise OSError("the cable is out")
-        self.output.levels.append(level)
-
-
-class Watcher(list[Edge | Note]):
-    @property
-    def edges(self) -> list[tuple[str, float, str]]:
-        return [(e.output, e.level, e.cause) for e in self if isinstance(e, Edge)]
-
-    @property
-    def notes(self) -> list[str]:
-        return [e.text for e in self if isinstance(e, Note)]
+from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
 
 
 def test_an_output_is_off_on_the_way_in_and_on_the_way_out() -> None:
@@ -300,81 +250,3 @@ def test_a_closed_bank_switches_nothing_on() -> None:
     assert bank.tick(2) is None
     bank.all_off(3, "stop")
     assert laser.levels == [0, 0]
-
-
-names = st.sampled_from([LASER, LAMP, NOBODY] + [LASER, LAMP] * 5)
-levels = st.sampled_from([0.0, 0.25, 1.0, 1.0, 1.5, math.nan])
-commands: st.SearchStrategy[Command] = st.one_of(
-    st.builds(Set, names, levels),
-    st.builds(Pulse, names, st.floats(-0.1, 3.0), levels),
-    st.builds(Mark, st.just("go")),
-)
-orders = st.one_of(
-    st.lists(commands, max_size=4),
-    st.sampled_from(["tick", "all off"]),
-)
-scripts = st.lists(st.tuples(st.integers(0, 3 * SECOND), orders), max_size=20)
-outputs = st.builds(
-    Stubborn,
-    fails_at=st.integers(-1, 8),
-    max_on_s=st.sampled_from([0.5, 1.0, 2.0]),
-)
-
-
-def play(bank: Bank, clock: ManualClock, script: list[tuple[int, object]]) -> None:
-    """Carry a script out, doing what is due exactly when it is due."""
-    for pause_ns, order in script:
-        now_ns = clock.now_ns() + pause_ns
-        catch_up(bank, clock, now_ns)
-        with suppress(DeepLabStreamError):
-            match order:
-                case "tick":
-                    bank.tick(now_ns)
-                case "all off":
-                    bank.all_off(now_ns, "lost")
-                case list(orders):
-                    bank.apply(orders, now_ns)
-
-
-@given(laser=outputs, lamp=outputs, script=scripts, dies=st.booleans())
-def test_whatever_happens_every_output_ends_off(
-    laser: Stubborn, lamp: Stubborn, script: list[tuple[int, object]], dies: bool
-) -> None:
-    clock, heard = ManualClock(), Watcher()
-    rig: dict[str, Output] = {"laser": laser, "lamp": lamp}
-    with (
-        suppress(DeepLabStreamError, ZeroDivisionError),
-        opened(rig, clock, heard.append) as bank,
-    ):
-        with suppress(DeepLabStreamError):
-            play(bank, clock, script)
-        if dies:
-            raise ZeroDivisionError
-    for output in (laser, lamp):
-        last_write_failed = output.fails_at == len(output.asked) - 1
-        assert not output.asked or output.asked[-1] == 0
-        assert last_write_failed or not output.levels or output.levels[-1] == 0
-
-
-@given(laser=outputs, script=scripts)
-def test_nothing_is_on_for_longer_than_its_limit(
-    laser: Stubborn, script: list[tuple[int, object]]
-) -> None:
-    clock, heard = ManualClock(), Watcher()
-    with (
-        suppress(DeepLabStreamError),
-        opened({"laser": laser}, clock, heard.append) as bank,
-    ):
-        play(bank, clock, script)
-    on_since_ns = None
-    for entry in heard:
-        if not isinstance(entry, Edge):
-            continue
-        if entry.level > 0 and on_since_ns is None:
-            on_since_ns = entry.written_ns
-        elif entry.level == 0 and on_since_ns is not None:
-            limit_ns = laser.max_on_s * 1e9
-            if laser.fails_at >= 0:
-                limit_ns += RETRY_NS
-            assert entry.written_ns - on_since_ns <= limit_ns
-            on_since_ns = None

@@ -1,0 +1,266 @@
+"""Disks that are full, slow, gone: a sentence, and nothing already written is lost."""
+
+import errno
+import multiprocessing
+import os
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from core.journal import JournalSpec, JournalWriter
+from core.record import Note
+from core.ring import RingWriter
+from engine import messages as say
+from engine.recorder import recorder_main
+from recording.reading import rows
+from recording.recipe import Recipe
+from recording.repair import repair
+from recording.run_folder import RunFolder
+from recording.tables import Table
+from recording.video import VideoFile
+from tests.engine.stream import (
+    FORM,
+    SKELETON,
+    TICK_NS,
+    listed,
+    memory,
+    open_run,
+    recording,
+    step,
+)
+
+
+def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:
+    refusals = {
+        "minutes of video need about": Recipe(planned_s=1e12),
+        "MIN_FREE_MB = 1000000000000": Recipe(min_free_bytes=10**18),
+    }
+    for words, recipe in refusals.items():
+        with recording(tmp_path) as rig:
+            open_run(rig)
+            rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",), recipe))
+            assert words in str(rig.of(say.RecorderFailed)[0])
+            rig.expose(0)
+            rig.decide(0)
+            rig.tell(say.StopAnalysis())
+            assert listed(rig.folder) == [(0, 1)]  # analysis goes on
+            assert list(rig.folder.path.glob("*.mkv")) == []
+            assert words in rig.folder.events()[0]["text"]
+
+
+def test_filming_ends_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top",)))
+        rig.expose(0, 1)
+        takes = rig.recorder._takes
+        takes._recipe = Recipe(min_free_bytes=10**18)  # as if it had become full
+        takes.sync()
+        rig.tell()
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "are free on the disk" in str(failure)
+        assert rig.accounting[0]["recorded"] == 2
+        rig.engine.write(Note("experiment", "goes on", 8))
+        rig.tell()
+        assert rig.folder.events()[-1]["text"] == "goes on"
+
+
+def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Table.write
+
+    def refuse(table: Table, row: str) -> None:
+        if table.path.name == "top.csv":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(table.path))
+        write(table, row)
+
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.expose(0, 1)
+        rig.decide(0, 1)
+        rig.tell()
+        with monkeypatch.context() as patch:
+            patch.setattr(Table, "write", refuse)
+            rig.expose(2)
+            rig.decide(2)
+            rig.tell()
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "No space left on device" in str(failure)
+        assert listed(rig.folder) == [(0, 1), (1, 1)]
+        with av.open(str(rig.folder.path / "top.mkv")) as video:
+            assert len(list(video.decode(video=0))) == 3
+        assert rig.folder.facts["how"].startswith("failed: ")
+        for index in range(1000):  # more than the journal holds
+            rig.decide(index)
+            rig.recorder.turn()
+        rig.tell(say.StartRecording(("top",)))
+        assert "no run folder" in str(rig.of(say.RecorderFailed)[-1])
+
+
+def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        (rig.folder.path / "top.mkv").mkdir()
+        (rig.folder.path / "top_2.frames.csv").mkdir()
+        rig.tell(say.StartRecording(("top",)))
+        path = rig.folder.path / "top_3.mkv"
+        path.mkdir()
+        rig.expose(0)
+        film = rig.recorder._takes._films["top"]
+        film.wake()
+        film._thread.join()
+        rig.tell()
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "the video of 'top' failed" in str(failure)
+        assert rig.accounting[-1]["recording_losses"] == 1
+        (note,) = rig.folder.events()  # the tables go on
+        assert "the video of 'top' failed" in note["text"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with recording(tmp_path / "file") as rig:
+        open_run(rig)
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "choose another OUTPUT_DIRECTORY" in str(failure)
+
+
+def limited_recorder(
+    pipe: Connection, wake: Semaphore, journal: JournalSpec, largest: int
+) -> None:
+    """A recorder on a disk that takes no file above `largest` bytes."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    recorder_main(pipe, wake, journal, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no resource limits")
+def test_a_disk_that_fills_up_ends_the_video_and_loses_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    noise = np.random.default_rng(1).integers(0, 255, (30, *FORM.shape), np.uint8)
+    with memory("top") as (rings, journal):
+        ours, theirs = spawn.Pipe()
+        wake = spawn.Semaphore(0)
+        arguments = theirs, wake, journal.spec, 100_000
+        process = spawn.Process(target=limited_recorder, args=arguments)
+        process.start()
+        theirs.close()
+        specs = tuple(ring.spec for ring in rings.values())
+        for message in (
+            say.Attach(specs, SKELETON, 0, {}),
+            say.OpenRun(tmp_path, ""),
+            say.StartAnalysis(("top",)),
+            say.StartRecording(("top",)),
+        ):
+            ours.send(message)
+        wake.release()
+        opened = ours.recv()
+        ring, engine = RingWriter(rings["top"]), JournalWriter(journal)
+        told: list[object] = []
+        index = 0
+        while not any(isinstance(each, say.RecorderFailed) for each in told):
+            index += 1
+            assert index < 2000
+            ring.slot()[:] = noise[index % 30]
+            ring.publish(index, index * TICK_NS, index * TICK_NS + 1000)
+            engine.write(step(index))
+            wake.release()
+            if ours.poll(0.005):
+                told.append(ours.recv())
+        for later in range(index + 1, index + 20):  # analysis goes on
+            ring.publish(later, later * TICK_NS, later * TICK_NS + 1000)
+            engine.write(step(later))
+        for last in (say.CloseRun("stopped"), None):
+            ours.send(last)
+        wake.release()
+        process.join()
+        process.close()
+        ours.close()
+    folder = RunFolder(opened.path)
+    failed = next(each for each in told if isinstance(each, say.RecorderFailed))
+    assert "the video of 'top' failed: File too large" in failed.text
+    assert [s.index for s in folder.steps("top")] == list(range(1, index + 20))
+    assert folder.facts["how"] == "stopped"
+    recorded = {each["span"]: each for each in folder.facts["accounting"]}["recording"]
+    assert recorded["closes"]
+    repair(folder.path)
+    with av.open(str(folder.path / "top.mkv")) as video:
+        shown = sum(1 for _ in video.decode(video=0))
+    assert shown == len(list(rows(folder.path / "top.frames.csv"))) - 1
+    assert recorded["recorded"] - shown <= 20  # what the last 200 ms held
+    assert (folder.path / "top.mkv").stat().st_size > 75_000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps open files")
+def test_a_folder_that_vanishes_ends_the_recording_with_a_sentence(
+    tmp_path: Path,
+) -> None:
+    with recording(tmp_path / "stick") as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        rig.expose(0, 1)
+        rig.decide(0, 1)
+        rig.tell()
+        film = rig.recorder._takes._films["top"]
+        give_up = perf_counter() + 10
+        while film.recorded < 2:
+            assert perf_counter() < give_up
+        (tmp_path / "stick").rename(tmp_path / "gone")
+        syncing = rig.recorder._syncing
+        assert syncing is not None
+        syncing._thread.join()  # twice a second it looks, and ends when it sees
+        rig.tell()
+        (failure,) = rig.of(say.RecorderFailed)
+        assert "Recording has ended, the disk failed: No such file" in str(failure)
+        for index in range(1000):  # more than the journal holds: it is drained on
+            rig.decide(index)
+            rig.recorder.turn()
+
+
+def test_a_slow_disk_costs_counted_frames_and_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    write = VideoFile.write
+
+    def slowly(video: VideoFile, *frame: Any) -> None:
+        free.wait()
+        write(video, *frame)
+
+    monkeypatch.setattr(VideoFile, "write", slowly)
+    with recording(tmp_path, slots=8) as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
+        for index in range(100):
+            rig.expose(index)
+            rig.decide(index)
+            rig.tell()
+        free.set()
+        film = rig.recorder._takes._films["top"]
+        give_up = perf_counter() + 10
+        while not film.losses:
+            film.wake()
+            assert perf_counter() < give_up
+        rig.recorder._told_ns = 0
+        rig.tell()
+        rig.tell(say.StopRecording(), say.StopAnalysis())
+        (complaint,) = rig.of(say.Complaint)
+        assert "frames are lost to the video" in str(complaint)
+        assert listed(rig.folder) == [(n, 1) for n in range(100)]
+        film_account, _ = rig.accounting
+        assert film_account["closes"]
+        lost = film_account["recording_losses"]
+        assert isinstance(lost, int)
+        assert lost > 80

@@ -1,0 +1,117 @@
+"""The recorder as a process of its own."""
+
+import json
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import pytest
+
+from core.journal import Journal, JournalSpec, JournalWriter
+from core.ring import Ring, RingWriter
+from engine import messages as say
+from engine.recorder import recorder_main
+from recording.run_folder import RunFolder
+from tests.engine.stream import SKELETON, TICK_NS, memory, step
+
+
+def film_and_decide(rings: dict[str, Ring], journal: Journal, frames: int) -> None:
+    ring, engine = RingWriter(rings["top"]), JournalWriter(journal)
+    for index in range(1, frames + 1):
+        ring.slot()[:] = index
+        ring.publish(index, index * TICK_NS, index * TICK_NS + 1000)
+        engine.write(step(index))
+
+
+def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with memory("top") as (rings, journal):
+        ours, theirs = spawn.Pipe()
+        wake = spawn.Semaphore(0)
+        arguments = theirs, wake, journal.spec, 0
+        process = spawn.Process(target=recorder_main, args=arguments)
+        process.start()
+        theirs.close()
+        specs = tuple(ring.spec for ring in rings.values())
+        for message in (
+            say.Attach(specs, SKELETON, 0, {}),
+            say.OpenRun(tmp_path, ""),
+            say.StartAnalysis(("top",)),
+            say.StartRecording(("top",)),
+            say.StopRecording(),
+            say.StartRecording(("top",)),
+        ):
+            ours.send(message)
+        wake.release()
+        opened, stopped = ours.recv(), ours.recv()
+        assert isinstance(opened, say.RunOpened)
+        assert isinstance(stopped, say.RecordingStopped)
+        film_and_decide(rings, journal, 40)
+        wake.release()
+        ours.send(say.CloseRun("stopped"))
+        ours.send(None)
+        wake.release()
+        process.join()
+        told = []
+        while ours.poll():
+            try:
+                told.append(ours.recv())
+            except EOFError:
+                break
+        ours.close()
+        assert process.exitcode == 0
+        process.close()
+    closed = told[-1]
+    assert isinstance(closed, say.RunClosed)
+    assert all(account.closes() for account in closed.accounts)
+    assert len(list(RunFolder(closed.path).steps("top"))) == 40
+
+
+def session(
+    root: Path, journal: JournalSpec, alive: Connection, said: Connection
+) -> None:
+    """Start a recorder, as the session does, and wait to be killed."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    wake = spawn.Semaphore(0)
+    arguments = theirs, wake, journal, 0, alive
+    spawn.Process(target=watched_recorder, args=arguments).start()
+    ours.send(say.OpenRun(root, ""))
+    wake.release()
+    said.send(ours.recv().path)
+    ours.recv()
+
+
+def watched_recorder(
+    pipe: Connection, wake: object, journal: JournalSpec, zero: int, alive: Connection
+) -> None:
+    recorder_main(pipe, wake, journal, zero)  # type: ignore[arg-type]
+    alive.send("ended")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_recorder_whose_session_was_killed_completes_its_files(
+    tmp_path: Path,
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with memory("top") as (_, journal):
+        alive, its_end = spawn.Pipe(duplex=False)
+        said, mouth = spawn.Pipe(duplex=False)
+        arguments = tmp_path, journal.spec, its_end, mouth
+        process = spawn.Process(target=session, args=arguments)
+        process.start()
+        its_end.close()
+        mouth.close()
+        path = said.recv()
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        process.close()
+        assert wait([alive], timeout=60)
+        assert alive.recv() == "ended"
+        for end in (alive, said):
+            end.close()
+    facts = json.loads((path / "run.json").read_text("utf-8"))
+    assert facts["how"] == "the application ended without a word"
+    assert facts["ended"]
