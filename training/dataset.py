@@ -22,6 +22,8 @@ class Dataset:
     """(picture, height, width, 3), BGR."""
     points: NDArray[np.float32]
     """(picture, bodypart, 2), px of the input; NaN: not to be seen there."""
+    known: NDArray[np.bool_]
+    """(picture, bodypart); False: nothing is said about it, nothing is learned."""
     shapes: tuple[tuple[int, ...], ...]
     """The size that each picture had."""
     clips: tuple[str, ...]
@@ -38,6 +40,7 @@ class Dataset:
             self.fitting,
             self.pictures[at],
             self.points[at],
+            self.known[at],
             tuple(self.shapes[i] for i in at),
             tuple(self.clips[i] for i in at),
         )
@@ -70,7 +73,9 @@ def load_dataset(labels: Labels, fitting: Fitting) -> Dataset:
     if problems:
         raise LabelsError(problems)
     clips = tuple(file.parent.name for file in labels.images)
-    return Dataset(labels.skeleton, fitting, pictures, points, tuple(shapes), clips)
+    return Dataset(
+        labels.skeleton, fitting, pictures, points, labels.known, tuple(shapes), clips
+    )
 
 
 def split(data: Dataset, held_out: float, seed: int) -> tuple[Dataset, Dataset]:

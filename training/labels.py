@@ -1,4 +1,4 @@
-"""Labelled frames, read from DeepLabCut's `CollectedData.csv`."""
+"""Labelled frames, read from DeepLabCut's and Lightning Pose's `CollectedData.csv`."""
 
 import csv
 from collections import Counter
@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.pose import Skeleton
+from training.picture_size import picture_size
+
+TOLERANCE_PX = 1.0
+"""A label so little outside of its picture was rounded; further off it is a fault."""
+VISIBLE = "visible"
 
 
 class LabelsError(DeepLabStreamError):
@@ -34,15 +39,20 @@ class Labels:
     images: tuple[Path, ...]
     points: NDArray[np.float32]
     """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there."""
+    known: NDArray[np.bool_]
+    """(picture, bodypart); False: nothing is said about it, nothing is learned."""
+    names: tuple[str, ...] = ()
+    """The pictures as the file calls them, for tables of results."""
 
 
-def read_labels(path: Path, pictures: bool = True) -> Labels:
+def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> Labels:
     """Return the labels of a folder, or of the `.csv` itself.
 
     Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
-    is relative to the file's folder and may be spread over several columns, as newer
-    DeepLabCut versions do. LabelsError tells all faults at once; with `pictures` a picture
-    that is not there is one.
+    is relative to `root` (the file's folder) and may be spread over several columns, as
+    newer DeepLabCut versions do. A third column `visible` may say 0 (say nothing), 1 (not
+    to be seen) or 2 (there). LabelsError tells all faults at once; with `pictures` a
+    picture that is not there is one, and so is a point outside of it.
     """
     file = _find(path)
     try:
@@ -50,30 +60,31 @@ def read_labels(path: Path, pictures: bool = True) -> Labels:
             rows = [row for row in csv.reader(lines) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
-    bodyparts, first = _header(file, rows)
-    images, points, problems = [], [], []
+    table = _header(file, rows)
+    problems = list(table.problems)
+    images, names, points, known = [], [], [], []
     for line, row in enumerate(rows[3:], start=4):
         where = f"{file.name}, line {line}"
-        if len(row) != first + 2 * len(bodyparts):
-            expected = first + 2 * len(bodyparts)
+        expected = table.first + table.step * len(table.bodyparts)
+        if len(row) != expected:
             problems.append(f"{where}: {len(row)} columns instead of {expected}")
             continue
-        image = file.parent.joinpath(
-            *"/".join(row[:first]).replace("\\", "/").split("/")
-        )
-        if pictures and not image.is_file():
-            problems.append(f"{where}: there is no picture {image}")
+        name = "/".join(row[: table.first]).replace("\\", "/")
+        image = (root or file.parent).joinpath(*name.split("/"))
         try:
-            numbers = [float(cell) if cell.strip() else np.nan for cell in row[first:]]
+            xy, told = _points(row[table.first :], table.step)
         except ValueError as error:
             problems.append(f"{where}: {str(error).replace('could not convert', 'no')}")
             continue
-        xy = np.array(numbers, np.float32).reshape(-1, 2)
         half = np.isnan(xy).sum(axis=1) == 1
         if half.any() or np.isinf(xy).any():
             problems.append(f"{where}: a point needs both x and y, or neither")
+        if pictures:
+            problems += _faults(where, image, table.bodyparts, xy)
         images.append(image)
+        names.append(name)
         points.append(xy)
+        known.append(told)
     for image, times in Counter(images).items():
         if times > 1:
             problems.append(f"{file.name}: the picture {image} has {times} rows")
@@ -81,7 +92,43 @@ def read_labels(path: Path, pictures: bool = True) -> Labels:
         problems.append(f"{file} labels no picture")
     if problems:
         raise LabelsError(problems)
-    return Labels(file, Skeleton(bodyparts), tuple(images), np.stack(points))
+    return Labels(
+        file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
+        np.stack(known), tuple(names),
+    )  # fmt: skip
+
+
+def _points(
+    cells: Sequence[str], step: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the points (bodypart, 2) of a row, and of which it says something."""
+    numbers = [float(cell) if cell.strip() else np.nan for cell in cells]
+    row = np.array(numbers, np.float32).reshape(-1, step)
+    xy = row[:, :2].copy()
+    known = np.ones(len(xy), np.bool_)
+    if step == 3:
+        known = row[:, 2] != 0
+        xy[row[:, 2] <= 1] = np.nan
+    return xy, known
+
+
+def _faults(
+    where: str, image: Path, bodyparts: Sequence[str], xy: NDArray[np.float32]
+) -> list[str]:
+    """Return what is wrong with a picture and the points (bodypart, 2) in it."""
+    if not image.is_file():
+        return [f"{where}: there is no picture {image}"]
+    size = picture_size(image)
+    if size is None:
+        return [f"{where}: the picture {image} can't be read"]
+    height, width = size
+    most = np.array([width, height]) - 0.5 + TOLERANCE_PX
+    outside = ((xy < -0.5 - TOLERANCE_PX) | (xy > most)).any(axis=1)
+    return [
+        f"{where}: {bodyparts[int(place)]} at x {xy[place, 0]:g}, y {xy[place, 1]:g} lies "
+        f"outside of {image.name} ({width}x{height})"
+        for place in np.flatnonzero(outside)
+    ]
 
 
 def _find(path: Path) -> Path:
@@ -97,8 +144,18 @@ def _find(path: Path) -> Path:
     return found[0]
 
 
-def _header(file: Path, rows: list[list[str]]) -> tuple[tuple[str, ...], int]:
-    """Return the body parts, and the number of columns before the first point."""
+@dataclass(frozen=True, slots=True)
+class _Header:
+    bodyparts: tuple[str, ...]
+    first: int
+    """The number of columns before the first point."""
+    step: int
+    """Columns per body part: x, y and perhaps visible."""
+    problems: tuple[str, ...]
+    """What is wrong, though the rows can be read all the same."""
+
+
+def _header(file: Path, rows: list[list[str]]) -> _Header:
     starts = [row[0] for row in rows[:3]]
     if starts[1:2] == ["individuals"]:
         raise LabelsError([f"{file} labels several animals; one per picture is needed"])
@@ -108,14 +165,23 @@ def _header(file: Path, rows: list[list[str]]) -> tuple[tuple[str, ...], int]:
         )
     first = next((i for i, cell in enumerate(rows[1]) if i and cell), len(rows[1]))
     names, coords = rows[1][first:], rows[2][first:]
-    bodyparts = tuple(names[::2])
+    axes = ["x", "y", VISIBLE] if VISIBLE in coords else ["x", "y"]
+    step = len(axes)
+    bodyparts = tuple(names[::step])
     problems = []
     if not bodyparts:
         problems.append(f"{file} names no body part")
-    if names[1::2] != list(bodyparts) or coords != ["x", "y"] * len(bodyparts):
+    repeated = [name for name in bodyparts for _ in axes]
+    if names != repeated or coords != axes * len(bodyparts):
         problems.append(f"{file}: each body part needs a column x and a column y")
-    doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
-    problems += [f"{file} names the body part {name} twice" for name in doubles]
     if problems:
         raise LabelsError(problems)
-    return bodyparts, first
+    doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
+    problems += [f"{file} names the body part {name} twice" for name in doubles]
+    scorers = sorted({cell for cell in rows[0][first:] if cell})
+    if len(scorers) > 1:
+        problems.append(
+            f"{file} holds the labels of {len(scorers)} scorers, {', '.join(scorers)}; "
+            "keep the columns of one"
+        )
+    return _Header(bodyparts, first, step, tuple(problems))

@@ -2,7 +2,8 @@
 
     python utils/TrainNetwork.py --data labels/ --output models/mine
 
-`--data` holds a `CollectedData.csv` as DeepLabCut writes it, and the pictures it names.
+`--data` holds a `CollectedData.csv` as DeepLabCut and Lightning Pose write it, and the
+pictures it names; or it is a DeepLabCut project, or a SLEAP package (`.pkg.slp`).
 """
 
 import sys
@@ -24,7 +25,7 @@ from core.errors import DeepLabStreamError, ModelError
 from core.pose import Skeleton
 from pose.fitting import Fitting
 from training.dataset import fingerprint, load_dataset, split
-from training.labels import read_labels
+from training.projects import open_project
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
-    labels = read_labels(arguments.data)
+    labels = open_project(arguments.data, arguments.output / "labels").labels
     bones = tuple(_bone(word, labels.skeleton) for word in arguments.bones)
+    bones = bones or labels.skeleton.bones
     labels = replace(labels, skeleton=replace(labels.skeleton, bones=bones))
     data = load_dataset(labels, arguments.size)
     train, held_out = split(data, arguments.held_out, arguments.seed)
@@ -179,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="TrainNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of CollectedData.csv, or it")
+    add("--data", type=Path, required=True, help="folder of CollectedData.csv, or it; DeepLabCut project; .pkg.slp")
     add("--output", type=Path, required=True, help="the model folder to write")
     add("--size", type=_size, default="320x240", help="of the network's input")
     add("--steps", type=_count, default=1500, help="batches to train on")

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from training.labels import LabelsError, read_labels
+from training.picture_size import picture_size
 
 HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
 
@@ -11,7 +13,8 @@ HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
 def write(folder: Path, text: str) -> Path:
     for name in ("a.png", "b.png"):
         (folder / "clip").mkdir(exist_ok=True)
-        (folder / "clip" / name).touch()
+        picture = np.zeros((30, 40, 3), np.uint8)
+        cv2.imwrite(str(folder / "clip" / name), picture)
     (folder / "CollectedData.csv").write_text(text, encoding="utf-8")
     return folder
 
@@ -38,7 +41,8 @@ def test_a_path_may_be_spread_over_columns(tmp_path: Path) -> None:
         "labeled-data,clip,a.png,1,2\n"
     )
     (tmp_path / "labeled-data" / "clip").mkdir(parents=True)
-    (tmp_path / "labeled-data" / "clip" / "a.png").touch()
+    picture = tmp_path / "labeled-data" / "clip" / "a.png"
+    cv2.imwrite(str(picture), np.zeros((30, 40, 3), np.uint8))
     labels = read_labels(write(tmp_path, text))
     assert labels.images == (tmp_path / "labeled-data" / "clip" / "a.png",)
 
@@ -94,3 +98,36 @@ def test_no_folder_and_no_file_are_refused(tmp_path: Path) -> None:
     assert "holds 0 files" in problems(tmp_path)[0]
     (tmp_path / "CollectedData.csv").write_bytes(b"\xff\xfe\x00")
     assert "can't be read" in problems(tmp_path)[0]
+
+
+def test_whoever_is_invisible_is_absent_and_whoever_is_unsure_is_left_out(
+    tmp_path: Path,
+) -> None:
+    text = (
+        "scorer,me,me,me,me,me,me\nbodyparts,snout,snout,snout,tail,tail,tail\n"
+        "coords,x,y,visible,x,y,visible\nclip/a.png,1,2,2,3,4,1\nclip/b.png,1,2,0,,,\n"
+    )
+    labels = read_labels(write(tmp_path, text), pictures=False)
+    assert labels.skeleton.bodyparts == ("snout", "tail")
+    np.testing.assert_array_equal(labels.points[0], [[1, 2], [np.nan, np.nan]])
+    np.testing.assert_array_equal(labels.known, [[True, True], [False, True]])
+    assert np.isnan(labels.points[1]).all()
+
+
+def test_two_scorers_and_points_outside_are_faults(tmp_path: Path) -> None:
+    text = HEADER.replace("scorer,me,me", "scorer,you,you")
+    rows = "clip/a.png,41.2,2,3,4\nclip/b.png,1,2,3,-7"
+    told = problems(write(tmp_path, text + rows))
+    assert "the labels of 2 scorers, me, you" in told[0]
+    assert "line 4: snout at x 41.2, y 2 lies outside of a.png (40x30)" in told[1]
+    assert "line 5: tail at x 3, y -7 lies outside" in told[2]
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+def test_the_size_of_a_picture_is_known(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"a{suffix}"
+    cv2.imwrite(str(file), np.zeros((31, 47, 3), np.uint8))
+    assert picture_size(file) == (31, 47)
+    file.write_bytes(b"\xff\xd8\xffno picture at all")
+    assert picture_size(file) is None

@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from training.labels import LabelsError
+from training.projects import open_project, read_yaml
+
+CONFIG = """Task: reach
+scorer: me
+bodyparts: [snout, tail]
+skeleton:
+- [snout, tail]
+video_sets:
+  /somewhere/else/a.avi: {crop: 0, 640, 0, 480}
+"""
+HEADER = "scorer,,,me,me,me,me\nbodyparts,,,{0},{0},{1},{1}\ncoords,,,x,y,x,y\n"
+PICTURE = np.zeros((30, 40, 3), np.uint8)
+
+
+def deeplabcut(folder: Path) -> Path:
+    (folder / "config.yaml").write_text(CONFIG.replace("0, 640, 0, 480", "all"))
+    for clip, parts in (("a", ("snout", "tail")), ("b", ("tail", "snout"))):
+        own = folder / "labeled-data" / clip
+        own.mkdir(parents=True)
+        cv2.imwrite(str(own / "img1.png"), PICTURE)
+        text = HEADER.format(*parts) + f"labeled-data,{clip},img1.png,1,2,3,4\n"
+        (own / "CollectedData_me.csv").write_text(text)
+    return folder
+
+
+def test_a_deeplabcut_project_is_one_table(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.AVI").touch()
+    (tmp_path / "videos" / "notes.txt").touch()
+    project = open_project(deeplabcut(tmp_path), tmp_path)
+    assert project.labels.skeleton.bodyparts == ("snout", "tail")
+    assert project.labels.skeleton.bones == (("snout", "tail"),)
+    expected = [[[1, 2], [3, 4]], [[3, 4], [1, 2]]]
+    np.testing.assert_array_equal(project.labels.points, expected)
+    assert project.labels.names[1] == "labeled-data/b/img1.png"
+    assert [video.name for video in project.videos] == ["a.AVI"]
+
+
+def test_the_faults_of_all_clips_come_together(tmp_path: Path) -> None:
+    folder = deeplabcut(tmp_path)
+    (folder / "labeled-data" / "a" / "img1.png").unlink()
+    other = folder / "labeled-data" / "b" / "CollectedData_me.csv"
+    other.write_text(other.read_text().replace("snout", "nose"))
+    with pytest.raises(LabelsError) as refusal:
+        open_project(folder, tmp_path)
+    assert "there is no picture" in refusal.value.problems[0]
+    assert "nose, snout" in refusal.value.problems[1]
+
+
+def test_a_damaged_configuration_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    for text, sentence in (("a: [", "is no YAML"), ("- 1", "holds no settings")):
+        file.write_text(text)
+        with pytest.raises(LabelsError, match=sentence):
+            read_yaml(file)
+
+
+def sleap(file: Path, animals: int = 1, embedded: bool = True) -> Path:
+    """Write a package of two labelled frames as SLEAP lays it out."""
+    edge = {"py/reduce": [{"py/type": "EdgeType"}, {"py/tuple": [1]}]}
+    other = {"py/reduce": [{"py/type": "EdgeType"}, {"py/tuple": [2]}]}
+    links = [
+        {"source": 1, "target": 0, "type": edge},
+        {"source": 0, "target": 1, "type": other},
+        {"source": 0, "target": 1, "type": {"py/id": 2}},
+    ]
+    words = {
+        "nodes": [{"name": "tail"}, {"name": "snout"}],
+        "skeletons": [{"nodes": [{"id": 1}, {"id": 0}], "links": links}],
+    }
+    frames = [(0, 0, 7, 0, animals), (1, 0, 9, animals, animals + 1)]
+    kind = [(n, "u8") for n in ("frame_id", "video", "frame_idx")]
+    kind += [(f"instance_id_{end}", "u8") for end in ("start", "end")]
+    one = [("instance_type", "u1"), ("point_id_start", "u8"), ("point_id_end", "u8")]
+    count = animals + 1
+    instances = [(0, 2 * i, 2 * i + 2) for i in range(count)]
+    points = [(1.5, 2.5, True), (3.5, 4.5, False)] * count
+    with h5py.File(file, "w") as content:
+        metadata = content.create_group("metadata")
+        metadata.attrs["json"] = json.dumps(words)
+        metadata.attrs["format_id"] = 1.0
+        content["frames"] = np.array(frames, kind)
+        content["instances"] = np.array(instances, one)
+        content["points"] = np.array(
+            points, [("x", "f8"), ("y", "f8"), ("visible", "?")]
+        )
+        if embedded:
+            encoded = cv2.imencode(".png", PICTURE)[1].ravel().view(np.int8)
+            stored = content.create_dataset(
+                "video0/video", (2,), h5py.special_dtype(vlen=np.int8)
+            )
+            stored[0], stored[1] = encoded, encoded
+            content["video0/frame_numbers"] = [7, 9]
+    return file
+
+
+def test_a_sleap_package_is_unpacked(tmp_path: Path) -> None:
+    project = open_project(sleap(tmp_path / "a.pkg.slp"), tmp_path / "unpacked")
+    labels = project.labels
+    assert labels.skeleton.bodyparts == ("snout", "tail")
+    assert labels.skeleton.bones == (("snout", "tail"),)
+    np.testing.assert_array_equal(labels.points[0], [[1, 2], [np.nan, np.nan]])
+    assert labels.names[1] == "labeled-data/video0/img00000009.png"
+    read = cv2.imread(str(labels.images[1]))
+    assert read is not None
+    assert read.shape == (30, 40, 3)
+
+
+def test_a_sleap_file_that_can_not_be_used_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "a.slp"
+    for made, sentence in (
+        (lambda: sleap(file, animals=2), "2 animals; one per picture"),
+        (lambda: sleap(file, embedded=False), "export a .pkg.slp"),
+        (lambda: file.write_bytes(b"none"), "can't be unpacked"),
+    ):
+        made()
+        with pytest.raises(LabelsError, match=sentence):
+            open_project(file, tmp_path / "unpacked")
