@@ -181,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="TrainNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of CollectedData.csv, or it; DeepLabCut project; .pkg.slp")
+    add("--data", type=Path, required=True, help="labelled frames: see above")
     add("--output", type=Path, required=True, help="the model folder to write")
     add("--size", type=_size, default="320x240", help="of the network's input")
     add("--steps", type=_count, default=1500, help="batches to train on")
