@@ -32,6 +32,11 @@ class Pose:
     confidence: NDArray[np.float32]
     """(animal, bodypart), from 0 to 1."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The body parts of all animals, in order: `snout`, of several `animal2_snout`."""
+        return part_names(self.skeleton.bodyparts, len(self.points))
+
     def seen(self, threshold: float) -> "Pose":
         """Return the pose with NaN where the confidence is below `threshold`."""
         points = self.points.copy()
@@ -59,6 +64,14 @@ class Pose:
         confidence = np.asarray(self.confidence, np.float32)
         shape = confidence.shape
         return _pose, (self.skeleton, shape, points.tobytes(), confidence.tobytes())
+
+
+@lru_cache(maxsize=64)
+def part_names(bodyparts: tuple[str, ...], animals: int) -> tuple[str, ...]:
+    """Return one name for each body part of each animal, the first animal's first."""
+    numbers = range(1, animals + 1)
+    prefixes = [f"animal{n}_" for n in numbers] if animals > 1 else [""]
+    return tuple(f"{prefix}{part}" for prefix in prefixes for part in bodyparts)
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,7 @@
 """What happened: the entries of a run's journal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.command import Command
 from core.packing import Packed
@@ -23,7 +23,7 @@ class Step(Packed):
     written_ns: int
     """When the last byte of its commands was handed to a device; 0: nothing written."""
     pose: Pose
-    """As the network gave it; triggers saw NaN below the model's threshold."""
+    """As the network gave it; triggers saw NaN below the model's threshold: see `seen`."""
     triggers: Mapping[str, bool | None]
     """Those that look at this camera; None: unknown."""
     commands: tuple[Command, ...]
@@ -34,6 +34,14 @@ class Step(Packed):
     """A trigger of the experiment was unknown."""
     too_old: bool = False
     """The frame was older than allowed when its turn came: all triggers were unknown."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """What was done to points on their way to the triggers, by body part (`Pose.names`):
+    `jump`, `bone` (refused), `held` (where it last was), or two of them with a `+`."""
+    seen: Pose | None = None
+    """What triggers saw, where that is not simply the points above the threshold."""
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+    """Probabilities of behaviours, of classifiers that look at this camera; NaN:
+    unknown."""
 
 
 @dataclass(frozen=True, slots=True)

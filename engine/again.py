@@ -13,6 +13,7 @@ from core.frame import Frame, Image
 from core.pose import Pose, Skeleton
 from core.record import Step
 from engine.loop import Loop
+from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import opened
 from outputs.simulated import SimulatedOutput
@@ -73,7 +74,15 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
     ignore = [].append  # type: ignore[var-annotated]
     with opened(outputs, clock, ignore) as bank:
         rules = settings.experiment
-        loop = Loop(network, rules, deciding, clock, ignore, start_ns)
+        loop = Loop(
+            network,
+            rules,
+            deciding,
+            clock,
+            ignore,
+            start_ns,
+            seeing=seeing_of(settings, network.threshold),
+        )
         loop.ask(settings.new_triggers())
         running = False
         for recorded in _in_order(settings, folder):

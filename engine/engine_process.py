@@ -29,6 +29,7 @@ from engine.messages import (
     NetworkReady,
 )
 from engine.network import open_network
+from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
@@ -99,6 +100,7 @@ class _Engine:
             self.write,
             self.links.zero_ns,
             self.whole,
+            seeing_of(self.settings, estimator.threshold),
         )
         self.tell_network(estimator)
 

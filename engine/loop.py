@@ -7,23 +7,20 @@ a frame.
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 from core.clock import Clock
 from core.command import Command, Mark, Pulse, Set
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame
-from core.pose import Pose
 from core.record import Entry, Intent, Note, Step
+from engine.asking import Answers, Asking
+from engine.conduct import Conduct
 from engine.sections import ExperimentRun
-from experiments.combination import Combination, in_order
+from engine.seeing import Seeing, Sight
 from experiments.experiment import Experiment, Observation, Stepper, triggers_of
 from experiments.trigger import Trigger
 from outputs.bank import Bank
 from pose.estimator import PoseEstimator
-
-Answers = dict[str, bool | None]
-_NEVER = -inf, None
 
 
 class Loop:
@@ -31,7 +28,8 @@ class Loop:
 
     Decisions use the frames' own times; `clock` stamps when things were done, judges how
     old a frame is, and notices silence. `whole` tells, once a picture was looked at,
-    whether it had stayed what it was; if not, nothing is known of it.
+    whether it had stayed what it was; if not, nothing is known of it. `seeing` stands
+    between poses and triggers.
     """
 
     def __init__(
@@ -43,6 +41,7 @@ class Loop:
         write: Callable[[Entry], None],
         zero_ns: int,
         whole: Callable[[Frame], bool] = lambda frame: True,
+        seeing: Seeing | None = None,
     ) -> None:
         self._estimator = estimator
         self._whole = whole
@@ -51,11 +50,9 @@ class Loop:
         self._clock = clock
         self._write = write
         self._zero_ns = zero_ns
-        self._triggers: Mapping[str, Trigger] = {}
-        self._answers: dict[str, tuple[float, bool | None]] = {}
-        self._poses: dict[str, Pose] = {}
-        self._shams: set[str] = set()
-        self._conduct: _Conduct | None = None
+        self._seeing = seeing or Seeing(estimator.threshold)
+        self._asking = Asking(deciding, rules.stale_ms / 1e3, self._note)
+        self._conduct: Conduct | None = None
 
     @property
     def experimenting(self) -> bool:
@@ -64,10 +61,8 @@ class Loop:
 
     def ask(self, triggers: Mapping[str, Trigger]) -> None:
         """Ask these triggers from the next frame on; they must be new, without memory."""
-        self._triggers = in_order(triggers)
-        self._answers.clear()
-        self._poses.clear()
-        self._shams.clear()
+        self._asking.begin(triggers)
+        self._seeing.forget()
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
@@ -75,7 +70,7 @@ class Loop:
         """Start an experiment; `triggers` are new ones."""
         self.ask(triggers)
         named = triggers_of(experiment)
-        self._conduct = _Conduct(Stepper(experiment.plan()), bank, named)
+        self._conduct = Conduct(Stepper(experiment.plan()), bank, named)
         self._conduct.heard_ns = self._clock.now_ns()
         self._note("experiment", "started")
 
@@ -98,13 +93,14 @@ class Loop:
         time_s = (frame.time_ns - self._zero_ns) / 1e9
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
-        seen = pose.seen(self._estimator.threshold)
+        sight = Sight(pose)
         answers: Answers = {}
         done = _Done(posed_ns)
         conduct = self._conduct if frame.camera == self._deciding else None
         failure: Exception | None = None
         try:
-            self._ask(answers, frame.camera, seen, time_s, too_old)
+            sight = self._seeing.see(frame.camera, pose, time_s)
+            self._asking.ask(answers, frame.camera, sight, time_s, too_old)
             if conduct is not None:
                 conduct.heard_ns, conduct.silent = posed_ns, False
                 done = self._decided(conduct, frame.index, time_s, too_old)
@@ -124,6 +120,9 @@ class Loop:
             done.status,
             done.lost,
             too_old,
+            sight.doubts,
+            sight.pose if sight.changed else None,
+            sight.behaviours,
         )
         self._write(step)
         if failure is not None:
@@ -150,49 +149,25 @@ class Loop:
         self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
         return None
 
-    def _end_in_time(self, conduct: "_Conduct", time_s: float) -> None:
+    def _end_in_time(self, conduct: Conduct, time_s: float) -> None:
         limit_s = self._rules.exp_time_s
         if conduct.stepper.finished:
             self.end("finished", "finished")
         elif limit_s and time_s - conduct.began_s >= limit_s:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
-    def _ask(
-        self, answers: Answers, camera: str, seen: Pose, time_s: float, too_old: bool
-    ) -> None:
-        for name, trigger in self._triggers.items():
-            if (trigger.camera or self._deciding) == camera:
-                if too_old:
-                    answers[name] = None
-                elif isinstance(trigger, Combination):
-                    known = self._known(time_s, trigger.named)
-                    answers[name] = trigger.ask_about(known, time_s)
-                else:
-                    answers[name] = trigger.ask(seen, time_s)
-                self._answers[name] = time_s, answers[name]
-                if trigger.sham is not (name in self._shams):
-                    self._shams ^= {name}
-                    what = (
-                        f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
-                    )
-                    self._note("trigger", f"[Trigger {name}] {what}")
-        self._poses[camera] = seen
-
-    def _known(self, time_s: float, names: Iterable[str]) -> Answers:
-        """Return last answers; those too long ago are unknown."""
-        oldest_s = time_s - self._rules.stale_ms / 1e3
-        found = [(name, self._answers.get(name, _NEVER)) for name in names]
-        return {
-            name: said if at_s >= oldest_s else None for name, (at_s, said) in found
-        }
-
     def _decided(
-        self, conduct: "_Conduct", index: int, time_s: float, too_old: bool
+        self, conduct: Conduct, index: int, time_s: float, too_old: bool
     ) -> "_Done":
         if conduct.bank.broken:
             raise DeviceError(conduct.bank.broken)
-        everything = self._known(time_s, self._triggers)
-        observation = Observation(time_s, everything, dict(self._poses))
+        everything = self._asking.known(time_s)
+        observation = Observation(
+            time_s,
+            everything,
+            self._asking.poses,
+            behaviours=self._asking.behaviours(time_s),
+        )
         lost = any(everything[name] is None for name in conduct.named)
         if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):
             conduct.bank.all_off(self._clock.now_ns(), "lost")
@@ -228,7 +203,7 @@ class Loop:
         text = str(error)
         if not isinstance(error, DeepLabStreamError):
             text = "".join(traceback.format_exception(error)).strip()
-        self._triggers = {}
+        self._asking.begin({})
         try:
             self.end(f"failed: {str(error) or type(error).__name__}", "error")
         except DeepLabStreamError as another:
@@ -248,37 +223,6 @@ class _Done:
     commands: tuple[Command, ...] = ()
     status: str = ""
     lost: bool = False
-
-
-class _Conduct:
-    """A running experiment: its plan, its outputs and its permit to keep them on."""
-
-    def __init__(self, stepper: Stepper, bank: Bank, named: frozenset[str]) -> None:
-        self.stepper = stepper
-        self.bank = bank
-        self.named = named
-        self.status = "running"
-        self.heard_ns = 0
-        self.began_s = inf
-        self.silent = False
-        self.revoked = False
-        self._lost_since_s: float | None = None
-
-    def loses(self, lost: bool, time_s: float, allowed_s: float) -> bool:
-        """Return whether the permit ends with this frame.
-
-        It comes back with the first frame that is not lost; what was on stays off until
-        the plan asks anew.
-        """
-        if not lost:
-            self._lost_since_s, self.revoked = None, False
-            return False
-        if self._lost_since_s is None:
-            self._lost_since_s = time_s
-        if self.revoked or time_s - self._lost_since_s < allowed_s:
-            return False
-        self.revoked = True
-        return True
 
 
 def run(

@@ -6,6 +6,7 @@ from core.clock import ManualClock
 from core.frame import Frame
 from core.record import Step
 from engine.loop import Loop
+from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import Bank, opened
 from outputs.simulated import SimulatedOutput
@@ -37,7 +38,13 @@ def replay(
     }
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
-            estimator, settings.experiment, deciding, clock, writer.entry, zero_ns=0
+            estimator,
+            settings.experiment,
+            deciding,
+            clock,
+            writer.entry,
+            zero_ns=0,
+            seeing=seeing_of(settings, estimator.threshold),
         )
         if experiment:
             loop.begin(settings.new_experiment(), triggers, bank)

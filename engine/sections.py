@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass as settings
 from cameras.camera import Camera
 from core.errors import SettingsError
 from engine.fields import Maker
+from engine.tracking import Tracking
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
 from outputs.output import Output
@@ -171,6 +172,8 @@ class Settings:
     """Relative paths in the settings start here."""
     text: str = plain_field(repr=False)
     """As read, comments and all."""
+    tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
+    """By camera; under the empty name that of all others."""
 
     def new_triggers(self) -> dict[str, Trigger]:
         """Return the triggers anew: they may remember what they saw in a run."""

@@ -26,6 +26,7 @@ from engine.sections import (
     Video,
 )
 from engine.sentences import guess, leaves
+from engine.tracking import Tracking
 from experiments.combination import named_by
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
@@ -39,6 +40,7 @@ FIXED: dict[str, type] = {
     "Experiment": ExperimentRun,
     "Recording": Recording,
     "Video": Video,
+    "Tracking": Tracking,
 }
 """The sections that are there once."""
 FAMILIES: dict[str, tuple[Any, type]] = {
@@ -102,11 +104,15 @@ class _Reading:
 
     def settings(self) -> Settings:
         """Return the settings, or raise everything that is wrong with them."""
-        fixed = {title: self._fixed(title) for title in FIXED}
+        fixed = {title: self._fixed(title, kind) for title, kind in FIXED.items()}
         streaming: Streaming = fixed["Streaming"]
         run: ExperimentRun = fixed["Experiment"]
+        tracking: dict[str, Tracking] = {}
         for title, words in self._words.items():
-            if title not in FIXED:
+            family, _, name = title.partition(" ")
+            if family == "Tracking" and name:
+                tracking[name] = self._fixed(title, Tracking)
+            elif title not in FIXED:
                 self._named(title, words, streaming)
         self._choose_experiment(run)
         makers = self._makers
@@ -117,6 +123,7 @@ class _Reading:
             experiment=run,
             recording=fixed["Recording"],
             video=fixed["Video"],
+            tracking={"": fixed["Tracking"], **tracking},
             cameras={
                 name: maker() for name, maker in [*makers["Camera"].items()][:used]
             },
@@ -131,8 +138,8 @@ class _Reading:
             raise SettingsError(list(dict.fromkeys(self._problems)))
         return rig
 
-    def _fixed(self, title: str) -> Any:
-        kind, words = FIXED[title], self._words.get(title, {})
+    def _fixed(self, title: str, kind: type) -> Any:
+        words = self._words.get(title, {})
         section = Section[Any](title, kind, words, self._folder)
         maker = section.maker(lambda key: MOVED.get((title, key)))
         self._problems += section.problems
@@ -214,6 +221,8 @@ class _Reading:
                 f"[Streaming] STREAMS = {words}: another stream is a [Camera NAME] of "
                 "its own now, KIND = RealSense with STREAM = depth or infrared"
             )
+        for name in filter(None, rig.tracking):
+            self._check_name(f"[Tracking {name}]: CAMERA", "Camera", name)
         self._check_camera(rig, "Experiment", rig.experiment.camera)
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)

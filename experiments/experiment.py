@@ -39,7 +39,7 @@ class Observation:
     inputs: Mapping[str, float] = field(default_factory=dict)
     """Levels of the rig's digital inputs, by name."""
     behaviours: Mapping[str, float] = field(default_factory=dict)
-    """Probabilities of behaviour classes, by name."""
+    """Probabilities of behaviours, by name; NaN: unknown, which is neither high nor low."""
 
     def holds(self, trigger: str) -> bool:
         """Return whether the trigger is known to hold."""

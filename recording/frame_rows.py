@@ -65,7 +65,8 @@ class FrameRows:
             return
         if not self._opened:
             names = dict.fromkeys((*self._triggers, *step.triggers))
-            self._open(run, step.pose.skeleton, tuple(names), len(step.pose.points))
+            pose, behaviours = step.pose, tuple(step.behaviours)
+            self._open(run, pose.skeleton, tuple(names), len(pose.points), behaviours)
         waiting = self._waiting
         while waiting and waiting[0].index != step.index:
             if waiting[0].arrived_ns > step.arrived_ns:
@@ -106,8 +107,9 @@ class FrameRows:
         skeleton: Skeleton,
         triggers: tuple[str, ...],
         animals: int,
+        behaviours: tuple[str, ...] = (),
     ) -> None:
-        run.begin(self._camera, skeleton, triggers, animals)
+        run.begin(self._camera, skeleton, triggers, animals, behaviours)
         self._opened = True
 
     def _skip(self, run: RunWriter, stamp: Stamp) -> None:

@@ -5,7 +5,7 @@ A last line without its end (the power went) is left out.
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import numpy as np
 from core.command import Command, Mark, OutputName, Pulse, Set
 from core.pose import Pose, Skeleton
 from core.record import Step
-from recording.tables import FRAME_COLUMNS, STATUS_COLUMNS
+from recording.tables import FRAME_COLUMNS
 
 _ANSWERS = {"1": True, "0": False, "": None}
 
@@ -48,10 +48,11 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
     commands = _commands(run.events_path, camera)
     table = rows(run.table_path(camera))
     header = next(table)
-    triggers = [name for name in header if name.startswith("trigger_")]
-    first, after = len(FRAME_COLUMNS), len(header) - len(STATUS_COLUMNS)
-    values = slice(first, after - len(triggers))
-    names = [name.removeprefix("trigger_") for name in triggers]
+    place = {name: column for column, name in enumerate(header)}
+    asked = _named(header, "trigger_")
+    classes = _named(header, "behaviour_")
+    first = len(FRAME_COLUMNS)
+    values = slice(first, min([*asked.values(), place["status"]]))
     for row in table:
         if row[7] != "1":
             continue
@@ -60,7 +61,6 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
         exposed, arrived, posed, decided, written = (
             int(cell or 0) for cell in row[2:7]
         )
-        answers = [_ANSWERS[cell] for cell in row[values.stop : after]]
         yield Step(
             camera,
             int(row[0]),
@@ -70,12 +70,30 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             decided,
             written,
             Pose(skeleton, numbers[..., :2].copy(), numbers[..., 2].copy()),
-            dict(zip(names, answers, strict=True)),
+            {name: _ANSWERS[row[column]] for name, column in asked.items()},
             tuple(commands[exposed]),
-            status=row[after],
-            lost=row[after + 1] == "1",
-            too_old=row[after + 2] == "1",
+            status=row[place["status"]],
+            lost=row[place["lost"]] == "1",
+            too_old=row[place["too_old"]] == "1",
+            doubts=_doubts(row[place["doubts"]]),
+            behaviours={
+                name: float(row[column] or "nan") for name, column in classes.items()
+            },
         )
+
+
+def _named(header: Sequence[str], prefix: str) -> dict[str, int]:
+    """Return the columns that begin with `prefix`, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): column
+        for column, name in enumerate(header)
+        if column >= len(FRAME_COLUMNS) and name.startswith(prefix)
+    }
+
+
+def _doubts(words: str) -> dict[str, str]:
+    pairs = (words.rpartition(" ") for words in words.split("; ") if words)
+    return {name: what for name, _, what in pairs}
 
 
 def _commands(path: Path, camera: str) -> dict[int, list[Command]]:

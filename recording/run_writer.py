@@ -39,10 +39,11 @@ class RunWriter:
         skeleton: Skeleton,
         triggers: tuple[str, ...] = (),
         animals: int = 1,
+        behaviours: tuple[str, ...] = (),
     ) -> None:
         """Open the camera's table, or go on with it when it is analysed again.
 
-        `triggers` become its columns; a run can't change them later.
+        `triggers` and `behaviours` become columns; a run can't change them later.
         """
         self._answers = {
             key: answer for key, answer in self._answers.items() if key[0] != camera
@@ -52,7 +53,7 @@ class RunWriter:
                 self.folder.update(skeleton=asdict(skeleton))
             path = self.folder.table_path(camera)
             self._cameras[camera] = CameraTable(
-                path, skeleton, triggers, animals, self._start_ns
+                path, skeleton, triggers, animals, self._start_ns, behaviours
             )
 
     def step(self, step: Step) -> None:

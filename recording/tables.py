@@ -7,14 +7,15 @@ read back exactly; nothing in a table depends on when it was written.
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import isnan, nan
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose import Skeleton
+from core.pose import Skeleton, part_names
 from core.record import Step
 from core.ring import Stamp
 
@@ -23,7 +24,7 @@ FRAME_COLUMNS = (
     *("posed_ns", "decided_ns", "written_ns", "analysed"),
 )
 """What stands before the body parts in a camera's table."""
-STATUS_COLUMNS = ("status", "lost", "too_old")
+STATUS_COLUMNS = ("status", "lost", "too_old", "doubts")
 """What stands after the triggers in a camera's table."""
 TRIGGER_COLUMNS = ("camera", "frame", "time_s", "trigger", "answer")
 EVENT_COLUMNS = (
@@ -75,7 +76,8 @@ class CameraTable:
     """`CAMERA.csv`: one row per delivered frame of a camera that is analysed.
 
     A skipped frame's row has analysed = 0 and ends there. Points are px, x right, y down,
-    as the network gave them; a trigger is 1, 0 or, when unknown, empty.
+    as the network gave them; a trigger is 1, 0 or, when unknown, empty, and so are
+    probabilities of behaviours.
     """
 
     def __init__(
@@ -85,19 +87,19 @@ class CameraTable:
         triggers: Sequence[str],
         animals: int,
         start_ns: int,
+        behaviours: Sequence[str] = (),
     ) -> None:
-        names = [
-            f"{prefix}{bodypart}"
-            for prefix in animal_prefixes(animals)
-            for bodypart in skeleton.bodyparts
-        ]
         values = [
-            f"{name}_{what}" for name in names for what in ("x", "y", "confidence")
+            f"{name}_{what}"
+            for name in part_names(skeleton.bodyparts, animals)
+            for what in ("x", "y", "confidence")
         ]
         asked = [f"trigger_{name}" for name in triggers]
-        columns = [*FRAME_COLUMNS, *values, *asked, *STATUS_COLUMNS]
+        classes = [f"behaviour_{name}" for name in behaviours]
+        columns = [*FRAME_COLUMNS, *values, *asked, *STATUS_COLUMNS, *classes]
         self.table = Table(path, columns)
         self._triggers = tuple(triggers)
+        self._behaviours = tuple(behaviours)
         self._start_ns = start_ns
         shape = animals, len(skeleton.bodyparts), 3
         self._values: NDArray[np.float32] = np.empty(shape, np.float32)
@@ -115,9 +117,9 @@ class CameraTable:
         values[..., 2] = pose.confidence
         numbers = ",".join(map(str, values.ravel()))
         asked = [_CELLS[step.triggers.get(name)] for name in self._triggers]
-        rest = ",".join(
-            [*asked, cell(step.status), _CELLS[step.lost], _CELLS[step.too_old]]
-        )
+        classes = [_number(step.behaviours.get(name, nan)) for name in self._behaviours]
+        state = [cell(step.status), _CELLS[step.lost], _CELLS[step.too_old]]
+        rest = ",".join([*asked, *state, _doubts(step.doubts), *classes])
         self.table.write(
             f"{step.index},{(step.exposed_ns - self._start_ns) / 1e9:.6f},"
             f"{step.exposed_ns},{step.arrived_ns},{step.posed_ns},{step.decided_ns},"
@@ -132,6 +134,9 @@ class CameraTable:
         )
 
 
-def animal_prefixes(animals: int) -> list[str]:
-    """Return what stands before the names of each animal's body parts."""
-    return [""] if animals == 1 else [f"animal{n}_" for n in range(1, animals + 1)]
+def _number(value: float) -> str:
+    return "" if isnan(value) else repr(value)
+
+
+def _doubts(doubts: Mapping[str, str]) -> str:
+    return cell("; ".join(f"{name} {what}" for name, what in doubts.items()))

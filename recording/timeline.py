@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.pose import part_names
 from recording.run_folder import RunFolder, stem
-from recording.tables import VIDEO_COLUMNS, animal_prefixes
+from recording.tables import VIDEO_COLUMNS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -54,9 +55,8 @@ class Timeline:
 
     def _values(self, *what: str) -> NDArray[np.float64]:
         columns = [
-            f"{prefix}{part}_{each}"
-            for prefix in animal_prefixes(self.animals)
-            for part in self.bodyparts
+            f"{name}_{each}"
+            for name in part_names(self.bodyparts, self.animals)
             for each in what
         ]
         values: NDArray[np.float64] = self.rows[columns].to_numpy(np.float64)

@@ -55,7 +55,9 @@ def same(one: Step, other: Step) -> bool:
     numbers = ("index", "exposed_ns", "arrived_ns", "posed_ns", "decided_ns")
     words = ("written_ns", "triggers", "commands", "status", "lost", "too_old")
     return (
-        all(getattr(one, name) == getattr(other, name) for name in numbers + words)
+        one.doubts == other.doubts
+        and str(one.behaviours) == str(other.behaviours)
+        and all(getattr(one, name) == getattr(other, name) for name in numbers + words)
         and one.pose.points.tobytes() == other.pose.points.tobytes()
         and one.pose.confidence.tobytes() == other.pose.confidence.tobytes()
     )
@@ -108,6 +110,19 @@ def test_every_float_comes_back_exactly(tmp_path: Path, values: np.ndarray) -> N
     assert same(back, step(0, pose=pose, triggers={}))
 
 
+def test_doubts_and_behaviours_come_back(tmp_path: Path) -> None:
+    folder = new_run(tmp_path)
+    doubts = {'left ear, "upper"': "jump+held", "tail": "bone"}
+    behaviours = {"at rest": 1 / 3, "walk": float("nan")}
+    wanted = [step(0, doubts=doubts, behaviours=behaviours)]
+    wanted.append(step(1, behaviours={"at rest": 1e-9, "walk": 0.5}))
+    with RunWriter(folder, FACTS.start_ns) as run:
+        run.begin("top", SKELETON, ("in corner",), behaviours=tuple(behaviours))
+        for each in wanted:
+            run.step(each)
+    assert list(map(same, folder.steps("top"), wanted)) == [True, True]
+
+
 def test_every_delivered_frame_has_a_row(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
     a_run(folder)
@@ -116,7 +131,7 @@ def test_every_delivered_frame_has_a_row(tmp_path: Path) -> None:
     assert [row[header.index("analysed")] for row in table] == ["1", "0", "1", "1"]
     assert {len(row) for row in table} == {len(header)}
     assert header[8:11] == ["nose_x", "nose_y", "nose_confidence"]
-    assert header[-4:] == ["trigger_in corner", "status", "lost", "too_old"]
+    assert header[-5:] == ["trigger_in corner", "status", "lost", "too_old", "doubts"]
     assert table[2][1] == "0.066667"
 
 

@@ -1,0 +1,99 @@
+"""Between the network's points and the triggers: refused, held, recorded, repeated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import SettingsError
+from core.pose import Pose, Skeleton
+from engine.seeing import Seeing, seeing_of
+from engine.settings import parse
+from engine.tracking import Tracking
+
+SKELETON = Skeleton(("snout", "tail"))
+CAMERA = "[Camera top]\nKIND = SimulatedCamera\n"
+Place = tuple[float, float]
+
+
+def pose(*places: Place, sure: float = 1.0) -> Pose:
+    points = np.array([places], np.float32)
+    return Pose(SKELETON, points, np.full((1, len(places)), sure, np.float32))
+
+
+def eyes(**rules: float) -> Seeing:
+    return Seeing(0.5, {"": Tracking(**rules)})
+
+
+def test_without_rules_only_the_threshold_counts() -> None:
+    seeing = Seeing(0.5)
+    sight = seeing.see("top", pose((1, 2), (3, 4), sure=0.4), 0.0)
+    assert np.isnan(sight.pose.points).all()
+    assert not sight.changed
+
+
+def test_a_point_that_can_not_have_gone_so_far_is_refused() -> None:
+    seeing = eyes(max_speed=1000)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    sight = seeing.see("top", pose((15, 10), (150, 50)), 0.01)
+    assert sight.doubts == {"tail": "jump"}
+    assert np.isnan(sight.pose.points[0, 1]).all()
+    assert sight.pose.points[0, 0].tolist() == [15, 10]
+
+
+def test_a_refused_point_that_was_right_is_believed_in_time() -> None:
+    seeing = eyes(max_speed=1000)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    refused = [
+        "tail" in seeing.see("top", pose((10, 10), (150, 50)), n / 100).doubts
+        for n in range(1, 12)
+    ]
+    assert refused == [True] * 9 + [False] * 2
+
+
+def test_the_limit_goes_by_time_not_by_frames() -> None:
+    seeing = eyes(max_speed=1000)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    assert not seeing.see("top", pose((90, 10), (50, 50)), 0.1).doubts
+
+
+def test_a_missing_point_is_held_and_then_unknown() -> None:
+    seeing = eyes(hold_ms=50)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    gone = pose((0, 0), (0, 0), sure=0.1)
+    held = seeing.see("top", gone, 0.05)
+    assert held.doubts == {"snout": "held", "tail": "held"}
+    assert held.pose.points[0, 1].tolist() == [50, 50]
+    assert np.isnan(seeing.see("top", gone, 0.06).pose.points).all()
+
+
+def test_a_refused_point_may_be_held_too() -> None:
+    seeing = eyes(hold_ms=50, max_speed=1000)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    sight = seeing.see("top", pose((10, 10), (250, 50)), 0.01)
+    assert sight.doubts == {"tail": "jump+held"}
+    assert sight.pose.points[0, 1].tolist() == [50, 50]
+
+
+def test_cameras_have_memories_of_their_own_and_forget() -> None:
+    seeing = eyes(max_speed=1000)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    assert not seeing.see("side", pose((300, 10), (350, 50)), 0.01).doubts
+    seeing.forget()
+    assert not seeing.see("top", pose((300, 10), (350, 50)), 0.02).doubts
+
+
+def test_one_camera_may_have_rules_of_its_own() -> None:
+    words = "[Tracking]\nHOLD_MS = 100\n[Tracking side]\nMAX_SPEED = 500\n"
+    side = "[Camera side]\nKIND = SimulatedCamera\n"
+    seeing = seeing_of(parse(CAMERA + side + words, Path()), 0.5)
+    for camera in ("top", "side"):
+        seeing.see(camera, pose((10, 10), (50, 50)), 0.0)
+    far = pose((300, 10), (50, 50))
+    assert not seeing.see("top", far, 0.01).doubts
+    assert seeing.see("side", far, 0.01).doubts == {"snout": "jump"}
+
+
+def test_a_section_for_no_camera_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"no \[Camera sid\].*did you mean"):
+        parse(CAMERA.replace("top", "side") + "[Tracking sid]\nMAX_SPEED = 1\n", Path())
