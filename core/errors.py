@@ -39,6 +39,10 @@ class ExperimentError(DeepLabStreamError):
     """An experiment's plan did what no plan may do."""
 
 
+_PACKAGES = {"serial": "pyserial", "zmq": "pyzmq", "pythonosc": "python-osc"}
+"""Where what is imported has another name than what is installed."""
+
+
 @contextmanager
 def blaming(section: str) -> Iterator[None]:
     """Turn a driver's error into a `DeviceError` that names its settings section.
@@ -57,7 +61,8 @@ def blaming(section: str) -> Iterator[None]:
     except DeepLabStreamError:
         raise
     except ImportError as error:
-        text = f"[{section}] needs the package {error.name!r}: pip install {error.name}"
+        package = _PACKAGES.get(error.name or "", error.name)
+        text = f"[{section}] needs the package {error.name!r}: pip install {package}"
         raise DeviceError(text) from error
     except Exception as error:
         text = str(error) or type(error).__name__

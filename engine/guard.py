@@ -1,11 +1,13 @@
 """A small process that switches the outputs off when the engine dies or hangs."""
 
+import importlib
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from core.clock import SystemClock
@@ -71,6 +73,7 @@ def guard_main(
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends when the engine has ended
         signal.signal(number, signal.SIG_IGN)
+    _preload(outputs)
     what = _watch(heart)
     if not what:
         return
@@ -79,6 +82,12 @@ def guard_main(
     tell(reports, Complaint(f"The engine {what}: the guard switches the outputs off"))
     for edge_or_complaint in _switch_off(outputs):
         tell(reports, edge_or_complaint)
+
+
+def _preload(outputs: Mapping[str, Output]) -> None:
+    for package in {name for output in outputs.values() for name in output.packages}:
+        with suppress(Exception):  # what is missing or broken is told when it is opened
+            importlib.import_module(package)
 
 
 def _watch(heart: Connection, hang_s: float = HANG_S) -> str:

@@ -20,6 +20,9 @@ class Output(ABC):
     """Whether the guard can switch it off by opening it anew when the engine has died.
     False: it goes off by itself then."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
+    """What `opened` imports; the guard does so beforehand, to be quick when it counts."""
+
     max_on_s: float = Field(
         60.0, gt=0, description="seconds after which it is switched off, whoever asked"
     )

@@ -4,24 +4,24 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.errors import DeviceError
 from outputs.output import Output, Write
-
-WRITE_TIMEOUT_S = 0.5
-"""pyserial counts from the call to the end of its own bookkeeping, so a computer that
-pauses the process for so long looks like a port that takes no bytes."""
+from outputs.port import Port, shared_port
 
 
 @settings(frozen=True, kw_only=True)
 class SerialLine(Output):
     r"""A board on a serial port (Arduino, Teensy, pulse generator).
 
-    Bytes are text (`H`, `on\n`) or hexadecimal numbers (`0x01 0xFF`).
+    Bytes are text (`H`, `on\n`) or hexadecimal numbers (`0x01 0xFF`). Several outputs may
+    name one port.
     """
+
+    packages: ClassVar[tuple[str, ...]] = ("serial",)
 
     port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
     baudrate: int = Field(115_200, gt=0, description="bits per second")
@@ -43,34 +43,14 @@ class SerialLine(Output):
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Open the port for this program alone."""
-        import serial
-
+        """Open the port for this program alone; other outputs may share it."""
         on, off = _as_bytes(self.on_bytes), _as_bytes(self.off_bytes)
-        try:
-            link = serial.Serial(
-                self.port,
-                self.baudrate,
-                write_timeout=WRITE_TIMEOUT_S,
-                exclusive=True,
-            )
-        except (OSError, ValueError) as error:
-            raise DeviceError(
-                f"{self.port} can't be opened; is it plugged in, and does no other "
-                f"program use it? ({error})"
-            ) from error
+        with shared_port(self.port, self.baudrate, "text", self._settle) as port:
+            yield lambda level: port.write(on if level > 0 else off)
 
-        def write(level: float) -> None:
-            try:
-                link.write(on if level > 0 else off)
-            except serial.SerialTimeoutException as error:
-                raise DeviceError(f"{self.port} takes no more bytes") from error
-            except (OSError, TypeError) as error:
-                raise DeviceError(f"{self.port} is gone ({error})") from error
-
-        with link:
-            time.sleep(self.settle_s)
-            yield write
+    def _settle(self, port: Port) -> Port:
+        time.sleep(self.settle_s)
+        return port
 
 
 def _as_bytes(text: str) -> bytes:

@@ -7,21 +7,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from core.clock import SystemClock
-from core.command import OutputName, on
+from core.command import OutputName
 from core.record import Edge
-from engine.guard import Heartbeat, _watch, guard_main
+from engine.guard import Heartbeat, _watch
 from engine.messages import Complaint
-from outputs.bank import opened
-from outputs.output import Output
 from outputs.screen import Screen
 from outputs.serial_line import SerialLine
 from outputs.simulated import SimulatedOutput
+from tests.engine.pretended import Rig
+from tests.outputs.stand_ins import STAND_INS
 
 LASER = OutputName("laser")
 posix = pytest.mark.skipif(
@@ -49,60 +49,6 @@ def heard(board: int, length: int = 1) -> bytes:
         assert select.select([board], [], [], 20)[0], f"the board heard {said!r} only"
         said += os.read(board, 100)
     return said
-
-
-def pretend_engine(
-    outputs: dict[str, Output], heart: Connection, told: Connection
-) -> None:
-    """Switch the laser on, say so, and beat until told to stop."""
-    clock, heartbeat = SystemClock(), Heartbeat(heart)
-    with opened(outputs, clock, lambda entry: None) as bank:
-        bank.apply([on(LASER)], clock.now_ns())
-        heartbeat.beat(clock.now_ns())
-        told.send("on")
-        while not told.poll(0.1):
-            heartbeat.beat(clock.now_ns())
-    heartbeat.goodbye()
-    told.recv()
-
-
-class Rig:
-    """A pretended engine and its guard."""
-
-    def __init__(self, outputs: dict[str, Output]) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        heart_out, heart_in = spawn.Pipe(duplex=False)
-        self.reports, reports = spawn.Pipe()
-        self.engine_pipe, told = spawn.Pipe()
-        self.engine = spawn.Process(
-            target=pretend_engine, args=(outputs, heart_in, told)
-        )
-        self.engine.start()
-        heart_in.close()
-        told.close()
-        watched = outputs, heart_out, self.engine.pid, reports
-        self.guard = spawn.Process(target=guard_main, args=watched)
-        self.guard.start()
-        heart_out.close()
-        reports.close()
-        assert self.engine_pipe.recv() == "on"
-
-    def told(self) -> list[Edge | Complaint]:
-        """Return all that the guard told; wait for its end."""
-        told = []
-        with contextlib.suppress(EOFError):
-            while True:
-                told.append(self.reports.recv())
-        self.guard.join()
-        return told
-
-    def close(self) -> None:
-        for process in (self.engine, self.guard):
-            process.kill()
-            process.join()
-            process.close()
-        self.reports.close()
-        self.engine_pipe.close()
 
 
 @pytest.fixture
@@ -210,6 +156,25 @@ def test_beats_are_rare_and_never_wait_for_the_guard(
             heartbeat.beat(second * 1_000_000_000)
     heart[0].close()
     heartbeat.goodbye()
+
+
+def test_every_kind_goes_off_when_the_engine_is_killed() -> None:
+    """All those whose devices can be played, in one rig."""
+    with ExitStack() as playing:
+        played = {
+            name: playing.enter_context(stand_in())
+            for name, stand_in in STAND_INS.items()
+        }
+        rig = Rig({name: stand_in.output for name, stand_in in played.items()})
+        playing.callback(rig.close)
+        for stand_in in played.values():
+            stand_in.player.heard_until(stand_in.on)
+        rig.engine.kill()
+        for stand_in in played.values():
+            assert stand_in.player.heard_until(stand_in.off)
+        told = rig.told()
+    assert {e.output for e in told if isinstance(e, Edge)} == played.keys()
+    assert [c.text for c in told if isinstance(c, Complaint)][1:] == []
 
 
 def test_outputs_that_end_with_the_engine_are_not_opened_again() -> None:

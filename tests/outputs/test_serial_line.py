@@ -3,6 +3,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import serial
 from pydantic import ValidationError
 
 from core.errors import DeviceError, blaming
@@ -28,13 +29,21 @@ def board() -> Iterator[tuple[int, str]]:
         return
 
 
+def read(board: int, length: int) -> bytes:
+    """Return the next so many bytes; they may come in pieces."""
+    said = b""
+    while len(said) < length:
+        said += os.read(board, length - len(said))
+    return said
+
+
 def test_levels_become_bytes(board: tuple[int, str]) -> None:
     ours, port = board
     line = SerialLine(port=port, on_bytes="0x01 0xFF", off_bytes=r"off\n")
     with line.opened() as write:
         for level in (1.0, 0.3, 0.0):
             write(level)
-        assert os.read(ours, 100) == b"\x01\xff\x01\xffoff\n"
+        assert read(ours, 8) == b"\x01\xff\x01\xffoff\n"
 
 
 def test_a_port_that_is_not_there_is_a_sentence() -> None:
@@ -46,13 +55,28 @@ def test_a_port_that_is_not_there_is_a_sentence() -> None:
         pytest.fail("it opened")
 
 
-def test_a_port_is_opened_for_one_only(board: tuple[int, str]) -> None:
+def test_a_port_is_opened_for_one_program_only(board: tuple[int, str]) -> None:
     line = SerialLine(port=board[1])
-    refused = pytest.raises(DeviceError, match="no other program")
-    with line.opened(), refused, line.opened():
+    with (
+        serial.Serial(board[1], exclusive=True),
+        pytest.raises(DeviceError, match="no other program"),
+        line.opened(),
+    ):
         pytest.fail("it opened twice")
     with line.opened():
         pass
+
+
+def test_outputs_may_share_a_port(board: tuple[int, str]) -> None:
+    ours, port = board
+    pump = SerialLine(port=port, on_bytes="P", off_bytes="p")
+    with SerialLine(port=port).opened() as valve:
+        with pump.opened() as give:
+            valve(1.0)
+            give(1.0)
+            give(0.0)
+        valve(0.0)
+        assert read(ours, 4) == b"HPpL"
 
 
 def test_a_port_that_vanishes_is_a_sentence(board: tuple[int, str]) -> None:

@@ -1,0 +1,101 @@
+"""Pins of a board that runs StandardFirmata, over its serial port."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.errors import DeviceError
+from outputs.output import Output, Write
+from outputs.port import Port, shared_port
+
+START_S = 8.0
+"""Opening the port restarts many boards; StandardFirmata answers 2 to 5 s later."""
+ASK_EVERY_S = 0.2
+
+# The protocol, version 2: github.com/firmata/protocol
+_REPORT_VERSION = 0xF9
+_SET_PIN_MODE = 0xF4
+_DIGITAL_PORT = 0x90
+_ANALOG_PIN = 0xE0
+_SYSEX, _END_SYSEX, _EXTENDED_ANALOG = 0xF0, 0xF7, 0x6F
+_OUTPUT, _PWM = 1, 3
+_VERSION = re.compile(rb"\xf9[\x00-\x7f]{2}")
+
+
+@settings(frozen=True, kw_only=True)
+class Firmata(Output):
+    """A pin of an Arduino-like board that runs StandardFirmata; several may share one."""
+
+    packages: ClassVar[tuple[str, ...]] = ("serial",)
+
+    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
+    pin: int = Field(ge=2, le=127, description="the pin's number on the board")
+    mode: Literal["digital", "pwm"] = Field(
+        "digital",
+        description="pwm: the level is the share of time that the pin is high",
+    )
+    active_low: bool = Field(False, description="yes: on is low, off is high")
+    baudrate: int = Field(57_600, gt=0, description="bits per second, as in the sketch")
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Open the port, wait until the board answers, and make the pin an output."""
+        with shared_port(self.port, self.baudrate, "Firmata", _answering) as board:
+            if self.mode == "pwm":
+                board.port.write(bytes([_SET_PIN_MODE, self.pin, _PWM]))
+                yield lambda level: board.share(self.pin, self._electric(level))
+            else:
+                board.port.write(bytes([_SET_PIN_MODE, self.pin, _OUTPUT]))
+                yield lambda level: board.switch(
+                    self.pin, self._electric(float(level > 0)) > 0
+                )
+
+    def _electric(self, level: float) -> float:
+        return 1 - level if self.active_low else level
+
+
+@dataclass
+class _Board:
+    """A board that answers."""
+
+    port: Port
+    high: set[int] = field(default_factory=set)
+    """The pins that are high: the protocol tells eight neighbours at once."""
+
+    def switch(self, pin: int, high: bool) -> None:
+        """Put a digital pin high or low."""
+        self.high = self.high | {pin} if high else self.high - {pin}
+        first = pin // 8 * 8
+        mask = sum(1 << place for place in range(8) if first + place in self.high)
+        self.port.write(bytes([_DIGITAL_PORT | pin // 8, mask & 0x7F, mask >> 7]))
+
+    def share(self, pin: int, level: float) -> None:
+        """Have a pin high for a share of the time."""
+        value = round(255 * level)
+        low, high = value & 0x7F, value >> 7
+        if pin < 16:
+            self.port.write(bytes([_ANALOG_PIN | pin, low, high]))
+        else:
+            tail = (pin, low, high, _END_SYSEX)
+            self.port.write(bytes([_SYSEX, _EXTENDED_ANALOG, *tail]))
+
+
+def _answering(port: Port) -> _Board:
+    """Wait until StandardFirmata tells its version."""
+    heard = b""
+    give_up_s = time.perf_counter() + START_S
+    while time.perf_counter() < give_up_s:
+        port.write(bytes([_REPORT_VERSION]))
+        heard += port.read(64, ASK_EVERY_S)
+        if _VERSION.search(heard):
+            return _Board(port)
+    raise DeviceError(
+        f"{port.name} is open, but nothing on it speaks Firmata; is StandardFirmata on "
+        "the board, and BAUDRATE as in its sketch?"
+    )

@@ -1,0 +1,171 @@
+"""Lines and voltages of National Instruments' cards and boxes, through NI-DAQmx."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.errors import DeviceError
+from outputs.aside import HANG_S, aside
+from outputs.output import Output, Write
+
+if TYPE_CHECKING:
+    import nidaqmx
+
+ANSWER_S = 5.0
+"""How long another computer may take to answer."""
+
+
+@settings(frozen=True, kw_only=True)
+class _NiOutput(Output):
+    """What digital lines and voltages have in common."""
+
+    packages: ClassVar[tuple[str, ...]] = ("nidaqmx", "nidaqmx.stream_writers", "grpc")
+
+    host: str = Field(
+        "",
+        description="computer:port where NI's gRPC device server runs; empty: the card is "
+        "in this computer",
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Reserve the line or channel; a thread writes to it from then on."""
+        import nidaqmx.errors
+
+        try:
+            with self._task() as task, aside(_sentence(self._writer(task))) as write:
+                yield write
+        except nidaqmx.errors.Error as error:
+            raise DeviceError(_short(error)) from error
+
+    @contextmanager
+    def _task(self) -> "Iterator[nidaqmx.Task]":
+        """Make a task with one channel, or take over the one that a dead engine left.
+
+        NI's server keeps the tasks of a client that died, and their lines reserved.
+        """
+        import nidaqmx
+
+        if not self.host:
+            with nidaqmx.Task() as task:
+                self._add_channel(task)
+                task.start()
+                yield task
+            return
+        import grpc
+
+        name = "DeepLabStream_" + re.sub(r"\W+", "_", self._place)
+        with ExitStack() as stack:
+            channel = stack.enter_context(grpc.insecure_channel(self.host))
+            try:
+                grpc.channel_ready_future(channel).result(timeout=ANSWER_S)
+            except grpc.FutureTimeoutError as error:
+                raise DeviceError(
+                    f"HOST = {self.host} does not answer; does NI's gRPC device server "
+                    "run there?"
+                ) from error
+            options = nidaqmx.GrpcSessionOptions(channel, name)
+            task = nidaqmx.Task(name, grpc_options=options)
+            stack.enter_context(closing(task))
+            if not task.channel_names:
+                self._add_channel(task)
+                task.start()
+            yield task
+
+    @property
+    @abstractmethod
+    def _place(self) -> str:
+        """The line or channel."""
+
+    @abstractmethod
+    def _add_channel(self, task: "nidaqmx.Task") -> None:
+        """Add the one channel."""
+
+    @abstractmethod
+    def _writer(self, task: "nidaqmx.Task") -> Write:
+        """Return what writes a level, with one call of the driver."""
+
+
+@settings(frozen=True, kw_only=True)
+class NiDigital(_NiOutput):
+    """A digital line of an NI card: on is high."""
+
+    line: str = Field(
+        pattern=r"^[^/,:]+/port\d+/line\d+$",
+        description="such as Dev1/port0/line3",
+        examples=["Dev1/port0/line3"],
+    )
+    active_low: bool = Field(False, description="yes: on is low, off is high")
+
+    @property
+    def _place(self) -> str:
+        return self.line
+
+    def _add_channel(self, task: "nidaqmx.Task") -> None:
+        task.do_channels.add_do_chan(self.line)
+
+    def _writer(self, task: "nidaqmx.Task") -> Write:
+        from nidaqmx.stream_writers import DigitalSingleChannelWriter
+
+        write: Any = DigitalSingleChannelWriter(task.out_stream, auto_start=True)
+        return lambda level: write.write_one_sample_one_line(
+            (level > 0) is not self.active_low, timeout=HANG_S
+        )
+
+
+@settings(frozen=True, kw_only=True)
+class NiAnalog(_NiOutput):
+    """A voltage of an NI card, between OFF_V and ON_V."""
+
+    channel: str = Field(
+        pattern=r"^[^/,:]+/ao\d+$",
+        description="such as Dev1/ao0",
+        examples=["Dev1/ao0"],
+    )
+    off_v: float = Field(0.0, ge=-10, le=10, description="volts at level 0")
+    on_v: float = Field(5.0, ge=-10, le=10, description="volts at level 1")
+
+    def __post_init__(self) -> None:
+        """Refuse a voltage that can't be switched."""
+        if self.off_v == self.on_v:
+            raise ValueError("OFF_V and ON_V must differ")
+
+    @property
+    def _place(self) -> str:
+        return self.channel
+
+    def _add_channel(self, task: "nidaqmx.Task") -> None:
+        low, high = sorted((self.off_v, self.on_v))
+        task.ao_channels.add_ao_voltage_chan(self.channel, min_val=low, max_val=high)
+
+    def _writer(self, task: "nidaqmx.Task") -> Write:
+        from nidaqmx.stream_writers import AnalogSingleChannelWriter
+
+        write: Any = AnalogSingleChannelWriter(task.out_stream, auto_start=True)
+        span_v = self.on_v - self.off_v
+        return lambda level: write.write_one_sample(
+            self.off_v + level * span_v, timeout=HANG_S
+        )
+
+
+def _sentence(write: Write) -> Write:
+    import nidaqmx.errors
+
+    def wrapped(level: float) -> None:
+        try:
+            write(level)
+        except nidaqmx.errors.Error as error:
+            raise DeviceError(_short(error)) from error
+
+    return wrapped
+
+
+def _short(error: Exception) -> str:
+    """Return NI's message without its appendix, in one line."""
+    text = str(error).partition("\n\nTask Name")[0].partition("\n\nStatus Code")[0]
+    return " ".join(text.split())

@@ -1,0 +1,67 @@
+"""An engine that does nothing but switch its outputs on, and its guard."""
+
+import contextlib
+import multiprocessing
+from multiprocessing.connection import Connection
+
+from core.clock import SystemClock
+from core.command import OutputName, on
+from core.record import Edge
+from engine.guard import Heartbeat, guard_main
+from engine.messages import Complaint
+from outputs.bank import opened
+from outputs.output import Output
+
+
+def pretend_engine(
+    outputs: dict[str, Output], heart: Connection, told: Connection
+) -> None:
+    """Switch everything on, say so, and beat until told to stop."""
+    clock, heartbeat = SystemClock(), Heartbeat(heart)
+    with opened(outputs, clock, lambda entry: None) as bank:
+        bank.apply([on(OutputName(name)) for name in outputs], clock.now_ns())
+        heartbeat.beat(clock.now_ns())
+        told.send("on")
+        while not told.poll(0.1):
+            heartbeat.beat(clock.now_ns())
+    heartbeat.goodbye()
+    told.recv()
+
+
+class Rig:
+    """A pretended engine and its guard."""
+
+    def __init__(self, outputs: dict[str, Output]) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        heart_out, heart_in = spawn.Pipe(duplex=False)
+        self.reports, reports = spawn.Pipe()
+        self.engine_pipe, told = spawn.Pipe()
+        self.engine = spawn.Process(
+            target=pretend_engine, args=(outputs, heart_in, told)
+        )
+        self.engine.start()
+        heart_in.close()
+        told.close()
+        watched = outputs, heart_out, self.engine.pid, reports
+        self.guard = spawn.Process(target=guard_main, args=watched)
+        self.guard.start()
+        heart_out.close()
+        reports.close()
+        assert self.engine_pipe.recv() == "on"
+
+    def told(self) -> list[Edge | Complaint]:
+        """Return all that the guard told; wait for its end."""
+        told = []
+        with contextlib.suppress(EOFError):
+            while True:
+                told.append(self.reports.recv())
+        self.guard.join()
+        return told
+
+    def close(self) -> None:
+        for process in (self.engine, self.guard):
+            process.kill()
+            process.join()
+            process.close()
+        self.reports.close()
+        self.engine_pipe.close()

@@ -1,0 +1,69 @@
+"""Programs that play a device: started, listened to, told what happens to them."""
+
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 20
+
+
+class Player:
+    """A running program of this folder."""
+
+    def __init__(self, program: "subprocess.Popen[str]") -> None:
+        self._program = program
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._ear = threading.Thread(target=self._listen, daemon=True)
+        self._ear.start()
+        self.address = self.heard()
+
+    def heard(self) -> str:
+        """Return the next line it prints."""
+        return self._lines.get(timeout=PATIENCE_S)
+
+    def heard_until(self, last: str) -> list[str]:
+        """Return all lines up to `last`."""
+        lines = [self.heard()]
+        while lines[-1] != last:
+            lines.append(self.heard())
+        return lines
+
+    def tell(self, word: str) -> None:
+        """Have something happen to it; it has when this returns."""
+        assert self._program.stdin is not None
+        self._program.stdin.write(f"{word}\n")
+        self._program.stdin.flush()
+        self.heard_until("done")
+
+    def _listen(self) -> None:
+        assert self._program.stdout is not None
+        for line in self._program.stdout:
+            self._lines.put(line.strip())
+
+    def close(self) -> None:
+        """Let it end."""
+        assert self._program.stdin is not None
+        self._program.stdin.close()
+        self._program.wait(PATIENCE_S)
+        self._ear.join()
+        assert self._program.stdout is not None
+        self._program.stdout.close()
+
+
+@contextmanager
+def playing(module: str) -> Iterator[Player]:
+    """Start `tests/outputs/MODULE.py`."""
+    command = [sys.executable, "-m", f"tests.outputs.{module}"]
+    program = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    player = Player(program)
+    try:
+        yield player
+    finally:
+        player.close()

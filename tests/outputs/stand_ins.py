@@ -1,0 +1,58 @@
+"""Outputs that need a device, with something that plays it: for the contract and the guard."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from outputs.firmata import Firmata
+from outputs.nidaq import NiAnalog, NiDigital
+from outputs.output import Output
+from outputs.serial_line import SerialLine
+from tests.outputs.players import Player, playing
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """An output, what plays its device, and what that prints when it is on and off."""
+
+    output: Output
+    player: Player
+    on: str
+    off: str
+
+
+@contextmanager
+def _firmata() -> Iterator[StandIn]:
+    with playing("fake_firmata") as board:
+        yield StandIn(Firmata(port=board.address, pin=13), board, "13 1", "13 0")
+
+
+@contextmanager
+def _serial_line() -> Iterator[StandIn]:
+    with playing("fake_terminal") as board:
+        yield StandIn(SerialLine(port=board.address), board, "H", "L")
+
+
+@contextmanager
+def _ni_digital() -> Iterator[StandIn]:
+    with playing("fake_nidaq") as server:
+        host, line = f"127.0.0.1:{server.address}", "Dev1/port0/line3"
+        output = NiDigital(line=line, host=host)
+        yield StandIn(output, server, f"{line} 1", f"{line} 0")
+
+
+@contextmanager
+def _ni_analog() -> Iterator[StandIn]:
+    with playing("fake_nidaq") as server:
+        output = NiAnalog(channel="Dev1/ao0", host=f"127.0.0.1:{server.address}")
+        yield StandIn(output, server, "Dev1/ao0 5", "Dev1/ao0 0")
+
+
+STAND_INS: dict[str, Callable[[], AbstractContextManager[StandIn]]] = {
+    "NiAnalog": _ni_analog,
+    "NiDigital": _ni_digital,
+}
+"""By the name of the KIND."""
+if sys.platform != "win32":  # where there are pseudo-terminals
+    STAND_INS |= {"Firmata": _firmata, "SerialLine": _serial_line}
