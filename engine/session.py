@@ -16,9 +16,8 @@ News: TypeAlias = Entry | StatusChanged | Failed
 class Rig(Protocol):
     """A rig that can be asked, polled and looked at. Nothing blocks, but `close`."""
 
-    @property
-    def settings(self) -> Settings:
-        """What the rig is."""
+    settings: Settings
+    """What the rig is; others may be put here while it is idle."""
 
     @property
     def status(self) -> Status:

@@ -32,7 +32,7 @@ from experiments.experiment import Experiment
 from experiments.trigger import Trigger
 from outputs.output import Output
 
-__all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse"]
+__all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse", "read_text"]
 
 FIXED: dict[str, type] = {
     "Streaming": Streaming,
@@ -56,8 +56,13 @@ _NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGN
 
 def load(path: Path) -> Settings:
     """Return the settings of a file; SettingsError has all its problems."""
+    return parse(read_text(path), path.resolve().parent)
+
+
+def read_text(path: Path) -> str:
+    """Return a settings file as it is; SettingsError: it can't be read or is no text."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         said = error.strerror or type(error).__name__
         raise SettingsError([f"{path} can't be read: {said}"]) from error
@@ -66,7 +71,6 @@ def load(path: Path) -> Settings:
         raise SettingsError(
             [f"{path} is not UTF-8 text (line {line}): save it with that encoding"]
         ) from error
-    return parse(text, path.resolve().parent)
 
 
 def parse(text: str, folder: Path) -> Settings:

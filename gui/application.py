@@ -13,7 +13,7 @@ from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
 
 from gui.qt_environment import free_qt_of_opencv
-from gui.theme import BACKGROUND, BLUE, GREEN, STYLE
+from gui.theme import BACKGROUND, BLUE, GREEN, choose, style_sheet
 
 _MOST_PROBLEMS = 12
 
@@ -29,9 +29,16 @@ def application() -> QApplication:
     made = QApplication(["DeepLabStream"])
     made.setApplicationName("DeepLabStream")
     made.setStyle("Fusion")
-    made.setStyleSheet(STYLE)
+    made.setStyleSheet(style_sheet(choose("dark")))
     made.setWindowIcon(_icon())
     return made
+
+
+def use_palette(name: str) -> None:
+    """Show all windows in the style of this name: `dark` or `light`."""
+    application().setStyleSheet(style_sheet(choose(name)))
+    for window in QApplication.topLevelWidgets():
+        window.update()
 
 
 def run_until_closed(

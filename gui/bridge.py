@@ -7,6 +7,7 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from core.frame import Frame
 from core.record import Edge, Note, Step
 from engine.agenda import Agenda
+from engine.rig import Settings
 from engine.session import Rig
 from engine.states import Action, Failed, Phase, Status, StatusChanged
 
@@ -29,6 +30,8 @@ class Bridge(QObject):
     """Status"""
     pictured = pyqtSignal(object, object)
     """Frame, valid until the slot returns, and the Step about it or None."""
+    settings_changed = pyqtSignal()
+    """The rig is another one: cameras, outputs, triggers may be new."""
     ticked = pyqtSignal()
     """Everything that happened was told."""
 
@@ -58,6 +61,21 @@ class Bridge(QObject):
         """Ask the rig for an action, on behalf of a person."""
         self._agenda.drop()
         self.rig.do(action)
+
+    def stop_outputs(self) -> None:
+        """Switch every output off, whatever else goes on."""
+        self._agenda.drop()
+        if Action.STOP_EXPERIMENT in self.rig.allowed:
+            self.rig.do(Action.STOP_EXPERIMENT)
+
+    def use(self, settings: Settings) -> bool:
+        """Have the rig use these settings; False: not now, it is running."""
+        if self.rig.status.phase is not Phase.IDLE:
+            return False
+        self.rig.settings = settings
+        self._steps.clear()
+        self.settings_changed.emit()
+        return True
 
     def tick(self) -> None:
         """Tell all that happened, in order, then show the pictures."""

@@ -4,7 +4,7 @@ from PyQt5.QtCore import QPointF, Qt
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import QWidget
 
-from gui.theme import LINE
+from gui.theme import palette
 
 
 class Lamp(QWidget):
@@ -26,6 +26,6 @@ class Lamp(QWidget):
         """Paint the lamp."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(self.colour or LINE), 1.5))
+        painter.setPen(QPen(QColor(self.colour or palette().line), 1.5))
         painter.setBrush(QColor(self.colour) if self.colour else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(QPointF(7, 7), 5, 5)

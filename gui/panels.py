@@ -21,7 +21,7 @@ from core.command import Mark
 from core.record import Step
 from engine.summary import without_numbers
 from gui.lamp import Lamp
-from gui.theme import BLUE, GREEN, GREY, RED, TEXT
+from gui.theme import BLUE, GREEN, GREY, palette
 
 _MOST_LINES = 500
 _MOST_MARKS = 5
@@ -167,8 +167,12 @@ class Log(Panel):
         self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.column.addWidget(self.page)
 
-    def say(self, text: str, seconds: float | None = None, colour: str = TEXT) -> None:
-        """Add a line; `seconds` is when it happened in the run."""
+    def say(self, text: str, seconds: float | None = None, tone: str = "text") -> None:
+        """Add a line; `seconds` is when it happened in the run.
+
+        `tone` is the name of a colour of the palette.
+        """
+        colour = getattr(palette(), tone)
         time = "" if seconds is None else f"{seconds:.2f} s\u2002"
         self.page.appendHtml(
             f'<span style="color:{colour}">{time}{escape(text)}</span>'
@@ -177,4 +181,4 @@ class Log(Panel):
 
     def complain(self, text: str) -> None:
         """Add a line about something that went wrong."""
-        self.say(text, colour=RED)
+        self.say(text, tone="red")

@@ -1,18 +1,85 @@
-"""The look: colours, and the style sheet that all windows share."""
+"""The look: two palettes, and the style sheet that all windows share."""
+
+from dataclasses import dataclass
 
 from PyQt5.QtGui import QColor
 
 BACKGROUND = "#15181d"
-PANEL = "#1e2229"
-RAISED = "#2a2f38"
-LINE = "#353b46"
 TEXT = "#e6e9ee"
-FAINT = "#8d96a5"
 BLUE = "#5aa2f0"
 GREEN = "#43d17c"
 AMBER = "#ffc043"
 RED = "#ff6b63"
 GREY = "#9aa3b2"
+"""These are painted above pictures, on dark plates, whatever the style of the windows."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of windows."""
+
+    name: str
+    background: str
+    panel: str
+    raised: str
+    hover: str
+    line: str
+    text: str
+    faint: str
+    disabled: str
+    primary: str
+    """Of buttons that start something."""
+    primary_hover: str
+    primary_text: str
+    blue: str
+    green: str
+    amber: str
+    amber_text: str
+    red: str
+    grey: str
+
+
+DARK = Palette(
+    name="dark",
+    background=BACKGROUND,
+    panel="#1e2229",
+    raised="#2a2f38",
+    hover="#343b47",
+    line="#353b46",
+    text=TEXT,
+    faint="#8d96a5",
+    disabled="#626b79",
+    primary="#1f4a7a",
+    primary_hover="#275c97",
+    primary_text="#ffffff",
+    blue=BLUE,
+    green=GREEN,
+    amber=AMBER,
+    amber_text="#1a1406",
+    red=RED,
+    grey=GREY,
+)
+LIGHT = Palette(
+    name="light",
+    background="#eef1f5",
+    panel="#ffffff",
+    raised="#f3f5f8",
+    hover="#e4e9f0",
+    line="#cdd4de",
+    text="#1c2430",
+    faint="#5b6675",
+    disabled="#a3acb9",
+    primary="#1f66b5",
+    primary_hover="#2a76cb",
+    primary_text="#ffffff",
+    blue="#1f66b5",
+    green="#15803d",
+    amber="#b45309",
+    amber_text="#ffffff",
+    red="#c2261d",
+    grey="#6b7686",
+)
+PALETTES = {palette.name: palette for palette in (DARK, LIGHT)}
 
 _BODYPARTS = (
     "#ff5c8a",
@@ -25,45 +92,128 @@ _BODYPARTS = (
     "#e0e1dd",
 )
 
-STYLE = f"""
-QWidget {{ background: {BACKGROUND}; color: {TEXT}; font-size: 13px; }}
-QFrame#panel {{ background: {PANEL}; border: 1px solid {LINE}; border-radius: 8px; }}
+
+class _Present:
+    """The palette that windows use now; `gui.application.use_palette` changes it."""
+
+    palette = DARK
+
+
+def palette() -> Palette:
+    """Return the palette in use."""
+    return _Present.palette
+
+
+def choose(name: str) -> Palette:
+    """Use the palette of this name from now on; an unknown name is the dark one."""
+    _Present.palette = PALETTES.get(name, DARK)
+    return _Present.palette
+
+
+def style_sheet(of: Palette) -> str:
+    """Return the style sheet of an application."""
+    return f"""
+QWidget {{ background: {of.background}; color: {of.text}; font-size: 13px; }}
+QFrame#panel {{ background: {of.panel}; border: 1px solid {of.line}; border-radius: 8px; }}
+QFrame#rail {{ background: {of.panel}; border-right: 1px solid {of.line}; }}
 QWidget#clear, QScrollArea {{ background: transparent; border: none; }}
-QFrame#panel QLabel {{ background: transparent; }}
-QLabel#title {{ color: {FAINT}; font-size: 11px; font-weight: 600; }}
-QLabel#caption {{ color: {FAINT}; font-size: 11px; background: transparent; }}
+QFrame#panel QLabel, QFrame#panel QCheckBox, QFrame#panel QRadioButton {{
+    background: transparent;
+}}
+QLabel#title {{ color: {of.faint}; font-size: 11px; font-weight: 600; }}
+QLabel#heading {{ font-size: 17px; font-weight: 600; background: transparent; }}
+QLabel#caption {{ color: {of.faint}; font-size: 11px; background: transparent; }}
+QLabel#problem {{ color: {of.red}; font-size: 12px; background: transparent; }}
 QLabel#value {{ font-size: 14px; font-weight: 600; background: transparent; }}
+QLabel#banner {{
+    background: {of.raised}; border: 1px solid {of.amber}; border-radius: 6px;
+    padding: 5px 10px;
+}}
 QPushButton {{
-    background: {RAISED}; border: 1px solid {LINE}; border-radius: 6px;
+    background: {of.raised}; border: 1px solid {of.line}; border-radius: 6px;
     padding: 7px 6px; min-height: 18px;
 }}
-QPushButton:hover:enabled {{ background: #343b47; border-color: {BLUE}; }}
-QPushButton:focus {{ border-color: {BLUE}; }}
-QPushButton:pressed {{ background: #232831; }}
-QPushButton[starts="true"]:enabled {{ background: #1f4a7a; border-color: #2f6cad; }}
-QPushButton[starts="true"]:hover:enabled {{ background: #275c97; }}
-QPushButton:disabled {{ color: #626b79; background: #20242b; border-color: #292e37; }}
+QPushButton:hover:enabled {{ background: {of.hover}; border-color: {of.blue}; }}
+QPushButton:focus {{ border-color: {of.blue}; }}
+QPushButton:pressed, QPushButton:checked {{
+    background: {of.hover}; border-color: {of.blue};
+}}
+QPushButton[starts="true"]:enabled {{
+    background: {of.primary}; border-color: {of.primary_hover}; color: {of.primary_text};
+}}
+QPushButton[starts="true"]:hover:enabled {{ background: {of.primary_hover}; }}
+QPushButton:disabled {{
+    color: {of.disabled}; background: {of.panel}; border-color: {of.line};
+}}
 QPushButton#link {{
-    background: transparent; border: none; color: {BLUE}; text-align: left; padding: 0;
+    background: transparent; border: none; color: {of.blue}; text-align: left; padding: 0;
     font-size: 13px;
 }}
-QPushButton#link:disabled {{ color: {FAINT}; }}
+QPushButton#link:disabled {{ color: {of.faint}; }}
+QPushButton#page {{
+    background: transparent; border: none; border-left: 3px solid transparent;
+    border-radius: 0; padding: 11px 6px 11px 9px; text-align: left; color: {of.faint};
+}}
+QPushButton#page:hover {{ color: {of.text}; background: {of.hover}; }}
+QPushButton#page:checked {{
+    color: {of.text}; border-left-color: {of.blue}; font-weight: 600;
+}}
+QPushButton#stop {{
+    background: #c2261d; color: white; border: none; border-radius: 8px;
+    font-size: 15px; font-weight: 700; min-height: 56px;
+}}
+QPushButton#stop:hover {{ background: #dd372d; }}
+QPushButton#stop:pressed {{ background: #96190f; }}
 QLabel#plate {{
-    background: {RAISED}; color: {FAINT}; border: 1px solid {LINE}; border-radius: 6px;
-    padding: 7px 4px; font-weight: 600;
+    background: {of.raised}; color: {of.faint}; border: 1px solid {of.line};
+    border-radius: 6px; padding: 7px 4px; font-weight: 600;
 }}
-QFrame#panel QLabel#plate {{ background: {RAISED}; }}
+QFrame#panel QLabel#plate {{ background: {of.raised}; }}
 QFrame#panel QLabel#plate[on="true"] {{
-    background: {AMBER}; color: #1a1406; border-color: {AMBER};
+    background: {of.amber}; color: {of.amber_text}; border-color: {of.amber};
 }}
+QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QTextEdit, QListView, QTableView,
+QTreeView {{
+    background: {of.background}; border: 1px solid {of.line}; border-radius: 5px;
+    padding: 4px 6px; selection-background-color: {of.primary};
+    selection-color: {of.primary_text};
+}}
+QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{
+    border-color: {of.blue};
+}}
+QLineEdit[wrong="true"], QComboBox[wrong="true"] {{ border: 1px solid {of.red}; }}
+QComboBox QAbstractItemView {{ background: {of.panel}; border: 1px solid {of.line}; }}
+QHeaderView::section {{
+    background: {of.panel}; color: {of.faint}; border: none; padding: 5px 6px;
+    border-bottom: 1px solid {of.line};
+}}
+QTableView {{ gridline-color: {of.line}; }}
+QMenuBar, QMenu {{ background: {of.panel}; }}
+QMenuBar::item {{ background: transparent; padding: 5px 10px; }}
+QMenuBar::item:selected, QMenu::item:selected {{ background: {of.hover}; }}
+QMenu {{ border: 1px solid {of.line}; }}
+QMenu::item {{ padding: 6px 26px 6px 16px; }}
+QMenu::item:disabled {{ color: {of.disabled}; }}
+QMenu::separator {{ height: 1px; background: {of.line}; margin: 4px 8px; }}
 QPlainTextEdit {{ background: transparent; border: none; font-size: 12px; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; }}
-QScrollBar::handle:vertical {{
-    background: {LINE}; border-radius: 4px; min-height: 24px;
-}}
+QScrollBar:horizontal {{ background: transparent; height: 8px; }}
+QScrollBar::handle {{ background: {of.line}; border-radius: 4px; }}
+QScrollBar::handle:vertical {{ min-height: 24px; }}
+QScrollBar::handle:horizontal {{ min-width: 24px; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
-QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {LINE}; }}
+QSlider::groove:horizontal {{ background: {of.line}; height: 4px; border-radius: 2px; }}
+QSlider::handle:horizontal {{
+    background: {of.blue}; width: 14px; margin: -5px 0; border-radius: 7px;
+}}
+QProgressBar {{
+    background: {of.background}; border: 1px solid {of.line}; border-radius: 5px;
+    text-align: center;
+}}
+QProgressBar::chunk {{ background: {of.primary}; border-radius: 4px; }}
+QSplitter::handle {{ background: {of.line}; }}
+QToolTip {{ background: {of.raised}; color: {of.text}; border: 1px solid {of.line}; }}
 QLabel#qt_msgbox_label, QLabel#qt_msgbox_informativelabel {{ min-width: 440px; }}
 """
 

@@ -12,7 +12,7 @@ from PyQt5.sip import voidptr
 from core.frame import Image
 from core.record import Step
 from gui.overlay import Fit, draw_pose, draw_state, draw_tag, draw_zones, fit
-from gui.theme import BACKGROUND, FAINT, LINE, PANEL, TEXT
+from gui.theme import TEXT, palette
 from gui.zones import Zone
 
 
@@ -89,14 +89,15 @@ class VideoView(QWidget):
         self.paint_ns = perf_counter_ns() - start_ns
 
     def _paint_nothing(self, painter: QPainter) -> None:
-        painter.fillRect(self.rect(), QColor(BACKGROUND))
+        colours = palette()
+        painter.fillRect(self.rect(), QColor(colours.background))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QColor(LINE))
-        painter.setBrush(QColor(PANEL))
+        painter.setPen(QColor(colours.line))
+        painter.setBrush(QColor(colours.panel))
         painter.drawRoundedRect(
             QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8
         )
-        painter.setPen(QColor(FAINT))
+        painter.setPen(QColor(colours.faint))
         text = f"{self.camera}\n{self.empty_text}"
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
 
@@ -105,7 +106,7 @@ class VideoView(QWidget):
         picture = QRectF(place.left, place.top, width, height)
         inside = picture.toAlignedRect().adjusted(1, 1, -1, -1)
         for rect in QRegion(self.rect()).subtracted(QRegion(inside)).rects():
-            painter.fillRect(rect, QColor(BACKGROUND))
+            painter.fillRect(rect, QColor(palette().background))
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(picture, image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

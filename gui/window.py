@@ -1,117 +1,164 @@
-"""The main window: pictures on the left, buttons and what happens on the right."""
+"""The main window: a bar of pages on the left, the chosen page beside it."""
 
-from PyQt5.QtGui import QCloseEvent
-from PyQt5.QtWidgets import QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PyQt5.QtCore import QByteArray, QSettings, Qt
+from PyQt5.QtGui import QCloseEvent, QKeySequence
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QShortcut,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-from core.command import Mark
-from core.record import Edge, Note, Step
-from engine.states import Phase, Status
+from engine.states import Status
+from gui.application import use_palette
 from gui.bridge import Bridge
-from gui.controls import Controls
-from gui.display import Display
-from gui.panels import Log, Marks, Outputs, Triggers
-from gui.theme import AMBER, BLUE, GREEN, RED
+from gui.document import Document
+from gui.live_page import LivePage
+from gui.menu import build_menu
+from gui.pages import PAGES
+from gui.panels import Log
+from gui.rail import Rail
 
-_SIDE_WIDTH = 316
+_LIVE = "Live"
 
 
 class Window(QMainWindow):
-    """The desktop application's only window; closing it ends the rig."""
+    """The desktop application's only window; closing it ends the rig.
 
-    def __init__(self, bridge: Bridge) -> None:
+    `memory` is where style, size and page are remembered; None: nowhere.
+    """
+
+    def __init__(
+        self, bridge: Bridge, document: Document, memory: QSettings | None = None
+    ) -> None:
         super().__init__()
-        settings = bridge.rig.settings
-        self.setWindowTitle("DeepLabStream")
         self.bridge = bridge
-        self.display = Display(bridge)
-        self.controls = Controls()
-        self.outputs = Outputs(list(settings.outputs))
-        self.triggers = Triggers(list(settings.triggers))
-        self.marks = Marks()
+        self.document = document
         self.log = Log()
-        self._experimenting = False
-        self._levels: dict[str, float] = {}
-        self._lines: list[tuple[int, str, str]] = []
+        self.live = LivePage(bridge, self.log)
+        self._memory = memory
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.live)
+        self._made: dict[str, QWidget] = {}
+        names = (_LIVE, *PAGES)
+        self.rail = Rail(names)
+        self.banner = QLabel()
+        self.banner.setObjectName("banner")
+        self.banner.setWordWrap(True)
+        self.menu = build_menu(self, document, self.show_page, names, self._use_style)
         self.setCentralWidget(self._arranged())
-        self.resize(1240, 700)
+        self.resize(1280, 720)
         self._connect()
-        self._show_status(bridge.rig.status)
+        self.show_page(_LIVE)
+        self._recall()
+        self._take_document()
+
+    def show_page(self, name: str) -> None:
+        """Show a page; it is made on the first call."""
+        if name == _LIVE:
+            page: QWidget = self.live
+        else:
+            if name not in self._made:
+                self._made[name] = PAGES[name](self.bridge, self.document)
+                self._stack.addWidget(self._made[name])
+            page = self._made[name]
+        self._stack.setCurrentWidget(page)
+        self.rail.show_page(name)
+
+    def page(self, name: str) -> QWidget:
+        """Return a page that was shown before."""
+        return self._made[name]
 
     def _arranged(self) -> QWidget:
-        side = QVBoxLayout()
-        side.setSpacing(8)
-        for panel in (self.controls, self.outputs, self.triggers, self.marks):
-            panel.setFixedWidth(_SIDE_WIDTH)
-            side.addWidget(panel)
-        self.log.setFixedWidth(_SIDE_WIDTH)
-        side.addWidget(self.log, 1)
         middle = QWidget()
         row = QHBoxLayout(middle)
-        row.setContentsMargins(10, 10, 10, 10)
-        row.setSpacing(10)
-        row.addWidget(self.display, 1)
-        row.addLayout(side)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.rail)
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        around = QVBoxLayout()
+        around.setContentsMargins(10, 8, 10, 0)
+        around.addWidget(self.banner)
+        column.addLayout(around)
+        column.addWidget(self._stack, 1)
+        row.addLayout(column, 1)
         return middle
 
     def _connect(self) -> None:
-        self.controls.asked.connect(self.bridge.do)
-        self.bridge.status_changed.connect(self._show_status)
-        self.bridge.stepped.connect(self._take_steps)
-        self.bridge.edged.connect(self._take_edge)
-        self.bridge.noted.connect(self._take_note)
-        self.bridge.failed.connect(lambda text: self._remember(text, None, RED))
-        self.bridge.ticked.connect(self._tick)
+        self.rail.chosen.connect(self.show_page)
+        self.rail.stopped.connect(self._stop_outputs)
+        stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        stop.activated.connect(self._stop_outputs)
+        self.document.changed.connect(self._take_document)
+        self.document.saved.connect(self._show_document)
+        self.bridge.status_changed.connect(self._take_status)
+        self.bridge.settings_changed.connect(self._renew)
 
-    def _show_status(self, status: Status) -> None:
-        self.controls.show_status(status)
-        if status.experimenting != self._experimenting:
-            self._experimenting = status.experimenting
-            self.marks.restart(running=status.experimenting)
-        if not status.analysing:
-            self.triggers.show_answers({})
-        if status.phase is Phase.IDLE:
-            self.outputs.show_levels({})
-            self.display.line.show_folder(self.bridge.rig.run_folder)
+    def _stop_outputs(self) -> None:
+        self.bridge.stop_outputs()
+        self.log.say("STOP: every output goes off", tone="red")
 
-    def _take_steps(self, steps: tuple[Step, ...]) -> None:
-        answers: dict[str, bool | None] = {}
-        for step in steps:
-            answers.update(step.triggers)
-        self.triggers.show_answers(answers)
-        self.marks.add(steps)
-        for step in steps:
-            for command in step.commands:
-                if isinstance(command, Mark):
-                    self._remember(command.text, step.exposed_ns, GREEN)
+    def _take_status(self, status: Status) -> None:
+        self._take_document()
 
-    def _take_edge(self, edge: Edge) -> None:
-        before = self._levels.get(edge.output, 0.0)
-        self._levels[edge.output] = edge.level
-        if edge.level != before:
-            word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
-            self._remember(word, edge.written_ns, AMBER)
+    def _take_document(self) -> None:
+        settings = self.document.settings
+        if settings is not None and settings is not self.bridge.rig.settings:
+            self.bridge.use(settings)
+        self._show_document()
 
-    def _take_note(self, note: Note) -> None:
-        colour = RED if note.kind == "error" else BLUE
-        text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
-        self._remember(text, note.time_ns, colour)
+    def _show_document(self) -> None:
+        star = " *" if self.document.unsaved else ""
+        self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
+        self.menu.show_state()
+        self.banner.setText(self._sentence())
+        self.banner.setVisible(bool(self.banner.text()))
 
-    def _remember(self, text: str, time_ns: int | None, colour: str) -> None:
-        last_ns = self._lines[-1][0] if self._lines else 0
-        self._lines.append((last_ns if time_ns is None else time_ns, text, colour))
+    def _sentence(self) -> str:
+        if count := len(self.document.problems):
+            told = self.document.problems[0]
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            return f"{told}{more}. The rig goes on with the settings before that."
+        if self.document.settings is not self.bridge.rig.settings:
+            return "The changed settings count from the next Start Stream."
+        return ""
 
-    def _tick(self) -> None:
-        """Say what happened since the last tick; outputs act before steps are told."""
-        start_ns = self.bridge.rig.stream_start_ns
-        for time_ns, text, colour in sorted(self._lines, key=lambda line: line[0]):
-            since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
-            self.log.say(text, since, colour)
-        self._lines.clear()
-        self.outputs.show_levels(self.bridge.rig.levels)
+    def _renew(self) -> None:
+        """Make the live page anew, for a rig that is another one."""
+        shown = self._stack.currentWidget() is self.live
+        old, self.live = self.live, LivePage(self.bridge, self.log)
+        self._stack.addWidget(self.live)
+        if shown:
+            self._stack.setCurrentWidget(self.live)
+        self._stack.removeWidget(old)
+        old.deleteLater()
+
+    def _use_style(self, name: str) -> None:
+        use_palette(name)
+        if self._memory is not None:
+            self._memory.setValue("style", name)
+
+    def _recall(self) -> None:
+        if self._memory is None:
+            return
+        use_palette(str(self._memory.value("style", "dark")))
+        geometry = self._memory.value("geometry")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """End everything, then vanish."""
-        self.controls.setEnabled(False)
+        """End everything, then vanish; stay if unsaved settings are to be kept."""
+        if event is not None and self.isVisible() and not self.menu.may_leave():
+            event.ignore()
+            return
+        if self._memory is not None:
+            self._memory.setValue("geometry", self.saveGeometry())
+        self.live.controls.setEnabled(False)
         self.hide()
         self.bridge.stop()
         self.bridge.rig.close()

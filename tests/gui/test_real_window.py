@@ -13,7 +13,7 @@ from engine.live import Session
 from engine.settings import parse
 from engine.states import Action, Phase, Status
 from gui.bridge import Bridge
-from gui.theme import AMBER, GREEN, PANEL, bodypart_colour
+from gui.theme import AMBER, DARK, GREEN, bodypart_colour
 from gui.video_view import VideoView
 from gui.window import Window
 from tests.gui.fake_session import close_to
@@ -137,7 +137,7 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
     assert person.view.place is None
     image = person.view.grab().toImage()
     corner = image.pixelColor(image.width() - 30, image.height() - 30)
-    assert corner.name() == PANEL, "neither picture nor label"
+    assert corner.name() == DARK.panel, "neither picture nor label"
     enabled = {action for action in Action if button[action].isEnabled()}
     assert enabled == {Action.START_STREAM}
     assert not any(person.session.levels.values())

@@ -1,0 +1,119 @@
+"""The settings file that is open: its text, what it says, what is wrong, undo and saving."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from PyQt5.QtCore import QObject, pyqtSignal
+
+from core.errors import SettingsError
+from engine import ini_editing
+from engine.ini import Words, read_sections
+from engine.rig import Settings
+from engine.settings import parse, read_text
+
+_MOST_STEPS = 200
+
+
+class Document(QObject):
+    """One settings file; all editors change its text, and see each other's changes."""
+
+    changed = pyqtSignal()
+    """Text, problems or settings are others now."""
+    saved = pyqtSignal()
+    """The file holds the text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._past: list[str] = []
+        self._future: list[str] = []
+        self.settings: Settings | None = None
+        """What the text says; None while something is wrong with it."""
+        self.problems: tuple[str, ...] = ()
+        """What is wrong with it, a sentence each."""
+        self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Read another file; SettingsError: it can't be read, all stays as it was."""
+        text = read_text(path)
+        self.path = path.resolve()
+        self._past.clear()
+        self._future.clear()
+        self._on_disk = text
+        self._take(text)
+
+    @property
+    def text(self) -> str:
+        """The file's text as it is now, comments and all."""
+        return self._text
+
+    @property
+    def words(self) -> Mapping[str, Words]:
+        """What stands behind the keys of each section, right or wrong."""
+        return self._words
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the text differs from the file."""
+        return self._text != self._on_disk
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return bool(self._future)
+
+    def edit(self, text: str) -> None:
+        """Take another text; a step that can be undone."""
+        if text == self._text:
+            return
+        self._past = [*self._past[1 - _MOST_STEPS :], self._text]
+        self._future.clear()
+        self._take(text)
+
+    def set_word(self, title: str, key: str, word: str | None) -> None:
+        """Set one key of one section; None takes it away: its default counts."""
+        self.edit(ini_editing.with_word(self._text, title, key, word))
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        if self._past:
+            self._future.append(self._text)
+            self._take(self._past.pop())
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        if self._future:
+            self._past.append(self._text)
+            self._take(self._future.pop())
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the file, whole or not at all; OSError: it can't be written."""
+        target = (path or self.path).resolve()
+        draft = target.with_name(f"{target.name}.new")
+        draft.write_text(self._text, encoding="utf-8", newline="")
+        draft.replace(target)
+        moved = target.parent != self.path.parent
+        self.path, self._on_disk = target, self._text
+        if moved:  # relative paths start elsewhere now
+            self._take(self._text)
+        self.saved.emit()
+
+    def changed_on_disk(self) -> bool:
+        """Return whether the file is no longer what was read or saved: changed or gone."""
+        try:
+            return read_text(self.path) != self._on_disk
+        except SettingsError:
+            return True
+
+    def _take(self, text: str) -> None:
+        self._text = text
+        self._words = read_sections(text).words
+        try:
+            self.settings, self.problems = parse(text, self.path.parent), ()
+        except SettingsError as error:
+            self.settings, self.problems = None, tuple(error.problems)
+        self.changed.emit()

@@ -1,0 +1,107 @@
+"""The page to run a rig by: pictures on the left, buttons and what happens on the right."""
+
+from PyQt5.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from core.command import Mark
+from core.record import Edge, Note, Step
+from engine.states import Phase, Status
+from gui.bridge import Bridge
+from gui.controls import Controls
+from gui.display import Display
+from gui.panels import Log, Marks, Outputs, Triggers
+
+_SIDE_WIDTH = 316
+
+
+class LivePage(QWidget):
+    """Shows what a rig does and asks it for things; made anew when the rig is another."""
+
+    def __init__(self, bridge: Bridge, log: Log) -> None:
+        super().__init__()
+        settings = bridge.rig.settings
+        self.bridge = bridge
+        self.log = log
+        self.display = Display(bridge)
+        self.controls = Controls()
+        self.outputs = Outputs(list(settings.outputs))
+        self.triggers = Triggers(list(settings.triggers))
+        self.marks = Marks()
+        self._experimenting = False
+        self._levels: dict[str, float] = {}
+        self._lines: list[tuple[int, str, str]] = []
+        self._arrange()
+        self._connect()
+        self._show_status(bridge.rig.status)
+
+    def _arrange(self) -> None:
+        side = QVBoxLayout()
+        side.setSpacing(8)
+        for panel in (self.controls, self.outputs, self.triggers, self.marks):
+            panel.setFixedWidth(_SIDE_WIDTH)
+            side.addWidget(panel)
+        self.log.setFixedWidth(_SIDE_WIDTH)
+        side.addWidget(self.log, 1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.setSpacing(10)
+        row.addWidget(self.display, 1)
+        row.addLayout(side)
+
+    def _connect(self) -> None:
+        self.controls.asked.connect(self.bridge.do)
+        self.bridge.status_changed.connect(self._show_status)
+        self.bridge.stepped.connect(self._take_steps)
+        self.bridge.edged.connect(self._take_edge)
+        self.bridge.noted.connect(self._take_note)
+        self.bridge.failed.connect(self._take_failure)
+        self.bridge.ticked.connect(self._tick)
+
+    def _show_status(self, status: Status) -> None:
+        self.controls.show_status(status)
+        if status.experimenting != self._experimenting:
+            self._experimenting = status.experimenting
+            self.marks.restart(running=status.experimenting)
+        if not status.analysing:
+            self.triggers.show_answers({})
+        if status.phase is Phase.IDLE:
+            self.outputs.show_levels({})
+            self.display.line.show_folder(self.bridge.rig.run_folder)
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        answers: dict[str, bool | None] = {}
+        for step in steps:
+            answers.update(step.triggers)
+        self.triggers.show_answers(answers)
+        self.marks.add(steps)
+        for step in steps:
+            for command in step.commands:
+                if isinstance(command, Mark):
+                    self._remember(command.text, step.exposed_ns, "green")
+
+    def _take_edge(self, edge: Edge) -> None:
+        before = self._levels.get(edge.output, 0.0)
+        self._levels[edge.output] = edge.level
+        if edge.level != before:
+            word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
+            self._remember(word, edge.written_ns, "amber")
+
+    def _take_note(self, note: Note) -> None:
+        tone = "red" if note.kind == "error" else "blue"
+        text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
+        self._remember(text, note.time_ns, tone)
+
+    def _take_failure(self, text: str) -> None:
+        self._remember(text, None, "red")
+
+    def _remember(self, text: str, time_ns: int | None, tone: str) -> None:
+        last_ns = self._lines[-1][0] if self._lines else 0
+        self._lines.append((last_ns if time_ns is None else time_ns, text, tone))
+
+    def _tick(self) -> None:
+        """Say what happened since the last tick; outputs act before steps are told."""
+        start_ns = self.bridge.rig.stream_start_ns
+        for time_ns, text, tone in sorted(self._lines, key=lambda line: line[0]):
+            since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
+            self.log.say(text, since, tone)
+        self._lines.clear()
+        self.outputs.show_levels(self.bridge.rig.levels)

@@ -1,0 +1,149 @@
+"""The menu bar: what can be done with the settings file, the pages and the style."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt5.QtCore import QUrl
+from PyQt5.QtGui import QDesktopServices, QKeySequence
+from PyQt5.QtWidgets import QAction, QFileDialog, QMainWindow, QMenu, QMessageBox
+
+from core.errors import SettingsError
+from gui.document import Document
+
+_DOCS = Path(__file__).resolve().parents[1] / "docs"
+_FILES = "Settings (*.ini);;All files (*)"
+
+
+@dataclass(frozen=True)
+class Menu:
+    """The actions of a window's menu bar; `actions` by their text."""
+
+    window: QMainWindow
+    document: Document
+    actions: dict[str, QAction]
+
+    def show_state(self) -> None:
+        """Enable what can be done now."""
+        self.actions["Undo"].setEnabled(self.document.can_undo)
+        self.actions["Redo"].setEnabled(self.document.can_redo)
+        self.actions["Save"].setEnabled(self.document.unsaved)
+
+    def save(self) -> bool:
+        """Save the settings; return whether they are in the file now."""
+        return self._save(self.document.path)
+
+    def save_as(self) -> bool:
+        """Ask for a file, save there, and go on with that file."""
+        name, _ = QFileDialog.getSaveFileName(
+            self.window, "Save settings as", str(self.document.path), _FILES
+        )
+        return bool(name) and self._save(Path(name))
+
+    def open(self) -> None:
+        """Ask for another settings file and read it."""
+        if not self.may_leave():
+            return
+        folder = str(self.document.path.parent)
+        name, _ = QFileDialog.getOpenFileName(
+            self.window, "Open settings", folder, _FILES
+        )
+        if not name:
+            return
+        try:
+            self.document.open(Path(name))
+        except SettingsError as error:
+            self._complain("\n".join(error.problems))
+
+    def may_leave(self) -> bool:
+        """Ask what to do with unsaved changes; False: the person wants to stay."""
+        if not self.document.unsaved:
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self.window,
+            "DeepLabStream",
+            f"Save the changes of {self.document.path.name}?",
+            buttons.Save | buttons.Discard | buttons.Cancel,
+        )
+        if answer == buttons.Save:
+            return self.save()
+        return bool(answer == buttons.Discard)
+
+    def _save(self, path: Path) -> bool:
+        if path == self.document.path and self.document.changed_on_disk():
+            buttons = QMessageBox.StandardButton
+            answer = QMessageBox.question(
+                self.window,
+                "DeepLabStream",
+                f"{path} was changed by another program. Write over it?",
+                buttons.Yes | buttons.No,
+            )
+            if answer != buttons.Yes:
+                return False
+        try:
+            self.document.save(path)
+        except OSError as error:
+            self._complain(
+                f"{path} can't be written: {error.strerror or error}. "
+                "Save as another file, or make room"
+            )
+            return False
+        return True
+
+    def _complain(self, text: str) -> None:
+        QMessageBox.warning(self.window, "DeepLabStream", text)
+
+
+def build_menu(
+    window: QMainWindow,
+    document: Document,
+    show_page: Callable[[str], object],
+    pages: tuple[str, ...],
+    use_style: Callable[[str], object],
+) -> Menu:
+    """Fill the menu bar of `window`."""
+    menu = Menu(window, document, {})
+
+    def add(
+        to: QMenu, text: str, do: Callable[[], object], key: QKeySequence | str = ""
+    ) -> None:
+        action = QAction(text, window)
+        action.triggered.connect(lambda: do())
+        action.setShortcut(QKeySequence(key))
+        to.addAction(action)
+        menu.actions[text.rstrip("… ")] = action
+
+    keys = QKeySequence.StandardKey
+    file = _added(window, "&File")
+    add(file, "Open settings …", menu.open, QKeySequence(keys.Open))
+    add(file, "Save", menu.save, QKeySequence(keys.Save))
+    add(file, "Save as …", menu.save_as, "Ctrl+Shift+S")
+    file.addSeparator()
+    add(file, "Quit", window.close, "Ctrl+Q")
+    edit = _added(window, "&Edit")
+    add(edit, "Undo", document.undo, QKeySequence(keys.Undo))
+    add(edit, "Redo", document.redo, "Ctrl+Shift+Z")
+    view = _added(window, "&View")
+    for number, name in enumerate(pages, start=1):
+        add(view, name, lambda name=name: show_page(name), f"Ctrl+{number}")
+    view.addSeparator()
+    add(view, "Dark style", lambda: use_style("dark"))
+    add(view, "Light style", lambda: use_style("light"))
+    help_ = _added(window, "&Help")
+    add(help_, "Documentation", lambda: _open(_DOCS), "F1")
+    add(help_, "Every key of the settings", lambda: _open(_DOCS / "settings.md"))
+    menu.show_state()
+    return menu
+
+
+def _added(window: QMainWindow, title: str) -> QMenu:
+    bar = window.menuBar()
+    menu = QMenu(title, window)
+    if bar is not None:
+        bar.addMenu(menu)
+    return menu
+
+
+def _open(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
