@@ -19,11 +19,6 @@ OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the application; return the exit code."""
     options = _parser().parse_args(argv)
-    start = options.start
-    try:
-        settings = load(options.settings)
-    except SettingsError as error:
-        return _tell_problems(options.settings, error, headless=options.headless)
     if not options.headless and (reason := why_no_window()):
         print(reason)
         if has_screen():
@@ -33,9 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.headless = True
     try:
         if options.headless:
-            agenda = Agenda(AGENDAS[start or "experiment"])
-            return _headless(settings, agenda, options.seconds)
-        return _window(settings, Agenda(AGENDAS[start] if start else ()))
+            agenda = Agenda(AGENDAS[options.start or "experiment"])
+            return _headless(load(options.settings), agenda, options.seconds)
+        agenda = Agenda(AGENDAS[options.start] if options.start else ())
+        return _window(options.settings, agenda)
+    except SettingsError as error:
+        return _tell_problems(options.settings, error, headless=options.headless)
     except DeepLabStreamError as error:
         print(error)
         return FAILED
@@ -43,18 +41,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _window(settings: Settings, agenda: Agenda) -> int:
+def _window(path: Path, agenda: Agenda) -> int:
+    from PyQt5.QtCore import QSettings
+
     from engine.live import Session
     from gui.application import application, run_until_closed
     from gui.bridge import Bridge
+    from gui.document import Document
+    from gui.mending import mend
     from gui.window import Window
 
     application()
+    document = Document(path)
+    settings = mend(document)
+    if settings is None:
+        print(*document.problems, sep="\n")
+        return BAD_SETTINGS
     with Session(settings) as session:
         bridge = Bridge(session, agenda)
-        window = Window(bridge)
+        memory = QSettings("DeepLabStream", "DeepLabStream")
+        window = Window(bridge, document, memory)
         bridge.start()
-        return run_until_closed(window, window.log.complain)
+        return run_until_closed(window, window.log.complain, window.end)
 
 
 def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:

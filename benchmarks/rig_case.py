@@ -153,11 +153,14 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
 def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
     from gui.application import application, run_until_closed
     from gui.bridge import Bridge
+    from gui.document import Document
     from gui.window import Window
 
     application()
     bridge = Bridge(session, agenda)
-    window = Window(bridge)
+    settings = session.settings
+    document = Document(settings.folder / "settings.ini", settings.text)
+    window = Window(bridge, document)
 
     def tick() -> None:
         watch.tick()

@@ -42,9 +42,11 @@ def use_palette(name: str) -> None:
 
 
 def run_until_closed(
-    window: QWidget, say: Callable[[str], object] | None = None
+    window: QWidget,
+    say: Callable[[str], object] | None = None,
+    end: Callable[[], object] | None = None,
 ) -> int:
-    """Show `window`, return the exit code once it is closed; Ctrl-C closes it.
+    """Show `window`, return the exit code once it is closed; Ctrl-C closes it by `end`.
 
     An error in a slot, at which Qt would abort the process, closes the window and is
     raised here. With `say` it is told once instead and the window stays: what the animal
@@ -52,7 +54,7 @@ def run_until_closed(
     """
     app = application()
     window.show()
-    with _closed_by_signals(window), _catching(window, say):
+    with _closed_by_signals(end or window.close), _catching(window, say):
         return int(app.exec_())
 
 
@@ -64,14 +66,14 @@ def show_problems(title: str, problems: Sequence[str]) -> None:
     if more := len(problems) - len(shown):
         shown.append(f"… and {more} more, on the console.")
     box.setInformativeText("\n\n".join(shown))
-    with _closed_by_signals(box):
+    with _closed_by_signals(box.close):
         box.exec_()
 
 
 @contextmanager
-def _closed_by_signals(window: QWidget) -> Iterator[None]:
+def _closed_by_signals(end: Callable[[], object]) -> Iterator[None]:
     previous = {
-        number: signal.signal(number, lambda *_: window.close())
+        number: signal.signal(number, lambda *_: end())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     awake = QTimer()  # Python sees a signal only when it gets to run

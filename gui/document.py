@@ -8,7 +8,7 @@ from PyQt5.QtCore import QObject, pyqtSignal
 from core.errors import SettingsError
 from engine import ini_editing
 from engine.ini import Words, read_sections
-from engine.rig import Settings
+from engine.sections import Settings
 from engine.settings import parse, read_text
 
 _MOST_STEPS = 200
@@ -22,7 +22,7 @@ class Document(QObject):
     saved = pyqtSignal()
     """The file holds the text."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
         super().__init__()
         self._past: list[str] = []
         self._future: list[str] = []
@@ -30,11 +30,14 @@ class Document(QObject):
         """What the text says; None while something is wrong with it."""
         self.problems: tuple[str, ...] = ()
         """What is wrong with it, a sentence each."""
-        self.open(path)
+        self.open(path, text)
 
-    def open(self, path: Path) -> None:
-        """Read another file; SettingsError: it can't be read, all stays as it was."""
-        text = read_text(path)
+    def open(self, path: Path, text: str | None = None) -> None:
+        """Read another file; SettingsError: it can't be read, all stays as it was.
+
+        With `text`, that is taken for what the file holds.
+        """
+        text = read_text(path) if text is None else text
         self.path = path.resolve()
         self._past.clear()
         self._future.clear()
@@ -101,6 +104,15 @@ class Document(QObject):
         if moved:  # relative paths start elsewhere now
             self._take(self._text)
         self.saved.emit()
+
+    @property
+    def draft(self) -> Path:
+        """Where text is kept that nobody had the time to save."""
+        return self.path.with_name(f"{self.path.stem}.unsaved{self.path.suffix}")
+
+    def keep_draft(self) -> None:
+        """Write the unsaved text beside the file."""
+        self.draft.write_text(self._text, encoding="utf-8", newline="")
 
     def changed_on_disk(self) -> bool:
         """Return whether the file is no longer what was read or saved: changed or gone."""

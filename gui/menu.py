@@ -2,11 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PyQt5.QtCore import QUrl
 from PyQt5.QtGui import QDesktopServices, QKeySequence
-from PyQt5.QtWidgets import QAction, QFileDialog, QMainWindow, QMenu, QMessageBox
+from PyQt5.QtWidgets import (
+    QAction,
+    QFileDialog,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QWidget,
+)
 
 from core.errors import SettingsError
 from gui.document import Document
@@ -59,27 +67,16 @@ class Menu:
         """Ask what to do with unsaved changes; False: the person wants to stay."""
         if not self.document.unsaved:
             return True
-        buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self.window,
-            "DeepLabStream",
-            f"Save the changes of {self.document.path.name}?",
-            buttons.Save | buttons.Discard | buttons.Cancel,
-        )
-        if answer == buttons.Save:
+        question = f"Save the changes of {self.document.path.name}?"
+        answer = ask(self.window, question, "Save", "Discard", "Cancel")
+        if answer == "Save":
             return self.save()
-        return bool(answer == buttons.Discard)
+        return answer == "Discard"
 
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
-            buttons = QMessageBox.StandardButton
-            answer = QMessageBox.question(
-                self.window,
-                "DeepLabStream",
-                f"{path} was changed by another program. Write over it?",
-                buttons.Yes | buttons.No,
-            )
-            if answer != buttons.Yes:
+            question = f"{path} was changed by another program. Write over it?"
+            if ask(self.window, question, "Write over it", "Cancel") == "Cancel":
                 return False
         try:
             self.document.save(path)
@@ -93,6 +90,20 @@ class Menu:
 
     def _complain(self, text: str) -> None:
         QMessageBox.warning(self.window, "DeepLabStream", text)
+
+
+def ask(window: QWidget, question: str, *answers: str) -> str:
+    """Show a question and return the chosen answer; Esc chooses the last one."""
+    box = QMessageBox(window)
+    box.setWindowTitle("DeepLabStream")
+    box.setText(question)
+    buttons = [
+        box.addButton(text, QMessageBox.ButtonRole.ActionRole) for text in answers
+    ]
+    box.setEscapeButton(buttons[-1])
+    box.exec_()
+    clicked = box.clickedButton()
+    return answers[-1] if clicked is None else clicked.text()
 
 
 def build_menu(
@@ -109,7 +120,7 @@ def build_menu(
         to: QMenu, text: str, do: Callable[[], object], key: QKeySequence | str = ""
     ) -> None:
         action = QAction(text, window)
-        action.triggered.connect(lambda: do())
+        action.triggered.connect(partial(_do, do))
         action.setShortcut(QKeySequence(key))
         to.addAction(action)
         menu.actions[text.rstrip("… ")] = action
@@ -126,7 +137,7 @@ def build_menu(
     add(edit, "Redo", document.redo, "Ctrl+Shift+Z")
     view = _added(window, "&View")
     for number, name in enumerate(pages, start=1):
-        add(view, name, lambda name=name: show_page(name), f"Ctrl+{number}")
+        add(view, name, partial(show_page, name), f"Ctrl+{number}")
     view.addSeparator()
     add(view, "Dark style", lambda: use_style("dark"))
     add(view, "Light style", lambda: use_style("light"))
@@ -135,6 +146,10 @@ def build_menu(
     add(help_, "Every key of the settings", lambda: _open(_DOCS / "settings.md"))
     menu.show_state()
     return menu
+
+
+def _do(what: Callable[[], object], _checked: bool = False) -> None:
+    what()
 
 
 def _added(window: QMainWindow, title: str) -> QMenu:

@@ -182,6 +182,13 @@ QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{
     border-color: {of.blue};
 }}
 QLineEdit[wrong="true"], QComboBox[wrong="true"] {{ border: 1px solid {of.red}; }}
+QComboBox::drop-down {{ border: none; width: 22px; }}
+QListWidget#clear {{ background: transparent; border: none; padding: 0; }}
+QListWidget#clear::item {{ padding: 6px 6px; border-radius: 5px; }}
+QListWidget#clear::item:hover {{ background: {of.hover}; }}
+QListWidget#clear::item:selected {{
+    background: {of.primary}; color: {of.primary_text};
+}}
 QComboBox QAbstractItemView {{ background: {of.panel}; border: 1px solid {of.line}; }}
 QHeaderView::section {{
     background: {of.panel}; color: {of.faint}; border: none; padding: 5px 6px;

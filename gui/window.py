@@ -12,7 +12,6 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from engine.states import Status
 from gui.application import use_palette
 from gui.bridge import Bridge
 from gui.document import Document
@@ -55,6 +54,8 @@ class Window(QMainWindow):
         self.show_page(_LIVE)
         self._recall()
         self._take_document()
+        if self.document.draft.exists():
+            self.log.say(f"Settings that were not saved are in {self.document.draft}")
 
     def show_page(self, name: str) -> None:
         """Show a page; it is made on the first call."""
@@ -96,19 +97,16 @@ class Window(QMainWindow):
         stop.activated.connect(self._stop_outputs)
         self.document.changed.connect(self._take_document)
         self.document.saved.connect(self._show_document)
-        self.bridge.status_changed.connect(self._take_status)
+        self.bridge.status_changed.connect(self._take_document)
         self.bridge.settings_changed.connect(self._renew)
 
     def _stop_outputs(self) -> None:
         self.bridge.stop_outputs()
         self.log.say("STOP: every output goes off", tone="red")
 
-    def _take_status(self, status: Status) -> None:
-        self._take_document()
-
     def _take_document(self) -> None:
         settings = self.document.settings
-        if settings is not None and settings is not self.bridge.rig.settings:
+        if settings is not None and settings.text != self.bridge.rig.settings.text:
             self.bridge.use(settings)
         self._show_document()
 
@@ -124,7 +122,7 @@ class Window(QMainWindow):
             told = self.document.problems[0]
             more = f" (and {count - 1} more)" if count > 1 else ""
             return f"{told}{more}. The rig goes on with the settings before that."
-        if self.document.settings is not self.bridge.rig.settings:
+        if self.document.text != self.bridge.rig.settings.text:
             return "The changed settings count from the next Start Stream."
         return ""
 
@@ -150,6 +148,13 @@ class Window(QMainWindow):
         geometry = self._memory.value("geometry")
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
+
+    def end(self) -> None:
+        """Close without a question, as a signal demands; unsaved settings are kept."""
+        if self.document.unsaved:
+            self.document.keep_draft()
+        self.hide()
+        self.close()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End everything, then vanish; stay if unsaved settings are to be kept."""

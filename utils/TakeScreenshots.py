@@ -15,6 +15,7 @@ from engine.live import Session
 from engine.settings import load
 from gui.application import application, run_until_closed
 from gui.bridge import Bridge
+from gui.document import Document
 from gui.qt_environment import why_no_window
 from gui.window import Window
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     application()
     with Session(load(chosen.settings)) as session:
         bridge = Bridge(session, Agenda(AGENDAS["experiment"]))
-        window = Window(bridge)
+        window = Window(bridge, Document(chosen.settings))
         camera = Photographer(window, chosen.output, chosen.after)
         bridge.stepped.connect(camera.look)
         bridge.failed.connect(camera.give_up)

@@ -13,6 +13,7 @@ from engine.live import Session
 from engine.settings import parse
 from engine.states import Action, Phase, Status
 from gui.bridge import Bridge
+from gui.document import Document
 from gui.theme import AMBER, DARK, GREEN, bodypart_colour
 from gui.video_view import VideoView
 from gui.window import Window
@@ -28,14 +29,16 @@ class Person:
     def __init__(self, qtbot: QtBot, session: Session) -> None:
         self.qtbot, self.session = qtbot, session
         self.bridge = Bridge(session)
-        self.window = Window(self.bridge)
+        self.window = Window(
+            self.bridge, Document(ROOT / "settings.ini", session.settings.text)
+        )
         self.window.show()
         self.failures: list[str] = []
         self.bridge.failed.connect(self.failures.append)
         self.bridge.start()
 
     def press(self, action: Action) -> None:
-        button = self.window.controls.buttons[action]
+        button = self.window.live.controls.buttons[action]
         assert button.isEnabled(), f"{action.value}; {self.failures}"
         button.click()
 
@@ -61,7 +64,7 @@ class Person:
 
     @property
     def view(self) -> VideoView:
-        return self.window.display.grid.views["arena"]
+        return self.window.live.display.grid.views["arena"]
 
     def look(self) -> QImage:
         """Return what the screen shows of the picture, and let the rig be polled again."""
@@ -89,7 +92,7 @@ def person(qtbot: QtBot, tmp_path: Path) -> Iterator[Person]:
 
 
 def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
-    button = person.window.controls.buttons
+    button = person.window.live.controls.buttons
     assert person.view.place is None
     person.press(Action.START_STREAM)
     person.await_status(lambda status: status.phase is Phase.STREAMING)
@@ -129,9 +132,12 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
     assert place is not None
     edge = image.pixelColor(int(place.left) + 2, image.height() // 2)
     assert close_to(edge, AMBER), "a stimulus is on"
-    assert person.window.marks.counts
+    assert person.window.live.marks.counts
 
     assert button[Action.STOP_RECORDING].isEnabled(), "RECORD_EXP = yes"
+    person.qtbot.waitUntil(
+        lambda: person.session.counts["arena"].recorded > 5, timeout=SOON
+    )
     person.press(Action.STOP_STREAM)
     person.await_status(lambda status: status == Status())
     assert person.view.place is None

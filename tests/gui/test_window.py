@@ -9,6 +9,7 @@ from core.record import Edge, Note
 from engine.states import Action, Counts, Failed
 from gui.application import run_until_closed
 from gui.bridge import Bridge
+from gui.document import Document
 from gui.theme import BLUE, GREEN
 from gui.window import Window
 from tests.gui.fake_session import FakeSession, make_step
@@ -16,7 +17,7 @@ from tests.gui.fake_session import FakeSession, make_step
 
 @pytest.fixture
 def window(qtbot: QtBot, rig: FakeSession) -> Window:
-    made = Window(Bridge(rig))
+    made = Window(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(made)
     return made
 
@@ -27,7 +28,7 @@ def lines(window: Window) -> list[str]:
 
 def press(window: Window, *actions: Action) -> None:
     for action in actions:
-        window.controls.buttons[action].click()
+        window.live.controls.buttons[action].click()
         window.bridge.tick()
 
 
@@ -37,7 +38,7 @@ def test_pressing_buttons_leads_from_stream_to_experiment(
     steps = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
     press(window, *steps, Action.STOP_STREAM)
     assert rig.asked == [*steps, Action.STOP_STREAM]
-    assert window.controls.buttons[Action.START_STREAM].isEnabled()
+    assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
 
 
 def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) -> None:
@@ -51,18 +52,18 @@ def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) ->
     ]
     rig.levels = {"stimulus": 1.0}
     window.bridge.tick()
-    assert window.triggers.lamps["here"].colour == GREEN
-    assert window.triggers.lamps["there"].colour == BLUE
-    assert window.outputs.plates["stimulus"].property("on") is True
-    assert window.marks.counts == {"entry into here": 1}
+    assert window.live.triggers.lamps["here"].colour == GREEN
+    assert window.live.triggers.lamps["there"].colour == BLUE
+    assert window.live.outputs.plates["stimulus"].property("on") is True
+    assert window.live.marks.counts == {"entry into here": 1}
     assert lines(window) == [
         "1.00 s entry 1 into here",
         "1.01 s stimulus on (plan)",
         "2.00 s experiment: finished",
     ]
     press(window, Action.STOP_STREAM)
-    assert window.triggers.lamps["here"].colour == ""
-    assert window.outputs.plates["stimulus"].property("on") is False
+    assert window.live.triggers.lamps["here"].colour == ""
+    assert window.live.outputs.plates["stimulus"].property("on") is False
 
 
 def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
@@ -72,14 +73,16 @@ def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
         rig.news = [make_step(tick, commands=(on("stimulus"),))]
         rig.counts = {"arena": Counts(tick + 3, 2, tick, 1, tick, 4)}
         window.bridge.tick()
-    texts = {name: label.text() for name, label in window.display.line.values.items()}
+    texts = {
+        name: label.text() for name, label in window.live.display.line.values.items()
+    }
     assert texts["Frame"] == "45"
     assert texts["To decision"] == "5.0 ms"
     assert texts["To output"] == "6.0 ms"
     assert texts["Lost"] == "2 / 4"
     assert texts["Skipped"] == "1"
     assert texts["Network on"] == "CPU"
-    assert window.display.line.folder.text() == "monday"
+    assert window.live.display.line.folder.text() == "monday"
 
 
 def test_an_error_is_a_sentence_in_the_log(window: Window, rig: FakeSession) -> None:
@@ -130,10 +133,10 @@ def test_it_fits_a_small_screen(qtbot: QtBot, rig: FakeSession, many: int) -> No
         triggers={f"trigger {i}": one.triggers["here"] for i in range(many)},
         outputs={f"output {i}": one.outputs["stimulus"] for i in range(many)},
     )
-    window = Window(Bridge(rig))
+    window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
     marks = tuple(Mark("word " * i) for i in range(1, many))
-    window.marks.add([make_step(0, {}, marks)])
+    window.live.marks.add([make_step(0, {}, marks)])
     least = window.minimumSizeHint()
     assert least.width() <= 1366
     assert least.height() <= 700

@@ -1,0 +1,169 @@
+"""The window around its pages: settings that change, the big stop, memory, leaving."""
+
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import QSettings, Qt, QTimer
+from PyQt5.QtWidgets import QApplication, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from engine.settings import load
+from engine.states import Action
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.theme import LIGHT, palette
+from gui.window import Window
+from tests.gui.fake_session import FakeSession
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    place = tmp_path / "rig.ini"
+    place.write_bytes((ROOT / "settings.ini").read_bytes())
+    return place
+
+
+def opened(qtbot: QtBot, file: Path, memory: QSettings | None = None) -> Window:
+    rig = FakeSession()
+    rig.settings = load(file)
+    window = Window(Bridge(rig), Document(file), memory)
+    qtbot.addWidget(window)
+    window.show()
+    return window
+
+
+def answer(text: str) -> None:
+    """Press a button of the question that will be asked."""
+
+    def press() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        next(b for b in box.buttons() if b.text() == text).click()
+
+    QTimer.singleShot(0, press)
+
+
+def rig_of(window: Window) -> FakeSession:
+    rig = window.bridge.rig
+    assert isinstance(rig, FakeSession)
+    return rig
+
+
+def test_changed_settings_are_the_rigs_while_it_is_idle(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.document.edit(window.document.text.replace("Trigger left", "Trigger nest"))
+    problem = window.banner.text()
+    assert "left" in problem, "the experiment still names it"
+    window.document.edit(window.document.text.replace("= left, right", "= nest, right"))
+    assert not window.banner.isVisible()
+    assert list(window.live.triggers.lamps) == ["nest", "right"]
+    assert list(rig_of(window).settings.triggers) == ["nest", "right"]
+    window.end()
+
+
+def test_a_running_rig_keeps_its_settings_until_the_next_start(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.live.controls.buttons[Action.START_STREAM].click()
+    window.bridge.tick()
+    used = rig_of(window).settings
+    window.document.set_word("Experiment", "PATIENCE_S", "0.2")
+    assert rig_of(window).settings is used
+    assert "next Start Stream" in window.banner.text()
+    window.live.controls.buttons[Action.STOP_STREAM].click()
+    window.bridge.tick()
+    assert rig_of(window).settings.experiment.patience_s == 0.2
+    assert not window.banner.isVisible()
+    window.end()
+
+
+@pytest.mark.parametrize("page", ["Live", "Settings"])
+def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -> None:
+    window = opened(qtbot, file)
+    rig = rig_of(window)
+    for action in (
+        Action.START_STREAM,
+        Action.START_ANALYSIS,
+        Action.START_EXPERIMENT,
+    ):
+        window.bridge.do(action)
+        window.bridge.tick()
+    window.show_page(page)
+    QApplication.setActiveWindow(window)
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert rig.asked[-1] is Action.STOP_EXPERIMENT
+    window.bridge.do(Action.START_EXPERIMENT)
+    window.rail.stop.click()
+    assert rig.asked[-1] is Action.STOP_EXPERIMENT
+    assert "STOP" in window.log.page.toPlainText()
+    window.end()
+
+
+def test_leaving_asks_about_unsaved_settings(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    window.document.set_word("Camera arena", "SEED", "9")
+    assert window.windowTitle().startswith("rig.ini *")
+    answer("Cancel")
+    assert not window.close()
+    assert window.isVisible()
+    answer("Save")
+    assert window.close()
+    assert load(file).text == window.document.text
+    assert rig_of(window).closed
+
+
+def test_a_file_that_another_program_changed_is_not_lost_unasked(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.document.set_word("Camera arena", "SEED", "9")
+    file.write_text("# mine\n", encoding="utf-8")
+    answer("Cancel")
+    assert not window.menu.save()
+    assert file.read_text(encoding="utf-8") == "# mine\n"
+    answer("Write over it")
+    assert window.menu.save()
+    window.end()
+
+
+def test_a_signal_ends_without_a_question_and_keeps_a_draft(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.document.set_word("Camera arena", "SEED", "9")
+    window.end()
+    assert rig_of(window).closed
+    draft = file.with_name("rig.unsaved.ini")
+    assert draft.read_text(encoding="utf-8") == window.document.text
+    again = opened(qtbot, file)
+    assert str(draft) in again.log.page.toPlainText()
+    again.end()
+
+
+def test_style_and_size_are_remembered(
+    qtbot: QtBot, file: Path, tmp_path: Path
+) -> None:
+    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+    window = opened(qtbot, file, memory)
+    window.menu.actions["Light style"].trigger()
+    window.resize(1111, 666)
+    window.end()
+    again = opened(qtbot, file, memory)
+    assert palette() is LIGHT
+    assert (again.width(), again.height()) == (1111, 666)
+    again.menu.actions["Dark style"].trigger()
+    again.end()
+
+
+def test_everything_fits_a_small_screen(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    for page in window.rail.pages:
+        window.show_page(page)
+        assert window.minimumSizeHint().width() <= 1366
+        assert window.minimumSizeHint().height() <= 720
+    window.end()
