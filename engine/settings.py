@@ -32,7 +32,15 @@ from experiments.experiment import Experiment
 from experiments.trigger import Trigger
 from outputs.output import Output
 
-__all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse", "read_text"]
+__all__ = [
+    "FAMILIES",
+    "FIXED",
+    "Settings",
+    "check_against",
+    "load",
+    "parse",
+    "read_text",
+]
 
 FIXED: dict[str, type] = {
     "Streaming": Streaming,
