@@ -9,7 +9,10 @@ from configparser import (
     ParsingError,
 )
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
+
+from core.errors import SettingsError
 
 Words: TypeAlias = dict[str, str]
 """The keys of one section, in upper case, and what stands behind them."""
@@ -28,6 +31,20 @@ class Sections:
 class _Reader(ConfigParser):
     def optionxform(self, optionstr: str) -> str:
         return optionstr.strip().upper()
+
+
+def read_text(path: Path) -> str:
+    """Return a settings file as it is; SettingsError: it can't be read or is no text."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise SettingsError([f"{path} can't be read: {said}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(
+            [f"{path} is not UTF-8 text (line {line}): save it with that encoding"]
+        ) from error
 
 
 def read_sections(text: str) -> Sections:

@@ -15,7 +15,7 @@ from core.errors import SettingsError
 from core.plugins import Found, discover
 from core.pose import Skeleton
 from engine.fields import Maker, Section, keys_of
-from engine.ini import Words, read_sections
+from engine.ini import Words, read_sections, read_text
 from engine.predecessor import MOVED, MOVED_SECTIONS
 from engine.sections import (
     ExperimentRun,
@@ -39,7 +39,6 @@ __all__ = [
     "check_against",
     "load",
     "parse",
-    "read_text",
 ]
 
 FIXED: dict[str, type] = {
@@ -65,20 +64,6 @@ _NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGN
 def load(path: Path) -> Settings:
     """Return the settings of a file; SettingsError has all its problems."""
     return parse(read_text(path), path.resolve().parent)
-
-
-def read_text(path: Path) -> str:
-    """Return a settings file as it is; SettingsError: it can't be read or is no text."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        said = error.strerror or type(error).__name__
-        raise SettingsError([f"{path} can't be read: {said}"]) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(
-            [f"{path} is not UTF-8 text (line {line}): save it with that encoding"]
-        ) from error
 
 
 def parse(text: str, folder: Path) -> Settings:

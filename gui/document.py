@@ -7,9 +7,9 @@ from PyQt5.QtCore import QObject, pyqtSignal
 
 from core.errors import SettingsError
 from engine import ini_editing
-from engine.ini import Words, read_sections
+from engine.ini import Words, read_sections, read_text
 from engine.sections import Settings
-from engine.settings import parse, read_text
+from engine.settings import parse
 
 _MOST_STEPS = 200
 
