@@ -3,11 +3,11 @@
 Angles grow from +x (right) towards +y (down), hence clockwise on the screen.
 """
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Iterable, Sequence
+from math import atan2, degrees, nan
 
 
-def angle_between(first: ArrayLike, second: ArrayLike) -> float:
+def angle_between(first: Iterable[float], second: Iterable[float]) -> float:
     """Return the unsigned angle between two vectors, in degrees from 0 to 180.
 
     NaN when a vector has no length or a coordinate is NaN.
@@ -18,7 +18,7 @@ def angle_between(first: ArrayLike, second: ArrayLike) -> float:
     return abs(turn(first, second))
 
 
-def turn(first: ArrayLike, second: ArrayLike) -> float:
+def turn(first: Iterable[float], second: Iterable[float]) -> float:
     """Return by how much `second` is turned from `first`: above -180 to 180 degrees.
 
     Positive is clockwise on the screen. NaN as for `angle_between`.
@@ -26,8 +26,18 @@ def turn(first: ArrayLike, second: ArrayLike) -> float:
     >>> turn((0, 1), (1, 0))
     -90.0
     """
-    one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if not (one.any() and two.any()):
-        return float("nan")
-    cross = one[0] * two[1] - one[1] * two[0]
-    return float(np.degrees(np.arctan2(cross, one @ two)))
+    x1, y1 = map(float, first)
+    x2, y2 = map(float, second)
+    if not ((x1 or y1) and (x2 or y2)):
+        return nan
+    return degrees(atan2(x1 * y2 - y1 * x2, x1 * x2 + y1 * y2))
+
+
+def middle(points: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the mean of points [x, y], one at least; NaN when a coordinate is NaN.
+
+    >>> middle([(0, 0), (1, 3)])
+    (0.5, 1.5)
+    """
+    count = len(points)
+    return sum(x for x, _ in points) / count, sum(y for _, y in points) / count

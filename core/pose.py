@@ -52,6 +52,11 @@ class Pose:
         """Return (len(bodyparts), 2): the points of one animal, in the order asked."""
         return self.points[animal, self.skeleton.indices(bodyparts)]
 
+    def places(self, bodyparts: Sequence[str], animal: int = 0) -> list[list[float]]:
+        """Return the same as a list of [x, y]: plain numbers, for quick decisions."""
+        rows: list[list[float]] = self.points[animal].tolist()
+        return [rows[n] for n in _places(self.skeleton.bodyparts, tuple(bodyparts))]
+
     def knows(self, bodyparts: Sequence[str]) -> bool:
         """Return whether all of `bodyparts` were seen on at least one animal."""
         places = self.skeleton.indices(bodyparts)

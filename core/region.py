@@ -1,37 +1,42 @@
 """Parts of the picture, written in one line: `circle 320 240 60`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
+from itertools import repeat
+from math import hypot, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class Region(ABC):
-    """A part of the picture, in pixels, x right, y down; its border belongs to it."""
+    """A part of the picture, x right, y down; its border belongs to it.
+
+    In pixels from the left upper corner of the picture, or in millimetres where its user
+    says so.
+    """
 
     @abstractmethod
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each of `points` (n, 2) whether it lies inside; NaN lies nowhere."""
+    def has(self, x: float, y: float) -> bool:
+        """Return whether a point lies inside; NaN lies nowhere. Takes about 1 µs."""
 
     @abstractmethod
     def outline(self) -> NDArray[np.float64]:
         """Return (n, 2), the corners of a closed line along the border, for drawing."""
 
-    def depth(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return for each of `points` (n, 2) how far, in px, it lies from the border.
+    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return for each of `points` (n, 2) whether it lies inside."""
+        return np.array([self.has(x, y) for x, y in points.tolist()], np.bool_)
 
-        Positive inside, negative outside; NaN stays NaN. As exact as `outline` is.
+    def depth(self, x: float, y: float) -> float:
+        """Return how far a point lies from the border; NaN stays NaN.
+
+        Positive inside, negative outside. As exact as `outline` is.
         """
-        starts = self.outline()
-        along = np.roll(starts, -1, axis=0) - starts
-        length = np.maximum((along**2).sum(axis=1), np.finfo(float).tiny)
-        offsets = np.asarray(points, np.float64)[:, None] - starts
-        share = np.clip((offsets * along).sum(axis=-1) / length, 0, 1)
-        away = np.linalg.norm(offsets - share[..., None] * along, axis=-1)
-        sign = np.where(self.contains(points), 1.0, -1.0)
-        return np.asarray(sign * away.min(axis=1))
+        corners: list[list[float]] = self.outline().tolist()
+        away = min(map(_to_line, repeat((x, y)), corners, corners[1:] + corners[:1]))
+        return away if self.has(x, y) else -away
 
     def __str__(self) -> str:
         numbers = np.ravel(np.array(astuple(self)))  # type: ignore[call-overload]
@@ -47,10 +52,9 @@ class Ellipse(Region):
     rx: float
     ry: float
 
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each point whether it lies inside."""
-        scaled = (points - np.array([self.x, self.y])) / np.array([self.rx, self.ry])
-        return np.asarray((scaled**2).sum(axis=-1) <= 1)
+    def has(self, x: float, y: float) -> bool:
+        """Return whether it lies inside."""
+        return ((x - self.x) / self.rx) ** 2 + ((y - self.y) / self.ry) ** 2 <= 1
 
     def outline(self) -> NDArray[np.float64]:
         """Return a polygon of 72 corners."""
@@ -68,17 +72,17 @@ class Circle(Region):
     y: float
     r: float
 
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each point whether it lies inside."""
-        return Ellipse(self.x, self.y, self.r, self.r).contains(points)
+    def has(self, x: float, y: float) -> bool:
+        """Return whether it lies inside."""
+        return self.depth(x, y) >= 0
 
     def outline(self) -> NDArray[np.float64]:
         """Return a polygon of 72 corners."""
         return Ellipse(self.x, self.y, self.r, self.r).outline()
 
-    def depth(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return for each point how far inside the border it lies."""
-        return self.r - _away(points, self.x, self.y)
+    def depth(self, x: float, y: float) -> float:
+        """Return how far inside the border it lies."""
+        return self.r - hypot(x - self.x, y - self.y)
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,9 @@ class Ring(Region):
         if self.r1 >= self.r2:
             raise ValueError("expected ring X Y R1 R2, R1 below R2")
 
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each point whether it lies between the circles."""
-        return np.asarray(self.depth(points) >= 0)
+    def has(self, x: float, y: float) -> bool:
+        """Return whether it lies between the circles."""
+        return self.depth(x, y) >= 0
 
     def outline(self) -> NDArray[np.float64]:
         """Return both circles of 72 corners, one after the other, in one line."""
@@ -104,10 +108,10 @@ class Ring(Region):
         inner = Circle(self.x, self.y, self.r1).outline()
         return np.vstack([outer, outer[:1], inner[:1], inner[::-1]])
 
-    def depth(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return for each point how far from the nearer of its circles it lies."""
-        away = _away(points, self.x, self.y)
-        return np.minimum(away - self.r1, self.r2 - away)
+    def depth(self, x: float, y: float) -> float:
+        """Return how far from the nearer of its circles it lies."""
+        away = hypot(x - self.x, y - self.y)
+        return min(away - self.r1, self.r2 - away)
 
 
 @dataclass(frozen=True)
@@ -119,17 +123,25 @@ class Rectangle(Region):
     w: float
     h: float
 
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each point whether it lies inside."""
-        low = np.array([self.x, self.y])
-        high = low + np.array([self.w, self.h])
-        return np.asarray(((points >= low) & (points <= high)).all(axis=-1))
+    def has(self, x: float, y: float) -> bool:
+        """Return whether it lies inside."""
+        return self.x <= x <= self.x + self.w and self.y <= y <= self.y + self.h
 
     def outline(self) -> NDArray[np.float64]:
         """Return the four corners, clockwise on the screen."""
         right, bottom = self.x + self.w, self.y + self.h
         corners = [(self.x, self.y), (right, self.y), (right, bottom), (self.x, bottom)]
         return np.array(corners, np.float64)
+
+    def depth(self, x: float, y: float) -> float:
+        """Return how far from the nearest side or corner it lies."""
+        across = min(x - self.x, self.x + self.w - x)
+        down = min(y - self.y, self.y + self.h - y)
+        if across >= 0 and down >= 0:
+            return min(across, down)
+        if x != x or y != y:
+            return nan
+        return -hypot(min(across, 0.0), min(down, 0.0))
 
 
 @dataclass(frozen=True)
@@ -138,24 +150,33 @@ class Polygon(Region):
 
     corners: tuple[tuple[float, float], ...]
 
-    def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each point whether a ray to the right leaves an odd number of times."""
-        ring = self.outline()
-        x, y = points[:, :1].astype(np.float64), points[:, 1:].astype(np.float64)
-        (x1, y1), (x2, y2) = ring.T, np.roll(ring, -1, axis=0).T
-        crosses = (y1 > y) != (y2 > y)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            at_x = x1 + (y - y1) * (x2 - x1) / (y2 - y1)
-        return np.asarray((crosses & (x < at_x)).sum(axis=1) % 2 == 1)
+    def has(self, x: float, y: float) -> bool:
+        """Return whether a ray to the right leaves an odd number of times."""
+        if x != x:
+            return False
+        inside = False
+        x1, y1 = self.corners[-1]
+        for x2, y2 in self.corners:
+            if (y1 > y) is not (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+                inside = not inside
+            x1, y1 = x2, y2
+        return inside
 
     def outline(self) -> NDArray[np.float64]:
         """Return the corners."""
         return np.array(self.corners, np.float64)
 
 
-def _away(points: NDArray[np.float32], x: float, y: float) -> NDArray[np.float64]:
-    away = np.asarray(points, np.float64) - (x, y)
-    return np.hypot(away[..., 0], away[..., 1])
+def _to_line(
+    point: tuple[float, float], start: Sequence[float], end: Sequence[float]
+) -> float:
+    """Return how far a point is from the nearest of a straight line's points."""
+    way_x, way_y = end[0] - start[0], end[1] - start[1]
+    x, y = point[0] - start[0], point[1] - start[1]
+    length = way_x * way_x + way_y * way_y
+    share = (x * way_x + y * way_y) / length if length else 0.0
+    share = min(max(share, 0.0), 1.0)
+    return hypot(x - share * way_x, y - share * way_y)
 
 
 def parse_region(words: object) -> Region:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
+from core.geometry import middle
 from core.pose import Pose
 from experiments.trigger import Trigger
 
@@ -35,7 +36,7 @@ class LineCrossing(Trigger):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether it has crossed since the frame before."""
-        x, y = pose.select(self.bodyparts).mean(axis=0, dtype=float).tolist()
+        x, y = middle(pose.places(self.bodyparts))
         here, before = (x, y), self._before
         if before is None:
             self._before = here if self._side(here) else None

@@ -2,12 +2,10 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.geometry import angle_between
+from core.geometry import angle_between, middle
 from core.pose import Pose
 from experiments.trigger import Trigger
 
@@ -42,15 +40,16 @@ class Looking(Trigger):
         description="degrees that the head may point past the target, to either side",
     )
 
-    def faces(self, pose: Pose, target: ArrayLike) -> bool | None:
+    def faces(self, pose: Pose, target: tuple[float, float]) -> bool | None:
         """Return whether the head points to `target` (x, y) in px.
 
         None when tip and back, or tip and target, are the same point: no direction.
         """
-        *back, tip = pose.select(self.bodyparts).astype(np.float64)
-        origin: NDArray[np.float64] = np.mean(back, axis=0)
-        apart = angle_between(tip - origin, np.asarray(target, np.float64) - origin)
-        return None if np.isnan(apart) else apart <= self.angle
+        *back, tip = pose.places(self.bodyparts)
+        x, y = middle(back)
+        way = target[0] - x, target[1] - y
+        apart = angle_between((tip[0] - x, tip[1] - y), way)
+        return None if apart != apart else apart <= self.angle
 
 
 @settings(kw_only=True)
@@ -79,4 +78,6 @@ class ScreenDirection(Looking):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether the head points to the edge."""
-        return self.faces(pose, np.multiply(_MIDDLES[self.edge], self.picture))
+        across, down = _MIDDLES[self.edge]
+        width, height = self.picture
+        return self.faces(pose, (across * width, down * height))

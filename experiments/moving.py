@@ -7,7 +7,7 @@ from math import dist, hypot
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.geometry import angle_between
+from core.geometry import angle_between, middle
 from core.pose import Pose
 from experiments.trigger import Trigger
 
@@ -28,7 +28,7 @@ class Moving(Trigger):
 
     def way(self, pose: Pose, time_s: float) -> tuple[float, float, float] | None:
         """Return seconds, x and y in px since then; None when there is no then yet."""
-        x, y = pose.select(self.bodyparts).mean(axis=0, dtype=float).tolist()
+        x, y = middle(pose.places(self.bodyparts))
         past = self._past
         past.append((time_s, x, y))
         while len(past) > 1 and time_s - past[1][0] >= self.window_s:
@@ -69,8 +69,8 @@ class MovingTowards(Moving):
         seconds, *step = way
         if hypot(*step) <= self.min_speed * seconds:
             return False
-        here = pose.select(self.bodyparts).mean(axis=0, dtype=float)
-        apart = angle_between(step, (self.point[0] - here[0], self.point[1] - here[1]))
+        x, y = middle(pose.places(self.bodyparts))
+        apart = angle_between(step, (self.point[0] - x, self.point[1] - y))
         return apart <= self.angle
 
 
@@ -90,7 +90,7 @@ class Freezing(Trigger):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether it has kept still."""
-        points: list[list[float]] = pose.select(self.bodyparts).tolist()
+        points = pose.places(self.bodyparts)
         if self._since is None:
             self._since = time_s, points
         elif max(map(dist, points, self._since[1])) > self.radius:

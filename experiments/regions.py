@@ -36,14 +36,14 @@ class Place(Trigger):
 
     def inside_now(self, pose: Pose, how: Literal["all", "any"], first: bool) -> bool:
         """Return whether the body parts are inside; `first`: from which side they came."""
-        points = pose.select(self.bodyparts)
+        region, together = self.region, all if how == "all" else any
+        places = pose.places(self.bodyparts)
         if self.enter_px or self.exit_px:
             was_inside = first if self._inside is None else self._inside
             margin = -self.exit_px if was_inside else self.enter_px
-            inside = self.region.depth(points) >= margin
+            self._inside = together(region.depth(x, y) >= margin for x, y in places)
         else:
-            inside = self.region.contains(points)
-        self._inside = bool(inside.all() if how == "all" else inside.any())
+            self._inside = together(region.has(x, y) for x, y in places)
         return self._inside
 
 

@@ -3,7 +3,6 @@
 from math import dist
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
@@ -37,7 +36,7 @@ class Distance(Trigger):
         """Return whether both body parts were seen."""
         if max(self.animals) > len(pose.points):
             return False
-        return bool(np.isfinite(self._places(pose)).all())
+        return _known(self._places(pose))
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether they are so near."""
@@ -46,7 +45,7 @@ class Distance(Trigger):
 
     def _places(self, pose: Pose) -> list[list[float]]:
         pairs = zip(self.bodyparts, self.animals, strict=True)
-        return [pose.select([part], animal - 1)[0].tolist() for part, animal in pairs]
+        return [pose.places((part,), animal - 1)[0] for part, animal in pairs]
 
 
 @settings(kw_only=True)
@@ -67,8 +66,12 @@ class AnyAnimalInside(Trigger):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether one is inside."""
-        animals = [pose.select(self.bodyparts, n) for n in range(len(pose.points))]
-        seen = [points for points in animals if np.isfinite(points).all()]
-        if any(self.region.contains(points).all() for points in seen):
+        animals = [pose.places(self.bodyparts, n) for n in range(len(pose.points))]
+        seen = [places for places in animals if _known(places)]
+        if any(all(self.region.has(x, y) for x, y in places) for places in seen):
             return True
         return False if len(seen) == len(animals) else None
+
+
+def _known(places: list[list[float]]) -> bool:
+    return all(x == x and y == y for x, y in places)

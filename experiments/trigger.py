@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from typing import Annotated
 
-import numpy as np
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
@@ -45,7 +44,7 @@ class Trigger(Hygiene, ABC):
         """Return whether all that `holds` looks at was seen: `bodyparts`."""
         if not len(pose.points):
             return False
-        return bool(np.isfinite(pose.select(self.bodyparts)).all())
+        return all(x == x and y == y for x, y in pose.places(self.bodyparts))
 
     def ask(self, pose: Pose, time_s: float) -> bool | None:
         """Return the answer, None when the pose does not tell: unknown is not no."""

@@ -30,8 +30,9 @@ class EgoHeadDirection(Trigger):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether it is turned so; None when body or head has no length."""
-        tail, neck, nose = pose.select(self.bodyparts).astype(float)
-        turned = turn(neck - tail, nose - neck)
+        tail, neck, nose = pose.places(self.bodyparts)
+        body = neck[0] - tail[0], neck[1] - tail[1]
+        turned = turn(body, (nose[0] - neck[0], nose[1] - neck[1]))
         if turned != turned:
             return None
         sides = {"left": -turned, "right": turned, "both": abs(turned)}
@@ -52,6 +53,6 @@ class HeadDirectionRegion(HeadDirection):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether both are so; one that is not is enough for a no."""
-        inside = self.region.contains(pose.select(self.bodyparts))
-        there = inside.all() if self.head == "inside" else not inside.any()
+        inside = [self.region.has(x, y) for x, y in pose.places(self.bodyparts)]
+        there = all(inside) if self.head == "inside" else not any(inside)
         return self.faces(pose, self.point) if there else False
