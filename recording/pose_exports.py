@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recording.pose_tables import deeplabcut, write_dlc_csv, write_dlc_h5
 from recording.run_folder import RunFolder
 from recording.timeline import Timeline, analysed_cameras, timeline
 
@@ -17,7 +18,7 @@ def dlc_csv(folder: RunFolder, into: Path) -> Iterator[Path]:
     """Write a DeepLabCut CSV for each video: one row per picture."""
     for name, frames in _parts(folder):
         path = into / f"{name}.dlc.csv"
-        _deeplabcut(folder, frames).to_csv(path, lineterminator="\n")
+        write_dlc_csv(_deeplabcut(folder, frames), path)
         yield path
 
 
@@ -25,8 +26,7 @@ def dlc_h5(folder: RunFolder, into: Path) -> Iterator[Path]:
     """Write a DeepLabCut HDF5 for each video: one row per picture."""
     for name, frames in _parts(folder):
         path = into / f"{name}.dlc.h5"
-        table = _deeplabcut(folder, frames)
-        table.to_hdf(path, key="df_with_missing", format="table", mode="w")
+        write_dlc_h5(_deeplabcut(folder, frames), path)
         yield path
 
 
@@ -70,18 +70,5 @@ def _parts(folder: RunFolder) -> Iterator[tuple[str, Timeline]]:
 
 
 def _deeplabcut(folder: RunFolder, frames: Timeline) -> "DataFrame":
-    """Return scorer, (individuals,) bodyparts, coords; the index counts pictures from 0."""
-    import pandas as pd
-
     scorer = (folder.facts["model"] or {}).get("name") or "DeepLabStream"
-    points, confidence = frames.points, frames.confidence
-    values = np.concatenate([points, confidence[..., None]], axis=-1)
-    animals = [f"animal{n + 1}" for n in range(frames.animals)]
-    levels: list[list[str]] = [[scorer], animals, list(frames.bodyparts)]
-    names = ["scorer", "individuals", "bodyparts", "coords"]
-    columns = pd.MultiIndex.from_product(
-        [*levels, ["x", "y", "likelihood"]], names=names
-    )
-    if frames.animals == 1:
-        columns = columns.droplevel("individuals")
-    return pd.DataFrame(values.reshape(len(values), -1), columns=columns)
+    return deeplabcut(frames.points, frames.confidence, frames.bodyparts, scorer)

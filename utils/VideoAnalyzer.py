@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cameras.video import decoded, video_format
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
@@ -24,6 +23,8 @@ from engine.again import differences
 from engine.network import open_network
 from engine.replay import replay
 from engine.settings import Settings, load
+from offline.decoding import VideoRows, pictures, video_rows
+from offline.estimating import Foreseen
 from pose.estimator import PoseEstimator
 from recording.accounts import Accounts
 from recording.overlay import labelled
@@ -104,9 +105,9 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
             "[Video] VIDEO_SOURCE: names no video; name one, or use --video"
         )
     source = source if asked.video else settings.folder / source
-    form = video_format(source)
+    rows = video_rows(source)
     estimator = open_network(settings)
-    analysis = Analysis(settings, source, form, estimator, not asked.no_experiment)
+    analysis = Analysis(settings, rows, estimator, not asked.no_experiment)
     with ExitStack() as files:
         folder = analysis.make_folder(asked.output)
         writer = files.enter_context(RunWriter(folder, 0))
@@ -128,16 +129,18 @@ class Analysis:
     """One video on its way through the loop."""
 
     settings: Settings
-    source: Path
-    form: ImageFormat
+    rows: VideoRows
     estimator: PoseEstimator
     experiment: bool
     frames: int = 0
+    last: int = -1
+    """Row of the last frame that was analysed."""
     visits: dict[str, list[list[int | None]]] = field(default_factory=dict)
     _inside: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.camera = self.settings.deciding_camera
+        self.source, self.form = self.rows.path, self.rows.form
         self.regions: dict[str, Region] = {}
         for name, trigger in self.settings.new_triggers().items():
             region = getattr(trigger, "region", None)
@@ -176,12 +179,14 @@ class Analysis:
         """Yield each frame with what happened to it, after everything was written."""
         held: list[Frame] = []
 
-        def frames() -> Iterator[Frame]:
-            for index, time_ns, image in decoded(self.source):
-                held[:] = [Frame(self.camera, index, time_ns, time_ns, image)]
-                yield held[0]
+        foreseen = Foreseen(self.estimator)
 
-        steps = replay(self.settings, frames(), self.estimator, writer, self.experiment)
+        def frames() -> Iterator[Frame]:
+            for frame in foreseen.frames(pictures(self.rows), self.camera):
+                held[:] = [frame]
+                yield frame
+
+        steps = replay(self.settings, frames(), foreseen, writer, self.experiment)
         for step in steps:
             self._count(step)
             if drawn is not None:
@@ -197,6 +202,7 @@ class Analysis:
     def _count(self, step: Step) -> None:
         """Keep the visits: from the first yes to the first no; unknown is neither."""
         self.frames += 1
+        self.last = step.index
         for name, answer in step.triggers.items():
             inside = self._inside.get(name, False)
             if answer is True and not inside:
@@ -212,7 +218,7 @@ class Analysis:
             self.camera,
             "analysis",
             delivered=self.frames,
-            lost=0,
+            lost=self.last + 1 - self.frames,
             analysed=self.frames,
             skipped=0,
         )
@@ -222,6 +228,8 @@ class Analysis:
     def summary(self) -> Iterator[str]:
         """Yield what a person wants to know at the end."""
         yield f"{self.frames} frames analysed by {self.estimator.provider}"
+        if lost := self.last + 1 - self.frames:
+            yield f"{lost} frames can't be decoded and have no row"
         for name, visits in self.visits.items():
             yield f"[Trigger {name}] held {len(visits)} times, first to last frame:"
             for start, end in visits:

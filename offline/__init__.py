@@ -1,0 +1,1 @@
+"""Whole videos, as fast as the machine allows."""

@@ -1,0 +1,99 @@
+"""Poses of a film's pictures, in batches, while the next pictures are decoded."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from core.frame import Frame, Image
+from core.pose import Pose, Skeleton
+from offline.ahead import ahead
+from offline.decoding import Picture
+from pose.estimator import PoseEstimator
+
+BATCH = 8
+"""Pictures that the network gets at once."""
+T = TypeVar("T")
+
+
+def posed(
+    pictures: Iterable[Picture], estimator: PoseEstimator, batch: int = BATCH
+) -> Iterator[list[tuple[Picture, Pose | None]]]:
+    """Yield the pictures in batches, each with its pose; None: there was no picture.
+
+    Decoding, and whatever the caller does between two batches, go on beside the network.
+    """
+    with (
+        ahead(_batches(pictures, batch), most=3) as decoded,
+        ahead(_estimated(decoded, estimator), most=3) as ready,
+    ):
+        yield from ready
+
+
+def _estimated(
+    batches: Iterable[list[Picture]], estimator: PoseEstimator
+) -> Iterator[list[tuple[Picture, Pose | None]]]:
+    for batch in batches:
+        whole = [picture.image for picture in batch if picture.image is not None]
+        poses = iter(estimator.estimate(whole))
+        yield [
+            (picture, None if picture.image is None else next(poses))
+            for picture in batch
+        ]
+
+
+def _batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(pieces)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreseen:
+    """An estimator that hands out poses which were estimated ahead, by picture.
+
+    It is used in the place of the one that made them, by what wants a picture's pose
+    when it comes to that picture.
+    """
+
+    estimator: PoseEstimator
+    _poses: dict[int, Pose] = field(default_factory=dict)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts of the network behind it."""
+        return self.estimator.skeleton
+
+    @property
+    def threshold(self) -> float:
+        """Of the network behind it."""
+        return self.estimator.threshold
+
+    @property
+    def provider(self) -> str:
+        """Of the network behind it."""
+        return self.estimator.provider
+
+    @property
+    def sha256(self) -> str:
+        """Of the network behind it."""
+        return self.estimator.sha256
+
+    def frames(
+        self, pictures: Iterable[Picture], camera: str, batch: int = BATCH
+    ) -> Iterator[Frame]:
+        """Yield a frame for each whole picture; its pose is known while it is out."""
+        for done in posed(pictures, self.estimator, batch):
+            for picture, pose in done:
+                if picture.image is None or pose is None:
+                    continue
+                self._poses.clear()
+                self._poses[id(picture.image)] = pose
+                time_ns = picture.time_ns
+                yield Frame(camera, picture.row, time_ns, time_ns, picture.image)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return the poses of the frame that is out."""
+        return [self._poses[id(image)] for image in images]

@@ -1,0 +1,71 @@
+"""Labelled poses, for what is measured against them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError
+from offline.tables import read_poses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Poses that people labelled."""
+
+    file: Path
+    bodyparts: tuple[str, ...]
+    points: NDArray[np.float64]
+    """(picture, body part, 2), px; NaN: not labelled."""
+    endings: tuple[str, ...] = ()
+    """Of the body parts' names, one for each view."""
+    columns: tuple[str, ...] = ()
+    """Body parts of the single-view error; none: all."""
+
+    def points_of(self, bodyparts: Sequence[str]) -> NDArray[np.float64]:
+        """Return (picture, body part, 2) in that order."""
+        return self.points[:, self._places(bodyparts, self.bodyparts)]
+
+    def columns_of(self, bodyparts: Sequence[str]) -> list[int]:
+        """Return the places of the single-view body parts among `bodyparts`."""
+        return self._places(self.columns or bodyparts, bodyparts)
+
+    def views_of(self, bodyparts: Sequence[str]) -> list[list[int]]:
+        """Return for each view the places of the body parts that all views have."""
+        named = [
+            {name.removesuffix(end): place for place, name in enumerate(bodyparts)
+             if name.endswith(end)}
+            for end in self.endings
+        ]  # fmt: skip
+        if not named:
+            return []
+        common = [name for name in named[0] if all(name in each for each in named)]
+        if not common:
+            ends = ", ".join(self.endings)
+            raise DeepLabStreamError(
+                f"no body part is there with each of the endings {ends}"
+            )
+        return [[each[name] for name in common] for each in named]
+
+    def _places(self, wanted: Sequence[str], among: Sequence[str]) -> list[int]:
+        missing = [name for name in wanted if name not in among]
+        if missing:
+            raise DeepLabStreamError(
+                f"{self.file} and the network do not share the body part {missing[0]}"
+            )
+        return [list(among).index(name) for name in wanted]
+
+
+def known_poses(
+    file: Path, endings: Sequence[str] | None, columns: Sequence[str] | None
+) -> Known:
+    """Read a table of labels in DeepLabCut's layout; DeepLabStreamError says why not."""
+    if file.is_dir():
+        file = file / "CollectedData.csv"
+    poses = read_poses(file)
+    parts = poses.skeleton.bodyparts
+    return Known(
+        file, parts, poses.points[:, 0], (*(endings or ()),), (*(columns or ()),)
+    )

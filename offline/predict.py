@@ -1,0 +1,122 @@
+"""One video through one network, to a table with a row for every frame."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError
+from core.pose import Pose
+from offline.decoding import Decoder, VideoRows, pictures, video_rows
+from offline.estimating import BATCH, posed
+from offline.partial import PartialRows
+from pose.estimator import PoseEstimator
+from recording.pose_tables import PoseTable
+
+Watch: TypeAlias = Callable[[int, int], object]
+"""Told how many rows are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a network saw in a video."""
+
+    rows: VideoRows
+    table: PoseTable
+    lost: int
+    """Rows without a picture: they could not be decoded. Their poses are NaN."""
+    resumed: int
+    """Rows that an earlier, interrupted run had made."""
+
+
+def predict(
+    video: Path,
+    estimator: PoseEstimator,
+    scorer: str,
+    *,
+    batch: int = BATCH,
+    decoder: Decoder = "cpu",
+    partial: Path | None = None,
+    watch: Watch = lambda done, rows: None,
+) -> Prediction:
+    """Return the poses of every frame of `video`, raw: nothing is thresholded.
+
+    `scorer` is the network's name, for the table. With `partial`, rows are kept there
+    while they are made, and an interrupted prediction of the same video by the same
+    network goes on where it was. DeviceError: the file is no video that can be read.
+    """
+    rows = video_rows(video)
+    if not len(rows):
+        raise DeepLabStreamError(f"{video} holds no frames")
+    shape = _animals(estimator, rows), len(estimator.skeleton.bodyparts), 3
+    with ExitStack() as files:
+        place = partial or Path(files.enter_context(TemporaryDirectory()), "rows")
+        kept = files.enter_context(PartialRows(place, _facts(rows, estimator), shape))
+        resumed = kept.rows
+        watch(resumed, len(rows))
+        for block in _blocks(rows, estimator, shape, resumed, batch, decoder):
+            kept.append(block)
+            watch(kept.rows, len(rows))
+        values = kept.read()
+    lost = int(np.isnan(values).all(axis=(1, 2, 3)).sum())
+    table = PoseTable(
+        video=video,
+        size=(rows.form.height, rows.form.width),
+        skeleton=estimator.skeleton,
+        scorer=scorer,
+        times_s=rows.times_ns / 1e9,
+        points=values[..., :2],
+        confidence=values[..., 2],
+    )
+    return Prediction(rows, table, lost, resumed)
+
+
+def _blocks(
+    rows: VideoRows,
+    estimator: PoseEstimator,
+    shape: tuple[int, ...],
+    start: int,
+    batch: int,
+    decoder: Decoder,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield (row, animal, body part, 3) from row `start` on."""
+    for done in posed(pictures(rows, start, decoder), estimator, batch):
+        yield np.stack([values_of(pose, shape) for _, pose in done])
+
+
+def _facts(rows: VideoRows, estimator: PoseEstimator) -> dict[str, object]:
+    """Return what must be the same for rows of an earlier run to be of use."""
+    file = rows.path.stat()
+    return {
+        "video": rows.path.name,
+        "bytes": file.st_size,
+        "changed_ns": file.st_mtime_ns,
+        "rows": len(rows),
+        "network": estimator.sha256 or type(estimator).__name__,
+        "bodyparts": list(estimator.skeleton.bodyparts),
+    }
+
+
+def _animals(estimator: PoseEstimator, rows: VideoRows) -> int:
+    """Return how many animals the network tells of."""
+    grey = np.full(rows.form.shape, 127, rows.form.dtype)
+    return len(estimator.estimate([grey])[0].points)
+
+
+def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return (animal, body part, 3): x, y, confidence; NaN for what is not there."""
+    values = np.full(shape, np.nan, np.float32)
+    if pose is not None:
+        if len(pose.points) > shape[0]:
+            found = len(pose.points)
+            raise DeepLabStreamError(
+                f"the network told of {shape[0]} animals at first, then of {found}"
+            )
+        values[: len(pose.points), :, :2] = pose.points
+        values[: len(pose.points), :, 2] = pose.confidence
+    return values

@@ -1,0 +1,126 @@
+"""Poses of one video as tables and files of other programs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.pose import Skeleton
+from recording.nwb_export import Track, write_nwb
+from recording.tables import animal_prefixes
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseTable:
+    """The poses of a video: one row per frame, always."""
+
+    video: Path
+    size: tuple[int, int]
+    """height, width in pixels."""
+    skeleton: Skeleton
+    scorer: str
+    """What gave the poses: the network's name."""
+    times_s: NDArray[np.float64]
+    """(row,) from the first frame on."""
+    points: NDArray[np.float32]
+    """(row, animal, body part, 2), px, x right, y down; NaN: nothing there."""
+    confidence: NDArray[np.float32]
+    """(row, animal, body part); NaN: there was no picture to look at."""
+    started: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When the first frame was taken, if that is known."""
+
+
+def deeplabcut(
+    points: NDArray[np.floating],
+    confidence: NDArray[np.floating],
+    bodyparts: Sequence[str],
+    scorer: str,
+) -> "DataFrame":
+    """Return scorer, (individuals,) bodyparts, coords; the index counts pictures from 0.
+
+    `points` (row, animal, body part, 2), `confidence` (row, animal, body part).
+    """
+    import pandas as pd
+
+    values = np.concatenate([points, confidence[..., None]], axis=-1)
+    animals = [f"animal{n + 1}" for n in range(points.shape[1])]
+    levels: list[list[str]] = [[scorer], animals, list(bodyparts)]
+    names = ["scorer", "individuals", "bodyparts", "coords"]
+    columns = pd.MultiIndex.from_product(
+        [*levels, ["x", "y", "likelihood"]], names=names
+    )
+    if len(animals) == 1:
+        columns = columns.droplevel("individuals")
+    return pd.DataFrame(values.reshape(len(values), -1), columns=columns)
+
+
+def write_dlc_csv(table: "DataFrame", path: Path) -> None:
+    """Write DeepLabCut's CSV."""
+    table.to_csv(path, lineterminator="\n")
+
+
+def write_dlc_h5(table: "DataFrame", path: Path) -> None:
+    """Write DeepLabCut's HDF5."""
+    table.to_hdf(path, key="df_with_missing", format="table", mode="w")
+
+
+def _csv(table: PoseTable, path: Path) -> None:
+    write_dlc_csv(_deeplabcut(table), path)
+
+
+def _h5(table: PoseTable, path: Path) -> None:
+    write_dlc_h5(_deeplabcut(table), path)
+
+
+def _deeplabcut(table: PoseTable) -> "DataFrame":
+    parts = table.skeleton.bodyparts
+    return deeplabcut(table.points, table.confidence, parts, table.scorer)
+
+
+def _parquet(table: PoseTable, path: Path) -> None:
+    """Write time_s and, for each body part, _x, _y and _likelihood."""
+    import pandas as pd
+
+    columns: dict[str, NDArray[np.floating]] = {"time_s": table.times_s}
+    for animal, prefix in enumerate(animal_prefixes(table.points.shape[1])):
+        for part, name in enumerate(table.skeleton.bodyparts):
+            columns[f"{prefix}{name}_x"] = table.points[:, animal, part, 0]
+            columns[f"{prefix}{name}_y"] = table.points[:, animal, part, 1]
+            columns[f"{prefix}{name}_likelihood"] = table.confidence[:, animal, part]
+    pd.DataFrame(columns).to_parquet(path, index=False)
+
+
+def _nwb(table: PoseTable, path: Path) -> None:
+    animals = table.points.shape[1]
+    tracks = [
+        Track(
+            name=f"video_animal{animal + 1}" if animals > 1 else "video",
+            device="video",
+            times_s=table.times_s,
+            points=table.points[:, animal],
+            confidence=np.nan_to_num(table.confidence[:, animal]),
+            videos=[table.video.name],
+            size=table.size,
+            scorer=table.scorer,
+        )
+        for animal in range(animals)
+    ]
+    about = f"poses of {table.video.name}, predicted by DeepLabStream"
+    identifier = f"{table.video.name} {table.scorer}"
+    write_nwb(path, about, identifier, table.started, table.skeleton, tracks)
+
+
+WRITERS: Mapping[str, Callable[[PoseTable, Path], None]] = {
+    "csv": _csv,
+    "h5": _h5,
+    "parquet": _parquet,
+    "nwb": _nwb,
+}
+"""By the ending of the file."""

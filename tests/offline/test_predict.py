@@ -1,0 +1,166 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import DeepLabStreamError
+from core.frame import Image
+from core.pose import Pose
+from offline.ahead import ahead
+from offline.files import stems, video_files, whole_file
+from offline.predict import predict
+from offline.tables import read_poses
+from recording.pose_tables import WRITERS
+from tests.offline.films import DotFinder, dot_at, spoil, write_film
+from utils.PredictVideos import main
+
+
+class Interrupted(DotFinder):
+    """Is killed after a few pictures."""
+
+    def estimate(
+        self, images: "list[Image]", cameras: "tuple[str, ...]" = ()
+    ) -> "list[Pose]":
+        if self.estimated + len(images) > 20:
+            raise KeyboardInterrupt
+        return super().estimate(images)
+
+
+def test_each_frame_has_a_row_with_the_dot(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=37)
+    told: list[tuple[int, int]] = []
+    found = predict(
+        film, DotFinder(), "dots", batch=5, watch=lambda *done: told.append(done)
+    )
+    assert found.table.points.shape == (37, 1, 1, 2)
+    expected = [dot_at(row) for row in range(37)]
+    np.testing.assert_allclose(found.table.points[:, 0, 0], expected, atol=0.6)
+    assert (found.table.confidence > 0.8).all()
+    assert found.lost == found.resumed == 0
+    assert told[0] == (0, 37)
+    assert told[-1] == (37, 37)
+
+
+def test_a_frame_that_is_lost_is_a_row_of_nan(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mov", codec="mjpeg")
+    spoil(film, [3])
+    found = predict(film, DotFinder(), "dots", batch=4)
+    assert found.table.points.shape[0] == 20
+    lost = np.isnan(found.table.confidence[:, 0, 0])
+    assert found.lost == 1
+    assert np.flatnonzero(lost).tolist() == [3]
+    np.testing.assert_allclose(found.table.points[4, 0, 0], dot_at(4), atol=0.6)
+
+
+def test_an_interrupted_prediction_goes_on_where_it_was(tmp_path: Path) -> None:
+    film, partial = write_film(tmp_path / "film.mp4", frames=60), tmp_path / "rows"
+    with pytest.raises(KeyboardInterrupt):
+        predict(film, Interrupted(), "dots", batch=4, partial=partial)
+    with partial.open("ab") as file:
+        file.write(b"half")  # of a row that was being written
+    finder = DotFinder()
+    found = predict(film, finder, "dots", batch=4, partial=partial)
+    assert 0 < found.resumed <= 20
+    assert finder.estimated == 60 - found.resumed + 1  # one picture to ask how many
+    whole = predict(film, DotFinder(), "dots")
+    np.testing.assert_array_equal(found.table.points, whole.table.points)
+    other = DotFinder(sha256="another network")
+    assert predict(film, other, "dots", partial=partial).resumed == 0
+
+
+def test_what_goes_wrong_ahead_is_raised_where_it_is_used() -> None:
+    def pieces() -> "list[int]":
+        yield 1  # type: ignore[misc]
+        raise ValueError("the third")
+
+    with ahead(pieces(), 2) as given, pytest.raises(ValueError, match="the third"):
+        list(given)
+    with ahead(iter(range(10**9)), 2) as endless:
+        assert next(endless) == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "h5", "parquet"])
+def test_what_is_written_reads_back(tmp_path: Path, kind: str) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=9)
+    table = predict(film, DotFinder(), "dots").table
+    WRITERS[kind](table, tmp_path / f"film.{kind}")
+    back = read_poses(tmp_path / f"film.{kind}")
+    assert back.skeleton.bodyparts == ("dot",)
+    np.testing.assert_allclose(back.points, table.points, rtol=1e-6)
+    np.testing.assert_allclose(back.confidence, table.confidence, rtol=1e-6)
+
+
+def test_nwb_has_every_frame_and_its_time(tmp_path: Path) -> None:
+    from pynwb import NWBHDF5IO
+
+    film = write_film(tmp_path / "film.mp4", frames=9)
+    WRITERS["nwb"](predict(film, DotFinder(), "dots").table, tmp_path / "film.nwb")
+    with NWBHDF5IO(str(tmp_path / "film.nwb"), "r") as reader:
+        poses = reader.read().processing["behavior"]["video"]
+        series = poses.pose_estimation_series["dot"]
+        assert series.data.shape == (9, 2)
+        np.testing.assert_allclose(series.timestamps[:], np.arange(9) / 50, atol=1e-3)
+
+
+def test_the_program_predicts_a_folder_and_leaves_alone_what_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    write_film(films / "one.mp4", frames=5)
+    write_film(films / "one.avi", frames=6, codec="mjpeg")
+    (films / "broken.mkv").write_bytes(b"nothing")
+    (films / "notes.txt").write_text("no film")
+    words = [str(films), "--model", "stand-in:0", "--to", "csv", "h5"]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 1
+    assert "broken.mkv is no video that can be read" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        f"one_{kind}{ending}"
+        for kind in ("mp4", "avi")
+        for ending in (".csv", ".h5", "_temporal_norm.csv", ".prediction.json")
+    }
+    table = pd.read_csv(tmp_path / "out/one_avi.csv", header=[0, 1, 2], index_col=0)
+    assert table.shape == (6, 12)
+    jumps = pd.read_csv(tmp_path / "out/one_avi_temporal_norm.csv", index_col=0)
+    assert jumps.shape == (6, 4)
+    assert jumps.iloc[0].isna().all()
+    main([*words, "--output", str(tmp_path / "out")])
+    assert capsys.readouterr().out.count("was predicted before") == 2
+
+
+def test_what_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "no.mp4"), "--model", "arena"]) == 2
+    assert "there is no video" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main([str(tmp_path / "empty"), "--model", "arena"]) == 2
+    assert "holds no video" in capsys.readouterr().err
+    film = write_film(tmp_path / "film.mp4", frames=2)
+    assert main([str(film), "--model", "nobody"]) == 2
+    assert "there is no model" in capsys.readouterr().err
+    labels = tmp_path / "labels.csv"
+    labels.write_text("a,b\n1,2\n")
+    assert main([str(film), "--model", "arena", "--labels", str(labels)]) == 2
+    assert "does not begin with" in capsys.readouterr().err
+
+
+def test_files_of_alike_names_are_told_apart(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.mp4", tmp_path / "a.avi"
+    assert stems([one, two]) == {one: "a_mp4", two: "a_avi"}
+    with pytest.raises(DeepLabStreamError, match="same name"):
+        stems([one, tmp_path / "other/a.mp4"])
+    one.touch()
+    assert video_files([one, one]) == [one]
+
+
+def test_a_file_that_was_not_finished_does_not_get_its_name(tmp_path: Path) -> None:
+    def write() -> None:
+        with whole_file(tmp_path / "table.csv") as making:
+            making.write_text("half")
+            raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"):
+        write()
+    assert list(tmp_path.iterdir()) == []

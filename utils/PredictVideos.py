@@ -1,0 +1,241 @@
+"""Poses of whole videos: a row for every frame, as fast as decoder and network can.
+
+    python utils/PredictVideos.py videos/ --model models/mine --to csv h5
+
+Takes files and folders of any container and codec that FFmpeg reads. What was
+interrupted goes on where it was; what is done is left alone.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import json
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError
+from offline.estimating import BATCH
+from offline.files import stems, video_files, whole_file
+from offline.labels import Known, known_poses
+from offline.metrics import (
+    multi_view_error,
+    single_view_error,
+    temporal_norm,
+    write_metric,
+)
+from offline.predict import Prediction, predict
+from pose.estimator import PoseEstimator
+from pose.opening import open_estimator
+from recording.pose_tables import WRITERS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Predict; return 0, 1 when some video could not be, 2 when nothing could."""
+    asked = _parser().parse_args(argv)
+    try:
+        videos = video_files(asked.videos)
+        names = stems(videos)
+        known = None
+        if asked.labels is not None:
+            known = known_poses(asked.labels, asked.mirrored, asked.columns)
+        estimator = open_estimator(asked.model, asked.device, asked.threads)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    job = Job(asked, estimator, known)
+    failed = 0
+    try:
+        with ThreadPoolExecutor(1) as writing:
+            ends: list[Future[list[Path]]] = []
+            for video in videos:
+                try:
+                    if end := job.begin(video, names[video], writing):
+                        ends.append(end)
+                except DeepLabStreamError as error:
+                    print(error, file=sys.stderr)
+                    failed += 1
+            for end in ends:
+                for path in end.result():
+                    print(path)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"what was predicted can't be written: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """The same for all videos of one command."""
+
+    asked: argparse.Namespace
+    estimator: PoseEstimator
+    known: Known | None
+
+    def begin(
+        self, video: Path, name: str, writing: ThreadPoolExecutor
+    ) -> Future[list[Path]] | None:
+        """Predict one video and have it written; None when that was done before."""
+        folder: Path = self.asked.output or video.parent
+        facts = folder / f"{name}.prediction.json"
+        if self._is_done(facts, video) and not self.asked.overwrite:
+            print(f"{video} was predicted before ({facts}); --overwrite does it again")
+            return None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f"{name}.partial"
+            found = self._predict(video, partial)
+        except OSError as error:
+            raise DeepLabStreamError(f"{folder} can't be written: {error}") from error
+        return writing.submit(self._write, found, folder, name, partial)
+
+    def _predict(self, video: Path, partial: Path) -> Prediction:
+        from tqdm import tqdm
+
+        with tqdm(desc=video.name, unit=" frames", disable=None) as bar:
+
+            def watch(done: int, rows: int) -> None:
+                if bar.total is None:
+                    bar.reset(rows)
+                    bar.initial = done
+                bar.update(done - bar.n)
+
+            found = predict(
+                video,
+                self.estimator,
+                Path(str(self.asked.model)).name,
+                batch=self.asked.batch,
+                decoder=self.asked.decoder,
+                partial=partial,
+                watch=watch,
+            )
+        if found.resumed:
+            print(f"{video}: went on from frame {found.resumed}")
+        if found.lost:
+            print(
+                f"{video}: {found.lost} of {len(found.rows)} frames can't be decoded; "
+                "their rows are empty"
+            )
+        return found
+
+    def _write(
+        self, found: Prediction, folder: Path, name: str, partial: Path
+    ) -> list[Path]:
+        written = []
+        for kind in self.asked.to:
+            path = folder / f"{name}.{kind}"
+            with whole_file(path) as making:
+                WRITERS[kind](found.table, making)
+            written.append(path)
+        if self.asked.metrics and found.table.points.shape[1] == 1:
+            written += self._write_metrics(found, folder, name)
+        facts = folder / f"{name}.prediction.json"
+        with whole_file(facts) as making:
+            making.write_text(json.dumps(self._facts(found), indent=2) + "\n", "utf-8")
+        partial.unlink(missing_ok=True)
+        return [*written, facts]
+
+    def _write_metrics(self, found: Prediction, folder: Path, name: str) -> list[Path]:
+        points, parts = found.table.points[:, 0], found.table.skeleton.bodyparts
+        metrics = {"temporal_norm": temporal_norm(points)}
+        if self.known is not None:
+            labels = self.known.points_of(parts)
+            chosen = self.known.columns_of(parts)
+            single = single_view_error(points, labels, chosen)
+            metrics["pca_singleview_error"] = single
+            if views := self.known.views_of(parts):
+                metrics["pca_multiview_error"] = multi_view_error(points, labels, views)
+        written = []
+        for metric, values in metrics.items():
+            path = folder / f"{name}_{metric}.csv"
+            with whole_file(path) as making:
+                write_metric(values, parts, making)
+            written.append(path)
+        return written
+
+    def _facts(self, found: Prediction) -> dict[str, object]:
+        shown: NDArray[np.bool_] = found.table.confidence >= self.estimator.threshold
+        return {
+            "video": found.rows.path.name,
+            "bytes": found.rows.path.stat().st_size,
+            "frames": len(found.rows),
+            "frames_not_decoded": found.lost,
+            "frames_per_s": round(found.rows.rate, 4),
+            "times_known": found.rows.timed,
+            "model": str(self.asked.model),
+            "sha256": self.estimator.sha256,
+            "provider": self.estimator.provider,
+            "threshold": self.estimator.threshold,
+            "seen": round(float(shown.mean()), 4),
+            "formats": list(self.asked.to),
+        }
+
+    def _is_done(self, facts: Path, video: Path) -> bool:
+        try:
+            told = json.loads(facts.read_text("utf-8"))
+            same = told["sha256"] == self.estimator.sha256
+            whole = set(self.asked.to) <= set(told["formats"])
+            return bool(same and whole and told["bytes"] == video.stat().st_size)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("videos", type=Path, nargs="+", help="videos, or folders of them")
+    add("--model", required=True, help="a folder under models/, or the path of one")
+    add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
+    add("--to", nargs="+", choices=list(WRITERS), default=["csv"], help="default: csv")
+    add("--batch", type=_positive, default=BATCH, help=f"pictures at once ({BATCH})")
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="network's")
+    add("--decoder", choices=["auto", "cpu", "cuda"], default="auto", help="videos'")
+    add("--threads", type=int, default=0, help="of the network; 0: all cores")
+    add("--overwrite", action="store_true", help="predict again what is done")
+    add("--no-metrics", dest="metrics", action="store_false", help="poses only")
+    add(
+        "--labels",
+        type=Path,
+        metavar="CSV",
+        help="the labels that the network was trained on: for the errors by principal "
+        "components",
+    )
+    add(
+        "--columns",
+        nargs="+",
+        metavar="PART",
+        help="body parts of the single-view error; default: all",
+    )
+    add(
+        "--mirrored",
+        nargs="+",
+        metavar="SUFFIX",
+        help="endings of the body parts' names by view, as in _top _bot: for the "
+        "multi-view error",
+    )
+    return parser
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
