@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose import Skeleton
+from core.pose import Skeleton, part_names
 from recording.nwb_export import Track, write_nwb
-from recording.tables import animal_prefixes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -89,11 +88,14 @@ def _parquet(table: PoseTable, path: Path) -> None:
     import pandas as pd
 
     columns: dict[str, NDArray[np.floating]] = {"time_s": table.times_s}
-    for animal, prefix in enumerate(animal_prefixes(table.points.shape[1])):
-        for part, name in enumerate(table.skeleton.bodyparts):
-            columns[f"{prefix}{name}_x"] = table.points[:, animal, part, 0]
-            columns[f"{prefix}{name}_y"] = table.points[:, animal, part, 1]
-            columns[f"{prefix}{name}_likelihood"] = table.confidence[:, animal, part]
+    animals, parts = table.points.shape[1:3]
+    names = part_names(table.skeleton.bodyparts, animals)
+    points = table.points.reshape(-1, animals * parts, 2)
+    confidence = table.confidence.reshape(-1, animals * parts)
+    for place, name in enumerate(names):
+        columns[f"{name}_x"] = points[:, place, 0]
+        columns[f"{name}_y"] = points[:, place, 1]
+        columns[f"{name}_likelihood"] = confidence[:, place]
     pd.DataFrame(columns).to_parquet(path, index=False)
 
 
