@@ -9,6 +9,7 @@ from core.clock import Clock
 from core.command import Command, Mark, Pulse, Set
 from core.errors import DeviceError, ExperimentError, blaming
 from core.record import Edge, Note
+from outputs.events import Heralds
 from outputs.output import Output, Write
 
 RETRY_NS = 200_000_000
@@ -83,7 +84,8 @@ class Bank:
         self._clock = clock
         self._watch = watch
         self._lines: dict[str, _Line] = {}
-        self._untold: list[Edge | Note] = []
+        self._heralds = Heralds()
+        self._untold: list[Edge | Note | Mark] = []
         self._said_ns = _NEVER
         self._broken = ""
 
@@ -112,6 +114,7 @@ class Bank:
             self._do_due(now_ns)
             for command in commands:
                 if isinstance(command, Mark):
+                    self._untold.append(command)
                     continue
                 at_ns = self._obey(command, now_ns, cause)
                 written_ns = written_ns if at_ns is None else at_ns
@@ -150,6 +153,7 @@ class Bank:
             line = _Line(name, device, write, round(output.max_on_s * 1e9))
             self._lines[name] = line
             self._write(line, 0.0, now_ns, "open")
+            self._heralds.add(name, write)
 
     def close(self) -> list[str]:
         """Switch everything off, close it, and return what is not yet known to fail."""
@@ -180,10 +184,21 @@ class Bank:
         told, self._untold = self._untold, []
         try:
             for entry in told:
-                self._watch(entry)
+                if not isinstance(entry, Mark):
+                    self._watch(entry)
         except BaseException:  # what can't be recorded must not go on
             self._all_off(self._clock.now_ns(), "error")
             self._untold.clear()
+            raise
+        try:
+            for entry in told:
+                if not isinstance(entry, Note):
+                    self._heralds.tell(entry)
+        except BaseException as error:
+            self._broken = self._broken or str(error)
+            self._heralds = Heralds()
+            self._all_off(self._clock.now_ns(), "error")
+            self._tell()
             raise
 
     def _obey(self, command: Set | Pulse, now_ns: int, cause: str) -> int | None:

@@ -56,9 +56,9 @@ class Player:
 
 
 @contextmanager
-def playing(module: str) -> Iterator[Player]:
-    """Start `tests/outputs/MODULE.py`."""
-    command = [sys.executable, "-m", f"tests.outputs.{module}"]
+def playing(module: str, *words: str) -> Iterator[Player]:
+    """Start `tests/outputs/MODULE.py WORDS`."""
+    command = [sys.executable, "-m", f"tests.outputs.{module}", *words]
     program = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

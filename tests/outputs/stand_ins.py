@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from outputs.firmata import Firmata
+from outputs.network import OscEvents, UdpEvents, ZmqEvents
 from outputs.nidaq import NiAnalog, NiDigital
 from outputs.output import Output
 from outputs.serial_line import SerialLine
@@ -49,9 +50,19 @@ def _ni_analog() -> Iterator[StandIn]:
         yield StandIn(output, server, "Dev1/ao0 5", "Dev1/ao0 0")
 
 
+@contextmanager
+def _listening(way: str, kind: type[Output]) -> Iterator[StandIn]:
+    with playing("fake_listener", way) as ear:
+        output = kind(port=int(ear.address))  # type: ignore[call-arg]
+        yield StandIn(output, ear, "level 1", "level 0")
+
+
 STAND_INS: dict[str, Callable[[], AbstractContextManager[StandIn]]] = {
     "NiAnalog": _ni_analog,
     "NiDigital": _ni_digital,
+    "OscEvents": lambda: _listening("osc", OscEvents),
+    "UdpEvents": lambda: _listening("udp", UdpEvents),
+    "ZmqEvents": lambda: _listening("zmq", ZmqEvents),
 }
 """By the name of the KIND."""
 if sys.platform != "win32":  # where there are pseudo-terminals
