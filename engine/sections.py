@@ -16,6 +16,7 @@ from engine.tracking import Tracking
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
 from outputs.output import Output
+from pose.runtimes import Runtime
 from recording.recipe import MB, Codec, Recipe
 
 Pixels = Annotated[int, Field(gt=0)]
@@ -56,8 +57,17 @@ class PoseEstimation:
         description="a folder under models/ or the path of one; stand-in:10 is no network "
         "at all, but 10 ms a frame",
     )
-    runtime: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="what computes; auto: the graphics card if it can be used"
+    runtime: Literal["auto"] | Runtime = Field(
+        "auto",
+        description="what computes; auto: the fastest here, found out the first time and "
+        "remembered; python utils/BenchmarkModel.py shows the figures",
+    )
+    tolerance_px: float = Field(
+        0.1,
+        ge=0,
+        le=10,
+        description="pixels of the network's input by which 95 in 100 points may differ "
+        "from full precision for auto to take a faster runtime; 1 lets bf16 and int8 in",
     )
     threads: int = Field(
         0, ge=0, description="processor threads of the network; 0: it chooses"

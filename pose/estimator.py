@@ -33,10 +33,13 @@ class PoseEstimator(Protocol):
         """The network's fingerprint, for the record; empty when there is no file."""
         ...
 
-    def estimate(self, images: Sequence[Image]) -> list[Pose]:
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
         """Return one pose per picture: points and confidences as they come.
 
         Nothing is thresholded: a point that was not seen is a guess with a low
-        confidence. Pictures may differ in size and be grey or BGR.
+        confidence. Pictures may differ in size and be grey or BGR. `cameras` says whose
+        each is, for those that remember where the animal was; left out, nobody's.
         """
         ...

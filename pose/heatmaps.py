@@ -1,7 +1,8 @@
 """Points to heat maps and back, in one file so that they stay inverse.
 
 A heat map has one cell per `stride` × `stride` pixels of the network's input; pixel and
-cell centres are whole numbers, so cell c lies at pixel (c + 0.5) · stride − 0.5.
+cell centres are whole numbers, so cell c lies at pixel (c + 0.5) · stride − 0.5, unless
+`origin` says otherwise: networks from elsewhere may have learned it otherwise.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ class Heatmaps:
     """Input pixels per cell."""
     sigma: float
     """Standard deviation of a point's Gaussian, in cells."""
+    origin: float | None = None
+    """The input pixel at which the centre of cell 0 lies; None: (stride − 1) / 2."""
+
+    @property
+    def first(self) -> float:
+        """The input pixel at which the centre of cell 0 lies."""
+        return (self.stride - 1) / 2 if self.origin is None else self.origin
 
     def encode(
         self, points: NDArray[np.float32], height: int, width: int
@@ -32,7 +40,7 @@ class Heatmaps:
         Each is a Gaussian of height 1 around its point. A point that is NaN, or outside
         of the picture, gives a map of zeros: there is nothing to be seen.
         """
-        cells = (np.asarray(points, np.float32) + 0.5) / self.stride - 0.5
+        cells = (np.asarray(points, np.float32) - self.first) / self.stride
         size = np.array([width, height], np.float32)
         inside = (cells >= -0.5) & (cells <= size - 0.5)
         seen = np.asarray(inside.all(axis=-1))
@@ -68,7 +76,7 @@ class Heatmaps:
         products = ((weight * plane) @ _MOMENTS[:, :3]).tolist()
         offsets = [_slope(*m, *p) for m, p in zip(moments, products, strict=True)]
         cells = np.stack([columns, rows], axis=1) + np.array(offsets).reshape(n, 2)
-        points = (cells + 0.5) * self.stride - 0.5
+        points = cells * self.stride + self.first
         confidence = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
         return points.astype(np.float32), confidence.astype(np.float32)
 

@@ -2,84 +2,103 @@
 
 import ctypes
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import ModelError
-from core.frame import Image
-from core.pose import Pose, Skeleton
+from pose.caching import cache_folder
 from pose.model_folder import ModelFolder
+from pose.network_estimator import NetworkEstimator
+from pose.onnx_graph import any_size
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
 """`auto`: CUDA where its driver is, else the processor."""
+_PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+_CARDS_BATCH = 8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OnnxRuntime:
-    """A network in ONNX Runtime; `open_onnx` makes one."""
+class OnnxNetwork:
+    """A network in ONNX Runtime.
 
-    model: ModelFolder
-    session: "InferenceSession"
-    provider: str
-    """What really computes, as the session itself tells."""
+    On a card, pictures and maps lie in memory that is bound once per shape, so that a
+    call copies nothing but the bytes that must cross the bus, which are uint8.
+    """
 
-    @property
-    def skeleton(self) -> Skeleton:
-        """The body parts that the network knows."""
-        return self.model.skeleton
+    def __init__(
+        self,
+        model: ModelFolder,
+        device: Device,
+        threads: int,
+        file: Path | None = None,
+    ) -> None:
+        self._model = model
+        self._file = file or model.network
+        self._open = partial(_session, model=model, device=device, threads=threads)
+        self.session = self._open(str(self._file))
+        self.provider = str(self.session.get_providers()[0])
+        """What really computes, as the session itself tells."""
+        self._output = self.session.get_outputs()[0].name
+        self._of_any_size: InferenceSession | None = None
+        self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
-    @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
-        return self.model.threshold
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the maps of `pictures`; see `Network.run`."""
+        fitting = self._model.fitting
+        session = self.session
+        if pictures.shape[1:3] != (fitting.height, fitting.width):
+            if self._of_any_size is None:
+                self._of_any_size = self._open(any_size(self._file))
+            session = self._of_any_size
+        if self.provider != "CPUExecutionProvider":
+            return self._run_on_card(session, pictures)
+        (maps,) = session.run([self._output], {"images": pictures})
+        return np.asarray(maps, np.float32)
 
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of the network's file."""
-        return self.model.sha256
+    def _run_on_card(
+        self, session: "InferenceSession", pictures: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        import onnxruntime as ort
 
-    def estimate(self, images: Sequence[Image]) -> list[Pose]:
-        """Return one pose per picture, one animal each; nothing is thresholded."""
-        if not images:
-            return []
-        fitting, skeleton = self.model.fitting, self.model.skeleton
-        batch = np.empty((len(images), fitting.height, fitting.width, 3), np.uint8)
-        for place, image in enumerate(images):
-            fitting.place(image, batch[place])
-        maps = np.asarray(self.session.run(None, {"images": batch})[0], np.float32)
-        points, confidence = self.model.heatmaps.decode(
-            maps.reshape(-1, *maps.shape[2:])
-        )
-        points = points.reshape(len(images), 1, -1, 2)
-        confidence = confidence.reshape(len(images), 1, -1)
-        return [
-            Pose(skeleton, fitting.to_image(xy, image.shape), sure)
-            for xy, sure, image in zip(points, confidence, images, strict=True)
-        ]
-
-    def warm_up(self, batch: int = 1) -> None:
-        """Run once on `batch` grey pictures, so that the first real ones are not slow."""
-        size = (self.model.fitting.height, self.model.fitting.width)
-        self.estimate([np.full(size, 127, np.uint8)] * batch)
+        if pictures.shape not in self._bound:
+            there = ort.OrtValue.ortvalue_from_shape_and_type(
+                list(pictures.shape), np.uint8, "cuda", 0
+            )
+            binding = session.io_binding()
+            binding.bind_ortvalue_input("images", there)
+            binding.bind_output(self._output, "cpu")
+            self._bound[pictures.shape] = there, binding
+        there, binding = self._bound[pictures.shape]
+        there.update_inplace(pictures)
+        session.run_with_iobinding(binding)
+        return np.asarray(binding.get_outputs()[0].numpy(), np.float32)
 
 
 def open_onnx(
     model: ModelFolder, device: Device = "auto", threads: int = 0
-) -> OnnxRuntime:
+) -> NetworkEstimator:
     """Load the network and check it against its description; ModelError when unfit.
 
     `threads` compute on the processor, 0: as many as it has cores. They sleep while they
     wait: spinning would cost half a core for nothing.
     """
+    estimator = NetworkEstimator(model, OnnxNetwork(model, device, threads))
+    estimator.warm_up()
+    return estimator
+
+
+def _session(
+    network: str | bytes, model: ModelFolder, device: Device, threads: int
+) -> "InferenceSession":
     import onnxruntime as ort
 
-    if device == "cuda" and not cuda_driver():
+    if device in _PROVIDERS and not cuda_driver():
         raise ModelError(
             "the network was to run on CUDA, but this computer has no NVIDIA driver"
         )
@@ -89,29 +108,43 @@ def open_onnx(
     options.inter_op_num_threads = 1
     for pool in ("intra", "inter"):
         options.add_session_config_entry(f"session.{pool}_op.allow_spinning", "0")
-    wanted = ["CPUExecutionProvider"]
-    if device == "cuda" or (device == "auto" and cuda_driver()):
+    wanted: list[Any] = ["CPUExecutionProvider"]
+    if device in _PROVIDERS or (device == "auto" and cuda_driver()):
         ort.set_default_logger_severity(4)
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
-        wanted.insert(0, "CUDAExecutionProvider")
+        wanted.insert(0, (_PROVIDERS["cuda"], {"cudnn_conv_algo_search": "EXHAUSTIVE"}))
+    if device == "tensorrt":
+        wanted.insert(0, (_PROVIDERS["tensorrt"], _tensorrt(model)))
     try:
-        session = ort.InferenceSession(
-            str(model.network), sess_options=options, providers=wanted
-        )
+        session = ort.InferenceSession(network, sess_options=options, providers=wanted)
     except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
         reason = str(error).splitlines()[0]
         raise ModelError(f"{model.network} can't be loaded: {reason}") from error
     provider = str(session.get_providers()[0])
-    if device == "cuda" and provider != "CUDAExecutionProvider":
+    if device in _PROVIDERS and provider != _PROVIDERS[device]:
         raise ModelError(
-            "the network was to run on CUDA, and there is a driver, but ONNX Runtime "
-            f"could only offer {provider}: its CUDA libraries are missing or do not fit"
+            f"the network was to run on {device}, and there is a driver, but ONNX Runtime "
+            f"could only offer {provider}: its libraries are missing or do not fit"
         )
-    _check(model, session)
-    runtime = OnnxRuntime(model, session, provider)
-    runtime.warm_up()
-    return runtime
+    if isinstance(network, str):
+        _check(model, session)
+    return session
+
+
+def _tensorrt(model: ModelFolder) -> dict[str, object]:
+    """Return TensorRT's options: half precision, engines kept from start to start."""
+    shape = f"{model.fitting.height}x{model.fitting.width}x3"
+    return {
+        "trt_fp16_enable": True,
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(cache_folder() / "tensorrt"),
+        "trt_timing_cache_enable": True,
+        "trt_cuda_graph_enable": True,
+        "trt_profile_min_shapes": f"images:1x{shape}",
+        "trt_profile_opt_shapes": f"images:1x{shape}",
+        "trt_profile_max_shapes": f"images:{_CARDS_BATCH}x{shape}",
+    }
 
 
 def cuda_driver() -> bool:
@@ -128,7 +161,7 @@ def cuda_driver() -> bool:
 
 
 def _check(model: ModelFolder, session: "InferenceSession") -> None:
-    fitting, stride = model.fitting, model.heatmaps.stride
+    fitting = model.fitting
     inputs = [(i.name, i.type, list(i.shape)[1:]) for i in session.get_inputs()]
     expected = [("images", "tensor(uint8)", [fitting.height, fitting.width, 3])]
     if inputs != expected:
@@ -136,8 +169,7 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
             f"{model.network} does not take the pictures that model.json describes: "
             f"{inputs} instead of {expected}"
         )
-    size = [fitting.height // stride, fitting.width // stride]
-    maps = [len(model.skeleton.bodyparts), *size]
+    maps = list(model.output_shape)
     given = list(session.get_outputs()[0].shape)[1:]
     if given != maps:
         raise ModelError(

@@ -3,27 +3,42 @@
 from pathlib import Path
 
 from core.errors import ModelError
+from pose.choosing import open_fastest
 from pose.estimator import PoseEstimator
 from pose.model_folder import DESCRIPTION, load_model_folder
-from pose.onnx_runtime import Device, open_onnx
+from pose.network_estimator import NetworkEstimator
+from pose.runtimes import check_runtime, load_network
 from pose.stand_in import StandIn
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """The networks that come with the application."""
+TOLERANCE_PX = 0.1
+"""Pixels of the network's input that `auto` lets poses differ from the reference's."""
 
 
 def open_estimator(
-    name: str | Path, device: Device = "auto", threads: int = 0
+    name: str | Path,
+    runtime: str = "auto",
+    threads: int = 0,
+    tolerance_px: float = TOLERANCE_PX,
 ) -> PoseEstimator:
     """Return the estimator of that name, loaded and warmed up.
 
     A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
-    at all, but 10 ms per call. ModelError says in a sentence why there is none.
+    at all, but 10 ms per call. `runtime` is one of `pose.runtimes`, or auto: the fastest
+    whose poses are the reference's. ModelError says in a sentence why there is none.
     """
     words = str(name).strip()
     if words.split(":")[0] == "stand-in":
         return StandIn(_milliseconds(words) / 1000)
-    return open_onnx(load_model_folder(find_model(words)), device, threads)
+    model = load_model_folder(find_model(words))
+    if runtime == "auto":
+        network = open_fastest(model, threads, tolerance_px)
+    else:
+        network = load_network(model, check_runtime(runtime), threads)
+    estimator = NetworkEstimator(model, network)
+    estimator.warm_up()
+    return estimator
 
 
 def find_model(name: str | Path) -> Path:

@@ -35,7 +35,9 @@ class StandIn:
     provider: str = "stand-in"
     sha256: str = ""
 
-    def estimate(self, images: Sequence[Image]) -> list[Pose]:
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
         """Return one pose per picture, `seconds` from now or as soon as it can."""
         end = time.perf_counter() + self.seconds
         poses = [self._pose(image) for image in images]

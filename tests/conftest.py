@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from multiprocessing.shared_memory import SharedMemory
@@ -20,6 +21,9 @@ GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 
 free_qt_of_opencv()
+# What a test finds out about this computer is not kept for its user.
+_cache = tempfile.TemporaryDirectory(prefix="deeplabstream-tests-")
+os.environ["XDG_CACHE_HOME"] = os.environ["LOCALAPPDATA"] = _cache.name
 if not has_screen() and shutil.which("Xvfb") is None:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 

@@ -7,14 +7,15 @@ import pytest
 
 from core.errors import ModelError
 from pose.model_folder import load_model_folder
-from pose.onnx_runtime import OnnxRuntime, cuda_driver, open_onnx
+from pose.network_estimator import NetworkEstimator
+from pose.onnx_runtime import cuda_driver, open_onnx
 from pose.opening import MODELS
 
 NAMES = sorted(file.parent.name for file in MODELS.glob("*/model.json"))
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def runtime(request: pytest.FixtureRequest) -> OnnxRuntime:
+def runtime(request: pytest.FixtureRequest) -> NetworkEstimator:
     return open_onnx(load_model_folder(MODELS / request.param), "cpu", threads=1)
 
 
@@ -22,7 +23,7 @@ def test_there_are_networks_to_test() -> None:
     assert {"arena", "openfield"} <= set(NAMES)
 
 
-def test_a_batch_gives_what_its_pictures_give_alone(runtime: OnnxRuntime) -> None:
+def test_a_batch_gives_what_its_pictures_give_alone(runtime: NetworkEstimator) -> None:
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 255, (480, 640), np.uint8)
     colour = rng.integers(0, 255, (300, 500, 3), np.uint8)
@@ -37,25 +38,25 @@ def test_a_batch_gives_what_its_pictures_give_alone(runtime: OnnxRuntime) -> Non
         assert np.isfinite(one.points).all()
 
 
-def test_an_even_grey_has_no_animal(runtime: OnnxRuntime) -> None:
+def test_an_even_grey_has_no_animal(runtime: NetworkEstimator) -> None:
     (pose,) = runtime.estimate([np.full((480, 640), 180, np.uint8)])
     assert pose.confidence.max() < runtime.threshold
     assert np.isnan(pose.seen(runtime.threshold).points).all()
 
 
-def test_it_says_what_computes(runtime: OnnxRuntime) -> None:
+def test_it_says_what_computes(runtime: NetworkEstimator) -> None:
     assert runtime.provider == "CPUExecutionProvider"
 
 
 @pytest.mark.skipif(cuda_driver(), reason="there is a CUDA driver here")
-def test_cuda_is_never_replaced_in_silence(runtime: OnnxRuntime) -> None:
+def test_cuda_is_never_replaced_in_silence(runtime: NetworkEstimator) -> None:
     with pytest.raises(ModelError, match="no NVIDIA driver"):
         open_onnx(runtime.model, "cuda")
     assert open_onnx(runtime.model, "auto", 1).provider == "CPUExecutionProvider"
 
 
 def test_a_network_that_is_none_is_refused(
-    runtime: OnnxRuntime, tmp_path: Path
+    runtime: NetworkEstimator, tmp_path: Path
 ) -> None:
     nonsense = b"no network at all"
     (tmp_path / "network.onnx").write_bytes(nonsense)
@@ -64,7 +65,7 @@ def test_a_network_that_is_none_is_refused(
         open_onnx(replace(runtime.model, path=tmp_path, sha256=digest))
 
 
-def test_a_description_of_another_network_is_refused(runtime: OnnxRuntime) -> None:
+def test_a_description_of_another_network_is_refused(runtime: NetworkEstimator) -> None:
     model = runtime.model
     smaller = replace(model.fitting, height=model.fitting.height - 16)
     with pytest.raises(ModelError, match="does not take the pictures"):
@@ -74,7 +75,7 @@ def test_a_description_of_another_network_is_refused(runtime: OnnxRuntime) -> No
         open_onnx(replace(model, skeleton=fewer), "cpu")
 
 
-def test_it_says_how_it_was_made_and_is_small(runtime: OnnxRuntime) -> None:
+def test_it_says_how_it_was_made_and_is_small(runtime: NetworkEstimator) -> None:
     about = runtime.model.about
     assert {"command", "data_sha256", "held_out_error", "licence"} <= set(about)
     assert runtime.model.network.stat().st_size < 25e6

@@ -1,0 +1,209 @@
+"""Which runtime is the fastest for a network on this computer, found out once.
+
+Each that is there runs the same pictures as the reference; one whose poses differ by
+more than allowed is refused, the fastest of the others is remembered, by the network's
+fingerprint, the computer and the versions.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ModelError
+from pose.caching import cache_folder
+from pose.comparing import Difference, compare, outputs, pictures_of
+from pose.model_folder import ModelFolder
+from pose.network import Network
+from pose.runtimes import REFERENCE, Runtime, check_runtime, load_network, present
+
+WORTH = 0.95
+"""Another than the reference is taken when it needs less than this share of its time."""
+SECONDS = 0.4
+"""That each runtime is measured for, at least three calls."""
+_SLOW = ("tensorrt",)  # to load, by minutes: only when somebody waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a runtime did."""
+
+    runtime: str
+    provider: str = ""
+    p50_ms: float = np.nan
+    """Of one picture through the network alone."""
+    best_ms: float = np.nan
+    loading_s: float = np.nan
+    difference: Difference | None = None
+    accepted: bool = False
+    problem: str = ""
+    """Why it could not run."""
+
+
+def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Network:
+    """Return the network in the runtime that was found to be the fastest.
+
+    The first time on a computer, this measures, for seconds; afterwards it looks it up.
+    """
+    if known := remembered(model, threads, tolerance_px):
+        try:
+            return load_network(model, known, threads)
+        except ModelError:
+            pass  # a package that is gone: find out anew
+    if len(present(model)) == 1:
+        return load_network(model, REFERENCE, threads)
+    rows = measure(model, present(model), threads, tolerance_px)
+    chosen = choose(rows)
+    remember(model, threads, tolerance_px, rows)
+    return load_network(model, chosen, threads)
+
+
+def measure(
+    model: ModelFolder,
+    runtimes: Sequence[Runtime],
+    threads: int,
+    tolerance_px: float,
+    patient: bool = False,
+    seconds: float = SECONDS,
+) -> list[Row]:
+    """Return one row per runtime, the reference's first.
+
+    They are measured in turns, so that what else the computer does hits all alike.
+    """
+    pictures, own = pictures_of(model)
+    wanted = [name for name in runtimes if name != REFERENCE]
+    if not patient:
+        wanted = [name for name in wanted if name not in _SLOW]
+    rows: dict[str, Row] = {}
+    networks: dict[str, Network] = {}
+    reference: NDArray[np.float32] | None = None
+    for name in [REFERENCE, *wanted]:
+        began = time.perf_counter()
+        try:
+            network = load_network(model, name, threads)
+            given = outputs(network, pictures)
+        except ModelError as error:
+            if name == REFERENCE:
+                raise
+            rows[name] = Row(name, problem=str(error))
+            continue
+        took = time.perf_counter() - began
+        reference = given if reference is None else reference
+        difference = compare(model, reference, given)
+        fine = name == REFERENCE or difference.within(tolerance_px, own)
+        rows[name] = Row(name, network.provider, np.nan, np.nan, took, difference, fine)
+        networks[name] = network
+    for measured, times in _times(networks, pictures, seconds).items():
+        row = rows[measured]
+        rows[measured] = Row(
+            row.runtime,
+            row.provider,
+            float(np.median(times)) * 1e3,
+            min(times) * 1e3,
+            row.loading_s,
+            row.difference,
+            row.accepted,
+        )
+    return list(rows.values())
+
+
+def choose(rows: Sequence[Row]) -> Runtime:
+    """Return the fastest accepted runtime; the reference unless another is worth it.
+
+    By their best times: whatever else the computer did has only made others longer.
+    """
+    reference = next(row for row in rows if row.runtime == REFERENCE)
+    fine = [row for row in rows if row.accepted and row.best_ms > 0]
+    best = min(fine, key=lambda row: row.best_ms, default=reference)
+    if best.best_ms < WORTH * reference.best_ms:
+        return check_runtime(best.runtime)
+    return REFERENCE
+
+
+def remember(
+    model: ModelFolder, threads: int, tolerance_px: float, rows: Sequence[Row]
+) -> None:
+    """Keep what was measured; a cache that can't be written is done without."""
+    file = _memory()
+    known = _read(file)
+    known[_key(model, threads, tolerance_px)] = {
+        "runtime": choose(rows),
+        "rows": [asdict(row) for row in rows],
+    }
+    draft = file.with_suffix(f".{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(known, indent=1), "utf-8")
+        draft.replace(file)
+    except OSError:
+        draft.unlink(missing_ok=True)
+
+
+def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime | None:
+    """Return the runtime that was chosen before, None when none was."""
+    known = _read(_memory()).get(_key(model, threads, tolerance_px))
+    try:
+        return check_runtime(str(known["runtime"])) if known else None
+    except (ModelError, KeyError, TypeError):
+        return None
+
+
+def _times(
+    networks: dict[str, Network], pictures: NDArray[np.uint8], seconds: float
+) -> dict[str, list[float]]:
+    """Return how long calls took, in turns of a few calls each."""
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    singles = cycle([np.ascontiguousarray(one[None]) for one in pictures])
+    for _ in range(3):
+        for name, network in networks.items():
+            spent = 0.0
+            while not times[name] or spent < seconds / 3:
+                began = time.perf_counter()
+                network.run(next(singles))
+                took = time.perf_counter() - began
+                times[name].append(took)
+                spent += took
+    return times
+
+
+def _memory() -> Path:
+    return cache_folder() / "runtimes.json"
+
+
+def _read(file: Path) -> dict[str, dict[str, object]]:
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
+    """Return what the choice depends on, in one line."""
+    words = [model.sha256, f"threads {threads}", f"tolerance {tolerance_px:g}"]
+    words += [platform.processor() or platform.machine(), _processor()]
+    words += [f"{os.cpu_count()} cores", platform.system()]
+    for package in ("onnxruntime-gpu", "onnxruntime", "openvino", "MNN", "torch"):
+        try:
+            words.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    marks = [model.path / name for name in ("int8.json", "pictures.jpg")]
+    words += [f"{mark.name} {mark.stat().st_size}" for mark in marks if mark.is_file()]
+    return ", ".join(words)
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.node()
+    return next((x.partition(":")[2].strip() for x in lines if "model name" in x), "")

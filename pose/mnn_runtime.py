@@ -1,0 +1,90 @@
+"""Networks run by MNN, whose Winograd kernels are fast on plain 3x3 convolutions."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ModelError
+from pose.caching import cache_folder
+from pose.model_folder import ModelFolder
+
+_CONVERT = """
+import sys, _tools
+_tools.mnnconvert(["", "-f", "ONNX", "--modelFile", sys.argv[1],
+                   "--MNNModel", sys.argv[2], "--bizCode", "pose"])
+"""
+"""MNN's own command line reports its use to its maker; the library that it calls does not."""
+
+
+class MnnNetwork:
+    """A network in MNN, at full precision. It is converted once and kept."""
+
+    provider = "MNN CPU"
+
+    def __init__(self, model: ModelFolder, threads: int) -> None:
+        try:
+            with _silence():
+                import MNN
+                from MNN import expr, nn
+        except ImportError as error:
+            raise ModelError(
+                "the network was to run in MNN, but the package MNN is not installed: "
+                "pip install MNN"
+            ) from error
+        file = cache_folder() / f"{model.sha256}-{MNN.version()}.mnn"
+        if not file.is_file():
+            _convert(model.network, file)
+        words = {
+            "backend": "CPU",
+            "precision": "high",
+            "numThread": threads or os.cpu_count() or 1,
+        }
+        self._expr: Any = expr
+        with _silence():
+            self._manager = nn.create_runtime_manager((words,))
+            self._module = nn.load_module_from_file(
+                str(file), ["images"], [], runtime_manager=self._manager
+            )
+        self._file = file
+
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the maps of `pictures`; see `Network.run`."""
+        # NCHW means here: take the axes as they come
+        images = self._expr.const(
+            pictures, list(pictures.shape), self._expr.NCHW, self._expr.uint8
+        )
+        (maps,) = self._module.forward([images])
+        return np.array(maps.read(), np.float32)
+
+
+def _convert(network: Path, file: Path) -> None:
+    draft = file.with_suffix(f".{os.getpid()}")
+    words = [sys.executable, "-c", _CONVERT, str(network), str(draft)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode or not draft.is_file():
+        said = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
+        raise ModelError(
+            f"{network} can't be converted for MNN, which says: {said[-1]}"
+        )
+    draft.replace(file)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what MNN's library prints by itself off the console."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

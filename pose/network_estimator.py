@@ -1,0 +1,73 @@
+"""Poses from a network: pictures fitted to it, its maps read, points mapped back."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.frame import Image
+from core.pose import Pose, Skeleton
+from pose.model_folder import ModelFolder
+from pose.network import Network
+
+
+class NetworkEstimator:
+    """A model folder whose network is loaded in one of the runtimes.
+
+    Pictures are brought to the network's size straight into the memory that it reads,
+    which is kept from call to call.
+    """
+
+    def __init__(self, model: ModelFolder, network: Network) -> None:
+        self.model = model
+        self.network = network
+        self._inputs: dict[int, NDArray[np.uint8]] = {}
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that the network knows."""
+        return self.model.skeleton
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+        return self.model.threshold
+
+    @property
+    def provider(self) -> str:
+        """What really computes, as the runtime itself tells."""
+        return self.network.provider
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the network's file."""
+        return self.model.sha256
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, one animal each; nothing is thresholded."""
+        if not images:
+            return []
+        fitting, skeleton = self.model.fitting, self.model.skeleton
+        pictures = self._input(len(images))
+        for place, image in enumerate(images):
+            fitting.place(image, pictures[place])
+        points, confidence = self.model.read(self.network.run(pictures))
+        return [
+            Pose(skeleton, fitting.to_image(xy[None], image.shape), sure[None])
+            for xy, sure, image in zip(points, confidence, images, strict=True)
+        ]
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Run once on `batch` grey pictures, so that the first real ones are not slow."""
+        size = (self.model.fitting.height, self.model.fitting.width)
+        self.estimate([np.full(size, 127, np.uint8)] * batch)
+
+    def _input(self, count: int) -> NDArray[np.uint8]:
+        if count not in self._inputs:
+            fitting = self.model.fitting
+            self._inputs[count] = np.empty(
+                (count, fitting.height, fitting.width, 3), np.uint8
+            )
+        return self._inputs[count]

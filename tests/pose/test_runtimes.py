@@ -1,0 +1,173 @@
+"""Every runtime that is installed gives the reference's poses."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pose.choosing as choosing
+from core.errors import ModelError
+from pose.choosing import Row, choose, measure, open_fastest, remember, remembered
+from pose.comparing import compare, outputs, pictures_of
+from pose.model_folder import ModelFolder, load_model_folder
+from pose.opening import MODELS, open_estimator
+from pose.runtimes import load_network, present
+
+
+@pytest.fixture(scope="module")
+def model() -> ModelFolder:
+    return load_model_folder(MODELS / "arena")
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    return tmp_path / "DeepLabStream" / "runtimes.json"
+
+
+@pytest.mark.parametrize("name", ["openvino", "mnn", "torch"])
+def test_full_precision_is_the_same_in_every_runtime(
+    model: ModelFolder, name: str
+) -> None:
+    pictures, own = pictures_of(model)
+    reference = outputs(load_network(model, "cpu", 1), pictures)
+    network = load_network(model, name, 1)  # type: ignore[arg-type]
+    far = compare(model, reference, outputs(network, pictures))
+    assert own
+    assert far.points > 30
+    assert far.max_px < 0.01
+    assert far.seen_otherwise == 0
+    assert far.within(0.1, own)
+    two = network.run(np.ascontiguousarray(pictures[:2]))
+    np.testing.assert_allclose(two, reference[:2], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cpu", "openvino", "mnn", "torch"])
+def test_other_sizes_give_the_same_maps_where_the_same_is_seen(
+    model: ModelFolder, name: str
+) -> None:
+    pictures, _ = pictures_of(model)
+    network = load_network(model, name, 1)  # type: ignore[arg-type]
+    whole = network.run(np.ascontiguousarray(pictures[:1])).copy()
+    part = network.run(np.ascontiguousarray(pictures[:1, :, :160]))
+    assert part.shape == (1, 4, 48, 40)
+    inside = np.s_[:, :, :, :24]  # what lies 64 pixels from the cut does not know of it
+    np.testing.assert_allclose(part[inside], whole[inside], atol=0.05)
+
+
+def test_bf16_is_not_full_precision_and_says_so(model: ModelFolder) -> None:
+    pictures, _ = pictures_of(model)
+    reference = outputs(load_network(model, "cpu", 1), pictures)
+    network = load_network(model, "openvino-bf16", 1)
+    assert "bf16" in network.provider
+    far = compare(model, reference, outputs(network, pictures))
+    if far.output == 0:
+        pytest.skip("this processor has no bf16; OpenVINO computes in f32")
+    assert not far.within(0.1, own_pictures=False)
+
+
+def test_broken_poses_are_refused(model: ModelFolder) -> None:
+    pictures, own = pictures_of(model)
+    reference = outputs(load_network(model, "cpu", 1), pictures)
+    moved = np.roll(reference, 1, axis=3)
+    far = compare(model, reference, moved)
+    assert far.median_px == pytest.approx(4, abs=0.1)
+    assert not far.within(1.0, own)
+    assert not compare(model, reference, reference * np.nan).within(10, own)
+    assert not compare(model, reference, reference[:, :1]).within(10, own)
+    assert compare(model, reference, reference).within(0, own)
+
+
+def row(name: str, best_ms: float, accepted: bool = True) -> Row:
+    return Row(name, "", best_ms, best_ms, 0.1, None, accepted)
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        ([row("cpu", 10)], "cpu"),
+        ([row("cpu", 10), row("openvino", 5)], "openvino"),
+        ([row("cpu", 10), row("openvino", 9.9)], "cpu"),
+        ([row("cpu", 10), row("openvino-bf16", 2, False), row("mnn", 6)], "mnn"),
+        ([row("cpu", 10), Row("cuda", problem="there is no driver")], "cpu"),
+    ],
+)
+def test_the_fastest_that_is_right_and_worth_it_is_chosen(
+    rows: list[Row], chosen: str
+) -> None:
+    assert choose(rows) == chosen
+
+
+def test_the_choice_is_made_once(
+    model: ModelFolder, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "SECONDS", 0.01)
+    first = open_fastest(model, 1, 0.1)
+    known = json.loads(memory.read_text("utf-8"))
+    (entry,) = known.values()
+    assert entry["runtime"] in present(model)
+    assert {each["runtime"] for each in entry["rows"]} == set(present(model))
+
+    def never(*_: object) -> list[Row]:
+        raise AssertionError("measured twice")
+
+    monkeypatch.setattr(choosing, "measure", never)
+    assert open_fastest(model, 1, 0.1).provider == first.provider
+
+
+def test_other_settings_another_network_are_another_choice(
+    model: ModelFolder, memory: Path
+) -> None:
+    remember(model, 1, 0.1, [row("cpu", 10), row("mnn", 5)])
+    assert remembered(model, 1, 0.1) == "mnn"
+    assert remembered(model, 2, 0.1) is None
+    assert remembered(model, 1, 1.0) is None
+    assert remembered(replace(model, sha256="0" * 64), 1, 0.1) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}'])
+def test_a_damaged_memory_is_none(model: ModelFolder, memory: Path, text: str) -> None:
+    memory.parent.mkdir()
+    memory.write_text(text, "utf-8")
+    assert remembered(model, 1, 0.1) is None
+    remember(model, 1, 0.1, [row("cpu", 10)])
+    assert remembered(model, 1, 0.1) == "cpu"
+
+
+def test_a_runtime_that_cannot_run_is_told_and_passed_over(model: ModelFolder) -> None:
+    rows = measure(model, ["cpu-int8"], 1, 0.1, seconds=0.01)
+    assert [each.runtime for each in rows] == ["cpu", "cpu-int8"]
+    assert "QuantiseNetwork" in rows[1].problem
+    assert choose(rows) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("openvino", "openvino"), ("mnn", "MNN"), ("torch", "onnx")]
+)
+def test_a_missing_package_is_named(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModelError, match=f"pip install {package}"):
+        load_network(model, name)  # type: ignore[arg-type]
+
+
+def test_settings_name_their_runtime(model: ModelFolder) -> None:
+    assert "f32" in open_estimator("arena", "openvino", 1).provider
+    with pytest.raises(ModelError, match="no runtime 'gpu'; there are auto, cpu"):
+        open_estimator("arena", "gpu")
+
+
+def test_pictures_of_another_size_are_refused(
+    model: ModelFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures.jpg").write_bytes(b"no picture")
+    with pytest.raises(ModelError, match="must hold pictures 256 wide"):
+        pictures_of(replace(model, path=tmp_path))
+    drawn, own = pictures_of(replace(model, path=tmp_path / "nowhere"))
+    assert drawn.shape[1:] == (192, 256, 3)
+    assert not own

@@ -1,0 +1,116 @@
+"""Print how fast a network is in each runtime that is there, and what it costs in pixels.
+
+    python utils/BenchmarkModel.py --model arena
+
+What it finds is remembered: RUNTIME = auto takes the fastest that was accepted.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from core.errors import DeepLabStreamError
+from pose.choosing import Row, choose, measure, remember
+from pose.comparing import pictures_of
+from pose.model_folder import load_model_folder
+from pose.opening import TOLERANCE_PX, find_model
+from pose.runtimes import REFERENCE, RUNTIMES, check_runtime, present
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table; return 0, or 1 after a sentence that says why not."""
+    options = _parser().parse_args(argv)
+    try:
+        _benchmark(options)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    model = load_model_folder(find_model(options.model))
+    runtimes = present(model)
+    if options.runtimes:
+        runtimes = tuple(check_runtime(name) for name in options.runtimes)
+    _, own = pictures_of(model)
+    rows = measure(
+        model, runtimes, options.threads, options.tolerance, True, options.seconds
+    )
+    size = f"{model.fitting.width}x{model.fitting.height}"
+    print(f"{model.path.name}, {size}, one picture at a time, the network alone;")
+    print("how far its points are from full precision, in pixels of its input,")
+    print(
+        f"on {'its own pictures' if own else 'drawn pictures: it has none of its own'}"
+    )
+    print(
+        f"{'runtime':<16}{'p50 ms':>8}{'best':>8}{'times':>7} | {'median':>7}{'p95':>8}"
+        f"{'max':>8}{'seen otherwise':>16} |"
+    )
+    reference = next(row for row in rows if row.runtime == REFERENCE)
+    for row in rows:
+        print(_line(row, reference))
+    chosen = choose(rows)
+    print(
+        f"RUNTIME = auto takes {chosen} (TOLERANCE_PX = {options.tolerance:g})", end=""
+    )
+    if options.runtimes:
+        print("; not remembered, as not all were measured")
+    else:
+        remember(model, options.threads, options.tolerance, rows)
+        print()
+    if options.json:
+        text = json.dumps([asdict(row) for row in rows], indent=2)
+        options.json.write_text(text, "utf-8")
+
+
+def _line(row: Row, reference: Row) -> str:
+    if row.problem:
+        return f"{row.runtime:<16}{row.problem}"
+    words = f"{row.runtime:<16}{row.p50_ms:8.2f}{row.best_ms:8.2f}"
+    words += f"{reference.best_ms / row.best_ms:7.2f} | "
+    far = row.difference
+    if far is None or math.isnan(far.median_px):
+        words += f"{'-':>7}{'-':>8}{'-':>8}{'-':>16}"
+    else:
+        words += f"{far.median_px:7.3f}{far.p95_px:8.3f}{far.max_px:8.3f}"
+        words += f"{far.seen_otherwise:16.1%}"
+    return f"{words} | {'' if row.accepted else 'refused: '}{row.provider}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="BenchmarkModel", description=(__doc__ or "").split("\n")[0]
+    )
+    add = parser.add_argument
+    add("--model", required=True, help="a model folder, or its name in models/")
+    add("--threads", type=int, default=0, help="of the processor; 0: all cores")
+    add(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE_PX,
+        help="TOLERANCE_PX of the settings",
+    )
+    add("--seconds", type=float, default=3.0, help="to measure each for")
+    add(
+        "--runtimes",
+        nargs="*",
+        metavar="NAME",
+        help=f"only these: {', '.join(RUNTIMES)}",
+    )
+    add("--json", type=Path, help="write the rows there")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
