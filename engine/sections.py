@@ -57,7 +57,7 @@ class PoseEstimation:
         description="a folder under models/ or the path of one; stand-in:10 is no network "
         "at all, but 10 ms a frame",
     )
-    runtime: Literal["auto"] | Runtime = Field(
+    runtime: Literal["auto", Runtime] = Field(
         "auto",
         description="what computes; auto: the fastest here, found out the first time and "
         "remembered; python utils/BenchmarkModel.py shows the figures",

@@ -22,6 +22,7 @@ from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Image
 from core.pose import Pose
 from pose.opening import open_estimator
+from pose.runtimes import RUNTIMES
 from training.labels import Labels, LabelsError, read_labels
 
 COLOURS = ((60, 60, 255), (60, 220, 60), (255, 120, 60), (40, 220, 255), (255, 80, 255))
@@ -182,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="a model folder, or its name in models/")
     add("--video", type=Path, required=True)
     add("--labels", type=Path, required=True, help="the .csv of points")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--device", choices=("auto", *RUNTIMES), default="auto")
     add("--threads", type=int, default=0, help="of the processor; 0: all cores")
     add(
         "--sheet",

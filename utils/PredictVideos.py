@@ -33,6 +33,7 @@ from offline.metrics import (
 from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator
 from pose.opening import open_estimator
+from pose.runtimes import RUNTIMES
 from recording.pose_tables import WRITERS
 
 
@@ -202,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
     add("--to", nargs="+", choices=list(WRITERS), default=["csv"], help="default: csv")
     add("--batch", type=_positive, default=BATCH, help=f"pictures at once ({BATCH})")
-    add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="network's")
+    add("--device", choices=["auto", *RUNTIMES], default="auto", help="network's")
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto", help="videos'")
     add("--threads", type=int, default=0, help="of the network; 0: all cores")
     add("--overwrite", action="store_true", help="predict again what is done")

@@ -152,8 +152,7 @@ def test_all_problems_are_told_at_once() -> None:
         ),
         (
             "[Pose Estimation]\nRUNTIME = CPU",
-            "[Pose Estimation] RUNTIME = CPU: expected one of auto, cpu, cuda, "
-            "did you mean cpu?",
+            "[Pose Estimation] RUNTIME = CPU: expected one of auto, cpu, cpu-int8, ",
         ),
         (
             "[Pose Estimation]\nTHREADS = 2 # two",
