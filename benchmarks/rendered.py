@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from cameras.camera import Film, Shot
+from cameras.driver_buffer import DriverBuffer
 from cameras.simulated import SimulatedCamera
 from core.clock import Pacer, SystemClock
 from core.frame import Image, ImageFormat
@@ -22,7 +23,11 @@ PICTURES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered(SimulatedCamera):
-    """Shows drawn pictures again and again, at their times; who reads late loses some."""
+    """Shows drawn pictures again and again, at their times, through a driver's buffer.
+
+    A picture is exposed by the camera's own clock, whoever reads when; `DriverBuffer.DEPTH`
+    of them wait for a late reader, and only then some are lost.
+    """
 
     def pictures(self) -> NDArray[np.uint8]:
         """Return (PICTURES, height, width): a mouse that walks."""
@@ -34,16 +39,15 @@ class Rendered(SimulatedCamera):
     @contextmanager
     def opened(self) -> Iterator[Film]:
         """Draw everything, then deliver."""
-        drawn, clock = self.pictures(), SystemClock()
+        drawn, clock, buffer = self.pictures(), SystemClock(), DriverBuffer()
         pacer: Pacer | None = None
-        index, due_ns = -1, 0
 
         def read(image: Image) -> Shot | None:
-            nonlocal pacer, index, due_ns
+            nonlocal pacer
             if pacer is None:
                 pacer = Pacer(self.rate)
-                due_ns = pacer.wait(0) - pacer.period_ns
-            index += max(1, (clock.now_ns() - due_ns) // pacer.period_ns)
+            buffer.expose(pacer.past(clock.now_ns()))
+            index = buffer.take()
             due_ns = pacer.wait(index)
             image[:] = drawn[shown(index)]
             return Shot(index, due_ns)

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from cameras.arena import Arena
 from cameras.camera import Camera, Film, Shot
+from cameras.driver_buffer import DriverBuffer
 from core.clock import Pacer, SystemClock
 from core.frame import Image, ImageFormat
 
@@ -45,20 +46,21 @@ class SimulatedCamera(Camera):
 
         A picture is drawn just before its tick and there at its tick: exposure and
         read-out take no time, and drawing it does not slow who looks at the one before.
-        Who reads late finds that the device lost the pictures in between,
-        as with a real camera: `index` jumps, and nothing is made up for.
+        Exposures go by the device's own clock, whoever reads when, as with a real camera:
+        who reads late gets the pictures that wait in the driver's buffer, oldest first;
+        those that found it full are lost at the device, and `index` jumps.
         """
-        arena, clock = self.arena, SystemClock()
+        arena, clock, buffer = self.arena, SystemClock(), DriverBuffer()
         pacer: Pacer | None = None
-        index, due_ns, ahead_s, lead_ns = -1, 0, 0.0, _LONG_NS
+        last, ahead_s, lead_ns = -1, 0.0, _LONG_NS
 
         def read(image: Image) -> Shot | None:
-            nonlocal pacer, index, due_ns, ahead_s, lead_ns
+            nonlocal pacer, last, ahead_s, lead_ns
             if pacer is None:
                 pacer = Pacer(self.rate)
-                due_ns = pacer.wait(0) - pacer.period_ns
-            steps = max(1, (clock.now_ns() - due_ns) // pacer.period_ns)
-            index += steps
+            buffer.expose(pacer.past(clock.now_ns()))
+            index = buffer.take()
+            steps, last = index - last, index
             if self.frames and index >= self.frames:
                 return None
             pacer.wait(index, early_ns=lead_ns)
@@ -68,8 +70,7 @@ class SimulatedCamera(Camera):
             arena.draw(image, index / self.rate + ahead_s, index)
             drawn_ns = clock.now_ns() - began_ns
             lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
-            due_ns = pacer.wait(index)
-            return Shot(index, due_ns)
+            return Shot(index, pacer.wait(index))
 
         yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
 

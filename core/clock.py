@@ -44,6 +44,10 @@ class Pacer:
         self.period_ns = round(1e9 / rate)
         self._start_ns = time.perf_counter_ns()
 
+    def past(self, now_ns: int) -> int:
+        """Return how many ticks are over; tick 0 is over at once."""
+        return 1 + (now_ns - self._start_ns) // self.period_ns
+
     def wait(self, index: int, early_ns: int = 0) -> int:
         """Sleep until `early_ns` before tick `index`; return when the tick is due, in ns."""
         due_ns = self._start_ns + index * self.period_ns

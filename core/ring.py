@@ -151,6 +151,11 @@ class RingReader:
         return self._ring.spec.camera
 
     @property
+    def place(self) -> int:
+        """How many of the frames ever published are behind it: read, missed or older."""
+        return self._read
+
+    @property
     def waiting(self) -> int:
         """Frames published and not yet read."""
         return self._ring.published - self._read
@@ -170,11 +175,18 @@ class RingReader:
                 return frame
         return None
 
-    def following(self) -> Frame | None:
-        """Return the next frame in order, None when there is none yet."""
+    def following(self, last: int | None = None) -> Frame | None:
+        """Return the next frame in order, None when there is none yet.
+
+        `last`: not beyond the frame that was the `last`-th to be published.
+        """
         while (latest := self._ring.published) > self._read:
             # the slot after the newest may be refilled at any moment
             wanted = max(self._read + 1, latest - self._ring.spec.slots + 2)
+            if last is not None and wanted > last:
+                self.missed += last - self._read
+                self._read = last
+                return None
             if frame := self._copied(wanted):
                 self._note(wanted)
                 return frame

@@ -1,7 +1,7 @@
 """The process of one camera: its film into its ring, and back to it when it was lost."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
@@ -19,16 +19,18 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 
 
 def camera_main(
-    name: str, camera: Camera, pipe: Connection, wakes: Sequence[Semaphore]
+    name: str, camera: Camera, pipe: Connection, wake: Semaphore | None
 ) -> None:
     """Open the camera, tell its format, wait for the ring's spec, and fill the ring.
+
+    `wake` is released with each frame: the engine's, if it analyses this camera.
 
     A camera that is lost afterwards is opened again and again until it is back. Anything
     in the pipe after the spec, and the pipe's end, mean "stop".
     """
     settle(orphaned=lambda: os._exit(0))
     with reporting(pipe):
-        process = _CameraProcess(name, camera, pipe, wakes)
+        process = _CameraProcess(name, camera, pipe, wake)
         with process.opened() as film:
             if not process.introduce(film):
                 return
@@ -40,10 +42,10 @@ def camera_main(
 
 class _CameraProcess:
     def __init__(
-        self, name: str, camera: Camera, pipe: Connection, wakes: Sequence[Semaphore]
+        self, name: str, camera: Camera, pipe: Connection, wake: Semaphore | None
     ) -> None:
         self._name, self._camera = name, camera
-        self._pipe, self._wakes = pipe, wakes
+        self._pipe, self._wake = pipe, wake
         self._clock = SystemClock()
         self._from = 0
         """The number of the first shot since the camera was opened last."""
@@ -95,8 +97,8 @@ class _CameraProcess:
                 exposed_ns = arrived_ns if shot.exposed_ns is None else shot.exposed_ns
                 self._last, self._last_ns = self._from + shot.index, arrived_ns
                 self._ring.publish(self._last, exposed_ns, arrived_ns)
-                for wake in self._wakes:
-                    wake.release()
+                if self._wake is not None:
+                    self._wake.release()
         except DeviceError as error:
             self.lost = True
             self._say(f"is lost ({error}); trying to open it again")

@@ -60,11 +60,15 @@ class Crew:
         spawn = multiprocessing.get_context("spawn")
         self._spawn = spawn
         self._engine_wake, self._recorder_wake = spawn.Semaphore(0), spawn.Semaphore(0)
-        wakes = self._engine_wake, self._recorder_wake
         self.journal = create_journal()
         self.rings: dict[str, Ring] = {}
         self.cameras = {
-            name: self._start(f"camera {name}", camera_main, (name, camera), (wakes,))
+            name: self._start(
+                f"camera {name}",
+                camera_main,
+                (name, camera),
+                (self._engine_wake if camera.analyse else None,),
+            )
             for name, camera in settings.cameras.items()
         }
         heart_out, heart_in = spawn.Pipe(duplex=False)

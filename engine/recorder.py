@@ -1,8 +1,8 @@
 """The recorder process: what happened and what was seen, from shared memory to disk.
 
-One semaphore wakes it: cameras release it with each frame, the engine with each entry of
-the journal, the session with each message. It never waits for anything else, so that the
-journal is drained whatever becomes of the disk.
+One semaphore wakes it: the engine releases it with each entry of the journal, the session
+with each message. It never waits for anything else, so that the journal is drained whatever
+becomes of the disk. Films look for their frames by themselves.
 """
 
 import signal
@@ -14,6 +14,8 @@ from core.journal import Journal, JournalSpec
 from engine.child import reporting, settle
 from engine.stream_recorder import StreamRecorder
 
+LOOK_S = 0.1
+"""While a run is open: how often frames are listed and progress is told, at least."""
 ORPHAN_S = 2.0
 """How long to wait for the engine's last words when the session is gone."""
 
@@ -40,8 +42,10 @@ def recorder_main(
         signal.signal(signal.SIGTERM, terminated)
         try:
             while not recorder.over:
-                patience_s = ORPHAN_S if recorder.orphaned else None
-                if not wake.acquire(timeout=patience_s):
+                patience_s = LOOK_S if recorder.busy else None
+                if recorder.orphaned:
+                    patience_s = ORPHAN_S
+                if not wake.acquire(timeout=patience_s) and recorder.orphaned:
                     break
                 while wake.acquire(block=False):
                     pass

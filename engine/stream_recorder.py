@@ -55,11 +55,15 @@ class StreamRecorder:
         self._late: set[str] = set()
         self._syncing: Syncing | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has to look by itself now and then: a run is open."""
+        return self._run is not None
+
     def turn(self) -> None:
         """Do everything that there is to do, without waiting for more."""
         self._heed()
         self._guarded(self._drain)
-        self._takes.wake()
         while self._problems:
             text, whole = self._problems.popleft()
             self._fail(text) if whole else self._guarded(self._end_takes, text)

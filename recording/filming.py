@@ -9,6 +9,10 @@ from recording.accounts import Accounts, Tally
 from recording.recipe import Recipe
 from recording.video import VideoFile
 
+LOOK_S = 0.02
+"""How often a film looks for new frames: it is in no hurry, and being woken for each one
+costs more than all its other work but the encoding."""
+
 
 class Filming:
     """Films from the frame that is published next until it is told to stop.
@@ -31,10 +35,11 @@ class Filming:
         self._videos = [self._open()]
         self._closing: list[threading.Thread] = []
         self._reader = RingReader(ring)
-        self._first = ring.published
-        self._stop: int | None = None
+        self._first = self._reader.place
+        self._last: int | None = None
         self._broken = False
         self._tally = Tally(knows_losses)
+        self._look_s = min(LOOK_S, ring.spec.slots / 4 / (ring.spec.format.rate or 30))
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._film, name=ring.spec.camera)
         self._thread.start()
@@ -49,24 +54,21 @@ class Filming:
         """Frames overwritten in the ring before they were filmed, so far."""
         return self._reader.missed
 
-    def wake(self) -> None:
-        """Say that there may be a new frame."""
-        self._wake.set()
-
     def sync(self) -> None:
         """Have the disk itself take what was filmed."""
         self._videos[-1].sync()
 
     def stop(self) -> None:
         """Film no more than what was published so far."""
-        if self._stop is None:
-            self._stop = self._ring.published - self._first
+        if self._last is None:
+            self._last = self._ring.published
         self._wake.set()
 
     def accounts(self) -> Accounts:
         """Wait until the film is complete after `stop`, and say where its frames went."""
         self._thread.join()
-        delivered, recorded = self._stop or 0, self.recorded
+        last = self._first if self._last is None else self._last
+        delivered, recorded = last - self._first, self.recorded
         losses = delivered - recorded if self._broken else self._reader.missed
         videos = self._videos
         return Accounts(
@@ -82,8 +84,7 @@ class Filming:
     def _film(self) -> None:
         try:
             while not self._done():
-                self._wake.wait()
-                self._wake.clear()
+                self._wake.wait(self._look_s)
                 self._catch_up()
         except Exception as error:
             self._fail(error)
@@ -92,12 +93,11 @@ class Filming:
             thread.join()
 
     def _done(self) -> bool:
-        read = self._reader.taken + self._reader.missed
-        return self._stop is not None and read >= self._stop
+        return self._last is not None and self._reader.place >= self._last
 
     def _catch_up(self) -> None:
         missed = self._reader.missed
-        while not self._done() and (frame := self._reader.following()) is not None:
+        while (frame := self._reader.following(self._last)) is not None:
             self._tally.saw(frame.index, self._reader.missed - missed)
             missed = self._reader.missed
             video = self._videos[-1]

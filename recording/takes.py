@@ -12,7 +12,7 @@ from recording.run_folder import RunFolder
 
 
 class Takes:
-    """Starts, wakes and stops the films; `failed` is told, from any thread, why they end."""
+    """Starts and stops the films; `failed` is told, from any thread, why they end."""
 
     def __init__(self, failed: Callable[[str], None]) -> None:
         self._failed = failed
@@ -70,11 +70,6 @@ class Takes:
         accounts = tuple(film.accounts() for film in films.values())
         self._films = {}
         return accounts
-
-    def wake(self) -> None:
-        """Say that there may be new frames."""
-        for film in self._films.values():
-            film.wake()
 
     def sync(self) -> None:
         """Have the disk itself take what was filmed, and see how much room it has left."""

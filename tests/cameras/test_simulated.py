@@ -1,9 +1,12 @@
-"""The simulated camera keeps time, loses pictures as a real one, and can be startled."""
+"""The simulated camera keeps time, buffers and loses as a driver, and can be startled."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cameras.camera import Shot
+from cameras.driver_buffer import DEPTH, DriverBuffer
 from cameras.simulated import SimulatedCamera
 from core.clock import SystemClock
 from core.frame import Image
@@ -39,7 +42,7 @@ def test_its_pictures_come_at_the_ticks_of_its_rate() -> None:
     assert (np.diff(times) == 10_000_000 * np.diff(indices)).all()
 
 
-def test_who_reads_late_finds_a_gap_and_the_newest_picture() -> None:
+def test_who_reads_late_loses_only_what_the_buffer_does_not_hold() -> None:
     clock = SystemClock()
     camera = SimulatedCamera(width=64, height=64, rate=1000)
     with camera.opened() as film:
@@ -47,15 +50,38 @@ def test_who_reads_late_finds_a_gap_and_the_newest_picture() -> None:
         first = film.read(image)
         assert first is not None
         assert first.exposed_ns is not None
-        while clock.now_ns() < first.exposed_ns + 5_000_000:
+        while clock.now_ns() < first.exposed_ns + 2 * DEPTH * 1_000_000:
             pass
-        second = film.read(image)
-        assert second is not None
-        assert second.index >= 5
+        late = [film.read(image) for _ in range(DEPTH)]
+        still = np.empty_like(image)
+        camera.arena.draw(still, DEPTH / 1000, DEPTH)
+        assert np.array_equal(image, still)
+        after = film.read(image)
         assert film.knows_losses
-    still = np.empty_like(image)
-    camera.arena.draw(still, second.index / 1000, second.index)
-    assert np.array_equal(image, still)
+    assert [shot.index for shot in late if shot] == list(range(1, 1 + DEPTH))
+    times = [shot.exposed_ns for shot in late if shot and shot.exposed_ns]
+    assert times == [first.exposed_ns + n * 1_000_000 for n in range(1, 1 + DEPTH)]
+    assert after is not None
+    assert after.index >= 2 * DEPTH
+
+
+@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3))))
+def test_every_exposure_is_taken_once_waits_or_is_lost(
+    depth: int, rounds: list[tuple[int, int]]
+) -> None:
+    buffer, exposed, taken = DriverBuffer(depth), 0, list[int]()
+    for more, takes in rounds:
+        exposed += more
+        buffer.expose(exposed)
+        for _ in range(takes):
+            taken.append(buffer.take())
+            exposed = max(exposed, taken[-1] + 1)  # it waited for the next one
+    assert taken == sorted(set(taken))
+    left = [index for _ in range(depth + 1) if (index := buffer.take()) < exposed]
+    assert len(left) <= depth
+    assert all(index not in taken for index in left)
+    if exposed <= depth:
+        assert taken + left == list(range(exposed))
 
 
 def test_the_truth_depends_on_time_not_on_the_rate() -> None:

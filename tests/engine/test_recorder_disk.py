@@ -116,7 +116,6 @@ def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -
         path.mkdir()
         rig.expose(0)
         film = rig.recorder._takes._films["top"]
-        film.wake()
         film._thread.join()
         rig.tell()
         (failure,) = rig.of(say.RecorderFailed)
@@ -251,7 +250,6 @@ def test_a_slow_disk_costs_counted_frames_and_no_row(
         film = rig.recorder._takes._films["top"]
         give_up = perf_counter() + 10
         while not film.losses:
-            film.wake()
             assert perf_counter() < give_up
         rig.recorder._told_ns = 0
         rig.tell()
