@@ -1,0 +1,100 @@
+"""Motion energy of regions of a video, in one pass at the decoder's speed.
+
+    python utils/MotionEnergy.py mouse.mp4 --region whisker:300,200,120,80
+
+Writes one NumPy file per region: a value for every frame, the mean over the region of
+|grey(t + 1) − grey(t)|; the last repeats the one before.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from core.errors import DeepLabStreamError
+from offline.decoding import video_rows
+from offline.files import whole_file
+from offline.motion import Box, motion_energies
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the motion energies; return 0, or 2 after a sentence that says why not."""
+    asked = _parser().parse_args(argv)
+    try:
+        rows = video_rows(asked.video)
+        whole = Box(0, 0, rows.form.width, rows.form.height)
+        boxes = dict(asked.region) if asked.region else {"whole": whole}
+        with _bar(asked.video.name, len(rows)) as bar:
+            energies = motion_energies(
+                rows,
+                boxes,
+                decoder=asked.decoder,
+                watch=lambda done, _: bar.update(done - bar.n),
+            )
+        folder = asked.output or asked.video.parent
+        for name, values in energies.items():
+            path = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.npy"
+            place = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.position.npy"
+            box = boxes[name]
+            with whole_file(place) as making:
+                np.save(making, np.array([box.width, box.height, box.x, box.y]))
+            with whole_file(path) as making:
+                np.save(making, values)
+            print(path)
+            if lost := int(np.isnan(values).sum()):
+                print(f"{lost} values are NaN: frames that can't be decoded")
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"the motion energy can't be written: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _bar(name: str, rows: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=rows, desc=name, unit=" frames", disable=None)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("video", type=Path)
+    add(
+        "--region",
+        type=_region,
+        action="append",
+        metavar="NAME:X,Y,W,H",
+        help="px, from the left upper corner; as often as there are regions; default: "
+        "the whole picture",
+    )
+    add("--output", type=Path, metavar="FOLDER", help="default: beside the video")
+    add("--decoder", choices=["auto", "cpu", "cuda"], default="auto")
+    return parser
+
+
+def _region(word: str) -> tuple[str, Box]:
+    name, _, numbers = word.partition(":")
+    try:
+        x, y, width, height = (int(each) for each in numbers.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not written as whisker:300,200,120,80"
+        ) from None
+    if not name or min(width, height) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r}: a name, and a size of 1 or more")
+    return name, Box(x, y, width, height)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
