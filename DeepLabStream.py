@@ -13,8 +13,9 @@ from core.errors import DeepLabStreamError
 from core.record import Step
 from engine.agenda import Agenda
 from engine.live import Session
+from engine.ready_made import load_with
 from engine.session import News
-from engine.settings import Settings, load
+from engine.settings import Settings
 from engine.states import Action
 from engine.timings import Timings
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if asked.list_cameras:
             return _list_cameras()
-        return _run(load(asked.settings), asked)
+        return _run(load_with(asked.settings, asked.experiment), asked)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2
@@ -43,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
         help=f"pose {BENCHMARK_FRAMES} frames (or --frames), then print statistics",
     )
     add("--recording-enabled", action="store_true", help="record the raw video")
+    add(
+        "--experiment",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="run the experiment of the settings; or that of FILE, or of that name in "
+        "experiments/configs, on the rig of the settings",
+    )
     add("--list-cameras", action="store_true", help="show what is connected, and end")
     add("--frames", type=_count, metavar="N", help="stop by itself after N frames")
     add("--headless", action="store_true", help="no window")
@@ -98,11 +107,13 @@ class Watched(Session):
 def _run(settings: Settings, asked: argparse.Namespace) -> int:
     from gui.qt_environment import why_no_window
 
-    posed = asked.dlc_enabled or asked.benchmark_enabled
+    tried = asked.experiment is not None
+    posed = asked.dlc_enabled or asked.benchmark_enabled or tried
     frames = asked.frames or (BENCHMARK_FRAMES if asked.benchmark_enabled else inf)
     actions = [Action.START_STREAM]
     actions += [Action.START_RECORDING] * asked.recording_enabled
     actions += [Action.START_ANALYSIS] * posed
+    actions += [Action.START_EXPERIMENT] * tried
     headless = asked.headless
     if not headless and (reason := why_no_window()):
         print(f"{reason} The rig runs without a window.")

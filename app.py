@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core.errors import DeepLabStreamError, SettingsError
 from engine.agenda import AGENDAS, Agenda
+from engine.ready_made import load_with, with_experiment
 from engine.sections import Settings
-from engine.settings import load
 from gui.qt_environment import has_screen, why_no_window
 
 OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.headless:
             agenda = Agenda(AGENDAS[options.start or "experiment"])
-            return _headless(load(options.settings), agenda, options.seconds)
+            settings = load_with(options.settings, options.experiment)
+            return _headless(settings, agenda, options.seconds)
         agenda = Agenda(AGENDAS[options.start] if options.start else ())
-        return _window(options.settings, agenda)
+        return _window(options.settings, options.experiment, agenda)
     except SettingsError as error:
         return _tell_problems(options.settings, error, headless=options.headless)
     except DeepLabStreamError as error:
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _window(path: Path, agenda: Agenda) -> int:
+def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
     from PyQt5.QtCore import QSettings
 
     from engine.live import Session
@@ -53,6 +54,8 @@ def _window(path: Path, agenda: Agenda) -> int:
 
     application()
     document = Document(path)
+    if experiment:
+        document.edit(with_experiment(document.text, experiment))
     settings = mend(document)
     if settings is None:
         print(*document.problems, sep="\n")
@@ -106,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path(__file__).with_name("settings.ini"),
         help="the settings file (default: settings.ini beside app.py)",
+    )
+    parser.add_argument(
+        "--experiment",
+        metavar="FILE",
+        help="the experiment of this file, or of that name in experiments/configs, on "
+        "the rig of the settings",
     )
     parser.add_argument(
         "--start",

@@ -21,6 +21,7 @@ from core.record import Step
 from core.region import Region
 from engine.again import differences
 from engine.network import open_network
+from engine.ready_made import load_with
 from engine.replay import replay
 from engine.settings import Settings, load
 from offline.decoding import VideoRows, pictures, video_rows
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if asked.run is not None:
             return _decide_again(asked.run, asked.settings)
-        return _analyse(load(asked.settings or ROOT / "settings.ini"), asked)
+        rig = asked.settings or ROOT / "settings.ini"
+        return _analyse(load_with(rig, asked.experiment), asked)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2
@@ -69,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="decide a recorded run again from its poses, and compare; with its own "
         "settings, or those given",
+    )
+    add(
+        "--experiment",
+        metavar="FILE",
+        help="the experiment of this file, or of that name in experiments/configs, on "
+        "the rig of the settings",
     )
     add("--video", type=Path, help="instead of the settings' [Video] VIDEO_SOURCE")
     add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
