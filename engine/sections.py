@@ -1,5 +1,6 @@
 """What settings.ini describes: the sections that every rig has, and the whole rig."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as plain_field
@@ -230,7 +231,8 @@ class Settings:
     @property
     def output_directory(self) -> Path:
         """The folder that gets a new folder for each run."""
-        return self.folder / self.streaming.output_directory
+        path = self.folder / self.streaming.output_directory
+        return Path(os.path.normpath(path))
 
     @property
     def model(self) -> str:

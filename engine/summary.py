@@ -1,5 +1,6 @@
 """What came out of a run, in numbers and in words for the end of a program."""
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -111,8 +112,10 @@ def without_numbers(text: str) -> str:
 
     >>> without_numbers("entry 3 into left")
     'entry into left'
+    >>> without_numbers("trial 12: tone")
+    'trial: tone'
     """
-    return " ".join(word for word in text.split() if not word.isdecimal()) or text
+    return re.sub(r"\s*\b\d+\b", "", text).strip() or text
 
 
 def _sorted(counter: Counter[str]) -> list[tuple[str, int]]:

@@ -1,0 +1,180 @@
+"""An experiment on drawn animals, without pictures and faster than time.
+
+Their true points take the place of the network's, and they may answer to the outputs: they
+run from those that they flee.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameras.arena import ARENA_SKELETON, Arena
+from cameras.simulated import SimulatedCamera
+from core.errors import SettingsError
+from core.frame import Frame, Image, ImageFormat
+from core.pose import Pose, Skeleton
+from core.record import Edge, Entry, Step
+from engine.replay import replay
+from engine.sections import Settings
+from engine.sentences import guess
+from engine.settings import check_against
+from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from recording.run_writer import RunWriter
+
+FLIGHT = 4.0
+"""How much faster than by itself an animal runs that flees."""
+
+_NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
+
+
+@dataclass
+class Truth:
+    """An estimator that needs no picture: it gives the points that it was last told."""
+
+    skeleton: Skeleton = ARENA_SKELETON
+    threshold: float = 0.5
+    provider: str = "the drawn animal"
+    sha256: str = ""
+    points: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((1, 4, 2), np.float32)
+    )
+    """(animal, 4, 2), px; NaN: hidden by the shelter."""
+
+    def estimate(self, images: Sequence[Image]) -> list[Pose]:
+        """Return the same pose for each picture."""
+        seen = np.isfinite(self.points).all(axis=2).astype(np.float32)
+        return [Pose(self.skeleton, self.points, seen)] * len(images)
+
+
+class Animals:
+    """The drawn animals under a camera, whose walks depend on the outputs."""
+
+    def __init__(
+        self, camera: SimulatedCamera, flees: Collection[str], number: int = 1
+    ) -> None:
+        self._rate = camera.rate
+        self._arenas = [
+            Arena(camera.shape, camera.seed + 1000 * each, camera.shelter)
+            for each in range(number)
+        ]
+        self._flees = frozenset(flees)
+        self._levels: dict[str, float] = {}
+        self._ahead_s = 0.0
+
+    def hear(self, edge: Edge) -> None:
+        """Take note of an output that was written."""
+        self._levels[edge.output] = edge.level
+
+    def where(self, index: int) -> NDArray[np.float32]:
+        """Return (animal, 4, 2), px: where they are in picture `index`, the next one.
+
+        They run on `FLIGHT` times as fast while an output is on that they flee.
+        """
+        if any(self._levels.get(name, 0.0) > 0 for name in self._flees):
+            self._ahead_s += (FLIGHT - 1) / self._rate
+        time_s = index / self._rate + self._ahead_s
+        points = np.stack([arena.truth(time_s) for arena in self._arenas])
+        return np.round(4 * points) / np.float32(4)
+
+
+class _Heard(RunWriter):
+    """A record that the animals listen to."""
+
+    def __init__(self, folder: RunFolder, animals: Animals, number: int) -> None:
+        super().__init__(folder, 0)
+        self._animals, self._number = animals, number
+
+    def begin(
+        self,
+        camera: str,
+        skeleton: Skeleton,
+        triggers: tuple[str, ...] = (),
+        animals: int = 1,
+    ) -> None:
+        super().begin(camera, skeleton, triggers, self._number)
+
+    def entry(self, entry: Entry) -> None:
+        if isinstance(entry, Edge):
+            self._animals.hear(entry)
+        super().entry(entry)
+
+
+def rehearse(
+    settings: Settings,
+    path: Path | None = None,
+    *,
+    seconds: float,
+    flees: Collection[str] = (),
+    seed: int | None = None,
+    animals: int = 1,
+) -> tuple[RunFolder, list[Step]]:
+    """Run the settings' experiment on drawn animals, until it ends or `seconds` do.
+
+    The deciding camera says rate, size and SEED of the walk if it is a simulated one. The
+    run folder, `path` or a new one, holds all but a video. SettingsError says what does not
+    fit the drawn animal.
+    """
+    camera = _camera(settings, seed)
+    unknown = sorted(set(flees) - settings.outputs.keys())
+    problems = check_against(settings, ARENA_SKELETON)
+    problems += [
+        f"flees {name}: there is no [Output {name}]{guess(name, settings.outputs)}"
+        for name in unknown
+    ]
+    if problems:
+        raise SettingsError(problems)
+    folder = _folder(settings, camera, path)
+    steps: list[Step] = []
+    drawn, truth = Animals(camera, flees, animals), Truth()
+    with _Heard(folder, drawn, animals) as writer:
+        frames = _frames(settings.deciding_camera, camera.rate, seconds, drawn, truth)
+        for step in replay(settings, frames, truth, writer):
+            if not step.status:
+                break
+            steps.append(step)
+    how = "finished" if steps and len(steps) < seconds * camera.rate - 1 else "stopped"
+    folder.finish(datetime.now().astimezone(), how, [])
+    return folder, steps
+
+
+def _camera(settings: Settings, seed: int | None) -> SimulatedCamera:
+    camera = settings.cameras[settings.deciding_camera]
+    ours = isinstance(camera, SimulatedCamera)
+    drawn = camera if isinstance(camera, SimulatedCamera) else SimulatedCamera()
+    if seed is None and ours:
+        return drawn
+    return SimulatedCamera(
+        width=drawn.width,
+        height=drawn.height,
+        rate=drawn.rate,
+        shelter=drawn.shelter,
+        seed=seed or 0,
+    )
+
+
+def _frames(
+    name: str, rate: float, seconds: float, animals: Animals, truth: Truth
+) -> Iterator[Frame]:
+    for index in range(round(seconds * rate)):
+        truth.points = animals.where(index)
+        time_ns = round(index * 1e9 / rate)
+        yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)
+
+
+def _folder(settings: Settings, camera: SimulatedCamera, path: Path | None) -> RunFolder:
+    model = ModelFacts("the drawn animal", "", Truth.threshold, Truth.provider)
+    facts = RunFacts(
+        start_ns=0,
+        cameras={settings.deciding_camera: ImageFormat(camera.shape, camera.rate)},
+        skeleton=ARENA_SKELETON,
+        model=model,
+        more={"rehearsal": True, "walk": camera.seed},
+    )
+    now = datetime.now().astimezone()
+    if path is not None:
+        return RunFolder.create_at(path, now, settings.text, facts)
+    return RunFolder.create(settings.output_directory, now, settings.text, facts)

@@ -1,0 +1,41 @@
+"""Contacts of two animals, each with a stimulus for a while."""
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from core.command import Mark, OutputName, TriggerName, off, on
+from experiments.experiment import Ask, Experiment, Plan
+from experiments.steps import during, until, wait
+
+
+@settings(kw_only=True)
+class SocialInteraction(Experiment):
+    """Count the contacts of two animals, and show a stimulus for a while from each on.
+
+    A trial begins with a contact and lasts TRIAL_S, whether they part or not; the next
+    one needs a new contact.
+    """
+
+    contact: TriggerName = Field(description="the animals are near each other")
+    stimulus: OutputName = Field(description="what is on during a trial")
+    trial_s: float = Field(10.0, gt=0, description="seconds of a trial")
+    time_limit_s: float = Field(
+        600.0, gt=0, description="seconds after which the experiment ends"
+    )
+
+    def plan(self) -> Plan[None]:
+        """Contact by contact."""
+        left_s, trial = self.time_limit_s, 0
+        end_s = (yield Ask.NOW).time_s + self.time_limit_s
+        while (yield from until(self.contact, at_most_s=left_s)):
+            trial += 1
+            yield Mark(f"contact {trial}")
+            yield on(self.stimulus)
+            left_s = end_s - (yield Ask.NOW).time_s
+            yield from wait(min(self.trial_s, left_s))
+            yield off(self.stimulus)
+            yield Mark(f"trial {trial} over")
+            now = yield Ask.NOW
+            if not now.fails(self.contact):
+                yield from during(self.contact, at_most_s=end_s - now.time_s)
+            left_s = end_s - (yield Ask.NOW).time_s
