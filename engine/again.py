@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.clock import ManualClock
-from core.command import Command
 from core.errors import DeviceError
 from core.frame import Frame, Image
 from core.pose import Pose, Skeleton
@@ -21,24 +20,6 @@ from outputs.ticker import catch_up
 from recording.run_folder import RunFolder
 
 _NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A frame on which something else would have been asked for."""
-
-    camera: str
-    index: int
-    time_s: float
-    recorded: tuple[Command, ...]
-    now: tuple[Command, ...]
-
-    def __str__(self) -> str:
-        words = [
-            ", ".join(map(str, it)) or "nothing" for it in (self.recorded, self.now)
-        ]
-        place = f"frame {self.index} of {self.camera} ({self.time_s:.3f} s)"
-        return f"{place}: recorded {words[0]}; now {words[1]}"
 
 
 @dataclass
@@ -98,17 +79,6 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
             network.pose = recorded.pose
             yield recorded, loop.step(_frame(recorded))
         loop.end()
-
-
-def differences(settings: Settings, folder: RunFolder) -> Iterator[Difference]:
-    """Yield the frames on which the commands are not the same."""
-    start_ns = int(folder.facts["start_ns"])
-    for then, now in decide_again(settings, folder):
-        if then.commands != now.commands:
-            time_s = (then.exposed_ns - start_ns) / 1e9
-            yield Difference(
-                then.camera, then.index, time_s, then.commands, now.commands
-            )
 
 
 def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:

@@ -5,8 +5,10 @@ run from those that they flee.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -46,19 +48,35 @@ class Truth:
 
     def estimate(self, images: Sequence[Image]) -> list[Pose]:
         """Return the same pose for each picture."""
-        seen = np.isfinite(self.points).all(axis=2).astype(np.float32)
+        seen = np.isfinite(self.points[..., 0]).astype(np.float32)
         return [Pose(self.skeleton, self.points, seen)] * len(images)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a camera above the drawn animals sees."""
+
+    shape: tuple[int, ...] = (480, 640, 3)
+    rate: float = 30.0
+    seed: int = 0
+    shelter: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> "View":
+        """Return that of the deciding camera, if it is a simulated one."""
+        camera = settings.cameras[settings.deciding_camera]
+        if not isinstance(camera, SimulatedCamera):
+            return cls()
+        return cls(camera.shape, camera.rate, camera.seed, camera.shelter)
 
 
 class Animals:
     """The drawn animals under a camera, whose walks depend on the outputs."""
 
-    def __init__(
-        self, camera: SimulatedCamera, flees: Collection[str], number: int = 1
-    ) -> None:
-        self._rate = camera.rate
+    def __init__(self, view: View, flees: Collection[str], number: int = 1) -> None:
+        self._rate = view.rate
         self._arenas = [
-            Arena(camera.shape, camera.seed + 1000 * each, camera.shelter)
+            Arena(view.shape, view.seed + 1000 * each, view.shelter)
             for each in range(number)
         ]
         self._flees = frozenset(flees)
@@ -118,7 +136,9 @@ def rehearse(
     run folder, `path` or a new one, holds all but a video. SettingsError says what does not
     fit the drawn animal.
     """
-    camera = _camera(settings, seed)
+    settings.new_experiment()
+    view = View.of(settings)
+    view = view if seed is None else replace(view, seed=seed)
     unknown = sorted(set(flees) - settings.outputs.keys())
     problems = check_against(settings, ARENA_SKELETON)
     problems += [
@@ -127,33 +147,15 @@ def rehearse(
     ]
     if problems:
         raise SettingsError(problems)
-    folder = _folder(settings, camera, path)
-    steps: list[Step] = []
-    drawn, truth = Animals(camera, flees, animals), Truth()
+    folder = _folder(settings, view, path)
+    drawn, truth = Animals(view, flees, animals), Truth()
     with _Heard(folder, drawn, animals) as writer:
-        frames = _frames(settings.deciding_camera, camera.rate, seconds, drawn, truth)
-        for step in replay(settings, frames, truth, writer):
-            if not step.status:
-                break
-            steps.append(step)
-    how = "finished" if steps and len(steps) < seconds * camera.rate - 1 else "stopped"
+        frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
+        with closing(replay(settings, frames, truth, writer)) as whole:
+            steps = list(takewhile(lambda step: bool(step.status), whole))
+    how = "finished" if steps and len(steps) < seconds * view.rate - 1 else "stopped"
     folder.finish(datetime.now().astimezone(), how, [])
     return folder, steps
-
-
-def _camera(settings: Settings, seed: int | None) -> SimulatedCamera:
-    camera = settings.cameras[settings.deciding_camera]
-    ours = isinstance(camera, SimulatedCamera)
-    drawn = camera if isinstance(camera, SimulatedCamera) else SimulatedCamera()
-    if seed is None and ours:
-        return drawn
-    return SimulatedCamera(
-        width=drawn.width,
-        height=drawn.height,
-        rate=drawn.rate,
-        shelter=drawn.shelter,
-        seed=seed or 0,
-    )
 
 
 def _frames(
@@ -165,14 +167,14 @@ def _frames(
         yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)
 
 
-def _folder(settings: Settings, camera: SimulatedCamera, path: Path | None) -> RunFolder:
+def _folder(settings: Settings, view: View, path: Path | None) -> RunFolder:
     model = ModelFacts("the drawn animal", "", Truth.threshold, Truth.provider)
     facts = RunFacts(
         start_ns=0,
-        cameras={settings.deciding_camera: ImageFormat(camera.shape, camera.rate)},
+        cameras={settings.deciding_camera: ImageFormat(view.shape, view.rate)},
         skeleton=ARENA_SKELETON,
         model=model,
-        more={"rehearsal": True, "walk": camera.seed},
+        more={"rehearsal": True, "walk": view.seed},
     )
     now = datetime.now().astimezone()
     if path is not None:

@@ -1,6 +1,6 @@
 """Frames of a video through the same loop, on the frames' own clock: no processes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from core.clock import ManualClock
 from core.frame import Frame
@@ -21,7 +21,7 @@ def replay(
     estimator: PoseEstimator,
     writer: RunWriter,
     experiment: bool = True,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Yield what happens to each frame; the outputs are simulated ones.
 
     The frames move the clock, so equal frames give equal steps and equal files. Posing

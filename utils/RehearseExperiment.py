@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from core.command import Mark
@@ -46,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="RehearseExperiment.py", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="RehearseExperiment.py", description=__doc__)
     add = parser.add_argument
     add("--settings", type=Path, metavar="FILE", default=ROOT / "settings.ini")
     add(
@@ -74,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 def _minutes(word: str) -> float:
     minutes = float(word)
     if not 0 < minutes <= 24 * 60:
-        raise argparse.ArgumentTypeError("expected minutes, above 0 and at most a day's")
+        raise argparse.ArgumentTypeError(
+            "expected minutes, above 0 and at most a day's"
+        )
     return minutes
 
 
@@ -104,7 +104,7 @@ def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
 def on_times(folder: RunFolder, end_s: float) -> dict[str, tuple[int, float]]:
     """Return how often and how long (s) each output was on."""
     times: Counter[str] = Counter()
-    on_s: Counter[str] = Counter()
+    on_s: defaultdict[str, float] = defaultdict(float)
     since: dict[str, float] = {}
     for row in folder.events():
         if row["kind"] != "edge":

@@ -19,11 +19,11 @@ from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
 from core.region import Region
-from engine.again import differences
+from engine.comparing import compare
 from engine.network import open_network
 from engine.ready_made import load_with
 from engine.replay import replay
-from engine.settings import Settings, load
+from engine.settings import Settings
 from offline.decoding import VideoRows, pictures, video_rows
 from offline.estimating import Foreseen
 from pose.estimator import PoseEstimator
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         if asked.run is not None:
-            return _decide_again(asked.run, asked.settings)
+            return _decide_again(asked)
         rig = asked.settings or ROOT / "settings.ini"
         return _analyse(load_with(rig, asked.experiment), asked)
     except DeepLabStreamError as error:
@@ -81,29 +81,34 @@ def _parser() -> argparse.ArgumentParser:
     add("--video", type=Path, help="instead of the settings' [Video] VIDEO_SOURCE")
     add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
     add("--fast", action="store_true", help="flat out, without a window")
+    add(
+        "--differences",
+        type=Path,
+        metavar="FILE",
+        help="with --run: write all frames on which something else would have been "
+        "asked for as a table (CSV)",
+    )
     add("--no-experiment", action="store_true", help="poses and triggers only")
     add("--no-labels", action="store_true", help="make no labelled video")
     return parser
 
 
-def _decide_again(path: Path, settings_file: Path | None) -> int:
-    folder = RunFolder(path)
+def _decide_again(asked: argparse.Namespace) -> int:
+    path: Path = asked.run
     if not (path / "run.json").exists():
         raise DeviceError(f"{path} is no run folder: it has no run.json")
-    settings = load(settings_file or path / "settings.ini")
+    rig = asked.settings or path / "settings.ini"
+    settings = load_with(rig, asked.experiment)
     try:
-        found = list(differences(settings, folder))
+        found = compare(settings, RunFolder(path))
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"{path} can't be decided again: {error}") from error
-    for difference in found[:MOST_SHOWN]:
-        print(difference)
-    if len(found) > MOST_SHOWN:
-        print(f"… and {len(found) - MOST_SHOWN} more")
-    if found:
-        print(f"{len(found)} frames on which something else would have been asked for")
-    else:
-        print("the same commands, on the same frames")
-    return 1 if found else 0
+    for line in found.lines(MOST_SHOWN):
+        print(line)
+    if asked.differences is not None:
+        found.write(asked.differences)
+        print(f"all differences: {asked.differences}")
+    return 0 if found.same else 1
 
 
 def _analyse(settings: Settings, asked: argparse.Namespace) -> int:

@@ -1,11 +1,14 @@
 """A recorded run is decided again from its poses: equal, or the difference is shown."""
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from engine.again import decide_again, differences
-from engine.settings import parse
+from engine.again import decide_again
+from engine.comparing import compare
+from engine.settings import load, parse
 from tests.engine.test_replay import SETTINGS, run_into
 from utils.VideoAnalyzer import main
 
@@ -25,10 +28,29 @@ def test_the_same_settings_ask_for_the_same(tmp_path: Path) -> None:
 def test_a_changed_region_shows_what_would_have_fired(tmp_path: Path) -> None:
     folder = run_into(tmp_path / "run")
     changed = SETTINGS.replace("circle 60 30 25", "circle 90 30 25")
-    found = list(differences(parse(changed, tmp_path), folder))
-    assert found[0].index == 12  # inside of the first circle, not yet of the second
-    assert found[0].now == ()
-    assert "recorded" in str(found[0])
+    found = compare(parse(changed, tmp_path), folder)
+    first = found.differences[0]
+    assert first.index == 12  # inside of the first circle, not yet of the second
+    assert first.now == ()
+    assert str(first) == (
+        "frame 12 of top (0.400 s): recorded 'trial 1', light on; now nothing"
+    )
+    lines = list(found.lines())
+    assert lines[0] == "90 frames decided again, an experiment ran on 90 of them"
+    then, now = [], []
+    for step in folder.steps("top"):
+        away = step.pose.points[0, 0]
+        then.append(np.hypot(*(away - (60, 30))) <= 25)
+        now.append(np.hypot(*(away - (90, 30))) <= 25)
+    other = sum(one != two for one, two in zip(then, now, strict=True))
+    begun = [n for n in range(90) if now[n] and not now[n - 1]]
+    assert len(begun) == 2
+    times = ", ".join(f"{n * 33_333_333 / 1e9:.3f}" for n in begun)
+    assert (
+        f"[Trigger spot] gives another answer on {other} frames: it held "
+        f"{np.mean(then):.1%} of the time, and would have held {np.mean(now):.1%}"
+    ) in lines
+    assert f"    it would have begun to hold 2 times, at {times} s" in lines
 
 
 @pytest.mark.parametrize("changed", [False, True])
@@ -43,7 +65,30 @@ def test_from_the_command_line(
         words += ["--settings", str(other)]
     assert main(words) == int(changed)
     said = capsys.readouterr().out
-    assert ("the same commands" in said) is not changed
+    assert ("commands, on the same frames" in said) is not changed
+
+
+def test_what_would_have_fired_as_a_table(tmp_path: Path) -> None:
+    folder = run_into(tmp_path / "run")
+    other, table = tmp_path / "other.ini", tmp_path / "differences.csv"
+    other.write_text(SETTINGS.replace("circle 60 30 25", "circle 90 30 25"), "utf-8")
+    words = ["--run", str(folder.path), "--settings", str(other)]
+    assert main([*words, "--differences", str(table)]) == 1
+    rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    found = compare(load(other), folder)
+    assert len(rows) == len(found.differences) > 3
+    assert rows[0]["recorded"] == "'trial 1', light on"
+    assert rows[0]["now"] == "nothing"
+
+
+def test_settings_of_other_cameras_are_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_into(tmp_path / "run")
+    other = tmp_path / "other.ini"
+    other.write_text(SETTINGS.replace("[Camera top]", "[Camera side]"), "utf-8")
+    assert main(["--run", str(folder.path), "--settings", str(other)]) == 2
+    assert "no analysed frames of the cameras in these" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_is_a_sentence(

@@ -1,0 +1,102 @@
+"""Whole experiments on drawn animals; those that flee from light shift their occupancy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.comparing import compare
+from engine.ready_made import CONFIGS
+from engine.rehearsal import FLIGHT, rehearse
+from engine.settings import load, parse
+from utils.RehearseExperiment import main, on_times
+
+AVOIDANCE = CONFIGS / "place_avoidance.ini"
+
+
+def slow(file: Path) -> str:
+    """Return a ready-made file with 15 pictures a second, which is enough here."""
+    text = file.read_text("utf-8")
+    return text.replace("KIND = SimulatedCamera", "KIND = SimulatedCamera\nRATE = 15")
+
+
+def share_in_the_light(folder: Path, seed: int, flees: tuple[str, ...]) -> float:
+    settings = parse(slow(AVOIDANCE), CONFIGS)
+    path = folder / f"{seed}{len(flees)}"
+    _, steps = rehearse(settings, path, seconds=120, flees=flees, seed=seed)
+    answers = [step.triggers["left half"] for step in steps]
+    return answers.count(True) / (len(answers) - answers.count(None))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_animal_that_flees_from_light_avoids_the_place(
+    tmp_path: Path, seed: int
+) -> None:
+    indifferent = share_in_the_light(tmp_path, seed, ())
+    fleeing = share_in_the_light(tmp_path, seed, ("laser",))
+    assert 0.35 < indifferent < 0.65
+    odds = [share / (1 - share) for share in (indifferent, fleeing)]
+    assert odds[0] / odds[1] == pytest.approx(FLIGHT, rel=0.35)
+    assert fleeing < indifferent / 2
+
+
+def test_two_rehearsals_are_the_same_and_are_decided_alike_again(
+    tmp_path: Path,
+) -> None:
+    settings = parse(slow(AVOIDANCE), CONFIGS)
+    runs = [
+        rehearse(settings, tmp_path / name, seconds=40, flees=["laser"], seed=5)[0]
+        for name in ("one", "two")
+    ]
+    for name in ("arena.csv", "events.csv", "triggers.csv"):
+        one, two = ((run.path / name).read_bytes() for run in runs)
+        assert one == two
+    again = compare(load(runs[0].path / "settings.ini"), runs[0])
+    assert again.same
+    assert again.commands > 10
+
+
+def test_on_times_are_those_of_the_trigger(tmp_path: Path) -> None:
+    settings = parse(slow(AVOIDANCE), CONFIGS)
+    folder, steps = rehearse(settings, tmp_path / "run", seconds=60, seed=2)
+    held = sum(step.triggers["left half"] is True for step in steps) / 15
+    times, on_s = on_times(folder, 60.0)["laser"]
+    assert times > 3
+    assert on_s == pytest.approx(held, abs=0.1 * times)
+
+
+def test_several_animals_meet(tmp_path: Path) -> None:
+    settings = parse(slow(CONFIGS / "social.ini"), CONFIGS)
+    folder, steps = rehearse(settings, tmp_path / "run", seconds=240, seed=1, animals=2)
+    meetings = [row for row in folder.events() if row["text"].startswith("contact")]
+    assert len(meetings) >= 3
+    for row in meetings:
+        points = next(s for s in steps if s.index == int(row["frame"])).pose.points
+        assert np.hypot(*(points[0, 0] - points[1, 3])) <= 30
+    assert compare(settings, folder).same
+
+
+def test_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--settings", str(AVOIDANCE), "--minutes", "0.5"]
+    assert main([*words, "--output", str(tmp_path / "run"), "--flees", "laser"]) == 0
+    said = capsys.readouterr().out
+    assert "30.0 s of the animal's time, 900 frames" in said
+    assert "[Trigger left half] held " in said
+    assert "[Output laser] was on " in said
+    assert main([*words, "--flees", "lasr"]) == 2
+    assert "did you mean laser?" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.ini"
+    text = slow(AVOIDANCE)
+    file.write_text(text.replace("tailbase", "tailtip"), "utf-8")
+    assert main(["--settings", str(file)]) == 2
+    assert "the network does not know 'tailtip'" in capsys.readouterr().err
+    file.write_text(text.replace("EXP_NAME = place avoidance", "EXP_NAME ="), "utf-8")
+    assert main(["--settings", str(file)]) == 2
+    assert "names no experiment" in capsys.readouterr().err
