@@ -36,7 +36,7 @@ def test_every_block_of_the_tutorial_runs(blocks: list[tuple[str, str]]) -> None
     for language, code in blocks:
         if language == "python":
             exec(compile(code, str(PAGE), "exec"), {"__name__": "tutorial"})
-        else:
+        elif language == "ini":
             rigs.append(parse(code, PAGE.parent))
     assert type(rigs[0].new_experiment()).__name__ == "LeftOrRight"
     assert type(rigs[0].new_triggers()["at rest"]).__name__ == "Still"

@@ -1,0 +1,59 @@
+"""Makes the golden runs anew: `python -m tests.golden.make_runs`.
+
+Only when what a run folder holds has changed on purpose: their decisions shall stay.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from engine.comparing import words
+from engine.ready_made import CONFIGS
+from engine.rehearsal import rehearse
+from engine.settings import parse
+from recording.run_folder import RunFolder
+
+RUNS = Path(__file__).parent / "runs"
+CHANGED = {
+    "conditional": {"REST_S": "1", "TRIALS": "6"},
+    "optogenetic": {"MIN_ON_S": "0.2", "MAX_ON_S": "0.8", "REST_S": "0.5"},
+    "trial_based": {"TRIAL_S": "4", "INTERVAL": "uniform 1 3"},
+    "classical_conditioning": {"CUE_S": "1", "INTERVAL": "exponential 1 0.5 3"},
+    "stages": {"REWARDS": "3", "REST_S": "1"},
+    "place_avoidance": {},
+}
+"""Ready-made experiments, and the values that make something happen soon."""
+SECONDS = 30.0
+
+
+def main() -> None:
+    for name, values in CHANGED.items():
+        text = (CONFIGS / f"{name}.ini").read_text("utf-8")
+        camera = "KIND = SimulatedCamera"
+        text = text.replace(camera, f"{camera}\nRATE = 15\nSEED = 4\nWIDTH = 640")
+        text = text.replace("../../output", "output")
+        for key, value in values.items():
+            text, times = re.subn(
+                rf"^{key} = .*$", f"{key} = {value}", text, flags=re.M
+            )
+            if not times:
+                kind = re.compile(r"(\[Experiment [^\n]*\n)")
+                text = kind.sub(rf"\1{key} = {value}\n", text)
+        path = RUNS / name
+        shutil.rmtree(path, ignore_errors=True)
+        flees = ["laser"] if name == "place_avoidance" else []
+        folder, _ = rehearse(parse(text, path), path, seconds=SECONDS, flees=flees)
+        folder.update(packages={}, system="", started="", ended="")
+        (path / "commands.txt").write_text(commands_of(folder), "utf-8", newline="\n")
+
+
+def commands_of(folder: RunFolder) -> str:
+    """Return the commands of a run, a line for each frame that has some."""
+    steps = folder.steps("arena")
+    return "".join(
+        f"{step.index} {words(step.commands)}\n" for step in steps if step.commands
+    )
+
+
+if __name__ == "__main__":
+    main()
