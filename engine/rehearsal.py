@@ -112,8 +112,9 @@ class _Heard(RunWriter):
         skeleton: Skeleton,
         triggers: tuple[str, ...] = (),
         animals: int = 1,
+        behaviours: tuple[str, ...] = (),
     ) -> None:
-        super().begin(camera, skeleton, triggers, self._number)
+        super().begin(camera, skeleton, triggers, self._number, behaviours)
 
     def entry(self, entry: Entry) -> None:
         if isinstance(entry, Edge):

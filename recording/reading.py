@@ -1,4 +1,4 @@
-"""Reads the tables of a run back, exactly as they were written.
+"""Reads the tables of a run back, exactly as they were written, older ones too.
 
 A last line without its end (the power went) is left out.
 """
@@ -75,7 +75,7 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             status=row[place["status"]],
             lost=row[place["lost"]] == "1",
             too_old=row[place["too_old"]] == "1",
-            doubts=_doubts(row[place["doubts"]]),
+            doubts=_doubts(row[place["doubts"]] if "doubts" in place else ""),
             behaviours={
                 name: float(row[column] or "nan") for name, column in classes.items()
             },
