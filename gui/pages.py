@@ -11,6 +11,12 @@ from gui.document import Document
 Maker: TypeAlias = Callable[[Bridge, Document], QWidget]
 
 
+def _regions(bridge: Bridge, document: Document) -> QWidget:
+    from gui.regions_page import RegionsPage
+
+    return RegionsPage(bridge, document)
+
+
 def _settings(bridge: Bridge, document: Document) -> QWidget:
     from gui.settings_page import SettingsPage
 
@@ -18,6 +24,7 @@ def _settings(bridge: Bridge, document: Document) -> QWidget:
 
 
 PAGES: Mapping[str, Maker] = {
+    "Regions": _regions,
     "Settings": _settings,
 }
 """By the name on their button, in their order; `Live` is the window's own."""

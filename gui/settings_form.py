@@ -1,27 +1,21 @@
 """One section of the settings as a form: a row for each key that it may have."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic.fields import FieldInfo
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from core.plugins import discover
 from engine.fields import keys_of
+from engine.kinds import kind_of, kinds_of
 from engine.sentences import wording
-from engine.settings import FAMILIES, FIXED
+from engine.settings import FIXED
 from experiments.hygiene import Hygiene
 from gui.document import Document
 from gui.field_editors import Choice, Editor, editor_for
 
 _KEYS_WIDTH = 330
-
-
-def kinds_of(family: str) -> Mapping[str, type]:
-    """Return the classes that KIND may name in sections of a family, by name."""
-    folder, contract = FAMILIES[family]
-    return dict(sorted(discover(folder, contract).classes.items()))
 
 
 def names_in(document: Document, family: str) -> list[str]:
@@ -76,12 +70,7 @@ class SettingsForm(QWidget):
         return self.kind is not self._kind()
 
     def _kind(self) -> type | None:
-        if not self.family:
-            return FIXED[self.title]
-        words = self.document.words.get(self.title, {})
-        name = self.title.partition(" ")[2]
-        named = words.get("KIND", name if self.family == "Experiment" else "")
-        return kinds_of(self.family).get(named)
+        return kind_of(self.title, self.document.words.get(self.title, {}))
 
     def _about(self) -> str:
         lines = ((self.kind.__doc__ if self.kind else "") or "").strip().splitlines()

@@ -20,9 +20,10 @@ from PyQt5.QtWidgets import (
 )
 
 from engine import ini_editing
+from engine.kinds import kinds_of
 from engine.settings import FAMILIES, FIXED
 from gui.document import Document
-from gui.settings_form import SettingsForm, kinds_of, names_in, problems_of
+from gui.settings_form import SettingsForm, names_in, problems_of
 from gui.theme import palette
 
 _LIST_WIDTH = 270

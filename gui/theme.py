@@ -1,6 +1,7 @@
 """The look: two palettes, and the style sheet that all windows share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from PyQt5.QtGui import QColor
 
@@ -81,6 +82,7 @@ LIGHT = Palette(
 )
 PALETTES = {palette.name: palette for palette in (DARK, LIGHT)}
 
+_IMAGES = (Path(__file__).parent / "images").as_posix()
 _BODYPARTS = (
     "#ff5c8a",
     "#4cc9f0",
@@ -183,6 +185,7 @@ QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{
 }}
 QLineEdit[wrong="true"], QComboBox[wrong="true"] {{ border: 1px solid {of.red}; }}
 QComboBox::drop-down {{ border: none; width: 22px; }}
+QComboBox::down-arrow {{ image: url({_IMAGES}/down.svg); }}
 QListWidget#clear {{ background: transparent; border: none; padding: 0; }}
 QListWidget#clear::item {{ padding: 6px 6px; border-radius: 5px; }}
 QListWidget#clear::item:hover {{ background: {of.hover}; }}

@@ -6,11 +6,12 @@ import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from engine.kinds import kinds_of
 from engine.settings import FAMILIES, FIXED, load
 from gui.document import Document
 from gui.field_editors import Choice, Line
 from gui.mending import MendingWindow
-from gui.settings_form import kinds_of, problems_of
+from gui.settings_form import problems_of
 from gui.settings_page import SettingsPage
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,139 @@
+"""Regions drawn with the mouse, from the first click to the file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt5.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from core.frame import Frame
+from engine.settings import load
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.regions_page import RegionsPage
+from gui.shapes import shape_of
+from tests.gui.fake_session import FakeSession
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Hand:
+    """Draws on the page of a rig whose picture is 640 × 480."""
+
+    def __init__(self, qtbot: QtBot, file: Path) -> None:
+        self.qtbot = qtbot
+        rig = FakeSession()
+        rig.settings, rig.skeleton = load(file), None
+        self.bridge = Bridge(rig)
+        self.page = RegionsPage(self.bridge, Document(file))
+        qtbot.addWidget(self.page)
+        self.page.resize(1100, 700)
+        self.page.show()
+        image = np.full((480, 640), 90, np.uint8)
+        self.bridge.pictured.emit(Frame("arena", 1, 1, 1, image), None)
+
+    def at(self, x: float, y: float) -> QPoint:
+        place = self.page.canvas.place
+        assert place is not None
+        left, top = place.to_view((x, y))
+        return QPoint(round(left), round(top))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        canvas, left = self.page.canvas, Qt.MouseButton.LeftButton
+        self.qtbot.mousePress(canvas, left, pos=self.at(*start))
+        self.qtbot.mouseMove(canvas, self.at(*end))
+        self.qtbot.mouseRelease(canvas, left, pos=self.at(*end))
+
+    def numbers(self, name: str, key: str = "REGION") -> tuple[float, ...]:
+        word = self.page.document.words[f"Trigger {name}"][key]
+        shape = shape_of(key, word)
+        assert shape is not None, word
+        return shape.numbers
+
+
+@pytest.fixture
+def hand(tmp_path: Path, qtbot: QtBot) -> Hand:
+    file = tmp_path / "rig.ini"
+    file.write_bytes((ROOT / "settings.ini").read_bytes())
+    return Hand(qtbot, file)
+
+
+def test_a_region_is_moved_and_reshaped(hand: Hand) -> None:
+    hand.drag((160, 240), (200, 220))
+    assert hand.page.name.text() == "left"
+    assert hand.numbers("left") == pytest.approx((200, 220, 70), abs=1.5)
+    hand.drag((270, 220), (300, 220))
+    assert hand.numbers("left") == pytest.approx((200, 220, 100), abs=2)
+    hand.page.document.undo()
+    assert hand.numbers("left") == pytest.approx((200, 220, 70), abs=1.5)
+
+
+def test_what_is_drawn_is_a_trigger_in_the_file(hand: Hand) -> None:
+    hand.page.tools["rectangle"].click()
+    hand.drag((400, 300), (600, 450))
+    assert not hand.page.tools["rectangle"].isChecked(), "one stroke, one region"
+    hand.page.name.setText("feeder")
+    hand.page.name.editingFinished.emit()
+    assert hand.numbers("feeder") == pytest.approx((400, 300, 200, 150), abs=2)
+    hand.page.document.save()
+    settings = load(hand.page.document.path)
+    trigger = settings.new_triggers()["feeder"]
+    assert trigger.bodyparts == ("snout",)
+    text = settings.text
+    assert "# circle X Y R, ellipse X Y RX RY" in text, "comments are kept"
+
+
+def test_a_polygon_is_clicked_together(hand: Hand) -> None:
+    hand.page.tools["polygon"].click()
+    canvas, left = hand.page.canvas, Qt.MouseButton.LeftButton
+    for corner in ((300, 100), (400, 100), (350, 180)):
+        hand.qtbot.mouseClick(canvas, left, pos=hand.at(*corner))
+    hand.qtbot.keyClick(canvas, Qt.Key.Key_Return)
+    corners = (300, 100, 400, 100, 350, 180)
+    assert hand.numbers("polygon") == pytest.approx(corners, abs=1.5)
+    hand.qtbot.mouseClick(canvas, Qt.MouseButton.RightButton, pos=hand.at(350, 180))
+    assert len(hand.numbers("polygon")) == 6, "a triangle keeps its corners"
+    hand.qtbot.mouseDClick(canvas, left, pos=hand.at(350, 100))
+    assert len(hand.numbers("polygon")) == 8
+
+
+@pytest.mark.parametrize("kind", ["circle", "ellipse", "ring", "line", "point"])
+def test_every_form_can_be_drawn(hand: Hand, kind: str) -> None:
+    hand.page.tools[kind].click()  # type: ignore[index]
+    hand.drag((300, 350), (340, 380))
+    assert kind in hand.page.canvas.shapes
+
+
+def test_arrow_keys_move_by_pixels(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(0)
+    canvas = hand.page.canvas
+    hand.qtbot.keyClick(canvas, Qt.Key.Key_Right)
+    shift = Qt.KeyboardModifier.ShiftModifier
+    hand.qtbot.keyClick(canvas, Qt.Key.Key_Up, shift)
+    assert hand.numbers("left") == (161, 230, 70)
+
+
+def test_renaming_reaches_the_experiment_that_names_it(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(0)
+    hand.page.name.setText("nest")
+    hand.page.name.editingFinished.emit()
+    words = hand.page.document.words["Experiment ExampleExperiment"]
+    assert words["REGIONS"] == "nest, right"
+    assert not hand.page.document.problems
+
+
+def test_copies_and_deletions(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(1)
+    hand.page.copy.click()
+    assert hand.numbers("right 2") == (500, 260, 70)
+    hand.page.delete.click()
+    assert "right 2" not in hand.page.canvas.shapes
+    assert not hand.page.document.problems
+
+
+def test_a_wrong_place_says_why(hand: Hand) -> None:
+    hand.page.list.setCurrentRow(0)
+    hand.page.parts.setText("")
+    hand.page.parts.editingFinished.emit()
+    assert "BODYPARTS: is missing" in hand.page.problem.text()
