@@ -63,8 +63,7 @@ class Shape:
             return hypot(x - self.numbers[0], y - self.numbers[1]) <= near
         if self.kind == "line":
             return _away(x, y, *self.numbers) <= near
-        point = np.array([[x, y]], np.float32)
-        return bool(parse_region(self.word).depth(point)[0] >= -near)
+        return parse_region(self.word).depth(x, y) >= -near
 
     def handles(self) -> tuple[Corner, ...]:
         """Return the points by which its form is changed."""
