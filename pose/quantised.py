@@ -24,7 +24,7 @@ class Quantised:
     """Of the network that it was made from."""
     sha256: str
     method: str
-    """MinMax, Percentile or Entropy: how the ranges were found."""
+    """MinMax or Percentile: how the ranges were found."""
     pictures: int
     """How many pictures it was compared on; others than the ranges were found on."""
     median_px: float

@@ -1,0 +1,76 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError
+from pose.comparing import compare, outputs, pictures_of
+from pose.model_folder import load_model_folder
+from pose.opening import MODELS
+from pose.runtimes import load_network, present
+from utils.BenchmarkModel import main as benchmark
+from utils.QuantiseNetwork import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(MODELS / "arena", tmp_path / "arena")
+    return tmp_path / "arena"
+
+
+def test_eight_bits_are_measured_kept_and_run(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["--model", str(folder)]) == 0
+    said = json.loads((folder / "int8.json").read_text("utf-8"))
+    assert "this is used" in capsys.readouterr().out
+    model = load_model_folder(folder)
+    assert {"cpu-int8", "openvino-int8"} <= set(present(model))
+    pictures, _ = pictures_of(model)
+    reference = outputs(load_network(model, "cpu", 1), pictures[1::2])
+    far = compare(
+        model, reference, outputs(load_network(model, "cpu-int8", 1), pictures[1::2])
+    )
+    assert 0 < far.p95_px == pytest.approx(said["p95_px"], abs=0.05)
+    assert far.p95_px < 1
+    size = (folder / "network.int8.onnx").stat().st_size
+    assert size < 0.5 * model.network.stat().st_size
+    table = tmp_path / "rows.json"
+    words = ["--model", str(folder), "--runtimes", "cpu-int8", "--seconds", "0.01"]
+    assert benchmark([*words, "--json", str(table)]) == 0
+    assert (
+        "refused" in capsys.readouterr().out
+    )  # 0.1 px are allowed, unless one says so
+    rows = {row["runtime"]: row for row in json.loads(table.read_text("utf-8"))}
+    assert not rows["cpu-int8"]["accepted"]
+    assert benchmark([*words, "--tolerance", "1"]) == 0
+    assert "refused" not in capsys.readouterr().out
+
+    (folder / "network.int8.onnx").write_bytes(b"another")
+    with pytest.raises(ModelError, match=r"damaged, or was made from another network"):
+        load_network(model, "cpu-int8")
+    (folder / "int8.json").write_text("[]", "utf-8")
+    with pytest.raises(ModelError, match=r"int8\.json is missing or damaged"):
+        load_network(model, "openvino-int8")
+
+
+def test_what_moves_points_too_far_is_not_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--model", str(folder), "--tolerance", "0.0001"]) == 1
+    assert "in eight bits its points move too far" in capsys.readouterr().err
+    assert not list(folder.glob("*int8*"))
+
+
+def test_no_pictures_and_no_video_are_sentences(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pictures.jpg").unlink()
+    assert main(["--model", str(folder)]) == 1
+    assert main(["--model", str(folder), "--video", str(folder / "model.json")]) == 1
+    assert main(["--model", str(folder), "--pictures", str(folder)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "say --video or --pictures" in said[0]
+    assert "can't be read as a video" in said[-2]
+    assert "no .png or .jpg" in said[-1]

@@ -1,0 +1,128 @@
+"""Make the eight-bit version of a network, for RUNTIME = cpu-int8 or openvino-int8.
+
+    python utils/QuantiseNetwork.py --model models/mine --video film.mp4
+
+Pictures must be like those that the network will see; they come from a video, a folder
+of pictures, or the model folder's own `pictures.jpg`.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError, DeviceError, ModelError
+from core.frame import Image
+from pose.comparing import PICTURES, pictures_of, save_pictures
+from pose.model_folder import ModelFolder, load_model_folder
+from pose.opening import find_model
+from pose.quantising import quantise, told
+
+KEPT = 12
+"""Pictures that go into the model folder when it has none."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Quantise; return 0, or 1 after a sentence that says why not."""
+    options = _parser().parse_args(argv)
+    try:
+        model = load_model_folder(find_model(options.model))
+        pictures = _pictures(model, options)
+        trials = quantise(model, pictures, options.tolerance)
+        if not (model.path / PICTURES).is_file():
+            save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{model.path} can't be written: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    print(f"compared on {len(pictures) // 2} pictures, in pixels of the input:")
+    for place, trial in enumerate(trials):
+        print(f"  {told(trial)}{'; this is used' if place == 0 else ''}")
+    print(f"written to {model.path}; python utils/BenchmarkModel.py shows its speed")
+    return 0
+
+
+def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uint8]:
+    if options.video:
+        images = _of_video(options.video, options.count)
+    elif options.pictures:
+        images = _of_folder(options.pictures, options.count)
+    else:
+        own, there = pictures_of(model)
+        if not there:
+            raise ModelError(
+                f"{model.path} has no {PICTURES}: say --video or --pictures"
+            )
+        return own
+    fitted = []
+    for image in images:
+        into = np.empty((model.fitting.height, model.fitting.width, 3), np.uint8)
+        model.fitting.place(image, into)
+        fitted.append(into)
+    return np.asarray(fitted, np.uint8)
+
+
+def _of_video(file: Path, count: int) -> Iterator[Image]:
+    """Yield frames spread over a video."""
+    import cv2
+
+    video = cv2.VideoCapture(str(file))
+    try:
+        frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        if not video.isOpened() or frames <= 0:
+            raise DeviceError(f"{file} can't be read as a video")
+        for place in np.linspace(0, frames - 1, min(count, frames)).astype(int):
+            video.set(cv2.CAP_PROP_POS_FRAMES, float(place))
+            there, image = video.read()
+            if there:
+                yield np.asarray(image, np.uint8)
+    finally:
+        video.release()
+
+
+def _of_folder(folder: Path, count: int) -> Iterator[Image]:
+    """Yield pictures spread over a folder and those in it."""
+    import cv2
+
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg"))
+    if not files:
+        raise DeviceError(f"{folder} has no .png or .jpg in it")
+    for place in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int):
+        content = np.frombuffer(files[place].read_bytes(), np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        if image is None:
+            raise DeviceError(f"{files[place]} is no picture")
+        yield np.asarray(image, np.uint8)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="QuantiseNetwork", description=(__doc__ or "").split("\n")[0]
+    )
+    add = parser.add_argument
+    add("--model", required=True, help="a model folder, or its name in models/")
+    add("--video", type=Path, help="pictures from this video")
+    add("--pictures", type=Path, help="pictures from this folder")
+    add("--count", type=int, default=100, help="pictures at most")
+    add(
+        "--tolerance",
+        type=float,
+        default=1.0,
+        help="pixels of the input that 95 in 100 points must stay within",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
