@@ -43,6 +43,16 @@ _PACKAGES = {"serial": "pyserial", "zmq": "pyzmq", "pythonosc": "python-osc"}
 """Where what is imported has another name than what is installed."""
 
 
+def package_missing(name: str) -> str:
+    """Return the sentence about what can't be imported.
+
+    >>> package_missing("zmq.utils")
+    "needs the package 'zmq': pip install pyzmq"
+    """
+    top = name.partition(".")[0]
+    return f"needs the package {top!r}: pip install {_PACKAGES.get(top, top)}"
+
+
 @contextmanager
 def blaming(section: str) -> Iterator[None]:
     """Turn a driver's error into a `DeviceError` that names its settings section.
@@ -61,8 +71,7 @@ def blaming(section: str) -> Iterator[None]:
     except DeepLabStreamError:
         raise
     except ImportError as error:
-        package = _PACKAGES.get(error.name or "", error.name)
-        text = f"[{section}] needs the package {error.name!r}: pip install {package}"
+        text = f"[{section}] {package_missing(error.name or str(error))}"
         raise DeviceError(text) from error
     except Exception as error:
         text = str(error) or type(error).__name__

@@ -60,7 +60,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
     settle(orphaned=engine.stop)
     sys.setswitchinterval(0.0005)
     with reporting(pipe), ExitStack() as resources:
-        resources.callback(engine.heart.goodbye)
+        resources.callback(engine.goodbye)
         resources.callback(engine.farewell)
         engine.prepare(resources)
         hurry()
@@ -137,6 +137,11 @@ class _Engine:
         self.resources.push(stack)
         self.outputs, self.bank = stack, bank
         return True
+
+    def goodbye(self) -> None:
+        """Dismiss the guard, but not where an output could not be switched off."""
+        if self.bank is None or not self.bank.left_on:
+            self.heart.goodbye()
 
     def farewell(self) -> None:
         """Write the last entry of the journal, when the outputs are off and closed."""
@@ -233,8 +238,8 @@ class _Engine:
     def conduct(self) -> None:
         """Start the experiment with new triggers and a new plan."""
         if self.bank is not None and self.bank.broken:
-            self.bank = None
             self.outputs.close()
+            self.bank = None
         if self.bank is None and not self.open_outputs():
             tell(self.pipe, Conducting(False, "its outputs can't be opened"))
             return

@@ -81,6 +81,8 @@ class Bank:
     def __init__(self, clock: Clock, watch: Watch) -> None:
         self.sooner = threading.Condition()
         """The lock; notified when something falls due before `tick` said."""
+        self.left_on: tuple[str, ...] = ()
+        """After closing: outputs that could not be written, and may still be on."""
         self._clock = clock
         self._watch = watch
         self._lines: dict[str, _Line] = {}
@@ -166,6 +168,7 @@ class Bank:
             afterwards.callback(self._tell)
             self._broken = self._broken or "the outputs are closed"
             problems += self._off(lines.values(), now_ns, "close")
+            self.left_on = tuple(name for name, line in lines.items() if line.level > 0)
         return problems
 
     @contextmanager

@@ -6,8 +6,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+from importlib.util import find_spec
 
-from core.errors import ModelError, SettingsError
+from core.errors import ModelError, SettingsError, package_missing
 from engine.describe import describe
 from engine.settings import check_against, load
 from pose.model_folder import load_model_folder
@@ -55,13 +56,19 @@ def problems_of(path: Path) -> list[str]:
         rig = load(path)
     except SettingsError as error:
         return list(error.problems)
+    missing = [
+        f"[Output {name}] {package_missing(package)}"
+        for name, output in rig.outputs.items()
+        for package in dict.fromkeys(p.partition(".")[0] for p in output.packages)
+        if find_spec(package) is None
+    ]
     if not rig.model or rig.model.startswith("stand-in"):
-        return []
+        return missing
     try:
         model = load_model_folder(find_model(rig.model))
     except ModelError as error:
-        return [f"[Pose Estimation] MODEL = {rig.pose.model}: {error}"]
-    return check_against(rig, model.skeleton)
+        return [*missing, f"[Pose Estimation] MODEL = {rig.pose.model}: {error}"]
+    return missing + check_against(rig, model.skeleton)
 
 
 if __name__ == "__main__":

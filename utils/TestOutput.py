@@ -1,0 +1,95 @@
+"""Switches one output of settings.ini on for a moment: python utils/TestOutput.py NAME.
+
+Prints what was written and when. No camera, no network, no experiment is needed; the rig
+must not be running. --list names all outputs.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Mapping
+
+from core.errors import SettingsError
+from core.record import Edge
+from engine.sentences import guess
+from engine.settings import load
+from engine.tryout import PULSE_S, TryOut
+from outputs.output import Output
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def main(argv: list[str]) -> int:
+    """Return 0 when the output was on and is off again."""
+    parser = argparse.ArgumentParser(prog="TestOutput.py", description=__doc__)
+    parser.add_argument("name", nargs="?", help="the NAME of an [Output NAME]")
+    parser.add_argument("--settings", type=Path, default=HERE / "settings.ini")
+    parser.add_argument("--list", action="store_true", help="name all outputs, and end")
+    parser.add_argument("--seconds", type=float, default=PULSE_S, help="5 at the most")
+    parser.add_argument("--level", type=float, default=1.0, help="above 0, up to 1")
+    chosen = parser.parse_args(argv)
+    try:
+        outputs = load(chosen.settings).outputs
+    except SettingsError as error:
+        print(error)
+        return 1
+    if chosen.list or chosen.name is None:
+        _list(outputs)
+        return 0 if chosen.list else 2
+    if chosen.name not in outputs:
+        print(f"there is no [Output {chosen.name}]{guess(chosen.name, outputs)}")
+        return 1
+    try:
+        test = TryOut(chosen.name, outputs[chosen.name], chosen.seconds, chosen.level)
+    except ValueError as error:
+        print(error)
+        return 1
+    return _run(test)
+
+
+def _list(outputs: Mapping[str, Output]) -> None:
+    for name, output in outputs.items():
+        what = (type(output).__doc__ or "").splitlines()[0]
+        print(f"{name}: {type(output).__name__} ({what})")
+    if not outputs:
+        print("there is no [Output NAME] in these settings")
+
+
+def _run(test: TryOut) -> int:
+    began_ns: int | None = None
+    seen_on = seen_off = False
+    try:
+        with test:
+            while not test.over:
+                test.rest(1.0)
+                for told in test.poll():
+                    if not isinstance(told, Edge):
+                        print(told.text, flush=True)
+                    else:
+                        began_ns = began_ns or told.asked_ns
+                        print(_sentence(told, began_ns), flush=True)
+                        seen_off = seen_on and told.level == 0
+                        seen_on |= told.level > 0
+    except KeyboardInterrupt:
+        print(f"{test.name}: ended early; it is off")
+        return 1
+    fine = seen_off and not test.failed
+    print(f"{test.name}: {'was on, and is off again' if fine else 'FAILED'}")
+    return 0 if fine else 1
+
+
+def _sentence(told: Edge, began_ns: int) -> str:
+    after_ms = (told.written_ns - began_ns) / 1e6
+    took_ms = (told.written_ns - told.asked_ns) / 1e6
+    return (
+        f"{after_ms:8.1f} ms  {told.output} = {told.level:g}"
+        f"  ({told.cause}, written within {took_ms:.3f} ms)"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(main(sys.argv[1:]))
