@@ -1,0 +1,148 @@
+#include "commands.h"
+
+#include <string.h>
+
+#include "hal.h"
+#include "inputs.h"
+#include "outputs.h"
+
+struct Answer {
+  uint8_t sequence, status;
+  uint32_t time_us;
+};
+
+const uint8_t MOST_ANSWERS = 48;
+const uint8_t LONGEST_ANSWER = 20;  // bytes on the line
+
+static uint8_t expected;
+static bool fault_told;
+static Answer answers[MOST_ANSWERS];  // they wait until the line is free: we never do
+static uint8_t first_answer, answer_count;
+
+static bool line_is_free() { return Serial.availableForWrite() >= LONGEST_ANSWER; }
+
+static void acknowledge(uint8_t sequence, Status status, uint32_t time_us) {
+  if (answer_count == MOST_ANSWERS)
+    outputs_latch(OVERFLOW_);
+  else
+    answers[(first_answer + answer_count++) % MOST_ANSWERS] = {sequence, status, time_us};
+}
+
+static void tell_answer() {
+  const Answer &answer = answers[first_answer];
+  uint8_t payload[6] = {answer.sequence, answer.status};
+  put32(payload + 2, answer.time_us);
+  frames_send(ACK, payload, sizeof payload);
+  first_answer = (first_answer + 1) % MOST_ANSWERS;
+  answer_count--;
+}
+
+static void fault(Cause why) {
+  const uint8_t payload[1] = {why};
+  fault_told = true;
+  frames_send(FAULT, payload, sizeof payload);
+}
+
+static void greet(const Frame &frame) {
+  if (frame.length != 5) return;
+  const uint8_t protocol = frame.payload[0];
+  const uint16_t number = read16(frame.payload + 1), asked_ms = read16(frame.payload + 3);
+  if (number == 0) return;
+  const uint16_t watchdog_ms =
+      constrain(asked_ms, SHORTEST_WATCHDOG_MS, LONGEST_WATCHDOG_MS);
+  outputs_reset(watchdog_ms * 1000UL);
+  inputs_reset();
+  fault_told = false;
+  answer_count = 0;
+  // a program of another time is told who we are, and can do nothing more
+  frames_session(number);
+  uint8_t payload[LONGEST_FRAME - 4] = {PROTOCOL, FIRMWARE_MAJOR, FIRMWARE_MINOR,
+                                        MOST_OUTPUTS, MOST_INPUTS};
+  put16(payload + 5, number);
+  put16(payload + 7, watchdog_ms);
+  put32(payload + 9, hal_now_us());
+  uint8_t size = 13;
+  for (const char *letter = hal_name(); *letter && size < sizeof payload; letter++)
+    payload[size++] = *letter;
+  frames_send(IDENTITY, payload, size);
+  if (protocol != PROTOCOL) frames_session(0);
+  expected = frame.sequence + 1;
+}
+
+static Status configure(const uint8_t *payload) {
+  const uint8_t pin = payload[0];
+  const uint32_t value = read32(payload + 2);
+  switch (payload[1]) {
+    case DIGITAL_OUT:
+    case PWM_OUT:
+      return outputs_configure(pin, payload[1] == PWM_OUT, value);
+    case DIGITAL_IN:
+    case PULLED_UP_IN:
+      return inputs_configure(pin, payload[1] == PULLED_UP_IN, value);
+    default:
+      return BAD_VALUE;
+  }
+}
+
+static void tell_state(uint8_t sequence) {
+  uint8_t payload[7] = {sequence, outputs_latched(), outputs_high()};
+  put32(payload + 3, hal_now_us());
+  frames_send(STATE, payload, sizeof payload);
+}
+
+void obey(const Frame &frame) {
+  if (frame.kind == HELLO) {
+    greet(frame);
+    return;
+  }
+  if (frame.sequence != expected) {
+    distrust(SEQUENCE);
+    return;
+  }
+  expected++;
+  const uint8_t *payload = frame.payload;
+  uint32_t time_us = hal_now_us();
+  Status status = UNKNOWN;
+  if (frame.kind == BEAT && frame.length == 0) {
+    time_us = outputs_beat();
+    status = OK;
+  } else if (frame.kind == SET && frame.length == 2) {
+    status = outputs_set(payload[0], payload[1], time_us);
+  } else if (frame.kind == TRAIN && frame.length == 14) {
+    status = outputs_train(payload[0], payload[1], read32(payload + 2), read32(payload + 6),
+                           read32(payload + 10), time_us);
+  } else if (frame.kind == ALL_OFF && frame.length == 0) {
+    time_us = outputs_all_off();
+    status = OK;
+  } else if (frame.kind == CONFIGURE && frame.length == 6) {
+    status = configure(payload);
+  } else if (frame.kind == ASK_STATE && frame.length == 0) {
+    tell_state(frame.sequence);
+    return;
+  }
+  acknowledge(frame.sequence, status, time_us);
+}
+
+void distrust(Cause why) {
+  if (frames_session() == 0) return;
+  outputs_latch(why);
+  if (!fault_told) fault(why);
+}
+
+static void tell_change(const Change &change) {
+  uint8_t payload[6] = {change.pin, change.level};
+  put32(payload + 2, change.time_us);
+  frames_send(INPUT_CHANGED, payload, sizeof payload);
+}
+
+void report() {
+  while (line_is_free() && answer_count) tell_answer();
+  Event event;
+  while (line_is_free() && outputs_event(event)) {
+    uint8_t payload[6] = {event.pin, event.cause};
+    put32(payload + 2, event.time_us);
+    frames_send(WENT_OFF, payload, sizeof payload);
+  }
+  if (outputs_latched() != NONE && frames_session() && !fault_told) fault(outputs_latched());
+  if (line_is_free()) inputs_poll(tell_change);
+}

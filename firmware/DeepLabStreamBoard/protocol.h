@@ -1,0 +1,61 @@
+// The words between program and board; outputs/board_frames.py has the same numbers.
+//
+// A frame is COBS(sequence, kind, payload, checksum) and a zero byte. Numbers are little
+// endian. The checksum is CRC-16/CCITT; it starts at 0xFFFF in HELLO and in all else at the
+// session's number, which the program draws: what an earlier program left in a wire is noise.
+#pragma once
+#include <stdint.h>
+
+const uint8_t PROTOCOL = 1;
+const uint8_t FIRMWARE_MAJOR = 1, FIRMWARE_MINOR = 0;
+const uint32_t BAUDRATE = 500000;  // boards with a USB of their own do not care
+
+const uint8_t MOST_OUTPUTS = 8, MOST_INPUTS = 8;
+const uint8_t LONGEST_FRAME = 40;  // sequence, kind, payload, checksum; before COBS
+
+enum Kind : uint8_t {
+  // from the program; each is answered by ACK (HELLO by IDENTITY, STATE? by STATE)
+  HELLO = 0x01,      // protocol u8, session u16, watchdog_ms u16
+  CONFIGURE = 0x02,  // pin u8, mode u8, value u32: longest time on, or debounce; in us
+  SET = 0x03,        // pin u8, level u8
+  TRAIN = 0x04,      // pin u8, level u8, width_us u32, period_us u32, count u32
+  ALL_OFF = 0x05,
+  BEAT = 0x06,       // the program's loop has come round: the only food of the watchdog
+  ASK_STATE = 0x07,
+  // from the board
+  ACK = 0x81,        // sequence u8, status u8, board_us u32
+  IDENTITY = 0x82,   // protocol, firmware major, minor, outputs, inputs u8, session,
+                     // watchdog_ms u16, board_us u32, name
+  INPUT_CHANGED = 0x83,   // pin u8, level u8, board_us u32: when the change began
+  WENT_OFF = 0x84,   // pin u8, cause u8, board_us u32: not by SET or ALL_OFF
+  FAULT = 0x85,      // cause u8: all is off, nothing goes on before the next HELLO
+  STATE = 0x86,      // sequence, latched cause u8, pins that are high (of outputs, a bit each
+                     // in the order of CONFIGURE) u8, board_us u32
+};
+
+enum Mode : uint8_t { DIGITAL_OUT = 1, PWM_OUT = 2, DIGITAL_IN = 3, PULLED_UP_IN = 4 };
+
+enum Status : uint8_t {
+  OK = 0,
+  UNKNOWN = 1,       // no such command, or of another length
+  BAD_PIN = 2,       // the board has no such pin, or needs it itself
+  NOT_CONFIGURED = 3,
+  NO_PWM = 4,
+  BAD_VALUE = 5,
+  FULL = 6,          // no more outputs or inputs
+  LATCHED = 7,       // it switched off for safety: HELLO first
+};
+
+enum Cause : uint8_t {
+  NONE = 0,
+  TRAIN_END = 1,
+  LIMIT = 2,         // longer on than CONFIGURE allows
+  WATCHDOG = 3,      // no BEAT for too long
+  GARBLED = 4,       // a frame with a wrong checksum or length
+  SEQUENCE = 5,      // a frame is missing, or came twice
+  OVERFLOW_ = 6,     // more happened than could be told
+};
+
+const uint16_t SHORTEST_WATCHDOG_MS = 20, LONGEST_WATCHDOG_MS = 1000;
+const uint32_t LONGEST_ON_US = 1800000000UL;
+const uint32_t SHORTEST_PERIOD_US = 1000, SHORTEST_WIDTH_US = 50;

@@ -1,0 +1,141 @@
+"""The words between program and board; firmware/…/protocol.h has the same numbers.
+
+A frame is COBS(sequence, kind, payload, checksum) and a zero byte (COBS: Cheshire & Baker,
+IEEE/ACM Trans. Networking 7, 1999). Numbers are little endian.
+"""
+
+import binascii
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+PROTOCOL = 1
+BAUDRATE = 500_000
+MOST_OUTPUTS = MOST_INPUTS = 8
+LONGEST_ON_S = 1800.0
+SHORTEST_PERIOD_S, SHORTEST_WIDTH_S = 0.001, 0.000_05
+HELLO_CHECKSUM = 0xFFFF
+_LONGEST = 64
+
+
+class Kind(IntEnum):
+    """What a frame is about."""
+
+    HELLO = 0x01
+    CONFIGURE = 0x02
+    SET = 0x03
+    TRAIN = 0x04
+    ALL_OFF = 0x05
+    BEAT = 0x06
+    ASK_STATE = 0x07
+    ACK = 0x81
+    IDENTITY = 0x82
+    INPUT_CHANGED = 0x83
+    WENT_OFF = 0x84
+    FAULT = 0x85
+    STATE = 0x86
+
+
+class Mode(IntEnum):
+    """What a pin is for."""
+
+    DIGITAL_OUT = 1
+    PWM_OUT = 2
+    DIGITAL_IN = 3
+    PULLED_UP_IN = 4
+
+
+class Status(IntEnum):
+    """What the board says of a command."""
+
+    OK = 0
+    UNKNOWN = 1
+    BAD_PIN = 2
+    NOT_CONFIGURED = 3
+    NO_PWM = 4
+    BAD_VALUE = 5
+    FULL = 6
+    LATCHED = 7
+
+
+class Cause(IntEnum):
+    """Why the board switched a pin off by itself."""
+
+    NONE = 0
+    TRAIN_END = 1
+    LIMIT = 2
+    WATCHDOG = 3
+    GARBLED = 4
+    SEQUENCE = 5
+    OVERFLOW = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What came, its checksum right."""
+
+    sequence: int
+    kind: int
+    payload: bytes
+
+    def numbers(self, layout: str) -> tuple[int, ...]:
+        """Return the payload's numbers; ValueError when it has another length."""
+        try:
+            return struct.unpack("<" + layout, self.payload)
+        except struct.error as error:
+            raise ValueError(f"frame {self.kind:#x}: {error}") from error
+
+
+def checksum(data: bytes, start: int) -> int:
+    """Return CRC-16 with the polynomial of CCITT, 0x1021.
+
+    >>> hex(checksum(b"123456789", 0xFFFF))
+    '0x29b1'
+    """
+    return binascii.crc_hqx(data, start)
+
+
+def encoded(sequence: int, kind: Kind, payload: bytes, session: int) -> bytes:
+    """Return the bytes of a frame, its zero at the end.
+
+    >>> encoded(1, Kind.SET, bytes([9, 255]), 0xFFFF).hex(" ")
+    '07 01 03 09 ff e9 c3 00'
+    """
+    plain = bytes([sequence & 0xFF, kind]) + payload
+    start = HELLO_CHECKSUM if kind is Kind.HELLO else session
+    plain += struct.pack("<H", checksum(plain, start))
+    blocks = plain.split(b"\0")
+    return b"".join(bytes([len(block) + 1]) + block for block in blocks) + b"\0"
+
+
+def decoded(coded: bytes, session: int) -> Frame:
+    """Return the frame in `coded`, without its zero; ValueError when it is none."""
+    blocks = []
+    at = 0
+    while at < len(coded):
+        size = coded[at]
+        block = coded[at + 1 : at + size]
+        if len(block) != size - 1:
+            raise ValueError("a frame is cut off")
+        blocks.append(block)
+        at += size
+    plain = b"\0".join(blocks)
+    if len(plain) < 4:
+        raise ValueError("a frame is too short")
+    if checksum(plain[:-2], session) != int.from_bytes(plain[-2:], "little"):
+        raise ValueError("a frame has a wrong checksum")
+    return Frame(plain[0], plain[1], plain[2:-2])
+
+
+class Splitter:
+    """Cuts what a line gives into frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def frames(self, data: bytes) -> Iterator[bytes]:
+        """Yield each whole frame, still encoded, without its zero."""
+        *whole, self._rest = (self._rest + data).split(b"\0")
+        self._rest = self._rest[-_LONGEST:]
+        yield from filter(None, whole)
