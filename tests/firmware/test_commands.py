@@ -1,58 +1,27 @@
 """What the real firmware does with every command, on an emulated Uno."""
 
 import struct
-from collections.abc import Iterator
 
 import pytest
 
 from outputs.board_frames import Cause, Kind, Mode, Status, encoded
+from tests.firmware.commands import (
+    LASER,
+    LASER_PIN,
+    LED,
+    LED_PIN,
+    LONG_US,
+    configure,
+    put,
+    status,
+    train,
+)
 from tests.firmware.emulation import HERTZ, MEGA, MS, Board, emulated, needs_simavr
 
 pytestmark = needs_simavr
 
-LASER, LASER_PIN = 9, "B1"
-LED, LED_PIN = 13, "B5"
-LICK, LICK_PIN = 2, "D2"
 OCR2B, TCCR2A, COM2B1 = 0xB4, 0xB0, 0x20
 """The registers of pin 3's duty, on the Uno."""
-LONG_US = 60_000_000
-
-
-@pytest.fixture(scope="module")
-def switched_on() -> Iterator[Board]:
-    with emulated() as board:
-        yield board
-
-
-@pytest.fixture
-def board(switched_on: Board) -> Board:
-    """A board in a new session, the laser's and the LED's pins configured."""
-    switched_on.hello(0x4321)
-    for pin in (LASER, LED):
-        assert configure(switched_on, pin, Mode.DIGITAL_OUT, LONG_US) is Status.OK
-    switched_on.edges.clear()
-    return switched_on
-
-
-def status(board: Board, kind: Kind, payload: bytes = b"") -> Status:
-    """Send a command and return what the board says of it."""
-    answer = board.ask(kind, payload)
-    assert answer.kind == Kind.ACK
-    sequence, said, _ = answer.numbers("BBI")
-    assert sequence == board.sequence
-    return Status(said)
-
-
-def configure(board: Board, pin: int, mode: Mode, value: int) -> Status:
-    return status(board, Kind.CONFIGURE, struct.pack("<BBI", pin, mode, value))
-
-
-def put(board: Board, pin: int, level: int) -> Status:
-    return status(board, Kind.SET, bytes([pin, level]))
-
-
-def train(width_us: int, period_us: int, count: int, level: int = 255) -> bytes:
-    return struct.pack("<BBIII", LASER, level, width_us, period_us, count)
 
 
 def test_it_says_who_it_is(switched_on: Board) -> None:
@@ -154,134 +123,10 @@ def test_what_can_not_be_done_is_refused(
     assert board.edges == []
 
 
-@pytest.mark.parametrize(
-    ("width_us", "period_us", "count"),
-    [(5000, 25_000, 4), (1000, 7692, 12), (50, 1000, 60), (500, 1000, 50)],
-)
-def test_a_train_is_as_asked(
-    board: Board, width_us: int, period_us: int, count: int
-) -> None:
-    answer = board.ask(Kind.TRAIN, train(width_us, period_us, count))
-    _, said, began_us = answer.numbers("BBI")
-    assert said == Status.OK
-    board.run((count * period_us) / 1000)
-    edges = board.edges_of(LASER_PIN)
-    highs = [edge.cycle for edge in edges if edge.level]
-    assert len(highs) == count and len(edges) == 2 * count
-    start = highs[0] / 16
-    for n, high in enumerate(highs):  # no error adds up
-        assert abs(high / 16 - start - n * period_us) < 5
-    assert all(abs(width - width_us) < 5 for width in board.widths_us(LASER_PIN)[::2])
-    (over,) = (frame for frame in board.heard() if frame.kind == Kind.WENT_OFF)
-    pin, cause, board_us = over.numbers("BBI")
-    assert (pin, cause) == (LASER, Cause.TRAIN_END)
-    assert board_us - began_us == (count - 1) * period_us + width_us
-
-
-def test_one_pulse_needs_no_period(board: Board) -> None:
-    assert status(board, Kind.TRAIN, train(3000, 0, 1)) is Status.OK
-    board.run(10)
-    (width,) = board.widths_us(LASER_PIN)
-    assert abs(width - 3000) < 5
-
-
-def test_off_ends_a_train(board: Board) -> None:
-    status(board, Kind.TRAIN, train(4000, 8000, 1000))
-    board.run(20)
-    assert put(board, LASER, 0) is Status.OK
-    board.edges.clear()
-    board.run(30)
-    assert board.edges == []
-
-
-def test_two_trains_at_once(board: Board) -> None:
-    fast = train(1000, 5000, 10)
-    status(board, Kind.TRAIN, fast)
-    status(board, Kind.TRAIN, bytes([LED]) + struct.pack("<BIII", 255, 2000, 7000, 8))
-    board.run(60)
-    for pin, width_us, count in ((LASER_PIN, 1000, 10), (LED_PIN, 2000, 8)):
-        widths = board.widths_us(pin)[::2]
-        assert len(widths) == count
-        assert all(abs(width - width_us) < 30 for width in widths)
-
-
 def test_the_state_tells_what_is_high(board: Board) -> None:
     put(board, LED, 255)
     sequence, latched, high, _ = board.ask(Kind.ASK_STATE).numbers("BBBI")
     assert (sequence, latched, high) == (board.sequence, Cause.NONE, 0b10)
-
-
-def clock_us(board: Board) -> float:
-    """Return when the board's clock began, on the emulator's."""
-    _, _, board_us = board.ask(Kind.SET, bytes([LED, 255])).numbers("BBI")
-    return board.edges_of(LED_PIN)[-1].cycle / 16 - board_us - 20
-
-
-def changes(board: Board) -> list[tuple[int, int]]:
-    """Return the levels of the lick's pin that were told, and when they began, in us."""
-    frames = [frame for frame in board.heard() if frame.kind == Kind.INPUT_CHANGED]
-    told = [frame.numbers("BBI") for frame in frames]
-    assert all(pin == LICK for pin, _, _ in told)
-    return [(level, board_us) for _, level, board_us in told]
-
-
-def test_licks_are_told_with_the_moment_at_which_they_began(board: Board) -> None:
-    board.pin(LICK_PIN, 0)
-    configure(board, LICK, Mode.DIGITAL_IN, 2000)
-    zero_us = clock_us(board)
-    board.run(1)
-    board.heard()
-    expected = []
-    for level in (1, 0, 1, 0):
-        board.pin(LICK_PIN, level)
-        expected.append((level, board.cycle / 16 - zero_us))
-        board.run(30)
-    told = changes(board)
-    assert [level for level, _ in told] == [1, 0, 1, 0]
-    for (_, at_us), (_, put_us) in zip(told, expected, strict=True):
-        assert -20 < at_us - put_us < 150
-
-
-def test_the_first_level_is_told_at_once(board: Board) -> None:
-    board.pin(LICK_PIN, 1)
-    board.send(
-        board.frame(Kind.CONFIGURE, struct.pack("<BBI", LICK, Mode.DIGITAL_IN, 2000))
-    )
-    board.run(2)
-    assert [level for level, _ in changes(board)] == [1]
-
-
-def test_what_bounces_is_told_once_it_is_steady(board: Board) -> None:
-    board.pin(LICK_PIN, 0)
-    configure(board, LICK, Mode.DIGITAL_IN, 5000)
-    zero_us = clock_us(board)
-    board.run(1)
-    board.heard()
-    for _ in range(5):  # 1 ms each way
-        board.pin(LICK_PIN, 1)
-        board.run(1)
-        board.pin(LICK_PIN, 0)
-        board.run(1)
-    assert changes(board) == []
-    board.pin(LICK_PIN, 1)
-    began_us = board.cycle / 16 - zero_us
-    board.run(4.9)
-    assert changes(board) == []
-    board.run(0.5)
-    ((level, at_us),) = changes(board)
-    assert level == 1 and -20 < at_us - began_us < 150
-
-
-def test_inputs_are_told_while_a_train_runs(board: Board) -> None:
-    board.pin(LICK_PIN, 0)
-    configure(board, LICK, Mode.DIGITAL_IN, 0)
-    board.run(1)
-    board.heard()
-    status(board, Kind.TRAIN, train(500, 1000, 60))
-    for n in range(20):
-        board.pin(LICK_PIN, (n + 1) % 2)
-        board.run(2)
-    assert [level for level, _ in changes(board)] == [1, 0] * 10
 
 
 def test_forty_commands_in_a_row_are_all_answered(board: Board) -> None:

@@ -1,14 +1,13 @@
 """What no program, no noise and no silence can make the real firmware do."""
 
 import struct
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outputs.board_frames import Cause, Frame, Kind, Mode, Status, encoded
-from tests.firmware.emulation import MS, Board, emulated, needs_simavr
+from tests.firmware.emulation import MS, Board, needs_simavr
 
 pytestmark = needs_simavr
 
@@ -17,12 +16,6 @@ PINS = {LASER: "B1", VALVE: "B5"}
 PORTB, DDRB = 0x25, 0x24
 LIMIT_MS = 60
 SLACK = MS // 5
-
-
-@pytest.fixture(scope="module")
-def switched_on() -> Iterator[Board]:
-    with emulated() as board:
-        yield board
 
 
 def begin(board: Board, watchdog_ms: int = 100, limit_ms: int = LIMIT_MS) -> None:

@@ -1,0 +1,32 @@
+"""What the tests of the firmware ask for, in one line each."""
+
+import struct
+
+from outputs.board_frames import Kind, Mode, Status
+from tests.firmware.emulation import Board
+
+LASER, LASER_PIN = 9, "B1"
+LED, LED_PIN = 13, "B5"
+LICK, LICK_PIN = 2, "D2"
+LONG_US = 60_000_000
+
+
+def status(board: Board, kind: Kind, payload: bytes = b"") -> Status:
+    """Send a command and return what the board says of it."""
+    answer = board.ask(kind, payload)
+    assert answer.kind == Kind.ACK
+    sequence, said, _ = answer.numbers("BBI")
+    assert sequence == board.sequence
+    return Status(said)
+
+
+def configure(board: Board, pin: int, mode: Mode, value: int) -> Status:
+    return status(board, Kind.CONFIGURE, struct.pack("<BBI", pin, mode, value))
+
+
+def put(board: Board, pin: int, level: int) -> Status:
+    return status(board, Kind.SET, bytes([pin, level]))
+
+
+def train(width_us: int, period_us: int, count: int, level: int = 255) -> bytes:
+    return struct.pack("<BBIII", LASER, level, width_us, period_us, count)
