@@ -27,7 +27,7 @@ KINDS = {
     "InsideRegion, polygon": "KIND = InsideRegion\nBODYPARTS = snout\n"
     "REGION = polygon 100 100 300 90 350 200 250 350 80 300",
     "InsideRegion, margins": "KIND = InsideRegion\nBODYPARTS = snout, tailbase\n"
-    "REGION = rectangle 200 150 200 150\nENTER_PX = 5\nEXIT_PX = 5",
+    "REGION = rectangle 200 150 200 150\nENTER_MARGIN = 5\nEXIT_MARGIN = 5",
     "OutsideRegion": "BODYPARTS = snout\nREGION = ring 320 240 50 150",
     "HeadDirection": "BODYPARTS = leftear, rightear, snout\nPOINT = 600, 240",
     "EgoHeadDirection": "BODYPARTS = tailbase, neck, snout",

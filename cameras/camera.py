@@ -4,12 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
+from core.calibration import Calibration, Mark, from_marks, from_scale, parse_mark
 from core.frame import Image, ImageFormat
+
+MarkSetting = Annotated[Mark, BeforeValidator(parse_mark)]
+"""A `Mark` that is written `X Y X_MM Y_MM` in settings.ini."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,26 @@ class Camera(ABC):
         None,
         description="x, y, width, height in px of the part that is used, before turning",
     )
+    mm_per_pixel: float | None = Field(
+        None,
+        gt=0,
+        description="millimetres on the floor that a pixel shows, for a camera that looks "
+        "straight down; empty: nobody knows",
+    )
+    marks: tuple[MarkSetting, ...] = Field(
+        (),
+        description="for any camera: X Y X_MM Y_MM of four points of the floor or more, in "
+        "the picture as it is recorded and on the floor, both with y downwards",
+    )
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What says where pixels are in mm; None: nobody knows. ValueError: it can't be."""
+        if self.marks and self.mm_per_pixel:
+            raise ValueError("there is MM_PER_PIXEL too; leave one of them out")
+        if self.marks:
+            return from_marks(self.marks)
+        return from_scale(self.mm_per_pixel) if self.mm_per_pixel else None
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Film]:

@@ -1,4 +1,4 @@
-"""Angles and directions in the picture: x right, y down, in pixels.
+"""Angles and directions in the picture or on the floor: x right, y down.
 
 Angles grow from +x (right) towards +y (down), hence clockwise on the screen.
 """

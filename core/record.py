@@ -43,6 +43,10 @@ class Step(Packed):
     """Probabilities of behaviours, of classifiers that look at this camera; NaN:
     unknown."""
 
+    def as_seen(self, threshold: float) -> Pose:
+        """Return the pose that triggers saw; `threshold` is the model's."""
+        return self.pose.seen(threshold) if self.seen is None else self.seen
+
 
 @dataclass(frozen=True, slots=True)
 class Intent(Packed):

@@ -58,7 +58,7 @@ class Asking:
                 known = self.known(time_s, trigger.named)
                 answers[name] = trigger.ask_about(known, time_s)
             else:
-                answers[name] = trigger.ask(sight.pose, time_s)
+                answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)
             self._answers[name] = time_s, answers[name]
             if trigger.sham is not (name in self._shams):
                 self._shams ^= {name}

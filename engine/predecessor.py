@@ -23,6 +23,8 @@ MOVED: dict[tuple[str, str], str] = {
     ("Experiment", "EXP_ORIGIN"): "no longer needed: EXP_NAME is enough",
     ("Experiment", "EXP_NUMBER"): "now EXP_NAME",
     ("Experiment", "RECORD"): "now RECORD_EXP",
+    ("Trigger", "ENTER_PX"): "now ENTER_MARGIN",
+    ("Trigger", "EXIT_PX"): "now EXIT_MARGIN",
     ("Video", "REPEAT_VIDEO"): "now a key of [Camera NAME] with KIND = VideoFile",
     ("Video", "VIDEO_PATH"): "now VIDEO_SOURCE",
 }

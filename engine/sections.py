@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from cameras.camera import Camera
+from core.calibration import Calibration
 from core.errors import SettingsError
 from engine.fields import Maker
 from engine.tracking import Tracking
@@ -227,6 +228,12 @@ class Settings:
     def camera_of(self, trigger: Trigger) -> str:
         """Return the camera whose poses `trigger` sees."""
         return trigger.camera or self.deciding_camera
+
+    @property
+    def calibrations(self) -> dict[str, Calibration]:
+        """Where pixels are in mm, by camera; those of which nobody knows are missing."""
+        made = {name: camera.calibration for name, camera in self.cameras.items()}
+        return {name: found for name, found in made.items() if found is not None}
 
     @property
     def output_directory(self) -> Path:

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic_core import ErrorDetails
 
+from core.calibration import Mark
 from core.command import OutputName, TriggerName
 from core.region import Region
+from engine.tracking import Bone
 
 _PLAIN: dict[Any, str] = {
     bool: "yes or no",
@@ -20,6 +22,8 @@ _PLAIN: dict[Any, str] = {
     str: "text",
     Path: "a file or folder",
     Region: "a region, such as circle X Y R",
+    Mark: "a mark, X Y X_MM Y_MM",
+    Bone: "a bone, BODYPART - BODYPART SHORTEST LONGEST",
     TriggerName: "the NAME of a [Trigger NAME]",
     OutputName: "the NAME of an [Output NAME]",
 }

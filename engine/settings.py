@@ -13,7 +13,7 @@ from cameras.camera import Camera
 from core.command import OutputName, TriggerName
 from core.errors import SettingsError
 from core.plugins import Found, discover
-from core.pose import Skeleton
+from engine.checks import check_against, unit_problems
 from engine.fields import Maker, Section, keys_of
 from engine.ini import Words, read_sections, read_text
 from engine.predecessor import MOVED, MOVED_SECTIONS
@@ -69,17 +69,6 @@ def load(path: Path) -> Settings:
 def parse(text: str, folder: Path) -> Settings:
     """Return the settings that `text` holds, its relative paths starting at `folder`."""
     return _Reading(text, folder).settings()
-
-
-def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
-    """Return what does not fit the network's body parts, as sentences."""
-    return [
-        f"[Trigger {name}] BODYPARTS: the network does not know {part!r}"
-        f"{guess(part, skeleton.bodyparts)}"
-        for name, trigger in rig.new_triggers().items()
-        for part in trigger.bodyparts
-        if part not in skeleton.bodyparts
-    ]
 
 
 class _Reading:
@@ -223,6 +212,7 @@ class _Reading:
         self._check_camera(rig, "Experiment", rig.experiment.camera)
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)
+        self._problems += unit_problems(rig)
         for name, maker in rig.triggers.items():
             self._check_named(f"Trigger {name}", maker)
         for name, plan in rig.experiments.items():

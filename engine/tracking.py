@@ -1,7 +1,42 @@
 """Settings of what triggers see of what the network says."""
 
-from pydantic import Field
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
+
+_BONE = re.compile(r"(\S.*?)\s+-\s+(\S.*?)\s+(\S+)\s+(\S+)")
+
+
+@dataclass(frozen=True)
+class Bone:
+    """Two body parts and how far apart they can be: `snout - neck 10 60`."""
+
+    one: str
+    other: str
+    shortest: float
+    longest: float
+
+    def __str__(self) -> str:
+        return f"{self.one} - {self.other} {self.shortest:g} {self.longest:g}"
+
+
+def parse_bone(words: object) -> Bone:
+    """Return the bone that two names and two lengths describe; ValueError if they don't."""
+    if isinstance(words, Bone):
+        return words
+    found = _BONE.fullmatch(str(words).strip())
+    with suppress(ValueError):
+        if found and 0 <= float(found[3]) < float(found[4]) < inf:
+            return Bone(found[1], found[2], float(found[3]), float(found[4]))
+    raise ValueError(
+        "expected BODYPART - BODYPART SHORTEST LONGEST for each bone, commas between "
+        f"them, not {words!r}"
+    )
 
 
 @settings(frozen=True, kw_only=True)
@@ -20,11 +55,21 @@ class Tracking:
     max_speed: float = Field(
         0.0,
         ge=0,
-        description="pixels per second; a point that is farther from where it was last "
-        "seen is refused; 0: no limit",
+        description="UNIT per second; a point that is farther from where it was last seen "
+        "than it can have gone is refused; 0: no limit",
+    )
+    bones: tuple[Annotated[Bone, BeforeValidator(parse_bone)], ...] = Field(
+        (),
+        description="BODYPART - BODYPART SHORTEST LONGEST: an end of a bone outside of that "
+        "is refused; utils/LearnBones.py measures them in a run",
+    )
+    unit: Literal["px", "mm"] = Field(
+        "px",
+        description="what lengths and speeds are in; mm: on the floor, for which the camera "
+        "needs MM_PER_PIXEL or MARKS",
     )
 
     @property
     def active(self) -> bool:
         """Whether anything is asked for."""
-        return bool(self.hold_ms or self.max_speed)
+        return bool(self.hold_ms or self.max_speed or self.bones)

@@ -21,7 +21,7 @@ class LineCrossing(Trigger):
     """
 
     line: tuple[float, float, float, float] = Field(
-        description="X1, Y1, X2, Y2: both ends, in pixels from the left upper corner"
+        description="X1, Y1, X2, Y2: both ends, in UNIT"
     )
     to: Literal["left", "right", "both"] = Field(
         "both", description="to which side it goes, as seen from 1 looking at 2"

@@ -9,7 +9,7 @@ from core.geometry import angle_between, middle
 from core.pose import Pose
 from experiments.trigger import Trigger
 
-Pixels = Annotated[int, Field(gt=0)]
+Length = Annotated[float, Field(gt=0)]
 Edge: TypeAlias = Literal[
     "left", "right", "top", "bottom", "west", "east", "north", "south"
 ]
@@ -41,7 +41,7 @@ class Looking(Trigger):
     )
 
     def faces(self, pose: Pose, target: tuple[float, float]) -> bool | None:
-        """Return whether the head points to `target` (x, y) in px.
+        """Return whether the head points to `target` (x, y).
 
         None when tip and back, or tip and target, are the same point: no direction.
         """
@@ -56,9 +56,7 @@ class Looking(Trigger):
 class HeadDirection(Looking):
     """Holds while the head points to a point of the picture, within ANGLE degrees."""
 
-    point: tuple[float, float] = Field(
-        description="X, Y in pixels from the left upper corner"
-    )
+    point: tuple[float, float] = Field(description="X, Y in UNIT")
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether the head points to the point."""
@@ -72,8 +70,8 @@ class ScreenDirection(Looking):
     edge: Edge = Field(
         description="left, right, top, bottom (or west, east, north, south)"
     )
-    picture: tuple[Pixels, Pixels] = Field(
-        description="width, height of the picture in pixels"
+    picture: tuple[Length, Length] = Field(
+        description="width, height of the picture in UNIT"
     )
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:

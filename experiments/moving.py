@@ -27,7 +27,7 @@ class Moving(Trigger):
     )
 
     def way(self, pose: Pose, time_s: float) -> tuple[float, float, float] | None:
-        """Return seconds, x and y in px since then; None when there is no then yet."""
+        """Return seconds, and x and y since then; None when there is no then yet."""
         x, y = middle(pose.places(self.bodyparts))
         past = self._past
         past.append((time_s, x, y))
@@ -50,16 +50,14 @@ class MovingTowards(Moving):
     Slower than MIN_SPEED it moves nowhere: the answer is no.
     """
 
-    point: tuple[float, float] = Field(
-        description="X, Y in pixels from the left upper corner"
-    )
+    point: tuple[float, float] = Field(description="X, Y in UNIT")
     angle: float = Field(
         30.0,
         gt=0,
         le=180,
         description="degrees that it may move past the point, to either side",
     )
-    min_speed: float = Field(20.0, ge=0, description="pixels per second")
+    min_speed: float = Field(20.0, ge=0, description="UNIT per second")
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether it moves so."""
@@ -81,7 +79,7 @@ class Freezing(Trigger):
     Unknown until the animal was seen for WINDOW_S, unless it moves.
     """
 
-    radius: float = Field(3.0, gt=0, description="pixels that it may tremble")
+    radius: float = Field(3.0, gt=0, description="UNIT that it may tremble")
     window_s: float = Field(1.0, gt=0, description="seconds of keeping still")
     _since: tuple[float, list[list[float]]] | None = field(
         default=None, init=False, repr=False, compare=False

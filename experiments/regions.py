@@ -20,13 +20,13 @@ class Place(Trigger):
 
     region: RegionSetting = Field(
         description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
-        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in pixels from the left upper corner"
+        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
-    enter_px: float = Field(
-        0.0, ge=0, description="pixels past the border at which a body part has entered"
+    enter_margin: float = Field(
+        0.0, ge=0, description="UNIT past the border at which a body part has entered"
     )
-    exit_px: float = Field(
-        0.0, ge=0, description="pixels past the border at which a body part has left"
+    exit_margin: float = Field(
+        0.0, ge=0, description="UNIT past the border at which a body part has left"
     )
     _inside: bool | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -38,9 +38,9 @@ class Place(Trigger):
         """Return whether the body parts are inside; `first`: from which side they came."""
         region, together = self.region, all if how == "all" else any
         places = pose.places(self.bodyparts)
-        if self.enter_px or self.exit_px:
+        if self.enter_margin or self.exit_margin:
             was_inside = first if self._inside is None else self._inside
-            margin = -self.exit_px if was_inside else self.enter_px
+            margin = -self.exit_margin if was_inside else self.enter_margin
             self._inside = together(region.depth(x, y) >= margin for x, y in places)
         else:
             self._inside = together(region.has(x, y) for x, y in places)

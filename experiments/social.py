@@ -27,7 +27,7 @@ class Distance(Trigger):
     animals: tuple[Animal, Animal] = Field(
         (1, 2), description="whose body parts, counted from 1 as the network does"
     )
-    distance: float = Field(gt=0, description="pixels")
+    distance: float = Field(gt=0, description="in UNIT")
     when: Literal["nearer", "farther"] = Field(
         "nearer", description="holds at DISTANCE and nearer, or farther"
     )
@@ -57,7 +57,7 @@ class AnyAnimalInside(Trigger):
 
     region: RegionSetting = Field(
         description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
-        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in pixels from the left upper corner"
+        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
 
     def sees(self, pose: Pose) -> bool:

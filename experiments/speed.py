@@ -17,7 +17,7 @@ class Speed(Moving):
     Speed is the distance from where it was WINDOW_S ago, divided by the time since then.
     """
 
-    speed: float = Field(gt=0, description="pixels per second")
+    speed: float = Field(gt=0, description="UNIT per second")
     when: Literal["above", "below"] = Field(
         "above", description="holds above SPEED, or below it"
     )

@@ -1,7 +1,7 @@
 """What a trigger is: a question about a pose with three answers."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
@@ -29,12 +29,18 @@ class Trigger(Hygiene, ABC):
         "", description="whose poses it sees; empty: the one that decides"
     )
 
+    unit: Literal["px", "mm"] = Field(
+        "px",
+        description="what its places, lengths and speeds are in: pixels of the picture, or "
+        "millimetres on the floor, for which the camera needs MM_PER_PIXEL or MARKS",
+    )
+
     @abstractmethod
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return the answer; called only when all of `bodyparts` were seen.
 
-        `time_s` is when the frame was taken. None when the pose does not tell, such as
-        a speed on the first frame.
+        `pose` is in UNIT; `time_s` is when the frame was taken. None when the pose does
+        not tell, such as a speed on the first frame.
         """
 
     def forget(self) -> None:

@@ -45,7 +45,7 @@ class HeadDirectionRegion(HeadDirection):
 
     region: RegionSetting = Field(
         description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
-        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in pixels from the left upper corner"
+        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
     head: Literal["inside", "outside"] = Field(
         "outside", description="where all of BODYPARTS must be"

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
-from core.pose import Pose
 from core.record import Step
 from gui.theme import AMBER, BLUE, GREEN, GREY, RED, bodypart_colour
 from gui.zones import Zone
@@ -70,32 +69,57 @@ def zone_pen(answer: bool | None) -> QPen:
     return QPen(QColor(GREEN), 4) if answer else QPen(QColor(BLUE), 2)
 
 
-def draw_pose(painter: QPainter, place: Fit, pose: Pose, threshold: float) -> None:
-    """Draw bones and points that were seen; points below `threshold` small and faint."""
-    seen = pose.confidence >= threshold
+def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> None:
+    """Draw bones and points as triggers saw them, and what they did not see.
+
+    Points below `threshold` are small and faint, refused ones crossed out where the network
+    had them, held ones hollow where they are held.
+    """
+    pose, seen = step.pose, step.as_seen(threshold)
     bones = [pose.skeleton.indices(bone) for bone in pose.skeleton.bones]
-    for points, sure in zip(place.to_view(pose.points), seen, strict=True):
-        there = np.isfinite(points).all(axis=1)
+    doubts = [step.doubts.get(name, "") for name in pose.names]
+    parts = len(pose.skeleton.bodyparts)
+    for animal, points in enumerate(place.to_view(seen.points)):
+        raw, known = place.to_view(pose.points[animal]), np.isfinite(points).all(axis=1)
         painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
         for one, other in bones:
-            if (there & sure)[[one, other]].all():
+            if known[[one, other]].all():
                 painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
-        for part in np.flatnonzero(there):
-            _draw_point(painter, points[part], bodypart_colour(int(part)), sure[part])
+        for part, doubt in enumerate(doubts[animal * parts : (animal + 1) * parts]):
+            colour = bodypart_colour(part)
+            if "jump" in doubt or "bone" in doubt:
+                painter.setPen(QPen(QColor(RED), 2))
+                _draw_saltire(painter, raw[part])
+            elif np.isfinite(raw[part]).all() and not known[part]:
+                _draw_unsure(painter, raw[part], colour)
+            if known[part]:
+                _draw_point(painter, points[part], colour, held="held" in doubt)
 
 
 def _draw_point(
-    painter: QPainter, point: NDArray[np.float64], colour: QColor, sure: bool
+    painter: QPainter, point: NDArray[np.float64], colour: QColor, held: bool
 ) -> None:
-    if sure:
+    if held:
+        painter.setPen(QPen(colour, 2, Qt.PenStyle.DotLine))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(*point), 6, 6)
+    else:
         painter.setPen(QPen(QColor(0, 0, 0, 190), 1.2))
         painter.setBrush(colour)
         painter.drawEllipse(QPointF(*point), 4.5, 4.5)
-    else:
-        colour.setAlpha(110)
-        painter.setPen(QPen(colour, 1))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawEllipse(QPointF(*point), 3, 3)
+
+
+def _draw_unsure(painter: QPainter, point: NDArray[np.float64], colour: QColor) -> None:
+    colour.setAlpha(110)
+    painter.setPen(QPen(colour, 1))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawEllipse(QPointF(*point), 3, 3)
+
+
+def _draw_saltire(painter: QPainter, point: NDArray[np.float64]) -> None:
+    x, y = point
+    painter.drawLine(QPointF(x - 5, y - 5), QPointF(x + 5, y + 5))
+    painter.drawLine(QPointF(x - 5, y + 5), QPointF(x + 5, y - 5))
 
 
 def _draw_cross(painter: QPainter, point: Sequence[float]) -> None:

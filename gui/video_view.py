@@ -114,7 +114,7 @@ class VideoView(QWidget):
         step = self._step
         draw_zones(painter, place, self.zones, step.triggers if step else None)
         if step is not None:
-            draw_pose(painter, place, step.pose, self.threshold)
+            draw_pose(painter, place, step, self.threshold)
         draw_state(painter, picture, step, self.levels)
         corner = QPointF(place.left + 10, place.top + 30)
         draw_tag(painter, corner, f"{self.camera}  {self._index}", QColor(TEXT))

@@ -7,6 +7,11 @@ from numpy.typing import NDArray
 
 from core.region import Region
 from engine.sections import Settings
+from experiments.trigger import Trigger
+
+Outline = NDArray[np.float64]
+"""(n, 2), px: the corners of a closed line; a single row is a point to look at, two are a
+line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,9 +20,7 @@ class Zone:
 
     trigger: str
     camera: str
-    outline: NDArray[np.float64]
-    """(n, 2), px: the corners of a closed line; a single row is a point to look at, two
-    are a line."""
+    outline: Outline
 
 
 def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
@@ -26,17 +29,28 @@ def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
     With `camera`, only of those that see it.
     """
     zones = []
+    floors = settings.calibrations
     for name, trigger in settings.new_triggers().items():
         sees = settings.camera_of(trigger)
         if camera not in ("", sees):
             continue
-        region = getattr(trigger, "region", None)
-        point = getattr(trigger, "point", None)
-        line = getattr(trigger, "line", None)
-        if isinstance(region, Region):
-            zones.append(Zone(name, sees, region.outline()))
-        elif isinstance(point, tuple) and len(point) == 2:
-            zones.append(Zone(name, sees, np.array([point], np.float64)))
-        elif isinstance(line, tuple) and len(line) == 4:
-            zones.append(Zone(name, sees, np.reshape(line, (2, 2)).astype(np.float64)))
+        outline = _outline(trigger)
+        if outline is not None:
+            if trigger.unit == "mm" and sees in floors:
+                outline = floors[sees].to_px(outline)
+            zones.append(Zone(name, sees, outline))
     return tuple(zones)
+
+
+def _outline(trigger: Trigger) -> Outline | None:
+    """Return (n, 2) in the trigger's own unit, None when it has no place."""
+    region = getattr(trigger, "region", None)
+    point = getattr(trigger, "point", None)
+    line = getattr(trigger, "line", None)
+    if isinstance(region, Region):
+        return region.outline()
+    if isinstance(point, tuple) and len(point) == 2:
+        return np.array([point], np.float64)
+    if isinstance(line, tuple) and len(line) == 4:
+        return np.reshape(line, (2, 2)).astype(np.float64)
+    return None

@@ -1,6 +1,6 @@
 """Videos with the poses drawn in, made after the run: nothing is drawn while it goes on."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from recording.video import VideoFile
 def labelled_video(folder: RunFolder, into: Path) -> Iterator[Path]:
     """Write `NAME.labelled.mkv` for each video: skeleton, time, status, answers.
 
-    Points below the network's threshold are not drawn.
+    Points below the network's threshold, and refused ones, are not drawn.
     """
     for camera in analysed_cameras(folder):
         for name, frames in timeline(folder, camera).parts().items():
@@ -44,12 +44,22 @@ def _draw(folder: RunFolder, video: Path, path: Path, frames: Timeline) -> None:
                 points[number].astype(np.float32),
                 confidence[number].astype(np.float32),
             )
+            for place in _refused(row["doubts"], pose.names):
+                pose.points.reshape(-1, 2)[place] = np.nan
             true = [name[8:] for name in triggers if row[name] == 1]
             status = row["status"] if isinstance(row["status"], str) else ""
             words = [f"{row['time_s']:.3f} s", status, *true]
             text = "  ".join(word for word in words if word)
             at, arrived = int(row["exposed_ns"]), int(row["arrived_ns"])
             file.write(labelled(image, pose, {}, text), int(row["frame"]), at, arrived)
+
+
+def _refused(doubts: object, names: Sequence[str]) -> Iterator[int]:
+    """Yield which of `names` a cell of the column `doubts` calls refused."""
+    for said in str(doubts).split("; "):
+        name, _, what = said.rpartition(" ")
+        if name in names and ("jump" in what or "bone" in what):
+            yield names.index(name)
 
 
 def _pictures(video: Path) -> Generator[Image, None, None]:

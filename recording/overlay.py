@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from core.frame import Image
 from core.pose import Pose
-from core.region import Region
 
 _COLOURS = (
     (80, 80, 255),
@@ -26,24 +25,24 @@ _FRACTION = 4  # bits of a pixel's fraction, for cv2's `shift`
 def labelled(
     image: Image,
     pose: Pose,
-    regions: Mapping[str, tuple[Region, bool | None]],
+    zones: Mapping[str, tuple[NDArray[np.float64], bool | None]],
     text: str,
 ) -> Image:
-    """Return a BGR copy of an 8-bit picture with pose, regions and a line of text.
+    """Return a BGR copy of an 8-bit picture with pose, zones and a line of text.
 
-    Points that are NaN are not drawn. A region's border is green while its trigger
-    holds, grey while that is unknown.
+    Points that are NaN are not drawn. A zone is the corners (n, 2) of a closed line; it is
+    green while its trigger holds, grey while that is unknown.
     """
     import cv2
 
     bgr = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
     drawn: NDArray[Any] = bgr.copy()
-    for name, (region, answer) in regions.items():
-        corners = _fixed(region.outline())
+    for name, (outline, answer) in zones.items():
+        corners = _fixed(outline)
         cv2.polylines(
             drawn, [corners], True, _BORDER[answer], 2, cv2.LINE_AA, _FRACTION
         )
-        x, y = (int(c) for c in region.outline().min(axis=0))
+        x, y = (int(c) for c in outline.min(axis=0))
         _write(drawn, name, (max(x, 2), max(y - 4, 12)), _BORDER[answer])
     for animal in range(len(pose.points)):
         for first, second in pose.skeleton.bones:

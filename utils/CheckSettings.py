@@ -47,6 +47,8 @@ def main(argv: list[str]) -> int:
         print(problem)
     if not problems:
         print(f"{chosen.settings}: nothing wrong")
+        for name, calibration in load(chosen.settings).calibrations.items():
+            print(f"[Camera {name}]: {calibration}")
     return 1 if problems else 0
 
 

@@ -18,12 +18,12 @@ from datetime import datetime
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
-from core.region import Region
 from engine.comparing import compare
 from engine.network import open_network
 from engine.ready_made import load_with
 from engine.replay import replay
 from engine.settings import Settings
+from gui.zones import Outline, zones_of
 from offline.decoding import VideoRows, pictures, video_rows
 from offline.estimating import Foreseen
 from pose.estimator import PoseEstimator
@@ -154,11 +154,7 @@ class Analysis:
     def __post_init__(self) -> None:
         self.camera = self.settings.deciding_camera
         self.source, self.form = self.rows.path, self.rows.form
-        self.regions: dict[str, Region] = {}
-        for name, trigger in self.settings.new_triggers().items():
-            region = getattr(trigger, "region", None)
-            if isinstance(region, Region):
-                self.regions[name] = region
+        self.zones = zones_of(self.settings, self.camera)
 
     @property
     def labelled_format(self) -> ImageFormat:
@@ -205,12 +201,20 @@ class Analysis:
             if drawn is not None:
                 image = labelled(
                     held[0].image,
-                    step.pose.seen(self.estimator.threshold),
-                    {n: (r, step.triggers.get(n)) for n, r in self.regions.items()},
+                    step.as_seen(self.estimator.threshold),
+                    self._drawn(step),
                     f"{step.index}  {step.status}",
                 )
                 drawn.write(image, step.index, step.exposed_ns, step.arrived_ns)
             yield held[0], step
+
+    def _drawn(self, step: Step) -> dict[str, tuple[Outline, bool | None]]:
+        answers = step.triggers
+        return {
+            zone.trigger: (zone.outline, answers.get(zone.trigger))
+            for zone in self.zones
+            if len(zone.outline) > 1
+        }
 
     def _count(self, step: Step) -> None:
         """Keep the visits: from the first yes to the first no; unknown is neither."""
@@ -267,12 +271,11 @@ def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
     reason = why_no_window()
     if not reason:
         from gui.preview import run_feed
-        from gui.zones import zones_of
 
         return run_feed(
             lambda: next(shown, None),
             analysis.camera,
-            zones_of(analysis.settings, analysis.camera),
+            analysis.zones,
             threshold=analysis.estimator.threshold,
             rate=rate,
             title=analysis.source.name,

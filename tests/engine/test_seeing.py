@@ -7,9 +7,10 @@ import pytest
 
 from core.errors import SettingsError
 from core.pose import Pose, Skeleton
+from engine.checks import check_against
 from engine.seeing import Seeing, seeing_of
 from engine.settings import parse
-from engine.tracking import Tracking
+from engine.tracking import Bone, Tracking
 
 SKELETON = Skeleton(("snout", "tail"))
 CAMERA = "[Camera top]\nKIND = SimulatedCamera\n"
@@ -92,6 +93,72 @@ def test_one_camera_may_have_rules_of_its_own() -> None:
     far = pose((300, 10), (50, 50))
     assert not seeing.see("top", far, 0.01).doubts
     assert seeing.see("side", far, 0.01).doubts == {"snout": "jump"}
+
+
+MM = "MM_PER_PIXEL = 0.5\n"
+
+
+def test_speeds_may_be_told_in_millimetres() -> None:
+    words = "[Tracking]\nMAX_SPEED = 1000\nUNIT = mm\n"
+    seeing = seeing_of(parse(CAMERA + MM + words, Path()), 0.5)
+    seeing.see("top", pose((10, 10), (50, 50)), 0.0)
+    sight = seeing.see("top", pose((28, 10), (72, 50)), 0.01)
+    assert sight.doubts == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
+
+
+def test_triggers_may_be_told_in_millimetres() -> None:
+    seeing = seeing_of(parse(CAMERA + MM, Path()), 0.5)
+    sight = seeing.see("top", pose((10, 20), (50, 60), sure=0.9), 0.0)
+    assert sight.in_unit("mm").points.tolist() == [[[5, 10], [25, 30]]]
+    assert sight.in_unit("px").points.tolist() == [[[10, 20], [50, 60]]]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            "[Tracking]\nMAX_SPEED = 9\nUNIT = mm\n",
+            r"\[Tracking\] UNIT = mm: \[Camera top",
+        ),
+        (
+            "[Trigger a]\nKIND = Speed\nBODYPARTS = snout\nSPEED = 50\nUNIT = mm\n",
+            r"\[Trigger a\] UNIT = mm: .*MM_PER_PIXEL",
+        ),
+        ("MARKS = 0 0 0 0, 9 0 9 0\n", r"\[Camera top\] MARKS: expected four"),
+        ("MARKS = 0 0 0 0, 9 0 9\n", r"MARKS.*X Y X_MM Y_MM"),
+        (MM + "MARKS = 0 0 0 0, 9 0 9 0, 9 9 9 9, 0 9 0 9\n", "leave one of them out"),
+        ("[Tracking]\nBONES = snout tail 1 2\n", "BODYPART - BODYPART"),
+        ("[Tracking]\nBONES = snout - tail 2 1\n", "SHORTEST LONGEST"),
+    ],
+)
+def test_what_can_not_be_told_is_a_sentence(words: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        parse(CAMERA + words, Path())
+
+
+def test_bones_are_of_body_parts_that_the_network_knows() -> None:
+    rig = parse(CAMERA + "[Tracking]\nBONES = snout - tale 1 2\n", Path())
+    assert check_against(rig, SKELETON) == [
+        "[Tracking] BONES: the network does not know 'tale', did you mean tail?"
+    ]
+
+
+def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
+    bones = (Bone("snout", "neck", 10, 30), Bone("neck", "tail", 20, 60))
+    seeing = Seeing(0.5, {"": Tracking(bones=bones)})
+    skeleton = Skeleton(("snout", "neck", "tail"))
+
+    def doubts(*points: Place, sure: tuple[float, ...] = (1, 1, 1)) -> object:
+        there = np.array([points], np.float32)
+        return seeing.see(
+            "top", Pose(skeleton, there, np.array([sure], np.float32)), 0.0
+        ).doubts
+
+    assert doubts((0, 0), (20, 0), (60, 0)) == {}
+    assert doubts((0, 0), (200, 0), (60, 0)) == {"neck": "bone"}, "it spoils two bones"
+    assert doubts((0, 0), (20, 0), (200, 0), sure=(1, 0.9, 0.8)) == {"tail": "bone"}
+    assert doubts((0, 0), (20, 0), (200, 0), sure=(1, 0.6, 0.8)) == {"neck": "bone"}
+    assert doubts((0, 0), (np.nan, 0), (200, 0)) == {}, "nothing to measure"
 
 
 def test_a_section_for_no_camera_is_told() -> None:

@@ -108,7 +108,7 @@ def test_a_walk_along_a_line_enters_and_leaves_where_geometry_says() -> None:
 
 def test_between_its_margins_the_last_answer_stands() -> None:
     margins: Any = {"bodyparts": ["snout"], "region": "circle 0 0 50"}
-    margins |= {"enter_px": 5, "exit_px": 10}
+    margins |= {"enter_margin": 5, "exit_margin": 10}
     walk = [62, 58, 52, 48, 46, 44, 48, 52, 58, 62, 58, 48]
     entered = ".....####..."
     left = "#####....###"
@@ -122,10 +122,10 @@ def test_between_its_margins_the_last_answer_stands() -> None:
 
 @given(st.floats(0, 30), st.floats(0, 30), st.lists(st.tuples(PX, PX), max_size=40))
 def test_inside_and_outside_never_both_hold(
-    enter_px: float, exit_px: float, walk: list[Any]
+    enter_margin: float, exit_margin: float, walk: list[Any]
 ) -> None:
     margins: Any = {"bodyparts": ["snout"], "region": "rectangle -90 -90 200 200"}
-    margins |= {"enter_px": enter_px, "exit_px": exit_px}
+    margins |= {"enter_margin": enter_margin, "exit_margin": exit_margin}
     inside, outside = InsideRegion(**margins), OutsideRegion(**margins)
     for place in walk:
         here = pose([place, place])

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from PyQt5.QtCore import QRectF
 from PyQt5.QtGui import QColor, QImage, QPainter
 
+from core.pose import Pose
+from engine.settings import parse
 from gui.overlay import draw_pose, draw_state, draw_zones, fit, zone_pen
 from gui.theme import AMBER, GREEN, RED, bodypart_colour
 from gui.zones import Zone, zones_of
@@ -52,28 +56,55 @@ def canvas(qapp: object) -> Iterator[Canvas]:
 
 
 def test_each_point_lies_where_it_was_found(canvas: Canvas) -> None:
-    draw_pose(canvas.painter, canvas.place, make_step(0).pose, 0.5)
+    draw_pose(canvas.painter, canvas.place, make_step(0), 0.5)
     for part, (x, y) in enumerate(POINTS[0]):
         assert canvas.colour(x, y) == bodypart_colour(part)
     assert canvas.colour(55, 45) != QColor(0, 0, 0), "a bone"
 
 
 def test_unsure_points_are_faint_and_have_no_bones(canvas: Canvas) -> None:
-    pose = make_step(0, confidence=(0.4, 1, 1)).pose
-    draw_pose(canvas.painter, canvas.place, pose, 0.5)
+    step = make_step(0, confidence=(0.4, 1, 1))
+    draw_pose(canvas.painter, canvas.place, step, 0.5)
     assert canvas.colour(60, 40) == QColor(0, 0, 0), "hollow"
     assert canvas.colour(55, 45) == QColor(0, 0, 0), "no bone"
     assert canvas.colour(50, 50) == bodypart_colour(1)
 
 
 def test_a_point_that_was_not_seen_is_not_drawn(canvas: Canvas) -> None:
-    pose = make_step(0).pose
-    pose.points[:] = np.nan
-    draw_pose(canvas.painter, canvas.place, pose, 0.5)
+    step = make_step(0)
+    step.pose.points[:] = np.nan
+    draw_pose(canvas.painter, canvas.place, step, 0.5)
     painted = canvas.image.bits()
     assert painted is not None
     painted.setsize(canvas.image.sizeInBytes())
     assert not np.frombuffer(painted, np.uint8).reshape(-1, 4)[:, :3].any()
+
+
+def test_what_was_refused_is_crossed_out_and_what_is_held_is_hollow(
+    canvas: Canvas,
+) -> None:
+    step = make_step(0)
+    seen = Pose(step.pose.skeleton, step.pose.points.copy(), step.pose.confidence)
+    seen.points[0, 0] = np.nan
+    seen.points[0, 1] = 20, 20
+    names = step.pose.names
+    doubts = {names[0]: "jump", names[1]: "bone+held"}
+    draw_pose(
+        canvas.painter, canvas.place, replace(step, doubts=doubts, seen=seen), 0.5
+    )
+    for x, y in POINTS[0][:2]:
+        assert canvas.colour(x, y) == QColor(RED)
+    assert canvas.colour(19.5, 19.5) == QColor(0, 0, 0), "hollow"
+    ring = [canvas.colour(18.5, 20 + n / 8) for n in range(-4, 5)]
+    assert any(close_to(colour, bodypart_colour(1)) for colour in ring)
+    assert canvas.colour(*POINTS[0][2]) == bodypart_colour(2)
+
+
+def test_a_zone_in_millimetres_is_drawn_where_its_camera_shows_it() -> None:
+    words = "[Camera top]\nKIND = SimulatedCamera\nMM_PER_PIXEL = 0.5\n"
+    words += "[Trigger a]\nKIND = InsideRegion\nBODYPARTS = snout\nUNIT = mm\n"
+    (zone,) = zones_of(parse(words + "REGION = rectangle 10 20 30 40\n", Path()))
+    np.testing.assert_allclose(zone.outline[[0, 2]], [(20, 40), (80, 120)])
 
 
 @pytest.mark.parametrize("answer", [True, False])
