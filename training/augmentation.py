@@ -19,6 +19,8 @@ class Augmentation:
     rotation_deg: float = 180.0
     """Turned by up to this, either way."""
     scale: tuple[float, float] = (0.75, 1.3)
+    shift: float = 0.08
+    """Standard deviation of a shift, as a share of the sides."""
     mirror: bool = True
     """Mirror, and swap the body parts called left and right."""
     light: float = 1.0
@@ -70,31 +72,76 @@ def mirrored(skeleton: Skeleton) -> list[int]:
     return [places.get(name, own) for own, name in enumerate(swapped)]
 
 
+def augment_clip(
+    how: Augmentation,
+    pictures: NDArray[np.uint8],
+    points: Points | None,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return pictures (frame, height, width, 3) changed alike, and the matrix (2, 3).
+
+    It takes a pixel of the given pictures to where it is in the changed ones. `points`, if
+    there are any, are kept in sight.
+    """
+    height, width = pictures.shape[1:3]
+    if points is None:
+        points = np.empty((0, 2), np.float32)
+    matrix = _drawn(how, (height, width), points, rng)
+    constant = rng.random() < 0.3
+    grey = rng.uniform(0, 255)
+    state = rng.bit_generator.state
+    changed = []
+    for picture in pictures:
+        rng.bit_generator.state = state  # the same light for all
+        warped = _warped(picture, matrix, constant, grey)
+        changed.append(relight(warped, how.light, rng))
+    return np.stack(changed), matrix
+
+
+def apply(matrix: NDArray[np.float64], points: Points) -> Points:
+    """Return where `matrix` (2, 3) takes `points` (…, 2)."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
 def _warp(
     how: Augmentation, picture: Picture, points: Points, rng: np.random.Generator
 ) -> tuple[Picture, Points]:
     """Turn, scale and shift the whole picture; its border is drawn out."""
-    import cv2
-
-    height, width = picture.shape[:2]
     if rng.random() < 0.15:  # some pictures as they are
         return picture, points
-    size = np.array([width, height])
-    inside = points[np.isfinite(points).all(axis=1)]
-    centre = inside.mean(axis=0) if len(inside) else (size - 1) / 2
-    turn = rng.uniform(-1, 1) * how.rotation_deg * (1 if rng.random() < 0.5 else 0.1)
+    matrix = _drawn(how, picture.shape[:2], points, rng)
+    constant, grey = rng.random() < 0.3, rng.uniform(0, 255)
+    return _warped(picture, matrix, constant, grey), apply(matrix, points)
+
+
+def _drawn(
+    how: Augmentation, shape: tuple[int, ...], points: Points, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a matrix (2, 3) that turns, scales and shifts, the animal kept in sight."""
+    size = np.array([shape[1], shape[0]])
     middle = (size - 1) / 2
+    inside = points[np.isfinite(points).all(axis=1)]
+    centre = inside.mean(axis=0) if len(inside) else middle
+    turn = rng.uniform(-1, 1) * how.rotation_deg * (1 if rng.random() < 0.5 else 0.1)
     matrix = _similarity(turn, rng.uniform(*how.scale), middle, middle)
     goal = matrix[:, :2] @ centre + matrix[:, 2]
     # Where the turned animal would leave the picture, bring it back.
-    wish = (goal + rng.normal(0, 0.08, 2) * size).clip(0.02 * size, 0.98 * size)
-    matrix[:, 2] += wish - goal
+    wish = goal + rng.normal(0, how.shift, 2) * size
+    matrix[:, 2] += wish.clip(0.02 * size, 0.98 * size) - goal
+    return matrix
+
+
+def _warped(
+    picture: Picture, matrix: NDArray[np.float64], constant: bool, grey: float
+) -> Picture:
+    import cv2
+
     out = cv2.warpAffine(
-        picture, matrix, (width, height), flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT if rng.random() < 0.3 else cv2.BORDER_REPLICATE,
-        borderValue=tuple(float(v) for v in np.repeat(rng.uniform(0, 255), 3)),
+        picture, matrix, (picture.shape[1], picture.shape[0]), flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT if constant else cv2.BORDER_REPLICATE,
+        borderValue=(grey, grey, grey),
     )  # fmt: skip
-    return np.asarray(out, np.uint8), _apply(matrix, points)
+    return np.asarray(out, np.uint8)
 
 
 def _move(
@@ -132,7 +179,7 @@ def _move(
         ratio = (picture.astype(np.float32) + 1) / (background.astype(np.float32) + 1)
         moved = cv2.warpAffine(ratio.clip(0, 4), matrix, size)
         out = scene * (1 + cover * (moved - 1))
-    return out.clip(0, 255).astype(np.uint8), _apply(matrix, points)
+    return out.clip(0, 255).astype(np.uint8), apply(matrix, points)
 
 
 def _scenery(background: Picture, rng: np.random.Generator) -> Picture:
@@ -166,7 +213,3 @@ def _similarity(
     across, down = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[across, -down], [down, across]])
     return np.column_stack([linear, goal - linear @ centre])
-
-
-def _apply(matrix: NDArray[np.float64], points: Points) -> Points:
-    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)

@@ -1,8 +1,10 @@
 """Labelled pictures as the network sees them, in memory, and how they are split."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 from core.pose import Skeleton
 from pose.fitting import Fitting
 from training.labels import Labels, LabelsError
+
+FRAMES = 5
+"""That a context network looks at; the middle one is asked about."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +33,9 @@ class Dataset:
     """The size that each picture had."""
     clips: tuple[str, ...]
     """The folder that each picture came from: one recording."""
+    context: NDArray[np.uint8] | None = None
+    """(picture, 5, height, width, 3): two frames before, itself, two after; None: not
+    loaded."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -43,6 +51,7 @@ class Dataset:
             self.known[at],
             tuple(self.shapes[i] for i in at),
             tuple(self.clips[i] for i in at),
+            None if self.context is None else self.context[at],
         )
 
     def in_camera_px(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -51,22 +60,22 @@ class Dataset:
         return np.stack([self.fitting.to_image(xy, shape) for xy, shape in pairs])
 
 
-def load_dataset(labels: Labels, fitting: Fitting) -> Dataset:
-    """Read all pictures; LabelsError names every one that can't be read."""
-    import cv2
+def load_dataset(labels: Labels, fitting: Fitting, context: bool = False) -> Dataset:
+    """Read all pictures; LabelsError names every one that can't be read.
 
+    With `context` also the two before and the two after each, whose names differ from its
+    by the last number in them; the picture itself stands in for one that is not there.
+    """
     problems, shapes = [], []
     pictures = np.empty(
         (len(labels.images), fitting.height, fitting.width, 3), np.uint8
     )
     points = np.empty_like(labels.points)
     for place, file in enumerate(labels.images):
-        content = np.frombuffer(file.read_bytes(), np.uint8)
-        read = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-        if read is None:
+        image = read_picture(file)
+        if image is None:
             problems.append(f"the picture {file} can't be read")
             continue
-        image = np.asarray(read, np.uint8)
         fitting.place(image, pictures[place])
         points[place] = fitting.to_input(labels.points[place], image.shape)
         shapes.append(image.shape)
@@ -74,8 +83,57 @@ def load_dataset(labels: Labels, fitting: Fitting) -> Dataset:
         raise LabelsError(problems)
     clips = tuple(file.parent.name for file in labels.images)
     return Dataset(
-        labels.skeleton, fitting, pictures, points, labels.known, tuple(shapes), clips
+        labels.skeleton,
+        fitting,
+        pictures,
+        points,
+        labels.known,
+        tuple(shapes),
+        clips,
+        _load_context(labels, fitting, pictures) if context else None,
     )
+
+
+def read_picture(file: Path) -> NDArray[np.uint8] | None:
+    """Return the picture as BGR, None when it can't be read."""
+    import cv2
+
+    try:
+        content = np.frombuffer(file.read_bytes(), np.uint8)
+    except OSError:
+        return None
+    read = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    return None if read is None else np.asarray(read, np.uint8)
+
+
+def neighbour(file: Path, away: int) -> Path:
+    """Return the picture `away` frames later, by the last number in its name.
+
+    >>> neighbour(Path("07me-img055.png"), -2).name
+    '07me-img053.png'
+    """
+    numbers = list(re.finditer(r"\d+", file.stem))
+    if not numbers:
+        return file
+    last = numbers[-1]
+    index = max(0, int(last[0]) + away)
+    stem = (
+        file.stem[: last.start()] + f"{index:0{len(last[0])}}" + file.stem[last.end() :]
+    )
+    return file.with_name(stem + file.suffix)
+
+
+def _load_context(
+    labels: Labels, fitting: Fitting, pictures: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    reach = FRAMES // 2
+    context = np.repeat(pictures[:, None], FRAMES, axis=1)
+    for place, file in enumerate(labels.images):
+        for away in range(-reach, reach + 1):
+            beside = read_picture(neighbour(file, away)) if away else None
+            if beside is not None:
+                fitting.place(beside, context[place, away + reach])
+    return context
 
 
 def split(data: Dataset, held_out: float, seed: int) -> tuple[Dataset, Dataset]:

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from core.pose import Skeleton
 from pose.heatmaps import Heatmaps
+from training.context import ContextNetwork
 from training.dataset import Dataset
-from training.networks import STRIDE, PoseNetwork
+from training.heads import STRIDE
+from training.networks import PoseNetwork
 
 Points: TypeAlias = NDArray[np.float32]
 Predict: TypeAlias = Callable[[NDArray[np.uint8]], tuple[Points, Points]]
@@ -34,25 +36,32 @@ class PartError:
 def predict(
     network: PoseNetwork, heatmaps: Heatmaps, pictures: NDArray[np.uint8]
 ) -> tuple[Points, Points]:
-    """Return points (picture, bodypart, 2), px of the input, and confidences."""
+    """Return points (picture, bodypart, 2), px of the input, and confidences.
+
+    Pictures are (n, height, width, 3), or (n, 5, height, width, 3) for what a context
+    network says of the middle ones.
+    """
     found = []
+    run = network.maps
+    if isinstance(network, ContextNetwork) and pictures.ndim == 5:
+        run = network.surest
     with torch.inference_mode():
         for start in range(0, len(pictures), 16):
             batch = torch.from_numpy(pictures[start : start + 16])
-            found.append(torch.sigmoid(network(batch)).numpy())
+            found.append(run(batch).numpy())
     maps = np.concatenate(found)
     points, confidence = heatmaps.decode(maps.reshape(-1, *maps.shape[2:]))
     return points.reshape(*maps.shape[:2], 2), confidence.reshape(maps.shape[:2])
 
 
-def held_out_error(
-    network: PoseNetwork, sigma: float, data: Dataset
-) -> tuple[Points, Points]:
+def held_out_error(network: PoseNetwork, data: Dataset) -> tuple[Points, Points]:
     """Return distances (picture, bodypart) to the labels, and confidences.
 
     Distances are in pixels of the original pictures, NaN where there is no label.
     """
-    points, confidence = predict(network, Heatmaps(STRIDE, sigma), data.pictures)
+    heatmaps = Heatmaps(STRIDE, network.how.sigma)
+    pictures = data.pictures if data.context is None else data.context
+    points, confidence = predict(network, heatmaps, pictures)
     away = data.in_camera_px(points) - data.in_camera_px(data.points)
     return np.linalg.norm(away, axis=2).astype(np.float32), confidence
 

@@ -22,7 +22,8 @@ from pose.model_folder import (
 )
 from pose.onnx_runtime import open_onnx
 from training.evaluate import predict
-from training.networks import STRIDE, PoseNetwork
+from training.heads import STRIDE
+from training.networks import PoseNetwork
 
 MOST_PX = 0.05
 """Input pixels by which a point of the exported network may differ from torch's."""
@@ -107,4 +108,4 @@ class _Maps(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the heat maps."""
-        return torch.sigmoid(self.network(images))
+        return self.network.maps(images)

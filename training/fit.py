@@ -1,39 +1,37 @@
-"""The training loop."""
+"""Training: Lightning's loop over our batches."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TypeAlias
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
 
-import numpy as np
+import lightning.pytorch as lightning
 import torch
-from numpy.typing import NDArray
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from core.errors import ModelError
-from pose.heatmaps import Heatmaps
-from training.augmentation import Augmentation, augment
+from training.batches import Batches, HeldOut
+from training.clips import Video
 from training.dataset import Dataset
-from training.losses import heatmap_loss
-from training.networks import STRIDE, PoseNetwork
+from training.module import PoseModule
+from training.networks import PoseNetwork, build_network, check_size
+from training.settings import FitSettings
+from training.unsupervised import UnsupervisedLoss
 
-
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """Everything that a training run depends on, besides the data."""
-
-    steps: int = 1500
-    batch: int = 8
-    learning_rate: float = 2e-3
-    """At its highest; the backbone, which knows pictures already, gets a quarter."""
-    sigma: float = 1.25
-    """Of the targets' Gaussians, in heat map cells."""
-    stages: int = 5
-    channels: int = 32
-    imagenet: bool = True
-    """Start from ImageNet's weights; else from random ones."""
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    seed: int = 0
-    device: str = "cpu"
+LAST = "last.ckpt"
+CHECKPOINTS = "checkpoints"
+LOGS = "tb_logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,52 +45,205 @@ class Epoch:
 
 
 Watch: TypeAlias = Callable[[Epoch], object]
-Batch: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
-def fit(data: Dataset, settings: FitSettings, watch: Watch) -> PoseNetwork:
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """What there is to learn from without labels."""
+
+    videos: tuple[Video, ...]
+    losses: Mapping[str, UnsupervisedLoss]
+
+
+def fit(
+    data: Dataset,
+    settings: FitSettings,
+    watch: Watch,
+    held_out: Dataset | None = None,
+    unlabelled: Unlabelled | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> PoseNetwork:
     """Return a network trained on `data`, ready to evaluate, on the CPU.
 
-    The same settings and data on the same device give the same network, up to rounding.
+    The same settings and data on the same device give the same network; on a CPU with as
+    many threads, bit for bit. With a `folder`, curves go to `tb_logs/` in it and all that
+    is needed to go on to `checkpoints/`; `resume` goes on there after a kill and ends with
+    the same weights as if there had been none.
     """
-    torch.manual_seed(settings.seed)
     device = open_device(settings.device)
-    network = PoseNetwork(
-        len(data.skeleton.bodyparts), settings.stages, settings.channels
-    )
+    check_size(settings.network, data.fitting.height, data.fitting.width)
+    torch.manual_seed(settings.seed)
+    network = build_network(len(data.skeleton.bodyparts), settings.network)
     if settings.imagenet:
         network.load_imagenet()
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.train()
-    taught = {id(parameter) for parameter in network.backbone()}
-    new = [p for p in network.parameters() if id(p) not in taught]
-    rates = [settings.learning_rate / 4, settings.learning_rate]
-    optimiser = torch.optim.AdamW(
-        [{"params": network.backbone()}, {"params": new}], weight_decay=1e-3
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rates, total_steps=settings.steps, pct_start=0.1
-    )
-    half = device.type == "cuda"
-    scaler = torch.amp.GradScaler(device.type, enabled=half)
-    loss_mean = None
-    for step, (pictures, targets) in enumerate(_batches(data, settings), start=1):
-        with torch.autocast(device.type, enabled=half):
-            logits = network(torch.from_numpy(pictures).to(device))
-        loss = heatmap_loss(logits.float(), torch.from_numpy(targets).to(device))
-        optimiser.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        scaler.unscale_(optimiser)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        scaler.step(optimiser)
-        scaler.update()
-        schedule.step()
-        now = float(loss.detach())
-        if not np.isfinite(now):
-            raise ModelError(f"training diverged at step {step}: the loss is {now}")
-        loss_mean = now if loss_mean is None else 0.98 * loss_mean + 0.02 * now
-        watch(Epoch(step, loss_mean))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    steps = settings.epoch_steps(len(data))
+    extra = unlabelled.losses if unlabelled else {}
+    module = PoseModule(network, settings, steps, extra)
+    batches = _Rankless(data, settings, unlabelled.videos if unlabelled else ())
+    looks = HeldOut(held_out, settings) if held_out is not None else None
+    last = folder / CHECKPOINTS / LAST if folder else None
+    start = str(last) if resume and last is not None and last.is_file() else None
+    with _quiet():
+        trainer = _trainer(settings, watch, folder, device, looks is not None)
+        with _interruptible(trainer):
+            trainer.fit(
+                module,
+                batches,
+                looks,
+                ckpt_path=start,
+                weights_only=True if start else None,
+            )
+    if settings.keep == "best" and looks is not None:
+        _take_best(trainer, module)
+    network.freeze(False)
     return network.cpu().eval()
+
+
+@contextmanager
+def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Make a KeyboardInterrupt of what Lightning makes of one: the end of the program."""
+    heeded = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from error
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, handler)
+
+
+class _Rankless(Batches):
+    """Batches that learn in each process which part is theirs."""
+
+    def __iter__(self) -> Iterator[Any]:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            self.rank = torch.distributed.get_rank()
+            self.world = torch.distributed.get_world_size()
+        return super().__iter__()
+
+
+def _trainer(
+    settings: FitSettings,
+    watch: Watch,
+    folder: Path | None,
+    device: torch.device,
+    looks: bool,
+) -> lightning.Trainer:
+    callbacks: list[Callback] = [_Watching(watch)]
+    logger = TensorBoardLogger(folder, name=LOGS) if folder else None
+    if logger:
+        callbacks.append(LearningRateMonitor())
+    if folder:
+        callbacks.append(_Saving(folder / CHECKPOINTS / LAST, settings.check_epochs))
+    if looks and settings.keep == "best":
+        callbacks.append(_Best())
+    if looks and settings.patience:
+        callbacks.append(
+            EarlyStopping("val_supervised_loss", patience=settings.patience)
+        )
+    return lightning.Trainer(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=settings.devices,
+        strategy=_strategy(device) if settings.devices > 1 else "auto",
+        precision="16-mixed" if device.type == "cuda" else "32-true",
+        max_steps=settings.steps,
+        gradient_clip_val=5.0,
+        check_val_every_n_epoch=settings.check_epochs,
+        num_sanity_val_steps=0,
+        logger=logger or False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        deterministic="warn",
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+def _strategy(device: torch.device) -> DDPStrategy:
+    """Return how several processes learn together, each started anew, on any system.
+
+    While the backbone is frozen its parameters are unused, which must be allowed for.
+    """
+    return DDPStrategy(
+        start_method="spawn",
+        process_group_backend="nccl" if device.type == "cuda" else "gloo",
+        find_unused_parameters=True,
+    )
+
+
+class _Watching(Callback):
+    """Tells `watch` of each step."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.mean: float | None = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, *rest: Any
+    ) -> None:
+        if not trainer.is_global_zero:
+            return
+        now = float(outputs["loss"])
+        self.mean = now if self.mean is None else 0.98 * self.mean + 0.02 * now
+        self.watch(Epoch(trainer.global_step, self.mean))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.mean = state["mean"]
+
+
+class _Saving(Callback):
+    """Writes all that is needed to go on, whole or not at all."""
+
+    def __init__(self, file: Path, every: int) -> None:
+        self.file, self.every = file, every
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if (trainer.current_epoch + 1) % self.every:
+            return
+        beside = self.file.with_suffix(".part")
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            beside.replace(self.file)
+
+
+class _Best(Callback):
+    """Keeps the weights that had the least held-out loss, in memory and checkpoints."""
+
+    def __init__(self) -> None:
+        self.loss = float("inf")
+        self.weights: dict[str, Any] | None = None
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        loss = float(trainer.callback_metrics["val_supervised_loss"])
+        if loss < self.loss:
+            self.loss = loss
+            self.weights = {
+                name: value.detach().cpu().clone()
+                for name, value in module.network.state_dict().items()
+            }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"loss": self.loss, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.loss, self.weights = state["loss"], state["weights"]
+
+
+def _take_best(trainer: lightning.Trainer, module: PoseModule) -> None:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, _Best) and callback.weights is not None:
+            module.network.load_state_dict(callback.weights)
 
 
 def open_device(name: str) -> torch.device:
@@ -106,47 +257,17 @@ def open_device(name: str) -> torch.device:
     return device
 
 
-def backgrounds(data: Dataset) -> list[NDArray[np.uint8] | None]:
-    """Return for each picture the median of its clip, None for clips under 8 pictures."""
-    medians: dict[str, NDArray[np.uint8] | None] = {}
-    for clip in set(data.clips):
-        own = [i for i, name in enumerate(data.clips) if name == clip]
-        medians[clip] = (
-            np.median(data.pictures[own], axis=0).astype(np.uint8)
-            if len(own) >= 8
-            else None
-        )
-    return [medians[clip] for clip in data.clips]
-
-
-def _batches(data: Dataset, settings: FitSettings) -> Iterator[Batch]:
-    """Give batches of changed pictures and their heat maps, made one step ahead."""
-    heatmaps = Heatmaps(STRIDE, settings.sigma)
-    height, width = data.fitting.height // STRIDE, data.fitting.width // STRIDE
-    still = settings.augmentation.moved > 0
-    scenes = backgrounds(data) if still else [None] * len(data)
-
-    def make(step: int) -> Batch:
-        rng = np.random.default_rng((settings.seed, step))
-        changed = [
-            augment(
-                settings.augmentation,
-                data.skeleton,
-                data.pictures[place],
-                data.points[place],
-                scenes[place],
-                rng,
-            )
-            for place in rng.integers(0, len(data), settings.batch)
-        ]
-        pictures = np.stack([picture for picture, _ in changed])
-        points = np.stack([points for _, points in changed])
-        return pictures, heatmaps.encode(points, height, width)
-
-    with ThreadPoolExecutor(1) as worker:
-        ahead = worker.submit(make, 0)
-        for step in range(1, settings.steps + 1):
-            ready = ahead.result()
-            if step < settings.steps:
-                ahead = worker.submit(make, step)
-            yield ready
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's remarks about itself from the user."""
+    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning")]
+    levels = [talker.level for talker in talkers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for talker in talkers:
+            talker.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for talker, level in zip(talkers, levels, strict=True):
+                talker.setLevel(level)

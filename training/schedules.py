@@ -1,0 +1,52 @@
+"""How fast is learned when: pure functions of the step."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+WARM = 0.1
+"""The share of a one-cycle schedule in which the rate rises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Factors of the learning rate, for the head and for the backbone."""
+
+    kind: Literal["onecycle", "multistep"] = "onecycle"
+    milestones: tuple[int, ...] = ()
+    """Steps at which a multistep rate is multiplied by `gamma`."""
+    gamma: float = 0.5
+    unfreeze_at: int = 0
+    """The step from which the backbone learns; before, it is not even asked how to."""
+    backbone: float = 0.25
+    """What the backbone gets of the head's rate, from `unfreeze_at` on."""
+    thaw: float = 1.0
+    """By which the backbone's share grows per epoch, up to the head's whole rate."""
+
+    def head(self, step: int, total: int) -> float:
+        """Return the head's factor, 0 to 1, at `step` of `total`."""
+        if self.kind == "multistep":
+            return self.gamma ** sum(step >= milestone for milestone in self.milestones)
+        warm = max(1.0, WARM * total)
+        if step < warm:
+            return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * step / warm))
+        rest = (step - warm) / max(1.0, total - warm)
+        return max(1e-5, 0.5 * (1 + math.cos(math.pi * min(1.0, rest))))
+
+    def body(self, step: int, total: int, steps_per_epoch: int) -> float:
+        """Return the backbone's factor; 0 while it is frozen."""
+        if step < self.unfreeze_at:
+            return 0.0
+        epochs = (step - self.unfreeze_at) // max(1, steps_per_epoch)
+        share = min(1.0, self.backbone * self.thaw**epochs)
+        return share * self.head(step, total)
+
+    def factors(
+        self, total: int, steps_per_epoch: int
+    ) -> tuple[Callable[[int], float], Callable[[int], float]]:
+        """Return the backbone's and the head's factor as functions of the step."""
+        return (
+            lambda step: self.body(step, total, steps_per_epoch),
+            lambda step: self.head(step, total),
+        )
