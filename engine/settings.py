@@ -58,7 +58,8 @@ FAMILIES: dict[str, tuple[Any, type]] = {
 }
 """The sections that have a NAME, and where their KIND is looked for."""
 
-_NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
+NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
+"""What the NAME of a section may be; files are named so."""
 
 
 def load(path: Path) -> Settings:
@@ -139,7 +140,7 @@ class _Reading:
         if family not in FAMILIES or not name:
             self._unknown(title)
             return
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             self._problems.append(
                 f"[{title}]: a NAME may have letters, digits, - and _ (files are named so)"
             )

@@ -1,0 +1,298 @@
+"""An experiment's file from answers: an experiment, its triggers and outputs, on a rig."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.command import OutputName, TriggerName
+from core.errors import DeepLabStreamError, SettingsError
+from core.pose import Skeleton
+from engine import ini_editing
+from engine.fields import keys_of
+from engine.ini import Words, read_sections
+from engine.questions import (
+    Asking,
+    Question,
+    ask_yes_no,
+    faults_of,
+    keys_but,
+    kind_named,
+    kinds_of,
+    question_about,
+)
+from engine.ready_made import CONFIGS
+from engine.sections import Settings
+from engine.sentences import guess, leaves
+from engine.settings import FAMILIES, FIXED, NAME, load, parse
+from experiments.hygiene import Hygiene
+from pose.model_folder import load_model_folder
+from pose.opening import MODELS, find_model
+
+SIMULATED = """\
+[Streaming]
+OUTPUT_DIRECTORY = output
+
+[Pose Estimation]
+MODEL = arena
+
+[Camera arena]
+KIND = SimulatedCamera
+"""
+"""The rig that needs no device."""
+_ROOT = Path(__file__).resolve().parents[1]
+_CALMER = keys_of(Hygiene)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What came of the answers."""
+
+    text: str
+    path: Path
+
+
+def design(overwrite: bool = False) -> Asking[Design]:
+    """Ask for everything; with `overwrite`, the file may be there already."""
+    word = yield Question(
+        "Rig",
+        "FILE",
+        "the rig: a settings.ini, or `simulated` for a drawn mouse without any device",
+        default=str(_ROOT / "settings.ini"),
+        check=_faults_of_rig,
+    )
+    rig = _rig(word)
+    asked = _Asked(rig, _skeleton(rig))
+    text = yield from asked.questions()
+    path = yield Question(
+        "File",
+        "PATH",
+        "the file to write",
+        default=str(CONFIGS / f"{asked.name.replace(' ', '_')}.ini"),
+        check=lambda word: _faults_of_path(Path(word), overwrite),
+    )
+    return Design(_moved(text, rig, Path(path).absolute().parent), Path(path))
+
+
+def _rig(word: str) -> Settings:
+    return parse(SIMULATED, _ROOT) if word == "simulated" else load(Path(word))
+
+
+def _faults_of_rig(word: str) -> str | None:
+    try:
+        _rig(word)
+    except SettingsError as error:
+        return "; ".join(error.problems)
+    return None
+
+
+def _faults_of_path(path: Path, overwrite: bool) -> str | None:
+    if path.exists() and not overwrite:
+        return f"{path} is there already; name another file, or --replace"
+    return None if path.parent.is_dir() else f"there is no folder {path.parent}"
+
+
+def _skeleton(rig: Settings) -> Skeleton | None:
+    """Return the network's body parts, None when it can't be read here."""
+    try:
+        return load_model_folder(find_model(rig.model)).skeleton
+    except DeepLabStreamError:
+        return None
+
+
+@dataclass
+class _Asked:
+    """What was answered so far."""
+
+    rig: Settings
+    skeleton: Skeleton | None
+    name: str = ""
+    sections: dict[str, Words] = field(default_factory=dict)
+    """What is new, in the order of the answers."""
+    used: set[str] = field(default_factory=set)
+    """Titles of the rig's own triggers and outputs that are named."""
+    _open: list[str] = field(default_factory=list)
+
+    def questions(self) -> Asking[str]:
+        """Ask for the experiment; return the whole file's text, for the rig's folder."""
+        self.name = yield Question(
+            "Experiment", "NAME", "a name for the experiment", check=_faults_of_name
+        )
+        run: Words = {"EXP_NAME": self.name}
+        yield from self._section(f"Experiment {self.name}")
+        run["EXP_TIME_S"] = yield question_about(
+            "Experiment", FIXED["Experiment"], "EXP_TIME_S", {}, self.rig.folder
+        )
+        run["RECORD_EXP"] = yield question_about(
+            "Experiment", FIXED["Experiment"], "RECORD_EXP", {}, self.rig.folder
+        )
+        who = yield Question("Experiment", "EXPERIMENTER", "who does it", default="")
+        head = f"# {self.name}{f', by {who}' if who else ''}\n"
+        return head + self._text(run)
+
+    def _section(self, title: str) -> Asking[None]:
+        """Ask for a kind and its keys, until they fit together."""
+        family = title.partition(" ")[0]
+        section = family if family == "Experiment" else title
+        said: tuple[str, ...] = ()
+        self._open.append(title)
+        while True:
+            word = yield Question(
+                section,
+                "KIND",
+                f"what kind of {family.lower()} {title.partition(' ')[2]} is",
+                choices=kinds_of(family),
+                said=said,
+            )
+            kind = kind_named(family, word)
+            words = yield from self._keys(title, kind)
+            said = faults_of(title, kind, words, self.rig.folder)
+            if not said:
+                break
+        self._open.remove(title)
+        self.sections[title] = {"KIND": word, **words}
+
+    def _keys(self, title: str, kind: type) -> Asking[Words]:
+        words: Words = {}
+        hidden = set(_CALMER) if issubclass(kind, Hygiene) else set()
+        if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
+            hidden.add("CAMERA")
+        for key in keys_but(kind, hidden):
+            if "BODYPARTS" in key and keys_of(kind)[key][1].get_default() == ():
+                continue  # a combination looks at no body parts
+            yield from self._key(title, kind, key, words)
+        if hidden > {"CAMERA"}:
+            about = "shall it be calmer, rest, be limited or be a sham at times"
+            if (yield from ask_yes_no(title, "CALMER", about)):
+                for key in _CALMER:
+                    yield from self._key(title, kind, key, words)
+        return words
+
+    def _key(self, title: str, kind: type, key: str, words: Words) -> Asking[None]:
+        types = leaves(keys_of(kind)[key][1].annotation)
+        family = "Trigger" if TriggerName in types else ""
+        family = "Output" if OutputName in types else family
+        check = self._check_of_names(family) if family else self._check_of(key)
+        question = question_about(title, kind, key, words, self.rig.folder, check)
+        if hint := self._hint(family, key):
+            question = replace(question, expected=f"{question.expected}; {hint}")
+        word = yield question
+        if word != question.default:
+            words[key] = word
+        for name in filter(None, map(str.strip, word.split(","))) if family else ():
+            new = f"{family} {name}"
+            if name in self._there(family):
+                self.used.add(new)
+            elif new not in self.sections:
+                yield from self._section(new)
+
+    def _hint(self, family: str, key: str) -> str:
+        """Return what there is to choose from."""
+        if family:
+            new = [title.partition(" ")[2] for title in self._new(family)]
+            names = dict.fromkeys([*self._there(family), *new])
+            there = f"there is: {', '.join(names)}; " if names else ""
+            return f"{there}another name makes a new one"
+        if "BODYPARTS" in key and self.skeleton:
+            return f"there is: {', '.join(self.skeleton.bodyparts)}"
+        return ""
+
+    def _new(self, family: str) -> list[str]:
+        return [title for title in self.sections if title.startswith(f"{family} ")]
+
+    def _there(self, family: str) -> list[str]:
+        return list(self.rig.triggers if family == "Trigger" else self.rig.outputs)
+
+    def _check_of(self, key: str) -> Callable[[str], str | None]:
+        def check(word: str) -> str | None:
+            known = self.skeleton.bodyparts if self.skeleton else ()
+            for part in map(str.strip, word.split(",")):
+                if "BODYPARTS" in key and known and part not in known:
+                    return f"the network does not know {part!r}{guess(part, known)}"
+            return None
+
+        return check
+
+    def _check_of_names(self, family: str) -> Callable[[str], str | None]:
+        def check(word: str) -> str | None:
+            for name in map(str.strip, word.split(",")):
+                if problem := _faults_of_name(name):
+                    return problem
+                if f"{family} {name}" in self._open:
+                    return f"{name} would look at itself"
+            return None
+
+        return check
+
+    def _text(self, run: Words) -> str:
+        """Return the rig without what is not used, and what is new."""
+        text = self.rig.text
+        for title in read_sections(text).words:
+            family, _, name = title.partition(" ")
+            old = family == "Experiment" and name
+            unused = family in ("Trigger", "Output") and title not in self.needed
+            if old or unused:
+                text = ini_editing.without_section(text, title)
+        for key, word in run.items():
+            text = ini_editing.with_word(text, "Experiment", key, word)
+        for title, words in self.sections.items():
+            text = ini_editing.with_section(text, title, words)
+        return text
+
+    @property
+    def needed(self) -> set[str]:
+        """The rig's triggers and outputs that are named, and what those look at."""
+        words = read_sections(self.rig.text).words
+        needed = set(self.used)
+        while True:
+            more = {
+                f"Trigger {name.strip()}"
+                for title in needed
+                for key in ("TRIGGER", "TRIGGERS")
+                for name in words.get(title, {}).get(key, "").split(",")
+                if f"Trigger {name.strip()}" in words
+            }
+            if more <= needed:
+                return needed
+            needed |= more
+
+
+def _faults_of_name(name: str) -> str | None:
+    if NAME.fullmatch(name):
+        return None
+    return (
+        f"{name or 'an empty name'}: a NAME may have letters, digits, spaces, - and _"
+    )
+
+
+def _moved(text: str, rig: Settings, folder: Path) -> str:
+    """Return the text with relative paths that start at another folder."""
+    shipped = rig.text == SIMULATED
+    if folder == rig.folder or (shipped and not folder.is_relative_to(_ROOT)):
+        return text
+    text = ini_editing.with_word(
+        text, "Streaming", "OUTPUT_DIRECTORY", _from(folder, rig.output_directory)
+    )
+    for title, words in read_sections(text).words.items():
+        family = title.partition(" ")[0]
+        kind = FIXED.get(title)
+        if family in FAMILIES and words.get("KIND") in kinds_of(family):
+            kind = kind_named(family, words["KIND"])
+        for key, (_, info) in keys_of(kind).items() if kind else ():
+            word = words.get(key, "")
+            if word and key != "OUTPUT_DIRECTORY" and leaves(info.annotation) == {Path}:
+                text = ini_editing.with_word(
+                    text, title, key, _from(folder, rig.folder / word)
+                )
+    if Path(rig.model).is_dir() and Path(rig.model) != MODELS / rig.pose.model:
+        text = ini_editing.with_word(
+            text, "Pose Estimation", "MODEL", _from(folder, Path(rig.model))
+        )
+    return text
+
+
+def _from(folder: Path, path: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()

@@ -1,0 +1,226 @@
+"""Asks its way to an experiment's file that is right, and that the programs run.
+
+Every answer can be given as an option too: those with a name of their own, all others with
+--set, named as the question is ("[Trigger corner] REGION" is "Trigger corner REGION").
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import DeepLabStreamError, SettingsError
+from engine.design import Design, design
+from engine.questions import Question
+from engine.settings import check_against, parse
+from pose.model_folder import load_model_folder
+from pose.opening import find_model
+
+OPTIONS = {
+    "--rig": ("Rig FILE", "a settings.ini, or `simulated`"),
+    "--name": ("Experiment NAME", "the experiment's name"),
+    "--kind": ("Experiment KIND", "what kind of experiment"),
+    "--minutes": ("Experiment EXP_TIME_S", "minutes after which it ends; 0: by itself"),
+    "--experimenter": ("Experiment EXPERIMENTER", "who does it"),
+    "--file": ("File PATH", "the file to write"),
+}
+"""Options, the questions that they answer, and what they say."""
+
+
+class GoBackError(Exception):
+    """The person wants to answer the last question again."""
+
+
+class NoAnswerError(DeepLabStreamError):
+    """Nobody answers."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return 0, or 2 when an answer is missing or wrong."""
+    asked = _parser().parse_args(argv)
+    try:
+        answers = _answers(asked)
+        ask = None if asked.yes else _on_terminal
+        if ask:
+            print("An empty answer takes what stands behind Enter; `back` goes back.")
+        made = Conversation(answers, ask, asked.replace).made()
+        _check(made)
+        made.path.write_text(made.text, encoding="utf-8", newline="\n")
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"the file can't be written: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nNothing was written.")
+        return 130
+    print(f"\n{made.path} is written. What next:")
+    for command in ("utils/RehearseExperiment.py", "app.py"):
+        print(f'    python {command} --settings "{made.path}"')
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="DesignExperiment.py", description=__doc__)
+    for name, (_, text) in OPTIONS.items():
+        parser.add_argument(name, help=text)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="QUESTION=ANSWER",
+        help='such as "Experiment TRIGGER=corner" or "Trigger corner KIND=InsideRegion"',
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="ask nothing: what is not given takes its default",
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="the file may be there already"
+    )
+    return parser
+
+
+def _answers(asked: argparse.Namespace) -> dict[str, str]:
+    """Return the answers of the options by the questions' names, in lower case."""
+    options = {question: name[2:] for name, (question, _) in OPTIONS.items()}
+    given = {
+        question: getattr(asked, name)
+        for question, name in options.items()
+        if getattr(asked, name) is not None
+    }
+    if asked.minutes is not None:
+        try:
+            given[OPTIONS["--minutes"][0]] = f"{60 * float(asked.minutes):g}"
+        except ValueError:
+            raise NoAnswerError(
+                f"--minutes {asked.minutes}: expected a number"
+            ) from None
+    for words in asked.set:
+        name, sign, answer = words.partition("=")
+        if not sign:
+            raise NoAnswerError(f"--set {words}: expected QUESTION=ANSWER")
+        given[" ".join(name.replace("[", "").replace("]", "").split())] = answer.strip()
+    return {name.casefold(): answer for name, answer in given.items()}
+
+
+@dataclass
+class Conversation:
+    """Questions and answers, until there is a design."""
+
+    options: dict[str, str]
+    """Answers by the questions' names, in lower case."""
+    ask: Callable[[Question], str] | None
+    """Asks a person; None: there is none."""
+    replace: bool = False
+    _given: list[str] = field(default_factory=list)
+    """Answers so far, in order: to go back is to begin anew with one fewer."""
+    _personal: list[int] = field(default_factory=list)
+    """Which of them a person gave."""
+
+    def made(self) -> Design:
+        """Return the design; NoAnswerError when an answer is missing or wrong."""
+        while True:
+            try:
+                return self._once()
+            except GoBackError:
+                if self._personal:
+                    del self._given[self._personal.pop() :]
+
+    def _once(self) -> Design:
+        left, place = dict(self.options), 0
+        questions = design(self.replace)
+        try:
+            question = next(questions)
+            while True:
+                name = question.name.casefold()
+                option = left.pop(name, None)
+                if place == len(self._given):
+                    self._given.append(self._new(question, option))
+                question = questions.send(self._given[place])
+                place += 1
+        except StopIteration as end:
+            if left:
+                names = ", ".join(left)
+                raise NoAnswerError(
+                    f"never asked: {names}; nothing was written"
+                ) from None
+            made: Design = end.value
+            return made
+
+    def _new(self, question: Question, option: str | None) -> str:
+        """Return an answer to a question that was not answered before."""
+        for text in question.said if self.ask else ():
+            print(text)
+        if option is not None:
+            try:
+                return question.answer(option)
+            except ValueError as error:
+                self._refuse(question, str(error))
+        if self.ask is None:
+            if question.said:
+                raise NoAnswerError("; ".join(question.said))
+            try:
+                return question.answer("")
+            except ValueError as error:
+                how = f'--set "{question.name}=…"'
+                raise NoAnswerError(f"{_title(question)}: {error} ({how})") from None
+        while True:
+            words = self.ask(question)
+            if words.strip().casefold() == "back":
+                raise GoBackError
+            try:
+                answer = question.answer(words)
+            except ValueError as error:
+                print(f"  {error}")
+                continue
+            self._personal.append(len(self._given))
+            return answer
+
+    def _refuse(self, question: Question, said: str) -> None:
+        if self.ask is None:
+            raise NoAnswerError(f"{_title(question)}: {said}")
+        print(f"{_title(question)}: {said}")
+
+
+def _title(question: Question) -> str:
+    return f"[{question.section}] {question.key}"
+
+
+def _on_terminal(question: Question) -> str:
+    """Ask on the terminal."""
+    print(f"\n{_title(question)}: {question.about}")
+    if question.choices:
+        for number, (name, text) in enumerate(question.choices.items(), 1):
+            print(f"  {number:2} {name}{f': {text}' if text else ''}")
+    elif question.expected:
+        print(f"  {question.expected}")
+    default = question.default
+    hint = "" if default is None else f" (Enter: {default or 'nothing'})"
+    try:
+        return input(f"{hint.strip()}> ")
+    except EOFError:
+        how = f'--set "{question.name}=…"'
+        raise NoAnswerError(
+            f"\n{_title(question)}: nobody answers ({how}); nothing was written"
+        ) from None
+
+
+def _check(made: Design) -> None:
+    """Look at the whole as CheckSettings does."""
+    rig = parse(made.text, made.path.absolute().parent)
+    if rig.model and not rig.model.startswith("stand-in"):
+        skeleton = load_model_folder(find_model(rig.model)).skeleton
+        if problems := check_against(rig, skeleton):
+            raise SettingsError(problems)
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(main())
