@@ -1,0 +1,165 @@
+"""Kalman filter and Rauch-Tung-Striebel smoother for a few states and many frames.
+
+The state z moves by z' = A z + e, e ~ N(0, Q), and is seen as y = C z + n, where n has
+an own variance for each frame and number. What is NaN was not observed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+_LEAST = 1e-9
+"""Least variance of an observation: networks that agree entirely are not infallible."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """How a state moves and is seen."""
+
+    step: Numbers
+    """A (state, state)."""
+    noise: Numbers
+    """Q (state, state)."""
+    seen: Numbers
+    """C (observation, state)."""
+    mean: Numbers
+    """(state,) before the first frame."""
+    variance: Numbers
+    """(state, state) before the first frame."""
+    moves_first: bool = False
+    """Whether the state takes a step before the first frame."""
+    first_variance: str = "correct"
+    """compat: after the first frame, as the published pupil smoother has it, the change
+    of the mean is taken from each row of the variance."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Smoothed:
+    """What is known of the observations' true values, knowing all frames."""
+
+    mean: Numbers
+    """(row, observation)."""
+    variance: Numbers
+    """(row, observation)."""
+    all_variances: Numbers
+    """(row, observation, observation)."""
+
+
+def smooth(model: Model, y: Numbers, variance: Numbers) -> Smoothed:
+    """Return the smoothed observations; `y` and `variance` are (row, observation)."""
+    means, covariances, predicted, _ = _filtered(model, y, variance)
+    step = model.step
+    for row in range(len(y) - 2, -1, -1):
+        gain = np.linalg.solve(predicted[row + 1], step @ covariances[row]).T
+        means[row] += gain @ (means[row + 1] - step @ means[row])
+        covariances[row] += gain @ (covariances[row + 1] - predicted[row + 1]) @ gain.T
+    seen = model.seen
+    every = np.einsum("ij,tjk,lk->til", seen, covariances, seen)
+    own = np.ascontiguousarray(np.einsum("tii->ti", every))
+    return Smoothed(means @ seen.T, own, every)
+
+
+def surprise(model: Model, y: Numbers, variance: Numbers) -> float:
+    """Return the negative log likelihood of the observations."""
+    return float(_filtered(model, y, variance)[3])
+
+
+def best_scale(model: Model, y: Numbers, variance: Numbers) -> float:
+    """Return s, by which Q times s makes the observations most likely.
+
+    log s is looked for between −8 and 8 by golden section.
+    """
+    ratio = (5**0.5 - 1) / 2
+
+    def cost(log_s: float) -> float:
+        scaled = Model(
+            model.step,
+            model.noise * np.exp(log_s),
+            model.seen,
+            model.mean,
+            model.variance,
+            model.moves_first,
+        )
+        return surprise(scaled, y, variance)
+
+    low, high = -8.0, 8.0
+    one, other = high - ratio * (high - low), low + ratio * (high - low)
+    at_one, at_other = cost(one), cost(other)
+    while high - low > 0.02:
+        if at_one < at_other:
+            high, other, at_other = other, one, at_one
+            one = high - ratio * (high - low)
+            at_one = cost(one)
+        else:
+            low, one, at_one = one, other, at_other
+            other = low + ratio * (high - low)
+            at_other = cost(other)
+    return float(np.exp((low + high) / 2))
+
+
+def smooth_alone(
+    y: Numbers, variance: Numbers, s: float | Numbers
+) -> tuple[Numbers, Numbers]:
+    """Return mean and variance (row, number) of numbers that walk at random, each alone.
+
+    `s` is the variance of a step: the smaller, the smoother. `y` has mean 0; before the
+    first frame its variance is that of all frames.
+    """
+    start = np.nanvar(y, axis=0)
+    start = np.where(np.isfinite(start), start, 1.0)
+    noise = np.broadcast_to(np.asarray(s, np.float64), start.shape)
+    there = np.isfinite(y) & np.isfinite(variance)
+    weight = np.where(there, 1 / np.maximum(variance, _LEAST), 0.0)
+    y = np.where(there, y, 0.0)
+    means, spreads = np.empty_like(y), np.empty_like(y)
+    ahead = np.empty_like(y)
+    mean, spread = np.zeros_like(start), start
+    for row in range(len(y)):
+        spread = spread + noise
+        ahead[row] = spread
+        spread = 1 / (1 / np.maximum(spread, _LEAST) + weight[row])
+        mean = mean + spread * weight[row] * (y[row] - mean)
+        means[row], spreads[row] = mean, spread
+    for row in range(len(y) - 2, -1, -1):
+        gain = spreads[row] / ahead[row + 1]
+        means[row] += gain * (means[row + 1] - means[row])
+        spreads[row] += gain * gain * (spreads[row + 1] - ahead[row + 1])
+    return means, spreads
+
+
+def _filtered(model: Model, y: Numbers, variance: Numbers) -> Any:
+    """Return filtered means, covariances, those predicted, and the surprise."""
+    states = len(model.mean)
+    means, covariances = np.empty((len(y), states)), np.empty((len(y), states, states))
+    predicted = np.empty_like(covariances)
+    there = np.isfinite(y) & np.isfinite(variance)
+    noise = np.where(there, np.maximum(variance, _LEAST), 1.0)
+    weight = np.where(there, 1 / noise, 0.0)
+    seen, step, move = model.seen, model.step, model.noise
+    mean, covariance = model.mean, model.variance
+    cost = 0.0
+    for row in range(len(y)):
+        if row or model.moves_first:
+            mean = step @ mean
+            covariance = step @ covariance @ step.T + move
+        predicted[row] = covariance
+        off = np.where(there[row], y[row] - seen @ mean, 0.0)
+        weighted = seen.T * weight[row]
+        inverse = np.linalg.inv(covariance) + weighted @ seen
+        updated = np.linalg.inv(inverse)
+        change = updated @ (weighted @ off)
+        # log det and quadratic form of the innovation, by the matrix determinant lemma
+        spread = np.linalg.slogdet(inverse)[1] + np.linalg.slogdet(covariance)[1]
+        spread += np.log(noise[row][there[row]]).sum()
+        square = off @ (weight[row] * off) - (weighted @ off) @ change
+        cost += 0.5 * (spread + square + there[row].sum() * np.log(2 * np.pi))
+        mean = mean + change
+        if row == 0 and model.first_variance == "compat":
+            covariance = model.variance - change
+        else:
+            covariance = updated
+        means[row], covariances[row] = mean, covariance
+    return means, covariances, predicted, float(cost)

@@ -1,0 +1,85 @@
+"""Made predictions of five networks; run as a program in an environment that has
+ensemble-kalman-smoother 3.0.0, this writes what that package makes of them:
+
+    python tests/offline/ensembles.py tests/offline/reference/eks_3_0_0.npz
+"""
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+PUPIL = ("pupil_top_r", "pupil_right_r", "pupil_bottom_r", "pupil_left_r")
+ROWS = 120
+
+
+def pupil_members() -> NDArray[np.float64]:
+    """Return (network, row, point, 3) of a pupil that drifts and breathes."""
+    rng = np.random.RandomState(7)
+    t = np.arange(ROWS)
+    size = 20 + 4 * np.sin(t / 25)
+    x, y = 50 + 3 * np.sin(t / 40), 51 + 2 * np.cos(t / 31)
+    sides = np.array(
+        [[x, y - size / 2], [x + size / 2, y], [x, y + size / 2], [x - size / 2, y]]
+    )
+    truth = np.moveaxis(sides, 2, 0)
+    return _members(rng, truth, 0.6)
+
+
+def paw_members() -> NDArray[np.float64]:
+    """Return (network, row, point, 3) of two points that walk at random."""
+    rng = np.random.RandomState(8)
+    truth = 200 + np.cumsum(rng.normal(0, 2, (ROWS, 2, 2)), axis=0)
+    return _members(rng, truth, 3.0)
+
+
+def view_members() -> NDArray[np.float64]:
+    """Return (network, row, view, 3): one point in space, seen from two sides."""
+    rng = np.random.RandomState(9)
+    world = np.cumsum(rng.normal(0, 2, (ROWS, 3)), axis=0)
+    sides = np.stack([world @ rng.normal(0, 1, (3, 2)) for _ in range(2)], axis=1)
+    return _members(rng, 100 + sides, 1.0)
+
+
+def _members(
+    rng: np.random.RandomState, truth: NDArray[np.float64], noise: float
+) -> NDArray[np.float64]:
+    points = truth + rng.normal(0, noise, (5, *truth.shape))
+    points[2, 40:50, 0] += 30  # one network goes astray
+    sure = rng.uniform(0.6, 1, (5, *truth.shape[:2]))
+    return np.concatenate([points, sure[..., None]], axis=-1)
+
+
+def main() -> None:
+    import pandas as pd
+    from eks.ibl_pupil_smoother import ensemble_kalman_smoother_ibl_pupil
+    from eks.multicam_smoother import ensemble_kalman_smoother_multicam
+    from eks.singlecam_smoother import ensemble_kalman_smoother_singlecam
+
+    def frames(members: NDArray[np.float64], names: tuple[str, ...]) -> list[object]:
+        columns = [f"{n}_{c}" for n in names for c in ("x", "y", "likelihood")]
+        return [pd.DataFrame(m.reshape(len(m), -1), columns=columns) for m in members]
+
+    pupil, _, _ = ensemble_kalman_smoother_ibl_pupil(
+        frames(pupil_members(), PUPIL), smooth_params=[0.9999, 0.999]
+    )
+    paws, _ = ensemble_kalman_smoother_singlecam(
+        frames(paw_members(), ("paw_l", "paw_r")), ["paw_l", "paw_r"], smooth_param=10
+    )
+    views = view_members()
+    cameras = [frames(views[:, :, [v]], ("point",)) for v in range(2)]
+    both, _, _ = ensemble_kalman_smoother_multicam(
+        cameras, "point", 1.5, 95, ["one", "two"], [(None, None)]
+    )
+    np.savez_compressed(
+        sys.argv[1],
+        pupil=pupil.to_numpy(),
+        pupil_columns=["|".join(c[1:]) for c in pupil.columns],
+        paws=paws.to_numpy(),
+        paws_columns=["|".join(c[1:]) for c in paws.columns],
+        views=np.stack([both[f"{n}_df"].to_numpy()[:, :5] for n in ("one", "two")]),
+    )
+
+
+if __name__ == "__main__":
+    main()
