@@ -1,7 +1,7 @@
 """The pages of the window, made when they are first looked at."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from PyQt5.QtWidgets import QWidget
 
@@ -9,6 +9,14 @@ from gui.bridge import Bridge
 from gui.document import Document
 
 Maker: TypeAlias = Callable[[Bridge, Document], QWidget]
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A page that has to end something when the window closes."""
+
+    def finish(self) -> None:
+        """End it."""
 
 
 def _regions(bridge: Bridge, document: Document) -> QWidget:
@@ -23,8 +31,15 @@ def _settings(bridge: Bridge, document: Document) -> QWidget:
     return SettingsPage(document)
 
 
+def _runs(bridge: Bridge, document: Document) -> QWidget:
+    from gui.runs_page import RunsPage
+
+    return RunsPage(document)
+
+
 PAGES: Mapping[str, Maker] = {
     "Regions": _regions,
     "Settings": _settings,
+    "Runs": _runs,
 }
 """By the name on their button, in their order; `Live` is the window's own."""

@@ -17,7 +17,7 @@ from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_page import LivePage
 from gui.menu import build_menu
-from gui.pages import PAGES
+from gui.pages import PAGES, Finishing
 from gui.panels import Log
 from gui.rail import Rail
 
@@ -167,4 +167,7 @@ class Window(QMainWindow):
         self.hide()
         self.bridge.stop()
         self.bridge.rig.close()
+        for page in self._made.values():
+            if isinstance(page, Finishing):
+                page.finish()
         super().closeEvent(event)

@@ -1,0 +1,176 @@
+"""The page of recorded runs: look at one again, decide it again, export it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PyQt5.QtCore import Qt, QUrl
+from PyQt5.QtGui import QDesktopServices, QHideEvent, QShowEvent
+from PyQt5.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.document import Document
+from gui.program_window import ProgramWindow
+from gui.run_view import RunView
+from recording.exports import EXPORTS
+
+_LIST_WIDTH = 236
+_MOST_RUNS = 500
+_PATH = Qt.ItemDataRole.UserRole
+
+
+class RunsPage(QWidget):
+    """Lists the runs of the settings' output directory; the newest first."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.list = QListWidget()
+        self.list.setObjectName("clear")
+        self.other = QPushButton("Other folder …")
+        self.again = QPushButton("Decide again")
+        self.again.setToolTip(
+            "let the present settings decide this run from its recorded poses, and "
+            "compare with what was done; nothing is switched"
+        )
+        self.export = QPushButton("Export")
+        self.folder = QPushButton("Open folder")
+        self.about = QLabel()
+        self.about.setObjectName("caption")
+        self.about.setWordWrap(True)
+        self.view = RunView()
+        self.chosen: Path | None = None
+        self._arrange()
+        self._connect()
+        self._offer()
+
+    def refresh(self) -> None:
+        """List the runs that are there now."""
+        self.list.blockSignals(True)
+        self.list.clear()
+        for path, facts in self._found():
+            item = QListWidgetItem(path.name)
+            item.setData(_PATH, str(path))
+            item.setToolTip(_words(facts))
+            self.list.addItem(item)
+            if path == self.chosen:
+                self.list.setCurrentItem(item)
+        self.list.blockSignals(False)
+        if not self.list.count():
+            self.about.setText("No runs yet: Start Analysis or Start Recording.")
+
+    def open(self, path: Path) -> None:
+        """Show a run."""
+        self.chosen = path
+        self.about.setText(_words(_facts(path)))
+        self._offer()
+        self.view.open(path)
+
+    def _arrange(self) -> None:
+        left = QFrame()
+        left.setObjectName("panel")
+        left.setFixedWidth(_LIST_WIDTH)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(10, 10, 10, 10)
+        column.addWidget(self.list, 1)
+        column.addWidget(self.about)
+        menu = QMenu(self)
+        for kind in EXPORTS:
+            action = menu.addAction(kind)
+            if action is not None:
+                action.triggered.connect(lambda _=False, kind=kind: self._export(kind))
+        self.export.setMenu(menu)
+        for button in (self.again, self.export, self.folder, self.other):
+            column.addWidget(button)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.setSpacing(10)
+        row.addWidget(left)
+        row.addWidget(self.view, 1)
+
+    def _connect(self) -> None:
+        self.list.currentItemChanged.connect(self._choose)
+        self.other.clicked.connect(self._ask_folder)
+        self.again.clicked.connect(self._decide_again)
+        self.folder.clicked.connect(self._open_folder)
+
+    def _found(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        settings = self.document.settings
+        if settings is None or not settings.output_directory.is_dir():
+            return
+        paths = sorted(settings.output_directory.glob("*/run.json"), reverse=True)
+        for file in paths[:_MOST_RUNS]:
+            yield file.parent, _facts(file.parent)
+
+    def _choose(self) -> None:
+        item = self.list.currentItem()
+        if item is not None:
+            self.open(Path(item.data(_PATH)))
+
+    def _offer(self) -> None:
+        for button in (self.again, self.export, self.folder):
+            button.setEnabled(self.chosen is not None)
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A run folder")
+        if name:
+            self.open(Path(name))
+
+    def _decide_again(self) -> None:
+        """Compare with what the text in the window decides, saved or not."""
+        if self.chosen is None:
+            return
+        settings = self.document.path
+        if self.document.unsaved:
+            self.document.keep_draft()
+            settings = self.document.draft
+        arguments = ["--run", str(self.chosen), "--settings", str(settings)]
+        ProgramWindow("Decide again", "VideoAnalyzer.py", arguments, self).show()
+
+    def _export(self, kind: str) -> None:
+        arguments = [str(self.chosen), "--to", kind]
+        ProgramWindow("Export", "ExportRun.py", arguments, self).show()
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.chosen)))
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Look for new runs."""
+        self.refresh()
+        super().showEvent(event)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
+        """Play no more."""
+        self.view.play.setChecked(False)
+        super().hideEvent(event)
+
+    def finish(self) -> None:
+        """End what goes on behind the page."""
+        self.view.finish()
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((path / "run.json").read_text("utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _words(facts: dict[str, Any]) -> str:
+    if not facts:
+        return "run.json can't be read: this is no whole run folder"
+    began, ended = str(facts.get("started", ""))[:19], facts.get("how")
+    cameras = ", ".join(facts.get("cameras", {}))
+    how = ended or "not ended: it was killed, or it still runs"
+    return f"{began.replace('T', ' ')} UTC\n{cameras}\n{how}"
