@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.clock import Clock
-from core.command import Command, Mark, Pulse, Set
+from core.command import Command, Mark
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame
 from core.record import Entry, Intent, Note, Step
@@ -181,21 +181,29 @@ class Loop:
             self._write(Intent(index, decided_ns, commands))
             permitted = commands
             if conduct.revoked or too_old:
-                permitted = self._only_off(commands)
+                why = (
+                    "the animal is lost" if conduct.revoked else "the frame is too old"
+                )
+                permitted = self._only_lower(commands, conduct.bank.levels, why)
             written_ns = conduct.bank.apply(permitted, decided_ns) or 0
             marks = [order.text for order in commands if isinstance(order, Mark)]
             conduct.status = marks[-1] if marks else conduct.status
         return _Done(decided_ns, written_ns, commands, conduct.status, lost)
 
-    def _only_off(self, commands: Sequence[Command]) -> tuple[Command, ...]:
+    def _only_lower(
+        self, commands: Sequence[Command], levels: Mapping[str, float], why: str
+    ) -> tuple[Command, ...]:
         """Drop what would switch something on; lowering a level is never held back."""
         kept = []
         for order in commands:
-            if isinstance(order, Pulse) or (isinstance(order, Set) and order.level > 0):
-                why = "the animal is lost or the frame too old"
-                self._note("output", f"{order.output} was not switched on: {why}")
-            else:
+            if (
+                isinstance(order, Mark)
+                or order.level == 0
+                or order.level < levels.get(order.output, 0)
+            ):
                 kept.append(order)
+            else:
+                self._note("output", f"{order.output} was not switched on: {why}")
         return tuple(kept)
 
     def _break_off(self, error: Exception) -> None:

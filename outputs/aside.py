@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.errors import DeviceError
-from outputs.output import Write
+from outputs.output import Watched, Write
 
 HANG_S = 1.0
 """A device that has not taken a level for so long hangs."""
@@ -19,12 +19,12 @@ LATE_NS = 200_000_000
 def aside(write: Write) -> Iterator[Write]:
     """Hand levels over to a thread, which writes them in their order.
 
-    The function given returns at once, and raises what went wrong since the last call.
+    What is given returns at once, and raises what went wrong since the last call.
     Once something went wrong it waits, `HANG_S` at the most, until the level is written.
     """
     hand = _Hand(write)
     try:
-        yield hand.over
+        yield Watched(hand.over, hand.check)
     finally:
         hand.end()
 
@@ -50,6 +50,11 @@ class _Hand:
             self._change.notify_all()
             if self._failed:
                 self._change.wait_for(lambda: self._idle, HANG_S)
+            self._complain()
+
+    def check(self) -> None:
+        """Raise what went wrong since the last call of any kind."""
+        with self._change:
             self._complain()
 
     def end(self) -> None:

@@ -2,19 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 
 from core.clock import Clock
 from core.command import Command, Mark, Pulse, Set
 from core.errors import DeviceError, ExperimentError, blaming
 from core.record import Edge, Note
 from outputs.events import Heralds
-from outputs.output import Output, Write
+from outputs.line import NEVER, Line
+from outputs.output import Output
 
 RETRY_NS = 200_000_000
 """An output that could not be written is told to go off again and again, so often."""
-_NEVER = 2**63 - 1
+LOOK_NS = 100_000_000
+"""How often an output is asked whether it went wrong by itself."""
 
 Watch = Callable[[Edge | Note], object]
 """Told of all that was written, right afterwards, by the thread that wrote it."""
@@ -42,34 +43,6 @@ def opened(
         raise DeviceError("\n".join(problems))
 
 
-@dataclass(slots=True)
-class _Line:
-    """An open output."""
-
-    name: str
-    device: AbstractContextManager[Write]
-    write: Write
-    max_on_ns: int
-    level: float = 0.0
-    end_ns: int = _NEVER
-    """When its pulse ends."""
-    limit_ns: int = _NEVER
-    """When it will have been on for too long, or is to be tried again."""
-    failed: bool = False
-
-    @property
-    def due_ns(self) -> int:
-        return min(self.end_ns, self.limit_ns)
-
-    def close(self, problems: list[str]) -> None:
-        try:
-            with blaming(f"Output {self.name}"):
-                self.device.__exit__(None, None, None)
-        except DeviceError as error:
-            if not self.failed:
-                problems.append(str(error))
-
-
 class Bank:
     """The open outputs of a run; any thread may call it.
 
@@ -85,10 +58,10 @@ class Bank:
         """After closing: outputs that could not be written, and may still be on."""
         self._clock = clock
         self._watch = watch
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
         self._heralds = Heralds()
         self._untold: list[Edge | Note | Mark] = []
-        self._said_ns = _NEVER
+        self._said_ns = NEVER
         self._broken = ""
 
     @property
@@ -123,13 +96,19 @@ class Bank:
         return written_ns
 
     def tick(self, now_ns: int) -> int | None:
-        """Switch off what is due; return when to come again, None: nothing is pending."""
+        """Switch off what is due; return when to come again, None: nothing is pending.
+
+        Outputs that went wrong by themselves are noticed here: all are switched off.
+        """
         with self._door(now_ns):
             self._do_due(now_ns)
-            self._said_ns = min(
-                (line.due_ns for line in self._lines.values()), default=_NEVER
-            )
-            return None if self._said_ns == _NEVER else self._said_ns
+            lines = self._lines.values()
+            for line in lines:
+                self._look_after(line)
+            self._said_ns = min((line.due_ns for line in lines), default=NEVER)
+            if any(line.watched for line in lines):
+                self._said_ns = min(self._said_ns, now_ns + LOOK_NS)
+            return None if self._said_ns == NEVER else self._said_ns
 
     def all_off(self, now_ns: int, cause: str) -> None:
         """Do what was due by `now_ns`; then write 0 to all, each even if another fails."""
@@ -152,7 +131,7 @@ class Bank:
             with blaming(f"Output {name}"):
                 device = output.opened()
                 write = device.__enter__()
-            line = _Line(name, device, write, round(output.max_on_s * 1e9))
+            line = Line(name, device, write, round(output.max_on_s * 1e9))
             self._lines[name] = line
             self._write(line, 0.0, now_ns, "open")
             self._heralds.add(name, write)
@@ -221,14 +200,14 @@ class Bank:
         written_ns = None
         if level == 0 or level != line.level:
             written_ns = self._write(line, level, now_ns, cause)
-        line.end_ns = _NEVER
+        line.end_ns = NEVER
         if level > 0 and seconds is not None:
             began_ns = now_ns if written_ns is None else written_ns
             line.end_ns = began_ns + round(seconds * 1e9)
         self._expect(line)
         return written_ns
 
-    def _expect(self, line: _Line) -> None:
+    def _expect(self, line: Line) -> None:
         if line.due_ns < self._said_ns:
             self._said_ns = line.due_ns
             self.sooner.notify_all()
@@ -246,7 +225,7 @@ class Bank:
     def _all_off(self, now_ns: int, cause: str) -> list[str]:
         return self._off(self._lines.values(), now_ns, cause)
 
-    def _off(self, lines: Iterable[_Line], now_ns: int, cause: str) -> list[str]:
+    def _off(self, lines: Iterable[Line], now_ns: int, cause: str) -> list[str]:
         """Write 0 to all; return the failures of those that had not failed before."""
         problems = []
         for line in lines:
@@ -258,21 +237,31 @@ class Bank:
                     problems.append(str(error))
         return problems
 
-    def _write(self, line: _Line, level: float, asked_ns: int, cause: str) -> int:
+    def _look_after(self, line: Line) -> None:
+        try:
+            line.look()
+        except DeviceError as error:
+            self._note_failure(line, line.level, error)
+            raise
+
+    def _note_failure(self, line: Line, level: float, error: BaseException) -> None:
+        line.failed = True
+        line.level = max(line.level, level)
+        line.end_ns, line.limit_ns = NEVER, self._clock.now_ns() + RETRY_NS
+        self._expect(line)
+        self._broken = self._broken or str(error) or type(error).__name__
+
+    def _write(self, line: Line, level: float, asked_ns: int, cause: str) -> int:
         try:
             with blaming(f"Output {line.name}"):
                 line.write(level)
         except BaseException as error:
-            line.failed = True
-            line.level = max(line.level, level)
-            line.end_ns, line.limit_ns = _NEVER, self._clock.now_ns() + RETRY_NS
-            self._expect(line)
-            self._broken = self._broken or str(error) or type(error).__name__
+            self._note_failure(line, level, error)
             raise
         written_ns = self._clock.now_ns()
         if level == 0:
-            line.end_ns = line.limit_ns = _NEVER
-        elif line.limit_ns == _NEVER:
+            line.end_ns = line.limit_ns = NEVER
+        elif line.limit_ns == NEVER:
             line.limit_ns = written_ns + line.max_on_ns
         line.level = level
         self._untold.append(Edge(line.name, level, cause, asked_ns, written_ns))

@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.errors import DeviceError
-from outputs.output import Output, Write
+from outputs.output import Output, Watched, Write
 from outputs.port import Port, shared_port
 
 START_S = 8.0
@@ -47,17 +47,15 @@ class Firmata(Output):
     def opened(self) -> Iterator[Write]:
         """Open the port, wait until the board answers, and make the pin an output."""
         with shared_port(self.port, self.baudrate, "Firmata", _answering) as board:
-            if self.mode == "pwm":
-                board.port.write(bytes([_SET_PIN_MODE, self.pin, _PWM]))
-                yield lambda level: board.share(self.pin, self._electric(level))
-            else:
-                board.port.write(bytes([_SET_PIN_MODE, self.pin, _OUTPUT]))
-                yield lambda level: board.switch(
-                    self.pin, self._electric(float(level > 0)) > 0
-                )
+            mode = _PWM if self.mode == "pwm" else _OUTPUT
+            board.port.write(bytes([_SET_PIN_MODE, self.pin, mode]))
+            yield Watched(lambda level: self._write(board, level), board.port.check)
 
-    def _electric(self, level: float) -> float:
-        return 1 - level if self.active_low else level
+    def _write(self, board: "_Board", level: float) -> None:
+        if self.mode == "pwm":
+            board.share(self.pin, 1 - level if self.active_low else level)
+        else:
+            board.switch(self.pin, (level > 0) is not self.active_low)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from pydantic import Field
@@ -10,6 +11,19 @@ from pydantic.dataclasses import dataclass as settings
 
 Write: TypeAlias = Callable[[float], object]
 """Set the level, from 0 (off) to 1 (all the way on). Returns within a millisecond."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A `Write` of a device that can go wrong between two writes."""
+
+    write: Write
+    check: Callable[[], object]
+    """Raises what went wrong since it was asked last; called ten times a second."""
+
+    def __call__(self, level: float) -> None:
+        """Set the level."""
+        self.write(level)
 
 
 @settings(frozen=True, kw_only=True)

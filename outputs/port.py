@@ -36,6 +36,13 @@ class Port:
         except (OSError, TypeError) as error:
             raise DeviceError(f"{self.name} is gone ({error})") from error
 
+    def check(self) -> None:
+        """Raise a DeviceError if the port is gone."""
+        try:
+            _ = self.link.in_waiting
+        except (OSError, TypeError) as error:
+            raise DeviceError(f"{self.name} is gone ({error})") from error
+
     def read(self, length: int, timeout_s: float) -> bytes:
         """Return what comes within `timeout_s`, `length` bytes at the most."""
         try:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from outputs.output import Output, Write
+from outputs.output import Output, Watched, Write
 from outputs.port import Port, shared_port
 
 
@@ -46,7 +46,9 @@ class SerialLine(Output):
         """Open the port for this program alone; other outputs may share it."""
         on, off = _as_bytes(self.on_bytes), _as_bytes(self.off_bytes)
         with shared_port(self.port, self.baudrate, "text", self._settle) as port:
-            yield lambda level: port.write(on if level > 0 else off)
+            yield Watched(
+                lambda level: port.write(on if level > 0 else off), port.check
+            )
 
     def _settle(self, port: Port) -> Port:
         time.sleep(self.settle_s)

@@ -1,0 +1,34 @@
+"""A port that vanishes while a whole rig runs: camera, engine, guard."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.record import Edge
+from engine.states import Failed
+from tests.engine.test_live import SERIAL, experiment, rig
+from tests.outputs.players import playing
+
+if sys.platform == "win32":
+    pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
+
+
+def test_it_ends_the_experiment_and_leaves_the_others_off(tmp_path: Path) -> None:
+    """The light is on over one port when the cable of another, unused, comes out."""
+    with playing("fake_terminal") as lamp, playing("fake_terminal") as laser:
+        ports = SERIAL.format(port=lamp.address) + SERIAL.replace(
+            "Output light", "Output laser"
+        ).format(port=laser.address)
+        with rig(tmp_path, ports) as it:
+            experiment(it)
+            assert lamp.heard_until("H")
+            laser.close()
+            it.until(lambda it: it.session.status.experimenting is False)
+            assert lamp.heard_until("L")
+            it.until(lambda it: bool(it.of(Failed)))
+            said = " ".join(failed.text for failed in it.of(Failed))
+            assert f"[Output laser] {laser.address} is gone" in said
+            offs = [e for e in it.of(Edge) if e.output == "light" and e.level == 0]
+            assert offs[-1].cause == "error"
+            it.stop()
