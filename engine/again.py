@@ -15,7 +15,7 @@ from engine.loop import Loop
 from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import opened
-from outputs.simulated import SimulatedOutput
+from outputs.simulated import simulated
 from outputs.ticker import catch_up
 from recording.run_folder import RunFolder
 
@@ -50,10 +50,7 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
         raise DeviceError(f"nothing was analysed in {folder.path}")
     network = _Recorded(folder.skeleton, float(facts["model"]["threshold"]))
     clock, deciding = ManualClock(), settings.deciding_camera
-    outputs = {
-        name: SimulatedOutput(max_on_s=output.max_on_s)
-        for name, output in settings.outputs.items()
-    }
+    outputs = simulated(settings.outputs)
     ignore = [].append  # type: ignore[var-annotated]
     with opened(outputs, clock, ignore) as bank:
         rules = settings.experiment

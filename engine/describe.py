@@ -11,6 +11,7 @@ from engine.fields import keys_of
 from engine.sentences import wording
 from engine.settings import FAMILIES, FIXED
 from experiments.hygiene import Hygiene
+from outputs.output import Output
 
 _HEAD = """\
 # settings.ini, key by key
@@ -47,6 +48,9 @@ def describe() -> str:
         shared = keys_of(Hygiene) if issubclass(contract, Hygiene) else {}
         if shared:
             parts += ["### Whatever the KIND\n", _EVERY, _table(Hygiene)]
+        elif contract is Output:
+            shared = keys_of(Output)
+            parts += ["### Whatever the KIND\n", _table(Output)]
         for name, kind in sorted(discover(folder, contract).classes.items()):
             parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind, shared)]
     return "\n".join(parts)

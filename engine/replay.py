@@ -9,7 +9,7 @@ from engine.loop import Loop
 from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import Bank, opened
-from outputs.simulated import SimulatedOutput
+from outputs.simulated import simulated
 from outputs.ticker import catch_up
 from pose.estimator import PoseEstimator
 from recording.run_writer import RunWriter
@@ -32,10 +32,7 @@ def replay(
     triggers = settings.new_triggers()
     writer.begin(deciding, estimator.skeleton, tuple(triggers))
 
-    outputs = {
-        name: SimulatedOutput(max_on_s=output.max_on_s)
-        for name, output in settings.outputs.items()
-    }
+    outputs = simulated(settings.outputs)
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
             estimator,

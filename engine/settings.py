@@ -218,6 +218,13 @@ class _Reading:
             self._check_named(f"Trigger {name}", maker)
         for name, plan in rig.experiments.items():
             self._check_named(f"Experiment {name}", plan)
+        for name, output in self._makers["Output"].items():
+            self._check_named(f"Output {name}", output)
+            taker = rig.outputs.get(output().then or "")
+            if taker is not None and taker.then:
+                self._problems.append(
+                    f"[Output {name}] THEN = {output().then}: it must have no THEN itself"
+                )
         named = {
             name: named_by(trigger) for name, trigger in rig.new_triggers().items()
         }

@@ -131,7 +131,7 @@ class Bank:
             with blaming(f"Output {name}"):
                 device = output.opened()
                 write = device.__enter__()
-            line = Line(name, device, write, round(output.max_on_s * 1e9))
+            line = Line(name, output, device, write)
             self._lines[name] = line
             self._write(line, 0.0, now_ns, "open")
             self._heralds.add(name, write)
@@ -197,10 +197,14 @@ class Bank:
             raise ExperimentError(f"{command}: a pulse takes more than 0 seconds")
         if level > 0 and self._broken:
             raise DeviceError(self._broken)
-        written_ns = None
+        written_ns, was_on = None, line.level > 0
         if level == 0 or level != line.level:
             written_ns = self._write(line, level, now_ns, cause)
         line.end_ns = NEVER
+        if level > 0:
+            line.then_ns = NEVER
+        elif was_on and written_ns is not None:
+            line.went_off(written_ns)
         if level > 0 and seconds is not None:
             began_ns = now_ns if written_ns is None else written_ns
             line.end_ns = began_ns + round(seconds * 1e9)
@@ -218,9 +222,21 @@ class Bank:
                 continue
             if line.failed:
                 self._off([line], line.due_ns, "error")
+            elif line.then_ns <= now_ns:
+                self._follow(line)
+            elif line.end_ns <= line.limit_ns:
+                line.went_off(self._write(line, 0.0, line.due_ns, "pulse end"))
             else:
-                cause = "pulse end" if line.end_ns <= line.limit_ns else "limit"
-                self._write(line, 0.0, line.due_ns, cause)
+                self._write(line, 0.0, line.due_ns, "limit")
+
+    def _follow(self, line: Line) -> None:
+        """Pulse the output that another one names."""
+        asked_ns, line.then_ns = line.then_ns, NEVER
+        taker = self._lines.get(line.output.then or "")
+        if taker is not None and not self._broken:
+            began_ns = self._write(taker, 1.0, asked_ns, "then")
+            taker.end_ns = began_ns + round(line.output.then_s * 1e9)
+            self._expect(taker)
 
     def _all_off(self, now_ns: int, cause: str) -> list[str]:
         return self._off(self._lines.values(), now_ns, cause)
@@ -229,7 +245,7 @@ class Bank:
         """Write 0 to all; return the failures of those that had not failed before."""
         problems = []
         for line in lines:
-            known = line.failed
+            known, line.then_ns = line.failed, NEVER
             try:
                 self._write(line, 0.0, now_ns, cause)
             except Exception as error:
@@ -262,7 +278,7 @@ class Bank:
         if level == 0:
             line.end_ns = line.limit_ns = NEVER
         elif line.limit_ns == NEVER:
-            line.limit_ns = written_ns + line.max_on_ns
+            line.limit_ns = written_ns + line.longest_ns
         line.level = level
         self._untold.append(Edge(line.name, level, cause, asked_ns, written_ns))
         return written_ns

@@ -9,6 +9,8 @@ from typing import ClassVar, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
+from core.command import OutputName
+
 Write: TypeAlias = Callable[[float], object]
 """Set the level, from 0 (off) to 1 (all the way on). Returns within a millisecond."""
 
@@ -40,6 +42,15 @@ class Output(ABC):
     max_on_s: float = Field(
         60.0, gt=0, description="seconds after which it is switched off, whoever asked"
     )
+    then: OutputName | None = Field(
+        None,
+        description="another output, which is pulsed once this one has gone off: a pump "
+        "that takes a reward away which was not eaten; empty: none",
+    )
+    then_after_s: float = Field(
+        10.0, gt=0, description="seconds from its going off to the pulse of THEN"
+    )
+    then_s: float = Field(1.0, gt=0, description="seconds of that pulse")
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Write]:

@@ -1,8 +1,8 @@
 """An output that only remembers: for demonstrations, replays and tests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, fields
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -21,3 +21,12 @@ class SimulatedOutput(Output):
     def opened(self) -> Iterator[Write]:
         """Give a function that remembers the levels."""
         yield self.levels.append
+
+
+def simulated(outputs: Mapping[str, Output]) -> dict[str, Output]:
+    """Return outputs that do nothing, with the limits and followers of these."""
+    shared = [field.name for field in fields(Output)]
+    return {
+        name: SimulatedOutput(**{key: getattr(output, key) for key in shared})
+        for name, output in outputs.items()
+    }

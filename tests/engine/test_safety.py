@@ -88,7 +88,11 @@ def play(loop: Loop, clock: ManualClock, run: list[tuple[str, float]]) -> None:
 
 
 outputs = st.builds(
-    Stubborn, fails_at=st.integers(-1, 8), max_on_s=st.sampled_from([0.5, 2.0])
+    Stubborn,
+    fails_at=st.integers(-1, 8),
+    then=st.sampled_from([None, LAMP]),
+    then_after_s=st.just(1.0),
+    max_on_s=st.sampled_from([0.5, 2.0]),
 )
 places = st.lists(st.sampled_from([IN, IN, OUT, LOST]), max_size=25)
 

@@ -253,3 +253,14 @@ def test_docs_are_what_the_fields_say() -> None:
     page = (HERE / "docs" / "settings.md").read_text(encoding="utf-8")
     again = "python utils/CheckSettings.py --describe docs/settings.md"
     assert page == describe(), f"run {again}"
+
+
+def test_an_output_may_name_another_but_not_in_a_chain() -> None:
+    text = RIG.replace("KIND = SimulatedOutput", "KIND = SimulatedOutput\nTHEN = pump")
+    assert problems(text) == ["[Output laser] THEN = pump: there is no [Output pump]"]
+    pump = "[Output pump]\nKIND = SimulatedOutput\n"
+    assert parse(text + pump, FOLDER).outputs["laser"].then == "pump"
+    assert problems(text + pump + "THEN = laser") == [
+        "[Output laser] THEN = pump: it must have no THEN itself",
+        "[Output pump] THEN = laser: it must have no THEN itself",
+    ]

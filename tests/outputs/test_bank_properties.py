@@ -30,6 +30,8 @@ scripts = st.lists(st.tuples(st.integers(0, 3 * SECOND), orders), max_size=20)
 outputs = st.builds(
     Stubborn,
     fails_at=st.integers(-1, 8),
+    then=st.sampled_from([None, LAMP]),
+    then_after_s=st.just(1.0),
     max_on_s=st.sampled_from([0.5, 1.0, 2.0]),
 )
 
