@@ -73,6 +73,11 @@ class Camera(ABC):
     analyse: bool = Field(
         True, description="whether its frames are posed and decided on"
     )
+    model: str = Field(
+        "",
+        description="another network for this camera, named as [Pose Estimation] MODEL is; "
+        "empty: that one",
+    )
     record: bool = Field(True, description="whether Start Recording records it")
     rotate: Literal["0", "90", "180", "270"] = Field(
         "0", description="degrees by which pictures are turned clockwise"

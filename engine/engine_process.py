@@ -33,6 +33,7 @@ from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
+from pose.batching import worth_batching
 from pose.estimator import PoseEstimator
 
 LISTEN_S = 0.02
@@ -75,6 +76,8 @@ class _Engine:
     clock: SystemClock = field(default_factory=SystemClock)
     readers: tuple[RingReader, ...] = ()
     analysing: bool = False
+    batching: bool = False
+    """Whether frames of several cameras that are ready together are posed together."""
     conducting: bool = False
     stopped: bool = False
 
@@ -102,6 +105,8 @@ class _Engine:
             self.whole,
             seeing_of(self.settings, estimator.threshold),
         )
+        if len(self.settings.asked_of()) > 1:
+            self.batching = worth_batching(estimator)
         self.tell_network(estimator)
 
     def tell_network(self, estimator: PoseEstimator) -> None:
@@ -159,8 +164,8 @@ class _Engine:
         finally:
             self.loop.end("stopped with the stream")
 
-    def frames(self) -> Iterator[Frame | None]:
-        """Yield the newest frames, the deciding camera's first; None when none came.
+    def frames(self) -> Iterator[list[Frame]]:
+        """Yield the newest frames, the deciding camera's first; none when none came.
 
         The engine is busy only when woken: by a frame, a message, or its own heartbeat.
         A frame comes before messages, and is waited for only when none are left. A busy
@@ -170,24 +175,27 @@ class _Engine:
         while not self.stopped:
             now_ns = self.clock.now_ns()
             self.heart.beat(now_ns)
-            frame = self.newest()
-            yield frame
+            ready = self.newest()
+            yield ready
             self.tell_end()
-            if frame is None or now_ns - listened_ns > LISTEN_S * 1e9:
+            if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
                 while self.pipe.poll():
                     self.obey()
                 deadline_ns = self.loop.idle()
-                if frame is None:
+                if not ready:
                     self.sleep(deadline_ns)
 
-    def newest(self) -> Frame | None:
-        """Return a frame that was not analysed yet, None when there is none."""
+    def newest(self) -> list[Frame]:
+        """Return a frame that was not analysed yet; those of all cameras where that pays."""
+        ready: list[Frame] = []
         if self.analysing:
             for reader in self.readers:
                 if (frame := reader.newest()) is not None:
-                    return frame
-        return None
+                    ready.append(frame)
+                    if not self.batching:
+                        break
+        return ready
 
     def whole(self, frame: Frame) -> bool:
         """Return whether the picture has not been overwritten since `newest` gave it."""

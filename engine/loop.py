@@ -12,6 +12,7 @@ from core.clock import Clock
 from core.command import Command, Mark
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame
+from core.pose import Pose
 from core.record import Entry, Intent, Note, Step
 from engine.asking import Answers, Asking
 from engine.conduct import Conduct
@@ -86,7 +87,15 @@ class Loop:
 
     def step(self, frame: Frame) -> Step:
         """Take one frame all the way, from picture to written output."""
-        pose = self._estimator.estimate([frame.image])[0]
+        return self.together([frame])[0]
+
+    def together(self, frames: Sequence[Frame]) -> list[Step]:
+        """Take frames of several cameras, posed as one batch, in their order."""
+        images, cameras = [f.image for f in frames], [f.camera for f in frames]
+        poses = self._estimator.estimate(images, cameras)
+        return [self._take(*pair) for pair in zip(frames, poses, strict=True)]
+
+    def _take(self, frame: Frame, pose: Pose) -> Step:
         if not self._whole(frame):
             pose = pose.unknown()
         posed_ns = self._clock.now_ns()
@@ -234,11 +243,15 @@ class _Done:
 
 
 def run(
-    frames: Iterable[Frame | None], loop: Loop, watch: Callable[[Step], object]
+    frames: Iterable[Sequence[Frame]], loop: Loop, watch: Callable[[Step], object]
 ) -> None:
-    """Take every frame through the loop; None in `frames` stands for "none came"."""
-    for frame in frames:
-        if frame is None:
+    """Take every frame through the loop, those that come together as one batch.
+
+    An empty sequence stands for "none came".
+    """
+    for ready in frames:
+        if not ready:
             loop.idle()
         else:
-            watch(loop.step(frame))
+            for step in loop.together(ready):
+                watch(step)

@@ -1,17 +1,41 @@
-"""The network that the settings name, loaded, warm, and fit for their triggers."""
+"""The networks that the settings name, loaded, warm, and fit for their triggers."""
 
 from core.errors import SettingsError
 from engine.settings import Settings, check_against
 from pose.estimator import PoseEstimator
-from pose.opening import open_estimator
+from pose.opening import open_estimator, open_live_crop
+from pose.per_camera import PerCamera
 
 
 def open_network(settings: Settings) -> PoseEstimator:
-    """Return the estimator; ModelError or SettingsError say what does not fit."""
-    pose = settings.pose
-    estimator = open_estimator(
-        settings.model, pose.runtime, pose.threads, pose.tolerance_px
-    )
+    """Return the estimator; ModelError or SettingsError say what does not fit.
+
+    A network is loaded once, however many cameras use it.
+    """
+    named = {
+        name: settings.model_named(camera.model)
+        for name, camera in settings.cameras.items()
+        if camera.analyse and camera.model
+    }
+    usual = settings.model
+    loaded = {usual: _open(settings, usual)}
+    for model in named.values():
+        if model not in loaded:
+            loaded[model] = _open(settings, model)
+    others = {name: loaded[model] for name, model in named.items() if model != usual}
+    estimator = PerCamera(loaded[usual], others) if others else loaded[usual]
     if problems := check_against(settings, estimator.skeleton):
         raise SettingsError(problems)
     return estimator
+
+
+def _open(settings: Settings, model: str) -> PoseEstimator:
+    pose = settings.pose
+    how = pose.runtime, pose.threads, pose.tolerance_px
+    estimator = open_estimator(model, *how)
+    if not pose.live_crop:
+        return estimator
+    detector = None
+    if pose.detector:
+        detector = open_estimator(settings.model_named(pose.detector), *how)
+    return open_live_crop(estimator, detector, pose.crop_margin, pose.crop_full_every)

@@ -74,6 +74,29 @@ class PoseEstimation:
     threads: int = Field(
         0, ge=0, description="processor threads of the network; 0: it chooses"
     )
+    live_crop: bool = Field(
+        False,
+        description="yes: once the animal is found, only a window that follows it is "
+        "looked at, which is faster",
+    )
+    detector: str = Field(
+        "",
+        description="with LIVE_CROP: another network, named as MODEL is, that finds the "
+        "animal; MODEL then sees the window enlarged; empty: MODEL finds it itself",
+    )
+    crop_margin: float = Field(
+        0.5,
+        ge=0,
+        le=5,
+        description="with LIVE_CROP: what the window shows around the animal on each side, "
+        "in lengths of the animal",
+    )
+    crop_full_every: int = Field(
+        100,
+        ge=0,
+        description="with LIVE_CROP: after so many pictures all of one is looked at; 0: "
+        "only when the animal was lost",
+    )
 
 
 @settings(frozen=True, kw_only=True)
@@ -244,6 +267,9 @@ class Settings:
     @property
     def model(self) -> str:
         """MODEL as `pose.opening` wants it: beside this file, or shipped with us."""
-        words = self.pose.model
+        return self.model_named(self.pose.model)
+
+    def model_named(self, words: str) -> str:
+        """Return a network's name as `pose.opening` wants it."""
         places = (self.folder / words, self.folder / "models" / words)
         return next((str(place) for place in places if words and place.is_dir()), words)

@@ -21,7 +21,7 @@ class NetworkEstimator:
     def __init__(self, model: ModelFolder, network: Network) -> None:
         self.model = model
         self.network = network
-        self._inputs: dict[int, NDArray[np.uint8]] = {}
+        self._inputs: dict[tuple[int, ...], NDArray[np.uint8]] = {}
 
     @property
     def skeleton(self) -> Skeleton:
@@ -50,7 +50,7 @@ class NetworkEstimator:
         if not images:
             return []
         fitting, skeleton = self.model.fitting, self.model.skeleton
-        pictures = self._input(len(images))
+        pictures = self.memory(len(images), fitting.height, fitting.width)
         for place, image in enumerate(images):
             fitting.place(image, pictures[place])
         points, confidence = self.model.read(self.network.run(pictures))
@@ -64,10 +64,9 @@ class NetworkEstimator:
         size = (self.model.fitting.height, self.model.fitting.width)
         self.estimate([np.full(size, 127, np.uint8)] * batch)
 
-    def _input(self, count: int) -> NDArray[np.uint8]:
-        if count not in self._inputs:
-            fitting = self.model.fitting
-            self._inputs[count] = np.empty(
-                (count, fitting.height, fitting.width, 3), np.uint8
-            )
-        return self._inputs[count]
+    def memory(self, count: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Return what pictures are written into: the same each time for a shape."""
+        shape = count, height, width, 3
+        if shape not in self._inputs:
+            self._inputs[shape] = np.empty(shape, np.uint8)
+        return self._inputs[shape]

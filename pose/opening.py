@@ -5,6 +5,7 @@ from pathlib import Path
 from core.errors import ModelError
 from pose.choosing import open_fastest
 from pose.estimator import PoseEstimator
+from pose.live_crop import LiveCrop
 from pose.model_folder import DESCRIPTION, load_model_folder
 from pose.network_estimator import NetworkEstimator
 from pose.runtimes import check_runtime, load_network
@@ -39,6 +40,17 @@ def open_estimator(
     estimator = NetworkEstimator(model, network)
     estimator.warm_up()
     return estimator
+
+
+def open_live_crop(
+    estimator: PoseEstimator, detector: PoseEstimator | None, margin: float, every: int
+) -> PoseEstimator:
+    """Return an estimator that follows the animal with a window; see `LiveCrop`."""
+    if not isinstance(estimator, NetworkEstimator):
+        raise ModelError("LIVE_CROP needs a network; a stand-in is none")
+    cropping = LiveCrop(estimator, detector, margin, every)
+    cropping.warm_up()
+    return cropping
 
 
 def find_model(name: str | Path) -> Path:

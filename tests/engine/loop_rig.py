@@ -38,7 +38,9 @@ class Script:
     provider: str = "script"
     sha256: str = ""
 
-    def estimate(self, images: Sequence[Image]) -> list[Pose]:
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
         place = next(self.places)
         points = np.array([[place or (1.0, 1.0)]], np.float32)
         return [
@@ -78,7 +80,7 @@ class Rig:
             frame = Frame(
                 "top", self.index, time_ns, time_ns, np.zeros((4, 4), np.uint8)
             )
-            run([frame], self.loop, self.steps.append)
+            run([[frame]], self.loop, self.steps.append)
             self.index += 1
 
     @property

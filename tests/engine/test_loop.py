@@ -118,7 +118,7 @@ def test_silence_switches_everything_off_once() -> None:
         it.loop.idle()
         assert it.level == 1
         it.clock.set(deadline_ns)
-        run([None, None], it.loop, it.steps.append)
+        run([[], []], it.loop, it.steps.append)
         assert it.level == 0
         assert it.causes().count("silence") == 1
 

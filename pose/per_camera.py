@@ -1,0 +1,75 @@
+"""Another network for some of the cameras."""
+
+from collections.abc import Mapping, Sequence
+
+from core.errors import ModelError
+from core.frame import Image
+from core.pose import Pose, Skeleton
+from pose.estimator import PoseEstimator
+
+
+class PerCamera:
+    """Estimators by camera, and one for all others; pictures that share one are a batch.
+
+    A rig's record has one skeleton and one threshold, so all must agree in both.
+    """
+
+    def __init__(
+        self, usual: PoseEstimator, others: Mapping[str, PoseEstimator]
+    ) -> None:
+        """Keep them; ModelError when they do not agree."""
+        for camera, estimator in others.items():
+            title = f"[Camera {camera}] MODEL"
+            if estimator.skeleton.bodyparts != usual.skeleton.bodyparts:
+                raise ModelError(
+                    f"{title}: all networks of a rig must know the same body parts in the "
+                    f"same order: {', '.join(estimator.skeleton.bodyparts)}, not "
+                    f"{', '.join(usual.skeleton.bodyparts)}"
+                )
+            if estimator.threshold != usual.threshold:
+                raise ModelError(
+                    f"{title}: all networks of a rig must have the same threshold: "
+                    f"{estimator.threshold:g}, not {usual.threshold:g}; it is written in "
+                    "the network's model.json"
+                )
+        self._usual = usual
+        self._others = dict(others)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that all of them know."""
+        return self._usual.skeleton
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen, for all."""
+        return self._usual.threshold
+
+    @property
+    def provider(self) -> str:
+        """What computes, camera by camera where it differs."""
+        words = [
+            f"{camera}: {other.sha256[:8]} by {other.provider}"
+            for camera, other in self._others.items()
+        ]
+        return "; ".join([self._usual.provider, *words])
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the usual network's file; `provider` has the others'."""
+        return self._usual.sha256
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, each by its camera's network."""
+        names = list(cameras) or [""] * len(images)
+        groups: dict[int, tuple[PoseEstimator, list[int]]] = {}
+        for place, name in enumerate(names):
+            estimator = self._others.get(name, self._usual)
+            groups.setdefault(id(estimator), (estimator, []))[1].append(place)
+        poses: dict[int, Pose] = {}
+        for estimator, places in groups.values():
+            given = [images[i] for i in places], [names[i] for i in places]
+            poses.update(zip(places, estimator.estimate(*given), strict=True))
+        return [poses[i] for i in range(len(images))]

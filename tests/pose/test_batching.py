@@ -1,0 +1,75 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+import pose.batching as batching
+from core.errors import ModelError
+from core.frame import Image
+from core.pose import Pose, Skeleton
+from pose.batching import worth_batching
+from pose.per_camera import PerCamera
+
+PARTS = Skeleton(("snout", "tailbase"))
+
+
+@dataclass
+class Counting:
+    """An estimator that moves a clock by so much per call and per picture."""
+
+    call_s: float = 0.0
+    picture_s: float = 0.0
+    skeleton: Skeleton = PARTS
+    threshold: float = 0.5
+    provider: str = "counting"
+    sha256: str = "0123456789"
+    now_s: float = 0.0
+    batches: list[list[str]] = field(default_factory=list)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        self.now_s += self.call_s + self.picture_s * len(images)
+        self.batches.append(list(cameras))
+        return [
+            Pose(
+                self.skeleton,
+                np.full((1, 2, 2), image.flat[0], np.float32),
+                np.ones((1, 2), np.float32),
+            )
+            for image in images
+        ]
+
+
+@pytest.mark.parametrize(
+    ("call_s", "picture_s", "worth"),
+    [(0.002, 0.0001, True), (0.0, 0.01, False), (0.002, 0.003, False)],
+)
+def test_a_batch_must_be_faster_than_waiting_for_its_turn(
+    monkeypatch: pytest.MonkeyPatch, call_s: float, picture_s: float, worth: bool
+) -> None:
+    estimator = Counting(call_s, picture_s)
+    monkeypatch.setattr(batching.time, "perf_counter", lambda: estimator.now_s)
+    assert worth_batching(estimator) is worth
+
+
+def test_each_camera_has_its_network_and_shares_a_batch() -> None:
+    usual, other = Counting(), Counting(sha256="abcdefgh0")
+    both = PerCamera(usual, {"side": other, "below": other})
+    images = [np.full((2, 2), n, np.uint8) for n in range(4)]
+    poses = both.estimate(images, ["side", "top", "below", "front"])
+    assert [pose.points[0, 0, 0] for pose in poses] == [0, 1, 2, 3]
+    assert usual.batches == [["top", "front"]]
+    assert other.batches == [["side", "below"]]
+    assert both.provider == (
+        "counting; side: abcdefgh by counting; below: abcdefgh by counting"
+    )
+    assert len(both.estimate(images)) == 4
+
+
+def test_networks_that_do_not_agree_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"\[Camera side\] MODEL: .* same body parts"):
+        PerCamera(Counting(), {"side": Counting(skeleton=Skeleton(("a", "b")))})
+    with pytest.raises(ModelError, match=r"same threshold: 0\.3, not 0\.5"):
+        PerCamera(Counting(), {"side": Counting(threshold=0.3)})
