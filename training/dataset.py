@@ -136,31 +136,81 @@ def _load_context(
     return context
 
 
-def split(data: Dataset, held_out: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Return what to train on and what to measure with, `held_out` (0 to 1) of the data.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Which pictures are for what."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    """Choose weights and threshold."""
+    test: tuple[int, ...] = ()
+    """Only measured."""
+
+    def sets(self, count: int) -> list[str]:
+        """Return the name of the set that each picture is in."""
+        names = ["unused"] * count
+        for name in ("train", "validation", "test"):
+            for place in getattr(self, name):
+                names[place] = name
+        return names
+
+
+def split(clips: Sequence[str], held_out: float, seed: int) -> Parts:
+    """Return what to train on and what to measure with, `held_out` (0 to 1) of all.
 
     Neighbouring frames of one recording are nearly the same picture, so they stay
     together: whole clips are held out where there are five or more, else the last part
     of each clip.
     """
-    clips = sorted(set(data.clips))
-    members = {c: [i for i, own in enumerate(data.clips) if own == c] for c in clips}
-    if len(clips) >= 5:
-        order = np.random.default_rng(seed).permutation(len(clips))
-        out = {clips[i] for i in order[: max(1, round(held_out * len(clips)))]}
-        test = [i for i, clip in enumerate(data.clips) if clip in out]
+    names = sorted(set(clips))
+    members = {c: [i for i, own in enumerate(clips) if own == c] for c in names}
+    if len(names) >= 5:
+        order = np.random.default_rng(seed).permutation(len(names))
+        out = {names[i] for i in order[: max(1, round(held_out * len(names)))]}
+        test = [i for i, clip in enumerate(clips) if clip in out]
     else:
         test = [
             i
             for own in members.values()
             for i in own[len(own) - max(1, round(held_out * len(own))) :]
         ]
-    train = [i for i in range(len(data)) if i not in set(test)]
+    train = [i for i in range(len(clips)) if i not in set(test)]
     if not train:
         raise LabelsError(
             ["so many pictures are held out that none is left to train on"]
         )
-    return data.pick(train), data.pick(test)
+    return Parts(tuple(train), tuple(test))
+
+
+def split_at_random(
+    count: int, train: float, validation: float, seed: int, frames: float = 1
+) -> Parts:
+    """Return Lightning Pose's split: `train` and `validation` are shares, the rest tests.
+
+    Under 5 left over are trained on; one at least validates. `frames` keeps only the first
+    so many of the training frames, or (up to 1) that share of them. The same seed gives the
+    same frames as there.
+    """
+    import torch
+
+    sizes = [int(train * count), int(validation * count)]
+    rest = count - sum(sizes)
+    sizes = [sizes[0] + (rest if rest < 5 else 0), sizes[1], rest if rest >= 5 else 0]
+    if sizes[1] == 0:
+        sizes[0], sizes[1] = sizes[0] - 1, 1
+    if sizes[0] < 1:
+        raise LabelsError(
+            ["two labelled pictures are needed, to train and to validate"]
+        )
+    order = torch.randperm(
+        count, generator=torch.Generator().manual_seed(seed)
+    ).tolist()
+    kept = sizes[0] if frames == 1 else int(frames if frames > 1 else frames * sizes[0])
+    return Parts(
+        tuple(order[: max(1, min(kept, sizes[0]))]),
+        tuple(order[sizes[0] : sizes[0] + sizes[1]]),
+        tuple(order[sizes[0] + sizes[1] :]),
+    )
 
 
 def fingerprint(labels: Labels) -> str:

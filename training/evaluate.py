@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -54,16 +55,20 @@ def predict(
     return points.reshape(*maps.shape[:2], 2), confidence.reshape(maps.shape[:2])
 
 
-def held_out_error(network: PoseNetwork, data: Dataset) -> tuple[Points, Points]:
-    """Return distances (picture, bodypart) to the labels, and confidences.
+def held_out_error(
+    network: PoseNetwork, data: Dataset
+) -> tuple[Points, Points, Points]:
+    """Return distances (picture, bodypart) to the labels, confidences, and the points.
 
-    Distances are in pixels of the original pictures, NaN where there is no label.
+    Points are (picture, bodypart, 2) and, like the distances, in pixels of the
+    original pictures; distances are NaN where there is no label.
     """
     heatmaps = Heatmaps(STRIDE, network.how.sigma)
     pictures = data.pictures if data.context is None else data.context
     points, confidence = predict(network, heatmaps, pictures)
-    away = data.in_camera_px(points) - data.in_camera_px(data.points)
-    return np.linalg.norm(away, axis=2).astype(np.float32), confidence
+    found = data.in_camera_px(points)
+    away = np.linalg.norm(found - data.in_camera_px(data.points), axis=2)
+    return away.astype(np.float32), confidence, found
 
 
 def summary(
@@ -83,6 +88,56 @@ def summary(
             PartError(name, int(there.sum()), float(median), float(p95), below)
         )
     return tuple(parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """How often a confidence was right: one row per tenth of confidence."""
+
+    points: NDArray[np.int64]
+    """How many had such a confidence."""
+    confidence: NDArray[np.float64]
+    """Their mean; NaN where there are none."""
+    right: NDArray[np.float64]
+    """The share of them that was right."""
+    radius_px: float
+    """Within which a point is right."""
+
+    def error(self) -> float:
+        """Return the expected calibration error, 0 to 1."""
+        there = self.points > 0
+        gap = np.abs(self.confidence - self.right)[there] * self.points[there]
+        return float(gap.sum() / max(1, self.points.sum()))
+
+    def write(self, file: Path) -> None:
+        """Write the rows as CSV."""
+        lines = ["points,confidence,right"]
+        rows = zip(self.points, self.confidence, self.right, strict=True)
+        lines += [f"{n},{c:.4g},{r:.4g}" for n, c, r in rows]
+        file.write_text("\n".join(lines).replace("nan", "") + "\n", encoding="utf-8")
+
+
+def reliability(distance: Points, confidence: Points, tenths: int = 10) -> Reliability:
+    """Return how often points (picture, bodypart) of each confidence were right.
+
+    A point is right when it is within three times the median distance (2 px at least) of
+    its label. One without a label is wrong: there was nothing to be found.
+    """
+    there = np.isfinite(distance)
+    radius = max(2.0, 3 * float(np.median(distance[there]))) if there.any() else 2.0
+    good = there & (distance <= radius)
+    which = np.clip((confidence * tenths).astype(int), 0, tenths - 1)
+    counts = np.bincount(which.ravel(), minlength=tenths)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(which.ravel(), confidence.ravel(), tenths) / counts
+        right = np.bincount(which.ravel(), good.ravel().astype(float), tenths) / counts
+    return Reliability(counts, mean, right, radius)
+
+
+def share_within(distance: Points, radius_px: float) -> float:
+    """Return the share of labelled points within `radius_px` (PCK); NaN: none."""
+    there = distance[np.isfinite(distance)]
+    return float(np.mean(there <= radius_px)) if len(there) else float("nan")
 
 
 def choose_threshold(distance: Points, confidence: Points) -> float:

@@ -7,7 +7,9 @@ them, so that its hyper-parameters mean the same here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import relu
 
@@ -90,6 +92,18 @@ class PcaLoss:
         away = rows - mean
         rest = (away - away @ axes.T @ axes).view(len(rows), -1, 2)
         return relu(_length(rest) - self.subspace.epsilon).mean()
+
+    def errors(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (picture, bodypart): px from the plane; NaN for parts not in it."""
+        out = np.full(points.shape[:2], np.nan)
+        away = self.subspace.error(self._rows(torch.as_tensor(points)).double().numpy())
+        if self.several_views:
+            own = away.reshape(len(points), -1, len(self.columns))
+            for place, view in enumerate(self.columns):
+                out[:, list(view)] = own[:, :, place]
+        else:
+            out[:, list(self.columns[0])] = away
+        return out
 
     def _rows(self, points: Tensor) -> Tensor:
         if self.several_views:

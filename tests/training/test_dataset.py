@@ -3,9 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pose.fitting import Fitting
-from training.dataset import fingerprint, load_dataset, split
+from training.dataset import fingerprint, load_dataset, split, split_at_random
 from training.labels import LabelsError, read_labels
 
 
@@ -21,25 +22,42 @@ def test_points_follow_their_pictures_into_the_input(labelled: Path) -> None:
 
 def test_what_is_held_out_is_the_end_of_each_clip(labelled: Path) -> None:
     data = load_dataset(read_labels(labelled), Fitting(48, 64))
-    train, held_out = split(data, 0.25, seed=0)
-    assert held_out.clips == ("clip0", "clip1")
-    np.testing.assert_array_equal(held_out.points, data.points[[3, 7]])
-    assert len(train) == 6
+    parts = split(data.clips, 0.25, seed=0)
+    assert parts.validation == (3, 7)
+    assert parts.sets(8)[2:4] == ["train", "validation"]
+    assert len(data.pick(parts.train)) == 6
 
 
-def test_of_many_clips_whole_ones_are_held_out(labelled: Path) -> None:
-    data = load_dataset(read_labels(labelled), Fitting(48, 64))
-    data = replace(data, clips=tuple("aabbcdde"))
-    train, held_out = split(data, 0.4, seed=1)
-    assert len(set(held_out.clips)) == 2
-    assert not set(train.clips) & set(held_out.clips)
-    assert len(train) + len(held_out) == 8
+def test_of_many_clips_whole_ones_are_held_out() -> None:
+    clips = "aabbcdde"
+    parts = split(clips, 0.4, seed=1)
+    held_out = {clips[place] for place in parts.validation}
+    assert len(held_out) == 2
+    assert not {clips[place] for place in parts.train} & held_out
+    assert len(parts.train) + len(parts.validation) == 8
 
 
-def test_something_must_be_left_to_train_on(labelled: Path) -> None:
-    data = load_dataset(read_labels(labelled), Fitting(48, 64))
+def test_something_must_be_left_to_train_on() -> None:
     with pytest.raises(LabelsError, match="none is left"):
-        split(data, 0.99, seed=0)
+        split("aabb", 0.99, seed=0)
+    with pytest.raises(LabelsError, match="two labelled pictures"):
+        split_at_random(1, 0.9, 0.1, seed=0)
+
+
+def test_a_random_split_is_lightning_poses() -> None:
+    parts = split_at_random(90, 0.8, 0.1, seed=0)
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [
+        72, 9, 9
+    ]  # fmt: skip
+    order = torch.utils.data.random_split(
+        range(90), [72, 9, 9], torch.Generator().manual_seed(0)
+    )
+    assert [list(part.indices) for part in order] == [
+        list(parts.train), list(parts.validation), list(parts.test)
+    ]  # fmt: skip
+    few = split_at_random(10, 0.95, 0.05, seed=0, frames=0.5)
+    assert (len(few.train), len(few.validation), len(few.test)) == (4, 1, 0)
+    assert len(split_at_random(90, 0.8, 0.1, seed=0, frames=20).train) == 20
 
 
 def test_every_unreadable_picture_is_named(labelled: Path, tmp_path: Path) -> None:

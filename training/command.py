@@ -1,0 +1,98 @@
+"""The words that the training program takes."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from pose.fitting import Fitting
+
+
+def train_parser(description: str) -> argparse.ArgumentParser:
+    """Return what reads the command line of `utils/TrainNetwork.py`."""
+    parser = argparse.ArgumentParser(prog="TrainNetwork", description=description)
+    add = parser.add_argument
+    add("config", type=Path, nargs="?", help="a Lightning Pose configuration (.yaml)")
+    add("--data", type=Path, help="labelled frames, where there is no configuration")
+    add("--output", "--output_dir", type=Path, required=True, help="folder to write")
+    add("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of the .yaml")
+    add("--resume", action="store_true", help="go on with a run that was stopped")
+    add("--device", default="cpu", help="cpu or cuda")
+    add("--devices", type=count, default=1, help="how many; each has its own process")
+    add("--workers", type=count, default=1, help="threads that prepare batches")
+    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    add("--licence", default="", help="of the network, written into model.json")
+    add("--quiet", action="store_true", help="no progress bar")
+    own = parser.add_argument_group("with --data")
+    add = own.add_argument
+    add("--size", type=size, default="320x240", help="of the network's input")
+    add("--steps", type=count, default=1500, help="batches to train on")
+    add("--batch", type=count_or_0, default=8, help="pictures per step; 0: as fits")
+    add("--seed", type=int, default=0)
+    add(
+        "--held-out", type=number(0, 0.9), default=0.15,
+        help="share kept back for the error",
+    )  # fmt: skip
+    add("--backbone", default="efficientnet_lite0", help="or resnet18, unet, …")
+    add("--kind", choices=("heatmap", "regression", "context"), default="heatmap")
+    add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
+    add("--channels", type=count, default=32, help="of the head")
+    add(
+        "--sigma", type=number(0.5, 10), default=1.25,
+        help="of a point, in cells of 4 pixels",
+    )  # fmt: skip
+    add(
+        "--rotation", type=number(0, 180), default=180.0,
+        help="turned up to this, degrees",
+    )  # fmt: skip
+    add("--no-mirror", action="store_true", help="never mirror pictures")
+    add("--light", type=number(0, 1), default=1.0, help="changes of light, 0 to 1")
+    add(
+        "--moved", type=number(0, 1), default=0.0,
+        help="share of pictures whose animal is cut out and put elsewhere (still camera)",
+    )  # fmt: skip
+    add("--bones", nargs="*", default=[], metavar="A:B", help="lines to draw")
+    add("--no-imagenet", action="store_true", help="start from random weights")
+    return parser
+
+
+def size(text: str) -> Fitting:
+    """Return the network's input of `WIDTHxHEIGHT`."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected WIDTHxHEIGHT")
+    sides = (int(width), int(height))
+    if any(side % 16 or not 32 <= side <= 2048 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: both must be multiples of 16, from 32 to 2048"
+        )
+    return Fitting(height=sides[1], width=sides[0])
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return what reads a number from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected a number from {low:g} to {high:g}"
+            )
+        return value
+
+    return parse
+
+
+def count(text: str) -> int:
+    """Return a whole number above 0."""
+    if not text.isdigit() or not 0 < int(text) < 10**8:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
+    return int(text)
+
+
+def count_or_0(text: str) -> int:
+    """Return a whole number, 0 too."""
+    return 0 if text == "0" else count(text)

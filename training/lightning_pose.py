@@ -1,0 +1,275 @@
+"""A Lightning Pose project and its YAML file, as our own settings of a training run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.pose import Skeleton
+from pose.fitting import Fitting
+from training.augmentation import Augmentation
+from training.labels import Labels, LabelsError, read_labels
+from training.networks import Architecture, Kind
+from training.overrides import overridden
+from training.pca import fit_subspace, multi_view_rows, single_view_rows
+from training.pose_config import LossWords, PoseConfig, parse_config
+from training.projects import find_videos, read_yaml
+from training.schedules import Schedule
+from training.settings import FitSettings
+from training.unsupervised import Anneal, PcaLoss, TemporalLoss, UnsupervisedLoss
+
+SIDE = 256
+"""Of the network's input, where the file does not say."""
+KINDS: dict[str, Kind] = {
+    "heatmap": "heatmap",
+    "heatmap_mhcrnn": "context",
+    "regression": "regression",
+    "heatmap_multiview_transformer": "multiview",
+}
+NO_CHANGE = Augmentation(
+    rotation_deg=0, scale=(1, 1), shift=0, mirror=False, light=0, empty=0
+)
+DLC = Augmentation(
+    rotation_deg=25, scale=(0.85, 1.15), shift=0.05, mirror=False, light=0.7, empty=0
+)
+ROUND = Augmentation(rotation_deg=180, scale=(0.85, 1.15), mirror=False, light=0.7)
+PIPELINES = {
+    "none": NO_CHANGE,
+    "dlc": DLC,
+    "default": DLC,
+    "dlc-mv": DLC,
+    "dlc-lr": ROUND,
+    "dlc-top-down": ROUND,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PoseProject:
+    """What the file says, read and checked."""
+
+    file: Path
+    config: PoseConfig
+    words: dict[str, Any]
+    """As given, overrides applied: what a run's `config.yaml` says."""
+    remarks: tuple[str, ...]
+    """What is done otherwise than there, for the user to know."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        folder = Path(self.config.data.data_dir)
+        return folder if folder.is_absolute() else self.file.parent / folder
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the cameras; empty when there is one file."""
+        several = isinstance(self.config.data.csv_file, list)
+        return tuple(self.config.data.view_names or ()) if several else ()
+
+    def tables(self) -> tuple[Path, ...]:
+        """Return the label files, one for each view."""
+        files = self.config.data.csv_file
+        return tuple(
+            self.root / file for file in ([files] if isinstance(files, str) else files)
+        )
+
+    def labels(self) -> Labels:
+        """Return the labels of a project with one label file."""
+        labels = read_labels(self.tables()[0], root=self.root)
+        names = self.config.data.keypoint_names
+        expected = self.config.data.num_keypoints
+        own = labels.skeleton.bodyparts
+        if names and set(names) != set(own):
+            raise LabelsError(
+                [
+                    f"{labels.file} and keypoint_names differ: {sorted(set(names) ^ set(own))}"
+                ]
+            )
+        if expected and expected != len(own):
+            raise LabelsError(
+                [
+                    f"{labels.file} labels {len(own)} body parts, num_keypoints is {expected}"
+                ]
+            )
+        return labels
+
+    def videos(self) -> tuple[Path, ...]:
+        """Return the unlabelled videos, if a loss wants them."""
+        folder = self.config.data.video_dir
+        if not self.wanted() or folder is None:
+            return ()
+        place = Path(folder) if Path(folder).is_absolute() else self.root / folder
+        return find_videos(place)
+
+    def wanted(self) -> tuple[str, ...]:
+        """Return the names of the losses on unlabelled video."""
+        losses = self.config.model.losses_to_use or ()
+        return (losses,) if isinstance(losses, str) else tuple(losses)
+
+    def fitting(self) -> Fitting:
+        """Return the size of the network's input."""
+        size = self.config.data.image_resize_dims
+        return Fitting(size.height or SIDE, size.width or SIDE)
+
+    def settings(self, pictures: int, device: str = "cpu") -> FitSettings:
+        """Return how to train on that many pictures."""
+        training, model = self.config.training, self.config.model
+        anneal = self.config.callbacks.anneal_weight
+        clips = bool(self.wanted())
+        batch = training.train_batch_size
+        least = 10 if clips else 1
+        epoch = max(least, -(-pictures // batch))
+        steps = training.max_steps or (training.max_epochs or 300) * epoch
+        multi = training.lr_scheduler_params.multisteplr
+        unfreeze = training.unfreezing_step
+        augmentation = (
+            PIPELINES.get(training.imgaug, DLC)
+            if isinstance(training.imgaug, str)
+            else DLC
+        )
+        ours = model.heatmap_loss_type == "cross_entropy"
+        return FitSettings(
+            steps=steps,
+            batch=batch,
+            learning_rate=training.optimizer_params.learning_rate,
+            optimiser="adam" if training.optimizer == "Adam" else "adamw",
+            network=Architecture(
+                backbone=backbone(model.backbone, model.backbone_pretrained)[0],
+                kind=KINDS[model.model_type],
+                head="deconvolution" if model.head == "heatmap_cnn" else "light",
+                scale="peak" if ours else "mass",
+            ),
+            imagenet=model.backbone_pretrained,
+            loss=model.heatmap_loss_type,
+            missing="absent"
+            if training.uniform_heatmaps_for_nan_keypoints
+            else "unknown",
+            schedule=Schedule(
+                "multistep",
+                tuple(multi.milestone_steps or [m * epoch for m in multi.milestones]),
+                multi.gamma,
+                training.unfreezing_epoch * epoch if unfreeze is None else unfreeze,
+                0.1,
+                1.5,
+            ),
+            augmentation=augmentation,
+            least_epoch=least,
+            check_epochs=training.check_val_every_n_epoch,
+            patience=training.early_stop_patience if training.early_stopping else 0,
+            keep="best",
+            clip_length=self.config.dali.base.train.sequence_length if clips else 0,
+            anneal=Anneal(
+                anneal.init_val,
+                anneal.increase_factor,
+                anneal.final_val,
+                anneal.freeze_until_epoch,
+            ),
+            seed=training.rng_seed_model_pt,
+            device=device,
+            devices=max(1, training.num_gpus) if device != "cpu" else 1,
+        )
+
+    def losses(
+        self, skeleton: Skeleton, points: NDArray[np.float32]
+    ) -> dict[str, UnsupervisedLoss]:
+        """Return the losses on unlabelled video; `points` are the training frames'.
+
+        They are (picture, bodypart, 2) in pixels of the pictures; planes of poses are
+        laid through them.
+        """
+        known = {
+            name: self.config.losses.get(name, LossWords()) for name in self.wanted()
+        }
+        unknown = set(known) - {"temporal", "pca_singleview", "pca_multiview"}
+        if unknown:
+            raise LabelsError(
+                [f"{self.file}: model.losses_to_use: there is no loss {name}"
+                 for name in sorted(unknown)]
+            )  # fmt: skip
+        made: dict[str, UnsupervisedLoss] = {}
+        for name, words in known.items():
+            if name == "temporal":
+                epsilon = words.epsilon
+                made[name] = TemporalLoss(
+                    words.log_weight,
+                    tuple(epsilon) if isinstance(epsilon, list) else epsilon or 20.0,
+                    words.prob_threshold,
+                )
+            else:
+                made[name] = self._pca(name, words, skeleton, points)
+        return made
+
+    def _pca(
+        self,
+        name: str,
+        words: LossWords,
+        skeleton: Skeleton,
+        points: NDArray[np.float32],
+    ) -> PcaLoss:
+        exact = points.astype(np.float64)
+        epsilon = words.epsilon if isinstance(words.epsilon, float) else None
+        if name == "pca_multiview":
+            matches = self.config.data.mirrored_column_matches or []
+            views = tuple(
+                tuple(view) for view in matches if isinstance(view, list) and view
+            )
+            if len(views) < 2:
+                raise LabelsError(
+                    [f"{self.file}: pca_multiview needs data.mirrored_column_matches"]
+                )
+            rows, keep = multi_view_rows(exact, views), 3.0
+        else:
+            columns = self.config.data.columns_for_singleview_pca
+            views = (tuple(columns or range(len(skeleton.bodyparts))),)
+            rows = single_view_rows(exact, views[0], words.centering_method)
+            keep = words.components_to_keep or 0.99
+        most = len(skeleton.bodyparts)
+        wrong = [column for view in views for column in view if not 0 <= column < most]
+        if wrong:
+            raise LabelsError([f"{self.file}: {name}: there is no column {wrong[0]}"])
+        plane = fit_subspace(
+            rows,
+            keep,
+            epsilon,
+            words.empirical_epsilon_percentile,
+            words.empirical_epsilon_multiplier,
+        )
+        return PcaLoss(plane, views, words.log_weight, words.centering_method)
+
+
+def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
+    """Return what the YAML file says; LabelsError tells all that is wrong with it."""
+    words = overridden(read_yaml(file), overrides)
+    config = parse_config(file, words)
+    remarks = [f"{key} of {file.name} changes nothing here" for key in config.unused()]
+    _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)
+    if remark:
+        remarks.insert(0, remark)
+    imgaug = config.training.imgaug
+    if not isinstance(imgaug, str) or imgaug not in PIPELINES:
+        remarks.append("training.imgaug is no pipeline known here; dlc is taken")
+    return PoseProject(file, config, words, tuple(remarks))
+
+
+def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:
+    """Return our backbone of Lightning Pose's name, and what is to be said about it.
+
+    Its pretrained weights come from places that are not packages; where they are asked
+    for, EfficientNet-Lite0 with ImageNet's weights stands in.
+
+    >>> backbone("resnet18", pretrained=False)
+    ('resnet18', None)
+    """
+    own = name.split("_animal")[0].split("_human")[0]
+    if own.startswith(("efficientnet_lite", "timm:")):
+        return own, None
+    if not pretrained and own in ("resnet18", "resnet50", "vit_tiny", "unet"):
+        return own, None
+    if not pretrained and own.startswith("vit"):
+        return "vit_tiny", f"{name} is not here; a small ViT stands in"
+    return "efficientnet_lite0", (
+        f"no package carries weights for {name}; EfficientNet-Lite0 with ImageNet's stands in"
+    )

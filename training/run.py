@@ -1,0 +1,156 @@
+"""One training run, from labels to the folder that it leaves.
+
+```text
+FOLDER/
+  model.json network.onnx       the network, for the rig and all programs
+  weights.pt                    the same for torch, to go on training with
+  config.yaml CollectedData.csv as given
+  predictions.csv               all labelled pictures, with the set that each was in
+  predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
+  reliability.csv               how often a confidence was right, held-out pictures
+  tb_logs/ checkpoints/         curves; what a killed run goes on with
+```
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.errors import ModelError
+from training.dataset import Dataset, Parts
+from training.evaluate import (
+    PartError,
+    choose_threshold,
+    held_out_error,
+    reliability,
+    summary,
+)
+from training.export import Recipe, export
+from training.fit import Unlabelled, Watch, fit
+from training.labels import Labels
+from training.networks import PoseNetwork, build_network
+from training.settings import FitSettings
+from training.tables import PREDICTIONS, write_metric, write_predictions
+from training.unsupervised import PcaLoss
+
+WEIGHTS = "weights.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is trained on what, and how."""
+
+    labels: Labels
+    data: Dataset
+    parts: Parts
+    settings: FitSettings
+    unlabelled: Unlabelled | None = None
+    words: Mapping[str, Any] = field(default_factory=dict)
+    """For `config.yaml`."""
+    about: Mapping[str, object] = field(default_factory=dict)
+    """For `model.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out."""
+
+    errors: tuple[PartError, ...]
+    """In the held-out pictures: test pictures where there are some, else validation."""
+    threshold: float
+
+
+def carry_out(run: Run, folder: Path, watch: Watch, resume: bool = False) -> Outcome:
+    """Train, measure, export; write the folder."""
+    data, parts = run.data, run.parts
+    network = fit(
+        data.pick(parts.train), run.settings, watch, data.pick(parts.validation),
+        run.unlabelled, folder, resume,
+    )  # fmt: skip
+    distance, confidence, points = held_out_error(network, data)
+    out = list(parts.validation) + list(parts.test)
+    threshold = choose_threshold(distance[out], confidence[out])
+    measured = list(parts.test or parts.validation)
+    errors = summary(data.skeleton, distance[measured], confidence[measured], threshold)
+    about = {
+        **run.about,
+        "pictures": {
+            "trained_on": len(parts.train),
+            "held_out": len(parts.validation) + len(parts.test),
+        },
+        "settings": _plain(asdict(run.settings)),
+        "held_out_error": [_rounded(asdict(error)) for error in errors],
+    }
+    recipe = Recipe(
+        data.skeleton, data.fitting, run.settings.network.sigma, threshold, about
+    )
+    some = data.pictures[out] if out else data.pictures
+    export(network, recipe, some[:64], folder)
+    torch.save(network.state_dict(), folder / WEIGHTS)
+    _write_tables(run, folder, points, distance, confidence)
+    return Outcome(errors, threshold)
+
+
+def load_weights(folder: Path, bodyparts: int, settings: FitSettings) -> PoseNetwork:
+    """Return the network that a run left; ModelError when it is another one."""
+    network = build_network(bodyparts, settings.network)
+    file = folder / WEIGHTS
+    try:
+        network.load_state_dict(torch.load(file, "cpu", weights_only=True))
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{file} does not hold this network: {reason}") from error
+    return network.eval()
+
+
+def _write_tables(
+    run: Run,
+    folder: Path,
+    points: NDArray[np.float32],
+    distance: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+) -> None:
+    import yaml
+
+    parts, labels = run.data.skeleton.bodyparts, run.labels
+    names = labels.names or tuple(str(image) for image in labels.images)
+    sets = run.parts.sets(len(names))
+    scorer = f"{run.settings.network.kind}_tracker"
+    write_predictions(
+        folder / PREDICTIONS, scorer, parts, names, points, confidence, sets
+    )
+    write_metric(folder / "predictions_pixel_error.csv", parts, names, distance, sets)
+    for name, loss in (run.unlabelled.losses if run.unlabelled else {}).items():
+        if isinstance(loss, PcaLoss):
+            write_metric(
+                folder / f"predictions_{name}_error.csv", parts, names,
+                loss.errors(points), sets,
+            )  # fmt: skip
+    out = [place for place, name in enumerate(sets) if name in ("validation", "test")]
+    reliability(distance[out], confidence[out]).write(folder / "reliability.csv")
+    if labels.file.is_file():
+        (folder / "CollectedData.csv").write_bytes(labels.file.read_bytes())
+    text = yaml.safe_dump(dict(run.words), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _rounded(words: dict[str, object]) -> dict[str, object]:
+    """Return figures that JSON can hold: short, and None for NaN."""
+    short = {k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()}
+    return {k: None if v != v else v for k, v in short.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: lists for tuples, text for paths."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return (
+        value if value is None or isinstance(value, str | int | float) else str(value)
+    )
