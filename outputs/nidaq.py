@@ -96,8 +96,8 @@ class NiDigital(_NiOutput):
     """A digital line of an NI card: on is high."""
 
     line: str = Field(
-        pattern=r"^[^/,:]+/port\d+/line\d+$",
-        description="such as Dev1/port0/line3",
+        pattern=r"^[^/,:]+/(port\d+/line\d+|PFI\d+)$",
+        description="such as Dev1/port0/line3 or Dev1/PFI6",
         examples=["Dev1/port0/line3"],
     )
     active_low: bool = Field(False, description="yes: on is low, off is high")

@@ -1,0 +1,1 @@
+"""Files of DeepLabStream 1, turned into ours."""

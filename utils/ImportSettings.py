@@ -1,0 +1,104 @@
+"""Turns settings.ini and experiment files of DeepLabStream 1 into a settings file of ours.
+
+Values and comments are kept; what can't be carried over is listed, a sentence each. Beside
+an old settings.ini it finds utils/advanced_settings.ini and experiments/configs/.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Sequence
+
+from core.errors import DeepLabStreamError, SettingsError
+from engine.design import SIMULATED
+from engine.importing.whole import (
+    Imported,
+    import_experiment,
+    import_rig,
+    is_experiment,
+)
+from engine.ini import read_text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return 0 when the new file can be used, 1 when it has to be mended, 2: no file."""
+    asked = _parser().parse_args(argv)
+    try:
+        if asked.output.exists() and not asked.replace:
+            raise SettingsError(
+                [f"{asked.output} is there already; name another file, or --replace"]
+            )
+        made = _imported(asked)
+        asked.output.write_text(made.text, encoding="utf-8", newline="\n")
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{asked.output} can't be written: {error}", file=sys.stderr)
+        return 2
+    _tell(made, asked.output)
+    return 1 if made.problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ImportSettings.py", description=__doc__)
+    parser.add_argument(
+        "old",
+        type=Path,
+        help="a settings.ini, or an experiment file, of the predecessor",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="the new file"
+    )
+    parser.add_argument(
+        "--advanced", type=Path, metavar="FILE", help="its advanced_settings.ini"
+    )
+    parser.add_argument(
+        "--experiment", type=Path, metavar="FILE", help="its experiment file"
+    )
+    parser.add_argument(
+        "--rig",
+        type=Path,
+        metavar="FILE",
+        help="for an experiment file alone: our settings file whose cameras, network and "
+        "outputs it gets; else a drawn mouse",
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="the new file may be there already"
+    )
+    return parser
+
+
+def _imported(asked: argparse.Namespace) -> Imported:
+    old: Path = asked.old
+    text, folder = read_text(old), asked.output.absolute().parent
+    if is_experiment(text):
+        rig = SIMULATED if asked.rig is None else read_text(asked.rig)
+        return import_experiment(text, old.stem, rig, folder)
+    beside = old.parent / "utils" / "advanced_settings.ini"
+    advanced = asked.advanced or (beside if beside.is_file() else None)
+
+    def experiment(name: str) -> str | None:
+        files = [old.parent / "experiments" / "configs" / f"{name}.ini"]
+        files = [asked.experiment] if asked.experiment else files
+        return next((read_text(file) for file in files if file.is_file()), None)
+
+    return import_rig(text, read_text(advanced) if advanced else "", experiment, folder)
+
+
+def _tell(made: Imported, path: Path) -> None:
+    print(f"{path} is written.")
+    if made.sentences:
+        print("\nNot carried over as it was:")
+        print(*(f"- {sentence}" for sentence in made.sentences), sep="\n")
+    if made.problems:
+        print("\nTo be mended before it can be used:")
+        print(*(f"- {problem}" for problem in made.problems), sep="\n")
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(main())
