@@ -41,8 +41,10 @@ class Labels:
     """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there."""
     known: NDArray[np.bool_]
     """(picture, bodypart); False: nothing is said about it, nothing is learned."""
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
     """The pictures as the file calls them, for tables of results."""
+    root: Path
+    """The folder that these names are relative to."""
 
 
 def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> Labels:
@@ -94,7 +96,7 @@ def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> 
         raise LabelsError(problems)
     return Labels(
         file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
-        np.stack(known), tuple(names),
+        np.stack(known), tuple(names), root or file.parent,
     )  # fmt: skip
 
 

@@ -123,4 +123,5 @@ def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
         np.concatenate([part.points[:, order] for part, order in pairs]),
         np.concatenate([part.known[:, order] for part, order in pairs]),
         tuple(name for part in parts for name in part.names),
+        parts[0].root,
     )

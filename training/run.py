@@ -118,7 +118,7 @@ def _write_tables(
     import yaml
 
     parts, labels = run.data.skeleton.bodyparts, run.labels
-    names = labels.names or tuple(str(image) for image in labels.images)
+    names = labels.names
     sets = run.parts.sets(len(names))
     scorer = f"{run.settings.network.kind}_tracker"
     write_predictions(
@@ -135,8 +135,21 @@ def _write_tables(
     reliability(distance[out], confidence[out]).write(folder / "reliability.csv")
     if labels.file.is_file():
         (folder / "CollectedData.csv").write_bytes(labels.file.read_bytes())
-    text = yaml.safe_dump(dict(run.words), sort_keys=False, allow_unicode=True)
+    words = {**run.words, "data": {**_data_words(run), **run.words.get("data", {})}}
+    words["data"]["data_dir"] = str(labels.root.resolve())
+    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _data_words(run: Run) -> dict[str, Any]:
+    """Return what a configuration says of the data."""
+    labels, fitting = run.labels, run.data.fitting
+    return {
+        "image_resize_dims": {"height": fitting.height, "width": fitting.width},
+        "csv_file": str(labels.file.resolve()),
+        "num_keypoints": len(labels.skeleton.bodyparts),
+        "keypoint_names": list(labels.skeleton.bodyparts),
+    }
 
 
 def _rounded(words: dict[str, object]) -> dict[str, object]:

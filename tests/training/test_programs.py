@@ -4,7 +4,7 @@ import cv2
 import pytest
 
 from pose.model_folder import load_model_folder
-from utils import CheckNetwork, TrainNetwork
+from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
 SMALL = ["--size", "64x48", "--steps", "2", "--batch", "2", "--stages", "4", "--quiet"]
 
@@ -105,3 +105,35 @@ def test_frames_that_the_video_lacks_are_named(
     labels.write_text(header.replace("leftear", "paw") + "img1.png,1,2\n")
     assert CheckNetwork.main(words) == 1
     assert "the network knows no paw" in capsys.readouterr().err
+
+
+def test_pictures_and_label_files_are_predicted(
+    model: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", str(model), "--output", str(tmp_path)]
+    inputs = [str(labelled / "CollectedData.csv"), str(labelled / "clip0")]
+    assert PredictFrames.main([*words, *inputs]) == 0
+    assert "8 pictures" in capsys.readouterr().out
+    table = (tmp_path / "CollectedData.csv" / "predictions.csv").read_text()
+    assert table.splitlines()[3].startswith("clip0/img00.png,")
+    assert len((tmp_path / "clip0" / "predictions.csv").read_text().splitlines()) == 7
+    errors = tmp_path / "CollectedData.csv" / "predictions_pixel_error.csv"
+    assert errors.read_text().splitlines()[0] == ",leftear,rightear"
+    (tmp_path / "empty").mkdir()
+    assert PredictFrames.main([*words, str(tmp_path / "empty")]) == 1
+    assert "holds no picture" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_by_set(
+    model: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "errors.csv"
+    assert EvaluateNetwork.main(["--model", str(model), "--csv", str(table)]) == 0
+    assert "calibration error of the confidence" in capsys.readouterr().out
+    rows = [line.split(",")[:3] for line in table.read_text().splitlines()]
+    assert ["train", "together", "12"] in rows
+    assert ["validation", "leftear", "2"] in rows
+    own = ["--model", "openfield", "--data", str(labelled)]
+    assert EvaluateNetwork.main(["--model", "openfield"]) == 1
+    assert "does not tell its labels; give --data" in capsys.readouterr().err
+    assert EvaluateNetwork.main(own) == 0

@@ -1,0 +1,76 @@
+"""A network's points in pictures, and beside their labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose.estimator import PoseEstimator
+from training.dataset import read_picture
+from training.labels import Labels, LabelsError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+TOGETHER = 8
+"""Pictures per call of the network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a network found in some pictures."""
+
+    bodyparts: tuple[str, ...]
+    names: tuple[str, ...]
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px of the pictures."""
+    confidence: NDArray[np.float32]
+    """(picture, bodypart)"""
+
+    def distance(self, labels: Labels) -> NDArray[np.float32]:
+        """Return (picture, bodypart) in px; NaN where there is no such label."""
+        away = np.full(self.confidence.shape, np.nan, np.float32)
+        for place, name in enumerate(self.bodyparts):
+            if name in labels.skeleton.bodyparts:
+                own = labels.points[:, labels.skeleton.bodyparts.index(name)]
+                away[:, place] = np.linalg.norm(self.points[:, place] - own, axis=1)
+        return away
+
+
+def find_pictures(path: Path) -> tuple[Path, ...]:
+    """Return the pictures of a folder, in order, or the one that `path` is."""
+    found = (
+        [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES]
+        if path.is_dir()
+        else [path]
+    )
+    if not found:
+        raise LabelsError([f"{path} holds no picture ({', '.join(PICTURES)})"])
+    return tuple(found)
+
+
+def predict_pictures(
+    estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
+) -> Found:
+    """Return what the network finds; LabelsError names every picture that can't be read."""
+    problems, points, confidence = [], [], []
+    for start in range(0, len(images), TOGETHER):
+        some = []
+        for file in images[start : start + TOGETHER]:
+            image = read_picture(file)
+            if image is None:
+                problems.append(f"the picture {file} can't be read")
+            else:
+                some.append(image)
+        if not problems:
+            for pose in estimator.estimate(some):
+                points.append(pose.points[0])
+                confidence.append(pose.confidence[0])
+    if problems:
+        raise LabelsError(problems)
+    return Found(
+        estimator.skeleton.bodyparts,
+        tuple(names),
+        np.stack(points),
+        np.stack(confidence),
+    )

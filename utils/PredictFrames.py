@@ -1,0 +1,81 @@
+"""Find the body parts in pictures, or in all pictures of a label file.
+
+    python utils/PredictFrames.py --model runs/one labels/CollectedData_new.csv pictures/
+
+The tables are laid out as Lightning Pose's: `MODEL/image_preds/NAME/predictions.csv`, and
+for label files `predictions_pixel_error.csv` too. Videos: `utils/PredictVideos.py`.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.errors import DeepLabStreamError
+from pose.estimator import PoseEstimator
+from pose.opening import find_model, open_estimator
+from training.labels import read_labels
+from training.predict import find_pictures, predict_pictures
+from training.tables import PREDICTIONS, write_metric, write_predictions
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Predict; return 0, or 1 after a sentence that says why not."""
+    arguments = _parser().parse_args(argv)
+    try:
+        estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
+        folder = arguments.output or find_model(arguments.model) / "image_preds"
+        for path in arguments.input:
+            _predict(estimator, path, folder / path.name)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"the tables can't be written: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
+    parts = estimator.skeleton.bodyparts
+    labels = read_labels(path) if path.suffix.lower() == ".csv" else None
+    if labels is None:
+        images = find_pictures(path)
+        names: Sequence[str] = [image.name for image in images]
+    else:
+        images, names = labels.images, labels.names
+    found = predict_pictures(estimator, images, names)
+    table = folder / PREDICTIONS
+    write_predictions(
+        table, "heatmap_tracker", parts, names, found.points, found.confidence
+    )
+    print(f"{len(images)} pictures: {table}")
+    if labels is not None:
+        distance = found.distance(labels)
+        write_metric(folder / "predictions_pixel_error.csv", parts, names, distance)
+        print(f"  median error {np.nanmedian(distance):.2f} px")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="PredictFrames", description=(__doc__ or "").split("\n")[0]
+    )
+    add = parser.add_argument
+    add("input", type=Path, nargs="+", help="picture, folder of them, or label file")
+    add("--model", required=True, help="model folder, or one in models/")
+    add("--output", type=Path, help="folder of the tables; default: in the model's")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
