@@ -33,7 +33,7 @@ from engine.seeing import seeing_of
 from engine.settings import Settings
 from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
-from pose.batching import worth_batching
+from pose.batching import batches
 from pose.estimator import PoseEstimator
 
 LISTEN_S = 0.02
@@ -105,8 +105,7 @@ class _Engine:
             self.whole,
             seeing_of(self.settings, estimator.threshold),
         )
-        if len(self.settings.asked_of()) > 1:
-            self.batching = worth_batching(estimator)
+        self.batching = batches(estimator, len(self.settings.asked_of()))
         self.tell_network(estimator)
 
     def tell_network(self, estimator: PoseEstimator) -> None:

@@ -65,7 +65,7 @@ class PoseEstimation:
         "remembered; python utils/BenchmarkModel.py shows the figures",
     )
     tolerance_px: float = Field(
-        0.1,
+        0.02,
         ge=0,
         le=10,
         description="pixels of the network's input by which 95 in 100 points may differ "

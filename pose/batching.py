@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,18 +18,35 @@ that are not there yet are posed when they come.
 """
 
 
+@runtime_checkable
+class WarmsUp(Protocol):
+    """An estimator whose first call of each kind is slow."""
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Do everything once that is slow the first time, for batches of that size."""
+        ...
+
+
+def batches(estimator: PoseEstimator, cameras: int) -> bool:
+    """Return whether frames of several cameras are to be batched; all is warm then."""
+    if cameras < 2 or not worth_batching(estimator):
+        return False
+    if isinstance(estimator, WarmsUp):
+        for count in range(2, cameras + 1):
+            estimator.warm_up(count)
+    return True
+
+
 def worth_batching(estimator: PoseEstimator, calls: int = 5) -> bool:
     """Return whether a batch of two pays, by the shortest of a few calls."""
     image: Image = np.full((480, 640, 3), 127, np.uint8)
-    return _seconds(estimator, [image] * 2, calls) < WORTH * _seconds(
-        estimator, [image], calls
-    )
+    one, two = [image], [image, image]
+    _seconds(estimator, two)  # the first warms up
+    times = [(_seconds(estimator, one), _seconds(estimator, two)) for _ in range(calls)]
+    return min(both for _, both in times) < WORTH * min(single for single, _ in times)
 
 
-def _seconds(estimator: PoseEstimator, images: Sequence[Image], calls: int) -> float:
-    times = []
-    for _ in range(calls + 1):  # the first warms up
-        began = time.perf_counter()
-        estimator.estimate(images)
-        times.append(time.perf_counter() - began)
-    return min(times[1:])
+def _seconds(estimator: PoseEstimator, images: Sequence[Image]) -> float:
+    began = time.perf_counter()
+    estimator.estimate(images)
+    return time.perf_counter() - began

@@ -13,7 +13,7 @@ from pose.stand_in import StandIn
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """The networks that come with the application."""
-TOLERANCE_PX = 0.1
+TOLERANCE_PX = 0.02
 """Pixels of the network's input that `auto` lets poses differ from the reference's."""
 
 

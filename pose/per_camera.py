@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from core.errors import ModelError
 from core.frame import Image
 from core.pose import Pose, Skeleton
+from pose.batching import WarmsUp
 from pose.estimator import PoseEstimator
 
 
@@ -73,3 +74,11 @@ class PerCamera:
             given = [images[i] for i in places], [names[i] for i in places]
             poses.update(zip(places, estimator.estimate(*given), strict=True))
         return [poses[i] for i in range(len(images))]
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Warm all of them up, for batches of that size."""
+        for estimator in {
+            id(e): e for e in (self._usual, *self._others.values())
+        }.values():
+            if isinstance(estimator, WarmsUp):
+                estimator.warm_up(batch)

@@ -8,7 +8,7 @@ import pose.batching as batching
 from core.errors import ModelError
 from core.frame import Image
 from core.pose import Pose, Skeleton
-from pose.batching import worth_batching
+from pose.batching import batches, worth_batching
 from pose.per_camera import PerCamera
 
 PARTS = Skeleton(("snout", "tailbase"))
@@ -52,6 +52,23 @@ def test_a_batch_must_be_faster_than_waiting_for_its_turn(
     estimator = Counting(call_s, picture_s)
     monkeypatch.setattr(batching.time, "perf_counter", lambda: estimator.now_s)
     assert worth_batching(estimator) is worth
+
+
+@pytest.mark.parametrize(("cameras", "sizes"), [(1, []), (3, [2, 3])])
+def test_what_is_batched_was_warmed_up_in_every_size(
+    monkeypatch: pytest.MonkeyPatch, cameras: int, sizes: list[int]
+) -> None:
+    warmed: list[int] = []
+
+    class Cold(Counting):
+        def warm_up(self, batch: int = 1) -> None:
+            warmed.append(batch)
+
+    estimator = PerCamera(Cold(0.002, 0.0001), {})
+    usual = estimator._usual
+    monkeypatch.setattr(batching.time, "perf_counter", lambda: usual.now_s)  # type: ignore[attr-defined]
+    assert batches(estimator, cameras) is bool(sizes)
+    assert warmed == sizes
 
 
 def test_each_camera_has_its_network_and_shares_a_batch() -> None:
