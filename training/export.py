@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from core.errors import ModelError
 from core.pose import Skeleton
+from pose.comparing import save_pictures
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
 from pose.model_folder import (
@@ -29,6 +30,8 @@ MOST_PX = 0.05
 """Input pixels by which a point of the exported network may differ from torch's."""
 MOST_CONFIDENCE = 0.005
 """Likewise, for confidences."""
+KEPT = 12
+"""Pictures that go into the model folder: runtimes are compared on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ def export(
         recipe.about,
     )
     compare(network, model, pictures)
+    if len(pictures):
+        save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     save_description(model)
     return load_model_folder(folder)
 
