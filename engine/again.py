@@ -1,8 +1,9 @@
 """A recorded run decided again, from its poses alone: no video, no network, no outputs."""
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -38,6 +39,20 @@ class _Recorded:
         return [self.pose] * len(images) if self.pose else []
 
 
+@dataclass
+class _Told:
+    """A classifier that tells the behaviours that were recorded."""
+
+    unit: Literal["px", "mm"] = "px"
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+
+    def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
+        return self.behaviours
+
+    def forget(self) -> None:
+        """Remember nothing."""
+
+
 def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, Step]]:
     """Yield each analysed frame as it was recorded, and as `settings` decide it now.
 
@@ -49,7 +64,7 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
     if facts["model"] is None:
         raise DeviceError(f"nothing was analysed in {folder.path}")
     network = _Recorded(folder.skeleton, float(facts["model"]["threshold"]))
-    clock, deciding = ManualClock(), settings.deciding_camera
+    told, clock, deciding = _Told(), ManualClock(), settings.deciding_camera
     outputs = simulated(settings.outputs)
     ignore = [].append  # type: ignore[var-annotated]
     with opened(outputs, clock, ignore) as bank:
@@ -61,7 +76,11 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
             clock,
             ignore,
             start_ns,
-            seeing=seeing_of(settings, network.threshold),
+            seeing=seeing_of(
+                settings,
+                network.threshold,
+                {camera: [told] for camera in settings.cameras},
+            ),
         )
         loop.ask(settings.new_triggers())
         running = False
@@ -73,7 +92,7 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
                 else:
                     loop.end()
             catch_up(bank, clock, recorded.posed_ns)
-            network.pose = recorded.pose
+            network.pose, told.behaviours = recorded.pose, recorded.behaviours
             yield recorded, loop.step(_frame(recorded))
         loop.end()
 

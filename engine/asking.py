@@ -5,7 +5,8 @@ from math import inf, nan
 
 from core.pose import Pose
 from engine.seeing import Sight
-from experiments.combination import Combination, in_order
+from experiments.combination import in_order, named_by
+from experiments.poseless import Known, Poseless
 from experiments.trigger import Trigger
 
 Answers = dict[str, bool | None]
@@ -54,8 +55,10 @@ class Asking:
                 continue
             if too_old:
                 answers[name] = None
-            elif isinstance(trigger, Combination):
-                known = self.known(time_s, trigger.named)
+            elif isinstance(trigger, Poseless):
+                known = Known(
+                    self.known(time_s, named_by(trigger)), self.behaviours(time_s)
+                )
                 answers[name] = trigger.ask_about(known, time_s)
             else:
                 answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from core.plugins import discover
 from engine.fields import keys_of
 from engine.sentences import wording
-from engine.settings import FAMILIES, FIXED
+from engine.settings import FAMILIES, FIXED, NAMED
 from experiments.hygiene import Hygiene
 from outputs.output import Output
 
@@ -43,6 +43,9 @@ def describe() -> str:
     parts = [_HEAD]
     for title, kind in FIXED.items():
         parts += [f"## [{title}]\n", _first_line(kind), _table(kind)]
+    for family, kind in NAMED.items():
+        if family not in FIXED:
+            parts += [f"## [{family} NAME]\n", _first_line(kind), _table(kind)]
     for family, (folder, contract) in FAMILIES.items():
         parts += [f"## [{family} NAME]\n", _FAMILY.format(folder=folder.__name__)]
         shared = keys_of(Hygiene) if issubclass(contract, Hygiene) else {}

@@ -18,6 +18,7 @@ from core.journal import Journal, JournalSpec, JournalWriter
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.child import hurry, reporting, settle, tell
+from engine.classifiers import open_classifiers
 from engine.guard import Heartbeat
 from engine.loop import Loop, run
 from engine.messages import (
@@ -103,7 +104,11 @@ class _Engine:
             self.write,
             self.links.zero_ns,
             self.whole,
-            seeing_of(self.settings, estimator.threshold),
+            seeing_of(
+                self.settings,
+                estimator.threshold,
+                open_classifiers(self.settings, estimator.skeleton),
+            ),
         )
         self.batching = batches(estimator, len(self.settings.asked_of()))
         self.tell_network(estimator)

@@ -33,7 +33,7 @@ MOVED: dict[tuple[str, str], str] = {
 MOVED_SECTIONS: dict[str, str] = {
     "IPWEBCAM": "now a [Camera NAME] section whose KIND is a network camera",
     "Pose": "now [Pose Estimation]; what the network needs is in the model's folder",
-    "Classification": "behaviour classifiers can't be used yet",
+    "Classification": "now [Classifier NAME], and a [Trigger NAME] with KIND = Behaviour",
     "TRIGGER": "now a [Trigger NAME] section for each trigger",
     "EXPERIMENT": "now [Experiment], and [Experiment NAME] for each experiment's values",
     "PROCESS": "now keys of [Experiment NAME]",

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 from core.clock import ManualClock
 from core.frame import Frame
 from core.record import Step
+from engine.classifiers import open_classifiers
 from engine.loop import Loop
 from engine.seeing import seeing_of
 from engine.settings import Settings
@@ -30,8 +31,10 @@ def replay(
     clock = ManualClock()
     deciding = settings.deciding_camera
     triggers = settings.new_triggers()
-    writer.begin(deciding, estimator.skeleton, tuple(triggers))
-
+    watchers = open_classifiers(settings, estimator.skeleton)
+    behaviours = [name for it in watchers.get(deciding, ()) for name in it.behaviours]
+    names = tuple(triggers)
+    writer.begin(deciding, estimator.skeleton, names, behaviours=tuple(behaviours))
     outputs = simulated(settings.outputs)
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
@@ -41,7 +44,7 @@ def replay(
             clock,
             writer.entry,
             zero_ns=0,
-            seeing=seeing_of(settings, estimator.threshold),
+            seeing=seeing_of(settings, estimator.threshold, watchers),
         )
         if experiment:
             loop.begin(settings.new_experiment(), triggers, bank)

@@ -189,6 +189,18 @@ class Video:
     video_source: Path | None = Field(None, description="the video file; empty: none")
 
 
+@settings(frozen=True, kw_only=True)
+class Classification:
+    """A classifier of behaviours: `[Trigger NAME]` with KIND = Behaviour looks at it."""
+
+    folder: Path = Field(
+        description="what utils/TrainClassifier.py or utils/ConvertClassifier.py made"
+    )
+    camera: str = Field(
+        "", description="whose poses it sees; empty: those of the one that decides"
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """What this lab's rig is."""
@@ -209,6 +221,7 @@ class Settings:
     """As read, comments and all."""
     tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
     """By camera; under the empty name that of all others."""
+    classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)
 
     def new_triggers(self) -> dict[str, Trigger]:
         """Return the triggers anew: they may remember what they saw in a run."""
@@ -248,9 +261,9 @@ class Settings:
             if self.cameras[camera].analyse
         }
 
-    def camera_of(self, trigger: Trigger) -> str:
-        """Return the camera whose poses `trigger` sees."""
-        return trigger.camera or self.deciding_camera
+    def camera_of(self, asking: Trigger | Classification) -> str:
+        """Return the camera whose poses a trigger or a classifier sees."""
+        return asking.camera or self.deciding_camera
 
     @property
     def calibrations(self) -> dict[str, Calibration]:

@@ -1,13 +1,14 @@
 """What triggers see of what the network says: the seam between pose and decision.
 
 In this order: points below the model's threshold are unseen; implausible ones are refused;
-what is missing is held for a while. The same poses at the same times are always seen the
-same, so a run is decided again from its raw poses.
+what is missing is held for a while; classifiers tell behaviours from what is left. The same
+poses at the same times are always seen the same, so a run is decided again from its raw
+poses (and from the behaviours that were told, so that no classifier is needed).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from core.pose import Pose
 from engine.plausibility import Plausibility
 from engine.sections import Settings
 from engine.tracking import Tracking
+from recording.run_folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,23 @@ class Sight:
         return bool(self.doubts)
 
 
+class Watcher(Protocol):
+    """What tells behaviours from poses, such as `pose.classifier.Classifier`."""
+
+    @property
+    def unit(self) -> Literal["px", "mm"]:
+        """What it wants the pose in."""
+        ...
+
+    def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
+        """Return the probability of each behaviour; NaN: unknown."""
+        ...
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        ...
+
+
 class Seeing:
     """The eyes of a run: one memory per camera. `forget` before a new run."""
 
@@ -49,16 +68,21 @@ class Seeing:
         threshold: float,
         rules: Mapping[str, Tracking] | None = None,
         calibrations: Mapping[str, Calibration] | None = None,
+        watchers: Mapping[str, Sequence[Watcher]] | None = None,
     ) -> None:
-        """`rules` by camera, under the empty name those of all others."""
+        """All by camera; `rules` under the empty name are those of all others."""
         self._threshold = threshold
         self._rules = rules or {}
         self._calibrations = calibrations or {}
+        self._watchers = watchers or {}
         self._gates: dict[str, Plausibility | None] = {}
 
     def forget(self) -> None:
         """Forget all that was seen."""
         self._gates.clear()
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.forget()
 
     def see(self, camera: str, pose: Pose, time_s: float) -> Sight:
         """Return what triggers see of the network's pose of one frame."""
@@ -71,7 +95,11 @@ class Seeing:
         if calibration is not None:
             places = calibration.to_mm(seen.points).astype(np.float32)
             on_floor = Pose(pose.skeleton, places, pose.confidence)
-        return Sight(seen, on_floor, doubts)
+        sight = Sight(seen, on_floor, doubts)
+        behaviours: dict[str, float] = {}
+        for watcher in self._watchers.get(camera, ()):
+            behaviours |= watcher.look(sight.in_unit(watcher.unit), time_s)
+        return replace(sight, behaviours=behaviours) if behaviours else sight
 
     def _gate(self, camera: str) -> Plausibility | None:
         if camera not in self._gates:
@@ -81,6 +109,25 @@ class Seeing:
         return self._gates[camera]
 
 
-def seeing_of(settings: Settings, threshold: float) -> Seeing:
-    """Return the eyes that the settings describe, without memory."""
-    return Seeing(threshold, settings.tracking, settings.calibrations)
+def seeing_of(
+    settings: Settings,
+    threshold: float,
+    watchers: Mapping[str, Sequence[Watcher]] | None = None,
+) -> Seeing:
+    """Return the eyes that the settings describe, without memory.
+
+    `watchers`, by camera, are to be opened by `engine.network.open_classifiers`.
+    """
+    return Seeing(threshold, settings.tracking, settings.calibrations, watchers)
+
+
+def sights(
+    settings: Settings, folder: RunFolder, camera: str
+) -> Iterator[tuple[float, Sight]]:
+    """Yield what triggers of `settings` see of a recorded run, with its times in s."""
+    facts = folder.facts
+    start_ns, threshold = int(facts["start_ns"]), float(facts["model"]["threshold"])
+    seeing = seeing_of(settings, threshold)
+    for step in folder.steps(camera):
+        time_s = (step.exposed_ns - start_ns) / 1e9
+        yield time_s, seeing.see(camera, step.pose, time_s)

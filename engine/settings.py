@@ -18,6 +18,7 @@ from engine.fields import Maker, Section, keys_of
 from engine.ini import Words, read_sections, read_text
 from engine.predecessor import MOVED, MOVED_SECTIONS
 from engine.sections import (
+    Classification,
     ExperimentRun,
     PoseEstimation,
     Recording,
@@ -50,6 +51,8 @@ FIXED: dict[str, type] = {
     "Tracking": Tracking,
 }
 """The sections that are there once."""
+NAMED: dict[str, type] = {"Tracking": Tracking, "Classifier": Classification}
+"""The sections that have a NAME (of a camera: Tracking), and no KIND."""
 FAMILIES: dict[str, tuple[Any, type]] = {
     "Camera": (cameras, Camera),
     "Output": (outputs, Output),
@@ -91,14 +94,15 @@ class _Reading:
 
     def settings(self) -> Settings:
         """Return the settings, or raise everything that is wrong with them."""
-        fixed = {title: self._fixed(title, kind) for title, kind in FIXED.items()}
+        fixed = {title: self._fixed(title) for title in FIXED}
         streaming: Streaming = fixed["Streaming"]
         run: ExperimentRun = fixed["Experiment"]
-        tracking: dict[str, Tracking] = {}
+        named: dict[str, dict[str, Any]] = {family: {} for family in NAMED}
         for title, words in self._words.items():
             family, _, name = title.partition(" ")
-            if family == "Tracking" and name:
-                tracking[name] = self._fixed(title, Tracking)
+            if family in NAMED and name:
+                if maker := self._maker(title, family, NAMED[family], words):
+                    named[family][name] = maker()
             elif title not in FIXED:
                 self._named(title, words, streaming)
         self._choose_experiment(run)
@@ -110,7 +114,8 @@ class _Reading:
             experiment=run,
             recording=fixed["Recording"],
             video=fixed["Video"],
-            tracking={"": fixed["Tracking"], **tracking},
+            tracking={"": fixed["Tracking"], **named["Tracking"]},
+            classifiers=named["Classifier"],
             cameras={
                 name: maker() for name, maker in [*makers["Camera"].items()][:used]
             },
@@ -125,8 +130,8 @@ class _Reading:
             raise SettingsError(list(dict.fromkeys(self._problems)))
         return rig
 
-    def _fixed(self, title: str, kind: type) -> Any:
-        words = self._words.get(title, {})
+    def _fixed(self, title: str) -> Any:
+        kind, words = FIXED[title], self._words.get(title, {})
         section = Section[Any](title, kind, words, self._folder)
         maker = section.maker(lambda key: MOVED.get((title, key)))
         self._problems += section.problems
@@ -169,7 +174,7 @@ class _Reading:
             self._problems.append(f"[{title}]: needs a name, [{title} NAME]")
         else:
             name = title.partition(" ")[2]
-            named = [f"{kind} {name or 'NAME'}" for kind in FAMILIES]
+            named = [f"{kind} {name or 'NAME'}" for kind in (*FAMILIES, *NAMED)]
             known = [f"[{word}]" for word in [*FIXED, *named]]
             near = guess(f"[{title}]", known)
             self._problems.append(f"[{title}]: unknown section{near}")
@@ -213,6 +218,8 @@ class _Reading:
         self._check_camera(rig, "Experiment", rig.experiment.camera)
         for name, maker in rig.triggers.items():
             self._check_camera(rig, f"Trigger {name}", maker().camera)
+        for name, classifier in rig.classifiers.items():
+            self._check_camera(rig, f"Classifier {name}", classifier.camera)
         self._problems += unit_problems(rig)
         for name, maker in rig.triggers.items():
             self._check_named(f"Trigger {name}", maker)

@@ -2,28 +2,22 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TypeAlias
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.command import TriggerName
-from core.pose import Pose
+from experiments.poseless import Answer, Known, Poseless
 from experiments.trigger import Trigger
 
-Answer: TypeAlias = bool | None
+__all__ = ["Answer", "Combination", "in_order", "named_by"]
 
 
 @settings(kw_only=True)
-class Combination(Trigger):
-    """A trigger that looks at no pose, but at other triggers; asked after them.
+class Combination(Poseless):
+    """A trigger that looks at other triggers; asked after them.
 
     It sees their last answers, on the frames of its own camera. Unknown is not no.
     """
-
-    bodyparts: tuple[str, ...] = Field(
-        (), max_length=0, description="stays empty: it looks at other triggers"
-    )
 
     @property
     @abstractmethod
@@ -34,13 +28,9 @@ class Combination(Trigger):
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
         """Return the answer; `answers` has those of `named`."""
 
-    def holds(self, pose: Pose, time_s: float) -> Answer:
-        """Return None: a pose alone does not tell."""
-        return None
-
-    def ask_about(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
-        """Return what `ask` returns of other triggers."""
-        return self.clean(self.combine(answers, time_s), time_s)
+    def judge(self, known: Known, time_s: float) -> Answer:
+        """Return what their answers come to."""
+        return self.combine(known.answers, time_s)
 
 
 def in_order(triggers: Mapping[str, Trigger]) -> dict[str, Trigger]:

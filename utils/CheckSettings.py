@@ -9,6 +9,7 @@ import argparse
 from importlib.util import find_spec
 
 from core.errors import ModelError, SettingsError, package_missing
+from engine.classifiers import classifier_problems, read_classifiers
 from engine.describe import describe
 from engine.settings import check_against, load
 from pose.model_folder import load_model_folder
@@ -64,13 +65,16 @@ def problems_of(path: Path) -> list[str]:
         for package in dict.fromkeys(p.partition(".")[0] for p in output.packages)
         if find_spec(package) is None
     ]
+    folders, problems = read_classifiers(rig)
+    problems = missing + problems
     if not rig.model or rig.model.startswith("stand-in"):
-        return missing
+        return problems + classifier_problems(rig, folders, None)
     try:
-        model = load_model_folder(find_model(rig.model))
+        skeleton = load_model_folder(find_model(rig.model)).skeleton
     except ModelError as error:
-        return [*missing, f"[Pose Estimation] MODEL = {rig.pose.model}: {error}"]
-    return missing + check_against(rig, model.skeleton)
+        return [*problems, f"[Pose Estimation] MODEL = {rig.pose.model}: {error}"]
+    problems += classifier_problems(rig, folders, skeleton)
+    return problems + check_against(rig, skeleton)
 
 
 if __name__ == "__main__":

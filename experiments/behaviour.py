@@ -1,0 +1,34 @@
+"""A trigger that asks what the animal does."""
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from experiments.poseless import Answer, Known, Poseless
+
+
+@settings(kw_only=True)
+class Behaviour(Poseless):
+    """Holds while a classifier finds a behaviour probable: a [Classifier NAME] says which.
+
+    Unknown while the classifier does not know: the animal is lost, or was a moment ago.
+    """
+
+    behaviour: str = Field(
+        min_length=1, description="the behaviour, as the classifier names it"
+    )
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="the probability from which on it holds"
+    )
+    when: Literal["above", "below"] = Field(
+        "above", description="holds at THRESHOLD and above it, or below it"
+    )
+
+    def judge(self, known: Known, time_s: float) -> Answer:
+        """Return whether it is so probable."""
+        share = known.behaviours.get(self.behaviour)
+        if share is None or share != share:
+            return None
+        probable = share >= self.threshold
+        return probable if self.when == "above" else not probable

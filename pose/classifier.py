@@ -1,0 +1,92 @@
+"""What an animal does, from its pose over the last moments, by ONNX Runtime."""
+
+from math import nan
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ModelError
+from core.pose import Pose
+from pose.classifier_folder import ClassifierFolder
+from pose.features import FeatureWindow
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class Classifier:
+    """A classifier at work on one camera; `open_classifier` makes one."""
+
+    def __init__(self, folder: ClassifierFolder, session: "InferenceSession") -> None:
+        self.folder = folder
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        self._output = _probabilities(folder, session)
+        self._window = FeatureWindow(folder.features)
+        self._named = [(n, name) for n, name in enumerate(folder.classes) if name]
+        self._unknown = dict.fromkeys(folder.behaviours, nan)
+
+    @property
+    def unit(self) -> Literal["px", "mm"]:
+        """What the pose must be in."""
+        return self.folder.features.unit
+
+    @property
+    def behaviours(self) -> tuple[str, ...]:
+        """What it tells."""
+        return self.folder.behaviours
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        self._window.forget()
+
+    def look(self, pose: Pose, time_s: float) -> dict[str, float]:
+        """Return the probability of each behaviour; NaN while it is unknown."""
+        numbers = self._window.look(pose, time_s)
+        if numbers is None:
+            return dict(self._unknown)
+        (shares,) = self.classify(numbers[None])
+        return {name: float(shares[n]) for n, name in self._named}
+
+    def classify(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, class) for features (n, feature)."""
+        found: Any = self._session.run([self._output], {self._input: numbers})
+        return np.asarray(found[0], np.float32)
+
+
+def open_classifier(folder: ClassifierFolder) -> Classifier:
+    """Load the model and try it once; ModelError when it is not what the folder says."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        session = ort.InferenceSession(
+            str(folder.model), options, providers=["CPUExecutionProvider"]
+        )
+        classifier = Classifier(folder, session)
+        count = len(folder.features.features)
+        shares = classifier.classify(np.zeros((1, count), np.float32))
+    except ModelError:
+        raise
+    except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder.model} can't be used: {reason}") from error
+    if shares.shape != (1, len(folder.classes)):
+        raise ModelError(
+            f"{folder.model} gives {shares.shape[-1]} probabilities, and "
+            f"{len(folder.classes)} classes have a name"
+        )
+    return classifier
+
+
+def _probabilities(folder: ClassifierFolder, session: "InferenceSession") -> str:
+    for output in session.get_outputs():
+        if output.type == "tensor(float)" and len(output.shape) == 2:
+            return str(output.name)
+    raise ModelError(
+        f"{folder.model} gives no table of probabilities, float32 (n, class); a scikit-learn "
+        "model is to be converted without ZipMap"
+    )

@@ -1,0 +1,33 @@
+"""A trigger that asks what the animal does."""
+
+import pytest
+
+from experiments.behaviour import Behaviour
+from experiments.poseless import Known
+
+
+@pytest.mark.parametrize(
+    ("share", "when", "answer"),
+    [
+        (0.7, "above", True),
+        (0.69, "above", False),
+        (0.69, "below", True),
+        (0.7, "below", False),
+        (float("nan"), "above", None),
+        (float("nan"), "below", None),
+        (None, "above", None),
+    ],
+)
+def test_it_holds_from_its_threshold_on(
+    share: float | None, when: str, answer: bool | None
+) -> None:
+    trigger = Behaviour(behaviour="walk", threshold=0.7, when=when)
+    known = Known(behaviours={} if share is None else {"walk": share})
+    assert trigger.ask_about(known, 1.0) is answer
+
+
+def test_it_is_calmed_as_every_trigger() -> None:
+    trigger = Behaviour(behaviour="walk", min_dwell_s=0.5)
+    known = Known(behaviours={"walk": 0.9})
+    answers = [trigger.ask_about(known, n / 4) for n in range(4)]
+    assert answers == [False, False, True, True]

@@ -1,0 +1,308 @@
+"""A classifier of behaviours, from labels to a light: rest and walk of a drawn animal."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+
+from core.errors import ModelError, SettingsError
+from core.frame import Frame, Image, ImageFormat
+from core.pose import Pose, Skeleton
+from core.record import Step
+from engine.classifiers import open_classifiers
+from engine.comparing import compare
+from engine.replay import replay
+from engine.settings import load, parse
+from pose.classifier import open_classifier
+from pose.classifier_folder import load_classifier_folder, read_features
+from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from recording.run_writer import RunWriter
+from utils import CheckSettings, ConvertClassifier, TrainClassifier
+
+RATE = 30
+SKELETON = Skeleton(("snout", "leftear", "rightear", "tailbase"))
+BODY = np.array([(30, 0), (15, -10), (15, 10), (-30, 0)])
+RIG = """
+[Camera top]
+KIND = SimulatedCamera
+
+[Experiment]
+EXP_NAME = light
+
+[Experiment light]
+KIND = Conditional
+TRIGGER = walking
+OUTPUT = lamp
+TRIALS = 1000
+MAX_ON_S = 100
+REST_S = 0
+
+[Output lamp]
+KIND = SimulatedOutput
+"""
+ASKING = """
+[Classifier gait]
+FOLDER = gait
+
+[Trigger walking]
+KIND = Behaviour
+BEHAVIOUR = walk
+THRESHOLD = 0.6
+"""
+PLACE = """
+[Trigger walking]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = circle 0 0 10
+"""
+
+
+@dataclass
+class Animal:
+    """Rests for a while, walks for a while; what it does is known at every time."""
+
+    seed: int
+    skeleton: Skeleton = SKELETON
+    threshold: float = 0.5
+    provider: str = "drawn"
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        random, time_s = Random(self.seed), 0.0
+        self.bouts: list[tuple[float, float, str]] = []
+        while time_s < 120:
+            name = ("rest", "walk")[len(self.bouts) % 2]
+            end_s = round(time_s + random.uniform(1.5, 4), 3)
+            self.bouts.append((time_s, end_s, name))
+            time_s = end_s
+        self._noise = np.random.default_rng(self.seed)
+        self._index, self._x = -1, 100.0
+
+    def does(self, time_s: float) -> str:
+        return next(name for start, end, name in self.bouts if start <= time_s < end)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        self._index += 1
+        time_s = self._index / RATE
+        walking = self.does(time_s) == "walk"
+        self._x += 120 / RATE * walking
+        stretch = 1 + 0.1 * walking * np.sin(12 * time_s)
+        body = BODY * (stretch, 1) + self._noise.normal(0, 0.7, BODY.shape)
+        points = (body + np.array([self._x % 500, 200])).astype(np.float32)[None]
+        return [Pose(SKELETON, points, np.ones((1, 4), np.float32))]
+
+
+def run(
+    text: str, path: Path, seed: int, seconds: float
+) -> tuple[RunFolder, list[Step]]:
+    """Return what a rig of these settings records of an animal."""
+    animal = Animal(seed)
+    settings = parse(text, path.parent)
+    facts = RunFacts(
+        0,
+        {"top": ImageFormat((480, 640, 3), RATE)},
+        SKELETON,
+        ModelFacts("drawn", "", 0.5, "drawn"),
+    )
+    folder = RunFolder.create_at(path, datetime(2026, 1, 1, tzinfo=UTC), text, facts)
+
+    def frames() -> Iterator[Frame]:
+        for index in range(round(seconds * RATE)):
+            time_ns = round(index * 1e9 / RATE)
+            yield Frame("top", index, time_ns, time_ns, np.zeros((1, 1), np.uint8))
+
+    with RunWriter(folder, 0) as writer:
+        return folder, list(replay(settings, frames(), animal, writer))
+
+
+def labels(path: Path, seed: int) -> Path:
+    rows = [f"{start},{end},{name}" for start, end, name in Animal(seed).bouts]
+    path.write_text("\n".join(["start_s,end_s,behaviour", *rows]) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, its labels and the classifier `gait` trained on them."""
+    root = tmp_path_factory.mktemp("behaviours")
+    folder, _ = run(RIG + PLACE, root / "run", 1, 60)
+    words = [
+        str(root / "gait"),
+        "--of",
+        str(folder.path),
+        str(labels(root / "l.csv", 1)),
+    ]
+    words += ["--chain", "snout,leftear,tailbase", "--window-s", "0.4", "--trees", "10"]
+    assert TrainClassifier.main(words) == 0
+    return root
+
+
+def test_a_behaviour_switches_a_light_and_is_replayed_without_its_classifier(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "gait", tmp_path / "gait")
+    folder, steps = run(RIG + ASKING, tmp_path / "run", 2, 40)
+    truth, right, told = Animal(2), 0, 0
+    for step in steps:
+        time_s = step.exposed_ns / 1e9
+        if step.triggers["walking"] is not None and time_s > 0.5:
+            told += 1
+            right += step.triggers["walking"] is (truth.does(time_s - 0.2) == "walk")
+    assert told > 0.95 * len(steps) - RATE
+    assert right > 0.95 * told
+    switched = [c for step in steps for c in step.commands if type(c).__name__ == "Set"]
+    bouts = sum(name == "walk" and start < 39 for start, _, name in truth.bouts)
+    assert len(switched) == pytest.approx(2 * bouts, abs=3)
+
+    shutil.rmtree(tmp_path / "gait")
+    again = compare(load(folder.path / "settings.ini"), folder)
+    assert again.same
+    assert again.commands >= len(switched)
+    stricter = (RIG + ASKING).replace("THRESHOLD = 0.6", "THRESHOLD = 0.9999")
+    assert not compare(parse(stricter, tmp_path), folder).same
+
+
+def test_what_is_told_is_in_the_record(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "gait", tmp_path / "gait")
+    folder, steps = run(RIG + ASKING, tmp_path / "run", 3, 3)
+    for step, read in zip(steps, folder.steps("top"), strict=True):
+        assert str(step.behaviours) == str(read.behaviours)
+    assert np.isnan(steps[0].behaviours["walk"]), "its window is not full yet"
+    assert sum(steps[-1].behaviours.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_classifier_that_is_damaged_or_unfit_is_a_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.ini"
+    shutil.copytree(trained / "gait", tmp_path / "gait")
+    wrong = ASKING.replace("= walk", "= wakl")
+    for text, complaint in [
+        (RIG + wrong, "no [Classifier NAME] knows it, did you mean walk?"),
+        (RIG + ASKING + "[Classifier b]\nFOLDER = gait\n", "both know 'rest'"),
+        (RIG + ASKING + "[Classifier b]\nFOLDER = none\n", "is no classifier"),
+    ]:
+        settings.write_text(text, "utf-8")
+        assert CheckSettings.main([str(settings)]) == 1
+        assert complaint in capsys.readouterr().out
+    words = json.loads((tmp_path / "gait" / "classifier.json").read_text("utf-8"))
+    words["features"][0]["of"] = ["nose", "tailbase"]
+    (tmp_path / "gait" / "classifier.json").write_text(json.dumps(words), "utf-8")
+    with pytest.raises(SettingsError, match="does not know 'nose'"):
+        open_classifiers(parse(RIG + ASKING, tmp_path), SKELETON)
+    (tmp_path / "gait" / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="sha256"):
+        load_classifier_folder(tmp_path / "gait")
+
+
+@pytest.fixture(scope="module")
+def features(trained: Path) -> Path:
+    """Features of the run, for a classifier of one's own."""
+    words = [str(trained / "features"), "--of", str(trained / "run")]
+    words += [str(trained / "l.csv"), "--features-only"]
+    assert TrainClassifier.main(words) == 0
+    return trained / "features"
+
+
+def a_model(features: Path) -> KNeighborsClassifier:
+    import pandas as pd
+
+    table = pd.read_csv(features / "features.csv")
+    assert set(table["behaviour"]) == {"rest", "walk"}
+    return KNeighborsClassifier(5).fit(
+        table.iloc[:, 2:].to_numpy(np.float32), table["behaviour"] == "walk"
+    )
+
+
+def test_a_model_of_one_s_own_is_converted(features: Path, tmp_path: Path) -> None:
+    joblib.dump([None, a_model(features)], tmp_path / "mine.sav")
+    words = [str(tmp_path / "mine.sav"), str(tmp_path / "mine"), "--trust"]
+    words += ["--features", str(features / "features.json"), "--element", "1"]
+    assert ConvertClassifier.main([*words, "--classes", "", "walk"]) == 0
+    folder = load_classifier_folder(tmp_path / "mine")
+    assert folder.behaviours == ("walk",)
+    assert folder.features == read_features(features / "features.json")
+    assert open_classifier(folder).look(Animal(1).estimate([])[0], 0.0).keys() == {
+        "walk"
+    }
+
+
+class Poison:
+    """What a pickle may hold."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_is_unpickled_without_trust(
+    features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.pkl").write_bytes(pickle.dumps(Poison(tmp_path / "ran")))
+    words = [str(tmp_path / "bad.pkl"), str(tmp_path / "bad")]
+    words += ["--features", str(features / "features.json")]
+    assert ConvertClassifier.main(words) == 2
+    assert "--trust" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
+    assert ConvertClassifier.main([*words, "--trust"]) == 2
+    assert (tmp_path / "ran").exists(), "this is what trust means"
+    assert "no scikit-learn classifier" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (KNeighborsClassifier(1).fit(np.eye(3), [0, 1, 1]), "trained on 3 features"),
+        (LinearSVC().fit(np.eye(3), [0, 1, 1]), "gives probabilities"),
+        ("a word", "no scikit-learn classifier"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_a_sentence(
+    features: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: object,
+    complaint: str,
+) -> None:
+    joblib.dump(model, tmp_path / "m.joblib")
+    words = [str(tmp_path / "m.joblib"), str(tmp_path / "m"), "--trust"]
+    assert (
+        ConvertClassifier.main([*words, "--features", str(features / "features.json")])
+        == 2
+    )
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a,b\n1,2\n", "columns start_s"),
+        ("start_s,end_s,behaviour\n2,1,rest\n", "line 2"),
+        ("start_s,end_s,behaviour\n0,60,rest\n", "two behaviours"),
+    ],
+)
+def test_labels_that_can_not_be_are_a_sentence(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    complaint: str,
+) -> None:
+    (tmp_path / "l.csv").write_text(text, "utf-8")
+    words = [str(tmp_path / "c"), "--of", str(trained / "run"), str(tmp_path / "l.csv")]
+    assert TrainClassifier.main(words) == 2
+    assert complaint in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""Turn a scikit-learn classifier that was saved as a pickle into a classifier folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from typing import Any
+
+from core.errors import DeepLabStreamError, ModelError
+from pose.classifier_folder import read_features
+from training.behaviours import write_classifier
+
+EPILOG = """\
+The model must have been trained on features of this program: utils/TrainClassifier.py
+--features-only writes them. Those of other programs (SiMBA, B-SOiD) are not computed here;
+train anew with their labels.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Return 0, or 2 when something that the user can mend is wrong."""
+    asked = _parser().parse_args(argv)
+    try:
+        _convert(asked)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="ConvertClassifier.py", description=__doc__, epilog=EPILOG
+    )
+    options.add_argument("model", type=Path, help="a .pkl, .sav or .joblib file")
+    options.add_argument("into", type=Path, help="the folder to make")
+    options.add_argument(
+        "--features",
+        type=Path,
+        required=True,
+        help="the features.json (or classifier.json) that it was trained with",
+    )
+    options.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="other names for its classes, in their order; '' for one of no interest",
+    )
+    options.add_argument(
+        "--element", type=int, help="which one, when the file holds a list; from 0"
+    )
+    options.add_argument(
+        "--trust",
+        action="store_true",
+        help="run what is in the file: reading a pickle runs any program that is in it",
+    )
+    return options
+
+
+def _convert(asked: argparse.Namespace) -> None:
+    if not asked.trust:
+        raise DeepLabStreamError(
+            f"{asked.model} was not opened: reading a pickle runs any program that "
+            "somebody put into it. If you know who made it, say --trust"
+        )
+    if asked.into.exists() and any(asked.into.iterdir()):
+        raise DeepLabStreamError(f"{asked.into} is not empty; name a new folder")
+    features = read_features(asked.features)
+    model = _unpickled(asked.model)
+    if asked.element is not None:
+        model = _element(model, asked)
+    for needed in ("predict_proba", "classes_"):
+        if not hasattr(model, needed):
+            raise ModelError(
+                f"{asked.model} holds a {type(model).__name__}, no scikit-learn classifier "
+                "that was trained and gives probabilities"
+            )
+    wanted, given = getattr(model, "n_features_in_", None), len(features.features)
+    if wanted not in (None, given):
+        raise ModelError(
+            f"{asked.model} was trained on {wanted} features, {asked.features} has {given}"
+        )
+    classes = asked.classes or [str(name) for name in model.classes_]
+    if len(classes) != len(model.classes_):
+        known = ", ".join(map(str, model.classes_))
+        raise ModelError(f"{asked.model} has {len(model.classes_)} classes: {known}")
+    about: dict[str, object] = {
+        "converted from": asked.model.name,
+        "kind": type(model).__name__,
+    }
+    write_classifier(model, classes, features, asked.into, about)
+    print(f"written: {asked.into}, classes {', '.join(filter(None, classes))}")
+
+
+def _unpickled(file: Path) -> Any:
+    import joblib
+
+    if not file.is_file():
+        raise ModelError(f"there is no file {file}")
+    try:
+        return joblib.load(file)
+    except Exception as error:  # whatever is in it
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{file} can't be read: {reason}") from error
+
+
+def _element(model: Any, asked: argparse.Namespace) -> Any:
+    try:
+        return model[asked.element]
+    except (TypeError, LookupError):
+        raise ModelError(
+            f"{asked.model} holds a {type(model).__name__} without an element "
+            f"{asked.element}"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

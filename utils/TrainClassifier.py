@@ -1,0 +1,227 @@
+"""Train a classifier of behaviours from runs and a person's list of what was seen."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+
+from core.errors import DeepLabStreamError, SettingsError
+from core.pose import Pose
+from engine.seeing import sights
+from engine.settings import load
+from offline.tables import read_poses
+from pose.classifier_folder import save_features
+from pose.features import FeatureSet, usual
+from recording.run_folder import RunFolder
+from training.behaviours import (
+    Examples,
+    examples,
+    fit,
+    joined,
+    read_intervals,
+    split,
+    write_classifier,
+)
+
+BLOCK_S = 4.0
+"""Blocks of time of which every fourth is for the test."""
+EPILOG = """\
+LABELS is a table with the columns start_s, end_s and behaviour; what it does not name is
+not learned from. SOURCE is a run folder (its poses are taken as triggers saw them then), or
+poses of a video: DeepLabCut's .csv or .h5, or .parquet, with --rate.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Return 0, or 2 when something that the user can mend is wrong."""
+    asked = _parser().parse_args(argv)
+    try:
+        _train(asked)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="TrainClassifier.py", description=__doc__, epilog=EPILOG
+    )
+    options.add_argument("into", type=Path, help="the folder to make")
+    options.add_argument(
+        "--of",
+        nargs=2,
+        action="append",
+        required=True,
+        type=Path,
+        metavar=("SOURCE", "LABELS"),
+        help="what to learn from; may be given several times",
+    )
+    options.add_argument("--camera", default="", help="of a run with several")
+    options.add_argument(
+        "--bodyparts",
+        default="",
+        help="those to look at, commas between (default: all)",
+    )
+    options.add_argument(
+        "--chain", default="", help="body parts in order along the body, for angles"
+    )
+    options.add_argument("--window-s", type=float, default=0.5, help="(default: 0.5)")
+    options.add_argument(
+        "--moments", type=float, default=20.0, help="of the window, a second (20)"
+    )
+    options.add_argument(
+        "--max-gap-s", type=float, default=0.2, help="longest loss of the animal (0.2)"
+    )
+    options.add_argument(
+        "--unit", choices=["px", "mm"], default="px", help="of lengths (default: px)"
+    )
+    options.add_argument("--trees", type=int, default=50, help="of the forest (50)")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--rate", type=float, help="frames/s of poses in a table")
+    options.add_argument(
+        "--threshold", type=float, default=0.5, help="confidence, of poses in a table"
+    )
+    options.add_argument(
+        "--features-only",
+        action="store_true",
+        help="write the features (features.csv, features.json) and train nothing: for a "
+        "model of your own, which utils/ConvertClassifier.py brings here",
+    )
+    return options
+
+
+def _train(asked: argparse.Namespace) -> None:
+    if asked.into.exists() and any(asked.into.iterdir()):
+        raise DeepLabStreamError(f"{asked.into} is not empty; name a new folder")
+    if min(asked.window_s, asked.moments, asked.max_gap_s, asked.trees) <= 0:
+        raise DeepLabStreamError(
+            "--window-s, --moments, --max-gap-s and --trees must be above 0"
+        )
+    sources = [list(_poses(source, asked)) for source, _ in asked.of]
+    features = _features(sources, asked)
+    found = [
+        examples(poses, read_intervals(labels), features)
+        for poses, (_, labels) in zip(sources, asked.of, strict=True)
+    ]
+    everything = joined(found)
+    _print_counts(everything)
+    if asked.features_only:
+        _write_features(everything, features, asked.into)
+        return
+    parts = [split(each, max(BLOCK_S, 4 * asked.window_s)) for each in found]
+    learn, test = (joined([part[n] for part in parts]) for n in (0, 1))
+    model = fit(learn, asked.trees, asked.seed)
+    classes = [str(name) for name in model.classes_]
+    about = {
+        "command": " ".join(["utils/TrainClassifier.py", *map(str, sys.argv[1:])]),
+        "learned from": len(learn),
+        "tested on": len(test),
+    }
+    about |= _tested(model, test)
+    write_classifier(model, classes, features, asked.into, about, learn.numbers)
+    print(f"written: {asked.into}\n\n{_section(asked.into, classes)}")
+
+
+def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:
+    """Yield times and poses, NaN where nothing was seen."""
+    if source.is_dir():
+        folder = RunFolder(source)
+        try:
+            rig = load(source / "settings.ini")
+        except SettingsError as error:
+            raise DeepLabStreamError(f"{source} is no run: {error}") from error
+        camera = asked.camera or rig.deciding_camera
+        if not folder.table_path(camera).exists():
+            raise DeepLabStreamError(f"{source} has no poses of a camera {camera}")
+        if asked.unit == "mm" and camera not in rig.calibrations:
+            raise DeepLabStreamError(
+                f"{source}: [Camera {camera}] has no MM_PER_PIXEL and no MARKS"
+            )
+        for time_s, sight in sights(rig, folder, camera):
+            yield time_s, sight.in_unit(asked.unit)
+        return
+    table = read_poses(source)
+    if not asked.rate or asked.unit == "mm":
+        raise DeepLabStreamError(
+            f"{source} knows no times and no millimetres: say --rate, and --unit px"
+        )
+    for row in range(len(table)):
+        yield row / asked.rate, table.pose(row).seen(asked.threshold)
+
+
+def _features(
+    sources: list[list[tuple[float, Pose]]], asked: argparse.Namespace
+) -> FeatureSet:
+    named = [set(poses[0][1].names) for poses in sources if poses]
+    if not named:
+        raise DeepLabStreamError("there are no poses")
+    first = next(poses for poses in sources if poses)[0][1].names
+    known = [part for part in first if all(part in names for names in named)]
+    chosen, chain = _words(asked.bodyparts) or known, _words(asked.chain)
+    for part in (*chosen, *chain):
+        if part not in known:
+            raise DeepLabStreamError(
+                f"not every pose has a {part!r}; there is: {', '.join(known)}"
+            )
+    return FeatureSet(
+        usual(chosen, chain),
+        asked.window_s,
+        asked.moments,
+        asked.max_gap_s,
+        asked.unit,
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _print_counts(data: Examples) -> None:
+    names, counts = np.unique(data.behaviours, return_counts=True)
+    found = ", ".join(f"{n} of {name}" for name, n in zip(names, counts, strict=True))
+    print(f"{len(data)} examples: {found or 'none'}")
+
+
+def _tested(model: object, test: Examples) -> dict[str, object]:
+    """Print and return how often each behaviour is found, and how often it is right."""
+    told = model.predict(test.numbers) if len(test) else test.behaviours  # type: ignore[attr-defined]
+    shares: dict[str, object] = {}
+    for name in sorted(set(test.behaviours.tolist())):
+        was, said = test.behaviours == name, told == name
+        found = float((was & said).sum() / was.sum())
+        right = float((was & said).sum() / max(said.sum(), 1))
+        shares[f"found {name}"], shares[f"right {name}"] = found, right
+        print(f"{name}: {found:.1%} found, {right:.1%} of what is told is right")
+    if not shares:
+        print("too little for a test: nothing is known of how good it is")
+    return shares
+
+
+def _write_features(data: Examples, features: FeatureSet, into: Path) -> None:
+    import pandas as pd
+
+    into.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(data.numbers, columns=[str(f) for f in features.features])
+    table.insert(0, "time_s", data.times_s)
+    table.insert(1, "behaviour", data.behaviours)
+    table.to_csv(into / "features.csv", index=False, lineterminator="\n")
+    save_features(features, into / "features.json")
+    print(f"written: {into / 'features.csv'}, {into / 'features.json'}")
+
+
+def _section(into: Path, classes: list[str]) -> str:
+    return (
+        f"[Classifier {into.name}]\nFOLDER = {into.as_posix()}\n\n"
+        f"[Trigger {classes[0]}]\nKIND = Behaviour\nBEHAVIOUR = {classes[0]}\n"
+        "THRESHOLD = 0.7"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
