@@ -183,7 +183,7 @@ def test_all_problems_are_told_at_once() -> None:
         ("[Output a]", "[Output a] KIND: is missing"),
         (
             "[Classification]",
-            "[Classification]: behaviour classifiers can't be used yet",
+            "[Classification]: now [Classifier NAME]",
         ),
     ],
 )
