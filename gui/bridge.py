@@ -32,6 +32,8 @@ class Bridge(QObject):
     """Frame, valid until the slot returns, and the Step about it or None."""
     settings_changed = pyqtSignal()
     """The rig is another one: cameras, outputs, triggers may be new."""
+    looked_back = pyqtSignal(object)
+    """Path: a person wants to look at this run folder."""
     ticked = pyqtSignal()
     """Everything that happened was told."""
 

@@ -1,6 +1,7 @@
 """The pages of the window, made when they are first looked at."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from PyQt5.QtWidgets import QWidget
@@ -19,10 +20,24 @@ class Finishing(Protocol):
         """End it."""
 
 
+@runtime_checkable
+class Opening(Protocol):
+    """A page that shows run folders."""
+
+    def open(self, path: Path) -> None:
+        """Show a run."""
+
+
 def _regions(bridge: Bridge, document: Document) -> QWidget:
     from gui.regions_page import RegionsPage
 
     return RegionsPage(bridge, document)
+
+
+def _experiment(bridge: Bridge, document: Document) -> QWidget:
+    from gui.experiment_page import ExperimentPage
+
+    return ExperimentPage(bridge, document)
 
 
 def _settings(bridge: Bridge, document: Document) -> QWidget:
@@ -39,6 +54,7 @@ def _runs(bridge: Bridge, document: Document) -> QWidget:
 
 PAGES: Mapping[str, Maker] = {
     "Regions": _regions,
+    "Experiment": _experiment,
     "Settings": _settings,
     "Runs": _runs,
 }

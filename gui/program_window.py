@@ -1,10 +1,10 @@
 """One of our programs running in a process of its own, its words in a window."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PyQt5.QtCore import QProcess, QProcessEnvironment
+from PyQt5.QtCore import QProcess, QProcessEnvironment, Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QTextCursor
 from PyQt5.QtWidgets import (
     QDialog,
@@ -22,10 +22,14 @@ ROOT = Path(__file__).resolve().parents[1]
 class ProgramWindow(QDialog):
     """Shows what a program under `utils/` says until it ends; closing stops it."""
 
+    ended = pyqtSignal(int)
+    """The program has ended: its exit code."""
+
     def __init__(
         self, title: str, program: str, arguments: Sequence[str], parent: QWidget
     ) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"{title} – DeepLabStream")
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
@@ -34,7 +38,7 @@ class ProgramWindow(QDialog):
         self.state.setObjectName("caption")
         self.stop = QPushButton("Stop")
         self.stop.clicked.connect(self._close)
-        foot = QHBoxLayout()
+        self._foot = foot = QHBoxLayout()
         foot.addWidget(self.state, 1)
         foot.addWidget(self.stop)
         column = QVBoxLayout(self)
@@ -75,6 +79,19 @@ class ProgramWindow(QDialog):
         self._read()
         self.state.setText("done" if code == 0 else f"ended with code {code}")
         self.stop.setText("Close")
+        self.ended.emit(code)
+
+    def offer(self, text: str, do: Callable[[], object]) -> None:
+        """Add a button that does something with what the program made, and closes."""
+
+        def act(_checked: bool = False) -> None:
+            self.close()
+            do()
+
+        button = QPushButton(text)
+        button.setProperty("starts", True)
+        button.clicked.connect(act)
+        self._foot.insertWidget(1, button)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """Ask the program to end, then make it."""

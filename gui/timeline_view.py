@@ -53,6 +53,22 @@ class TimelineView(QWidget):
         self.updateGeometry()
         self.update()
 
+    def show_last(
+        self,
+        lanes: Sequence[Lane],
+        marks: Sequence[tuple[float, str]],
+        now_s: float,
+        seconds: float,
+    ) -> None:
+        """Show the last seconds of what still goes on."""
+        grown = len(lanes) != len(self.lanes)
+        if grown:
+            self.show_run(lanes, marks, now_s)
+        self.lanes, self.marks, self.now_s = lanes, marks, now_s
+        self._end_s = max(now_s, seconds)
+        self._from_s, self._until_s = self._end_s - seconds, self._end_s
+        self.update()
+
     def go_to(self, time_s: float) -> None:
         """Move the cursor; the shown part follows it."""
         self.now_s = time_s

@@ -1,5 +1,7 @@
 """The main window: a bar of pages on the left, the chosen page beside it."""
 
+from pathlib import Path
+
 from PyQt5.QtCore import QByteArray, QSettings, Qt
 from PyQt5.QtGui import QCloseEvent, QKeySequence
 from PyQt5.QtWidgets import (
@@ -17,7 +19,7 @@ from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_page import LivePage
 from gui.menu import build_menu
-from gui.pages import PAGES, Finishing
+from gui.pages import PAGES, Finishing, Opening
 from gui.panels import Log
 from gui.rail import Rail
 
@@ -99,6 +101,7 @@ class Window(QMainWindow):
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.settings_changed.connect(self._renew)
+        self.bridge.looked_back.connect(self._look_back)
 
     def _stop_outputs(self) -> None:
         self.bridge.stop_outputs()
@@ -135,6 +138,12 @@ class Window(QMainWindow):
             self._stack.setCurrentWidget(self.live)
         self._stack.removeWidget(old)
         old.deleteLater()
+
+    def _look_back(self, path: Path) -> None:
+        self.show_page("Runs")
+        page = self._made["Runs"]
+        if isinstance(page, Opening):
+            page.open(path)
 
     def _use_style(self, name: str) -> None:
         use_palette(name)

@@ -1,0 +1,258 @@
+"""The page to choose an experiment, set it up, rehearse it, and watch it run."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QFont
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.record import Edge, Step
+from engine import ini_editing
+from engine.kinds import kinds_of
+from engine.ready_made import CONFIGS, with_experiment
+from engine.states import Phase, Status
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.live_lanes import MEMORY_S, LiveLanes
+from gui.program_window import ProgramWindow
+from gui.settings_form import SettingsForm, names_in
+from gui.timeline_view import TimelineView
+
+_LIST_WIDTH = 250
+_SHOWN_S = 60.0
+_NAME = Qt.ItemDataRole.UserRole
+
+
+class ExperimentPage(QWidget):
+    """Everything about the experiment that the rig runs."""
+
+    def __init__(self, bridge: Bridge, document: Document) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.document = document
+        self.list = QListWidget()
+        self.list.setObjectName("clear")
+        self.use = QPushButton("Use this one")
+        self.ready = QPushButton("Ready-made …")
+        self.new = QPushButton("New …")
+        self.minutes = QDoubleSpinBox()
+        self.flees = QComboBox()
+        self.rehearse = QPushButton("Rehearse")
+        self.form: SettingsForm | None = None
+        self.timeline = TimelineView()
+        self.words = QLabel()
+        self._area = QScrollArea()
+        self._lanes = LiveLanes((), ())
+        self._arrange()
+        self._connect()
+        self._refresh()
+        self._renew()
+
+    def _arrange(self) -> None:
+        self._area.setWidgetResizable(True)
+        self.ready.setMenu(self._ready_menu())
+        self.new.setMenu(self._kinds_menu())
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.setSpacing(10)
+        row.addWidget(self._choosing())
+        right = QVBoxLayout()
+        right.setSpacing(8)
+        right.addWidget(self._area, 1)
+        self.words.setObjectName("caption")
+        right.addWidget(self.words)
+        right.addWidget(self.timeline)
+        row.addLayout(right, 1)
+
+    def _choosing(self) -> QFrame:
+        panel = QFrame()
+        panel.setObjectName("panel")
+        panel.setFixedWidth(_LIST_WIDTH)
+        column = QVBoxLayout(panel)
+        column.setContentsMargins(10, 10, 10, 10)
+        column.addWidget(self.list, 1)
+        for button in (self.use, self.ready, self.new):
+            column.addWidget(button)
+        title = QLabel("REHEARSE ON A DRAWN ANIMAL")
+        title.setObjectName("title")
+        column.addSpacing(8)
+        column.addWidget(title)
+        self.minutes.setRange(0.1, 24 * 60)
+        self.minutes.setValue(10)
+        self.minutes.setDecimals(1)
+        self.minutes.setSuffix(" min of its time")
+        self.flees.setToolTip("the animal may run while an output is on")
+        column.addWidget(self.minutes)
+        column.addWidget(self.flees)
+        column.addWidget(self.rehearse)
+        return panel
+
+    def _connect(self) -> None:
+        self.document.changed.connect(self._refresh)
+        self.list.currentItemChanged.connect(self._choose)
+        self.use.clicked.connect(self._use)
+        self.rehearse.clicked.connect(self._rehearse)
+        self.bridge.settings_changed.connect(self._renew)
+        self.bridge.stepped.connect(self._take_steps)
+        self.bridge.edged.connect(self._take_edge)
+        self.bridge.status_changed.connect(self._take_status)
+        self.bridge.ticked.connect(self._tick)
+
+    @property
+    def used(self) -> str:
+        """The experiment that Start Experiment runs."""
+        return self.document.words.get("Experiment", {}).get("EXP_NAME", "")
+
+    @property
+    def chosen(self) -> str:
+        """The experiment whose form is shown; empty: none."""
+        item = self.list.currentItem()
+        return "" if item is None else str(item.data(_NAME))
+
+    def show_experiment(self, name: str) -> None:
+        """Show the form of an experiment."""
+        for row in range(self.list.count()):
+            item = self.list.item(row)
+            if item is not None and item.data(_NAME) == name:
+                self.list.setCurrentRow(row)
+
+    def _refresh(self) -> None:
+        names, before = names_in(self.document, "Experiment"), self.chosen
+        self.list.blockSignals(True)
+        self.list.clear()
+        for name in names:
+            self._list(name)
+        wanted = before if before in names else self.used
+        self.list.setCurrentRow(names.index(wanted) if wanted in names else -1)
+        self.list.blockSignals(False)
+        outputs = ["it flees from nothing"]
+        outputs += [f"it flees {name}" for name in names_in(self.document, "Output")]
+        shown = self.flees.currentText()
+        self.flees.clear()
+        self.flees.addItems(outputs)
+        self.flees.setCurrentText(shown if shown in outputs else outputs[0])
+        self._choose()
+
+    def _list(self, name: str) -> None:
+        used = name == self.used
+        item = QListWidgetItem(f"{name}  (in use)" if used else name)
+        item.setData(_NAME, name)
+        if used:
+            font = QFont(self.list.font())
+            font.setBold(True)
+            item.setFont(font)
+        self.list.addItem(item)
+
+    def _choose(self) -> None:
+        name = self.chosen
+        self.use.setEnabled(bool(name) and name != self.used)
+        if not name:
+            self.form = None
+            self._area.setWidget(QLabel("No experiment yet: take a ready-made one."))
+            return
+        title = f"Experiment {name}"
+        if self.form is None or self.form.title != title or self.form.outdated:
+            self.form = SettingsForm(self.document, title)
+            self._area.setWidget(self.form)
+        else:
+            self.form.refresh()
+
+    def _use(self) -> None:
+        self.document.set_word("Experiment", "EXP_NAME", self.chosen)
+
+    def _ready_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for file in sorted(CONFIGS.glob("*.ini")):
+            action = menu.addAction(file.stem.replace("_", " "))
+            if action is not None:
+                first = file.read_text("utf-8").splitlines()[0]
+                action.setToolTip(first.lstrip("# "))
+                action.triggered.connect(partial(self._take_ready_made, file.stem))
+        return menu
+
+    def _take_ready_made(self, name: str) -> None:
+        """Put a ready-made experiment, with its triggers and outputs, on this rig."""
+        self.document.edit(with_experiment(self.document.text, name))
+        self.show_experiment(self.used)
+
+    def _kinds_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for kind, what in kinds_of("Experiment").items():
+            action = menu.addAction(kind)
+            if action is not None:
+                action.setToolTip((what.__doc__ or "").strip().split("\n")[0])
+                action.triggered.connect(partial(self.add, kind))
+        return menu
+
+    def add(self, kind: str) -> None:
+        """Add an experiment of a kind, to be filled in."""
+        stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+        taken = names_in(self.document, "Experiment")
+        numbered = (f"{stem} {number}" for number in range(2, 1000))
+        name = next(free for free in (stem, *numbered) if free not in taken)
+        title, words = f"Experiment {name}", {"KIND": kind}
+        self.document.edit(ini_editing.with_section(self.document.text, title, words))
+        self.show_experiment(name)
+
+    def _rehearse(self) -> None:
+        settings = self.document.path
+        if self.document.unsaved:
+            self.document.keep_draft()
+            settings = self.document.draft
+        arguments = ["--settings", str(settings)]
+        arguments += ["--minutes", f"{self.minutes.value():g}"]
+        if self.flees.currentIndex() > 0:
+            flees = names_in(self.document, "Output")[self.flees.currentIndex() - 1]
+            arguments += ["--flees", flees]
+        window = ProgramWindow("Rehearse", "RehearseExperiment.py", arguments, self)
+        window.ended.connect(partial(self._offer_look, window))
+        window.show()
+
+    def _offer_look(self, window: ProgramWindow, code: int) -> None:
+        found = re.search(r"run folder: (.+)", window.page.toPlainText())
+        if code == 0 and found:
+            folder = Path(found[1].strip())
+            look = partial(self.bridge.looked_back.emit, folder)
+            window.offer("Look at it", look)
+
+    def _renew(self) -> None:
+        settings = self.bridge.rig.settings
+        self._lanes = LiveLanes(settings.triggers, settings.outputs)
+        self._tick()
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            self._lanes.step(step, self.bridge.rig.stream_start_ns)
+
+    def _take_edge(self, edge: Edge) -> None:
+        self._lanes.edge(edge, self.bridge.rig.stream_start_ns)
+
+    def _take_status(self, status: Status) -> None:
+        if status.phase is Phase.STARTING:
+            self._lanes.clear()
+
+    def _tick(self) -> None:
+        if not self.isVisible():
+            return
+        lanes, now_s = self._lanes, self._lanes.now_s
+        marks = list(lanes.marks)
+        self.timeline.show_last(lanes.lanes, marks, now_s, min(_SHOWN_S, MEMORY_S))
+        last = marks[-1][1] if marks else "what triggers, outputs and marks do"
+        self.words.setText(f"The last minute: {last}")

@@ -1,0 +1,115 @@
+"""An experiment chosen, set up, rehearsed and watched."""
+
+from pathlib import Path
+
+import pytest
+from PyQt5.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from core.command import Mark
+from core.record import Edge
+from engine.kinds import kinds_of
+from engine.ready_made import CONFIGS
+from engine.settings import load
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.experiment_page import ExperimentPage
+from gui.live_lanes import MEMORY_S, LiveLanes
+from gui.program_window import ProgramWindow
+from tests.gui.fake_session import FakeSession, make_step
+
+ROOT = Path(__file__).resolve().parents[2]
+SOON = 60_000  # ms
+
+
+@pytest.fixture
+def page(tmp_path: Path, qtbot: QtBot) -> ExperimentPage:
+    file = tmp_path / "rig.ini"
+    file.write_bytes((ROOT / "settings.ini").read_bytes())
+    rig = FakeSession()
+    rig.settings = load(file)
+    made = ExperimentPage(Bridge(rig), Document(file))
+    qtbot.addWidget(made)
+    made.resize(1100, 700)
+    made.show()
+    return made
+
+
+def actions(page: ExperimentPage, button: QPushButton) -> dict[str, object]:
+    menu = button.menu()
+    assert menu is not None
+    return {action.text(): action for action in menu.actions()}
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
+def test_a_ready_made_experiment_comes_with_all_it_needs(
+    page: ExperimentPage, file: Path
+) -> None:
+    name = file.stem.replace("_", " ")
+    next(a for t, a in actions(page, page.ready).items() if t == name).trigger()  # type: ignore[attr-defined]
+    assert not page.document.problems
+    assert page.chosen == page.used
+    assert page.document.settings is not None
+    page.document.settings.new_experiment()
+    page.document.undo()
+    assert page.used == "ExampleExperiment", "one step back"
+
+
+@pytest.mark.parametrize("kind", kinds_of("Experiment"))
+def test_every_kind_can_be_added(page: ExperimentPage, kind: str) -> None:
+    page.add(kind)
+    assert page.form is not None
+    assert page.form.kind is kinds_of("Experiment")[kind]
+
+
+def test_another_experiment_is_used_from_the_next_start(page: ExperimentPage) -> None:
+    page.add("Conditional")
+    assert page.use.isEnabled()
+    page.use.click()
+    assert page.used == "conditional"
+    assert not page.use.isEnabled()
+
+
+def test_a_rehearsal_ends_in_a_run_to_look_at(
+    page: ExperimentPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page.minutes.setValue(0.2)
+    page.rehearse.click()
+    window = page.findChild(ProgramWindow)
+    assert window is not None
+    with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
+        pass
+    assert ended.args == [0], window.page.toPlainText()
+    assert "[Trigger left] held" in window.page.toPlainText()
+    look = next(b for b in window.findChildren(QPushButton) if "Look" in b.text())
+    with qtbot.waitSignal(page.bridge.looked_back) as looked:
+        look.click()
+    assert (looked.args[0] / "run.json").exists()
+    assert tmp_path in looked.args[0].parents
+
+
+def test_what_happens_is_seen_on_the_timeline(page: ExperimentPage) -> None:
+    page.bridge.stepped.emit(
+        (
+            make_step(99, {"left": False}),
+            make_step(199, {"left": True}, (Mark("entry 1"),)),
+            make_step(299, {"left": None}),
+        )
+    )
+    page.bridge.edged.emit(Edge("left stimulus", 1.0, "plan", 0, 2_100_000_000))
+    page.bridge.ticked.emit()
+    lanes = {lane.name: lane for lane in page.timeline.lanes}
+    spans = [(s.start_s, s.end_s, s.value) for s in lanes["left"].spans]
+    assert spans == [(1, 2, 0), (2, 3, 1), (3, 3, None)]
+    assert lanes["left stimulus"].at(2.5) == 1
+    assert "entry 1" in page.words.text()
+
+
+def test_the_timeline_forgets_what_is_long_ago() -> None:
+    lanes = LiveLanes(["here"], [])
+    for second in range(1000):
+        answer = bool(second % 2)
+        lanes.step(make_step(second * 100, {"here": answer}, (Mark("m"),)), 0)
+    (lane,) = lanes.lanes
+    assert len(lane.spans) <= MEMORY_S + 2
+    assert len(lanes.marks) <= MEMORY_S + 2
