@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST = 300
 PROGRAMS = ("app.py", "DeepLabStream.py")
-PACKAGES = tuple(sorted(file.parent.name for file in ROOT.glob("*/__init__.py")))
+PACKAGES = tuple(
+    sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - {"tests"})
+)
 UTILITIES = tuple(sorted(set(ROOT.glob("utils/*.py")) - {ROOT / "utils/__init__.py"}))
 SHIM = """
 import sys

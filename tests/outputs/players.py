@@ -20,7 +20,8 @@ class Player:
         self._lines: queue.Queue[str] = queue.Queue()
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
-        self.address = self.heard()
+        self.address = ""
+        """What it printed first."""
 
     def heard(self) -> str:
         """Return the next line it prints."""
@@ -64,6 +65,7 @@ def playing(module: str, *words: str) -> Iterator[Player]:
     )
     player = Player(program)
     try:
+        player.address = player.heard()
         yield player
     finally:
         player.close()

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from outputs.firmata import Firmata
 from outputs.network import OscEvents, UdpEvents, ZmqEvents
 from outputs.nidaq import NiAnalog, NiDigital
 from outputs.output import Output
 from outputs.serial_line import SerialLine
+from outputs.sound import Sound
 from tests.outputs.players import Player, playing
 
 
@@ -57,6 +60,13 @@ def _listening(way: str, kind: type[Output]) -> Iterator[StandIn]:
         yield StandIn(output, ear, "level 1", "level 0")
 
 
+@contextmanager
+def _sound() -> Iterator[StandIn]:
+    with playing("fake_speaker") as speaker, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALSA_CONFIG_PATH", speaker.address)
+        yield StandIn(Sound(), speaker, "loud 4000", "quiet")
+
+
 STAND_INS: dict[str, Callable[[], AbstractContextManager[StandIn]]] = {
     "NiAnalog": _ni_analog,
     "NiDigital": _ni_digital,
@@ -67,3 +77,5 @@ STAND_INS: dict[str, Callable[[], AbstractContextManager[StandIn]]] = {
 """By the name of the KIND."""
 if sys.platform != "win32":  # where there are pseudo-terminals
     STAND_INS |= {"Firmata": _firmata, "SerialLine": _serial_line}
+if sys.platform.startswith("linux"):
+    STAND_INS["Sound"] = _sound

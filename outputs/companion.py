@@ -1,0 +1,92 @@
+"""A process of an output's own, which does what takes long: a window, a sound."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from core.errors import DeviceError
+from outputs.output import Output, Watched
+
+OPENING_S = 10.0
+"""How long it may take to be ready."""
+HANG_S = 1.0
+"""One that has not answered for so long hangs."""
+
+
+@contextmanager
+def companion(
+    body: Callable[[Output, Connection], object], output: Output, what: str, hint: str
+) -> Iterator[Watched]:
+    """Run `body(output, pipe)` in a process that ends with this one.
+
+    It says (0.0, time in ns) when it is ready, or a sentence why it is not; then it gets
+    levels, and answers each with (level, time in ns when it was done). It ends when the
+    other end of the pipe is closed. `what` names it in sentences ("its window"), `hint`
+    is what may be wrong when it ends before it is ready.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=body, args=(output, theirs), name=what, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        _wait_until_ready(ours, what, hint)
+        side = _Side(ours, what)
+        yield Watched(side.write, side.check)
+    finally:
+        ours.close()
+        _end(process)
+
+
+class _Side:
+    """Our side of a companion that is ready."""
+
+    def __init__(self, pipe: Connection, what: str) -> None:
+        self._pipe = pipe
+        self._what = what
+        self._undone = 0
+        self._heard_ns = 0
+
+    def write(self, level: float) -> None:
+        """Ask for a level; it is done soon after."""
+        if self._undone == 0:
+            self._heard_ns = time.perf_counter_ns()
+        try:
+            self._pipe.send(level)
+        except OSError as error:
+            raise DeviceError(f"{self._what} was closed") from error
+        self._undone += 1
+        self.check()
+
+    def check(self) -> None:
+        """Raise a DeviceError if it has ended, or answers no more."""
+        now_ns = time.perf_counter_ns()
+        try:
+            while self._pipe.poll():
+                self._pipe.recv()
+                self._undone -= 1
+                self._heard_ns = now_ns
+        except (OSError, EOFError) as error:
+            raise DeviceError(f"{self._what} was closed") from error
+        if self._undone and now_ns - self._heard_ns > HANG_S * 1e9:
+            raise DeviceError(f"{self._what} does not answer any more")
+
+
+def _wait_until_ready(pipe: Connection, what: str, hint: str) -> None:
+    try:
+        said = pipe.recv() if pipe.poll(OPENING_S) else f"{what} does not appear"
+    except (EOFError, OSError) as error:
+        raise DeviceError(f"{what} can't be opened; {hint}") from error
+    if isinstance(said, str):
+        raise DeviceError(said)
+
+
+def _end(process: BaseProcess) -> None:
+    process.join(HANG_S)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    process.close()

@@ -1,0 +1,1 @@
+"""Tests. This file makes the folder win over packages that install a `tests` of theirs."""
