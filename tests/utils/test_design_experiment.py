@@ -1,6 +1,7 @@
 """The designer as a user has it: on a terminal, by options, and then the file is used."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,34 +131,84 @@ def test_a_lab_s_rig_goes_along_with_its_comments_and_paths(tmp_path: Path) -> N
     assert "# Filmed in May." in file.read_text("utf-8")
 
 
-CONVERSATION = [
-    *("simulated", "my light", "Conditional"),
-    *("wrong corner", "back", "corner"),
-    *("InsideRegion", "nose", "snout", "circle 160", "circle 160 240 70"),
-    *("", "", "", "yes", *[""] * 8),  # calmer: all as it is
-    *("laser", "SimulatedOutput", "5"),
-    *("-3", "3", "", "", ""),
-    *("0", "", "Ben"),
-]
+def answers(file: Path) -> dict[str, list[str]]:
+    """Return what is answered to each question, in turn; to all others, nothing."""
+    return {
+        "[Rig] FILE": ["simulated"],
+        "[Experiment] NAME": ["my light"],
+        "[Experiment] KIND": ["Conditional"],
+        "[Experiment] TRIGGER": ["wrong corner", "corner"],
+        "[Trigger wrong corner] KIND": ["back"],
+        "[Trigger corner] KIND": ["InsideRegion"],
+        "[Trigger corner] BODYPARTS": ["nose", "snout"],
+        "[Trigger corner] REGION": ["circle 160", "circle 160 240 70"],
+        "[Trigger corner] CALMER": ["yes"],
+        "[Trigger corner] MIN_DWELL_S": ["0.2"],
+        "[Experiment] OUTPUT": ["laser"],
+        "[Output laser] KIND": ["SimulatedOutput"],
+        "[Output laser] MAX_ON_S": ["5"],
+        "[Experiment] MAX_ON_S": ["-3", "3"],
+        "[Experiment] EXPERIMENTER": ["Ben"],
+        "[File] PATH": [str(file)],
+    }
 
 
-def test_a_conversation_through_a_pipe(tmp_path: Path) -> None:
-    file = tmp_path / "made.ini"
-    done = subprocess.run(
-        PROGRAM,
-        input="\n".join([*CONVERSATION, str(file)]) + "\n",
-        capture_output=True,
-        encoding="utf-8",
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert "the network does not know 'nose'" in done.stdout
-    assert "must be above 0" in done.stdout
-    assert "expected circle X Y R" in done.stdout
+def converse(read: int, write: int, wanted: dict[str, list[str]]) -> str:
+    """Answer a program's questions until it ends; return all that it said."""
+    said, seen, asked = "", 0, ""
+    while True:
+        try:
+            words = os.read(read, 4096).decode(errors="replace")
+        except OSError:  # a terminal that nobody has open any more
+            words = ""
+        if not words:
+            return said
+        said += words
+        if said.endswith("> "):
+            titles = re.findall(r"^(\[[\w ]+\] \w+): ", said[seen:], re.MULTILINE)
+            asked, seen = [asked, *titles][-1], len(said)
+            left = wanted.get(asked, [])
+            os.write(write, f"{left.pop(0) if left else ''}\n".encode())
+
+
+def look_at(file: Path, said: str) -> None:
+    assert "the network does not know 'nose'" in said
+    assert "must be above 0" in said
+    assert "expected circle X Y R" in said
     rig = load(file)
     assert list(rig.triggers) == ["corner"]
+    assert rig.triggers["corner"]().min_dwell_s == 0.2
     assert rig.outputs["laser"].max_on_s == 5
     assert vars(rig.new_experiment())["max_on_s"] == 3
+    assert file.read_text("utf-8").startswith("# my light, by Ben\n")
+
+
+def test_a_conversation_through_pipes(tmp_path: Path) -> None:
+    file = tmp_path / "made.ini"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(PROGRAM, stdin=pipe, stdout=pipe) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        ends = program.stdout.fileno(), program.stdin.fileno()
+        said = converse(*ends, answers(file))
+    assert program.returncode == 0, said[-2000:]
+    look_at(file, said)
+
+
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows has no pseudo-terminals like these"
+)
+def test_a_conversation_on_a_terminal(tmp_path: Path) -> None:
+    import pty
+
+    file = tmp_path / "made.ini"
+    terminal, slave = pty.openpty()
+    with subprocess.Popen(PROGRAM, stdin=slave, stdout=slave, stderr=slave) as program:
+        os.close(slave)
+        said = converse(terminal, terminal, answers(file))
+        os.close(terminal)
+    assert program.returncode == 0, said[-2000:]
+    look_at(file, said)
 
 
 def test_a_conversation_that_ends_early_writes_nothing(tmp_path: Path) -> None:
@@ -170,43 +221,19 @@ def test_a_conversation_that_ends_early_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(
-    os.name == "nt", reason="Windows has no pseudo-terminals like these"
-)
-def test_a_conversation_on_a_terminal(tmp_path: Path) -> None:
-    import pty
-
-    file = tmp_path / "made.ini"
-    terminal, slave = pty.openpty()
-    program = subprocess.Popen(PROGRAM, stdin=slave, stdout=slave, stderr=slave)
-    os.close(slave)
-    said, answers = b"", [*CONVERSATION, str(file)]
-    while True:
-        try:
-            said += os.read(terminal, 4096)
-        except OSError:  # it ended
-            break
-        if said.endswith(b"> ") and answers:
-            os.write(terminal, f"{answers.pop(0)}\n".encode())
-            said += b" "
-    os.close(terminal)
-    assert program.wait() == 0, said.decode()[-2000:]
-    assert load(file).experiment.exp_name == "my light"
-
-
 @pytest.mark.parametrize("family", ["Experiment", "Trigger", "Output"])
 def test_every_kind_can_be_chosen(family: str) -> None:
     folder, contract = FAMILIES[family]
     known = set(discover(folder, contract).classes)
     questions = design()
-    question, answers = next(questions), {"Rig FILE": "simulated"}
-    answers |= {"Experiment NAME": "it", "Experiment KIND": "Conditional"}
-    answers |= {"Experiment TRIGGER": "one", "Trigger one KIND": "InsideRegion"}
-    answers |= {"Trigger one BODYPARTS": "snout", "Experiment OUTPUT": "two"}
-    answers |= {"Trigger one REGION": "circle 1 2 3"}
+    question, given = next(questions), {"Rig FILE": "simulated"}
+    given |= {"Experiment NAME": "it", "Experiment KIND": "Conditional"}
+    given |= {"Experiment TRIGGER": "one", "Trigger one KIND": "InsideRegion"}
+    given |= {"Trigger one BODYPARTS": "snout", "Experiment OUTPUT": "two"}
+    given |= {"Trigger one REGION": "circle 1 2 3"}
     kinds = {"Experiment": "Experiment KIND", "Trigger": "Trigger one KIND"}
     wanted = kinds.get(family, "Output two KIND")
     while question.name != wanted:
-        question = questions.send(question.answer(answers.get(question.name, "")))
+        question = questions.send(question.answer(given.get(question.name, "")))
     assert set(question.choices) == known
     assert all(question.choices.values())
