@@ -72,7 +72,7 @@ class TryOut:
 
     def __exit__(self, *_: object) -> None:
         """End the test, and wait until the output is off."""
-        tell(self._stop, None)
+        self.stop()
         while not self.over:
             self.rest(1.0)
             self.poll()
@@ -102,6 +102,10 @@ class TryOut:
             for told in news
         )
         return news
+
+    def stop(self) -> None:
+        """Have the output go off now."""
+        tell(self._stop, None)
 
     def rest(self, seconds: float) -> None:
         """Wait until something is told, `seconds` at the most."""

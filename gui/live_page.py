@@ -4,10 +4,11 @@ from PyQt5.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from core.command import Mark
 from core.record import Edge, Note, Step
-from engine.states import Phase, Status
+from engine.states import Action, Phase, Status
 from gui.bridge import Bridge
 from gui.controls import Controls
 from gui.display import Display
+from gui.output_test import OutputTest
 from gui.panels import Log, Marks, Outputs, Triggers
 
 _SIDE_WIDTH = 316
@@ -16,7 +17,7 @@ _SIDE_WIDTH = 316
 class LivePage(QWidget):
     """Shows what a rig does and asks it for things; made anew when the rig is another."""
 
-    def __init__(self, bridge: Bridge, log: Log) -> None:
+    def __init__(self, bridge: Bridge, log: Log, test: OutputTest) -> None:
         super().__init__()
         settings = bridge.rig.settings
         self.bridge = bridge
@@ -26,6 +27,7 @@ class LivePage(QWidget):
         self.outputs = Outputs(list(settings.outputs))
         self.triggers = Triggers(list(settings.triggers))
         self.marks = Marks()
+        self.test = test
         self._experimenting = False
         self._levels: dict[str, float] = {}
         self._lines: list[tuple[int, str, str]] = []
@@ -48,13 +50,16 @@ class LivePage(QWidget):
         row.addLayout(side)
 
     def _connect(self) -> None:
-        self.controls.asked.connect(self.bridge.do)
+        self.controls.asked.connect(self._ask)
         self.bridge.status_changed.connect(self._show_status)
         self.bridge.stepped.connect(self._take_steps)
         self.bridge.edged.connect(self._take_edge)
         self.bridge.noted.connect(self._take_note)
         self.bridge.failed.connect(self._take_failure)
         self.bridge.ticked.connect(self._tick)
+        self.outputs.tested.connect(self._test_output)
+        self.test.told.connect(self._take_test)
+        self.test.edged.connect(self._take_edge)
 
     def _show_status(self, status: Status) -> None:
         self.controls.show_status(status)
@@ -64,7 +69,6 @@ class LivePage(QWidget):
         if not status.analysing:
             self.triggers.show_answers({})
         if status.phase is Phase.IDLE:
-            self.outputs.show_levels({})
             self.display.line.show_folder(self.bridge.rig.run_folder)
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
@@ -93,6 +97,22 @@ class LivePage(QWidget):
     def _take_failure(self, text: str) -> None:
         self._remember(text, None, "red")
 
+    def _ask(self, action: Action) -> None:
+        if action is Action.START_EXPERIMENT and self.test.running:
+            self.test.stop()
+            self._take_test(
+                "an output is being tested: start again once it is off", "red"
+            )
+        else:
+            self.bridge.do(action)
+
+    def _test_output(self, name: str) -> None:
+        if not self.bridge.rig.status.experimenting:
+            self.test.start(name, self.bridge.rig.settings.outputs[name])
+
+    def _take_test(self, text: str, tone: str) -> None:
+        self._remember(text, None, tone)
+
     def _remember(self, text: str, time_ns: int | None, tone: str) -> None:
         last_ns = self._lines[-1][0] if self._lines else 0
         self._lines.append((last_ns if time_ns is None else time_ns, text, tone))
@@ -104,4 +124,7 @@ class LivePage(QWidget):
             since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
             self.log.say(text, since, tone)
         self._lines.clear()
-        self.outputs.show_levels(self.bridge.rig.levels)
+        levels = self._levels if self.test.running else self.bridge.rig.levels
+        self.outputs.show_levels(levels)
+        free = not (self.test.running or self.bridge.rig.status.experimenting)
+        self.outputs.allow_tests(free)

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from textwrap import shorten
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QTextCursor
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
     QLabel,
     QPlainTextEdit,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -26,7 +28,7 @@ from gui.theme import BLUE, GREEN, GREY, palette
 _MOST_LINES = 500
 _MOST_MARKS = 5
 _MOST_LETTERS = 36
-_LEAST = 80  # px
+_LEAST = 84  # px
 
 
 class Panel(QFrame):
@@ -88,21 +90,37 @@ _ANSWERS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
 
 
 class Outputs(Panel):
-    """A plate for each output, bright while it is on."""
+    """A plate for each output, bright while it is on, and a button that tests it."""
+
+    tested = pyqtSignal(str)
+    """The name of an output that a person wants to see working."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__("Outputs")
         grid = QGridLayout()
         grid.setSpacing(6)
+        grid.setColumnStretch(0, 1)
         self.plates = {name: QLabel(name) for name in names}
-        for place, plate in enumerate(self.plates.values()):
+        self.tests = {name: QPushButton("Test") for name in names}
+        for row, (name, plate) in enumerate(self.plates.items()):
             plate.setObjectName("plate")
             plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            grid.addWidget(plate, place // 2, place % 2)
+            grid.addWidget(plate, row, 0)
+            self.tests[name].setToolTip("one short pulse; not while an experiment runs")
+            self.tests[name].clicked.connect(partial(self._ask, name))
+            grid.addWidget(self.tests[name], row, 1)
         self.hold(grid)
         self.setVisible(bool(names))
         self._shown: dict[str, float] = {}
         self.show_levels({})
+
+    def allow_tests(self, allowed: bool) -> None:
+        """Let the buttons be pressed, or not."""
+        for button in self.tests.values():
+            button.setEnabled(allowed)
+
+    def _ask(self, name: str, _checked: bool = False) -> None:
+        self.tested.emit(name)
 
     def show_levels(self, levels: Mapping[str, float]) -> None:
         """Show how far each output is on; one that is not there is off."""

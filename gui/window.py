@@ -19,6 +19,7 @@ from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_page import LivePage
 from gui.menu import build_menu
+from gui.output_test import OutputTest
 from gui.pages import PAGES, Finishing, Opening
 from gui.panels import Log
 from gui.rail import Rail
@@ -39,7 +40,8 @@ class Window(QMainWindow):
         self.bridge = bridge
         self.document = document
         self.log = Log()
-        self.live = LivePage(bridge, self.log)
+        self.test = OutputTest()
+        self.live = LivePage(bridge, self.log, self.test)
         self._memory = memory
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
@@ -102,8 +104,10 @@ class Window(QMainWindow):
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.looked_back.connect(self._look_back)
+        self.bridge.ticked.connect(self.test.tick)
 
     def _stop_outputs(self) -> None:
+        self.test.stop()
         self.bridge.stop_outputs()
         self.log.say("STOP: every output goes off", tone="red")
 
@@ -132,7 +136,7 @@ class Window(QMainWindow):
     def _renew(self) -> None:
         """Make the live page anew, for a rig that is another one."""
         shown = self._stack.currentWidget() is self.live
-        old, self.live = self.live, LivePage(self.bridge, self.log)
+        old, self.live = self.live, LivePage(self.bridge, self.log, self.test)
         self._stack.addWidget(self.live)
         if shown:
             self._stack.setCurrentWidget(self.live)
@@ -175,6 +179,7 @@ class Window(QMainWindow):
         self.live.controls.setEnabled(False)
         self.hide()
         self.bridge.stop()
+        self.test.finish()
         self.bridge.rig.close()
         for page in self._made.values():
             if isinstance(page, Finishing):
