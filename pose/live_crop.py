@@ -10,9 +10,11 @@ from core.frame import Image
 from core.pose import Pose, Skeleton
 from pose.estimator import PoseEstimator
 from pose.network_estimator import NetworkEstimator
-from pose.window import Window, levels, same_scale, whole, zoomed
+from pose.window import Window, around, levels, same_scale, whole, zoomed
 
 Points = NDArray[np.float32]
+MARGIN = 0.5
+"""Around the animal, as a share of its longer side: what cropzoom networks learn with."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class LiveCrop:
         self,
         estimator: NetworkEstimator,
         detector: PoseEstimator | None = None,
-        margin: float = 0.5,
+        margin: float = MARGIN,
         full_every: int = 100,
     ) -> None:
         self._estimator = estimator
@@ -147,8 +149,7 @@ class LiveCrop:
 
     def _around(self, low: Points, high: Points) -> tuple[Points, Points]:
         """Return the box with the margin, at least as wide as half of its longer side."""
-        margin = self._margin * max(float((high - low).max()), 16.0)
-        return low - np.float32(margin), high + np.float32(margin)
+        return around(low, high, self._margin)
 
     def _look(
         self,

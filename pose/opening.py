@@ -5,7 +5,7 @@ from pathlib import Path
 from core.errors import ModelError
 from pose.choosing import open_fastest
 from pose.estimator import PoseEstimator
-from pose.live_crop import LiveCrop
+from pose.live_crop import MARGIN, LiveCrop
 from pose.model_folder import DESCRIPTION, load_model_folder
 from pose.network_estimator import NetworkEstimator
 from pose.runtimes import check_runtime, load_network
@@ -13,6 +13,8 @@ from pose.stand_in import StandIn
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """The networks that come with the application."""
+DETECTOR = "detector"
+"""Within a model folder: the network that finds the animal for it."""
 TOLERANCE_PX = 0.02
 """Pixels of the network's input that `auto` lets poses differ from the reference's."""
 
@@ -24,6 +26,9 @@ def open_estimator(
     tolerance_px: float = TOLERANCE_PX,
 ) -> PoseEstimator:
     """Return the estimator of that name, loaded and warmed up.
+
+    A model folder that holds another one, `detector/`, is a cropzoom network: that one
+    finds the animal in the whole picture, the network itself looks at it closely.
 
     A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
     at all, but 10 ms per call. `runtime` is one of `pose.runtimes`, or auto: the fastest
@@ -39,13 +44,19 @@ def open_estimator(
         network = load_network(model, check_runtime(runtime), threads)
     estimator = NetworkEstimator(model, network)
     estimator.warm_up()
-    return estimator
+    detector = model.path / DETECTOR
+    if not (detector / DESCRIPTION).is_file():
+        return estimator
+    finds = open_estimator(detector, runtime, threads, tolerance_px)
+    return open_live_crop(estimator, finds, MARGIN, 0)
 
 
 def open_live_crop(
     estimator: PoseEstimator, detector: PoseEstimator | None, margin: float, every: int
 ) -> PoseEstimator:
     """Return an estimator that follows the animal with a window; see `LiveCrop`."""
+    if isinstance(estimator, LiveCrop):
+        return estimator  # it crops already
     if not isinstance(estimator, NetworkEstimator):
         raise ModelError("LIVE_CROP needs a network; a stand-in is none")
     cropping = LiveCrop(estimator, detector, margin, every)

@@ -35,6 +35,11 @@ class Window:
             inside + np.array([self.left, self.top], np.float32), np.float32
         )
 
+    def to_input(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return where `points` (…, 2) of the picture lie in the network's pixels."""
+        inside = points - np.array([self.left, self.top], np.float32)
+        return self.fitting.to_input(inside, (self.height, self.width))
+
     def shows(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return which of `points` (…, 2) of the picture lie inside."""
         x, y = points[..., 0], points[..., 1]
@@ -45,6 +50,14 @@ class Window:
     def _cut(self, image: Image) -> Image:
         rows = slice(self.top, self.top + self.height)
         return image[rows, self.left : self.left + self.width]
+
+
+def around(
+    low: NDArray[np.float32], high: NDArray[np.float32], margin: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the box with a margin on each side, as a share of its longer one."""
+    more = np.float32(margin * max(float((high - low).max()), 16.0))
+    return low - more, high + more
 
 
 def whole(shape: tuple[int, ...], fitting: Fitting) -> Window:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pose.heatmaps import Heatmaps
+from pose.window import Window
 from training.augmentation import apply, augment, augment_clip
-from training.clips import Clip, Video, draw_clip
+from training.clips import Clip, Find, Video, draw_clip
 from training.dataset import Dataset
 from training.heads import STRIDE
 from training.settings import FitSettings
@@ -35,6 +36,9 @@ class Batch:
     """(frame, height, width, 3) of an unlabelled video."""
     matrix: Tensor | None = None
     scale: tuple[float, float] = (1.0, 1.0)
+    """Input pixels per camera pixel in the clip, along x and y."""
+    corner: tuple[float, float] = (0.0, 0.0)
+    """Where the clip's input begins in the camera's pictures, px."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same on another device."""
@@ -50,6 +54,7 @@ class Batch:
             there[0],
             there[1],
             self.scale,
+            self.corner,
         )
 
 
@@ -66,8 +71,10 @@ class Batches:
         videos: tuple[Video, ...] = (),
         rank: int = 0,
         world: int = 1,
+        find: Find | None = None,
     ) -> None:
         self.data, self.settings, self.videos = data, settings, videos
+        self.find = find
         self.rank, self.world = rank, world
         self.step = 0
         still = settings.augmentation.moved > 0
@@ -156,6 +163,7 @@ class Batches:
             self.data.fitting,
             self.settings.clip_augmentation,
             rng,
+            self.find,
         )
 
 
@@ -200,8 +208,17 @@ def to_batch(
         torch.from_numpy(weight.astype(np.float32)),
         None if clip is None else torch.from_numpy(clip.pictures),
         None if clip is None else torch.from_numpy(clip.matrix.astype(np.float32)),
-        (1.0, 1.0) if clip is None else clip.scale,
+        *(((1.0, 1.0), (0.0, 0.0)) if clip is None else clip_geometry(clip.window)),
     )
+
+
+def clip_geometry(
+    window: Window,
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return input pixels per camera pixel along x and y, and the window's corner."""
+    columns, rows = window.fitting.extent((window.height, window.width))
+    scale = (columns / window.width, rows / window.height)
+    return scale, (float(window.left), float(window.top))
 
 
 def backgrounds(data: Dataset) -> list[NDArray[np.uint8] | None]:

@@ -1,15 +1,21 @@
 """Stretches of unlabelled video, decoded on the processor, brought to the network's size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from core.frame import Image
 from pose.fitting import Fitting
+from pose.window import Window, whole, zoomed
 from training.augmentation import Augmentation, augment_clip
+
+Find: TypeAlias = Callable[[Sequence[Image]], NDArray[np.float32] | None]
+"""From pictures to the box (2, 2) around the animal in all of them, px; None: not seen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,8 +26,8 @@ class Clip:
     """(frame, height, width, 3), BGR, changed by `matrix`."""
     matrix: NDArray[np.float64]
     """(2, 3): where a pixel of the unchanged input is in `pictures`."""
-    scale: tuple[float, float]
-    """Input pixels per camera pixel, along x and y."""
+    window: Window
+    """What part of the video's pictures the input shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +69,49 @@ def draw_clip(
     fitting: Fitting,
     how: Augmentation,
     rng: np.random.Generator,
+    find: Find | None = None,
 ) -> Clip:
-    """Return `length` frames from anywhere, longer videos more often."""
+    """Return `length` frames from anywhere, longer videos more often.
+
+    `find` tells from the first and the last frame where the animal is (cropzoom); the
+    whole clip then shows that part of the pictures, enlarged.
+    """
     room = np.array([video.frames - length + 1 for video in videos])
     video = videos[int(rng.choice(len(videos), p=room / room.sum()))]
     start = int(rng.integers(video.frames - length + 1))
-    pictures = read_clip(video, start, length, fitting)
-    columns, rows = fitting.extent(video.shape)
-    scale = (columns / video.shape[1], rows / video.shape[0])
+    images = read_clip(video, start, length)
+    box = find([images[0], images[-1]]) if find else None
+    window = (
+        whole(video.shape, fitting)
+        if box is None
+        else zoomed(box[0], box[1], video.shape, fitting)
+    )
+    pictures = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
+    for image, picture in zip(images, pictures, strict=True):
+        window.place(image, picture)
     changed, matrix = augment_clip(how, pictures, None, rng)
-    return Clip(changed, matrix, scale)
+    return Clip(changed, matrix, window)
 
 
-def read_clip(
-    video: Video, start: int, length: int, fitting: Fitting
-) -> NDArray[np.uint8]:
-    """Return frames (frame, height, width, 3) as the network sees them.
+def read_clip(video: Video, start: int, length: int) -> list[Image]:
+    """Return consecutive frames, BGR.
 
     A container that promises more frames than it holds gives its last one again.
     """
     import cv2
 
-    pictures = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
+    images: list[Image] = []
     capture = cv2.VideoCapture(str(video.file))
     try:
         capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-        for place in range(length):
+        while len(images) < length:
             there, image = capture.read()
             if there:
-                fitting.place(np.asarray(image, np.uint8), pictures[place])
-            elif place:
-                pictures[place] = pictures[place - 1]
+                images.append(np.asarray(image, np.uint8))
+            elif images:
+                images.append(images[-1])
             else:
                 raise ModelError(f"{video.file} has no frame {start}")
     finally:
         capture.release()
-    return pictures
+    return images

@@ -16,6 +16,10 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     add("--data", type=Path, help="labelled frames, where there is no configuration")
     add("--output", "--output_dir", type=Path, required=True, help="folder to write")
     add("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of the .yaml")
+    add(
+        "--cropzoom", action="store_true",
+        help="train a second network that looks closely at what the first finds",
+    )  # fmt: skip
     add("--resume", action="store_true", help="go on with a run that was stopped")
     add("--device", default="cpu", help="cpu or cuda")
     add("--devices", type=count, default=1, help="how many; each has its own process")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.pose import Skeleton
 from pose.fitting import Fitting
+from pose.window import Window, whole, zoomed
 from training.labels import Labels, LabelsError
 
 FRAMES = 5
@@ -29,8 +30,8 @@ class Dataset:
     """(picture, bodypart, 2), px of the input; NaN: not to be seen there."""
     known: NDArray[np.bool_]
     """(picture, bodypart); False: nothing is said about it, nothing is learned."""
-    shapes: tuple[tuple[int, ...], ...]
-    """The size that each picture had."""
+    windows: tuple[Window, ...]
+    """What part of the original picture each one shows."""
     clips: tuple[str, ...]
     """The folder that each picture came from: one recording."""
     context: NDArray[np.uint8] | None = None
@@ -49,24 +50,32 @@ class Dataset:
             self.pictures[at],
             self.points[at],
             self.known[at],
-            tuple(self.shapes[i] for i in at),
+            tuple(self.windows[i] for i in at),
             tuple(self.clips[i] for i in at),
             None if self.context is None else self.context[at],
         )
 
     def in_camera_px(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return `points` (picture, bodypart, 2) in pixels of the original pictures."""
-        pairs = zip(points, self.shapes, strict=True)
-        return np.stack([self.fitting.to_image(xy, shape) for xy, shape in pairs])
+        pairs = zip(points, self.windows, strict=True)
+        return np.stack([window.to_image(xy) for xy, window in pairs])
 
 
-def load_dataset(labels: Labels, fitting: Fitting, context: bool = False) -> Dataset:
+def load_dataset(
+    labels: Labels,
+    fitting: Fitting,
+    context: bool = False,
+    boxes: NDArray[np.float32] | None = None,
+) -> Dataset:
     """Read all pictures; LabelsError names every one that can't be read.
 
     With `context` also the two before and the two after each, whose names differ from its
     by the last number in them; the picture itself stands in for one that is not there.
+    `boxes` (picture, 2, 2), left upper and right lower corner in px, let the network look
+    at that part only, enlarged; NaN: at all.
     """
-    problems, shapes = [], []
+    problems: list[str] = []
+    windows: list[Window] = []
     pictures = np.empty(
         (len(labels.images), fitting.height, fitting.width, 3), np.uint8
     )
@@ -76,9 +85,15 @@ def load_dataset(labels: Labels, fitting: Fitting, context: bool = False) -> Dat
         if image is None:
             problems.append(f"the picture {file} can't be read")
             continue
-        fitting.place(image, pictures[place])
-        points[place] = fitting.to_input(labels.points[place], image.shape)
-        shapes.append(image.shape)
+        box = None if boxes is None or np.isnan(boxes[place]).any() else boxes[place]
+        window = (
+            whole(image.shape, fitting)
+            if box is None
+            else zoomed(box[0], box[1], image.shape, fitting)
+        )
+        window.place(image, pictures[place])
+        points[place] = window.to_input(labels.points[place])
+        windows.append(window)
     if problems:
         raise LabelsError(problems)
     clips = tuple(file.parent.name for file in labels.images)
@@ -88,9 +103,9 @@ def load_dataset(labels: Labels, fitting: Fitting, context: bool = False) -> Dat
         pictures,
         points,
         labels.known,
-        tuple(shapes),
+        tuple(windows),
         clips,
-        _load_context(labels, fitting, pictures) if context else None,
+        _load_context(labels, windows, pictures) if context else None,
     )
 
 
@@ -124,7 +139,7 @@ def neighbour(file: Path, away: int) -> Path:
 
 
 def _load_context(
-    labels: Labels, fitting: Fitting, pictures: NDArray[np.uint8]
+    labels: Labels, windows: Sequence[Window], pictures: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     reach = FRAMES // 2
     context = np.repeat(pictures[:, None], FRAMES, axis=1)
@@ -132,7 +147,7 @@ def _load_context(
         for away in range(-reach, reach + 1):
             beside = read_picture(neighbour(file, away)) if away else None
             if beside is not None:
-                fitting.place(beside, context[place, away + reach])
+                windows[place].place(beside, context[place, away + reach])
     return context
 
 

@@ -22,7 +22,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from core.errors import ModelError
 from training.batches import Batches, HeldOut
-from training.clips import Video
+from training.clips import Find, Video
 from training.dataset import Dataset
 from training.module import PoseModule
 from training.networks import PoseNetwork, build_network, check_size
@@ -53,6 +53,8 @@ class Unlabelled:
 
     videos: tuple[Video, ...]
     losses: Mapping[str, UnsupervisedLoss]
+    find: Find | None = None
+    """Where the animal is in a clip, for cropzoom networks."""
 
 
 def fit(
@@ -81,7 +83,12 @@ def fit(
     steps = settings.epoch_steps(len(data))
     extra = unlabelled.losses if unlabelled else {}
     module = PoseModule(network, settings, steps, extra)
-    batches = _Rankless(data, settings, unlabelled.videos if unlabelled else ())
+    batches = _Rankless(
+        data,
+        settings,
+        unlabelled.videos if unlabelled else (),
+        find=unlabelled.find if unlabelled else None,
+    )
     looks = HeldOut(held_out, settings) if held_out is not None else None
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None

@@ -101,7 +101,7 @@ class PoseModule(lightning.LightningModule):
             raise ModelError("a batch without a clip has no unsupervised loss")
         maps = self.network.maps(clip).float()
         points, confidence = decode(maps, STRIDE, self.how.network.sigma)
-        points = back_to_camera(points, matrix, batch.scale)
+        points = back_to_camera(points, matrix, batch.scale, batch.corner)
         anneal = self.how.anneal(self.global_step // self.epoch_steps)
         self.log("total_unsupervised_importance", anneal)
         total = torch.zeros((), device=points.device)

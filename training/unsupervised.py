@@ -120,16 +120,23 @@ class PcaLoss:
 UnsupervisedLoss = TemporalLoss | PcaLoss
 
 
-def back_to_camera(points: Tensor, matrix: Tensor, scale: Sequence[float]) -> Tensor:
+def back_to_camera(
+    points: Tensor,
+    matrix: Tensor,
+    scale: Sequence[float],
+    corner: Sequence[float] = (0.0, 0.0),
+) -> Tensor:
     """Return where points (…, 2) of changed pictures were in the camera's own.
 
     `matrix` (2, 3) took the pixels of the network's input to those of the changed picture;
-    `scale` is input pixels per camera pixel along x and y. Exact, but for rounding.
+    `scale` is input pixels per camera pixel along x and y, `corner` where the input begins
+    in the camera's pictures. Exact, but for rounding.
     """
     linear, shift = matrix[:, :2], matrix[:, 2]
     before = torch.linalg.solve(linear, (points - shift).unsqueeze(-1)).squeeze(-1)
     along = torch.as_tensor(scale, dtype=points.dtype, device=points.device)
-    return torch.as_tensor((before + 0.5) / along - 0.5)
+    start = torch.as_tensor(corner, dtype=points.dtype, device=points.device)
+    return torch.as_tensor((before + 0.5) / along - 0.5 + start)
 
 
 def _length(steps: Tensor) -> Tensor:

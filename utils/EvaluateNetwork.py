@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from pose.opening import find_model, open_estimator
+from pose.runtimes import RUNTIMES
 from training.labels import Labels, LabelsError
 from training.lightning_pose import read_pose_project
 from training.predict import predict_pictures
@@ -114,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, help="labelled frames; default: those it learned from")
     add("--within", type=float, default=5.0, help="px that count as right (PCK)")
     add("--csv", type=Path, help="write the table too")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--device", choices=("auto", *RUNTIMES), default="auto")
     add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     return parser
 

@@ -19,6 +19,7 @@ import numpy as np
 from core.errors import DeepLabStreamError
 from pose.estimator import PoseEstimator
 from pose.opening import find_model, open_estimator
+from pose.runtimes import RUNTIMES
 from training.labels import read_labels
 from training.predict import find_pictures, predict_pictures
 from training.tables import PREDICTIONS, write_metric, write_predictions
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("input", type=Path, nargs="+", help="picture, folder of them, or label file")
     add("--model", required=True, help="model folder, or one in models/")
     add("--output", type=Path, help="folder of the tables; default: in the model's")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--device", choices=("auto", *RUNTIMES), default="auto")
     add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     return parser
 

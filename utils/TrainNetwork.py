@@ -63,7 +63,9 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     run = _from_config(arguments) if arguments.config else _from_data(arguments)
     import torch
 
+    from training.cropzoom import carry_out_cropzoom
     from training.dataset import fingerprint
+    from training.others import predict_others
     from training.progress import Progress
     from training.run import carry_out
 
@@ -87,8 +89,19 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
         f"{len(parts.train)} pictures to train on, "
         f"{len(parts.validation) + len(parts.test)} held out"
     )
-    progress = Progress(run.settings.steps, arguments.quiet)
-    outcome = carry_out(run, arguments.output, progress, arguments.resume)
+    folder, resume = arguments.output, arguments.resume
+    if arguments.cropzoom:
+        outcome = carry_out_cropzoom(
+            run,
+            folder,
+            lambda _: Progress(run.settings.steps, arguments.quiet),
+            resume,
+        )
+    else:
+        progress = Progress(run.settings.steps, arguments.quiet)
+        outcome = carry_out(run, folder, progress, resume)
+    for table in predict_others(run.labels, folder):
+        print(f"also predicted: {table}")
     print("error in the held-out pictures, in their pixels:")
     for error in outcome.errors:
         print(

@@ -1,0 +1,102 @@
+import csv
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pose.fitting import Fitting
+from pose.live_crop import LiveCrop
+from pose.opening import open_estimator
+from pose.window import zoomed
+from training.cropzoom import Finder, boxes
+from training.dataset import load_dataset
+from training.labels import read_labels
+from utils import PredictFrames, TrainNetwork
+
+
+def test_a_dot_seen_through_changing_windows_is_where_it_is() -> None:
+    """300 frames, boxes of 80, 100, 120, 140 px: no frame is off by half a pixel."""
+    fitting = Fitting(96, 128)
+    for index in range(300):
+        dot = np.array([60 + 5 * index % 520, 60 + 3.3 * index % 360], np.float32)
+        image = np.zeros((480, 640, 3), np.uint8)
+        centre = (round(float(dot[0]) * 16), round(float(dot[1]) * 16))
+        cv2.circle(image, centre, 4 * 16, (255, 255, 255), -1, cv2.LINE_AA, 4)
+        half = (40, 50, 60, 70)[index % 4]
+        low = dot - np.float32(half) + np.float32(7)
+        window = zoomed(low, low + np.float32(2 * half), image.shape, fitting)
+        seen = np.zeros((96, 128, 3), np.uint8)
+        window.place(image, seen)
+        weight = seen[..., 0].astype(np.float64)
+        y, x = np.mgrid[:96, :128]
+        found = np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
+        back = window.to_image(found.astype(np.float32))
+        assert np.hypot(*(back - dot)) < 0.5, index
+        np.testing.assert_allclose(window.to_input(back), found, atol=1e-3)
+
+
+def test_boxes_hold_the_animal_and_know_when_there_is_none() -> None:
+    points = np.array([[[10, 20], [50, 40]], [[np.nan] * 2] * 2], np.float32)
+    low, high = boxes(points)[0]
+    np.testing.assert_allclose(low, [-10, 0])
+    np.testing.assert_allclose(high, [70, 60])
+    assert np.isnan(boxes(points)[1]).all()
+
+
+def test_points_in_windows_come_back_to_the_picture(labelled: Path) -> None:
+    labels = read_labels(labelled)
+    around = boxes(labels.points)
+    around[0] = np.nan
+    data = load_dataset(labels, Fitting(48, 64), boxes=around)
+    np.testing.assert_allclose(data.in_camera_px(data.points), labels.points, atol=1e-3)
+    assert data.windows[0].width == 128
+    for picture, points in zip(data.pictures, data.points, strict=True):
+        x, y = points[0].round().astype(int)
+        assert picture[y, x, 0] < 60
+
+
+@pytest.fixture(scope="module")
+def cropping(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("data") / "labels"
+    shutil.copytree(labelled, data)
+    shutil.copy(data / "CollectedData.csv", data / "CollectedData_new.csv")
+    folder = tmp_path_factory.mktemp("model") / "close"
+    words = ["--data", str(data / "CollectedData.csv"), "--output", str(folder)]
+    words += ["--backbone", "unet", "--no-imagenet", "--channels", "8", "--quiet"]
+    words += ["--size", "64x48", "--steps", "2", "--batch", "2", "--cropzoom"]
+    assert TrainNetwork.main(words) == 0
+    return folder
+
+
+def test_one_command_makes_one_model_of_two_networks(
+    cropping: Path, labelled: Path
+) -> None:
+    estimator = open_estimator(cropping, "cpu")
+    assert isinstance(estimator, LiveCrop)
+    assert "live crop by" in estimator.provider
+    assert (cropping / "detector" / "predictions.csv").is_file()
+    picture = cv2.imread(str(labelled / "clip0" / "img00.png"))
+    assert picture is not None
+    (pose,) = estimator.estimate([np.asarray(picture, np.uint8)])
+    assert pose.points.shape == (1, 2, 2)
+    finder = Finder(cropping / "detector")
+    box = finder([np.asarray(picture, np.uint8)])
+    assert box is None or box.shape == (2, 2)
+
+
+def test_pictures_set_apart_are_predicted_through_windows_too(
+    cropping: Path, labelled: Path, tmp_path: Path
+) -> None:
+    with (cropping / "predictions_new.csv").open(newline="") as lines:
+        apart = list(csv.reader(lines))
+    assert len(apart) == 11
+    assert (cropping / "predictions_new_pixel_error.csv").is_file()
+    words = ["--model", str(cropping), "--output", str(tmp_path), "--device", "cpu"]
+    assert PredictFrames.main([*words, str(labelled / "CollectedData.csv")]) == 0
+    with (tmp_path / "CollectedData.csv" / "predictions.csv").open(newline="") as lines:
+        again = list(csv.reader(lines))
+    here = np.array([row[1:] for row in again[3:]], float)
+    there = np.array([row[1:] for row in apart[3:]], float)
+    np.testing.assert_allclose(here, there, atol=0.5)
