@@ -5,11 +5,12 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
+from experiments.margins import Margins
 from experiments.poseless import Answer, Known, Poseless
 
 
 @settings(kw_only=True)
-class Behaviour(Poseless):
+class Behaviour(Margins, Poseless):
     """Holds while a classifier finds a behaviour probable: a [Classifier NAME] says which.
 
     Unknown while the classifier does not know: the animal is lost, or was a moment ago.
@@ -29,6 +30,7 @@ class Behaviour(Poseless):
         """Return whether it is so probable."""
         share = known.behaviours.get(self.behaviour)
         if share is None or share != share:
+            self.forget()
             return None
-        probable = share >= self.threshold
-        return probable if self.when == "above" else not probable
+        over = share - self.threshold
+        return self.past(over if self.when == "above" else -over)

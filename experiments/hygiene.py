@@ -132,6 +132,9 @@ class Hygiene:
             self._gate = Gate(self)
         return self._gate.answer(raw, time_s)
 
+    def forget(self) -> None:
+        """Forget what was seen: the animal was lost, the next pose starts afresh."""
+
     @property
     def sham(self) -> bool:
         """Whether it would be a yes now, had its onset not been drawn as a sham."""

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from core.geometry import angle_between, middle
 from core.pose import Pose
+from experiments.margins import Margins
 from experiments.trigger import Trigger
 
 Length = Annotated[float, Field(gt=0)]
@@ -26,7 +27,7 @@ _MIDDLES: dict[str, tuple[float, float]] = {
 
 
 @settings(kw_only=True)
-class Looking(Trigger):
+class Looking(Margins, Trigger):
     """The head's direction: from the middle of all body parts but the last, to the last."""
 
     bodyparts: tuple[str, ...] = Field(
@@ -49,7 +50,7 @@ class Looking(Trigger):
         x, y = middle(back)
         way = target[0] - x, target[1] - y
         apart = angle_between((tip[0] - x, tip[1] - y), way)
-        return None if apart != apart else apart <= self.angle
+        return None if apart != apart else self.past(self.angle - apart)
 
 
 @settings(kw_only=True)

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from core.geometry import angle_between, middle
 from core.pose import Pose
+from experiments.margins import Margins
 from experiments.trigger import Trigger
 
 
@@ -44,7 +45,7 @@ class Moving(Trigger):
 
 
 @settings(kw_only=True)
-class MovingTowards(Moving):
+class MovingTowards(Margins, Moving):
     """Holds while the animal moves towards a point, within ANGLE degrees.
 
     Slower than MIN_SPEED it moves nowhere: the answer is no.
@@ -69,7 +70,7 @@ class MovingTowards(Moving):
             return False
         x, y = middle(pose.places(self.bodyparts))
         apart = angle_between(step, (self.point[0] - x, self.point[1] - y))
-        return apart <= self.angle
+        return self.past(self.angle - apart)
 
 
 @settings(kw_only=True)

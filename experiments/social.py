@@ -7,13 +7,14 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.pose import Pose
+from experiments.margins import Margins
 from experiments.trigger import RegionSetting, Trigger
 
 Animal = Annotated[int, Field(gt=0)]
 
 
 @settings(kw_only=True)
-class Distance(Trigger):
+class Distance(Margins, Trigger):
     """Holds while two body parts are nearer (or farther) than DISTANCE.
 
     ANIMALS = 1, 2 is social: BODYPARTS = snout, tailbase is the first animal's snout at the
@@ -40,8 +41,8 @@ class Distance(Trigger):
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether they are so near."""
-        near = dist(*self._places(pose)) <= self.distance
-        return near if self.when == "nearer" else not near
+        nearer = self.distance - dist(*self._places(pose))
+        return self.past(nearer if self.when == "nearer" else -nearer)
 
     def _places(self, pose: Pose) -> list[list[float]]:
         pairs = zip(self.bodyparts, self.animals, strict=True)

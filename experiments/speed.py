@@ -7,11 +7,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.pose import Pose
+from experiments.margins import Margins
 from experiments.moving import Moving
 
 
 @settings(kw_only=True)
-class Speed(Moving):
+class Speed(Margins, Moving):
     """Holds while the middle of the body parts moves faster (or slower) than SPEED.
 
     Speed is the distance from where it was WINDOW_S ago, divided by the time since then.
@@ -29,4 +30,5 @@ class Speed(Moving):
             return None
         seconds, x, y = way
         speed = hypot(x, y) / seconds
-        return speed > self.speed if self.when == "above" else speed < self.speed
+        over = speed - self.speed
+        return self.past(over if self.when == "above" else -over)

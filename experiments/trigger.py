@@ -43,9 +43,6 @@ class Trigger(Hygiene, ABC):
         not tell, such as a speed on the first frame.
         """
 
-    def forget(self) -> None:
-        """Forget what was seen: the animal was lost, the next pose starts afresh."""
-
     def sees(self, pose: Pose) -> bool:
         """Return whether all that `holds` looks at was seen: `bodyparts`."""
         if not len(pose.points):

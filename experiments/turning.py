@@ -8,11 +8,12 @@ from pydantic.dataclasses import dataclass as settings
 from core.geometry import turn
 from core.pose import Pose
 from experiments.looking import HeadDirection
+from experiments.margins import Margins
 from experiments.trigger import RegionSetting, Trigger
 
 
 @settings(kw_only=True)
-class EgoHeadDirection(Trigger):
+class EgoHeadDirection(Margins, Trigger):
     """Holds while the head is turned from the body's axis, to the animal's own SIDE.
 
     Left and right are the animal's, as a camera above it sees them (not mirrored).
@@ -36,7 +37,7 @@ class EgoHeadDirection(Trigger):
         if turned != turned:
             return None
         sides = {"left": -turned, "right": turned, "both": abs(turned)}
-        return sides[self.side] >= self.angle
+        return self.past(sides[self.side] - self.angle)
 
 
 @settings(kw_only=True)

@@ -159,11 +159,27 @@ class RegionsPage(QWidget):
             words = self.document.words[f"Trigger {name}"]
             if (words.get("CAMERA") or deciding) != self.canvas.camera:
                 continue
+            scale = self._mm_per_pixel(name)
             for key in ("REGION", "LINE", "POINT"):
                 shape = shape_of(key, words.get(key, ""))
-                if shape is not None:
-                    found[name] = shape
+                if shape is not None and scale is not None:
+                    found[name] = shape.scaled(1 / scale)
         return found
+
+    def _mm_per_pixel(self, name: str) -> float | None:
+        """Return the size of a pixel in a trigger's unit; None: its floor is seen aslant.
+
+        What is told in mm to a camera with MARKS has another form in the picture, and is
+        changed by its words.
+        """
+        if self.document.words[f"Trigger {name}"].get("UNIT", "px").strip() != "mm":
+            return 1.0
+        words = self.document.words.get(f"Camera {self.canvas.camera}", {})
+        try:
+            scale = float(words.get("MM_PER_PIXEL", ""))
+        except ValueError:
+            return None
+        return scale if scale > 0 else None
 
     def _choose(self, name: str) -> None:
         self.canvas.chosen_name = name
@@ -187,7 +203,8 @@ class RegionsPage(QWidget):
         self.canvas.use_tool(kind if checked else None)
 
     def _change(self, name: str, shape: Shape) -> None:
-        self.document.set_word(f"Trigger {name}", shape.key, shape.word)
+        scaled = shape.scaled(self._mm_per_pixel(name) or 1.0)
+        self.document.set_word(f"Trigger {name}", shape.key, scaled.word)
 
     def _make(self, shape: Shape) -> None:
         self._use(shape.kind, False)
@@ -202,7 +219,8 @@ class RegionsPage(QWidget):
         name = self.canvas.chosen_name
         shape = self.canvas.shapes[name]
         words = dict(self.document.words[f"Trigger {name}"])
-        words[shape.key] = shape.moved(20, 20).word
+        scale = self._mm_per_pixel(name) or 1.0
+        words[shape.key] = shape.moved(20, 20).scaled(scale).word
         self._add(name, words)
 
     def _add(self, stem: str, words: dict[str, str]) -> None:

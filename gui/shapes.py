@@ -88,6 +88,10 @@ class Shape:
         pairs = zip(self.numbers, steps, strict=True)
         return Shape(self.kind, tuple(number + step for number, step in pairs))
 
+    def scaled(self, factor: float) -> "Shape":
+        """Return it in another unit."""
+        return Shape(self.kind, tuple(factor * number for number in self.numbers))
+
     def reshaped(self, handle: int, x: float, y: float) -> "Shape":
         """Return it with one of its `handles` at (x, y)."""
         numbers = list(self.numbers)

@@ -12,7 +12,7 @@ from experiments.poseless import Known
         (0.7, "above", True),
         (0.69, "above", False),
         (0.69, "below", True),
-        (0.7, "below", False),
+        (0.71, "below", False),
         (float("nan"), "above", None),
         (float("nan"), "below", None),
         (None, "above", None),
@@ -24,6 +24,18 @@ def test_it_holds_from_its_threshold_on(
     trigger = Behaviour(behaviour="walk", threshold=0.7, when=when)
     known = Known(behaviours={} if share is None else {"walk": share})
     assert trigger.ask_about(known, 1.0) is answer
+
+
+def test_margins_keep_it_from_flickering() -> None:
+    trigger = Behaviour(
+        behaviour="walk", threshold=0.5, enter_margin=0.2, exit_margin=0.1
+    )
+    shares = (0.6, 0.75, 0.6, 0.45, 0.35, 0.6, 0.75, float("nan"), 0.6)
+    answers = [
+        trigger.ask_about(Known(behaviours={"walk": share}), n)
+        for n, share in enumerate(shares)
+    ]
+    assert answers == [False, True, True, True, False, False, True, None, False]
 
 
 def test_it_is_calmed_as_every_trigger() -> None:

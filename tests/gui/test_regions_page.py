@@ -69,6 +69,19 @@ def test_a_region_is_moved_and_reshaped(hand: Hand) -> None:
     assert hand.numbers("left") == pytest.approx((200, 220, 70), abs=1.5)
 
 
+def test_what_is_told_in_millimetres_is_moved_in_millimetres(
+    tmp_path: Path, qtbot: QtBot
+) -> None:
+    text = (ROOT / "settings.ini").read_text("utf-8")
+    text = text.replace("SEED = 1", "SEED = 1\nMM_PER_PIXEL = 0.5", 1)
+    text = text.replace("circle 160 240 70", "circle 80 120 35\nUNIT = mm")
+    file = tmp_path / "rig.ini"
+    file.write_text(text, "utf-8")
+    hand = Hand(qtbot, file)
+    hand.drag((160, 240), (200, 220))
+    assert hand.numbers("left") == pytest.approx((100, 110, 35), abs=0.8)
+
+
 def test_what_is_drawn_is_a_trigger_in_the_file(hand: Hand) -> None:
     hand.page.tools["rectangle"].click()
     hand.drag((400, 300), (600, 450))
