@@ -1,1 +1,10 @@
-"""Whole videos, as fast as the machine allows."""
+"""Whole videos, as fast as the machine allows.
+
+>>> from offline import lightning_pose, dlc, motion_energy, run_session, run_queue
+"""
+
+from offline.ibl import dlc, lightning_pose, motion_energy
+from offline.queue import run_queue
+from offline.session import run_session
+
+__all__ = ["dlc", "lightning_pose", "motion_energy", "run_queue", "run_session"]

@@ -41,6 +41,8 @@ class General(_Section):
 
     attribute: str = "lightningPose"
     networks: Path | None = None
+    sessions: Path | None = None
+    """The tree of sessions that a queue works through."""
     likelihood: Share = 0.9
     samples_per_second: Above0 = 1
     samples_min: Count = 20
@@ -189,7 +191,7 @@ class _Reading:
         if not self._parser.has_section(title):
             return None
         words: dict[str, Any] = dict(self._parser.items(title))
-        for key in ("networks",) if title == "Pipeline" else ():
+        for key in ("networks", "sessions") if title == "Pipeline" else ():
             if words.get(key):
                 words[key] = self._file.parent / words[key]
         try:

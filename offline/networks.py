@@ -1,0 +1,63 @@
+"""A folder with the networks of a pipeline, each a model folder, opened when needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import ModelError
+from offline.pipeline import Pipeline
+from pose.estimator import PoseEstimator
+from pose.model_folder import DESCRIPTION
+from pose.onnx_runtime import Device
+from pose.opening import MODELS, open_estimator
+
+
+@dataclass
+class NetworkFolder:
+    """The networks of one folder, by the names of its model folders."""
+
+    path: Path
+    device: Device = "auto"
+    threads: int = 0
+    _opened: dict[Path, PoseEstimator] = field(default_factory=dict)
+
+    def matching(self, pattern: str) -> Sequence[PoseEstimator]:
+        """Return the networks of that name pattern, in the order of their names."""
+        found = sorted(
+            folder
+            for folder in self.path.glob(pattern)
+            if (folder / DESCRIPTION).is_file()
+        )
+        for folder in found:
+            if folder not in self._opened:
+                opened = open_estimator(folder, self.device, self.threads)
+                self._opened[folder] = opened
+        return [self._opened[folder] for folder in found]
+
+
+def networks_of(
+    pipeline: Pipeline, folder: Path | None, device: Device = "auto", threads: int = 0
+) -> NetworkFolder:
+    """Return the networks of a pipeline: in `folder`, or where its NETWORKS says.
+
+    NETWORKS is looked for beside the pipeline's file and in the working directory;
+    `models` is the application's own. ModelError says in a sentence what to supply.
+    """
+    named = pipeline.general.networks
+    places = [folder] if folder else []
+    if folder is None and named is not None:
+        places = [named, Path(named.name)]
+        if named.name == MODELS.name:
+            places.append(MODELS)
+    for place in places:
+        if place is not None and place.is_dir():
+            return NetworkFolder(place, device, threads)
+    wanted = [camera.detect for camera in pipeline.cameras.values()]
+    wanted += [region.networks for region in pipeline.regions.values()]
+    names = ", ".join(dict.fromkeys(name for name in wanted if name))
+    where = folder or (named.name if named else "NETWORKS")
+    raise ModelError(
+        f"there is no folder {where} with the pipeline's networks: give one that holds "
+        f"model folders named {names} (as ckpts_path=, or NETWORKS in {pipeline.file}); "
+        "they are trained with utils/TrainNetwork.py or imported from checkpoints"
+    )

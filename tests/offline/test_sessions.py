@@ -1,0 +1,189 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import DeepLabStreamError
+from offline import run_queue, run_session
+from offline.alf import CameraFiles, session_videos
+from offline.claims import claim, is_stale, latest
+from offline.queue import open_queue
+from tests.offline.sessions import Finders, write_camera
+
+
+def made(root: Path, subject: str = "mouse", number: int = 1) -> Path:
+    session = root / subject / "2026-11-21" / f"{number:03}"
+    (session / "raw_video_data").mkdir(parents=True)
+    return session
+
+
+def whole(root: Path) -> Path:
+    session = made(root)
+    for camera, rate in (("left", 60), ("right", 150), ("body", 30)):
+        write_camera(session, camera, 8)
+        (session / "alf").mkdir(exist_ok=True)
+        times = 10 + np.arange(8) / rate
+        np.save(CameraFiles(session, camera).times, times)
+    return session
+
+
+def test_a_session_becomes_alf_files(tmp_path: Path) -> None:
+    session = whole(tmp_path)
+    assert run_session(session, "here", networks=Finders()) == 0
+    names = {path.name for path in (session / "alf").iterdir()}
+    assert names == {
+        *(f"_ibl_{camera}Camera.{what}" for camera in ("left", "right", "body")
+          for what in ("times.npy", "lightningPose.pqt", "quality.json")),
+        *(f"{camera}Camera.ROIMotionEnergy.npy" for camera in ("left", "right", "body")),
+        *(f"{camera}ROIMotionEnergy.position.npy" for camera in ("left", "right", "body")),
+        *(f"_ibl_{camera}Camera.features.pqt" for camera in ("left", "right")),
+        "licks.times.npy",
+    }  # fmt: skip
+    features = pd.read_parquet(session / "alf/_ibl_rightCamera.features.pqt")
+    assert features["pupilDiameter_raw"].between(17, 19).all()
+    assert (features["paw_r_speed"] > 50).any()
+    licks = np.load(session / "alf/licks.times.npy")
+    assert len(licks)
+    assert (np.diff(licks) >= 0).all()
+    checks = json.loads((session / "alf/_ibl_leftCamera.quality.json").read_text())
+    assert checks["resolution"] == checks["timestamps"] == "PASS"
+    assert checks["brightness"] == "FAIL"
+    assert checks["outcome"] == "FAIL"
+    log = (session / "logs/video.log").read_text("utf-8")
+    assert "here INFO left: _ibl_leftCamera.lightningPose.pqt" in log
+
+
+def test_one_cameras_failure_does_not_stop_the_others(tmp_path: Path) -> None:
+    session = whole(tmp_path)
+    broken = session_videos(session)["left"]
+    broken.write_bytes(b"no film")
+    assert run_session(session, networks=Finders()) == -3
+    assert (session / "alf/bodyCamera.ROIMotionEnergy.npy").exists()
+    assert not (session / "alf/leftCamera.ROIMotionEnergy.npy").exists()
+    assert "is no video that can be read" in (session / "logs/video.log").read_text()
+    assert run_session(made(tmp_path, "empty"), networks=Finders()) == -1
+
+
+def test_what_can_not_be_asked_is_said(tmp_path: Path) -> None:
+    session = made(tmp_path)
+    with pytest.raises(DeepLabStreamError, match="remove_videos"):
+        run_session(session, remove_videos=True)
+    with pytest.raises(DeepLabStreamError, match="no folder of sessions"):
+        run_queue(tmp_path / "nowhere", networks=Finders())
+
+
+class LocalOne:
+    """Stands for ONE in local mode."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def eid2path(self, eid: str) -> Path | None:
+        return self.path
+
+
+def test_sessions_are_found_by_eid(tmp_path: Path) -> None:
+    session = made(tmp_path)
+    write_camera(session, "body", 3)
+    one = LocalOne(session)
+    assert run_session("0a1b", one=one, networks=Finders()) == 0
+    with pytest.raises(DeepLabStreamError, match="ONE knows no session 0a1b"):
+        run_session("0a1b", one=LocalOne(None), networks=Finders())
+
+
+def test_times_longer_than_the_video_are_its_end(tmp_path: Path) -> None:
+    files = CameraFiles(made(tmp_path), "left")
+    assert files.times_for(3) is None
+    files.alf.mkdir()
+    np.save(files.times, np.arange(5.0))
+    times = files.times_for(3)
+    assert times is not None
+    assert times.tolist() == [2, 3, 4]
+    with pytest.raises(DeepLabStreamError, match="has 5 times, the video 6 frames"):
+        files.times_for(6)
+
+
+def test_a_queue_does_each_session_once_and_tells(tmp_path: Path) -> None:
+    done: list[str] = []
+    for number in range(5):
+        made(tmp_path, number=number)
+    assert run_queue(tmp_path, 3, "one", work=lambda s: done.append(s.name)) == 3
+    assert run_queue(tmp_path, 10, "two", work=lambda s: done.append(s.name)) == 2
+    assert run_queue(tmp_path, 10, "two", work=lambda s: done.append(s.name)) == 0
+    assert done == [f"{number:03}" for number in range(5)]
+    with (tmp_path / "queue/status.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["machine"] for row in rows] == ["one"] * 3 + ["two"] * 2
+    assert {row["state"] for row in rows} == {"done"}
+    assert rows[0]["session"] == "mouse/2026-11-21/000"
+
+
+def test_what_fails_is_tried_again_then_set_aside_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    session = made(tmp_path)
+    tried: list[Path] = []
+
+    def work(session: Path) -> None:
+        tried.append(session)
+        raise ValueError("the disk is full")
+
+    run_queue(tmp_path, 10, work=work)
+    assert len(tried) == 3
+    queue = open_queue(tmp_path)
+    assert queue.state(session) == "set aside"
+    (row,) = queue.rows()
+    assert (row["attempts"], row["reason"]) == ("3", "the disk is full")
+    assert run_queue(tmp_path, 10, work=work) == 0
+
+
+def test_a_claim_is_one_processes_alone(tmp_path: Path) -> None:
+    assert claim(tmp_path, "a", 1, "one") is not None
+    assert claim(tmp_path, "a", 1, "two") is None
+    number, held = latest(tmp_path, "a")
+    assert number == 1
+    assert held is not None
+    assert not is_stale(held, 60)
+    os.utime(held, (1, 1))
+    assert is_stale(held, 60)
+    mine = claim(tmp_path, "a", 2, "two")
+    assert mine is not None
+    assert mine.holds()
+    claim(tmp_path, "a", 3, "three")
+    assert not mine.holds()
+
+
+def worker(root: Path, name: str, sessions: int, how: str) -> "subprocess.Popen[bytes]":
+    script = Path(__file__).with_name("queue_worker.py")
+    words = [str(root), name, str(sessions), how]
+    return subprocess.Popen([sys.executable, str(script), *words])
+
+
+def live(session: Path) -> None:
+    with (session / "worked").open("a") as file:
+        file.write("whole\n")
+
+
+def test_a_killed_workers_session_is_taken_over_at_once(tmp_path: Path) -> None:
+    sessions = [made(tmp_path, number=number) for number in range(3)]
+    assert worker(tmp_path, "mortal", 1, "die").wait() == 9
+    queue = open_queue(tmp_path)
+    expected = "waiting" if os.name == "posix" else "running"
+    assert queue.state(sessions[0]) == expected
+    run_queue(tmp_path, 10, work=live, stale_s=120 if os.name == "posix" else 0)
+    assert (sessions[0] / "worked").read_text() == "half\nwhole\n"
+    assert (sessions[1] / "worked").read_text() == "whole\n"
+    assert all(queue.state(session) == "done" for session in sessions)
+
+
+def test_workers_at_once_share_the_queue(tmp_path: Path) -> None:
+    sessions = [made(tmp_path, number=number) for number in range(12)]
+    for each in [worker(tmp_path, f"m{n}", 1000, "live") for n in range(2)]:
+        assert each.wait() == 0
+    assert [(s / "worked").read_text() for s in sessions] == ["whole\n"] * 12

@@ -1,0 +1,92 @@
+"""Sessions of videos to poses, motion energy, features and checks, as ALF files.
+
+    python utils/ProcessSessions.py mouse/2026-11-21/001 --networks networks/
+    python utils/ProcessSessions.py sessions/ --queue --networks networks/
+
+A session is a folder with raw_video_data/; with --queue the folder is a tree of them
+(SUBJECT/DATE/NUMBER), at which several machines may work at once.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+from core.errors import DeepLabStreamError
+from offline import run_queue, run_session
+from offline.pipeline import PIPELINES
+from offline.queue import open_queue
+from offline.session import CAMERAS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Process; return 0, 1 when something failed, 2 when nothing could begin."""
+    asked = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        if asked.status:
+            return _status(asked)
+        if asked.queue:
+            worked = run_queue(
+                asked.folder,
+                asked.sessions,
+                asked.machine,
+                pipeline=asked.pipeline,
+                ckpts_path=asked.networks,
+            )
+            print(f"worked at {worked} sessions")
+            return _status(asked)
+        status = run_session(
+            asked.folder or "",
+            asked.machine,
+            asked.cameras,
+            overwrite=asked.overwrite,
+            pipeline=asked.pipeline,
+            ckpts_path=asked.networks,
+        )
+        return 0 if status == 0 else 1
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{asked.folder} can't be used: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _status(asked: argparse.Namespace) -> int:
+    queue = open_queue(asked.folder, asked.machine, asked.pipeline)
+    rows = list(queue.rows())
+    for row in rows:
+        words = [row["state"], row["session"], row["machine"], row["reason"]]
+        print("  ".join(word for word in words if word))
+    print(queue.write_status())
+    return 1 if any(row["state"] == "set aside" for row in rows) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    shipped = ", ".join(sorted(file.stem for file in PIPELINES.glob("*.ini")))
+    add("folder", nargs="?", help="a session's folder, an eid, or a tree of sessions")
+    add("--pipeline", default="ibl", help=f"a file, or one of {shipped}")
+    add("--networks", type=Path, metavar="FOLDER", help="default: as the pipeline says")
+    add("--cameras", nargs="+", default=CAMERAS, metavar="NAME")
+    add("--overwrite", action="store_true", help="make again what is there")
+    add("--queue", action="store_true", help="work through a tree of sessions")
+    add("--sessions", type=int, default=10, help="of a queue, at most (10)")
+    add("--machine", help="what the log and the status call this computer")
+    add("--status", action="store_true", help="say how a queue stands, and do nothing")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
