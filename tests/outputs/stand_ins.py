@@ -11,6 +11,7 @@ from outputs.firmata import Firmata
 from outputs.network import OscEvents, UdpEvents, ZmqEvents
 from outputs.nidaq import NiAnalog, NiDigital
 from outputs.output import Output
+from outputs.raspberry import RaspberryPin
 from outputs.serial_line import SerialLine
 from outputs.sound import Sound
 from tests.outputs.players import Player, playing
@@ -54,6 +55,13 @@ def _ni_analog() -> Iterator[StandIn]:
 
 
 @contextmanager
+def _raspberry() -> Iterator[StandIn]:
+    with playing("fake_pigpiod") as pi:
+        output = RaspberryPin(pin=17, host="127.0.0.1", port=int(pi.address))
+        yield StandIn(output, pi, "17 1", "17 0")
+
+
+@contextmanager
 def _listening(way: str, kind: type[Output]) -> Iterator[StandIn]:
     with playing("fake_listener", way) as ear:
         output = kind(port=int(ear.address))  # type: ignore[call-arg]
@@ -71,6 +79,7 @@ STAND_INS: dict[str, Callable[[], AbstractContextManager[StandIn]]] = {
     "NiAnalog": _ni_analog,
     "NiDigital": _ni_digital,
     "OscEvents": lambda: _listening("osc", OscEvents),
+    "RaspberryPin": _raspberry,
     "UdpEvents": lambda: _listening("udp", UdpEvents),
     "ZmqEvents": lambda: _listening("zmq", ZmqEvents),
 }
