@@ -175,7 +175,7 @@ class Session:
     def _start_stream(self) -> None:
         now_ns = SystemClock().now_ns()
         self._watchman = Watchman()
-        self._stream = Stream(now_ns, levels=dict.fromkeys(self.settings.outputs, 0.0))
+        self._stream = Stream.of(self.settings, now_ns)
         self._filming_for_experiment = False
         try:
             self._crew = Crew(self.settings, now_ns)

@@ -20,6 +20,7 @@ from core.errors import SettingsError
 from core.frame import Frame, Image, ImageFormat
 from core.pose import Pose, Skeleton
 from core.record import Edge, Entry, Step
+from engine.effective import effective
 from engine.replay import replay
 from engine.sections import Settings
 from engine.sentences import guess
@@ -177,7 +178,7 @@ def _folder(settings: Settings, view: View, path: Path | None) -> RunFolder:
         cameras={settings.deciding_camera: ImageFormat(view.shape, view.rate)},
         skeleton=ARENA_SKELETON,
         model=model,
-        more={"rehearsal": True, "walk": view.seed},
+        more={"rehearsal": True, "walk": view.seed, **effective(settings)},
     )
     now = datetime.now().astimezone()
     if path is not None:

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Edge, Entry, Step
 from core.ring import Ring, RingReader
+from engine.effective import effective
 from engine.messages import CameraOpened, NetworkReady
+from engine.sections import Settings
 from engine.states import Counts
 from recording.run_folder import ModelFacts
 
@@ -19,6 +22,8 @@ class Stream:
 
     start_ns: int = 0
     """Zero of the run's time."""
+    effective: Mapping[str, object] = field(default_factory=dict)
+    """What counts of the settings, for the record."""
     formats: dict[str, ImageFormat] = field(default_factory=dict)
     knows_losses: dict[str, bool] = field(default_factory=dict)
     devices: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -34,6 +39,12 @@ class Stream:
     _found: dict[str, RingReader] = field(default_factory=dict)
     _analysed: dict[str, int] = field(default_factory=dict)
     _analysed_from: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings, start_ns: int) -> Self:
+        """Return a stream that begins: all outputs are off."""
+        levels = dict.fromkeys(settings.outputs, 0.0)
+        return cls(start_ns, effective(settings), levels=levels)
 
     @property
     def skeleton(self) -> Skeleton | None:
@@ -92,15 +103,16 @@ class Stream:
         }
 
     def facts(self) -> dict[str, object]:
-        """Return what the record has to say of devices, and of the loaded network."""
+        """Return what the record has to say of settings, devices and the loaded network."""
         network = self.network
+        known = {**self.effective, "devices": dict(self.devices)}
         if network is None:
-            return {"devices": dict(self.devices)}
+            return known
         model = ModelFacts(
             network.model, network.sha256, network.threshold, network.provider
         )
         return {
-            "devices": dict(self.devices),
+            **known,
             "model": asdict(model),
             "skeleton": asdict(network.skeleton),
         }

@@ -19,6 +19,7 @@ from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
 from engine.comparing import compare
+from engine.effective import effective
 from engine.network import open_network
 from engine.ready_made import load_with
 from engine.replay import replay
@@ -175,7 +176,7 @@ class Analysis:
             cameras={self.camera: self.form},
             skeleton=network.skeleton,
             model=model,
-            more={"video": str(self.source)},
+            more={"video": str(self.source), **effective(self.settings)},
         )
         now, text = datetime.now().astimezone(), self.settings.text
         if path is not None:

@@ -100,3 +100,16 @@ def test_what_does_not_fit_is_said(
     file.write_text(text.replace("EXP_NAME = place avoidance", "EXP_NAME ="), "utf-8")
     assert main(["--settings", str(file)]) == 2
     assert "names no experiment" in capsys.readouterr().err
+
+
+def test_every_seed_is_in_the_record(tmp_path: Path) -> None:
+    settings = parse(slow(CONFIGS / "trial_based.ini"), CONFIGS)
+    folder, _ = rehearse(settings, tmp_path / "run", seconds=1)
+    said = folder.facts["experiment"]
+    assert said["NAME"] == "trials"
+    assert said["KIND"] == "TrialBased"
+    assert said["SEED"] == 0  # the file does not name it
+    assert said["INTERVAL"] == "uniform 10 41"
+    assert folder.facts["triggers"]["left"]["SEED"] == 0
+    assert folder.facts["triggers"]["left"]["PROBABILITY"] == 1.0
+    assert folder.facts["walk"] == 0
