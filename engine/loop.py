@@ -108,7 +108,8 @@ class Loop:
         conduct = self._conduct if frame.camera == self._deciding else None
         failure: Exception | None = None
         try:
-            sight = self._seeing.see(frame.camera, pose, time_s)
+            age_s = (posed_ns - frame.time_ns) / 1e9
+            sight = self._seeing.see(frame.camera, pose, time_s, age_s)
             self._asking.ask(answers, frame.camera, sight, time_s, too_old)
             if conduct is not None:
                 conduct.heard_ns, conduct.silent = posed_ns, False

@@ -1,9 +1,10 @@
 """What triggers see of what the network says: the seam between pose and decision.
 
 In this order: points below the model's threshold are unseen; implausible ones are refused;
-what is missing is held for a while; classifiers tell behaviours from what is left. The same
-poses at the same times are always seen the same, so a run is decided again from its raw
-poses (and from the behaviours that were told, so that no classifier is needed).
+what is missing is held for a while; points are smoothed, then predicted; classifiers tell
+behaviours from what is left. The same poses at the same times are always seen the same, so
+a run is decided again from its raw poses (and from the behaviours that were told, so that
+no classifier is needed).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from core.calibration import Calibration
 from core.pose import Pose
+from engine.motion import Motion
 from engine.plausibility import Plausibility
 from engine.sections import Settings
 from engine.tracking import Tracking
@@ -76,21 +78,30 @@ class Seeing:
         self._calibrations = calibrations or {}
         self._watchers = watchers or {}
         self._gates: dict[str, Plausibility | None] = {}
+        self._filters: dict[str, Motion | None] = {}
 
     def forget(self) -> None:
         """Forget all that was seen."""
         self._gates.clear()
+        self._filters.clear()
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.forget()
 
-    def see(self, camera: str, pose: Pose, time_s: float) -> Sight:
-        """Return what triggers see of the network's pose of one frame."""
+    def see(self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0) -> Sight:
+        """Return what triggers see of the network's pose of one frame.
+
+        `age_s` is how long ago it was exposed.
+        """
         seen, doubts = pose.seen(self._threshold), dict[str, str]()
         calibration = self._calibrations.get(camera)
         if gate := self._gate(camera):
             points, doubts = gate.sift(seen, time_s, calibration)
             seen = Pose(pose.skeleton, points, pose.confidence)
+        if motion := self._motion(camera):
+            points, done = motion.step(seen.points, time_s, age_s)
+            seen = Pose(pose.skeleton, points, pose.confidence)
+            doubts = {**doubts, **done}
         on_floor = None
         if calibration is not None:
             places = calibration.to_mm(seen.points).astype(np.float32)
@@ -100,6 +111,13 @@ class Seeing:
         for watcher in self._watchers.get(camera, ()):
             behaviours |= watcher.look(sight.in_unit(watcher.unit), time_s)
         return replace(sight, behaviours=behaviours) if behaviours else sight
+
+    def _motion(self, camera: str) -> Motion | None:
+        if camera not in self._filters:
+            rules = self._rules.get(camera) or self._rules.get("")
+            active = rules is not None and (rules.smooth_hz or rules.predict)
+            self._filters[camera] = Motion(rules) if rules and active else None
+        return self._filters[camera]
 
     def _gate(self, camera: str) -> Plausibility | None:
         if camera not in self._gates:

@@ -69,7 +69,34 @@ class Tracking:
         "needs MM_PER_PIXEL or MARKS",
     )
 
+    smooth_hz: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="smooths points: at rest, changes faster than this are taken for noise; "
+        "1 to 5 is usual; 0: no smoothing",
+    )
+    smooth_beta: float = Field(
+        0.05,
+        ge=0,
+        le=10,
+        description="with SMOOTH_HZ: Hz more for each pixel per second of speed; more is "
+        "prompter and less smooth",
+    )
+    predict: bool = Field(
+        False,
+        description="yes: triggers see points where they will be when an output acts, from "
+        "the motion so far",
+    )
+    acts_after_ms: float = Field(
+        0.0,
+        ge=0,
+        le=200,
+        description="with PREDICT: milliseconds from the decision to the output's effect; "
+        "the frame's own age is added to it",
+    )
+
     @property
     def active(self) -> bool:
-        """Whether anything is asked for."""
+        """Whether anything is asked of the gate that refuses and holds points."""
         return bool(self.hold_ms or self.max_speed or self.bones)

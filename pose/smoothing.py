@@ -1,0 +1,54 @@
+"""One-euro smoothing: calm while the animal rests, prompt while it moves.
+
+After Casiez, Roussel & Vogel, "1 € filter", CHI 2012: a low-pass whose cut-off rises with
+speed.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float32]
+SPEED_HZ = 1.0
+"""Cut-off of the speed's own low-pass, as in the paper."""
+GAP_S = 0.25
+"""A point that was not seen for longer begins anew."""
+
+
+class OneEuro:
+    """The filter of one camera's points; `(animal, bodypart, 2)`, px, NaN: not seen."""
+
+    def __init__(self, rest_hz: float, beta: float) -> None:
+        """Cut off at `rest_hz` at rest, and at `beta` Hz more for each px per second."""
+        self._rest_hz = rest_hz
+        self._beta = beta
+        self._points: Points | None = None
+        self._speeds: Points = np.empty(0, np.float32)
+        self._times: NDArray[np.float64] = np.empty(0)
+
+    def step(self, points: Points, time_s: float) -> Points:
+        """Return the points smoothed; what is NaN stays NaN, whatever was before."""
+        if self._points is None or self._points.shape != points.shape:
+            self._points = np.full_like(points, np.nan)
+            self._speeds = np.zeros_like(points)
+            self._times = np.full(points.shape[:-1], -np.inf)
+        there = np.asarray(np.isfinite(points).all(axis=-1))
+        away_s = time_s - self._times
+        follows = there & (away_s > 0) & (away_s <= GAP_S)
+        begins = there & ~follows
+        self._points[begins], self._speeds[begins] = points[begins], 0.0
+        if follows.any():
+            dt = away_s[follows][:, None].astype(np.float32)
+            before, now = self._points[follows], points[follows]
+            share = _share(SPEED_HZ, dt)
+            speed = share * (now - before) / dt + (1 - share) * self._speeds[follows]
+            fast = np.linalg.norm(speed, axis=-1, keepdims=True)
+            share = _share(self._rest_hz + self._beta * fast, dt)
+            self._points[follows] = share * now + (1 - share) * before
+            self._speeds[follows] = speed
+        self._times[there] = time_s
+        return np.where(there[..., None], self._points, np.float32(np.nan))
+
+
+def _share(cut_off_hz: "float | Points", dt_s: Points) -> Points:
+    """Return how much of a new value counts."""
+    return np.asarray(1 / (1 + 1 / (2 * np.pi * cut_off_hz * dt_s)), np.float32)
