@@ -181,5 +181,6 @@ def _write(
     import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(picture, text, place, font, size, _BLACK, 3, cv2.LINE_AA)
+    shade = place[0] + 1, place[1] + 1
+    cv2.putText(picture, text, shade, font, size, _BLACK, 1, cv2.LINE_AA)
     cv2.putText(picture, text, place, font, size, colour, 1, cv2.LINE_AA)

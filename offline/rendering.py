@@ -129,7 +129,11 @@ class _Film:
         self.pictures = 0
         size = round(rows.form.height * scale), round(rows.form.width * scale)
         self._size = size[0] // 2 * 2, size[1] // 2 * 2
-        self._container: OutputContainer = av.open(str(path), "w")
+        refused = f"{path.suffix} can't be encoded as {codec} here"
+        try:
+            self._container: OutputContainer = av.open(str(path), "w")
+        except (av.FFmpegError, ValueError) as error:
+            raise DeepLabStreamError(f"{refused}: {error}") from error
         try:
             rate = Fraction(rows.rate or 30).limit_denominator(1000)
             stream: Any = self._container.add_stream(name, rate=rate, options=options)
@@ -140,9 +144,7 @@ class _Film:
             stream.codec_context.open()
         except (av.FFmpegError, ValueError) as error:
             self._container.close()
-            raise DeepLabStreamError(
-                f"{path.suffix} can't be encoded as {codec} here: {error}"
-            ) from error
+            raise DeepLabStreamError(f"{refused}: {error}") from error
         self._stream = stream
         self._last = -1
 

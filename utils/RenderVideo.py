@@ -1,0 +1,187 @@
+"""Labelled videos: points, bones and trails of one network or several.
+
+    python utils/RenderVideo.py mouse.mp4 --poses mouse.csv
+    python utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5 --trail 20
+
+One picture for each of the video. With --trials only chosen trials, one video each.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError
+from core.pose import Skeleton
+from offline.alf import files_of
+from offline.decoding import VideoRows, video_rows
+from offline.drawing import MARKS
+from offline.rendering import CODECS, Look, Shown, Span, render
+from offline.tables import read_poses
+from offline.trials import read_trials
+from pose.model_folder import load_model_folder
+from pose.opening import find_model
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Render; return 0, or 2 after a sentence that says why not."""
+    asked = _parser().parse_args(argv)
+    try:
+        rows = video_rows(asked.video)
+        shown = list(_shown(asked))
+        look = Look(
+            radius=asked.radius,
+            trail=asked.trail,
+            bones=not asked.no_bones,
+            names=asked.names,
+            text=not asked.no_text,
+            scale=asked.scale or _enlarged(rows),
+        )
+        for path, span in _films(asked, rows):
+            count = _render(asked, rows, path, shown, look, span)
+            print(f"{path}: {count} pictures")
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"the video can't be written: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the unfinished video was removed", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _render(
+    asked: argparse.Namespace,
+    rows: VideoRows,
+    path: Path,
+    shown: Sequence[Shown],
+    look: Look,
+    span: Span,
+) -> int:
+    from tqdm import tqdm
+
+    with tqdm(
+        desc=path.name, total=span.stop - span.start, unit=" frames", disable=None
+    ) as bar:
+        return render(
+            rows,
+            path,
+            shown,
+            look,
+            codec=asked.codec,
+            span=span,
+            decoder=asked.decoder,
+            watch=lambda done, _: bar.update(done - bar.n),
+        )
+
+
+def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
+    skeleton, threshold = Skeleton(()), 0.5
+    if asked.model:
+        model = load_model_folder(find_model(asked.model))
+        skeleton, threshold = model.skeleton, model.threshold
+    threshold = threshold if asked.threshold is None else asked.threshold
+    bones = tuple(asked.bones) or skeleton.bones
+    several = len(asked.poses) > 1
+    for place, word in enumerate(asked.poses):
+        name, sign, file = word.partition("=")
+        path = Path(file if sign else word)
+        label = name if sign else path.stem if several else ""
+        mark = MARKS[place % len(MARKS)]
+        yield Shown(read_poses(path), threshold, mark, label, bones)
+
+
+def _films(asked: argparse.Namespace, rows: VideoRows) -> Iterator[tuple[Path, Span]]:
+    """Yield each video to be made, and which rows it has."""
+    ending = asked.ending if asked.ending.startswith(".") else f".{asked.ending}"
+    folder = asked.output or asked.video.parent
+    if asked.trials is None:
+        yield folder / f"{asked.video.stem}.labelled{ending}", Span(0, len(rows))
+        return
+    trials, times = read_trials(asked.trials), _times(asked, rows)
+    for number in trials.chosen(asked.choose):
+        first, last = np.searchsorted(
+            times,
+            [trials.start_s[number] - asked.before, trials.end_s[number] + asked.after],
+        ).tolist()
+        if first >= last:
+            print(f"no frame was taken during trial {number}; it is left out")
+            continue
+        path = folder / f"{asked.video.stem}.trial{number}.labelled{ending}"
+        yield path, Span(first, last)
+
+
+def _times(asked: argparse.Namespace, rows: VideoRows) -> NDArray[np.float64]:
+    """Return (row,) s on the trials' clock: a file's, the session's, or the video's."""
+    if asked.times is not None:
+        try:
+            times = np.load(asked.times, allow_pickle=False).astype(np.float64)
+        except (OSError, ValueError) as error:
+            raise DeepLabStreamError(f"{asked.times} can't be read: {error}") from error
+        if len(times) < len(rows):
+            raise DeepLabStreamError(
+                f"{asked.times} has {len(times)} times, the video {len(rows)} frames"
+            )
+        return np.asarray(times[len(times) - len(rows) :])
+    label = asked.video.stem.split(".")[0].split("_")[-1].removesuffix("Camera")
+    times = files_of(asked.video, label).times_for(len(rows))
+    return rows.times_ns / 1e9 if times is None else times
+
+
+def _enlarged(rows: VideoRows) -> float:
+    """Return by how much small pictures are enlarged, so that points can be told apart."""
+    smaller = min(rows.form.height, rows.form.width)
+    return 2.5 if smaller <= 100 else 2.0 if smaller <= 192 else 1.0
+
+
+def _bone(word: str) -> tuple[str, str]:
+    one, sign, other = word.partition(":")
+    if not sign or not one or not other:
+        raise argparse.ArgumentTypeError(f"{word!r} is not written as snout:tail")
+    return one, other
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("video", type=Path)
+    add(
+        "--poses",
+        nargs="+",
+        required=True,
+        metavar="[NAME=]FILE",
+        help="tables of poses",
+    )
+    add("--output", type=Path, metavar="FOLDER", help="default: beside the video")
+    add("--model", help="a model folder: its bones, its threshold")
+    add("--bones", nargs="+", type=_bone, default=[], metavar="PART:PART")
+    add("--threshold", type=float, help="points below are not drawn; default 0.5")
+    add("--radius", type=int, default=4, help="of a point, px (4)")
+    add("--trail", type=int, default=0, metavar="FRAMES", help="of each point's past")
+    add("--names", action="store_true", help="write each body part's name")
+    add("--no-bones", action="store_true")
+    add("--no-text", action="store_true", help="no frame number and time")
+    add("--scale", type=float, help="enlarge; default: small pictures only")
+    add("--codec", choices=list(CODECS), default="h264")
+    add("--ending", default=".mp4", help="container: .mp4 .mkv .avi .mov")
+    add("--decoder", choices=["auto", "cpu", "cuda"], default="auto")
+    add("--trials", type=Path, metavar="TABLE", help="one video for each trial")
+    add("--choose", type=int, nargs="+", metavar="N", help="only these, counted from 0")
+    add("--before", type=float, default=0.0, metavar="S", help="seconds before each")
+    add("--after", type=float, default=0.0, metavar="S", help="seconds after each")
+    add("--times", type=Path, metavar="NPY", help="times of the frames, s")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
