@@ -1,29 +1,28 @@
 """A live rig as windows and command lines see it: ask, poll, look."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from types import MappingProxyType
 from typing import Self
 
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
-from core.frame import Frame, ImageFormat
 from core.journal import JournalReader
-from core.pose import Skeleton
-from core.record import Edge, Note, Step
+from core.record import Edge, Note
 from engine import messages as say
 from engine.crew import Crew
+from engine.pace import Pace
+from engine.preflight import inspect
 from engine.session import News
 from engine.settings import Settings
-from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
+from engine.states import Action, Failed, Phase, Status, StatusChanged, allowed
 from engine.stream import Stream
+from engine.stream_view import StreamView
 from engine.watchman import Watchman
 
 
-class Session:
+class Session(StreamView):
     """Owns the processes of a rig from Start Stream to Stop Stream, again and again.
 
     Nothing here blocks, but `close` and `rest`. Call `poll` about 30 times a second: it
@@ -31,9 +30,9 @@ class Session:
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.settings = settings
         self.status = Status()
-        self._stream = Stream()
         self._crew: Crew | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
@@ -54,54 +53,6 @@ class Session:
     def allowed(self) -> frozenset[Action]:
         """What may be asked now."""
         return allowed(self.status)
-
-    @property
-    def formats(self) -> Mapping[str, ImageFormat]:
-        """What each open camera delivers."""
-        return MappingProxyType(self._stream.formats)
-
-    @property
-    def skeleton(self) -> Skeleton | None:
-        """The network's body parts; None until it is loaded."""
-        return self._stream.skeleton
-
-    @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
-        return self._stream.threshold
-
-    @property
-    def provider(self) -> str:
-        """What computes the poses; empty until the network is loaded."""
-        return self._stream.provider
-
-    @property
-    def counts(self) -> Mapping[str, Counts]:
-        """Where the frames of each camera went so far."""
-        return MappingProxyType(self._stream.counts())
-
-    @property
-    def levels(self) -> Mapping[str, float]:
-        """The present level of each output."""
-        return MappingProxyType(self._stream.levels)
-
-    @property
-    def run_folder(self) -> Path | None:
-        """Where the run is written; None until something is."""
-        return self._stream.run_folder
-
-    @property
-    def stream_start_ns(self) -> int:
-        """Zero of the run's time."""
-        return self._stream.start_ns
-
-    def newest(self, camera: str) -> Frame | None:
-        """Return the newest picture not yet shown; good until the next call."""
-        return self._stream.newest(camera)
-
-    def image_of(self, step: Step) -> Frame | None:
-        """Return the picture that a step tells of; None when it is gone already."""
-        return self._stream.image_of(step)
 
     def processes(self) -> list[BaseProcess]:
         """Return the processes of the stream; none when there is no stream."""
@@ -130,7 +81,9 @@ class Session:
                 text = f"The process '{dead[0]}' ended unexpectedly; everything is off"
                 self._fail(crew, text)
             elif self.status.phase is Phase.STREAMING:
-                for text in self._watchman.look(crew.rings, SystemClock().now_ns()):
+                now_ns = SystemClock().now_ns()
+                self._pace.look(crew.rings, now_ns)
+                for text in self._watchman.look(crew.rings, now_ns):
                     self._tell(crew, "camera", text)
         news, self._news = self._news, []
         return news
@@ -163,18 +116,28 @@ class Session:
             case Action.STOP_ANALYSIS:
                 crew.tell_engine(say.Analyse(False))
             case Action.START_EXPERIMENT:
-                if self.settings.experiment.record_exp and not self.status.recording:
-                    self._film(crew, True)
-                    self._filming_for_experiment = True
-                crew.tell_engine(say.Conduct(True))
+                self._start_experiment(crew)
             case Action.STOP_EXPERIMENT:
                 crew.tell_engine(say.Conduct(False))
             case Action.START_RECORDING | Action.STOP_RECORDING:
                 self._film(crew, action is Action.START_RECORDING)
 
+    def _start_experiment(self, crew: Crew) -> None:
+        """Start it unless something is wrong that would spoil it; say all that is found."""
+        found = inspect(self, self._pace.rates)
+        if grave := [finding.text for finding in found if finding.grave]:
+            self._news.append(Failed(f"Cannot start because {'; '.join(grave)}"))
+            return
+        for finding in found:
+            self._tell(crew, "preflight", finding.text)
+        if self.settings.experiment.record_exp and not self.status.recording:
+            self._film(crew, True)
+            self._filming_for_experiment = True
+        crew.tell_engine(say.Conduct(True))
+
     def _start_stream(self) -> None:
         now_ns = SystemClock().now_ns()
-        self._watchman = Watchman()
+        self._watchman, self._pace = Watchman(), Pace()
         self._stream = Stream.of(self.settings, now_ns)
         self._filming_for_experiment = False
         try:

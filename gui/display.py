@@ -7,11 +7,11 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 from core.frame import Frame
 from core.record import Step
 from engine.states import Counts, Phase, Status
+from engine.zones import zones_of
 from gui.bridge import Bridge
 from gui.figures import Figures
 from gui.status_line import StatusLine
 from gui.video_view import VideoGrid
-from gui.zones import zones_of
 
 _TICKS_PER_READING = 8
 

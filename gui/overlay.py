@@ -10,8 +10,8 @@ from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from core.record import Step
+from engine.zones import Zone
 from gui.theme import AMBER, BLUE, GREEN, GREY, RED, bodypart_colour
-from gui.zones import Zone
 
 
 @dataclass(frozen=True)

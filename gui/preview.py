@@ -10,11 +10,11 @@ from core.frame import Frame
 from core.record import Step
 from engine.agenda import Agenda
 from engine.session import Rig
+from engine.zones import Zone
 from gui.application import application, run_until_closed
 from gui.bridge import Bridge
 from gui.display import Display
 from gui.video_view import VideoGrid
-from gui.zones import Zone
 
 Feed = Callable[[], tuple[Frame, Step | None] | None]
 """Gives the next picture and what was found in it; None after the last one."""

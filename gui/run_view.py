@@ -19,10 +19,10 @@ from PyQt5.QtWidgets import (
 from core.errors import DeepLabStreamError
 from core.frame import Image
 from engine.settings import parse
+from engine.zones import Zone, zones_of
 from gui.run_pictures import RunPictures
 from gui.timeline_view import TimelineView
 from gui.video_view import VideoView
-from gui.zones import Zone, zones_of
 from recording.review import Review
 
 _TICK_MS = 33

@@ -11,9 +11,9 @@ from PyQt5.sip import voidptr
 
 from core.frame import Image
 from core.record import Step
+from engine.zones import Zone
 from gui.overlay import Fit, draw_pose, draw_state, draw_tag, draw_zones, fit
 from gui.theme import TEXT, palette
-from gui.zones import Zone
 
 
 def to_qimage(image: Image) -> QImage:

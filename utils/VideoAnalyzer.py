@@ -24,7 +24,7 @@ from engine.network import open_network
 from engine.ready_made import load_with
 from engine.replay import replay
 from engine.settings import Settings
-from gui.zones import Outline, zones_of
+from engine.zones import Outline, zones_of
 from offline.decoding import VideoRows, pictures, video_rows
 from offline.estimating import Foreseen
 from pose.estimator import PoseEstimator

@@ -11,9 +11,9 @@ from PyQt5.QtGui import QColor, QImage, QPainter
 
 from core.pose import Pose
 from engine.settings import parse
+from engine.zones import Zone, zones_of
 from gui.overlay import draw_pose, draw_state, draw_zones, fit, zone_pen
 from gui.theme import AMBER, GREEN, RED, bodypart_colour
-from gui.zones import Zone, zones_of
 from tests.gui.fake_session import POINTS, close_to, make_settings, make_step
 
 SIZES = st.integers(1, 2000)

@@ -4,9 +4,9 @@ from PyQt5.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
 from core.frame import Image
+from engine.zones import zones_of
 from gui.theme import GREEN, bodypart_colour
 from gui.video_view import VideoGrid, VideoView, to_qimage
-from gui.zones import zones_of
 from tests.gui.fake_session import close_to, make_settings, make_step
 
 RED_BGR = np.array([0, 0, 255], np.uint8)

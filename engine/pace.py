@@ -1,0 +1,36 @@
+"""How many pictures a second each camera really gives."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.ring import Ring
+
+SPAN_NS = 2_000_000_000
+"""Rates are those of so long a time."""
+
+
+@dataclass
+class Pace:
+    """Looks at the cameras' rings again and again; remembers only what it needs."""
+
+    _seen: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)
+    """By camera: when it was looked at, and the frames published by then."""
+
+    def look(self, rings: Mapping[str, Ring], now_ns: int) -> None:
+        """Count the pictures that there are now."""
+        for camera, ring in rings.items():
+            seen = self._seen.setdefault(camera, deque())
+            seen.append((now_ns, ring.published))
+            while len(seen) > 2 and seen[1][0] <= now_ns - SPAN_NS:
+                seen.popleft()
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Pictures per second, of cameras that were looked at for half a second at least."""
+        found = {}
+        for camera, seen in self._seen.items():
+            (first_ns, first), (last_ns, last) = seen[0], seen[-1]
+            if last_ns - first_ns >= SPAN_NS // 4:
+                found[camera] = (last - first) / ((last_ns - first_ns) / 1e9)
+        return found

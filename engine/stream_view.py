@@ -1,0 +1,66 @@
+"""What windows and command lines may look at of a stream."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from core.frame import Frame, ImageFormat
+from core.pose import Skeleton
+from core.record import Step
+from engine.states import Counts
+from engine.stream import Stream
+
+
+class StreamView:
+    """Gives what is known of the present stream, or of the last one."""
+
+    def __init__(self) -> None:
+        self._stream = Stream()
+
+    @property
+    def formats(self) -> Mapping[str, ImageFormat]:
+        """What each open camera delivers."""
+        return MappingProxyType(self._stream.formats)
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """The network's body parts; None until it is loaded."""
+        return self._stream.skeleton
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+        return self._stream.threshold
+
+    @property
+    def provider(self) -> str:
+        """What computes the poses; empty until the network is loaded."""
+        return self._stream.provider
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        """Where the frames of each camera went so far."""
+        return MappingProxyType(self._stream.counts())
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The present level of each output."""
+        return MappingProxyType(self._stream.levels)
+
+    @property
+    def run_folder(self) -> Path | None:
+        """Where the run is written; None until something is."""
+        return self._stream.run_folder
+
+    @property
+    def stream_start_ns(self) -> int:
+        """Zero of the run's time."""
+        return self._stream.start_ns
+
+    def newest(self, camera: str) -> Frame | None:
+        """Return the newest picture not yet shown; good until the next call."""
+        return self._stream.newest(camera)
+
+    def image_of(self, step: Step) -> Frame | None:
+        """Return the picture that a step tells of; None when it is gone already."""
+        return self._stream.image_of(step)

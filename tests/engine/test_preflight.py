@@ -1,0 +1,103 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.frame import ImageFormat
+from engine.pace import Pace
+from engine.preflight import Finding, inspect
+from engine.settings import parse
+from engine.states import Counts
+from tests.engine.small_rig import RIG
+from tests.gui.fake_session import FakeSession
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> FakeSession:
+    made = FakeSession(shape=(480, 640))
+    made.settings = parse(RIG.replace("circle 10 20", "circle 90 90"), tmp_path)
+    made.settings.output_directory.mkdir()
+    made.formats = {"arena": ImageFormat((480, 640), 30.0)}
+    made.counts = {"arena": Counts(100)}
+    return made
+
+
+def grave(found: list[Finding]) -> list[str]:
+    return [finding.text for finding in found if finding.grave]
+
+
+def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> None:
+    found = inspect(rig, {"arena": 29.8})
+    assert not grave(found)
+    told = "\n".join(finding.text for finding in found)
+    assert "[Camera arena] gives 29.8 pictures/s" in told
+    assert "the network finds nose, ear, tail" in told
+    assert "1 places of triggers lie in the picture" in told
+    assert "are free in" in told
+
+
+@pytest.mark.parametrize(
+    ("rate", "says", "stops"),
+    [
+        (20.0, "gives 20.0 pictures/s and not 30", False),
+        (5.0, "gives 5.0 pictures/s and not 30", True),
+        (0.0, "gives no pictures any more", True),
+    ],
+)
+def test_a_slow_camera_is_told_and_a_far_too_slow_one_stops(
+    rig: FakeSession, rate: float, says: str, stops: bool
+) -> None:
+    found = inspect(rig, {"arena": rate})
+    assert says in found[0].text
+    assert found[0].grave is stops
+
+
+def test_a_camera_that_waits_for_its_first_pulse_stops_nothing(
+    rig: FakeSession,
+) -> None:
+    rig.counts = {"arena": Counts()}
+    assert inspect(rig, {"arena": 0.0})[0] == Finding(
+        "[Camera arena] has given no picture yet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "says", "stops"),
+    [
+        ("circle 900 20 30", "lies outside the picture of [Camera arena]", True),
+        ("circle 639 20 30", "lies partly outside", False),
+    ],
+)
+def test_regions_must_lie_in_the_picture(
+    rig: FakeSession, tmp_path: Path, place: str, says: str, stops: bool
+) -> None:
+    rig.settings = parse(RIG.replace("circle 10 20 30", place), tmp_path)
+    found = [f for f in inspect(rig, {"arena": 30.0}) if "[Trigger corner]" in f.text]
+    assert says in found[0].text
+    assert found[0].grave is stops
+
+
+def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
+    plan = replace(rig.settings.recording, planned_minutes=10_000_000)
+    rig.settings = replace(rig.settings, recording=plan)
+    (text,) = grave(inspect(rig, {"arena": 30.0}))
+    assert "10000000.0 minutes" in text or "1e+07 minutes" in text
+    assert "choose another OUTPUT_DIRECTORY" in text
+
+
+def test_the_pace_is_that_of_the_last_two_seconds() -> None:
+    pace = Pace()
+
+    class Counted:
+        published = 0
+
+    camera = Counted()
+    rings = {"top": camera}
+    for tick in range(200):  # 20 s at 10/s: first 30 pictures/s, then 5
+        camera.published += 3 if tick < 100 else tick % 2
+        pace.look(rings, tick * 100_000_000)  # type: ignore[arg-type]
+        if tick == 3:
+            assert pace.rates == {}
+        if tick == 99:
+            assert pace.rates["top"] == pytest.approx(30)
+    assert pace.rates["top"] == pytest.approx(5, abs=0.5)
