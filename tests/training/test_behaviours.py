@@ -17,27 +17,9 @@ from engine.comparing import compare
 from engine.settings import load, parse
 from pose.classifier import open_classifier
 from pose.classifier_folder import load_classifier_folder, read_features
-from tests.training.walker import RATE, SKELETON, Animal, run
+from tests.training.walker import PLACE, RATE, RIG, SKELETON, Animal, run
 from utils import CheckSettings, ConvertClassifier, TrainClassifier
 
-RIG = """
-[Camera top]
-KIND = SimulatedCamera
-
-[Experiment]
-EXP_NAME = light
-
-[Experiment light]
-KIND = Conditional
-TRIGGER = walking
-OUTPUT = lamp
-TRIALS = 1000
-MAX_ON_S = 100
-REST_S = 0
-
-[Output lamp]
-KIND = SimulatedOutput
-"""
 ASKING = """
 [Classifier gait]
 FOLDER = gait
@@ -46,12 +28,6 @@ FOLDER = gait
 KIND = Behaviour
 BEHAVIOUR = walk
 THRESHOLD = 0.6
-"""
-PLACE = """
-[Trigger walking]
-KIND = InsideRegion
-BODYPARTS = snout
-REGION = circle 0 0 10
 """
 
 

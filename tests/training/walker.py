@@ -20,6 +20,31 @@ RATE = 30
 SKELETON = Skeleton(("snout", "leftear", "rightear", "tailbase"))
 BODY = np.array([(30, 0), (15, -10), (15, 10), (-30, 0)])
 
+RIG = """
+[Camera top]
+KIND = SimulatedCamera
+
+[Experiment]
+EXP_NAME = light
+
+[Experiment light]
+KIND = Conditional
+TRIGGER = walking
+OUTPUT = lamp
+TRIALS = 1000
+MAX_ON_S = 100
+REST_S = 0
+
+[Output lamp]
+KIND = SimulatedOutput
+"""
+PLACE = """
+[Trigger walking]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = circle 0 0 10
+"""
+
 
 @dataclass
 class Animal:

@@ -1,0 +1,44 @@
+"""Bones and speeds measured in a run refuse nothing of it, and what is far from it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.seeing import sights
+from engine.settings import parse
+from tests.training.walker import PLACE, RIG, run
+from utils.LearnBones import main
+
+MM = "\nMM_PER_PIXEL = 0.5\n"
+
+
+@pytest.mark.parametrize("unit", ["px", "mm"])
+def test_what_is_printed_is_a_section_that_fits_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], unit: str
+) -> None:
+    text = RIG.replace("SimulatedCamera", "SimulatedCamera" + MM) + PLACE
+    folder, _ = run(text, tmp_path / "run", 1, 5)
+    assert main([str(folder.path), "--unit", unit]) == 0
+    printed = capsys.readouterr().out
+    rig = parse(text + "\n" + printed, tmp_path)
+    (rules,) = rig.tracking.values()
+    assert len(rules.bones) == 3
+    scale = 0.5 if unit == "mm" else 1.0
+    snout_to_ear = np.hypot(15, 10) * scale
+    assert rules.bones[0].shortest < snout_to_ear < rules.bones[0].longest
+    assert rules.bones[0].longest < 2 * snout_to_ear
+    doubtful = [sight.doubts for _, sight in sights(rig, folder, "top") if sight.doubts]
+    assert not doubtful
+
+
+def test_a_folder_that_is_no_run_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "is no run" in capsys.readouterr().err
+    folder, _ = run(RIG + PLACE, tmp_path / "run", 1, 1)
+    assert main([str(folder.path), "--unit", "mm"]) == 2
+    assert "MM_PER_PIXEL" in capsys.readouterr().err
+    assert main([str(folder.path)]) == 2
+    assert "no bone is seen on 100 frames" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""Measure a run: lines for [Tracking] that refuse what the animal never did in it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DeepLabStreamError, SettingsError
+from core.pose import Skeleton
+from engine.settings import load
+from engine.tracking import Bone
+from recording.run_folder import RunFolder
+
+FEWEST = 100
+"""Frames on which a bone must be seen."""
+WIDER = 0.25
+"""By how much a bone may be shorter or longer than in the run."""
+FASTER = 2.0
+"""How much faster than in the run an animal may be."""
+
+
+def main(argv: list[str]) -> int:
+    """Return 0, or 2 when something that the user can mend is wrong."""
+    options = argparse.ArgumentParser(prog="LearnBones.py", description=__doc__)
+    options.add_argument("run", type=Path, help="a run folder with good tracking")
+    options.add_argument("--camera", default="", help="of a run with several")
+    options.add_argument(
+        "--unit", choices=["px", "mm"], default="px", help="of the lines (default: px)"
+    )
+    asked = options.parse_args(argv)
+    try:
+        print("\n".join(_lines(RunFolder(asked.run), asked.camera, asked.unit)))
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
+    try:
+        rig = load(folder.path / "settings.ini")
+    except SettingsError as error:
+        raise DeepLabStreamError(f"{folder.path} is no run: {error}") from error
+    camera = camera or rig.deciding_camera
+    if not folder.table_path(camera).exists():
+        raise DeepLabStreamError(f"{folder.path} has no poses of a camera {camera}")
+    threshold = float(folder.facts["model"]["threshold"])
+    steps = list(folder.steps(camera))
+    points = np.array([step.pose.seen(threshold).points for step in steps], np.float64)
+    if unit == "mm":
+        if camera not in rig.calibrations:
+            raise DeepLabStreamError(
+                f"[Camera {camera}] has no MM_PER_PIXEL and no MARKS"
+            )
+        points = rig.calibrations[camera].to_mm(points)
+    times_s = np.array([step.exposed_ns for step in steps]) / 1e9
+    bones = _bones(folder.skeleton, points)
+    if not bones:
+        raise DeepLabStreamError(
+            f"no bone is seen on {FEWEST} frames of {folder.path} ({camera})"
+        )
+    return [
+        f"# measured on {len(steps)} frames of {folder.path.name}: bones from 0.5 to 99.5 % "
+        f"of frames, {WIDER:.0%} wider; speed of 99.5 %, times {FASTER:g}",
+        "[Tracking]",
+        f"UNIT = {unit}",
+        f"BONES = {', '.join(map(str, bones))}",
+        f"MAX_SPEED = {_fastest(points, times_s):.3g}",
+    ]
+
+
+def _bones(skeleton: Skeleton, points: NDArray[np.float64]) -> list[Bone]:
+    """Return the skeleton's bones; without any, from each body part to the next."""
+    pairs = skeleton.bones or list(pairwise(skeleton.bodyparts))
+    found = [_bone(pair, skeleton, points) for pair in pairs]
+    return [bone for bone in found if bone is not None]
+
+
+def _bone(
+    pair: tuple[str, str], skeleton: Skeleton, points: NDArray[np.float64]
+) -> Bone | None:
+    one, other = skeleton.indices(pair)
+    lengths = np.linalg.norm(points[:, :, one] - points[:, :, other], axis=-1).ravel()
+    lengths = lengths[np.isfinite(lengths)]
+    if len(lengths) < FEWEST:
+        return None
+    low, high = np.percentile(lengths, [0.5, 99.5]) * (1 - WIDER, 1 + WIDER)
+    return Bone(*pair, float(f"{low:.3g}"), float(f"{high:.3g}"))
+
+
+def _fastest(points: NDArray[np.float64], times_s: NDArray[np.float64]) -> float:
+    """Return a speed that no body part reaches; of frames that follow each other soon."""
+    steps_s = np.diff(times_s)
+    speeds = np.linalg.norm(np.diff(points, axis=0), axis=-1) / steps_s[:, None, None]
+    speeds = speeds[steps_s <= 2 * np.median(steps_s)]
+    return FASTER * float(np.nanpercentile(speeds, 99.5))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
