@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -17,7 +17,7 @@ from outputs.output import Output, Write
 
 @settings(frozen=True, kw_only=True)
 class Screen(Output):
-    """A visual stimulus: a picture, or white, on one monitor."""
+    """A visual stimulus on one monitor: a picture, a video, or white."""
 
     reopens: ClassVar[bool] = False  # the window ends with the engine
 
@@ -29,22 +29,46 @@ class Screen(Output):
     image: Path | None = Field(
         None, description="the picture shown while on; empty: all white"
     )
+    video: Path | None = Field(
+        None,
+        description="the video shown while on, from its beginning, again and again",
+    )
     background: str = Field(
         "#000000",
         pattern="^#[0-9a-fA-F]{6}$",
         description="colour while off and around the picture, as #rrggbb",
     )
 
+    background_image: Path | None = Field(
+        None, description="the picture shown while off; empty: BACKGROUND alone"
+    )
+    patch: Literal["none", "top left", "top right", "bottom left", "bottom right"] = (
+        Field(
+            "none",
+            description="the corner for a photodiode: white while on, black while off",
+        )
+    )
+    patch_size: int = Field(
+        60, gt=0, le=1000, description="of that patch, width and height in pixels"
+    )
+
     def __post_init__(self) -> None:
         """Refuse a window without an area."""
         if min(self.size) < 1:
             raise ValueError("SIZE: width and height must be above 0")
+        if self.image and self.video:
+            raise ValueError("IMAGE or VIDEO, not both")
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
         """Show the window; it takes up to a second to appear."""
-        if self.image is not None and not self.image.is_file():
-            raise DeviceError(f"there is no picture {self.image}")
+        for what, path in {
+            "picture": self.image,
+            "video": self.video,
+            "background": self.background_image,
+        }.items():
+            if path is not None and not path.is_file():
+                raise DeviceError(f"there is no {what} {path}")
         where = os.environ.get("DISPLAY", "")
         hint = f"is there a screen?{f' (DISPLAY={where})' if where else ''}"
         with companion(_show, self, "its window", hint) as write:

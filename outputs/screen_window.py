@@ -11,7 +11,9 @@ import time
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from core.errors import DeviceError
 from outputs.screen import Screen
+from outputs.screen_canvas import Canvas
 
 if TYPE_CHECKING:
     from PyQt5.QtGui import QPixmap, QScreen
@@ -45,11 +47,12 @@ def show(settings: Screen, pipe: Connection) -> None:
         return
     monitor = screens[settings.monitor]
     window = _window(settings, monitor)
-    blank, shown = _pictures(settings, window)
-    if shown.isNull():
-        pipe.send(f"{settings.image} is no picture that can be shown")
+    try:
+        canvas = Canvas(settings, window)
+    except DeviceError as error:
+        pipe.send(str(error))
         return
-    window.setPixmap(blank)
+    window.setPixmap(canvas.off)
     if settings.full_screen:
         window.showFullScreen()
     else:
@@ -58,7 +61,8 @@ def show(settings: Screen, pipe: Connection) -> None:
     while not _exposed(window) and time.perf_counter() < give_up_s:
         app.processEvents()
         time.sleep(0.001)
-    _follow(pipe, window, blank, shown)
+    _follow(pipe, window, canvas)
+    canvas.close()
 
 
 def _exposed(window: "QLabel") -> bool:
@@ -91,46 +95,17 @@ def _window(settings: Screen, monitor: "QScreen") -> "QLabel":
     return window
 
 
-def _pictures(settings: Screen, window: "QLabel") -> "tuple[QPixmap, QPixmap]":
-    """Return what is shown while off and while on, as large as the window."""
-    from PyQt5.QtCore import Qt
-    from PyQt5.QtGui import QColor, QPainter, QPixmap
-
-    ratio = window.devicePixelRatioF()
-    blank = QPixmap(window.size() * ratio)
-    blank.fill(QColor(settings.background))
-    shown = QPixmap(blank)
-    if settings.image is None:
-        shown.fill(QColor("white"))
-    else:
-        picture = QPixmap(str(settings.image))
-        if picture.isNull():
-            return blank, picture
-        picture = picture.scaled(
-            shown.size(),
-            Qt.AspectRatioMode.KeepAspectRatio,
-            Qt.TransformationMode.SmoothTransformation,
-        )
-        place = shown.rect().center() - picture.rect().center()
-        painter = QPainter(shown)
-        painter.drawPixmap(place, picture)
-        painter.end()
-    blank.setDevicePixelRatio(ratio)
-    shown.setDevicePixelRatio(ratio)
-    return blank, shown
-
-
-def _follow(
-    pipe: Connection, window: "QLabel", blank: "QPixmap", shown: "QPixmap"
-) -> None:
+def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
     """Paint what is asked for until nobody asks any more."""
-    from PyQt5.QtCore import QCoreApplication, QObject, pyqtSignal
+    from PyQt5.QtCore import QCoreApplication, QObject, Qt, QTimer, pyqtSignal
 
     class Orders(QObject):
         """Brings what a thread hears to the thread that paints."""
 
         level = pyqtSignal(float)
         over = pyqtSignal()
+
+    began_s: float | None = None
 
     def listen() -> None:
         try:
@@ -139,22 +114,50 @@ def _follow(
         except (EOFError, OSError):
             orders.over.emit()
 
-    def paint(level: float) -> None:
-        window.setPixmap(shown if level > 0 else blank)
+    def show_now(picture: "QPixmap") -> None:
+        window.setPixmap(picture)
         window.repaint()
+
+    def paint(level: float) -> None:
+        nonlocal began_s
+        if level == 0:
+            began_s = None
+            show_now(canvas.off)
+        elif began_s is None:
+            began_s = time.perf_counter()
+            show_now(canvas.on)
         try:
             pipe.send((level, time.perf_counter_ns()))
         except OSError:
             return  # `listen` hears of it too
+        go_on()
+
+    def go_on() -> None:
+        """Show the film's next picture when it is due; after it, begin anew."""
+        film = canvas.film
+        if film is None:
+            return
+        if began_s is None:
+            timer.stop()
+            film.rewind()
+            return
+        time_s = time.perf_counter() - began_s
+        if (picture := film.picture(time_s)) is not None:
+            show_now(canvas.drawn(picture))
+        timer.start(max(0, round(1e3 * (film.due_s - time_s))))
 
     def leave() -> None:
-        window.setPixmap(blank)
-        window.repaint()
+        show_now(canvas.off)
         QCoreApplication.quit()
 
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.timeout.connect(go_on)
     orders = Orders()
     orders.level.connect(paint)
     orders.over.connect(leave)
     threading.Thread(target=listen, name="orders", daemon=True).start()
     paint(0.0)
     QCoreApplication.exec_()
+    timer.stop()

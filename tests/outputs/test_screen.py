@@ -5,14 +5,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from PyQt5.QtGui import QColor, QGuiApplication, QImage
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from core.errors import DeviceError
 from outputs.screen import Screen
+from tests.outputs.films import write_film
 
 RED, WHITE, GREEN = "#ff0000", "#ffffff", "#00ff00"
+BLUE, BLACK = "#0000ff", "#000000"
 
 
 @pytest.fixture
@@ -68,6 +71,46 @@ def test_full_screen_covers_the_monitor(seen: QtBot) -> None:
         assert colour(0, 0) == WHITE
 
 
+def test_a_video_plays_while_on_again_and_again(seen: QtBot, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mkv", [GREEN, BLUE], rate=4)
+    screen = Screen(size=(100, 100), background=RED, video=film)
+    with screen.opened() as write:
+        for _ in range(2):
+            seen.waitUntil(lambda: colour() == RED)
+            write(1.0)
+            for wanted in (GREEN, BLUE, GREEN):
+                seen.waitUntil(lambda wanted=wanted: colour() == wanted)  # type: ignore[misc]
+            write(0.0)
+
+
+def test_a_patch_for_a_photodiode_and_a_picture_behind(
+    seen: QtBot, tmp_path: Path
+) -> None:
+    picture = QImage(10, 10, QImage.Format.Format_RGB32)
+    picture.fill(QColor(GREEN))
+    assert picture.save(str(tmp_path / "green.png"))
+    screen = Screen(
+        size=(100, 100),
+        background=RED,
+        background_image=tmp_path / "green.png",
+        patch="bottom right",
+        patch_size=20,
+    )
+    with screen.opened() as write:
+        seen.waitUntil(lambda: colour(90, 90) == BLACK)
+        assert [colour(10, 10), colour(70, 90), colour(90, 70)] == [GREEN] * 3
+        write(1.0)
+        seen.waitUntil(lambda: colour(90, 90) == WHITE)
+        assert colour(10, 10) == WHITE
+        write(0.0)
+        seen.waitUntil(lambda: colour(90, 90) == BLACK)
+
+
+def test_an_image_and_a_video_at_once_are_refused() -> None:
+    with pytest.raises(ValidationError, match="IMAGE or VIDEO, not both"):
+        Screen(image=Path("a.png"), video=Path("b.mp4"))
+
+
 def _hold_on(ready: Connection) -> None:
     with Screen(size=(100, 100), background=RED).opened() as write:
         write(1.0)
@@ -114,6 +157,8 @@ def test_what_can_not_be_shown_is_a_sentence(
     refused = {
         "there is no picture": Screen(image=tmp_path / "none.png"),
         "is no picture": Screen(image=text),
+        "there is no video": Screen(video=tmp_path / "none.mp4"),
+        "can't be shown": Screen(video=text),
         "MONITOR = 99: there are": Screen(monitor=99),
     }
     for sentence, screen in refused.items():
