@@ -27,7 +27,6 @@ KINDS: dict[str, Kind] = {
     "heatmap": "heatmap",
     "heatmap_mhcrnn": "context",
     "regression": "regression",
-    "heatmap_multiview_transformer": "multiview",
 }
 NO_CHANGE = Augmentation(
     rotation_deg=0, scale=(1, 1), shift=0, mirror=False, light=0, empty=0
@@ -244,6 +243,12 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
     """Return what the YAML file says; LabelsError tells all that is wrong with it."""
     words = overridden(read_yaml(file), overrides)
     config = parse_config(file, words)
+    if config.model.model_type not in KINDS:
+        raise LabelsError(
+            [
+                f"{file}: model.model_type {config.model.model_type} can't be trained here"
+            ]
+        )
     remarks = [f"{key} of {file.name} changes nothing here" for key in config.unused()]
     _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)
     if remark:

@@ -10,7 +10,7 @@ from core.errors import ModelError
 from training.backbone import open_backbone
 from training.heads import DeconvolutionHead, Head, LightHead
 
-Kind = Literal["heatmap", "regression", "context", "multiview"]
+Kind = Literal["heatmap", "regression", "context"]
 Scale = Literal["peak", "mass"]
 
 
