@@ -50,7 +50,7 @@ class Rendered(SimulatedCamera):
             index = buffer.take()
             due_ns = pacer.wait(index)
             image[:] = drawn[shown(index)]
-            return Shot(index, due_ns)
+            return Shot(index, due_ns, index)
 
         yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
 

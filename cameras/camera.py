@@ -24,6 +24,9 @@ class Shot:
     """Counts every exposure of the device from 0: a gap is a frame that it lost."""
     exposed_ns: int | None = None
     """When it was exposed, on the run's clock; None: the device can't say."""
+    device_id: int | None = None
+    """The number that the device itself gave it, as it came: it may begin anywhere, and
+    begin anew. None: the device gives none."""
 
 
 NOTHING_YET = Shot(-1)

@@ -95,12 +95,13 @@ class GenICam(Camera):
                             f"gave a picture of {part.width}×{part.height}"
                         )
                     np.copyto(image, layout.picture(part.data.reshape(*shape[:2], -1)))
-                    count = unwrapper.number(_number(buffer)) if numbered else 0
+                    number = _number(buffer) if numbered else None
+                    count = unwrapper.number(number) if number is not None else 0
                     stamp_ns = _stamp(buffer) if stamped else None
                 index = max(count, index + 1)
                 if stamp_ns is None:
-                    return Shot(index, arrived_ns)
-                return Shot(index, clock.moment(stamp_ns, arrived_ns))
+                    return Shot(index, arrived_ns, number)
+                return Shot(index, clock.moment(stamp_ns, arrived_ns), number)
 
             yield Film(
                 ImageFormat(

@@ -54,6 +54,10 @@ class Count:
         self._last = index
         return index
 
+    def told(self, block_id: int) -> int | None:
+        """Return the id as the record should hold it; None: the device gave none."""
+        return block_id if block_id < _INVALID else None
+
     def lost(self, block_id: int) -> None:
         """Take note of a damaged picture, which counts even if it is the first."""
         if self.knows and self.first <= block_id < _INVALID:

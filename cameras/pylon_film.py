@@ -147,8 +147,9 @@ class _Grabber:
         fired_ns, self._fired_ns = self._fired_ns, None
         if self.ticks and result.TimeStamp:
             stamp_ns = result.TimeStamp * 1_000_000_000 // self.ticks
-            return Shot(index, self.synchroniser.moment(stamp_ns, arrived_ns))
-        return Shot(index, fired_ns)
+            moment_ns = self.synchroniser.moment(stamp_ns, arrived_ns)
+            return Shot(index, moment_ns, self.count.told(result.BlockID))
+        return Shot(index, fired_ns, self.count.told(result.BlockID))
 
     def _fire(self) -> None:
         """Ask for a picture at its tick, or at once; ticks that are past are left out.

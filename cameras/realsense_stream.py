@@ -46,7 +46,7 @@ def stream(device: Any, camera: "RealSense") -> Iterator[Film]:
             _put(frame if alignment is None else alignment(frame), image)
         except RuntimeError as error:
             raise DeviceError(f"failed: {error}") from error
-        return Shot(index, time_ns)
+        return Shot(index, time_ns, number)
 
     try:
         first = frames.first

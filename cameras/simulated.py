@@ -70,7 +70,7 @@ class SimulatedCamera(Camera):
             arena.draw(image, index / self.rate + ahead_s, index)
             drawn_ns = clock.now_ns() - began_ns
             lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
-            return Shot(index, pacer.wait(index))
+            return Shot(index, pacer.wait(index), index)
 
         yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
 

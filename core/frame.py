@@ -56,3 +56,5 @@ class Frame:
     arrived_ns: int
     """When the computer had it."""
     image: Image
+    device_id: int | None = None
+    """The device's own number of it; None: it gives none."""

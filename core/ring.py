@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from core.frame import Frame, Image, ImageFormat
 
-_SEQUENCE, _INDEX, _TIME, _ARRIVED = range(4)
+_SEQUENCE, _INDEX, _TIME, _ARRIVED, _DEVICE = range(5)
+_PUBLISHED, _PULSE = range(2)
+_NONE = -1
 _FIELDS = 8  # int64 fields of a header: one cache line
 
 
@@ -76,7 +78,8 @@ class Ring:
         size = 8 * _FIELDS * (1 + spec.slots)
         heads: NDArray[np.int64] = np.frombuffer(self._block.bytes[:size], np.int64)
         self.heads = heads.reshape(1 + spec.slots, _FIELDS)
-        """(1 + slots, field): row 0 holds the number of frames published."""
+        """(1 + slots, field): row 0 holds the number of frames published, and whether the
+        camera waits for a pulse."""
         pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
         images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
         self.images: NDArray[Any] = images.reshape(spec.slots, *spec.format.shape)
@@ -84,7 +87,12 @@ class Ring:
     @property
     def published(self) -> int:
         """How many frames were ever published."""
-        return int(self.heads[0, 0])
+        return int(self.heads[0, _PUBLISHED])
+
+    @property
+    def awaits_pulse(self) -> bool:
+        """Whether the camera said last that it waits for a trigger's pulse."""
+        return bool(self.heads[0, _PULSE])
 
     @property
     def last_index(self) -> int:
@@ -117,13 +125,21 @@ class RingWriter:
         image: Image = self._ring.images[place]
         return image
 
-    def publish(self, index: int, time_ns: int, arrived_ns: int) -> None:
+    def await_pulse(self) -> None:
+        """Say that the camera waits for a pulse, and that this is as it should be."""
+        self._ring.heads[0, _PULSE] = 1
+
+    def publish(
+        self, index: int, time_ns: int, arrived_ns: int, device_id: int | None = None
+    ) -> None:
         """Let readers see the slot that `slot` gave out last."""
         published = self._ring.published
         head = self._ring.heads[1 + published % self._ring.spec.slots]
         head[_INDEX], head[_TIME], head[_ARRIVED] = index, time_ns, arrived_ns
+        head[_DEVICE] = _NONE if device_id is None else device_id
         head[_SEQUENCE] = published + 1
-        self._ring.heads[0, 0] = published + 1
+        self._ring.heads[0, _PULSE] = 0
+        self._ring.heads[0, _PUBLISHED] = published + 1
 
 
 class RingReader:
@@ -228,7 +244,7 @@ class RingReader:
         head = self._head(sequence)
         if head[_SEQUENCE] != sequence:
             return None
-        index, time_ns, arrived_ns = head[_INDEX : _ARRIVED + 1].tolist()
+        index, time_ns, arrived_ns, device = head[_INDEX : _DEVICE + 1].tolist()
         image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
         if self._borrows:
             image.flags.writeable = False
@@ -237,7 +253,8 @@ class RingReader:
             image = self._image
         if head[_SEQUENCE] != sequence:
             return None
-        return Frame(self.camera, index, time_ns, arrived_ns, image)
+        device_id = None if device == _NONE else device
+        return Frame(self.camera, index, time_ns, arrived_ns, image, device_id)
 
     def _note(self, sequence: int) -> None:
         self.taken += 1

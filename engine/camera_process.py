@@ -92,11 +92,12 @@ class _CameraProcess:
                     self._pipe.poll(None)
                     return
                 if shot is NOTHING_YET:
+                    self._ring.await_pulse()
                     continue
                 arrived_ns = self._clock.now_ns()
                 exposed_ns = arrived_ns if shot.exposed_ns is None else shot.exposed_ns
                 self._last, self._last_ns = self._from + shot.index, arrived_ns
-                self._ring.publish(self._last, exposed_ns, arrived_ns)
+                self._ring.publish(self._last, exposed_ns, arrived_ns, shot.device_id)
                 if self._wake is not None:
                     self._wake.release()
         except DeviceError as error:

@@ -31,8 +31,12 @@ def settle(orphaned: Callable[[], object]) -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
-def hurry() -> None:
-    """Have this thread preferred to recorder, window and others, where that is allowed."""
+def hurry(steps: int = 5) -> None:
+    """Have this process preferred to all that do not hurry, where that is allowed.
+
+    Cameras and engine hurry most, the recorder a little: what it does may wait, but not for
+    longer than a killed run may lose. On Windows only the calling thread is preferred.
+    """
     if sys.platform == "win32":
         from ctypes import WinDLL, c_int, c_void_p
 
@@ -42,7 +46,7 @@ def hurry() -> None:
         kernel.SetThreadPriority(kernel.GetCurrentThread(), 1)
     else:
         with suppress(OSError):
-            os.nice(-5)
+            os.nice(-steps)
 
 
 @contextmanager

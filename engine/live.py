@@ -203,14 +203,13 @@ class Session(StreamView):
                 self._become(replace(self.status, analysing=active))
             case say.Conducting(active):
                 self._become(replace(self.status, experimenting=active))
-                if (
-                    not active
-                    and self._filming_for_experiment
-                    and self.status.recording
-                ):
+                for_it = self._filming_for_experiment and self.status.recording
+                if for_it and not active:
                     self._film(crew, False)
             case say.CameraTold(text):
                 self._tell(crew, "camera", text)
+            case say.RunClosed():
+                self._news.append(message)
             case say.RunOpened(path):
                 stream.run_folder = path
             case say.Filmed(recorded, losses):

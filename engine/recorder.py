@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Semaphore
 from types import FrameType
 
 from core.journal import Journal, JournalSpec
-from engine.child import reporting, settle
+from engine.child import hurry, reporting, settle
 from engine.stream_recorder import StreamRecorder
 
 LOOK_S = 0.1
@@ -40,6 +40,7 @@ def recorder_main(
 
         settle(orphaned)
         signal.signal(signal.SIGTERM, terminated)
+        hurry(3)
         try:
             while not recorder.over:
                 patience_s = LOOK_S if recorder.busy else None

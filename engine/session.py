@@ -7,10 +7,11 @@ from typing import Protocol, TypeAlias
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Entry, Step
+from engine.messages import RunClosed
 from engine.sections import Settings
 from engine.states import Action, Counts, Failed, Status, StatusChanged
 
-News: TypeAlias = Entry | StatusChanged | Failed
+News: TypeAlias = Entry | StatusChanged | Failed | RunClosed
 
 
 class Rig(Protocol):

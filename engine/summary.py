@@ -11,8 +11,10 @@ import numpy as np
 
 from core.command import Mark
 from core.record import Edge, Step
+from engine.messages import RunClosed
 from engine.session import News, Rig
 from engine.states import Counts
+from recording.accounts import Accounts
 
 
 def _times() -> "array[int]":
@@ -28,6 +30,8 @@ class Summary:
     """Where the frames went, by camera, as last seen while it streamed."""
     provider: str = ""
     run_folder: Path | None = None
+    accounts: list[Accounts] = field(default_factory=list)
+    """Where the frames of each span went, as the run folder has it."""
     failures: tuple[str, ...] = ()
     exposed_ns: "dict[str, array[int]]" = field(default_factory=dict)
     """When the analysed frames were exposed, by camera."""
@@ -52,6 +56,8 @@ class Summary:
             self.exposed_ns.setdefault(news.camera, _times()).append(news.exposed_ns)
             marks = (c.text for c in news.commands if isinstance(c, Mark))
             self.marks.update(without_numbers(text) for text in marks)
+        elif isinstance(news, RunClosed):
+            self.accounts.extend(news.accounts)
         elif isinstance(news, Edge) and news.level > 0:
             self.switched_on[news.output] += 1
 
@@ -69,7 +75,8 @@ class Summary:
         """Return the summary in words, line by line."""
         lines = [f"Ran for {self.seconds:.1f} s on {self.provider or 'no network'}."]
         for camera, count in self.counts.items():
-            lines.append(_accounts(camera, count))
+            lines.append(_came(camera, count))
+            lines += [_where(each) for each in self.accounts if each.camera == camera]
             if times := self.exposed_ns.get(camera):
                 lines.append(_poses(camera, times, self.lost[camera]))
         for what, times in (
@@ -88,13 +95,22 @@ class Summary:
         return lines
 
 
-def _accounts(camera: str, count: Counts) -> str:
+def _came(camera: str, count: Counts) -> str:
     device = "not known" if count.lost is None else str(count.lost)
-    return (
-        f"Camera {camera}: {count.delivered} frames, lost at the device: {device}; "
-        f"{count.analysed} analysed, {count.skipped} skipped; "
-        f"{count.recorded} recorded, {count.recording_losses} lost to the recording."
-    )
+    return f"Camera {camera}: {count.delivered} frames, lost at the device: {device}."
+
+
+def _where(span: Accounts) -> str:
+    """Return the frame equation of a span."""
+    delivered = span.delivered
+    exposed = "exposed: not known to the device"
+    if span.lost is not None:
+        exposed = f"{span.exposed} exposed = {delivered} delivered + {span.lost} lost"
+    went = f"{span.analysed} analysed + {span.skipped} skipped"
+    if span.recorded is not None:
+        went = f"{span.recorded} recorded + {span.recording_losses} lost to the video"
+    end = "." if span.closes() else "; THIS DOES NOT CLOSE."
+    return f"  {span.span}: {exposed}; {delivered} delivered = {went}{end}"
 
 
 def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:

@@ -27,7 +27,11 @@ class Watchman:
                 if camera in self._silent:
                     self._silent.discard(camera)
                     seconds = (now_ns - since_ns) / 1e9
-                    yield f"[Camera {camera}] gives pictures again, after {seconds:.1f} s"
+                    again = " again" if before else ""
+                    yield f"[Camera {camera}] gives pictures{again}, after {seconds:.1f} s"
             elif now_ns - since_ns >= SILENCE_NS and camera not in self._silent:
                 self._silent.add(camera)
-                yield f"[Camera {camera}] has given no picture for 1 s"
+                if ring.awaits_pulse:
+                    yield f"[Camera {camera}] waits for its trigger: no pulse came for 1 s"
+                else:
+                    yield f"[Camera {camera}] has given no picture for 1 s"

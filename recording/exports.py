@@ -7,6 +7,7 @@ from recording.labelled_export import labelled_video
 from recording.nwb_export import nwb
 from recording.pose_exports import dlc_csv, dlc_h5, predecessor_csv
 from recording.run_folder import RunFolder
+from recording.sleap_export import sleap
 from recording.timeline import analysed_cameras, timeline
 
 Export = Callable[[RunFolder, Path], Iterator[Path]]
@@ -33,6 +34,7 @@ EXPORTS: Mapping[str, Export] = {
     "dlc-csv": dlc_csv,
     "dlc-h5": dlc_h5,
     "predecessor-csv": predecessor_csv,
+    "sleap": sleap,
     "parquet": parquet,
     "nwb": nwb,
     "labelled-video": labelled_video,

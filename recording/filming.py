@@ -103,7 +103,13 @@ class Filming:
             video = self._videos[-1]
             if self._recipe.ends_file(video.seconds, video.size):
                 video = self._next_file()
-            video.write(frame.image, frame.index, frame.time_ns, frame.arrived_ns)
+            video.write(
+                frame.image,
+                frame.index,
+                frame.time_ns,
+                frame.arrived_ns,
+                frame.device_id,
+            )
 
     def _open(self) -> VideoFile:
         return VideoFile(self._new_path(), self._ring.spec.format, self._recipe)

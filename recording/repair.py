@@ -200,8 +200,7 @@ def _ended(folder: RunFolder, facts: dict[str, Any], films: list[_Filmed]) -> st
     times = [0]
     for table in tables:
         if table.exists():
-            column = -1 if table.name.endswith(".frames.csv") else 3
-            times += [int(row[column]) for row in [*rows(table)][1:]]
+            times += [int(row[3]) for row in [*rows(table)][1:]]  # arrived_ns, in both
     if facts.get("started") and "started_ns" in facts and max(times):
         passed = timedelta(microseconds=(max(times) - facts["started_ns"]) // 1000)
         return (datetime.fromisoformat(facts["started"]) + passed).isoformat()

@@ -31,7 +31,7 @@ EVENT_COLUMNS = (
     *("time_s", "kind", "camera", "frame", "name", "level", "cause"),
     *("exposed_ns", "arrived_ns", "posed_ns", "decided_ns", "written_ns", "text"),
 )
-VIDEO_COLUMNS = ("video_frame", "frame", "exposed_ns", "arrived_ns")
+VIDEO_COLUMNS = ("video_frame", "frame", "exposed_ns", "arrived_ns", "device_id")
 
 ANSWERS = {True: "1", False: "0", None: "unknown"}
 _CELLS = {True: "1", False: "0", None: ""}

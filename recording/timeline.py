@@ -86,17 +86,19 @@ def timeline(folder: RunFolder, camera: str) -> Timeline:
     videos = []
     for path in sorted(folder.path.glob("*.frames.csv")):
         if of_camera.fullmatch(path.name):
-            listed = pd.read_csv(path, **exact)[list(VIDEO_COLUMNS)]
+            listed = pd.read_csv(path, dtype={"device_id": "Int64"}, **exact)
+            listed = listed.reindex(columns=list(VIDEO_COLUMNS))
             listed["video"] = path.name.replace(".frames.csv", ".mkv")
             videos.append(listed)
     if videos:
         filmed = pd.concat(videos)
         rows = table.merge(filmed, on=_KEY, how="outer")
     else:
-        rows = table.assign(video="", video_frame=pd.NA)
+        rows = table.assign(video="", video_frame=pd.NA, device_id=pd.NA)
     rows = rows.sort_values(["exposed_ns", "frame"], ignore_index=True)
     rows["video"] = rows["video"].fillna("")
-    rows["video_frame"] = rows["video_frame"].astype("Int64")
+    numbers = ["video_frame", "device_id"]
+    rows[numbers] = rows[numbers].astype("Int64")
     rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
     rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
     start_ns = folder.facts["start_ns"]

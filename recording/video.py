@@ -18,7 +18,7 @@ from recording.recipe import Recipe
 from recording.tables import VIDEO_COLUMNS, Table
 
 # Both are needed: with either one alone a killed process leaves nothing readable.
-_WRITTEN_AT_ONCE = {"cluster_time_limit": "200", "flush_packets": "1"}
+_WRITTEN_AT_ONCE = {"cluster_time_limit": "100", "flush_packets": "1"}
 
 
 class VideoFile:
@@ -46,13 +46,21 @@ class VideoFile:
             self._container.close()
             raise
 
-    def write(self, image: Image, index: int, time_ns: int, arrived_ns: int) -> None:
+    def write(
+        self,
+        image: Image,
+        index: int,
+        time_ns: int,
+        arrived_ns: int,
+        device_id: int | None = None,
+    ) -> None:
         """Append one picture, its row first; OSError when the disk does not take it."""
         if not self.frames:
             self._first_ns = time_ns
         ticks = (time_ns - self._first_ns) // 1000
         self._last = ticks if not self.frames else max(ticks, self._last + 1)
-        self.table.write(f"{self.frames},{index},{time_ns},{arrived_ns}")
+        number = "" if device_id is None else device_id
+        self.table.write(f"{self.frames},{index},{time_ns},{arrived_ns},{number}")
         self._mux(self._encoder.encode(image, self._last))
         self.frames += 1
         self.seconds = self._last / 1e6

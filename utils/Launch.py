@@ -2,10 +2,10 @@
 
     python3 utils/Launch.py run      the application, with its experiment started
     python3 utils/Launch.py test     all checks and all tests
-    python3 utils/Launch.py update   install requirements.txt anew
+    python3 utils/Launch.py update   install requirements.txt (and -alone.txt) anew
 
 The environment is the folder .venv; it is made when it is not there, and filled again
-when requirements.txt changed. What follows `run` goes to app.py, what follows `test` to
+when a list changed. What follows `run` goes to app.py, what follows `test` to
 pytest. Needs nothing but Python, and tells an older one that it is too old.
 """
 
@@ -26,6 +26,8 @@ from gui.qt_environment import has_screen, missing_packages
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
+ALONE = ROOT / "requirements-alone.txt"
+"""What must be installed without its own requirements."""
 STAMP = ENVIRONMENT / "requirements.sha256"
 OLDEST, FIRST_TOO_NEW = (3, 11), (3, 14)
 
@@ -98,7 +100,8 @@ def _look_for_libraries() -> None:
 
 def _install(*, anew: bool, extra: Sequence[str] = ()) -> None:
     """Bring .venv in line with requirements.txt; touch nothing when it is already."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    lists = REQUIREMENTS.read_bytes() + ALONE.read_bytes()
+    wanted = hashlib.sha256(lists).hexdigest()
     python = _program("python")
     there = Path(python).exists() and STAMP.exists()
     if there and not anew and STAMP.read_text(encoding="utf-8") == wanted:
@@ -114,10 +117,11 @@ def _install(*, anew: bool, extra: Sequence[str] = ()) -> None:
     print("Installing requirements.txt, which takes some minutes", flush=True)
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     upgrade = ["--upgrade"] if anew else []
-    if subprocess.run([*pip, *upgrade, "-r", str(REQUIREMENTS), *extra]).returncode:
-        raise _NotReadyError(
-            "requirements.txt could not be installed; see pip's words above."
-        )
+    for words in ([str(REQUIREMENTS)], [str(ALONE), "--no-deps"]):
+        if subprocess.run([*pip, *upgrade, "-r", *words, *extra]).returncode:
+            raise _NotReadyError(
+                f"{Path(words[0]).name} could not be installed; see pip's words above."
+            )
     STAMP.write_text(wanted, encoding="utf-8")
 
 

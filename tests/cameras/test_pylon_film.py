@@ -123,7 +123,7 @@ def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
         feature(camera, "TriggerSource").SetValue("Software")  # a pulse, at last
         camera.WaitForFrameTriggerReady(1000)
         camera.ExecuteSoftwareTrigger()
-        assert film.read(image) == Shot(0, None)
+        assert film.read(image) == Shot(0, None, 0)
 
 
 def test_a_follower_that_is_gone_is_lost() -> None:

@@ -48,7 +48,7 @@ class FaultyCamera(Camera):
                 return None
             due_ns = pacer.wait(index)
             image[:] = index % 256
-            return Shot(index, due_ns)
+            return Shot(index, due_ns, 1000 * opening + index)
 
         yield Film(
             ImageFormat((60, 80), 100.0), read, knows_losses=True, device="fake 7"

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from core.record import Edge, Note, Step
 from engine.live import Session
 from engine.settings import parse
 from engine.states import Action, Failed
+from recording.reading import rows
 from tests.engine.faulty_camera import FaultyCamera
 from tests.engine.test_live import SETTINGS, SIMULATED, Watched, experiment
 
@@ -41,6 +43,8 @@ def test_an_unplugged_camera_is_told_safe_and_taken_back(
         assert "silence" in causes or refuses == 0  # a gap of 0.25 s is within patience
         seen = len(it.of(Step))
         it.until(lambda it: len(it.of(Step)) > seen + 20)
+        filmed = it.session.counts["top"].recorded
+        it.until(lambda it: it.session.counts["top"].recorded > filmed)
         assert it.of(Failed) == []
         lost = it.session.counts["top"].lost
         assert lost is not None
@@ -52,6 +56,10 @@ def test_an_unplugged_camera_is_told_safe_and_taken_back(
     assert all(span["closes"] for span in facts["accounting"])
     assert facts["devices"]["top"] == {"device": "fake 7", "clock": "host"}
     assert "is back after" in (folder / "events.csv").read_text("utf-8")
+    rows_of_video = list(rows(folder / "top.frames.csv"))[1:]
+    openings = [int(row[4]) // 1000 for row in rows_of_video]
+    assert openings[-1] == 2 + refuses  # the device counts anew, the frames go on
+    assert all(int(a[1]) < int(b[1]) for a, b in pairwise(rows_of_video))
 
 
 def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None:

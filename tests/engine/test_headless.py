@@ -5,9 +5,11 @@ from core.command import Mark, on
 from core.record import Edge
 from engine.agenda import AGENDAS, Agenda
 from engine.headless import run_headless
+from engine.messages import RunClosed
 from engine.session import News
 from engine.states import Action, Counts, Failed, Phase, Status
 from engine.summary import Summary
+from recording.accounts import Accounts
 from tests.gui.fake_session import FakeSession, make_step
 
 
@@ -120,3 +122,23 @@ def test_a_person_may_stop_it() -> None:
     )
     assert rig.status == Status()
     assert 0 < summary.seconds < 2
+
+
+def test_the_frame_equation_of_each_span_is_printed() -> None:
+    filmed = {"recorded": 99, "recording_losses": 0}
+    spans = (
+        Accounts("arena", "analysis", 95, 2, analysed=90, skipped=5),
+        Accounts("arena", "recording", 98, None, **filmed),
+    )
+    summary = Summary(counts={"arena": Counts(120, 2)})
+    summary.add(RunClosed(Path("runs/monday"), spans))
+    came, analysis, recording = summary.lines()[1:4]
+    assert came == "Camera arena: 120 frames, lost at the device: 2."
+    assert analysis == (
+        "  analysis: 97 exposed = 95 delivered + 2 lost; "
+        "95 delivered = 90 analysed + 5 skipped."
+    )
+    assert recording == (
+        "  recording: exposed: not known to the device; "
+        "98 delivered = 99 recorded + 0 lost to the video; THIS DOES NOT CLOSE."
+    )

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter, sleep
@@ -64,8 +65,27 @@ ALLOWED_S = 0.5
 PATIENCE_S = float(os.environ.get("KILL_PATIENCE_S", "5"))
 """Between the kill and the last frame: a busy machine lags behind its cameras."""
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
+LOAD = int(os.environ.get("KILL_LOAD", "0"))
+"""Processes that compute beside the rig all the time."""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def load() -> Iterator[None]:
+    spawn = multiprocessing.get_context("spawn")
+    others = [spawn.Process(target=compute) for _ in range(LOAD)]
+    for other in others:
+        other.start()
+    yield
+    for other in others:
+        other.kill()
+        other.join()
+
+
+def compute() -> None:
+    while True:
+        sum(range(100_000))
 
 
 def run_a_rig(root: Path, codec: str, said: Connection) -> None:

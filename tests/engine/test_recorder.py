@@ -223,3 +223,18 @@ def test_a_mark_is_an_event(tmp_path: Path) -> None:
             "1",
             "trial 1",
         )
+
+
+def test_the_devices_own_numbers_stand_beside_each_picture(tmp_path: Path) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top",)))
+        writer = rig.writers["top"]
+        for index, device_id in enumerate((65535, 1, None, 0)):
+            writer.slot()[:] = 0
+            writer.publish(index, index * TICK_NS, index * TICK_NS + 7, device_id)
+        rig.tell(say.StopRecording())
+        header, *listed = rows(rig.folder.path / "top.frames.csv")
+    assert header[1:] == ["frame", "exposed_ns", "arrived_ns", "device_id"]
+    assert [row[4] for row in listed] == ["65535", "1", "", "0"]
+    assert [int(row[3]) for row in listed] == [n * TICK_NS + 7 for n in range(4)]

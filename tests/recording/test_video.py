@@ -57,9 +57,12 @@ def test_every_picture_comes_back_in_its_size_and_time(
         found = frames[number].to_ndarray(format=layout)
         assert np.abs(found - wanted).mean() < 0.02 * wanted.max()
     header, *listed = rows(tmp_path / "top.frames.csv")
-    assert header == ["video_frame", "frame", "exposed_ns", "arrived_ns"]
+    assert header == [
+        *("video_frame", "frame", "exposed_ns", "arrived_ns"),
+        "device_id",
+    ]
     assert listed == [
-        [str(n), str(7 + n), str(time), str(time + 1000)]
+        [str(n), str(7 + n), str(time), str(time + 1000), ""]
         for n, time in enumerate(times)
     ]
 

@@ -28,7 +28,8 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
-    (tmp_path / "requirements.txt").write_text("# none\n", encoding="utf-8")
+    for name in ("requirements.txt", "requirements-alone.txt"):
+        (tmp_path / name).write_text("# none\n", encoding="utf-8")
     return tmp_path
 
 
