@@ -30,13 +30,34 @@ class Pulse(Packed):
 
 
 @dataclass(frozen=True, slots=True)
+class Train(Packed):
+    """Pulse an output: `count` pulses of `width_s`, `frequency` of them a second.
+
+    A board with our firmware makes them itself, to the microsecond; for all other outputs
+    the program does, each edge when the computer gets round to it.
+    """
+
+    output: OutputName
+    frequency: float
+    """In Hz."""
+    width_s: float
+    count: int
+    level: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """From the first pulse's begin to the last one's end."""
+        return (self.count - 1) / self.frequency + self.width_s
+
+
+@dataclass(frozen=True, slots=True)
 class Mark(Packed):
     """Write a word into the record: a trial begins, an answer was correct."""
 
     text: str
 
 
-Command: TypeAlias = Set | Pulse | Mark
+Command: TypeAlias = Set | Pulse | Train | Mark
 
 
 def on(output: OutputName, level: float = 1.0) -> Set:

@@ -42,6 +42,9 @@ class Step(Packed):
     behaviours: Mapping[str, float] = field(default_factory=dict)
     """Probabilities of behaviours, of classifiers that look at this camera; NaN:
     unknown."""
+    inputs: Mapping[str, float] = field(default_factory=dict)
+    """What was known of the inputs: `NAME` is its level, 0 or 1, `NAME.count` how often it
+    became active since the stream began; NaN: unknown."""
 
     def as_seen(self, threshold: float) -> Pose:
         """Return the pose that triggers saw; `threshold` is the model's."""
@@ -70,6 +73,33 @@ class Edge(Packed):
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledged(Packed):
+    """An output whose device says that it has acted."""
+
+    output: str
+    level: float
+    sent_ns: int
+    """When the command left: between `asked_ns` and `written_ns` of its edge. When the
+    device acted, if that was its own doing."""
+    acted_ns: int
+    """When the level changed, by the device's clock, on the run's."""
+    heard_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sensed(Packed):
+    """An input that changed: a lick, a lever, a beam."""
+
+    input: str
+    active: bool
+    count: int
+    """How often it became active since the stream began."""
+    began_ns: int
+    """When the change began, by the device's clock, on the run's."""
+    heard_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Packed):
     """A sentence for people: something started, ended or failed."""
 
@@ -82,4 +112,4 @@ class Note(Packed):
 LAST_WORDS = "engine"
 """The kind of the note that is the last entry of every engine that was not killed."""
 
-Entry = Step | Intent | Edge | Note
+Entry = Step | Intent | Edge | Acknowledged | Sensed | Note

@@ -56,6 +56,10 @@ class Synchroniser:
         self._learn(device_ns, behind_ns)
         return self._after(device_ns + round(self._offset(device_ns)), arrived_ns)
 
+    def when(self, device_ns: int) -> int:
+        """Return when the device's clock showed `device_ns`, by what was learned so far."""
+        return device_ns + round(self._offset(device_ns))
+
     @property
     def drift_ppm(self) -> float:
         """How much faster the run's clock goes, in millionths; NaN before 3 s."""

@@ -19,7 +19,7 @@ from outputs.ticker import Ticker
 PULSE_S = 0.2
 LONGEST_S = 5.0
 """A test is short."""
-_BEAT_S = 0.05
+_BEAT_S = 0.02
 _GIVE_UP_S = 2.0
 """An output that can't be switched off is left to the guard after so long."""
 
@@ -127,6 +127,7 @@ def _test(pulse: Pulse, output: Output, heart: Connection, pipe: Connection) -> 
         bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
             heartbeat.beat(clock.now_ns())
+            bank.beat(clock.now_ns())
             if stopped or pipe.poll(_BEAT_S):
                 break
     if bank is None or not bank.left_on:

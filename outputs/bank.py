@@ -2,23 +2,25 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from core.clock import Clock
-from core.command import Command, Mark, Pulse, Set
+from core.command import Command, Mark, OutputName, Pulse, Set, Train
 from core.errors import DeviceError, ExperimentError, blaming
-from core.record import Edge, Note
+from core.record import Acknowledged, Edge, Note
+from outputs.answers import Answers
 from outputs.events import Heralds
-from outputs.line import NEVER, Line
-from outputs.output import Output
+from outputs.line import NEVER, Line, check
+from outputs.output import Autonomous, Output
 
 RETRY_NS = 200_000_000
 """An output that could not be written is told to go off again and again, so often."""
 LOOK_NS = 100_000_000
 """How often an output is asked whether it went wrong by itself."""
 
-Watch = Callable[[Edge | Note], object]
-"""Told of all that was written, right afterwards, by the thread that wrote it."""
+Watch = Callable[[Edge | Acknowledged | Note], object]
+"""Told of all that was written, right afterwards, by the thread that wrote it, and of what
+devices acknowledge, by theirs."""
 
 
 @contextmanager
@@ -59,7 +61,7 @@ class Bank:
         self._clock = clock
         self._watch = watch
         self._lines: dict[str, Line] = {}
-        self._heralds = Heralds()
+        self._answers, self._heralds = Answers(watch), Heralds()
         self._untold: list[Edge | Note | Mark] = []
         self._said_ns = NEVER
         self._broken = ""
@@ -118,6 +120,13 @@ class Bank:
         if problems:
             raise DeviceError("\n".join(problems))
 
+    def beat(self, now_ns: int) -> None:
+        """Tell devices with a watchdog that the loop has come round; only the loop may."""
+        for line in [*self._lines.values()]:
+            if isinstance(line.write, Autonomous) and not line.failed:
+                with suppress(DeviceError):  # `tick` notices it
+                    line.write.beat(now_ns)
+
     def fail(self, why: str, now_ns: int) -> None:
         """Refuse to switch anything on from now on, and tell why."""
         with self.sooner:
@@ -133,6 +142,7 @@ class Bank:
                 write = device.__enter__()
             line = Line(name, output, device, write)
             self._lines[name] = line
+            self._answers.listen_to(line)
             self._write(line, 0.0, now_ns, "open")
             self._heralds.add(name, write)
 
@@ -183,31 +193,31 @@ class Bank:
             self._tell()
             raise
 
-    def _obey(self, command: Set | Pulse, now_ns: int, cause: str) -> int | None:
+    def _obey(
+        self, command: Set | Pulse | Train, now_ns: int, cause: str
+    ) -> int | None:
         line = self._lines.get(command.output)
         if line is None:
             if self._broken:
                 raise DeviceError(self._broken)
             raise ExperimentError(f"there is no [Output {command.output}]")
+        check(command, line.output.exact)
         level = command.level
-        seconds = command.seconds if isinstance(command, Pulse) else None
-        if not 0 <= level <= 1:
-            raise ExperimentError(f"{command}: a level is from 0 to 1")
-        if seconds is not None and not 0 < seconds < 1e9:
-            raise ExperimentError(f"{command}: a pulse takes more than 0 seconds")
         if level > 0 and self._broken:
             raise DeviceError(self._broken)
-        written_ns, was_on = None, line.level > 0
-        if level == 0 or level != line.level:
-            written_ns = self._write(line, level, now_ns, cause)
-        line.end_ns = NEVER
+        was_on, pulses = line.going, None
+        if not isinstance(command, Set) and level > 0:
+            pulses = command
+        line.halt()
+        written_ns = None
+        if level == 0 or level != line.level or line.makes(pulses):
+            written_ns = self._write(line, level, now_ns, cause, pulses)
         if level > 0:
             line.then_ns = NEVER
         elif was_on and written_ns is not None:
             line.went_off(written_ns)
-        if level > 0 and seconds is not None:
-            began_ns = now_ns if written_ns is None else written_ns
-            line.end_ns = began_ns + round(seconds * 1e9)
+        if pulses is not None:
+            line.begin(pulses, now_ns if written_ns is None else written_ns)
         self._expect(line)
         return written_ns
 
@@ -217,25 +227,37 @@ class Bank:
             self.sooner.notify_all()
 
     def _do_due(self, now_ns: int) -> None:
+        self._untold += self._answers.follow(self._lines)
         for line in self._lines.values():
             if line.due_ns > now_ns:
                 continue
             if line.failed:
                 self._off([line], line.due_ns, "error")
-            elif line.then_ns <= now_ns:
-                self._follow(line)
-            elif line.end_ns <= line.limit_ns:
-                line.went_off(self._write(line, 0.0, line.due_ns, "pulse end"))
-            else:
-                self._write(line, 0.0, line.due_ns, "limit")
+            while line.due_ns <= now_ns and not line.failed:
+                self._do_next(line)
+
+    def _do_next(self, line: Line) -> None:
+        due_ns, level = line.due_ns, line.turn_level
+        if line.then_ns <= due_ns:
+            self._follow(line)
+        elif line.turn_ns > line.limit_ns:
+            line.halt()
+            self._write(line, 0.0, due_ns, "limit")
+        elif level > 0 and self._broken:
+            line.halt()
+        elif line.turn():
+            self._write(line, level, due_ns, "train")
+        else:
+            line.went_off(self._write(line, level, due_ns, "pulse end"))
 
     def _follow(self, line: Line) -> None:
         """Pulse the output that another one names."""
         asked_ns, line.then_ns = line.then_ns, NEVER
         taker = self._lines.get(line.output.then or "")
         if taker is not None and not self._broken:
-            began_ns = self._write(taker, 1.0, asked_ns, "then")
-            taker.end_ns = began_ns + round(line.output.then_s * 1e9)
+            pulse = Pulse(OutputName(taker.name), line.output.then_s)
+            taker.halt()
+            taker.begin(pulse, self._write(taker, 1.0, asked_ns, "then", pulse))
             self._expect(taker)
 
     def _all_off(self, now_ns: int, cause: str) -> list[str]:
@@ -246,6 +268,7 @@ class Bank:
         problems = []
         for line in lines:
             known, line.then_ns = line.failed, NEVER
+            line.halt()
             try:
                 self._write(line, 0.0, now_ns, cause)
             except Exception as error:
@@ -263,20 +286,29 @@ class Bank:
     def _note_failure(self, line: Line, level: float, error: BaseException) -> None:
         line.failed = True
         line.level = max(line.level, level)
-        line.end_ns, line.limit_ns = NEVER, self._clock.now_ns() + RETRY_NS
+        line.halt()
+        line.limit_ns = self._clock.now_ns() + RETRY_NS
         self._expect(line)
         self._broken = self._broken or str(error) or type(error).__name__
 
-    def _write(self, line: Line, level: float, asked_ns: int, cause: str) -> int:
+    def _write(
+        self,
+        line: Line,
+        level: float,
+        asked_ns: int,
+        cause: str,
+        pulses: Pulse | Train | None = None,
+    ) -> int:
+        line.put_ns = self._clock.now_ns()
         try:
             with blaming(f"Output {line.name}"):
-                line.write(level)
+                line.put(level, pulses)
         except BaseException as error:
             self._note_failure(line, level, error)
             raise
         written_ns = self._clock.now_ns()
-        if level == 0:
-            line.end_ns = line.limit_ns = NEVER
+        if level == 0 and line.turn_ns == NEVER:
+            line.limit_ns = NEVER
         elif line.limit_ns == NEVER:
             line.limit_ns = written_ns + line.longest_ns
         line.level = level

@@ -1,12 +1,18 @@
 """One output of a bank, open, with what the bank remembers of it."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from core.errors import DeviceError, blaming
-from outputs.output import Output, Watched, Write
+from core.command import Pulse, Set, Train
+from core.errors import DeviceError, ExperimentError, blaming
+from outputs.output import Autonomous, Output, Watched, Write
 
 NEVER = 2**63 - 1
+SHORTEST_S = 0.002
+"""Pulses and pauses of a train that the bank makes itself, an edge at a time."""
+BACKSTOP_NS, BACKSTOP_SHARE = 100_000_000, 0.02
+"""A device that ends its pulses itself is told to be off if it has not said so by then."""
 
 
 @dataclass(slots=True)
@@ -19,8 +25,13 @@ class Line:
     write: Write
     level: float = 0.0
     """The worst that it may be, where a write failed."""
-    end_ns: int = NEVER
-    """When its pulse ends."""
+    turn_ns: int = NEVER
+    """When it is to go to `turn_level`: its pulse ends, or a pulse of its train."""
+    turn_level: float = 0.0
+    course: Iterator[tuple[int, float]] = field(default_factory=lambda: iter(()))
+    """What comes after that: moments and levels."""
+    put_ns: int = 0
+    """When it was last about to be written."""
     limit_ns: int = NEVER
     """When it will have been on for too long, or is to be tried again."""
     then_ns: int = NEVER
@@ -30,7 +41,12 @@ class Line:
     @property
     def due_ns(self) -> int:
         """When something is to be done."""
-        return min(self.end_ns, self.limit_ns, self.then_ns)
+        return min(self.turn_ns, self.limit_ns, self.then_ns)
+
+    @property
+    def going(self) -> bool:
+        """Whether it is on, or between two pulses."""
+        return self.level > 0 or self.turn_ns < NEVER
 
     @property
     def longest_ns(self) -> int:
@@ -45,11 +61,41 @@ class Line:
     @property
     def watched(self) -> bool:
         """Whether it is to be looked after."""
-        return not self.failed and isinstance(self.write, Watched)
+        return not self.failed and isinstance(self.write, Watched | Autonomous)
+
+    def begin(self, command: Pulse | Train, began_ns: int) -> None:
+        """Expect the edges of a pulse or a train that has begun."""
+        alone = isinstance(self.write, Autonomous)
+        self.course = _last(command, began_ns) if alone else _turns(command, began_ns)
+        self.turn()
+
+    def turn(self) -> bool:
+        """Expect the next edge instead of this one; return whether there is one."""
+        self.turn_ns, self.turn_level = next(self.course, (NEVER, 0.0))
+        return self.turn_ns < NEVER
+
+    def halt(self) -> None:
+        """Expect no more edges."""
+        self.course = iter(())
+        self.turn()
+
+    def makes(self, pulses: Pulse | Train | None) -> bool:
+        """Return whether the device makes these pulses itself."""
+        return pulses is not None and isinstance(self.write, Autonomous)
+
+    def put(self, level: float, pulses: Pulse | Train | None = None) -> None:
+        """Write a level; a device that can is given all the pulses that are to begin."""
+        if pulses is None or not isinstance(self.write, Autonomous):
+            self.write(level)
+        elif isinstance(pulses, Pulse):
+            self.write.train(level, pulses.seconds, 0.0, 1)
+        else:
+            period_s = 1 / pulses.frequency
+            self.write.train(level, pulses.width_s, period_s, pulses.count)
 
     def look(self) -> None:
         """Raise a DeviceError if it went wrong by itself."""
-        if not self.failed and isinstance(self.write, Watched):
+        if not self.failed and isinstance(self.write, Watched | Autonomous):
             with blaming(f"Output {self.name}"):
                 self.write.check()
 
@@ -61,3 +107,44 @@ class Line:
         except DeviceError as error:
             if not self.failed:
                 problems.append(str(error))
+
+
+def _turns(command: Pulse | Train, began_ns: int) -> Iterator[tuple[int, float]]:
+    """Yield all edges but the first: when, and to which level."""
+    if isinstance(command, Pulse):
+        yield began_ns + round(command.seconds * 1e9), 0.0
+        return
+    for number in range(command.count):
+        start_ns = began_ns + round(number * 1e9 / command.frequency)
+        if number:
+            yield start_ns, command.level
+        yield start_ns + round(command.width_s * 1e9), 0.0
+
+
+def _last(command: Pulse | Train, began_ns: int) -> Iterator[tuple[int, float]]:
+    """Yield when a device must have ended by itself: its clock may be a little slow."""
+    lasts_ns = round(command.seconds * 1e9 * (1 + BACKSTOP_SHARE))
+    yield began_ns + lasts_ns + BACKSTOP_NS, 0.0
+
+
+def check(command: Set | Pulse | Train, exact: bool) -> None:
+    """Raise an ExperimentError for what can't be done; `exact` is the output's."""
+    if not 0 <= command.level <= 1:
+        raise ExperimentError(f"{command}: a level is from 0 to 1")
+    if isinstance(command, Pulse) and not 0 < command.seconds < 1e9:
+        raise ExperimentError(f"{command}: a pulse takes more than 0 seconds")
+    if not isinstance(command, Train):
+        return
+    if command.count < 1 or not 0 < command.frequency < 1e6:
+        raise ExperimentError(
+            f"{command}: at least one pulse, and more than 0 a second"
+        )
+    pause_s = 1 / command.frequency - command.width_s
+    if not 0 < command.width_s < 1e9 or pause_s <= 0:
+        raise ExperimentError(f"{command}: a pulse must end before the next begins")
+    shortest_s = min(command.width_s, pause_s if command.count > 1 else command.width_s)
+    if not exact and shortest_s < SHORTEST_S:
+        raise ExperimentError(
+            f"{command}: its pulses and pauses take {1000 * SHORTEST_S:g} ms at the least "
+            "here; a pin of a board with our firmware (KIND = BoardPin) makes shorter ones"
+        )

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -28,6 +28,43 @@ class Watched:
         self.write(level)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A level that a device has set, in its own words."""
+
+    level: float
+    sent_ns: int
+    """When the command left; when the device acted, if it did so by itself."""
+    acted_ns: int
+    """When the level changed, by the device's clock, on the run's."""
+    heard_ns: int
+    """When the device's answer came."""
+    cause: str = ""
+    """Why the device acted by itself, as in `events.csv`; empty: a command was carried out."""
+
+
+@runtime_checkable
+class Autonomous(Protocol):
+    """A `Write` to a device that pulses by itself, tells what it did, and wants to be fed."""
+
+    hear: Callable[[Done], object]
+    """Told what the device did, by a thread of its own; the bank puts its ear here."""
+
+    def __call__(self, level: float) -> object:
+        """Set the level."""
+
+    def train(
+        self, level: float, width_s: float, period_s: float, count: int
+    ) -> object:
+        """Begin with pulses; the device ends them, or `__call__` does."""
+
+    def beat(self, now_ns: int) -> object:
+        """Say that the loop has come round: without that the device switches off."""
+
+    def check(self) -> object:
+        """Raise what went wrong since it was asked last, as `Watched` does."""
+
+
 @settings(frozen=True, kw_only=True)
 class Output(ABC):
     """An output of the rig: fields are its settings, opening it is a `with`."""
@@ -38,6 +75,9 @@ class Output(ABC):
 
     packages: ClassVar[tuple[str, ...]] = ()
     """What `opened` imports; the guard does so beforehand, to be quick when it counts."""
+
+    exact: ClassVar[bool] = False
+    """Whether it can make pulses shorter than the bank's thread comes round."""
 
     max_on_s: float = Field(
         60.0, gt=0, description="seconds after which it is switched off, whoever asked"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, fields
+from typing import ClassVar
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -12,6 +13,8 @@ from outputs.output import Output, Write
 @settings(frozen=True, kw_only=True)
 class SimulatedOutput(Output):
     """No device at all; `levels` is all that was written to it."""
+
+    exact: ClassVar[bool] = True
 
     levels: list[float] = field(
         default_factory=list, init=False, repr=False, compare=False

@@ -44,44 +44,35 @@ static void fault(Cause why) {
 }
 
 static void greet(const Frame &frame) {
-  if (frame.length != 5) return;
-  const uint8_t protocol = frame.payload[0];
-  const uint16_t number = read16(frame.payload + 1), asked_ms = read16(frame.payload + 3);
+  const uint16_t number = frame.length == 3 ? read16(frame.payload + 1) : 0;
   if (number == 0) return;
-  const uint16_t watchdog_ms =
-      constrain(asked_ms, SHORTEST_WATCHDOG_MS, LONGEST_WATCHDOG_MS);
-  outputs_reset(watchdog_ms * 1000UL);
+  outputs_reset();
   inputs_reset();
   fault_told = false;
   answer_count = 0;
-  // a program of another time is told who we are, and can do nothing more
   frames_session(number);
   uint8_t payload[LONGEST_FRAME - 4] = {PROTOCOL, FIRMWARE_MAJOR, FIRMWARE_MINOR,
                                         MOST_OUTPUTS, MOST_INPUTS};
   put16(payload + 5, number);
-  put16(payload + 7, watchdog_ms);
-  put32(payload + 9, hal_now_us());
-  uint8_t size = 13;
+  put32(payload + 7, hal_now_us());
+  uint8_t size = 11;
   for (const char *letter = hal_name(); *letter && size < sizeof payload; letter++)
     payload[size++] = *letter;
   frames_send(IDENTITY, payload, size);
-  if (protocol != PROTOCOL) frames_session(0);
+  // a program of another time was told who we are, and can do nothing more
+  if (frame.payload[0] != PROTOCOL) frames_session(0);
   expected = frame.sequence + 1;
 }
 
-static Status configure(const uint8_t *payload) {
-  const uint8_t pin = payload[0];
+static Status configure(const Frame &frame) {
+  const uint8_t *payload = frame.payload;
+  const uint8_t pin = payload[0], mode = payload[1];
   const uint32_t value = read32(payload + 2);
-  switch (payload[1]) {
-    case DIGITAL_OUT:
-    case PWM_OUT:
-      return outputs_configure(pin, payload[1] == PWM_OUT, value);
-    case DIGITAL_IN:
-    case PULLED_UP_IN:
-      return inputs_configure(pin, payload[1] == PULLED_UP_IN, value);
-    default:
-      return BAD_VALUE;
-  }
+  const bool acts = mode == DIGITAL_OUT || mode == PWM_OUT;
+  if (frame.length != (acts ? 8 : 6)) return UNKNOWN;
+  if (acts) return outputs_configure(pin, mode == PWM_OUT, value, read16(payload + 6));
+  if (mode != DIGITAL_IN && mode != PULLED_UP_IN) return BAD_VALUE;
+  return inputs_configure(pin, mode == PULLED_UP_IN, value);
 }
 
 static void tell_state(uint8_t sequence) {
@@ -114,8 +105,8 @@ void obey(const Frame &frame) {
   } else if (frame.kind == ALL_OFF && frame.length == 0) {
     time_us = outputs_all_off();
     status = OK;
-  } else if (frame.kind == CONFIGURE && frame.length == 6) {
-    status = configure(payload);
+  } else if (frame.kind == CONFIGURE && frame.length >= 6) {
+    status = configure(frame);
   } else if (frame.kind == ASK_STATE && frame.length == 0) {
     tell_state(frame.sequence);
     return;

@@ -73,20 +73,23 @@ static Output *find(uint8_t pin) {
 
 bool outputs_own(uint8_t pin) { return find(pin) != nullptr; }
 
-void outputs_reset(uint32_t watchdog) {
+void outputs_reset() {
   Quiet quiet;
   for (uint8_t i = 0; i < count_; i++) stop(outputs[i]);
   count_ = 0;
   event_count = 0;
-  watchdog_us = watchdog;
+  watchdog_us = LONGEST_WATCHDOG_MS * 1000UL;
   latched = NONE;
   hal_run();
 }
 
-Status outputs_configure(uint8_t number, bool pwm, uint32_t longest_on_us) {
+Status outputs_configure(uint8_t number, bool pwm, uint32_t longest_on_us,
+                         uint16_t watchdog_ms) {
   if (!hal_is_free(number) || inputs_own(number)) return BAD_PIN;
   if (pwm && !hal_has_pwm(number)) return NO_PWM;
-  if (longest_on_us == 0 || longest_on_us > LONGEST_ON_US) return BAD_VALUE;
+  if (longest_on_us == 0 || longest_on_us > LONGEST_ON_US ||
+      watchdog_ms < SHORTEST_WATCHDOG_MS || watchdog_ms > LONGEST_WATCHDOG_MS)
+    return BAD_VALUE;
   Output *output = find(number);
   if (!output && count_ == MOST_OUTPUTS) return FULL;
   Quiet quiet;
@@ -102,6 +105,7 @@ Status outputs_configure(uint8_t number, bool pwm, uint32_t longest_on_us) {
   pinMode(number, OUTPUT);
   stop(*output);
   if (output == &outputs[count_]) count_++;
+  watchdog_us = min(watchdog_us, watchdog_ms * 1000UL);
   return OK;
 }
 

@@ -10,10 +10,11 @@ struct Event {
 };
 
 // Switch all off, forget all pins, and allow them again after a trip. They stay driven low.
-void outputs_reset(uint32_t watchdog_us);
+void outputs_reset();
 
 bool outputs_own(uint8_t pin);
-Status outputs_configure(uint8_t pin, bool pwm, uint32_t longest_on_us);
+Status outputs_configure(uint8_t pin, bool pwm, uint32_t longest_on_us,
+                         uint16_t watchdog_ms);
 
 // Level 0 is off. `time_us` gets the moment at which the pin was written.
 Status outputs_set(uint8_t pin, uint8_t level, uint32_t &time_us);

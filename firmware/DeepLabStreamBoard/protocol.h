@@ -15,8 +15,9 @@ const uint8_t LONGEST_FRAME = 40;  // sequence, kind, payload, checksum; before 
 
 enum Kind : uint8_t {
   // from the program; each is answered by ACK (HELLO by IDENTITY, STATE? by STATE)
-  HELLO = 0x01,      // protocol u8, session u16, watchdog_ms u16
-  CONFIGURE = 0x02,  // pin u8, mode u8, value u32: longest time on, or debounce; in us
+  HELLO = 0x01,      // protocol u8, session u16: all off, all pins forgotten
+  CONFIGURE = 0x02,  // pin u8, mode u8, value u32: longest time on, or debounce, in us;
+                     // outputs: watchdog_ms u16 (the board's is the shortest of all)
   SET = 0x03,        // pin u8, level u8
   TRAIN = 0x04,      // pin u8, level u8, width_us u32, period_us u32, count u32
   ALL_OFF = 0x05,
@@ -24,8 +25,8 @@ enum Kind : uint8_t {
   ASK_STATE = 0x07,
   // from the board
   ACK = 0x81,        // sequence u8, status u8, board_us u32
-  IDENTITY = 0x82,   // protocol, firmware major, minor, outputs, inputs u8, session,
-                     // watchdog_ms u16, board_us u32, name
+  IDENTITY = 0x82,   // protocol, firmware major, minor, outputs, inputs u8, session u16,
+                     // board_us u32, name
   INPUT_CHANGED = 0x83,   // pin u8, level u8, board_us u32: when the change began
   WENT_OFF = 0x84,   // pin u8, cause u8, board_us u32: not by SET or ALL_OFF
   FAULT = 0x85,      // cause u8: all is off, nothing goes on before the next HELLO

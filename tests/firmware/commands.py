@@ -20,8 +20,13 @@ def status(board: Board, kind: Kind, payload: bytes = b"") -> Status:
     return Status(said)
 
 
-def configure(board: Board, pin: int, mode: Mode, value: int) -> Status:
-    return status(board, Kind.CONFIGURE, struct.pack("<BBI", pin, mode, value))
+def configure(
+    board: Board, pin: int, mode: Mode, value: int, watchdog_ms: int = 100
+) -> Status:
+    payload = struct.pack("<BBI", pin, mode, value)
+    if mode in (Mode.DIGITAL_OUT, Mode.PWM_OUT):
+        payload += watchdog_ms.to_bytes(2, "little")
+    return status(board, Kind.CONFIGURE, payload)
 
 
 def put(board: Board, pin: int, level: int) -> Status:

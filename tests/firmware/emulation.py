@@ -174,11 +174,11 @@ class Board:
         self.sequence += 1
         return encoded(self.sequence, kind, payload, self.session)
 
-    def hello(self, session: int = 0x1234, watchdog_ms: int = 100) -> Frame:
+    def hello(self, session: int = 0x1234) -> Frame:
         """Begin a session and return who the board says it is."""
         self.session, self.sequence = session, 0
-        numbers = session.to_bytes(2, "little") + watchdog_ms.to_bytes(2, "little")
-        self.send(b"\0" + encoded(0, Kind.HELLO, b"\1" + numbers, 0))
+        payload = b"\1" + session.to_bytes(2, "little")
+        self.send(b"\0" + encoded(0, Kind.HELLO, payload, 0))
         self.run(5)
         return self.heard()[-1]
 

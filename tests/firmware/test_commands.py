@@ -25,19 +25,19 @@ OCR2B, TCCR2A, COM2B1 = 0xB4, 0xB0, 0x20
 
 
 def test_it_says_who_it_is(switched_on: Board) -> None:
-    who = switched_on.hello(0xBEEF, watchdog_ms=250)
+    who = switched_on.hello(0xBEEF)
     assert who.kind == Kind.IDENTITY
     assert who.payload[:3] == bytes([1, 1, 0])
-    assert struct.unpack_from("<HH", who.payload, 5) == (0xBEEF, 250)
-    board_us = struct.unpack_from("<I", who.payload, 9)[0]
+    assert struct.unpack_from("<H", who.payload, 5)[0] == 0xBEEF
+    board_us = struct.unpack_from("<I", who.payload, 7)[0]
     assert abs(board_us / 1e6 - switched_on.cycle / HERTZ) < 0.01
-    assert who.payload[13:] == b"Arduino Uno"
+    assert who.payload[11:] == b"Arduino Uno"
 
 
-@pytest.mark.parametrize(("asked", "given"), [(1, 20), (5000, 1000)])
-def test_the_watchdog_has_bounds(switched_on: Board, asked: int, given: int) -> None:
-    who = switched_on.hello(watchdog_ms=asked)
-    assert struct.unpack_from("<H", who.payload, 7)[0] == given
+@pytest.mark.parametrize(("asked", "said"), [(19, 5), (20, 0), (1000, 0), (1001, 5)])
+def test_the_watchdog_has_bounds(switched_on: Board, asked: int, said: int) -> None:
+    switched_on.hello()
+    assert configure(switched_on, LED, Mode.DIGITAL_OUT, LONG_US, asked) == said
 
 
 def test_a_pin_goes_on_and_off_and_the_board_says_when(board: Board) -> None:
@@ -154,7 +154,7 @@ def test_a_program_of_another_time_is_told_who_we_are_and_no_more(
     board = switched_on
     board.hello()
     board.session, board.sequence = 0x1111, 0
-    payload = bytes([99, 0x11, 0x11, 100, 0])
+    payload = bytes([99, 0x11, 0x11])
     board.send(b"\0" + encoded(0, Kind.HELLO, payload, 0))
     board.run(5)
     assert board.heard()[-1].kind == Kind.IDENTITY
@@ -166,7 +166,7 @@ def test_a_program_of_another_time_is_told_who_we_are_and_no_more(
 def test_the_polled_clock_of_other_boards_does_the_same() -> None:
     """The file for Teensy and others, on the core of the Uno: it calls nothing else."""
     with emulated("HAL_POLLED") as board:
-        assert board.hello().payload[13:] == b"Arduino board"
+        assert board.hello().payload[11:] == b"Arduino board"
         configure(board, LASER, Mode.DIGITAL_OUT, 100_000)
         status(board, Kind.TRAIN, train(2000, 5000, 6))
         board.run(40)
@@ -182,7 +182,7 @@ def test_the_polled_clock_of_other_boards_does_the_same() -> None:
 
 def test_the_mega_runs_it_too() -> None:
     with emulated(chip=MEGA) as board:
-        assert board.hello().payload[13:] == b"Arduino Mega"
+        assert board.hello().payload[11:] == b"Arduino Mega"
         configure(board, 53, Mode.DIGITAL_OUT, LONG_US)
         put(board, 53, 255)
         board.run(150)

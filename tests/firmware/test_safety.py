@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outputs.board_frames import Cause, Frame, Kind, Mode, Status, encoded
+from tests.firmware.commands import configure
 from tests.firmware.emulation import MS, Board, needs_simavr
 
 pytestmark = needs_simavr
@@ -20,10 +21,10 @@ SLACK = MS // 5
 
 def begin(board: Board, watchdog_ms: int = 100, limit_ms: int = LIMIT_MS) -> None:
     """Begin a session in which both pins may be on for `limit_ms`."""
-    board.hello(0x4D2, watchdog_ms)
+    board.hello(0x4D2)
     for pin in PINS:
-        setup = struct.pack("<BBI", pin, Mode.DIGITAL_OUT, limit_ms * 1000)
-        assert board.ask(Kind.CONFIGURE, setup).payload[1] == Status.OK
+        said = configure(board, pin, Mode.DIGITAL_OUT, limit_ms * 1000, watchdog_ms)
+        assert said is Status.OK
     assert not any(board.level(pin) for pin in PINS.values())
     board.edges.clear()
 

@@ -1,0 +1,89 @@
+"""Boards at the pace of the wall's clock, on a pseudo-terminal, as programs meet them."""
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.firmware.emulation import HERTZ, UNO, Edge, emulator, firmware
+
+PATIENCE_S = 30.0
+
+
+class Powered:
+    """An emulated board that runs by itself."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._change = threading.Condition()
+        self.port = ""
+        self.edges: list[Edge] = []
+        self.took: list[int] = []
+        """The cycles at which bytes reached it."""
+        self.ended = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        self.until(lambda: self.port)
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Wait until something happened on the board."""
+        with self._change:
+            assert self._change.wait_for(happened, PATIENCE_S), self.edges
+
+    def level(self, pin: str) -> int:
+        """Return the present level of a pin."""
+        return next((e.level for e in reversed(self.edges) if e.pin == pin), 0)
+
+    def until_level(self, pin: str, level: int) -> Edge:
+        """Wait until a pin has a level; return the edge that led to it."""
+        self.until(lambda: self.level(pin) == level)
+        return next(e for e in reversed(self.edges) if e.pin == pin)
+
+    def pin(self, pin: str, level: int) -> None:
+        """Put a level on a pin from outside."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"pin {pin[0]} {pin[1]} {level}\n")
+        self._process.stdin.flush()
+
+    def unplug(self) -> None:
+        """Take it away, its port with it."""
+        self._process.kill()
+        self._process.wait()
+        self._thread.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            word, *rest = line.split()
+            with self._change:
+                if word == "edge":
+                    edge = Edge(int(rest[0]), rest[1] + rest[2], int(rest[3]))
+                    self.edges.append(edge)
+                elif word == "took":
+                    self.took.append(int(rest[0]))
+                elif word == "pty":
+                    self.port = rest[0]
+                self._change.notify_all()
+        with self._change:
+            self.ended = True
+            self._change.notify_all()
+
+
+@contextmanager
+def powered() -> Iterator[Powered]:
+    """Run an Uno by itself."""
+    command = [
+        str(emulator()),
+        UNO.mcu,
+        str(HERTZ),
+        UNO.ports,
+        str(firmware()),
+        "--pty",
+    ]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        board = Powered(process)
+        try:
+            yield board
+        finally:
+            board.unplug()
