@@ -31,8 +31,7 @@ class Answers:
             if line is not None and line.put_ns <= at_ns:
                 line.halt()
                 line.level, line.limit_ns = 0.0, NEVER
-                if done.cause == "pulse end":
-                    line.went_off(at_ns)
+                line.went_off(at_ns, done.cause)
                 yield Edge(name, 0.0, done.cause, at_ns, at_ns)
 
     def _heard(self, name: str, done: Done) -> None:

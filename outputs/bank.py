@@ -10,13 +10,8 @@ from core.errors import DeviceError, ExperimentError, blaming
 from core.record import Acknowledged, Edge, Note
 from outputs.answers import Answers
 from outputs.events import Heralds
-from outputs.line import NEVER, Line, check
+from outputs.line import LOOK_NS, NEVER, RETRY_NS, Line, check
 from outputs.output import Autonomous, Output
-
-RETRY_NS = 200_000_000
-"""An output that could not be written is told to go off again and again, so often."""
-LOOK_NS = 100_000_000
-"""How often an output is asked whether it went wrong by itself."""
 
 Watch = Callable[[Edge | Acknowledged | Note], object]
 """Told of all that was written, right afterwards, by the thread that wrote it, and of what
@@ -197,19 +192,15 @@ class Bank:
         self, command: Set | Pulse | Train, now_ns: int, cause: str
     ) -> int | None:
         line = self._lines.get(command.output)
+        level = command.level
+        if self._broken and (level > 0 or line is None):
+            raise DeviceError(self._broken)
         if line is None:
-            if self._broken:
-                raise DeviceError(self._broken)
             raise ExperimentError(f"there is no [Output {command.output}]")
         check(command, line.output.exact)
-        level = command.level
-        if level > 0 and self._broken:
-            raise DeviceError(self._broken)
-        was_on, pulses = line.going, None
-        if not isinstance(command, Set) and level > 0:
-            pulses = command
+        was_on, written_ns = line.going, None
+        pulses = None if isinstance(command, Set) or level == 0 else command
         line.halt()
-        written_ns = None
         if level == 0 or level != line.level or line.makes(pulses):
             written_ns = self._write(line, level, now_ns, cause, pulses)
         if level > 0:
@@ -237,18 +228,12 @@ class Bank:
                 self._do_next(line)
 
     def _do_next(self, line: Line) -> None:
-        due_ns, level = line.due_ns, line.turn_level
+        due_ns = line.due_ns
         if line.then_ns <= due_ns:
             self._follow(line)
-        elif line.turn_ns > line.limit_ns:
-            line.halt()
-            self._write(line, 0.0, due_ns, "limit")
-        elif level > 0 and self._broken:
-            line.halt()
-        elif line.turn():
-            self._write(line, level, due_ns, "train")
-        else:
-            line.went_off(self._write(line, level, due_ns, "pulse end"))
+        elif edge := line.edge(may_go_on=not self._broken):
+            written_ns = self._write(line, edge[0], due_ns, edge[1])
+            line.went_off(written_ns, edge[1])
 
     def _follow(self, line: Line) -> None:
         """Pulse the output that another one names."""
@@ -256,7 +241,6 @@ class Bank:
         taker = self._lines.get(line.output.then or "")
         if taker is not None and not self._broken:
             pulse = Pulse(OutputName(taker.name), line.output.then_s)
-            taker.halt()
             taker.begin(pulse, self._write(taker, 1.0, asked_ns, "then", pulse))
             self._expect(taker)
 

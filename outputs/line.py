@@ -9,6 +9,10 @@ from core.errors import DeviceError, ExperimentError, blaming
 from outputs.output import Autonomous, Output, Watched, Write
 
 NEVER = 2**63 - 1
+RETRY_NS = 200_000_000
+"""An output that could not be written is told to go off again and again, so often."""
+LOOK_NS = 100_000_000
+"""How often an output is asked whether it went wrong by itself."""
 SHORTEST_S = 0.002
 """Pulses and pauses of a train that the bank makes itself, an edge at a time."""
 BACKSTOP_NS, BACKSTOP_SHARE = 100_000_000, 0.02
@@ -53,9 +57,9 @@ class Line:
         """How long it may be on."""
         return round(self.output.max_on_s * 1e9)
 
-    def went_off(self, at_ns: int) -> None:
-        """Have the output that it names pulsed, later: it was on and went off as planned."""
-        if self.output.then:
+    def went_off(self, at_ns: int, cause: str = "pulse end") -> None:
+        """Have the output that it names pulsed, later, if it went off as planned."""
+        if self.output.then and cause == "pulse end":
             self.then_ns = at_ns + round(self.output.then_after_s * 1e9)
 
     @property
@@ -73,6 +77,15 @@ class Line:
         """Expect the next edge instead of this one; return whether there is one."""
         self.turn_ns, self.turn_level = next(self.course, (NEVER, 0.0))
         return self.turn_ns < NEVER
+
+    def edge(self, may_go_on: bool) -> tuple[float, str] | None:
+        """Return what is due now, and its cause; None: nothing after all."""
+        level = self.turn_level
+        if self.turn_ns > self.limit_ns or (level > 0 and not may_go_on):
+            late = self.turn_ns > self.limit_ns
+            self.halt()
+            return (0.0, "limit") if late else None
+        return level, "train" if self.turn() else "pulse end"
 
     def halt(self) -> None:
         """Expect no more edges."""

@@ -5,7 +5,8 @@ import threading
 from types import TracebackType
 
 from core.clock import Clock, ManualClock
-from outputs.bank import RETRY_NS, Bank
+from outputs.bank import Bank
+from outputs.line import RETRY_NS
 
 LONGEST_WAIT_S = 3600.0
 

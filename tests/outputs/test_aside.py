@@ -7,7 +7,8 @@ from core.command import on
 from core.errors import DeviceError
 from core.record import Note
 from outputs.aside import aside
-from outputs.bank import LOOK_NS, opened
+from outputs.bank import opened
+from outputs.line import LOOK_NS
 from outputs.output import Output, Watched
 from tests.outputs.stubborn import LAMP, LASER
 

@@ -6,7 +6,8 @@ from core.clock import ManualClock
 from core.command import Command, Mark, Pulse, off, on
 from core.errors import DeviceError, ExperimentError
 from core.record import Edge, Note
-from outputs.bank import RETRY_NS, opened
+from outputs.bank import opened
+from outputs.line import RETRY_NS
 from outputs.simulated import SimulatedOutput
 from outputs.ticker import catch_up
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher

@@ -10,7 +10,8 @@ from core.clock import ManualClock
 from core.command import Command, Mark, Pulse, Set
 from core.errors import DeepLabStreamError
 from core.record import Edge
-from outputs.bank import RETRY_NS, Bank, opened
+from outputs.bank import Bank, opened
+from outputs.line import RETRY_NS
 from outputs.output import Output
 from outputs.ticker import catch_up
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
