@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.command import Command, Mark, Pulse, Set
+from core.command import Command, Mark, Pulse, Set, Train
 from core.errors import DeviceError
 from core.record import Step
 from engine.again import decide_again
@@ -186,6 +186,9 @@ def _said(command: Command) -> str:
             return f"{output} {_level(level)}"
         case Pulse(output, seconds, level):
             return f"{output} {_level(level)} for {seconds:g} s"
+        case Train(output, frequency, width_s, count, level):
+            pulses = f"{count} pulses of {1000 * width_s:g} ms, {frequency:g} a second"
+            return f"{output} {_level(level)} for {pulses}"
     return str(command)
 
 

@@ -116,8 +116,9 @@ class _Heard(RunWriter):
         triggers: tuple[str, ...] = (),
         animals: int = 1,
         behaviours: tuple[str, ...] = (),
+        inputs: tuple[str, ...] = (),
     ) -> None:
-        super().begin(camera, skeleton, triggers, self._number, behaviours)
+        super().begin(camera, skeleton, triggers, self._number, behaviours, inputs)
 
     def entry(self, entry: Entry) -> None:
         if isinstance(entry, Edge):

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Command, Mark, Pulse, Set, TriggerName
+from core.command import Command, Mark, Pulse, Set, Train, TriggerName
 from core.errors import ExperimentError
 from core.pose import Pose
 
@@ -37,7 +37,8 @@ class Observation:
     poses: Mapping[str, Pose] = field(default_factory=dict)
     """By camera; NaN where the network was not sure."""
     inputs: Mapping[str, float] = field(default_factory=dict)
-    """Levels of the rig's digital inputs, by name."""
+    """Of the rig's digital inputs: `NAME` is its level, 0 or 1, `NAME.count` how often it
+    became active since the stream began; NaN: unknown."""
     behaviours: Mapping[str, float] = field(default_factory=dict)
     """Probabilities of behaviours, by name; NaN: unknown, which is neither high nor low."""
 
@@ -106,7 +107,7 @@ class Stepper:
                 break
             if wish is Ask.NEXT:
                 break
-            if isinstance(wish, Set | Pulse | Mark):
+            if isinstance(wish, Set | Pulse | Train | Mark):
                 commands.append(wish)
             elif wish is not Ask.NOW:
                 raise ExperimentError(f"the plan yielded {wish!r}, which is no command")

@@ -65,8 +65,7 @@ class FrameRows:
             return
         if not self._opened:
             names = dict.fromkeys((*self._triggers, *step.triggers))
-            pose, behaviours = step.pose, tuple(step.behaviours)
-            self._open(run, pose.skeleton, tuple(names), len(pose.points), behaviours)
+            self._open(run, step.pose.skeleton, tuple(names), step)
         waiting = self._waiting
         while waiting and waiting[0].index != step.index:
             if waiting[0].arrived_ns > step.arrived_ns:
@@ -87,7 +86,7 @@ class FrameRows:
         waiting, self._waiting = self._waiting, deque()
         if run is not None and until_ns is not None:
             if not self._opened and self._skeleton is not None:
-                self._open(run, self._skeleton, self._triggers, 1)
+                self._open(run, self._skeleton, self._triggers)
             for stamp in waiting:
                 if stamp.arrived_ns <= until_ns:
                     self._skip(run, stamp)
@@ -106,10 +105,13 @@ class FrameRows:
         run: RunWriter,
         skeleton: Skeleton,
         triggers: tuple[str, ...],
-        animals: int,
-        behaviours: tuple[str, ...] = (),
+        first: Step | None = None,
     ) -> None:
-        run.begin(self._camera, skeleton, triggers, animals, behaviours)
+        """Make the table; the first step says what else it holds."""
+        animals = len(first.pose.points) if first else 1
+        behaviours = tuple(first.behaviours) if first else ()
+        inputs = tuple(first.inputs) if first else ()
+        run.begin(self._camera, skeleton, triggers, animals, behaviours, inputs)
         self._opened = True
 
     def _skip(self, run: RunWriter, stamp: Stamp) -> None:

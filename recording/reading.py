@@ -5,13 +5,13 @@ A last line without its end (the power went) is left out.
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from core.command import Command, Mark, OutputName, Pulse, Set
+from core.command import Command, Mark, OutputName, Pulse, Set, Train
 from core.pose import Pose, Skeleton
 from core.record import Step
 from recording.tables import FRAME_COLUMNS
@@ -51,6 +51,7 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
     place = {name: column for column, name in enumerate(header)}
     asked = _named(header, "trigger_")
     classes = _named(header, "behaviour_")
+    inputs = _named(header, "input_")
     first = len(FRAME_COLUMNS)
     values = slice(first, min([*asked.values(), place["status"]]))
     for row in table:
@@ -76,9 +77,8 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             lost=row[place["lost"]] == "1",
             too_old=row[place["too_old"]] == "1",
             doubts=_doubts(row[place["doubts"]] if "doubts" in place else ""),
-            behaviours={
-                name: float(row[column] or "nan") for name, column in classes.items()
-            },
+            behaviours=_numbers(row, classes),
+            inputs=_numbers(row, inputs),
         )
 
 
@@ -89,6 +89,10 @@ def _named(header: Sequence[str], prefix: str) -> dict[str, int]:
         for column, name in enumerate(header)
         if column >= len(FRAME_COLUMNS) and name.startswith(prefix)
     }
+
+
+def _numbers(row: Sequence[str], columns: Mapping[str, int]) -> dict[str, float]:
+    return {name: float(row[column] or "nan") for name, column in columns.items()}
 
 
 def _doubts(words: str) -> dict[str, str]:
@@ -111,4 +115,8 @@ def _command(row: dict[str, str]) -> Command:
     output, level = OutputName(row["name"]), float(row["level"])
     if row["text"] == "set":
         return Set(output, level)
-    return Pulse(output, float(row["text"].removeprefix("pulse ")), level)
+    what, *numbers = row["text"].split()
+    if what == "train":
+        frequency, width_s, count = numbers
+        return Train(output, float(frequency), float(width_s), int(count), level)
+    return Pulse(output, float(numbers[0]), level)

@@ -49,6 +49,7 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
         for entry in entries:
             rows.entry(entry)
             last_ns = getattr(entry, "time_ns", last_ns)
+        rows.finish()
         text = (
             "the recorder ended unexpectedly: utils/RepairRun.py makes this run whole"
         )

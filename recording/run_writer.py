@@ -4,6 +4,7 @@ The recorder process and a replay write through this one class, so that equal in
 gives equal files, byte for byte.
 """
 
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 
@@ -40,10 +41,11 @@ class RunWriter:
         triggers: tuple[str, ...] = (),
         animals: int = 1,
         behaviours: tuple[str, ...] = (),
+        inputs: tuple[str, ...] = (),
     ) -> None:
         """Open the camera's table, or go on with it when it is analysed again.
 
-        `triggers` and `behaviours` become columns; a run can't change them later.
+        `triggers`, `behaviours` and `inputs` become columns; a run can't change them later.
         """
         self._answers = {
             key: answer for key, answer in self._answers.items() if key[0] != camera
@@ -53,7 +55,13 @@ class RunWriter:
                 self.folder.update(skeleton=asdict(skeleton))
             path = self.folder.table_path(camera)
             self._cameras[camera] = CameraTable(
-                path, skeleton, triggers, animals, self._start_ns, behaviours
+                path,
+                skeleton,
+                triggers,
+                animals,
+                self._start_ns,
+                behaviours,
+                inputs,
             )
 
     def step(self, step: Step) -> None:
@@ -88,6 +96,8 @@ class RunWriter:
 
     def close(self) -> None:
         """Close all tables."""
+        with suppress(OSError):
+            self._events.finish()
         for table in self._tables():
             table.close()
 

@@ -29,7 +29,8 @@ STATUS_COLUMNS = ("status", "lost", "too_old", "doubts")
 TRIGGER_COLUMNS = ("camera", "frame", "time_s", "trigger", "answer")
 EVENT_COLUMNS = (
     *("time_s", "kind", "camera", "frame", "name", "level", "cause"),
-    *("exposed_ns", "arrived_ns", "posed_ns", "decided_ns", "written_ns", "text"),
+    *("exposed_ns", "arrived_ns", "posed_ns", "decided_ns", "written_ns"),
+    *("acted_ns", "acked_ns", "text"),
 )
 VIDEO_COLUMNS = ("video_frame", "frame", "exposed_ns", "arrived_ns", "device_id")
 
@@ -77,7 +78,7 @@ class CameraTable:
 
     A skipped frame's row has analysed = 0 and ends there. Points are px, x right, y down,
     as the network gave them; a trigger is 1, 0 or, when unknown, empty, and so are
-    probabilities of behaviours.
+    probabilities of behaviours, and levels and counts of inputs.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class CameraTable:
         animals: int,
         start_ns: int,
         behaviours: Sequence[str] = (),
+        inputs: Sequence[str] = (),
     ) -> None:
         values = [
             f"{name}_{what}"
@@ -96,10 +98,11 @@ class CameraTable:
         ]
         asked = [f"trigger_{name}" for name in triggers]
         classes = [f"behaviour_{name}" for name in behaviours]
-        columns = [*FRAME_COLUMNS, *values, *asked, *STATUS_COLUMNS, *classes]
+        seen = [f"input_{name}" for name in inputs]
+        columns = [*FRAME_COLUMNS, *values, *asked, *STATUS_COLUMNS, *classes, *seen]
         self.table = Table(path, columns)
         self._triggers = tuple(triggers)
-        self._behaviours = tuple(behaviours)
+        self._behaviours, self._inputs = tuple(behaviours), tuple(inputs)
         self._start_ns = start_ns
         shape = animals, len(skeleton.bodyparts), 3
         self._values: NDArray[np.float32] = np.empty(shape, np.float32)
@@ -119,7 +122,8 @@ class CameraTable:
         asked = [_CELLS[step.triggers.get(name)] for name in self._triggers]
         classes = [_number(step.behaviours.get(name, nan)) for name in self._behaviours]
         state = [cell(step.status), _CELLS[step.lost], _CELLS[step.too_old]]
-        rest = ",".join([*asked, *state, _doubts(step.doubts), *classes])
+        seen = [_number(step.inputs.get(name, nan)) for name in self._inputs]
+        rest = ",".join([*asked, *state, _doubts(step.doubts), *classes, *seen])
         self.table.write(
             f"{step.index},{(step.exposed_ns - self._start_ns) / 1e9:.6f},"
             f"{step.exposed_ns},{step.arrived_ns},{step.posed_ns},{step.decided_ns},"
