@@ -10,6 +10,9 @@ OutputName = NewType("OutputName", str)
 TriggerName = NewType("TriggerName", str)
 """The NAME of a section `[Trigger NAME]`."""
 
+InputName = NewType("InputName", str)
+"""The NAME of a section `[Input NAME]`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Set(Packed):

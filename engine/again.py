@@ -45,6 +45,7 @@ class _Told:
 
     unit: Literal["px", "mm"] = "px"
     behaviours: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, float] = field(default_factory=dict)
 
     def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
         return self.behaviours
@@ -81,6 +82,7 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
                 network.threshold,
                 {camera: [told] for camera in settings.cameras},
             ),
+            inputs=lambda: told.inputs,
         )
         loop.ask(settings.new_triggers())
         running = False
@@ -92,7 +94,8 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
                 else:
                     loop.end()
             catch_up(bank, clock, recorded.posed_ns)
-            network.pose, told.behaviours = recorded.pose, recorded.behaviours
+            network.pose, told.inputs = recorded.pose, recorded.inputs
+            told.behaviours = recorded.behaviours
             yield recorded, loop.step(_frame(recorded))
         loop.end()
 

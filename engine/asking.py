@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from math import inf, nan
+from types import MappingProxyType
 
 from core.pose import Pose
 from engine.seeing import Sight
@@ -43,7 +44,13 @@ class Asking:
         self._shams.clear()
 
     def ask(
-        self, answers: Answers, camera: str, sight: Sight, time_s: float, too_old: bool
+        self,
+        answers: Answers,
+        camera: str,
+        sight: Sight,
+        time_s: float,
+        too_old: bool,
+        inputs: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """Put into `answers` those of all triggers that look at `camera`.
 
@@ -56,9 +63,8 @@ class Asking:
             if too_old:
                 answers[name] = None
             elif isinstance(trigger, Poseless):
-                known = Known(
-                    self.known(time_s, named_by(trigger)), self.behaviours(time_s)
-                )
+                named = self.known(time_s, named_by(trigger))
+                known = Known(named, self.behaviours(time_s), inputs)
                 answers[name] = trigger.ask_about(known, time_s)
             else:
                 answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)

@@ -20,6 +20,7 @@ from core.ring import Ring, RingReader, RingSpec
 from engine.child import hurry, reporting, settle, tell
 from engine.classifiers import open_classifiers
 from engine.guard import Heartbeat
+from engine.inputs import Inputs, open_inputs
 from engine.loop import Loop, run
 from engine.messages import (
     Analyse,
@@ -41,6 +42,8 @@ LISTEN_S = 0.02
 """An engine that is never idle looks for messages this often."""
 BEAT_S = 0.2
 """The engine tells its guard at least this often that it goes on."""
+FEED_S = 0.02
+"""It comes round at least this often while a board's watchdog waits for that."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class _Engine:
     batching: bool = False
     """Whether frames of several cameras that are ready together are posed together."""
     conducting: bool = False
+    fed: bool = False
+    """Whether a board's watchdog waits for this loop to come round."""
     stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -88,12 +93,13 @@ class _Engine:
         self.heart = Heartbeat(self.links.guard)
         self.journal = JournalWriter(Journal(self.links.journal))
         self.bank: Bank | None = None
+        self.inputs: Inputs | None = None
         self.loop: Loop
 
     def prepare(self, resources: ExitStack) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
         self.resources = resources
-        if self.settings.outputs:
+        if self.settings.outputs or self.settings.inputs:
             self.open_outputs()
         estimator = open_network(self.settings)
         self.loop = Loop(
@@ -109,6 +115,7 @@ class _Engine:
                 estimator.threshold,
                 open_classifiers(self.settings, estimator.skeleton),
             ),
+            lambda: self.inputs.now() if self.inputs is not None else {},
         )
         self.batching = batches(estimator, len(self.settings.asked_of()))
         self.tell_network(estimator)
@@ -131,12 +138,15 @@ class _Engine:
         )
 
     def open_outputs(self) -> bool:
-        """Open the outputs, all or none; say why when they can't be."""
+        """Open outputs and inputs, all or none; say why when they can't be."""
         self.heart.pause()
         stack = ExitStack()
         try:
             bank = stack.enter_context(
                 opened(self.settings.outputs, self.clock, self.write)
+            )
+            known = stack.enter_context(
+                open_inputs(self.settings.inputs, self.clock, self.write)
             )
             stack.enter_context(Ticker(bank, self.clock))
         except DeepLabStreamError as error:
@@ -144,7 +154,7 @@ class _Engine:
             tell(self.pipe, Complaint(str(error)))
             return False
         self.resources.push(stack)
-        self.outputs, self.bank = stack, bank
+        self.outputs, self.bank, self.inputs = stack, bank, known
         return True
 
     def goodbye(self) -> None:
@@ -179,6 +189,7 @@ class _Engine:
         while not self.stopped:
             now_ns = self.clock.now_ns()
             self.heart.beat(now_ns)
+            self.fed = self.bank is not None and self.bank.beat(now_ns)
             ready = self.newest()
             yield ready
             self.tell_end()
@@ -207,7 +218,7 @@ class _Engine:
 
     def sleep(self, deadline_ns: int | None) -> None:
         """Wait to be woken, no longer than heartbeat and deadline allow."""
-        until_s = BEAT_S
+        until_s = FEED_S if self.fed else BEAT_S
         if deadline_ns is not None:
             until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
         self.links.wake.acquire(timeout=until_s)

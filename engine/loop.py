@@ -30,7 +30,7 @@ class Loop:
     Decisions use the frames' own times; `clock` stamps when things were done, judges how
     old a frame is, and notices silence. `whole` tells, once a picture was looked at,
     whether it had stayed what it was; if not, nothing is known of it. `seeing` stands
-    between poses and triggers.
+    between poses and triggers. `inputs` gives what is known of the rig's inputs.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Loop:
         zero_ns: int,
         whole: Callable[[Frame], bool] = lambda frame: True,
         seeing: Seeing | None = None,
+        inputs: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._estimator = estimator
         self._whole = whole
@@ -51,6 +52,7 @@ class Loop:
         self._clock = clock
         self._write = write
         self._zero_ns = zero_ns
+        self._inputs = inputs
         self._seeing = seeing or Seeing(estimator.threshold)
         self._asking = Asking(deciding, rules.stale_ms / 1e3, self._note)
         self._conduct: Conduct | None = None
@@ -102,7 +104,7 @@ class Loop:
         time_s = (frame.time_ns - self._zero_ns) / 1e9
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
-        sight = Sight(pose)
+        sight, inputs = Sight(pose), self._inputs()
         answers: Answers = {}
         done = _Done(posed_ns)
         conduct = self._conduct if frame.camera == self._deciding else None
@@ -110,10 +112,10 @@ class Loop:
         try:
             age_s = (posed_ns - frame.time_ns) / 1e9
             sight = self._seeing.see(frame.camera, pose, time_s, age_s)
-            self._asking.ask(answers, frame.camera, sight, time_s, too_old)
+            self._asking.ask(answers, frame.camera, sight, time_s, too_old, inputs)
             if conduct is not None:
                 conduct.heard_ns, conduct.silent = posed_ns, False
-                done = self._decided(conduct, frame.index, time_s, too_old)
+                done = self._decided(conduct, frame.index, time_s, too_old, inputs)
         except Exception as error:
             failure = error
         step = Step(
@@ -133,6 +135,7 @@ class Loop:
             sight.doubts,
             sight.pose if sight.changed else None,
             sight.behaviours,
+            inputs,
         )
         self._write(step)
         if failure is not None:
@@ -142,12 +145,15 @@ class Loop:
         return step
 
     def idle(self) -> int | None:
-        """Notice silence; return when to be called again at the latest, in ns.
+        """Notice silence, and broken outputs; return when to be called again at the latest, in ns.
 
         To be called whenever no frame is there, and now and then while other cameras'
         frames keep coming; None: any time.
         """
         conduct = self._conduct
+        if conduct is not None and conduct.bank.broken:
+            self._break_off(DeviceError(conduct.bank.broken))
+            return None
         if conduct is None or conduct.silent:
             return None
         patience_ns = round(self._rules.patience_s * 1e9)
@@ -167,7 +173,12 @@ class Loop:
             self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
 
     def _decided(
-        self, conduct: Conduct, index: int, time_s: float, too_old: bool
+        self,
+        conduct: Conduct,
+        index: int,
+        time_s: float,
+        too_old: bool,
+        inputs: Mapping[str, float],
     ) -> "_Done":
         if conduct.bank.broken:
             raise DeviceError(conduct.bank.broken)
@@ -176,6 +187,7 @@ class Loop:
             time_s,
             everything,
             self._asking.poses,
+            inputs=inputs,
             behaviours=self._asking.behaviours(time_s),
         )
         lost = any(everything[name] is None for name in conduct.named)

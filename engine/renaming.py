@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.command import OutputName, TriggerName
+from core.command import InputName, OutputName, TriggerName
 from engine.fields import keys_of
 from engine.ini import read_sections
 from engine.ini_editing import renamed, with_word
 from engine.kinds import kind_of
 from engine.sentences import leaves
 
-_TYPES: Mapping[str, Any] = {"Trigger": TriggerName, "Output": OutputName}
+_TYPES: Mapping[str, Any] = {
+    "Trigger": TriggerName,
+    "Output": OutputName,
+    "Input": InputName,
+}
 _KEYS = {"Camera": "CAMERA", "Experiment": "EXP_NAME"}
 
 

@@ -17,6 +17,7 @@ from engine.fields import Maker
 from engine.tracking import Tracking
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
+from outputs.input import Input
 from outputs.output import Output
 from pose.runtimes import Runtime
 from recording.recipe import MB, Codec, Recipe
@@ -213,6 +214,7 @@ class Settings:
     cameras: Mapping[str, Camera]
     """By NAME, in the order of the file; one at least."""
     outputs: Mapping[str, Output]
+    inputs: Mapping[str, Input]
     triggers: Mapping[str, Maker[Trigger]]
     experiments: Mapping[str, Maker[Experiment]]
     folder: Path

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic_core import ErrorDetails
 
 from core.calibration import Mark
-from core.command import OutputName, TriggerName
+from core.command import InputName, OutputName, TriggerName
 from core.region import Region
 from engine.tracking import Bone
 
@@ -26,6 +26,7 @@ _PLAIN: dict[Any, str] = {
     Bone: "a bone, BODYPART - BODYPART SHORTEST LONGEST",
     TriggerName: "the NAME of a [Trigger NAME]",
     OutputName: "the NAME of an [Output NAME]",
+    InputName: "the NAME of an [Input NAME]",
 }
 _LIMITS = {
     "greater_than": ("gt", "must be above {:g}"),

@@ -10,7 +10,7 @@ import cameras
 import experiments
 import outputs
 from cameras.camera import Camera
-from core.command import OutputName, TriggerName
+from core.command import InputName, OutputName, TriggerName
 from core.errors import SettingsError
 from core.plugins import Found, discover
 from engine.checks import check_against, unit_problems
@@ -31,6 +31,7 @@ from engine.tracking import Tracking
 from experiments.combination import named_by
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
+from outputs.input import Input
 from outputs.output import Output
 
 __all__ = [
@@ -56,6 +57,7 @@ NAMED: dict[str, type] = {"Tracking": Tracking, "Classifier": Classification}
 FAMILIES: dict[str, tuple[Any, type]] = {
     "Camera": (cameras, Camera),
     "Output": (outputs, Output),
+    "Input": (outputs, Input),
     "Trigger": (experiments, Trigger),
     "Experiment": (experiments, Experiment),
 }
@@ -63,6 +65,8 @@ FAMILIES: dict[str, tuple[Any, type]] = {
 
 NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
 """What the NAME of a section may be; files are named so."""
+
+_NAMING = {"Trigger": TriggerName, "Output": OutputName, "Input": InputName}
 
 
 def load(path: Path) -> Settings:
@@ -120,6 +124,7 @@ class _Reading:
                 name: maker() for name, maker in [*makers["Camera"].items()][:used]
             },
             outputs={name: maker() for name, maker in makers["Output"].items()},
+            inputs={name: maker() for name, maker in makers["Input"].items()},
             triggers=makers["Trigger"],
             experiments=makers["Experiment"],
             folder=self._folder,
@@ -242,10 +247,10 @@ class _Reading:
             self._problems.append(f"[Trigger {error.args[1][0]}] in a circle: {way}")
 
     def _check_named(self, title: str, maker: Maker[Any]) -> None:
-        """Check the names of triggers and outputs that a section has."""
+        """Check the names of triggers, outputs and inputs that a section has."""
         made = maker()
         for key, (attribute, info) in keys_of(maker.kind).items():
-            for family, kind in {"Trigger": TriggerName, "Output": OutputName}.items():
+            for family, kind in _NAMING.items():
                 if kind in leaves(info.annotation):
                     for word in _flat(getattr(made, attribute)):
                         self._check_name(f"[{title}] {key}", family, word)

@@ -17,11 +17,11 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from core.command import OutputName, TriggerName
+from core.command import InputName, OutputName, TriggerName
 from engine.describe import written
 from engine.sentences import is_list, leaves, wording
 
-_FAMILIES = {OutputName: "Output", TriggerName: "Trigger"}
+_FAMILIES = {OutputName: "Output", TriggerName: "Trigger", InputName: "Input"}
 
 
 class Editor(QWidget):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 from core.clock import Clock
 from core.command import Command, Mark, OutputName, Pulse, Set, Train
@@ -11,7 +11,7 @@ from core.record import Acknowledged, Edge, Note
 from outputs.answers import Answers
 from outputs.events import Heralds
 from outputs.line import LOOK_NS, NEVER, RETRY_NS, Line, check
-from outputs.output import Autonomous, Output
+from outputs.output import Output
 
 Watch = Callable[[Edge | Acknowledged | Note], object]
 """Told of all that was written, right afterwards, by the thread that wrote it, and of what
@@ -115,12 +115,13 @@ class Bank:
         if problems:
             raise DeviceError("\n".join(problems))
 
-    def beat(self, now_ns: int) -> None:
-        """Tell devices with a watchdog that the loop has come round; only the loop may."""
-        for line in [*self._lines.values()]:
-            if isinstance(line.write, Autonomous) and not line.failed:
-                with suppress(DeviceError):  # `tick` notices it
-                    line.write.beat(now_ns)
+    def beat(self, now_ns: int) -> bool:
+        """Tell devices with a watchdog that the loop, which alone may, has come round.
+
+        Returns whether there are any.
+        """
+        fed = [line.beat(now_ns) for line in [*self._lines.values()]]
+        return any(fed)
 
     def fail(self, why: str, now_ns: int) -> None:
         """Refuse to switch anything on from now on, and tell why."""

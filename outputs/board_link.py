@@ -215,8 +215,8 @@ class Link:
                 for coded in self._splitter.frames(data):
                     self._heard(decoded(coded, self.session), heard_ns)
                 self._look_at_the_clock(heard_ns)
-        except (DeviceError, ValueError) as error:
-            self._break(str(error))
+        except Exception as error:  # whoever hears it may fail in any way
+            self._break(str(error) or type(error).__name__)
 
     def _look_at_the_clock(self, now_ns: int) -> None:
         with self._lock:
@@ -235,7 +235,10 @@ class Link:
             self.broken = text
             self._answered.notify_all()
         for hear in [*self._ears.values()]:
-            hear(Broken(text))
+            with suppress(
+                Exception
+            ):  # what can't be recorded; the link is broken anyway
+                hear(Broken(text))
 
     def _heard(self, frame: Frame, heard_ns: int) -> None:
         if frame.kind == Kind.IDENTITY:  # an answer to one of several HELLOs
@@ -285,9 +288,7 @@ class Link:
         with self._lock:
             sent = self._unanswered.get(sequence)
         if sent is None:
-            raise DeviceError(
-                f"the board at {self.port.name} answered what nobody asked"
-            )
+            raise DeviceError(f"{self.port.name} answered what nobody asked")
         if status is not Status.OK:
             raise DeviceError(refusal(self.port.name, status, sent.pin))
         self._clock.learn(board_us, heard_ns, sent.sent_ns)

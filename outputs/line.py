@@ -1,7 +1,7 @@
 """One output of a bank, open, with what the bank remembers of it."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 from core.command import Pulse, Set, Train
@@ -66,6 +66,14 @@ class Line:
     def watched(self) -> bool:
         """Whether it is to be looked after."""
         return not self.failed and isinstance(self.write, Watched | Autonomous)
+
+    def beat(self, now_ns: int) -> bool:
+        """Tell the device that the loop has come round; return whether it wants to know."""
+        if self.failed or not isinstance(self.write, Autonomous):
+            return False
+        with suppress(DeviceError):  # `look` raises it
+            self.write.beat(now_ns)
+        return True
 
     def begin(self, command: Pulse | Train, began_ns: int) -> None:
         """Expect the edges of a pulse or a train that has begun."""

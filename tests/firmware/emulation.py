@@ -113,12 +113,36 @@ class Edge:
     level: int
 
 
-class Board:
+class Trace:
+    """What the pins of a board did."""
+
+    def __init__(self) -> None:
+        self.edges: list[Edge] = []
+
+    def level(self, pin: str) -> int:
+        """Return the present level of a pin."""
+        return next((e.level for e in reversed(self.edges) if e.pin == pin), 0)
+
+    def edges_of(self, pin: str) -> list[Edge]:
+        """Return what a pin did, its repetitions left out."""
+        edges = [edge for edge in self.edges if edge.pin == pin]
+        before = [0, *(edge.level for edge in edges)]
+        return [
+            edge for was, edge in zip(before, edges, strict=False) if was != edge.level
+        ]
+
+    def widths_us(self, pin: str) -> list[float]:
+        """Return for how long the pin stayed at each level, beginning with high."""
+        cycles = [edge.cycle for edge in self.edges_of(pin)]
+        return [(end - start) / 16 for start, end in pairwise(cycles)]
+
+
+class Board(Trace):
     """A board that goes on only when told to: nothing depends on the wall's clock."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
+        super().__init__()
         self._process = process
-        self.edges: list[Edge] = []
         self.said: list[tuple[int, int]] = []
         """Bytes from its serial port, each with its cycle."""
         self.cycle = 0
@@ -193,23 +217,6 @@ class Board:
         fresh = bytes(byte for _, byte in self.said[self._heard :])
         self._heard = len(self.said)
         return [decoded(coded, self.session) for coded in self._splitter.frames(fresh)]
-
-    def level(self, pin: str) -> int:
-        """Return the present level of a pin."""
-        return next((e.level for e in reversed(self.edges) if e.pin == pin), 0)
-
-    def edges_of(self, pin: str) -> list[Edge]:
-        """Return what a pin did, its repetitions left out."""
-        edges = [edge for edge in self.edges if edge.pin == pin]
-        before = [0, *(edge.level for edge in edges)]
-        return [
-            edge for was, edge in zip(before, edges, strict=False) if was != edge.level
-        ]
-
-    def widths_us(self, pin: str) -> list[float]:
-        """Return for how long the pin stayed at each level, beginning with high."""
-        cycles = [edge.cycle for edge in self.edges_of(pin)]
-        return [(end - start) / 16 for start, end in pairwise(cycles)]
 
 
 @contextmanager

@@ -5,19 +5,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.firmware.emulation import HERTZ, UNO, Edge, emulator, firmware
+from tests.firmware.emulation import HERTZ, UNO, Edge, Trace, emulator, firmware
 
 PATIENCE_S = 30.0
 
 
-class Powered:
+class Powered(Trace):
     """An emulated board that runs by itself."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
+        super().__init__()
         self._process = process
         self._change = threading.Condition()
         self.port = ""
-        self.edges: list[Edge] = []
         self.took: list[int] = []
         """The cycles at which bytes reached it."""
         self.ended = False
@@ -29,10 +29,6 @@ class Powered:
         """Wait until something happened on the board."""
         with self._change:
             assert self._change.wait_for(happened, PATIENCE_S), self.edges
-
-    def level(self, pin: str) -> int:
-        """Return the present level of a pin."""
-        return next((e.level for e in reversed(self.edges) if e.pin == pin), 0)
 
     def until_level(self, pin: str, level: int) -> Edge:
         """Wait until a pin has a level; return the edge that led to it."""

@@ -109,6 +109,7 @@ def make_settings(*cameras: str) -> Settings:
         Recording(),
         {name: StillCamera() for name in cameras},
         {"stimulus": Lamp()},
+        {},
         {
             name: Maker(InsideRegion, {"bodyparts": ("nose",), "region": region})
             for name, region in regions.items()

@@ -1,0 +1,151 @@
+"""A whole rig with an emulated board: the loop feeds it, and its death starves it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from core.record import Acknowledged, Sensed, Step
+from engine.again import decide_again
+from engine.settings import parse
+from engine.states import Action, Failed
+from recording.run_folder import RunFolder
+from tests.engine.test_live import SETTINGS, SIMULATED, Watched, experiment, rig
+from tests.firmware.emulation import MS, needs_simavr
+from tests.firmware.powered import Powered, powered
+
+pytestmark = needs_simavr
+
+PIN = "B1"
+BOARD = """
+[Output light]
+KIND = BoardPin
+PORT = {port}
+PIN = 9
+WATCHDOG_MS = 100
+[Input lick]
+KIND = BoardInput
+PORT = {port}
+PIN = 2
+DEBOUNCE_MS = 1
+"""
+PATIENT = BOARD.replace("= 100", "= 1000")
+"""For tests of other things than the watchdog, on a computer that is busy elsewhere."""
+LICKS = """
+[Trigger licked]
+KIND = InputIs
+INPUT = lick
+"""
+
+
+@pytest.fixture
+def board() -> Iterator[Powered]:
+    with powered() as board:
+        board.pin("D2", 0)
+        yield board
+
+
+def engine_of(it: Watched) -> int:
+    (engine,) = (p for p in it.session.processes() if p.name == "engine")
+    assert engine.pid is not None
+    return engine.pid
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
+def test_the_pin_is_low_within_150_ms_of_the_engines_end(
+    tmp_path: Path, board: Powered, name: str
+) -> None:
+    """Counted in the board's cycles, from the last byte that the engine sent."""
+    with rig(tmp_path, BOARD.format(port=board.port)) as it:
+        experiment(it)
+        went_on = board.until_level(PIN, 1)
+        board.until(
+            lambda: len(board.took) and board.took[-1] > went_on.cycle + 50 * MS
+        )
+        assert board.level(PIN) == 1
+        os.kill(engine_of(it), getattr(signal, name))
+        went_off = board.until_level(PIN, 0)
+        last = [cycle for cycle in board.took if cycle < went_off.cycle][-1]
+        assert 90 * MS < went_off.cycle - last <= 150 * MS
+        if name == "SIGSTOP":
+            it.until(lambda it: bool(it.of(Failed)))  # the guard has noticed it too
+
+
+def test_a_slow_camera_does_not_starve_the_board(
+    tmp_path: Path, board: Powered
+) -> None:
+    slow = SETTINGS.replace("RATE = 100", "RATE = 4")
+    settings = parse(slow + PATIENT.format(port=board.port), tmp_path)
+    with rig(tmp_path, SIMULATED) as it:
+        it.session.settings = settings
+        experiment(it)
+        seen = len(it.of(Step))
+        went_on = board.until_level(PIN, 1)
+        it.until(lambda it: len(it.of(Step)) >= seen + 8)  # 2 s
+        assert board.level(PIN) == 1
+        fed = [cycle for cycle in board.took if cycle > went_on.cycle]
+        late = [after - before > 200 * MS for before, after in pairwise(fed)]
+        assert sum(late) < 4  # not once a frame
+        it.stop()
+    assert board.level(PIN) == 0
+
+
+def test_a_board_that_vanishes_ends_the_experiment(
+    tmp_path: Path, board: Powered
+) -> None:
+    lamp = SIMULATED.replace("light", "lamp")
+    with rig(tmp_path, PATIENT.format(port=board.port) + lamp) as it:
+        experiment(it)
+        board.until_level(PIN, 1)
+        board.unplug()
+        it.until(lambda it: not it.session.status.experimenting)
+        it.until(lambda it: bool(it.of(Failed)))
+        said = " ".join(failed.text for failed in it.of(Failed))  # type: ignore[attr-defined]
+        assert f"[Output light] {board.port} is gone" in said
+        it.until(lambda it: it.session.levels["lamp"] == 0)
+        it.stop()
+
+
+def test_licks_reach_triggers_and_the_record_and_are_decided_again(
+    tmp_path: Path, board: Powered
+) -> None:
+    """A lick switches the light on; without any board the same is decided again."""
+    words = SETTINGS.replace("TRIGGER = anywhere", "TRIGGER = licked")
+    settings = parse(words + LICKS + PATIENT.format(port=board.port), tmp_path)
+    with rig(tmp_path, SIMULATED) as it:
+        it.session.settings = settings
+        it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+        it.until(lambda it: it.session.status.experimenting)
+        for count in (1, 2):
+            board.pin("D2", 1)
+            board.until_level(PIN, 1)
+            board.pin("D2", 0)
+            board.until_level(PIN, 0)
+            it.until(lambda it, count=count: sensed(it)[-1].count == count)  # type: ignore[misc]
+        it.until(lambda it: len(it.of(Acknowledged)) >= 5)
+        it.stop()
+        folder = it.session.run_folder
+    assert folder is not None
+    run = RunFolder(folder)
+    rows = run.events()
+    assert [row["text"] for row in rows if row["kind"] == "input"][-1] == "count 2"
+    answers = [row for row in rows if row["kind"] == "ack" and row["frame"]]
+    assert [float(row["level"]) for row in answers[:4]] == [1, 0, 1, 0]
+    chain = ("exposed", "arrived", "posed", "decided", "written")
+    for row in answers:
+        times = [int(row[f"{name}_ns"]) for name in chain]
+        assert times == sorted(times) and row["cause"] == "plan"
+        assert int(row["exposed_ns"]) < int(row["acted_ns"]) <= int(row["acked_ns"])
+    pairs = list(decide_again(parse(run.settings_text, folder), run))
+    assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+    assert sum(len(then.commands) for then, _ in pairs) >= 4
+    assert {then.inputs["lick.count"] for then, _ in pairs} == {0, 1, 2}
+
+
+def sensed(it: Watched) -> list[Sensed]:
+    return [news for news in it.told if isinstance(news, Sensed)] or [
+        Sensed("lick", False, 0, 0, 0)
+    ]
