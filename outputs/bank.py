@@ -116,10 +116,7 @@ class Bank:
             raise DeviceError("\n".join(problems))
 
     def beat(self, now_ns: int) -> bool:
-        """Tell devices with a watchdog that the loop, which alone may, has come round.
-
-        Returns whether there are any.
-        """
+        """Tell devices with a watchdog, if there are any, that the loop has come round."""
         fed = [line.beat(now_ns) for line in [*self._lines.values()]]
         return any(fed)
 
