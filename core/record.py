@@ -36,7 +36,8 @@ class Step(Packed):
     """The frame was older than allowed when its turn came: all triggers were unknown."""
     doubts: Mapping[str, str] = field(default_factory=dict)
     """What was done to points on their way to the triggers, by body part (`Pose.names`):
-    `jump`, `bone` (refused), `held` (where it last was), or two of them with a `+`."""
+    `jump`, `bone` (refused), `held` (where it last was), or two of them with a `+`; and
+    `held` by `[Trigger NAME]` for each answer that is the last known one."""
     seen: Pose | None = None
     """What triggers saw, where that is not simply the points above the threshold."""
     behaviours: Mapping[str, float] = field(default_factory=dict)

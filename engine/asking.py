@@ -30,6 +30,7 @@ class Asking:
         self._answers: dict[str, tuple[float, bool | None]] = {}
         self._sights: dict[str, tuple[float, Sight]] = {}
         self._shams: set[str] = set()
+        self.held: dict[str, str] = {}
 
     @property
     def poses(self) -> dict[str, Pose]:
@@ -54,8 +55,10 @@ class Asking:
     ) -> None:
         """Put into `answers` those of all triggers that look at `camera`.
 
-        Nothing is asked about a frame that is too old: all of it is unknown.
+        Nothing is asked about a frame that is too old: all of it is unknown. Afterwards
+        `held` has, for the record, the triggers whose answer is held: see `Step.doubts`.
         """
+        self.held = {}
         self._sights[camera] = time_s, sight
         for name, trigger in self.triggers.items():
             if (trigger.camera or self._deciding) != camera:
@@ -68,6 +71,8 @@ class Asking:
                 answers[name] = trigger.ask_about(known, time_s)
             else:
                 answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)
+            if trigger.holding and answers[name] is not None:
+                self.held[f"[Trigger {name}]"] = "held"
             self._answers[name] = time_s, answers[name]
             if trigger.sham is not (name in self._shams):
                 self._shams ^= {name}

@@ -132,7 +132,7 @@ class Loop:
             done.status,
             done.lost,
             too_old,
-            sight.doubts,
+            {**sight.doubts, **self._asking.held},
             sight.pose if sight.changed else None,
             sight.behaviours,
             inputs,

@@ -148,4 +148,5 @@ def sights(
     seeing = seeing_of(settings, threshold)
     for step in folder.steps(camera):
         time_s = (step.exposed_ns - start_ns) / 1e9
-        yield time_s, seeing.see(camera, step.pose, time_s)
+        age_s = (step.posed_ns - step.exposed_ns) / 1e9
+        yield time_s, seeing.see(camera, step.pose, time_s, age_s)

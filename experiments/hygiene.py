@@ -23,6 +23,7 @@ class Gate:
         limits = (rules.refractory_s, rules.max_rate_per_min, rules.max_total_s)
         self._idle = rules.probability == 1 and not any((*waits, *limits))
         self.sham = False
+        self.holding = False
         self._random = Random(rules.seed)
         self._known: tuple[float, bool] | None = None
         self._course: tuple[float, bool] | None = None
@@ -41,6 +42,7 @@ class Gate:
             self._total_s += time_s - self._before_s
         self._before_s = time_s
         held = self._held(raw, time_s)
+        self.holding = raw is None and held is not None
         if held is None:
             self._course, self._steady = None, False
         else:
@@ -134,6 +136,11 @@ class Hygiene:
 
     def forget(self) -> None:
         """Forget what was seen: the animal was lost, the next pose starts afresh."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether the answer is the last known one: HOLD_MS."""
+        return self._gate is not None and self._gate.holding
 
     @property
     def sham(self) -> bool:

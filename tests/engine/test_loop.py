@@ -32,6 +32,15 @@ def test_light_follows_the_animal() -> None:
         assert it.causes() == ["plan", "plan"]
 
 
+def test_an_answer_that_is_held_is_called_so_in_the_record() -> None:
+    with rig([IN, LOST, LOST, LOST, IN], hygiene={"hold_ms": 20}) as it:
+        it.show(5)
+        answers = [step.triggers["inside"] for step in it.steps]
+        assert answers == [True, True, True, None, True]
+        held = {"[Trigger inside]": "held"}
+        assert [step.doubts for step in it.steps] == [{}, held, held, {}, {}]
+
+
 def test_a_sham_lights_nothing_and_is_in_the_record() -> None:
     with rig([OUT, IN, IN, OUT, IN], hygiene={"probability": 0}) as it:
         it.show(5)
