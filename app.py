@@ -55,7 +55,7 @@ def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
     application()
     document = Document(path)
     if experiment:
-        document.edit(with_experiment(document.text, experiment))
+        document.edit(with_experiment(document.text, experiment, document.path.parent))
     settings = mend(document)
     if settings is None:
         print(*document.problems, sep="\n")

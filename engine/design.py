@@ -1,6 +1,5 @@
 """An experiment's file from answers: an experiment, its triggers and outputs, on a rig."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from core.pose import Skeleton
 from engine import ini_editing
 from engine.fields import keys_of
 from engine.ini import Words, read_sections
+from engine.moving import moved
 from engine.questions import (
     Asking,
     Question,
@@ -24,10 +24,10 @@ from engine.questions import (
 from engine.ready_made import CONFIGS
 from engine.sections import Settings
 from engine.sentences import guess, leaves
-from engine.settings import FAMILIES, FIXED, NAME, load, parse
+from engine.settings import FIXED, NAME, load, parse
 from experiments.hygiene import Hygiene
 from pose.model_folder import load_model_folder
-from pose.opening import MODELS, find_model
+from pose.opening import find_model
 
 SIMULATED = """\
 [Streaming]
@@ -71,7 +71,10 @@ def design(overwrite: bool = False) -> Asking[Design]:
         default=str(CONFIGS / f"{asked.name.replace(' ', '_')}.ini"),
         check=lambda word: _faults_of_path(Path(word), overwrite),
     )
-    return Design(_moved(text, rig, Path(path).absolute().parent), Path(path))
+    folder = Path(path).absolute().parent
+    if rig.text != SIMULATED or folder.is_relative_to(_ROOT):
+        text = moved(text, rig.folder, folder)
+    return Design(text, Path(path))
 
 
 def _rig(word: str) -> Settings:
@@ -233,6 +236,8 @@ class _Asked:
             unused = family in ("Trigger", "Output") and title not in self.needed
             if old or unused:
                 text = ini_editing.without_section(text, title)
+        directory = str(self.rig.streaming.output_directory)
+        text = ini_editing.with_word(text, "Streaming", "OUTPUT_DIRECTORY", directory)
         for key, word in run.items():
             text = ini_editing.with_word(text, "Experiment", key, word)
         for title, words in self.sections.items():
@@ -263,36 +268,3 @@ def _faults_of_name(name: str) -> str | None:
     return (
         f"{name or 'an empty name'}: a NAME may have letters, digits, spaces, - and _"
     )
-
-
-def _moved(text: str, rig: Settings, folder: Path) -> str:
-    """Return the text with relative paths that start at another folder."""
-    shipped = rig.text == SIMULATED
-    if folder == rig.folder or (shipped and not folder.is_relative_to(_ROOT)):
-        return text
-    text = ini_editing.with_word(
-        text, "Streaming", "OUTPUT_DIRECTORY", _from(folder, rig.output_directory)
-    )
-    for title, words in read_sections(text).words.items():
-        family = title.partition(" ")[0]
-        kind = FIXED.get(title)
-        if family in FAMILIES and words.get("KIND") in kinds_of(family):
-            kind = kind_named(family, words["KIND"])
-        for key, (_, info) in keys_of(kind).items() if kind else ():
-            word = words.get(key, "")
-            if word and key != "OUTPUT_DIRECTORY" and leaves(info.annotation) == {Path}:
-                text = ini_editing.with_word(
-                    text, title, key, _from(folder, rig.folder / word)
-                )
-    if Path(rig.model).is_dir() and Path(rig.model) != MODELS / rig.pose.model:
-        text = ini_editing.with_word(
-            text, "Pose Estimation", "MODEL", _from(folder, Path(rig.model))
-        )
-    return text
-
-
-def _from(folder: Path, path: Path) -> str:
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # another drive
-        return path.as_posix()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from core.errors import SettingsError
 from engine.ini import read_text
+from engine.moving import moved
 from engine.sections import Settings
 from engine.sentences import guess
 from engine.settings import load, parse
 
 CONFIGS = Path(__file__).resolve().parents[1] / "experiments" / "configs"
+_THEIRS = ("Trigger", "Classifier", "Experiment")
 _HEADER = re.compile(r"\s*\[(.+)\]")
 _KEY = re.compile(r"\s*([^#;\s=:][^=:]*?)\s*[=:]")
 
@@ -24,13 +26,14 @@ def load_with(rig: Path, experiment: str | None = None) -> Settings:
     """
     if not experiment:
         return load(rig)
-    text = with_experiment(read_text(rig), experiment)
-    return parse(text, rig.resolve().parent)
+    folder = rig.resolve().parent
+    return parse(with_experiment(read_text(rig), experiment, folder), folder)
 
 
-def with_experiment(rig: str, experiment: str) -> str:
-    """Return the text of a rig with the experiment of a file; see `joined`."""
-    return joined(rig, read_text(find(experiment)))
+def with_experiment(rig: str, experiment: str, folder: Path) -> str:
+    """Return the text of a rig in `folder` with the experiment of a file; see `joined`."""
+    file = find(experiment)
+    return joined(rig, moved(read_text(file), file.resolve().parent, folder))
 
 
 def find(experiment: str) -> Path:
@@ -51,8 +54,8 @@ def find(experiment: str) -> Path:
 def joined(rig: str, experiment: str) -> str:
     """Return the text of a rig with the experiment of another text, comments and all.
 
-    Of the experiment's text come its triggers, experiments, the outputs that the rig does
-    not have, and what it says in `[Experiment]`; all else is the rig's.
+    Of the experiment's text come its triggers, classifiers, experiments, the outputs that
+    the rig does not have, and what it says in `[Experiment]`; all else is the rig's.
     """
     theirs = {part.name: part for part in _parts(experiment)}
     parts: list[str] = []
@@ -62,7 +65,7 @@ def joined(rig: str, experiment: str) -> str:
             parts.append(part.text)
         elif part.name == "experiment":
             parts.append(_of_both(part.text, other.text))
-        elif part.family in ("Trigger", "Experiment"):
+        elif part.family in _THEIRS:
             parts.append(other.text)
         else:
             parts.append(part.text)
@@ -70,7 +73,7 @@ def joined(rig: str, experiment: str) -> str:
     parts += [
         part.text
         for part in theirs.values()
-        if part.family in ("Trigger", "Experiment", "Output") and part.name not in there
+        if part.family in (*_THEIRS, "Output") and part.name not in there
     ]
     return "\n".join(text.strip("\n") + "\n" for text in parts if text.strip())
 

@@ -188,7 +188,8 @@ class ExperimentPage(QWidget):
 
     def _take_ready_made(self, name: str) -> None:
         """Put a ready-made experiment, with its triggers and outputs, on this rig."""
-        self.document.edit(with_experiment(self.document.text, name))
+        text, folder = self.document.text, self.document.path.parent
+        self.document.edit(with_experiment(text, name, folder))
         self.show_experiment(self.used)
 
     def _kinds_menu(self) -> QMenu:
