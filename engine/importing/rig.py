@@ -10,8 +10,8 @@ _MODEL = (
     "folder's name behind MODEL"
 )
 _CLASSIFIER = (
-    "classifiers have to be converted first, and are triggers then "
-    "(docs/experiments.md, Behaviour)"
+    "convert the classifier with utils/ConvertClassifier.py; it becomes a [Classifier NAME] "
+    "and a [Trigger NAME] with KIND = Behaviour and its THRESHOLD"
 )
 _PER_ANIMAL = "poses keep their animals apart; triggers name the animal they look at"
 _UNKNOWN = (

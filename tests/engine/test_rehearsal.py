@@ -76,6 +76,22 @@ def test_several_animals_meet(tmp_path: Path) -> None:
     assert compare(settings, folder).same
 
 
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
+def test_every_ready_made_experiment_acts_and_all_is_off_afterwards(
+    file: Path, tmp_path: Path
+) -> None:
+    settings = parse(slow(file), CONFIGS)
+    many = 2 if file.stem in ("social", "any_animal") else 1
+    folder, steps = rehearse(
+        settings, tmp_path / "run", seconds=75, seed=1, animals=many
+    )
+    rows = [row for row in folder.events() if row["kind"] == "edge"]
+    assert any(float(row["level"]) > 0 for row in rows)
+    last = {row["name"]: float(row["level"]) for row in rows}
+    assert last == dict.fromkeys(settings.outputs, 0.0)
+    assert steps
+
+
 def test_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
