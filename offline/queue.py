@@ -19,7 +19,7 @@ from offline.alf import sessions_under
 from offline.claims import STALE_S, claim, facts_of, is_stale, latest
 from offline.files import whole_file
 from offline.networks import networks_of
-from offline.pipeline import load_pipeline
+from offline.pipeline import Pipeline, load_pipeline
 from offline.session import CAMERAS, process
 from offline.tracking import Networks
 
@@ -173,6 +173,17 @@ def open_queue(
     return queue
 
 
+def whole_session(queue: Queue, plan: Pipeline, networks: Networks) -> Work:
+    """Return what processes a session; any camera's failure fails it."""
+
+    def work(session: Path) -> None:
+        report = process(session, plan, CAMERAS, None, networks, machine=queue.machine)
+        if report.failures:
+            raise DeepLabStreamError("; ".join(report.failures.values()))
+
+    return work
+
+
 def run_queue(
     folder: str | Path | None = None,
     n_sessions: int = 10,
@@ -196,14 +207,7 @@ def run_queue(
     if work is None:
         plan = load_pipeline(pipeline)
         opened = networks or networks_of(plan, Path(ckpts_path) if ckpts_path else None)
-
-        def work(session: Path) -> None:
-            report = process(
-                session, plan, CAMERAS, None, opened, machine=queue.machine
-            )
-            if report.failures:
-                raise DeepLabStreamError("; ".join(report.failures.values()))
-
+        work = whole_session(queue, plan, opened)
     worked = 0
     again = True
     while again and worked < n_sessions:

@@ -1,0 +1,66 @@
+"""What the bundled networks see in a made scene; as a program, writes the golden file."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from core.frame import ImageFormat
+from offline.predict import predict
+from pose.model_folder import DESCRIPTION
+from pose.opening import MODELS, open_estimator
+from recording.recipe import Recipe
+from recording.video import VideoFile
+
+GOLDEN = ROOT / "tests/golden/networks.json"
+
+
+def release(version: str) -> str:
+    """Return MAJOR.MINOR."""
+    return ".".join(version.split(".")[:2])
+
+
+def fingerprints() -> dict[str, str]:
+    """Return the fingerprint of each bundled network."""
+    return {
+        file.parent.name: json.loads(file.read_text("utf-8"))["sha256"]
+        for file in sorted(MODELS.glob(f"*/{DESCRIPTION}"))
+    }
+
+
+def scene(path: Path) -> Path:
+    """Write a lossless film of two pictures of the drawn animal."""
+    with VideoFile(path, ImageFormat((480, 640, 3), 10), Recipe(codec="ffv1")) as film:
+        for number in range(2):
+            image = cv2.imread(str(GOLDEN.with_name(f"scene_{number}.jpg")))
+            film.write(
+                np.asarray(image, np.uint8), number, number * 10**8, number * 10**8
+            )
+    return path
+
+
+def main() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "version"
+    ]
+    film = scene(Path(sys.argv[1]))
+    poses = {}
+    for name in fingerprints():
+        table = predict(film, open_estimator(MODELS / name, "cpu", 1), name).table
+        poses[name] = {
+            "points": np.round(table.points.astype(float), 2).tolist(),
+            "confidence": np.round(table.confidence.astype(float), 3).tolist(),
+        }
+    facts = {"release": release(version), "networks": fingerprints(), "poses": poses}
+    GOLDEN.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

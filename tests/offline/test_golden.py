@@ -1,0 +1,52 @@
+"""The bundled networks and what they see belong to one MAJOR.MINOR of the project.
+
+Who changes a network changes what users' experiments see: that is a new minor version.
+`python tests/offline/golden.py` makes the golden file anew; it is to be committed with
+the version it belongs to.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offline.predict import predict
+from pose.opening import MODELS, open_estimator
+from tests.offline.golden import GOLDEN, fingerprints, release, scene
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def told() -> dict[str, object]:
+    return dict(json.loads(GOLDEN.read_text("utf-8")))
+
+
+def test_networks_are_those_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "version"
+    ]
+    assert told()["release"] == release(version), (
+        "a new version: run tests/offline/golden.py"
+    )
+    assert told()["networks"] == fingerprints(), (
+        "a bundled network changed: raise MAJOR.MINOR and run tests/offline/golden.py"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", sorted(each.name for each in MODELS.iterdir() if each.is_dir())
+)
+def test_networks_see_what_they_saw(name: str, tmp_path: Path) -> None:
+    golden = dict(told()["poses"])  # type: ignore[call-overload]
+    assert name in golden, "a network without golden poses: run tests/offline/golden.py"
+    film = scene(tmp_path / "scene.mkv")
+    found = predict(film, open_estimator(MODELS / name, "cpu", 1), name).table
+    points, sure = (
+        np.array(golden[name]["points"]),
+        np.array(golden[name]["confidence"]),
+    )
+    np.testing.assert_allclose(found.confidence, sure, atol=0.02)
+    seen = sure > 0.3
+    np.testing.assert_allclose(found.points[seen], points[seen], atol=0.1)

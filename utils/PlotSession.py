@@ -1,0 +1,103 @@
+"""Trial-averaged activity of a session: pupil, paws, motion energy, wheel, licks.
+
+    python utils/PlotSession.py mouse/2026-11-21/001 --event stimOn_times
+
+Reads the session's ALF files; draws the mean over trials and its standard error.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Sequence
+
+from core.errors import DeepLabStreamError
+from offline.activity import Around, Signal, around, signals
+from offline.files import whole_file
+from offline.trials import Trials, read_trials
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw; return 0, or 2 after a sentence that says why not."""
+    asked = _parser().parse_args(argv)
+    try:
+        trials = read_trials(asked.trials or _table(asked.session))
+        events = trials.moments(asked.event)[trials.chosen(asked.choose)]
+        drawn = [
+            (signal, around(signal, events, asked.before, asked.after))
+            for signal in signals(asked.session)
+        ]
+        if not drawn:
+            raise DeepLabStreamError(
+                f"{asked.session} has no features, motion energy, wheel or licks in alf/"
+            )
+        path = asked.output or asked.session / f"alf/activity.{asked.event}.png"
+        _draw(path, drawn, asked.event, trials)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(
+            f"plots need the package {error.name!r}: pip install {error.name}",
+            file=sys.stderr,
+        )
+        return 2
+    except OSError as error:
+        print(f"the plot can't be written: {error}", file=sys.stderr)
+        return 2
+    print(path)
+    return 0
+
+
+def _table(session: Path) -> Path:
+    found = sorted(session.glob("alf/**/_ibl_trials.table.pqt"))
+    if not found:
+        raise DeepLabStreamError(
+            f"{session} has no _ibl_trials.table.pqt; use --trials"
+        )
+    return found[0]
+
+
+def _draw(
+    path: Path, drawn: Sequence[tuple[Signal, Around]], event: str, trials: Trials
+) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 1.6 * len(drawn) + 1), layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(drawn), sharex=True, squeeze=False)[:, 0]
+    for axes, (signal, found) in zip(rows, drawn, strict=True):
+        mean, error = found.mean, found.error
+        axes.axvline(0, color="0.7", linewidth=1)
+        axes.fill_between(found.offsets_s, mean - error, mean + error, alpha=0.3)
+        axes.plot(found.offsets_s, mean)
+        axes.set_title(signal.name, fontsize=9, loc="left")
+        axes.set_ylabel(signal.unit, fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    count = len(drawn[0][1].trials)
+    rows[-1].set_xlabel(f"seconds from {event}, {count} trials of {trials.file.name}")
+    with whole_file(path) as making:
+        figure.savefig(making, dpi=110)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("session", type=Path, help="a session's folder")
+    add("--event", default="stimOn_times", help="a column of the trials' table")
+    add("--trials", type=Path, metavar="TABLE", help="default: the session's")
+    add("--choose", type=int, nargs="+", metavar="N", help="only these, counted from 0")
+    add("--before", type=float, default=0.5, metavar="S")
+    add("--after", type=float, default=1.5, metavar="S")
+    add("--output", type=Path, metavar="PNG", help="default: in the session's alf/")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
