@@ -19,6 +19,7 @@ from engine.settings import Settings
 from engine.states import Action, Failed, Phase, Status, StatusChanged, allowed
 from engine.stream import Stream
 from engine.stream_view import StreamView
+from engine.vitals import NOTE_EVERY, Physician, Vitals
 from engine.watchman import Watchman
 
 
@@ -33,6 +34,8 @@ class Session(StreamView):
         super().__init__()
         self.settings = settings
         self.status = Status()
+        self.vitals: Vitals | None = None
+        self._physician, self._next_look_ns, self._looks = Physician(), 0, 0
         self._crew: Crew | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
@@ -85,6 +88,7 @@ class Session(StreamView):
                 self._pace.look(crew.rings, now_ns)
                 for text in self._watchman.look(crew.rings, now_ns):
                     self._tell(crew, "camera", text)
+                self._examine(crew, now_ns)
         news, self._news = self._news, []
         return news
 
@@ -103,6 +107,18 @@ class Session(StreamView):
         for _ in self._ending or ():
             self._listen(self._crew)
         self._ended()
+
+    def _examine(self, crew: Crew, now_ns: int) -> None:
+        """Look at the computer once a second; some of the looks go into the record."""
+        if now_ns < self._next_look_ns:
+            return
+        self._next_look_ns = now_ns + 1_000_000_000
+        folder = self.run_folder or self.settings.output_directory
+        self.vitals = self._physician.look(self.processes(), folder)
+        self._looks += 1
+        if self._looks % NOTE_EVERY == 0:
+            note = Note("health", self.vitals.text, now_ns)
+            crew.tell_recorder(say.WriteNote(note))
 
     def _ask(self, crew: Crew, action: Action) -> None:
         match action:
@@ -138,6 +154,7 @@ class Session(StreamView):
     def _start_stream(self) -> None:
         now_ns = SystemClock().now_ns()
         self._watchman, self._pace = Watchman(), Pace()
+        self._physician, self._next_look_ns, self._looks = Physician(), 0, 0
         self._stream = Stream.of(self.settings, now_ns)
         self._filming_for_experiment = False
         try:

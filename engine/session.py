@@ -10,6 +10,7 @@ from core.record import Entry, Step
 from engine.messages import RunClosed
 from engine.sections import Settings
 from engine.states import Action, Counts, Failed, Status, StatusChanged
+from engine.vitals import Vitals
 
 News: TypeAlias = Entry | StatusChanged | Failed | RunClosed
 
@@ -59,6 +60,10 @@ class Rig(Protocol):
     @property
     def levels(self) -> Mapping[str, float]:
         """The present level of each output."""
+
+    @property
+    def vitals(self) -> Vitals | None:
+        """How the computer fares, looked at once a second; None: not yet."""
 
     @property
     def stream_start_ns(self) -> int:

@@ -1,7 +1,7 @@
 """How long frames took: the statistics that a benchmark prints and stores."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -57,8 +57,8 @@ class Timings:
             "frames": self.frames,
             "mean_fps": (self.frames - 1) / seconds if seconds else 0.0,
             "lost_share": self._lost / self.frames if self.frames else 0.0,
-            "overall_ms": _spread(self._overall),
-            "analysis_ms": _spread(self._analysis),
+            "overall_ms": spread(self._overall),
+            "analysis_ms": spread(self._analysis),
         }
 
     def lines(self) -> Iterator[str]:
@@ -73,13 +73,14 @@ class Timings:
             ("overall_ms", "overall (exposed to decided and written)"),
             ("analysis_ms", "analysis (arrived to posed)"),
         ):
-            spread = facts[key]
-            if isinstance(spread, dict):
-                numbers = ", ".join(f"{name} {ms:.2f}" for name, ms in spread.items())
+            found = facts[key]
+            if isinstance(found, dict):
+                numbers = ", ".join(f"{name} {ms:.2f}" for name, ms in found.items())
                 yield f"{what}, ms: {numbers}"
 
 
-def _spread(times_ns: "array[int]") -> Spread | None:
+def spread(times_ns: Sequence[int]) -> Spread | None:
+    """Return the statistics of some times; None: there are none."""
     if not times_ns:
         return None
     ms = np.array(times_ns) / 1e6

@@ -46,6 +46,12 @@ def _settings(bridge: Bridge, document: Document) -> QWidget:
     return SettingsPage(document)
 
 
+def _health(bridge: Bridge, document: Document) -> QWidget:
+    from gui.health_page import HealthPage
+
+    return HealthPage(bridge)
+
+
 def _runs(bridge: Bridge, document: Document) -> QWidget:
     from gui.runs_page import RunsPage
 
@@ -56,6 +62,7 @@ PAGES: Mapping[str, Maker] = {
     "Regions": _regions,
     "Experiment": _experiment,
     "Settings": _settings,
+    "Health": _health,
     "Runs": _runs,
 }
 """By the name on their button, in their order; `Live` is the window's own."""

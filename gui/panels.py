@@ -175,8 +175,8 @@ class Marks(Panel):
 class Log(Panel):
     """What happened, a sentence a line, the newest last."""
 
-    def __init__(self) -> None:
-        super().__init__("Log")
+    def __init__(self, title: str = "Log") -> None:
+        super().__init__(title)
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
         self.page.setMinimumHeight(_LEAST // 2)

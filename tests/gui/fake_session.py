@@ -26,6 +26,7 @@ from engine.sections import (
 )
 from engine.session import News
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
+from engine.vitals import Vitals
 from experiments.regions import InsideRegion
 from outputs.output import Output, Write
 
@@ -133,6 +134,7 @@ class FakeSession:
         self.provider = "CPUExecutionProvider"
         self.counts: dict[str, Counts] = {}
         self.run_folder: Path | None = None
+        self.vitals: Vitals | None = None
         self.levels: dict[str, float] = {}
         self.stream_start_ns = 0
         self.status = Status()

@@ -1,0 +1,103 @@
+"""How the computer fares under a rig: processors, memory, disk, heat, graphics card."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+NOTE_EVERY = 10
+"""One of so many looks goes into the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What was found at one moment; None: this computer does not tell."""
+
+    cores: Mapping[str, float]
+    """By process: the share of one core that it took since the look before."""
+    memory_mb: float
+    """Of all the rig's processes together."""
+    disk_free_gb: float | None
+    hottest_c: float | None
+    """The hottest of the processor's sensors."""
+    card: float | None
+    """The share of the graphics card that is busy."""
+
+    @property
+    def text(self) -> str:
+        """All of it in one line, for the record."""
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.cores.items())
+        words = [f"cores: {shares}", f"memory {self.memory_mb:.0f} MB"]
+        if self.disk_free_gb is not None:
+            words.append(f"disk {self.disk_free_gb:.1f} GB free")
+        if self.hottest_c is not None:
+            words.append(f"{self.hottest_c:.0f} °C")
+        if self.card is not None:
+            words.append(f"graphics card {self.card:.0%}")
+        return "; ".join(words)
+
+
+@dataclass
+class Physician:
+    """Looks at a rig's processes again and again; a look takes some milliseconds."""
+
+    _known: dict[int, Any] = field(default_factory=dict)
+    """By process number: psutil's view of it, which remembers the look before."""
+    _card: Any = None
+
+    def __post_init__(self) -> None:
+        with suppress(ImportError, OSError):
+            import pynvml  # of the package nvidia-ml-py, where there is such a card
+
+            with suppress(pynvml.NVMLError):
+                pynvml.nvmlInit()
+                self._card = pynvml.nvmlDeviceGetHandleByIndex(0)
+
+    def look(self, processes: Sequence[BaseProcess], folder: Path) -> Vitals:
+        """Return how the processes fare, and the disk that holds `folder`."""
+        import psutil
+
+        cores: dict[str, float] = {}
+        memory = 0
+        known: dict[int, Any] = {}
+        for process in processes:
+            with suppress(psutil.Error, ValueError):
+                pid = process.pid or 0
+                view = self._known.get(pid) or psutil.Process(pid)
+                known[pid] = view
+                cores[process.name] = view.cpu_percent() / 100
+                memory += view.memory_info().rss
+        self._known = known
+        return Vitals(
+            cores, memory / 1e6, _free_gb(folder), _hottest(psutil), self._busy()
+        )
+
+    def _busy(self) -> float | None:
+        if self._card is None:
+            return None
+        import pynvml
+
+        with suppress(pynvml.NVMLError):
+            return float(pynvml.nvmlDeviceGetUtilizationRates(self._card).gpu) / 100
+        return None
+
+
+def _free_gb(folder: Path) -> float | None:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free / 1e9
+    return None
+
+
+def _hottest(psutil: Any) -> float | None:
+    if not hasattr(psutil, "sensors_temperatures"):  # Windows and macOS don't tell
+        return None
+    with suppress(OSError):
+        found = psutil.sensors_temperatures()
+        read = [each.current for sensors in found.values() for each in sensors]
+        return max(read, default=None)
+    return None

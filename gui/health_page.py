@@ -1,0 +1,191 @@
+"""The page that says how the rig fares: latencies, every frame's way, the computer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QGridLayout,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.record import Note, Step
+from engine.states import Counts, Phase, Status
+from gui.bridge import Bridge
+from gui.panels import Log
+from gui.stages import STAGES, Stages
+from gui.theme import palette
+
+_TICKS_PER_LOOK = 15
+_FIGURES = ("p50", "p95", "p99", "max")
+_COUNTS = ("delivered", "lost", "analysed", "skipped", "recorded", "lost to video")
+_ALARMS = ("camera", "error", "guard", "recording")
+
+
+class HealthPage(QWidget):
+    """Shows figures of the rig that runs, twice a second while it is looked at."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.plot = pg.PlotWidget()
+        self.stages = _table(list(STAGES), _FIGURES)
+        self.cameras = _table([], _COUNTS)
+        self.computer = QLabel("–")
+        self.alarms = Log("Alarms")
+        self._stages = Stages(bridge.rig.cameras[0])
+        self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
+        self._ticks = 0
+        self._arrange()
+        bridge.stepped.connect(self._take_steps)
+        bridge.noted.connect(self._take_note)
+        bridge.failed.connect(self._take_failure)
+        bridge.status_changed.connect(self._take_status)
+        bridge.settings_changed.connect(self._renew)
+        bridge.ticked.connect(self._tick)
+        self._renew()
+
+    def _arrange(self) -> None:
+        self.plot.addItem(self._bars)
+        self.plot.setLabel("bottom", "from exposure to the last byte written, ms")
+        self.plot.setLabel("left", "frames of the last 10 s")
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.hideButtons()
+        self.plot.setMenuEnabled(False)
+        self.computer.setWordWrap(True)
+        self.computer.setTextFormat(Qt.TextFormat.PlainText)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(10, 10, 10, 10)
+        grid.setSpacing(10)
+        grid.addWidget(_framed("Latency", self.plot), 0, 0)
+        grid.addWidget(_framed("Stages, ms", self.stages), 1, 0)
+        grid.addWidget(_framed("Where the frames went", self.cameras), 0, 1)
+        grid.addWidget(_framed("The computer", self.computer), 1, 1)
+        grid.addWidget(self.alarms, 2, 0, 1, 2)
+        for row, stretch in enumerate((3, 2, 2)):
+            grid.setRowStretch(row, stretch)
+        for column in (0, 1):
+            grid.setColumnStretch(column, 1)
+
+    def refresh(self) -> None:
+        """Show the figures of this moment."""
+        colours = palette()
+        self.plot.setBackground(colours.panel)
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).setPen(colours.line)
+            self.plot.getAxis(side).setTextPen(colours.faint)
+        self._show_histogram(self._stages.times_ms("in all"))
+        for row, found in enumerate(self._stages.spreads().values()):
+            for column, figure in enumerate(_FIGURES):
+                text = "–" if found is None else f"{found[figure]:.2f}"  # type: ignore[literal-required]
+                _put(self.stages, row, column, text)
+        self._show_counts(self.bridge.rig.counts)
+        vitals = self.bridge.rig.vitals
+        if vitals is not None and self.bridge.rig.status.phase is Phase.STREAMING:
+            self.computer.setText(vitals.text.replace("; ", "\n"))
+
+    def _show_histogram(self, times: Sequence[float]) -> None:
+        colour = palette().blue
+        if not times:
+            self._bars.setOpts(x=[0], height=[0], width=1, brush=colour, pen=colour)
+            return
+        most = max(1.0, float(np.percentile(times, 99.5)) * 1.1)
+        heights, edges = np.histogram(np.clip(times, 0, most), bins=40, range=(0, most))
+        width = edges[1] - edges[0]
+        centres = edges[:-1] + width / 2
+        self._bars.setOpts(
+            x=centres, height=heights, width=0.9 * width, brush=colour, pen=colour
+        )
+
+    def _show_counts(self, counts: Mapping[str, Counts]) -> None:
+        for row, camera in enumerate(self.bridge.rig.cameras):
+            each = counts.get(camera, Counts())
+            lost = "?" if each.lost is None else str(each.lost)
+            cells = (
+                str(each.delivered),
+                lost,
+                str(each.analysed),
+                str(each.skipped),
+                str(each.recorded),
+                str(each.recording_losses),
+            )
+            for column, text in enumerate(cells):
+                bad = column in (1, 5) and text not in ("0", "?")
+                _put(self.cameras, row, column, text, bad=bad)
+
+    def _renew(self) -> None:
+        """Have a row for each camera of a rig that is another one."""
+        cameras = self.bridge.rig.cameras
+        self._stages = Stages(cameras[0])
+        self.cameras.setRowCount(len(cameras))
+        self.cameras.setVerticalHeaderLabels(list(cameras))
+        self.refresh()
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        self._stages.add(steps)
+
+    def _take_note(self, note: Note) -> None:
+        if note.kind in _ALARMS:
+            start_ns = self.bridge.rig.stream_start_ns
+            since = (note.time_ns - start_ns) / 1e9 if start_ns else None
+            self.alarms.say(
+                note.text, since, "red" if note.kind == "error" else "amber"
+            )
+
+    def _take_failure(self, text: str) -> None:
+        self.alarms.complain(text)
+
+    def _take_status(self, status: Status) -> None:
+        if status.phase is Phase.STARTING:
+            self._stages.clear()
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % _TICKS_PER_LOOK == 0 and self.isVisible():
+            self.refresh()
+
+
+def _table(rows: Sequence[str], columns: Sequence[str]) -> QTableWidget:
+    table = QTableWidget(len(rows), len(columns))
+    table.setHorizontalHeaderLabels(list(columns))
+    table.setVerticalHeaderLabels(list(rows))
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    table.setShowGrid(False)
+    if (header := table.horizontalHeader()) is not None:
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    return table
+
+
+def _put(
+    table: QTableWidget, row: int, column: int, text: str, *, bad: bool = False
+) -> None:
+    item = table.item(row, column)
+    if item is None:
+        item = QTableWidgetItem()
+        item.setTextAlignment(int(Qt.AlignmentFlag.AlignCenter))
+        table.setItem(row, column, item)
+    if item.text() != text:
+        item.setText(text)
+        item.setForeground(pg.mkColor(palette().red if bad else palette().text))
+
+
+def _framed(title: str, content: QWidget) -> QFrame:
+    panel = QFrame()
+    panel.setObjectName("panel")
+    column = QVBoxLayout(panel)
+    column.setContentsMargins(12, 8, 12, 10)
+    label = QLabel(title.upper())
+    label.setObjectName("title")
+    column.addWidget(label)
+    column.addWidget(content, 1)
+    return panel

@@ -1,0 +1,77 @@
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.command import on
+from core.record import Note
+from engine.states import Action, Counts
+from engine.vitals import Vitals
+from gui.bridge import Bridge
+from gui.health_page import HealthPage
+from gui.stages import SPAN_S, Stages
+from tests.gui.fake_session import FakeSession, make_step
+
+
+@pytest.fixture
+def page(qtbot: QtBot, rig: FakeSession) -> HealthPage:
+    made = HealthPage(Bridge(rig))
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def cell(page: HealthPage, table: str, row: int, column: int) -> str:
+    item = getattr(page, table).item(row, column)
+    return "" if item is None else str(item.text())
+
+
+def test_every_stage_has_its_own_time(page: HealthPage) -> None:
+    steps = tuple(make_step(n, commands=(on("stimulus"),)) for n in range(100))
+    page.bridge.stepped.emit(steps)
+    page.refresh()
+    medians = [cell(page, "stages", row, 0) for row in range(5)]
+    assert medians == ["0.00", "4.00", "1.00", "1.00", "6.00"]
+    heights = page._bars.opts["height"]
+    assert sum(heights) == 100
+
+
+def test_nothing_is_made_up_before_a_frame_came(page: HealthPage) -> None:
+    assert {cell(page, "stages", row, 0) for row in range(5)} == {"–"}
+    assert page.computer.text() == "–"
+
+
+def test_losses_are_seen(page: HealthPage, rig: FakeSession) -> None:
+    rig.counts = {"arena": Counts(100, 2, 90, 8, 95, 5)}
+    page.refresh()
+    row = [cell(page, "cameras", 0, column) for column in range(6)]
+    assert row == ["100", "2", "90", "8", "95", "5"]
+    rig.counts = {"arena": Counts(100, None, 90, 8, 95, 5)}
+    page.refresh()
+    assert cell(page, "cameras", 0, 1) == "?"
+
+
+def test_the_computer_and_alarms_are_told(page: HealthPage, rig: FakeSession) -> None:
+    rig.do(Action.START_STREAM)
+    rig.vitals = Vitals({"engine": 0.25}, 300.4, 12.34, 55.0, None)
+    page.bridge.tick()
+    page.refresh()
+    assert page.computer.text().splitlines() == [
+        "cores: engine 25%",
+        "memory 300 MB",
+        "disk 12.3 GB free",
+        "55 °C",
+    ]
+    page.bridge.noted.emit(Note("camera", "[Camera arena] is silent", 0))
+    page.bridge.noted.emit(Note("experiment", "started", 0))
+    page.bridge.failed.emit("The engine ended unexpectedly")
+    told = page.alarms.page.toPlainText()
+    assert "[Camera arena] is silent" in told
+    assert "ended unexpectedly" in told
+    assert "started" not in told
+
+
+def test_only_the_last_seconds_count() -> None:
+    stages = Stages("arena")
+    stages.add([make_step(n) for n in range(5000)])  # 100 a second
+    assert len(stages.times_ms("posed")) == SPAN_S * 100 + 1
+    assert stages.times_ms("written") == []
+    assert stages.spreads()["written"] is None
