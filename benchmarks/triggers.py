@@ -1,4 +1,4 @@
-"""What triggers cost per frame: each kind, and 1, 10 and 100 of all kinds together."""
+"""What triggers cost per frame: each kind, 1, 10 and 100 together, and what comes before."""
 
 import argparse
 import json
@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.pose import Pose, Skeleton
 from engine.asking import Asking
+from engine.classifiers import open_classifiers
 from engine.seeing import Seeing, seeing_of
 from engine.settings import parse
 
@@ -22,6 +23,7 @@ AIM_US = 100.0
 SKELETON = Skeleton(("snout", "leftear", "rightear", "neck", "spine", "tailbase"))
 BODY = np.array([(30, 0), (18, -9), (18, 9), (12, 0), (-5, 0), (-25, 0)])
 RIG = "[Camera top]\nKIND = SimulatedCamera\n"
+BEHAVIOURS = Path(__file__).resolve().parents[1] / "models" / "arena_behaviours"
 KINDS = {
     "InsideRegion": "BODYPARTS = snout\nREGION = circle 320 240 100",
     "InsideRegion, polygon": "KIND = InsideRegion\nBODYPARTS = snout\n"
@@ -68,7 +70,7 @@ def cost_us(text: str, frames: list[Pose], repeats: int) -> dict[str, float]:
     settings = parse(text, Path())
     best: dict[str, float] = {}
     for _ in range(repeats):
-        seeing = seeing_of(settings, 0.5)
+        seeing = seeing_of(settings, 0.5, open_classifiers(settings, SKELETON))
         asking = Asking("top", 0.5, lambda kind, text: None)
         asking.begin(settings.new_triggers())
         for what, us in _timed(seeing, asking, frames).items():
@@ -112,8 +114,13 @@ def main(argv: list[str]) -> int:
     for name, sections in cases.items():
         results[name] = cost_us(settings_of(sections), frames, repeats)
         print(f"{name:34} {results[name]['median']:7.1f} {results[name]['p99']:7.1f}")
-    gate = "[Tracking]\nMAX_SPEED = 3000\nHOLD_MS = 50\n"
-    for name, words in {"threshold alone": "", "with [Tracking]": gate}.items():
+    gate = "[Tracking]\nMAX_SPEED = 3000\nHOLD_MS = 50\nBONES = snout - neck 5 40\n"
+    before = {
+        "before triggers: threshold": "",
+        "before triggers: [Tracking]": gate,
+        "before triggers: [Classifier]": f"[Classifier a]\nFOLDER = {BEHAVIOURS.as_posix()}\n",
+    }
+    for name, words in before.items():
         results[name] = cost_us(settings_of([], words), frames, repeats)
         print(f"{name:34} {results[name]['seeing']:7.1f}")
     ten = results["10 of all kinds"]["median"]

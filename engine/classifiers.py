@@ -1,6 +1,7 @@
 """The classifiers that the settings name, read, and fit for network and triggers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from core.errors import ModelError, SettingsError
 from core.pose import Skeleton
@@ -9,6 +10,7 @@ from engine.sentences import guess
 from experiments.behaviour import Behaviour
 from pose.classifier import Classifier, open_classifier
 from pose.classifier_folder import ClassifierFolder, load_classifier_folder
+from pose.opening import MODELS
 
 
 def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classifier]]:
@@ -35,10 +37,16 @@ def read_classifiers(
     problems = []
     for name, section in rig.classifiers.items():
         try:
-            folders[name] = load_classifier_folder(section.folder)
+            folders[name] = load_classifier_folder(_place(rig, section.folder))
         except ModelError as error:
             problems.append(f"[Classifier {name}] FOLDER: {error}")
     return folders, problems
+
+
+def _place(rig: Settings, words: str) -> Path:
+    """Return the folder that is meant: beside the settings, or shipped with us."""
+    places = (rig.folder / words, rig.folder / "models" / words, MODELS / words)
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def classifier_problems(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from core.plugins import discover
-from engine.settings import FAMILIES, FIXED
+from engine.settings import FAMILIES, FIXED, NAMED
 
 
 def kinds_of(family: str) -> Mapping[str, type]:
@@ -17,6 +17,8 @@ def kind_of(title: str, words: Mapping[str, str]) -> type | None:
     if title in FIXED:
         return FIXED[title]
     family, _, name = title.partition(" ")
+    if family in NAMED and name:
+        return NAMED[family]
     if family not in FAMILIES:
         return None
     return kinds_of(family).get(

@@ -22,6 +22,8 @@ def with_name(text: str, title: str, name: str) -> str:
     """Return `text` with another NAME of the section `title`, and of all who name it."""
     family, _, old = title.partition(" ")
     text = renamed(text, title, f"{family} {name}")
+    if family == "Camera":
+        text = renamed(text, f"Tracking {old}", f"Tracking {name}")
     for place, words in read_sections(text).words.items():
         kind = kind_of(place, words)
         for key, (_, info) in keys_of(kind).items() if kind else ():

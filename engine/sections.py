@@ -194,8 +194,10 @@ class Video:
 class Classification:
     """A classifier of behaviours: `[Trigger NAME]` with KIND = Behaviour looks at it."""
 
-    folder: Path = Field(
-        description="what utils/TrainClassifier.py or utils/ConvertClassifier.py made"
+    folder: str = Field(
+        min_length=1,
+        description="what utils/TrainClassifier.py or utils/ConvertClassifier.py made: a "
+        "path, or the name of a folder under models/",
     )
     camera: str = Field(
         "", description="whose poses it sees; empty: those of the one that decides"

@@ -27,6 +27,16 @@ def test_who_names_it_follows(title: str, changes: list[str]) -> None:
     assert [line for line in text.splitlines() if line not in before] == changes
 
 
+def test_a_camera_takes_its_tracking_and_classifiers_along() -> None:
+    text = (
+        "[Camera top]\nKIND = SimulatedCamera\n[Tracking top]\nHOLD_MS = 50\n"
+        "[Classifier gait]\nFOLDER = gait\nCAMERA = top\n"
+    )
+    rig = parse(with_name(text, "Camera top", "side"), ROOT)
+    assert rig.tracking.keys() == {"", "side"}
+    assert rig.classifiers["gait"].camera == "side"
+
+
 def test_an_experiment_that_runs_is_still_the_one_that_runs() -> None:
     text = SHIPPED.replace(
         "[Experiment ExampleExperiment]",
