@@ -9,6 +9,7 @@ from engine.tryout import Told, TryOut
 from outputs.serial_line import SerialLine
 from outputs.simulated import SimulatedOutput
 from tests.outputs.players import playing
+from tests.outputs.stand_ins import STAND_INS
 
 posix = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no pseudo-terminals"
@@ -90,3 +91,14 @@ def test_a_test_is_never_longer_than_allowed() -> None:
     for seconds, level in ((0, 1), (6, 1), (1, 0), (1, 1.1)):
         with pytest.raises(ValueError, match=r"level|at the most"):
             TryOut("lamp", SimulatedOutput(), seconds=seconds, level=level)
+
+
+@pytest.mark.parametrize("kind", STAND_INS)
+def test_every_kind_can_be_tried(kind: str) -> None:
+    """All those whose devices can be played."""
+    with STAND_INS[kind]() as it:
+        with TryOut("it", it.output, seconds=0.4) as test:
+            all_told(test)
+        assert not test.failed
+        assert it.player.heard_until(it.on)
+        assert it.player.heard_until(it.off)

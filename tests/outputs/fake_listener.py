@@ -4,9 +4,10 @@ Prints its port, then `NAME VALUE` for each event.
 """
 
 import json
-import select
+import os
 import socket
 import sys
+import threading
 
 import zmq
 from pythonosc.osc_message import OscMessage
@@ -17,8 +18,7 @@ def by_packets(osc: bool) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind(("127.0.0.1", 0))
         print(ear.getsockname()[1], flush=True)
-        while sys.stdin not in select.select([ear, sys.stdin], [], [])[0]:
-            packet = ear.recv(10_000)
+        while packet := ear.recv(10_000):
             if osc:
                 message = OscMessage(packet)
                 tell(message.address.rpartition("/")[2], message.params[0])
@@ -35,10 +35,7 @@ def by_zeromq() -> None:
         ear.subscribe("")
         ear.connect(f"tcp://127.0.0.1:{port}")
         print(port, flush=True)
-        poller = zmq.Poller()
-        poller.register(ear, zmq.POLLIN)
-        poller.register(sys.stdin.fileno(), zmq.POLLIN)
-        while sys.stdin.fileno() not in dict(poller.poll()):
+        while True:
             tell_json(ear.recv_multipart()[1])
 
 
@@ -52,8 +49,13 @@ def tell(name: str, value: object) -> None:
     print(name, shown, flush=True)
 
 
+def main(way: str) -> None:
+    """Listen in a thread, until stdin ends."""
+    body, words = (by_zeromq, ()) if way == "zmq" else (by_packets, (way == "osc",))
+    threading.Thread(target=body, args=words, daemon=True).start()
+    sys.stdin.read()
+    os._exit(0)  # the thread may wait for something that never comes
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "zmq":
-        by_zeromq()
-    else:
-        by_packets(sys.argv[1] == "osc")
+    main(sys.argv[1])
