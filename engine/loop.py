@@ -203,9 +203,7 @@ class Loop:
             self._write(Intent(index, decided_ns, commands))
             permitted = commands
             if conduct.revoked or too_old:
-                why = (
-                    "the animal is lost" if conduct.revoked else "the frame is too old"
-                )
+                why = "the frame is too old" if too_old else "the animal is lost"
                 permitted = self._only_lower(commands, conduct.bank.levels, why)
             written_ns = conduct.bank.apply(permitted, decided_ns) or 0
             marks = [order.text for order in commands if isinstance(order, Mark)]
