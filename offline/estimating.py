@@ -10,6 +10,8 @@ from core.pose import Pose, Skeleton
 from offline.ahead import ahead
 from offline.decoding import Picture
 from pose.estimator import PoseEstimator
+from pose.live_crop import LiveCrop
+from pose.per_camera import PerCamera
 
 BATCH = 8
 """Pictures that the network gets at once."""
@@ -17,25 +19,30 @@ T = TypeVar("T")
 
 
 def posed(
-    pictures: Iterable[Picture], estimator: PoseEstimator, batch: int = BATCH
+    pictures: Iterable[Picture],
+    estimator: PoseEstimator,
+    batch: int = BATCH,
+    camera: str = "",
 ) -> Iterator[list[tuple[Picture, Pose | None]]]:
     """Yield the pictures in batches, each with its pose; None: there was no picture.
 
+    Without the name of a `camera` each picture is looked at for itself; with it, an
+    estimator that remembers where the animal was does so, a picture at a time.
     Decoding, and whatever the caller does between two batches, go on beside the network.
     """
     with (
         ahead(_batches(pictures, batch), most=3) as decoded,
-        ahead(_estimated(decoded, estimator), most=3) as ready,
+        ahead(_estimated(decoded, estimator, camera), most=3) as ready,
     ):
         yield from ready
 
 
 def _estimated(
-    batches: Iterable[list[Picture]], estimator: PoseEstimator
+    batches: Iterable[list[Picture]], estimator: PoseEstimator, camera: str
 ) -> Iterator[list[tuple[Picture, Pose | None]]]:
     for batch in batches:
         whole = [picture.image for picture in batch if picture.image is not None]
-        poses = iter(estimator.estimate(whole))
+        poses = iter(estimator.estimate(whole, [camera] * len(whole) if camera else ()))
         yield [
             (picture, None if picture.image is None else next(poses))
             for picture in batch
@@ -46,6 +53,13 @@ def _batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(pieces)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def remembers(estimator: PoseEstimator, camera: str) -> bool:
+    """Return whether a pose of that camera depends on the ones before."""
+    if isinstance(estimator, PerCamera):
+        estimator = estimator.of(camera)
+    return isinstance(estimator, LiveCrop)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +97,8 @@ class Foreseen:
         self, pictures: Iterable[Picture], camera: str, batch: int = BATCH
     ) -> Iterator[Frame]:
         """Yield a frame for each whole picture; its pose is known while it is out."""
-        for done in posed(pictures, self.estimator, batch):
+        batch = 1 if remembers(self.estimator, camera) else batch
+        for done in posed(pictures, self.estimator, batch, camera):
             for picture, pose in done:
                 if picture.image is None or pose is None:
                     continue

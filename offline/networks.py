@@ -8,7 +8,6 @@ from core.errors import ModelError
 from offline.pipeline import Pipeline
 from pose.estimator import PoseEstimator
 from pose.model_folder import DESCRIPTION
-from pose.onnx_runtime import Device
 from pose.opening import MODELS, open_estimator
 
 
@@ -17,7 +16,7 @@ class NetworkFolder:
     """The networks of one folder, by the names of its model folders."""
 
     path: Path
-    device: Device = "auto"
+    runtime: str = "auto"
     threads: int = 0
     _opened: dict[Path, PoseEstimator] = field(default_factory=dict)
 
@@ -30,13 +29,13 @@ class NetworkFolder:
         )
         for folder in found:
             if folder not in self._opened:
-                opened = open_estimator(folder, self.device, self.threads)
+                opened = open_estimator(folder, self.runtime, self.threads)
                 self._opened[folder] = opened
         return [self._opened[folder] for folder in found]
 
 
 def networks_of(
-    pipeline: Pipeline, folder: Path | None, device: Device = "auto", threads: int = 0
+    pipeline: Pipeline, folder: Path | None, runtime: str = "auto", threads: int = 0
 ) -> NetworkFolder:
     """Return the networks of a pipeline: in `folder`, or where its NETWORKS says.
 
@@ -51,7 +50,7 @@ def networks_of(
             places.append(MODELS)
     for place in places:
         if place is not None and place.is_dir():
-            return NetworkFolder(place, device, threads)
+            return NetworkFolder(place, runtime, threads)
     wanted = [camera.detect for camera in pipeline.cameras.values()]
     wanted += [region.networks for region in pipeline.regions.values()]
     names = ", ".join(dict.fromkeys(name for name in wanted if name))

@@ -60,6 +60,10 @@ class PerCamera:
         """The fingerprint of the usual network's file; `provider` has the others'."""
         return self._usual.sha256
 
+    def of(self, camera: str) -> PoseEstimator:
+        """Return the estimator of a camera."""
+        return self._others.get(camera, self._usual)
+
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
@@ -67,7 +71,7 @@ class PerCamera:
         names = list(cameras) or [""] * len(images)
         groups: dict[int, tuple[PoseEstimator, list[int]]] = {}
         for place, name in enumerate(names):
-            estimator = self._others.get(name, self._usual)
+            estimator = self.of(name)
             groups.setdefault(id(estimator), (estimator, []))[1].append(place)
         poses: dict[int, Pose] = {}
         for estimator, places in groups.values():

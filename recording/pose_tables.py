@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.pose import Skeleton, part_names
 from recording.nwb_export import Track, write_nwb
+from recording.sleap_export import write_sleap
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -119,10 +120,20 @@ def _nwb(table: PoseTable, path: Path) -> None:
     write_nwb(path, about, identifier, table.started, table.skeleton, tracks)
 
 
+def _sleap(table: PoseTable, path: Path) -> None:
+    extras = {"time_s": table.times_s, "frame": np.arange(len(table.times_s))}
+    confidence = np.nan_to_num(table.confidence)
+    run = table.video.name
+    write_sleap(
+        path, table.skeleton, table.points, confidence, table.video, extras, run
+    )
+
+
 WRITERS: Mapping[str, Callable[[PoseTable, Path], None]] = {
     "csv": _csv,
     "h5": _h5,
     "parquet": _parquet,
     "nwb": _nwb,
+    "analysis.h5": _sleap,
 }
 """By the ending of the file."""

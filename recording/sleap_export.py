@@ -1,13 +1,15 @@
 """Poses as SLEAP's analysis HDF5, which SLEAP, sleap-io and movement read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from core.pose import Skeleton
 from recording.run_folder import RunFolder
-from recording.timeline import Timeline, analysed_cameras, timeline
+from recording.timeline import analysed_cameras, timeline
 
 
 def sleap(folder: RunFolder, into: Path) -> Iterator[Path]:
@@ -21,19 +23,34 @@ def sleap(folder: RunFolder, into: Path) -> Iterator[Path]:
         for name, frames in timeline(folder, camera).parts().items():
             path = into / f"{name}.analysis.h5"
             video = folder.path / f"{name}.mkv"
-            _write(path, folder, frames, video if video.exists() else None)
+            extras = {
+                n: frames.rows[n].to_numpy() for n in ("time_s", "exposed_ns", "frame")
+            }
+            shown = video if video.exists() else None
+            poses = frames.points, frames.confidence
+            write_sleap(path, folder.skeleton, *poses, shown, extras, folder.path.name)
             yield path
 
 
-def _write(path: Path, folder: RunFolder, frames: Timeline, video: Path | None) -> None:
+def write_sleap(
+    path: Path,
+    skeleton: Skeleton,
+    points: NDArray[np.floating],
+    confidence: NDArray[np.floating],
+    video: Path | None,
+    extras: Mapping[str, NDArray[np.generic]],
+    run: str,
+) -> None:
+    """Write poses (frame, animal, part, 2) and confidence (frame, animal, part).
+
+    `extras` are further datasets, one value for each frame; `run` is where it is from.
+    """
     import h5py
 
-    # (frame, animal, part, xy) and (frame, animal, part)
-    points, confidence = frames.points, frames.confidence
     seen = ~np.isnan(points).all(axis=(2, 3))
     scores = np.where(seen, confidence.mean(axis=2), np.nan)
-    parts, bones = folder.skeleton.bodyparts, folder.skeleton.bones
-    animals = [f"animal{n + 1}" for n in range(frames.animals)]
+    parts, bones = skeleton.bodyparts, skeleton.bones
+    animals = [f"animal{n + 1}" for n in range(points.shape[1])]
     arrays = {
         "tracks": (points.transpose(1, 3, 2, 0), ("track", "xy", "node", "frame")),
         "track_occupancy": (seen.astype(np.uint8), ("frame", "track")),
@@ -45,8 +62,8 @@ def _write(path: Path, folder: RunFolder, frames: Timeline, video: Path | None) 
         for name, (array, axes) in arrays.items():
             stored = file.create_dataset(name, data=array, compression="gzip")
             stored.attrs["dims"] = json.dumps(axes)
-        for column in ("time_s", "exposed_ns", "frame"):
-            file[column] = frames.rows[column].to_numpy()
+        for column, values in extras.items():
+            file[column] = values
         file["track_names"] = np.array([name.encode() for name in animals])
         file["node_names"] = np.array([part.encode() for part in parts])
         pairs = [[end.encode() for end in bone] for bone in bones]
@@ -56,7 +73,5 @@ def _write(path: Path, folder: RunFolder, frames: Timeline, video: Path | None) 
         file["labels_path"] = ""
         file["video_path"] = "" if video is None else str(video.resolve())
         file["video_ind"] = 0
-        file["provenance"] = json.dumps(
-            {"run": folder.path.name, "by": "DeepLabStream"}
-        )
+        file["provenance"] = json.dumps({"run": run, "by": "DeepLabStream"})
         file.attrs["preset"], file.attrs["format"] = "matlab", "analysis"

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = None
         if asked.labels is not None:
             known = known_poses(asked.labels, asked.mirrored, asked.columns)
-        estimator = open_estimator(asked.model, asked.device, asked.threads)
+        estimator = open_estimator(asked.model, asked.runtime, asked.threads)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2
@@ -203,7 +203,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
     add("--to", nargs="+", choices=list(WRITERS), default=["csv"], help="default: csv")
     add("--batch", type=_positive, default=BATCH, help=f"pictures at once ({BATCH})")
-    add("--device", choices=["auto", *RUNTIMES], default="auto", help="network's")
+    names = ", ".join(RUNTIMES)
+    add("--runtime", choices=["auto", *RUNTIMES], default="auto", metavar="NAME",
+        help=f"what the network runs in: auto, {names}")  # fmt: skip
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto", help="videos'")
     add("--threads", type=int, default=0, help="of the network; 0: all cores")
     add("--overwrite", action="store_true", help="predict again what is done")

@@ -8,9 +8,12 @@ from core.errors import DeepLabStreamError
 from core.frame import Image
 from core.pose import Pose
 from offline.ahead import ahead
+from offline.decoding import pictures, video_rows
+from offline.estimating import Foreseen
 from offline.files import stems, video_files, whole_file
 from offline.predict import predict
 from offline.tables import read_poses
+from pose.per_camera import PerCamera
 from recording.pose_tables import WRITERS
 from tests.offline.films import DotFinder, dot_at, spoil, write_film
 from utils.PredictVideos import main
@@ -164,3 +167,43 @@ def test_a_file_that_was_not_finished_does_not_get_its_name(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="halfway"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+class Remembering(DotFinder):
+    """Notes whose pictures it got, and how many at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[tuple[str, ...]] = []
+
+    def estimate(
+        self, images: "list[Image]", cameras: "tuple[str, ...]" = ()
+    ) -> "list[Pose]":
+        self.got.append(tuple(cameras))
+        return super().estimate(images)
+
+
+def test_a_rigs_network_is_told_the_camera_and_a_videos_is_not(tmp_path: Path) -> None:
+    rows = video_rows(write_film(tmp_path / "film.mp4", frames=6))
+    usual, own = Remembering(), Remembering()
+    foreseen = Foreseen(PerCamera(usual, {"top": own}))
+    for frame in foreseen.frames(pictures(rows), "top", batch=4):
+        (pose,) = foreseen.estimate([frame.image])
+        x, y = dot_at(frame.index)
+        np.testing.assert_allclose(pose.points[0, 0], [x, y], atol=0.6)
+    assert own.got == [("top",) * 4, ("top",) * 2]
+    assert usual.got == []
+    alone = Remembering()
+    predict(rows.path, alone, "dots", batch=4)
+    assert set(alone.got) == {()}
+
+
+def test_sleap_can_read_it(tmp_path: Path) -> None:
+    import h5py
+
+    film = write_film(tmp_path / "film.mp4", frames=9)
+    WRITERS["analysis.h5"](predict(film, DotFinder(), "dots").table, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["tracks"].shape == (1, 2, 1, 9)
+        np.testing.assert_allclose(file["tracks"][0, :, 0, 4], dot_at(4), atol=0.6)
+        assert [name.decode() for name in file["node_names"]] == ["dot"]
