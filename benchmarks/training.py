@@ -194,7 +194,14 @@ class Ours:
         """Train and return the seconds that it took."""
         program = [sys.executable, "-W", "ignore", str(HERE / "utils/TrainNetwork.py")]
         words = [str(self.config), "--output", str(folder), "--quiet", "--overrides"]
-        return timed([*program, *words, f"training.max_epochs={epochs}"])
+        return timed(
+            [
+                *program,
+                *words,
+                f"training.max_epochs={epochs}",
+                f"training.check_val_every_n_epoch={epochs}",
+            ]
+        )
 
     def predict(self, folder: Path, video: Path) -> float:
         """Predict a video and return the seconds that it took."""
@@ -213,13 +220,18 @@ class Theirs:
     def train(self, folder: Path, epochs: int) -> float:
         """Train and return the seconds that it took."""
         words = ["train", str(self.config), "--output_dir", str(folder), "--overrides"]
-        words += [f"training.max_epochs={epochs}"]
-        return timed([str(self.litpose), *words])
+        return timed([str(self.litpose), *words, *length(epochs)])
 
     def predict(self, folder: Path, video: Path) -> float:
         """Predict a video and return the seconds that it took."""
         words = ["predict", str(folder), str(video), "--skip_viz", "--overwrite"]
         return timed([str(self.litpose), *words, "--batch_size", str(BATCH)])
+
+
+def length(epochs: int) -> list[str]:
+    """Return overrides for so many epochs, one look at held-out pictures at their end."""
+    keys = ("max_epochs", "check_val_every_n_epoch")
+    return [f"training.{key}={epochs}" for key in keys]
 
 
 def timed(command: Sequence[str]) -> float:

@@ -36,7 +36,9 @@ class Dataset:
     """The folder that each picture came from: one recording."""
     context: NDArray[np.uint8] | None = None
     """(picture, 5, height, width, 3): two frames before, itself, two after; None: not
-    loaded."""
+    loaded. Or (picture, view, height, width, 3): all cameras' pictures of that moment."""
+    views: int = 1
+    """Of how many cameras; `windows` then has one entry per picture and view."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -50,15 +52,22 @@ class Dataset:
             self.pictures[at],
             self.points[at],
             self.known[at],
-            tuple(self.windows[i] for i in at),
+            tuple(
+                self.windows[self.views * i + view]
+                for i in at
+                for view in range(self.views)
+            ),
             tuple(self.clips[i] for i in at),
             None if self.context is None else self.context[at],
+            self.views,
         )
 
     def in_camera_px(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return `points` (picture, bodypart, 2) in pixels of the original pictures."""
-        pairs = zip(points, self.windows, strict=True)
-        return np.stack([window.to_image(xy) for xy, window in pairs])
+        own = points.reshape(len(self.windows), -1, 2)
+        pairs = zip(own, self.windows, strict=True)
+        mapped = [window.to_image(xy) for xy, window in pairs]
+        return np.stack(mapped).reshape(points.shape)
 
 
 def load_dataset(

@@ -45,7 +45,7 @@ def predict(
     found = []
     run = network.maps
     if isinstance(network, ContextNetwork) and pictures.ndim == 5:
-        run = network.surest
+        run = network.surest  # a multiview network's `maps` takes all views anyway
     with torch.inference_mode():
         for start in range(0, len(pictures), 16):
             batch = torch.from_numpy(pictures[start : start + 16])

@@ -28,6 +28,7 @@ from training.module import PoseModule
 from training.networks import PoseNetwork, build_network, check_size
 from training.settings import FitSettings
 from training.unsupervised import UnsupervisedLoss
+from training.views import CameraLosses
 
 LAST = "last.ckpt"
 CHECKPOINTS = "checkpoints"
@@ -65,6 +66,7 @@ def fit(
     unlabelled: Unlabelled | None = None,
     folder: Path | None = None,
     resume: bool = False,
+    cameras: CameraLosses | None = None,
 ) -> PoseNetwork:
     """Return a network trained on `data`, ready to evaluate, on the CPU.
 
@@ -82,7 +84,7 @@ def fit(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = settings.epoch_steps(len(data))
     extra = unlabelled.losses if unlabelled else {}
-    module = PoseModule(network, settings, steps, extra)
+    module = PoseModule(network, settings, steps, extra, cameras)
     batches = _Rankless(
         data,
         settings,

@@ -1,25 +1,20 @@
 """A Lightning Pose project and its YAML file, as our own settings of a training run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from core.pose import Skeleton
 from pose.fitting import Fitting
 from training.augmentation import Augmentation
 from training.labels import Labels, LabelsError, read_labels
 from training.networks import Architecture, Kind
 from training.overrides import overridden
-from training.pca import fit_subspace, multi_view_rows, single_view_rows
-from training.pose_config import LossWords, PoseConfig, parse_config
+from training.pose_config import PoseConfig, parse_config
 from training.projects import find_videos, read_yaml
 from training.schedules import Schedule
 from training.settings import FitSettings
-from training.unsupervised import Anneal, PcaLoss, TemporalLoss, UnsupervisedLoss
+from training.unsupervised import Anneal
 
 SIDE = 256
 """Of the network's input, where the file does not say."""
@@ -27,6 +22,7 @@ KINDS: dict[str, Kind] = {
     "heatmap": "heatmap",
     "heatmap_mhcrnn": "context",
     "regression": "regression",
+    "heatmap_multiview_transformer": "multiview",
 }
 NO_CHANGE = Augmentation(
     rotation_deg=0, scale=(1, 1), shift=0, mirror=False, light=0, empty=0
@@ -34,6 +30,8 @@ NO_CHANGE = Augmentation(
 DLC = Augmentation(
     rotation_deg=25, scale=(0.85, 1.15), shift=0.05, mirror=False, light=0.7, empty=0
 )
+STILL = replace(NO_CHANGE, light=0.7)
+"""For several views: the geometry between them stays."""
 ROUND = Augmentation(rotation_deg=180, scale=(0.85, 1.15), mirror=False, light=0.7)
 PIPELINES = {
     "none": NO_CHANGE,
@@ -95,6 +93,19 @@ class PoseProject:
             )
         return labels
 
+    def labels_of_views(self) -> tuple[Labels, ...]:
+        """Return the labels of each camera; LabelsError tells the faults of all."""
+        parts: list[Labels] = []
+        problems: list[str] = []
+        for file in self.tables():
+            try:
+                parts.append(read_labels(file, root=self.root))
+            except LabelsError as error:
+                problems += error.problems
+        if problems:
+            raise LabelsError(problems)
+        return tuple(parts)
+
     def videos(self) -> tuple[Path, ...]:
         """Return the unlabelled videos, if a loss wants them."""
         folder = self.config.data.video_dir
@@ -125,9 +136,13 @@ class PoseProject:
         multi = training.lr_scheduler_params.multisteplr
         unfreeze = training.unfreezing_step
         augmentation = (
-            PIPELINES.get(training.imgaug, DLC)
-            if isinstance(training.imgaug, str)
-            else DLC
+            STILL
+            if self.views
+            else (
+                PIPELINES.get(training.imgaug, DLC)
+                if isinstance(training.imgaug, str)
+                else DLC
+            )
         )
         ours = model.heatmap_loss_type == "cross_entropy"
         return FitSettings(
@@ -140,8 +155,15 @@ class PoseProject:
                 kind=KINDS[model.model_type],
                 head="deconvolution" if model.head == "heatmap_cnn" else "light",
                 scale="peak" if ours else "mass",
+                views=max(1, len(self.views)),
             ),
-            imagenet=model.backbone_pretrained,
+            imagenet=model.backbone_pretrained and not self.views,
+            masked=(
+                training.patch_mask.init_epoch,
+                training.patch_mask.final_epoch,
+                training.patch_mask.init_ratio,
+                training.patch_mask.final_ratio,
+            ),
             loss=model.heatmap_loss_type,
             missing="absent"
             if training.uniform_heatmaps_for_nan_keypoints
@@ -171,83 +193,21 @@ class PoseProject:
             devices=max(1, training.num_gpus) if device != "cpu" else 1,
         )
 
-    def losses(
-        self, skeleton: Skeleton, points: NDArray[np.float32]
-    ) -> dict[str, UnsupervisedLoss]:
-        """Return the losses on unlabelled video; `points` are the training frames'.
-
-        They are (picture, bodypart, 2) in pixels of the pictures; planes of poses are
-        laid through them.
-        """
-        known = {
-            name: self.config.losses.get(name, LossWords()) for name in self.wanted()
-        }
-        unknown = set(known) - {"temporal", "pca_singleview", "pca_multiview"}
-        if unknown:
-            raise LabelsError(
-                [f"{self.file}: model.losses_to_use: there is no loss {name}"
-                 for name in sorted(unknown)]
-            )  # fmt: skip
-        made: dict[str, UnsupervisedLoss] = {}
-        for name, words in known.items():
-            if name == "temporal":
-                epsilon = words.epsilon
-                made[name] = TemporalLoss(
-                    words.log_weight,
-                    tuple(epsilon) if isinstance(epsilon, list) else epsilon or 20.0,
-                    words.prob_threshold,
-                )
-            else:
-                made[name] = self._pca(name, words, skeleton, points)
-        return made
-
-    def _pca(
-        self,
-        name: str,
-        words: LossWords,
-        skeleton: Skeleton,
-        points: NDArray[np.float32],
-    ) -> PcaLoss:
-        exact = points.astype(np.float64)
-        epsilon = words.epsilon if isinstance(words.epsilon, float) else None
-        if name == "pca_multiview":
-            matches = self.config.data.mirrored_column_matches or []
-            views = tuple(
-                tuple(view) for view in matches if isinstance(view, list) and view
-            )
-            if len(views) < 2:
-                raise LabelsError(
-                    [f"{self.file}: pca_multiview needs data.mirrored_column_matches"]
-                )
-            rows, keep = multi_view_rows(exact, views), 3.0
-        else:
-            columns = self.config.data.columns_for_singleview_pca
-            views = (tuple(columns or range(len(skeleton.bodyparts))),)
-            rows = single_view_rows(exact, views[0], words.centering_method)
-            keep = words.components_to_keep or 0.99
-        most = len(skeleton.bodyparts)
-        wrong = [column for view in views for column in view if not 0 <= column < most]
-        if wrong:
-            raise LabelsError([f"{self.file}: {name}: there is no column {wrong[0]}"])
-        plane = fit_subspace(
-            rows,
-            keep,
-            epsilon,
-            words.empirical_epsilon_percentile,
-            words.empirical_epsilon_multiplier,
-        )
-        return PcaLoss(plane, views, words.log_weight, words.centering_method)
-
 
 def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
     """Return what the YAML file says; LabelsError tells all that is wrong with it."""
     words = overridden(read_yaml(file), overrides)
     config = parse_config(file, words)
-    if config.model.model_type not in KINDS:
+    several = isinstance(config.data.csv_file, list)
+    multi = config.model.model_type == "heatmap_multiview_transformer"
+    if several != multi:
         raise LabelsError(
-            [
-                f"{file}: model.model_type {config.model.model_type} can't be trained here"
-            ]
+            [f"{file}: several files in data.csv_file go with model.model_type "
+             "heatmap_multiview_transformer, and only with it"]
+        )  # fmt: skip
+    if several and config.model.losses_to_use:
+        raise LabelsError(
+            [f"{file}: model.losses_to_use must be empty for several views"]
         )
     remarks = [f"{key} of {file.name} changes nothing here" for key in config.unused()]
     _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)

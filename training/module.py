@@ -13,10 +13,12 @@ from training.context import ContextNetwork
 from training.decoding import decode
 from training.heads import STRIDE
 from training.losses import regression_loss, supervised_loss
+from training.multiview import MultiviewNetwork, masked_share
 from training.networks import PoseNetwork
 from training.regression import RegressionNetwork
 from training.settings import FitSettings
 from training.unsupervised import UnsupervisedLoss, back_to_camera, share
+from training.views import CameraLosses
 
 SHOWN = 4
 """Held-out pictures that TensorBoard shows."""
@@ -31,8 +33,10 @@ class PoseModule(lightning.LightningModule):
         settings: FitSettings,
         epoch_steps: int,
         extra: Mapping[str, UnsupervisedLoss],
+        cameras: CameraLosses | None = None,
     ) -> None:
         super().__init__()
+        self.cameras = cameras
         self.network, self.how, self.extra = network, settings, dict(extra)
         self.epoch_steps = epoch_steps
         self._away: list[Tensor] = []
@@ -45,7 +49,10 @@ class PoseModule(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Hold the backbone or let it go."""
+        """Hold the backbone or let it go; hide patches from multiview networks."""
+        if isinstance(self.network, MultiviewNetwork):
+            epoch = self.global_step // self.epoch_steps
+            self.network.masked = masked_share(epoch, *self.how.masked)
         frozen = self.global_step < self.how.schedule.unfreeze_at
         if frozen != self.network.frozen:
             self.network.freeze(frozen)
@@ -90,9 +97,27 @@ class PoseModule(lightning.LightningModule):
             loss = supervised_loss(
                 how.loss, logits.float(), batch.targets, batch.weight
             )
+        if self.cameras is not None and self.training:
+            loss = loss + self._agreement(self.cameras, batch, logits.float())
         name = "train" if self.training else "val"
         self.log(f"{name}_supervised_loss", loss.detach(), batch_size=len(batch.points))
         return loss, logits
+
+    def _agreement(self, cameras: CameraLosses, batch: Batch, logits: Tensor) -> Tensor:
+        """Return the annealed losses of calibrated views that see one point."""
+        sigma = self.how.network.sigma
+        found, _ = decode(self.network.as_maps(logits), STRIDE, sigma)
+        anneal = self.how.anneal(self.global_step // self.epoch_steps)
+        total = torch.zeros((), device=found.device)
+        if cameras.pairwise is not None:
+            value = cameras.pairwise_loss(found, batch.points)
+            self.log("train_supervised_pairwise_projections_loss", value.detach())
+            total = total + share(cameras.pairwise, anneal) * value
+        if cameras.reprojection is not None:
+            value = cameras.reprojection_loss(found, batch.targets, STRIDE, sigma)
+            self.log("train_supervised_reprojection_heatmap_mse_loss", value.detach())
+            total = total + share(cameras.reprojection, anneal) * value
+        return total
 
     def _unsupervised(self, batch: Batch) -> Tensor:
         """Return the annealed sum of the losses on an unlabelled clip."""
@@ -140,10 +165,15 @@ class PoseModule(lightning.LightningModule):
         board = getattr(self.logger, "experiment", None)
         if board is None or not hasattr(board, "add_image"):
             return
-        pictures = batch.pictures[:, 2] if batch.pictures.ndim == 5 else batch.pictures
+        pictures, labelled = batch.pictures, batch.points
+        if pictures.ndim == 5:  # the middle frame, or the first view
+            views = self.how.network.views
+            pictures = pictures[:, 0 if views > 1 else pictures.shape[1] // 2]
+            count = labelled.shape[1] // views
+            labelled, found = labelled[:, :count], found[:, :count]
         for place in range(min(SHOWN, len(pictures))):
             drawn = pictures[place].cpu().numpy()[..., ::-1].copy()
-            mark(drawn, batch.points[place].cpu().numpy(), (0, 255, 0))
+            mark(drawn, labelled[place].cpu().numpy(), (0, 255, 0))
             mark(drawn, found[place].cpu().numpy(), (255, 0, 0))
             board.add_image(
                 f"held_out/{place}", drawn, self.global_step, dataformats="HWC"

@@ -10,7 +10,7 @@ from core.errors import ModelError
 from training.backbone import open_backbone
 from training.heads import DeconvolutionHead, Head, LightHead
 
-Kind = Literal["heatmap", "regression", "context"]
+Kind = Literal["heatmap", "regression", "context", "multiview"]
 Scale = Literal["peak", "mass"]
 
 
@@ -30,6 +30,8 @@ class Architecture:
     `mass`: all cells of a map together are 1 (softmax), as Lightning Pose has it."""
     sigma: float = 1.25
     """Of the targets' Gaussians, in heat map cells."""
+    views: int = 1
+    """Pictures of one moment that a multiview network takes."""
 
 
 class PoseNetwork(nn.Module):
@@ -116,6 +118,10 @@ def build_network(bodyparts: int, how: Architecture) -> "PoseNetwork":
         from training.context import ContextNetwork
 
         return ContextNetwork(bodyparts, how)
+    if how.kind == "multiview":
+        from training.multiview import MultiviewNetwork
+
+        return MultiviewNetwork(bodyparts, how)
     return PoseNetwork(bodyparts, how)
 
 

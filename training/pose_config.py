@@ -45,6 +45,13 @@ class _OptimizerParams(_Words):
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
 
 
+class _Mask(_Words):
+    init_epoch: int = Field(default=40, ge=0)
+    final_epoch: int = Field(default=300, ge=0)
+    init_ratio: float = Field(default=0.0, ge=0, lt=1)
+    final_ratio: float = Field(default=0.5, ge=0, lt=1)
+
+
 class _Training(_Words):
     imgaug: str | dict[str, Any] = "dlc"
     imgaug_hflip: bool = False
@@ -70,6 +77,7 @@ class _Training(_Words):
     lr_scheduler: Literal["multisteplr"] = "multisteplr"
     lr_scheduler_params: _SchedulerParams = _SchedulerParams()
     uniform_heatmaps_for_nan_keypoints: bool = False
+    patch_mask: _Mask = _Mask()
 
 
 class _Model(_Words):

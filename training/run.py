@@ -35,8 +35,9 @@ from training.fit import Unlabelled, Watch, fit
 from training.labels import Labels
 from training.networks import PoseNetwork, build_network
 from training.settings import FitSettings
-from training.tables import PREDICTIONS, write_metric, write_predictions
+from training.tables import write_metric, write_predictions
 from training.unsupervised import PcaLoss
+from training.views import CameraLosses
 
 WEIGHTS = "weights.pt"
 
@@ -50,6 +51,9 @@ class Run:
     parts: Parts
     settings: FitSettings
     unlabelled: Unlabelled | None = None
+    cameras: CameraLosses | None = None
+    views: tuple[str, ...] = ()
+    """The cameras' names, where there are several."""
     words: Mapping[str, Any] = field(default_factory=dict)
     """For `config.yaml`."""
     about: Mapping[str, object] = field(default_factory=dict)
@@ -70,7 +74,7 @@ def carry_out(run: Run, folder: Path, watch: Watch, resume: bool = False) -> Out
     data, parts = run.data, run.parts
     network = fit(
         data.pick(parts.train), run.settings, watch, data.pick(parts.validation),
-        run.unlabelled, folder, resume,
+        run.unlabelled, folder, resume, run.cameras,
     )  # fmt: skip
     distance, confidence, points = held_out_error(network, data)
     out = list(parts.validation) + list(parts.test)
@@ -90,7 +94,8 @@ def carry_out(run: Run, folder: Path, watch: Watch, resume: bool = False) -> Out
         data.skeleton, data.fitting, run.settings.network.sigma, threshold, about
     )
     some = data.pictures[out] if out else data.pictures
-    export(network, recipe, some[:64], folder)
+    if not run.views:
+        export(network, recipe, some[:64], folder)
     torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
     return Outcome(errors, threshold)
@@ -121,10 +126,19 @@ def _write_tables(
     names = labels.names
     sets = run.parts.sets(len(names))
     scorer = f"{run.settings.network.kind}_tracker"
-    write_predictions(
-        folder / PREDICTIONS, scorer, parts, names, points, confidence, sets
-    )
-    write_metric(folder / "predictions_pixel_error.csv", parts, names, distance, sets)
+    count = len(parts) // max(1, len(run.views))
+    for place, view in enumerate(run.views or ("",)):
+        end = f"_{view}" if view else ""
+        own = slice(place * count, (place + 1) * count)
+        bare = [part.removesuffix(end) for part in parts[own]]
+        write_predictions(
+            folder / f"predictions{end}.csv", scorer, bare, names, points[:, own],
+            confidence[:, own], sets,
+        )  # fmt: skip
+        write_metric(
+            folder / f"predictions{end}_pixel_error.csv", bare, names,
+            distance[:, own], sets,
+        )  # fmt: skip
     for name, loss in (run.unlabelled.losses if run.unlabelled else {}).items():
         if isinstance(loss, PcaLoss):
             write_metric(

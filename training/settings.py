@@ -45,6 +45,8 @@ class FitSettings:
     """Frames of unlabelled video per step; 0: none."""
     anneal: Anneal = field(default_factory=Anneal)
     clip_augmentation: Augmentation = CLIPS
+    masked: tuple[int, int, float, float] = (40, 300, 0.0, 0.5)
+    """Of a multiview network: epochs and shares between which patches are hidden."""
     seed: int = 0
     device: str = "cpu"
     devices: int = 1

@@ -100,7 +100,7 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     else:
         progress = Progress(run.settings.steps, arguments.quiet)
         outcome = carry_out(run, folder, progress, resume)
-    for table in predict_others(run.labels, folder):
+    for table in [] if run.views else predict_others(run.labels, folder):
         print(f"also predicted: {table}")
     print("error in the held-out pictures, in their pixels:")
     for error in outcome.errors:
@@ -165,14 +165,21 @@ def _from_config(arguments: argparse.Namespace) -> "Run":
     from training.dataset import load_dataset, split_at_random
     from training.fit import Unlabelled
     from training.lightning_pose import read_pose_project
+    from training.pose_losses import losses_of_cameras, losses_on_video
     from training.run import Run
+    from training.views import join_views
 
     project = read_pose_project(arguments.config, arguments.overrides)
     for remark in project.remarks:
         print(remark)
-    labels, training = project.labels(), project.config.training
-    context = project.config.model.model_type == "heatmap_mhcrnn"
-    data = load_dataset(labels, project.fitting(), context)
+    training = project.config.training
+    if project.views:
+        parts_of_views = project.labels_of_views()
+        labels, data = join_views(parts_of_views, project.views, project.fitting())
+    else:
+        labels = project.labels()
+        context = project.config.model.model_type == "heatmap_mhcrnn"
+        data = load_dataset(labels, project.fitting(), context)
     parts = split_at_random(
         len(data),
         training.train_prob,
@@ -187,10 +194,13 @@ def _from_config(arguments: argparse.Namespace) -> "Run":
     unlabelled = None
     if project.wanted():
         train = labels.points[list(parts.train)]
-        losses = project.losses(labels.skeleton, train)
+        losses = losses_on_video(project, labels.skeleton, train)
         videos = look_at(project.videos(), settings.clip_length)
         unlabelled = Unlabelled(videos, losses)
-    return Run(labels, data, parts, settings, unlabelled, project.words)
+    return Run(
+        labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
+        project.views, project.words,
+    )  # fmt: skip
 
 
 def _bone(word: str, skeleton: Skeleton) -> tuple[str, str]:

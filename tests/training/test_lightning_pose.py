@@ -11,6 +11,7 @@ from pose.model_folder import load_model_folder
 from training.labels import LabelsError
 from training.lightning_pose import backbone, read_pose_project
 from training.overrides import overridden
+from training.pose_losses import losses_on_video
 from training.tables import read_sets
 from training.unsupervised import PcaLoss, TemporalLoss
 from utils import TrainNetwork
@@ -95,7 +96,7 @@ def test_losses_on_video_are_made_of_the_training_frames(project: Path) -> None:
     names = "[temporal, pca_singleview, pca_multiview]"
     read = read_pose_project(project, [f"model.losses_to_use={names}"])
     labels = read.labels()
-    losses = read.losses(labels.skeleton, labels.points)
+    losses = losses_on_video(read, labels.skeleton, labels.points)
     temporal, single, multi = losses.values()
     assert isinstance(temporal, TemporalLoss)
     assert temporal.epsilon == 20
@@ -137,7 +138,7 @@ def test_losses_and_names_that_are_not_there_are_refused(project: Path) -> None:
     read = read_pose_project(project, ["model.losses_to_use=[unimodal_mse]"])
     labels = read.labels()
     with pytest.raises(LabelsError, match="there is no loss unimodal_mse"):
-        read.losses(labels.skeleton, labels.points)
+        losses_on_video(read, labels.skeleton, labels.points)
     other = read_pose_project(project, ["data.keypoint_names=[leftear, tail]"])
     with pytest.raises(LabelsError, match="keypoint_names differ"):
         other.labels()
