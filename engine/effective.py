@@ -10,10 +10,11 @@ _PLAIN = (bool, int, float, str, NoneType, tuple)
 
 
 def effective(settings: Settings) -> dict[str, object]:
-    """Return every value of the experiment and of the triggers, defaults and seeds too."""
+    """Return all values of experiment and triggers, seeds too, and whose data it is."""
     name = settings.experiment.exp_name
     chosen = settings.experiments.get(name)
     return {
+        "session": settings.subject.facts(),
         "experiment": {"NAME": name, **_values(chosen)} if chosen else None,
         "triggers": {name: _values(made) for name, made in settings.triggers.items()},
     }

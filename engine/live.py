@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Self
@@ -184,7 +185,11 @@ class Session(StreamView):
         """Have the recorder make the run folder, if there is none yet."""
         if self.run_folder is None:
             root, text = self.settings.output_directory, self.settings.text
-            crew.tell_recorder(say.OpenRun(root, text, self._stream.facts()))
+            now = datetime.now().astimezone()
+            exp_name = self.settings.experiment.exp_name
+            name = self.settings.subject.folder_name(now, exp_name)
+            wish = say.OpenRun(root, text, self._stream.facts(), name)
+            crew.tell_recorder(wish)
 
     def _film(self, crew: Crew, active: bool) -> None:
         if active:

@@ -118,6 +118,8 @@ class OpenRun:
     settings_text: str
     facts: Mapping[str, object] = field(default_factory=dict)
     """For `run.json`: words, numbers, lists and dicts."""
+    name: str = ""
+    """Of the folder; empty: by date and time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from cameras.camera import Camera
 from core.calibration import Calibration
 from core.errors import SettingsError
 from engine.fields import Maker
+from engine.subject import Subject
 from engine.tracking import Tracking
 from experiments.experiment import Experiment
 from experiments.trigger import Trigger
@@ -223,6 +224,7 @@ class Settings:
     """Relative paths in the settings start here."""
     text: str = plain_field(repr=False)
     """As read, comments and all."""
+    subject: Subject
     tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
     """By camera; under the empty name that of all others."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)

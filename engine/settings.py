@@ -27,6 +27,7 @@ from engine.sections import (
     Video,
 )
 from engine.sentences import guess, leaves
+from engine.subject import Subject
 from engine.tracking import Tracking
 from experiments.combination import named_by
 from experiments.experiment import Experiment
@@ -34,14 +35,7 @@ from experiments.trigger import Trigger
 from outputs.input import Input
 from outputs.output import Output
 
-__all__ = [
-    "FAMILIES",
-    "FIXED",
-    "Settings",
-    "check_against",
-    "load",
-    "parse",
-]
+__all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse"]
 
 FIXED: dict[str, type] = {
     "Streaming": Streaming,
@@ -49,6 +43,7 @@ FIXED: dict[str, type] = {
     "Experiment": ExperimentRun,
     "Recording": Recording,
     "Video": Video,
+    "Session": Subject,
     "Tracking": Tracking,
 }
 """The sections that are there once."""
@@ -117,6 +112,7 @@ class _Reading:
             pose=fixed["Pose Estimation"],
             experiment=run,
             recording=fixed["Recording"],
+            subject=fixed["Session"],
             video=fixed["Video"],
             tracking={"": fixed["Tracking"], **named["Tracking"]},
             classifiers=named["Classifier"],

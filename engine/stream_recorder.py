@@ -128,7 +128,8 @@ class StreamRecorder:
             more={**wish.facts, "started_ns": self._clock.now_ns()},
         )
         now = datetime.now().astimezone()
-        folder = RunFolder.create(Path(wish.root), now, wish.settings_text, facts)
+        root, text = Path(wish.root), wish.settings_text
+        folder = RunFolder.create(root, now, text, facts, wish.name)
         self._run = run = RunWriter(folder, self._attached.start_ns)
         self._syncing = Syncing(
             lambda: [run, self._takes],

@@ -33,7 +33,7 @@ from gui.program_window import ProgramWindow
 from gui.settings_form import SettingsForm, names_in
 from gui.timeline_view import TimelineView
 
-_LIST_WIDTH = 250
+_LIST_WIDTH = 270
 _SHOWN_S = 60.0
 _NAME = Qt.ItemDataRole.UserRole
 
@@ -47,6 +47,7 @@ class ExperimentPage(QWidget):
         self.document = document
         self.list = QListWidget()
         self.list.setObjectName("clear")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.use = QPushButton("Use this one")
         self.ready = QPushButton("Ready-made …")
         self.new = QPushButton("New …")
@@ -95,6 +96,7 @@ class ExperimentPage(QWidget):
         self.minutes.setRange(0.1, 24 * 60)
         self.minutes.setValue(10)
         self.minutes.setDecimals(1)
+        self.minutes.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.minutes.setSuffix(" min of its time")
         self.flees.setToolTip("the animal may run while an output is on")
         column.addWidget(self.minutes)

@@ -26,7 +26,7 @@ from gui.theme import palette
 
 _TICKS_PER_LOOK = 15
 _FIGURES = ("p50", "p95", "p99", "max")
-_COUNTS = ("delivered", "lost", "analysed", "skipped", "recorded", "lost to video")
+_COUNTS = ("delivered", "lost", "analysed", "skipped", "recorded", "video losses")
 _ALARMS = ("camera", "error", "guard", "recording")
 
 
@@ -70,7 +70,9 @@ class HealthPage(QWidget):
         grid.addWidget(_framed("Where the frames went", self.cameras), 0, 1)
         grid.addWidget(_framed("The computer", self.computer), 1, 1)
         grid.addWidget(self.alarms, 2, 0, 1, 2)
-        for row, stretch in enumerate((3, 2, 2)):
+        self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.stages.setMinimumHeight(206)
+        for row, stretch in enumerate((3, 2, 1)):
             grid.setRowStretch(row, stretch)
         for column in (0, 1):
             grid.setColumnStretch(column, 1)

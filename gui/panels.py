@@ -69,6 +69,7 @@ class Triggers(Panel):
         grid = QGridLayout()
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(1, 1)
+        grid.setColumnMinimumWidth(2, 76)
         self.lamps = {name: Lamp() for name in names}
         self.words = {name: QLabel("–") for name in names}
         for row, name in enumerate(names):

@@ -87,7 +87,9 @@ class SettingsForm(QWidget):
         grid.setColumnStretch(1, 1)
         if self.family:
             kinds = kinds_of(self.family)
-            self._row(grid, "KIND", "what it is", Choice(list(kinds), None))
+            named = self.title.partition(" ")[2]
+            usual = named if self.family == "Experiment" and named in kinds else None
+            self._row(grid, "KIND", "what it is", Choice(list(kinds), usual))
         keys = keys_of(self.kind) if self.kind else {}
         common = keys_of(Hygiene) if self.family == "Trigger" else {}
         for key in [*(k for k in keys if k not in common), *common]:

@@ -64,14 +64,20 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, root: Path, started: datetime, settings_text: str, facts: RunFacts
+        cls,
+        root: Path,
+        started: datetime,
+        settings_text: str,
+        facts: RunFacts,
+        name: str = "",
     ) -> "RunFolder":
-        """Make a new folder under `root`, named by the local time of `started`.
+        """Make a new folder under `root`, by default named by the time of `started`.
 
         DeviceError says why there can't be one.
         """
         try:
-            folder = cls(_new_folder(root, started.strftime("%Y-%m-%d_%H-%M-%S")))
+            name = name or started.strftime("%Y-%m-%d_%H-%M-%S")
+            folder = cls(_new_folder(root, name))
             folder._begin(started, settings_text, facts)
         except OSError as error:
             raise DeviceError(

@@ -26,6 +26,7 @@ from engine.sections import (
 )
 from engine.session import News
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
+from engine.subject import Subject
 from engine.vitals import Vitals
 from experiments.regions import InsideRegion
 from outputs.output import Output, Write
@@ -118,6 +119,7 @@ def make_settings(*cameras: str) -> Settings:
         {},
         Path(),
         "",
+        Subject(),
     )
 
 

@@ -1,0 +1,57 @@
+"""Who did what with which animal: kept with every run."""
+
+import re
+from datetime import datetime
+
+from pydantic import Field, field_validator
+from pydantic.dataclasses import dataclass as settings
+
+_PLACES = ("date", "time", "experimenter", "animal", "group", "experiment")
+_WORDS = ", ".join(f"{{{place}}}" for place in _PLACES)
+
+
+@settings(frozen=True, kw_only=True)
+class Subject:
+    """Whose data a run holds; written into run.json."""
+
+    experimenter: str = Field("", description="who does the experiment")
+    animal: str = Field("", description="the animal's name or number")
+    group: str = Field("", description="its group, such as control")
+    notes: str = Field("", description="anything worth keeping, in one line")
+    run_name: str = Field(
+        "{date}_{time}",
+        min_length=1,
+        description=f"what run folders are called; may hold {_WORDS}",
+    )
+
+    @field_validator("run_name")
+    @classmethod
+    def _known_places(cls, word: str) -> str:
+        try:
+            word.format(**dict.fromkeys(_PLACES, ""))
+        except (KeyError, ValueError, IndexError) as error:
+            raise ValueError(f"may hold {_WORDS} in braces, nothing else") from error
+        return word
+
+    def folder_name(self, started: datetime, experiment: str) -> str:
+        """Return the name of a run's folder; places that are empty leave no gap."""
+        filled = self.run_name.format(
+            date=started.strftime("%Y-%m-%d"),
+            time=started.strftime("%H-%M-%S"),
+            experimenter=self.experimenter,
+            animal=self.animal,
+            group=self.group,
+            experiment=experiment,
+        )
+        name = re.sub(r'[<>:"/\\|?*%\x00-\x1f]+', "-", filled)
+        name = re.sub(r"([_ -])[_ -]*(?=\1)|[. ]+$", "", name).strip("_ ")
+        return name or started.strftime("%Y-%m-%d_%H-%M-%S")
+
+    def facts(self) -> dict[str, str]:
+        """Return what run.json says of it."""
+        return {
+            "experimenter": self.experimenter,
+            "animal": self.animal,
+            "group": self.group,
+            "notes": self.notes,
+        }
