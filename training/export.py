@@ -46,7 +46,11 @@ class Recipe:
 
 
 def export(
-    network: PoseNetwork, recipe: Recipe, pictures: NDArray[np.uint8], folder: Path
+    network: PoseNetwork,
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    folder: Path,
+    origin: float | None = None,
 ) -> ModelFolder:
     """Write the model folder and return it, as loaded again.
 
@@ -73,7 +77,7 @@ def export(
         folder,
         recipe.skeleton,
         recipe.fitting,
-        Heatmaps(STRIDE, recipe.sigma),
+        Heatmaps(STRIDE, recipe.sigma, origin),
         recipe.threshold,
         network_hash(file),
         recipe.about,

@@ -1,0 +1,1 @@
+"""Networks from elsewhere, brought into a model folder."""

@@ -1,0 +1,205 @@
+"""Foreign ONNX networks, made here with onnx alone, through their description."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from core.errors import ModelError
+from pose.importers.described import import_onnx, original
+from pose.importers.description import read_description
+from pose.network_estimator import NetworkEstimator
+from pose.runtimes import load_network
+from utils.ImportModel import main
+
+PARTS = ["snout", "tailbase"]
+INPUT = {"width": 64, "height": 32, "mean": [10, 20, 30], "std": [50, 60, 70]}
+
+
+def network(
+    file: Path, outputs: dict[str, int], last: bool = False, opset: int = 17
+) -> Path:
+    """Write a network of one convolution of stride 8 per output."""
+    rng = np.random.default_rng(0)
+    nodes, held = [], []
+    source = "picture"
+    if last:
+        nodes.append(
+            helper.make_node("Transpose", ["picture"], ["x"], perm=[0, 3, 1, 2])
+        )
+        source = "x"
+    for name, channels in outputs.items():
+        weights = rng.normal(0, 0.2, (channels, 3, 8, 8)).astype(np.float32)
+        held.append(numpy_helper.from_array(weights, f"w_{name}"))
+        result = f"{name}_first" if last else name
+        nodes.append(
+            helper.make_node(
+                "Conv", [source, f"w_{name}"], [result], strides=[8, 8], name=name
+            )
+        )
+        if last:
+            nodes.append(
+                helper.make_node("Transpose", [result], [name], perm=[0, 2, 3, 1])
+            )
+    shape: list[Any] = ["b", 32, 64, 3] if last else ["b", 3, 32, 64]
+    graph = helper.make_graph(
+        nodes,
+        "foreign",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", "c", "h", "w"])
+            for name in outputs
+        ],
+        held,
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(file))
+    return file
+
+
+def described(file: Path, **words: Any) -> Path:
+    usual = {"bodyparts": PARTS, "bones": [PARTS], "input": INPUT, "licence": "CC0-1.0"}
+    file.write_text(json.dumps(usual | words), "utf-8")
+    return file
+
+
+HEATMAPS = {"values": "logits", "stride": 8, "sigma": 1.0, "origin": 4}
+OFFSETS = {"scores": "part", "offsets": "locref", "values": "logits", "stride": 8}
+OFFSETS |= {"origin": 4, "scale": 7.2801}
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("colour", ["RGB", "BGR"])
+def test_heat_maps_are_the_originals_whatever_its_layout_and_colour(
+    tmp_path: Path, last: bool, colour: str
+) -> None:
+    layout = "NHWC" if last else "NCHW"
+    words = described(
+        tmp_path / "it.json",
+        input=INPUT | {"layout": layout, "colour": colour},
+        heatmaps=HEATMAPS | {"layout": layout},
+    )
+    file = network(tmp_path / "it.onnx", {"maps": 2}, last)
+    code = main(
+        [str(file), "--description", str(words), "--output", str(tmp_path / "m")]
+    )
+    assert code == 0
+    said = json.loads((tmp_path / "m" / "model.json").read_text("utf-8"))
+    assert said["heatmaps"] == {"stride": 8, "sigma": 1.0, "origin": 4.0}
+    assert said["about"]["licence"] == "CC0-1.0"
+    assert said["about"]["imported_from"]["file"] == "it.onnx"
+
+
+def test_offsets_are_read_as_deeplabcut_means_them(tmp_path: Path) -> None:
+    words = read_description(described(tmp_path / "it.json", offsets=OFFSETS))
+    file = network(tmp_path / "it.onnx", {"part": 2, "locref": 4})
+    model = import_onnx(file, words, tmp_path / "m", {})
+    estimator = NetworkEstimator(model, load_network(model, "cpu", 1))
+    picture = np.random.default_rng(3).integers(0, 256, (32, 64, 3), np.uint8)
+    (pose,) = estimator.estimate([picture])
+    theirs = original(file, words, picture[None])[0]
+    for part in range(2):
+        row, column = divmod(int(theirs[part].argmax()), 8)
+        x = column * 8 + 4 + theirs[2 + part, row, column] * 7.2801
+        y = row * 8 + 4 + theirs[4 + part, row, column] * 7.2801
+        assert pose.points[0, part] == pytest.approx([x, y], rel=1e-3)
+        assert pose.confidence[0, part] == pytest.approx(theirs[part].max(), rel=1e-3)
+
+
+def test_coordinates_are_scaled_to_pixels(tmp_path: Path) -> None:
+    file = tmp_path / "it.onnx"
+    weights = np.random.default_rng(0).normal(0, 1e-3, (4, 3, 32, 64))
+    held = [numpy_helper.from_array(weights.astype(np.float32), "w")]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["picture", "w"], ["whole"], name="c"),
+            helper.make_node("Flatten", ["whole"], ["points"]),
+        ],
+        "foreign",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["b", 3, 32, 64])],
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["b", 4])],
+        held,
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(file))
+    say = {"scale": [64, 32], "origin": -0.5}
+    words = read_description(described(tmp_path / "it.json", coordinates=say))
+    model = import_onnx(file, words, tmp_path / "m", {})
+    estimator = NetworkEstimator(model, load_network(model, "cpu", 1))
+    picture = np.random.default_rng(3).integers(0, 256, (32, 64, 3), np.uint8)
+    (pose,) = estimator.estimate([picture])
+    theirs = original(file, words, picture[None])[0]
+    np.testing.assert_allclose(pose.points[0], theirs[:, :2], rtol=1e-3, atol=1e-3)
+    assert (pose.confidence == 1).all()
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "mnn", "torch"])
+def test_an_imported_network_runs_everywhere(tmp_path: Path, runtime: str) -> None:
+    words = read_description(described(tmp_path / "it.json", heatmaps=HEATMAPS))
+    file = network(tmp_path / "it.onnx", {"maps": 2})
+    model = import_onnx(file, words, tmp_path / "m", {})
+    picture = np.random.default_rng(3).integers(0, 256, (1, 32, 64, 3), np.uint8)
+    reference = load_network(model, "cpu", 1).run(picture)
+    other = load_network(model, runtime, 1).run(picture)  # type: ignore[arg-type]
+    np.testing.assert_allclose(other, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({}, "say one of heatmaps, offsets and coordinates"),
+        ({"heatmaps": HEATMAPS, "coordinates": {}}, "say one of"),
+        ({"heatmaps": HEATMAPS, "bodyparts": ["a", "a"]}, "named twice"),
+        ({"heatmaps": HEATMAPS, "bones": [["snout", "paw"]]}, "no body part paw"),
+        ({"heatmaps": HEATMAPS, "input": INPUT | {"std": [0]}}, "divided by 0"),
+        ({"heatmaps": HEATMAPS, "input": INPUT | {"mean": [1, 2]}}, "mean: one number"),
+        ({"heatmaps": HEATMAPS, "input": INPUT | {"colour": "XYZ"}}, "input → colour"),
+        ({"heatmaps": HEATMAPS | {"output": "no"}}, "has no output no; it has maps"),
+        ({"heatmaps": HEATMAPS | {"stride": 4}}, "does not give the heat maps"),
+        ({"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []}, "not give"),
+        ({"heatmaps": HEATMAPS, "input": INPUT | {"layout": "NHWC"}}, "not give"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path,
+    words: dict[str, Any],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = network(tmp_path / "it.onnx", {"maps": 2})
+    say = described(tmp_path / "it.json", **words)
+    out = tmp_path / "m"
+    assert main([str(file), "--description", str(say), "--output", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (out / "model.json").exists()
+    assert not (out / "network.onnx").exists()
+
+
+def test_no_network_no_description_and_a_full_folder_are_sentences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say = described(tmp_path / "it.json", heatmaps=HEATMAPS)
+    (tmp_path / "no.onnx").write_bytes(b"nonsense")
+    out = str(tmp_path / "m")
+    words = ["--description", str(say), "--output", out]
+    assert main([str(tmp_path / "no.onnx"), *words]) == 1
+    assert main([str(tmp_path / "gone.onnx"), *words]) == 1
+    assert main([str(tmp_path / "it.json"), "--output", out]) == 1
+    file = network(tmp_path / "it.onnx", {"maps": 2})
+    assert main([str(file), "--output", out]) == 1
+    assert main([str(file), *words]) == 0
+    assert main([str(file), *words]) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert "no sound ONNX network" in said[0]
+    assert "gone.onnx" in said[1]
+    assert "expected an .onnx file" in said[2]
+    assert "--description is needed" in said[3]
+    assert "holds a model already" in said[4]
+    with pytest.raises(ModelError, match="can't be read"):
+        read_description(tmp_path / "gone.json")
