@@ -43,10 +43,10 @@ def read_classifiers(
     return folders, problems
 
 
-def _place(rig: Settings, words: str) -> Path:
-    """Return the folder that is meant: beside the settings, or shipped with us."""
-    places = (rig.folder / words, rig.folder / "models" / words, MODELS / words)
-    return next((place for place in places if place.is_dir()), places[0])
+def _place(rig: Settings, path: Path) -> Path:
+    """Return the folder that is meant: that one, or one of its name under models/."""
+    places = (path, rig.folder / "models" / path.name, MODELS / path.name)
+    return next((place for place in places if place.is_dir()), path)
 
 
 def classifier_problems(

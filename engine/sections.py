@@ -195,8 +195,7 @@ class Video:
 class Classification:
     """A classifier of behaviours: `[Trigger NAME]` with KIND = Behaviour looks at it."""
 
-    folder: str = Field(
-        min_length=1,
+    folder: Path = Field(
         description="what utils/TrainClassifier.py or utils/ConvertClassifier.py made: a "
         "path, or the name of a folder under models/",
     )
