@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from core.record import Acknowledged, Edge
 from outputs.line import NEVER, Line
-from outputs.output import Autonomous, Done
+from outputs.output import Autonomous, Done, Watched
 
 
 class Answers:
@@ -20,7 +20,7 @@ class Answers:
 
     def listen_to(self, line: Line) -> None:
         """Hear what this output's device says, if it says anything."""
-        if isinstance(line.write, Autonomous):
+        if isinstance(line.write, Autonomous | Watched):
             line.write.hear = lambda done: self._heard(line.name, done)
 
     def follow(self, lines: Mapping[str, Line]) -> Iterator[Edge]:

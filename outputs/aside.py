@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.errors import DeviceError
-from outputs.output import Watched, Write
+from outputs.output import Done, Watched, Write
 
 HANG_S = 1.0
 """A device that has not taken a level for so long hangs."""
@@ -16,7 +16,7 @@ LATE_NS = 200_000_000
 
 
 @contextmanager
-def aside(write: Write) -> Iterator[Write]:
+def aside(write: Write) -> Iterator[Watched]:
     """Hand levels over to a thread, which writes them in their order.
 
     What is given returns at once, and raises what went wrong since the last call.
@@ -24,7 +24,7 @@ def aside(write: Write) -> Iterator[Write]:
     """
     hand = _Hand(write)
     try:
-        yield Watched(hand.over, hand.check)
+        yield hand.watched
     finally:
         hand.end()
 
@@ -33,6 +33,7 @@ class _Hand:
     """Levels on their way to the thread that writes them."""
 
     def __init__(self, write: Write) -> None:
+        self.watched = Watched(self.over, self.check)
         self._write = write
         self._waiting: deque[tuple[float, int]] = deque()
         self._writing_since_ns: int | None = None
@@ -95,6 +96,8 @@ class _Hand:
                 if level > 0 and (late or self._failed):
                     raise DeviceError("is too slow for how often it is switched")
                 self._write(level)
+                now_ns = time.perf_counter_ns()
+                self.watched.hear(Done(level, asked_ns, now_ns, now_ns))
             except Exception as failure:
                 error = failure
             with self._change:

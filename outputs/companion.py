@@ -2,13 +2,14 @@
 
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from core.errors import DeviceError
-from outputs.output import Output, Watched
+from outputs.output import Done, Output, Watched
 
 OPENING_S = 10.0
 """How long it may take to be ready."""
@@ -34,8 +35,7 @@ def companion(
     theirs.close()
     try:
         _wait_until_ready(ours, what, hint)
-        side = _Side(ours, what)
-        yield Watched(side.write, side.check)
+        yield _Side(ours, what).watched
     finally:
         ours.close()
         _end(process)
@@ -45,20 +45,23 @@ class _Side:
     """Our side of a companion that is ready."""
 
     def __init__(self, pipe: Connection, what: str) -> None:
+        self.watched = Watched(self.write, self.check)
         self._pipe = pipe
         self._what = what
-        self._undone = 0
+        self._undone: deque[int] = deque()
+        """When each level was sent that is not answered yet."""
         self._heard_ns = 0
 
     def write(self, level: float) -> None:
         """Ask for a level; it is done soon after."""
-        if self._undone == 0:
-            self._heard_ns = time.perf_counter_ns()
+        now_ns = time.perf_counter_ns()
+        if not self._undone:
+            self._heard_ns = now_ns
         try:
             self._pipe.send(level)
         except OSError as error:
             raise DeviceError(f"{self._what} was closed") from error
-        self._undone += 1
+        self._undone.append(now_ns)
         self.check()
 
     def check(self) -> None:
@@ -66,9 +69,10 @@ class _Side:
         now_ns = time.perf_counter_ns()
         try:
             while self._pipe.poll():
-                self._pipe.recv()
-                self._undone -= 1
+                level, done_ns = self._pipe.recv()
                 self._heard_ns = now_ns
+                sent_ns = self._undone.popleft() if self._undone else done_ns
+                self.watched.hear(Done(level, sent_ns, done_ns, now_ns))
         except (OSError, EOFError) as error:
             raise DeviceError(f"{self._what} was closed") from error
         if self._undone and now_ns - self._heard_ns > HANG_S * 1e9:

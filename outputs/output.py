@@ -15,19 +15,6 @@ Write: TypeAlias = Callable[[float], object]
 """Set the level, from 0 (off) to 1 (all the way on). Returns within a millisecond."""
 
 
-@dataclass(frozen=True)
-class Watched:
-    """A `Write` of a device that can go wrong between two writes."""
-
-    write: Write
-    check: Callable[[], object]
-    """Raises what went wrong since it was asked last; called ten times a second."""
-
-    def __call__(self, level: float) -> None:
-        """Set the level."""
-        self.write(level)
-
-
 @dataclass(frozen=True, slots=True)
 class Done:
     """A level that a device has set, in its own words."""
@@ -41,6 +28,21 @@ class Done:
     """When the device's answer came."""
     cause: str = ""
     """Why the device acted by itself, as in `events.csv`; empty: a command was carried out."""
+
+
+@dataclass
+class Watched:
+    """A `Write` of a device that can go wrong, or be done, between two writes."""
+
+    write: Write
+    check: Callable[[], object]
+    """Raises what went wrong since it was asked last; called ten times a second."""
+    hear: Callable[[Done], object] = lambda done: None
+    """Told when a level was set in fact, where that is known; the bank puts its ear here."""
+
+    def __call__(self, level: float) -> None:
+        """Set the level."""
+        self.write(level)
 
 
 @runtime_checkable

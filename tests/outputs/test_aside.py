@@ -51,6 +51,20 @@ def test_nobody_waits_for_a_slow_device() -> None:
     assert device.levels[-1] == 0
 
 
+def test_when_it_was_done_in_fact_is_told() -> None:
+    device, heard = Device(), []
+    with aside(device.write) as write:
+        write.hear = heard.append
+        device.may.clear()
+        write(1.0)
+        assert device.asked.acquire(timeout=20)
+        asked_ns = SystemClock().now_ns()
+        device.may.set()
+    (done,) = heard
+    assert done.level == 1
+    assert done.sent_ns < asked_ns < done.acted_ns <= done.heard_ns
+
+
 def test_what_waited_too_long_is_not_switched_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
