@@ -172,5 +172,8 @@ def _words(facts: dict[str, Any]) -> str:
         return "run.json can't be read: this is no whole run folder"
     began, ended = str(facts.get("started", ""))[:19], facts.get("how")
     cameras = ", ".join(facts.get("cameras", {}))
-    how = ended or "not ended: it was killed, or it still runs"
+    how = (
+        ended
+        or "not ended: it still runs, or was killed (Export and Decide again mend it)"
+    )
     return f"{began.replace('T', ' ')} UTC\n{cameras}\n{how}"

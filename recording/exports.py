@@ -5,6 +5,7 @@ from pathlib import Path
 
 from recording.labelled_export import labelled_video
 from recording.nwb_export import nwb
+from recording.opening import opened_run
 from recording.pose_exports import dlc_csv, dlc_h5, predecessor_csv
 from recording.run_folder import RunFolder
 from recording.sleap_export import sleap
@@ -41,13 +42,14 @@ EXPORTS: Mapping[str, Export] = {
 }
 
 
-def export(path: Path, kind: str) -> list[Path]:
-    """Write a run into `PATH/export/`; ValueError says why it can't be exported."""
-    folder = RunFolder(path)
-    if not (path / "run.json").is_file():
-        raise ValueError(f"{path} is no run folder: it has no run.json")
-    if folder.facts["ended"] is None:
-        raise ValueError(f"{path} was never closed: utils/RepairRun.py first")
+def export(
+    path: Path, kind: str, say: Callable[[str], object] = lambda sentence: None
+) -> list[Path]:
+    """Write a run into `PATH/export/`; ValueError says why it can't be exported.
+
+    A run that was killed is made whole first; `say` hears what was done.
+    """
+    folder = opened_run(path, say)
     if not analysed_cameras(folder):
         raise ValueError(f"nothing was analysed in {path}")
     into = path / "export"

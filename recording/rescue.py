@@ -50,9 +50,7 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
             rows.entry(entry)
             last_ns = getattr(entry, "time_ns", last_ns)
         rows.finish()
-        text = (
-            "the recorder ended unexpectedly: utils/RepairRun.py makes this run whole"
-        )
+        text = "the recorder ended unexpectedly: this run is repaired when it is opened"
         rows.note(Note("recording", text, last_ns))
     except OSError:
         return

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     kinds = list(EXPORTS) if asked.to == "all" else [asked.to]
     for kind in kinds:
         try:
-            for path in export(asked.folder, kind):
+            for path in export(asked.folder, kind, print):
                 print(path)
         except (OSError, ValueError) as error:
             print(f"{asked.folder} can't be exported to {kind}: {error}")

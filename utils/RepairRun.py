@@ -11,13 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import time
 
+from recording.opening import goes_on
 from recording.repair import repair
-from recording.run_folder import RunFolder
-
-LOOK_S = 1.0
-"""A run that goes on writes something within this time."""
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +23,7 @@ def main(argv: list[str]) -> int:
     failed = 0
     for folder in parser.parse_args(argv).folder:
         try:
-            if _goes_on(folder):
+            if goes_on(folder):
                 raise ValueError("it is still being written")
             report = repair(folder)
         except (OSError, ValueError) as error:
@@ -43,24 +39,6 @@ def main(argv: list[str]) -> int:
                 f"{report.missing_s:.3f} s at the most"
             )
     return failed
-
-
-def _goes_on(folder: Path) -> bool:
-    """Return whether somebody is writing this run at present."""
-    if not (folder / "run.json").exists():
-        return False
-    try:
-        if RunFolder(folder).facts["ended"] is not None:
-            return False
-    except ValueError:
-        pass  # a broken run.json: `repair` says so
-    before = _sizes(folder)
-    time.sleep(LOOK_S)
-    return _sizes(folder) != before
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    return {file.name: file.stat().st_size for file in folder.iterdir()}
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from offline.estimating import Foreseen
 from pose.estimator import PoseEstimator
 from recording.accounts import Accounts
 from recording.overlay import labelled
+from recording.opening import opened_run
 from recording.run_folder import ModelFacts, RunFacts, RunFolder
 from recording.run_writer import RunWriter
 from recording.video import VideoFile
@@ -96,12 +97,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _decide_again(asked: argparse.Namespace) -> int:
     path: Path = asked.run
-    if not (path / "run.json").exists():
-        raise DeviceError(f"{path} is no run folder: it has no run.json")
+    try:
+        folder = opened_run(path, print)
+    except (OSError, ValueError) as error:
+        raise DeviceError(str(error)) from error
     rig = asked.settings or path / "settings.ini"
     settings = load_with(rig, asked.experiment)
     try:
-        found = compare(settings, RunFolder(path))
+        found = compare(settings, folder)
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"{path} can't be decided again: {error}") from error
     for line in found.lines(MOST_SHOWN):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recording import opening
 from recording.exports import EXPORTS, export
 from recording.run_folder import RunFolder
 from tests.recording.small_run import SKELETON, START, expected, exposed, made
@@ -134,11 +135,45 @@ def test_what_cannot_be_exported_is_a_sentence(
 ) -> None:
     assert main([str(tmp_path), "--to", "nwb"]) == 1
     folder = made(tmp_path)
-    RunFolder(folder).update(ended=None)
-    assert main([str(folder), "--to", "nwb"]) == 1
     (folder / "top.csv").unlink()
-    RunFolder(folder).update(ended="2026")
     assert main([str(folder), "--to", "dlc-csv"]) == 1
     told = capsys.readouterr().out
-    for words in ("is no run folder", "RepairRun.py first", "nothing was analysed"):
+    for words in ("is no run folder", "nothing was analysed"):
         assert words in told
+
+
+def test_a_killed_run_is_made_whole_when_it_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    folder = made(tmp_path)
+    RunFolder(folder).update(ended=None, how=None)
+    with (folder / "top.csv").open("ab") as table:
+        table.write(b"9,0.3,1000")  # half a row
+    assert main([str(folder), "--to", "sleap"]) == 0
+    told = capsys.readouterr().out
+    assert "repaired: top.csv: a half-written row was cut off" in told
+    assert "repaired: run.json: the run was killed" in told
+    assert (folder / "top.csv.damaged").read_bytes().endswith(b"9,0.3,1000")
+    assert RunFolder(folder).facts["how"] == "killed"
+    assert main([str(folder), "--to", "sleap"]) == 0
+    assert "repaired" not in capsys.readouterr().out
+    (folder / "run.json").write_text("{", "utf-8")  # cut in the middle
+    assert main([str(folder), "--to", "sleap"]) == 1  # nobody knows its cameras
+    assert "nothing was analysed" in capsys.readouterr().out
+
+
+def test_a_run_that_is_being_written_is_not_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made(tmp_path)
+    RunFolder(folder).update(ended=None)
+
+    def writes_meanwhile(seconds: float) -> None:
+        with (folder / "top.csv").open("ab") as table:
+            table.write(b"9,0.3")
+
+    monkeypatch.setattr(opening.time, "sleep", writes_meanwhile)
+    with pytest.raises(ValueError, match="is still being written"):
+        export(folder, "sleap")
+    assert RunFolder(folder).facts["ended"] is None
