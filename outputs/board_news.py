@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from core.synchroniser import Synchroniser, Unwrapper
-from outputs.board_frames import Cause, Status
+from outputs.board_frames import PROTOCOL, Cause, Status
 from outputs.input import Broken
 from outputs.output import Done
 
@@ -45,6 +45,14 @@ CAUSES = {
     Cause.WATCHDOG: "board watchdog",
 }
 """What `events.csv` says where a board switched a pin off by itself."""
+
+
+def stranger(port: str, protocol: int) -> str:
+    """Return a sentence on a board whose firmware is of another time."""
+    return (
+        f"the board at {port} speaks protocol {protocol} and this program {PROTOCOL}: put "
+        "the firmware of this program on it (docs/board.md)"
+    )
 
 
 def refusal(port: str, status: int, pin: int) -> str:

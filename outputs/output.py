@@ -26,6 +26,8 @@ class Done:
     """When the level changed, by the device's clock, on the run's."""
     heard_ns: int
     """When the device's answer came."""
+    device_us: int = 0
+    """When it changed, by the device's clock as it is."""
     cause: str = ""
     """Why the device acted by itself, as in `events.csv`; empty: a command was carried out."""
 

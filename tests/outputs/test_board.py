@@ -242,7 +242,7 @@ if sys.platform != "win32":
     ) -> None:
         import os
 
-        monkeypatch.setattr("outputs.board_link.START_S", 0.3)
+        monkeypatch.setattr("outputs.board_talk.START_S", 0.3)
         ours, theirs = os.openpty()
         tty.setraw(theirs)
         pin = BoardPin(port=os.ttyname(theirs), pin=9)

@@ -1,0 +1,69 @@
+"""Proves a board's watchdog: python utils/TestBoard.py, for all boards of settings.ini.
+
+A pin (13, the LED on most boards) goes on, the board hears nothing more, and must switch it
+off by itself; it says when it did, and reads the pin back. The rig must not be running.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+
+from core.errors import DeepLabStreamError
+from engine.settings import Settings, load
+from outputs.board import BoardInput, BoardPin
+from outputs.board_proof import LED, prove_watchdog
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def main(argv: list[str]) -> int:
+    """Return 0 when every board switched off in time."""
+    parser = argparse.ArgumentParser(prog="TestBoard.py", description=__doc__)
+    parser.add_argument("--settings", type=Path, default=HERE / "settings.ini")
+    parser.add_argument("--port", help="this board only, whatever the settings say")
+    parser.add_argument("--pin", type=int, default=LED, help="high for a moment")
+    chosen = parser.parse_args(argv)
+    if not 2 <= chosen.pin <= 127:
+        parser.error("a pin is from 2 to 127")
+    try:
+        watchdogs = _boards(load(chosen.settings), chosen.pin)
+        if chosen.port:
+            watchdogs = {chosen.port: watchdogs.get(chosen.port, 100)}
+        if not watchdogs:
+            print("there is no KIND = BoardPin in these settings; or name a --port")
+            return 1
+        proofs = [
+            prove_watchdog(port, chosen.pin, watchdog_ms)
+            for port, watchdog_ms in watchdogs.items()
+        ]
+    except DeepLabStreamError as error:
+        print(error)
+        return 1
+    for proof in proofs:
+        print(f"{proof}: {'right' if proof.holds else 'WRONG'}")
+    return 0 if all(proof.holds for proof in proofs) else 1
+
+
+def _boards(settings: Settings, pin: int) -> dict[str, int]:
+    """Return the ports, and the shortest watchdog of each in ms."""
+    found: dict[str, int] = {}
+    lines: list[tuple[str, str, object]] = []
+    lines += [("Output", *pair) for pair in settings.outputs.items()]
+    lines += [("Input", *pair) for pair in settings.inputs.items()]
+    for family, name, line in lines:
+        if isinstance(line, BoardPin | BoardInput) and line.pin == pin:
+            raise DeepLabStreamError(
+                f"pin {pin} is [{family} {name}]: name a --pin that may be high for a moment"
+            )
+        if isinstance(line, BoardPin):
+            shortest = min(line.watchdog_ms, found.get(line.port, line.watchdog_ms))
+            found[line.port] = shortest
+    return found
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(main(sys.argv[1:]))
