@@ -111,6 +111,8 @@ class Edge:
     pin: str
     """Port and bit: B1 is the Uno's pin 9."""
     level: int
+    wall_ns: int = 0
+    """When the emulator noticed it, as `perf_counter_ns` counts on Linux."""
 
 
 class Trace:

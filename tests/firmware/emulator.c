@@ -1,10 +1,10 @@
 /* A board in the computer: simavr runs the real firmware, cycle by cycle.
  *
  *   emulator MCU HERTZ PORTS FIRMWARE.elf          in step with whoever asks
- *   emulator MCU HERTZ PORTS FIRMWARE.elf --pty    at the pace of a real board
+ *   emulator MCU HERTZ PORTS FIRMWARE.elf --pty [BAUDRATE]    at the pace of a real board
  *
  * Asked on standard input, a line each:
- *   send HEX         bytes for its serial port, which takes them at 500,000 bits/s
+ *   send HEX         bytes for its serial port, which takes them at BAUDRATE, 500,000 bits/s
  *   pin PORT BIT 1   a level on a pin from outside: pin D 2 1
  *   run CYCLES       (in step only) go on; ends with a line `now CYCLE`
  *   now              a line `now CYCLE`
@@ -34,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 8192, QUEUE = 65536, BITS_PER_BYTE = 10, BAUDRATE = 500000 };
+enum { LINE = 8192, QUEUE = 65536, BITS_PER_BYTE = 10 };
 static const long SLICE_US = 200, MOST_LAG_US = 5000;
 
 static avr_t *avr;
@@ -43,6 +43,7 @@ static int pty = -1;
 static unsigned char queue[QUEUE], reply[QUEUE];
 static unsigned head, tail, replied;
 static avr_cycle_count_t line_free;
+static unsigned long baudrate = 500000;
 static bool held; /* simavr's own buffer is full */
 
 static long long wall_ns(void) {
@@ -73,7 +74,7 @@ static void on_flow(struct avr_irq_t *irq, uint32_t value, void *hold) {
 
 static void feed(void) {
   if (held || head == tail || avr->cycle < line_free) return;
-  line_free = avr->cycle + (avr_cycle_count_t)avr->frequency * BITS_PER_BYTE / BAUDRATE;
+  line_free = avr->cycle + (avr_cycle_count_t)avr->frequency * BITS_PER_BYTE / baudrate;
   const unsigned char byte = queue[tail];
   tail = (tail + 1) % QUEUE;
   printf("took %llu %02x\n", (unsigned long long)avr->cycle, byte);
@@ -213,6 +214,7 @@ int main(int count, char **words) {
   avr_load_firmware(avr, &firmware);
   avr->sleep = no_sleep;
   listen_to(words[3]);
+  if (count > 6) baudrate = strtoul(words[6], NULL, 10);
   if (count > 5) {
     if (open_pty()) return 2;
     run_live();

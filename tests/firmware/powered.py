@@ -4,7 +4,9 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from outputs.board_frames import BAUDRATE
 from tests.firmware.emulation import HERTZ, UNO, Edge, Trace, emulator, firmware
 
 PATIENCE_S = 30.0
@@ -53,7 +55,8 @@ class Powered(Trace):
             word, *rest = line.split()
             with self._change:
                 if word == "edge":
-                    edge = Edge(int(rest[0]), rest[1] + rest[2], int(rest[3]))
+                    cycle, level, wall_ns = (int(rest[n]) for n in (0, 3, 4))
+                    edge = Edge(cycle, rest[1] + rest[2], level, wall_ns)
                     self.edges.append(edge)
                 elif word == "took":
                     self.took.append(int(rest[0]))
@@ -66,16 +69,10 @@ class Powered(Trace):
 
 
 @contextmanager
-def powered() -> Iterator[Powered]:
-    """Run an Uno by itself."""
-    command = [
-        str(emulator()),
-        UNO.mcu,
-        str(HERTZ),
-        UNO.ports,
-        str(firmware()),
-        "--pty",
-    ]
+def powered(program: Path | None = None, baudrate: int = BAUDRATE) -> Iterator[Powered]:
+    """Run an Uno by itself, with our firmware or with another program."""
+    command = [str(emulator()), UNO.mcu, str(HERTZ), UNO.ports]
+    command += [str(program or firmware()), "--pty", str(baudrate)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         board = Powered(process)
