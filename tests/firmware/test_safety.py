@@ -64,6 +64,18 @@ def test_pins_go_off_when_the_loop_stops(switched_on: Board, watchdog_ms: int) -
     ]
 
 
+def test_the_shortest_watchdog_of_all_pins_counts(switched_on: Board) -> None:
+    board = switched_on
+    board.hello(0x4D2)
+    for pin, watchdog_ms in ((LASER, 400), (VALVE, 50)):
+        configure(board, pin, Mode.DIGITAL_OUT, 5_000_000, watchdog_ms)
+    board.edges.clear()
+    switch_on(board)
+    board.run(60)
+    (width,) = board.widths_us("B1")
+    assert abs(width - 50_000) < 100
+
+
 def test_after_a_trip_nothing_goes_on_until_the_next_hello(switched_on: Board) -> None:
     board = switched_on
     begin(board, limit_ms=5000)
