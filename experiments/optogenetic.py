@@ -1,9 +1,11 @@
 """Light for behaviour, in doses."""
 
+from math import ceil
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import OutputName, TriggerName, off, on
+from core.command import Command, OutputName, Train, TriggerName, off, on
 from experiments.experiment import Ask, Experiment, Plan
 from experiments.steps import during, until, wait
 
@@ -24,6 +26,12 @@ class Optogenetic(Experiment):
         300.0, gt=0, description="seconds of light, in all, after which it ends"
     )
     rest_s: float = Field(40.0, ge=0, description="seconds without light after each")
+    frequency: float = Field(
+        0.0, ge=0, le=1000, description="pulses of light a second; 0: steady light"
+    )
+    pulse_ms: float = Field(
+        5.0, gt=0, description="milliseconds of each pulse, where FREQUENCY is not 0"
+    )
 
     def __post_init__(self) -> None:
         if self.max_on_s < self.min_on_s:
@@ -31,13 +39,18 @@ class Optogenetic(Experiment):
                 f"MAX_ON_S = {self.max_on_s:g}: must be MIN_ON_S = {self.min_on_s:g} "
                 "or more"
             )
+        if self.frequency and self.pulse_ms >= 1000 / self.frequency:
+            raise ValueError(
+                f"PULSE_MS = {self.pulse_ms:g}: a pulse must end before the next begins, "
+                f"{1000 / self.frequency:g} ms after it"
+            )
 
     def plan(self) -> Plan[None]:
         """Dose by dose."""
         spent_s = 0.0
         while spent_s < self.max_total_s:
             yield from until(self.trigger)
-            yield on(self.output)
+            yield self._light()
             start_s = (yield Ask.NOW).time_s
             yield from wait(min(self.min_on_s, self.max_total_s - spent_s))
             now = yield Ask.NOW
@@ -48,3 +61,9 @@ class Optogenetic(Experiment):
             yield off(self.output)
             spent_s += (yield Ask.NOW).time_s - start_s
             yield from wait(self.rest_s)
+
+    def _light(self) -> Command:
+        if not self.frequency:
+            return on(self.output)
+        count = max(1, ceil(self.max_on_s * self.frequency))
+        return Train(self.output, self.frequency, self.pulse_ms / 1000, count)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from core.command import Command, Mark, off, on
+from core.command import Command, Mark, OutputName, Train, off, on
 from experiments.conditional import Conditional
 from experiments.example import ExampleExperiment
 from experiments.experiment import Experiment, Observation, Stepper
@@ -66,6 +66,14 @@ def test_light_is_on_when_the_methods_section_says(
     experiment: Experiment, answers: str, expected: str
 ) -> None:
     assert lit(experiment, answers) == expected
+
+
+def test_light_may_come_in_pulses_and_ends_as_steady_light_does() -> None:
+    pulsed = light(min_on_s=1, max_on_s=3, rest_s=2, frequency=40, pulse_ms=5)
+    train = Train(OutputName("o"), 40, 0.005, count=120)
+    assert course(pulsed, "t", "..####.") == [(2, train), (5, off("o"))]  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="PULSE_MS = 25: a pulse must end before"):
+        light(frequency=40, pulse_ms=25)
 
 
 def example(**values: Any) -> Experiment:
