@@ -85,6 +85,8 @@ class Acknowledged(Packed):
     acted_ns: int
     """When the level changed, by the device's clock, on the run's."""
     heard_ns: int
+    cause: str = ""
+    """Why it acted by itself; empty: a command was carried out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from core.clock import SystemClock
 from core.command import OutputName, Pulse
-from core.record import Edge, Note
+from core.record import Acknowledged, Edge, Note
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat, guard_main
 from engine.messages import Complaint, ProcessFailed
@@ -23,7 +23,7 @@ _BEAT_S = 0.02
 _GIVE_UP_S = 2.0
 """An output that can't be switched off is left to the guard after so long."""
 
-Told = Edge | Note | Complaint | ProcessFailed
+Told = Edge | Acknowledged | Note | Complaint | ProcessFailed
 
 
 class TryOut:

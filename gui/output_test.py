@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from core.record import Edge, Note
+from core.record import Acknowledged, Edge, Note
 from engine.tryout import TryOut
 from outputs.output import Output
 
@@ -51,7 +51,7 @@ class OutputTest(QObject):
                 self.edged.emit(told)
             elif isinstance(told, Note):
                 self.told.emit(told.text, "red" if told.kind == "error" else "blue")
-            else:
+            elif not isinstance(told, Acknowledged):
                 self.told.emit(told.text, "red")
         if test.over:
             self._test = None

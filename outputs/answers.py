@@ -38,4 +38,5 @@ class Answers:
         level, sent_ns, acted_ns = done.level, done.sent_ns, done.acted_ns
         if done.cause:
             self._ended.append((name, done))
-        self._watch(Acknowledged(name, level, sent_ns, acted_ns, done.heard_ns))
+        heard_ns, cause = done.heard_ns, done.cause
+        self._watch(Acknowledged(name, level, sent_ns, acted_ns, heard_ns, cause))

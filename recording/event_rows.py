@@ -130,7 +130,7 @@ class EventRows:
             frame=frame,
             name=cell(done.output),
             level=repr(done.level),
-            cause=cell(edge.cause if edge is not None else ""),
+            cause=cell(edge.cause if edge is not None else done.cause),
             acted_ns=done.acted_ns,
             acked_ns=done.heard_ns,
         )

@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Mapping
 
 from core.errors import SettingsError
-from core.record import Edge
+from core.record import Acknowledged, Edge
 from engine.sentences import guess
 from engine.settings import load
 from engine.tryout import PULSE_S, TryOut
@@ -66,7 +66,9 @@ def _run(test: TryOut) -> int:
             while not test.over:
                 test.rest(1.0)
                 for told in test.poll():
-                    if not isinstance(told, Edge):
+                    if isinstance(told, Acknowledged):
+                        print(_answer(told), flush=True)
+                    elif not isinstance(told, Edge):
                         print(told.text, flush=True)
                     else:
                         began_ns = began_ns or told.asked_ns
@@ -79,6 +81,13 @@ def _run(test: TryOut) -> int:
     fine = seen_off and not test.failed
     print(f"{test.name}: {'was on, and is off again' if fine else 'FAILED'}")
     return 0 if fine else 1
+
+
+def _answer(told: Acknowledged) -> str:
+    heard_ms = (told.heard_ns - told.sent_ns) / 1e6
+    if told.cause:
+        return f"             the device says: {told.output} = {told.level:g} ({told.cause})"
+    return f"             acknowledged: {told.output} = {told.level:g} after {heard_ms:.3f} ms"
 
 
 def _sentence(told: Edge, began_ns: int) -> str:
