@@ -4,13 +4,13 @@ A file's packets say how many frames it holds and when each is shown; that list 
 first, without decoding. A frame that can't be decoded keeps its row, without a picture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,13 +123,13 @@ def pictures(
     rows: VideoRows, start: int = 0, decoder: Decoder = "cpu"
 ) -> Iterator[Picture]:
     """Yield every row from `start` on; a row without a picture is damaged beyond use."""
-    times = rows.times_ns.tolist()
+    times, converter = rows.times_ns.tolist(), Converter()
     row = start
     for frame in frames(rows, start, decoder):
         place, picture = frame
         for lost in range(row, place):
             yield Picture(lost, times[lost], None)
-        image = _image(picture, rows.form)
+        image = converter.image(picture, rows.form)
         yield Picture(place, times[place], image, bool(picture.is_corrupt))
         row = place + 1
     for lost in range(row, len(rows)):
@@ -141,18 +141,18 @@ def pictures_at(rows: VideoRows, wanted: NDArray[np.int64]) -> Iterator[Picture]
 
     Reading jumps to the key frame before each one, or goes on where that is nearer.
     """
-    times = rows.times_ns.tolist()
+    times, converter = rows.times_ns.tolist(), Converter()
     for row in wanted.tolist():
         found = None
         for place, frame in frames(rows, row):
-            found = _image(frame, rows.form) if place == row else None
+            found = converter.image(frame, rows.form) if place == row else None
             break
         yield Picture(row, times[row], found)
 
 
 def frames(
     rows: VideoRows, start: int = 0, decoder: Decoder = "cpu"
-) -> "Iterator[tuple[int, VideoFrame]]":
+) -> "Generator[tuple[int, VideoFrame], None, None]":
     """Yield row and decoded frame, from row `start` on, leaving out what is broken."""
     import av
 
@@ -216,13 +216,30 @@ def _acceleration(decoder: Decoder, path: Path) -> "HWAccel | None":
     return None
 
 
-def _image(frame: "VideoFrame", form: ImageFormat) -> Image | None:
-    """Return the picture as `form` says, None when it has another size."""
-    if (frame.height, frame.width) != form.shape[:2]:
-        return None
-    layout = "bgr24" if len(form.shape) == 3 else "gray"
-    layout = "gray16le" if form.dtype == "uint16" else layout
-    return np.asarray(frame.to_ndarray(format=layout), form.dtype)
+class Converter:
+    """Makes pictures of decoded frames; kept for as long as they have one size.
+
+    What FFmpeg needs to convert is made once: for each frame anew it would take longer
+    than the converting.
+    """
+
+    def __init__(self) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._reformatter = VideoReformatter()
+
+    def pixels(self, frame: "VideoFrame", layout: str) -> Image:
+        """Return a frame's pixels: bgr24, gray or gray16le."""
+        made = self._reformatter.reformat(frame, format=layout, threads=1)
+        return cast("Image", made.to_ndarray())
+
+    def image(self, frame: "VideoFrame", form: ImageFormat) -> Image | None:
+        """Return the picture as `form` says, None when it has another size."""
+        if (frame.height, frame.width) != form.shape[:2]:
+            return None
+        layout = "bgr24" if len(form.shape) == 3 else "gray"
+        layout = "gray16le" if form.dtype == "uint16" else layout
+        return np.asarray(self.pixels(frame, layout), form.dtype)
 
 
 def sampled(rows: VideoRows, count: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ Published by the International Brain Laboratory (iblvideo): the mean over the re
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.frame import Image
-from offline.ahead import ahead
-from offline.decoding import Decoder, VideoRows, frames, video_rows
+from offline.decoding import Converter, Decoder, VideoRows, frames, video_rows
 from offline.predict import Watch
 
 if TYPE_CHECKING:
@@ -72,12 +72,13 @@ def motion_energies(
     energies = {name: np.full(len(rows), np.nan) for name in boxes}
     before: dict[str, Image] = {}
     last = -2
-    with ahead(frames(rows, 0, decoder), most=8) as decoded:
+    converters = {name: Converter() for name in cut}
+    with closing(frames(rows, 0, decoder)) as decoded:  # FFmpeg's threads work ahead
         for row, frame in decoded:
             if frame.width != rows.form.width or frame.height != rows.form.height:
                 continue
             for name, box in cut.items():
-                grey = grey_of(frame, box)
+                grey = grey_of(frame, box, converters[name])
                 if row == last + 1:
                     energies[name][last] = energy(before[name], grey)
                 before[name] = grey
@@ -103,23 +104,24 @@ def energy(one: Image, other: Image) -> float:
     return float(np.mean(rounded, axis=(1, 2))[0])
 
 
-def grey_of(frame: "VideoFrame", box: Box) -> Image:
+def grey_of(frame: "VideoFrame", box: Box, converter: Converter) -> Image:
     """Return a region of a decoded frame, made BGR and then grey as OpenCV does.
 
-    Only the region is converted, where the pixel format allows it.
+    Only the region is converted, where the pixel format allows it; `converter` is that
+    region's own.
     """
     import cv2
 
-    bgr = _region(frame, box)
+    bgr = _region(frame, box, converter)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _region(frame: "VideoFrame", box: Box) -> Image:
+def _region(frame: "VideoFrame", box: Box, converter: Converter) -> Image:
     """Return a region of a frame as BGR, the same as the whole frame would have there."""
     import av
 
     if frame.format.name not in ("yuv420p", "yuvj420p") or frame.height % 2:
-        return _cut(frame, box)
+        return _cut(frame, box, converter)
     left, top = box.x // _BLOCK * _BLOCK, box.y // 2 * 2
     width = -(-(box.x + box.width - left) // _BLOCK) * _BLOCK
     height = -(-(box.y + box.height - top) // 2) * 2
@@ -128,16 +130,17 @@ def _region(frame: "VideoFrame", box: Box) -> Image:
         for plane in frame.planes
     ]
     if left + width > planes[0].shape[1] or (left + width) // 2 > planes[1].shape[1]:
-        return _cut(frame, box)
+        return _cut(frame, box, converter)
     half = slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2)
     parts = [planes[0][top : top + height, left : left + width]]
     parts += [plane[half] for plane in planes[1:3]]
     flat = np.concatenate([part.ravel() for part in parts])
     near = av.VideoFrame.from_ndarray(flat.reshape(-1, width), format=frame.format.name)
     near.color_range, near.colorspace = frame.color_range, frame.colorspace
-    return _cut(near, Box(box.x - left, box.y - top, box.width, box.height))
+    inside = Box(box.x - left, box.y - top, box.width, box.height)
+    return _cut(near, inside, converter)
 
 
-def _cut(frame: "VideoFrame", box: Box) -> Image:
-    whole = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-    return np.ascontiguousarray(whole[box.wide])
+def _cut(frame: "VideoFrame", box: Box, converter: Converter) -> Image:
+    whole = converter.pixels(frame, "bgr24")
+    return np.ascontiguousarray(whole[box.wide], np.uint8)

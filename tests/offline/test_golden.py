@@ -35,9 +35,7 @@ def test_networks_are_those_of_this_version() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "name", sorted(each.name for each in MODELS.iterdir() if each.is_dir())
-)
+@pytest.mark.parametrize("name", sorted(fingerprints()))
 def test_networks_see_what_they_saw(name: str, tmp_path: Path) -> None:
     golden = dict(told()["poses"])  # type: ignore[call-overload]
     assert name in golden, "a network without golden poses: run tests/offline/golden.py"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.frame import Image
-from offline.decoding import pictures, video_rows
+from offline.decoding import Converter, pictures, video_rows
 from offline.motion import Box, energy, grey_of, motion_energies
 from tests.offline.films import spoil, write_film
 from utils.MotionEnergy import main
@@ -92,7 +92,9 @@ def test_a_region_is_what_the_whole_picture_has_there(tmp_path: Path) -> None:
                 assert picture.image is not None
                 near = np.ascontiguousarray(picture.image[box.wide])
                 expected = cv2.cvtColor(near, cv2.COLOR_BGR2GRAY)
-                np.testing.assert_array_equal(grey_of(frame, box), expected)
+                np.testing.assert_array_equal(
+                    grey_of(frame, box, Converter()), expected
+                )
 
 
 def test_the_program_writes_values_and_place(

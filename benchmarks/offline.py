@@ -1,0 +1,237 @@
+"""Whole videos offline, beside their floors: predict, render, motion energy, queue.
+
+Floors are measured in the same run on the same film: the decoder alone, the network
+alone. Lightning Pose's own `predict` is run too where it is installed: --litpose names
+its program, --litpose-model a model directory of an equal network.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cameras.arena import Arena
+from core.frame import Image, ImageFormat
+from offline.decoding import pictures, video_rows
+from offline.estimating import BATCH
+from offline.motion import Box, motion_energies
+from offline.predict import predict
+from offline.queue import open_queue
+from offline.rendering import Look, Shown, render
+from offline.tables import read_poses
+from pose.opening import open_estimator
+from recording.pose_tables import WRITERS
+from recording.recipe import Recipe
+from recording.video import VideoFile
+
+AIM_OF_FLOOR = 0.9
+AIM_OF_LIGHTNING_POSE = 4.0
+THEIR_RENDER = 208.0
+"""Frames/s of Lightning Pose's renderer at 396 × 406 on 2 cores, measured elsewhere."""
+
+
+def film(folder: Path, frames: int, size: tuple[int, int]) -> Path:
+    """Write an H.264 film of the drawn arena."""
+    path, shape = folder / "film.mkv", (*size, 3)
+    arena = Arena(shape, 3, shelter=True, noise=2.0)
+    image: Image = np.empty(shape, np.uint8)
+    with VideoFile(path, ImageFormat(shape, 30), Recipe()) as file:
+        for number in range(frames):
+            arena.draw(image, number / 30, number)
+            file.write(image, number, number * 33_333_333, number * 33_333_333)
+    return path
+
+
+def rate(frames: int, work: Callable[[], object], repeats: int) -> float:
+    """Return frames/s, the best of some rounds."""
+    best = 0.0
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = max(best, frames / (time.perf_counter() - start))
+    return best
+
+
+def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, float]:
+    """Return frames/s of prediction and of its two floors."""
+    rows = video_rows(path)
+    estimator = open_estimator(model)
+    images = [p.image for p in islice(pictures(rows), batch * 4) if p.image is not None]
+    groups = [images[i : i + batch] for i in range(0, len(images), batch)]
+
+    def network() -> None:
+        for group in groups:
+            estimator.estimate(group)
+
+    return {
+        "decoder alone": rate(
+            len(rows), lambda: sum(1 for _ in pictures(rows)), repeats
+        ),
+        "network alone": rate(len(images), network, repeats * 2),
+        "predict": rate(
+            len(rows), lambda: predict(path, estimator, model, batch=batch), repeats
+        ),
+    }
+
+
+def rendering(path: Path, folder: Path, model: str, repeats: int) -> dict[str, float]:
+    """Return frames/s of labelled videos: points alone; bones and trails."""
+    table = predict(path, open_estimator(model), model).table
+    WRITERS["parquet"](table, folder / "poses.parquet")
+    poses = read_poses(folder / "poses.parquet")
+    shown = [Shown(poses, 0.3, bones=table.skeleton.bones)]
+    plain, rich = Look(bones=False), Look(trail=20)
+    rows = video_rows(path)
+    made = folder / "made.mp4"
+    return {
+        "points": rate(len(rows), lambda: render(rows, made, shown, plain), repeats),
+        "bones and trails": rate(
+            len(rows), lambda: render(rows, made, shown, rich), repeats
+        ),
+    }
+
+
+def moving(path: Path, repeats: int) -> dict[str, float]:
+    """Return frames/s of motion energy, its floor, and iblvideo's way of doing it."""
+    rows = video_rows(path)
+    box = Box(100, 100, 116, 77)
+
+    def theirs() -> None:
+        capture = cv2.VideoCapture(str(path))
+        grey = []
+        while True:
+            there, image = capture.read()
+            if not there:
+                break
+            grey.append(cv2.cvtColor(image[box.wide], cv2.COLOR_BGR2GRAY))
+        stack = np.asarray(grey, np.float32)
+        np.mean(np.abs(np.diff(stack, axis=0)), axis=(1, 2))
+
+    return {
+        "decoder alone": rate(
+            len(rows), lambda: sum(1 for _ in pictures(rows)), repeats
+        ),
+        "motion energy": rate(
+            len(rows), lambda: motion_energies(rows, {"a": box}), repeats
+        ),
+        "as iblvideo does it": rate(len(rows), theirs, repeats),
+    }
+
+
+def queueing(folder: Path, sessions: int, kills: int) -> dict[str, float]:
+    """Kill workers at random; return how many sessions were done once and are whole."""
+    tree = folder / "tree"
+    places = [tree / f"mouse/2026-11-21/{number:03}" for number in range(sessions)]
+    for place in places:
+        (place / "raw_video_data").mkdir(parents=True)
+    worker = str(Path(__file__).with_name("queue_worker.py"))
+    start = time.perf_counter()
+    running = [_worker(worker, tree, n) for n in range(2)]
+    chance = random.Random(0)
+    killed = 0
+    while any(each.poll() is None for each in running):
+        time.sleep(chance.uniform(0.5, 2.0))
+        alive = [n for n, each in enumerate(running) if each.poll() is None]
+        if alive and killed < kills:
+            number = chance.choice(alive)
+            running[number].kill()
+            running[number].wait()
+            killed += 1
+            running[number] = _worker(worker, tree, 10 + killed)
+    queue = open_queue(tree)
+    while any(not queue.state_is_final(place) for place in places):
+        _worker(worker, tree, 99).wait()
+    logs = [(place / "log").read_text() for place in places]
+    whole = [(place / "result").stat().st_size == 200_000 for place in places]
+    return {
+        "sessions": sessions,
+        "workers killed": killed,
+        "done exactly once": sum(log.count("ended") == 1 for log in logs),
+        "begun again after a kill": sum(log.count("begun") > 1 for log in logs),
+        "whole": sum(whole),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _worker(script: str, tree: Path, number: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, script, str(tree), f"worker {number}"])
+
+
+def lightning_pose(program: str, model: Path, path: Path, folder: Path) -> float:
+    """Return frames/s of Lightning Pose's own predict, its start included."""
+    mp4 = folder / "theirs" / f"{path.stem}.mp4"
+    mp4.parent.mkdir()
+    render(path, mp4, [], Look(text=False))
+    copy = folder / "model"
+    shutil.copytree(model, copy)
+    start = time.perf_counter()
+    command = [program, "predict", str(copy), str(mp4), "--skip_viz", "--overwrite"]
+    subprocess.run(command, check=True, capture_output=True)
+    return len(video_rows(mp4)) / (time.perf_counter() - start)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return 0 when the aims are met, 1 when not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer frames and sessions"
+    )
+    parser.add_argument("--json", type=Path, help="write everything there")
+    parser.add_argument("--model", default="arena")
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--video", type=Path, help="instead of the drawn film")
+    parser.add_argument(
+        "--litpose", help="Lightning Pose's program, in its environment"
+    )
+    parser.add_argument("--litpose-model", type=Path, help="a model directory for it")
+    asked = parser.parse_args(argv)
+    frames, repeats = (120, 1) if asked.quick else (900, 3)
+    results: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = asked.video or film(folder, frames, (406, 396))
+        found = predicting(path, asked.model, repeats, asked.batch)
+        floor = min(found["decoder alone"], found["network alone"])
+        found["share of the slower floor"] = found["predict"] / floor
+        if asked.litpose and asked.litpose_model:
+            theirs = lightning_pose(asked.litpose, asked.litpose_model, path, folder)
+            found["Lightning Pose"] = theirs
+            found["times Lightning Pose"] = found["predict"] / theirs
+        results["predict"] = found
+        results["render"] = rendering(path, folder, asked.model, repeats)
+        results["render"]["Lightning Pose, elsewhere"] = THEIR_RENDER
+        results["motion energy"] = moving(path, repeats)
+        sessions, kills = (8, 3) if asked.quick else (40, 15)
+        results["queue"] = queueing(folder, sessions, kills)
+    for part, numbers in results.items():
+        print(part)
+        for what, number in numbers.items():
+            print(f"  {what:32} {number:9.2f}")
+    if asked.json:
+        about = {"python": platform.python_version(), "cores": os.cpu_count()}
+        asked.json.write_text(
+            json.dumps({**about, **results}, indent=2) + "\n", "utf-8"
+        )
+    queue = results["queue"]
+    once = queue["done exactly once"] == queue["whole"] == queue["sessions"]
+    fast = results["predict"]["share of the slower floor"] >= AIM_OF_FLOOR
+    rival = results["predict"].get("times Lightning Pose", AIM_OF_LIGHTNING_POSE)
+    return 0 if once and fast and rival >= AIM_OF_LIGHTNING_POSE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""A worker of the queue benchmark: TREE NAME. Each session takes it a little while."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from offline.files import whole_file
+from offline.queue import run_queue
+
+SIZE = 200_000
+
+
+def work(session: Path) -> None:
+    """Write a file piece by piece, and one line for each time it was begun and ended."""
+    log = session / "log"
+    with log.open("a") as file:
+        file.write("begun\n")
+    with whole_file(session / "result") as making, making.open("wb") as file:
+        for _ in range(20):
+            file.write(bytes(SIZE // 20))
+            time.sleep(0.01)
+    with log.open("a") as file:
+        file.write("ended\n")
+
+
+if __name__ == "__main__":
+    run_queue(Path(sys.argv[1]), 1000, sys.argv[2], work=work, stale_s=3)
