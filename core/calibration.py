@@ -31,12 +31,12 @@ class Calibration:
     """
 
     matrix: Matrix
-    """3 × 3."""
+    """3 × 3, scaled so that whatever lies before the camera has a positive third number."""
     marks: tuple[Mark, ...] = ()
     """What it was made from; none: a scale was given."""
 
     def to_mm(self, pixels: ArrayLike) -> NDArray[np.float64]:
-        """Return points (…, 2) in mm; NaN stays NaN."""
+        """Return points (…, 2) in mm; NaN stays NaN, and above the horizon is no floor."""
         return _mapped(np.array(self.matrix), pixels)
 
     def to_px(self, millimetres: ArrayLike) -> NDArray[np.float64]:
@@ -116,7 +116,7 @@ def from_marks(marks: Sequence[Mark]) -> Calibration:
     weights = np.column_stack([pixels, np.ones(len(pixels))]) @ plane[2]
     if not (np.all(weights > 0) or np.all(weights < 0)):
         raise ValueError("no camera sees the marks so; look at their order")
-    plane = plane / plane[2, 2]
+    plane *= np.sign(weights[0]) / np.linalg.norm(plane)
     if np.linalg.det(plane) < 0:
         raise ValueError(
             "the marks are mirrored: in mm, as in px, x goes right and y goes down"
@@ -142,7 +142,8 @@ def parse_mark(words: object) -> Mark:
 
 def _mapped(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
     there = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
-    return np.asarray(there[..., :2] / there[..., 2:])
+    depth = np.where(there[..., 2:] > 0, there[..., 2:], np.nan)
+    return np.asarray(there[..., :2] / depth)
 
 
 def _normaliser(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,7 +38,9 @@ def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
         if outline is not None:
             if trigger.unit == "mm" and sees in floors:
                 outline = floors[sees].to_px(outline)
-            zones.append(Zone(name, sees, outline))
+                outline = outline[np.isfinite(outline).all(axis=1)]
+            if len(outline):
+                zones.append(Zone(name, sees, outline))
     return tuple(zones)
 
 

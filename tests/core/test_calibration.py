@@ -60,6 +60,15 @@ def test_a_plane_seen_from_the_side_is_still_a_plane(
     assert from_marks(seen(floor)).residuals_mm.max() < 1e-5
 
 
+def test_above_the_horizon_there_is_no_floor() -> None:
+    calibration = from_marks(seen(FLOOR))
+    horizon = np.array(calibration.matrix)[2]
+    below = np.array([300.0, 200.0])
+    assert np.isfinite(calibration.to_mm(below)).all()
+    away = (horizon @ [*below, 1]) / (horizon[:2] @ horizon[:2])
+    assert np.isnan(calibration.to_mm(below - 2 * away * horizon[:2])).all()
+
+
 def test_what_is_lost_stays_lost() -> None:
     assert np.isnan(from_scale(0.5).to_mm((np.nan, 3.0))[0])
 
