@@ -194,14 +194,7 @@ class Ours:
         """Train and return the seconds that it took."""
         program = [sys.executable, "-W", "ignore", str(HERE / "utils/TrainNetwork.py")]
         words = [str(self.config), "--output", str(folder), "--quiet", "--overrides"]
-        return timed(
-            [
-                *program,
-                *words,
-                f"training.max_epochs={epochs}",
-                f"training.check_val_every_n_epoch={epochs}",
-            ]
-        )
+        return timed([*program, *words, *length(epochs)])
 
     def predict(self, folder: Path, video: Path) -> float:
         """Predict a video and return the seconds that it took."""

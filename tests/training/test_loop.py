@@ -183,7 +183,6 @@ def test_neighbours_of_a_picture_have_its_last_number(labelled: Path) -> None:
 def test_two_processes_learn_together(data: Dataset) -> None:
     alone = fit(data, replace(SETTINGS, steps=2), ignore)
     pair = fit(data, replace(SETTINGS, steps=2, devices=2), ignore)
-    assert not same(alone, fit(data, replace(SETTINGS, steps=1), ignore))
     for (name, a), b in zip(
         alone.state_dict().items(), pair.state_dict().values(), strict=True
     ):

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,12 @@ def test_a_size_that_does_not_fit_is_refused() -> None:
         check_size(Architecture("resnet18"), 80, 96)
     with pytest.raises(ModelError, match="no backbone 'resnet19'; known are eff"):
         check_size(Architecture("resnet19"), 80, 96)
+
+
+def test_a_network_of_timms_needs_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ModelError, match="timm:resnet34 needs the package timm"):
+        PoseNetwork(2, Architecture("timm:resnet34"))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
