@@ -8,8 +8,11 @@ fingerprint, the computer and the versions.
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle
@@ -21,7 +24,7 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from pose.caching import cache_folder
 from pose.comparing import Difference, compare, outputs, pictures_of
-from pose.model_folder import ModelFolder
+from pose.model_folder import ModelFolder, load_model_folder
 from pose.network import Network
 from pose.runtimes import REFERENCE, Runtime, check_runtime, load_network, present
 
@@ -29,6 +32,8 @@ WORTH = 0.95
 """Another than the reference is taken when it needs less than this share of its time."""
 SECONDS = 0.4
 """That each runtime is measured for, at least three calls."""
+PATIENCE_S = 120.0
+"""Until when it must have found out the first time; else the reference is taken."""
 _SLOW = ("tensorrt",)  # to load, by minutes: only when somebody waits for it
 
 
@@ -51,19 +56,31 @@ class Row:
 def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Network:
     """Return the network in the runtime that was found to be the fastest.
 
-    The first time on a computer, this measures, for seconds; afterwards it looks it up.
+    The first time on a computer, this measures, for seconds, in a process of its own:
+    whatever a runtime leaves running, or breaks, ends with it. Afterwards it looks it up.
     """
+    if len(present(model)) > 1 and not remembered(model, threads, tolerance_px):
+        _find_out(model, threads, tolerance_px)
     if known := remembered(model, threads, tolerance_px):
         try:
             return load_network(model, known, threads)
         except ModelError:
-            pass  # a package that is gone: find out anew
-    if len(present(model)) == 1:
-        return load_network(model, REFERENCE, threads)
-    rows = measure(model, present(model), threads, tolerance_px)
-    chosen = choose(rows)
-    remember(model, threads, tolerance_px, rows)
-    return load_network(model, chosen, threads)
+            pass  # what it needs is gone: the reference is there
+    return load_network(model, REFERENCE, threads)
+
+
+def _find_out(model: ModelFolder, threads: int, tolerance_px: float) -> None:
+    """Have another process measure and remember; if it can't, nothing is remembered."""
+    words = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-m", __name__, *words],
+            cwd=Path(__file__).resolve().parents[1],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
 
 
 def measure(
@@ -207,3 +224,9 @@ def _processor() -> str:
     except OSError:
         return platform.node()
     return next((x.partition(":")[2].strip() for x in lines if "model name" in x), "")
+
+
+if __name__ == "__main__":
+    _model = load_model_folder(Path(sys.argv[1]))
+    _how = int(sys.argv[2]), float(sys.argv[3])
+    remember(_model, *_how, measure(_model, present(_model), *_how))

@@ -102,21 +102,31 @@ def test_the_fastest_that_is_right_and_worth_it_is_chosen(
     assert choose(rows) == chosen
 
 
-def test_the_choice_is_made_once(
+def test_the_choice_is_made_once_and_in_another_process(
     model: ModelFolder, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "SECONDS", 0.01)
-    first = open_fastest(model, 1, 0.1)
+    first = open_fastest(model, 1, 0.02)
     known = json.loads(memory.read_text("utf-8"))
     (entry,) = known.values()
     assert entry["runtime"] in present(model)
     assert {each["runtime"] for each in entry["rows"]} == set(present(model))
 
-    def never(*_: object) -> list[Row]:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("measured twice")
 
-    monkeypatch.setattr(choosing, "measure", never)
-    assert open_fastest(model, 1, 0.1).provider == first.provider
+    monkeypatch.setattr(choosing.subprocess, "run", never)
+    assert open_fastest(model, 1, 0.02).provider == first.provider
+
+
+def test_where_nothing_can_be_found_out_the_reference_runs(
+    model: ModelFolder, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(choosing.subprocess, "run", broken)
+    assert open_fastest(model, 1, 0.02).provider == "CPUExecutionProvider"
+    assert not memory.exists()
 
 
 def test_other_settings_another_network_are_another_choice(
