@@ -25,6 +25,20 @@ def test_the_same_settings_ask_for_the_same(tmp_path: Path) -> None:
         assert (then.status, then.lost) == (now.status, now.lost)
 
 
+def test_what_was_refused_and_held_is_refused_and_held_again(tmp_path: Path) -> None:
+    text = SETTINGS + "[Tracking]\nMAX_SPEED = 500\nHOLD_MS = 100\n"
+    text = text.replace("REGION =", "HOLD_MS = 60\nREGION =")
+    folder = run_into(tmp_path / "run", text=text)
+    pairs = list(decide_again(parse(text, tmp_path), folder))
+    doubts = {what for then, _ in pairs for what in then.doubts.values()}
+    assert {"jump", "jump+held", "held"} <= doubts
+    for then, now in pairs:
+        assert (then.commands, then.triggers) == (now.commands, now.triggers)
+        assert then.doubts == now.doubts
+    without = list(decide_again(parse(SETTINGS, tmp_path), folder))
+    assert any(then.triggers != now.triggers for then, now in without)
+
+
 def test_a_changed_region_shows_what_would_have_fired(tmp_path: Path) -> None:
     folder = run_into(tmp_path / "run")
     changed = SETTINGS.replace("circle 60 30 25", "circle 90 30 25")

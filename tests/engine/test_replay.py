@@ -44,8 +44,8 @@ def dark_spot(count: int) -> Iterator[Frame]:
         yield Frame("top", index, time_ns, time_ns, image)
 
 
-def run_into(folder: Path, count: int = 90) -> RunFolder:
-    settings = parse(SETTINGS, folder)
+def run_into(folder: Path, count: int = 90, text: str = SETTINGS) -> RunFolder:
+    settings = parse(text, folder)
     network = StandIn()
     model = ModelFacts("stand-in:0", "", network.threshold, network.provider)
     form = ImageFormat((60, 120), 30.0)
