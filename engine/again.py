@@ -54,11 +54,14 @@ class _Told:
         """Remember nothing."""
 
 
-def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, Step]]:
+def decide_again(
+    settings: Settings, folder: RunFolder, throughout: bool = False
+) -> Iterator[tuple[Step, Step]]:
     """Yield each analysed frame as it was recorded, and as `settings` decide it now.
 
     The clock stands where it stood when a frame had been posed, so that frames too old
-    then are too old now. An experiment begins and ends where it did.
+    then are too old now. An experiment begins and ends where it did; with `throughout`
+    it begins with the first frame, whether one ran then or not.
     """
     facts = folder.facts
     start_ns = int(facts["start_ns"])
@@ -87,7 +90,8 @@ def decide_again(settings: Settings, folder: RunFolder) -> Iterator[tuple[Step, 
         loop.ask(settings.new_triggers())
         running = False
         for recorded in _in_order(settings, folder):
-            if recorded.camera == deciding and bool(recorded.status) is not running:
+            runs = throughout or bool(recorded.status)
+            if recorded.camera == deciding and runs is not running:
                 running = not running
                 if running:
                     loop.begin(settings.new_experiment(), settings.new_triggers(), bank)

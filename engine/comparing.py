@@ -147,11 +147,16 @@ class Comparison:
         )
 
 
-def compare(settings: Settings, folder: RunFolder) -> Comparison:
-    """Decide a run again with `settings`; DeviceError says why it can't be."""
+def compare(
+    settings: Settings, folder: RunFolder, throughout: bool = False
+) -> Comparison:
+    """Decide a run again with `settings`; DeviceError says why it can't be.
+
+    With `throughout` the experiment begins with the first frame.
+    """
     result = Comparison()
     start_ns = int(folder.facts["start_ns"])
-    for then, now in decide_again(settings, folder):
+    for then, now in decide_again(settings, folder, throughout):
         result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
     if not result.frames:
         there = ", ".join(folder.facts["cameras"]) or "none"

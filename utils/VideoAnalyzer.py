@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "--experiment",
         metavar="FILE",
         help="the experiment of this file, or of that name in experiments/configs, on "
-        "the rig of the settings",
+        "the rig of the settings; with --run, from the first frame on",
     )
     add("--video", type=Path, help="instead of the settings' [Video] VIDEO_SOURCE")
     add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
@@ -104,7 +104,8 @@ def _decide_again(asked: argparse.Namespace) -> int:
     rig = asked.settings or path / "settings.ini"
     settings = load_with(rig, asked.experiment)
     try:
-        found = compare(settings, folder)
+        throughout = asked.experiment is not None
+        found = compare(settings, folder, throughout)
     except (OSError, ValueError, KeyError) as error:
         raise DeviceError(f"{path} can't be decided again: {error}") from error
     for line in found.lines(MOST_SHOWN):

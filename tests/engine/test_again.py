@@ -95,6 +95,22 @@ def test_what_would_have_fired_as_a_table(tmp_path: Path) -> None:
     assert rows[0]["now"] == "nothing"
 
 
+def test_an_experiment_on_a_run_that_had_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = run_into(tmp_path / "run", experiment=False)
+    words = ["--run", str(folder.path)]
+    assert main(words) == 0
+    assert "an experiment ran on 0 of them" in capsys.readouterr().out
+    other = tmp_path / "pulses.ini"
+    pulses = "[Experiment]\nEXP_NAME = it\n[Experiment it]\nKIND = Triggered\n"
+    other.write_text(f"{pulses}TRIGGER = spot\nOUTPUT = light\nREST_S = 0\n", "utf-8")
+    assert main([*words, "--experiment", str(other)]) == 1
+    said = capsys.readouterr().out
+    assert "(0.400 s): recorded nothing; now 'pulse 1', light on for 0.5 s" in said
+    assert "[Output light] was asked to go on 0 times, would be asked 2 times" in said
+
+
 def test_settings_of_other_cameras_are_told_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

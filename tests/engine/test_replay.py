@@ -44,7 +44,9 @@ def dark_spot(count: int) -> Iterator[Frame]:
         yield Frame("top", index, time_ns, time_ns, image)
 
 
-def run_into(folder: Path, count: int = 90, text: str = SETTINGS) -> RunFolder:
+def run_into(
+    folder: Path, count: int = 90, text: str = SETTINGS, experiment: bool = True
+) -> RunFolder:
     settings = parse(text, folder)
     network = StandIn()
     model = ModelFacts("stand-in:0", "", network.threshold, network.provider)
@@ -52,7 +54,7 @@ def run_into(folder: Path, count: int = 90, text: str = SETTINGS) -> RunFolder:
     facts = RunFacts(0, {"top": form}, network.skeleton, model)
     made = RunFolder.create_at(folder, datetime.now(UTC), settings.text, facts)
     with RunWriter(made, 0) as writer:
-        steps = list(replay(settings, dark_spot(count), network, writer))
+        steps = list(replay(settings, dark_spot(count), network, writer, experiment))
     assert [step.index for step in steps] == list(range(count))
     return made
 
