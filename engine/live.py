@@ -15,6 +15,7 @@ from engine import messages as say
 from engine.crew import Crew
 from engine.pace import Pace
 from engine.preflight import inspect
+from engine.seeds import settled
 from engine.session import News
 from engine.settings import Settings
 from engine.states import Action, Failed, Phase, Status, StatusChanged, allowed
@@ -156,10 +157,11 @@ class Session(StreamView):
         now_ns = SystemClock().now_ns()
         self._watchman, self._pace = Watchman(), Pace()
         self._physician, self._next_look_ns, self._looks = Physician(), 0, 0
-        self._stream = Stream.of(self.settings, now_ns)
+        used = settled(self.settings)
+        self._stream = Stream.of(used, now_ns)
         self._filming_for_experiment = False
         try:
-            self._crew = Crew(self.settings, now_ns)
+            self._crew = Crew(used, now_ns)
         except OSError as error:
             self._news.append(Failed(f"The rig can't be started: {error}"))
             return
@@ -184,7 +186,7 @@ class Session(StreamView):
     def _open_run(self, crew: Crew) -> None:
         """Have the recorder make the run folder, if there is none yet."""
         if self.run_folder is None:
-            root, text = self.settings.output_directory, self.settings.text
+            root, text = self.settings.output_directory, self._stream.text
             now = datetime.now().astimezone()
             exp_name = self.settings.experiment.exp_name
             name = self.settings.subject.folder_name(now, exp_name)

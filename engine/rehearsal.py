@@ -23,6 +23,7 @@ from core.record import Edge, Entry, Step
 from engine.effective import effective
 from engine.replay import replay
 from engine.sections import Settings
+from engine.seeds import settled
 from engine.sentences import guess
 from engine.settings import check_against
 from recording.run_folder import ModelFacts, RunFacts, RunFolder
@@ -141,6 +142,7 @@ def rehearse(
     run folder, `path` or a new one, holds all but a video. SettingsError says what does not
     fit the drawn animal.
     """
+    settings = settled(settings)
     settings.new_experiment()
     view = View.of(settings)
     view = view if seed is None else replace(view, seed=seed)

@@ -22,8 +22,10 @@ class Stream:
 
     start_ns: int = 0
     """Zero of the run's time."""
+    text: str = ""
+    """The settings as used."""
     effective: Mapping[str, object] = field(default_factory=dict)
-    """What counts of the settings, for the record."""
+    """What counts of them, for the record."""
     formats: dict[str, ImageFormat] = field(default_factory=dict)
     knows_losses: dict[str, bool] = field(default_factory=dict)
     devices: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Stream:
     def of(cls, settings: Settings, start_ns: int) -> Self:
         """Return a stream that begins: all outputs are off."""
         levels = dict.fromkeys(settings.outputs, 0.0)
-        return cls(start_ns, effective(settings), levels=levels)
+        return cls(start_ns, settings.text, effective(settings), levels=levels)
 
     @property
     def skeleton(self) -> Skeleton | None:

@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass as settings
 from core.command import Mark, OutputName, Pulse, TriggerName, off, on
 from core.errors import ExperimentError
 from experiments.experiment import Experiment, Plan
+from experiments.seed import SEED_WORDS, Seed
 from experiments.steps import until, until_known, wait
 from experiments.trials import INTERVAL_WORDS, IntervalSetting, Uniform, in_blocks
 
@@ -33,7 +34,9 @@ class ClassicalConditioning(Experiment):
     interval: IntervalSetting = Field(
         Uniform((10.0, 41.0)), description=f"between trials, {INTERVAL_WORDS}"
     )
-    seed: int = Field(0, description="another number, another order and intervals")
+    seed: Seed = Field(
+        0, description=f"another number, another order and intervals; {SEED_WORDS}"
+    )
 
     def __post_init__(self) -> None:
         try:

@@ -11,6 +11,8 @@ from random import Random
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
+from experiments.seed import SEED_WORDS, Seed
+
 MINUTE_S = 60.0
 
 
@@ -125,7 +127,7 @@ class Hygiene:
         description="share of yeses that are real; the others are sham: a no, and a note "
         "in events",
     )
-    seed: int = Field(0, description="another number, others are sham")
+    seed: Seed = Field(0, description=f"another number, others are sham; {SEED_WORDS}")
     _gate: Gate | None = field(default=None, init=False, repr=False, compare=False)
 
     def clean(self, raw: bool | None, time_s: float) -> bool | None:

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from core.command import Mark, OutputName, Pulse, TriggerName
 from experiments.experiment import Experiment, Plan
+from experiments.seed import SEED_WORDS, Seed
 from experiments.steps import until, until_known, wait
 from experiments.trials import INTERVAL_WORDS, Choice, IntervalSetting
 
@@ -25,7 +26,7 @@ class RewardPreTraining(Experiment):
     interval: IntervalSetting = Field(
         Choice((10.0,)), description=f"after a reward, {INTERVAL_WORDS}"
     )
-    seed: int = Field(0, description="another number, other intervals")
+    seed: Seed = Field(0, description=f"another number, other intervals; {SEED_WORDS}")
 
     def plan(self) -> Plan[None]:
         """Reward by reward."""

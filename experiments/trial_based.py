@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from core.command import Mark, OutputName, Pulse, TriggerName, off
 from experiments.experiment import Ask, Experiment, Plan
+from experiments.seed import SEED_WORDS, Seed
 from experiments.steps import until, until_known, wait
 from experiments.trials import INTERVAL_WORDS, Choice, IntervalSetting, drawn
 
@@ -43,7 +44,9 @@ class TrialBased(Experiment):
     interval: IntervalSetting = Field(
         Choice((40.0,)), description=f"between trials, {INTERVAL_WORDS}"
     )
-    seed: int = Field(0, description="another number, another order and intervals")
+    seed: Seed = Field(
+        0, description=f"another number, another order and intervals; {SEED_WORDS}"
+    )
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.stimuli):

@@ -23,6 +23,7 @@ from engine.effective import effective
 from engine.network import open_network
 from engine.ready_made import load_with
 from engine.replay import replay
+from engine.seeds import settled
 from engine.settings import Settings
 from engine.zones import Outline, zones_of
 from offline.decoding import VideoRows, pictures, video_rows
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked.run is not None:
             return _decide_again(asked)
         rig = asked.settings or ROOT / "settings.ini"
-        return _analyse(load_with(rig, asked.experiment), asked)
+        return _analyse(settled(load_with(rig, asked.experiment)), asked)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2
