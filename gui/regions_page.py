@@ -22,6 +22,7 @@ from core.record import Step
 from engine import ini_editing
 from engine.renaming import with_name
 from gui.bridge import Bridge
+from gui.calibrating import Calibrating
 from gui.document import Document
 from gui.region_canvas import RegionCanvas
 from gui.settings_form import names_in, problems_of
@@ -65,6 +66,7 @@ class RegionsPage(QWidget):
         self.tools: dict[ShapeKind, QPushButton] = {}
         self.copy = QPushButton("Copy")
         self.delete = QPushButton("Delete")
+        self.calibrating = Calibrating(document, self.canvas)
         self._tools = QButtonGroup(self)
         self._tools.setExclusive(False)
         self._arrange()
@@ -74,7 +76,8 @@ class RegionsPage(QWidget):
     def _arrange(self) -> None:
         side = QVBoxLayout()
         side.setSpacing(8)
-        for panel in (self._drawing(), self._choosing(), self._chosen()):
+        panels = (self._drawing(), self._choosing(), self._chosen(), self.calibrating)
+        for panel in panels:
             panel.setFixedWidth(_SIDE_WIDTH)
             side.addWidget(panel, 1 if panel.findChild(QListWidget) else 0)
         row = QHBoxLayout(self)
@@ -149,6 +152,7 @@ class RegionsPage(QWidget):
         self.list.setCurrentRow(list(shapes).index(chosen) if chosen else -1)
         self.list.blockSignals(False)
         self.canvas.show_shapes(shapes, chosen)
+        self.calibrating.refresh()
         self._show_chosen()
 
     def _shapes(self) -> dict[str, Shape]:
@@ -198,6 +202,7 @@ class RegionsPage(QWidget):
             widget.setEnabled(bool(name))
 
     def _use(self, kind: ShapeKind, checked: bool) -> None:
+        self.calibrating.waiting = ""
         for other, button in self.tools.items():
             button.setChecked(checked and other == kind)
         self.canvas.use_tool(kind if checked else None)
@@ -207,6 +212,8 @@ class RegionsPage(QWidget):
         self.document.set_word(f"Trigger {name}", shape.key, scaled.word)
 
     def _make(self, shape: Shape) -> None:
+        if self.calibrating.take(shape):
+            return
         self._use(shape.kind, False)
         words = {"KIND": _KINDS.get(shape.kind, "InsideRegion")}
         words["BODYPARTS"] = self._usual_part()

@@ -150,3 +150,47 @@ def test_a_wrong_place_says_why(hand: Hand) -> None:
     hand.page.parts.setText("")
     hand.page.parts.editingFinished.emit()
     assert "BODYPARTS: is missing" in hand.page.problem.text()
+
+
+def answers(hand: Hand, *millimetres: float) -> None:
+    given = list(millimetres)
+    hand.page.calibrating._ask = lambda *_: given.pop(0)
+
+
+def test_a_line_of_known_length_tells_the_millimetres(hand: Hand) -> None:
+    answers(hand, 150.0)
+    hand.page.calibrating.scale.click()
+    hand.drag((100, 100), (400, 100))
+    settings = hand.page.document.settings
+    assert settings is not None
+    found = settings.calibrations["arena"]
+    assert found.mm_per_pixel(0, 0) == pytest.approx(0.5, rel=0.01)
+    assert hand.page.calibrating.words.text() == str(found)
+    assert list(hand.page.canvas.shapes) == ["left", "right"], "no trigger was made"
+    hand.page.document.undo()
+    assert hand.page.calibrating.words.text() == "not calibrated"
+
+
+def test_four_corners_tell_how_the_floor_is_seen(hand: Hand) -> None:
+    answers(hand, 400.0, 300.0)
+    hand.page.calibrating.corners.click()
+    canvas, left = hand.page.canvas, Qt.MouseButton.LeftButton
+    corners = ((150, 100), (500, 110), (600, 420), (60, 400))
+    for corner in corners:
+        hand.qtbot.mouseClick(canvas, left, pos=hand.at(*corner))
+    hand.qtbot.keyClick(canvas, Qt.Key.Key_Return)
+    settings = hand.page.document.settings
+    assert settings is not None
+    places = settings.calibrations["arena"].to_mm(corners)
+    wanted = [[0, 0], [400, 0], [400, 300], [0, 300]]
+    assert np.allclose(places, wanted, atol=1.5)
+
+
+def test_three_corners_are_too_few(hand: Hand) -> None:
+    hand.page.calibrating.corners.click()
+    canvas, left = hand.page.canvas, Qt.MouseButton.LeftButton
+    for corner in ((150, 100), (500, 110), (600, 420)):
+        hand.qtbot.mouseClick(canvas, left, pos=hand.at(*corner))
+    hand.qtbot.keyClick(canvas, Qt.Key.Key_Return)
+    assert hand.page.calibrating.words.text() == "expected 4 corners, not 3"
+    assert not hand.page.document.can_undo
