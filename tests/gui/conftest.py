@@ -1,6 +1,8 @@
 import os
+from collections.abc import Iterator
 
 import pytest
+from PyQt5.QtCore import QEvent
 from PyQt5.QtWidgets import QApplication
 
 from gui.application import application
@@ -15,6 +17,13 @@ if why_no_window():
 def qapp() -> QApplication:
     """Our own, so that tests see our style, and OpenCV's plug-ins are out of the way."""
     return application()
+
+
+@pytest.fixture(autouse=True)
+def _gone_for_good(qapp: QApplication) -> Iterator[None]:
+    """Delete closed widgets at once; Python would do so at any time, even in a painting."""
+    yield
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture
