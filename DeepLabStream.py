@@ -14,7 +14,7 @@ from core.record import Step
 from engine.agenda import Agenda
 from engine.live import Session
 from engine.ready_made import load_with
-from engine.session import News
+from engine.rig import News
 from engine.settings import Settings
 from engine.states import Action
 from engine.timings import Timings

@@ -25,8 +25,8 @@ from flood import Flood
 from core.record import Step
 from engine.agenda import AGENDAS, Agenda
 from engine.live import Session
+from engine.rig import News
 from engine.sections import Settings
-from engine.session import News
 from engine.settings import load
 from engine.states import Failed
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from engine.session import Rig
+from engine.rig import Rig
 from engine.states import Action
 
 AGENDAS = MappingProxyType(

@@ -8,7 +8,7 @@ from core.clock import Clock, SystemClock
 from core.command import Mark
 from core.record import Edge, Note, Step
 from engine.agenda import Agenda
-from engine.session import News, Rig
+from engine.rig import News, Rig
 from engine.states import Action, Failed, Phase, Status, StatusChanged
 from engine.summary import Summary
 

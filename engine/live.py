@@ -15,8 +15,8 @@ from engine import messages as say
 from engine.crew import Crew
 from engine.pace import Pace
 from engine.preflight import inspect
+from engine.rig import News
 from engine.seeds import settled
-from engine.session import News
 from engine.settings import Settings
 from engine.states import Action, Failed, Phase, Status, StatusChanged, allowed
 from engine.stream import Stream

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.errors import DeviceError
 from core.frame import ImageFormat
-from engine.session import Rig
+from engine.rig import Rig
 from engine.zones import zones_of
 
 ENOUGH = 0.9

@@ -12,7 +12,7 @@ import numpy as np
 from core.command import Mark
 from core.record import Edge, Step
 from engine.messages import RunClosed
-from engine.session import News, Rig
+from engine.rig import News, Rig
 from engine.states import Counts
 from recording.accounts import Accounts
 

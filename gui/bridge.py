@@ -7,8 +7,8 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from core.frame import Frame
 from core.record import Edge, Note, Step
 from engine.agenda import Agenda
+from engine.rig import Rig
 from engine.sections import Settings
-from engine.session import Rig
 from engine.states import Action, Failed, Phase, Status, StatusChanged
 
 PERIOD_MS = 33

@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 from core.frame import Frame
 from core.record import Step
 from engine.agenda import Agenda
-from engine.session import Rig
+from engine.rig import Rig
 from engine.zones import Zone
 from gui.application import application, run_until_closed
 from gui.bridge import Bridge

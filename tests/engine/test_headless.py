@@ -6,7 +6,7 @@ from core.record import Edge
 from engine.agenda import AGENDAS, Agenda
 from engine.headless import run_headless
 from engine.messages import RunClosed
-from engine.session import News
+from engine.rig import News
 from engine.states import Action, Counts, Failed, Phase, Status
 from engine.summary import Summary
 from recording.accounts import Accounts

@@ -15,7 +15,7 @@ import pytest
 from core.record import Edge, Step
 from engine.again import decide_again
 from engine.live import Session
-from engine.session import News
+from engine.rig import News
 from engine.settings import parse
 from engine.states import Action, Failed, Phase
 from recording.run_folder import RunFolder

@@ -16,6 +16,7 @@ from core.pose import Pose, Skeleton
 from core.record import Step
 from core.region import Circle, Rectangle
 from engine.fields import Maker
+from engine.rig import News
 from engine.sections import (
     ExperimentRun,
     PoseEstimation,
@@ -24,7 +25,6 @@ from engine.sections import (
     Streaming,
     Video,
 )
-from engine.session import News
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
 from engine.subject import Subject
 from engine.vitals import Vitals
