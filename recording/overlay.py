@@ -70,5 +70,6 @@ def _write(
     import cv2
 
     font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
-    cv2.putText(drawn, text, place, font, size, (0, 0, 0), 3, cv2.LINE_AA)
+    shade = place[0] + 1, place[1] + 1  # a thicker text would be a wider one
+    cv2.putText(drawn, text, shade, font, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(drawn, text, place, font, size, colour, 1, cv2.LINE_AA)
