@@ -26,7 +26,7 @@ from gui.theme import palette
 
 _TICKS_PER_LOOK = 15
 _FIGURES = ("p50", "p95", "p99", "max")
-_COUNTS = ("delivered", "lost", "analysed", "skipped", "recorded", "video losses")
+_COUNTS = ("delivered", "lost", "analysed", "skipped", "recorded", "unfilmed")
 _ALARMS = ("camera", "error", "guard", "recording")
 
 
@@ -178,7 +178,7 @@ def _put(
         table.setItem(row, column, item)
     if item.text() != text:
         item.setText(text)
-        item.setForeground(pg.mkColor(palette().red if bad else palette().text))
+    item.setForeground(pg.mkColor(palette().red if bad else palette().text))
 
 
 def _framed(title: str, content: QWidget) -> QFrame:

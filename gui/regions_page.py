@@ -39,10 +39,10 @@ _TOOLS: tuple[ShapeKind, ...] = (
     "point",
 )
 _KINDS = {"line": "LineCrossing", "point": "HeadDirection"}
+_CORNERS = "later, a double click adds a corner, a right click removes one"
 _HOW = (
-    "Draw: choose a form, then drag; a polygon by clicks, a double click closes it.\n"
-    "Change: drag the region or its squares; arrow keys move it by 1 px, with Shift by "
-    "10. In a polygon a double click adds a corner, a right click removes one."
+    "Choose a form and drag; click a polygon's corners, a double click closes it. Drag a "
+    "region or its squares to change it; arrow keys move it by 1 px, with Shift by 10."
 )
 
 
@@ -93,6 +93,8 @@ class RegionsPage(QWidget):
             button.setCheckable(True)
             button.clicked.connect(partial(self._use, kind))
             self._tools.addButton(button)
+            if kind == "polygon":
+                button.setToolTip(_CORNERS)
             self.tools[kind] = button
             grid.addWidget(button, 1 + place // 3, place % 3)
         help_ = QLabel(_HOW)

@@ -1,0 +1,88 @@
+"""Takes pictures of the window, page by page, for the documentation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PyQt5.QtCore import QTimer
+
+from core.record import Step
+from engine.states import Phase, Status
+from gui.application import use_palette
+from gui.regions_page import RegionsPage
+from gui.runs_page import RunsPage
+from gui.settings_page import SettingsPage
+from gui.theme import PALETTES
+from gui.window import Window
+
+_SETTLE_MS = 2500
+_QUALITY = 88
+
+
+class Photographer:
+    """Waits for a moment at which a region holds and its stimulus is on."""
+
+    def __init__(self, window: Window, folder: Path, after_s: float) -> None:
+        self._window, self._folder, self._after_s = window, folder, after_s
+        self._first_ns = 0
+        self._holding = 0
+        self._poses: Iterator[None] = iter(())
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._go_on)
+        self.taken: list[Path] = []
+
+    def take_status(self, status: Status) -> None:
+        """Give up when the rig has ended before anything was seen."""
+        if status.phase is Phase.IDLE:
+            self._window.end()
+
+    def look(self, steps: tuple[Step, ...]) -> None:
+        """Take the pictures from the middle of a visit on, then close the window."""
+        last = steps[-1]
+        running = [step.exposed_ns for step in steps if step.status]
+        self._first_ns = self._first_ns or (running[0] if running else 0)
+        on = any(self._window.bridge.rig.levels.values())
+        self._holding = self._holding + 1 if on and any(last.triggers.values()) else 0
+        waited_s = (last.exposed_ns - (self._first_ns or last.exposed_ns)) / 1e9
+        if self._holding > 9 and waited_s >= self._after_s and not self.taken:
+            self._take("window.png")
+            self._poses = self._pages()
+            self._timer.start(_SETTLE_MS)
+
+    def _go_on(self) -> None:
+        if next(self._poses, self) is self:
+            self._timer.stop()
+            self._window.end()
+
+    def _pages(self) -> Iterator[None]:
+        """Show each page, and take it the next time."""
+        for style in PALETTES:
+            use_palette(style)
+            for name in self._window.rail.pages:
+                self._window.show_page(name)
+                self._choose_something(name)
+                yield
+                if name == "Runs":
+                    self._go_into_a_run()
+                    yield
+                self._take(f"{name.lower()}_{style}.jpg")
+
+    def _choose_something(self, name: str) -> None:
+        """Choose what is worth a picture on some pages."""
+        page = None if name == "Live" else self._window.page(name)
+        if isinstance(page, RegionsPage):
+            page.list.setCurrentRow(0)
+        elif isinstance(page, SettingsPage):
+            page.show_section("Trigger left")
+        elif isinstance(page, RunsPage):
+            page.list.setCurrentRow(min(1, page.list.count() - 1))
+
+    def _go_into_a_run(self) -> None:
+        page = self._window.page("Runs")
+        if isinstance(page, RunsPage) and page.view.review is not None:
+            page.view.go_to(0.9 * page.view.review.end_s)
+
+    def _take(self, name: str) -> None:
+        file = self._folder / name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._window.grab().save(str(file), quality=_QUALITY)
+        self.taken.append(file)
