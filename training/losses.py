@@ -51,8 +51,11 @@ def heatmap_mse(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> T
 
 
 def heatmap_kl(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return Kullback and Leibler's divergence of the prediction from the target."""
-    return _mean(_divergence(mass + TINY, target + TINY), weight)
+    """Return Kullback and Leibler's divergence of the target from the prediction.
+
+    What Lightning Pose computes: kornia's loss takes the target as what is true.
+    """
+    return _mean(_divergence(target + TINY, mass + TINY), weight)
 
 
 def heatmap_js(mass: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

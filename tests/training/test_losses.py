@@ -47,7 +47,7 @@ def test_losses_of_maps_are_their_formulas() -> None:
     p = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64).view(1, 1, 2, 2)
     q = torch.tensor([0.25, 0.25, 0.25, 0.25], dtype=torch.float64).view(1, 1, 2, 2)
     assert heatmap_mse(p, q) == pytest.approx(0.05)
-    kl = sum(a * math.log(a / 0.25) for a in (0.1, 0.2, 0.3, 0.4))
+    kl = sum(0.25 * math.log(0.25 / a) for a in (0.1, 0.2, 0.3, 0.4))
     assert float(heatmap_kl(p, q)) == pytest.approx(kl, abs=1e-6)
     assert float(heatmap_js(p, q)) == pytest.approx(float(heatmap_js(q, p)))
     assert float(heatmap_js(p, p)) == pytest.approx(0, abs=1e-9)
