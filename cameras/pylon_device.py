@@ -1,6 +1,7 @@
 """Which Basler cameras there are, and the way to one of them."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,7 +15,9 @@ _BY_PROGRAMMERS = re.compile(r"\s*:\s*\w*Exception thrown.*$", re.DOTALL)
 
 def present() -> list[Any]:
     """Return pylon's descriptions of the cameras that are there."""
-    from pypylon import pylon
+    with warnings.catch_warnings():  # one that is an error would crash this import
+        warnings.simplefilter("ignore")
+        from pypylon import pylon
 
     return list(pylon.TlFactory.GetInstance().EnumerateDevices())
 
