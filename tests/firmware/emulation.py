@@ -62,7 +62,7 @@ def _run(folder: Path, *command: str | Path) -> None:
 
 
 @cache
-def firmware(chip: Chip = UNO, *defines: str) -> Path:
+def firmware(chip: Chip, *defines: str) -> Path:
     """Return the firmware as an Arduino tool would build it, with the genuine core."""
     out = _folder() / "-".join([chip.name, *defines])
     out.mkdir()

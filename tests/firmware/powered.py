@@ -72,7 +72,7 @@ class Powered(Trace):
 def powered(program: Path | None = None, baudrate: int = BAUDRATE) -> Iterator[Powered]:
     """Run an Uno by itself, with our firmware or with another program."""
     command = [str(emulator()), UNO.mcu, str(HERTZ), UNO.ports]
-    command += [str(program or firmware()), "--pty", str(baudrate)]
+    command += [str(program or firmware(UNO)), "--pty", str(baudrate)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         board = Powered(process)
