@@ -180,6 +180,7 @@ def test_neighbours_of_a_picture_have_its_last_number(labelled: Path) -> None:
     np.testing.assert_array_equal(data.context[0, 0], data.pictures[0])
 
 
+@pytest.mark.timeout(300)  # two processes that import torch and Lightning anew
 def test_two_processes_learn_together(data: Dataset) -> None:
     alone = fit(data, replace(SETTINGS, steps=2), ignore)
     pair = fit(data, replace(SETTINGS, steps=2, devices=2), ignore)
