@@ -4,18 +4,19 @@ import json
 import zipfile
 from pathlib import Path
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning_pose.models import HeatmapTracker
-from omegaconf import OmegaConf
-from seeded import filled, picture
 
 HERE = Path(__file__).parent
 
 
 def main() -> None:
     """Write both files beside this one."""
+    import lightning.pytorch as pl
+    from lightning_pose.models import HeatmapTracker
+    from omegaconf import OmegaConf
+    from seeded import filled, picture
+
     rate = OmegaConf.create({"learning_rate": 1e-3})
     tracker = HeatmapTracker(
         3, backbone="resnet18", pretrained=False, optimizer_params=rate
