@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     if (arguments.config is None) == (arguments.data is None):
         parser.error("give either --data or a Lightning Pose configuration")
+    package = Path(__file__).resolve().parents[1] / "outputs"
+    if package in (arguments.output.resolve(), *arguments.output.resolve().parents):
+        parser.error(f"--output: {package} holds programs; give another folder")
     try:
         _train(arguments, given)
     except DeepLabStreamError as error:

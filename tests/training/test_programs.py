@@ -62,6 +62,16 @@ def test_odd_words_are_refused(
     assert repr(words[1]) in capsys.readouterr().err
 
 
+def test_the_package_of_outputs_is_no_place_for_networks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = Path(TrainNetwork.__file__).parents[1] / "outputs" / "2026-11-21"
+    with pytest.raises(SystemExit):
+        TrainNetwork.main(["--data", "a", "--output", str(place)])
+    assert "holds programs; give another folder" in capsys.readouterr().err
+    assert not place.exists()
+
+
 @pytest.fixture(scope="module")
 def video(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("video") / "dots.avi"
