@@ -104,6 +104,7 @@ class RunsPage(QWidget):
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._decide_again)
         self.folder.clicked.connect(self._open_folder)
+        self.view.opened.connect(lambda run: self.about.setText(_words(run.facts)))
 
     def _found(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         settings = self.document.settings
@@ -174,6 +175,9 @@ def _words(facts: dict[str, Any]) -> str:
     cameras = ", ".join(facts.get("cameras", {}))
     how = (
         ended
-        or "not ended: it still runs, or was killed (Export and Decide again mend it)"
+        or "not ended: it still runs, or was killed and is mended when it is opened"
     )
-    return f"{began.replace('T', ' ')} UTC\n{cameras}\n{how}"
+    lines = [f"{began.replace('T', ' ')} UTC", cameras, how]
+    if done := facts.get("repaired"):
+        lines += ["repaired:", *map(str, done)]
+    return "\n".join(lines)

@@ -30,8 +30,6 @@ class Encoder(Protocol):
 def encoder(container: OutputContainer, form: ImageFormat, recipe: Recipe) -> Encoder:
     """Add a video stream; DeviceError when this computer can't encode so."""
     codec = recipe.codec_for(form)
-    if form.dtype == "uint16" and len(form.shape) == 3:
-        raise DeviceError("colour pictures of 16 bits can't be recorded")
     if codec == "mjpeg":
         return _Jpeg(container, form, recipe.level)
     return _Libav(container, form, recipe)

@@ -45,7 +45,7 @@ EXPORTS: Mapping[str, Export] = {
 def export(
     path: Path, kind: str, say: Callable[[str], object] = lambda sentence: None
 ) -> list[Path]:
-    """Write a run into `PATH/export/`; ValueError says why it can't be exported.
+    """Write a run into `PATH/export/`; DeviceError or ValueError says why it can't be.
 
     A run that was killed is made whole first; `say` hears what was done.
     """

@@ -37,6 +37,16 @@ class Recipe:
         """Return what writes such pictures; more than 8 bits are kept without loss."""
         return "ffv1" if form.dtype == "uint16" else self.codec
 
+    def check_form(self, camera: str, form: ImageFormat) -> None:
+        """Raise DeviceError when there is no video of a camera's pictures."""
+        if form.dtype == "uint16" and len(form.shape) == 3:
+            raise DeviceError(
+                f"Nothing is recorded: [Camera {camera}] gives colour pictures of 16 "
+                "bits, which no video here holds; let it give colour of 8 bits or grey "
+                f"(PIXEL_FORMAT, where it has that key), or set [Camera {camera}] "
+                "RECORD = no"
+            )
+
     @property
     def level(self) -> int:
         """The quality, the codec's usual one if none is asked for."""

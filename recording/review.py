@@ -13,6 +13,7 @@ import numpy as np
 from core.errors import DeviceError
 from core.pose import Pose, Skeleton
 from core.record import Step
+from recording.opening import opened_run
 from recording.run_folder import RunFolder
 from recording.timeline import Timeline, analysed_cameras, timeline
 
@@ -134,8 +135,11 @@ class Review:
 
 
 def review(path: Path) -> Review:
-    """Read a run; DeviceError says why it can't be looked at."""
-    folder = RunFolder(path)
+    """Read a run; DeviceError says why it can't be looked at.
+
+    A run that was killed is made whole first; what was done stands in its `run.json`.
+    """
+    folder = opened_run(path, lambda told: None)
     try:
         facts = folder.facts
         events = folder.events()

@@ -4,6 +4,7 @@ The recorder process and a replay write through this one class, so that equal in
 gives equal files, byte for byte.
 """
 
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
@@ -90,9 +91,15 @@ class RunWriter:
             self._events.entry(entry)
 
     def sync(self) -> None:
-        """Have the disk itself take everything; from any thread."""
+        """Have the disk itself take everything; from any thread.
+
+        The time of the events' file is renewed, so that whoever opens a run in which
+        nothing happens just now can tell it from a killed one.
+        """
         for table in self._tables():
             table.sync()
+        with suppress(OSError):
+            os.utime(self.folder.events_path)
 
     def close(self) -> None:
         """Close all tables."""

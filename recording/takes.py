@@ -37,6 +37,8 @@ class Takes:
         DeviceError says why nothing can be filmed.
         """
         rings = [ring for ring in rings if ring.spec.camera not in self._films]
+        for ring in rings:
+            recipe.check_form(ring.spec.camera, ring.spec.format)
         remarks = [
             remark
             for ring in rings

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 
+from core.errors import DeepLabStreamError
 from recording.exports import EXPORTS, export
 
 
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> int:
         try:
             for path in export(asked.folder, kind, print):
                 print(path)
-        except (OSError, ValueError) as error:
+        except (DeepLabStreamError, OSError, ValueError) as error:
             print(f"{asked.folder} can't be exported to {kind}: {error}")
             return 1
         except ImportError as error:

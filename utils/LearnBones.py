@@ -15,6 +15,7 @@ from core.errors import DeepLabStreamError, SettingsError
 from core.pose import Skeleton
 from engine.settings import load
 from engine.tracking import Bone
+from recording.opening import opened_run
 from recording.run_folder import RunFolder
 
 FEWEST = 100
@@ -35,7 +36,8 @@ def main(argv: list[str]) -> int:
     )
     asked = options.parse_args(argv)
     try:
-        print("\n".join(_lines(RunFolder(asked.run), asked.camera, asked.unit)))
+        folder = opened_run(asked.run, lambda told: print(told, file=sys.stderr))
+        print("\n".join(_lines(folder, asked.camera, asked.unit)))
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2

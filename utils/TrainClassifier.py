@@ -17,7 +17,7 @@ from engine.settings import load
 from offline.tables import read_poses
 from pose.classifier_folder import save_features
 from pose.features import FeatureSet, usual
-from recording.run_folder import RunFolder
+from recording.opening import opened_run
 from training.behaviours import (
     Examples,
     examples,
@@ -131,7 +131,7 @@ def _train(asked: argparse.Namespace) -> None:
 def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:
     """Yield times and poses, NaN where nothing was seen."""
     if source.is_dir():
-        folder = RunFolder(source)
+        folder = opened_run(source, print)
         try:
             rig = load(source / "settings.ini")
         except SettingsError as error:

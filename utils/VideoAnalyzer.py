@@ -98,10 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _decide_again(asked: argparse.Namespace) -> int:
     path: Path = asked.run
-    try:
-        folder = opened_run(path, print)
-    except (OSError, ValueError) as error:
-        raise DeviceError(str(error)) from error
+    folder = opened_run(path, print)
     rig = asked.settings or path / "settings.ini"
     settings = load_with(rig, asked.experiment)
     try:

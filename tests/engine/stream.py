@@ -85,8 +85,11 @@ def step(index: int, camera: str = "top") -> Step:
 
 
 @contextmanager
-def memory(*cameras: str, slots: int = 64) -> Iterator[tuple[dict[str, Ring], Journal]]:
-    rings = {name: create_ring(name, FORM, slots) for name in cameras}
+def memory(
+    *cameras: str, slots: int = 64, **formats: ImageFormat
+) -> Iterator[tuple[dict[str, Ring], Journal]]:
+    formats = dict.fromkeys(cameras, FORM) | formats
+    rings = {name: create_ring(name, form, slots) for name, form in formats.items()}
     journal = create_journal(256)
     try:
         yield rings, journal
@@ -97,9 +100,11 @@ def memory(*cameras: str, slots: int = 64) -> Iterator[tuple[dict[str, Ring], Jo
 
 
 @contextmanager
-def recording(root: Path, *cameras: str, slots: int = 64) -> Iterator[Rig]:
+def recording(
+    root: Path, *cameras: str, slots: int = 64, **formats: ImageFormat
+) -> Iterator[Rig]:
     with (
-        memory(*(cameras or ("top",)), slots=slots) as (rings, journal),
+        memory(*(cameras or ("top",)), slots=slots, **formats) as (rings, journal),
         closing(Rig(root, rings, journal)) as rig,
     ):
         yield rig

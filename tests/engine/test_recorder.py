@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import av
+import pytest
 
 from core.command import Mark
+from core.errors import DeviceError
+from core.frame import ImageFormat
 from core.record import Edge, Note, Step
 from engine import messages as say
+from recording.opening import goes_on, opened_run
 from recording.reading import rows
 from recording.recipe import Recipe
 from tests.engine.stream import TICK_NS, listed, open_run, recording, step
@@ -175,6 +179,40 @@ def test_a_run_says_how_far_apart_its_cameras_were(tmp_path: Path) -> None:
         (skew,) = rig.folder.facts["skew"]
         assert skew["cameras"] == ["top", "side"]
         assert skew["ms"] == {"p50": 1.0, "p95": 1.0, "max": 1.0}
+
+
+def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> None:
+    deep = ImageFormat((48, 64, 3), 30.0, "uint16")
+    with recording(tmp_path, "top", side=deep) as rig:
+        open_run(rig)
+        rig.tell(say.StartAnalysis(("top",)))
+        rig.tell(say.StartRecording(("top", "side"), Recipe()))
+        (told,) = rig.of(say.RecorderFailed)
+        assert isinstance(told, say.RecorderFailed)
+        for words in (
+            "Nothing is recorded",
+            "[Camera side] gives colour",
+            "RECORD = no",
+        ):
+            assert words in told.text
+        assert not list(rig.folder.path.glob("*.mkv"))
+        rig.expose(1, 2)
+        rig.decide(2)
+        rig.tell(say.StopAnalysis())
+        assert listed(rig.folder) == [(2, 1)]  # the analysis goes on
+
+
+def test_a_run_in_which_nothing_happens_just_now_is_seen_to_go_on(
+    tmp_path: Path,
+) -> None:
+    with recording(tmp_path) as rig:
+        open_run(rig)
+        assert goes_on(rig.folder.path)
+        with pytest.raises(DeviceError, match="is still being written"):
+            opened_run(rig.folder.path, pytest.fail)
+        assert rig.folder.facts["how"] is None
+        rig.tell(say.CloseRun("stopped", {}))
+        assert opened_run(rig.folder.path, pytest.fail).facts["how"] == "stopped"
 
 
 def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from gui.document import Document
 from gui.program_window import ProgramWindow
 from gui.runs_page import RunsPage
 from gui.theme import bodypart_colour
+from recording import opening
+from recording.run_folder import RunFolder
 from tests.gui.fake_session import close_to
 from tests.recording.recorded import SETTINGS, brightness, record
 
@@ -112,4 +114,23 @@ def test_a_folder_that_is_no_run_is_a_sentence(
 ) -> None:
     with qtbot.waitSignal(page.view.pictures.failed, timeout=SOON):
         page.open(tmp_path)
-    assert "can't be read as a run" in page.view.video.empty_text
+    assert "is no run folder" in page.view.video.empty_text
+
+
+def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(record(tmp_path / "output" / "tuesday"))
+    folder.update(ended=None, how=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "goes_on", lambda path: True)
+        with qtbot.waitSignal(page.view.pictures.failed, timeout=SOON):
+            page.open(folder.path)
+    assert "still being written" in page.view.video.empty_text
+    assert folder.facts["ended"] is None
+    assert "was killed and is mended" in page.about.text()
+    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    with qtbot.waitSignal(page.view.opened, timeout=SOON):
+        page.open(folder.path)
+    assert folder.facts["how"] == "killed"
+    assert "repaired:\nrun.json: the run was killed" in page.about.text()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.errors import DeviceError
 from recording import opening
 from recording.exports import EXPORTS, export
 from recording.run_folder import RunFolder
@@ -174,6 +175,6 @@ def test_a_run_that_is_being_written_is_not_repaired(
             table.write(b"9,0.3")
 
     monkeypatch.setattr(opening.time, "sleep", writes_meanwhile)
-    with pytest.raises(ValueError, match="is still being written"):
+    with pytest.raises(DeviceError, match="is still being written"):
         export(folder, "sleap")
     assert RunFolder(folder).facts["ended"] is None

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from core.errors import DeviceError
+from recording import opening
 from recording.review import Review, review
+from recording.run_folder import RunFolder
 from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, answer, record, step
 
 
@@ -54,6 +56,24 @@ def test_lanes_tell_what_held_when(run: Review) -> None:
     assert run.marks == [(1.0, "entry")]
 
 
+def test_a_killed_run_is_made_whole_before_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    path = record(tmp_path / "run")
+    RunFolder(path).update(ended=None, how=None)
+    with (path / "top.csv").open("ab") as table:
+        table.write(b"40,4.0,50")  # half a row
+    run = review(path)
+    assert len(run.cameras["top"].rows) == FRAMES
+    assert run.facts["how"] == "killed"
+    assert "top.csv: a half-written row was cut off" in run.facts["repaired"][0]
+
+
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="can't be read as a run"):
+    with pytest.raises(DeviceError, match="is no run folder"):
         review(tmp_path)
+    path = record(tmp_path / "run")
+    (path / "triggers.csv").unlink()
+    with pytest.raises(DeviceError, match="can't be read as a run"):
+        review(path)

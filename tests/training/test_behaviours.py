@@ -17,6 +17,7 @@ from engine.comparing import compare
 from engine.settings import load, parse
 from pose.classifier import open_classifier
 from pose.classifier_folder import load_classifier_folder, read_features
+from recording import opening
 from tests.training.walker import PLACE, RATE, RIG, SKELETON, Animal, run
 from utils import CheckSettings, ConvertClassifier, TrainClassifier
 
@@ -51,6 +52,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["--chain", "snout,leftear,tailbase", "--window-s", "0.4", "--trees", "10"]
     assert TrainClassifier.main(words) == 0
     return root
+
+
+def test_a_killed_run_is_made_whole_before_it_is_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    folder, _ = run(RIG + PLACE, tmp_path / "run", 1, 10)
+    folder.update(ended=None, how=None)
+    with folder.table_path("top").open("ab") as table:
+        table.write(b"9,0.3,1000")  # half a row
+    words = [str(tmp_path / "gait"), "--of", str(folder.path)]
+    words += [str(labels(tmp_path / "l.csv", 1)), "--features-only"]
+    assert TrainClassifier.main(words) == 0
+    assert "repaired: top.csv: a half-written row" in capsys.readouterr().out
+    assert folder.facts["how"] == "killed"
 
 
 def test_a_behaviour_switches_a_light_and_is_replayed_without_its_classifier(

@@ -103,4 +103,6 @@ def run(
             yield Frame("top", index, time_ns, time_ns, np.zeros((1, 1), np.uint8))
 
     with RunWriter(folder, 0) as writer:
-        return folder, list(replay(settings, frames(), animal, writer))
+        steps = list(replay(settings, frames(), animal, writer))
+    folder.finish(datetime(2026, 1, 1, tzinfo=UTC), "stopped", [])
+    return folder, steps

@@ -7,6 +7,7 @@ import pytest
 
 from engine.seeing import sights
 from engine.settings import parse
+from recording import opening
 from tests.training.walker import PLACE, RIG, run
 from utils.LearnBones import main
 
@@ -30,6 +31,22 @@ def test_what_is_printed_is_a_section_that_fits_the_run(
     assert rules.bones[0].longest < 2 * snout_to_ear
     doubtful = [sight.doubts for _, sight in sights(rig, folder, "top") if sight.doubts]
     assert not doubtful
+
+
+def test_a_killed_run_is_made_whole_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    folder, steps = run(RIG + PLACE, tmp_path / "run", 1, 5)
+    folder.update(ended=None, how=None)
+    with folder.table_path("top").open("ab") as table:
+        table.write(b"9,0.3,1000")  # half a row
+    assert main([str(folder.path)]) == 0
+    told = capsys.readouterr()
+    assert f"measured on {len(steps)} frames" in told.out
+    assert "repaired" not in told.out  # what is printed is pasted into settings
+    assert "repaired: top.csv: a half-written row was cut off" in told.err
+    assert folder.facts["how"] == "killed"
 
 
 def test_a_folder_that_is_no_run_is_a_sentence(
