@@ -201,7 +201,8 @@ def main(argv: list[str]) -> int:
     for result in results:
         print(table(result))
     print(f"\nthe bare encoder on as many pictures: {floors} CPU s")
-    print(f"ffmpeg's command line: {others or 'no ffmpeg here'}")
+    missing = "not measured, there is no ffmpeg in the PATH (apt-get install ffmpeg)"
+    print(f"ffmpeg's command line on as many pictures: {others or missing}")
     recorder = results[0]["cpu_s"].get("recorder", 0.0)
     ratio = recorder / sum(floors.values())
     print(f"recorder process / bare encoder: {ratio:.2f}")

@@ -77,6 +77,7 @@ class _Run:
     summary: Summary
     over: bool = False
     _began: bool = False
+    _words: str = ""
     _levels: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -107,7 +108,9 @@ class _Run:
             self._levels[news.output] = news.level
         elif isinstance(news, StatusChanged):
             phase = news.status.phase
-            self.say(_words(news.status))
+            if (words := _words(news.status)) != self._words:
+                self.say(words)
+            self._words = words
             self.over = self.over or (self._began and phase is Phase.IDLE)
             self._began = self._began or phase is not Phase.IDLE
 

@@ -95,6 +95,15 @@ def test_a_rig_that_never_gets_ready_is_given_up() -> None:
     assert rig.asked == [Action.START_STREAM, Action.STOP_STREAM]
 
 
+def test_a_state_is_told_once() -> None:
+    rig = FakeSession()
+    for ready in (False, True):
+        rig.put(Status(Phase.STARTING, network_ready=ready))
+    rig.news.append(Failed("[Camera arena] gives no pictures"))
+    _, said = run(rig)
+    assert said[:2] == ["starting", "Problem: [Camera arena] gives no pictures"]
+
+
 class EndingSession(PlayingSession):
     def poll(self) -> list[News]:
         if self.index == 5:
