@@ -2,9 +2,13 @@
 
     python utils/EvaluateNetwork.py --model runs/one
     python utils/EvaluateNetwork.py --model openfield --data labels/ --csv errors.csv
+    python utils/EvaluateNetwork.py --model runs/one --report one.html --poses mouse.csv
 
 Without `--data`, the labels that the network was trained with are looked at; each picture
-belongs to the set (train, validation, test) that training put it in.
+belongs to the set (train, validation, test) that training put it in. `--report` writes one
+HTML file that shows all figures as plots and every picture with its points, and the same as
+CSV beside it; `--ensemble` adds how far several networks are apart, `--poses` what can be told
+of a video without labels: how far points jump, and how far from a pose that occurs they are.
 """
 
 import sys
@@ -15,18 +19,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 import csv
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
+from offline.metrics import temporal_norm
+from offline.tables import read_poses
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
 from training.labels import Labels, LabelsError
 from training.lightning_pose import read_pose_project
-from training.predict import predict_pictures
+from training.predict import Found, predict_pictures
 from training.projects import open_project
 from training.tables import PREDICTIONS, read_sets
+
+if TYPE_CHECKING:
+    from training.report import Film, Poses
 
 COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
 
@@ -40,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{arguments.csv} can't be written: {error}", file=sys.stderr)
+        out = error.filename or arguments.report or arguments.csv
+        print(f"{out} can't be written: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -50,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from training.evaluate import reliability, share_within
+    from training.report import figures
 
     folder = find_model(arguments.model)
     labels = (
@@ -60,14 +71,15 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     estimator = open_estimator(folder, arguments.device, arguments.threads)
     found = predict_pictures(estimator, labels.images, labels.names)
     distance = found.distance(labels)
-    known = read_sets(folder / PREDICTIONS) if not arguments.data else {}
+    table = folder / PREDICTIONS
+    known = read_sets(table) if not arguments.data and table.is_file() else {}
     sets = np.array([known.get(name, "all") for name in found.names])
     rows: list[tuple[object, ...]] = []
     for name in sorted(set(sets)):
         own = distance[sets == name]
         for part, away in zip(found.bodyparts, own.T, strict=True):
-            rows.append((name, part, *_figures(away, arguments.within)))
-        rows.append((name, "together", *_figures(own, arguments.within)))
+            rows.append((name, part, *figures(away, arguments.within)))
+        rows.append((name, "together", *figures(own, arguments.within)))
     print("  ".join(f"{column:>10}" for column in COLUMNS))
     for row in rows:
         print("  ".join(f"{_short(cell):>10}" for cell in row))
@@ -81,6 +93,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.csv:
         with arguments.csv.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows([COLUMNS, *rows])
+    if arguments.report:
+        _report(arguments, folder, labels, sets.tolist(), found)
 
 
 def _own_labels(folder: Path) -> Labels:
@@ -91,15 +105,56 @@ def _own_labels(folder: Path) -> Labels:
     return read_pose_project(file).labels()
 
 
-def _figures(away: NDArray[np.float32], within: float) -> tuple[object, ...]:
-    from training.evaluate import share_within
+def _report(
+    arguments: argparse.Namespace,
+    folder: Path,
+    labels: Labels,
+    sets: list[str],
+    found: Found,
+) -> None:
+    """Write the page and its tables."""
+    from training.report import gather, write_tables
+    from training.report_page import write_page
 
-    there = away[np.isfinite(away)]
-    if not there.size:
-        return 0, np.nan, np.nan, np.nan, np.nan
-    median, p95 = np.percentile(there, [50, 95])
-    mean = float(there.mean())
-    return there.size, float(median), mean, float(p95), share_within(there, within)
+    others = []
+    for model in arguments.ensemble:
+        member = open_estimator(find_model(model), arguments.device, arguments.threads)
+        others.append(predict_pictures(member, labels.images, labels.names))
+    views, single = _pose_columns(folder)
+    evidence, poses = gather(labels, sets, found, others, views, single)
+    films = [_film(file, poses) for file in arguments.poses]
+    page: Path = arguments.report
+    title = f"{folder.name}: how far off its points are"
+    write_page(page, title, evidence, films, arguments.within)
+    tables = write_tables(page, evidence, films, arguments.within)
+    print(f"{page} written, {', '.join(file.name for file in tables)} beside it")
+
+
+def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
+    """Return the body parts of each view, and those of the pose, as a run's file says."""
+    file = folder / "config.yaml"
+    if not file.is_file():
+        return [], None
+    data = read_pose_project(file).config.data
+    names = data.keypoint_names or []
+    matches = data.mirrored_column_matches or []
+    views = [[names[i] for i in view] for view in matches if isinstance(view, list)]
+    columns = data.columns_for_singleview_pca
+    return views, [names[i] for i in columns] if columns else None
+
+
+def _film(file: Path, poses: "Poses") -> "Film":
+    """Return what can be told of the points of a video."""
+    from training.report import Film
+
+    rows = read_poses(file)
+    if rows.skeleton.bodyparts != poses.bodyparts or rows.points.shape[1] != 1:
+        raise DeepLabStreamError(
+            f"{file} needs one animal with the body parts {', '.join(poses.bodyparts)}"
+        )
+    points = rows.points[:, 0]
+    measures = {"temporal_px": temporal_norm(points), **poses.errors(points)}
+    return Film(file.stem, poses.bodyparts, measures)
 
 
 def _short(cell: object) -> str:
@@ -115,6 +170,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, help="labelled frames; default: those it learned from")
     add("--within", type=float, default=5.0, help="px that count as right (PCK)")
     add("--csv", type=Path, help="write the table too")
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="write a page, and CSV beside it",
+    )
+    add(
+        "--ensemble",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="in the report: others",
+    )
+    add("--poses", nargs="+", default=[], type=Path, metavar="TABLE",
+        help="in the report: points of videos, as PredictVideos writes them")  # fmt: skip
     add("--device", choices=("auto", *RUNTIMES), default="auto")
     add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     return parser

@@ -1,0 +1,133 @@
+"""Plots as SVG text: curves and clouds of points between two axes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLOURS = ("#2166ac", "#b2182b", "#1b7837", "#e08214", "#762a83", "#40004b", "#666666")
+WIDTH, HEIGHT = 420, 300
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 28, 44
+MOST = 4000
+"""Dots of one series; of more, every n-th is drawn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """What is drawn in one colour."""
+
+    name: str
+    x: NDArray[np.floating]
+    y: NDArray[np.floating]
+    """As many; a pair with NaN is left out."""
+    line: bool = True
+    """Joined by a line, else dots."""
+
+
+def plot(
+    title: str,
+    x_axis: str,
+    y_axis: str,
+    series: Sequence[Series],
+    x_most: float | None = None,
+    y_most: float | None = None,
+) -> str:
+    """Return an `<svg>`; both axes begin at 0 and end at the given or the largest value."""
+    kept = [_finite(each) for each in series]
+    x_end = x_most or _largest([each.x for each in kept])
+    y_end = y_most or _largest([each.y for each in kept])
+    across, up = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    parts = [
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
+        f"<title>{escape(title)}</title>",
+        _text(WIDTH / 2, 16, title, "middle", "t"),
+        _text(LEFT + across / 2, HEIGHT - 8, x_axis, "middle"),
+        f'<g transform="translate(13 {TOP + up / 2}) rotate(-90)">'
+        f"{_text(0, 0, y_axis, 'middle')}</g>",
+    ]
+    for tick in _ticks(x_end):
+        x = LEFT + across * tick / x_end
+        parts.append(f'<path class="g" d="M{x:.1f} {TOP}v{up}"/>')
+        parts.append(_text(x, HEIGHT - BOTTOM + 15, f"{tick:g}", "middle"))
+    for tick in _ticks(y_end):
+        y = TOP + up * (1 - tick / y_end)
+        parts.append(f'<path class="g" d="M{LEFT} {y:.1f}h{across}"/>')
+        parts.append(_text(LEFT - 5, y + 4, f"{tick:g}", "end"))
+    for place, each in enumerate(kept):
+        colour = COLOURS[place % len(COLOURS)]
+        x = LEFT + across * np.clip(each.x / x_end, 0, 1)
+        y = TOP + up * (1 - np.clip(each.y / y_end, 0, 1))
+        pairs = list(zip(x.tolist(), y.tolist(), strict=True))
+        if each.line and pairs:
+            way = "L".join(f"{a:.1f} {b:.1f}" for a, b in pairs)
+            parts.append(f'<path class="l" stroke="{colour}" d="M{way}"/>')
+        elif not each.line:
+            step = -(-len(pairs) // MOST) or 1
+            parts += [
+                f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="{colour}"/>'
+                for a, b in pairs[::step]
+            ]
+        if len(kept) > 1:
+            line = TOP + 12 + 14 * place
+            parts.append(
+                f'<circle class="k" cx="{WIDTH - RIGHT - 8}" cy="{line - 4}" r="4" '
+                f'fill="{colour}"/>'
+            )
+            parts.append(_text(WIDTH - RIGHT - 16, line, each.name, "end"))
+    return "".join([*parts, "</svg>"])
+
+
+def cumulative(name: str, values: NDArray[np.floating], most: float) -> Series:
+    """Return which share of the values is no larger than each x of 0 to `most`.
+
+    >>> cumulative("a", np.array([1.0, 3.0, np.nan]), 4.0).y[[0, 50, 100]].tolist()
+    [0.0, 0.5, 1.0]
+    """
+    there = np.sort(values[np.isfinite(values)])
+    x = np.linspace(0, most, 101)
+    return Series(name, x, np.searchsorted(there, x, "right") / max(1, len(there)))
+
+
+def running_median(
+    name: str, x: NDArray[np.floating], y: NDArray[np.floating], groups: int = 10
+) -> Series:
+    """Return the median of y in groups of equal size, at the median of their x."""
+    there = np.isfinite(x) & np.isfinite(y)
+    order = np.argsort(x[there])
+    several = [
+        part for part in np.array_split(order, groups) if len(part) and len(order)
+    ]
+    return Series(
+        name,
+        np.array([np.median(x[there][part]) for part in several]),
+        np.array([np.median(y[there][part]) for part in several]),
+    )
+
+
+def _finite(series: Series) -> Series:
+    there = np.isfinite(series.x) & np.isfinite(series.y)
+    return Series(series.name, series.x[there], series.y[there], series.line)
+
+
+def _largest(values: Sequence[NDArray[np.floating]]) -> float:
+    most = max((float(each.max()) for each in values if each.size), default=1.0)
+    return most if most > 0 else 1.0
+
+
+def _ticks(end: float) -> list[float]:
+    """Return about five round numbers from 0 to `end`.
+
+    >>> _ticks(23.0)
+    [0.0, 5.0, 10.0, 15.0, 20.0]
+    """
+    rough = end / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    return [round(float(i * step), 10) for i in range(int(end / step + 1e-6) + 1)]
+
+
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+    named = f' class="{kind}"' if kind else ""
+    return f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
