@@ -61,12 +61,17 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
     sets = ", ".join(
         f"{int(evidence.of_set(name).sum())} {name}" for name in evidence.set_names()
     )
+    which = (
+        "; which of them were trained on is not known"
+        if "all" in evidence.sets
+        else " of pictures not trained on"
+    )
     return escape(
         f"{len(evidence.names)} pictures ({sets}), {len(evidence.bodyparts)} body parts. "
         f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
         f"calibration error of the confidence {sure.error():.3f}, over "
-        f"{int(sure.points.sum())} points of pictures not trained on; there a point is "
-        f"right within {sure.radius_px:.1f} px."
+        f"{int(sure.points.sum())} points{which}. There a point is right within "
+        f"{sure.radius_px:.1f} px of its label."
     )
 
 
@@ -83,7 +88,7 @@ def _plots(evidence: Evidence, sure: Reliability) -> Iterator[str]:
         "Reliability of the confidence", "confidence", "share that was right",
         [
             Series("as good as said", np.array([0.0, 1.0]), np.array([0.0, 1.0])),
-            Series("not trained on", sure.confidence, sure.right),
+            Series("the network", sure.confidence, sure.right),
         ],
         1.0, 1.0,
     )  # fmt: skip
@@ -172,7 +177,7 @@ def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str
     x, y = (evidence.points[row, place] + 0.5).tolist()
     to_x, to_y = (evidence.labels[row, place] + 0.5).tolist()
     error = float(evidence.measures["error_px"][row, place])
-    sure = float(evidence.confidence[row, place])
+    sure = float(np.clip(evidence.confidence[row, place], 0, 1))
     radius, colour = size / 130, _colour(place)
     told = [f"{part}: confidence {sure:.2f}"]
     for name, values in evidence.measures.items():

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 COLOURS = ("#2166ac", "#b2182b", "#1b7837", "#e08214", "#762a83", "#40004b", "#666666")
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 28, 44
+FEW = 12
+"""Points of a line that are drawn as dots too: one alone would not be seen."""
 MOST = 4000
 """Dots of one series; of more, every n-th is drawn."""
 
@@ -56,27 +58,47 @@ def plot(
         parts.append(f'<path class="g" d="M{LEFT} {y:.1f}h{across}"/>')
         parts.append(_text(LEFT - 5, y + 4, f"{tick:g}", "end"))
     for place, each in enumerate(kept):
-        colour = COLOURS[place % len(COLOURS)]
+        colour = _colour(place, len(kept))
         x = LEFT + across * np.clip(each.x / x_end, 0, 1)
         y = TOP + up * (1 - np.clip(each.y / y_end, 0, 1))
         pairs = list(zip(x.tolist(), y.tolist(), strict=True))
         if each.line and pairs:
             way = "L".join(f"{a:.1f} {b:.1f}" for a, b in pairs)
             parts.append(f'<path class="l" stroke="{colour}" d="M{way}"/>')
-        elif not each.line:
+        if not each.line or len(pairs) <= FEW:
             step = -(-len(pairs) // MOST) or 1
             parts += [
                 f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="{colour}"/>'
                 for a, b in pairs[::step]
             ]
-        if len(kept) > 1:
-            line = TOP + 12 + 14 * place
-            parts.append(
-                f'<circle class="k" cx="{WIDTH - RIGHT - 8}" cy="{line - 4}" r="4" '
-                f'fill="{colour}"/>'
-            )
-            parts.append(_text(WIDTH - RIGHT - 16, line, each.name, "end"))
+    if len(kept) > 1:
+        parts.append(_key([each.name for each in kept], y_most == 1))
     return "".join([*parts, "</svg>"])
+
+
+def _key(names: Sequence[str], low: bool) -> str:
+    """Return which colour is whose: at the right, above or below, on a pale ground."""
+    step = min(14.0, (HEIGHT - TOP - BOTTOM - 8) / len(names))
+    top = HEIGHT - BOTTOM - step * len(names) - 6 if low else TOP + 2
+    wide = 26 + 6.2 * max(len(name) for name in names)
+    parts = [
+        f'<rect class="k" x="{WIDTH - RIGHT - wide:.1f}" y="{top:.1f}" width="{wide:.1f}" '
+        f'height="{step * len(names) + 4:.1f}" fill="#fff" fill-opacity=".8"/>'
+    ]
+    for place, name in enumerate(names):
+        line = top + step * (place + 0.8)
+        parts.append(
+            f'<circle class="k" cx="{WIDTH - RIGHT - 8}" cy="{line - 4:.1f}" r="4" '
+            f'fill="{_colour(place, len(names))}"/>'
+        )
+        parts.append(_text(WIDTH - RIGHT - 16, line, name, "end"))
+    return "".join(parts)
+
+
+def _colour(place: int, of: int) -> str:
+    if of <= len(COLOURS):
+        return COLOURS[place]
+    return f"hsl({360 * place / of:.0f} 80% {(38, 55)[place % 2]}%)"
 
 
 def cumulative(name: str, values: NDArray[np.floating], most: float) -> Series:

@@ -42,7 +42,10 @@ COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "withi
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the errors; return 0, or 1 after a sentence that says why not."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if (arguments.ensemble or arguments.poses) and not arguments.report:
+        parser.error("--ensemble and --poses are for the page: give --report FILE.html")
     try:
         _evaluate(arguments)
     except DeepLabStreamError as error:

@@ -176,3 +176,6 @@ def test_the_program_writes_page_and_tables(
     nowhere = [*words[:4], "--report", str(tmp_path / "no" / "page.html")]
     assert EvaluateNetwork.main(nowhere) == 1
     assert "page.html can't be written: No such file" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        EvaluateNetwork.main([*words[:4], "--poses", str(film)])
+    assert "give --report FILE.html" in capsys.readouterr().err
