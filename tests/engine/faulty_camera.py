@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pydantic.dataclasses import dataclass as settings
 
@@ -19,12 +20,12 @@ openings = 0
 class FaultyCamera(Camera):
     """Grey pictures at 100 a second, until something happens."""
 
-    fails_at: int = 10**9
-    """After so many frames since the first opening, it is unplugged."""
+    fails_when: Path | None = None
+    """Once this file is there, it is unplugged."""
     refuses: int = 0
     """So many times it can't be opened again."""
-    stalls_at: int = 10**9
-    """Before this frame it gives nothing for `stall_s`."""
+    stalls_when: Path | None = None
+    """Once this file is there, it gives nothing for `stall_s`; the file is taken away."""
     stall_s: float = 1.5
     ends_at: int = 10**9
 
@@ -40,9 +41,10 @@ class FaultyCamera(Camera):
         def read(image: Image) -> Shot | None:
             nonlocal index
             index += 1
-            if opening == 1 and index == self.fails_at:
+            if opening == 1 and self.fails_when and self.fails_when.exists():
                 raise DeviceError("was unplugged")
-            if opening == 1 and index == self.stalls_at:
+            if self.stalls_when and self.stalls_when.exists():
+                self.stalls_when.unlink()
                 threading.Event().wait(self.stall_s)
             if index == self.ends_at:
                 return None
