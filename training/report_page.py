@@ -125,6 +125,7 @@ def _film_plots(films: Sequence[Film]) -> Iterator[str]:
             curves = [
                 cumulative(part, column, most)
                 for part, column in zip(film.bodyparts, values.T, strict=True)
+                if np.isfinite(column).any()
             ]
             words = MEASURES[name]
             yield plot(

@@ -110,6 +110,17 @@ def test_the_page_shows_every_point_and_needs_nothing_else(
     assert "<td>validation</td><td>together</td><td>distance to the label</td>" in text
 
 
+def test_a_body_part_that_a_measure_leaves_out_has_no_curve(
+    evidence: Evidence, tmp_path: Path
+) -> None:
+    known = np.array([[2.0, np.nan], [4.0, np.nan]])
+    film = Film("walk", PARTS, {"pca_singleview_px": known})
+    write_page(tmp_path / "page.html", "one", evidence, [film])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    (plot,) = re.findall(r"<svg class=\"plot\"[^>]*><title>walk.*?</svg>", text)
+    assert plot.count('<path class="l"') == 1
+
+
 def test_an_ensemble_is_as_far_apart_as_its_members(tmp_path: Path) -> None:
     labels = labels_in(tmp_path)
     one, other = found_in(labels, 0), found_in(labels, 6)
