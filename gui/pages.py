@@ -58,11 +58,18 @@ def _runs(bridge: Bridge, document: Document) -> QWidget:
     return RunsPage(document)
 
 
+def _network(bridge: Bridge, document: Document) -> QWidget:
+    from gui.network_page import NetworkPage
+
+    return NetworkPage(document)
+
+
 PAGES: Mapping[str, Maker] = {
     "Regions": _regions,
     "Experiment": _experiment,
     "Settings": _settings,
     "Health": _health,
     "Runs": _runs,
+    "Network": _network,
 }
 """By the name on their button, in their order; `Live` is the window's own."""

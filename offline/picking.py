@@ -1,0 +1,78 @@
+"""Frames of a video that are worth labelling: as different from each other as can be."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.frame import Image
+from offline.decoding import VideoRows, pictures_at, sampled
+
+_SIDE = 32
+_MOST_LOOKED_AT = 1500
+"""Frames, spread evenly, among which is chosen."""
+
+
+def pick(rows: VideoRows, count: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return `count` rows, growing: one of each group of frames that look alike.
+
+    K-means over small grey pictures, each frame the nearest to its group's middle, as
+    DeepLabCut's `extract_frames` does it. The same seed gives the same frames.
+    """
+    looked_at = sampled(rows, min(len(rows), _MOST_LOOKED_AT))
+    if len(looked_at) <= count:
+        return looked_at
+    small, seen = [], []
+    for picture in pictures_at(rows, looked_at):
+        if picture.image is not None:
+            small.append(_small(picture.image))
+            seen.append(picture.row)
+    values = np.array(small, np.float32)
+    places = np.array(seen, np.int64)
+    if len(values) <= count:
+        return places
+    values -= values.mean(axis=0)
+    cv2.setRNGSeed(seed)
+    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-3)
+    _, groups, middles = cv2.kmeans(
+        values,
+        count,
+        None,
+        stop,
+        3,
+        cv2.KMEANS_PP_CENTERS,  # type: ignore[call-overload]
+    )
+    away = np.linalg.norm(values - middles[groups.ravel()], axis=1)
+    chosen = [
+        places[np.flatnonzero(groups.ravel() == group)][
+            away[groups.ravel() == group].argmin()
+        ]
+        for group in np.unique(groups)
+    ]
+    return np.sort(np.array(chosen, np.int64))
+
+
+def _small(image: Image) -> NDArray[np.float32]:
+    grey = image.astype(np.float32)
+    if grey.ndim == 3:
+        grey = grey.mean(axis=2)
+    tiny = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(tiny, np.float32).ravel()
+
+
+def write_pictures(
+    rows: VideoRows, wanted: NDArray[np.int64], into: Path
+) -> list[Path]:
+    """Write rows as PNG files named by their number; those that are there stay."""
+    into.mkdir(parents=True, exist_ok=True)
+    digits = max(5, len(str(len(rows))))
+    written = []
+    for picture in pictures_at(rows, wanted):
+        path = into / f"img{picture.row:0{digits}d}.png"
+        if picture.image is not None and not path.exists():
+            good, data = cv2.imencode(".png", picture.image)
+            if good:
+                path.write_bytes(data.tobytes())
+                written.append(path)
+    return written
