@@ -1,5 +1,6 @@
 """Frames of a video that are worth labelling: as different from each other as can be."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -7,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.frame import Image
-from offline.decoding import VideoRows, pictures_at, sampled
+from offline.decoding import Picture, VideoRows, pictures, pictures_at, sampled
 
 _SIDE = 32
-_MOST_LOOKED_AT = 1500
+_MOST_LOOKED_AT = 1000
 """Frames, spread evenly, among which is chosen."""
+_WORTH_A_JUMP = 60
+"""Frames apart from which on jumping is faster than decoding all between."""
 
 
 def pick(rows: VideoRows, count: int, seed: int = 0) -> NDArray[np.int64]:
@@ -24,7 +27,7 @@ def pick(rows: VideoRows, count: int, seed: int = 0) -> NDArray[np.int64]:
     if len(looked_at) <= count:
         return looked_at
     small, seen = [], []
-    for picture in pictures_at(rows, looked_at):
+    for picture in _read(rows, looked_at):
         if picture.image is not None:
             small.append(_small(picture.image))
             seen.append(picture.row)
@@ -51,6 +54,13 @@ def pick(rows: VideoRows, count: int, seed: int = 0) -> NDArray[np.int64]:
         for group in np.unique(groups)
     ]
     return np.sort(np.array(chosen, np.int64))
+
+
+def _read(rows: VideoRows, wanted: NDArray[np.int64]) -> Iterator[Picture]:
+    if len(rows) > _WORTH_A_JUMP * len(wanted):
+        return pictures_at(rows, wanted)
+    chosen = set(wanted.tolist())
+    return (picture for picture in pictures(rows) if picture.row in chosen)
 
 
 def _small(image: Image) -> NDArray[np.float32]:
