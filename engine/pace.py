@@ -21,16 +21,18 @@ class Pace:
         """Count the pictures that there are now."""
         for camera, ring in rings.items():
             seen = self._seen.setdefault(camera, deque())
+            if not seen and not ring.published:
+                continue  # it has not begun
             seen.append((now_ns, ring.published))
             while len(seen) > 2 and seen[1][0] <= now_ns - SPAN_NS:
                 seen.popleft()
 
     @property
     def rates(self) -> dict[str, float]:
-        """Pictures per second, of cameras that were looked at for half a second at least."""
+        """Pictures per second, of cameras that gave the first one a second ago or more."""
         found = {}
         for camera, seen in self._seen.items():
-            (first_ns, first), (last_ns, last) = seen[0], seen[-1]
-            if last_ns - first_ns >= SPAN_NS // 4:
+            if seen and seen[-1][0] - seen[0][0] >= SPAN_NS // 2:
+                (first_ns, first), (last_ns, last) = seen[0], seen[-1]
                 found[camera] = (last - first) / ((last_ns - first_ns) / 1e9)
         return found

@@ -36,13 +36,14 @@ def inspect(rig: Rig, rates: Mapping[str, float]) -> list[Finding]:
 
 def _cameras(rig: Rig, rates: Mapping[str, float]) -> Iterator[Finding]:
     for camera, form in rig.formats.items():
+        if not rig.counts[camera].delivered:
+            yield Finding(f"[Camera {camera}] has given no picture yet")
+            continue
         if camera not in rates:
             continue
         rate, deciding = rates[camera], camera == rig.settings.deciding_camera
         said = f"[Camera {camera}] gives {rate:.1f} pictures/s"
-        if not rate and not rig.counts[camera].delivered:
-            yield Finding(f"[Camera {camera}] has given no picture yet")
-        elif not rate:
+        if not rate:
             silent = f"[Camera {camera}] gives no pictures any more"
             yield Finding(silent, grave=deciding)
         elif not form.rate or rate >= ENOUGH * form.rate:

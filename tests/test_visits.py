@@ -27,6 +27,7 @@ def visits_of(folder: RunFolder) -> list[tuple[int, int]]:
     return visits
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(
     not VIDEO.exists(), reason="the lab's video is not on this computer"
 )

@@ -151,7 +151,10 @@ def test_licks_reach_triggers_and_the_record_and_are_decided_again(
     pairs = list(decide_again(parse(run.settings_text, folder), run))
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
     assert sum(len(then.commands) for then, _ in pairs) >= 4
-    assert {then.inputs["lick.count"] for then, _ in pairs} == {0, 1, 2}
+    counts = {then.inputs["lick.count"] for then, _ in pairs}
+    assert {1, 2} <= counts <= {0, 1, 2}, (
+        "the first lick may be as early as the analysis"
+    )
 
 
 def sensed(it: Watched) -> list[Sensed]:

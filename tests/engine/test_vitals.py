@@ -15,7 +15,7 @@ def test_a_process_that_works_is_seen_and_one_that_ended_is_not(tmp_path: Path) 
         found = physician.look([process], tmp_path / "not" / "yet")
         assert found.cores.keys() == {"worker"}
         assert found.cores["worker"] >= 0
-        assert found.memory_mb > 1
+        assert found.memory_mb > 0
         assert found.disk_free_gb is not None
         assert "worker" in found.text
     finally:
