@@ -85,7 +85,7 @@ class StatusLine(QFrame):
         value.setObjectName("value")
         caption.setToolTip(_HELP.get(name, ""))
         value.setToolTip(_HELP.get(name, ""))
-        value.setMinimumWidth(58)
+        value.setMinimumWidth(66)
         self.values[name] = value
         column = QVBoxLayout()
         column.setSpacing(0)

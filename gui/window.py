@@ -53,7 +53,7 @@ class Window(QMainWindow):
         self.banner.setWordWrap(True)
         self.menu = build_menu(self, document, self.show_page, names, self._use_style)
         self.setCentralWidget(self._arranged())
-        self.resize(1280, 720)
+        self.resize(1340, 740)
         self._connect()
         self.show_page(_LIVE)
         self._recall()

@@ -151,11 +151,11 @@ def test_style_and_size_are_remembered(
     memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
     window = opened(qtbot, file, memory)
     window.menu.actions["Light style"].trigger()
-    window.resize(1300, 690)
+    window.resize(1340, 700)
     window.end()
     again = opened(qtbot, file, memory)
     assert palette() is LIGHT
-    assert (again.width(), again.height()) == (1300, 690)
+    assert (again.width(), again.height()) == (1340, 700)
     again.menu.actions["Dark style"].trigger()
     again.end()
 
