@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.errors import DeviceError
 from core.frame import ImageFormat
 from engine.rig import Rig
+from engine.vitals import that_exists
 from engine.zones import zones_of
 
 ENOUGH = 0.9
@@ -89,7 +90,7 @@ def _outside(points: list[list[float]], form: ImageFormat) -> float:
 
 
 def _disk(rig: Rig) -> Iterator[Finding]:
-    folder = rig.run_folder or rig.settings.output_directory
+    folder = that_exists(rig.run_folder or rig.settings.output_directory)
     try:
         free = shutil.disk_usage(folder).free
         if rig.settings.experiment.record_exp and not rig.status.recording:

@@ -85,11 +85,16 @@ class Physician:
         return None
 
 
-def _free_gb(folder: Path) -> float | None:
+def that_exists(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there already."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
+    return folder
+
+
+def _free_gb(folder: Path) -> float | None:
     with suppress(OSError):
-        return shutil.disk_usage(folder).free / 1e9
+        return shutil.disk_usage(that_exists(folder)).free / 1e9
     return None
 
 

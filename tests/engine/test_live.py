@@ -63,7 +63,8 @@ class Watched:
         """Poll until `what` is true of this."""
         give_up = perf_counter() + limit_s
         while not what(self):
-            assert perf_counter() < give_up, f"never came: {self.told[-5:]}"
+            told = [news for news in self.told if not isinstance(news, Step)]
+            assert perf_counter() < give_up, f"never came: {told} {self.told[-1:]}"
             self.session.rest(0.02)
             self.told += self.session.poll()
 

@@ -85,6 +85,15 @@ def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
     assert "choose another OUTPUT_DIRECTORY" in text
 
 
+def test_an_output_directory_that_is_still_to_be_made_stops_nothing(
+    rig: FakeSession,
+) -> None:
+    rig.settings.output_directory.rmdir()
+    found = inspect(rig, {"arena": 30.0})
+    assert not grave(found)
+    assert "are free in" in found[-1].text
+
+
 def test_the_pace_is_that_of_the_last_two_seconds() -> None:
     pace = Pace()
 
