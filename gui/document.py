@@ -114,6 +114,13 @@ class Document(QObject):
         """Write the unsaved text beside the file."""
         self.draft.write_text(self._text, encoding="utf-8", newline="")
 
+    def file_as_shown(self) -> Path:
+        """Return a file that holds the text, for another program: the draft if need be."""
+        if not self.unsaved:
+            return self.path
+        self.keep_draft()
+        return self.draft
+
     def changed_on_disk(self) -> bool:
         """Return whether the file is no longer what was read or saved: changed or gone."""
         try:

@@ -30,7 +30,7 @@ from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_lanes import MEMORY_S, LiveLanes
 from gui.program_window import ProgramWindow
-from gui.settings_form import SettingsForm, names_in
+from gui.settings_form import SettingsForm, names_in, usual_name
 from gui.timeline_view import TimelineView
 
 _LIST_WIDTH = 270
@@ -206,20 +206,13 @@ class ExperimentPage(QWidget):
 
     def add(self, kind: str) -> None:
         """Add an experiment of a kind, to be filled in."""
-        stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
-        taken = names_in(self.document, "Experiment")
-        numbered = (f"{stem} {number}" for number in range(2, 1000))
-        name = next(free for free in (stem, *numbered) if free not in taken)
+        name = usual_name(self.document, "Experiment", kind)
         title, words = f"Experiment {name}", {"KIND": kind}
         self.document.edit(ini_editing.with_section(self.document.text, title, words))
         self.show_experiment(name)
 
     def _rehearse(self) -> None:
-        settings = self.document.path
-        if self.document.unsaved:
-            self.document.keep_draft()
-            settings = self.document.draft
-        arguments = ["--settings", str(settings)]
+        arguments = ["--settings", str(self.document.file_as_shown())]
         arguments += ["--minutes", f"{self.minutes.value():g}"]
         if self.flees.currentIndex() > 0:
             flees = names_in(self.document, "Output")[self.flees.currentIndex() - 1]

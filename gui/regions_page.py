@@ -25,7 +25,7 @@ from gui.bridge import Bridge
 from gui.calibrating import Calibrating
 from gui.document import Document
 from gui.region_canvas import RegionCanvas
-from gui.settings_form import names_in, problems_of
+from gui.settings_form import free_name, names_in, problems_of
 from gui.shapes import Shape, ShapeKind, shape_of
 
 _SIDE_WIDTH = 286
@@ -233,9 +233,7 @@ class RegionsPage(QWidget):
         self._add(name, words)
 
     def _add(self, stem: str, words: dict[str, str]) -> None:
-        taken = names_in(self.document, "Trigger")
-        numbers = (f"{stem} {number}" for number in range(2, 1000))
-        name = next(free for free in (stem, *numbers) if free not in taken)
+        name = free_name(self.document, "Trigger", stem)
         self.canvas.chosen_name = name
         text = ini_editing.with_section(self.document.text, f"Trigger {name}", words)
         self.document.edit(text)

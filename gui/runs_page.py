@@ -132,11 +132,8 @@ class RunsPage(QWidget):
         """Compare with what the text in the window decides, saved or not."""
         if self.chosen is None:
             return
-        settings = self.document.path
-        if self.document.unsaved:
-            self.document.keep_draft()
-            settings = self.document.draft
-        arguments = ["--run", str(self.chosen), "--settings", str(settings)]
+        settings = str(self.document.file_as_shown())
+        arguments = ["--run", str(self.chosen), "--settings", settings]
         ProgramWindow("Decide again", "VideoAnalyzer.py", arguments, self).show()
 
     def _export(self, kind: str) -> None:

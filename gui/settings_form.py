@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain, count
 
 from pydantic.fields import FieldInfo
 from PyQt5.QtCore import Qt
@@ -22,6 +23,19 @@ def names_in(document: Document, family: str) -> list[str]:
     """Return the NAMEs of a family's sections, in the order of the file."""
     titles = (title.partition(" ") for title in document.words if title not in FIXED)
     return [name for kind, _, name in titles if kind == family]
+
+
+def free_name(document: Document, family: str, stem: str) -> str:
+    """Return a NAME that no section of a family has: `stem`, or with a number behind it."""
+    taken = names_in(document, family)
+    numbered = (f"{stem} {number}" for number in count(2))
+    return next(name for name in chain((stem,), numbered) if name not in taken)
+
+
+def usual_name(document: Document, family: str, kind: str) -> str:
+    """Return a free NAME for a section of a KIND: `inside region` for `InsideRegion`."""
+    stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+    return free_name(document, family, stem)
 
 
 class SettingsForm(QWidget):

@@ -1,6 +1,5 @@
 """The page for everything in the settings file, section by section."""
 
-import re
 from functools import partial
 
 from PyQt5.QtCore import Qt
@@ -23,7 +22,7 @@ from engine import ini_editing
 from engine.kinds import kinds_of
 from engine.settings import FAMILIES, FIXED
 from gui.document import Document
-from gui.settings_form import SettingsForm, names_in, problems_of
+from gui.settings_form import SettingsForm, names_in, problems_of, usual_name
 from gui.theme import palette
 
 _LIST_WIDTH = 270
@@ -144,15 +143,12 @@ class SettingsPage(QWidget):
         return menu
 
     def _ask_name(self, family: str, kind: str) -> None:
-        taken = names_in(self.document, family)
-        stem = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
-        numbered = (f"{stem} {number}" for number in range(2, 1000))
-        free = next(name for name in (stem, *numbered) if name not in taken)
+        free = usual_name(self.document, family, kind)
         name, good = QInputDialog.getText(
             self, "DeepLabStream", f"Name of the new {family.lower()}:", text=free
         )
         name = " ".join(name.split())
-        if good and name and name not in taken:
+        if good and name and name not in names_in(self.document, family):
             self.add_section(family, kind, name)
 
     def _remove(self) -> None:
