@@ -117,7 +117,7 @@ def follow(model: ModelFolder, runtime: str, threads: int, frames: int) -> Any:
     away: dict[str, list[float]] = {"whole": [], "crop": []}
     for index in range(frames):
         arena.draw(frame, index / 30, index)
-        truth = arena.truth(index / 30)
+        truth = arena.truth(index / 30)[0]
         for name, call in (
             ("whole", lambda: estimator.estimate([frame])),
             ("crop", lambda: crop.estimate([frame], ["top"])),

@@ -33,7 +33,7 @@ def simulated(rate: float, seconds: float, seeds: int) -> Iterator[tuple[Track, 
     for seed in range(seeds):
         arena = Arena((480, 640, 3), seed, shelter=False)
         count = round(rate * seconds)
-        truth = np.stack([arena.truth(i / rate) for i in range(count)])
+        truth = np.stack([arena.truth(i / rate)[0] for i in range(count)])
         noise = np.random.default_rng(seed).normal(0, 1, truth.shape)
         yield truth, (truth + noise).astype(np.float32)
 

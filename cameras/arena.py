@@ -1,11 +1,11 @@
-"""A drawn arena: floor, walls, a shelter, and the mouse that walks in it."""
+"""A drawn arena: floor, walls, a shelter, and the mice that walk in it."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.mouse import mouse_at, outline, paint_mouse
+from cameras.mouse import BLACK, COATS, Mouse, mouse_at, outline, paint_mouse
 from cameras.walk import Walk
 from core.frame import Image
 from core.pose import Skeleton
@@ -20,11 +20,14 @@ ARENA_SKELETON = Skeleton(
         ("rightear", "tailbase"),
     ),
 )
-"""What `Arena.truth` tells."""
+"""What `Arena.truth` tells of each animal."""
+
+MOST_ANIMALS = len(COATS)
 
 _WALL = 20  # px of the world
 _ROOF = (176, 96)
 _BACKGROUNDS = 4  # with different noise
+_SEEDS_APART = 1000  # of the walks of two animals
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,23 +40,34 @@ class Arena:
     shelter: bool = True
     noise: float = 2.0
     """Standard deviation, in grey levels."""
-    walk: Walk = field(init=False)
+    animals: int = 1
+    """1 to `MOST_ANIMALS`; each walks its own way, through the others if it comes so."""
+    alike: bool = True
+    """Whether all are black, or each has another coat: see `COATS`."""
+    walks: tuple[Walk, ...] = field(init=False)
     _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         height, width = self.shape[0] / self.scale, self.shape[1] / self.scale
         stop = (width / 2, _WALL + 24 + _ROOF[1] / 2) if self.shelter else None
-        object.__setattr__(self, "walk", Walk(width, height, self.seed, stop))
+        seeds = [self.seed + _SEEDS_APART * each for each in range(self.animals)]
+        walks = tuple(Walk(width, height, seed, stop) for seed in seeds)
+        object.__setattr__(self, "walks", walks)
         object.__setattr__(self, "_backgrounds", self._painted())
 
     @property
+    def walk(self) -> Walk:
+        """Where the first animal goes."""
+        return self.walks[0]
+
+    @property
     def scale(self) -> float:
-        """Pixels per px of the world, in which the mouse is 97 px long."""
+        """Pixels per px of the world, in which a mouse is 97 px long."""
         return min(self.shape[1] / 640, self.shape[0] / 480)
 
     @property
     def background(self) -> Image:
-        """The arena without the mouse, with the noise of picture 0."""
+        """The arena without mice, with the noise of picture 0."""
         return self._backgrounds[0]
 
     @property
@@ -68,29 +82,53 @@ class Arena:
         return left, top, right, bottom
 
     def truth(self, time_s: float) -> NDArray[np.float32]:
-        """Return (4, 2), px: where the body parts are; NaN when the shelter hides them."""
-        points = mouse_at(self.walk, time_s).points * self.scale
+        """Return (animal, 4, 2), px: where the body parts are.
+
+        NaN when the shelter hides them. What another animal lies on has a place: see
+        `covered`.
+        """
+        points = np.stack([mouse.points for mouse in self._mice(time_s)]) * self.scale
         if self.roof is not None:
             left, top, right, bottom = self.roof
-            x, y = points.T
+            x, y = points[..., 0], points[..., 1]
             hidden = (x > left - 0.5) & (x < right - 0.5)
             hidden &= (y > top - 0.5) & (y < bottom - 0.5)
             points[hidden] = np.nan
         return points.astype(np.float32)
 
+    def covered(self, time_s: float) -> NDArray[np.bool_]:
+        """Return (animal, 4): whether another animal lies on the body part.
+
+        Later animals are drawn above earlier ones.
+        """
+        import cv2
+
+        mice = self._mice(time_s)
+        covered = np.zeros((self.animals, len(ARENA_SKELETON.bodyparts)), np.bool_)
+        for above in range(1, self.animals):
+            ring = outline(mice[above]).astype(np.float32)
+            for below in range(above):
+                for part, (x, y) in enumerate(mice[below].points.tolist()):
+                    if cv2.pointPolygonTest(ring, (x, y), measureDist=False) > 0:
+                        covered[below, part] = True
+        return covered
+
     def draw(self, image: Image, time_s: float, index: int = 0) -> None:
         """Draw the arena into `image`; `index` chooses the noise."""
         background = self._backgrounds[index % len(self._backgrounds)]
         np.copyto(image, background)
-        mouse = mouse_at(self.walk, time_s)
-        self._shade(image, outline(mouse) + np.array([5, 7]))
-        paint_mouse(image, mouse, self.scale)
+        for mouse, coat in zip(self._mice(time_s), COATS, strict=False):
+            self._shade(image, outline(mouse) + np.array([5, 7]))
+            paint_mouse(image, mouse, self.scale, BLACK if self.alike else coat)
         if self.roof is not None:
             left, top, right, bottom = self.roof
             image[top:bottom, left:right] = background[top:bottom, left:right]
 
+    def _mice(self, time_s: float) -> list[Mouse]:
+        return [mouse_at(walk, time_s) for walk in self.walks]
+
     def _shade(self, image: Image, outline: NDArray[np.float64]) -> None:
-        """Darken what the mouse keeps from the light."""
+        """Darken what a mouse keeps from the light."""
         import cv2
 
         border = 9 * self.scale
@@ -106,7 +144,7 @@ class Arena:
         cv2.multiply(patch, layers, patch, 1 / 255)
 
     def _painted(self) -> tuple[Image, ...]:
-        """Return the arena without the mouse, a few times with other noise."""
+        """Return the arena without mice, a few times with other noise."""
         import cv2
 
         random = np.random.default_rng((self.seed, 1))

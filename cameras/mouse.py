@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,10 @@ _EYE, _EAR_PLACE, _SHOULDER, _HIP, _BASE = 3, 7, 13, 24, 32  # places in _BEHIND
 
 Colour = tuple[float, float, float]
 
-_FUR: tuple[tuple[float, Colour], ...] = tuple(
-    (1 - 0.16 * layer, (44 + 5.5 * layer, 42 + 5.5 * layer, 45 + 6 * layer))
-    for layer in range(6)
-)
+BLACK: Colour = (44, 42, 45)
+COATS: tuple[Colour, ...] = (BLACK, (196, 202, 206), (52, 84, 128), (122, 120, 118))
+"""Black, white, brown and grey, BGR: as many as animals can be drawn."""
+
 _SKIN: Colour = (138, 132, 178)
 _EAR: Colour = (84, 78, 98)
 _INNER_EAR: Colour = (112, 104, 148)
@@ -74,7 +75,7 @@ def mouse_at(walk: Walk, time_s: float) -> Mouse:
     return Mouse(spine, left, np.array(spots), walk.travelled(time_s))
 
 
-def paint_mouse(image: Image, mouse: Mouse, scale: float) -> None:
+def paint_mouse(image: Image, mouse: Mouse, scale: float, coat: Colour = BLACK) -> None:
     """Paint it into a picture that has `scale` pixels per px of the world."""
     import cv2
 
@@ -98,7 +99,7 @@ def paint_mouse(image: Image, mouse: Mouse, scale: float) -> None:
         ahead = np.array([-left[place, 1], left[place, 0]])
         disc(spine[place] + across * left[place] + stride * ahead, 4.2, _SKIN)
     body, half = spine[: len(_BEHIND)], left[: len(_BEHIND)] * _HALF_WIDTH[:, None]
-    for share, colour in _FUR:
+    for share, colour in _fur(coat):
         kept = slice(None) if share == 1 else slice(1, -1)
         one, two = (body + share * half)[kept], (body - share * half)[kept]
         ring = np.concatenate([one, two[::-1]])
@@ -116,6 +117,16 @@ def outline(mouse: Mouse) -> NDArray[np.float64]:
     body = mouse.spine[: len(_BEHIND)]
     half = mouse.left[: len(_BEHIND)] * _HALF_WIDTH[:, None]
     return np.concatenate([body + half, (body - half)[::-1]])
+
+
+@lru_cache(maxsize=8)
+def _fur(coat: Colour) -> tuple[tuple[float, Colour], ...]:
+    """Return what is painted from the outside in: share of the width, colour."""
+    blue, green, red = coat
+    return tuple(
+        (1 - 0.16 * layer, (blue + 5.5 * layer, green + 5.5 * layer, red + 6 * layer))
+        for layer in range(6)
+    )
 
 
 def _shade(colour: Colour, image: Image) -> Sequence[float]:

@@ -1,4 +1,4 @@
-"""A camera above a drawn arena: every point of the animal is known, nothing is needed."""
+"""A camera above a drawn arena: every point of the animals is known, nothing is needed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.arena import Arena
+from cameras.arena import MOST_ANIMALS, Arena
 from cameras.camera import Camera, Film, Shot
 from cameras.driver_buffer import DriverBuffer
 from core.clock import Pacer, SystemClock
@@ -21,7 +21,7 @@ _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedCamera(Camera):
-    """A mouse that walks about in an arena, seen from above."""
+    """Mice that walk about in an arena, seen from above."""
 
     width: int = Field(640, ge=64, le=4096, description="width of the picture, pixels")
     height: int = Field(
@@ -29,8 +29,19 @@ class SimulatedCamera(Camera):
     )
     rate: float = Field(30.0, gt=0, le=2000, description="frames per second")
     seed: int = Field(0, ge=0, description="another number, another walk")
+    animals: int = Field(
+        1,
+        ge=1,
+        le=MOST_ANIMALS,
+        description="how many mice; they meet, touch and cross again and again",
+    )
+    alike: bool = Field(
+        True,
+        description="whether all are black; if not, they are black, white, brown and "
+        "grey, in this order",
+    )
     shelter: bool = Field(
-        True, description="whether there is a roof that hides the animal now and then"
+        True, description="whether there is a roof that hides an animal now and then"
     )
     grey: bool = Field(False, description="grey pictures instead of colour")
     noise: float = Field(
@@ -75,15 +86,15 @@ class SimulatedCamera(Camera):
         yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
 
     def startled(self) -> bool:
-        """Return whether the animal takes flight: runs on four times as fast.
+        """Return whether the animals take flight: run on four times as fast.
 
-        Asked for each picture. It never does, unless a subclass looks at an output: so a
+        Asked for each picture. They never do, unless a subclass looks at an output: so a
         test closes a loop in one process.
         """
         return False
 
     def where(self, index: int) -> NDArray[np.float32]:
-        """Return (4, 2), px: where `ARENA_SKELETON` is in picture `index`; NaN: hidden."""
+        """Return (animal, 4, 2), px, of picture `index`: see `Arena.truth`."""
         return self.arena.truth(index / self.rate)
 
     @property
@@ -94,4 +105,6 @@ class SimulatedCamera(Camera):
     @cached_property
     def arena(self) -> Arena:
         """What it looks at."""
-        return Arena(self.shape, self.seed, self.shelter, self.noise)
+        return Arena(
+            self.shape, self.seed, self.shelter, self.noise, self.animals, self.alike
+        )

@@ -79,10 +79,7 @@ class Animals:
 
     def __init__(self, view: View, flees: Collection[str], number: int = 1) -> None:
         self._rate = view.rate
-        self._arenas = [
-            Arena(view.shape, view.seed + 1000 * each, view.shelter)
-            for each in range(number)
-        ]
+        self._arena = Arena(view.shape, view.seed, view.shelter, animals=number)
         self._flees = frozenset(flees)
         self._levels: dict[str, float] = {}
         self._ahead_s = 0.0
@@ -99,8 +96,7 @@ class Animals:
         if any(self._levels.get(name, 0.0) > 0 for name in self._flees):
             self._ahead_s += (FLIGHT - 1) / self._rate
         time_s = index / self._rate + self._ahead_s
-        points = np.stack([arena.truth(time_s) for arena in self._arenas])
-        return np.round(4 * points) / np.float32(4)
+        return np.round(4 * self._arena.truth(time_s)) / np.float32(4)
 
 
 class _Heard(RunWriter):

@@ -33,7 +33,7 @@ def drawn(arena: Arena, time_s: float, index: int = 0) -> Image:
 @given(times)
 def test_the_truth_lies_in_the_picture(bare: Arena, time_s: float) -> None:
     points = bare.truth(time_s)
-    assert points.shape == (len(ARENA_SKELETON.bodyparts), 2)
+    assert points.shape == (1, len(ARENA_SKELETON.bodyparts), 2)
     assert (points > 20).all()
     assert (points < (620, 460)).all()
 
@@ -54,7 +54,7 @@ WALKS = [Walk(640, 480, seed, (320, 92)) for seed in range(6)]
 def test_the_snout_is_ahead_and_the_left_ear_on_the_left(
     bare: Arena, time_s: float
 ) -> None:
-    points = bare.truth(time_s)
+    (points,) = bare.truth(time_s)
     ahead = points[SNOUT] - (points[LEFT] + points[RIGHT]) / 2
     left = points[LEFT] - points[RIGHT]
     assert 15 < np.linalg.norm(ahead) < 27
@@ -66,7 +66,7 @@ def test_the_snout_is_ahead_and_the_left_ear_on_the_left(
 def test_the_mouse_is_drawn_where_the_truth_says(bare: Arena, time_s: float) -> None:
     image, empty = drawn(bare, time_s), bare.background
     changed = np.abs(image.astype(int) - empty) > 25
-    for x, y in bare.truth(time_s)[[LEFT, RIGHT, TAILBASE]]:
+    for x, y in bare.truth(time_s)[0, [LEFT, RIGHT, TAILBASE]]:
         around = np.s_[round(y) - 5 : round(y) + 6, round(x) - 5 : round(x) + 6]
         assert changed[around].mean() > 0.3
     y, x = np.nonzero(changed)
@@ -78,7 +78,7 @@ def test_what_is_below_the_roof_is_not_seen_and_has_no_truth(arena: Arena) -> No
     assert arena.roof is not None
     left, top, right, bottom = arena.roof
     moments = np.arange(0, arena.walk.lap_s, 0.1)
-    truth = np.array([arena.truth(moment) for moment in moments])
+    truth = np.array([arena.truth(moment)[0] for moment in moments])
     hidden = np.isnan(truth).any(axis=2)
     inside = (truth > (left, top)).all(axis=2) & (truth < (right - 1, bottom - 1)).all(
         2
@@ -139,3 +139,44 @@ def test_a_larger_picture_shows_the_same_mouse() -> None:
 @pytest.mark.parametrize("shape", [(64, 64), (64, 400, 3), (500, 64, 3), (97, 131)])
 def test_every_size_can_be_drawn(shape: tuple[int, ...]) -> None:
     assert drawn(Arena(shape), 3.0).std() > 5
+
+
+def test_the_first_of_several_is_the_one_that_was_alone(arena: Arena) -> None:
+    several = Arena(arena.shape, noise=0.0, animals=3)
+    for time_s in (0.0, 3.3, 71.0):
+        assert np.array_equal(
+            several.truth(time_s)[:1], arena.truth(time_s), equal_nan=True
+        )
+        other = Arena(arena.shape, seed=2000, noise=0.0)
+        assert np.array_equal(
+            several.truth(time_s)[2:], other.truth(time_s), equal_nan=True
+        )
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_several_animals_meet_and_cover_one_another_often(number: int) -> None:
+    arena = Arena((480, 640), shelter=False, animals=number)
+    moments = np.arange(0, 60, 1 / 15)
+    middles = np.stack([arena.truth(moment).mean(axis=1) for moment in moments])
+    meetings = 0
+    for one in range(number):
+        for two in range(one):
+            apart = np.linalg.norm(middles[:, one] - middles[:, two], axis=1)
+            meetings += int(((apart[1:] < 60) & (apart[:-1] >= 60)).sum())
+    assert meetings >= 8 * (number - 1)
+    covered = np.stack([arena.covered(moment) for moment in moments])
+    assert covered.any(axis=(0, 2)).tolist() == [True] * (number - 1) + [False]
+    assert 0.01 < covered[:, :-1].mean() < 0.4
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_each_animal_has_a_coat_of_its_own_where_they_are_not_alike(grey: bool) -> None:
+    shape = (480, 640) if grey else (480, 640, 3)
+    arena = Arena(shape, shelter=False, noise=0.0, animals=4, alike=False)
+    mice = [mouse_at(walk, 5.0) for walk in arena.walks]
+    image = drawn(arena, 5.0)
+    x, y = np.array([mouse.spine[18] for mouse in mice]).round().astype(int).T
+    backs = image[y, x].reshape(4, -1).mean(axis=1)
+    assert np.diff(np.sort(backs)).min() > 20
+    alike = drawn(Arena(shape, shelter=False, noise=0.0, animals=4), 5.0)
+    assert np.ptp(alike[y, x].astype(int), axis=0).max() < 8

@@ -19,7 +19,7 @@ def test_the_arena_network_sees_the_mouse_and_not_what_is_hidden(
         time_s = index * arena.walk.lap_s / 40
         arena.draw(image, time_s, index)
         (pose,) = estimator.estimate([image])
-        truth = arena.truth(time_s)
+        truth = arena.truth(time_s)[0]
         points = pose.seen(estimator.threshold).points[0]
         there = np.isfinite(truth).all(axis=1)
         unseen += list(np.isnan(points[there]).any(axis=1))

@@ -200,7 +200,7 @@ def test_the_simulated_mouse_is_followed_as_well_as_whole_pictures_are() -> None
     for index in range(60):
         time_s = 3 + index / 30
         arena.draw(image, time_s, index)
-        truth = arena.truth(time_s)
+        truth = arena.truth(time_s)[0]
         there = np.isfinite(truth).all(axis=1)
         for name, estimator, cameras in (("full", full, []), ("crop", crop, ["top"])):
             pose = estimator.estimate([image], cameras)[0]  # type: ignore[attr-defined]

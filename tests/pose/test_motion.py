@@ -84,7 +84,7 @@ def test_the_simulated_mouse_is_nearer_to_where_it_was_predicted(
     rate: int, frames: int
 ) -> None:
     arena = Arena((480, 640, 3), seed=11, shelter=False)
-    truth = np.stack([arena.truth(i / rate) for i in range(12 * rate)])
+    truth = np.stack([arena.truth(i / rate)[0] for i in range(12 * rate)])
     rng = np.random.default_rng(1)
     seen = truth + rng.normal(0, 1, truth.shape).astype(np.float32)
     predict = Prediction()
