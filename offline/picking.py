@@ -17,17 +17,25 @@ _WORTH_A_JUMP = 60
 """Frames apart from which on jumping is faster than decoding all between."""
 
 
-def pick(rows: VideoRows, count: int, seed: int = 0) -> NDArray[np.int64]:
+def pick(
+    rows: VideoRows,
+    count: int,
+    seed: int = 0,
+    among: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
     """Return `count` rows, growing: one of each group of frames that look alike.
 
-    K-means over small grey pictures, each frame the nearest to its group's middle, as
-    DeepLabCut's `extract_frames` does it. The same seed gives the same frames.
+    `among` are the rows (growing) to choose from; None: all, or 1000 of them. K-means over
+    small grey pictures, each frame the nearest to its group's middle, as DeepLabCut's
+    `extract_frames` does it. The same seed gives the same frames.
     """
     looked_at = sampled(rows, min(len(rows), _MOST_LOOKED_AT))
+    if among is not None:
+        looked_at = among
     if len(looked_at) <= count:
         return looked_at
     small, seen = [], []
-    for picture in _read(rows, looked_at):
+    for picture in read(rows, looked_at):
         if picture.image is not None:
             small.append(_small(picture.image))
             seen.append(picture.row)
@@ -56,7 +64,8 @@ def pick(rows: VideoRows, count: int, seed: int = 0) -> NDArray[np.int64]:
     return np.sort(np.array(chosen, np.int64))
 
 
-def _read(rows: VideoRows, wanted: NDArray[np.int64]) -> Iterator[Picture]:
+def read(rows: VideoRows, wanted: NDArray[np.int64]) -> Iterator[Picture]:
+    """Yield the rows `wanted` (growing), by jumps or one after the other."""
     if len(rows) > _WORTH_A_JUMP * len(wanted):
         return pictures_at(rows, wanted)
     chosen = set(wanted.tolist())

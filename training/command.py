@@ -27,6 +27,9 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     add("--licence", default="", help="of the network, written into model.json")
     add("--quiet", action="store_true", help="no progress bar")
+    add(
+        "--tell", action="store_true", help="how it goes as lines of JSON, for a window"
+    )
     own = parser.add_argument_group("with --data")
     add = own.add_argument
     add("--size", type=size, default="320x240", help="of the network's input")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
@@ -19,6 +20,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
+from numpy.typing import NDArray
 
 from core.errors import ModelError
 from training.batches import Batches, HeldOut
@@ -48,6 +50,25 @@ class Epoch:
 Watch: TypeAlias = Callable[[Epoch], object]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What was found in the held-out pictures while the network learned."""
+
+    step: int
+    """After which it was looked."""
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px of the original pictures."""
+    error_px: float
+    """Median distance to the labels, in the same pixels; NaN: none is labelled."""
+
+
+Looked: TypeAlias = Callable[[Look], object]
+
+
+def unseen(_look: Look) -> None:
+    """Take a look that nobody asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
     """What there is to learn from without labels."""
@@ -67,13 +88,15 @@ def fit(
     folder: Path | None = None,
     resume: bool = False,
     cameras: CameraLosses | None = None,
+    looked: Looked = unseen,
 ) -> PoseNetwork:
     """Return a network trained on `data`, ready to evaluate, on the CPU.
 
     The same settings and data on the same device give the same network; on a CPU with as
     many threads, bit for bit. With a `folder`, curves go to `tb_logs/` in it and all that
     is needed to go on to `checkpoints/`; `resume` goes on there after a kill and ends with
-    the same weights as if there had been none.
+    the same weights as if there had been none. `looked` gets what is found in the
+    pictures of `held_out` whenever these are looked at.
     """
     device = open_device(settings.device)
     check_size(settings.network, data.fitting.height, data.fitting.width)
@@ -95,7 +118,8 @@ def fit(
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None
     with _quiet():
-        trainer = _trainer(settings, watch, folder, device, looks is not None)
+        watching = _Watching(watch, held_out, looked)
+        trainer = _trainer(settings, watching, folder, device, looks is not None)
         with _interruptible(trainer):
             trainer.fit(
                 module,
@@ -138,12 +162,12 @@ class _Rankless(Batches):
 
 def _trainer(
     settings: FitSettings,
-    watch: Watch,
+    watching: Callback,
     folder: Path | None,
     device: torch.device,
     looks: bool,
 ) -> lightning.Trainer:
-    callbacks: list[Callback] = [_Watching(watch)]
+    callbacks: list[Callback] = [watching]
     logger = TensorBoardLogger(folder, name=LOGS) if folder else None
     if logger:
         callbacks.append(LearningRateMonitor())
@@ -189,10 +213,10 @@ def _strategy(device: torch.device) -> DDPStrategy:
 
 
 class _Watching(Callback):
-    """Tells `watch` of each step."""
+    """Tells `watch` of each step, and `looked` of each look at the held-out pictures."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, watch: Watch, held_out: Dataset | None, looked: Looked) -> None:
+        self.watch, self.held_out, self.looked = watch, held_out, looked
         self.mean: float | None = None
 
     def on_train_batch_end(
@@ -203,6 +227,16 @@ class _Watching(Callback):
         now = float(outputs["loss"])
         self.mean = now if self.mean is None else 0.98 * self.mean + 0.02 * now
         self.watch(Epoch(trainer.global_step, self.mean))
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        data = self.held_out
+        if data is None or self.looked is unseen or not trainer.is_global_zero:
+            return
+        found = data.in_camera_px(module.found.numpy())
+        away = np.linalg.norm(found - data.in_camera_px(data.points), axis=2)
+        there = away[np.isfinite(away)]
+        error = float(np.median(there)) if len(there) else float("nan")
+        self.looked(Look(trainer.global_step, found, error))
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean}

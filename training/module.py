@@ -40,6 +40,9 @@ class PoseModule(lightning.LightningModule):
         self.network, self.how, self.extra = network, settings, dict(extra)
         self.epoch_steps = epoch_steps
         self._away: list[Tensor] = []
+        self._found: list[Tensor] = []
+        self.found = torch.empty(0)
+        """(picture, bodypart, 2) of the held-out pictures, input pixels, last look."""
         self._shown: Batch | None = None
 
     def transfer_batch_to_device(
@@ -149,6 +152,7 @@ class PoseModule(lightning.LightningModule):
         found, _ = decode(maps.float(), STRIDE, self.how.network.sigma)
         away = torch.linalg.vector_norm(found - batch.points, dim=2)
         self._away.append(away[torch.isfinite(away)].cpu())
+        self._found.append(found.float().cpu())
         if batch_idx == 0:
             self._show(batch, found)
 
@@ -156,6 +160,8 @@ class PoseModule(lightning.LightningModule):
         """Log the true pixel error, in pixels of the network's input."""
         away = torch.cat(self._away) if self._away else torch.empty(0)
         self._away.clear()
+        self.found = torch.cat(self._found) if self._found else torch.empty(0)
+        self._found.clear()
         if len(away):
             self.log("val_pixel_error", away.mean())
             self.log("val_pixel_error_median", away.median())

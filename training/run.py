@@ -31,7 +31,7 @@ from training.evaluate import (
     summary,
 )
 from training.export import Recipe, export
-from training.fit import Unlabelled, Watch, fit
+from training.fit import Looked, Unlabelled, Watch, fit, unseen
 from training.labels import Labels
 from training.networks import PoseNetwork, build_network
 from training.settings import FitSettings
@@ -69,12 +69,14 @@ class Outcome:
     threshold: float
 
 
-def carry_out(run: Run, folder: Path, watch: Watch, resume: bool = False) -> Outcome:
+def carry_out(
+    run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
+) -> Outcome:
     """Train, measure, export; write the folder."""
     data, parts = run.data, run.parts
     network = fit(
         data.pick(parts.train), run.settings, watch, data.pick(parts.validation),
-        run.unlabelled, folder, resume, run.cameras,
+        run.unlabelled, folder, resume, run.cameras, looked,
     )  # fmt: skip
     distance, confidence, points = held_out_error(network, data)
     out = list(parts.validation) + list(parts.test)

@@ -1,7 +1,9 @@
-"""Picks frames worth labelling from a video: python utils/PickFrames.py VIDEO --into labels.
+"""Picks frames worth labelling: python utils/PickFrames.py VIDEO-OR-RUN --into labels.
 
-They are as different from each other as can be, and come as PNG files into
-`labels/labeled-data/VIDEO/`, where the window's Network page and DeepLabCut look for them.
+They are as different from each other as can be; with --unsure, those at which a network is
+least sure: low confidences and points that jump, as a run recorded them or as --model finds
+them. They come as PNG files into `labels/labeled-data/VIDEO/`, where the window's Network
+page and DeepLabCut look for them; --model also proposes labels for them.
 """
 
 import sys
@@ -10,36 +12,97 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from core.errors import DeepLabStreamError
-from offline.decoding import video_rows
+from offline.decoding import VideoRows, video_rows
 from offline.picking import pick, write_pictures
+from offline.unsure import Doubts, of_run, of_video
+from pose.estimator import PoseEstimator
+from pose.opening import open_estimator
 from training.label_book import PICTURES
+from training.proposals import propose
+
+_CHOICE = 5
+"""Frames of great doubt for each that is picked: the most different of them are."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
-    parser = argparse.ArgumentParser(prog="PickFrames.py", description=__doc__)
-    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
-    parser.add_argument("--into", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--count", type=int, default=20, help="of each (default: 20)")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args(argv)
-    if asked.count < 1:
-        parser.error("--count: at least 1")
+    asked = _parser().parse_args(argv)
     try:
-        for video in asked.videos:
-            rows = video_rows(video)
-            folder = asked.into / PICTURES / video.stem
-            written = write_pictures(rows, pick(rows, asked.count, asked.seed), folder)
-            print(
-                f"{len(written)} of {len(rows)} frames of {video.name} are in {folder}"
-            )
+        estimator = open_estimator(asked.model) if asked.model else None
+        for source in asked.videos:
+            parts = list(_parts(source, asked.unsure, estimator))
+            count = -(-asked.count // len(parts))
+            for name, rows, found in parts:
+                among = None if found is None else found.most(_CHOICE * count)
+                picked = pick(rows, count, asked.seed, among)
+                folder = asked.into / PICTURES / name
+                written = write_pictures(rows, picked, folder)
+                print(
+                    f"{len(written)} of {len(rows)} frames of {rows.path.name} are in "
+                    f"{folder}"
+                )
+        if estimator is not None:
+            count = propose(asked.into, estimator)
+            print(f"labels are proposed for {count} pictures that nobody has looked at")
     except (DeepLabStreamError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _parts(
+    source: Path, unsure: bool, estimator: PoseEstimator | None
+) -> Iterator[tuple[str, VideoRows, Doubts | None]]:
+    """Yield the folder's name, the rows and the doubts of each video of a source."""
+    if not source.is_dir():
+        if unsure and estimator is None:
+            raise DeepLabStreamError(
+                "--unsure: say with --model which network looks at the video"
+            )
+        rows = video_rows(source)
+        doubts = of_video(rows, estimator) if unsure and estimator else None
+        yield source.stem, rows, doubts
+        return
+    if unsure:
+        found = list(of_run(source))
+    else:
+        videos = sorted(source.glob("*.mkv"))
+        if not videos:
+            raise DeepLabStreamError(f"{source} holds no video")
+        found = []
+        for video in videos:
+            yield f"{source.name}_{video.stem}", video_rows(video), None
+    for each in found:
+        yield f"{source.name}_{each.video.stem}", video_rows(each.video), each
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="PickFrames.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "videos", nargs="+", type=Path, metavar="VIDEO", help="a video, or a run folder"
+    )
+    add("--into", type=Path, required=True, metavar="FOLDER")
+    add("--count", type=_positive, default=20, help="of each (default: 20)")
+    add("--unsure", action="store_true", help="where the network is least sure")
+    add(
+        "--model", metavar="NAME", help="the network; its points are proposed as labels"
+    )
+    add("--seed", type=int, default=0)
+    return parser
+
+
+def _positive(word: str) -> int:
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(word)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     from training.others import predict_others
     from training.progress import Progress
     from training.run import carry_out
+    from training.telling import Teller
 
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)
@@ -101,8 +102,12 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
             resume,
         )
     else:
-        progress = Progress(run.settings.steps, arguments.quiet)
-        outcome = carry_out(run, folder, progress, resume)
+        if arguments.tell:
+            teller = Teller.of(run)
+            outcome = carry_out(run, folder, teller, resume, teller.look)
+        else:
+            progress = Progress(run.settings.steps, arguments.quiet)
+            outcome = carry_out(run, folder, progress, resume)
     for table in [] if run.views else predict_others(run.labels, folder):
         print(f"also predicted: {table}")
     print("error in the held-out pictures, in their pixels:")

@@ -1,11 +1,16 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from core.frame import Image
+from core.pose import Pose, Skeleton
 from training.label_book import open_book
 from training.labels import LabelsError, read_labels
+from training.projects import open_project
+from training.proposals import propose
 
 
 @pytest.fixture
@@ -60,11 +65,83 @@ def test_a_new_book_needs_body_parts(folder: Path) -> None:
         open_book(folder)
 
 
-def test_suggestions_are_no_labels_until_somebody_says_so(folder: Path) -> None:
-    book = open_book(folder, ["nose"])
-    book.suggest(0, np.array([[1, 2]], np.float32))
-    assert book.left == 3
+def test_proposals_are_no_labels_until_somebody_says_so(folder: Path) -> None:
+    book = open_book(folder, ["nose", "tail"])
+    book.points[0], book.proposed[0] = [[1, 2], [3, 4]], True
+    book.save_proposals()
+    book = open_book(folder, ["nose", "tail"])
+    assert (book.left, book.proposed.tolist()) == (3, [True, False, False])
+    book.place(0, 1, 30, 40)
+    assert not (folder / "CollectedData.csv").exists()
+    book = open_book(folder, ["nose", "tail"])
+    assert book.points[0].tolist() == [[1, 2], [30, 40]], "what was mended is kept"
     book.accept(0)
-    assert read_labels(folder).points.tolist() == [[[1, 2]]]
-    book.suggest(0, np.array([[9, 9]], np.float32))
-    assert book.points[0].tolist() == [[1, 2]]
+    assert read_labels(folder).points.tolist() == [[[1, 2], [30, 40]]]
+    assert not (folder / "proposals.csv").exists()
+    book.restore(0, book.points[0].copy(), done=False, proposed=True)
+    assert open_book(folder, ["nose", "tail"]).proposed[0]
+
+
+class _Finds:
+    """Finds the tail at 5, 6 for sure, and a nose that it does not believe in."""
+
+    skeleton = Skeleton(("tail", "nose"))
+    threshold, provider, sha256 = 0.5, "none", ""
+
+    def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+        points = np.array([[[5, 6], [7, 8]]], np.float32)
+        sure = np.array([[0.9, 0.4]], np.float32)
+        return [Pose(self.skeleton, points, sure) for _ in images]
+
+
+def test_a_network_proposes_what_it_is_sure_of(folder: Path) -> None:
+    open_book(folder, ["nose", "tail"]).place(0, 0, 1, 1)
+    assert propose(folder, _Finds()) == 2
+    book = open_book(folder)
+    assert book.points[0, 0].tolist() == [1, 1], "a person's"
+    wanted = np.array([[np.nan, np.nan], [5, 6]], np.float32)
+    assert np.array_equal(book.points[1], wanted, equal_nan=True)
+    assert book.proposed.tolist() == [False, True, True]
+
+
+def test_a_network_of_other_body_parts_proposes_nothing(folder: Path) -> None:
+    open_book(folder, ["paw"]).accept(0)
+    with pytest.raises(LabelsError, match="none of the body parts paw, but tail, nose"):
+        propose(folder, _Finds())
+
+
+@pytest.fixture
+def project(folder: Path) -> Path:
+    """A DeepLabCut project of which one picture is labelled, another left empty."""
+    words = "Task: t\nscorer: Bo\nbodyparts: [nose, tail]\nskeleton: []\n"
+    (folder / "config.yaml").write_text(words, encoding="utf-8")
+    table = (
+        "scorer,,,Bo,Bo,Bo,Bo\nbodyparts,,,nose,nose,tail,tail\ncoords,,,x,y,x,y\n"
+        "labeled-data,a,img1.png,5,6,7,8\nlabeled-data,a,img2.png,,,,\n"
+    )
+    file = folder / "labeled-data/a/CollectedData_Bo.csv"
+    file.write_text(table, encoding="utf-8")
+    return folder
+
+
+def test_a_deeplabcut_project_is_gone_on_with_in_its_own_files(project: Path) -> None:
+    book = open_book(project)
+    assert (book.scorer, book.bodyparts, book.left) == ("Bo", ("nose", "tail"), 2)
+    book.place(book.names.index("labeled-data/b/img1.png"), 1, 3.25, 4)
+    again = open_book(project)
+    assert again.left == 1
+    assert not (project / "CollectedData.csv").exists()
+    import pandas as pd
+
+    table = pd.read_hdf(project / "labeled-data/b/CollectedData_Bo.h5")
+    assert table.loc[("labeled-data", "b", "img1.png"), ("Bo", "tail", "x")] == 3.25
+    assert table.columns.names == ["scorer", "bodyparts", "coords"]
+    assert open_project(project, project).labels.points.shape == (3, 2, 2)
+
+
+def test_the_last_label_of_a_video_taken_back_leaves_no_table(project: Path) -> None:
+    book = open_book(project)
+    place = book.names.index("labeled-data/a/img1.png")
+    book.restore(place, np.full((2, 2), np.nan, np.float32), done=False, proposed=False)
+    assert not list(project.glob("labeled-data/a/CollectedData*"))
+    assert open_book(project).left == 3
