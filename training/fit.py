@@ -4,14 +4,13 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import lightning.pytorch as lightning
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
@@ -20,7 +19,6 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from numpy.typing import NDArray
 
 from core.errors import ModelError
 from training.batches import Batches, HeldOut
@@ -31,42 +29,11 @@ from training.networks import PoseNetwork, build_network, check_size
 from training.settings import FitSettings
 from training.unsupervised import UnsupervisedLoss
 from training.views import CameraLosses
+from training.watching import Looked, Watch, Watching, unseen
 
 LAST = "last.ckpt"
 CHECKPOINTS = "checkpoints"
 LOGS = "tb_logs"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What `watch` gets after each step."""
-
-    step: int
-    """Counts from 1."""
-    loss: float
-    """Running mean."""
-
-
-Watch: TypeAlias = Callable[[Epoch], object]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What was found in the held-out pictures while the network learned."""
-
-    step: int
-    """After which it was looked."""
-    points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the original pictures."""
-    error_px: float
-    """Median distance to the labels, in the same pixels; NaN: none is labelled."""
-
-
-Looked: TypeAlias = Callable[[Look], object]
-
-
-def unseen(_look: Look) -> None:
-    """Take a look that nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +85,7 @@ def fit(
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None
     with _quiet():
-        watching = _Watching(watch, held_out, looked)
+        watching = Watching(watch, held_out, looked)
         trainer = _trainer(settings, watching, folder, device, looks is not None)
         with _interruptible(trainer):
             trainer.fit(
@@ -210,39 +177,6 @@ def _strategy(device: torch.device) -> DDPStrategy:
         process_group_backend="nccl" if device.type == "cuda" else "gloo",
         find_unused_parameters=True,
     )
-
-
-class _Watching(Callback):
-    """Tells `watch` of each step, and `looked` of each look at the held-out pictures."""
-
-    def __init__(self, watch: Watch, held_out: Dataset | None, looked: Looked) -> None:
-        self.watch, self.held_out, self.looked = watch, held_out, looked
-        self.mean: float | None = None
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: Any, outputs: Any, *rest: Any
-    ) -> None:
-        if not trainer.is_global_zero:
-            return
-        now = float(outputs["loss"])
-        self.mean = now if self.mean is None else 0.98 * self.mean + 0.02 * now
-        self.watch(Epoch(trainer.global_step, self.mean))
-
-    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        data = self.held_out
-        if data is None or self.looked is unseen or not trainer.is_global_zero:
-            return
-        found = data.in_camera_px(module.found.numpy())
-        away = np.linalg.norm(found - data.in_camera_px(data.points), axis=2)
-        there = away[np.isfinite(away)]
-        error = float(np.median(there)) if len(there) else float("nan")
-        self.looked(Look(trainer.global_step, found, error))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"mean": self.mean}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.mean = state["mean"]
 
 
 class _Saving(Callback):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.fit import Epoch
+from training.watching import Epoch
 
 
 @dataclass

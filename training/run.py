@@ -31,13 +31,14 @@ from training.evaluate import (
     summary,
 )
 from training.export import Recipe, export
-from training.fit import Looked, Unlabelled, Watch, fit, unseen
+from training.fit import Unlabelled, fit
 from training.labels import Labels
 from training.networks import PoseNetwork, build_network
 from training.settings import FitSettings
 from training.tables import write_metric, write_predictions
 from training.unsupervised import PcaLoss
 from training.views import CameraLosses
+from training.watching import Looked, Watch, unseen
 
 WEIGHTS = "weights.pt"
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clock import Clock, SystemClock
-from training.fit import Epoch, Look
 from training.run import Run
+from training.watching import Epoch, Look
 
 SHOWN = 6
 """Held-out pictures whose points are told."""

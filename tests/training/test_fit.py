@@ -13,10 +13,11 @@ from training.augmentation import Augmentation
 from training.dataset import Dataset, load_dataset
 from training.evaluate import choose_threshold, held_out_error, summary
 from training.export import Recipe, compare, export
-from training.fit import Epoch, fit
+from training.fit import fit
 from training.labels import read_labels
 from training.networks import Architecture, PoseNetwork
 from training.settings import FitSettings
+from training.watching import Epoch
 
 SETTINGS = FitSettings(
     steps=30,

@@ -14,12 +14,13 @@ from training.augmentation import Augmentation
 from training.batches import Batches, clip_geometry
 from training.clips import draw_clip, look_at, read_clip
 from training.dataset import Dataset, load_dataset, neighbour
-from training.fit import CHECKPOINTS, LAST, LOGS, Epoch, Unlabelled, fit
+from training.fit import CHECKPOINTS, LAST, LOGS, Unlabelled, fit
 from training.labels import read_labels
 from training.networks import Architecture, PoseNetwork
 from training.schedules import Schedule
 from training.settings import FitSettings
 from training.unsupervised import Anneal, TemporalLoss
+from training.watching import Epoch
 
 SETTINGS = FitSettings(
     steps=8,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.clock import ManualClock
-from training.fit import Epoch, Look
 from training.telling import Teller
+from training.watching import Epoch, Look
 
 
 def test_steps_are_told_four_a_second_with_the_time_left(
