@@ -56,34 +56,60 @@ class Heatmaps:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return points (n, 2) in pixels and confidences (n,) of `maps` (n, h, w).
 
-        The confidence is the height of the highest cell. Around it, the logarithm of a
-        Gaussian is a plane once its known curvature is taken away, and the plane's
-        slope is where the point lies. That needs no symmetric neighbourhood: at the
-        border, where cells are missing, nothing is biased.
+        Each is where the map is highest, and how high that is.
         """
-        n, height, width = maps.shape
-        flat = maps.reshape(n, -1)
+        flat = maps.reshape(len(maps), -1)
         places = flat.argmax(axis=1)
-        rows, columns = np.divmod(places, width)
-        y, x = rows[:, None] + _DY, columns[:, None] + _DX
+        rows, columns = np.divmod(places, maps.shape[2])
+        points = self.at(maps, np.arange(len(maps)), rows, columns)
+        confidence = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
+        return points, confidence.astype(np.float32)
+
+    def at(
+        self,
+        maps: NDArray[np.float32],
+        which: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp],
+        reach: int = REACH,
+    ) -> NDArray[np.float32]:
+        """Return points (m, 2) in pixels, for the highest cells of m hills.
+
+        Their places are (m,): in which of `maps` (n, h, w), row, column. Around such a
+        cell, the logarithm of a Gaussian is a plane once its known curvature is taken
+        away, and the plane's slope is where the point lies. That needs no symmetric
+        neighbourhood: at the border, where cells are missing, nothing is biased. Where
+        another hill may be near, a `reach` of 1 keeps it out.
+        """
+        _, height, width = maps.shape
+        dy, dx, bowl, terms = _NEAR[reach]
+        y, x = rows[:, None] + dy, columns[:, None] + dx
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        near = np.where(inside, y * width + x, 0)
-        values = np.take_along_axis(flat, near, axis=1) * inside
+        near = np.where(inside, (which[:, None] * height + y) * width + x, 0)
+        values = maps.reshape(-1)[near] * inside
         values = np.maximum(values, LEAST, dtype=np.float64)
         weight = values * values
-        plane = np.log(values) * self.sigma**2 + _BOWL
-        moments = (weight @ _MOMENTS).tolist()
-        products = ((weight * plane) @ _MOMENTS[:, :3]).tolist()
+        plane = np.log(values) * self.sigma**2 + bowl
+        moments = (weight @ terms).tolist()
+        products = ((weight * plane) @ terms[:, :3]).tolist()
         offsets = [_slope(*m, *p) for m, p in zip(moments, products, strict=True)]
-        cells = np.stack([columns, rows], axis=1) + np.array(offsets).reshape(n, 2)
-        points = cells * self.stride + self.first
-        confidence = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
-        return points.astype(np.float32), confidence.astype(np.float32)
+        cells = np.stack([columns, rows], axis=1) + np.array(offsets).reshape(-1, 2)
+        return np.asarray(cells * self.stride + self.first, np.float32)
 
 
-_DY, _DX = (d.ravel() for d in np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
-_BOWL = (_DX**2 + _DY**2) / 2
-_MOMENTS = np.stack([_DX**0, _DX, _DY, _DX**2, _DX * _DY, _DY**2], axis=1) * 1.0
+_Cells = tuple[
+    NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]
+]
+
+
+def _around(reach: int) -> _Cells:
+    """Return the cells so far around one: dy, dx, (dx² + dy²) / 2, and their moments."""
+    dy, dx = (d.ravel() for d in np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    terms = np.stack([dx**0, dx, dy, dx**2, dx * dy, dy**2], axis=1) * 1.0
+    return dy, dx, (dx**2 + dy**2) / 2, terms
+
+
+_NEAR = {reach: _around(reach) for reach in (1, REACH)}
 
 
 def _slope(

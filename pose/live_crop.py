@@ -171,7 +171,7 @@ class LiveCrop:
                 window.place(images[i], pictures[place])
             points, sure = model.read(self._estimator.network.run(pictures))
             for (i, window), xy, one in zip(members, points, sure, strict=True):
-                found[i] = Pose(self.skeleton, window.to_image(xy[None]), one[None])
+                found[i] = Pose(self.skeleton, window.to_image(xy), one)
         return [found[i] for i in places]
 
     def _believed(self, pose: Pose) -> NDArray[np.bool_]:

@@ -126,7 +126,7 @@ class ModelFolder:
         return output_shape(self.decoder, len(self.skeleton.bodyparts), *size)
 
     def read(self, output: NDArray[np.float32]) -> Read:
-        """Return points (n, bodypart, 2), input pixels, and confidences (n, bodypart)."""
+        """Return points (n, animal, bodypart, 2), input pixels, and confidences."""
         return read(self.decoder, output)
 
 

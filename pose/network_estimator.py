@@ -46,7 +46,7 @@ class NetworkEstimator:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture, one animal each; nothing is thresholded."""
+        """Return one pose per picture; nothing is thresholded."""
         if not images:
             return []
         fitting, skeleton = self.model.fitting, self.model.skeleton
@@ -55,7 +55,7 @@ class NetworkEstimator:
             fitting.place(image, pictures[place])
         points, confidence = self.model.read(self.network.run(pictures))
         return [
-            Pose(skeleton, fitting.to_image(xy[None], image.shape), sure[None])
+            Pose(skeleton, fitting.to_image(xy, image.shape), sure)
             for xy, sure, image in zip(points, confidence, images, strict=True)
         ]
 

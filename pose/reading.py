@@ -1,6 +1,6 @@
-"""How points are read off what a network gives: offsets and coordinates.
+"""How points are read off what a network gives: offsets, coordinates, several animals.
 
-`pose/heatmaps.py` reads Gaussians; these two are for networks from elsewhere.
+`pose/heatmaps.py` reads Gaussians; offsets and coordinates are for networks from elsewhere.
 """
 
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 
 Read = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -29,19 +30,25 @@ class Offsets:
 
         `maps` (3, n, h, w): scores from 0 to 1, offsets along x, offsets along y.
         """
-        score, along, down = maps
+        score = maps[0]
         n, _, width = score.shape
         flat = score.reshape(n, -1)
-        places = flat.argmax(axis=1)[:, None]
-        rows, columns = np.divmod(places[:, 0], width)
+        places = flat.argmax(axis=1)
+        rows, columns = np.divmod(places, width)
+        sure = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
+        return self.at(maps, np.arange(n), rows, columns), sure.astype(np.float32)
+
+    def at(
+        self,
+        maps: NDArray[np.float32],
+        which: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp],
+    ) -> NDArray[np.float32]:
+        """Return points (m, 2) in input pixels, for m cells: which map, row, column."""
+        moved = maps[1:, which, rows, columns].T
         cells = np.stack([columns, rows], axis=1) * float(self.stride) + self.origin
-        moved = [
-            np.take_along_axis(each.reshape(n, -1), places, axis=1)[:, 0]
-            for each in (along, down)
-        ]
-        points = cells + self.scale * np.stack(moved, axis=1)
-        sure = np.take_along_axis(flat, places, axis=1)[:, 0]
-        return points.astype(np.float32), sure.astype(np.float32)
+        return np.asarray(cells + self.scale * moved, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,41 @@ class Coordinates:
     """
 
 
-Decoder = Heatmaps | Offsets | Coordinates
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Several animals: maps of all of them, then their part affinity fields.
+
+    The network gives what `maps` reads, and after it 2 · edge maps, x before y, edge by
+    edge, with cells of the same size.
+    """
+
+    maps: Heatmaps | Offsets
+    grouping: Grouping
+
+    def decode(self, output: NDArray[np.float32]) -> Read:
+        """Return points (animal, bodypart, 2), input pixels, and confidences.
+
+        `output` is (channel, h, w), of one picture.
+        """
+        parts, grouping = self.grouping.bodyparts, self.grouping
+        peaks = grouping.peaks(output[:parts])
+        where = peaks.maps, peaks.rows, peaks.columns
+        if isinstance(self.maps, Offsets):
+            channels = 3 * parts
+            split = output[:channels].reshape(3, parts, *output.shape[1:])
+            points = self.maps.at(split, *where)
+        else:
+            channels = parts
+            points = self.maps.at(output[:parts], *where, reach=1)
+        return grouping.group(peaks, points, output[channels:])
+
+
+Decoder = Heatmaps | Offsets | Coordinates | Several
+
+
+def animals(decoder: Decoder) -> int:
+    """Return how many animals are read off at most."""
+    return decoder.grouping.most if isinstance(decoder, Several) else 1
 
 
 def output_shape(
@@ -61,14 +102,24 @@ def output_shape(
     """Return the shape that the network's output has, without its first axis."""
     if isinstance(decoder, Coordinates):
         return bodyparts, 3
-    channels = 3 * bodyparts if isinstance(decoder, Offsets) else bodyparts
-    return channels, height // decoder.stride, width // decoder.stride
+    maps = decoder.maps if isinstance(decoder, Several) else decoder
+    channels = 3 * bodyparts if isinstance(maps, Offsets) else bodyparts
+    if isinstance(decoder, Several):
+        channels += 2 * len(decoder.grouping.edges)
+    return channels, height // maps.stride, width // maps.stride
 
 
 def read(decoder: Decoder, output: NDArray[np.float32]) -> Read:
-    """Return points (n, bodypart, 2), input pixels, and confidences (n, bodypart)."""
+    """Return points (n, animal, bodypart, 2), input pixels, and confidences.
+
+    Confidences are (n, animal, bodypart). One animal is always there, believed or not; of
+    several, those that were not found are NaN, with 0.
+    """
     if isinstance(decoder, Coordinates):
-        return output[..., :2], output[..., 2]
+        return output[:, None, :, :2], output[:, None, :, 2]
+    if isinstance(decoder, Several):
+        each = [decoder.decode(picture) for picture in output]
+        return np.stack([p for p, _ in each]), np.stack([c for _, c in each])
     n, channels, *size = output.shape
     if isinstance(decoder, Offsets):
         parts = channels // 3
@@ -77,4 +128,4 @@ def read(decoder: Decoder, output: NDArray[np.float32]) -> Read:
     else:
         parts = channels
         points, sure = decoder.decode(output.reshape(n * parts, *size))
-    return points.reshape(n, parts, 2), sure.reshape(n, parts)
+    return points.reshape(n, 1, parts, 2), sure.reshape(n, 1, parts)

@@ -1,0 +1,80 @@
+"""Part affinity fields: at each place of a bone, where along it leads.
+
+Cao, Simon, Wei & Sheikh, "Realtime multi-person 2D pose estimation using part affinity
+fields", CVPR 2017. A field has two maps per edge, x and y of a vector that points from the
+edge's first body part to its second, of length 1 on the line between them and fading to
+its sides as a Gaussian does (SLEAP: Pereira et al., Nature Methods 2022). The maps lie one
+after the other, x before y, edge by edge: so do SLEAP's and DeepLabCut's.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Edges = Sequence[tuple[int, int]]
+"""Pairs of body parts, by their places."""
+SAMPLES = 10
+"""Places on a line that are looked at."""
+WORST = 3
+"""So many of them count, those that fit worst."""
+
+
+def encode_fields(
+    points: NDArray[np.float32], edges: Edges, height: int, width: int, sigma: float
+) -> NDArray[np.float32]:
+    """Return fields (2 · edge, height, width) of `points` (animal, bodypart, 2) in cells.
+
+    `sigma` is the Gaussian's standard deviation, in cells. Where bones of one kind lie on
+    each other, the nearer one is told. An edge of which an end is NaN is not drawn.
+    """
+    fields = np.zeros((len(edges), 2, height, width), np.float32)
+    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+    grid = grid.astype(np.float32)
+    for place, (a, b) in enumerate(edges):
+        nearest = np.zeros((height, width), np.float32)
+        for start, end in zip(points[:, a], points[:, b], strict=True):
+            along = end - start
+            length = float(np.hypot(*along))
+            if not length > 0:
+                continue
+            share = ((grid - start) @ along / length**2).clip(0, 1)
+            away = grid - start - share[..., None] * along
+            near = np.exp(-(away**2).sum(axis=-1) / (2 * sigma**2))
+            mine = near > nearest
+            nearest[mine] = near[mine]
+            fields[place, :, mine] = near[mine, None] * (along / length)
+    return fields.reshape(-1, height, width)
+
+
+def line_scores(
+    fields: NDArray[np.float32],
+    edges: NDArray[np.intp],
+    starts: NDArray[np.float32],
+    ends: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return how well the fields (2 · edge, h, w) support m lines, 0 to about 1.
+
+    `edges` (m,) says of which edge each is, `starts` and `ends` are (m, 2) in cells.
+    Along a line, `SAMPLES` vectors are compared with its direction; the mean of the
+    `WORST` counts. A line over the gap between two animals in a row is so no bone, although
+    most of it lies on bones: the plain mean, the line integral, would believe it.
+    """
+    _, height, width = fields.shape
+    along = ends - starts
+    length = np.hypot(along[:, 0], along[:, 1])[:, None]
+    at = starts[:, None] + _SHARES * along[:, None]
+    columns = np.rint(at[..., 0]).astype(np.intp).clip(0, width - 1)
+    rows = np.rint(at[..., 1]).astype(np.intp).clip(0, height - 1)
+    places = (edges[:, None] * 2 * height + rows) * width + columns
+    flat = fields.reshape(-1)
+    x, y = flat[places], flat[places + height * width]
+    direction = along / np.maximum(length, 1e-6)
+    fit = x * direction[:, :1] + y * direction[:, 1:]
+    # Within one cell a direction says nothing.
+    fit = np.where(length < 1, np.hypot(x, y), fit).clip(0, None)
+    fit.sort(axis=1)
+    return np.asarray(fit[:, :WORST].mean(axis=1), np.float32)
+
+
+_SHARES = ((np.arange(SAMPLES, dtype=np.float32) + 0.5) / SAMPLES)[:, None]

@@ -1,0 +1,150 @@
+"""Several animals off one network: all peaks, and which of them belong together.
+
+Bottom-up: the network says where body parts are, whosever they are, and by part affinity
+fields (`pose/affinity.py`) what lies along one bone. Peaks are then grouped: of each edge
+the best one-to-one assignment (as OpenPose, SLEAP and DeepLabCut do), and over all edges
+those groups are joined that belong together most (greedy additive edge contraction: Keuper
+et al., ICCV 2015; as a partition of a graph the problem is DeepCut's, Pishchulin et al.,
+CVPR 2016). Several edges at a body part so bear witness together, and one that is misled,
+where animals touch, is outvoted.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assignment import assign
+from pose.affinity import line_scores
+from pose.peaks import Peaks, find_peaks
+
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How peaks are found and grouped; it knows nothing of how a network was trained."""
+
+    bodyparts: int
+    """How many there are: maps in which peaks are looked for."""
+    edges: tuple[tuple[int, int], ...]
+    """Pairs of body parts with a field each; together they reach every body part."""
+    most: int
+    """The most animals in a picture."""
+    stride: int
+    """Input pixels per cell of the fields, which may be coarser than the heat maps."""
+    origin: float
+    """The input pixel at which the centre of their cell 0 lies."""
+    floor: float = 0.1
+    """Lower peaks are none."""
+    link: float = 0.25
+    """What a line must reach to speak for two peaks being of one animal; below, it
+    speaks against it."""
+    longest: tuple[float, ...] = ()
+    """Input pixels that a line of each edge has at most; none: any length."""
+
+    def peaks(self, maps: NDArray[np.float32]) -> Peaks:
+        """Return the peaks of heat or score maps (bodypart, h, w)."""
+        return find_peaks(maps, self.floor, 2 * self.most)
+
+    def group(
+        self, peaks: Peaks, points: Points, fields: NDArray[np.float32]
+    ) -> tuple[Points, Points]:
+        """Return points (most, bodypart, 2) and confidences (most, bodypart).
+
+        `points` (m, 2) are the peaks' places in input pixels, and so is the answer;
+        `fields` are (2 · edge, h, w). The surest animal comes first; NaN and 0 where
+        nothing was found. A peak that belongs to no other is taken for noise, unless a
+        skeleton is one part.
+        """
+        parts = self.bodyparts
+        found = np.full((self.most, parts, 2), np.nan, np.float32)
+        sure = np.zeros((self.most, parts), np.float32)
+        if not len(peaks):
+            return found, sure
+        groups = _joined(self._evidence(peaks, points, fields), peaks.maps)
+        if parts > 1:
+            groups = [group for group in groups if len(group) > 1]
+        groups.sort(key=lambda group: -float(peaks.heights[group].sum()))
+        for place, group in enumerate(groups[: self.most]):
+            found[place, peaks.maps[group]] = points[group]
+            sure[place, peaks.maps[group]] = peaks.heights[group]
+        return found, sure
+
+    def _evidence(
+        self, peaks: Peaks, points: Points, fields: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return (m, m): by how much the lines speak for two peaks being of one animal."""
+        cells = (points - self.origin) / np.float32(self.stride)
+        ends = np.array(self.edges, np.intp).reshape(-1, 2)
+        part = peaks.maps
+        fits = (part == ends[:, :1])[:, :, None] & (part == ends[:, 1:])[:, None]
+        edge, start, end = np.nonzero(fits)
+        scores = line_scores(fields, edge, cells[start], cells[end]) - self.link
+        if self.longest:
+            length = np.linalg.norm(points[end] - points[start], axis=1)
+            scores[length > np.array(self.longest)[edge]] = -self.link
+        evidence = np.zeros((len(part), len(part)), np.float32)
+        borders = np.searchsorted(edge, np.arange(len(ends) + 1))
+        for first, last in pairwise(borders.tolist()):
+            own = slice(first, last)
+            worth = _contested(scores[own], start[own], end[own])
+            evidence[start[own], end[own]] += worth
+        return evidence + evidence.T
+
+
+def _contested(
+    scores: NDArray[np.float32], starts: NDArray[np.intp], ends: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return what one edge's scores (m,) are worth where lines are each other's rivals.
+
+    A line of the best assignment is worth what that would lose without it; one that the
+    best assignment forgoes is no support. What speaks against stays as it is.
+    """
+    good = np.flatnonzero(scores > 0)
+    rows, row = np.unique(starts[good], return_inverse=True)
+    columns, column = np.unique(ends[good], return_inverse=True)
+    if len(good) == len(rows) == len(columns):
+        return scores
+    worth = np.minimum(scores, 0)
+    costs = np.zeros((len(rows), len(columns)))  # no pair is better than a bad one
+    costs[row, column] = -scores[good]
+    chosen = assign(costs)
+    best = sum(costs[pair] for pair in chosen)
+    several = costs < 0
+    for pair in chosen:
+        if not costs[pair] < 0:
+            continue
+        own = np.flatnonzero((row == pair[0]) & (column == pair[1]))
+        lost = -costs[pair]
+        if several[pair[0]].sum() + several[:, pair[1]].sum() > 2:
+            kept, costs[pair] = costs[pair], 0
+            lost = sum(costs[other] for other in assign(costs)) - best
+            costs[pair] = kept
+        worth[good[own]] = lost
+    return worth
+
+
+def _joined(
+    evidence: NDArray[np.float32], part: NDArray[np.intp]
+) -> list[NDArray[np.intp]]:
+    """Return groups of peaks, none with two of a body part.
+
+    The two groups with most in favour are joined, until nothing is in favour of any.
+    """
+    weight = evidence.copy()
+    weight[part[:, None] == part] = -np.inf  # stays so in whatever it is joined with
+    group = np.arange(len(part))
+    count = len(part)
+    while True:
+        best = int(weight.argmax())
+        one, two = divmod(best, count)
+        if not weight[one, two] > 0:
+            break
+        weight[one] += weight[two]
+        weight[:, one] = weight[one]
+        weight[two] = weight[:, two] = -np.inf
+        weight[one, one] = -np.inf
+        group[group == two] = one
+    return [np.flatnonzero(group == each) for each in np.unique(group)]
