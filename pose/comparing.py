@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from pose.matching import match_animals
 from pose.model_folder import ModelFolder
 from pose.network import Network
+from pose.reading import Read
 
 PICTURES = "pictures.jpg"
 """In a model folder: pictures of its network's size, one below the other."""
@@ -97,8 +99,11 @@ def compare(
     if reference.shape != other.shape or not np.isfinite(other).all():
         return Difference(1, np.inf, np.inf, np.inf, 1.0, np.inf)
     (points, sure), (theirs, doubt) = model.read(reference), model.read(other)
+    if model.animals > 1:
+        theirs, doubt = _in_order(points, theirs, doubt)
     seen, also = sure >= model.threshold, doubt >= model.threshold
     away = np.linalg.norm(theirs - points, axis=-1)[seen]
+    away = away[np.isfinite(away)]  # what the other did not find is seen otherwise
     median, p95, most = (
         np.percentile(away, [50, 95, 100]) if away.size else [np.nan] * 3
     )
@@ -110,3 +115,16 @@ def compare(
         float(np.mean(seen != also)),
         float(np.abs(reference - other).max()),
     )
+
+
+def _in_order(
+    points: NDArray[np.float32], theirs: NDArray[np.float32], doubt: NDArray[np.float32]
+) -> Read:
+    """Return the other's animals in the order of the reference's, picture by picture.
+
+    All are (n, animal, bodypart, …). Whoever is surest comes first in each, and a
+    difference in the last digit may turn that round.
+    """
+    order = [match_animals(*pair) for pair in zip(points, theirs, strict=True)]
+    rows = np.arange(len(points))[:, None]
+    return theirs[rows, order], doubt[rows, order]

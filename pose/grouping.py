@@ -20,6 +20,8 @@ from pose.affinity import line_scores
 from pose.peaks import Peaks, find_peaks
 
 Points = NDArray[np.float32]
+WEIGHED = 4
+"""Up to so many rivals it is worked out what each line is worth to their assignment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +104,53 @@ def _contested(
     A line of the best assignment is worth what that would lose without it; one that the
     best assignment forgoes is no support. What speaks against stays as it is.
     """
-    good = np.flatnonzero(scores > 0)
-    rows, row = np.unique(starts[good], return_inverse=True)
-    columns, column = np.unique(ends[good], return_inverse=True)
-    if len(good) == len(rows) == len(columns):
-        return scores
+    good = np.flatnonzero(scores > 0).tolist()
+    rivals: dict[int, list[int]] = {}  # lines by a name of all that compete
+    for line in good:
+        a, b = int(starts[line]), -1 - int(ends[line])
+        together = [line]
+        for end in (a, b):
+            for other in rivals.get(end, ()):
+                if other not in together:
+                    together.append(other)
+        for other in together:
+            rivals[int(starts[other])] = rivals[-1 - int(ends[other])] = together
     worth = np.minimum(scores, 0)
+    for lines in {id(group): group for group in rivals.values()}.values():
+        if len(lines) == 1:
+            worth[lines] = scores[lines]
+            continue
+        for line, value in _assigned(lines, scores, starts, ends):
+            worth[line] = value
+    return worth
+
+
+def _assigned(
+    lines: list[int],
+    scores: NDArray[np.float32],
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
+) -> list[tuple[int, float]]:
+    """Return those of rival lines that the best assignment takes, and their worth."""
+    rows = {start: place for place, start in enumerate({int(starts[n]) for n in lines})}
+    columns = {end: place for place, end in enumerate({int(ends[n]) for n in lines})}
     costs = np.zeros((len(rows), len(columns)))  # no pair is better than a bad one
-    costs[row, column] = -scores[good]
+    line_at = {(rows[int(starts[n])], columns[int(ends[n])]): n for n in lines}
+    for pair, line in line_at.items():
+        costs[pair] = -scores[line]
     chosen = assign(costs)
     best = sum(costs[pair] for pair in chosen)
-    several = costs < 0
+    taken = []
     for pair in chosen:
-        if not costs[pair] < 0:
+        if pair not in line_at:
             continue
-        own = np.flatnonzero((row == pair[0]) & (column == pair[1]))
-        lost = -costs[pair]
-        if several[pair[0]].sum() + several[:, pair[1]].sum() > 2:
-            kept, costs[pair] = costs[pair], 0
-            lost = sum(costs[other] for other in assign(costs)) - best
-            costs[pair] = kept
-        worth[good[own]] = lost
-    return worth
+        worth = float(-costs[pair])
+        if max(costs.shape) <= WEIGHED:
+            costs[pair] = 0
+            worth = float(sum(costs[other] for other in assign(costs)) - best)
+            costs[pair] = -scores[line_at[pair]]
+        taken.append((line_at[pair], worth))
+    return taken
 
 
 def _joined(

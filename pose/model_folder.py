@@ -4,7 +4,8 @@
 confidence on its points are believed, and how it was made; `network.onnx` takes uint8
 pictures (n, height, width, 3), BGR, whatever it does to them inside, and gives heat maps
 (n, bodypart, h, w) from 0 to 1; networks from elsewhere may give what `pose/reading.py`
-reads instead.
+reads instead. Where `model.json` says `animals`, the part affinity fields of their edges
+follow in the same output: 2 · edge maps, x before y.
 Both are data: nothing in them is ever run as a program.
 """
 
@@ -13,7 +14,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pydantic
@@ -23,65 +23,20 @@ from core.errors import ModelError
 from core.pose import Skeleton
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
-from pose.reading import Coordinates, Decoder, Offsets, Read, output_shape, read
+from pose.model_description import Description
+from pose.reading import (
+    Coordinates,
+    Decoder,
+    Offsets,
+    Read,
+    Several,
+    animals,
+    output_shape,
+    read,
+)
 
 DESCRIPTION = "model.json"
 NETWORK = "network.onnx"
-SIDE = pydantic.Field(ge=16, le=4096)
-
-
-class _Words(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
-
-
-class _Skeleton(_Words):
-    bodyparts: list[str] = pydantic.Field(min_length=1)
-    bones: list[tuple[str, str]] = []
-
-
-class _Input(_Words):
-    height: int = SIDE
-    width: int = SIDE
-    colour: Literal["BGR"] = "BGR"
-    pixels: Literal["uint8"] = "uint8"
-
-
-class _Heatmaps(_Words):
-    stride: int = pydantic.Field(ge=1, le=64)
-    sigma: float = pydantic.Field(gt=0, le=100)
-    origin: float | None = pydantic.Field(None, ge=-64, le=64)
-
-
-class _Offsets(_Words):
-    stride: int = pydantic.Field(ge=1, le=64)
-    origin: float = pydantic.Field(ge=-64, le=64)
-    scale: float = pydantic.Field(gt=0, le=1000)
-
-
-class _Coordinates(_Words):
-    pass
-
-
-class _Description(_Words):
-    format: int = pydantic.Field(ge=1, le=1)
-    skeleton: _Skeleton
-    input: _Input
-    heatmaps: _Heatmaps | None = None
-    offsets: _Offsets | None = None
-    coordinates: _Coordinates | None = None
-    threshold: float = pydantic.Field(ge=0, le=1)
-    sha256: str
-    about: dict[str, pydantic.JsonValue] = {}
-
-    def decoder(self) -> Decoder | None:
-        """Return how points are read; None unless exactly one way is said."""
-        said = [
-            Heatmaps(**self.heatmaps.model_dump()) if self.heatmaps else None,
-            Offsets(**self.offsets.model_dump()) if self.offsets else None,
-            Coordinates() if self.coordinates else None,
-        ]
-        ways = [way for way in said if way is not None]
-        return ways[0] if len(ways) == 1 else None
 
 
 _WAYS: dict[type, str] = {
@@ -115,9 +70,15 @@ class ModelFolder:
     @property
     def heatmaps(self) -> Heatmaps:
         """How its heat maps are drawn and read; ModelError when it gives none."""
-        if not isinstance(self.decoder, Heatmaps):
+        maps = self.decoder.maps if isinstance(self.decoder, Several) else self.decoder
+        if not isinstance(maps, Heatmaps):
             raise ModelError(f"{self.path}: its network gives no heat maps")
-        return self.decoder
+        return maps
+
+    @property
+    def animals(self) -> int:
+        """How many animals it tells of in each picture."""
+        return animals(self.decoder)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -134,7 +95,7 @@ def load_model_folder(path: Path) -> ModelFolder:
     """Return the folder's content; ModelError says in a sentence what is wrong with it."""
     file = path / DESCRIPTION
     try:
-        words = _Description.model_validate_json(file.read_bytes())
+        words = Description.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise ModelError(
             f"{path} is no model folder: it has no {DESCRIPTION}"
@@ -152,7 +113,10 @@ def load_model_folder(path: Path) -> ModelFolder:
                 raise ModelError(
                     f"{file} is damaged: a bone ends at no body part {name}"
                 )
-    decoder = words.decoder()
+    try:
+        decoder = words.decoder()
+    except ValueError as error:
+        raise ModelError(f"{file} is damaged: {error}") from error
     if decoder is None:
         raise ModelError(
             f"{file} is damaged: it must say one of heatmaps, offsets and coordinates"
@@ -188,17 +152,31 @@ def save_description(model: ModelFolder) -> None:
             "colour": "BGR",
             "pixels": "uint8",
         },
-        _WAYS[type(model.decoder)]: {
-            key: value
-            for key, value in asdict(model.decoder).items()
-            if value is not None
-        },
+        **_said(model),
         "threshold": model.threshold,
         "sha256": model.sha256,
         "about": dict(model.about),
     }
     text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
     (model.path / DESCRIPTION).write_text(text, encoding="utf-8")
+
+
+def _said(model: ModelFolder) -> dict[str, object]:
+    """Return how points are read, in the words of `model.json`."""
+    several = model.decoder if isinstance(model.decoder, Several) else None
+    maps = several.maps if several else model.decoder
+    words = {key: value for key, value in asdict(maps).items() if value is not None}
+    said: dict[str, object] = {_WAYS[type(maps)]: words}
+    if several:
+        how, names = several.grouping, model.skeleton.bodyparts
+        said["animals"] = {
+            "most": how.most,
+            "edges": [[names[a], names[b]] for a, b in how.edges],
+            "floor": how.floor,
+            "link": how.link,
+            "longest": list(how.longest),
+        }
+    return said
 
 
 def network_hash(file: Path) -> str:

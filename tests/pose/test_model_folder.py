@@ -1,12 +1,15 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import ModelError
 from core.pose import Skeleton
 from pose.fitting import Fitting
+from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 from pose.model_folder import (
     ModelFolder,
@@ -14,6 +17,7 @@ from pose.model_folder import (
     network_hash,
     save_description,
 )
+from pose.reading import Several
 
 
 @pytest.fixture
@@ -89,3 +93,64 @@ def test_half_a_description_is_refused(model: ModelFolder) -> None:
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(ModelError, match=r"model\.json is damaged: Invalid JSON"):
         load_model_folder(model.path)
+
+
+@pytest.fixture
+def several(model: ModelFolder) -> ModelFolder:
+    """For up to three animals of three parts."""
+    heatmaps = Heatmaps(4, 1.0)
+    skeleton = Skeleton(("snout", "ear", "tailbase"), (("snout", "tailbase"),))
+    grouping = Grouping(3, ((0, 1), (1, 2)), 3, 4, 1.5, longest=(40.0, 60.0))
+    how = replace(model, skeleton=skeleton, decoder=Several(heatmaps, grouping))
+    save_description(how)
+    return how
+
+
+def test_a_network_of_several_animals_is_loaded_as_saved(several: ModelFolder) -> None:
+    loaded = load_model_folder(several.path)
+    assert loaded == several
+    assert loaded.animals == 3
+    assert loaded.heatmaps == Heatmaps(4, 1.0)
+    assert loaded.output_shape == (3 + 2 * 2, 60, 80)
+    points, sure = loaded.read(np.zeros((2, 7, 60, 80), np.float32))
+    assert points.shape == (2, 3, 3, 2)
+    assert np.isnan(points).all()
+    assert not sure.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"most": 0}, "animals → most: Input should be greater"),
+        ({"edges": [["snout", "paw"]]}, "an edge ends at no body part paw"),
+        ({"edges": [["ear", "ear"]]}, "an edge leads from ear to itself"),
+        ({"edges": [["snout", "ear"]]}, "no edges lead from snout to tailbase"),
+        (
+            {"edges": [["snout", "ear"], ["ear", "tailbase"], ["ear", "snout"]]},
+            "it names an edge twice",
+        ),
+        ({"longest": [40.0]}, "animals → longest: one length for each edge"),
+        ({"names": ["A"]}, "animals → names: Extra inputs"),
+    ],
+)
+def test_animals_that_contradict_themselves_are_refused(
+    several: ModelFolder, change: dict[str, object], sentence: str
+) -> None:
+    file = several.path / "model.json"
+    words = json.loads(file.read_text(encoding="utf-8"))
+    words["animals"].update(change)
+    file.write_text(json.dumps(words), encoding="utf-8")
+    with pytest.raises(ModelError) as refusal:
+        load_model_folder(several.path)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_coordinates_know_no_several_animals(several: ModelFolder) -> None:
+    file = several.path / "model.json"
+    words = json.loads(file.read_text(encoding="utf-8"))
+    words["coordinates"] = {}
+    del words["heatmaps"]
+    file.write_text(json.dumps(words), encoding="utf-8")
+    with pytest.raises(ModelError, match="fields, which coordinates have none of"):
+        load_model_folder(several.path)

@@ -1,0 +1,32 @@
+"""Which animals of two poses of one picture are the same."""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assignment import assign
+
+Points = NDArray[np.float32]
+
+
+def distances(points: Points, others: Points) -> Points:
+    """Return (animal, other): mean distance of the parts that both have, px; NaN: none.
+
+    `points` (animal, bodypart, 2) and `others` likewise; NaN: not there.
+    """
+    away = np.linalg.norm(points[:, None] - others[None], axis=-1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of no common part: NaN
+        return np.asarray(np.nanmean(away, axis=2), np.float32)
+
+
+def match_animals(points: Points, others: Points) -> list[int]:
+    """Return for each animal the other one that is the same, so that all are used.
+
+    Both have as many animals. Those that are near each other are the same; what is left
+    keeps its order.
+    """
+    pairs = dict(assign(distances(points, others)))
+    left = [other for other in range(len(others)) if other not in pairs.values()]
+    return [pairs[own] if own in pairs else left.pop(0) for own in range(len(points))]

@@ -1,0 +1,117 @@
+"""What `model.json` says, and whether it can be so."""
+
+from typing import Literal
+
+import pydantic
+
+from pose.grouping import Grouping
+from pose.heatmaps import Heatmaps
+from pose.reading import Coordinates, Decoder, Offsets, Several
+
+SIDE = pydantic.Field(ge=16, le=4096)
+
+
+class _Words(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+
+class _Skeleton(_Words):
+    bodyparts: list[str] = pydantic.Field(min_length=1)
+    bones: list[tuple[str, str]] = []
+
+
+class _Input(_Words):
+    height: int = SIDE
+    width: int = SIDE
+    colour: Literal["BGR"] = "BGR"
+    pixels: Literal["uint8"] = "uint8"
+
+
+class _Heatmaps(_Words):
+    stride: int = pydantic.Field(ge=1, le=64)
+    sigma: float = pydantic.Field(gt=0, le=100)
+    origin: float | None = pydantic.Field(None, ge=-64, le=64)
+
+
+class _Offsets(_Words):
+    stride: int = pydantic.Field(ge=1, le=64)
+    origin: float = pydantic.Field(ge=-64, le=64)
+    scale: float = pydantic.Field(gt=0, le=1000)
+
+
+class _Coordinates(_Words):
+    pass
+
+
+class _Animals(_Words):
+    most: int = pydantic.Field(ge=1, le=100)
+    edges: list[tuple[str, str]]
+    floor: float = pydantic.Field(0.1, ge=0, le=1)
+    link: float = pydantic.Field(0.25, ge=0, le=1)
+    longest: list[float] = []
+
+
+class Description(_Words):
+    """All of it."""
+
+    format: int = pydantic.Field(ge=1, le=1)
+    skeleton: _Skeleton
+    input: _Input
+    heatmaps: _Heatmaps | None = None
+    offsets: _Offsets | None = None
+    coordinates: _Coordinates | None = None
+    animals: _Animals | None = None
+    threshold: float = pydantic.Field(ge=0, le=1)
+    sha256: str
+    about: dict[str, pydantic.JsonValue] = {}
+
+    def decoder(self) -> Decoder | None:
+        """Return how points are read; None unless exactly one way is said.
+
+        ValueError when what is said of several animals contradicts itself.
+        """
+        said = [
+            Heatmaps(**self.heatmaps.model_dump()) if self.heatmaps else None,
+            Offsets(**self.offsets.model_dump()) if self.offsets else None,
+            Coordinates() if self.coordinates else None,
+        ]
+        ways = [way for way in said if way is not None]
+        if len(ways) != 1 or self.animals is None:
+            return ways[0] if len(ways) == 1 else None
+        maps = ways[0]
+        if isinstance(maps, Coordinates):
+            raise ValueError(
+                "animals are grouped by fields, which coordinates have none of"
+            )
+        first = maps.first if isinstance(maps, Heatmaps) else maps.origin
+        names = self.skeleton.bodyparts
+        edges = _edges(names, self.animals.edges)
+        if len(self.animals.longest) not in (0, len(edges)):
+            raise ValueError("animals → longest: one length for each edge, or none")
+        return Several(
+            maps,
+            Grouping(
+                len(names), edges, self.animals.most, maps.stride, first,
+                self.animals.floor, self.animals.link, tuple(self.animals.longest),
+            ),
+        )  # fmt: skip
+
+
+def _edges(
+    names: list[str], edges: list[tuple[str, str]]
+) -> tuple[tuple[int, int], ...]:
+    """Return edges as places; ValueError unless they join all body parts, each once."""
+    for edge in edges:
+        for name in edge:
+            if name not in names:
+                raise ValueError(f"an edge ends at no body part {name}")
+        if edge[0] == edge[1]:
+            raise ValueError(f"an edge leads from {edge[0]} to itself")
+    if len({frozenset(edge) for edge in edges}) < len(edges):
+        raise ValueError("it names an edge twice")
+    joined = {names[0]}
+    for _ in names:
+        joined.update(n for edge in edges if joined & {*edge} for n in edge)
+    if alone := [name for name in names if name not in joined]:
+        raise ValueError(f"no edges lead from {names[0]} to {', '.join(alone)}")
+    return tuple((names.index(a), names.index(b)) for a, b in edges)
