@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core.errors import DeviceError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Waiting(Generic[T]):
@@ -20,8 +21,8 @@ class Waiting(Generic[T]):
 
     def __init__(self, call: Callable[[], T], close: Callable[[], None]) -> None:
         self._call, self._close = call, close
-        self._orders: SimpleQueue[bool] = SimpleQueue()
-        self._results: SimpleQueue[T | Exception] = SimpleQueue()
+        self._orders: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._results: SimpleQueue[Any] = SimpleQueue()
         self._thread = Thread(target=self._work, name="waiting", daemon=True)
         self._thread.start()
 
@@ -30,25 +31,32 @@ class Waiting(Generic[T]):
 
         Not to be asked again after that.
         """
-        self._orders.put(True)
+        return self._made(self._call, patience_s, "gave no picture")
+
+    def other(self, call: Callable[[], U], patience_s: float) -> U:
+        """Make another call in the same thread, as `result` does with the usual one."""
+        return self._made(call, patience_s, "did not answer")
+
+    def _made(self, call: Callable[[], U], patience_s: float, else_: str) -> U:
+        self._orders.put(call)
         try:
-            result = self._results.get(timeout=patience_s)
+            result: U | Exception = self._results.get(timeout=patience_s)
         except Empty:
-            raise DeviceError(f"gave no picture for {patience_s:g} s") from None
+            raise DeviceError(f"{else_} for {patience_s:g} s") from None
         if isinstance(result, Exception):
             raise result
         return result
 
     def end(self, patience_s: float) -> None:
         """Close, now or when the driver lets go; wait so long for it."""
-        self._orders.put(False)
+        self._orders.put(None)
         self._thread.join(patience_s)
 
     def _work(self) -> None:
         try:
-            while self._orders.get():
+            while (call := self._orders.get()) is not None:
                 try:
-                    result: T | Exception = self._call()
+                    result = call()
                 except Exception as error:  # it is raised where the result is asked for
                     result = error
                 self._results.put(result)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
+from cameras.dial import Dial, Value, fixed, no_dials
 from core.calibration import Calibration, Mark, from_marks, from_scale, parse_mark
 from core.frame import Image, ImageFormat
 
@@ -53,6 +54,11 @@ class Film:
     """Which device it is: model and serial number, as the record should name it."""
     remarks: tuple[str, ...] = ()
     """Sentences for the user: what was asked for and is not delivered."""
+    dials: Callable[[], tuple[Dial, ...]] = no_dials
+    """Read back what can be changed while it films. Called between two readings."""
+    turn: Callable[[str, Value], bool] = fixed
+    """Change the setting of that field from the next picture on, as near as the device can.
+    False: not while it films. Called between two readings; DeviceError: it refuses."""
 
 
 @dataclass(frozen=True, slots=True)

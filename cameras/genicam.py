@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from cameras.camera import Camera, Device, Film, Shot
-from cameras.genicam_features import adjusted, value_of
+from cameras.genicam_features import adjusted, dials_of, turned, value_of
 from cameras.genicam_pixels import layout_of
 from core.clock import SystemClock
 from core.errors import DeviceError
@@ -114,6 +114,8 @@ class GenICam(Camera):
                 clock="device" if stamped else "host",
                 device=_name(about),
                 remarks=remarks,
+                dials=lambda: dials_of(nodes),
+                turn=lambda key, value: turned(nodes, key, value),
             )
 
     @classmethod

@@ -2,12 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
+from cameras.dial import Dial, Value
 from core.errors import DeviceError
 
 if TYPE_CHECKING:
     from cameras.genicam import GenICam
 
 _CLOSE = 0.01
+_DIALS = {
+    "exposure_us": "ExposureTime",
+    "gain": "Gain",
+    "rate": "AcquisitionFrameRate",
+}
 
 
 def value_of(nodes: Any, name: str) -> Any:
@@ -37,6 +43,35 @@ def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
     asked.append(("AcquisitionFrameRate", wanted.rate))
     told = (_put(nodes, name, value) for name, value in asked if value is not None)
     return tuple(sentence for sentence in told if sentence)
+
+
+def dials_of(nodes: Any) -> tuple[Dial, ...]:
+    """Return what can be changed while it films, of the features that the camera has."""
+    return tuple(
+        Dial(key, float(node.value), _limit(node, "min"), _limit(node, "max"))
+        for key, name in _DIALS.items()
+        if (node := getattr(nodes, name, None)) is not None
+    )
+
+
+def turned(nodes: Any, key: str, value: Value) -> bool:
+    """Set one of them as near as can be; False: the camera has none, or it is no dial."""
+    node = getattr(nodes, _DIALS.get(key, ""), None)
+    if node is None or not isinstance(value, float | int):
+        return False
+    low, high = _limit(node, "min"), _limit(node, "max")
+    nearest = max(value, value if low is None else low)
+    nearest = min(nearest, nearest if high is None else high)
+    try:
+        node.value = _like(node.value, nearest)
+    except Exception as error:  # each camera refuses in its own words
+        raise DeviceError(f"does not take {key.upper()} = {value:g}: {error}") from None
+    return True
+
+
+def _limit(node: Any, name: str) -> float | None:
+    limit = getattr(node, name, None)
+    return float(limit) if isinstance(limit, float | int) else None
 
 
 def _put(nodes: Any, name: str, value: Any) -> str | None:

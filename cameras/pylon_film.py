@@ -8,8 +8,10 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from cameras.camera import NOTHING_YET, Film, Shot
+from cameras.dial import Value
 from cameras.pylon_count import Count, ticks_per_second
 from cameras.pylon_device import spoken
+from cameras.pylon_dials import PylonDials
 from cameras.pylon_pixels import Layout, layout_of
 from cameras.pylon_settings import Wanted, feature, rate_of, set_up
 from core.clock import Pacer, SystemClock
@@ -39,6 +41,14 @@ def filming(camera: Any, wanted: Wanted) -> Iterator[Film]:
         buffers = min(max(_BUFFER_BYTES // form.nbytes, fewest), most)
         camera.MaxNumBuffer.SetValue(buffers)
     grabber = _Grabber(camera, wanted.trigger, form.rate, layout.copier(), count, ticks)
+    dials = PylonDials(camera, wanted.trigger == "free")
+
+    def turn(key: str, value: Value) -> bool:
+        done = dials.turn(key, value)
+        if done and wanted.trigger == "free":
+            grabber.expect(rate_of(camera))
+        return done
+
     try:
         if wanted.trigger != "free":
             grabber.start()
@@ -49,6 +59,8 @@ def filming(camera: Any, wanted: Wanted) -> Iterator[Film]:
             clock="device" if ticks else "host",
             device=f"{info.GetModelName()} {info.GetSerialNumber()}",
             remarks=remarks,
+            dials=dials.read,
+            turn=turn,
         )
     finally:
         with suppress(genicam.GenericException):  # it may be gone already
@@ -90,8 +102,12 @@ class _Grabber:
     def __post_init__(self) -> None:
         self._clock = SystemClock()
         self._started = False
-        slow_s = 3 / self.rate if self.rate else 0.0
-        self._patience_s = max(_WAIT_S, slow_s)
+        self.expect(self.rate)
+
+    def expect(self, rate: float) -> None:
+        """Be as patient as pictures at this rate ask for."""
+        self.rate = rate
+        self._patience_s = max(_WAIT_S, 3 / rate if rate else 0.0)
 
     def start(self) -> None:
         """Begin to film, or to wait for pulses."""

@@ -13,9 +13,10 @@ from cameras.pylon_device import readable, spoken
 from cameras.pylon_pixels import SHORT_NAMES
 from core.errors import DeviceError
 
-_EXPOSURE = ("ExposureTimeAbs", "ExposureTime")
-_GAIN = ("Gain", "GainRaw")
-_RATE = ("AcquisitionFrameRateAbs", "AcquisitionFrameRate")
+EXPOSURE = ("ExposureTimeAbs", "ExposureTime")
+"""Names of a feature, the one that acts first."""
+GAIN = ("Gain", "GainRaw")
+RATE = ("AcquisitionFrameRateAbs", "AcquisitionFrameRate")
 _RESULTING = (
     "ResultingFrameRateAbs",
     "ResultingFrameRate",
@@ -63,9 +64,9 @@ def set_up(camera: Any, wanted: Wanted) -> tuple[str, ...]:
 def rate_of(camera: Any) -> float:
     """Return frames per second that it can give now, at most; 0: it does not say."""
     with spoken():
-        resulting, exposure = feature(camera, *_RESULTING), feature(camera, *_EXPOSURE)
+        resulting, exposure = feature(camera, *_RESULTING), feature(camera, *EXPOSURE)
         if resulting is None:
-            resulting = feature(camera, *_RATE)
+            resulting = feature(camera, *RATE)
         if resulting is None:
             return 0.0
         longest = 1e6 / exposure.GetValue() if exposure is not None else float("inf")
@@ -79,15 +80,13 @@ def _set_up(camera: Any, wanted: Wanted) -> Iterator[str]:
     _choose_format(camera, wanted.pixel_format)
     if wanted.region is not None:
         yield from _set_region(camera, wanted.region)
-    for automatic, names, key, value in (
-        ("ExposureAuto", _EXPOSURE, "EXPOSURE_US", wanted.exposure_us),
-        ("GainAuto", _GAIN, "GAIN", wanted.gain),
-    ):
-        if value is not None:
-            _try_choose(camera, automatic, "Off")
-            yield from _set_number(camera, names, key, value)
+    if wanted.exposure_us is not None:
+        yield from set_exposure(camera, wanted.exposure_us)
+    if wanted.gain is not None:
+        yield from set_gain(camera, wanted.gain)
     if wanted.trigger == "free":
-        yield from _set_rate(camera, wanted.rate)
+        if wanted.rate is not None:
+            yield from set_rate(camera, wanted.rate)
         return
     _try_choose(camera, "AcquisitionFrameRateEnable", False)
     _arm(camera, wanted)
@@ -133,11 +132,22 @@ def _set_region(camera: Any, region: tuple[int, int, int, int]) -> Iterator[str]
         yield _otherwise("REGION", _listed(region), _listed(taken))
 
 
-def _set_rate(camera: Any, rate: float | None) -> Iterator[str]:
-    if rate is None:
-        return
+def set_exposure(camera: Any, exposure_us: float) -> Iterator[str]:
+    """Set the exposure time; yield a sentence if it turned out otherwise."""
+    _try_choose(camera, "ExposureAuto", "Off")
+    yield from _set_number(camera, EXPOSURE, "EXPOSURE_US", exposure_us)
+
+
+def set_gain(camera: Any, gain: float) -> Iterator[str]:
+    """Set the gain; yield a sentence if it turned out otherwise."""
+    _try_choose(camera, "GainAuto", "Off")
+    yield from _set_number(camera, GAIN, "GAIN", gain)
+
+
+def set_rate(camera: Any, rate: float) -> Iterator[str]:
+    """Set the rate; yield a sentence if it turned out otherwise."""
     _try_choose(camera, "AcquisitionFrameRateEnable", True)
-    yield from _set_number(camera, _RATE, "RATE", rate)
+    yield from _set_number(camera, RATE, "RATE", rate)
     given = rate_of(camera)
     if given and _differ(given, rate):
         yield f"RATE = {rate:g} was asked for; exposure and size let it give {given:.4g}"

@@ -11,8 +11,11 @@ from pydantic.dataclasses import dataclass
 
 from cameras.arena import MOST_ANIMALS, Arena
 from cameras.camera import Camera, Film, Shot
+from cameras.dial import Value
 from cameras.driver_buffer import DriverBuffer
-from core.clock import Pacer, SystemClock
+from cameras.lens import Lens
+from cameras.tempo import Tempo
+from core.clock import SystemClock
 from core.frame import Image, ImageFormat
 
 _FLIGHT = 4.0
@@ -47,6 +50,16 @@ class SimulatedCamera(Camera):
     noise: float = Field(
         2.0, ge=0, le=50, description="noise of the pictures, in grey levels of 255"
     )
+    exposure_us: float | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        description="exposure time, microseconds: twice as long is twice as bright, 10000 "
+        "as bright as without; a longer one than 1/RATE makes it slower, as with real cameras",
+    )
+    gain: float = Field(
+        0.0, ge=-20, le=20, description="gain, dB: 6 is about twice as bright"
+    )
     frames: int = Field(
         0, ge=0, description="pictures until the film is over; 0: it never is"
     )
@@ -62,28 +75,39 @@ class SimulatedCamera(Camera):
         those that found it full are lost at the device, and `index` jumps.
         """
         arena, clock, buffer = self.arena, SystemClock(), DriverBuffer()
-        pacer: Pacer | None = None
+        lens = Lens(self.rate, self.exposure_us, self.gain)
+        tempo: Tempo | None = None
         last, ahead_s, lead_ns = -1, 0.0, _LONG_NS
 
         def read(image: Image) -> Shot | None:
-            nonlocal pacer, last, ahead_s, lead_ns
-            if pacer is None:
-                pacer = Pacer(self.rate)
-            buffer.expose(pacer.past(clock.now_ns()))
+            nonlocal tempo, last, ahead_s, lead_ns
+            if tempo is None:
+                tempo = Tempo(lens.real_rate)
+            buffer.expose(tempo.exposed(clock.now_ns()))
             index = buffer.take()
             steps, last = index - last, index
             if self.frames and index >= self.frames:
                 return None
-            pacer.wait(index, early_ns=lead_ns)
+            tempo.wait(index, early_ns=lead_ns)
             began_ns = clock.now_ns()
             if self.startled():
-                ahead_s += (_FLIGHT - 1) * steps / self.rate
-            arena.draw(image, index / self.rate + ahead_s, index)
+                ahead_s += (_FLIGHT - 1) * steps / tempo.rate
+            arena.draw(image, tempo.time_s(index) + ahead_s, index)
+            lens.expose(image)
             drawn_ns = clock.now_ns() - began_ns
             lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
-            return Shot(index, pacer.wait(index), index)
+            return Shot(index, tempo.wait(index), index)
 
-        yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
+        def turn(key: str, value: Value) -> bool:
+            nonlocal tempo
+            if not lens.turn(key, value):
+                return False
+            if tempo is not None and tempo.rate != lens.real_rate:
+                tempo = tempo.changed(lens.real_rate, last + 1)
+            return True
+
+        form = ImageFormat(self.shape, lens.real_rate)
+        yield Film(form, read, knows_losses=True, dials=lens.dials, turn=turn)
 
     def startled(self) -> bool:
         """Return whether the animals take flight: run on four times as fast.
@@ -94,8 +118,12 @@ class SimulatedCamera(Camera):
         return False
 
     def where(self, index: int) -> NDArray[np.float32]:
-        """Return (animal, 4, 2), px, of picture `index`: see `Arena.truth`."""
-        return self.arena.truth(index / self.rate)
+        """Return (animal, 4, 2), px, of picture `index`: see `Arena.truth`.
+
+        As long as nobody changes its rate while it films.
+        """
+        lens = Lens(self.rate, self.exposure_us, self.gain)
+        return self.arena.truth(index / lens.real_rate)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from cameras.blocking import Waiting
 from cameras.camera import Camera, Device, Film, Shot
+from cameras.webcam_dials import dials_of, rate_of, turned
 from cameras.webcams import webcams
 from core.clock import SystemClock
 from core.errors import DeviceError
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _SILENCE_S, _PATIENCE_S = 0.95, 10.0
 """For a next and for a first picture."""
 _CLOSE = 0.02
-_FASTEST = 10_000.0
-"""What some drivers report as their rate is no rate."""
 
 Backend = Literal["auto", "any", "dshow", "msmf", "v4l2", "avfoundation", "ffmpeg"]
 
@@ -50,6 +49,14 @@ class Webcam(Camera):
     rate: float | None = Field(
         None, gt=0, description="frames per second asked for; empty: what it gives"
     )
+    exposure: float | None = Field(
+        None,
+        description="exposure in the driver's own unit (Linux: 100 µs; DirectShow: powers "
+        "of two of a second, -6 is 1/64 s); switches automatic off; empty: as it is set",
+    )
+    gain: float | None = Field(
+        None, description="gain in the driver's own unit; empty: as it is set"
+    )
     mjpg: bool = Field(
         True,
         description="yes: compressed pictures (JPEG), the only ones that USB 2 carries "
@@ -66,6 +73,7 @@ class Webcam(Camera):
         Its frames are numbered as they come: a webcam does not say what it lost.
         """
         capture, clock, index = self._capture(), SystemClock(), -1
+        told = self._dialled(capture)
 
         def taken() -> tuple[NDArray[Any] | None, int]:
             if not capture.grab():
@@ -92,10 +100,31 @@ class Webcam(Camera):
                     f"camera {self.source} gives no pictures; is it plugged in, "
                     "and does no other program use it?"
                 )
-            form = ImageFormat(first.shape, _rate(capture), str(first.dtype))
-            yield Film(form, read, device=self._name, remarks=self._remarks(form))
+            form = ImageFormat(first.shape, rate_of(capture), str(first.dtype))
+            yield Film(
+                form,
+                read,
+                device=self._name,
+                remarks=(*told, *self._remarks(form)),
+                dials=lambda: waiting.other(lambda: dials_of(capture), _SILENCE_S),
+                turn=lambda key, value: waiting.other(
+                    lambda: turned(capture, key, value), _PATIENCE_S
+                ),
+            )
         finally:
             waiting.end(_SILENCE_S)
+
+    def _dialled(self, capture: "VideoCapture") -> tuple[str, ...]:
+        """Set exposure and gain as asked for; return what the camera does not take."""
+        refusals = []
+        for key in ("exposure", "gain"):
+            value = getattr(self, key)
+            if value is not None and capture.isOpened():
+                try:
+                    turned(capture, key, value)
+                except DeviceError as error:
+                    refusals.append(str(error))
+        return tuple(refusals)
 
     def _first(
         self, waiting: Waiting[tuple[NDArray[Any] | None, int]]
@@ -148,13 +177,6 @@ class Webcam(Camera):
             capture.set(cv2.CAP_PROP_FPS, self.rate)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return capture
-
-
-def _rate(capture: "VideoCapture") -> float:
-    import cv2
-
-    rate = float(capture.get(cv2.CAP_PROP_FPS))
-    return rate if 0 < rate < _FASTEST else 0.0
 
 
 def _put(picture: NDArray[Any], image: Image) -> None:

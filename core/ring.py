@@ -230,6 +230,10 @@ class RingReader:
                 return frame
         return None
 
+    def close(self) -> None:
+        """Give the ring's mapping back; nothing can be read any more."""
+        self._ring.close()
+
     def skip(self) -> None:
         """Leave everything published so far unread and uncounted."""
         self._read = self._ring.published

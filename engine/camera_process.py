@@ -2,17 +2,20 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
+from typing import Any
 
 from cameras.camera import NOTHING_YET, Camera, Film
+from cameras.dial import SIZING, same, written
 from cameras.framing import framed
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
 from core.ring import Ring, RingWriter
 from engine.child import hurry, reporting, settle, tell
-from engine.messages import CameraOpened, CameraTold
+from engine.messages import CameraOpened, CameraTold, Turn, Turned
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 """Between tries to open a lost camera again; each pause is twice the one before."""
@@ -25,19 +28,16 @@ def camera_main(
 
     `wake` is released with each frame: the engine's, if it analyses this camera.
 
-    A camera that is lost afterwards is opened again and again until it is back. Anything
-    in the pipe after the spec, and the pipe's end, mean "stop".
+    A camera that is lost afterwards is opened again and again until it is back. A `Turn`
+    in the pipe changes a setting; anything else after the spec, and the pipe's end, mean
+    "stop".
     """
     settle(orphaned=lambda: os._exit(0))
     with reporting(pipe):
         process = _CameraProcess(name, camera, pipe, wake)
-        with process.opened() as film:
-            if not process.introduce(film):
-                return
-            hurry()
-            process.fill(film)
-        while process.lost:
-            process.open_again()
+        process.film(camera)
+        while not process.stopped:
+            process.go_on()
 
 
 class _CameraProcess:
@@ -52,15 +52,38 @@ class _CameraProcess:
         self._last = -1
         self._last_ns = 0
         self._pause_s = FIRST_PAUSE_S
-        self.lost = False
+        self._wish: tuple[Turn, Camera] | None = None
+        """For which the camera is to be opened anew."""
+        self.stopped = False
+
+    def film(self, camera: Camera) -> None:
+        """Open a camera, tell what it gives, and fill its ring as long as that goes."""
+        with self._opened(camera) as film:
+            self._camera = camera
+            if self._introduce(film):
+                hurry()
+                self._fill(film)
+
+    def go_on(self) -> None:
+        """Open it anew: as it is wished, or because it was lost."""
+        if self._wish is None:
+            self._open_again()
+            return
+        turn, camera = self._wish
+        try:
+            self.film(camera)
+        except DeviceError as error:
+            self._wish = None
+            self._answer(turn, None, str(error))
+            self.film(self._camera)
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
-        """Open the camera, its pictures cropped and turned as the settings say."""
-        with blaming(f"Camera {self._name}"), self._camera.opened() as film:
-            yield framed(film, self._camera)
+    def _opened(self, camera: Camera) -> Iterator[Film]:
+        """Open a camera, its pictures cropped and turned as the settings say."""
+        with blaming(f"Camera {self._name}"), camera.opened() as film:
+            yield framed(film, camera)
 
-    def introduce(self, film: Film) -> bool:
+    def _introduce(self, film: Film) -> bool:
         """Tell what the camera delivers, wait for the ring; False: told to stop."""
         self._film = film
         opened = CameraOpened(
@@ -70,27 +93,32 @@ class _CameraProcess:
             film.clock,
             film.device,
             film.remarks,
+            film.dials(),
         )
         tell(self._pipe, opened)
-        try:
-            spec = self._pipe.recv()
-        except EOFError:
+        while isinstance(message := self._received(), Turn):
+            self._answer(message, None, "wait until the camera is open")
+        if message is None:
+            self.stopped = True
             return False
-        if spec is None:
-            return False
-        self._ring = RingWriter(Ring(spec))
+        self._ring = RingWriter(Ring(message))
+        self._from, self._last, self._last_ns = 0, -1, 0
+        if self._wish is not None:
+            turn, self._wish = self._wish[0], None
+            self._answer(turn, film)
         return True
 
-    def fill(self, film: Film) -> None:
+    def _fill(self, film: Film) -> None:
         """Copy shot after shot until told to stop, the film is over or the camera lost."""
-        self.lost = False
         try:
-            while not self._pipe.poll():
+            while True:
+                if self._pipe.poll():
+                    self._heed(film)
+                    if self.stopped or self._wish is not None:
+                        return
                 shot = film.read(self._ring.slot())
                 if shot is None:
-                    self._say("has no more pictures")
-                    self._pipe.poll(None)
-                    return
+                    break
                 if shot is NOTHING_YET:
                     self._ring.await_pulse()
                     continue
@@ -101,30 +129,83 @@ class _CameraProcess:
                 if self._wake is not None:
                     self._wake.release()
         except DeviceError as error:
-            self.lost = True
             self._say(f"is lost ({error}); trying to open it again")
+            return
+        self._say("has no more pictures")
+        while not self.stopped:
+            self._heed(None)
 
-    def open_again(self) -> None:
+    def _open_again(self) -> None:
         """Wait a while, and try once; the numbers go on as if no frame had been lost.
 
         The frames of the gap count as lost at the device, as many as its rate makes.
         """
         if self._pipe.poll(self._pause_s):
-            self.lost = False
+            self._heed(None)
             return
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        with suppress(DeviceError), self._opened(self._camera) as film:
+            if film.format.shape != self._film.format.shape:
+                return
+            now_ns = self._clock.now_ns()
+            gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
+            self._from = self._last + max(1, round(gap_s * film.format.rate))
+            self._pause_s = FIRST_PAUSE_S
+            self._say(f"is back after {gap_s:.2f} s")
+            self._fill(film)
+
+    def _received(self) -> Any:
         try:
-            with self.opened() as film:
-                if film.format.shape != self._film.format.shape:
-                    return
-                now_ns = self._clock.now_ns()
-                gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
-                self._from = self._last + max(1, round(gap_s * film.format.rate))
-                self._pause_s = FIRST_PAUSE_S
-                self._say(f"is back after {gap_s:.2f} s")
-                self.fill(film)
-        except DeviceError:
-            self.lost = True
+            return self._pipe.recv()
+        except EOFError:
+            return None
+
+    def _heed(self, film: Film | None) -> None:
+        """Wait for a message and do as told; no film: there is none that could change."""
+        message = self._received()
+        if not isinstance(message, Turn):
+            self.stopped = True
+        elif film is None:
+            self._answer(message, None, "it gives no pictures now")
+        else:
+            self._turn(message, film)
+
+    def _turn(self, turn: Turn, film: Film) -> None:
+        key, kind = turn.key.upper(), type(self._camera).__name__
+        try:
+            changes: dict[str, Any] = {turn.key: turn.value}
+            wanted = replace(self._camera, **changes)
+            if film.turn(turn.key, turn.value):
+                self._camera = wanted
+                self._answer(turn, film)
+            elif turn.key not in SIZING:
+                self._answer(
+                    turn, film, f"{kind} can't change its {key} while it films"
+                )
+            elif not turn.may_resize:
+                told = (
+                    "it would change the pictures' size within a run; Stop Stream first"
+                )
+                self._answer(turn, film, told)
+            else:
+                self._wish = turn, wanted
+        except (DeviceError, ValueError) as error:
+            self._answer(turn, film, str(error))
+
+    def _answer(self, turn: Turn, film: Film | None, problem: str = "") -> None:
+        """Say what came of it, with what the camera says itself."""
+        dials = film.dials() if film is not None else ()
+        now = next((dial.now for dial in dials if dial.key == turn.key), turn.value)
+        title, key = f"[Camera {self._name}]", turn.key.upper()
+        if problem:
+            problem = problem.removeprefix(f"{title} ")
+            text = f"{title} {key} = {written(turn.value)} can't be had: {problem}"
+        elif same(now, turn.value):
+            text = f"{title} {key} is {written(now)} now, as asked for"
+        else:
+            asked = f"{key} = {written(turn.value)} was asked for"
+            text = f"{title} {asked}; the camera took {written(now)}"
+        tell(self._pipe, Turned(self._name, turn.key, text, not problem, dials))
 
     def _say(self, text: str) -> None:
         tell(self._pipe, CameraTold(f"[Camera {self._name}] {text}"))

@@ -103,7 +103,7 @@ class Crew:
         self._recorder_wake.release()
 
     def add_ring(self, camera: str, form: ImageFormat) -> Ring:
-        """Make the ring of a camera that has opened."""
+        """Make the ring of a camera that has opened; one that it had is given back."""
         slots = max(8, round((form.rate or 30) * RING_S))
         slots = min(slots, RING_BYTES // form.nbytes)
         room = _shared_memory_room()
@@ -114,14 +114,18 @@ class Crew:
                 f"[Camera {camera}] there is no room in shared memory for its pictures "
                 f"({form}): make /dev/shm larger"
             )
+        before = self.rings.pop(camera, None)
+        if before is not None:
+            before.close()
+            before.unlink()
         self.rings[camera] = create_ring(camera, form, slots)
         return self.rings[camera]
 
-    def begin(self, posed: tuple[RingSpec, ...]) -> None:
-        """Let the engine and all cameras begin: every camera is armed by now."""
+    def begin(self, posed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
+        """Let the engine and these cameras begin: every camera is armed by now."""
         self.tell_engine(posed)
-        for name, ring in self.rings.items():
-            self.cameras[name].tell(ring.spec)
+        for name in cameras:
+            self.cameras[name].tell(self.rings[name].spec)
 
     def dead(self) -> list[str]:
         """Return the names of the processes that are no longer alive."""

@@ -245,6 +245,9 @@ class _Engine:
 
     def attach(self, specs: tuple[RingSpec, ...]) -> None:
         """Map the cameras' rings, in the order given: the deciding camera's first."""
+        before, self.readers = self.readers, ()
+        for reader in before:
+            reader.close()
         self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
 
     def analyse(self, active: bool) -> None:

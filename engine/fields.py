@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from core.errors import SettingsError
 from engine.ini import Words
 from engine.sentences import complaint, guess, is_list, leaves, takes_nothing
 
@@ -55,7 +56,7 @@ class Section(Generic[T]):
         values: dict[str, Any] = {}
         for key, word in self.words.items():
             if key in known:
-                value = self._cut(word, known[key][1])
+                value = self.cut(word, known[key][1])
                 if _finite(value, known[key][1]):
                     values[known[key][0]] = value
                 else:
@@ -65,7 +66,7 @@ class Section(Generic[T]):
             else:
                 self.complain(key, f"unknown{guess(key, known)}")
         maker = Maker(self.kind, values)
-        made = self._try(maker)
+        made = self.made(maker)
         return maker if made is not None and not self.problems else None
 
     def complain(self, key: str, sentence: str) -> None:
@@ -75,7 +76,8 @@ class Section(Generic[T]):
         value = "" if word is None else f" = {shorten(word, 80) or '(empty)'}"
         self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
 
-    def _cut(self, word: str, info: FieldInfo) -> Any:
+    def cut(self, word: str, info: FieldInfo) -> Any:
+        """Return the word as pydantic takes it: None, text, or a list of texts."""
         annotation = info.annotation
         if not word and takes_nothing(annotation):
             return None
@@ -85,7 +87,8 @@ class Section(Generic[T]):
             word = str(self.folder / word) if word else word
         return parts if is_list(annotation) else word
 
-    def _try(self, maker: Maker[T]) -> T | None:
+    def made(self, maker: Maker[T]) -> T | None:
+        """Return the object, None with `problems` when something is wrong."""
         try:
             return maker()
         except ValidationError as error:
@@ -125,6 +128,21 @@ def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:
         for name, info in infos.items()
         if info.init is not False and not name.startswith("_")
     }
+
+
+def changed(thing: T, title: str, key: str, word: str) -> T:
+    """Return settings that differ in one key; SettingsError: it can't hold that word."""
+    kind: type[T] = type(thing)
+    section = Section(title, kind, {key: word}, Path())
+    known = keys_of(kind)
+    if key not in known:
+        raise SettingsError([f"[{title}] {key}: {kind.__name__} has no such setting"])
+    now = {name: getattr(thing, name) for name, _ in known.values()}
+    value = section.cut(word, known[key][1])
+    made = section.made(Maker(kind, {**now, known[key][0]: value}))
+    if made is None:
+        raise SettingsError(section.problems)
+    return made
 
 
 def unsettled(kind: type) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cameras.dial import Dial, Value
 from core.frame import ImageFormat
 from core.pose import Skeleton
 from core.record import Note
@@ -24,6 +25,20 @@ class CameraOpened:
     clock: str
     device: str
     remarks: tuple[str, ...]
+    dials: tuple[Dial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A setting was changed while the camera films, or not."""
+
+    camera: str
+    key: str
+    text: str
+    """What came of it, a sentence."""
+    done: bool
+    dials: tuple[Dial, ...]
+    """As the camera says they are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,21 @@ class CameraTold:
     """The camera was lost, is back, or is at its end; a sentence for people."""
 
     text: str
+
+
+# to a camera process; None ends it
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Change a setting while the camera films."""
+
+    key: str
+    """The field of the camera's class."""
+    value: Value
+    may_resize: bool
+    """Nothing is kept yet of these pictures: the camera may be opened anew for it, and
+    then waits for the spec of another ring."""
 
 
 # from any process

@@ -27,6 +27,10 @@ class Pace:
             while len(seen) > 2 and seen[1][0] <= now_ns - SPAN_NS:
                 seen.popleft()
 
+    def forget(self, camera: str) -> None:
+        """Begin anew with a camera that was opened anew."""
+        self._seen.pop(camera, None)
+
     @property
     def rates(self) -> dict[str, float]:
         """Pictures per second, of cameras that gave the first one a second ago or more."""

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Entry, Step
-from engine.messages import RunClosed
+from engine.messages import RunClosed, Turned
 from engine.sections import Settings
 from engine.states import Action, Counts, Failed, Status, StatusChanged
 from engine.vitals import Vitals
 
-News: TypeAlias = Entry | StatusChanged | Failed | RunClosed
+News: TypeAlias = Entry | StatusChanged | Failed | RunClosed | Turned
 
 
 class Rig(Protocol):
@@ -36,6 +37,10 @@ class Rig(Protocol):
     @property
     def formats(self) -> Mapping[str, ImageFormat]:
         """What each open camera delivers."""
+
+    @property
+    def dials(self) -> Mapping[str, tuple[Dial, ...]]:
+        """By camera: what can be changed while it films, as the device says it is."""
 
     @property
     def skeleton(self) -> Skeleton | None:
@@ -71,6 +76,9 @@ class Rig(Protocol):
 
     def do(self, action: Action) -> None:
         """Ask for something; what comes of it is told by `poll`."""
+
+    def adjust(self, camera: str, key: str, word: str) -> None:
+        """Change a setting of a camera that films, as settings.ini writes it."""
 
     def poll(self) -> Sequence[News]:
         """Return what happened since the last call; never waits."""

@@ -1,16 +1,24 @@
 """What is known of one stream: its cameras, its network, its counts, its run folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Edge, Entry, Step
 from core.ring import Ring, RingReader
 from engine.effective import effective
-from engine.messages import CameraOpened, NetworkReady
+from engine.messages import (
+    Analysing,
+    CameraOpened,
+    Filmed,
+    NetworkReady,
+    RunOpened,
+    Turned,
+)
 from engine.sections import Settings
 from engine.states import Counts
 from recording.run_folder import ModelFacts
@@ -30,6 +38,8 @@ class Stream:
     knows_losses: dict[str, bool] = field(default_factory=dict)
     devices: dict[str, dict[str, str]] = field(default_factory=dict)
     """By camera: which device it is, and whose clock stamps its frames."""
+    dials: dict[str, tuple[Dial, ...]] = field(default_factory=dict)
+    """By camera: what can be changed while it films, as the device says it is."""
     network: NetworkReady | None = None
     run_folder: Path | None = None
     levels: dict[str, float] = field(default_factory=dict)
@@ -69,9 +79,41 @@ class Stream:
         self.formats[camera] = ring.spec.format
         self.knows_losses[camera] = opened.knows_losses
         self.devices[camera] = {"device": opened.device, "clock": opened.clock}
+        self.dials[camera] = opened.dials
         self._rings[camera] = ring
         self._shown[camera] = RingReader(ring)
         self._found[camera] = RingReader(ring)
+
+    def hear(self, message: object) -> None:
+        """Take note of what a process said."""
+        match message:
+            case NetworkReady():
+                self.network = message
+            case Analysing(active):
+                self._analyse(active)
+            case RunOpened(path):
+                self.run_folder = path
+            case Filmed(recorded, losses):
+                self.recorded, self.recording_losses = recorded, losses
+            case Edge():
+                self.take(message)
+            case Turned():
+                self._turned(message)
+
+    def _analyse(self, active: bool) -> None:
+        """Count analysed frames from now on, or no longer."""
+        self._analysed_from = {}
+        if active:
+            self._analysed = {}
+            rings = self._rings.items()
+            self._analysed_from = {name: ring.published for name, ring in rings}
+
+    def _turned(self, told: Turned) -> None:
+        self.dials[told.camera] = told.dials or self.dials[told.camera]
+        for dial in told.dials:
+            if dial.key == "rate" and isinstance(dial.now, float | int):
+                form = self.formats[told.camera]
+                self.formats[told.camera] = replace(form, rate=float(dial.now))
 
     def newest(self, camera: str) -> Frame | None:
         """Return the newest picture not yet shown; good until the next call."""
@@ -90,14 +132,6 @@ class Stream:
         elif isinstance(entry, Edge):
             self.levels[entry.output] = entry.level
 
-    def analyse(self, active: bool) -> None:
-        """Count analysed frames from now on, or no longer."""
-        self._analysed_from = {}
-        if active:
-            self._analysed = {}
-            rings = self._rings.items()
-            self._analysed_from = {name: ring.published for name, ring in rings}
-
     def counts(self) -> dict[str, Counts]:
         """Return where the frames of each camera went so far."""
         return {
@@ -107,7 +141,11 @@ class Stream:
     def facts(self) -> dict[str, object]:
         """Return what the record has to say of settings, devices and the loaded network."""
         network = self.network
-        known = {**self.effective, "devices": dict(self.devices)}
+        dials = {
+            name: {dial.key: dial.now for dial in each}
+            for name, each in self.dials.items()
+        }
+        known = {**self.effective, "devices": dict(self.devices), "dials": dials}
         if network is None:
             return known
         model = ModelFacts(

@@ -110,7 +110,12 @@ class StreamRecorder:
                 self.over = True
 
     def _attach(self, attached: say.Attach) -> None:
+        """Map the rings; one that a camera has no longer is given back."""
         self._attached = attached
+        for spec in attached.rings:
+            old = self._rings.get(spec.camera)
+            if old is not None and old.spec != spec:
+                old.close()
         self._rings = {spec.camera: Ring(spec) for spec in attached.rings}
         self._rows = {
             name: FrameRows(ring, attached.knows_losses.get(name, False))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Step
@@ -21,6 +22,11 @@ class StreamView:
     def formats(self) -> Mapping[str, ImageFormat]:
         """What each open camera delivers."""
         return MappingProxyType(self._stream.formats)
+
+    @property
+    def dials(self) -> Mapping[str, tuple[Dial, ...]]:
+        """By camera: what can be changed while it films, as the device says it is."""
+        return MappingProxyType(self._stream.dials)
 
     @property
     def skeleton(self) -> Skeleton | None:

@@ -47,6 +47,8 @@ class Physician:
     _known: dict[int, Any] = field(default_factory=dict)
     """By process number: psutil's view of it, which remembers the look before."""
     _card: Any = None
+    _next_ns: int = 0
+    _looks: int = 0
 
     def __post_init__(self) -> None:
         with suppress(ImportError, OSError):
@@ -55,6 +57,21 @@ class Physician:
             with suppress(pynvml.NVMLError):
                 pynvml.nvmlInit()
                 self._card = pynvml.nvmlDeviceGetHandleByIndex(0)
+
+    def visit(
+        self, processes: Sequence[BaseProcess], folder: Path, now_ns: int
+    ) -> Vitals | None:
+        """Look once a second, however often it is called; None: it is too early."""
+        if now_ns < self._next_ns:
+            return None
+        self._next_ns = now_ns + 1_000_000_000
+        self._looks += 1
+        return self.look(processes, folder)
+
+    @property
+    def notes(self) -> bool:
+        """Whether the last visit goes into the record."""
+        return self._looks % NOTE_EVERY == 0
 
     def look(self, processes: Sequence[BaseProcess], folder: Path) -> Vitals:
         """Return how the processes fare, and the disk that holds `folder`."""

@@ -7,6 +7,7 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from core.frame import Frame
 from core.record import Edge, Note, Step
 from engine.agenda import Agenda
+from engine.messages import Turned
 from engine.rig import Rig
 from engine.sections import Settings
 from engine.states import Action, Failed, Phase, Status, StatusChanged
@@ -30,6 +31,8 @@ class Bridge(QObject):
     """Status"""
     pictured = pyqtSignal(object, object)
     """Frame, valid until the slot returns, and the Step about it or None."""
+    turned = pyqtSignal(object)
+    """Turned: what became of a camera's setting that was changed."""
     settings_changed = pyqtSignal()
     """The rig is another one: cameras, outputs, triggers may be new."""
     looked_back = pyqtSignal(object)
@@ -91,6 +94,8 @@ class Bridge(QObject):
                 self.noted.emit(news)
             elif isinstance(news, Edge):
                 self.edged.emit(news)
+            elif isinstance(news, Turned):
+                self.turned.emit(news)
             elif isinstance(news, Failed):
                 self._agenda.drop()
                 self.failed.emit(news.text)

@@ -1,13 +1,19 @@
 """The page to run a rig by: pictures on the left, buttons and what happens on the right."""
 
-from PyQt5.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from collections.abc import Mapping
+from functools import partial
+
+from PyQt5.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from core.command import Mark
 from core.record import Edge, Note, Step
+from engine import ini_editing
 from engine.states import Action, Phase, Status
 from gui.bridge import Bridge
+from gui.camera_window import CameraWindow
 from gui.controls import Controls
 from gui.display import Display
+from gui.document import Document
 from gui.output_test import OutputTest
 from gui.panels import Log, Marks, Outputs, Triggers
 
@@ -17,10 +23,13 @@ _SIDE_WIDTH = 316
 class LivePage(QWidget):
     """Shows what a rig does and asks it for things; made anew when the rig is another."""
 
-    def __init__(self, bridge: Bridge, log: Log, test: OutputTest) -> None:
+    def __init__(
+        self, bridge: Bridge, document: Document, log: Log, test: OutputTest
+    ) -> None:
         super().__init__()
         settings = bridge.rig.settings
         self.bridge = bridge
+        self.document = document
         self.log = log
         self.display = Display(bridge)
         self.controls = Controls()
@@ -29,6 +38,8 @@ class LivePage(QWidget):
         self.marks = Marks()
         self.test = test
         self._experimenting = False
+        self.adjusting: dict[str, QPushButton] = {}
+        """By camera: opens a window to change its settings."""
         self._levels: dict[str, float] = {}
         self._lines: list[tuple[int, str, str]] = []
         self._arrange()
@@ -43,6 +54,12 @@ class LivePage(QWidget):
             side.addWidget(panel)
         self.log.setFixedWidth(_SIDE_WIDTH)
         side.addWidget(self.log, 1)
+        for camera, view in self.display.grid.views.items():
+            self.adjusting[camera] = button = QPushButton("Adjust …")
+            button.setObjectName("tile")
+            button.setToolTip("change exposure, gain, rate and crop while it films")
+            button.clicked.connect(partial(self._adjust, camera))
+            view.hold(button)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 10, 10, 10)
         row.setSpacing(10)
@@ -66,6 +83,8 @@ class LivePage(QWidget):
         if status.experimenting != self._experimenting:
             self._experimenting = status.experimenting
             self.marks.restart(running=status.experimenting)
+        for button in self.adjusting.values():
+            button.setVisible(status.phase is Phase.STREAMING)
         if not status.analysing:
             self.triggers.show_answers({})
         if status.phase is Phase.IDLE:
@@ -105,6 +124,18 @@ class LivePage(QWidget):
             )
         else:
             self.bridge.do(action)
+
+    def _adjust(self, camera: str, _checked: bool = False) -> None:
+        window = CameraWindow(self.bridge, camera, self)
+        window.kept.connect(self._keep)
+        window.show()
+
+    def _keep(self, camera: str, kept: Mapping[str, str]) -> None:
+        """Write what a camera was set to into the settings, as one step."""
+        text = self.document.text
+        for key, word in kept.items():
+            text = ini_editing.with_word(text, f"Camera {camera}", key, word or None)
+        self.document.edit(text)
 
     def _test_output(self, name: str) -> None:
         if not self.bridge.rig.status.experimenting:

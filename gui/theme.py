@@ -152,6 +152,7 @@ QPushButton#link {{
     font-size: 13px;
 }}
 QPushButton#link:disabled {{ color: {of.faint}; }}
+QPushButton#tile {{ padding: 3px 9px; min-height: 14px; font-size: 12px; }}
 QPushButton#page {{
     background: transparent; border: none; border-left: 3px solid transparent;
     border-radius: 0; padding: 11px 6px 11px 9px; text-align: left; color: {of.faint};

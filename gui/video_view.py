@@ -6,7 +6,7 @@ from time import perf_counter_ns
 import numpy as np
 from PyQt5.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion
-from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QWidget
+from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 from PyQt5.sip import voidptr
 
 from core.frame import Image
@@ -52,6 +52,13 @@ class VideoView(QWidget):
         self.setMinimumSize(240, 180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    def hold(self, button: QWidget) -> None:
+        """Have a button in the lower right corner, above the picture."""
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.addStretch(1)
+        column.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Return what a picture of 640×480 takes."""

@@ -41,7 +41,7 @@ class Window(QMainWindow):
         self.document = document
         self.log = Log()
         self.test = OutputTest()
-        self.live = LivePage(bridge, self.log, self.test)
+        self.live = LivePage(bridge, document, self.log, self.test)
         self._memory = memory
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
@@ -136,7 +136,8 @@ class Window(QMainWindow):
     def _renew(self) -> None:
         """Make the live page anew, for a rig that is another one."""
         shown = self._stack.currentWidget() is self.live
-        old, self.live = self.live, LivePage(self.bridge, self.log, self.test)
+        old = self.live
+        self.live = LivePage(self.bridge, self.document, self.log, self.test)
         self._stack.addWidget(self.live)
         if shown:
             self._stack.setCurrentWidget(self.live)

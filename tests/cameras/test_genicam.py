@@ -56,6 +56,17 @@ def test_what_the_camera_can_not_do_is_a_remark() -> None:
         assert any(text.startswith("AcquisitionFrameRate is") for text in film.remarks)
 
 
+def test_the_rate_is_changed_while_it_films() -> None:
+    with GenICam(cti=VIKY, serial="1", rate=50).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        assert {dial.key: dial.now for dial in film.dials()} == {"rate": 50.0}
+        assert film.turn("rate", 120.0)
+        assert film.dials()[0].now == 120.0
+        assert not film.turn("exposure_us", 500.0), "it has none"
+        assert film.read(image)
+
+
 def test_pictures_that_are_lost_are_gaps_in_the_count() -> None:
     with GenICam(cti=VIKY, serial="0", rate=200).opened() as film:
         image = np.zeros(film.format.shape, film.format.dtype)

@@ -104,3 +104,38 @@ def test_it_can_be_grey(grey: bool) -> None:
     camera = SimulatedCamera(width=80, height=64, rate=1000, frames=1, grey=grey)
     _, images = filmed(camera)
     assert images[0].shape == ((64, 80) if grey else (64, 80, 3))
+
+
+def test_its_rate_is_changed_while_it_films_and_the_walk_goes_on() -> None:
+    camera = SimulatedCamera(width=64, height=64, rate=400, noise=0)
+    with camera.opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        for _ in range(8):
+            before = film.read(image)
+        assert before is not None
+        assert film.turn("rate", 100.0)
+        at = [film.read(image) for _ in range(3)]
+        indices = [shot.index for shot in at if shot]
+        times = [shot.exposed_ns or 0 for shot in at if shot]
+        assert indices == list(range(before.index + 1, before.index + 4))
+        assert np.diff(times) == pytest.approx(10_000_000)
+        assert {dial.key: dial.now for dial in film.dials()}["rate"] == 100
+        assert film.turn("rate", 1e9)
+        assert {dial.key: dial.now for dial in film.dials()}["rate"] == 2000
+        assert not film.turn("seed", 2.0)
+
+
+def test_longer_exposure_is_brighter_and_slower() -> None:
+    camera = SimulatedCamera(width=64, height=64, rate=100, noise=0, grey=True)
+    with camera.opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        usual = image.mean()
+        assert film.turn("exposure_us", 5_000.0)
+        film.read(image)
+        assert image.mean() == pytest.approx(usual / 2, rel=0.05)
+        assert film.turn("exposure_us", 20_000.0)
+        assert {dial.key: dial.now for dial in film.dials()}["rate"] == 50
+    bright = SimulatedCamera(width=64, height=64, gain=20, exposure_us=50_000)
+    with bright.opened() as film:
+        assert film.format.rate == 20

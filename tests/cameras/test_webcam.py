@@ -1,10 +1,14 @@
 """What OpenCV gives is checked; a video stands in for the camera."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
+from cameras.dial import Dial
 from cameras.webcam import Webcam
 from cameras.webcams import _listed, _opened
 from core.clock import SystemClock
@@ -61,6 +65,52 @@ def test_what_it_does_not_deliver_is_a_remark(tmp_path: Path) -> None:
     given = Webcam(source=path, backend="ffmpeg", resolution=(64, 48), rate=1000)
     with given.opened() as film:
         assert film.remarks == ()
+
+
+class Device:
+    """A capture device of OpenCV whose driver takes exposures in steps of 8."""
+
+    def __init__(self, path: str) -> None:
+        self._film = cv2.VideoCapture(path)
+        self._set = {cv2.CAP_PROP_EXPOSURE: 156.0, cv2.CAP_PROP_GAIN: 4.0}
+        self.threads: set[int] = set()
+
+    def set(self, number: int, value: float) -> bool:
+        self.threads.add(threading.get_ident())
+        if number == cv2.CAP_PROP_EXPOSURE:
+            value = value // 8 * 8
+        self._set[number] = value
+        return number != cv2.CAP_PROP_GAIN
+
+    def get(self, number: int) -> float:
+        return float(self._set.get(number, self._film.get(number)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._film, name)
+
+
+def test_it_is_changed_while_it_films_by_the_thread_that_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(str(write_video(tmp_path / "film.avi", frames=6)))
+    monkeypatch.setattr(Webcam, "_capture", lambda _self: device)
+    with Webcam().opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        assert film.turn("exposure", 100.0)
+        assert device.get(cv2.CAP_PROP_AUTO_EXPOSURE) in (1.0, 0.25)
+        assert Dial("exposure", 96.0) in film.dials(), "what the driver really took"
+        with pytest.raises(DeviceError, match="does not let its gain be set"):
+            film.turn("gain", 9.0)
+        assert not film.turn("source", 1.0)
+        assert threading.get_ident() not in device.threads
+        assert film.read(image)
+
+
+def test_what_a_driver_can_not_do_is_told(tmp_path: Path) -> None:
+    path = str(write_video(tmp_path / "film.avi"))
+    with Webcam(source=path, backend="ffmpeg", exposure=100).opened() as film:
+        assert film.remarks == ("does not let its exposure be set",)
 
 
 def test_one_that_stalls_is_seen_within_a_second() -> None:

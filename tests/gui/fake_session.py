@@ -10,6 +10,7 @@ import numpy as np
 from PyQt5.QtGui import QColor
 
 from cameras.camera import Camera, Film
+from cameras.dial import Dial
 from core.command import Command
 from core.frame import Frame, ImageFormat
 from core.pose import Pose, Skeleton
@@ -134,6 +135,8 @@ class FakeSession:
         self.skeleton: Skeleton | None = SKELETON
         self.threshold = 0.5
         self.provider = "CPUExecutionProvider"
+        self.dials: dict[str, tuple[Dial, ...]] = {}
+        self.adjusted: list[tuple[str, str, str]] = []
         self.counts: dict[str, Counts] = {}
         self.run_folder: Path | None = None
         self.vitals: Vitals | None = None
@@ -159,6 +162,9 @@ class FakeSession:
             self.put(Status())
         else:
             self.put(replace(self.status, **_NEXT[action]))
+
+    def adjust(self, camera: str, key: str, word: str) -> None:
+        self.adjusted.append((camera, key, word))
 
     def put(self, status: Status) -> None:
         self.status = status

@@ -1,0 +1,159 @@
+"""What the processes of a rig say, and what follows from it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from core.clock import SystemClock
+from core.errors import DeepLabStreamError
+from core.journal import JournalReader
+from core.record import Edge, Note
+from core.ring import RingSpec
+from engine import messages as say
+from engine.adjusting import Adjusting
+from engine.crew import Crew
+from engine.pace import Pace
+from engine.rig import News
+from engine.settings import Settings
+from engine.states import Failed, Phase, Status, StatusChanged
+from engine.stream_view import StreamView
+
+
+class Listening(StreamView):
+    """Hears the processes of a stream and keeps them together; asks nothing of them itself."""
+
+    _journal: JournalReader
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.status = Status()
+        self._adjusting = Adjusting()
+        self._pace = Pace()
+        self._crew: Crew | None = None
+        self._ending: Iterator[None] | None = None
+        self._news: list[News] = []
+        self._filming_for_experiment = False
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras' names, the deciding one first."""
+        return self.settings.camera_order
+
+    def _stop_stream(self, crew: Crew, how: str) -> None:
+        words = say.CloseRun(how, self._stream.facts()), None
+        self._ending = crew.ending(words, self.run_folder)
+        self._become(Status(Phase.STOPPING))
+
+    def _fail(self, crew: Crew, text: str) -> None:
+        self._news.append(Failed(text))
+        if self._ending is None:
+            self._stop_stream(crew, text)
+
+    def _open_run(self, crew: Crew) -> None:
+        """Have the recorder make the run folder, if there is none yet."""
+        if self.run_folder is None:
+            self._adjusting.run_begins()
+            root, text = self.settings.output_directory, self._stream.text
+            now = datetime.now().astimezone()
+            exp_name = self.settings.experiment.exp_name
+            name = self.settings.subject.folder_name(now, exp_name)
+            wish = say.OpenRun(root, text, self._stream.facts(), name)
+            crew.tell_recorder(wish)
+
+    def _film(self, crew: Crew, active: bool) -> None:
+        if active:
+            self._open_run(crew)
+            recipe = self.settings.recording.recipe
+            crew.tell_recorder(say.StartRecording(self.settings.recorded, recipe))
+        else:
+            crew.tell_recorder(say.StopRecording())
+            self._filming_for_experiment = False
+        self._become(replace(self.status, recording=active))
+
+    def _listen(self, crew: Crew) -> None:
+        for entry in self._journal.read():
+            self._stream.take(entry)
+            self._news.append(entry)
+        for member in crew.members:
+            for message in member.told():
+                self._heard(crew, message)
+
+    def _heard(self, crew: Crew, message: object) -> None:
+        self._stream.hear(message)
+        match message:
+            case say.CameraOpened():
+                self._camera_opened(crew, message)
+            case say.NetworkReady():
+                self._become(replace(self.status, network_ready=True))
+                self._attach(crew)
+            case say.Analysing(active):
+                if not active:
+                    crew.tell_recorder(say.StopAnalysis())
+                self._become(replace(self.status, analysing=active))
+            case say.Conducting(active):
+                self._become(replace(self.status, experimenting=active))
+                for_it = self._filming_for_experiment and self.status.recording
+                if for_it and not active:
+                    self._film(crew, False)
+            case say.CameraTold(text):
+                self._tell(crew, "camera", text)
+            case say.Turned():
+                self._adjusting.answered(message)
+                self._tell(crew, "setting", message.text)
+                self._news.append(message)
+            case say.RunClosed():
+                self._news.append(message)
+            case Edge():
+                self._news.append(message)
+                text = f"the guard switched [Output {message.output}] off"
+                self._tell(crew, "guard", text)
+            case say.RecorderFailed(text):
+                self._news.append(Failed(text))
+                self._become(replace(self.status, recording=False))
+            case say.Complaint(text):
+                self._news.append(Failed(text))
+            case say.ProcessFailed(text):
+                self._fail(crew, text)
+
+    def _camera_opened(self, crew: Crew, opened: say.CameraOpened) -> None:
+        try:
+            anew = opened.camera in crew.rings
+            ring = crew.add_ring(opened.camera, opened.format)
+        except (DeepLabStreamError, OSError) as error:
+            self._fail(crew, str(error))
+            return
+        self._stream.add_camera(ring, opened)
+        for remark in opened.remarks:
+            self._tell(crew, "camera", f"[Camera {opened.camera}] {remark}")
+        self._attach(crew)
+        if anew:
+            self._pace.forget(opened.camera)
+            crew.begin(self._posed(crew), (opened.camera,))
+
+    def _attach(self, crew: Crew) -> None:
+        """Tell engine and recorder of the rings once all cameras have opened."""
+        if len(crew.rings) < len(self.settings.cameras) or self._ending is not None:
+            return
+        specs = tuple(crew.rings[name].spec for name in self.cameras)
+        stream = self._stream
+        losses = dict(stream.knows_losses)
+        crew.tell_recorder(say.Attach(specs, self.skeleton, stream.start_ns, losses))
+        if self.status.phase is Phase.STARTING:
+            crew.begin(self._posed(crew), self.cameras)
+            self._become(replace(self.status, phase=Phase.STREAMING))
+
+    def _posed(self, crew: Crew) -> tuple[RingSpec, ...]:
+        """Return the rings of the cameras that the engine looks at, in their order."""
+        posed = self.settings.asked_of()
+        return tuple(crew.rings[name].spec for name in self.cameras if name in posed)
+
+    def _tell(self, crew: Crew, kind: str, text: str) -> None:
+        """Say something, and write it into the record."""
+        note = Note(kind, text, SystemClock().now_ns())
+        self._news.append(note)
+        crew.tell_recorder(say.WriteNote(note))
+
+    def _become(self, status: Status) -> None:
+        self.status = status
+        self._news.append(StatusChanged(status))
