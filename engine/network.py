@@ -7,10 +7,11 @@ from pose.opening import open_estimator, open_live_crop
 from pose.per_camera import PerCamera
 
 
-def open_network(settings: Settings) -> PoseEstimator:
+def open_network(settings: Settings, threads: int | None = None) -> PoseEstimator:
     """Return the estimator; ModelError or SettingsError say what does not fit.
 
-    A network is loaded once, however many cameras use it.
+    A network is loaded once, however many cameras use it. `threads` instead of the
+    settings' THREADS.
     """
     named = {
         name: settings.model_named(camera.model)
@@ -18,10 +19,11 @@ def open_network(settings: Settings) -> PoseEstimator:
         if camera.analyse and camera.model
     }
     usual = settings.model
-    loaded = {usual: _open(settings, usual)}
+    threads = settings.pose.threads if threads is None else threads
+    loaded = {usual: _open(settings, usual, threads)}
     for model in named.values():
         if model not in loaded:
-            loaded[model] = _open(settings, model)
+            loaded[model] = _open(settings, model, threads)
     others = {name: loaded[model] for name, model in named.items() if model != usual}
     estimator = PerCamera(loaded[usual], others) if others else loaded[usual]
     if problems := check_against(settings, estimator.skeleton):
@@ -29,9 +31,9 @@ def open_network(settings: Settings) -> PoseEstimator:
     return estimator
 
 
-def _open(settings: Settings, model: str) -> PoseEstimator:
+def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
     pose = settings.pose
-    how = pose.runtime, pose.threads, pose.tolerance_px
+    how = pose.runtime, threads, pose.tolerance_px
     estimator = open_estimator(model, *how)
     if not pose.live_crop:
         return estimator

@@ -1,12 +1,15 @@
-"""Work done ahead in a thread of its own, never more than a few pieces of it."""
+"""Work done ahead in threads of its own, never more than a few pieces of it."""
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
 T = TypeVar("T")
+Made = TypeVar("Made")
 
 _LOOK_S = 0.1
 
@@ -70,3 +73,31 @@ def ahead(pieces: Iterable[T], most: int) -> Iterator[Iterator[T]]:
     finally:
         enough.set()
         thread.join()
+
+
+@contextmanager
+def in_order(
+    make: Callable[[T], Made], pieces: Iterable[T], threads: int
+) -> Iterator[Iterator[Made]]:
+    """Give what is made of the pieces, in their order, by several threads ahead.
+
+    As many pieces again as there are threads are made ahead, and wait for the asker.
+    What the making raises is raised where the piece would have come. Leaving the block
+    waits for what is being made.
+    """
+    making = ThreadPoolExecutor(threads, "in_order")
+
+    def given() -> Iterator[Made]:
+        iterator = iter(pieces)
+        begun: deque[Future[Made]] = deque()
+        for piece in iterator:
+            begun.append(making.submit(make, piece))
+            if len(begun) > 2 * threads:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+
+    try:
+        yield given()
+    finally:
+        making.shutdown(cancel_futures=True)

@@ -2,26 +2,36 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from core.frame import Frame, Image
 from core.pose import Pose, Skeleton
-from offline.ahead import ahead
+from offline.ahead import ahead, in_order
 from offline.decoding import Picture
+from offline.parallel import at_once, on_card
 from pose.estimator import PoseEstimator
 from pose.live_crop import LiveCrop
 from pose.per_camera import PerCamera
 
-BATCH = 8
-"""Pictures that the network gets at once."""
+CARDS_BATCH = 8
+"""Pictures that a network on a card gets at once."""
 T = TypeVar("T")
+
+
+def batch_for(estimator: PoseEstimator) -> int:
+    """Return how many pictures the network is to get at once.
+
+    On a processor one: what lies between the layers of several would not fit its cache.
+    """
+    return CARDS_BATCH if on_card(estimator) else 1
 
 
 def posed(
     pictures: Iterable[Picture],
     estimator: PoseEstimator,
-    batch: int = BATCH,
+    batch: int = 0,
     camera: str = "",
 ) -> Iterator[list[tuple[Picture, Pose | None]]]:
     """Yield the pictures in batches, each with its pose; None: there was no picture.
@@ -29,27 +39,29 @@ def posed(
     Without the name of a `camera` each picture is looked at for itself; with it, an
     estimator that remembers where the animal was does so, a picture at a time.
     Decoding, and whatever the caller does between two batches, go on beside the network.
+    `batch` 0: see `batch_for`.
     """
+    size, threads = batch or batch_for(estimator), at_once(estimator)
+    estimated = partial(_estimated, estimator=estimator, camera=camera)
     with (
-        ahead(_batches(pictures, batch), most=3) as decoded,
-        ahead(_estimated(decoded, estimator, camera), most=3) as ready,
+        ahead(batches(pictures, size), most=threads + 2) as decoded,
+        in_order(estimated, decoded, threads) as ready,
     ):
         yield from ready
 
 
 def _estimated(
-    batches: Iterable[list[Picture]], estimator: PoseEstimator, camera: str
-) -> Iterator[list[tuple[Picture, Pose | None]]]:
-    for batch in batches:
-        whole = [picture.image for picture in batch if picture.image is not None]
-        poses = iter(estimator.estimate(whole, [camera] * len(whole) if camera else ()))
-        yield [
-            (picture, None if picture.image is None else next(poses))
-            for picture in batch
-        ]
+    batch: list[Picture], estimator: PoseEstimator, camera: str
+) -> list[tuple[Picture, Pose | None]]:
+    whole = [picture.image for picture in batch if picture.image is not None]
+    poses = iter(estimator.estimate(whole, [camera] * len(whole) if camera else ()))
+    return [
+        (picture, None if picture.image is None else next(poses)) for picture in batch
+    ]
 
 
-def _batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the pieces in lists of `size`, the last one shorter."""
     iterator = iter(pieces)
     while batch := list(islice(iterator, size)):
         yield batch
@@ -94,7 +106,7 @@ class Foreseen:
         return self.estimator.sha256
 
     def frames(
-        self, pictures: Iterable[Picture], camera: str, batch: int = BATCH
+        self, pictures: Iterable[Picture], camera: str, batch: int = 0
     ) -> Iterator[Frame]:
         """Yield a frame for each whole picture; its pose is known while it is out."""
         batch = 1 if remembers(self.estimator, camera) else batch

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core.errors import ModelError
+from offline.parallel import open_parallel
 from offline.pipeline import Pipeline
 from pose.estimator import PoseEstimator
 from pose.model_folder import DESCRIPTION
@@ -29,8 +31,8 @@ class NetworkFolder:
         )
         for folder in found:
             if folder not in self._opened:
-                opened = open_estimator(folder, self.runtime, self.threads)
-                self._opened[folder] = opened
+                open_one = partial(open_estimator, folder, self.runtime)
+                self._opened[folder] = open_parallel(open_one, self.threads)
         return [self._opened[folder] for folder in found]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.errors import DeepLabStreamError
 from core.pose import Pose
 from offline.decoding import Decoder, VideoRows, pictures, video_rows
-from offline.estimating import BATCH, posed
+from offline.estimating import posed
 from offline.partial import PartialRows
 from pose.estimator import PoseEstimator
 from recording.pose_tables import PoseTable
@@ -39,7 +39,7 @@ def predict(
     estimator: PoseEstimator,
     scorer: str,
     *,
-    batch: int = BATCH,
+    batch: int = 0,
     decoder: Decoder = "cpu",
     partial: Path | None = None,
     watch: Watch = lambda done, rows: None,

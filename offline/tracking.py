@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial as partial_
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +17,8 @@ from numpy.typing import NDArray
 from core.clock import SystemClock
 from core.errors import ModelError
 from core.frame import Image
-from offline.ahead import ahead
+from core.pose import Pose
+from offline.ahead import ahead, in_order
 from offline.decoding import (
     Picture,
     VideoRows,
@@ -23,8 +26,9 @@ from offline.decoding import (
     pictures_at,
     sampled,
 )
-from offline.estimating import BATCH
+from offline.estimating import batch_for, batches
 from offline.motion import Box
+from offline.parallel import at_once
 from offline.partial import PartialRows
 from offline.pipeline import CameraPlan, Pipeline, Region
 from offline.predict import Watch
@@ -72,15 +76,18 @@ class Tracked:
 
 
 class _Watch:
-    """Adds up how long steps take."""
+    """Adds up how long steps take; what `threads` do at the same time counts once."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         self.seconds: dict[str, float] = {}
+        self._threads = threads
         self._clock = SystemClock()
+        self._lock = Lock()
 
     def add(self, name: str, start_ns: int) -> None:
-        passed = (self._clock.now_ns() - start_ns) / 1e9
-        self.seconds[name] = self.seconds.get(name, 0.0) + passed
+        passed = (self._clock.now_ns() - start_ns) / 1e9 / self._threads
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + passed
 
     def now_ns(self) -> int:
         return self._clock.now_ns()
@@ -93,17 +100,21 @@ def track(
     networks: Networks,
     *,
     partial: Path | None = None,
-    batch: int = BATCH,
+    batch: int = 0,
     watch: Watch = lambda done, rows: None,
 ) -> Tracked:
     """Track one camera; ModelError when a network is missing or does not fit.
 
     With `partial` the rows made so far outlive a kill; the same work goes on there.
     """
-    plan, timer = pipeline.cameras[camera], _Watch()
+    plan = pipeline.cameras[camera]
     notes = fit_of(rows, camera, plan)
     members = {name: _members(pipeline, name, networks) for name in plan.regions}
-    places = _places(rows, plan, pipeline, networks, timer)
+    every = [network for several in members.values() for network in several]
+    threads = min(map(at_once, every), default=1)
+    size = batch or max(map(batch_for, every), default=1)
+    timer = _Watch(threads)
+    places = _places(rows, plan, pipeline, networks, timer, threads)
     crops: dict[str, Crop | None] = {}
     for name in plan.regions:
         region = pipeline.regions[name]
@@ -120,13 +131,17 @@ def track(
     }
     width = sum(one * parts for one, parts in blocks.values())
     facts = _facts(rows, pipeline, crops, members)
+    estimated = partial_(
+        _estimated, members=members, crops=crops, blocks=blocks, timer=timer
+    )
     with ExitStack() as files:
         place = partial or Path(files.enter_context(TemporaryDirectory()), "rows")
         kept = files.enter_context(PartialRows(place, facts, (width, 3)))
         watch(kept.rows, len(rows))
-        decoded = files.enter_context(ahead(pictures(rows, kept.rows), most=3 * batch))
-        while several := list(islice(decoded, batch)):
-            kept.append(_estimated(several, members, crops, blocks, timer))
+        left = batches(pictures(rows, kept.rows), size)
+        decoded = files.enter_context(ahead(left, most=threads + 2))
+        for made in files.enter_context(in_order(estimated, decoded, threads)):
+            kept.append(made)
             watch(kept.rows, len(rows))
         values = kept.read()
     found, start = [], 0
@@ -187,6 +202,7 @@ def _places(
     pipeline: Pipeline,
     networks: Networks,
     timer: _Watch,
+    threads: int,
 ) -> dict[str, tuple[int, int]]:
     """Find what the regions are placed by, in frames spread over the whole video."""
     anchors = {a for name in plan.regions for a in pipeline.regions[name].anchor}
@@ -205,18 +221,20 @@ def _places(
     count = int(seconds * general.samples_per_second)
     count = min(max(count, general.samples_min), general.samples_max)
     whole = Crop(_whole(rows), (0, 0), plan.flip, 1)
-    points, sure = [], []
-    start_ns = timer.now_ns()
-    with ahead(pictures_at(rows, sampled(rows, count)), most=BATCH) as decoded:
-        while several := list(islice(decoded, BATCH)):
-            timer.add("Subsample video", start_ns)
-            images = [whole.cut(p.image) for p in several if p.image is not None]
-            start_ns = timer.now_ns()
-            for pose in detector.estimate(images):
-                points.append(pose.points[0])
-                sure.append(pose.confidence[0])
-            timer.add("Detect ROIs", start_ns)
-            start_ns = timer.now_ns()
+    points, sure, size = [], [], batch_for(detector)
+
+    def look(several: list[Picture]) -> list[Pose]:
+        start_ns = timer.now_ns()
+        images = [whole.cut(p.image) for p in several if p.image is not None]
+        poses = detector.estimate(images)
+        timer.add("Detect ROIs", start_ns)
+        return poses
+
+    sample = batches(pictures_at(rows, sampled(rows, count)), size)
+    with ahead(sample, most=4) as decoded, in_order(look, decoded, threads) as seen:
+        for pose in chain.from_iterable(seen):
+            points.append(pose.points[0])
+            sure.append(pose.confidence[0])
     if not points:
         return {}
     return mean_places(

@@ -16,12 +16,12 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
-from offline.estimating import BATCH
 from offline.files import stems, video_files, whole_file
 from offline.labels import Known, known_poses
 from offline.metrics import (
@@ -30,6 +30,7 @@ from offline.metrics import (
     temporal_norm,
     write_metric,
 )
+from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator
 from pose.opening import open_estimator
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = None
         if asked.labels is not None:
             known = known_poses(asked.labels, asked.mirrored, asked.columns)
-        estimator = open_estimator(asked.model, asked.runtime, asked.threads)
+        open_one = partial(open_estimator, asked.model, asked.runtime)
+        estimator = open_parallel(open_one, asked.threads)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)
         return 2
@@ -202,7 +204,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="a folder under models/, or the path of one")
     add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
     add("--to", nargs="+", choices=list(WRITERS), default=["csv"], help="default: csv")
-    add("--batch", type=_positive, default=BATCH, help=f"pictures at once ({BATCH})")
+    add("--batch", type=_positive, default=0, metavar="PICTURES",
+        help="the network gets at once; default: one, on a card eight")  # fmt: skip
     names = ", ".join(RUNTIMES)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto", metavar="NAME",
         help=f"what the network runs in: auto, {names}")  # fmt: skip

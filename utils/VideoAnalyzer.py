@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
@@ -27,7 +28,8 @@ from engine.seeds import settled
 from engine.settings import Settings
 from engine.zones import Outline, zones_of
 from offline.decoding import VideoRows, pictures, video_rows
-from offline.estimating import Foreseen
+from offline.estimating import Foreseen, remembers
+from offline.parallel import open_parallel
 from pose.estimator import PoseEstimator
 from recording.accounts import Accounts
 from recording.overlay import labelled
@@ -62,12 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add(
-        "--settings",
-        type=Path,
-        metavar="FILE",
-        help="default: the shipped settings.ini",
-    )
+    add("--settings", type=Path, metavar="FILE", help="default: the shipped ones")
     add(
         "--run",
         type=Path,
@@ -122,7 +119,7 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
         )
     source = source if asked.video else settings.folder / source
     rows = video_rows(source)
-    estimator = open_network(settings)
+    estimator = _opened(settings, asked.fast)
     analysis = Analysis(settings, rows, estimator, not asked.no_experiment)
     with ExitStack() as files:
         folder = analysis.make_folder(asked.output)
@@ -138,6 +135,13 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
         print(line)
     print(f"run folder: {folder.path}")
     return 0
+
+
+def _opened(settings: Settings, fast: bool) -> PoseEstimator:
+    if not fast:
+        return open_network(settings)
+    alone = partial(remembers, camera=settings.deciding_camera)
+    return open_parallel(partial(open_network, settings), settings.pose.threads, alone)
 
 
 @dataclass

@@ -1,0 +1,93 @@
+"""One network on several processor cores: whole pictures side by side.
+
+A picture after the other, each on one core, needs less time than each on all cores: no
+core waits for another within a picture, and what belongs to one picture stays in a
+core's cache. How fast a single picture is done does not matter here.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from queue import LifoQueue
+
+from core.frame import Image
+from core.pose import Pose, Skeleton
+from pose.estimator import PoseEstimator
+
+MOST = 8
+"""Copies of a network; more cores than that share them."""
+_CARDS = ("CUDA", "Tensorrt", "GPU", "cuda")
+"""What the names of providers that compute on a card have in them."""
+
+
+class Parallel:
+    """The same network several times; each copy serves one thread at a time.
+
+    What is asked while all copies are busy waits. A copy that remembers where the animal
+    was would remember it for itself alone: such networks do not belong here.
+    """
+
+    def __init__(self, copies: Sequence[PoseEstimator]) -> None:
+        self.copies = tuple(copies)
+        self._idle: LifoQueue[PoseEstimator] = LifoQueue()
+        for copy in self.copies:
+            self._idle.put(copy)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that the network knows."""
+        return self.copies[0].skeleton
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+        return self.copies[0].threshold
+
+    @property
+    def provider(self) -> str:
+        """What computes."""
+        return self.copies[0].provider
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the network's file."""
+        return self.copies[0].sha256
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, by a copy that is idle."""
+        copy = self._idle.get()
+        try:
+            return copy.estimate(images, cameras)
+        finally:
+            self._idle.put(copy)
+
+
+def open_parallel(
+    open_one: Callable[[int], PoseEstimator],
+    threads: int = 0,
+    alone: Callable[[PoseEstimator], bool] = lambda estimator: False,
+) -> PoseEstimator:
+    """Return the network that `open_one(threads)` opens, for `threads` cores; 0: all.
+
+    On a card it is opened once: a card computes a batch side by side by itself. It is
+    also opened once, and gets all cores, where `alone` says so of the first copy.
+    """
+    cores = threads or os.cpu_count() or 1
+    count = min(cores, MOST)
+    first = open_one(cores // count)
+    if count == 1 or on_card(first):
+        return first
+    if alone(first):
+        return open_one(threads)
+    return Parallel([first, *(open_one(cores // count) for _ in range(count - 1))])
+
+
+def at_once(estimator: PoseEstimator) -> int:
+    """Return how many threads an estimator serves at the same time."""
+    return len(estimator.copies) if isinstance(estimator, Parallel) else 1
+
+
+def on_card(estimator: PoseEstimator) -> bool:
+    """Return whether a graphics card computes."""
+    return any(word in estimator.provider for word in _CARDS)

@@ -1,0 +1,81 @@
+"""The same network in several threads: all of it is done, in order, by as many."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+from core.frame import Image
+from core.pose import Pose
+from offline.ahead import in_order
+from offline.estimating import batch_for, posed
+from offline.parallel import MOST, Parallel, at_once, open_parallel
+from offline.predict import predict
+from tests.offline.films import DotFinder, dot_at, write_film
+
+
+class Together(DotFinder):
+    """Goes on only when another copy is at work at the same time."""
+
+    meet = Barrier(2, timeout=20)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        if images[0].std():  # the grey one is asked of one copy, to count animals
+            self.meet.wait()
+        return super().estimate(images, cameras)
+
+
+def test_two_copies_work_at_once_and_rows_stay_in_order(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=12)
+    copies = [Together(), Together()]
+    found = predict(film, Parallel(copies), "dots")
+    expected = [dot_at(row) for row in range(12)]
+    np.testing.assert_allclose(found.table.points[:, 0, 0], expected, atol=0.6)
+    assert sum(copy.estimated for copy in copies) == 12 + 1
+    assert min(copy.estimated for copy in copies) >= 6
+
+
+def test_pieces_come_in_order_and_what_fails_comes_in_its_place() -> None:
+    def make(number: int) -> int:
+        if number == 7:
+            raise ValueError("the eighth")
+        return number * number
+
+    with in_order(make, range(7), 3) as given:
+        assert list(given) == [number * number for number in range(7)]
+    with in_order(make, range(100), 3) as given:
+        got = []
+        with pytest.raises(ValueError, match="the eighth"):
+            got += [next(given) for _ in range(9)]
+        assert [next(given, None)] == [None]
+    with in_order(make, iter(int, 1), 2) as endless:
+        assert next(endless) == 0
+
+
+def test_cores_are_shared_out_among_copies() -> None:
+    opened: list[int] = []
+
+    def open_one(threads: int) -> DotFinder:
+        opened.append(threads)
+        return DotFinder()
+
+    assert at_once(open_parallel(open_one, 3)) == 3
+    assert opened == [1, 1, 1]
+    assert at_once(open_parallel(open_one, 4 * MOST)) == MOST
+    assert opened[3:] == [4] * MOST
+    opened.clear()
+    assert at_once(open_parallel(open_one, 1)) == 1
+    assert at_once(open_parallel(open_one, 6, lambda one: True)) == 1
+    assert opened == [1, 1, 6]
+
+
+def test_a_card_is_asked_by_one_thread_for_many_pictures() -> None:
+    card = open_parallel(lambda threads: DotFinder(provider="CUDAExecutionProvider"), 8)
+    assert at_once(card) == 1
+    assert batch_for(card) == 8
+    assert batch_for(DotFinder()) == 1
+    assert list(posed([], card)) == []
