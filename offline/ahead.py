@@ -81,7 +81,7 @@ def in_order(
 ) -> Iterator[Iterator[Made]]:
     """Give what is made of the pieces, in their order, by several threads ahead.
 
-    As many pieces again as there are threads are made ahead, and wait for the asker.
+    As many pieces again as there are threads are begun ahead.
     What the making raises is raised where the piece would have come. Leaving the block
     waits for what is being made.
     """
@@ -92,7 +92,7 @@ def in_order(
         begun: deque[Future[Made]] = deque()
         for piece in iterator:
             begun.append(making.submit(make, piece))
-            if len(begun) > 2 * threads:
+            if len(begun) >= 2 * threads:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

@@ -17,6 +17,8 @@ from pose.per_camera import PerCamera
 
 CARDS_BATCH = 8
 """Pictures that a network on a card gets at once."""
+_HANDED = 4
+"""Pictures, at least, that go from thread to thread at once: handing over costs."""
 T = TypeVar("T")
 
 
@@ -34,7 +36,7 @@ def posed(
     batch: int = 0,
     camera: str = "",
 ) -> Iterator[list[tuple[Picture, Pose | None]]]:
-    """Yield the pictures in batches, each with its pose; None: there was no picture.
+    """Yield the pictures, some at a time, each with its pose; None: no picture.
 
     Without the name of a `camera` each picture is looked at for itself; with it, an
     estimator that remembers where the animal was does so, a picture at a time.
@@ -42,21 +44,25 @@ def posed(
     `batch` 0: see `batch_for`.
     """
     size, threads = batch or batch_for(estimator), at_once(estimator)
-    estimated = partial(_estimated, estimator=estimator, camera=camera)
+    estimated = partial(_estimated, estimator=estimator, batch=size, camera=camera)
+    handed = size * -(-_HANDED // size)
     with (
-        ahead(batches(pictures, size), most=threads + 2) as decoded,
+        ahead(batches(pictures, handed), most=threads + 1) as decoded,
         in_order(estimated, decoded, threads) as ready,
     ):
         yield from ready
 
 
 def _estimated(
-    batch: list[Picture], estimator: PoseEstimator, camera: str
+    several: list[Picture], estimator: PoseEstimator, batch: int, camera: str
 ) -> list[tuple[Picture, Pose | None]]:
-    whole = [picture.image for picture in batch if picture.image is not None]
-    poses = iter(estimator.estimate(whole, [camera] * len(whole) if camera else ()))
+    whole = [picture.image for picture in several if picture.image is not None]
+    poses: list[Pose] = []
+    for images in batches(whole, batch):
+        poses += estimator.estimate(images, [camera] * len(images) if camera else ())
+    found = iter(poses)
     return [
-        (picture, None if picture.image is None else next(poses)) for picture in batch
+        (picture, None if picture.image is None else next(found)) for picture in several
     ]
 
 
