@@ -31,6 +31,9 @@ class LabelCanvas(VideoView):
         self.points: NDArray[np.float32] = np.empty((0, 2), np.float32)
         self.part = 0
         """The body part that the next click places."""
+        self.bones: tuple[tuple[str, str], ...] = ()
+        self.proposed = False
+        """Whether a network found the points, and nobody has said that they are right."""
         self.gain = 1.0
         """Contrast, around the middle grey."""
         self._raw: Image | None = None
@@ -123,16 +126,36 @@ class LabelCanvas(VideoView):
         """Zoom, the place under the mouse staying where it is."""
         if event is None or self.place is None or self._image is None:
             return
-        under = self.pixel(event.position())
-        if under is None:
+        self._zoom_at(event.position(), event.angleDelta().y() > 0)
+
+    def zoom(self, closer: bool) -> None:
+        """Zoom about the chosen point, or the middle where it is not placed."""
+        place = self.place
+        at = QPointF(self.rect().center())
+        if place is not None and self.part < len(self.points):
+            x, y = place.to_view(self.points[self.part]).tolist()
+            inside = x == x and self.rect().contains(round(x), round(y))
+            at = QPointF(x, y) if inside else at
+        self._zoom_at(at, closer)
+
+    def show_whole(self) -> None:
+        """Zoom no more."""
+        self._zoom, self._centre = 1.0, (0.5, 0.5)
+        self.update()
+
+    def _zoom_at(self, at: QPointF, closer: bool) -> None:
+        under = self.pixel(at)
+        if under is None or self._image is None:
             return
-        factor = 1.25 if event.angleDelta().y() > 0 else 0.8
+        factor = 1.25 if closer else 0.8
         self._zoom = min(max(1.0, self._zoom * factor), _MOST_ZOOM)
         self._centre = (0.5, 0.5)
         place = self.place
+        if place is None:
+            return
         width, height = self._image.width(), self._image.height()
-        x = under[0] + 0.5 - (event.position().x() - self.width() / 2) / place.scale
-        y = under[1] + 0.5 - (event.position().y() - self.height() / 2) / place.scale
+        x = under[0] + 0.5 - (at.x() - self.width() / 2) / place.scale
+        y = under[1] + 0.5 - (at.y() - self.height() / 2) / place.scale
         self._centre = (x / width, y / height)
         self.update()
 
@@ -144,20 +167,45 @@ class LabelCanvas(VideoView):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for part, (x, y) in enumerate(place.to_view(self.points).tolist()):
+        views = place.to_view(self.points).tolist()
+        self._draw_bones(painter, views)
+        for part, (x, y) in enumerate(views):
             if np.isnan(x):
                 continue
             chosen = part in (self._held, self.part)
-            painter.setPen(QPen(QColor(AMBER if chosen else "#000000"), 2))
             colour = bodypart_colour(part)
-            colour.setAlpha(150)
+            edge = (
+                QColor(AMBER)
+                if chosen
+                else colour
+                if self.proposed
+                else QColor(0, 0, 0)
+            )
+            line = Qt.PenStyle.DotLine if self.proposed else Qt.PenStyle.SolidLine
+            painter.setPen(QPen(edge, 2, line))
+            colour.setAlpha(50 if self.proposed else 150)
             painter.setBrush(colour)
             painter.drawEllipse(QPointF(x, y), 5.5, 5.5)
             painter.drawPoint(QPointF(x, y))
             if chosen:
                 name = self.bodyparts[part]
                 draw_tag(painter, QPointF(x + 10, y - 6), name, QColor(AMBER))
+        if self.proposed:
+            corner = QPointF(10, self.height() - 10)
+            draw_tag(
+                painter,
+                corner,
+                "Proposed: drag what is wrong, then Space",
+                QColor(AMBER),
+            )
         painter.end()
+
+    def _draw_bones(self, painter: QPainter, views: list[list[float]]) -> None:
+        painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
+        for one, other in self.bones:
+            ends = [views[self.bodyparts.index(name)] for name in (one, other)]
+            if not np.isnan(ends).any():
+                painter.drawLine(QPointF(*ends[0]), QPointF(*ends[1]))
 
     def _show(self, number: int) -> None:
         if self._raw is None:

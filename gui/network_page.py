@@ -1,71 +1,57 @@
-"""The page on which a lab makes its own network: pick frames, label, train, use."""
+"""The page on which a lab makes its own network: label, train, check, use live."""
 
 from functools import partial
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PyQt5.QtCore import Qt
-from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtWidgets import (
+    QButtonGroup,
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
-    QSlider,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from core.errors import DeepLabStreamError
+from core.pose import Skeleton
+from gui.checking_tab import CheckingTab
 from gui.document import Document
-from gui.label_canvas import LabelCanvas
-from gui.panels import Panel
+from gui.labelling_tab import LabellingTab
+from gui.pick_dialog import PickDialog
 from gui.program_window import ProgramWindow
-from gui.training_panel import TrainingPanel
+from gui.training_tab import TrainingTab
+from pose.model_folder import load_model_folder
+from pose.opening import find_model
 from training.label_book import LabelBook, open_book
 from training.labels import LabelsError
 
-_LEFT_WIDTH, _RIGHT_WIDTH = 240, 230
-_NUDGE_PX = 0.5
-_MOST_UNDONE = 200
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-}
-_HOW = (
-    "Click: places the chosen body part, and goes on to the next. Drag: moves a point. "
-    "Right click or Delete: it is not to be seen. 1 to 9: choose a body part. Arrows: "
-    "half a pixel. Space: looks right, next picture. B: back. U: undo. Wheel: zoom, middle "
-    "button: move."
+_STEPS = ("Label", "Train", "Check")
+_NO_PICTURES = (
+    "No pictures yet: Start Recording on the page Live,\n"
+    "then Pick frames of that run, or of any video"
 )
 
 
 class NetworkPage(QWidget):
-    """Labels the pictures of a folder and trains on them; saved after every change."""
+    """Three steps, shown one at a time, over one folder of labels."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
         self.book: LabelBook | None = None
-        self.picture = -1
-        self.canvas = LabelCanvas()
-        self.canvas.clear("Choose a folder for your labels")
         self.folder = QPushButton("Folder of labels …")
         self.parts_line = QLineEdit()
-        self.parts_line.setPlaceholderText("body parts, commas between")
-        self.pick = QPushButton("Pick frames of a video …")
-        self.list, self.parts = QListWidget(), QListWidget()
-        self.words, self.problem = QLabel(), QLabel()
-        self.contrast = QSlider(Qt.Orientation.Horizontal)
-        self.good = QPushButton("Looks right (Space)")
-        self.training = TrainingPanel(document)
-        self._undone: list[tuple[int, NDArray[np.float32], bool]] = []
+        self.pick = QPushButton("Pick frames …")
+        self.problem = QLabel()
+        self.labelling = LabellingTab()
+        self.training = TrainingTab(document)
+        self.checking = CheckingTab(document)
+        self._stack = QStackedWidget()
+        self._group = QButtonGroup(self)
+        self.tabs = {name: QPushButton(name) for name in _STEPS}
         self._arrange()
         self._connect()
         self._show_state()
@@ -74,203 +60,114 @@ class NetworkPage(QWidget):
         """Show the pictures of a folder; a new one takes the body parts of the line."""
         parts = [part.strip() for part in self.parts_line.text().split(",")]
         try:
-            self.book = open_book(folder, [part for part in parts if part])
+            book = open_book(folder, [part for part in parts if part])
         except (LabelsError, OSError) as error:
             self.book = None
             self.problem.setText(str(error))
-            self._show_state()
-            return
-        self.problem.setText("")
-        self._undone.clear()
-        self.parts_line.setText(", ".join(self.book.bodyparts))
-        self.canvas.bodyparts = self.book.bodyparts
-        self.parts.clear()
-        for number, part in enumerate(self.book.bodyparts, start=1):
-            self.parts.addItem(f"{number}  {part}")
-        self._list_pictures()
-        waiting = np.flatnonzero(~self.book.done)
-        if self.book.names:
-            self.show_picture(int(waiting[0]) if len(waiting) else 0)
+            self.labelling.show_book(None, "Choose a folder for your labels")
         else:
-            self.canvas.clear("No pictures yet: pick frames of a video")
+            self.problem.setText("")
+            self._join(book)
+            self.book = book
+            self.parts_line.setText(", ".join(book.bodyparts))
+            self.labelling.show_book(book, _NO_PICTURES)
         self._show_state()
 
-    def show_picture(self, picture: int) -> None:
-        """Show a picture of the book, and its first body part that is not placed."""
-        book = self.book
-        if book is None or not 0 <= picture < len(book.names):
-            return
-        self.picture = picture
-        self.list.blockSignals(True)
-        self.list.setCurrentRow(picture)
-        self.list.blockSignals(False)
-        missing = np.flatnonzero(np.isnan(book.points[picture, :, 0]))
-        self._show(int(missing[0]) if len(missing) and not book.done[picture] else 0)
+    def show_step(self, name: str) -> None:
+        """Show Label, Train or Check."""
+        tabs = dict(zip(_STEPS, self._steps(), strict=True))
+        if name == "Check":
+            self.checking.open(self.training.model, self.book)
+        self._stack.setCurrentWidget(tabs[name])
+        self.tabs[name].setChecked(True)
 
-    def _show(self, part: int) -> None:
+    def pick_frames(self, *arguments: str) -> ProgramWindow | None:
+        """Add frames of a video or a run, as `utils/PickFrames.py` is told."""
         book = self.book
         if book is None:
-            return
-        path = book.path(self.picture)
-        image = cv2.imread(str(path), cv2.IMREAD_ANYCOLOR)
-        if image is None:
-            self.canvas.clear(f"{path.name} can't be read")
-            return
-        self.canvas.camera = path.parent.name
-        points = book.points[self.picture]
-        self.canvas.show_labels(np.uint8(image), points, part, self.picture + 1)  # type: ignore[arg-type]
-        self.parts.blockSignals(True)
-        self.parts.setCurrentRow(part)
-        self.parts.blockSignals(False)
+            return None
+        window = ProgramWindow("Pick frames", "PickFrames.py", arguments, self)
+        window.ended.connect(partial(self._reopen, book.folder))
+        window.show()
+        return window
+
+    def finish(self) -> None:
+        """End what goes on behind the page."""
+        self.training.finish()
+
+    def _steps(self) -> tuple[QWidget, ...]:
+        return self.labelling, self.training, self.checking
 
     def _arrange(self) -> None:
-        self.contrast.setRange(50, 400)
-        self.contrast.setValue(100)
-        self.contrast.setToolTip("contrast")
-        for label, kind in ((self.words, "caption"), (self.problem, "problem")):
-            label.setObjectName(kind)
-            label.setWordWrap(True)
-        how = QLabel(_HOW)
-        how.setObjectName("caption")
-        how.setWordWrap(True)
-        for each in (self.list, self.parts):
-            each.setObjectName("clear")
-            each.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        left, right = Panel("Pictures"), Panel("Body parts")
-        for widget in (self.folder, self.parts_line, self.pick, self.problem):
-            left.column.addWidget(widget)
-        left.column.addWidget(self.list, 1)
-        left.column.addWidget(self.words)
-        right.column.addWidget(self.parts, 1)
-        for widget in (self.contrast, self.good, how):
-            right.column.addWidget(widget)
-        side = QVBoxLayout()
-        side.addWidget(right, 1)
-        side.addWidget(self.training)
-        left.setFixedWidth(_LEFT_WIDTH)
-        right.setFixedWidth(_RIGHT_WIDTH)
-        self.training.setFixedWidth(_RIGHT_WIDTH)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(10, 10, 10, 10)
-        row.setSpacing(10)
-        row.addWidget(left)
-        row.addWidget(self.canvas, 1)
-        row.addLayout(side)
+        self.folder.setToolTip(
+            "a folder for pictures and labels, new or old; or a DeepLabCut project"
+        )
+        self.parts_line.setPlaceholderText("body parts of a new folder, commas between")
+        self.parts_line.setToolTip(
+            "what to label, in this order; a folder keeps its own"
+        )
+        skeleton = self._present()
+        if skeleton is not None:
+            self.parts_line.setText(", ".join(skeleton.bodyparts))
+        self.problem.setObjectName("problem")
+        self.problem.setWordWrap(True)
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        for name, button in self.tabs.items():
+            button.setCheckable(True)
+            button.setMinimumWidth(86)
+            button.clicked.connect(partial(self._choose, name))
+            self._group.addButton(button)
+            top.addWidget(button)
+        top.addSpacing(24)
+        top.addWidget(self.folder)
+        top.addWidget(self.parts_line, 1)
+        top.addWidget(self.pick)
+        for tab in self._steps():
+            self._stack.addWidget(tab)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 10, 10, 10)
+        column.setSpacing(8)
+        column.addLayout(top)
+        column.addWidget(self.problem)
+        column.addWidget(self._stack, 1)
+        self.tabs["Label"].setChecked(True)
 
     def _connect(self) -> None:
         self.folder.clicked.connect(self._ask_folder)
-        self.pick.clicked.connect(self._ask_video)
-        self.list.currentRowChanged.connect(self.show_picture)
-        self.parts.currentRowChanged.connect(self._choose_part)
-        self.canvas.placed.connect(self._place)
-        self.canvas.removed.connect(self._remove)
-        self.contrast.valueChanged.connect(self._change_contrast)
-        self.good.clicked.connect(self._accept)
+        self.pick.clicked.connect(self._ask_frames)
+        self.labelling.changed.connect(self._take_labels)
+        self.training.trained.connect(self._show_state)
 
-    def _list_pictures(self) -> None:
-        book = self.book
-        if book is None:
-            return
-        self.list.blockSignals(True)
-        self.list.clear()
-        for number in range(len(book.names)):
-            self.list.addItem(QListWidgetItem(self._line(number)))
-        self.list.blockSignals(False)
+    def _choose(self, name: str, _checked: bool = False) -> None:
+        self.show_step(name)
 
-    def _line(self, number: int) -> str:
-        if self.book is None:
-            return ""
-        name = "/".join(self.book.names[number].split("/")[1:])
-        return f"{'●' if self.book.done[number] else '○'} {name}"
+    def _take_labels(self) -> None:
+        self.training.show_book(self.book)
 
     def _show_state(self) -> None:
-        book = self.book
-        ready = book is not None
-        for widget in (self.pick, self.good, self.contrast):
-            widget.setEnabled(ready)
-        self.parts_line.setReadOnly(ready)
-        labelled = int(book.done.sum()) if book is not None else 0
-        self.training.show_labels(book.folder if book else None, labelled)
-        if book is not None:
-            self.words.setText(f"{book.left} of {len(book.names)} still to be labelled")
+        self.problem.setVisible(bool(self.problem.text()))
+        self.pick.setEnabled(self.book is not None)
+        self.parts_line.setReadOnly(self.book is not None)
+        self.training.show_book(self.book)
 
-    def _changed(self, part: int) -> None:
-        item = self.list.item(self.picture)
-        if item is not None:
-            item.setText(self._line(self.picture))
-        self._show(part)
-        self._show_state()
+    def _present(self) -> Skeleton | None:
+        """Return the body parts of the network that the settings name."""
+        settings = self.document.settings
+        if settings is None:
+            return None
+        try:
+            return load_model_folder(find_model(settings.model)).skeleton
+        except DeepLabStreamError:
+            return None
 
-    def _remember(self) -> None:
-        book, at = self.book, self.picture
-        if book is not None:
-            before = (at, book.points[at].copy(), bool(book.done[at]))
-            self._undone = [*self._undone[1 - _MOST_UNDONE :], before]
-
-    def _place(self, part: int, x: float, y: float) -> None:
-        book = self.book
-        if book is None:
-            return
-        self._remember()
-        book.place(self.picture, part, x, y)
-        after = part + (part == self.canvas.part)
-        self._changed(min(after, len(book.bodyparts) - 1))
-
-    def _remove(self, part: int) -> None:
-        if self.book is not None:
-            self._remember()
-            self.book.remove(self.picture, part)
-            self._changed(part)
-
-    def _accept(self) -> None:
-        if self.book is not None and self.picture >= 0:
-            self._remember()
-            self.book.accept(self.picture)
-            self._changed(self.canvas.part)
-            self.show_picture(min(self.picture + 1, len(self.book.names) - 1))
-
-    def _undo(self) -> None:
-        if self.book is not None and self._undone:
-            picture, points, done = self._undone.pop()
-            self.book.points[picture], self.book.done[picture] = points, done
-            self.book.save()
-            self.show_picture(picture)
-            self._changed(self.canvas.part)
-
-    def _choose_part(self, part: int) -> None:
-        if part >= 0:
-            self.canvas.part = part
-            self.canvas.update()
-
-    def _change_contrast(self, percent: int) -> None:
-        self.canvas.use_gain(percent / 100)
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Do what the help beside the picture says."""
-        book = self.book
-        if event is None or book is None or self.picture < 0:
-            super().keyPressEvent(event)
-            return
-        key, part = Qt.Key(event.key()), self.canvas.part
-        number = event.key() - Qt.Key.Key_1
-        if key == Qt.Key.Key_Space:
-            self._accept()
-        elif key == Qt.Key.Key_B:
-            self.show_picture(max(0, self.picture - 1))
-        elif key == Qt.Key.Key_U:
-            self._undo()
-        elif key == Qt.Key.Key_Delete:
-            self._remove(part)
-        elif key in _ARROWS and not np.isnan(book.points[self.picture, part, 0]):
-            x, y = book.points[self.picture, part].tolist()
-            dx, dy = _ARROWS[key]
-            self._remember()
-            book.place(self.picture, part, x + _NUDGE_PX * dx, y + _NUDGE_PX * dy)
-            self._changed(part)
-        elif 0 <= number < min(9, len(book.bodyparts)):
-            self.parts.setCurrentRow(number)
-        else:
-            super().keyPressEvent(event)
+    def _join(self, book: LabelBook) -> None:
+        """Draw the present network's bones in a book that has none."""
+        skeleton = None if book.bones else self._present()
+        if skeleton is not None:
+            book.bones = tuple(
+                bone for bone in skeleton.bones if {*bone} <= {*book.bodyparts}
+            )
 
     def _ask_folder(self) -> None:
         start = str(self.document.path.parent)
@@ -278,22 +175,12 @@ class NetworkPage(QWidget):
         if name:
             self.open(Path(name))
 
-    def _ask_video(self) -> None:
-        kinds = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
-        name, _ = QFileDialog.getOpenFileName(self, "A video", "", kinds)
-        if name:
-            self.pick_frames(Path(name))
-
-    def pick_frames(self, video: Path) -> ProgramWindow | None:
-        """Add frames of a video that differ from each other."""
-        book = self.book
-        if book is None:
-            return None
-        arguments = [str(video), "--into", str(book.folder)]
-        window = ProgramWindow("Pick frames", "PickFrames.py", arguments, self)
-        window.ended.connect(partial(self._reopen, book.folder))
-        window.show()
-        return window
+    def _ask_frames(self) -> None:
+        if self.book is None:
+            return
+        dialog = PickDialog(self.document, self.book.folder, self)
+        if dialog.exec_():
+            self.pick_frames(*dialog.arguments)
 
     def _reopen(self, folder: Path, _code: int) -> None:
         self.open(folder)

@@ -1,10 +1,8 @@
 """One of our programs running in a process of its own, its words in a window."""
 
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from PyQt5.QtCore import QProcess, QProcessEnvironment, Qt, pyqtSignal
+from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QTextCursor
 from PyQt5.QtWidgets import (
     QDialog,
@@ -16,7 +14,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+from gui.program import Program
 
 
 class ProgramWindow(QDialog):
@@ -45,22 +43,15 @@ class ProgramWindow(QDialog):
         column.addWidget(self.page, 1)
         column.addLayout(foot)
         self.resize(860, 460)
-        self.process = QProcess(self)
-        self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
-        self.process.readyReadStandardOutput.connect(self._read)
-        self.process.finished.connect(self._ended)
-        environment = QProcessEnvironment.systemEnvironment()
-        environment.insert("PYTHONUNBUFFERED", "1")
-        environment.insert("PYTHONIOENCODING", "utf-8")
-        self.process.setProcessEnvironment(environment)
-        script = str(ROOT / "utils" / program)
-        self.process.start(sys.executable, [script, *arguments])
+        self.program = Program(self)
+        self.program.said.connect(self._read)
+        self.program.ended.connect(self._ended)
+        self.program.start(program, arguments)
 
     def _close(self) -> None:
         self.close()
 
-    def _read(self) -> None:
-        text = bytes(self.process.readAllStandardOutput()).decode("utf-8", "replace")
+    def _read(self, text: str) -> None:
         for part in text.splitlines(keepends=True):
             self._show(part)
 
@@ -75,9 +66,9 @@ class ProgramWindow(QDialog):
         cursor.insertText(part.removesuffix("\r"))
         self.page.setTextCursor(cursor)
 
-    def _ended(self, code: int, _status: QProcess.ExitStatus) -> None:
-        self._read()
-        self.state.setText("done" if code == 0 else f"ended with code {code}")
+    def _ended(self, code: int, killed: bool) -> None:
+        words = "killed from outside" if killed else f"ended with code {code}"
+        self.state.setText(words if code or killed else "done")
         self.stop.setText("Close")
         self.ended.emit(code)
 
@@ -95,10 +86,5 @@ class ProgramWindow(QDialog):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """Ask the program to end, then make it."""
-        if self.process.state() != QProcess.ProcessState.NotRunning:
-            self.process.finished.disconnect()
-            self.process.terminate()
-            if not self.process.waitForFinished(2000):
-                self.process.kill()
-                self.process.waitForFinished(2000)
+        self.program.stop()
         super().closeEvent(event)

@@ -15,6 +15,7 @@ from training.projects import DLC_CONFIG, open_project, read_yaml
 FILE = "CollectedData.csv"
 PROPOSALS = "proposals.csv"
 """What networks found in pictures that nobody has looked at; written like labels."""
+BONES = "bones.csv"
 PICTURES = "labeled-data"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -42,6 +43,8 @@ class LabelBook:
     yet that they are right."""
     project: bool = False
     """Whether it is a DeepLabCut project."""
+    bones: tuple[tuple[str, str], ...] = ()
+    """Lines between body parts, to draw."""
 
     def path(self, picture: int) -> Path:
         """Return where a picture is."""
@@ -79,6 +82,12 @@ class LabelBook:
         self.done[picture], self.proposed[picture] = done, proposed
         self.save(picture)
         self.save_proposals()
+
+    def join(self, bones: Sequence[tuple[str, str]]) -> None:
+        """Draw these bones from now on; OSError: they can't be written."""
+        self.bones = tuple(bones)
+        lines = [f"{one},{other}\n" for one, other in bones]
+        (self.folder / BONES).write_text("".join(lines), encoding="utf-8")
 
     @property
     def left(self) -> int:
@@ -163,6 +172,15 @@ def open_book(
     none = np.zeros(len(names), np.bool_)
     book = LabelBook(folder, scorer, parts, names, points, done, none, project)
     _take_proposals(book)
+    if (folder / BONES).is_file():
+        pairs = [tuple(row) for row in _rows(folder / BONES)]
+    else:
+        pairs = list(labels.skeleton.bones) if labels else []
+    book.bones = tuple(
+        (pair[0], pair[1])
+        for pair in pairs
+        if len(pair) == 2 and set(pair) <= set(parts)
+    )
     return book
 
 

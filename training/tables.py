@@ -2,10 +2,13 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.labels import LabelsError
 
 PREDICTIONS = "predictions.csv"
 
@@ -56,6 +59,38 @@ def read_sets(file: Path) -> dict[str, str]:
     if not rows or rows[0][-1] != "set":
         return {}
     return {row[0]: row[-1] for row in rows[3:]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """A `predictions.csv`, read back."""
+
+    names: tuple[str, ...]
+    """Of the pictures."""
+    bodyparts: tuple[str, ...]
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px; NaN: nothing."""
+    confidence: NDArray[np.float32]
+    """(picture, bodypart)"""
+    sets: tuple[str, ...]
+    """train, validation, test or unused; empty where the file does not say."""
+
+
+def read_predictions(file: Path) -> Predictions:
+    """Read what `write_predictions` wrote; LabelsError: it can't be read."""
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.reader(lines))
+        told = rows[0][-1] == "set"
+        end = -1 if told else None
+        bodyparts = tuple(rows[1][1:end:3])
+        cells = [[float(cell or "nan") for cell in row[1:end]] for row in rows[3:]]
+        values = np.array(cells, np.float32).reshape(-1, len(bodyparts), 3)
+    except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
+        raise LabelsError([f"{file} can't be read: {error}"]) from error
+    sets = tuple(row[-1] if told else "" for row in rows[3:])
+    names = tuple(row[0] for row in rows[3:])
+    return Predictions(names, bodyparts, values[..., :2], values[..., 2], sets)
 
 
 def _write(

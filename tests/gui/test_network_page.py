@@ -1,5 +1,6 @@
-"""From a video to labels that training reads, by mouse and keys."""
+"""From a video to a network that the rig uses, by mouse and keys."""
 
+import csv
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from gui.network_page import NetworkPage
 from gui.theme import AMBER
 from tests.gui.fake_session import close_to
 from tests.offline.test_picking import film
+from training.label_files import write_labels
 from training.labels import read_labels
 
 SOON = 60_000  # ms
@@ -35,7 +37,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> NetworkPage:
 
 
 def at(page: NetworkPage, x: float, y: float) -> QPoint:
-    place = page.canvas.place
+    place = page.labelling.canvas.place
     assert place is not None
     left, top = place.to_view((x, y))
     return QPoint(round(left), round(top))
@@ -43,96 +45,149 @@ def at(page: NetworkPage, x: float, y: float) -> QPoint:
 
 def points(page: NetworkPage) -> list[list[float]]:
     assert page.book is not None
-    return page.book.points[page.picture].tolist()
+    found: list[list[float]] = page.book.points[page.labelling.picture].tolist()
+    return found
 
 
 def test_clicks_place_one_body_part_after_the_other(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    qtbot.mouseClick(page.canvas, LEFT, pos=at(page, 10, 20))
-    assert page.canvas.part == 1
-    qtbot.mouseClick(page.canvas, LEFT, pos=at(page, 40, 30))
+    canvas = page.labelling.canvas
+    qtbot.mouseClick(canvas, LEFT, pos=at(page, 10, 20))
+    assert canvas.part == 1
+    qtbot.mouseClick(canvas, LEFT, pos=at(page, 40, 30))
     assert np.allclose(points(page), [[10, 20], [40, 30]], atol=0.1)
-    qtbot.keyClick(page, Qt.Key.Key_Space)
-    assert page.picture == 1
-    qtbot.keyClick(page, Qt.Key.Key_Space)
+    qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
+    assert page.labelling.picture == 1
+    qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
     labels = read_labels(tmp_path / "labels")
     assert labels.names == ("labeled-data/film/img0.png", "labeled-data/film/img1.png")
     assert np.allclose(labels.points[0], [[10, 20], [40, 30]], atol=0.1)
     assert np.isnan(labels.points[1]).all(), "nothing of it is to be seen"
-    assert page.words.text() == "1 of 3 still to be labelled"
+    assert page.labelling.words.text() == "1 of 3 still to be labelled"
 
 
-def test_points_are_dragged_nudged_removed_and_undone(
+def test_points_are_dragged_nudged_removed_undone_and_redone(
     page: NetworkPage, qtbot: QtBot
 ) -> None:
-    qtbot.mouseClick(page.canvas, LEFT, pos=at(page, 10, 20))
-    qtbot.mousePress(page.canvas, LEFT, pos=at(page, 10, 20))
-    qtbot.mouseRelease(page.canvas, LEFT, pos=at(page, 20, 25))
+    tab = page.labelling
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 10, 20))
+    qtbot.mousePress(tab.canvas, LEFT, pos=at(page, 10, 20))
+    qtbot.mouseRelease(tab.canvas, LEFT, pos=at(page, 20, 25))
     assert np.allclose(points(page)[0], [20, 25], atol=0.1)
     before = points(page)[0]
-    qtbot.keyClick(page, Qt.Key.Key_1)
-    qtbot.keyClick(page, Qt.Key.Key_Right)
-    assert points(page)[0] == [before[0] + 0.5, before[1]]
-    qtbot.mouseClick(page.canvas, RIGHT, pos=at(page, 20.5, 25))
+    qtbot.keyClick(tab, Qt.Key.Key_1)
+    qtbot.keyClick(tab, Qt.Key.Key_Right)
+    moved = [before[0] + 0.5, before[1]]
+    assert points(page)[0] == moved
+    qtbot.mouseClick(tab.canvas, RIGHT, pos=at(page, 20.5, 25))
     assert np.isnan(points(page)[0]).all()
-    qtbot.keyClick(page, Qt.Key.Key_U)
-    assert points(page)[0] == [before[0] + 0.5, before[1]]
+    qtbot.keyClick(tab, Qt.Key.Key_U)
+    assert points(page)[0] == moved
+    qtbot.mouseClick(tab.tools.undo, LEFT)
+    assert points(page)[0] == before
+    qtbot.mouseClick(tab.tools.redo, LEFT)
+    assert points(page)[0] == moved
+    qtbot.keyClick(tab, Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    assert np.isnan(points(page)[0]).all()
+    assert not tab.tools.redo.isEnabled()
 
 
 def test_a_point_is_seen_where_it_was_placed_however_it_is_zoomed(
     page: NetworkPage, qtbot: QtBot
 ) -> None:
-    qtbot.mouseClick(page.canvas, LEFT, pos=at(page, 32, 24))
-    page.canvas._zoom, page.canvas._centre = 4.0, (0.5, 0.5)
-    page.canvas.part = 0
-    page.canvas.update()
+    tab = page.labelling
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 32, 24))
+    qtbot.keyClick(tab, Qt.Key.Key_1)
+    whole = tab.canvas.place
+    for _ in range(6):
+        qtbot.mouseClick(tab.tools.closer, LEFT)
+    zoomed = tab.canvas.place
+    assert whole is not None
+    assert zoomed is not None
+    assert zoomed.scale == pytest.approx(whole.scale * 1.25**6)
     centre = at(page, 32, 24)
-    image = page.canvas.grab().toImage()
+    image = tab.canvas.grab().toImage()
     ring = [image.pixelColor(centre + QPoint(6, 0)), image.pixelColor(centre)]
     assert any(close_to(colour, AMBER) for colour in ring)
-    qtbot.mouseClick(page.canvas, LEFT, pos=at(page, 28, 20))
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 28, 20))
     assert np.allclose(points(page)[0], [28, 20], atol=0.1)
+    qtbot.keyClick(tab, Qt.Key.Key_0)
+    assert tab.canvas.place == whole
 
 
 def test_contrast_changes_what_is_seen_and_no_file(page: NetworkPage) -> None:
     def grey() -> int:
-        image = page.canvas.grab().toImage()
+        image = page.labelling.canvas.grab().toImage()
         return image.pixelColor(at(page, 50, 40)).red()
 
     before = grey()
-    page.contrast.setValue(200)
+    page.labelling.tools.contrast.setValue(200)
     assert grey() < before - 30
+
+
+def test_bones_are_drawn_and_kept(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    tab = page.labelling
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 10, 20))
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 50, 20))
+
+    def middle() -> int:
+        image = tab.canvas.grab().toImage()
+        return image.pixelColor(at(page, 30, 20)).red()
+
+    before = middle()
+    tab.tools.bones.setText("nose - tail")
+    tab.tools.bones.editingFinished.emit()
+    assert middle() > before + 40
+    tab.tools.bones.setText("nose-paw")
+    tab.tools.bones.editingFinished.emit()
+    assert tab.words.text() == "Bones are written as nose-tail, of: nose, tail"
+    page.open(tmp_path / "labels")
+    assert tab.tools.bones.text() == "nose-tail"
+
+
+def test_proposals_are_corrected_and_accepted_with_a_key(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    names = [f"labeled-data/film/img{number}.png" for number in (0, 1)]
+    found = np.array([[[10, 20], [40, 30]]] * 2, np.float32)
+    file = tmp_path / "labels/proposals.csv"
+    write_labels(file, "net", ["nose", "tail"], names, found)
+    page.open(tmp_path / "labels")
+    tab = page.labelling
+    assert (
+        tab.words.text() == "3 of 3 still to be labelled, 2 of them with proposals (◐)"
+    )
+    item = tab.list.item(0)
+    assert item is not None
+    assert item.text() == "◐ film/img0.png"
+    assert points(page) == [[10, 20], [40, 30]]
+    qtbot.mousePress(tab.canvas, LEFT, pos=at(page, 40, 30))
+    qtbot.mouseRelease(tab.canvas, LEFT, pos=at(page, 44, 33))
+    assert not (tmp_path / "labels/CollectedData.csv").exists(), "nobody said yes yet"
+    qtbot.keyClick(tab, Qt.Key.Key_Space)
+    qtbot.keyClick(tab, Qt.Key.Key_Space)
+    labels = read_labels(tmp_path / "labels")
+    assert labels.names == tuple(names)
+    assert np.allclose(labels.points[0], [[10, 20], [44, 33]], atol=0.1)
+    assert np.allclose(labels.points[1], found[1])
+    assert not file.exists()
 
 
 def test_frames_are_picked_from_a_video(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
     video = film(tmp_path / "scenes.mkv")
-    window = page.pick_frames(video)
+    words = (str(video), "--into", str(tmp_path / "labels"), "--count", "5")
+    window = page.pick_frames(*words)
     assert window is not None
     with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
         pass
     assert ended.args == [0], window.page.toPlainText()
-    assert page.list.count() == 3 + 20
+    assert page.labelling.list.count() == 3 + 5
     window.close()
-
-
-def test_training_waits_for_labels_and_its_network_is_used(
-    page: NetworkPage, qtbot: QtBot, tmp_path: Path
-) -> None:
-    assert not page.training.train.isEnabled()
-    qtbot.keyClick(page, Qt.Key.Key_Space)
-    qtbot.keyClick(page, Qt.Key.Key_Space)
-    assert page.training.train.isEnabled()
-    assert page.training.labels == tmp_path / "labels"
-    assert not page.training.use.isEnabled()
-    page.training.model.mkdir(parents=True)
-    (page.training.model / "model.json").write_text("{}", encoding="utf-8")
-    page.training.name.setText("mine ")
-    assert page.training.use.isEnabled()
-    page.training.use.click()
-    assert page.document.words["Pose Estimation"]["MODEL"] == "mine"
 
 
 def test_a_new_folder_without_body_parts_says_what_is_missing(
@@ -142,4 +197,15 @@ def test_a_new_folder_without_body_parts_says_what_is_missing(
     (tmp_path / "new").mkdir()
     page.open(tmp_path / "new")
     assert "name its body parts" in page.problem.text()
+    assert page.problem.isVisible()
     assert not page.pick.isEnabled()
+
+
+def test_what_is_labelled_is_deeplabcuts_table(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    qtbot.mouseClick(page.labelling.canvas, LEFT, pos=at(page, 10, 20))
+    with (tmp_path / "labels/CollectedData.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[:3]] == ["scorer", "bodyparts", "coords"]
+    assert rows[1][1:] == ["nose", "nose", "tail", "tail"]

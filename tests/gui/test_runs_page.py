@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PyQt5.QtCore import QPoint, QProcess, Qt
+from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from gui.document import Document
@@ -102,7 +102,7 @@ def test_a_run_is_decided_again_with_the_settings_of_the_window(
     window = page.findChild(ProgramWindow)
     assert window is not None
     qtbot.waitUntil(
-        lambda: window.process.state() == QProcess.ProcessState.NotRunning,
+        lambda: not window.program.running,
         timeout=SOON,
     )
     assert "39 frames decided again" in window.page.toPlainText()
