@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as lightning
 import torch
@@ -150,7 +150,7 @@ def _trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=settings.devices,
         strategy=_strategy(device) if settings.devices > 1 else "auto",
-        precision="16-mixed" if device.type == "cuda" else "32-true",
+        precision=_precision(settings, device),
         max_steps=settings.steps,
         gradient_clip_val=5.0,
         check_val_every_n_epoch=settings.check_epochs,
@@ -165,6 +165,17 @@ def _trainer(
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
+
+
+def _precision(
+    settings: FitSettings, device: torch.device
+) -> Literal["32-true", "16-mixed", "bf16-mixed"]:
+    if settings.precision == "full":
+        return "32-true"
+    if device.type == "cuda":
+        return "16-mixed"
+    fast = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    return "bf16-mixed" if fast or settings.precision == "mixed" else "32-true"
 
 
 def _strategy(device: torch.device) -> DDPStrategy:

@@ -110,6 +110,11 @@ class PoseModule(lightning.LightningModule):
         """Return the annealed losses of calibrated views that see one point."""
         sigma = self.how.network.sigma
         found, _ = decode(self.network.as_maps(logits), STRIDE, sigma)
+        with torch.autocast(found.device.type, enabled=False):
+            return self._of_cameras(cameras, batch, found)
+
+    def _of_cameras(self, cameras: CameraLosses, batch: Batch, found: Tensor) -> Tensor:
+        sigma = self.how.network.sigma
         anneal = self.how.anneal(self.global_step // self.epoch_steps)
         total = torch.zeros((), device=found.device)
         if cameras.pairwise is not None:
@@ -128,6 +133,11 @@ class PoseModule(lightning.LightningModule):
         if clip is None or matrix is None:
             raise ModelError("a batch without a clip has no unsupervised loss")
         maps = self.network.maps(clip).float()
+        # Pixels need more digits than the network's 16 bits have.
+        with torch.autocast(maps.device.type, enabled=False):
+            return self._on_video(batch, maps, matrix)
+
+    def _on_video(self, batch: Batch, maps: Tensor, matrix: Tensor) -> Tensor:
         points, confidence = decode(maps, STRIDE, self.how.network.sigma)
         points = back_to_camera(points, matrix, batch.scale, batch.corner)
         anneal = self.how.anneal(self.global_step // self.epoch_steps)

@@ -51,6 +51,9 @@ class FitSettings:
     device: str = "cpu"
     devices: int = 1
     """How many of them; each in a process of its own."""
+    precision: Literal["auto", "full", "mixed"] = "auto"
+    """`mixed` computes in 16 bits what can bear it; `auto` where that is faster: on
+    graphics cards, and on processors that multiply matrices of bfloat16 (AMX)."""
     workers: int = 1
     """Threads that prepare batches."""
 
