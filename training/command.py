@@ -23,6 +23,10 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on with a run that was stopped")
     add("--device", default="cpu", help="cpu or cuda")
     add("--devices", type=count, default=1, help="how many; each has its own process")
+    add(
+        "--precision", choices=("auto", "full", "mixed"), default="auto",
+        help="mixed: 16 bits where they do; auto: where that is faster",
+    )  # fmt: skip
     add("--workers", type=count, default=1, help="threads that prepare batches")
     add("--threads", type=int, default=0, help="of the processor; 0: one per core")
     add("--licence", default="", help="of the network, written into model.json")

@@ -160,7 +160,7 @@ def _trainer(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        log_every_n_steps=10,
+        log_every_n_steps=settings.log_every,
         deterministic="warn",
         use_distributed_sampler=False,
         default_root_dir=folder,

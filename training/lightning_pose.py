@@ -178,6 +178,7 @@ class PoseProject:
             ),
             augmentation=augmentation,
             least_epoch=least,
+            log_every=training.log_every_n_steps,
             check_epochs=training.check_val_every_n_epoch,
             patience=training.early_stop_patience if training.early_stopping else 0,
             keep="best",

@@ -68,6 +68,7 @@ class _Training(_Words):
     max_steps: int | None = Field(default=None, gt=0)
     min_steps: int | None = None
     check_val_every_n_epoch: int = Field(default=5, gt=0)
+    log_every_n_steps: int = Field(default=10, gt=0)
     early_stopping: bool = False
     early_stop_patience: int = Field(default=3, gt=0)
     rng_seed_data_pt: int = 0

@@ -35,6 +35,8 @@ class FitSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     least_epoch: int = 1
     """Steps that an epoch has at least."""
+    log_every: int = 10
+    """Steps from one point of the curves to the next."""
     check_epochs: int = 5
     """Epochs from one look at the held-out pictures to the next."""
     patience: int = 0

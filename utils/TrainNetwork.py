@@ -157,6 +157,7 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
         seed=arguments.seed,
         device=arguments.device,
         devices=arguments.devices,
+        precision=arguments.precision,
         workers=arguments.workers,
     )
     if arguments.batch == 0:
@@ -198,7 +199,12 @@ def _from_config(arguments: argparse.Namespace) -> "Run":
         training.train_frames or 1,
     )
     settings = project.settings(len(parts.train), arguments.device)
-    settings = replace(settings, workers=arguments.workers, devices=arguments.devices)
+    settings = replace(
+        settings,
+        workers=arguments.workers,
+        devices=arguments.devices,
+        precision=arguments.precision,
+    )
     unlabelled = None
     if project.wanted():
         train = labels.points[list(parts.train)]
