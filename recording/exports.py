@@ -9,6 +9,7 @@ from recording.opening import opened_run
 from recording.pose_exports import dlc_csv, dlc_h5, predecessor_csv
 from recording.run_folder import RunFolder
 from recording.sleap_export import sleap
+from recording.slp_export import slp
 from recording.timeline import analysed_cameras, timeline
 
 Export = Callable[[RunFolder, Path], Iterator[Path]]
@@ -36,6 +37,7 @@ EXPORTS: Mapping[str, Export] = {
     "dlc-h5": dlc_h5,
     "predecessor-csv": predecessor_csv,
     "sleap": sleap,
+    "slp": slp,
     "parquet": parquet,
     "nwb": nwb,
     "labelled-video": labelled_video,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.pose import Skeleton, part_names
 from recording.nwb_export import Track, write_nwb
 from recording.sleap_export import write_sleap
+from recording.slp_export import write_slp
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -129,11 +130,17 @@ def _sleap(table: PoseTable, path: Path) -> None:
     )
 
 
+def _slp(table: PoseTable, path: Path) -> None:
+    poses = table.points, table.confidence
+    write_slp(path, table.skeleton, *poses, table.video, table.size)
+
+
 WRITERS: Mapping[str, Callable[[PoseTable, Path], None]] = {
     "csv": _csv,
     "h5": _h5,
     "parquet": _parquet,
     "nwb": _nwb,
     "analysis.h5": _sleap,
+    "slp": _slp,
 }
 """By the ending of the file."""

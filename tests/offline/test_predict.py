@@ -94,6 +94,21 @@ def test_what_is_written_reads_back(tmp_path: Path, kind: str) -> None:
     np.testing.assert_allclose(back.confidence, table.confidence, rtol=1e-6)
 
 
+def test_sleaps_labels_have_what_was_seen(tmp_path: Path) -> None:
+    import sleap_io
+
+    film = write_film(tmp_path / "film.mov", codec="mjpeg")
+    spoil(film, [3])
+    table = predict(film, DotFinder(), "dots").table
+    WRITERS["slp"](table, tmp_path / "film.slp")
+    labels = sleap_io.load_slp(str(tmp_path / "film.slp"))
+    rows = [row for row in range(20) if row != 3]
+    assert [frame.frame_idx for frame in labels] == rows
+    found = [frame.instances[0].numpy() for frame in labels]
+    np.testing.assert_allclose(found, table.points[rows, 0], rtol=1e-6)
+    assert labels.video.shape[:3] == (20, 48, 64)
+
+
 def test_nwb_has_every_frame_and_its_time(tmp_path: Path) -> None:
     from pynwb import NWBHDF5IO
 

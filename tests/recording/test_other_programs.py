@@ -56,6 +56,37 @@ def test_sleap_io_reads_values_frames_and_skeleton(
             assert names == [f"animal{n + 1}" for n in range(animals)]
 
 
+@pytest.mark.parametrize("animals", [1, 2])
+def test_sleap_io_reads_labels_and_writes_them_as_they_were(
+    tmp_path: Path, animals: int
+) -> None:
+    import sleap_io
+
+    paths = export(made(tmp_path, animals), "slp")
+    assert [path.name for path in paths] == ["top.slp", "top_2.slp"]
+    for path, filmed in zip(paths, FILMED.values(), strict=True):
+        again = tmp_path / "again.slp"
+        sleap_io.save_slp(sleap_io.load_slp(str(path)), str(again))
+        for file in (path, again):
+            labels = sleap_io.load_slp(str(file))
+            wanted = expected(filmed, animals)
+            assert labels.skeleton.node_names == list(SKELETON.bodyparts)
+            bones = [tuple(edge) for edge in labels.skeleton.edge_names]
+            assert bones == [*map(tuple, SKELETON.bones)]
+            assert Path(labels.video.filename).name == path.with_suffix(".mkv").name
+            seen = [n for n in range(len(filmed)) if not np.isnan(wanted[n]).any()]
+            assert [frame.frame_idx for frame in labels] == seen
+            for frame in labels:
+                found = [instance.numpy(scores=True) for instance in frame.instances]
+                np.testing.assert_allclose(
+                    found, wanted[frame.frame_idx], rtol=1e-6, atol=1e-6
+                )
+                names = [instance.track.name for instance in frame.instances]
+                assert names == [f"animal{n + 1}" for n in range(animals)]
+            image = labels.video[seen[-1]]  # the picture is found through the file
+            assert image.shape == labels.video.shape[1:]
+
+
 def test_the_sleap_file_has_the_times_that_sleap_does_not_know(tmp_path: Path) -> None:
     import h5py
 
