@@ -10,7 +10,9 @@ from engine.states import Counts, Phase, Status
 from engine.zones import zones_of
 from gui.bridge import Bridge
 from gui.figures import Figures
+from gui.painted import Painted
 from gui.status_line import StatusLine
+from gui.trail import Trail
 from gui.video_view import VideoGrid
 
 _TICKS_PER_READING = 8
@@ -37,8 +39,19 @@ class Display(QWidget):
         bridge.ticked.connect(self._tick)
         self._show_status(bridge.rig.status)
 
+    def paint_as(self, painted: Painted) -> None:
+        """Paint above the pictures what a person chose."""
+        for view in self.grid.views.values():
+            view.trail = (view.trail or Trail()) if painted.shows("trails") else None
+            view.states = painted.shows("states")
+            view.update()
+
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         self._figures.add(steps)
+        for step in steps:
+            trail = self.grid.views[step.camera].trail
+            if trail is not None:
+                trail.add(step, self._bridge.rig.threshold)
 
     def _show_picture(self, frame: Frame, step: Step | None) -> None:
         window = self.window()

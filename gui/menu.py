@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from core.errors import SettingsError
 from gui.document import Document
+from gui.painted import CHOICES, Painted
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _FILES = "Settings (*.ini);;All files (*)"
@@ -112,6 +113,7 @@ def build_menu(
     show_page: Callable[[str], object],
     pages: tuple[str, ...],
     use_style: Callable[[str], object],
+    painted: Painted,
 ) -> Menu:
     """Fill the menu bar of `window`."""
     menu = Menu(window, document, {})
@@ -139,6 +141,12 @@ def build_menu(
     for number, name in enumerate(pages, start=1):
         add(view, name, partial(show_page, name), f"Ctrl+{number}")
     view.addSeparator()
+    for name, text in CHOICES.items():
+        add(view, text, partial(_switch, painted, name))
+        action = menu.actions[text]
+        action.setCheckable(True)
+        action.setChecked(painted.shows(name))
+    view.addSeparator()
     add(view, "Dark style", lambda: use_style("dark"))
     add(view, "Light style", lambda: use_style("light"))
     help_ = _added(window, "&Help")
@@ -146,6 +154,10 @@ def build_menu(
     add(help_, "Every key of the settings", lambda: _open(_DOCS / "settings.md"))
     menu.show_state()
     return menu
+
+
+def _switch(painted: Painted, name: str) -> None:
+    painted.choose(name, not painted.shows(name))
 
 
 def _do(what: Callable[[], object], _checked: bool = False) -> None:

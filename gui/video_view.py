@@ -13,7 +13,9 @@ from core.frame import Image
 from core.record import Step
 from engine.zones import Zone
 from gui.overlay import Fit, draw_pose, draw_state, draw_tag, draw_zones, fit
+from gui.state_plate import draw_lines, lines_of
 from gui.theme import TEXT, palette
+from gui.trail import Trail
 
 
 def to_qimage(image: Image) -> QImage:
@@ -46,6 +48,10 @@ class VideoView(QWidget):
         self.empty_text = "No stream"
         self.paint_ns = 0
         """How long the last painting took."""
+        self.trail: Trail | None = None
+        """Painted, if there is one."""
+        self.states = False
+        """Whether answers and what the gate did are written into the picture."""
         self._image: QImage | None = None
         self._index: int | None = None
         self._step: Step | None = None
@@ -74,6 +80,8 @@ class VideoView(QWidget):
         """Show no picture but a sentence."""
         self.empty_text = text
         self._image = self._index = self._step = None
+        if self.trail is not None:
+            self.trail.clear()
         self.update()
 
     @property
@@ -121,7 +129,12 @@ class VideoView(QWidget):
         step = self._step
         draw_zones(painter, place, self.zones, step.triggers if step else None)
         if step is not None:
+            if self.trail is not None:
+                self.trail.draw(painter, place)
             draw_pose(painter, place, step, self.threshold)
+            if self.states:
+                drawn = {zone.trigger for zone in self.zones}
+                draw_lines(painter, picture, lines_of(step, drawn))
         draw_state(painter, picture, step, self.levels)
         corner = QPointF(place.left + 10, place.top + 30)
         draw_tag(painter, corner, f"{self.camera}  {self._index}", QColor(TEXT))

@@ -21,6 +21,7 @@ from gui.live_page import LivePage
 from gui.menu import build_menu
 from gui.output_test import OutputTest
 from gui.pages import PAGES, Finishing, Opening
+from gui.painted import Painted
 from gui.panels import Log
 from gui.rail import Rail
 
@@ -41,7 +42,10 @@ class Window(QMainWindow):
         self.document = document
         self.log = Log()
         self.test = OutputTest()
+        self.painted = Painted(memory)
+        self.painted.changed.connect(self._paint)
         self.live = LivePage(bridge, document, self.log, self.test)
+        self._paint()
         self._memory = memory
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
@@ -51,7 +55,9 @@ class Window(QMainWindow):
         self.banner = QLabel()
         self.banner.setObjectName("banner")
         self.banner.setWordWrap(True)
-        self.menu = build_menu(self, document, self.show_page, names, self._use_style)
+        self.menu = build_menu(
+            self, document, self.show_page, names, self._use_style, self.painted
+        )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
         self._connect()
@@ -138,11 +144,15 @@ class Window(QMainWindow):
         shown = self._stack.currentWidget() is self.live
         old = self.live
         self.live = LivePage(self.bridge, self.document, self.log, self.test)
+        self._paint()
         self._stack.addWidget(self.live)
         if shown:
             self._stack.setCurrentWidget(self.live)
         self._stack.removeWidget(old)
         old.deleteLater()
+
+    def _paint(self) -> None:
+        self.live.display.paint_as(self.painted)
 
     def _look_back(self, path: Path) -> None:
         self.show_page("Runs")
