@@ -128,7 +128,7 @@ def test_the_program_writes_all_and_again(
     folder = made(tmp_path)
     for _ in range(2):
         assert main([str(folder), "--to", "all"]) == 0
-        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 5
+        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 6
 
 
 def test_what_cannot_be_exported_is_a_sentence(
