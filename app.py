@@ -64,6 +64,8 @@ def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
         bridge = Bridge(session, agenda)
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = Window(bridge, document, memory)
+        window.show()
+        window.tour.offer()
         bridge.start()
         return run_until_closed(window, window.log.complain, window.end)
 

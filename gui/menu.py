@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from core.errors import SettingsError
 from gui.document import Document
+from gui.keys import KeysWindow
 from gui.painted import CHOICES, Painted
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -114,6 +115,7 @@ def build_menu(
     pages: tuple[str, ...],
     use_style: Callable[[str], object],
     painted: Painted,
+    tour: Callable[[], object],
 ) -> Menu:
     """Fill the menu bar of `window`."""
     menu = Menu(window, document, {})
@@ -151,6 +153,9 @@ def build_menu(
     add(view, "Light style", lambda: use_style("light"))
     help_ = _added(window, "&Help")
     add(help_, "Documentation", lambda: _open(_DOCS), "F1")
+    add(help_, "Tutorial", lambda: _open(_DOCS / "tutorial.md"))
+    add(help_, "Tour", tour)
+    add(help_, "Keys", lambda: KeysWindow(menu.actions.values(), window).show(), "F2")
     add(help_, "Every key of the settings", lambda: _open(_DOCS / "settings.md"))
     menu.show_state()
     return menu

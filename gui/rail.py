@@ -41,6 +41,11 @@ class Rail(QFrame):
         """Mark the button of a page."""
         self.pages[name].setChecked(True)
 
+    @property
+    def page(self) -> str:
+        """The name of the page that is shown."""
+        return next(name for name, button in self.pages.items() if button.isChecked())
+
     def _page(self, name: str, number: int) -> QPushButton:
         button = QPushButton(name)
         button.setObjectName("page")

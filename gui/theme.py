@@ -127,6 +127,10 @@ QLabel#heading {{ font-size: 17px; font-weight: 600; background: transparent; }}
 QLabel#caption {{ color: {of.faint}; font-size: 11px; background: transparent; }}
 QLabel#problem {{ color: {of.red}; font-size: 12px; background: transparent; }}
 QLabel#value {{ font-size: 14px; font-weight: 600; background: transparent; }}
+QFrame#tour {{
+    background: {of.raised}; border: 2px solid {of.amber}; border-radius: 10px;
+}}
+QFrame#tour QLabel {{ background: transparent; }}
 QLabel#banner {{
     background: {of.raised}; border: 1px solid {of.amber}; border-radius: 6px;
     padding: 5px 10px;

@@ -24,6 +24,7 @@ from gui.pages import PAGES, Finishing, Opening
 from gui.painted import Painted
 from gui.panels import Log
 from gui.rail import Rail
+from gui.tour import Tour
 
 _LIVE = "Live"
 
@@ -38,25 +39,32 @@ class Window(QMainWindow):
         self, bridge: Bridge, document: Document, memory: QSettings | None = None
     ) -> None:
         super().__init__()
-        self.bridge = bridge
+        self.bridge: Bridge = bridge
         self.document = document
         self.log = Log()
         self.test = OutputTest()
         self.painted = Painted(memory)
         self.painted.changed.connect(self._paint)
-        self.live = LivePage(bridge, document, self.log, self.test)
+        self.live: LivePage = LivePage(bridge, document, self.log, self.test)
         self._paint()
         self._memory = memory
         self._stack = QStackedWidget()
         self._stack.addWidget(self.live)
         self._made: dict[str, QWidget] = {}
         names = (_LIVE, *PAGES)
-        self.rail = Rail(names)
+        self.rail: Rail = Rail(names)
         self.banner = QLabel()
         self.banner.setObjectName("banner")
         self.banner.setWordWrap(True)
+        self.tour: Tour = Tour(self, memory)
         self.menu = build_menu(
-            self, document, self.show_page, names, self._use_style, self.painted
+            self,
+            document,
+            self.show_page,
+            names,
+            self._use_style,
+            self.painted,
+            self.tour.begin,
         )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
@@ -172,6 +180,9 @@ class Window(QMainWindow):
         geometry = self._memory.value("geometry")
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
+        page = str(self._memory.value("page", _LIVE))
+        if page in PAGES:
+            self.show_page(page)
 
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""
@@ -187,6 +198,7 @@ class Window(QMainWindow):
             return
         if self._memory is not None:
             self._memory.setValue("geometry", self.saveGeometry())
+            self._memory.setValue("page", self.rail.page)
         self.live.controls.setEnabled(False)
         self.hide()
         self.bridge.stop()

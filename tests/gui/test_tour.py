@@ -1,0 +1,163 @@
+"""The tour through the real rig in the real window; and what is remembered of it."""
+
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import QSettings, Qt, QTimer
+from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from engine.live import Session
+from engine.settings import load, parse
+from engine.states import Action, Phase
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.keys import KeysWindow
+from gui.runs_page import RunsPage
+from gui.theme import AMBER, palette
+from gui.tour import STOPS
+from gui.window import Window
+from tests.gui.fake_session import FakeSession, close_to
+
+ROOT = Path(__file__).resolve().parents[2]
+SOON = 60_000  # ms
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> QSettings:
+    return QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+
+
+def window_of(qtbot: QtBot, memory: QSettings, text: str | None = None) -> Window:
+    rig = FakeSession()
+    file = ROOT / "settings.ini"
+    rig.settings = load(file) if text is None else parse(text, ROOT)
+    window = Window(Bridge(rig), Document(file, text), memory)
+    qtbot.addWidget(window)
+    window.show()
+    return window
+
+
+def test_five_steps_on_the_simulated_rig(
+    qtbot: QtBot, tmp_path: Path, memory: QSettings
+) -> None:
+    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    output = f"OUTPUT_DIRECTORY = {tmp_path / 'runs'}"
+    text = text.replace("OUTPUT_DIRECTORY = output", output)
+    with Session(parse(text, ROOT)) as session:
+        bridge = Bridge(session)
+        window = Window(bridge, Document(ROOT / "settings.ini", text), memory)
+        qtbot.addWidget(window)
+        window.show()
+        failures: list[str] = []
+        bridge.failed.connect(failures.append)
+        bridge.start()
+        tour = window.tour
+        tour.offer()
+        assert tour.bubble.isVisible()
+        assert len(STOPS) == 5
+        for place, stop in enumerate(STOPS):
+            target = stop.target(window)
+            qtbot.waitUntil(
+                lambda place=place, target=target: (
+                    tour.place == place and target.isEnabled()
+                ),
+                timeout=SOON,
+            )
+            bridge.tick()
+            assert tour.bubble.title.text() == f"{place + 1} of 5  {stop.title}"
+            assert tour.ring.isVisible()
+            assert tour.ring.geometry().contains(
+                target.mapTo(window, target.rect().center())
+            )
+            assert not tour.bubble.geometry().intersects(tour.ring.geometry())
+            assert window.rect().contains(tour.bubble.geometry())
+            qtbot.mouseClick(tour.bubble.press if place % 2 else target, LEFT)
+        qtbot.waitUntil(lambda: tour.place == len(STOPS), timeout=SOON)
+        assert session.status.phase is Phase.IDLE
+        assert not any(session.levels.values())
+        page = window.page("Runs")
+        assert isinstance(page, RunsPage)
+        assert page.chosen == session.run_folder
+        assert "That was a closed loop" in tour.bubble.title.text()
+        qtbot.waitUntil(lambda: page.view.review is not None, timeout=SOON)
+        qtbot.mouseClick(tour.bubble.leave, LEFT)
+        assert not tour.bubble.isVisible()
+        assert not failures
+        window.close()
+
+
+def test_it_is_offered_once_and_can_be_called_again(
+    qtbot: QtBot, memory: QSettings
+) -> None:
+    window = window_of(qtbot, memory)
+    window.tour.offer()
+    assert window.tour.bubble.isVisible()
+    window.tour.end()
+    window.close()
+    again = window_of(qtbot, memory)
+    again.tour.offer()
+    assert not again.tour.bubble.isVisible()
+    again.menu.actions["Tour"].trigger()
+    assert again.tour.bubble.isVisible()
+    again.close()
+
+
+def test_a_ring_of_amber_is_seen_around_the_button(
+    qtbot: QtBot, memory: QSettings
+) -> None:
+    window = window_of(qtbot, memory)
+    window.tour.begin()
+    assert palette().amber == AMBER
+    place = window.tour.ring.geometry()
+    image = window.grab().toImage()
+    ratio = image.devicePixelRatio()
+    x, y = round(place.center().x() * ratio), round((place.top() + 2) * ratio)
+    assert close_to(image.pixelColor(x, y), AMBER)
+    window.close()
+
+
+def test_a_rig_with_devices_is_not_toured(qtbot: QtBot, memory: QSettings) -> None:
+    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    real = "[Output left stimulus]\nKIND = SerialLine\nPORT = COM3\nON_BYTES = H\nOFF_BYTES = L"
+    text = text.replace("[Output left stimulus]\nKIND = SimulatedOutput", real, 1)
+    window = window_of(qtbot, memory, text)
+    window.tour.offer()
+    assert not window.tour.bubble.isVisible()
+    said: list[str] = []
+
+    def read() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        said.append(box.text())
+        box.close()
+
+    QTimer.singleShot(0, read)
+    window.tour.begin()
+    assert "simulated rig only" in said[0]
+    assert not window.tour.bubble.isVisible()
+    assert Action.START_STREAM in window.bridge.rig.allowed, "nothing was started"
+    window.close()
+
+
+def test_all_keys_of_the_menu_are_listed(qtbot: QtBot, memory: QSettings) -> None:
+    window = window_of(qtbot, memory)
+    window.menu.actions["Keys"].trigger()
+    (keys,) = window.findChildren(KeysWindow)
+    texts = [label.text() for label in keys.findChildren(QLabel)]
+    for action in window.menu.actions.values():
+        if not action.shortcut().isEmpty():
+            assert action.shortcut().toString() in texts
+    assert {"Esc", "Space", "ANYWHERE", "NETWORK, LABEL"} <= set(texts)
+    keys.close()
+    window.close()
+
+
+def test_the_page_is_remembered(qtbot: QtBot, memory: QSettings) -> None:
+    window = window_of(qtbot, memory)
+    window.show_page("Settings")
+    window.close()
+    again = window_of(qtbot, memory)
+    assert again.rail.page == "Settings"
+    again.close()
