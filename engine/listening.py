@@ -27,6 +27,8 @@ class Listening(StreamView):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+        self.used = settings
+        """Those of the present or last stream: seeds that were to be drawn are numbers."""
         self.status = Status()
         self._adjusting = Adjusting()
         self._pace = Pace()

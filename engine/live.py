@@ -161,7 +161,7 @@ class Session(Listening):
         now_ns = SystemClock().now_ns()
         self._watchman, self._pace = Watchman(), Pace()
         self._physician, self._adjusting = Physician(), Adjusting()
-        used = settled(self.settings)
+        self.used = used = settled(self.settings)
         self._stream = Stream.of(used, now_ns)
         self._filming_for_experiment = False
         try:

@@ -22,6 +22,9 @@ class Rig(Protocol):
     settings: Settings
     """What the rig is; others may be put here while it is idle."""
 
+    used: Settings
+    """Those of the present or last stream: seeds that were to be drawn are numbers."""
+
     @property
     def status(self) -> Status:
         """What it is doing."""

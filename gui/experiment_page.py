@@ -23,6 +23,7 @@ from PyQt5.QtWidgets import (
 
 from core.record import Edge, Step
 from engine import ini_editing
+from engine.ini import read_sections
 from engine.kinds import kinds_of
 from engine.ready_made import CONFIGS, with_experiment
 from engine.states import Phase, Status
@@ -32,8 +33,10 @@ from gui.live_lanes import MEMORY_S, LiveLanes
 from gui.program_window import ProgramWindow
 from gui.settings_form import SettingsForm, names_in, usual_name
 from gui.timeline_view import TimelineView
+from gui.trial_list import TrialList
 
-_LIST_WIDTH = 270
+_LIST_WIDTH = 250
+_FORM_WIDTH = 590
 _SHOWN_S = 60.0
 _NAME = Qt.ItemDataRole.UserRole
 
@@ -57,6 +60,7 @@ class ExperimentPage(QWidget):
         self.form: SettingsForm | None = None
         self.timeline = TimelineView()
         self.words = QLabel()
+        self.trials = TrialList()
         self._area = QScrollArea()
         self._lanes = LiveLanes((), ())
         self._arrange()
@@ -74,7 +78,12 @@ class ExperimentPage(QWidget):
         row.addWidget(self._choosing())
         right = QVBoxLayout()
         right.setSpacing(8)
-        right.addWidget(self._area, 1)
+        upper = QHBoxLayout()
+        upper.setSpacing(10)
+        self._area.setMinimumWidth(_FORM_WIDTH)
+        upper.addWidget(self._area, 3)
+        upper.addWidget(self.trials, 2)
+        right.addLayout(upper, 1)
         self.words.setObjectName("caption")
         right.addWidget(self.words)
         right.addWidget(self.timeline)
@@ -160,7 +169,22 @@ class ExperimentPage(QWidget):
             item.setFont(font)
         self.list.addItem(item)
 
+    def _foretell(self) -> None:
+        """Show what the chosen one will do: with the run's own seed while it is in use."""
+        name, rig = self.chosen, self.bridge.rig
+        runs = (
+            rig.status.phase is not Phase.IDLE and name == rig.used.experiment.exp_name
+        )
+        settings = rig.used if runs else self.document.settings
+        if settings is None:
+            self.trials.show_experiment(None, name)
+            return
+        words = read_sections(settings.text).words
+        seed = words.get(f"Experiment {name}", {}).get("SEED", "")
+        self.trials.show_experiment(settings, name, seed)
+
     def _choose(self) -> None:
+        self._foretell()
         name = self.chosen
         self.use.setEnabled(bool(name) and name != self.used)
         if not name:
@@ -243,6 +267,7 @@ class ExperimentPage(QWidget):
     def _take_status(self, status: Status) -> None:
         if status.phase is Phase.STARTING:
             self._lanes.clear()
+        self._foretell()
 
     def _tick(self) -> None:
         if not self.isVisible():

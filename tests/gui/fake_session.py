@@ -130,6 +130,7 @@ class FakeSession:
     def __init__(self, *cameras: str, shape: tuple[int, ...] = (100, 160)) -> None:
         self.cameras = cameras or ("arena",)
         self.settings = make_settings(*self.cameras)
+        self.used = self.settings
         self.shape = shape
         self.formats = {name: ImageFormat(shape, 30.0) for name in self.cameras}
         self.skeleton: Skeleton | None = SKELETON

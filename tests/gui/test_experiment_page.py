@@ -9,8 +9,9 @@ from pytestqt.qtbot import QtBot
 from core.command import Mark
 from core.record import Edge
 from engine.kinds import kinds_of
-from engine.ready_made import CONFIGS
-from engine.settings import load
+from engine.ready_made import CONFIGS, with_experiment
+from engine.settings import load, parse
+from engine.states import Action
 from gui.bridge import Bridge
 from gui.document import Document
 from gui.experiment_page import ExperimentPage
@@ -113,3 +114,41 @@ def test_the_timeline_forgets_what_is_long_ago() -> None:
     (lane,) = lanes.lanes
     assert len(lane.spans) <= MEMORY_S + 2
     assert len(lanes.marks) <= MEMORY_S + 2
+
+
+def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
+    page: ExperimentPage, qtbot: QtBot
+) -> None:
+    def listed() -> list[str]:
+        qtbot.waitUntil(lambda: page.trials.complete, timeout=SOON)
+        table = page.trials.table
+        items = [table.item(row, 1) for row in range(table.rowCount())]
+        return [item.text() for item in items if item is not None]
+
+    page.document.edit(
+        with_experiment(page.document.text, "classical_conditioning", ROOT)
+    )
+    page.show_experiment(page.used)
+    first = listed()
+    assert len(first) == 41
+    assert first[-1] == "it ends"
+    assert "SEED = 1." in page.trials.words.text()
+    title = f"Experiment {page.used}"
+    page.document.set_word(title, "SEED", "8")
+    other = listed()
+    assert sorted(other) != sorted(first)
+    page.document.set_word(title, "SEED", "new")
+    assert "another order in each run" in page.trials.words.text()
+
+    rig = page.bridge.rig
+    assert page.document.settings is not None
+    drawn = page.document.text.replace("SEED = new", "SEED = 8")
+    rig.used = parse(drawn, page.document.path.parent)
+    rig.do(Action.START_STREAM)
+    page.bridge.tick()
+    assert "SEED = 8." in page.trials.words.text(), "what the run has drawn"
+    assert listed() == other
+    page.document.set_word(title, "BLOCKS", "no number")
+    rig.do(Action.STOP_STREAM)
+    page.bridge.tick()
+    assert "while something is wrong" in page.trials.words.text()
