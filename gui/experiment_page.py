@@ -106,6 +106,7 @@ class ExperimentPage(QWidget):
         self.minutes.setValue(10)
         self.minutes.setDecimals(1)
         self.minutes.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.minutes.setToolTip("minutes that the drawn animal lives, 0.1 to 1440")
         self.minutes.setSuffix(" min of its time")
         self.flees.setToolTip("the animal may run while an output is on")
         column.addWidget(self.minutes)

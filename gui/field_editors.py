@@ -138,7 +138,8 @@ def editor_for(info: FieldInfo, names: Callable[[str], Sequence[str]]) -> Editor
         editor = Choice(options, default)
     else:
         editor = Line(default, browse=kinds == {Path})
-    editor.setToolTip(wording(info.annotation, info.metadata))
+    told = (info.description, wording(info.annotation, info.metadata))
+    editor.setToolTip("\n".join(word for word in told if word))
     return editor
 
 

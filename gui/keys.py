@@ -60,4 +60,4 @@ class KeysWindow(QDialog):
         area.setWidgetResizable(True)
         column = QVBoxLayout(self)
         column.addWidget(area)
-        self.resize(560, 620)
+        self.resize(720, 640)

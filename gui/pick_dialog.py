@@ -35,6 +35,7 @@ class PickDialog(QDialog):
         self.source = QComboBox()
         for run in _runs(document):
             self.source.addItem(f"run {run.name}", run)
+        self.source.setToolTip("the newest runs that were recorded, and videos")
         self.video = QPushButton("A video file …")
         self.count = QSpinBox()
         self.count.setRange(1, 1000)

@@ -105,6 +105,7 @@ class RegionsPage(QWidget):
 
     def _choosing(self) -> QFrame:
         panel, grid = _panel("Places in the picture of")
+        self.camera.setToolTip("the camera whose picture is drawn on")
         grid.addWidget(self.camera, 1, 0, 1, 3)
         grid.addWidget(self.list, 2, 0, 1, 3)
         return panel
@@ -112,6 +113,9 @@ class RegionsPage(QWidget):
     def _chosen(self) -> QFrame:
         panel, grid = _panel("The chosen one")
         rows = (("name", self.name), ("place", self.place), ("body parts", self.parts))
+        self.name.setToolTip("what experiments call it; those that do follow")
+        self.place.setToolTip("as in the settings, px from the left upper corner")
+        self.parts.setToolTip("all of these must be seen; commas between")
         for row, (text, line) in enumerate(rows, start=1):
             grid.addWidget(QLabel(text), row, 0)
             grid.addWidget(line, row, 1, 1, 2)

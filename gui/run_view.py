@@ -90,6 +90,8 @@ class RunView(QWidget):
     def _arrange(self) -> None:
         self.speed.addItems([f"{speed:g} ×" for speed in _SPEEDS])
         self.speed.setCurrentIndex(_SPEEDS.index(1.0))
+        self.speed.setToolTip("how many seconds of the run pass in one")
+        self.camera.setToolTip("the camera that is shown")
         self.events.setHorizontalHeaderLabels(["time", "what", ""])
         self.events.setShowGrid(False)
         self.events.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -103,7 +103,9 @@ class SettingsForm(QWidget):
             kinds = kinds_of(self.family)
             named = self.title.partition(" ")[2]
             usual = named if self.family == "Experiment" and named in kinds else None
-            self._row(grid, "KIND", "what it is", Choice(list(kinds), usual))
+            choice = Choice(list(kinds), usual)
+            choice.setToolTip("what it is; its own keys follow from that")
+            self._row(grid, "KIND", "what it is", choice)
         keys = keys_of(self.kind) if self.kind else {}
         common = keys_of(Hygiene) if self.family == "Trigger" else {}
         for key in [*(k for k in keys if k not in common), *common]:

@@ -39,6 +39,7 @@ class VideoCheck(QDialog):
         self.view.clear("being read …")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, max(0, len(poses) - 1))
+        self.slider.setToolTip("the frame, counted from 0")
         self.play = QPushButton("Play")
         self.play.setCheckable(True)
         self.least = QPushButton("Least sure")

@@ -1,0 +1,107 @@
+"""Every page and window of the application, one after the other, as a person sees them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PyQt5.QtWidgets import QApplication, QWidget
+
+from engine.settings import load
+from engine.states import Action
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.keys import KeysWindow
+from gui.network_page import NetworkPage
+from gui.pick_dialog import PickDialog
+from gui.runs_page import RunsPage
+from gui.settings_page import SettingsPage
+from gui.tour import STOPS
+from gui.video_check import VideoCheck
+from gui.window import Window
+from offline.tables import PoseRows
+from tests.gui.fake_session import SKELETON, FakeSession, make_step
+from training.label_book import open_book
+from utils.DrawLabels import draw
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = (1366, 768)
+
+
+def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
+    """Yield every page and window, in the states that a person sees."""
+    rig = FakeSession()
+    file = folder / "settings.ini"
+    file.write_bytes((ROOT / "settings.ini").read_bytes())
+    rig.settings = load(file)
+    window = Window(Bridge(rig), Document(file))
+    window.resize(*SIZE)
+    window.show()
+    yield "Live, idle", window
+    for action in (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT):
+        window.live.controls.buttons[action].click()
+        window.bridge.tick()
+    answers: dict[str, bool | None] = {"left": None, "right": True}
+    rig.levels = {"left stimulus": 0.5, "right stimulus": 1.0}
+    rig.news += [make_step(index, answers) for index in range(50)]
+    window.bridge.tick()
+    yield "Live, running", window
+    for place, stop in enumerate(STOPS):
+        window.tour.place = place
+        window.tour._show()
+        yield f"Tour, {place + 1}", window
+        window.tour.bubble.words.setText(stop.meanwhile or stop.text)
+        yield f"Tour, {place + 1}, meanwhile", window
+    window.tour.place = len(STOPS)
+    window.tour._show()
+    yield "Tour, end", window
+    window.tour.end()
+    for name in window.rail.pages:
+        window.show_page(name)
+        yield name, window
+        page = None if name == "Live" else window.page(name)
+        if isinstance(page, SettingsPage):
+            for title in window.document.words:
+                page.show_section(title)
+                yield f"Settings, {title}", window
+        elif isinstance(page, RunsPage):
+            page.open(next((ROOT / "tests/golden/runs").glob("*/run.json")).parent)
+            while page.view.review is None:
+                QApplication.processEvents()
+            yield "Runs, a run", window
+        elif isinstance(page, NetworkPage):
+            yield from _network(page, window, folder)
+    keys = KeysWindow(window.menu.actions.values(), window)
+    keys.show()
+    yield "Keys", keys
+    keys.close()
+    window.end()
+
+
+def _network(
+    page: NetworkPage, window: Window, folder: Path
+) -> Iterator[tuple[str, QWidget]]:
+    draw(folder / "labels", (96, 128, 3), frames=6, walks=2, seed=1)
+    book = open_book(folder / "labels")
+    page.open(folder / "labels")
+    yield "Network, Label", window
+    page.show_step("Train")
+    for line in (
+        "20 pictures to train on, 4 held out\n",
+        '{"step": 99995, "steps": 100000, "loss": 12.5, "left_s": 86000}\n',
+    ):
+        page.training._take(line)
+    yield "Network, Train", window
+    page.training._ended(1, killed=True)
+    yield "Network, Train, killed", window
+    page.show_step("Check")
+    yield "Network, Check", window
+    pick = PickDialog(page.document, book.folder, page)
+    pick.show()
+    yield "Pick frames", pick
+    pick.close()
+    points = np.zeros((100, 1, len(SKELETON.bodyparts), 2))
+    poses = PoseRows(folder, SKELETON, points, np.ones(points.shape[:3]))
+    check = VideoCheck(folder / "none.mkv", poses, 0.5, page)
+    check.show()
+    yield "A video", check
+    check.close()
