@@ -31,7 +31,7 @@ from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_lanes import MEMORY_S, LiveLanes
 from gui.program_window import ProgramWindow
-from gui.settings_form import SettingsForm, names_in, usual_name
+from gui.settings_form import NARROW, SettingsForm, names_in, usual_name
 from gui.timeline_view import TimelineView
 from gui.trial_list import TrialList
 
@@ -194,7 +194,7 @@ class ExperimentPage(QWidget):
             return
         title = f"Experiment {name}"
         if self.form is None or self.form.title != title or self.form.outdated:
-            self.form = SettingsForm(self.document, title)
+            self.form = SettingsForm(self.document, title, NARROW)
             self._area.setWidget(self.form)
         else:
             self.form.refresh()

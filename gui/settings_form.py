@@ -17,6 +17,8 @@ from gui.document import Document
 from gui.field_editors import Choice, Editor, editor_for
 
 _KEYS_WIDTH = 330
+NARROW = 200
+"""Px of the keys' column where there is little room."""
 
 
 def names_in(document: Document, family: str) -> list[str]:
@@ -41,10 +43,13 @@ def usual_name(document: Document, family: str, kind: str) -> str:
 class SettingsForm(QWidget):
     """Changes the words of one section of a document."""
 
-    def __init__(self, document: Document, title: str) -> None:
+    def __init__(
+        self, document: Document, title: str, keys_width: int = _KEYS_WIDTH
+    ) -> None:
         super().__init__()
         self.document = document
         self.title = title
+        self._keys_width = keys_width
         self.editors: dict[str, Editor] = {}
         self.problems: dict[str, QLabel] = {}
         self.family = "" if title in FIXED else title.partition(" ")[0]
@@ -97,7 +102,7 @@ class SettingsForm(QWidget):
         grid.setContentsMargins(16, 12, 16, 14)
         grid.setHorizontalSpacing(18)
         grid.setVerticalSpacing(11)
-        grid.setColumnMinimumWidth(0, _KEYS_WIDTH)
+        grid.setColumnMinimumWidth(0, self._keys_width)
         grid.setColumnStretch(1, 1)
         if self.family:
             kinds = kinds_of(self.family)
