@@ -21,7 +21,7 @@ WORST = 3
 
 
 def encode_fields(
-    points: NDArray[np.float32], edges: Edges, height: int, width: int, sigma: float
+    points: NDArray[np.floating], edges: Edges, height: int, width: int, sigma: float
 ) -> NDArray[np.float32]:
     """Return fields (2 · edge, height, width) of `points` (animal, bodypart, 2) in cells.
 

@@ -42,6 +42,8 @@ def augment(
 ) -> tuple[Picture, Points]:
     """Return a changed picture (height, width, 3) and its points (bodypart, 2).
 
+    Of several animals, the points of one stand after another's.
+
     Points that leave the picture stay outside of it; `Heatmaps.encode` drops them.
     `background` is the same camera's picture without an animal, if there is one.
     """
@@ -54,7 +56,8 @@ def augment(
         picture, points = _warp(how, picture, points, rng)
     if how.mirror and rng.random() < 0.5:
         picture = np.ascontiguousarray(picture[:, ::-1])
-        points = points[mirrored(skeleton)] * [-1, 1] + [picture.shape[1] - 1, 0]
+        swapped = points.reshape(-1, len(skeleton.bodyparts), 2)[:, mirrored(skeleton)]
+        points = swapped.reshape(-1, 2) * [-1, 1] + [picture.shape[1] - 1, 0]
     return relight(picture, how.light, rng), points.astype(np.float32)
 
 

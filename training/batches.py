@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pose.affinity import Edges, encode_fields
 from pose.heatmaps import Heatmaps
 from pose.window import Window
 from training.augmentation import apply, augment, augment_clip
@@ -27,11 +28,13 @@ class Batch:
     pictures: Tensor
     """(n, height, width, 3), or (n, 5, height, width, 3) for a context network."""
     targets: Tensor
-    """Heat maps (n, bodypart, h, w) of height 1; zeros where there is nothing."""
+    """Heat maps (n, bodypart, h, w) of height 1; zeros where there is nothing. Of several
+    animals all, and the fields of their edges behind: (n, bodypart + 2 · edge, h, w)."""
     points: Tensor
-    """(n, bodypart, 2) in input pixels; NaN: not to be seen."""
+    """(n, bodypart, 2) in input pixels; NaN: not to be seen. Of several animals (n, animal
+    · bodypart, 2)."""
     weight: Tensor
-    """(n, bodypart); 0: nothing is known."""
+    """(n, bodypart); 0: nothing is known, of one animal at least."""
     clip: Tensor | None = None
     """(frame, height, width, 3) of an unlabelled video."""
     matrix: Tensor | None = None
@@ -201,15 +204,36 @@ def to_batch(
     """Return tensors of what was drawn."""
     heatmaps = Heatmaps(STRIDE, settings.network.sigma)
     height, width = data.fitting.height // STRIDE, data.fitting.width // STRIDE
+    if edges := settings.network.edges:
+        each = points.reshape(len(points), data.animals, -1, 2)
+        told = weight.reshape(len(points), data.animals, -1)
+        weight = np.asarray(told.all(axis=1))
+        targets = np.stack([_of_all(heatmaps, xy, edges, height, width) for xy in each])
+    else:
+        targets = heatmaps.encode(points, height, width)
     return Batch(
         torch.from_numpy(pictures),
-        torch.from_numpy(heatmaps.encode(points, height, width)),
+        torch.from_numpy(targets),
         torch.from_numpy(points),
         torch.from_numpy(weight.astype(np.float32)),
         None if clip is None else torch.from_numpy(clip.pictures),
         None if clip is None else torch.from_numpy(clip.matrix.astype(np.float32)),
         *(((1.0, 1.0), (0.0, 0.0)) if clip is None else clip_geometry(clip.window)),
     )
+
+
+def _of_all(
+    heatmaps: Heatmaps,
+    points: NDArray[np.float32],
+    edges: Edges,
+    height: int,
+    width: int,
+) -> NDArray[np.float32]:
+    """Return maps and fields of `points` (animal, bodypart, 2): the highest of all."""
+    maps = heatmaps.encode(points, height, width).max(axis=0)
+    cells = (points - heatmaps.first) / heatmaps.stride
+    fields = encode_fields(cells, edges, height, width, heatmaps.sigma)
+    return np.concatenate([maps, fields])
 
 
 def clip_geometry(

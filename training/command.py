@@ -63,6 +63,10 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         help="share of pictures whose animal is cut out and put elsewhere (still camera)",
     )  # fmt: skip
     add("--bones", nargs="*", default=[], metavar="A:B", help="lines to draw")
+    add(
+        "--animals", type=count_or_0, default=0,
+        help="most animals in a picture; default: as many as the labels have",
+    )  # fmt: skip
     add("--no-imagenet", action="store_true", help="start from random weights")
     return parser
 

@@ -27,7 +27,8 @@ class Dataset:
     pictures: NDArray[np.uint8]
     """(picture, height, width, 3), BGR."""
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the input; NaN: not to be seen there."""
+    """(picture, bodypart, 2), px of the input; NaN: not to be seen there. Of several
+    animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
     """(picture, bodypart); False: nothing is said about it, nothing is learned."""
     windows: tuple[Window, ...]
@@ -39,6 +40,8 @@ class Dataset:
     loaded. Or (picture, view, height, width, 3): all cameras' pictures of that moment."""
     views: int = 1
     """Of how many cameras; `windows` then has one entry per picture and view."""
+    animals: int = 1
+    """The most in a picture."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -60,6 +63,7 @@ class Dataset:
             tuple(self.clips[i] for i in at),
             None if self.context is None else self.context[at],
             self.views,
+            self.animals,
         )
 
     def in_camera_px(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -115,6 +119,7 @@ def load_dataset(
         tuple(windows),
         clips,
         _load_context(labels, windows, pictures) if context else None,
+        animals=labels.animals,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.pose import Skeleton
 from pose.heatmaps import Heatmaps
+from training.animals import decoder_of, match, predict_animals
 from training.context import ContextNetwork
 from training.dataset import Dataset
 from training.heads import STRIDE
@@ -61,8 +62,21 @@ def held_out_error(
     """Return distances (picture, bodypart) to the labels, confidences, and the points.
 
     Points are (picture, bodypart, 2) and, like the distances, in pixels of the
-    original pictures; distances are NaN where there is no label.
+    original pictures; distances are NaN where there is no label. Several animals stand in
+    the order of the labels' as `match` finds it; what was not found is NaN, with 0.
     """
+    if edges := network.how.edges:
+        how = decoder_of(data, edges, network.how.sigma)
+        given, sure = predict_animals(network, how, data.pictures)
+        found = data.in_camera_px(given.reshape(data.points.shape))
+        labels = data.in_camera_px(data.points)
+        matched = match(found.reshape(given.shape), sure, labels.reshape(given.shape))
+        flat = data.points.shape[:2]
+        return (
+            matched.distance.reshape(flat),
+            matched.confidence.reshape(flat),
+            matched.points.reshape(data.points.shape),
+        )
     heatmaps = Heatmaps(STRIDE, network.how.sigma)
     pictures = data.pictures if data.context is None else data.context
     points, confidence = predict(network, heatmaps, pictures)
@@ -72,21 +86,29 @@ def held_out_error(
 
 
 def summary(
-    skeleton: Skeleton, distance: Points, confidence: Points, threshold: float
+    skeleton: Skeleton,
+    distance: Points,
+    confidence: Points,
+    threshold: float,
+    labelled: NDArray[np.bool_] | None = None,
 ) -> tuple[PartError, ...]:
-    """Return one `PartError` per body part; NaN where it was never labelled."""
+    """Return one `PartError` per body part; NaN where it was never labelled.
+
+    `labelled` says where there is a label although nothing was found, which several
+    animals allow; otherwise it is where there is a distance.
+    """
     parts = []
-    for name, away, sure in zip(
-        skeleton.bodyparts, distance.T, confidence.T, strict=True
+    if labelled is None:
+        labelled = np.isfinite(distance)
+    for name, away, sure, own in zip(
+        skeleton.bodyparts, distance.T, confidence.T, labelled.T, strict=True
     ):
         there = np.isfinite(away)
         median, p95 = (
             np.percentile(away[there], [50, 95]) if there.any() else (np.nan, np.nan)
         )
-        below = float(np.mean(sure[there] < threshold)) if there.any() else np.nan
-        parts.append(
-            PartError(name, int(there.sum()), float(median), float(p95), below)
-        )
+        below = float(np.mean(sure[own] < threshold)) if own.any() else np.nan
+        parts.append(PartError(name, int(own.sum()), float(median), float(p95), below))
     return tuple(parts)
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from core.errors import ModelError
 from core.pose import Skeleton
-from pose.comparing import save_pictures
+from pose.comparing import compare as compare_maps
+from pose.comparing import outputs, save_pictures
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
 from pose.model_folder import (
@@ -22,6 +23,7 @@ from pose.model_folder import (
     save_description,
 )
 from pose.onnx_runtime import open_onnx
+from pose.reading import Several
 from training.evaluate import predict
 from training.heads import STRIDE
 from training.networks import PoseNetwork
@@ -43,6 +45,8 @@ class Recipe:
     sigma: float
     threshold: float
     about: dict[str, object]
+    several: Several | None = None
+    """How several animals are read off; None: there is one."""
 
 
 def export(
@@ -77,7 +81,7 @@ def export(
         folder,
         recipe.skeleton,
         recipe.fitting,
-        Heatmaps(STRIDE, recipe.sigma, origin),
+        recipe.several or Heatmaps(STRIDE, recipe.sigma, origin),
         recipe.threshold,
         network_hash(file),
         recipe.about,
@@ -93,19 +97,33 @@ def compare(
     network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
 ) -> float:
     """Return the largest difference of a believed point to torch's, in input pixels."""
-    points, confidence = predict(network, model.heatmaps, pictures)
-    poses = open_onnx(model, "cpu").estimate(list(pictures))
-    theirs = np.concatenate([pose.points for pose in poses])
-    sure = np.concatenate([pose.confidence for pose in poses])
-    away = np.linalg.norm(theirs - points, axis=2)[confidence >= model.threshold]
-    worst_px = float(away.max(initial=0.0))
-    worst = float(np.abs(sure - confidence).max(initial=0.0))
+    if isinstance(model.decoder, Several):
+        worst_px, worst = _several(network, model, pictures)
+    else:
+        points, confidence = predict(network, model.heatmaps, pictures)
+        poses = open_onnx(model, "cpu").estimate(list(pictures))
+        theirs = np.concatenate([pose.points for pose in poses])
+        sure = np.concatenate([pose.confidence for pose in poses])
+        away = np.linalg.norm(theirs - points, axis=2)[confidence >= model.threshold]
+        worst_px = float(away.max(initial=0.0))
+        worst = float(np.abs(sure - confidence).max(initial=0.0))
     if not (worst_px <= MOST_PX and worst <= MOST_CONFIDENCE):
         raise ModelError(
             f"the exported network differs from the trained one by {worst_px:.3g} pixels "
             f"and {worst:.3g} of confidence; {MOST_PX} and {MOST_CONFIDENCE} are allowed"
         )
     return worst_px
+
+
+def _several(
+    network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
+) -> tuple[float, float]:
+    """Return the largest difference of a point, and of any value of maps and fields."""
+    theirs = outputs(open_onnx(model, "cpu").network, pictures)
+    with torch.inference_mode():
+        own = [network.maps(torch.from_numpy(one[None])).numpy() for one in pictures]
+    far = compare_maps(model, np.concatenate(own), theirs)
+    return far.max_px if far.points else 0.0, far.output
 
 
 class _Maps(nn.Module):

@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from core.errors import ModelError
+from training.animals import decoder_of
 from training.batches import Batches, HeldOut
 from training.clips import Find, Video
 from training.dataset import Dataset
@@ -74,7 +75,9 @@ def fit(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = settings.epoch_steps(len(data))
     extra = unlabelled.losses if unlabelled else {}
-    module = PoseModule(network, settings, steps, extra, cameras)
+    edges = settings.network.edges
+    several = decoder_of(data, edges, settings.network.sigma) if edges else None
+    module = PoseModule(network, settings, steps, extra, cameras, several)
     batches = _Rankless(
         data,
         settings,

@@ -16,6 +16,8 @@ from training.picture_size import picture_size
 TOLERANCE_PX = 1.0
 """A label so little outside of its picture was rounded; further off it is a fault."""
 VISIBLE = "visible"
+SINGLE = "single"
+"""What DeepLabCut calls the owner of points that belong to no animal."""
 
 
 class LabelsError(DeepLabStreamError):
@@ -38,23 +40,30 @@ class Labels:
     skeleton: Skeleton
     images: tuple[Path, ...]
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there."""
+    """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there. Of several
+    animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
     """(picture, bodypart); False: nothing is said about it, nothing is learned."""
     names: tuple[str, ...]
     """The pictures as the file calls them, for tables of results."""
     root: Path
     """The folder that these names are relative to."""
+    animals: int = 1
+    """The most that are labelled in a picture; which is which means nothing."""
 
 
-def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> Labels:
+def read_labels(
+    path: Path, pictures: bool = True, root: Path | None = None, several: bool = False
+) -> Labels:
     """Return the labels of a folder, or of the `.csv` itself.
 
     Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
     is relative to `root` (the file's folder) and may be spread over several columns, as
     newer DeepLabCut versions do. A third column `visible` may say 0 (say nothing), 1 (not
-    to be seen) or 2 (there). LabelsError tells all faults at once; with `pictures` a
-    picture that is not there is one, and so is a point outside of it.
+    to be seen) or 2 (there). With `several` there may be a header row `individuals` below
+    the first, as DeepLabCut has it for several animals. LabelsError tells all faults at
+    once; with `pictures` a picture that is not there is one, and so is a point outside of
+    it.
     """
     file = _find(path)
     try:
@@ -62,12 +71,13 @@ def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> 
             rows = [row for row in csv.reader(lines) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
-    table = _header(file, rows)
+    table = _header(file, rows, several)
     problems = list(table.problems)
     images, names, points, known = [], [], [], []
-    for line, row in enumerate(rows[3:], start=4):
+    parts = table.bodyparts * table.animals
+    for line, row in enumerate(rows[table.rows :], start=table.rows + 1):
         where = f"{file.name}, line {line}"
-        expected = table.first + table.step * len(table.bodyparts)
+        expected = table.first + table.step * len(parts)
         if len(row) != expected:
             problems.append(f"{where}: {len(row)} columns instead of {expected}")
             continue
@@ -82,7 +92,7 @@ def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> 
         if half.any() or np.isinf(xy).any():
             problems.append(f"{where}: a point needs both x and y, or neither")
         if pictures:
-            problems += _faults(where, image, table.bodyparts, xy)
+            problems += _faults(where, image, parts, xy)
         images.append(image)
         names.append(name)
         points.append(xy)
@@ -96,7 +106,7 @@ def read_labels(path: Path, pictures: bool = True, root: Path | None = None) -> 
         raise LabelsError(problems)
     return Labels(
         file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
-        np.stack(known), tuple(names), root or file.parent,
+        np.stack(known), tuple(names), root or file.parent, table.animals,
     )  # fmt: skip
 
 
@@ -155,18 +165,25 @@ class _Header:
     """Columns per body part: x, y and perhaps visible."""
     problems: tuple[str, ...]
     """What is wrong, though the rows can be read all the same."""
+    animals: int
+    rows: int
+    """Of the header."""
 
 
-def _header(file: Path, rows: list[list[str]]) -> _Header:
-    starts = [row[0] for row in rows[:3]]
-    if starts[1:2] == ["individuals"]:
+def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
+    starts = [row[0] for row in rows[:4]]
+    grouped = starts[1:2] == ["individuals"]
+    if grouped and not several:
         raise LabelsError([f"{file} labels several animals; one per picture is needed"])
-    if starts != ["scorer", "bodyparts", "coords"]:
+    if grouped:
+        starts.pop(1)
+    if starts[:3] != ["scorer", "bodyparts", "coords"]:
         raise LabelsError(
             [f"{file} does not begin with the rows scorer, bodyparts and coords"]
         )
     first = next((i for i, cell in enumerate(rows[1]) if i and cell), len(rows[1]))
-    names, coords = rows[1][first:], rows[2][first:]
+    named, told = rows[1 + grouped], rows[2 + grouped]
+    names, coords = named[first:], told[first:]
     axes = ["x", "y", VISIBLE] if VISIBLE in coords else ["x", "y"]
     step = len(axes)
     bodyparts = tuple(names[::step])
@@ -178,6 +195,9 @@ def _header(file: Path, rows: list[list[str]]) -> _Header:
         problems.append(f"{file}: each body part needs a column x and a column y")
     if problems:
         raise LabelsError(problems)
+    animals = 1
+    if grouped:
+        animals, bodyparts = _individuals(file, rows[1][first::step], bodyparts)
     doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
     problems += [f"{file} names the body part {name} twice" for name in doubles]
     scorers = sorted({cell for cell in rows[0][first:] if cell})
@@ -186,4 +206,34 @@ def _header(file: Path, rows: list[list[str]]) -> _Header:
             f"{file} holds the labels of {len(scorers)} scorers, {', '.join(scorers)}; "
             "keep the columns of one"
         )
-    return _Header(bodyparts, first, step, tuple(problems))
+    return _Header(bodyparts, first, step, tuple(problems), animals, 3 + grouped)
+
+
+def _individuals(
+    file: Path, owners: Sequence[str], bodyparts: Sequence[str]
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many animals there are and the body parts of each."""
+    names = tuple(dict.fromkeys(owners))
+    parts = {
+        name: tuple(p for p, own in zip(bodyparts, owners, strict=True) if own == name)
+        for name in names
+    }
+    if SINGLE in parts and len(names) > 1:
+        raise LabelsError(
+            [
+                f"{file} labels points that are no animal's, of the individual "
+                f"{SINGLE!r} ({', '.join(parts[SINGLE])}): leave these columns out"
+            ]
+        )
+    own = parts[names[0]]
+    for name in names:
+        if parts[name] != own:
+            raise LabelsError(
+                [
+                    f"{file}: all animals need the same body parts in the same order; "
+                    f"{name} has {', '.join(parts[name])}, {names[0]} {', '.join(own)}"
+                ]
+            )
+    if list(owners) != [name for name in names for _ in own]:
+        raise LabelsError([f"{file}: the columns of an animal do not stand together"])
+    return len(names), own

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
+from pose.reading import Several
+from training.animals import field_loss, matched_points
 from training.batches import Batch
 from training.context import ContextNetwork
 from training.decoding import decode
@@ -34,9 +36,11 @@ class PoseModule(lightning.LightningModule):
         epoch_steps: int,
         extra: Mapping[str, UnsupervisedLoss],
         cameras: CameraLosses | None = None,
+        several: Several | None = None,
     ) -> None:
+        """Keep them; `several` says how several animals are read off the maps."""
         super().__init__()
-        self.cameras = cameras
+        self.cameras, self.several = cameras, several
         self.network, self.how, self.extra = network, settings, dict(extra)
         self.epoch_steps = epoch_steps
         self._away: list[Tensor] = []
@@ -95,6 +99,17 @@ class PoseModule(lightning.LightningModule):
             loss = supervised_loss(
                 how.loss, alone.float(), batch.targets, batch.weight
             ) + supervised_loss(how.loss, logits.float(), batch.targets, batch.weight)
+        elif edges := network.how.edges:
+            logits = network(batch.pictures)
+            parts = network.bodyparts
+            both = batch.weight[:, [a for a, _ in edges]]
+            both = both * batch.weight[:, [b for _, b in edges]]
+            loss = supervised_loss(
+                how.loss, logits[:, :parts].float(), batch.targets[:, :parts],
+                batch.weight,
+            ) + field_loss(
+                logits[:, parts:].float(), batch.targets[:, parts:], both
+            )  # fmt: skip
         else:
             logits = network(batch.pictures)
             loss = supervised_loss(
@@ -159,7 +174,10 @@ class PoseModule(lightning.LightningModule):
             maps = self.network.surest(pictures)
         else:
             maps = self.network.maps(pictures)
-        found, _ = decode(maps.float(), STRIDE, self.how.network.sigma)
+        if self.several is not None:
+            found = matched_points(self.several, maps.float(), batch.points)
+        else:
+            found, _ = decode(maps.float(), STRIDE, self.how.network.sigma)
         away = torch.linalg.vector_norm(found - batch.points, dim=2)
         self._away.append(away[torch.isfinite(away)].cpu())
         self._found.append(found.float().cpu())

@@ -32,6 +32,9 @@ class Architecture:
     """Of the targets' Gaussians, in heat map cells."""
     views: int = 1
     """Pictures of one moment that a multiview network takes."""
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of body parts, by their places, with a part affinity field each: for several
+    animals. Their maps, x before y, follow those of the body parts."""
 
 
 class PoseNetwork(nn.Module):
@@ -39,7 +42,8 @@ class PoseNetwork(nn.Module):
 
     `forward` takes pictures (n, height, width, 3), uint8 BGR, whose sides are multiples of
     `body.multiple`, and gives logits (n, bodypart, height / 4, width / 4); `as_maps` makes
-    heat maps from 0 to 1 of them, which `Heatmaps.decode` reads. While `frozen`, nothing is
+    heat maps from 0 to 1 of them, which `Heatmaps.decode` reads. With `how.edges` 2 · edge
+    more maps follow in both, which stay as they are. While `frozen`, nothing is
     learned by the backbone and nothing is propagated back through it.
     """
 
@@ -48,12 +52,17 @@ class PoseNetwork(nn.Module):
         self.how = how or Architecture()
         self.frozen = False
         self.body = open_backbone(self.how.backbone, self.how.stages)
+        self.bodyparts = bodyparts
         widths, strides = self.body.channels, self.body.strides
+        maps = bodyparts + 2 * len(self.how.edges)
         self.head: nn.Module = (
-            LightHead(bodyparts, widths, strides, self.how.channels)
+            LightHead(maps, widths, strides, self.how.channels)
             if self.how.head == "light"
-            else DeconvolutionHead(bodyparts, widths, strides)
+            else DeconvolutionHead(maps, widths, strides)
         )
+        if isinstance(self.head, LightHead):
+            with torch.no_grad():
+                self.head.maps.bias[bodyparts:] = 0  # type: ignore[index]
 
     def kept(self, images: Tensor) -> list[Tensor]:
         """Return the backbone's features."""
@@ -69,7 +78,10 @@ class PoseNetwork(nn.Module):
 
     def as_maps(self, logits: Tensor) -> Tensor:
         """Return heat maps from 0 to 1: a sure point has a Gaussian of height 1."""
-        return to_maps(logits, self.how)
+        if not self.how.edges:
+            return to_maps(logits, self.how)
+        maps = to_maps(logits[:, : self.bodyparts], self.how)
+        return torch.cat([maps, logits[:, self.bodyparts :]], dim=1)
 
     def maps(self, images: Tensor) -> Tensor:
         """Return heat maps (n, bodypart, height / 4, width / 4) from 0 to 1."""

@@ -21,6 +21,8 @@ def predict_others(labels: Labels, folder: Path) -> list[Path]:
         file = labels.file.with_name(f"{labels.file.stem}{suffix}.csv")
         if not file.is_file():
             continue
+        if labels.animals > 1:
+            continue
         own = read_labels(file, root=labels.root)
         found = predict_pictures(open_estimator(folder), own.images, own.names)
         table = folder / f"predictions{suffix}.csv"

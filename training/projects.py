@@ -23,24 +23,25 @@ class Project:
     """Unlabelled ones."""
 
 
-def open_project(path: Path, unpacked: Path) -> Project:
+def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
     """Return the project at `path`.
 
     That is a folder with `CollectedData.csv` and `videos/` as Lightning Pose has it, the
     `.csv` itself, a DeepLabCut project (`config.yaml` and `labeled-data/`), or a SLEAP
-    `.pkg.slp`, whose pictures are written into the folder `unpacked`.
+    `.pkg.slp`, whose pictures are written into the folder `unpacked`. With `several`,
+    pictures may have several animals; otherwise LabelsError says that they have.
     """
     if path.suffix == ".slp" and path.is_file():
         from training.sleap import unpack_sleap
 
         skeleton = unpack_sleap(path, unpacked)
-        labels = read_labels(unpacked)
+        labels = read_labels(unpacked, several=several)
         return Project(replace(labels, skeleton=skeleton))
     folder = path if path.is_dir() else path.parent
     config = folder / DLC_CONFIG
     if path.is_dir() and not list(path.glob("CollectedData*.csv")) and config.is_file():
-        return _open_dlc(path, read_yaml(config))
-    return Project(read_labels(path), find_videos(folder / "videos"))
+        return _open_dlc(path, read_yaml(config), several)
+    return Project(read_labels(path, several=several), find_videos(folder / "videos"))
 
 
 def find_videos(folder: Path) -> tuple[Path, ...]:
@@ -68,9 +69,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
     return words
 
 
-def _open_dlc(folder: Path, words: dict[str, Any]) -> Project:
+def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
     """Return a DeepLabCut project: all its clips as one table."""
-    if words.get("multianimalproject"):
+    grouped = bool(words.get("multianimalproject"))
+    if grouped and not several:
         raise LabelsError(
             [f"{folder} labels several animals; one per picture is needed"]
         )
@@ -83,7 +85,7 @@ def _open_dlc(folder: Path, words: dict[str, Any]) -> Project:
     problems: list[str] = []
     for file in files:
         try:
-            parts.append(read_labels(file, root=folder))
+            parts.append(read_labels(file, root=folder, several=several))
         except LabelsError as error:
             problems += error.problems
     scorer = str(words.get("scorer", ""))
@@ -91,7 +93,9 @@ def _open_dlc(folder: Path, words: dict[str, Any]) -> Project:
         own = [file.name for file in files if file.parent == clip]
         if len(own) > 1 and f"CollectedData_{scorer}.csv" in own:
             problems.append(f"{clip} holds the labels of several scorers: {own}")
-    names = tuple(str(name) for name in words.get("bodyparts") or ())
+    key = "multianimalbodyparts" if grouped else "bodyparts"
+    listed = words.get(key)  # of several animals `bodyparts` says MULTI!
+    names = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
     names = names or (parts[0].skeleton.bodyparts if parts else ())
     for part in parts:
         unlike = set(part.skeleton.bodyparts) ^ set(names)
@@ -114,14 +118,28 @@ def _open_dlc(folder: Path, words: dict[str, Any]) -> Project:
 
 
 def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
-    orders = [part.skeleton.indices(skeleton.bodyparts) for part in parts]
-    pairs = list(zip(parts, orders, strict=True))
+    """Return all clips as one table, with as many animals as any of them has."""
+    animals = max(part.animals for part in parts)
+    count = len(skeleton.bodyparts)
+    points, known = [], []
+    for part in parts:
+        order = part.skeleton.indices(skeleton.bodyparts)
+        pictures = len(part.images)
+        own = np.full((pictures, animals, count, 2), np.nan, np.float32)
+        own[:, : part.animals] = part.points.reshape(pictures, -1, count, 2)[
+            :, :, order
+        ]
+        told = np.ones((pictures, animals, count), np.bool_)
+        told[:, : part.animals] = part.known.reshape(pictures, -1, count)[:, :, order]
+        points.append(own.reshape(pictures, -1, 2))
+        known.append(told.reshape(pictures, -1))
     return Labels(
         parts[0].file,
         skeleton,
         tuple(image for part in parts for image in part.images),
-        np.concatenate([part.points[:, order] for part, order in pairs]),
-        np.concatenate([part.known[:, order] for part, order in pairs]),
+        np.concatenate(points),
+        np.concatenate(known),
         tuple(name for part in parts for name in part.names),
         parts[0].root,
+        animals,
     )

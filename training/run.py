@@ -12,7 +12,7 @@ FOLDER/
 ```
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from training.animals import decoder_of, match
 from training.dataset import Dataset, Parts
 from training.evaluate import (
     PartError,
@@ -68,6 +69,8 @@ class Outcome:
     errors: tuple[PartError, ...]
     """In the held-out pictures: test pictures where there are some, else validation."""
     threshold: float
+    animals: Mapping[str, object] = field(default_factory=dict)
+    """Of several animals: how many were found, and how many of those told are there."""
 
 
 def carry_out(
@@ -83,7 +86,7 @@ def carry_out(
     out = list(parts.validation) + list(parts.test)
     threshold = choose_threshold(distance[out], confidence[out])
     measured = list(parts.test or parts.validation)
-    errors = summary(data.skeleton, distance[measured], confidence[measured], threshold)
+    errors, found = _measured(run, measured, distance, confidence, points, threshold)
     about = {
         **run.about,
         "pictures": {
@@ -92,16 +95,50 @@ def carry_out(
         },
         "settings": _plain(asdict(run.settings)),
         "held_out_error": [_rounded(asdict(error)) for error in errors],
+        **({"held_out_animals": found} if found else {}),
     }
-    recipe = Recipe(
-        data.skeleton, data.fitting, run.settings.network.sigma, threshold, about
-    )
+    sigma, edges = run.settings.network.sigma, run.settings.network.edges
+    several = decoder_of(data, edges, sigma) if edges else None
+    recipe = Recipe(data.skeleton, data.fitting, sigma, threshold, about, several)
     some = data.pictures[out] if out else data.pictures
     if not run.views:
         export(network, recipe, some[:64], folder)
     torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
-    return Outcome(errors, threshold)
+    return Outcome(errors, threshold, found)
+
+
+def _measured(
+    run: Run,
+    places: Sequence[int],
+    distance: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    points: NDArray[np.float32],
+    threshold: float,
+) -> tuple[tuple[PartError, ...], dict[str, object]]:
+    """Return errors of each body part and, of several animals, how many were found."""
+    data, at = run.data, list(places)
+    if data.animals == 1:
+        return summary(data.skeleton, distance[at], confidence[at], threshold), {}
+    count = len(data.skeleton.bodyparts)
+    each = distance[at].reshape(-1, count), confidence[at].reshape(-1, count)
+    labels = data.in_camera_px(data.points)[at].reshape(-1, data.animals, count, 2)
+    labelled = np.isfinite(labels).all(axis=3).reshape(-1, count)
+    errors = summary(data.skeleton, *each, threshold, labelled)
+    shape = labels.shape[:3]
+    matched = match(
+        points[at].reshape(labels.shape),
+        confidence[at].reshape(shape),
+        labels,
+        threshold,
+    )
+    found: dict[str, object] = {
+        "animals": matched.labelled,
+        "recall": matched.recall,
+        "precision": matched.precision,
+        "near_px": matched.near_px,
+    }
+    return errors, _rounded(found)
 
 
 def load_weights(folder: Path, bodyparts: int, settings: FitSettings) -> PoseNetwork:
@@ -129,17 +166,20 @@ def _write_tables(
     names = labels.names
     sets = run.parts.sets(len(names))
     scorer = f"{run.settings.network.kind}_tracker"
-    count = len(parts) // max(1, len(run.views))
+    animals = run.data.animals
+    count = animals * len(parts) // max(1, len(run.views))
+    each = [f"animal{n}_{part}" for n in range(1, animals + 1) for part in parts]
     for place, view in enumerate(run.views or ("",)):
         end = f"_{view}" if view else ""
         own = slice(place * count, (place + 1) * count)
         bare = [part.removesuffix(end) for part in parts[own]]
+        columns = bare if animals == 1 else each
         write_predictions(
             folder / f"predictions{end}.csv", scorer, bare, names, points[:, own],
-            confidence[:, own], sets,
+            confidence[:, own], sets, animals,
         )  # fmt: skip
         write_metric(
-            folder / f"predictions{end}_pixel_error.csv", bare, names,
+            folder / f"predictions{end}_pixel_error.csv", columns, names,
             distance[:, own], sets,
         )  # fmt: skip
     for name, loss in (run.unlabelled.losses if run.unlabelled else {}).items():

@@ -28,8 +28,9 @@ SINCE_CENTRES = 1.1
 def unpack_sleap(file: Path, folder: Path) -> Skeleton:
     """Write `CollectedData.csv` and its pictures into `folder`; return the skeleton.
 
-    LabelsError names every fault: several animals in a picture, pictures that are not in
-    the file (a plain `.slp` has none), several skeletons.
+    Where a picture has several animals, the table has `individuals`. LabelsError names
+    every fault: pictures that are not in the file (a plain `.slp` has none), several
+    skeletons.
     """
     import h5py
 
@@ -59,11 +60,7 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
         start, stop = int(frame["instance_id_start"]), int(frame["instance_id_end"])
         placed = [i for i in instances[start:stop] if i["instance_type"] == USER]
         where = f"{file.name}, video {video}, frame {index}"
-        if len(placed) > 1:
-            problems.append(
-                f"{where}: {len(placed)} animals; one per picture is needed"
-            )
-        if len(placed) != 1:
+        if not placed:
             continue
         picture = _picture(content, video, index)
         if picture is None:
@@ -75,8 +72,11 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(picture)
-        first, last = (int(placed[0][f"point_id_{end}"]) for end in ("start", "end"))
-        rows.append([name, *_cells(points[first:last], shift)])
+        cells: list[object] = []
+        for animal in placed:
+            first, last = (int(animal[f"point_id_{end}"]) for end in ("start", "end"))
+            cells += _cells(points[first:last], shift)
+        rows.append([name, *cells])
     if not rows and not problems:
         problems.append(f"{file} holds no frame that a person labelled")
     if problems:
@@ -138,10 +138,18 @@ def _skeleton(words: dict[str, Any]) -> Skeleton:
 
 
 def _write(file: Path, skeleton: Skeleton, rows: list[list[object]]) -> None:
-    double = [name for name in skeleton.bodyparts for _ in "xy"]
+    """Write the table; who is which animal in a picture is not said."""
+    own = 2 * len(skeleton.bodyparts)
+    animals = max(len(row) - 1 for row in rows) // own
+    columns = own * animals
+    double = [name for name in skeleton.bodyparts for _ in "xy"] * animals
     with file.open("w", newline="", encoding="utf-8") as lines:
         table = csv.writer(lines, lineterminator="\n")
-        table.writerow(["scorer", *["sleap"] * len(double)])
+        table.writerow(["scorer", *["sleap"] * columns])
+        if animals > 1:
+            names = [f"animal{n}" for n in range(1, animals + 1) for _ in range(own)]
+            table.writerow(["individuals", *names])
         table.writerow(["bodyparts", *double])
-        table.writerow(["coords", *["x", "y"] * len(skeleton.bodyparts)])
-        table.writerows(rows)
+        table.writerow(["coords", *["x", "y"] * (columns // 2)])
+        for row in rows:
+            table.writerow([*row, *[""] * (columns + 1 - len(row))])

@@ -21,21 +21,29 @@ def write_predictions(
     points: NDArray[np.float32],
     confidence: NDArray[np.float32],
     sets: Sequence[str] | None = None,
+    animals: int = 1,
 ) -> None:
     """Write points (row, bodypart, 2) and confidences (row, bodypart).
 
     Three header rows (scorer, bodyparts, coords), x, y and likelihood of each; `sets` adds
-    a last column that says train, validation, test or unused.
+    a last column that says train, validation, test or unused. Of several animals (row,
+    animal · bodypart, …) a row `individuals` comes second, as DeepLabCut has it.
     """
-    triple = [name for name in bodyparts for _ in range(3)]
+    triple = [name for name in bodyparts for _ in range(3)] * animals
     head = [
         ["scorer", *[scorer] * len(triple)],
         ["bodyparts", *triple],
-        ["coords", *["x", "y", "likelihood"] * len(bodyparts)],
+        ["coords", *["x", "y", "likelihood"] * (len(bodyparts) * animals)],
     ]
+    if animals > 1:
+        own = [f"animal{n}" for n in range(1, animals + 1)]
+        head.insert(
+            1,
+            ["individuals", *[name for name in own for _ in range(3 * len(bodyparts))]],
+        )
     if sets is not None:
-        for row, word in zip(head, ("set", "", ""), strict=True):
-            row.append(word)
+        for place, row in enumerate(head):
+            row.append("" if place else "set")
     values = np.concatenate([points, confidence[..., None]], axis=2)
     _write(file, head, names, values.reshape(len(points), -1), sets)
 
@@ -58,7 +66,8 @@ def read_sets(file: Path) -> dict[str, str]:
         rows = list(csv.reader(lines))
     if not rows or rows[0][-1] != "set":
         return {}
-    return {row[0]: row[-1] for row in rows[3:]}
+    header = 4 if rows[1][0] == "individuals" else 3
+    return {row[0]: row[-1] for row in rows[header:]}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

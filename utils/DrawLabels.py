@@ -7,14 +7,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import csv
+import math
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.arena import ARENA_SKELETON, Arena
+from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from core.frame import Image
 
 SCORER = "arena"
+TRIED = 10
+"""Moments of which the one is drawn at which animals are nearest to each other."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,19 +32,38 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=100, help="first of the walks")
     parser.add_argument("--walks", type=int, default=40, help="different walks")
     parser.add_argument("--grey", action="store_true", help="grey pictures")
+    parser.add_argument(
+        "--animals", type=int, nargs="+", default=[1], choices=range(1, MOST_ANIMALS + 1),
+        help="mice in a picture; of several numbers, each walk has another in turn",
+    )  # fmt: skip
+    parser.add_argument(
+        "--coats", action="store_true", help="every other walk: each with another coat"
+    )
     args = parser.parse_args(argv)
     if args.frames < 1 or args.walks < 1 or args.width < 64 or args.height < 64:
         parser.error("frames and walks must be 1 or more, width and height 64 or more")
     shape = (args.height, args.width) if args.grey else (args.height, args.width, 3)
-    draw(args.folder, shape, args.frames, args.walks, args.seed)
+    draw(
+        args.folder, shape, args.frames, args.walks, args.seed, args.animals, args.coats
+    )
     print(f"{args.frames} pictures and their labels are in {args.folder}")
     return 0
 
 
 def draw(
-    folder: Path, shape: tuple[int, ...], frames: int, walks: int, seed: int
+    folder: Path,
+    shape: tuple[int, ...],
+    frames: int,
+    walks: int,
+    seed: int,
+    animals: Sequence[int] = (1,),
+    coats: bool = False,
 ) -> None:
-    """Draw `frames` pictures of shape `shape`, as many of each of `walks` walks."""
+    """Draw `frames` pictures of shape `shape`, as many of each of `walks` walks.
+
+    Of several animals every other picture shows the moment, of ten, at which two are
+    nearest to each other; a body part that another animal lies on is not labelled.
+    """
     import cv2
 
     random = np.random.default_rng(seed)
@@ -51,21 +75,49 @@ def draw(
         walk, place = divmod(number * walks, frames)
         if number == 0 or walk != (number - 1) * walks // frames:
             noise = float(random.uniform(0.5, 5))
-            arena = Arena(shape, seed + walk, shelter=walk % 4 != 3, noise=noise)
+            count = animals[walk % len(animals)]
+            alike = not (coats and walk // len(animals) % 2)
+            arena = Arena(
+                shape, seed + walk, walk % 4 != 3, noise, animals=count, alike=alike
+            )
         time_s = arena.walk.lap_s * (place + random.uniform(0, walks)) / frames
+        if count > 1 and number % 2:
+            times = time_s + random.uniform(0, arena.walk.lap_s, TRIED)
+            time_s = min(times.tolist(), key=lambda s: nearest_px(arena.truth(s)))
         arena.draw(image, time_s, number)
         name = f"img{number:04}.png"
         _, data = cv2.imencode(".png", _lit(image, random))
         (pictures / name).write_bytes(data.tobytes())
-        cells = [f"{n:.3f}" if np.isfinite(n) else "" for n in arena.truth(time_s).flat]
+        truth = arena.truth(time_s)
+        truth[arena.covered(time_s)] = np.nan
+        cells = [f"{n:.3f}" if np.isfinite(n) else "" for n in truth.flat]
         rows.append([f"labeled-data/arena/{name}", *cells])
+    _write(folder / "CollectedData.csv", rows, max(animals))
+
+
+def nearest_px(points: NDArray[np.float32]) -> float:
+    """Return how near two animals of `points` (animal, bodypart, 2) are; inf: one."""
+    least = math.inf
+    for one, other in combinations(points, 2):
+        away = np.linalg.norm(one[:, None] - other[None], axis=2)
+        least = min(least, float(np.nan_to_num(away, nan=math.inf).min()))
+    return least
+
+
+def _write(file: Path, rows: list[list[str]], animals: int) -> None:
     names = ARENA_SKELETON.bodyparts
-    with (folder / "CollectedData.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["scorer", *[SCORER] * (2 * len(names))])
-        table.writerow(["bodyparts", *[name for name in names for _ in "xy"]])
-        table.writerow(["coords", *["x", "y"] * len(names)])
-        table.writerows(rows)
+    own = 2 * len(names)
+    columns = own * animals
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.writer(lines, lineterminator="\n")
+        table.writerow(["scorer", *[SCORER] * columns])
+        if animals > 1:
+            mice = [f"mouse{n}" for n in range(1, animals + 1) for _ in range(own)]
+            table.writerow(["individuals", *mice])
+        table.writerow(["bodyparts", *[name for name in names for _ in "xy"] * animals])
+        table.writerow(["coords", *["x", "y"] * (columns // 2)])
+        for row in rows:
+            table.writerow([*row, *[""] * (columns + 1 - len(row))])
 
 
 def _lit(image: Image, random: np.random.Generator) -> NDArray[np.uint8]:

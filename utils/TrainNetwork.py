@@ -4,8 +4,9 @@
     python utils/TrainNetwork.py config.yaml --output runs/one --overrides training.max_epochs=50
 
 `--data` holds a `CollectedData.csv` as DeepLabCut and Lightning Pose write it, and the
-pictures it names; or it is a DeepLabCut project, or a SLEAP package (`.pkg.slp`). A
-Lightning Pose project is trained as its YAML file says.
+pictures it names; or it is a DeepLabCut project, or a SLEAP package (`.pkg.slp`). With
+several animals in a picture the network learns part affinity fields too, and tells all of
+them. A Lightning Pose project is trained as its YAML file says.
 """
 
 import sys
@@ -116,17 +117,29 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
             f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
             f"{error.p95_px:5.1f}   not seen {error.below_threshold:4.0%}"
         )
+    for name, value in outcome.animals.items():
+        print(
+            f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -"
+        )
     print(f"threshold {outcome.threshold:g}; written to {arguments.output}")
 
 
 def _from_data(arguments: argparse.Namespace) -> "Run":
+    from training.animals import Edges, edges_of, padded, refused
     from training.dataset import load_dataset, split
     from training.projects import open_project
 
-    labels = open_project(arguments.data, arguments.output / "labels").labels
+    where = arguments.output / "labels"
+    labels = open_project(arguments.data, where, several=True).labels
     bones = tuple(_bone(word, labels.skeleton) for word in arguments.bones)
     bones = bones or labels.skeleton.bones
     labels = replace(labels, skeleton=replace(labels.skeleton, bones=bones))
+    edges: Edges = ()
+    if arguments.animals > 1 or labels.animals > 1:
+        words = {"--moved": arguments.moved > 0, "--cropzoom": arguments.cropzoom}
+        refused(arguments.kind, [word for word, given in words.items() if given])
+        labels = padded(labels, arguments.animals or labels.animals)
+        edges = edges_of(labels.skeleton, labels.points)
     context = arguments.kind == "context"
     data = load_dataset(labels, arguments.size, context)
     parts = split(data.clips, arguments.held_out, arguments.seed)
@@ -146,6 +159,7 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
             stages=arguments.stages,
             channels=arguments.channels,
             sigma=arguments.sigma,
+            edges=edges,
         ),
         imagenet=not arguments.no_imagenet,
         augmentation=Augmentation(
