@@ -1,6 +1,8 @@
 """Which animals of two poses of one picture are the same."""
 
+import math
 import warnings
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +32,15 @@ def match_animals(points: Points, others: Points) -> list[int]:
     pairs = dict(assign(distances(points, others)))
     left = [other for other in range(len(others)) if other not in pairs.values()]
     return [pairs[own] if own in pairs else left.pop(0) for own in range(len(points))]
+
+
+def nearest_px(points: Points) -> float:
+    """Return how near parts of two animals of `points` (animal, bodypart, 2) are.
+
+    Infinity when no two animals are there.
+    """
+    least = math.inf
+    for one, other in combinations(points, 2):
+        away = np.linalg.norm(one[:, None] - other[None], axis=2)
+        least = min(least, float(np.nan_to_num(away, nan=math.inf).min()))
+    return least

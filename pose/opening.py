@@ -59,6 +59,12 @@ def open_live_crop(
         return estimator  # it crops already
     if not isinstance(estimator, NetworkEstimator):
         raise ModelError("LIVE_CROP needs a network; a stand-in is none")
+    for each in (estimator, detector):
+        if isinstance(each, NetworkEstimator) and each.model.animals > 1:
+            raise ModelError(
+                f"LIVE_CROP follows one animal; {each.model.path.name} tells of "
+                f"{each.model.animals}: say LIVE_CROP = no"
+            )
     cropping = LiveCrop(estimator, detector, margin, every)
     cropping.warm_up()
     return cropping

@@ -73,9 +73,9 @@ class PoseProject:
             self.root / file for file in ([files] if isinstance(files, str) else files)
         )
 
-    def labels(self) -> Labels:
+    def labels(self, several: bool = False) -> Labels:
         """Return the labels of a project with one label file."""
-        labels = read_labels(self.tables()[0], root=self.root)
+        labels = read_labels(self.tables()[0], root=self.root, several=several)
         names = self.config.data.keypoint_names
         expected = self.config.data.num_keypoints
         own = labels.skeleton.bodyparts

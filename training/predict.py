@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.pose import part_names
 from pose.estimator import PoseEstimator
 from training.dataset import read_picture
 from training.labels import Labels, LabelsError
@@ -23,12 +24,29 @@ class Found:
     bodyparts: tuple[str, ...]
     names: tuple[str, ...]
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the pictures."""
+    """(picture, bodypart, 2), px of the pictures; of several animals (picture, animal ·
+    bodypart, 2), one's body parts after the other's."""
     confidence: NDArray[np.float32]
     """(picture, bodypart)"""
+    animals: int = 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """A name for each of the points: of several animals `animal2_snout`."""
+        return part_names(self.bodyparts, self.animals)
 
     def distance(self, labels: Labels) -> NDArray[np.float32]:
-        """Return (picture, bodypart) in px; NaN where there is no such label."""
+        """Return (picture, bodypart) in px; NaN where there is no such label.
+
+        LabelsError when there are several animals: see `training.found_animals`.
+        """
+        if labels.animals > 1 or self.animals > 1:
+            raise LabelsError(
+                [
+                    f"{labels.file} labels up to {labels.animals} animals, the network "
+                    f"tells of {self.animals}: that is compared for several alone"
+                ]
+            )
         away = np.full(self.confidence.shape, np.nan, np.float32)
         for place, name in enumerate(self.bodyparts):
             if name in labels.skeleton.bodyparts:
@@ -64,8 +82,8 @@ def predict_pictures(
                 some.append(image)
         if not problems:
             for pose in estimator.estimate(some):
-                points.append(pose.points[0])
-                confidence.append(pose.confidence[0])
+                points.append(pose.points.reshape(-1, 2))
+                confidence.append(pose.confidence.ravel())
     if problems:
         raise LabelsError(problems)
     return Found(
@@ -73,4 +91,5 @@ def predict_pictures(
         tuple(names),
         np.stack(points),
         np.stack(confidence),
+        len(points[0]) // len(estimator.skeleton.bodyparts),
     )

@@ -7,15 +7,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import csv
-import math
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from core.frame import Image
+from pose.matching import nearest_px
 
 SCORER = "arena"
 TRIED = 10
@@ -93,15 +92,6 @@ def draw(
         cells = [f"{n:.3f}" if np.isfinite(n) else "" for n in truth.flat]
         rows.append([f"labeled-data/arena/{name}", *cells])
     _write(folder / "CollectedData.csv", rows, max(animals))
-
-
-def nearest_px(points: NDArray[np.float32]) -> float:
-    """Return how near two animals of `points` (animal, bodypart, 2) are; inf: one."""
-    least = math.inf
-    for one, other in combinations(points, 2):
-        away = np.linalg.norm(one[:, None] - other[None], axis=2)
-        least = min(least, float(np.nan_to_num(away, nan=math.inf).min()))
-    return least
 
 
 def _write(file: Path, rows: list[list[str]], animals: int) -> None:

@@ -28,6 +28,7 @@ from offline.metrics import temporal_norm
 from offline.tables import read_poses
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
+from training.found_animals import by_part, check_animals, matched, told
 from training.labels import Labels, LabelsError
 from training.lightning_pose import read_pose_project
 from training.predict import Found, predict_pictures
@@ -67,16 +68,25 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     folder = find_model(arguments.model)
     labels = (
-        open_project(arguments.data, folder / "labels").labels
+        open_project(arguments.data, folder / "labels", several=True).labels
         if arguments.data
         else _own_labels(folder)
     )
     estimator = open_estimator(folder, arguments.device, arguments.threads)
     found = predict_pictures(estimator, labels.images, labels.names)
-    distance = found.distance(labels)
+    check_animals(found, labels)
+    confidence, many = found.confidence, None
+    if found.animals > 1:
+        if arguments.report:
+            raise LabelsError(["--report is for one animal; --csv tells of several"])
+        many = matched(found, labels, estimator.threshold)
+        distance, confidence = by_part(many.distance), by_part(many.confidence)
+    else:
+        distance = found.distance(labels)
     table = folder / PREDICTIONS
     known = read_sets(table) if not arguments.data and table.is_file() else {}
     sets = np.array([known.get(name, "all") for name in found.names])
+    sets = np.repeat(sets, found.animals)
     rows: list[tuple[object, ...]] = []
     for name in sorted(set(sets)):
         own = distance[sets == name]
@@ -87,8 +97,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     for row in rows:
         print("  ".join(f"{_short(cell):>10}" for cell in row))
     print(f"within: share of labelled points within {arguments.within:g} px")
+    if many is not None:
+        print(told(many))
     out = np.isin(sets, ["validation", "test", "all"])
-    sure = reliability(distance[out], found.confidence[out])
+    sure = reliability(distance[out], confidence[out])
     print(
         f"calibration error of the confidence {sure.error():.3f} (a point is right within "
         f"{sure.radius_px:.1f} px), {share_within(distance[out], sure.radius_px):.1%} right"
@@ -105,7 +117,7 @@ def _own_labels(folder: Path) -> Labels:
     file = folder / "config.yaml"
     if not file.is_file():
         raise LabelsError([f"{folder} does not tell its labels; give --data"])
-    return read_pose_project(file).labels()
+    return read_pose_project(file).labels(several=True)
 
 
 def _report(

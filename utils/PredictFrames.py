@@ -20,6 +20,7 @@ from core.errors import DeepLabStreamError
 from pose.estimator import PoseEstimator
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
+from training.found_animals import check_animals, matched, told
 from training.labels import read_labels
 from training.predict import find_pictures, predict_pictures
 from training.tables import PREDICTIONS, write_metric, write_predictions
@@ -47,19 +48,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
     parts = estimator.skeleton.bodyparts
-    labels = read_labels(path) if path.suffix.lower() == ".csv" else None
+    table = path.suffix.lower() == ".csv"
+    labels = read_labels(path, several=True) if table else None
     if labels is None:
         images = find_pictures(path)
         names: Sequence[str] = [image.name for image in images]
     else:
         images, names = labels.images, labels.names
     found = predict_pictures(estimator, images, names)
-    table = folder / PREDICTIONS
-    write_predictions(
-        table, "heatmap_tracker", parts, names, found.points, found.confidence
-    )
-    print(f"{len(images)} pictures: {table}")
     if labels is not None:
+        check_animals(found, labels)
+    written = folder / PREDICTIONS
+    write_predictions(
+        written, "heatmap_tracker", parts, names, found.points, found.confidence,
+        animals=found.animals,
+    )  # fmt: skip
+    print(f"{len(images)} pictures: {written}")
+    if labels is not None and found.animals > 1:
+        print(f"  {told(matched(found, labels, estimator.threshold))}")
+    elif labels is not None:
         distance = found.distance(labels)
         write_metric(folder / "predictions_pixel_error.csv", parts, names, distance)
         print(f"  median error {np.nanmedian(distance):.2f} px")

@@ -118,7 +118,7 @@ def test_a_sleap_package_is_unpacked(tmp_path: Path) -> None:
 def test_a_sleap_file_that_can_not_be_used_says_why(tmp_path: Path) -> None:
     file = tmp_path / "a.slp"
     for made, sentence in (
-        (lambda: sleap(file, animals=2), "2 animals; one per picture"),
+        (lambda: sleap(file, animals=2), "several animals; one per picture"),
         (lambda: sleap(file, embedded=False), "export a .pkg.slp"),
         (lambda: file.write_bytes(b"none"), "can't be unpacked"),
     ):

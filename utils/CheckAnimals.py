@@ -1,0 +1,232 @@
+"""Say how well a network finds several drawn animals, alike or not, apart or crossing.
+
+    python utils/CheckAnimals.py --model arena_animals
+    python utils/CheckAnimals.py --model models/mine --frames 100 --sheet found.png
+
+Pictures are of walks that `utils/DrawLabels.py` does not draw, unless told to. An animal is
+found where its points are, in the mean, within a quarter of an animal's length; one with
+fewer than two body parts in sight need not be. *Crossing*: some body parts of two animals
+are nearer than that length's half.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
+from core.errors import DeepLabStreamError, ModelError
+from core.frame import Image
+from pose.estimator import PoseEstimator
+from pose.matching import nearest_px
+from pose.opening import open_estimator
+from pose.runtimes import RUNTIMES
+
+if TYPE_CHECKING:
+    from training.animals import Matched
+
+SEED = 7000
+"""Of the first walk; those drawn for training begin at 100."""
+LENGTH_PX = 97
+"""Of a mouse, in a picture of 640x480."""
+SHAPE = (480, 640, 3)
+PER_WALK = 20
+"""Pictures of each walk."""
+HEADER = (
+    f"{'animals':>8}{'coats':>7}{'':>10}{'pictures':>9}{'there':>7}{'recall':>8}"
+    f"{'precision':>10}{'median':>8}{'95 %':>7}  px"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table; return 0, or 1 after a sentence that says why not."""
+    options = _parser().parse_args(argv)
+    try:
+        _check(options)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename} can't be written: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    estimator = open_estimator(options.model, options.device, options.threads)
+    if estimator.skeleton.bodyparts != ARENA_SKELETON.bodyparts:
+        raise ModelError(
+            f"drawn animals have {', '.join(ARENA_SKELETON.bodyparts)}; the network knows "
+            f"{', '.join(estimator.skeleton.bodyparts)}"
+        )
+    rows: list[dict[str, object]] = []
+    sheet: list[Image] = []
+    print(HEADER)
+    for animals in options.animals:
+        for alike in (True, False) if animals > 1 else (True,):
+            drawn = _drawn(animals, alike, options.frames, options.seed)
+            pictures, truth = drawn
+            points, sure = _found(estimator, pictures, animals)
+            near = np.array([nearest_px(own) for own in truth]) < LENGTH_PX / 2
+            for what, chosen in (("", np.ones_like(near)), ("crossing", near)):
+                if what and animals == 1:
+                    continue
+                row = _row(
+                    truth[chosen], points[chosen], sure[chosen], estimator.threshold
+                )
+                row = {"animals": animals, "coats": not alike, "only": what, **row}
+                rows.append(row)
+                print(_line(row))
+            shown = int(np.argmin([nearest_px(own) for own in truth]))
+            sheet.append(
+                _marked(pictures[shown], points[shown], sure[shown], estimator)
+            )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    if options.sheet:
+        import cv2
+
+        wide = np.hstack([cv2.resize(each, (480, 360)) for each in sheet])
+        parts = np.array_split(wide, -(-len(sheet) // 3), axis=1)
+        width = max(part.shape[1] for part in parts)
+        pad = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in parts]
+        cv2.imwrite(str(options.sheet), np.vstack(pad))
+        print(
+            f"{options.sheet}: of each row's kind the picture with the nearest animals"
+        )
+
+
+def _drawn(
+    animals: int, alike: bool, frames: int, seed: int
+) -> tuple[list[Image], NDArray[np.float32]]:
+    """Return pictures, and where the animals are: (picture, animal, 4, 2), px."""
+    rng = np.random.default_rng((seed, animals, alike))
+    pictures, truth = [], []
+    for number in range(frames):
+        if number % PER_WALK == 0:
+            walk = number // PER_WALK
+            arena = Arena(
+                SHAPE, seed + walk, walk % 4 != 3, animals=animals, alike=alike
+            )
+        time_s = float(rng.uniform(0, arena.walk.lap_s))
+        image: Image = np.empty(SHAPE, np.uint8)
+        arena.draw(image, time_s, number)
+        points = arena.truth(time_s)
+        points[arena.covered(time_s)] = np.nan
+        pictures.append(image)
+        truth.append(points)
+    return pictures, np.stack(truth)
+
+
+def _found(
+    estimator: PoseEstimator, pictures: list[Image], animals: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return points (picture, animal, 4, 2) and confidences, all that are told."""
+    poses = [estimator.estimate([picture])[0] for picture in pictures]
+    if len(poses[0].points) < animals:
+        raise ModelError(
+            f"the network tells of {len(poses[0].points)}, not of {animals} animals: "
+            "say --animals"
+        )
+    return (
+        np.stack([pose.points for pose in poses]),
+        np.stack([pose.confidence for pose in poses]),
+    )
+
+
+def _row(
+    truth: NDArray[np.float32],
+    points: NDArray[np.float32],
+    sure: NDArray[np.float32],
+    threshold: float,
+) -> dict[str, object]:
+    """Return the figures of some pictures."""
+    from training.animals import match
+
+    if not len(truth):
+        return {"pictures": 0}
+    room = points.shape[1] - truth.shape[1]
+    padded = np.pad(truth, ((0, 0), (0, room), (0, 0), (0, 0)), constant_values=np.nan)
+    found: Matched = match(points, sure, padded, threshold)
+    away = found.distance[found.confidence >= threshold]
+    away = away[np.isfinite(away)]
+    median, p95 = np.percentile(away, [50, 95]) if len(away) else (np.nan, np.nan)
+    return {
+        "pictures": len(truth),
+        "there": found.labelled,
+        "recall": found.recall,
+        "precision": found.precision,
+        "median_px": float(median),
+        "p95_px": float(p95),
+    }
+
+
+def _line(row: dict[str, object]) -> str:
+    start = f"{row['animals']:>8}{'yes' if row['coats'] else 'no':>7}{row['only']:>10}"
+    start += f"{row['pictures']:>9}"
+    if not row["pictures"]:
+        return start
+    return (
+        f"{start}{row['there']:>7}{row['recall']:>8.1%}{row['precision']:>10.1%}"
+        f"{row['median_px']:>8.1f}{row['p95_px']:>7.1f}"
+    )
+
+
+def _marked(
+    picture: Image,
+    points: NDArray[np.float32],
+    sure: NDArray[np.float32],
+    estimator: PoseEstimator,
+) -> Image:
+    """Return the picture with what was found drawn on it, each animal in a colour."""
+    import cv2
+
+    out = picture.copy()
+    skeleton = estimator.skeleton
+    colours = ((60, 200, 60), (60, 60, 240), (240, 160, 40), (40, 210, 240))
+    for animal, (own, confidence) in enumerate(zip(points, sure, strict=True)):
+        colour = colours[animal % len(colours)]
+        seen = [
+            (round(float(x)), round(float(y))) if c >= estimator.threshold else None
+            for (x, y), c in zip(own, confidence, strict=True)
+        ]
+        for bone in skeleton.bones:
+            a, b = (seen[place] for place in skeleton.indices(bone))
+            if a and b:
+                cv2.line(out, a, b, colour, 2, cv2.LINE_AA)
+        for place in seen:
+            if place:
+                cv2.circle(out, place, 5, colour, -1, cv2.LINE_AA)
+    return out
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="CheckAnimals", description=(__doc__ or "").split("\n")[0]
+    )
+    add = parser.add_argument
+    add("--model", default="arena_animals", help="model folder, or one in models/")
+    add("--animals", type=int, nargs="+", default=list(range(1, MOST_ANIMALS + 1)),
+        choices=range(1, MOST_ANIMALS + 1), help="so many in a picture")  # fmt: skip
+    add("--frames", type=int, default=200, help="pictures of each kind")
+    add("--seed", type=int, default=SEED, help="of the first walk")
+    add("--json", type=Path, help="write the rows there")
+    add("--sheet", type=Path, metavar="FILE.png", help="write some pictures as found")
+    add("--device", choices=("auto", *RUNTIMES), default="cpu")
+    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
