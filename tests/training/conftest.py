@@ -1,3 +1,4 @@
+import csv
 import os
 from pathlib import Path
 
@@ -33,4 +34,41 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "CollectedData.csv").write_text(
         HEADER + "\n".join(rows), encoding="utf-8"
     )
+    return folder
+
+
+def draw(picture: np.ndarray, nose: np.ndarray, rump: np.ndarray) -> None:
+    """Draw an animal: a grey bar with a bright and a dark end."""
+    ends = [tuple(int(v) for v in np.rint(end * 16)) for end in (nose, rump)]
+    cv2.line(picture, ends[0], ends[1], (80,) * 3, 4, cv2.LINE_AA, 4)
+    cv2.circle(picture, ends[0], 4 * 16, (250,) * 3, -1, cv2.LINE_AA, 4)
+    cv2.circle(picture, ends[1], 4 * 16, (5,) * 3, -1, cv2.LINE_AA, 4)
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen pictures of two animals side by side, and where they are."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(16):
+        picture = np.full((64, 96, 3), 150, np.uint8)
+        cells: list[object] = [f"img{index:02}.png"]
+        for middle in ((28, 32), (68, 32)):
+            angle = rng.uniform(0, 2 * np.pi)
+            along = 13 * np.array([np.cos(angle), np.sin(angle)])
+            at = np.array(middle) + rng.uniform(-5, 5, 2)
+            ends = np.round([at + along, at - along], 2)
+            draw(picture, *ends)
+            cells += ends.ravel().tolist()
+        cv2.imwrite(str(folder / str(cells[0])), picture)
+        rows.append(cells)
+    header = [
+        ["scorer", *["me"] * 8],
+        ["individuals", *["one"] * 4, *["two"] * 4],
+        ["bodyparts", *["nose", "nose", "rump", "rump"] * 2],
+        ["coords", *["x", "y"] * 4],
+    ]
+    with (folder / "CollectedData.csv").open("w", newline="") as lines:
+        csv.writer(lines).writerows([*header, *rows])
     return folder

@@ -5,11 +5,8 @@ That such a network learns to tell animals apart is seen in the one that is ship
 """
 
 import csv
-import json
 from pathlib import Path
 
-import cv2
-import h5py
 import numpy as np
 import pytest
 
@@ -26,51 +23,13 @@ from training.animals import animal_length, decoder_of, edges_of, match, padded
 from training.augmentation import Augmentation, augment
 from training.batches import Batches
 from training.dataset import Dataset
-from training.labels import Labels, LabelsError, read_labels
+from training.labels import Labels, LabelsError
 from training.networks import Architecture
-from training.projects import open_project
 from training.settings import FitSettings
 from utils import EvaluateNetwork, PredictFrames, TrainNetwork
 
 MICE = 2
 PARTS = ("nose", "rump")
-
-
-def draw(picture: np.ndarray, nose: np.ndarray, rump: np.ndarray) -> None:
-    """Draw an animal: a grey bar with a bright and a dark end."""
-    ends = [tuple(int(v) for v in np.rint(end * 16)) for end in (nose, rump)]
-    cv2.line(picture, ends[0], ends[1], (80,) * 3, 4, cv2.LINE_AA, 4)
-    cv2.circle(picture, ends[0], 4 * 16, (250,) * 3, -1, cv2.LINE_AA, 4)
-    cv2.circle(picture, ends[1], 4 * 16, (5,) * 3, -1, cv2.LINE_AA, 4)
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen pictures of two animals side by side, and where they are."""
-    folder = tmp_path_factory.mktemp("pairs")
-    rng = np.random.default_rng(0)
-    rows = []
-    for index in range(16):
-        picture = np.full((64, 96, 3), 150, np.uint8)
-        cells: list[object] = [f"img{index:02}.png"]
-        for middle in ((28, 32), (68, 32)):
-            angle = rng.uniform(0, 2 * np.pi)
-            along = 13 * np.array([np.cos(angle), np.sin(angle)])
-            at = np.array(middle) + rng.uniform(-5, 5, 2)
-            ends = np.round([at + along, at - along], 2)
-            draw(picture, *ends)
-            cells += ends.ravel().tolist()
-        cv2.imwrite(str(folder / str(cells[0])), picture)
-        rows.append(cells)
-    header = [
-        ["scorer", *["me"] * 8],
-        ["individuals", *["one"] * 4, *["two"] * 4],
-        ["bodyparts", *["nose", "nose", "rump", "rump"] * 2],
-        ["coords", *["x", "y"] * 4],
-    ]
-    with (folder / "CollectedData.csv").open("w", newline="") as lines:
-        csv.writer(lines).writerows([*header, *rows])
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -83,102 +42,6 @@ def model(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["--animals", "3", "--threads", "2"]
     assert TrainNetwork.main(words) == 0
     return folder
-
-
-def test_labels_of_several_animals_are_read_only_where_they_are_wanted(
-    pairs: Path,
-) -> None:
-    labels = read_labels(pairs, several=True)
-    assert labels.animals == MICE
-    assert labels.skeleton.bodyparts == PARTS
-    assert labels.points.shape == (16, 4, 2)
-    assert labels.known.all()
-    with pytest.raises(LabelsError, match="labels several animals; one per picture"):
-        read_labels(pairs)
-
-
-@pytest.mark.parametrize(
-    ("owners", "parts", "sentence"),
-    [
-        ("a a b b", "x x y y", "b has y, a x"),
-        ("a a single single", "x x box box", "no animal's, of the individual 'single'"),
-        ("a a b b a a b b", "x x x x y y y y", "do not stand together"),
-    ],
-)
-def test_animals_that_do_not_fit_together_are_refused(
-    tmp_path: Path, owners: str, parts: str, sentence: str
-) -> None:
-    count = len(owners.split())
-    rows = [
-        ["scorer", *["me"] * count],
-        ["individuals", *owners.split()],
-        ["bodyparts", *parts.split()],
-        ["coords", *["x", "y"] * (count // 2)],
-        ["a.png", *["1"] * count],
-    ]
-    file = tmp_path / "CollectedData.csv"
-    with file.open("w", newline="") as lines:
-        csv.writer(lines).writerows(rows)
-    with pytest.raises(LabelsError, match=sentence):
-        read_labels(file, pictures=False, several=True)
-
-
-def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:
-    folder = pairs.parent / "dlc"
-    clip = folder / "labeled-data" / "film"
-    clip.mkdir(parents=True)
-    rows = (pairs / "CollectedData.csv").read_text().splitlines()
-    for line in rows[4:]:
-        name = line.split(",")[0]
-        (clip / name).write_bytes((pairs / name).read_bytes())
-    head = [line.replace(",", ",,,", 1) for line in rows[:4]]
-    told = [f"labeled-data,film,{line}" for line in rows[4:]]
-    (clip / "CollectedData_me.csv").write_text("\n".join([*head, *told]))
-    (folder / "config.yaml").write_text(
-        "scorer: me\nmultianimalproject: true\nindividuals: [one, two]\n"
-        "bodyparts: MULTI!\nmultianimalbodyparts: [rump, nose]\nuniquebodyparts: []\n"
-        "skeleton: [[nose, rump]]\n"
-    )
-    labels = open_project(folder, folder, several=True).labels
-    assert labels.animals == MICE
-    assert labels.skeleton == Skeleton(("rump", "nose"), (("nose", "rump"),))
-    plain = read_labels(pairs, several=True)
-    np.testing.assert_array_equal(labels.points[:, [1, 0, 3, 2]], plain.points)
-    with pytest.raises(LabelsError, match="labels several animals; one per picture"):
-        open_project(folder, folder)
-
-
-def test_a_sleap_package_has_as_many_animals_as_its_fullest_picture(
-    tmp_path: Path,
-) -> None:
-    file = tmp_path / "two.pkg.slp"
-    words = {
-        "nodes": [{"name": "nose"}, {"name": "rump"}],
-        "skeletons": [{"nodes": [{"id": 0}, {"id": 1}], "links": []}],
-    }
-    frame = [(n, "u8") for n in ("frame_id", "video", "frame_idx")]
-    frame += [(f"instance_id_{end}", "u8") for end in ("start", "end")]
-    one = [("instance_type", "u1"), ("point_id_start", "u8"), ("point_id_end", "u8")]
-    picture = cv2.imencode(".png", np.zeros((30, 40), np.uint8))[1].ravel()
-    with h5py.File(file, "w") as content:
-        content.create_group("metadata").attrs["json"] = json.dumps(words)
-        content["frames"] = np.array([(0, 0, 0, 0, 1), (1, 0, 1, 1, 3)], frame)
-        instances = [(0, 2 * i, 2 * i + 2) for i in range(3)]
-        content["instances"] = np.array(instances, one)
-        points = [(float(i), 2.0, True) for i in range(6)]
-        kind = [("x", "f8"), ("y", "f8"), ("visible", "?")]
-        content["points"] = np.array(points, kind)
-        stored = content.create_dataset(
-            "video0/video", (2,), h5py.special_dtype(vlen=np.int8)
-        )
-        stored[0], stored[1] = picture.view(np.int8), picture.view(np.int8)
-        content["video0/frame_numbers"] = [0, 1]
-    labels = open_project(file, tmp_path / "unpacked", several=True).labels
-    assert labels.animals == 2
-    assert labels.points[:, :, 0].tolist()[1] == [2, 3, 4, 5]
-    assert np.isnan(labels.points[0, 2:]).all()
-    with pytest.raises(LabelsError, match="labels several animals"):
-        open_project(file, tmp_path / "again")
 
 
 def labels_of(points: np.ndarray, parts: tuple[str, ...], animals: int) -> Labels:

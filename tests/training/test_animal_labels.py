@@ -1,0 +1,113 @@
+"""Labels of several animals in a picture, as DeepLabCut and SLEAP keep them."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from core.pose import Skeleton
+from training.labels import LabelsError, read_labels
+from training.projects import open_project
+
+MICE = 2
+PARTS = ("nose", "rump")
+
+
+def test_labels_of_several_animals_are_read_only_where_they_are_wanted(
+    pairs: Path,
+) -> None:
+    labels = read_labels(pairs, several=True)
+    assert labels.animals == MICE
+    assert labels.skeleton.bodyparts == PARTS
+    assert labels.points.shape == (16, 4, 2)
+    assert labels.known.all()
+    with pytest.raises(LabelsError, match="labels several animals; one per picture"):
+        read_labels(pairs)
+
+
+@pytest.mark.parametrize(
+    ("owners", "parts", "sentence"),
+    [
+        ("a a b b", "x x y y", "b has y, a x"),
+        ("a a single single", "x x box box", "no animal's, of the individual 'single'"),
+        ("a a b b a a b b", "x x x x y y y y", "do not stand together"),
+    ],
+)
+def test_animals_that_do_not_fit_together_are_refused(
+    tmp_path: Path, owners: str, parts: str, sentence: str
+) -> None:
+    count = len(owners.split())
+    rows = [
+        ["scorer", *["me"] * count],
+        ["individuals", *owners.split()],
+        ["bodyparts", *parts.split()],
+        ["coords", *["x", "y"] * (count // 2)],
+        ["a.png", *["1"] * count],
+    ]
+    file = tmp_path / "CollectedData.csv"
+    with file.open("w", newline="") as lines:
+        csv.writer(lines).writerows(rows)
+    with pytest.raises(LabelsError, match=sentence):
+        read_labels(file, pictures=False, several=True)
+
+
+def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:
+    folder = pairs.parent / "dlc"
+    clip = folder / "labeled-data" / "film"
+    clip.mkdir(parents=True)
+    rows = (pairs / "CollectedData.csv").read_text().splitlines()
+    for line in rows[4:]:
+        name = line.split(",")[0]
+        (clip / name).write_bytes((pairs / name).read_bytes())
+    head = [line.replace(",", ",,,", 1) for line in rows[:4]]
+    told = [f"labeled-data,film,{line}" for line in rows[4:]]
+    (clip / "CollectedData_me.csv").write_text("\n".join([*head, *told]))
+    (folder / "config.yaml").write_text(
+        "scorer: me\nmultianimalproject: true\nindividuals: [one, two]\n"
+        "bodyparts: MULTI!\nmultianimalbodyparts: [rump, nose]\nuniquebodyparts: []\n"
+        "skeleton: [[nose, rump]]\n"
+    )
+    labels = open_project(folder, folder, several=True).labels
+    assert labels.animals == MICE
+    assert labels.skeleton == Skeleton(("rump", "nose"), (("nose", "rump"),))
+    plain = read_labels(pairs, several=True)
+    np.testing.assert_array_equal(labels.points[:, [1, 0, 3, 2]], plain.points)
+    with pytest.raises(LabelsError, match="labels several animals; one per picture"):
+        open_project(folder, folder)
+
+
+def test_a_sleap_package_has_as_many_animals_as_its_fullest_picture(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "two.pkg.slp"
+    words = {
+        "nodes": [{"name": "nose"}, {"name": "rump"}],
+        "skeletons": [{"nodes": [{"id": 0}, {"id": 1}], "links": []}],
+    }
+    frame = [(n, "u8") for n in ("frame_id", "video", "frame_idx")]
+    frame += [(f"instance_id_{end}", "u8") for end in ("start", "end")]
+    one = [("instance_type", "u1"), ("point_id_start", "u8"), ("point_id_end", "u8")]
+    picture = cv2.imencode(".png", np.zeros((30, 40), np.uint8))[1].ravel()
+    with h5py.File(file, "w") as content:
+        content.create_group("metadata").attrs["json"] = json.dumps(words)
+        content["frames"] = np.array([(0, 0, 0, 0, 1), (1, 0, 1, 1, 3)], frame)
+        instances = [(0, 2 * i, 2 * i + 2) for i in range(3)]
+        content["instances"] = np.array(instances, one)
+        points = [(float(i), 2.0, True) for i in range(6)]
+        kind = [("x", "f8"), ("y", "f8"), ("visible", "?")]
+        content["points"] = np.array(points, kind)
+        stored = content.create_dataset(
+            "video0/video", (2,), h5py.special_dtype(vlen=np.int8)
+        )
+        stored[0], stored[1] = picture.view(np.int8), picture.view(np.int8)
+        content["video0/frame_numbers"] = [0, 1]
+    labels = open_project(file, tmp_path / "unpacked", several=True).labels
+    assert labels.animals == 2
+    assert labels.points[:, :, 0].tolist()[1] == [2, 3, 4, 5]
+    assert np.isnan(labels.points[0, 2:]).all()
+    with pytest.raises(LabelsError, match="labels several animals"):
+        open_project(file, tmp_path / "again")
