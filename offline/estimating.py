@@ -2,32 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
-from typing import TypeVar
 
 from core.frame import Frame, Image
 from core.pose import Pose, Skeleton
 from offline.ahead import ahead, in_order
 from offline.decoding import Picture
-from offline.parallel import at_once, on_card
+from offline.parallel import at_once
+from offline.windows import Window, estimated, size_for, windows
 from pose.estimator import PoseEstimator
 from pose.live_crop import LiveCrop
 from pose.per_camera import PerCamera
-
-CARDS_BATCH = 8
-"""Pictures that a network on a card gets at once."""
-_HANDED = 4
-"""Pictures, at least, that go from thread to thread at once: handing over costs."""
-T = TypeVar("T")
-
-
-def batch_for(estimator: PoseEstimator) -> int:
-    """Return how many pictures the network is to get at once.
-
-    On a processor one: what lies between the layers of several would not fit its cache.
-    """
-    return CARDS_BATCH if on_card(estimator) else 1
 
 
 def posed(
@@ -40,37 +24,22 @@ def posed(
 
     Without the name of a `camera` each picture is looked at for itself; with it, an
     estimator that remembers where the animal was does so, a picture at a time.
-    Decoding, and whatever the caller does between two batches, go on beside the network.
-    `batch` 0: see `batch_for`.
+    A network that looks at neighbours is shown them. Decoding, and whatever the caller
+    does in between, go on beside the network. `batch` 0: see `batch_for`.
     """
-    size, threads = batch or batch_for(estimator), at_once(estimator)
-    estimated = partial(_estimated, estimator=estimator, batch=size, camera=camera)
-    handed = size * -(-_HANDED // size)
+    size, reach = size_for([estimator], batch)
+    threads = at_once(estimator)
+
+    def work(window: Window) -> list[tuple[Picture, Pose | None]]:
+        images = [picture.image for picture in window.pictures]
+        poses = estimated(images, window, estimator, batch, camera)
+        return list(zip(window.asked, poses, strict=True))
+
     with (
-        ahead(batches(pictures, handed), most=threads + 1) as decoded,
-        in_order(estimated, decoded, threads) as ready,
+        ahead(windows(pictures, size, reach), most=threads + 1) as decoded,
+        in_order(work, decoded, threads) as ready,
     ):
         yield from ready
-
-
-def _estimated(
-    several: list[Picture], estimator: PoseEstimator, batch: int, camera: str
-) -> list[tuple[Picture, Pose | None]]:
-    whole = [picture.image for picture in several if picture.image is not None]
-    poses: list[Pose] = []
-    for images in batches(whole, batch):
-        poses += estimator.estimate(images, [camera] * len(images) if camera else ())
-    found = iter(poses)
-    return [
-        (picture, None if picture.image is None else next(found)) for picture in several
-    ]
-
-
-def batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the pieces in lists of `size`, the last one shorter."""
-    iterator = iter(pieces)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 def remembers(estimator: PoseEstimator, camera: str) -> bool:

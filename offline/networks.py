@@ -9,8 +9,9 @@ from core.errors import ModelError
 from offline.parallel import open_parallel
 from offline.pipeline import Pipeline
 from pose.estimator import PoseEstimator
+from pose.in_context import open_for_videos
 from pose.model_folder import DESCRIPTION
-from pose.opening import MODELS, open_estimator
+from pose.opening import MODELS
 
 
 @dataclass
@@ -31,7 +32,7 @@ class NetworkFolder:
         )
         for folder in found:
             if folder not in self._opened:
-                open_one = partial(open_estimator, folder, self.runtime)
+                open_one = partial(open_for_videos, folder, self.runtime)
                 self._opened[folder] = open_parallel(open_one, self.threads)
         return [self._opened[folder] for folder in found]
 

@@ -12,6 +12,7 @@ from queue import LifoQueue
 from core.frame import Image
 from core.pose import Pose, Skeleton
 from pose.estimator import PoseEstimator
+from pose.network_estimator import NetworkEstimator
 
 MOST = 8
 """Copies of a network; more cores than that share them."""
@@ -81,6 +82,15 @@ def open_parallel(
     if alone(first):
         return open_one(threads)
     return Parallel([first, *(open_one(cores // count) for _ in range(count - 1))])
+
+
+def reach_of(estimator: PoseEstimator) -> int:
+    """Return how many pictures before and after each one an estimator looks at."""
+    if isinstance(estimator, Parallel):
+        return reach_of(estimator.copies[0])
+    if isinstance(estimator, NetworkEstimator):
+        return estimator.model.frames // 2
+    return 0
 
 
 def at_once(estimator: PoseEstimator) -> int:

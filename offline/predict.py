@@ -14,6 +14,7 @@ from core.errors import DeepLabStreamError
 from core.pose import Pose
 from offline.decoding import Decoder, VideoRows, pictures, video_rows
 from offline.estimating import posed
+from offline.parallel import reach_of
 from offline.partial import PartialRows
 from pose.estimator import PoseEstimator
 from recording.pose_tables import PoseTable
@@ -85,8 +86,10 @@ def _blocks(
     decoder: Decoder,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield (row, animal, body part, 3) from row `start` on."""
-    for done in posed(pictures(rows, start, decoder), estimator, batch):
-        yield np.stack([values_of(pose, shape) for _, pose in done])
+    begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
+    for done in posed(pictures(rows, begin, decoder), estimator, batch):
+        if new := [pose for picture, pose in done if picture.row >= start]:
+            yield np.stack([values_of(pose, shape) for pose in new])
 
 
 def _facts(rows: VideoRows, estimator: PoseEstimator) -> dict[str, object]:

@@ -8,15 +8,12 @@ from functools import partial as partial_
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.clock import SystemClock
 from core.errors import ModelError
-from core.frame import Image
 from core.pose import Pose
 from offline.ahead import ahead, in_order
 from offline.decoding import (
@@ -26,13 +23,14 @@ from offline.decoding import (
     pictures_at,
     sampled,
 )
-from offline.estimating import batch_for, batches
 from offline.motion import Box
 from offline.parallel import at_once
 from offline.partial import PartialRows
 from offline.pipeline import CameraPlan, Pipeline, Region
 from offline.predict import Watch
 from offline.regions import Crop, Places, crop_of, mean_places
+from offline.stopwatch import Stopwatch
+from offline.windows import HANDED, Window, batches, estimated, size_for, windows
 from pose.estimator import PoseEstimator
 
 
@@ -75,24 +73,6 @@ class Tracked:
     """How long each step took."""
 
 
-class _Watch:
-    """Adds up how long steps take; what `threads` do at the same time counts once."""
-
-    def __init__(self, threads: int) -> None:
-        self.seconds: dict[str, float] = {}
-        self._threads = threads
-        self._clock = SystemClock()
-        self._lock = Lock()
-
-    def add(self, name: str, start_ns: int) -> None:
-        passed = (self._clock.now_ns() - start_ns) / 1e9 / self._threads
-        with self._lock:
-            self.seconds[name] = self.seconds.get(name, 0.0) + passed
-
-    def now_ns(self) -> int:
-        return self._clock.now_ns()
-
-
 def track(
     rows: VideoRows,
     camera: str,
@@ -112,8 +92,8 @@ def track(
     members = {name: _members(pipeline, name, networks) for name in plan.regions}
     every = [network for several in members.values() for network in several]
     threads = min(map(at_once, every), default=1)
-    size = batch or max(map(batch_for, every), default=1)
-    timer = _Watch(threads)
+    size, reach = size_for(every, batch)
+    timer = Stopwatch(threads)
     places = _places(rows, plan, pipeline, networks, timer, threads)
     crops: dict[str, Crop | None] = {}
     for name in plan.regions:
@@ -131,17 +111,18 @@ def track(
     }
     width = sum(one * parts for one, parts in blocks.values())
     facts = _facts(rows, pipeline, crops, members)
-    estimated = partial_(
+    work = partial_(
         _estimated, members=members, crops=crops, blocks=blocks, timer=timer
     )
     with ExitStack() as files:
         place = partial or Path(files.enter_context(TemporaryDirectory()), "rows")
         kept = files.enter_context(PartialRows(place, facts, (width, 3)))
         watch(kept.rows, len(rows))
-        left = batches(pictures(rows, kept.rows), size)
-        decoded = files.enter_context(ahead(left, most=threads + 2))
-        for made in files.enter_context(in_order(estimated, decoded, threads)):
-            kept.append(made)
+        first = kept.rows
+        left = windows(pictures(rows, max(0, first - reach)), size, reach)
+        decoded = files.enter_context(ahead(left, most=threads + 1))
+        for row, made in files.enter_context(in_order(work, decoded, threads)):
+            kept.append(made[max(0, first - row) :])
             watch(kept.rows, len(rows))
         values = kept.read()
     found, start = [], 0
@@ -201,7 +182,7 @@ def _places(
     plan: CameraPlan,
     pipeline: Pipeline,
     networks: Networks,
-    timer: _Watch,
+    timer: Stopwatch,
     threads: int,
 ) -> dict[str, tuple[int, int]]:
     """Find what the regions are placed by, in frames spread over the whole video."""
@@ -221,16 +202,16 @@ def _places(
     count = int(seconds * general.samples_per_second)
     count = min(max(count, general.samples_min), general.samples_max)
     whole = Crop(_whole(rows), (0, 0), plan.flip, 1)
-    points, sure, size = [], [], batch_for(detector)
+    points, sure = [], []
 
     def look(several: list[Picture]) -> list[Pose]:
         start_ns = timer.now_ns()
         images = [whole.cut(p.image) for p in several if p.image is not None]
-        poses = detector.estimate(images)
+        poses = [pose for image in images for pose in detector.estimate([image])]
         timer.add("Detect ROIs", start_ns)
         return poses
 
-    sample = batches(pictures_at(rows, sampled(rows, count)), size)
+    sample = batches(pictures_at(rows, sampled(rows, count)), HANDED)
     with ahead(sample, most=4) as decoded, in_order(look, decoded, threads) as seen:
         for pose in chain.from_iterable(seen):
             points.append(pose.points[0])
@@ -250,34 +231,35 @@ def _whole(rows: VideoRows) -> Box:
 
 
 def _estimated(
-    several: list[Picture],
+    window: Window,
     members: dict[str, Sequence[PoseEstimator]],
     crops: dict[str, Crop | None],
     blocks: dict[str, tuple[int, int]],
-    timer: _Watch,
-) -> NDArray[np.float32]:
-    """Return (row, point, 3) for all networks of all regions, one after the other."""
+    timer: Stopwatch,
+) -> tuple[int, NDArray[np.float32]]:
+    """Return the first row and, from it on, (row, point, 3) of all regions' networks."""
     width = sum(one * parts for one, parts in blocks.values())
-    values = np.full((len(several), width, 3), np.nan, np.float32)
-    there = [row for row, picture in enumerate(several) if picture.image is not None]
+    values = np.full((len(window.asked), width, 3), np.nan, np.float32)
     start = 0
-    for name, (_, parts) in blocks.items():
+    for name, (count, parts) in blocks.items():
         crop = crops[name]
+        if crop is None:
+            start += count * parts
+            continue
         start_ns = timer.now_ns()
-        images: list[Image] = []
-        if crop is not None:
-            whole = (several[row].image for row in there)
-            images = [crop.cut(image) for image in whole if image is not None]
+        images = [
+            p.image if p.image is None else crop.cut(p.image) for p in window.pictures
+        ]
         timer.add(f"Prepare video for {name} network", start_ns)
         start_ns = timer.now_ns()
         for network in members[name]:
-            if images:
-                for row, pose in zip(there, network.estimate(images), strict=True):
+            for row, pose in enumerate(estimated(images, window, network)):
+                if pose is not None:
                     values[row, start : start + parts, :2] = pose.points[0]
                     values[row, start : start + parts, 2] = pose.confidence[0]
             start += parts
         timer.add(f"Run {name} network", start_ns)
-    return values
+    return window.asked[0].row, values
 
 
 def _facts(

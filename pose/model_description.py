@@ -61,6 +61,7 @@ class Description(_Words):
     offsets: _Offsets | None = None
     coordinates: _Coordinates | None = None
     animals: _Animals | None = None
+    frames: int = pydantic.Field(1, ge=1, le=99)
     threshold: float = pydantic.Field(ge=0, le=1)
     sha256: str
     about: dict[str, pydantic.JsonValue] = {}

@@ -61,6 +61,10 @@ class ModelFolder:
     """Of the network's file."""
     about: Mapping[str, object]
     """How it was made: command, data, error, licence. For people; nothing reads it."""
+    frames: int = 1
+    """Consecutive pictures that it looks at for the middle one; pictures that are given
+    to it at once follow each other when it is more than one. Missing neighbours, at the
+    ends, are taken for the picture itself."""
 
     @property
     def network(self) -> Path:
@@ -135,6 +139,7 @@ def load_model_folder(path: Path) -> ModelFolder:
         threshold=words.threshold,
         sha256=digest,
         about=words.about,
+        frames=words.frames,
     )
 
 
@@ -153,6 +158,7 @@ def save_description(model: ModelFolder) -> None:
             "pixels": "uint8",
         },
         **_said(model),
+        **({"frames": model.frames} if model.frames > 1 else {}),
         "threshold": model.threshold,
         "sha256": model.sha256,
         "about": dict(model.about),

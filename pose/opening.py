@@ -38,6 +38,12 @@ def open_estimator(
     if words.split(":")[0] == "stand-in":
         return StandIn(_milliseconds(words) / 1000)
     model = load_model_folder(find_model(words))
+    if model.frames > 1:
+        raise ModelError(
+            f"{model.path} looks at {model.frames} pictures that follow each other, two "
+            "of them still to come: it is for whole videos; for a rig and for single "
+            "pictures take the network in the folder around it"
+        )
     if runtime == "auto":
         network = open_fastest(model, threads, tolerance_px)
     else:

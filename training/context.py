@@ -50,6 +50,25 @@ class ContextNetwork(PoseNetwork):
 
     def surest(self, images: Tensor) -> Tensor:
         """Return heat maps (n, bodypart, h, w) of the head that is surer of each part."""
-        alone, together = (self.as_maps(each) for each in self.in_context(images))
+        return self._surest(*self.in_context(images))
+
+    def along(self, images: Tensor) -> Tensor:
+        """Return what `surest` says of pictures (n, height, width, 3) in their order.
+
+        Each is the middle of five; neighbours that are not there are the picture itself.
+        """
+        own = self.head.features(self.kept(images))
+        alone = self.head.maps(own)
+        here = torch.arange(own.shape[0], device=own.device)
+        beside = []
+        for by in range(-(FRAMES // 2), FRAMES // 2 + 1):
+            place = here + by
+            there = (place >= 0) & (place < own.shape[0])
+            beside.append(own[torch.where(there, place, here)])
+        together = self.mix(torch.cat(beside, dim=1))
+        return self._surest(alone, alone + self.more(together))
+
+    def _surest(self, *logits: Tensor) -> Tensor:
+        alone, together = (self.as_maps(each) for each in logits)
         surer = together.amax(dim=(2, 3)) >= alone.amax(dim=(2, 3))
         return torch.where(surer[..., None, None], together, alone)

@@ -3,6 +3,7 @@
 ```text
 FOLDER/
   model.json network.onnx       the network, for the rig and all programs
+  context/                      of a context network: the one that looks at five frames
   weights.pt                    the same for torch, to go on training with
   config.yaml CollectedData.csv as given
   predictions.csv               all labelled pictures, with the set that each was in
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from training.animals import decoder_of, match
+from training.context import ContextNetwork
+from training.context_export import export_context
 from training.dataset import Dataset, Parts
 from training.evaluate import (
     PartError,
@@ -103,6 +106,8 @@ def carry_out(
     some = data.pictures[out] if out else data.pictures
     if not run.views:
         export(network, recipe, some[:64], folder)
+    if isinstance(network, ContextNetwork) and data.context is not None:
+        export_context(network, recipe, data.context[out or slice(None)], folder)
     torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
     return Outcome(errors, threshold, found)

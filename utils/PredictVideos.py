@@ -33,7 +33,7 @@ from offline.metrics import (
 from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator
-from pose.opening import open_estimator
+from pose.in_context import open_for_videos
 from pose.runtimes import RUNTIMES
 from recording.pose_tables import WRITERS
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = None
         if asked.labels is not None:
             known = known_poses(asked.labels, asked.mirrored, asked.columns)
-        open_one = partial(open_estimator, asked.model, asked.runtime)
+        open_one = partial(open_for_videos, asked.model, asked.runtime)
         estimator = open_parallel(open_one, asked.threads)
     except DeepLabStreamError as error:
         print(error, file=sys.stderr)

@@ -10,9 +10,10 @@ import pytest
 from core.frame import Image
 from core.pose import Pose
 from offline.ahead import in_order
-from offline.estimating import batch_for, posed
+from offline.estimating import posed
 from offline.parallel import MOST, Parallel, at_once, open_parallel
 from offline.predict import predict
+from offline.windows import batch_for
 from tests.offline.films import DotFinder, dot_at, write_film
 
 

@@ -1,0 +1,39 @@
+"""Networks for whole videos, which may look at several pictures that follow each other."""
+
+from pathlib import Path
+
+from core.errors import ModelError
+from pose.choosing import open_fastest
+from pose.estimator import PoseEstimator
+from pose.model_folder import DESCRIPTION, load_model_folder
+from pose.network_estimator import NetworkEstimator
+from pose.opening import DETECTOR, TOLERANCE_PX, find_model, open_estimator
+from pose.runtimes import check_runtime, load_network
+
+CONTEXT = "context"
+"""Within a model folder: the network that looks at several pictures."""
+
+
+def open_for_videos(
+    name: str | Path, runtime: str = "auto", threads: int = 0
+) -> PoseEstimator:
+    """Return the estimator of that name, the one that looks at neighbours if there is.
+
+    As `open_estimator`; pictures that are given at once must then follow each other. A
+    cropzoom network looks at single pictures: its windows move.
+    """
+    try:
+        folder = find_model(name)
+    except ModelError:
+        return open_estimator(name, runtime, threads)  # a stand-in, or nothing
+    own = folder / CONTEXT if (folder / CONTEXT / DESCRIPTION).is_file() else folder
+    alone = not (own / DESCRIPTION).is_file() or (folder / DETECTOR).is_dir()
+    if alone or (model := load_model_folder(own)).frames == 1:
+        return open_estimator(name, runtime, threads)
+    if runtime == "auto":
+        network = open_fastest(model, threads, TOLERANCE_PX)
+    else:
+        network = load_network(model, check_runtime(runtime), threads)
+    estimator = NetworkEstimator(model, network)
+    estimator.warm_up()
+    return estimator
