@@ -102,6 +102,15 @@ class Ring:
             return -1
         return int(self.heads[1 + (published - 1) % self.spec.slots, _INDEX])
 
+    @property
+    def last_stamp(self) -> Stamp | None:
+        """The newest frame without its picture; None before the first."""
+        published = self.published
+        if published == 0:
+            return None
+        head = self.heads[1 + (published - 1) % self.spec.slots]
+        return Stamp(*head[_INDEX : _ARRIVED + 1].tolist())
+
     def close(self) -> None:
         """Give the mapping back; readers and writers made from it are dead."""
         del self.heads, self.images

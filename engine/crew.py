@@ -19,7 +19,8 @@ from core.journal import JournalReader, create_journal
 from core.ring import Ring, RingSpec, create_ring
 from engine.camera_process import camera_main
 from engine.child import tell
-from engine.engine_process import EngineLinks, engine_main
+from engine.engine_links import EngineLinks
+from engine.engine_process import engine_main
 from engine.guard import guard_main
 from engine.recorder import recorder_main
 from engine.settings import Settings

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Semaphore
 
 import numpy as np
 
 from core.clock import SystemClock
+from core.command import OutputName, Pulse
 from core.errors import DeepLabStreamError
 from core.frame import Frame
-from core.journal import Journal, JournalSpec, JournalWriter
+from core.journal import Journal, JournalWriter
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.child import hurry, reporting, settle, tell
 from engine.classifiers import open_classifiers
+from engine.engine_links import EngineLinks
 from engine.guard import Heartbeat
 from engine.inputs import Inputs, open_inputs
 from engine.loop import Loop, run
@@ -28,11 +29,13 @@ from engine.messages import (
     Complaint,
     Conduct,
     Conducting,
-    NetworkReady,
+    TestOutput,
 )
-from engine.network import open_network
+from engine.network import introduced, open_network
+from engine.proving import proofs
 from engine.seeing import seeing_of
 from engine.settings import Settings
+from engine.tryout import PULSE_S
 from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
 from pose.batching import batches
@@ -44,19 +47,6 @@ BEAT_S = 0.2
 """The engine tells its guard at least this often that it goes on."""
 FEED_S = 0.02
 """It comes round at least this often while a board's watchdog waits for that."""
-
-
-@dataclass(frozen=True)
-class EngineLinks:
-    """All that connects the engine with the rest of the rig."""
-
-    guard: Connection
-    wake: Semaphore
-    """Released for every frame and every message."""
-    listeners: tuple[Semaphore, ...]
-    """Released for every journal entry."""
-    journal: JournalSpec
-    zero_ns: int
 
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
@@ -99,6 +89,8 @@ class _Engine:
     def prepare(self, resources: ExitStack) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
         self.resources = resources
+        for proof in proofs(self.settings):
+            tell(self.pipe, proof)
         if self.settings.outputs or self.settings.inputs:
             self.open_outputs()
         estimator = open_network(self.settings)
@@ -126,16 +118,7 @@ class _Engine:
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
-        tell(
-            self.pipe,
-            NetworkReady(
-                estimator.skeleton,
-                estimator.threshold,
-                estimator.provider,
-                self.settings.pose.model,
-                estimator.sha256,
-            ),
-        )
+        tell(self.pipe, introduced(estimator, self.settings.pose.model))
 
     def open_outputs(self) -> bool:
         """Open outputs and inputs, all or none; say why when they can't be."""
@@ -240,6 +223,8 @@ class _Engine:
                 self.conduct()
             case Conduct(False):
                 self.loop.end()
+            case TestOutput(name):
+                self.test(name)
             case _:
                 self.stopped = True
 
@@ -263,10 +248,7 @@ class _Engine:
 
     def conduct(self) -> None:
         """Start the experiment with new triggers and a new plan."""
-        if self.bank is not None and self.bank.broken:
-            self.outputs.close()
-            self.bank = None
-        if self.bank is None and not self.open_outputs():
+        if not self.ready():
             tell(self.pipe, Conducting(False, "its outputs can't be opened"))
             return
         if self.bank is not None and not self.loop.experimenting:
@@ -277,6 +259,24 @@ class _Engine:
             self.loop.begin(experiment, triggers, self.bank)
             self.conducting = True
             tell(self.pipe, Conducting(True))
+
+    def ready(self) -> bool:
+        """Return whether the outputs are open, anew after one was lost; say why not."""
+        if self.bank is not None and self.bank.broken:
+            self.outputs.close()
+            self.bank = None
+        return self.bank is not None or self.open_outputs()
+
+    def test(self, name: str) -> None:
+        """Pulse an output for a moment; an experiment has them for itself."""
+        if self.conducting or not self.ready() or self.bank is None:
+            return
+        seconds = min(PULSE_S, self.settings.outputs[name].max_on_s)
+        pulse = Pulse(OutputName(name), seconds)
+        try:
+            self.bank.apply([pulse], self.clock.now_ns(), "test")
+        except DeepLabStreamError as error:
+            tell(self.pipe, Complaint(str(error)))
 
     def tell_end(self) -> None:
         """Say that the experiment is over, once."""

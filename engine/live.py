@@ -77,6 +77,11 @@ class Session(Listening):
         except DeepLabStreamError as error:
             self._news.append(Failed(str(error)))
 
+    def test(self, output: str) -> None:
+        """Pulse an output for a moment while the stream runs, but no experiment."""
+        if self._crew is not None and not self.status.experimenting:
+            self._crew.tell_engine(say.TestOutput(output))
+
     def poll(self) -> Sequence[News]:
         """Return what happened since the last call; never waits."""
         crew = self._crew

@@ -97,6 +97,13 @@ class Conduct:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TestOutput:
+    """Pulse an output for a moment, for a person who wants to see it working."""
+
+    name: str
+
+
 # from the engine
 
 
@@ -109,6 +116,15 @@ class NetworkReady:
     provider: str
     model: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A board's watchdog was looked at before the outputs were opened."""
+
+    text: str
+    good: bool | None
+    """None: it could not be looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The networks that the settings name, loaded, warm, and fit for their triggers."""
 
 from core.errors import SettingsError
+from engine.messages import NetworkReady
 from engine.settings import Settings, check_against
 from pose.estimator import PoseEstimator
 from pose.opening import open_estimator, open_live_crop
@@ -29,6 +30,17 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     if problems := check_against(settings, estimator.skeleton):
         raise SettingsError(problems)
     return estimator
+
+
+def introduced(estimator: PoseEstimator, model: str) -> NetworkReady:
+    """Return what there is to say of a network that is ready, `model` as it was named."""
+    return NetworkReady(
+        estimator.skeleton,
+        estimator.threshold,
+        estimator.provider,
+        model,
+        estimator.sha256,
+    )
 
 
 def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:

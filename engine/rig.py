@@ -7,8 +7,9 @@ from typing import Protocol, TypeAlias
 from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
-from core.record import Entry, Step
-from engine.messages import RunClosed, Turned
+from core.record import Acknowledged, Edge, Entry, Step
+from core.ring import Stamp
+from engine.messages import Proved, RunClosed, Turned
 from engine.sections import Settings
 from engine.states import Action, Counts, Failed, Status, StatusChanged
 from engine.vitals import Vitals
@@ -70,6 +71,22 @@ class Rig(Protocol):
         """The present level of each output."""
 
     @property
+    def edges(self) -> Mapping[str, Edge]:
+        """What was written last to each output that is open."""
+
+    @property
+    def acknowledged(self) -> Mapping[str, Acknowledged]:
+        """What the device of each output said last, if it says something."""
+
+    @property
+    def proofs(self) -> tuple[Proved, ...]:
+        """Whether the watchdogs of the rig's boards work."""
+
+    @property
+    def stamps(self) -> Mapping[str, Stamp]:
+        """When the newest frame of each camera was exposed, and arrived."""
+
+    @property
     def vitals(self) -> Vitals | None:
         """How the computer fares, looked at once a second; None: not yet."""
 
@@ -82,6 +99,9 @@ class Rig(Protocol):
 
     def adjust(self, camera: str, key: str, word: str) -> None:
         """Change a setting of a camera that films, as settings.ini writes it."""
+
+    def test(self, output: str) -> None:
+        """Pulse an output for a moment while the stream runs, but no experiment."""
 
     def poll(self) -> Sequence[News]:
         """Return what happened since the last call; never waits."""

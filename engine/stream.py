@@ -8,14 +8,15 @@ from typing import Self
 from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
-from core.record import Edge, Entry, Step
-from core.ring import Ring, RingReader
+from core.record import Acknowledged, Edge, Entry, Step
+from core.ring import Ring, RingReader, Stamp
 from engine.effective import effective
 from engine.messages import (
     Analysing,
     CameraOpened,
     Filmed,
     NetworkReady,
+    Proved,
     RunOpened,
     Turned,
 )
@@ -44,6 +45,12 @@ class Stream:
     run_folder: Path | None = None
     levels: dict[str, float] = field(default_factory=dict)
     """The present level of each output."""
+    edges: dict[str, Edge] = field(default_factory=dict)
+    """By output: what was written last; none of one that is not open."""
+    acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
+    """By output: what its device said last."""
+    proofs: list[Proved] = field(default_factory=list)
+    """Of boards' watchdogs."""
     recorded: Mapping[str, int] = field(default_factory=dict)
     recording_losses: Mapping[str, int] = field(default_factory=dict)
     _rings: dict[str, Ring] = field(default_factory=dict)
@@ -97,6 +104,8 @@ class Stream:
                 self.recorded, self.recording_losses = recorded, losses
             case Edge():
                 self.take(message)
+            case Proved():
+                self.proofs.append(message)
             case Turned():
                 self._turned(message)
 
@@ -131,6 +140,16 @@ class Stream:
             self._analysed[entry.camera] = self._analysed.get(entry.camera, 0) + 1
         elif isinstance(entry, Edge):
             self.levels[entry.output] = entry.level
+            self.edges[entry.output] = entry
+            if entry.cause == "close":
+                del self.edges[entry.output]
+        elif isinstance(entry, Acknowledged):
+            self.acknowledged[entry.output] = entry
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Return when the newest frame of each camera was exposed, and arrived."""
+        stamps = {name: ring.last_stamp for name, ring in self._rings.items()}
+        return {name: stamp for name, stamp in stamps.items() if stamp is not None}
 
     def counts(self) -> dict[str, Counts]:
         """Return where the frames of each camera went so far."""

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
-from core.record import Step
+from core.record import Acknowledged, Edge, Step
+from core.ring import Stamp
+from engine.messages import Proved
 from engine.states import Counts
 from engine.stream import Stream
 
@@ -52,6 +54,26 @@ class StreamView:
     def levels(self) -> Mapping[str, float]:
         """The present level of each output."""
         return MappingProxyType(self._stream.levels)
+
+    @property
+    def edges(self) -> Mapping[str, Edge]:
+        """What was written last to each output that is open."""
+        return MappingProxyType(self._stream.edges)
+
+    @property
+    def acknowledged(self) -> Mapping[str, Acknowledged]:
+        """What the device of each output said last, if it says something."""
+        return MappingProxyType(self._stream.acknowledged)
+
+    @property
+    def proofs(self) -> tuple[Proved, ...]:
+        """Whether the watchdogs of the rig's boards work."""
+        return tuple(self._stream.proofs)
+
+    @property
+    def stamps(self) -> Mapping[str, Stamp]:
+        """When the newest frame of each camera was exposed, and arrived."""
+        return self._stream.stamps()
 
     @property
     def run_folder(self) -> Path | None:

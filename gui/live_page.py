@@ -5,8 +5,9 @@ from functools import partial
 
 from PyQt5.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from core.clock import SystemClock
 from core.command import Mark
-from core.record import Edge, Note, Step
+from core.record import Acknowledged, Edge, Note, Step
 from engine import ini_editing
 from engine.states import Action, Phase, Status
 from gui.bridge import Bridge
@@ -15,9 +16,11 @@ from gui.controls import Controls
 from gui.display import Display
 from gui.document import Document
 from gui.output_test import OutputTest
-from gui.panels import Log, Marks, Outputs, Triggers
+from gui.outputs_panel import Outputs
+from gui.panels import Log, Marks, Triggers
 
 _SIDE_WIDTH = 316
+_TICKS_PER_LOOK = 8
 
 
 class LivePage(QWidget):
@@ -38,9 +41,14 @@ class LivePage(QWidget):
         self.marks = Marks()
         self.test = test
         self._experimenting = False
+        self._ticks = 0
         self.adjusting: dict[str, QPushButton] = {}
         """By camera: opens a window to change its settings."""
         self._levels: dict[str, float] = {}
+        self._tested: dict[str, Edge] = {}
+        """What tests have written last."""
+        self._answered: dict[str, Acknowledged] = {}
+        """What devices have said in tests."""
         self._lines: list[tuple[int, str, str]] = []
         self._arrange()
         self._connect()
@@ -76,7 +84,8 @@ class LivePage(QWidget):
         self.bridge.ticked.connect(self._tick)
         self.outputs.tested.connect(self._test_output)
         self.test.told.connect(self._take_test)
-        self.test.edged.connect(self._take_edge)
+        self.test.edged.connect(self._take_test_edge)
+        self.test.acknowledged.connect(self._take_test_answer)
 
     def _show_status(self, status: Status) -> None:
         self.controls.show_status(status)
@@ -117,11 +126,10 @@ class LivePage(QWidget):
         self._remember(text, None, "red")
 
     def _ask(self, action: Action) -> None:
-        if action is Action.START_EXPERIMENT and self.test.running:
+        if self.test.running:  # the rig would open the output too
             self.test.stop()
-            self._take_test(
-                "an output is being tested: start again once it is off", "red"
-            )
+            text = "an output is being tested: start again once it is off"
+            self._take_test(text, "red")
         else:
             self.bridge.do(action)
 
@@ -138,11 +146,22 @@ class LivePage(QWidget):
         self.document.edit(text)
 
     def _test_output(self, name: str) -> None:
-        if not self.bridge.rig.status.experimenting:
-            self.test.start(name, self.bridge.rig.settings.outputs[name])
+        """Pulse an output: by the rig that has it open, else by a process of its own."""
+        rig = self.bridge.rig
+        if rig.status.phase is Phase.STREAMING:
+            rig.test(name)
+        elif rig.status.phase is Phase.IDLE:
+            self.test.start(name, rig.settings.outputs[name])
 
     def _take_test(self, text: str, tone: str) -> None:
         self._remember(text, None, tone)
+
+    def _take_test_edge(self, edge: Edge) -> None:
+        self._tested[edge.output] = edge
+        self._take_edge(edge)
+
+    def _take_test_answer(self, answer: Acknowledged) -> None:
+        self._answered[answer.output] = answer
 
     def _remember(self, text: str, time_ns: int | None, tone: str) -> None:
         last_ns = self._lines[-1][0] if self._lines else 0
@@ -157,5 +176,13 @@ class LivePage(QWidget):
         self._lines.clear()
         levels = self._levels if self.test.running else self.bridge.rig.levels
         self.outputs.show_levels(levels)
-        free = not (self.test.running or self.bridge.rig.status.experimenting)
+        self._ticks += 1
+        if self._ticks % _TICKS_PER_LOOK == 0:
+            rig, now_ns = self.bridge.rig, SystemClock().now_ns()
+            edges = {**self._tested, **rig.edges}
+            answers = {**self._answered, **rig.acknowledged}
+            self.outputs.show_answers(edges, answers, now_ns)
+        status = self.bridge.rig.status
+        changing = status.phase in (Phase.STARTING, Phase.STOPPING)
+        free = not (self.test.running or status.experimenting or changing)
         self.outputs.allow_tests(free)

@@ -18,6 +18,9 @@ class OutputTest(QObject):
     edged = pyqtSignal(object)
     """Edge: the output was written."""
 
+    acknowledged = pyqtSignal(object)
+    """Acknowledged: the output's device has answered."""
+
     def __init__(self, make: Callable[[str, Output], TryOut] = TryOut) -> None:
         super().__init__()
         self._make = make
@@ -51,7 +54,9 @@ class OutputTest(QObject):
                 self.edged.emit(told)
             elif isinstance(told, Note):
                 self.told.emit(told.text, "red" if told.kind == "error" else "blue")
-            elif not isinstance(told, Acknowledged):
+            elif isinstance(told, Acknowledged):
+                self.acknowledged.emit(told)
+            else:
                 self.told.emit(told.text, "red")
         if test.over:
             self._test = None

@@ -2,18 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from html import escape
 from textwrap import shorten
 
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QTextCursor
 from PyQt5.QtWidgets import (
     QFrame,
     QGridLayout,
     QLabel,
     QPlainTextEdit,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -88,52 +86,6 @@ class Triggers(Panel):
 
 
 _ANSWERS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
-
-
-class Outputs(Panel):
-    """A plate for each output, bright while it is on, and a button that tests it."""
-
-    tested = pyqtSignal(str)
-    """The name of an output that a person wants to see working."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__("Outputs")
-        grid = QGridLayout()
-        grid.setSpacing(6)
-        grid.setColumnStretch(0, 1)
-        self.plates = {name: QLabel(name) for name in names}
-        self.tests = {name: QPushButton("Test") for name in names}
-        for row, (name, plate) in enumerate(self.plates.items()):
-            plate.setObjectName("plate")
-            plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            grid.addWidget(plate, row, 0)
-            self.tests[name].setToolTip("one short pulse; not while an experiment runs")
-            self.tests[name].clicked.connect(partial(self._ask, name))
-            grid.addWidget(self.tests[name], row, 1)
-        self.hold(grid)
-        self.setVisible(bool(names))
-        self._shown: dict[str, float] = {}
-        self.show_levels({})
-
-    def allow_tests(self, allowed: bool) -> None:
-        """Let the buttons be pressed, or not."""
-        for button in self.tests.values():
-            button.setEnabled(allowed)
-
-    def _ask(self, name: str, _checked: bool = False) -> None:
-        self.tested.emit(name)
-
-    def show_levels(self, levels: Mapping[str, float]) -> None:
-        """Show how far each output is on; one that is not there is off."""
-        for name, plate in self.plates.items():
-            level = levels.get(name, 0.0)
-            if self._shown.get(name) != level:
-                self._shown[name] = level
-                plate.setText(f"{name}  {level:.0%}" if 0 < level < 1 else name)
-                plate.setProperty("on", level > 0)
-                if style := plate.style():  # or it would not look at "on" again
-                    style.unpolish(plate)
-                    style.polish(plate)
 
 
 class Marks(Panel):

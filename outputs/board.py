@@ -43,6 +43,13 @@ class BoardPin(Output):
         description="milliseconds after which the board switches all its pins off when the "
         "program's loop does not come round; the shortest of a board's outputs counts",
     )
+    proof_pin: int = Field(
+        13,
+        ge=0,
+        le=127,
+        description="a pin that may be high for WATCHDOG_MS at Start Stream, to prove the "
+        "watchdog; 13 is the LED of most boards; 0: it is not proved",
+    )
 
     def __post_init__(self) -> None:
         """Refuse what the board can't count."""

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 
 from core.errors import DeepLabStreamError
+from engine.proving import boards_of
 from engine.settings import Settings, load
-from outputs.board import BoardInput, BoardPin
 from outputs.board_proof import LED, prove_watchdog
 
 HERE = Path(__file__).resolve().parents[1]
@@ -49,19 +49,13 @@ def main(argv: list[str]) -> int:
 
 def _boards(settings: Settings, pin: int) -> dict[str, int]:
     """Return the ports, and the shortest watchdog of each in ms."""
-    found: dict[str, int] = {}
-    lines: list[tuple[str, str, object]] = []
-    lines += [("Output", *pair) for pair in settings.outputs.items()]
-    lines += [("Input", *pair) for pair in settings.inputs.items()]
-    for family, name, line in lines:
-        if isinstance(line, BoardPin | BoardInput) and line.pin == pin:
+    boards = boards_of(settings, pin)
+    for board in boards:
+        if board.taken:
             raise DeepLabStreamError(
-                f"pin {pin} is [{family} {name}]: name a --pin that may be high for a moment"
+                f"pin {pin} is {board.taken}: name a --pin that may be high for a moment"
             )
-        if isinstance(line, BoardPin):
-            shortest = min(line.watchdog_ms, found.get(line.port, line.watchdog_ms))
-            found[line.port] = shortest
-    return found
+    return {board.port: board.watchdog_ms for board in boards}
 
 
 if __name__ == "__main__":

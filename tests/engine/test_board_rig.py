@@ -26,6 +26,7 @@ KIND = BoardPin
 PORT = {port}
 PIN = 9
 WATCHDOG_MS = 100
+PROOF_PIN = 0
 [Input lick]
 KIND = BoardInput
 PORT = {port}
@@ -81,6 +82,26 @@ def test_the_pin_is_low_within_150_ms_of_the_engines_end(
         assert 0 < went_off.cycle - last <= 150 * MS
         if name == "SIGSTOP":
             it.until(lambda it: bool(it.of(Failed)))  # the guard has noticed it too
+
+
+def test_the_watchdog_is_proved_before_the_outputs_are_opened_and_that_is_recorded(
+    tmp_path: Path, board: Powered
+) -> None:
+    words = BOARD.replace("PROOF_PIN = 0", "").format(port=board.port)
+    with rig(tmp_path, words) as it:
+        lit(it)
+        (proof,) = it.session.proofs
+        assert proof.good, proof.text
+        it.until(lambda it: "light" in it.session.acknowledged)
+        it.stop()
+        folder = it.session.run_folder
+    assert folder is not None
+    notes = [r["text"] for r in RunFolder(folder).events() if r["name"] == "preflight"]
+    works = f"the watchdog of the board at {board.port} works: "
+    (told,) = [note for note in notes if note.startswith(works)]
+    assert "pin 13 went off after 100" in told
+    (answer,) = [note for note in notes if note.startswith("[Output light]")]
+    assert "acknowledges" in answer
 
 
 def test_a_slow_camera_does_not_starve_the_board(

@@ -133,6 +133,25 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
 
 
+def test_an_output_is_tested_by_the_rig_that_has_it_open(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM)
+        it.until(lambda it: Action.START_ANALYSIS in it.session.allowed)
+        it.session.test("light")
+        it.until(lambda it: len(it.of(Edge)) >= 3)
+        edges = [edge for edge in it.of(Edge) if isinstance(edge, Edge)]
+        assert [edge.level for edge in edges] == [0, 1, 0]
+        assert edges[1].cause == "test"
+        assert edges[2].written_ns - edges[1].written_ns >= 0.19e9
+        it.do(Action.START_ANALYSIS, Action.START_EXPERIMENT)
+        it.until(lambda it: it.session.levels.get("light") == 1)
+        it.session.test("light")
+        it.stop()
+        causes = [e.cause for e in it.of(Edge) if isinstance(e, Edge)]
+        assert causes.count("test") == 1, "the experiment has it for itself"
+        assert it.of(Failed) == []
+
+
 def test_stopping_the_stream_resets_it_and_it_can_start_again(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         for _ in range(2):

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 
 from core.frame import ImageFormat
+from core.record import Acknowledged, Edge
+from core.ring import Stamp
+from engine.messages import Proved
 from engine.pace import Pace
 from engine.preflight import Finding, inspect
 from engine.settings import parse
@@ -110,3 +113,50 @@ def test_the_pace_is_that_of_the_last_two_seconds() -> None:
         if tick == 99:
             assert pace.rates["top"] == pytest.approx(30)
     assert pace.rates["top"] == pytest.approx(5, abs=0.5)
+
+
+def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
+    def told(exposed_ns: int, arrived_ns: int) -> Finding:
+        rig.stamps = {"arena": Stamp(7, exposed_ns, arrived_ns)}
+        return inspect(rig, {"arena": 30.0})[1]
+
+    now = 10**12
+    good = told(now - 1_500_000, now)
+    assert good == Finding(
+        "the pictures of [Camera arena] arrive 1.5 ms after their exposure"
+    )
+    assert "their arrival counts" in told(now, now).text
+    late = told(now - 800_000_000, now)
+    assert late.grave
+    assert "800 ms old when they arrive, and MAX_AGE_MS = 500" in late.text
+    ahead = told(now + 3_000_000_000, now)
+    assert ahead.grave
+    assert "3000 ms ahead of the computer's clock" in ahead.text
+    clock = inspect(rig, {"arena": 30.0})[2]
+    assert clock.text.startswith("the computer's clock says 20")
+
+
+def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
+    def told() -> list[Finding]:
+        return [f for f in inspect(rig, {"arena": 30.0}) if "laser" in f.text]
+
+    assert "does not answer; it is opened again" in told()[0].text
+    rig.edges = {"laser": Edge("laser", 0.0, "open", 1, 2)}
+    assert told() == [
+        Finding("[Output laser] was opened and switched off; it can't acknowledge")
+    ]
+    rig.acknowledged = {"laser": Acknowledged("laser", 0.0, 10, 250_010, 500_000)}
+    assert told() == [Finding("[Output laser] acknowledges, 0.25 ms after it is told")]
+    for good in (True, None, False):
+        rig.proofs = (Proved("the watchdog of the laser's board …", good),)
+        assert told()[-1].grave is (good is False)
+
+
+def test_the_time_that_an_experiment_takes_counts_as_planned(rig: FakeSession) -> None:
+    told = inspect(rig, {"arena": 30.0})[-1].text
+    assert "an hour of video takes about" in told
+    assert "PLANNED_MINUTES" in told
+    run = replace(rig.settings.experiment, exp_time_s=1e9)
+    rig.settings = replace(rig.settings, experiment=run)
+    (text,) = grave(inspect(rig, {"arena": 30.0}))
+    assert "minutes of video need about" in text

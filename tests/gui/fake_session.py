@@ -14,9 +14,11 @@ from cameras.dial import Dial
 from core.command import Command
 from core.frame import Frame, ImageFormat
 from core.pose import Pose, Skeleton
-from core.record import Step
+from core.record import Acknowledged, Edge, Step
 from core.region import Circle, Rectangle
+from core.ring import Stamp
 from engine.fields import Maker
+from engine.messages import Proved
 from engine.rig import News
 from engine.sections import (
     ExperimentRun,
@@ -137,11 +139,16 @@ class FakeSession:
         self.threshold = 0.5
         self.provider = "CPUExecutionProvider"
         self.dials: dict[str, tuple[Dial, ...]] = {}
+        self.tested: list[str] = []
         self.adjusted: list[tuple[str, str, str]] = []
         self.counts: dict[str, Counts] = {}
         self.run_folder: Path | None = None
         self.vitals: Vitals | None = None
         self.levels: dict[str, float] = {}
+        self.edges: dict[str, Edge] = {}
+        self.acknowledged: dict[str, Acknowledged] = {}
+        self.proofs: tuple[Proved, ...] = ()
+        self.stamps: dict[str, Stamp] = {}
         self.stream_start_ns = 0
         self.status = Status()
         self.news: list[News] = []
@@ -166,6 +173,9 @@ class FakeSession:
 
     def adjust(self, camera: str, key: str, word: str) -> None:
         self.adjusted.append((camera, key, word))
+
+    def test(self, output: str) -> None:
+        self.tested.append(output)
 
     def put(self, status: Status) -> None:
         self.status = status

@@ -1,12 +1,14 @@
 """Outputs tested from the window, by the real guarded process."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.record import Edge
+from core.clock import SystemClock
+from core.record import Acknowledged, Edge
 from engine.settings import load
 from engine.states import Action
 from gui.bridge import Bridge
@@ -51,30 +53,57 @@ def test_a_test_switches_on_and_off_and_says_so(window: Window, qtbot: QtBot) ->
     assert window.live.outputs.tests["left stimulus"].isEnabled()
 
 
-def test_stop_ends_a_test_and_an_experiment_waits_for_it(
+def test_stop_ends_a_test_and_the_stream_waits_for_it(
     window: Window, qtbot: QtBot
 ) -> None:
     rig = window.bridge.rig
     assert isinstance(rig, FakeSession)
-    for action in (Action.START_STREAM, Action.START_ANALYSIS):
-        window.bridge.do(action)
-        window.bridge.tick()
     window.live.outputs.tests["right stimulus"].click()
     window.bridge.tick()
     assert not window.live.outputs.tests["right stimulus"].isEnabled()
-    window.live.controls.buttons[Action.START_EXPERIMENT].click()
-    assert Action.START_EXPERIMENT not in rig.asked
+    window.live.controls.buttons[Action.START_STREAM].click()
+    assert rig.asked == [], "the rig would open the output too"
     window.rail.stop.click()
     qtbot.waitUntil(lambda: not window.test.running, timeout=SOON)
-    window.live.controls.buttons[Action.START_EXPERIMENT].click()
-    assert rig.asked[-1] is Action.START_EXPERIMENT
+    window.live.controls.buttons[Action.START_STREAM].click()
+    assert rig.asked == [Action.START_STREAM]
+
+
+def test_a_rig_that_runs_tests_its_own_outputs(window: Window) -> None:
+    rig = window.bridge.rig
+    assert isinstance(rig, FakeSession)
+    rig.do(Action.START_STREAM)
+    window.bridge.tick()
+    window.live.outputs.tests["right stimulus"].click()
+    assert rig.tested == ["right stimulus"]
+    assert not window.test.running
+    rig.do(Action.START_ANALYSIS)
+    rig.do(Action.START_EXPERIMENT)
     window.bridge.tick()
     assert not window.live.outputs.tests["right stimulus"].isEnabled()
 
 
-def test_closing_the_window_in_the_middle_switches_off(
-    window: Window, qtbot: QtBot
-) -> None:
-    window.live.outputs.tests["left stimulus"].click()
-    window.end()
-    assert not window.test.running
+def test_what_a_device_said_last_stands_beside_its_plate(window: Window) -> None:
+    rig = window.bridge.rig
+    assert isinstance(rig, FakeSession)
+    now_ns = SystemClock().now_ns()
+
+    def said() -> str:
+        for _ in range(8):
+            window.bridge.tick()
+        return window.live.outputs.said["left stimulus"].text()
+
+    assert said() == "not open\n"
+    asked, written = now_ns - 5 * 10**9, now_ns - 4_900_000_000
+    rig.edges = {"left stimulus": Edge("left stimulus", 1.0, "plan", asked, written)}
+    assert said() == "written\n5 s ago"
+    heard = now_ns - 120 * 10**9
+    answer = Acknowledged("left stimulus", 1.0, asked, asked + 250_000, heard)
+    rig.acknowledged = {"left stimulus": answer}
+    assert said() == "ack 0.25 ms\n2 min ago"
+    label = window.live.outputs.said["left stimulus"]
+    assert "went to 100%" in label.toolTip()
+    assert "by its own clock" in label.toolTip()
+    ended = replace(answer, level=0.0, cause="board watchdog")
+    rig.acknowledged = {"left stimulus": ended}
+    assert said().startswith("board watchdog\n")

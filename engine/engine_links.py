@@ -1,0 +1,20 @@
+"""All that connects the engine's process with the rest of the rig."""
+
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Semaphore
+
+from core.journal import JournalSpec
+
+
+@dataclass(frozen=True)
+class EngineLinks:
+    """All that connects the engine with the rest of the rig."""
+
+    guard: Connection
+    wake: Semaphore
+    """Released for every frame and every message."""
+    listeners: tuple[Semaphore, ...]
+    """Released for every journal entry."""
+    journal: JournalSpec
+    zero_ns: int
