@@ -51,6 +51,12 @@ class _Animals(_Words):
     longest: list[float] = []
 
 
+class _Confidence(_Words):
+    slope: float = pydantic.Field(gt=0, le=100)
+    shift: float = pydantic.Field(ge=-100, le=100)
+    within_px: float = pydantic.Field(gt=0)
+
+
 class Description(_Words):
     """All of it."""
 
@@ -62,6 +68,7 @@ class Description(_Words):
     coordinates: _Coordinates | None = None
     animals: _Animals | None = None
     frames: int = pydantic.Field(1, ge=1, le=99)
+    confidence: _Confidence | None = None
     threshold: float = pydantic.Field(ge=0, le=1)
     sha256: str
     about: dict[str, pydantic.JsonValue] = {}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.pose import Skeleton
+from pose.confidence import ConfidenceScale
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
 from pose.model_description import Description
@@ -65,6 +66,8 @@ class ModelFolder:
     """Consecutive pictures that it looks at for the middle one; pictures that are given
     to it at once follow each other when it is more than one. Missing neighbours, at the
     ends, are taken for the picture itself."""
+    confidence: ConfidenceScale | None = None
+    """What its confidences are worth; None: they are left as they come."""
 
     @property
     def network(self) -> Path:
@@ -92,7 +95,8 @@ class ModelFolder:
 
     def read(self, output: NDArray[np.float32]) -> Read:
         """Return points (n, animal, bodypart, 2), input pixels, and confidences."""
-        return read(self.decoder, output)
+        points, sure = read(self.decoder, output)
+        return points, sure if self.confidence is None else self.confidence(sure)
 
 
 def load_model_folder(path: Path) -> ModelFolder:
@@ -140,6 +144,9 @@ def load_model_folder(path: Path) -> ModelFolder:
         sha256=digest,
         about=words.about,
         frames=words.frames,
+        confidence=ConfidenceScale(**words.confidence.model_dump())
+        if words.confidence
+        else None,
     )
 
 
@@ -159,6 +166,7 @@ def save_description(model: ModelFolder) -> None:
         },
         **_said(model),
         **({"frames": model.frames} if model.frames > 1 else {}),
+        **({"confidence": asdict(model.confidence)} if model.confidence else {}),
         "threshold": model.threshold,
         "sha256": model.sha256,
         "about": dict(model.about),

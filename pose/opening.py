@@ -9,6 +9,7 @@ from pose.live_crop import MARGIN, LiveCrop
 from pose.model_folder import DESCRIPTION, load_model_folder
 from pose.network_estimator import NetworkEstimator
 from pose.runtimes import check_runtime, load_network
+from pose.several import Ensemble, members
 from pose.stand_in import StandIn
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -30,6 +31,9 @@ def open_estimator(
     A model folder that holds another one, `detector/`, is a cropzoom network: that one
     finds the animal in the whole picture, the network itself looks at it closely.
 
+    A folder of several model folders (`TrainNetwork --seeds`) is an ensemble: the median
+    of their points.
+
     A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
     at all, but 10 ms per call. `runtime` is one of `pose.runtimes`, or auto: the fastest
     whose poses are the reference's. ModelError says in a sentence why there is none.
@@ -37,7 +41,13 @@ def open_estimator(
     words = str(name).strip()
     if words.split(":")[0] == "stand-in":
         return StandIn(_milliseconds(words) / 1000)
-    model = load_model_folder(find_model(words))
+    folder = find_model(words)
+    if several := members(folder):
+        opened = [
+            open_estimator(each, runtime, threads, tolerance_px) for each in several
+        ]
+        return Ensemble(opened, folder)
+    model = load_model_folder(folder)
     if model.frames > 1:
         raise ModelError(
             f"{model.path} looks at {model.frames} pictures that follow each other, two "

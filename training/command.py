@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from pose.confidence import RIGHT_PX
 from pose.fitting import Fitting
 
 
@@ -19,6 +20,14 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     add(
         "--cropzoom", action="store_true",
         help="train a second network that looks closely at what the first finds",
+    )  # fmt: skip
+    add(
+        "--seeds", type=seeds, default=(), metavar="0,1,2",
+        help="train an ensemble: one network for each, in folders of their own",
+    )  # fmt: skip
+    add(
+        "--within", type=number(0.5, 1000), default=RIGHT_PX,
+        help="px of the pictures in which a point is right, for confidences",
     )  # fmt: skip
     add("--resume", action="store_true", help="go on with a run that was stopped")
     add("--device", default="cpu", help="cpu or cuda")
@@ -82,6 +91,16 @@ def size(text: str) -> Fitting:
             f"{text!r}: both must be multiples of 16, from 32 to 2048"
         )
     return Fitting(height=sides[1], width=sides[0])
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Return the numbers of `0,1,2`: two at least, each once."""
+    words = text.split(",")
+    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers, as in 0,1,2")
+    if len(words) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: an ensemble needs two or more")
+    return tuple(int(word) for word in words)
 
 
 def number(low: float, high: float) -> Callable[[str], float]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.pose import Skeleton
+from pose.confidence import RIGHT_PX
 from pose.heatmaps import Heatmaps
 from training.animals import decoder_of, match, predict_animals
 from training.context import ContextNetwork
@@ -139,21 +140,27 @@ class Reliability:
         file.write_text("\n".join(lines).replace("nan", "") + "\n", encoding="utf-8")
 
 
-def reliability(distance: Points, confidence: Points, tenths: int = 10) -> Reliability:
+def reliability(
+    distance: Points,
+    confidence: Points,
+    known: NDArray[np.bool_] | None = None,
+    within_px: float = RIGHT_PX,
+    tenths: int = 10,
+) -> Reliability:
     """Return how often points (picture, bodypart) of each confidence were right.
 
-    A point is right when it is within three times the median distance (2 px at least) of
-    its label. One without a label is wrong: there was nothing to be found.
+    A point is right when it is within `within_px` of its label. One without a label is
+    wrong: there was nothing to be found. What is not `known` does not count.
     """
-    there = np.isfinite(distance)
-    radius = max(2.0, 3 * float(np.median(distance[there]))) if there.any() else 2.0
-    good = there & (distance <= radius)
-    which = np.clip((confidence * tenths).astype(int), 0, tenths - 1)
-    counts = np.bincount(which.ravel(), minlength=tenths)
+    asked = np.ones(distance.shape, bool) if known is None else known
+    good = (np.isfinite(distance) & (distance <= within_px))[asked].astype(float)
+    sure = confidence[asked]
+    which = np.clip((sure * tenths).astype(int), 0, tenths - 1)
+    counts = np.bincount(which, minlength=tenths)
     with np.errstate(invalid="ignore"):
-        mean = np.bincount(which.ravel(), confidence.ravel(), tenths) / counts
-        right = np.bincount(which.ravel(), good.ravel().astype(float), tenths) / counts
-    return Reliability(counts, mean, right, radius)
+        mean = np.bincount(which, sure, tenths) / counts
+        right = np.bincount(which, good, tenths) / counts
+    return Reliability(counts, mean, right, within_px)
 
 
 def share_within(distance: Points, radius_px: float) -> float:
@@ -162,17 +169,20 @@ def share_within(distance: Points, radius_px: float) -> float:
     return float(np.mean(there <= radius_px)) if len(there) else float("nan")
 
 
-def choose_threshold(distance: Points, confidence: Points) -> float:
+def choose_threshold(
+    distance: Points, confidence: Points, known: NDArray[np.bool_] | None = None
+) -> float:
     """Return the confidence from which a point is believed, 0.1 to 0.6.
 
-    Half of what 98 in 100 labelled points reach; higher, if absent body parts
-    reach that: then halfway between the two.
+    Half of what 98 in 100 labelled points reach; higher, if body parts that are known to
+    be absent reach that: then halfway between the two.
     """
     there = np.isfinite(distance)
+    asked = np.ones(distance.shape, bool) if known is None else known
     if not there.any():
         return 0.5
     sure = float(np.percentile(confidence[there], 2))
-    absent = confidence[~there]
+    absent = confidence[~there & asked]
     doubtful = float(np.percentile(absent, 98)) if absent.size else 0.0
     threshold = max(sure / 2, (sure + doubtful) / 2 if doubtful > sure / 2 else 0.0)
     return round(float(np.clip(threshold, 0.1, 0.6)), 2)

@@ -1,7 +1,7 @@
 """A trained network as a model folder, after it was compared with torch."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from core.errors import ModelError
 from core.pose import Skeleton
 from pose.comparing import compare as compare_maps
 from pose.comparing import outputs, save_pictures
+from pose.confidence import ConfidenceScale
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
 from pose.model_folder import (
@@ -47,6 +48,7 @@ class Recipe:
     about: dict[str, object]
     several: Several | None = None
     """How several animals are read off; None: there is one."""
+    confidence: ConfidenceScale | None = None
 
 
 def export(
@@ -85,6 +87,7 @@ def export(
         recipe.threshold,
         network_hash(file),
         recipe.about,
+        confidence=recipe.confidence,
     )
     compare(network, model, pictures)
     if len(pictures):
@@ -101,10 +104,13 @@ def compare(
         worst_px, worst = _several(network, model, pictures)
     else:
         points, confidence = predict(network, model.heatmaps, pictures)
-        poses = open_onnx(model, "cpu").estimate(list(pictures))
+        scale = model.confidence
+        scaled = confidence if scale is None else scale(confidence)
+        raw = replace(model, confidence=None)
+        poses = open_onnx(raw, "cpu").estimate(list(pictures))
         theirs = np.concatenate([pose.points for pose in poses])
         sure = np.concatenate([pose.confidence for pose in poses])
-        away = np.linalg.norm(theirs - points, axis=2)[confidence >= model.threshold]
+        away = np.linalg.norm(theirs - points, axis=2)[scaled >= model.threshold]
         worst_px = float(away.max(initial=0.0))
         worst = float(np.abs(sure - confidence).max(initial=0.0))
     if not (worst_px <= MOST_PX and worst <= MOST_CONFIDENCE):

@@ -209,6 +209,16 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
     return _Header(bodyparts, first, step, tuple(problems), animals, 3 + grouped)
 
 
+def known_of(labels: Labels, bodyparts: Sequence[str]) -> NDArray[np.bool_]:
+    """Return `known` (picture, bodypart) of one animal's body parts, False for others."""
+    own = labels.skeleton.bodyparts
+    known = np.zeros((len(labels.known), len(bodyparts)), bool)
+    for place, name in enumerate(bodyparts):
+        if name in own:
+            known[:, place] = labels.known[:, own.index(name)]
+    return known
+
+
 def _individuals(
     file: Path, owners: Sequence[str], bodyparts: Sequence[str]
 ) -> tuple[int, tuple[str, ...]]:

@@ -93,3 +93,34 @@ def predict_pictures(
         np.stack(confidence),
         len(points[0]) // len(estimator.skeleton.bodyparts),
     )
+
+
+def together(members: Sequence[Found]) -> Found:
+    """Return what an ensemble says: the median of its points, the mean confidence.
+
+    LabelsError: they know other body parts.
+    """
+    first = members[0]
+    if len(members) == 1:
+        return first
+    if any(each.animals > 1 for each in members):
+        raise LabelsError(["an ensemble tells of one animal, not of several"])
+    for other in members[1:]:
+        if other.bodyparts != first.bodyparts:
+            raise LabelsError(
+                [f"an ensemble needs the same body parts: {', '.join(other.bodyparts)} "
+                 f"are not {', '.join(first.bodyparts)}"]
+            )  # fmt: skip
+    return Found(
+        first.bodyparts,
+        first.names,
+        np.median([each.points for each in members], axis=0).astype(np.float32),
+        np.mean([each.confidence for each in members], axis=0).astype(np.float32),
+    )
+
+
+def spread(members: Sequence[Found]) -> NDArray[np.float64]:
+    """Return (picture, bodypart): root mean square distance to the members' mean, px."""
+    points = np.stack([each.points for each in members]).astype(np.float64)
+    away = np.linalg.norm(points - points.mean(axis=0), axis=-1)
+    return np.asarray(np.sqrt((away**2).mean(axis=0)))

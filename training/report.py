@@ -9,10 +9,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pose.confidence import ConfidenceScale
 from training.evaluate import Reliability, reliability, share_within
-from training.labels import Labels, LabelsError
+from training.labels import Labels, LabelsError, known_of
 from training.pca import fit_subspace, multi_view_rows, single_view_rows
-from training.predict import Found
+from training.predict import Found, spread
 
 Numbers: TypeAlias = NDArray[np.float64]
 ORDER = ("train", "validation", "test", "unused", "all")
@@ -48,6 +49,10 @@ class Evidence:
     """(picture, bodypart), 0 to 1."""
     measures: dict[str, Numbers]
     """(picture, bodypart) by its name in `MEASURES`, `error_px` at least; NaN: not known."""
+    known: NDArray[np.bool_] | None = None
+    """(picture, bodypart): whether it is known where it is, or that it is not; None: all."""
+    raw: NDArray[np.float32] | None = None
+    """Confidences before they were calibrated; None: they never were."""
 
     def of_set(self, name: str) -> NDArray[np.bool_]:
         """Return which pictures belong to a set."""
@@ -57,11 +62,13 @@ class Evidence:
         """Return the sets that there are, training first."""
         return tuple(sorted(set(self.sets), key=ORDER.index))
 
-    def reliability(self) -> Reliability:
+    def reliability(self, within: float, raw: bool = False) -> Reliability:
         """Return how often a confidence was right, in pictures not trained on."""
         out = np.isin(self.sets, HELD_OUT)
         away = self.measures["error_px"][out].astype(np.float32)
-        return reliability(away, self.confidence[out])
+        sure = self.raw if raw and self.raw is not None else self.confidence
+        known = None if self.known is None else self.known[out]
+        return reliability(away, sure[out], known, within)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,13 +130,15 @@ def gather(
     labels: Labels,
     sets: Sequence[str],
     found: Found,
-    others: Sequence[Found] = (),
+    members: Sequence[Found] = (),
     views: Sequence[Sequence[str]] = (),
     single: Sequence[str] | None = None,
+    scale: ConfidenceScale | None = None,
 ) -> tuple[Evidence, Poses]:
     """Return what is known of a network's points, and the poses that the labels show.
 
-    `others` are what other networks of an ensemble found in the same pictures. `views` and
+    `members` are what all networks of an ensemble found in the same pictures; `scale` is
+    what calibrated the network's confidences. `views` and
     `single` name body parts: see `Poses`. Poses are learned from the pictures trained on,
     where that is known. LabelsError: an ensemble of networks with other body parts.
     """
@@ -139,7 +148,7 @@ def gather(
         if name in labels.skeleton.bodyparts:
             own = labels.skeleton.bodyparts.index(name)
             truth[:, place] = labels.points[:, own]
-    for other in others:
+    for other in members:
         if other.bodyparts != parts:
             raise LabelsError(
                 [f"an ensemble needs the same body parts: {', '.join(other.bodyparts)} "
@@ -156,21 +165,15 @@ def gather(
     )
     away = np.linalg.norm(found.points - truth, axis=2).astype(np.float64)
     measures = {"error_px": away}
-    if others:
-        measures["spread_px"] = spread([found, *others])
+    if members:
+        measures["spread_px"] = spread(members)
     measures |= poses.errors(found.points)
     evidence = Evidence(
         parts, found.names, labels.images, tuple(sets), found.points, truth,
-        found.confidence, measures,
+        found.confidence, measures, known_of(labels, parts),
+        None if scale is None else scale.raw(found.confidence),
     )  # fmt: skip
     return evidence, poses
-
-
-def spread(members: Sequence[Found]) -> Numbers:
-    """Return (picture, bodypart): root mean square distance to the members' mean, px."""
-    points = np.stack([each.points for each in members]).astype(np.float64)
-    away = np.linalg.norm(points - points.mean(axis=0), axis=-1)
-    return np.asarray(np.sqrt((away**2).mean(axis=0)))
 
 
 def figures(away: NDArray[np.floating], within: float) -> tuple[object, ...]:
@@ -218,7 +221,7 @@ def write_tables(
         rows += film_rows(film, within)
     _write(files[0], [("set", "bodypart", "measure", *FIGURES), *rows])
     _write(files[1], _point_rows(evidence))
-    evidence.reliability().write(files[2])
+    evidence.reliability(within).write(files[2])
     return files
 
 

@@ -37,11 +37,11 @@ def write_page(
 
     LabelsError names a picture that can't be read any more.
     """
-    sure = evidence.reliability()
+    sure = evidence.reliability(within)
     told = {
         "title": escape(title),
         "summary": _summary(evidence, sure, within),
-        "plots": "\n".join([*_plots(evidence, sure), *_film_plots(films)]),
+        "plots": "\n".join([*_plots(evidence, sure, within), *_film_plots(films)]),
         "table": _table(evidence, films, within),
         "sets": _options(evidence.set_names()),
         "parts": _options(evidence.bodyparts),
@@ -71,11 +71,17 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
         f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
         f"calibration error of the confidence {sure.error():.3f}, over "
         f"{int(sure.points.sum())} points{which}. There a point is right within "
-        f"{sure.radius_px:.1f} px of its label."
+        f"{sure.radius_px:g} px of its label."
+        + (
+            ""
+            if evidence.raw is None
+            else " Before it was calibrated, on such pictures, the error was "
+            f"{evidence.reliability(within, raw=True).error():.3f}."
+        )
     )
 
 
-def _plots(evidence: Evidence, sure: Reliability) -> Iterator[str]:
+def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str]:
     error = evidence.measures["error_px"]
     there = error[np.isfinite(error)]
     most = max(1.0, float(np.percentile(there, 98))) if there.size else 1.0
@@ -84,10 +90,17 @@ def _plots(evidence: Evidence, sure: Reliability) -> Iterator[str]:
         "PCK: points within a distance", "distance to the label, px", "share",
         [cumulative(name, error[own], most) for name, own in sets], most, 1.0,
     )  # fmt: skip
+    before = evidence.reliability(within, raw=True)
+    calibrated = evidence.raw is not None
     yield plot(
         "Reliability of the confidence", "confidence", "share that was right",
         [
             Series("as good as said", np.array([0.0, 1.0]), np.array([0.0, 1.0])),
+            *(
+                [Series("before calibration", before.confidence, before.right)]
+                if calibrated
+                else []
+            ),
             Series("the network", sure.confidence, sure.right),
         ],
         1.0, 1.0,

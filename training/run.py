@@ -8,7 +8,8 @@ FOLDER/
   config.yaml CollectedData.csv as given
   predictions.csv               all labelled pictures, with the set that each was in
   predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
-  reliability.csv               how often a confidence was right, held-out pictures
+  reliability.csv               how often a confidence was right, held-out pictures;
+                                reliability_raw.csv: before it was calibrated
   tb_logs/ checkpoints/         curves; what a killed run goes on with
 ```
 """
@@ -23,7 +24,9 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from pose.confidence import RIGHT_PX
 from training.animals import decoder_of, match
+from training.confidence import cross_fitted, fit_scale
 from training.context import ContextNetwork
 from training.context_export import export_context
 from training.dataset import Dataset, Parts
@@ -63,6 +66,14 @@ class Run:
     """For `config.yaml`."""
     about: Mapping[str, object] = field(default_factory=dict)
     """For `model.json`."""
+    right_px: float = RIGHT_PX
+    """Pixels of the original pictures within which a point is right, for confidences."""
+
+    def known(self) -> NDArray[np.bool_]:
+        """Return of which points (picture, bodypart) it is known where they are, or not."""
+        if self.settings.missing == "absent":
+            return self.data.known
+        return self.data.known & np.isfinite(self.data.points).all(axis=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,9 @@ class Outcome:
     errors: tuple[PartError, ...]
     """In the held-out pictures: test pictures where there are some, else validation."""
     threshold: float
+    calibration_error: tuple[float, float]
+    """Of the confidence, as it came and calibrated: of held-out pictures, each calibrated
+    by what the others say."""
     animals: Mapping[str, object] = field(default_factory=dict)
     """Of several animals: how many were found, and how many of those told are there."""
 
@@ -87,7 +101,20 @@ def carry_out(
     )  # fmt: skip
     distance, confidence, points = held_out_error(network, data)
     out = list(parts.validation) + list(parts.test)
-    threshold = choose_threshold(distance[out], confidence[out])
+    known = run.known()[out]
+    held_out = distance[out], confidence[out], known
+    before = after = reliability(*held_out, run.right_px)
+    scale = None
+    if data.animals == 1:  # several are told apart by confidences as they come
+        scale = fit_scale(*held_out, run.right_px)
+        clips = [data.clips[place] for place in out]
+        sure = cross_fitted(*held_out, run.right_px, clips)
+        after = reliability(distance[out], sure, known, run.right_px)
+    before.write(folder / "reliability_raw.csv")
+    after.write(folder / "reliability.csv")
+    if scale is not None:
+        confidence = scale(confidence)
+    threshold = choose_threshold(distance[out], confidence[out], known)
     measured = list(parts.test or parts.validation)
     errors, found = _measured(run, measured, distance, confidence, points, threshold)
     about = {
@@ -96,13 +123,19 @@ def carry_out(
             "trained_on": len(parts.train),
             "held_out": len(parts.validation) + len(parts.test),
         },
+        "calibration_error": {
+            "raw": round(before.error(), 4),
+            "calibrated": round(after.error(), 4),
+        },
         "settings": _plain(asdict(run.settings)),
         "held_out_error": [_rounded(asdict(error)) for error in errors],
         **({"held_out_animals": found} if found else {}),
     }
     sigma, edges = run.settings.network.sigma, run.settings.network.edges
     several = decoder_of(data, edges, sigma) if edges else None
-    recipe = Recipe(data.skeleton, data.fitting, sigma, threshold, about, several)
+    recipe = Recipe(
+        data.skeleton, data.fitting, sigma, threshold, about, several, scale
+    )
     some = data.pictures[out] if out else data.pictures
     if not run.views:
         export(network, recipe, some[:64], folder)
@@ -110,7 +143,7 @@ def carry_out(
         export_context(network, recipe, data.context[out or slice(None)], folder)
     torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
-    return Outcome(errors, threshold, found)
+    return Outcome(errors, threshold, (before.error(), after.error()), found)
 
 
 def _measured(
@@ -193,11 +226,14 @@ def _write_tables(
                 folder / f"predictions_{name}_error.csv", parts, names,
                 loss.errors(points), sets,
             )  # fmt: skip
-    out = [place for place, name in enumerate(sets) if name in ("validation", "test")]
-    reliability(distance[out], confidence[out]).write(folder / "reliability.csv")
     if labels.file.is_file():
         (folder / "CollectedData.csv").write_bytes(labels.file.read_bytes())
     words = {**run.words, "data": {**_data_words(run), **run.words.get("data", {})}}
+    absent = run.settings.missing == "absent"
+    words["training"] = {
+        "uniform_heatmaps_for_nan_keypoints": absent,
+        **words.get("training", {}),
+    }
     words["data"]["data_dir"] = str(labels.root.resolve())
     text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")

@@ -19,19 +19,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from offline.metrics import temporal_norm
 from offline.tables import read_poses
+from pose.model_folder import load_model_folder
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
+from pose.several import members
 from training.found_animals import by_part, check_animals, matched, told
-from training.labels import Labels, LabelsError
+from training.labels import Labels, LabelsError, known_of
 from training.lightning_pose import read_pose_project
-from training.predict import Found, predict_pictures
+from training.predict import Found, predict_pictures, spread, together
 from training.projects import open_project
 from training.tables import PREDICTIONS, read_sets
 
@@ -72,18 +76,23 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         if arguments.data
         else _own_labels(folder)
     )
-    estimator = open_estimator(folder, arguments.device, arguments.threads)
-    found = predict_pictures(estimator, labels.images, labels.names)
-    check_animals(found, labels)
+    folders = members(folder) or (folder,)
+    opened = [
+        open_estimator(each, arguments.device, arguments.threads) for each in folders
+    ]
+    every = [predict_pictures(each, labels.images, labels.names) for each in opened]
+    for each in every:
+        check_animals(each, labels)
+    found = together(every)
     confidence, many = found.confidence, None
     if found.animals > 1:
         if arguments.report:
             raise LabelsError(["--report is for one animal; --csv tells of several"])
-        many = matched(found, labels, estimator.threshold)
+        many = matched(found, labels, opened[0].threshold)
         distance, confidence = by_part(many.distance), by_part(many.confidence)
     else:
         distance = found.distance(labels)
-    table = folder / PREDICTIONS
+    table = folders[0] / PREDICTIONS
     known = read_sets(table) if not arguments.data and table.is_file() else {}
     sets = np.array([known.get(name, "all") for name in found.names])
     sets = np.repeat(sets, found.animals)
@@ -100,24 +109,56 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if many is not None:
         print(told(many))
     out = np.isin(sets, ["validation", "test", "all"])
-    sure = reliability(distance[out], confidence[out])
+    within = arguments.within
+    asked = None if many is not None else known_of(labels, found.bodyparts)[out]
+    sure = reliability(distance[out], confidence[out], asked, within)
     print(
         f"calibration error of the confidence {sure.error():.3f} (a point is right within "
-        f"{sure.radius_px:.1f} px), {share_within(distance[out], sure.radius_px):.1%} right"
+        f"{within:g} px), {share_within(distance[out], within):.1%} right"
     )
+    if len(every) > 1:
+        _compare_members(every, labels, out)
     if arguments.csv:
         with arguments.csv.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows([COLUMNS, *rows])
     if arguments.report:
-        _report(arguments, folder, labels, sets.tolist(), found)
+        _report(arguments, folder, labels, sets.tolist(), found, every)
 
 
 def _own_labels(folder: Path) -> Labels:
     """Return the labels that a run's `config.yaml` names."""
-    file = folder / "config.yaml"
+    file = next(iter(members(folder)), folder) / "config.yaml"
     if not file.is_file():
         raise LabelsError([f"{folder} does not tell its labels; give --data"])
-    return read_pose_project(file).labels(several=True)
+    project = read_pose_project(file)
+    labels = project.labels(several=True)
+    if project.config.training.uniform_heatmaps_for_nan_keypoints:
+        return labels
+    known = labels.known & np.isfinite(labels.points).all(axis=2)
+    return replace(labels, known=known)
+
+
+def _compare_members(
+    every: Sequence[Found], labels: Labels, out: NDArray[np.bool_]
+) -> None:
+    """Say what the networks' disagreement tells of their error, in held-out pictures."""
+    away = together(every).distance(labels)[out]
+    apart = spread(every)[out]
+    there = np.isfinite(away)
+    near, far = np.median(away[there]), np.median(apart[there])
+    alone = [float(np.nanmedian(each.distance(labels)[out])) for each in every]
+    print(
+        f"{len(every)} networks: median error of each "
+        + ", ".join(f"{error:.2f}" for error in alone)
+        + f" px, of their median {near:.2f} px"
+    )
+    doubtful = there & (apart > far)
+    agreed = there & (apart <= far)
+    print(
+        f"where they are further apart than {far:.2f} px (half of the points) the median "
+        f"error is {np.median(away[doubtful]):.2f} px, elsewhere "
+        f"{np.median(away[agreed]):.2f} px"
+    )
 
 
 def _report(
@@ -126,17 +167,21 @@ def _report(
     labels: Labels,
     sets: list[str],
     found: Found,
+    every: Sequence[Found],
 ) -> None:
     """Write the page and its tables."""
     from training.report import gather, write_tables
     from training.report_page import write_page
 
-    others = []
+    others = list(every)
     for model in arguments.ensemble:
         member = open_estimator(find_model(model), arguments.device, arguments.threads)
         others.append(predict_pictures(member, labels.images, labels.names))
-    views, single = _pose_columns(folder)
-    evidence, poses = gather(labels, sets, found, others, views, single)
+    folders = members(folder) or (folder,)
+    views, single = _pose_columns(folders[0])
+    scale = load_model_folder(folder).confidence if len(every) == 1 else None
+    several = others if len(others) > 1 else []
+    evidence, poses = gather(labels, sets, found, several, views, single, scale)
     films = [_film(file, poses) for file in arguments.poses]
     page: Path = arguments.report
     title = f"{folder.name}: how far off its points are"

@@ -6,7 +6,8 @@
 `--data` holds a `CollectedData.csv` as DeepLabCut and Lightning Pose write it, and the
 pictures it names; or it is a DeepLabCut project, or a SLEAP package (`.pkg.slp`). With
 several animals in a picture the network learns part affinity fields too, and tells all of
-them. A Lightning Pose project is trained as its YAML file says.
+them. A Lightning Pose project is trained as its YAML file says. `--seeds 0,1,2` trains an
+ensemble.
 """
 
 import sys
@@ -27,6 +28,7 @@ import numpy as np
 from core.errors import DeepLabStreamError, ModelError
 from core.pose import Skeleton
 from training.command import train_parser
+from training.tables import PREDICTIONS
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -67,12 +69,7 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     run = _from_config(arguments) if arguments.config else _from_data(arguments)
     import torch
 
-    from training.cropzoom import carry_out_cropzoom
     from training.dataset import fingerprint
-    from training.others import predict_others
-    from training.progress import Progress
-    from training.run import carry_out
-    from training.telling import Teller
 
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)
@@ -88,13 +85,34 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
             "numpy": np.__version__,
         },
     }
-    run = replace(run, about=about)
+    run = replace(run, about=about, right_px=arguments.within)
     parts = run.parts
     print(
         f"{len(parts.train)} pictures to train on, "
         f"{len(parts.validation) + len(parts.test)} held out"
     )
-    folder, resume = arguments.output, arguments.resume
+    if not arguments.seeds:
+        _one(run, arguments.output, arguments)
+        return
+    for seed in arguments.seeds:
+        folder = arguments.output / f"seed{seed}"
+        if arguments.resume and (folder / PREDICTIONS).is_file():
+            print(f"{folder} was trained before")
+            continue
+        print(f"seed {seed}:")
+        _one(replace(run, settings=replace(run.settings, seed=seed)), folder, arguments)
+    print(f"{arguments.output} is an ensemble: give it as --model")
+
+
+def _one(run: "Run", folder: Path, arguments: argparse.Namespace) -> None:
+    """Train one network and say what came out."""
+    from training.cropzoom import carry_out_cropzoom
+    from training.others import predict_others
+    from training.progress import Progress
+    from training.run import carry_out
+    from training.telling import Teller
+
+    resume = arguments.resume
     if arguments.cropzoom:
         outcome = carry_out_cropzoom(
             run,
@@ -102,13 +120,12 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
             lambda _: Progress(run.settings.steps, arguments.quiet),
             resume,
         )
+    elif arguments.tell:
+        teller = Teller.of(run)
+        outcome = carry_out(run, folder, teller, resume, teller.look)
     else:
-        if arguments.tell:
-            teller = Teller.of(run)
-            outcome = carry_out(run, folder, teller, resume, teller.look)
-        else:
-            progress = Progress(run.settings.steps, arguments.quiet)
-            outcome = carry_out(run, folder, progress, resume)
+        progress = Progress(run.settings.steps, arguments.quiet)
+        outcome = carry_out(run, folder, progress, resume)
     for table in [] if run.views else predict_others(run.labels, folder):
         print(f"also predicted: {table}")
     print("error in the held-out pictures, in their pixels:")
@@ -121,7 +138,11 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
         print(
             f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -"
         )
-    print(f"threshold {outcome.threshold:g}; written to {arguments.output}")
+    before, after = outcome.calibration_error
+    print(
+        f"calibration error of the confidence {before:.3f} as it came, {after:.3f} "
+        f"calibrated; threshold {outcome.threshold:g}; written to {folder}"
+    )
 
 
 def _from_data(arguments: argparse.Namespace) -> "Run":
