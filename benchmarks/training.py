@@ -53,11 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--rounds", type=int, default=2, help="in turns")
     add("--frames", type=int, default=360, help="of video, for the speed of predicting")
     add("--precision", default="auto", help="of our training: auto, full or mixed")
-    add("--quick", action="store_true", help="two epochs, one round, 160 frames")
+    add("--quick", action="store_true", help="two epochs, one round, 120 frames")
     add("--json", type=Path, help="write the figures too")
     given = parser.parse_args(argv)
     if given.quick:
-        given.epochs, given.rounds, given.frames = 2, 1, 160
+        given.epochs, given.rounds, given.frames = 2, 1, 120
     with tempfile.TemporaryDirectory() as folder:
         result = measured(given, Path(folder))
     print(json.dumps(result, indent=2))

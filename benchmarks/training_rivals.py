@@ -119,7 +119,10 @@ class Ours:
             ),
             "training.lr_scheduler_params.multisteplr.gamma": "0.4",
         }
-        return self._train(folder, [f"{key}={word}" for key, word in changes.items()])
+        words = [f"{key}={word}" for key, word in changes.items()]
+        without = ["~training.max_epochs", "~training.min_epochs"]
+        without.append("~training.check_val_every_n_epoch")
+        return self._train(folder, [*words, *without])
 
     def _train(self, folder: Path, overrides: Sequence[str]) -> float:
         program = [sys.executable, "-W", "ignore", str(HERE / "utils/TrainNetwork.py")]
