@@ -186,9 +186,16 @@ class Recording:
 
 @settings(frozen=True, kw_only=True)
 class Video:
-    """The video that utils/VideoAnalyzer.py replays."""
+    """What is worked through afterwards: a video, sessions of videos."""
 
-    video_source: Path | None = Field(None, description="the video file; empty: none")
+    video_source: Path | None = Field(
+        None, description="the video that utils/VideoAnalyzer.py replays; empty: none"
+    )
+    sessions: Path | None = Field(
+        None,
+        description="the folder of sessions (SUBJECT/DATE/NUMBER) that "
+        "utils/ProcessSessions.py --queue works through when none is named; empty: none",
+    )
 
 
 @settings(frozen=True, kw_only=True)

@@ -192,8 +192,8 @@ class _Reading:
             return None
         words: dict[str, Any] = dict(self._parser.items(title))
         for key in ("networks", "sessions") if title == "Pipeline" else ():
-            if words.get(key):
-                words[key] = self._file.parent / words[key]
+            if word := words.pop(key, ""):
+                words[key] = self._file.parent / word
         try:
             return kind.model_validate(words)
         except pydantic.ValidationError as error:

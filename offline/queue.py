@@ -20,6 +20,7 @@ from offline.claims import STALE_S, claim, facts_of, is_stale, latest
 from offline.files import whole_file
 from offline.networks import networks_of
 from offline.pipeline import Pipeline, load_pipeline
+from offline.roots import sessions_root
 from offline.session import CAMERAS, process
 from offline.tracking import Networks
 
@@ -161,14 +162,8 @@ def open_queue(
     retries: int = RETRIES,
 ) -> Queue:
     """Return the queue of a tree; DeepLabStreamError when there is no such folder."""
-    root = (
-        Path(folder) if folder is not None else load_pipeline(pipeline).general.sessions
-    )
-    if root is None or not root.is_dir():
-        raise DeepLabStreamError(
-            f"there is no folder of sessions {root}: name one, or set [Pipeline] SESSIONS"
-        )
-    queue = Queue(root.resolve(), machine or socket.gethostname(), stale_s, retries)
+    root = sessions_root(load_pipeline(pipeline), folder)
+    queue = Queue(root, machine or socket.gethostname(), stale_s, retries)
     queue.folder.mkdir(exist_ok=True)
     return queue
 
@@ -198,8 +193,9 @@ def run_queue(
 ) -> int:
     """Work at up to `n_sessions` sessions of a tree; return at how many was worked.
 
-    `folder` is the tree, or the pipeline's SESSIONS. Several processes, on several
-    machines that share the disk, may do so at once: each session is done by one of them.
+    `folder` is the tree; else the pipeline's SESSIONS, or that of settings.ini. Several
+    processes, on several machines that share the disk, may do so at once: each session
+    is done by one of them.
     After a kill its session goes on where it was, in whoever comes next. What fails is
     tried `retries` times, then set aside with the reason.
     """

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from uuid import UUID
 
 from core.errors import DeepLabStreamError
 from offline.alf import CameraFiles, save_json, session_videos
@@ -15,6 +16,7 @@ from offline.ibl import dlc, lightning_pose, motion_energy
 from offline.networks import networks_of
 from offline.pipeline import Pipeline, load_pipeline
 from offline.quality import film_checks, overall, picture_checks
+from offline.roots import sessions_root
 from offline.tracking import Networks
 
 Status: TypeAlias = Literal[0, -1, -3]
@@ -45,7 +47,7 @@ class Report:
 
 
 def run_session(
-    session_id: str | Path,
+    session_id: str | Path | UUID,
     machine: str | None = None,
     cams: Sequence[str] = CAMERAS,
     one: Any = None,
@@ -60,7 +62,7 @@ def run_session(
     """Process the videos of one session; return 0, −1 or −3.
 
     `session_id` is a session's folder, or an eid; for that ONE-api is needed, in local
-    mode: `one`, or that of the pipeline's SESSIONS. One camera's failure does not stop
+    mode: `one`, or that of the folder that `run_queue` takes. One camera's failure does not stop
     the others. What is there is made again if `overwrite`. The log is in logs/ of the
     session. `machine` is named there. Nothing is fetched or sent (`location` is local),
     and raw videos are never removed: `remove_videos` is refused.
@@ -76,9 +78,11 @@ def run_session(
     return report.status
 
 
-def session_path(session_id: str | Path, plan: Pipeline, one: Any = None) -> Path:
+def session_path(
+    session_id: str | Path | UUID, plan: Pipeline, one: Any = None
+) -> Path:
     """Return the folder of a session; DeepLabStreamError when there is none."""
-    path = Path(session_id)
+    path = Path(str(session_id))  # ONE itself gives eids as UUIDs
     if path.is_dir():
         return path
     if one is None:
@@ -89,15 +93,18 @@ def session_path(session_id: str | Path, plan: Pipeline, one: Any = None) -> Pat
                 f"there is no session folder {session_id}; to find sessions by eid, "
                 "pip install ONE-api"
             ) from error
-        root = plan.general.sessions
-        if root is None:
-            raise DeepLabStreamError(
-                f"{plan.file}: [Pipeline] SESSIONS is needed to find {session_id}"
-            )
-        one = ONE(cache_dir=root, mode="local")
-    found = one.eid2path(str(session_id))
+        one = ONE(cache_dir=sessions_root(plan), mode="local")
+    try:
+        found = one.eid2path(str(session_id))
+    except ValueError:
+        raise DeepLabStreamError(
+            f"{session_id} is neither a session's folder nor an eid"
+        ) from None
     if found is None or not Path(found).is_dir():
-        raise DeepLabStreamError(f"ONE knows no session {session_id} on this disk")
+        raise DeepLabStreamError(
+            f"ONE knows no session {session_id} on this disk: eids change whenever its "
+            "tables are made anew (one.alf.cache.make_parquet_db)"
+        )
     return Path(found)
 
 

@@ -66,6 +66,12 @@ def test_the_smoothed_diameter_has_no_outliers_and_keeps_long_gaps() -> None:
         smooth_diameter(np.full(50, np.nan), 60, 31)
 
 
+def test_a_few_frames_of_one_diameter_are_that_diameter() -> None:
+    for count in range(1, 12):
+        raw = np.full(count, 17.888544)
+        np.testing.assert_allclose(smooth_diameter(raw, 60, 31), raw)
+
+
 def test_a_diameter_needs_two_points() -> None:
     sides = {"top": (5, 0), "bottom": (5, 10), "right": (10, 5), "left": (0, 5)}
     columns = {f"pupil_{s}_r_{a}": [float(v)] for s, p in sides.items() for a, v in zip("xy", p, strict=True)}  # fmt: skip  # noqa: E501

@@ -4,15 +4,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from core.errors import DeepLabStreamError
-from offline import run_queue, run_session
+from engine.settings import load as load_settings
+from offline import roots, run_queue, run_session
 from offline.alf import CameraFiles, session_videos
 from offline.claims import claim, is_stale, latest
+from offline.pipeline import PIPELINES
 from offline.queue import open_queue
 from tests.offline.sessions import Finders, write_camera
 
@@ -78,23 +82,78 @@ def test_what_can_not_be_asked_is_said(tmp_path: Path) -> None:
         run_queue(tmp_path / "nowhere", networks=Finders())
 
 
-class LocalOne:
-    """Stands for ONE in local mode."""
+EID = UUID("92f5d6e6-b1c0-3028-b0dd-d67ca4396d22")
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+
+class LocalOne:
+    """Answers as ONE 3.6.1 does in local mode."""
+
+    def __init__(self, cache_dir: Path, mode: str = "local") -> None:
+        assert mode == "local"
+        self.known = {str(EID): cache_dir / "mouse/2026-11-21/001"}
 
     def eid2path(self, eid: str) -> Path | None:
-        return self.path
+        try:
+            UUID(eid)
+        except ValueError:
+            raise ValueError(f"{eid} is not a valid eID/UUID string") from None
+        return self.known.get(eid)
 
 
-def test_sessions_are_found_by_eid(tmp_path: Path) -> None:
-    session = made(tmp_path)
+def test_sessions_are_found_by_eid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = made(tmp_path, number=1)
     write_camera(session, "body", 3)
-    one = LocalOne(session)
-    assert run_session("0a1b", one=one, networks=Finders()) == 0
-    with pytest.raises(DeepLabStreamError, match="ONE knows no session 0a1b"):
-        run_session("0a1b", one=LocalOne(None), networks=Finders())
+    one = LocalOne(tmp_path)
+    assert run_session(EID, one=one, networks=Finders()) == 0
+    assert run_session(str(EID), one=one, networks=Finders()) == 0
+    other = str(EID).replace("9", "8")
+    with pytest.raises(DeepLabStreamError, match=f"ONE knows no session {other}"):
+        run_session(other, one=one, networks=Finders())
+    with pytest.raises(DeepLabStreamError, match="0a1b is neither a session's folder"):
+        run_session("0a1b", one=one, networks=Finders())
+    shipped = (PIPELINES / "ibl.ini").read_text("utf-8")
+    mine = tmp_path / "mine.ini"
+    mine.write_text(shipped.replace("SESSIONS =", "SESSIONS = ."), "utf-8")
+    package, api = ModuleType("one"), ModuleType("one.api")
+    api.ONE = LocalOne  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "one", package)
+    monkeypatch.setitem(sys.modules, "one.api", api)
+    assert run_session(EID, pipeline=mine, networks=Finders()) == 0
+    monkeypatch.setitem(sys.modules, "one.api", None)
+    with pytest.raises(DeepLabStreamError, match="pip install ONE-api"):
+        run_session(EID, pipeline=mine, networks=Finders())
+
+
+def test_the_tree_is_named_by_call_pipeline_or_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("called", "planned", "set"):
+        made(tmp_path / name)
+    settings, plan = tmp_path / "settings.ini", tmp_path / "mine.ini"
+    shipped = (PIPELINES / "ibl.ini").read_text("utf-8")
+    monkeypatch.setattr(roots, "SETTINGS", settings)
+    done: list[str] = []
+
+    def work(session: Path) -> None:
+        done.append(session.relative_to(tmp_path).parts[0])
+
+    with pytest.raises(DeepLabStreamError, match=r"settings.ini can't be read"):
+        run_queue(work=work)
+    settings.write_text("[Video]\nVIDEO_SOURCE =\n")
+    with pytest.raises(DeepLabStreamError, match=r"set \[Video\] SESSIONS"):
+        run_queue(work=work)
+    lab = roots.SETTINGS.with_name("rig.ini")
+    ours = (Path(roots.__file__).parents[1] / "settings.ini").read_text("utf-8")
+    lab.write_text(ours.replace("\nSESSIONS =", "\nSESSIONS = set"), "utf-8")
+    assert load_settings(lab).video.sessions == tmp_path / "set"
+    monkeypatch.setattr(roots, "SETTINGS", lab)
+    assert run_queue(work=work) == 1
+    plan.write_text(shipped.replace("SESSIONS =", "SESSIONS = planned"), "utf-8")
+    assert run_queue(work=work, pipeline=plan) == 1
+    assert run_queue(tmp_path / "called", work=work, pipeline=plan) == 1
+    assert done == ["set", "planned", "called"]
 
 
 def test_times_longer_than_the_video_are_its_end(tmp_path: Path) -> None:
