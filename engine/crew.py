@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -62,6 +62,8 @@ class Crew:
         self._spawn = spawn
         self._engine_wake, self._recorder_wake = spawn.Semaphore(0), spawn.Semaphore(0)
         self.journal = create_journal()
+        self.cut_short = False
+        """The engine had to be killed at the end: it was busy, perhaps loading."""
         self.rings: dict[str, Ring] = {}
         self.cameras = {
             name: self._start(
@@ -139,7 +141,7 @@ class Crew:
         was killed, the events of the run are completed without it.
         """
         self.tell_engine(None)
-        yield from _until_ended([self.engine], 3.0)
+        yield from _until_ended([self.engine], 3.0, self._cut_short)
         for camera in self.cameras.values():
             camera.tell(None)
         yield from _until_ended([*self.cameras.values()], 3.0)
@@ -159,6 +161,9 @@ class Crew:
             ring.unlink()
         self.journal.close()
         self.journal.unlink()
+
+    def _cut_short(self) -> None:
+        self.cut_short = True
 
     def _start(
         self, name: str, body: Any, before: tuple[Any, ...], after: tuple[Any, ...]
@@ -186,11 +191,19 @@ def _ctrl_c_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _until_ended(members: Sequence[Member], patience_s: float) -> Iterator[None]:
-    """Yield until they have ended; after `patience_s` kill those that have not."""
+def _until_ended(
+    members: Sequence[Member],
+    patience_s: float,
+    killing: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """Yield until they have ended; after `patience_s` kill those that have not.
+
+    `killing` is called just before.
+    """
     give_up = time.perf_counter() + patience_s
     while running := [m for m in members if m.process.is_alive()]:
         if time.perf_counter() > give_up:
+            killing()
             for member in running:
                 member.process.kill()
         wait([m.process.sentinel for m in running], timeout=0.01)

@@ -14,7 +14,7 @@ from core.clock import SystemClock
 from core.errors import DeviceError, blaming
 from core.record import Edge
 from engine.child import tell
-from engine.messages import Complaint
+from engine.messages import Complaint, GuardActs
 from outputs.output import Output
 
 HANG_S = 1.0
@@ -79,7 +79,7 @@ def guard_main(
         return
     _kill(engine_pid)
     _wait_for_end(heart)
-    tell(reports, Complaint(f"The engine {what}: the guard switches the outputs off"))
+    tell(reports, GuardActs(f"The engine {what}: the guard switches the outputs off"))
     for edge_or_complaint in _switch_off(outputs):
         tell(reports, edge_or_complaint)
 

@@ -62,7 +62,7 @@ def run_headless(
         run.look()
         rest(_TICK_S)
     run.look()
-    return replace(run.summary, seconds=run_s)
+    return replace(run.summary, seconds=run_s, started=run.streamed)
 
 
 def _settled(status: Status) -> bool:
@@ -76,6 +76,8 @@ class _Run:
     say: Callable[[str], object]
     summary: Summary
     over: bool = False
+    streamed: bool = False
+    """The cameras have filmed."""
     _began: bool = False
     _words: str = ""
     _levels: dict[str, float] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class _Run:
             self._levels[news.output] = news.level
         elif isinstance(news, StatusChanged):
             phase = news.status.phase
+            self.streamed = self.streamed or phase is Phase.STREAMING
             if (words := _words(news.status)) != self._words:
                 self.say(words)
             self._words = words

@@ -113,6 +113,9 @@ class Listening(StreamView):
             case say.RecorderFailed(text):
                 self._news.append(Failed(text))
                 self._become(replace(self.status, recording=False))
+            case say.GuardActs() if crew.cut_short:
+                text = "the engine was busy at the end and was stopped"
+                self._tell(crew, "guard", f"{text}; the guard looks after the outputs")
             case say.Complaint(text):
                 self._news.append(Failed(text))
             case say.ProcessFailed(text):

@@ -80,6 +80,11 @@ class Complaint:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class GuardActs(Complaint):
+    """The guard found the engine dead or hanging, and switches the outputs off."""
+
+
 # to the engine
 
 

@@ -26,6 +26,8 @@ class Summary:
     """Counts and times of a run; `add` takes in what a rig tells."""
 
     seconds: float = 0.0
+    started: bool = True
+    """Whether the stream ever ran."""
     counts: Mapping[str, Counts] = field(default_factory=dict)
     """Where the frames went, by camera, as last seen while it streamed."""
     provider: str = ""
@@ -74,6 +76,8 @@ class Summary:
     def lines(self) -> list[str]:
         """Return the summary in words, line by line."""
         lines = [f"Ran for {self.seconds:.1f} s on {self.provider or 'no network'}."]
+        if not self.started:
+            lines = ["It did not start."]
         for camera, count in self.counts.items():
             lines.append(_came(camera, count))
             lines += [_where(each) for each in self.accounts if each.camera == camera]

@@ -1,6 +1,7 @@
 """The settings file that is open: its text, what it says, what is wrong, undo and saving."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from PyQt5.QtCore import QObject, pyqtSignal
@@ -115,11 +116,31 @@ class Document(QObject):
         self.draft.write_text(self._text, encoding="utf-8", newline="")
 
     def file_as_shown(self) -> Path:
-        """Return a file that holds the text, for another program: the draft if need be."""
+        """Return a file that holds the text, for another program: a copy if need be.
+
+        Paths in it start at the same folder. `forget_copy` takes it away.
+        """
         if not self.unsaved:
             return self.path
-        self.keep_draft()
-        return self.draft
+        self._copy.write_text(self._text, encoding="utf-8", newline="")
+        return self._copy
+
+    def forget_copy(self) -> None:
+        """Take away what was written for other programs."""
+        with suppress(OSError):  # it may never have been
+            self._copy.unlink()
+
+    @property
+    def _copy(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.as_shown{self.path.suffix}")
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is a draft that says something else than the file."""
+        try:
+            return self.draft.exists() and read_text(self.draft) != self._on_disk
+        except SettingsError:
+            return True
 
     def changed_on_disk(self) -> bool:
         """Return whether the file is no longer what was read or saved: changed or gone."""

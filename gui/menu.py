@@ -20,6 +20,7 @@ from core.errors import SettingsError
 from gui.document import Document
 from gui.keys import KeysWindow
 from gui.painted import CHOICES, Painted
+from gui.recent import Recent
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _FILES = "Settings (*.ini);;All files (*)"
@@ -58,12 +59,13 @@ class Menu:
         name, _ = QFileDialog.getOpenFileName(
             self.window, "Open settings", folder, _FILES
         )
-        if not name:
-            return
-        try:
-            self.document.open(Path(name))
-        except SettingsError as error:
-            self._complain("\n".join(error.problems))
+        if name:
+            self._open(Path(name))
+
+    def open_again(self, path: Path) -> None:
+        """Read a settings file of before."""
+        if self.may_leave():
+            self._open(path)
 
     def may_leave(self) -> bool:
         """Ask what to do with unsaved changes; False: the person wants to stay."""
@@ -74,6 +76,12 @@ class Menu:
         if answer == "Save":
             return self.save()
         return answer == "Discard"
+
+    def _open(self, path: Path) -> None:
+        try:
+            self.document.open(path)
+        except SettingsError as error:
+            self._complain("\n".join(error.problems))
 
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
@@ -116,6 +124,8 @@ def build_menu(
     use_style: Callable[[str], object],
     painted: Painted,
     tour: Callable[[], object],
+    recent: Recent,
+    look_back: Callable[[Path], object],
 ) -> Menu:
     """Fill the menu bar of `window`."""
     menu = Menu(window, document, {})
@@ -132,6 +142,9 @@ def build_menu(
     keys = QKeySequence.StandardKey
     file = _added(window, "&File")
     add(file, "Open settings …", menu.open, QKeySequence(keys.Open))
+    file.addMenu(recent.menu("Recent settings", "settings", file, menu.open_again))
+    file.addMenu(recent.menu("Recent runs", "runs", file, look_back))
+    file.addSeparator()
     add(file, "Save", menu.save, QKeySequence(keys.Save))
     add(file, "Save as …", menu.save_as, "Ctrl+Shift+S")
     file.addSeparator()

@@ -14,6 +14,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from engine.states import Phase, Status
 from gui.application import use_palette
 from gui.bridge import Bridge
 from gui.document import Document
@@ -24,6 +25,7 @@ from gui.pages import PAGES, Finishing, Opening
 from gui.painted import Painted
 from gui.panels import Log
 from gui.rail import Rail
+from gui.recent import Recent
 from gui.tour import Tour
 
 _LIVE = "Live"
@@ -43,6 +45,7 @@ class Window(QMainWindow):
         self.document = document
         self.log = Log()
         self.test = OutputTest()
+        self.recent = Recent(memory)
         self.painted = Painted(memory)
         self.painted.changed.connect(self._paint)
         self.live: LivePage = LivePage(bridge, document, self.log, self.test)
@@ -65,6 +68,8 @@ class Window(QMainWindow):
             self._use_style,
             self.painted,
             self.tour.begin,
+            self.recent,
+            self._look_back,
         )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
@@ -72,7 +77,7 @@ class Window(QMainWindow):
         self.show_page(_LIVE)
         self._recall()
         self._take_document()
-        if self.document.draft.exists():
+        if self.document.lost:
             self.log.say(f"Settings that were not saved are in {self.document.draft}")
 
     def show_page(self, name: str) -> None:
@@ -116,6 +121,7 @@ class Window(QMainWindow):
         self.document.changed.connect(self._take_document)
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
+        self.bridge.status_changed.connect(self._note_run)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.looked_back.connect(self._look_back)
         self.bridge.ticked.connect(self.test.tick)
@@ -134,6 +140,8 @@ class Window(QMainWindow):
     def _show_document(self) -> None:
         star = " *" if self.document.unsaved else ""
         self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
+        if self.document.path.exists():
+            self.recent.note("settings", self.document.path)
         self.menu.show_state()
         self.banner.setText(self._sentence())
         self.banner.setVisible(bool(self.banner.text()))
@@ -162,7 +170,13 @@ class Window(QMainWindow):
     def _paint(self) -> None:
         self.live.display.paint_as(self.painted)
 
+    def _note_run(self, status: Status) -> None:
+        folder = self.bridge.rig.run_folder
+        if status.phase is Phase.IDLE and folder is not None:
+            self.recent.note("runs", folder)
+
     def _look_back(self, path: Path) -> None:
+        self.recent.note("runs", path)
         self.show_page("Runs")
         page = self._made["Runs"]
         if isinstance(page, Opening):
@@ -203,6 +217,7 @@ class Window(QMainWindow):
         self.hide()
         self.bridge.stop()
         self.test.finish()
+        self.document.forget_copy()
         self.bridge.rig.close()
         for page in self._made.values():
             if isinstance(page, Finishing):

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from cameras.camera import Camera
+from cameras.webcam import Webcam
 from core.record import Edge, Note, Step
 from engine.live import Session
+from engine.sections import PoseEstimation
 from engine.settings import parse
-from engine.states import Action, Failed
+from engine.states import Action, Failed, Phase
 from recording.reading import rows
 from tests.engine.faulty_camera import FaultyCamera
 from tests.engine.test_live import SETTINGS, SIMULATED, Watched, experiment
@@ -108,3 +110,20 @@ def test_silence_is_noticed_while_another_camera_keeps_the_engine_busy(
         assert "gives pictures again" not in sentences(it)
         assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
         it.stop()
+
+
+def test_a_camera_that_fails_while_the_network_loads_is_all_that_is_told(
+    tmp_path: Path,
+) -> None:
+    """Loading takes so long that the engine has to be killed; that is no second failure."""
+    camera = Webcam(source=str(tmp_path / "nothing.avi"), backend="ffmpeg")
+    with rig_with(camera, tmp_path) as session:
+        loading = PoseEstimation(model="stand-in:10000")
+        session.settings = replace(session.settings, pose=loading)
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(lambda it: bool(it.of(Failed)))
+        it.until(lambda it: it.session.status.phase is Phase.IDLE)
+        (told,) = [each.text for each in it.of(Failed) if isinstance(each, Failed)]
+        assert told.startswith("[Camera top] camera ")
+        assert "gives no pictures" in told

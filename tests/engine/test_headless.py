@@ -151,3 +151,8 @@ def test_the_frame_equation_of_each_span_is_printed() -> None:
         "  recording: exposed: not known to the device; "
         "98 delivered = 99 recorded + 0 lost to the video; THIS DOES NOT CLOSE."
     )
+
+
+def test_what_never_started_is_not_summed_up_as_a_run() -> None:
+    summary, _ = run(BrokenSession())
+    assert summary.lines()[0] == "It did not start."

@@ -85,3 +85,23 @@ def test_windows_line_ends_survive(tmp_path: Path) -> None:
     document.save()
     saved = file.read_bytes()
     assert saved.count(b"\r\n") == saved.count(b"\n")
+
+
+def test_a_copy_for_another_program_is_no_lost_work(document: Document) -> None:
+    assert document.file_as_shown() == document.path
+    document.set_word("Camera arena", "SEED", "7")
+    copy = document.file_as_shown()
+    assert copy.parent == document.path.parent, "its relative paths mean the same"
+    assert copy.read_text(encoding="utf-8") == document.text
+    assert not document.lost
+    assert not Document(document.path).lost
+    document.forget_copy()
+    assert list(document.path.parent.iterdir()) == [document.path]
+
+
+def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) -> None:
+    document.set_word("Camera arena", "SEED", "7")
+    document.keep_draft()
+    assert Document(document.path).lost
+    document.save()
+    assert not Document(document.path).lost
