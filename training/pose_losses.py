@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.pose import Skeleton
+from core.subspace import fit_subspace, multi_view_rows, single_view_rows
 from training.calibration import read_calibration
 from training.dataset import Dataset
 from training.labels import LabelsError
 from training.lightning_pose import PoseProject
-from training.pca import fit_subspace, multi_view_rows, single_view_rows
 from training.pose_config import LossWords
 from training.unsupervised import PcaLoss, TemporalLoss, UnsupervisedLoss
 from training.views import CameraLosses

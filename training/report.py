@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -9,18 +10,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import DeepLabStreamError
+from core.subspace import multi_view_error, single_view_error
 from pose.confidence import ConfidenceScale
 from training.evaluate import Reliability, reliability, share_within
 from training.labels import Labels, LabelsError, known_of
-from training.pca import fit_subspace, multi_view_rows, single_view_rows
 from training.predict import Found, spread
 
 Numbers: TypeAlias = NDArray[np.float64]
 ORDER = ("train", "validation", "test", "unused", "all")
 """Of the sets; "all" where nobody told them apart."""
 HELD_OUT = ("validation", "test", "all")
-SINGLE_VIEW_VARIANCE = 0.99
-MULTI_VIEW_COMPONENTS = 3
 MEASURES = {
     "error_px": "distance to the label",
     "spread_px": "spread of the ensemble",
@@ -98,31 +98,16 @@ class Poses:
 
         A measure for which there are too few labels is left out.
         """
-        known, told = self.labels.astype(np.float64), points.astype(np.float64)
         found: dict[str, Numbers] = {}
-        columns = list(self.single)
-        error = np.full(points.shape[:2], np.nan)
-        try:
-            plane = fit_subspace(
-                single_view_rows(known, columns), SINGLE_VIEW_VARIANCE, 0.0
+        with suppress(DeepLabStreamError):
+            found["pca_singleview_px"] = single_view_error(
+                points, self.labels, self.single
             )
-            error[:, columns] = plane.error(single_view_rows(told, columns))
-            found["pca_singleview_px"] = error
-        except LabelsError:
-            pass
         if self.views:
-            error = np.full(points.shape[:2], np.nan)
-            rows = multi_view_rows(known, self.views)
-            rows = rows[np.isfinite(rows).all(axis=1)]
-            try:
-                plane = fit_subspace(rows, MULTI_VIEW_COMPONENTS, 0.0)
-            except LabelsError:
-                return found
-            off = plane.error(multi_view_rows(told, self.views))
-            off = off.reshape(len(points), -1, len(self.views))
-            for place, view in enumerate(self.views):
-                error[:, list(view)] = off[:, :, place]
-            found["pca_multiview_px"] = error
+            with suppress(DeepLabStreamError):
+                found["pca_multiview_px"] = multi_view_error(
+                    points, self.labels, self.views
+                )
         return found
 
 

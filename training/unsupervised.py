@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import relu
 
-from training.pca import Centring, Subspace
+from core.subspace import Centring, Subspace
 
 
 def share(log_weight: float, anneal: float) -> float:

@@ -22,14 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
+from core.subspace import multi_view_error, single_view_error
 from offline.files import stems, video_files, whole_file
 from offline.labels import Known, known_poses
-from offline.metrics import (
-    multi_view_error,
-    single_view_error,
-    temporal_norm,
-    write_metric,
-)
+from offline.metrics import temporal_norm, write_metric
 from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator

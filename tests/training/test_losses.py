@@ -6,10 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import DeepLabStreamError
+from core.subspace import fit_subspace, multi_view_rows, single_view_rows
 from pose.heatmaps import Heatmaps
 from training.augmentation import Augmentation, apply, augment_clip
 from training.decoding import decode
-from training.labels import LabelsError
 from training.losses import (
     as_mass,
     heatmap_js,
@@ -19,7 +20,6 @@ from training.losses import (
     regression_loss,
     supervised_loss,
 )
-from training.pca import fit_subspace, multi_view_rows, single_view_rows
 from training.unsupervised import PcaLoss, TemporalLoss, back_to_camera
 
 MAPS = Heatmaps(4, 1.25)
@@ -175,11 +175,13 @@ def test_two_views_of_points_in_space_have_three_dimensions() -> None:
 
 
 def test_too_few_labels_for_a_plane_are_told() -> None:
-    with pytest.raises(LabelsError, match="PCA of 8 coordinates needs 8 labelled rows"):
+    with pytest.raises(
+        DeepLabStreamError, match="PCA of 8 coordinates needs 8 labelled rows"
+    ):
         fit_subspace(single_view_rows(poses(7), range(4)), 3)
     empty = poses(20)
     empty[:, 1] = np.nan
-    with pytest.raises(LabelsError, match="every body part"):
+    with pytest.raises(DeepLabStreamError, match="every body part"):
         fit_subspace(single_view_rows(empty, range(4)), 3)
 
 

@@ -45,6 +45,48 @@ def main() -> None:
             if "/data/" not in name:
                 empty.writestr(name, full.read(name))
     whole.unlink()
+    principal_components()
+
+
+def principal_components() -> None:
+    """Write what its PCA losses say of `seeded.poses`."""
+    from lightning_pose.losses import losses
+    from seeded import poses
+
+    labels, found = poses()
+    told = []
+
+    class Given(losses.KeypointPCA):
+        """Learns from given labels instead of those of a project."""
+
+        def _get_data(self) -> None:
+            self.data_arr = torch.from_numpy(labels.reshape(len(labels), -1))
+
+    losses.KeypointPCA = Given
+    views, pose = [[0, 1, 2], [3, 4, 5]], [0, 1, 2, 4]
+    for case in (
+        {"loss_name": "pca_multiview", "mirrored_column_matches": views},
+        {
+            "loss_name": "pca_multiview",
+            "mirrored_column_matches": views,
+            "epsilon": 2.0,
+        },
+        {"loss_name": "pca_singleview", "components_to_keep": 0.9},
+        {
+            "loss_name": "pca_singleview",
+            "components_to_keep": 4,
+            "columns_for_singleview_pca": pose,
+            "empirical_epsilon_percentile": 90.0,
+            "empirical_epsilon_multiplier": 0.5,
+        },
+    ):
+        words = {"components_to_keep": 3, **case}
+        loss = losses.PCALoss(data_module=object(), device="cpu", **words)
+        value, _ = loss(torch.from_numpy(found.reshape(len(found), -1)))
+        told.append(
+            {**words, "value": float(value), "used_epsilon": float(loss.epsilon)}
+        )
+    (HERE / "pca.json").write_text(json.dumps(told, indent=1), "utf-8")
 
 
 if __name__ == "__main__":

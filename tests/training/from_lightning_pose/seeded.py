@@ -37,3 +37,19 @@ def filled(
 def picture() -> NDArray[np.uint8]:
     """Return the picture (1, 128, 128, 3), BGR, that it was shown."""
     return np.random.default_rng(1).integers(0, 256, (1, 128, 128, 3), np.uint8)
+
+
+def poses() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return labels (60, 6, 2), some of them missing, and predictions (9, 6, 2), px.
+
+    Body parts 0, 1, 2 are seen in a mirror as 3, 4, 5.
+    """
+    rng = np.random.default_rng(7)
+    world = np.cumsum(rng.normal(size=(69, 3, 3)), axis=0) * 8 + rng.normal(size=(3, 3))
+    seen = [world @ rng.normal(size=(3, 2)) for _ in "ab"]
+    points = np.concatenate(seen, axis=1) * 2 + 200
+    points += rng.normal(size=points.shape)
+    labels, found = points[:60].astype(np.float32), points[60:].astype(np.float32)
+    found[::2, 1] += 25
+    labels[rng.random((60, 6)) < 0.05] = np.nan
+    return labels, found

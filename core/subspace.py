@@ -1,4 +1,8 @@
-"""Which poses there are: a plane through the labelled ones (Biderman et al. 2024)."""
+"""Which poses there are: a plane through the labelled ones.
+
+Source: Biderman et al., Nature Methods 2024 (reprojection errors of principal components of
+the labelled poses). Training makes these errors small, reports and predictions tell them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +11,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.labels import LabelsError
+from core.errors import DeepLabStreamError
 
+SINGLE_VIEW_VARIANCE = 0.99
+"""Of the labels' variance, what the components of a single view explain."""
+MULTI_VIEW_COMPONENTS = 3
+"""A point seen from several sides has three coordinates."""
 Centring = Literal["mean", "median"] | None
 
 
@@ -46,16 +54,17 @@ def fit_subspace(
     `keep` is a number of components (1 or more) or the share of variance to explain (below
     1). Covariances are taken over the rows where both coordinates are there. `epsilon`
     None: the given percentile of the labelled rows' own errors, times `multiplier`.
-    LabelsError when there are fewer rows than dimensions.
+    DeepLabStreamError when there are fewer rows than dimensions.
     """
     n, d = rows.shape
     if n < d:
-        raise LabelsError(
-            [f"PCA of {d} coordinates needs {d} labelled rows at least, there are {n}"]
+        raise DeepLabStreamError(
+            f"PCA of {d} coordinates needs {d} labelled rows at least, there are {n}: "
+            "label more frames"
         )
     there = np.isfinite(rows)
     if not there.any(axis=0).all():
-        raise LabelsError(["PCA needs every body part to be labelled somewhere"])
+        raise DeepLabStreamError("PCA needs every body part to be labelled somewhere")
     mean = np.nanmean(rows, axis=0)
     centred = np.where(there, rows - mean, 0.0)
     together = there.astype(np.float64).T @ there
@@ -74,15 +83,15 @@ def fit_subspace(
     misses = whole.error(rows)
     misses = misses[np.isfinite(misses)]
     if not len(misses):
-        raise LabelsError(
-            ["PCA needs some frames in which all body parts are labelled"]
+        raise DeepLabStreamError(
+            "PCA needs some frames in which all body parts are labelled"
         )
     own = multiplier * float(np.percentile(misses, percentile))
     return Subspace(whole.mean, whole.components, own)
 
 
 def single_view_rows(
-    points: NDArray[np.float64], columns: Sequence[int], centring: Centring = None
+    points: NDArray[np.floating], columns: Sequence[int], centring: Centring = None
 ) -> NDArray[np.float64]:
     """Return (n, 2 · len(columns)) of points (n, bodypart, 2)."""
     own = points[:, list(columns)].astype(np.float64)
@@ -94,7 +103,7 @@ def single_view_rows(
 
 
 def multi_view_rows(
-    points: NDArray[np.float64], views: Sequence[Sequence[int]]
+    points: NDArray[np.floating], views: Sequence[Sequence[int]]
 ) -> NDArray[np.float64]:
     """Return (n · bodypart, 2 · view): each body part in all views.
 
@@ -103,3 +112,40 @@ def multi_view_rows(
     """
     own = np.stack([points[:, list(view)] for view in views], axis=2)
     return np.asarray(own.reshape(-1, 2 * len(views)), np.float64)
+
+
+def single_view_error(
+    points: NDArray[np.floating], labels: NDArray[np.floating], columns: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return (row, body part): how far the whole pose says each point is off, px.
+
+    `points` and `labels` are (row, body part, 2); `columns` are the body parts that
+    belong to the pose, the others are NaN. DeepLabStreamError: there are too few labels.
+    """
+    chosen = list(columns)
+    known = single_view_rows(labels, chosen)
+    plane = fit_subspace(known, SINGLE_VIEW_VARIANCE, 0.0)
+    error = np.full(points.shape[:2], np.nan)
+    error[:, chosen] = plane.error(single_view_rows(points, chosen))
+    return error
+
+
+def multi_view_error(
+    points: NDArray[np.floating],
+    labels: NDArray[np.floating],
+    views: Sequence[Sequence[int]],
+) -> NDArray[np.float64]:
+    """Return (row, body part): how far the other views say each point is off, px.
+
+    `views` has, for each view, the places of the same body parts in the same order.
+    Learned from the labels that all views have. DeepLabStreamError: these are too few.
+    """
+    known = multi_view_rows(labels, views)
+    known = known[np.isfinite(known).all(axis=1)]
+    plane = fit_subspace(known, MULTI_VIEW_COMPONENTS, 0.0)
+    off = plane.error(multi_view_rows(points, views))
+    off = off.reshape(len(points), -1, len(views))
+    error = np.full(points.shape[:2], np.nan)
+    for place, view in enumerate(views):
+        error[:, list(view)] = off[:, :, place]
+    return error
