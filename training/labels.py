@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.pose import Skeleton
+from training.label_hdf5 import hdf5_rows
 from training.picture_size import picture_size
 
 TOLERANCE_PX = 1.0
@@ -55,7 +56,7 @@ class Labels:
 def read_labels(
     path: Path, pictures: bool = True, root: Path | None = None, several: bool = False
 ) -> Labels:
-    """Return the labels of a folder, or of the `.csv` itself.
+    """Return the labels of a folder, or of the `.csv` or `.h5` itself.
 
     Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
     is relative to `root` (the file's folder) and may be spread over several columns, as
@@ -67,9 +68,8 @@ def read_labels(
     """
     file = _find(path)
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = [row for row in csv.reader(lines) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = _rows(file)
+    except (OSError, ValueError, csv.Error) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
     table = _header(file, rows, several)
     problems = list(table.problems)
@@ -108,6 +108,13 @@ def read_labels(
         file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
         np.stack(known), tuple(names), root or file.parent, table.animals,
     )  # fmt: skip
+
+
+def _rows(file: Path) -> list[list[str]]:
+    if file.suffix == ".h5":
+        return hdf5_rows(file)
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        return [row for row in csv.reader(lines) if any(row)]
 
 
 def _points(
@@ -149,6 +156,7 @@ def _find(path: Path) -> Path:
     if path.is_file():
         return path
     found = sorted(path.glob("CollectedData*.csv"))
+    found = found or sorted(path.glob("CollectedData*.h5"))
     if len(found) != 1:
         raise LabelsError(
             [f"{path} holds {len(found)} files CollectedData*.csv; one is needed"]

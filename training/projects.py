@@ -77,6 +77,9 @@ def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
             [f"{folder} labels several animals; one per picture is needed"]
         )
     files = sorted(folder.glob("labeled-data/*/CollectedData*.csv"))
+    tables = sorted(folder.glob("labeled-data/*/CollectedData*.h5"))
+    told = {file.parent for file in files}
+    files += [table for table in tables if table.parent not in told]
     if not files:
         raise LabelsError(
             [f"{folder} holds no labels: labeled-data/*/CollectedData_NAME.csv"]

@@ -227,7 +227,8 @@ def _write_tables(
                 loss.errors(points), sets,
             )  # fmt: skip
     if labels.file.is_file():
-        (folder / "CollectedData.csv").write_bytes(labels.file.read_bytes())
+        copy = folder / f"CollectedData{labels.file.suffix}"
+        copy.write_bytes(labels.file.read_bytes())
     words = {**run.words, "data": {**_data_words(run), **run.words.get("data", {})}}
     absent = run.settings.missing == "absent"
     words["training"] = {

@@ -111,3 +111,42 @@ def test_a_sleap_package_has_as_many_animals_as_its_fullest_picture(
     assert np.isnan(labels.points[0, 2:]).all()
     with pytest.raises(LabelsError, match="labels several animals"):
         open_project(file, tmp_path / "again")
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_hdf5_says_the_same_as_the_csv_beside_it(
+    pairs: Path, tmp_path: Path, spread: bool
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    plain = read_labels(pairs, several=True)
+    columns = pandas.MultiIndex.from_product(
+        [["me"], ["one", "two"], PARTS, ["x", "y"]],
+        names=["scorer", "individuals", "bodyparts", "coords"],
+    )
+    index = list(plain.names)
+    if spread:
+        index = pandas.MultiIndex.from_tuples([(".", name) for name in plain.names])
+    table = pandas.DataFrame(plain.points.reshape(16, -1), index, columns)
+    table.iloc[3, :2] = np.nan
+    file = tmp_path / "CollectedData_me.h5"
+    table.astype(np.float64).to_hdf(file, key="df_with_missing", mode="w")
+    labels = read_labels(file, root=pairs, several=True)
+    assert labels.animals == MICE
+    assert labels.skeleton == plain.skeleton
+    assert np.isnan(labels.points[3, 0]).all()
+    expected = plain.points.copy()
+    expected[3, 0] = np.nan
+    np.testing.assert_array_equal(labels.points, expected)
+    found = read_labels(tmp_path, pictures=False, several=True)
+    assert found.file == file
+
+
+def test_hdf5_that_is_no_table_of_labels_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "CollectedData.h5"
+    file.write_bytes(b"none")
+    with pytest.raises(LabelsError, match="can't be read"):
+        read_labels(file)
+    with h5py.File(file, "w") as content:
+        content["other"] = [1]
+    with pytest.raises(LabelsError, match="holds no table df_with_missing"):
+        read_labels(file)
