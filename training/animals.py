@@ -4,8 +4,8 @@ Points of all animals of a picture stand one animal after the other, (picture, a
 bodypart, 2); which animal is which row means nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -31,6 +31,8 @@ SPARE = 1.5
 NEAR = 0.25
 """An animal is found where its points are, in the mean, within this share of an animal's
 length of the labelled ones."""
+LINKS = (0.05, 0.1, 0.15, 0.2, 0.25)
+"""What a line must reach, to choose from."""
 LEAST_PARTS = 2
 """Fewer body parts, and an animal need not be found: one alone is joined to nothing."""
 
@@ -130,15 +132,43 @@ def predict_animals(
     network: PoseNetwork, how: Several, pictures: NDArray[np.uint8]
 ) -> tuple[Points, Points]:
     """Return points (picture, animal, bodypart, 2), px of the input, and confidences."""
-    points, sure = [], []
+    each = [how.decode(output) for output in _outputs(network, pictures)]
+    return np.stack([points for points, _ in each]), np.stack(
+        [sure for _, sure in each]
+    )
+
+
+def choose_link(network: PoseNetwork, data: Dataset, how: Several) -> Several:
+    """Return how to read the network, with the `link` that finds animals best in `data`.
+
+    Best is the highest harmonic mean of recall and precision, of equal ones the highest
+    link. Fields are learned the weaker, the less sure the network is where a bone lies.
+    """
+    labels = data.points.reshape(len(data), data.animals, -1, 2)
+    outputs = [] if not len(data) else list(_outputs(network, data.pictures))
+    best, most = how, 0.0
+    for link in LINKS:
+        tried = replace(how, grouping=replace(how.grouping, link=link))
+        each = [tried.decode(output) for output in outputs]
+        if not each:
+            break
+        found = match(
+            np.stack([points for points, _ in each]),
+            np.stack([sure for _, sure in each]),
+            labels,
+        )
+        good = 2 * found.found / max(1, found.labelled + found.told)
+        if good >= most and good > 0:
+            best, most = tried, good
+    return best
+
+
+def _outputs(network: PoseNetwork, pictures: NDArray[np.uint8]) -> Iterator[Points]:
+    """Yield maps and fields (channel, h, w) of each picture."""
     with torch.inference_mode():
         for start in range(0, len(pictures), 16):
             batch = torch.from_numpy(pictures[start : start + 16])
-            for output in network.maps(batch).numpy():
-                xy, confidence = how.decode(output)
-                points.append(xy)
-                sure.append(confidence)
-    return np.stack(points), np.stack(sure)
+            yield from network.maps(batch).float().numpy()
 
 
 def matched_points(how: Several, maps: Tensor, labels: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from core.pose import Skeleton
 from pose.confidence import RIGHT_PX
 from pose.heatmaps import Heatmaps
-from training.animals import decoder_of, match, predict_animals
+from pose.reading import Several
+from training.animals import match, predict_animals
 from training.context import ContextNetwork
 from training.dataset import Dataset
 from training.heads import STRIDE
@@ -58,17 +59,17 @@ def predict(
 
 
 def held_out_error(
-    network: PoseNetwork, data: Dataset
+    network: PoseNetwork, data: Dataset, several: Several | None = None
 ) -> tuple[Points, Points, Points]:
     """Return distances (picture, bodypart) to the labels, confidences, and the points.
 
     Points are (picture, bodypart, 2) and, like the distances, in pixels of the
-    original pictures; distances are NaN where there is no label. Several animals stand in
+    original pictures; distances are NaN where there is no label. `several` says how several
+    animals are read; they stand in
     the order of the labels' as `match` finds it; what was not found is NaN, with 0.
     """
-    if edges := network.how.edges:
-        how = decoder_of(data, edges, network.how.sigma)
-        given, sure = predict_animals(network, how, data.pictures)
+    if several is not None:
+        given, sure = predict_animals(network, several, data.pictures)
         found = data.in_camera_px(given.reshape(data.points.shape))
         labels = data.in_camera_px(data.points)
         matched = match(found.reshape(given.shape), sure, labels.reshape(given.shape))

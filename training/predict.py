@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose import part_names
 from pose.estimator import PoseEstimator
 from training.dataset import read_picture
 from training.labels import Labels, LabelsError
@@ -29,11 +28,6 @@ class Found:
     confidence: NDArray[np.float32]
     """(picture, bodypart)"""
     animals: int = 1
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """A name for each of the points: of several animals `animal2_snout`."""
-        return part_names(self.bodyparts, self.animals)
 
     def distance(self, labels: Labels) -> NDArray[np.float32]:
         """Return (picture, bodypart) in px; NaN where there is no such label.

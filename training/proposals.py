@@ -31,6 +31,13 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
         return 0
     paths = [book.path(int(picture)) for picture in waiting]
     found = predict_pictures(estimator, paths, [book.names[p] for p in waiting])
+    if found.animals > 1:
+        raise LabelsError(
+            [
+                f"labels are proposed for one animal in a picture; the network tells of "
+                f"{found.animals}"
+            ]
+        )
     sure = found.confidence >= estimator.threshold
     points = np.where(sure[..., None], found.points, np.nan)
     for picture, own in zip(waiting.tolist(), points, strict=True):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from pose.confidence import RIGHT_PX
-from training.animals import decoder_of, match
+from training.animals import choose_link, decoder_of, match
 from training.confidence import cross_fitted, fit_scale
 from training.context import ContextNetwork
 from training.context_export import export_context
@@ -99,8 +99,12 @@ def carry_out(
         data.pick(parts.train), run.settings, watch, data.pick(parts.validation),
         run.unlabelled, folder, resume, run.cameras, looked,
     )  # fmt: skip
-    distance, confidence, points = held_out_error(network, data)
     out = list(parts.validation) + list(parts.test)
+    sigma, edges = run.settings.network.sigma, run.settings.network.edges
+    several = decoder_of(data, edges, sigma) if edges else None
+    if several is not None:
+        several = choose_link(network, data.pick(out), several)
+    distance, confidence, points = held_out_error(network, data, several)
     known = run.known()[out]
     held_out = distance[out], confidence[out], known
     before = after = reliability(*held_out, run.right_px)
@@ -131,8 +135,6 @@ def carry_out(
         "held_out_error": [_rounded(asdict(error)) for error in errors],
         **({"held_out_animals": found} if found else {}),
     }
-    sigma, edges = run.settings.network.sigma, run.settings.network.edges
-    several = decoder_of(data, edges, sigma) if edges else None
     recipe = Recipe(
         data.skeleton, data.fitting, sigma, threshold, about, several, scale
     )

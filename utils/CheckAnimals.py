@@ -40,6 +40,8 @@ LENGTH_PX = 97
 SHAPE = (480, 640, 3)
 PER_WALK = 20
 """Pictures of each walk."""
+ACROSS = 3
+"""Pictures beside each other on the sheet."""
 HEADER = (
     f"{'animals':>8}{'coats':>7}{'':>10}{'pictures':>9}{'there':>7}{'recall':>8}"
     f"{'precision':>10}{'median':>8}{'95 %':>7}  px"
@@ -97,11 +99,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.sheet:
         import cv2
 
-        wide = np.hstack([cv2.resize(each, (480, 360)) for each in sheet])
-        parts = np.array_split(wide, -(-len(sheet) // 3), axis=1)
-        width = max(part.shape[1] for part in parts)
-        pad = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in parts]
-        cv2.imwrite(str(options.sheet), np.vstack(pad))
+        small = [np.asarray(cv2.resize(each, (480, 360))) for each in sheet]
+        small += [np.zeros_like(small[0])] * (-len(small) % ACROSS)
+        lines = [np.hstack(small[i : i + ACROSS]) for i in range(0, len(small), ACROSS)]
+        cv2.imwrite(str(options.sheet), np.vstack(lines))
         print(
             f"{options.sheet}: of each row's kind the picture with the nearest animals"
         )

@@ -55,6 +55,13 @@ def _check(arguments: argparse.Namespace) -> None:
     tiles = []
     for index, image in enumerate(_pictures(arguments.video)):
         pose = estimator.estimate([image])[0]
+        if len(pose.points) > 1:
+            raise LabelsError(
+                [
+                    f"the network tells of {len(pose.points)} animals, and one is measured "
+                    "here; utils/EvaluateNetwork.py measures several"
+                ]
+            )
         poses.append(pose)
         if arguments.sheet and index in wanted:
             label = labels.points[wanted.index(index)]
