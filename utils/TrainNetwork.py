@@ -157,7 +157,11 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
     labels = replace(labels, skeleton=replace(labels.skeleton, bones=bones))
     edges: Edges = ()
     if arguments.animals > 1 or labels.animals > 1:
-        words = {"--moved": arguments.moved > 0, "--cropzoom": arguments.cropzoom}
+        words = {
+            "--moved": arguments.moved > 0,
+            "--cropzoom": arguments.cropzoom,
+            "--seeds": bool(arguments.seeds),
+        }
         refused(arguments.kind, [word for word, given in words.items() if given])
         labels = padded(labels, arguments.animals or labels.animals)
         edges = edges_of(labels.skeleton, labels.points)

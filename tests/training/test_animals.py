@@ -179,6 +179,7 @@ def test_one_animal_is_all_that_a_live_crop_follows(model: Path) -> None:
         (["--kind", "regression"], "leave out --kind regression"),
         (["--kind", "context", "--moved", "0.5"], "--kind context, --moved"),
         (["--cropzoom"], "leave out --cropzoom"),
+        (["--seeds", "0,1"], "leave out --seeds"),
         (["--animals", "1"], "labels up to 2 animals, more than 1"),
     ],
 )
