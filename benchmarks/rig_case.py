@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -21,7 +21,9 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 import psutil
 from flood import Flood
+from rendered import Rendered
 
+from cameras.camera import Camera
 from core.record import Step
 from engine.agenda import AGENDAS, Agenda
 from engine.live import Session
@@ -29,6 +31,9 @@ from engine.rig import News
 from engine.sections import Settings
 from engine.settings import load
 from engine.states import Failed
+
+if TYPE_CHECKING:
+    from window_watch import WindowWatch
 
 WARM_UP_S = 2.0
 GIVE_UP_S = 60.0
@@ -71,6 +76,9 @@ class Watch:
         self.problems: list[str] = []
         self.began_ns = self.ended_ns = 0
         self.finished = False
+        self.window: WindowWatch | None = None
+        self.seen: dict[str, Any] = {}
+        """What became of the window."""
         self.cores: dict[str, float] = {}
         self._start_ns = time.perf_counter_ns()
         self._before: dict[str, float] = {}
@@ -98,8 +106,12 @@ class Watch:
             self.began_ns = now_ns + round(WARM_UP_S * 1e9)
         elif now_ns >= self.began_ns and not self._before:
             self.began_ns, self._before = now_ns, processor_times()
+            if self.window is not None:
+                self.window.begin()
         elif self._before and now_ns >= self.began_ns + self.seconds * 1e9:
             self.ended_ns, after = now_ns, processor_times()
+            if self.window is not None:
+                self.seen = self.window.end()
             span_s = (self.ended_ns - self.began_ns) / 1e9
             self.cores = {
                 name: (after[name] - before) / span_s
@@ -145,12 +157,16 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
             session.close()
         folder = session.run_folder
     result: dict[str, Any] = {"problems": watch.problems, "cores": watch.cores}
+    if watch.seen:
+        result["window"] = watch.seen
     if folder is not None and watch.ended_ns:
         result |= evaluate(folder / "arena.csv", watch, settings.pose.model)
     return result
 
 
 def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
+    from window_watch import WindowWatch
+
     from gui.application import application, run_until_closed
     from gui.bridge import Bridge
     from gui.document import Document
@@ -161,6 +177,7 @@ def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
     settings = session.settings
     document = Document(settings.folder / "settings.ini", settings.text)
     window = Window(bridge, document)
+    watch.window = WindowWatch(window)
 
     def tick() -> None:
         watch.tick()
@@ -199,6 +216,16 @@ def evaluate(table: Path, watch: Watch, model: str) -> dict[str, Any]:
     }
 
 
+def rendered(count: int) -> dict[str, Camera]:
+    """Return cameras that show drawings made before."""
+    mine: dict[str, Any] = {"shelter": False}
+    others: dict[str, Any] = mine | {"analyse": False, "record": False}
+    return {
+        "arena": Rendered(**mine, seed=1),
+        **{f"view {n}": Rendered(**others, seed=n) for n in range(2, count + 1)},
+    }
+
+
 def stages(steps: list[Step], network_ns: float) -> dict[str, float]:
     """Return the medians of a frame's stages, in ms; the network's time taken out."""
     done = [step for step in steps if step.written_ns]
@@ -221,6 +248,12 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--network-ms", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument(
+        "--cameras",
+        type=int,
+        default=0,
+        help="so many of 640×480 at 30/s that cost little; the first is analysed and recorded",
+    )
     parser.add_argument("--port", required=True, help="the terminal to write to")
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder")
     parser.add_argument("--window", action="store_true")
@@ -236,6 +269,8 @@ def main() -> int:
     if options.flood:
         wanted: dict[str, Any] = {"rate": options.rate, "record": False}
         settings = replace(settings, cameras={"arena": Flood(**wanted)})
+    if options.cameras:
+        settings = replace(settings, cameras=rendered(options.cameras))
     print(json.dumps(measure(settings, options.seconds, options.window)))
     return 0
 

@@ -48,6 +48,9 @@ class VideoView(QWidget):
         self.empty_text = "No stream"
         self.paint_ns = 0
         """How long the last painting took."""
+        self.painted = 0
+        """Pictures that were painted so far, each counted once."""
+        self._new = False
         self.trail: Trail | None = None
         """Painted, if there is one."""
         self.states = False
@@ -73,7 +76,7 @@ class VideoView(QWidget):
     def show_picture(self, image: Image, index: int, step: Step | None) -> None:
         """Show a picture; `step` is what was found in exactly this one, None: nothing."""
         self._image = to_qimage(image)
-        self._index, self._step = index, step
+        self._index, self._step, self._new = index, step, True
         self.update()
 
     def clear(self, text: str) -> None:
@@ -101,6 +104,8 @@ class VideoView(QWidget):
         else:
             self._paint_picture(painter, self._image, place)
         painter.end()
+        self.painted += self._new
+        self._new = False
         self.paint_ns = perf_counter_ns() - start_ns
 
     def _paint_nothing(self, painter: QPainter) -> None:
