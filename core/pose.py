@@ -9,13 +9,22 @@ from numpy.typing import NDArray
 
 from core.packing import Packed
 
+DOUBTS = ("doubt", "stray")
+"""Words of `Pose.identity` for an animal of which it is not known who it is begin so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Skeleton(Packed):
-    """The body parts of one animal and the bones drawn between them."""
+    """The body parts of one animal, the bones drawn between them, and the animals' names."""
 
     bodyparts: tuple[str, ...]
     bones: tuple[tuple[str, str], ...] = ()
+    animals: tuple[str, ...] = ()
+    """One name for each animal that is told apart; empty: there is one, without a name."""
+
+    def animal(self, word: str) -> int | None:
+        """Return which animal a name, or a number from 1 on, means; None: none of them."""
+        return _animal(self.animals, word)
 
     def indices(self, bodyparts: Sequence[str]) -> list[int]:
         """Return the positions of `bodyparts`; KeyError names one that is not there."""
@@ -31,22 +40,40 @@ class Pose:
     """(animal, bodypart, 2), px, x right, y down; NaN: not seen."""
     confidence: NDArray[np.float32]
     """(animal, bodypart), from 0 to 1."""
+    identity: tuple[str, ...] = ()
+    """One word for each animal on who it is: see `pose.identity`; empty: all is known."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The body parts of all animals, in order: `snout`, of several `animal2_snout`."""
-        return part_names(self.skeleton.bodyparts, len(self.points))
+        """The body parts of all animals, in order: `snout`, of several `anna_snout`."""
+        return part_names(self.skeleton, len(self.points))
+
+    def moved(self, points: NDArray[np.float32]) -> "Pose":
+        """Return the same pose with other points."""
+        return Pose(self.skeleton, points, self.confidence, self.identity)
+
+    def of(self, animal: int) -> "Pose":
+        """Return the pose of one animal alone."""
+        one = slice(animal, animal + 1)
+        return Pose(
+            self.skeleton, self.points[one], self.confidence[one], self.identity[one]
+        )
+
+    def doubted(self, animal: int) -> bool:
+        """Return whether it is not known who this animal is."""
+        return bool(self.identity) and self.identity[animal].startswith(DOUBTS)
 
     def seen(self, threshold: float) -> "Pose":
         """Return the pose with NaN where the confidence is below `threshold`."""
         points = self.points.copy()
         points[~(self.confidence >= threshold)] = np.nan
-        return Pose(self.skeleton, points, self.confidence)
+        return self.moved(points)
 
     def unknown(self) -> "Pose":
         """Return the pose of as many animals, nothing of which was seen."""
         points = np.full_like(self.points, np.nan)
-        return Pose(self.skeleton, points, np.zeros_like(self.confidence))
+        nothing = np.zeros_like(self.confidence)
+        return Pose(self.skeleton, points, nothing, self.identity)
 
     def select(self, bodyparts: Sequence[str], animal: int = 0) -> NDArray[np.float32]:
         """Return (len(bodyparts), 2): the points of one animal, in the order asked."""
@@ -68,15 +95,31 @@ class Pose:
         points = np.asarray(self.points, np.float32)
         confidence = np.asarray(self.confidence, np.float32)
         shape = confidence.shape
-        return _pose, (self.skeleton, shape, points.tobytes(), confidence.tobytes())
+        values = shape, points.tobytes(), confidence.tobytes(), self.identity
+        return _pose, (self.skeleton, *values)
+
+
+def animal_names(animals: int) -> tuple[str, ...]:
+    """Return names for animals that were given none: animal1, animal2 …"""
+    return tuple(f"animal{n}" for n in range(1, animals + 1))
 
 
 @lru_cache(maxsize=64)
-def part_names(bodyparts: tuple[str, ...], animals: int) -> tuple[str, ...]:
+def part_names(skeleton: Skeleton, animals: int) -> tuple[str, ...]:
     """Return one name for each body part of each animal, the first animal's first."""
-    numbers = range(1, animals + 1)
-    prefixes = [f"animal{n}_" for n in numbers] if animals > 1 else [""]
-    return tuple(f"{prefix}{part}" for prefix in prefixes for part in bodyparts)
+    names = skeleton.animals
+    if len(names) != animals:
+        names = animal_names(animals)
+    prefixes = [f"{name}_" for name in names] if animals > 1 else [""]
+    return tuple(f"{prefix}{part}" for prefix in prefixes for part in skeleton.bodyparts)
+
+
+@lru_cache(maxsize=256)
+def _animal(names: tuple[str, ...], word: str) -> int | None:
+    if word in names:
+        return names.index(word)
+    number = int(word) if word.isdecimal() else 0
+    return number - 1 if 1 <= number <= max(1, len(names)) else None
 
 
 @lru_cache(maxsize=1024)
@@ -87,10 +130,15 @@ def _places(known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
 
 
 def _pose(
-    skeleton: Skeleton, shape: tuple[int, int], points: bytes, confidence: bytes
+    skeleton: Skeleton,
+    shape: tuple[int, int],
+    points: bytes,
+    confidence: bytes,
+    identity: tuple[str, ...],
 ) -> Pose:
     return Pose(
         skeleton,
         np.frombuffer(points, np.float32).reshape(*shape, 2),
         np.frombuffer(confidence, np.float32).reshape(shape),
+        identity,
     )

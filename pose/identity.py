@@ -1,0 +1,359 @@
+"""Who is who, from picture to picture: several animals that meet, hide and are found again.
+
+A network gives animals in no order. They are told apart by motion (`pose.tracks`, and the
+assignment that explains all of them best); where another assignment explains them nearly
+as well, the two are in doubt until they look different enough (`pose.looks`). What looked
+like another all the while was exchanged, and is mended.
+
+Words of `Pose.identity`: empty: known. `doubt1`: one of those with the same number, not
+known which. `stray`: too far from where it was to be it. On the picture on which that is
+settled, `exchanged`: its points went under another name since the doubt began (or, without
+a doubt, for some pictures); `believed`: nothing told, but BELIEVE_AFTER_S are over.
+"""
+
+from dataclasses import dataclass, field
+from itertools import combinations
+from math import dist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assignment import assign
+from core.frame import Image
+from core.pose import Pose, Skeleton
+from pose.looks import ENOUGH, Looks, view
+from pose.tracks import NEVER, Array, Mask, Tracks
+
+MARGIN = 10.0
+"""Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
+FITS = 6.0
+"""Twice the mean squared distance, in standard deviations, that points usually are off."""
+HIDDEN_S = 0.15
+"""Who is not seen for longer, a length beside another, may come out on another side."""
+UPON = 0.3
+"""At so many lengths from it, at once."""
+CLEAR = 0.4
+"""Lengths between an animal's points and all others' for it to be looked at."""
+TOLD = 8.0
+"""By how much looks must speak for who is who, in squared standard deviations."""
+VIEWS = 5
+"""Clear pictures after which they are asked; twice as many where nothing was in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the animals get their names."""
+
+    first: Literal["leftmost", "darkest"] = "leftmost"
+    """Who gets the first name, and so on, once all were seen apart for `ENOUGH` pictures."""
+    believe_after_s: float = 0.0
+    """Seconds after which motion alone is believed where looks don't tell; 0: never."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a network found in one picture."""
+
+    points: Array
+    """(detection, body part, 2), px."""
+    seen: Mask
+    middles: Array
+    rows: list[int]
+    """Of the network's pose."""
+
+
+@dataclass(slots=True)
+class Identity:
+    """The memory of one camera. The same pictures and poses always give the same names."""
+
+    skeleton: Skeleton
+    """With the names of all animals."""
+    threshold: float
+    rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self) -> None:
+        self._begin(len(self.skeleton.animals))
+
+    _tracks: Tracks = field(init=False)
+    _looks: Looks = field(init=False)
+    _doubts: list[set[int]] = field(init=False)
+    """By animal: who else it may be."""
+    _since_s: list[float] = field(init=False)
+    """When each came into doubt."""
+    _came_from: list[int] = field(init=False)
+    """By animal: whose name it had before the doubt."""
+    _views: Array = field(init=False)
+    """(animal, feature): how each looked lately."""
+    _counts: list[int] = field(init=False)
+    _unseen_since_s: list[float] = field(init=False)
+    _named: bool = field(init=False)
+
+    def _begin(self, animals: int) -> None:
+        self._tracks = Tracks(animals, len(self.skeleton.bodyparts))
+        self._looks = Looks(animals)
+        self._named = animals == 1
+        self._doubts = [set(range(animals)) - {n} for n in range(animals)]
+        self._since_s = [-np.inf] * animals
+        self._came_from = list(range(animals))
+        self._views = np.zeros((animals, 0))
+        self._counts = [0] * animals
+        self._unseen_since_s = [np.inf] * animals
+
+    def tell(self, image: Image, pose: Pose, time_s: float) -> Pose:
+        """Return the pose with the animals in the order of their names.
+
+        Animals that were not found are NaN, with no confidence. `time_s` must not go back.
+        """
+        tracks, found = self._tracks, self._found(pose)
+        tracks.measure(found.points, max(image.shape[:2]) / 12)
+        tracks.advance(time_s)
+        costs, misfits = tracks.costs(found.points, found.seen, found.middles)
+        of = dict(assign(np.where(costs >= NEVER, np.inf, costs)))
+        self._doubt_what_is_alike(costs, misfits, of, found, time_s)
+        at = list(of.values())
+        tracks.correct(list(of), found.points[at], found.seen[at], found.middles[at])
+        views = self._look(image, found, of)
+        told: dict[int, str] = {}
+        if not self._named:
+            of = self._name(of, found, views)
+        else:
+            of = self._judge(of)
+            told = self._settle(time_s)
+        self._learn(of, views)
+        return self._pose(pose, found, of, told)
+
+    def _found(self, pose: Pose) -> _Found:
+        seen = np.asarray(pose.confidence >= self.threshold)
+        seen &= np.isfinite(pose.points[..., 0])
+        rows = np.flatnonzero(seen.any(axis=1))
+        seen = seen[rows]
+        points = np.where(seen[..., None], pose.points[rows].astype(np.float64), np.nan)
+        count = np.maximum(seen.sum(axis=1), 1)[:, None]
+        middles = np.where(seen[..., None], points, 0.0).sum(axis=1) / count
+        return _Found(points, seen, middles, rows.tolist())
+
+    def _doubt_what_is_alike(
+        self,
+        costs: Array,
+        misfits: Array,
+        of: dict[int, int],
+        found: _Found,
+        time_s: float,
+    ) -> None:
+        """Doubt animals of which another assignment says nearly as well who is who.
+
+        Where the best one does not fit either, as when two are found as one, more is asked.
+        """
+        animals, said, off = len(self._counts), costs.tolist(), misfits.tolist()
+        for animal in range(animals):
+            if animal in of:
+                self._unseen_since_s[animal] = np.inf
+            else:
+                since_s = self._unseen_since_s[animal]
+                self._unseen_since_s[animal] = min(since_s, time_s)
+        for one, other in combinations(range(animals), 2):
+            a, b = of.get(one), of.get(other)
+            if a is None and b is None:
+                continue
+            margin, asked = 0.0, MARGIN
+            for mine, theirs, detection in ((one, other, a), (other, one, b)):
+                if detection is not None:
+                    margin += said[theirs][detection] - said[mine][detection]
+                    asked += 3 * max(0.0, off[mine][detection] - FITS)
+            if margin < asked or self._hides(one, other, of, found, time_s):
+                self._doubt(one, other, time_s)
+
+    def _hides(
+        self, one: int, other: int, of: dict[int, int], found: _Found, time_s: float
+    ) -> bool:
+        """Return whether one of two has been out of sight for a while beside the other."""
+        for hidden, there in ((one, other), (other, one)):
+            if hidden in of or there not in of:
+                continue
+            last = self._tracks.middles[hidden].tolist()
+            away = dist(last, found.middles[of[there]].tolist()) / self._tracks.length
+            hidden_s = time_s - self._unseen_since_s[hidden]
+            if away < 1 and hidden_s >= HIDDEN_S * (away - UPON) / (1 - UPON):
+                return True
+        return False
+
+    def _doubt(self, one: int, other: int, time_s: float) -> None:
+        """Doubt who of two is who, and so of all that were in doubt with them."""
+        whole = sorted({*self._with(one), *self._with(other)})
+        for each in whole:
+            self._counts[each] = 0
+            if self._since_s[each] == -np.inf:
+                self._since_s[each] = time_s
+            self._doubts[each] = set(whole) - {each}
+
+    def _with(self, animal: int) -> list[int]:
+        """Return all that may be one another with an animal, itself too."""
+        known, waiting = {animal}, [animal]
+        while waiting:
+            more = self._doubts[waiting.pop()] - known
+            known |= more
+            waiting += more
+        return sorted(known)
+
+    def _look(
+        self, image: Image, found: _Found, of: dict[int, int]
+    ) -> dict[int, Array]:
+        """Return how each detection looks that is clear of all others, by detection."""
+        parts = found.seen.shape[1]
+        enough = found.seen.sum(axis=1) >= min(2, parts)
+        places = found.points.reshape(-1, 1, 2) - found.points.reshape(1, -1, 2)
+        apart = np.hypot(places[..., 0], places[..., 1])
+        count = len(found.rows)
+        apart = np.nan_to_num(apart, nan=np.inf).reshape(count, parts, count, parts)
+        nearest = apart.min(axis=(1, 3), initial=np.inf)
+        np.fill_diagonal(nearest, np.inf)
+        clear = enough & (nearest.min(axis=1, initial=np.inf) > self._clear_px)
+        for hidden in (n for n in range(len(self._counts)) if n not in of):
+            x, y = (found.middles - self._tracks.middles[hidden]).T
+            clear &= ~(np.hypot(x, y) < self._tracks.length)
+        return {
+            d: view(image, found.points[d], found.seen[d], self.skeleton)
+            for d in np.flatnonzero(clear).tolist()
+        }
+
+    @property
+    def _clear_px(self) -> float:
+        return CLEAR * self._tracks.length
+
+    def _name(
+        self, of: dict[int, int], found: _Found, views: dict[int, Array]
+    ) -> dict[int, int]:
+        """Give the names, in the order that the rules want, once all are seen apart."""
+        animals = range(len(self._counts))
+        if not all(of.get(animal) in views for animal in animals):
+            return of
+        if min(self._counts) < ENOUGH:
+            return of
+        if self.rules.first == "darkest":
+            key = self._views.mean(axis=1).tolist()
+        else:
+            key = [float(found.middles[of[animal], 0]) for animal in animals]
+        order = sorted(animals, key=lambda animal: key[animal])
+        self._named, self._doubts = True, [set() for _ in order]
+        self._since_s = [-np.inf] * len(order)
+        of = self._reorder(order, of)
+        for animal in animals:
+            self._looks.learn(animal, self._views[animal], ENOUGH)
+        return of
+
+    def _judge(self, of: dict[int, int]) -> dict[int, int]:
+        """Exchange animals that look like one another; end doubts where looks tell."""
+        learned = self._looks.learned
+        if learned.sum() < 2 or max(self._counts) < VIEWS:
+            return of
+        for _ in self._counts:
+            costs = self._looks.costs(self._views)
+            costs[np.array(self._counts) < VIEWS] = 0.0
+            swaps = []
+            for one, other in combinations(np.flatnonzero(learned).tolist(), 2):
+                told = costs[one, other] + costs[other, one]
+                told -= costs[one, one] + costs[other, other]
+                if told >= TOLD:
+                    self._doubts[one].discard(other)
+                    self._doubts[other].discard(one)
+                elif told <= -TOLD and self._may_swap(one, other):
+                    swaps.append((told, one, other))
+            if not swaps:
+                break
+            _, one, other = min(swaps)
+            order = list(range(len(self._counts)))
+            order[one], order[other] = other, one
+            came = self._came_from
+            of = self._reorder(order, of)
+            self._came_from = [came[n] for n in order]
+        return of
+
+    def _may_swap(self, one: int, other: int) -> bool:
+        if other in self._doubts[one]:
+            return True
+        return min(self._counts[one], self._counts[other]) >= 2 * VIEWS
+
+    def _settle(self, time_s: float) -> dict[int, str]:
+        """Return the words of those about whom there was doubt until now."""
+        told: dict[int, str] = {}
+        patience_s = self.rules.believe_after_s
+        for animal, since_s in enumerate(self._since_s):
+            if self._doubts[animal] and 0 < patience_s <= time_s - since_s:
+                for each in self._with(animal):
+                    told[each] = "believed"
+        for animal in told:
+            self._doubts[animal] = set()
+        for animal, came in enumerate(self._came_from):
+            if self._doubts[animal]:
+                continue
+            self._since_s[animal] = -np.inf
+            self._came_from[animal] = animal
+            if came != animal:
+                told[animal] = "exchanged"
+        return told
+
+    def _learn(self, of: dict[int, int], views: dict[int, Array]) -> None:
+        """Learn the looks of those who are known."""
+        self._remember(of, views)
+        if not self._named:
+            return
+        learned = self._looks.learned
+        for animal, detection in of.items():
+            if detection not in views or self._doubts[animal]:
+                continue
+            if learned[animal] and learned.sum() > 1:
+                costs = self._looks.costs(views[detection][None])[0]
+                if costs[animal] > costs[learned].min() + TOLD / 2:
+                    continue  # it looks like another: see `_judge`
+            self._looks.learn(animal, views[detection])
+
+    def _remember(self, of: dict[int, int], views: dict[int, Array]) -> None:
+        """Keep how each looked lately."""
+        for animal, detection in of.items():
+            if detection not in views:
+                continue
+            seen = views[detection]
+            if self._views.shape[1] != len(seen):
+                self._views = np.zeros((len(self._counts), len(seen)))
+                self._counts = [0] * len(self._counts)
+            self._counts[animal] += 1
+            share = max(1 / self._counts[animal], 0.2)
+            self._views[animal] += share * (seen - self._views[animal])
+
+    def _reorder(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
+        """Let animal `order[n]` be the n-th one from now on; looks stay with the names."""
+        self._tracks.reorder(order)
+        self._views = self._views[order]
+        self._counts = [self._counts[n] for n in order]
+        self._since_s = [self._since_s[n] for n in order]
+        self._unseen_since_s = [self._unseen_since_s[n] for n in order]
+        new = {old: n for n, old in enumerate(order)}
+        self._doubts = [{new[each] for each in self._doubts[n]} for n in order]
+        return {n: of[old] for n, old in enumerate(order) if old in of}
+
+    def _pose(
+        self, pose: Pose, found: _Found, of: dict[int, int], told: dict[int, str]
+    ) -> Pose:
+        """Return the pose in the order of the names; what is left over takes free rows."""
+        animals = len(self._counts)
+        words = [told.get(animal, "") for animal in range(animals)]
+        numbers: dict[int, int] = {}
+        for animal, others in enumerate(self._doubts):
+            if others:
+                first = self._with(animal)[0]
+                words[animal] = f"doubt{numbers.setdefault(first, len(numbers) + 1)}"
+        rows = {animal: found.rows[d] for animal, d in of.items()}
+        left = [row for row in range(len(pose.points)) if row not in rows.values()]
+        strays = [row for row in left if row in found.rows]
+        blank = [row for row in left if row not in found.rows]
+        free = [animal for animal in range(animals) if animal not in rows]
+        for animal, row in zip(free, [*strays, *blank], strict=False):
+            rows[animal] = row
+            if row in strays:
+                words[animal] = "stray"
+        order = [rows[animal] for animal in range(animals)]
+        identity = tuple(words) if animals > 1 else ()
+        return Pose(
+            self.skeleton, pose.points[order], pose.confidence[order], identity
+        )

@@ -1,0 +1,149 @@
+"""Where each animal should be in the next picture: a Kalman filter of every body part.
+
+Each coordinate has a place and a speed (constant velocity, Bar-Shalom, Li & Kirubarajan,
+"Estimation with Applications to Tracking and Navigation", 2001, chapter 6). A part that is
+not seen glides on for a moment, ever less sure; all lengths are in those of the animal.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FRESH_S = 0.5
+"""Parts seen that recently say who an animal is; after that only its middle does."""
+SLOWS_S = 0.25
+"""How fast what is not seen comes to rest."""
+ACCELERATION = 60.0
+"""Typical acceleration, lengths/s²: a head that turns."""
+SPEED = 4.0
+"""Typical speed of an animal that was just found, lengths/s."""
+NOISE = 0.03
+"""Standard deviation of a seen point, lengths."""
+FARTHEST = 16.0
+"""Mean squared distance, in standard deviations, of what can still be the same animal."""
+NEVER = 1e6
+"""What it costs to take a detection for an animal that can't be there."""
+
+
+class Tracks:
+    """The animals of one camera, (animal, body part), and how long a typical one is."""
+
+    def __init__(self, animals: int, bodyparts: int) -> None:
+        shape = animals, bodyparts
+        self._place: Array = np.zeros((*shape, 2))
+        self._speed: Array = np.zeros((*shape, 2))
+        self._doubt: Array = np.zeros((3, *shape))
+        """Variance of the place, of the speed, and what they have in common."""
+        self._seen_s: Array = np.full(shape, -np.inf)
+        self._middle: Array = np.full((animals, 2), np.nan)
+        """Of what was seen last; NaN: never seen."""
+        self._time_s = -np.inf
+        self.length = 0.0
+        """px; 0: nothing was seen yet."""
+
+    @property
+    def known(self) -> Mask:
+        """(animal,): whether it was ever seen."""
+        return np.isfinite(self._middle[:, 0])
+
+    @property
+    def middles(self) -> Array:
+        """(animal, 2), px: where each was last."""
+        return self._middle
+
+    def measure(self, points: Array, usual: float) -> None:
+        """Learn how long an animal is; `usual` px when one body part is all there is."""
+        low = np.fmin.reduce(points, axis=1, initial=np.inf)
+        high = np.fmax.reduce(points, axis=1, initial=-np.inf)
+        sizes = high - low
+        longest = float(np.sqrt((sizes * sizes).sum(axis=1).max(initial=0.0)))
+        if not longest:
+            self.length = self.length or usual
+        elif self.length:
+            self.length += 0.02 * (longest - self.length)
+        else:
+            self.length = longest
+
+    def advance(self, time_s: float) -> None:
+        """Move all to `time_s`, less and less sure of them."""
+        gone_s = min(max(time_s - self._time_s, 0.0), 1.0)
+        self._time_s = time_s
+        if gone_s == 0.0:
+            return
+        push = (ACCELERATION * self.length) ** 2
+        place, speed, both = self._doubt
+        self._place += gone_s * self._speed
+        place += gone_s * (2 * both + gone_s * speed) + push * gone_s**4 / 4
+        both += gone_s * speed + push * gone_s**3 / 2
+        speed += push * gone_s**2
+        unseen = self._seen_s < time_s - 1.5 * gone_s
+        if unseen.any():
+            self._speed[unseen] *= np.exp(-gone_s / SLOWS_S)
+            limit = (SPEED * self.length) ** 2
+            np.minimum(speed, limit, out=speed)
+            np.minimum(place, (3 * self.length) ** 2, out=place)
+            np.minimum(both, np.sqrt(place * speed), out=both)
+
+    def costs(self, points: Array, seen: Mask, middles: Array) -> tuple[Array, Array]:
+        """Return (animal, detection): minus twice the log likelihood that it is that animal.
+
+        And how much of it is that the points are not where they should be. `points`
+        (detection, body part, 2) with `seen`, their `middles` (detection, 2). The parts of
+        one body err together: they count as two.
+        """
+        noise = (NOISE * self.length) ** 2 + 1.0
+        fresh = self._seen_s > self._time_s - FRESH_S
+        spread = self._doubt[0] + noise
+        off = points[None] - self._place[:, None]
+        far = (off * off).sum(axis=-1) / spread[:, None]
+        both = fresh[:, None] & seen[None]
+        count = both.sum(axis=-1)
+        shares = 1.0 / np.maximum(count, 1)
+        mean = np.where(both, np.minimum(far, 25.0), 0.0).sum(axis=-1) * shares
+        wide = np.where(both, 2 * np.log(spread)[:, None], 0.0).sum(axis=-1) * shares
+        weight = np.minimum(count, 2)
+        costs = weight * (mean + wide)
+        costs[mean > FARTHEST] = NEVER
+        vague = count == 0
+        if vague.any():
+            costs = np.where(vague, self._vague(middles), costs)
+        return costs, weight * mean
+
+    def _vague(self, middles: Array) -> Array:
+        """Return the costs by the middle alone, of animals long unseen or never."""
+        last_s = self._seen_s.max(axis=1, initial=-np.inf)
+        gone_s = np.minimum(self._time_s - last_s, 1e3)
+        spread = (self.length * (0.3 + SPEED * np.minimum(gone_s, 2.0))) ** 2 + 1.0
+        off = middles[None] - self._middle[:, None]
+        costs = (off * off).sum(axis=-1) / spread[:, None] + 2 * np.log(spread)[:, None]
+        return np.where(np.isfinite(costs), 2 * costs, 100.0)
+
+    def correct(
+        self, animals: list[int], points: Array, seen: Mask, middles: Array
+    ) -> None:
+        """Take detections (n, body part, 2) for n animals."""
+        noise = (NOISE * self.length) ** 2 + 1.0
+        old = self._seen_s[animals] <= self._time_s - FRESH_S
+        begins, follows = seen & old, seen & ~old
+        place, speed, both = self._doubt[:, animals]
+        near, fast = place / (place + noise), both / (place + noise)
+        off = np.where(follows[..., None], points - self._place[animals], 0.0)
+        places = self._place[animals] + near[..., None] * off
+        speeds = self._speed[animals] + fast[..., None] * off
+        places[begins], speeds[begins] = points[begins], 0.0
+        far = (SPEED * self.length) ** 2
+        after = np.stack([place * (1 - near), speed - fast * both, both * (1 - near)])
+        begun = np.array([noise, far, 0.0])[:, None, None]
+        doubt = np.where(follows, after, np.where(begins, begun, (place, speed, both)))
+        self._place[animals], self._speed[animals] = places, speeds
+        self._doubt[:, animals] = doubt
+        self._seen_s[animals] = np.where(seen, self._time_s, self._seen_s[animals])
+        self._middle[animals] = middles
+
+    def reorder(self, order: list[int]) -> None:
+        """Let animal `order[n]` be the n-th one from now on."""
+        self._place, self._speed = self._place[order], self._speed[order]
+        self._doubt, self._seen_s = self._doubt[:, order], self._seen_s[order]
+        self._middle = self._middle[order]
