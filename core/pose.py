@@ -22,6 +22,17 @@ class Skeleton(Packed):
     animals: tuple[str, ...] = ()
     """One name for each animal that is told apart; empty: there is one, without a name."""
 
+    @property
+    def count(self) -> int:
+        """How many animals are told apart; 1 when they have no names."""
+        return max(1, len(self.animals))
+
+    def named(self, animals: int) -> tuple[str, ...]:
+        """Return a name for each of so many animals: animal1, animal2 … if they have none."""
+        if len(self.animals) == animals:
+            return self.animals
+        return tuple(f"animal{n}" for n in range(1, animals + 1))
+
     def animal(self, word: str) -> int | None:
         """Return which animal a name, or a number from 1 on, means; None: none of them."""
         return _animal(self.animals, word)
@@ -58,6 +69,15 @@ class Pose:
         return Pose(
             self.skeleton, self.points[one], self.confidence[one], self.identity[one]
         )
+
+    @property
+    def doubts(self) -> dict[str, str]:
+        """Return the words of `identity` by the animals' names, those that say something."""
+        return {
+            name: word
+            for name, word in zip(self.skeleton.animals, self.identity, strict=False)
+            if word
+        }
 
     def doubted(self, animal: int) -> bool:
         """Return whether it is not known who this animal is."""
@@ -99,17 +119,10 @@ class Pose:
         return _pose, (self.skeleton, *values)
 
 
-def animal_names(animals: int) -> tuple[str, ...]:
-    """Return names for animals that were given none: animal1, animal2 …"""
-    return tuple(f"animal{n}" for n in range(1, animals + 1))
-
-
 @lru_cache(maxsize=64)
 def part_names(skeleton: Skeleton, animals: int) -> tuple[str, ...]:
     """Return one name for each body part of each animal, the first animal's first."""
-    names = skeleton.animals
-    if len(names) != animals:
-        names = animal_names(animals)
+    names = skeleton.named(animals)
     prefixes = [f"{name}_" for name in names] if animals > 1 else [""]
     return tuple(f"{prefix}{part}" for prefix in prefixes for part in skeleton.bodyparts)
 

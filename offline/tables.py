@@ -123,7 +123,7 @@ def _poses(
     ]
     return PoseRows(
         file,
-        Skeleton(tuple(parts)),
+        Skeleton(tuple(parts), animals=tuple(animals) if len(animals) > 1 else ()),
         np.moveaxis(np.array(points), 3, 0),
         np.moveaxis(np.array(sure), 2, 0),
     )

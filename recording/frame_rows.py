@@ -108,10 +108,9 @@ class FrameRows:
         first: Step | None = None,
     ) -> None:
         """Make the table; the first step says what else it holds."""
-        animals = len(first.pose.points) if first else 1
         behaviours = tuple(first.behaviours) if first else ()
         inputs = tuple(first.inputs) if first else ()
-        run.begin(self._camera, skeleton, triggers, animals, behaviours, inputs)
+        run.begin(self._camera, skeleton, triggers, behaviours, inputs)
         self._opened = True
 
     def _skip(self, run: RunWriter, stamp: Stamp) -> None:

@@ -93,8 +93,8 @@ def _tracks(folder: RunFolder, camera: str) -> Iterator[Track]:
     facts, frames = folder.facts, timeline(folder, camera)
     points, confidence = frames.points, frames.confidence
     form, model = facts["cameras"][camera]["shape"], facts["model"] or {}
-    for animal in range(frames.animals):
-        suffix = f"_animal{animal + 1}" if frames.animals > 1 else ""
+    for animal, name in enumerate(frames.skeleton.named(frames.animals)):
+        suffix = f"_{name}" if frames.animals > 1 else ""
         yield Track(
             name=f"{camera}{suffix}",
             device=camera,

@@ -42,7 +42,7 @@ def predecessor_csv(folder: RunFolder, into: Path) -> Iterator[Path]:
     for camera in analysed_cameras(folder):
         frames = timeline(folder, camera)
         rows = frames.rows[frames.rows["analysed"]]
-        posed = Timeline(camera, rows, frames.bodyparts, frames.animals)
+        posed = Timeline(camera, rows, frames.skeleton)
         points = posed.points
         points[posed.confidence < threshold] = np.nan
         columns: dict[tuple[str, ...], object] = {}
@@ -71,4 +71,4 @@ def _parts(folder: RunFolder) -> Iterator[tuple[str, Timeline]]:
 
 def _deeplabcut(folder: RunFolder, frames: Timeline) -> "DataFrame":
     scorer = (folder.facts["model"] or {}).get("name") or "DeepLabStream"
-    return deeplabcut(frames.points, frames.confidence, frames.bodyparts, scorer)
+    return deeplabcut(frames.points, frames.confidence, frames.skeleton, scorer)

@@ -1,6 +1,6 @@
 """Poses of one video as tables and files of other programs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ class PoseTable:
 def deeplabcut(
     points: NDArray[np.floating],
     confidence: NDArray[np.floating],
-    bodyparts: Sequence[str],
+    skeleton: Skeleton,
     scorer: str,
 ) -> "DataFrame":
     """Return scorer, (individuals,) bodyparts, coords; the index counts pictures from 0.
@@ -51,8 +51,8 @@ def deeplabcut(
     import pandas as pd
 
     values = np.concatenate([points, confidence[..., None]], axis=-1)
-    animals = [f"animal{n + 1}" for n in range(points.shape[1])]
-    levels: list[list[str]] = [[scorer], animals, list(bodyparts)]
+    animals = list(skeleton.named(points.shape[1]))
+    levels: list[list[str]] = [[scorer], animals, list(skeleton.bodyparts)]
     names = ["scorer", "individuals", "bodyparts", "coords"]
     columns = pd.MultiIndex.from_product(
         [*levels, ["x", "y", "likelihood"]], names=names
@@ -81,8 +81,7 @@ def _h5(table: PoseTable, path: Path) -> None:
 
 
 def _deeplabcut(table: PoseTable) -> "DataFrame":
-    parts = table.skeleton.bodyparts
-    return deeplabcut(table.points, table.confidence, parts, table.scorer)
+    return deeplabcut(table.points, table.confidence, table.skeleton, table.scorer)
 
 
 def _parquet(table: PoseTable, path: Path) -> None:
@@ -91,7 +90,7 @@ def _parquet(table: PoseTable, path: Path) -> None:
 
     columns: dict[str, NDArray[np.floating]] = {"time_s": table.times_s}
     animals, parts = table.points.shape[1:3]
-    names = part_names(table.skeleton.bodyparts, animals)
+    names = part_names(table.skeleton, animals)
     points = table.points.reshape(-1, animals * parts, 2)
     confidence = table.confidence.reshape(-1, animals * parts)
     for place, name in enumerate(names):
@@ -102,10 +101,10 @@ def _parquet(table: PoseTable, path: Path) -> None:
 
 
 def _nwb(table: PoseTable, path: Path) -> None:
-    animals = table.points.shape[1]
+    names = table.skeleton.named(table.points.shape[1])
     tracks = [
         Track(
-            name=f"video_animal{animal + 1}" if animals > 1 else "video",
+            name=f"video_{name}" if len(names) > 1 else "video",
             device="video",
             times_s=table.times_s,
             points=table.points[:, animal],
@@ -114,7 +113,7 @@ def _nwb(table: PoseTable, path: Path) -> None:
             size=table.size,
             scorer=table.scorer,
         )
-        for animal in range(animals)
+        for animal, name in enumerate(names)
     ]
     about = f"poses of {table.video.name}, predicted by DeepLabStream"
     identifier = f"{table.video.name} {table.scorer}"

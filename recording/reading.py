@@ -62,6 +62,8 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
         exposed, arrived, posed, decided, written = (
             int(cell or 0) for cell in row[2:7]
         )
+        doubts = _doubts(row[place["doubts"]] if "doubts" in place else "")
+        who = tuple(doubts.pop(name, "") for name in skeleton.animals)
         yield Step(
             camera,
             int(row[0]),
@@ -70,13 +72,13 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             posed,
             decided,
             written,
-            Pose(skeleton, numbers[..., :2].copy(), numbers[..., 2].copy()),
+            Pose(skeleton, numbers[..., :2].copy(), numbers[..., 2].copy(), who),
             {name: _ANSWERS[row[column]] for name, column in asked.items()},
             tuple(commands[exposed]),
             status=row[place["status"]],
             lost=row[place["lost"]] == "1",
             too_old=row[place["too_old"]] == "1",
-            doubts=_doubts(row[place["doubts"]] if "doubts" in place else ""),
+            doubts=doubts,
             behaviours=_numbers(row, classes),
             inputs=_numbers(row, inputs),
         )

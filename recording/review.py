@@ -99,9 +99,7 @@ class Review:
         whole = self.cameras[camera]
         if not whole.rows["analysed"].iat[row]:
             return None
-        part = Timeline(
-            camera, whole.rows.iloc[row : row + 1], whole.bodyparts, whole.animals
-        )
+        part = Timeline(camera, whole.rows.iloc[row : row + 1], whole.skeleton)
         values = part.rows.iloc[0]
         pose = Pose(
             self.skeleton,

@@ -144,7 +144,8 @@ class RunFolder:
         if words is None:
             raise ValueError(f"nothing was analysed in {self.path}")
         bones = tuple((first, second) for first, second in words["bones"])
-        return Skeleton(tuple(words["bodyparts"]), bones)
+        animals = tuple(words.get("animals", ()))
+        return Skeleton(tuple(words["bodyparts"]), bones, animals)
 
     def steps(self, camera: str) -> Iterator[Step]:
         """Yield the analysed frames in order, as they were written, poses bit by bit."""

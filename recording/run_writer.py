@@ -40,7 +40,6 @@ class RunWriter:
         camera: str,
         skeleton: Skeleton,
         triggers: tuple[str, ...] = (),
-        animals: int = 1,
         behaviours: tuple[str, ...] = (),
         inputs: tuple[str, ...] = (),
     ) -> None:
@@ -59,7 +58,6 @@ class RunWriter:
                 path,
                 skeleton,
                 triggers,
-                animals,
                 self._start_ns,
                 behaviours,
                 inputs,

@@ -50,7 +50,7 @@ def write_sleap(
     seen = ~np.isnan(points).all(axis=(2, 3))
     scores = np.where(seen, confidence.mean(axis=2), np.nan)
     parts, bones = skeleton.bodyparts, skeleton.bones
-    animals = [f"animal{n + 1}" for n in range(points.shape[1])]
+    animals = skeleton.named(points.shape[1])
     arrays = {
         "tracks": (points.transpose(1, 3, 2, 0), ("track", "xy", "node", "frame")),
         "track_occupancy": (seen.astype(np.uint8), ("frame", "track")),

@@ -86,14 +86,14 @@ class CameraTable:
         path: Path,
         skeleton: Skeleton,
         triggers: Sequence[str],
-        animals: int,
         start_ns: int,
         behaviours: Sequence[str] = (),
         inputs: Sequence[str] = (),
     ) -> None:
+        animals = skeleton.count
         values = [
             f"{name}_{what}"
-            for name in part_names(skeleton.bodyparts, animals)
+            for name in part_names(skeleton, animals)
             for what in ("x", "y", "confidence")
         ]
         asked = [f"trigger_{name}" for name in triggers]
@@ -123,7 +123,8 @@ class CameraTable:
         classes = [_number(step.behaviours.get(name, nan)) for name in self._behaviours]
         state = [cell(step.status), _CELLS[step.lost], _CELLS[step.too_old]]
         seen = [_number(step.inputs.get(name, nan)) for name in self._inputs]
-        rest = ",".join([*asked, *state, _doubts(step.doubts), *classes, *seen])
+        doubts = _doubts({**pose.doubts, **step.doubts})
+        rest = ",".join([*asked, *state, doubts, *classes, *seen])
         self.table.write(
             f"{step.index},{(step.exposed_ns - self._start_ns) / 1e9:.6f},"
             f"{step.exposed_ns},{step.arrived_ns},{step.posed_ns},{step.decided_ns},"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pose import part_names
+from core.pose import Skeleton, part_names
 from recording.run_folder import RunFolder, stem
 from recording.tables import VIDEO_COLUMNS
 
@@ -28,8 +28,17 @@ class Timeline:
     camera: str
     rows: "DataFrame"
     """CAMERA.csv's columns, and video (its name, or empty) and video_frame."""
-    bodyparts: tuple[str, ...]
-    animals: int
+    skeleton: Skeleton
+
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """The body parts of each animal."""
+        return self.skeleton.bodyparts
+
+    @property
+    def animals(self) -> int:
+        """How many animals have poses."""
+        return self.skeleton.count
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -44,7 +53,7 @@ class Timeline:
     def of_video(self, video: str) -> "Timeline":
         """Return the frames of one video, a row for each of its pictures."""
         rows = self.rows[self.rows["video"] == video].sort_values("video_frame")
-        return Timeline(self.camera, rows, self.bodyparts, self.animals)
+        return Timeline(self.camera, rows, self.skeleton)
 
     def parts(self) -> "dict[str, Timeline]":
         """Return by file name without ending: each video, or the table without videos."""
@@ -56,7 +65,7 @@ class Timeline:
     def _values(self, *what: str) -> NDArray[np.float64]:
         columns = [
             f"{name}_{each}"
-            for name in part_names(self.bodyparts, self.animals)
+            for name in part_names(self.skeleton, self.animals)
             for each in what
         ]
         values: NDArray[np.float64] = self.rows[columns].to_numpy(np.float64)
@@ -103,7 +112,4 @@ def timeline(folder: RunFolder, camera: str) -> Timeline:
     rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
     start_ns = folder.facts["start_ns"]
     rows["time_s"] = (rows["exposed_ns"] - start_ns) / 1e9
-    animals = 1
-    while f"animal{animals + 1}_{folder.skeleton.bodyparts[0]}_x" in rows:
-        animals += 1
-    return Timeline(camera, rows, folder.skeleton.bodyparts, animals)
+    return Timeline(camera, rows, folder.skeleton)
