@@ -35,7 +35,8 @@ class Skeleton(Packed):
 
     def animal(self, word: str) -> int | None:
         """Return which animal a name, or a number from 1 on, means; None: none of them."""
-        return _animal(self.animals, word)
+        place = _animal(self.animals, word)
+        return place if place is not None and place < self.count else None
 
     def indices(self, bodyparts: Sequence[str]) -> list[int]:
         """Return the positions of `bodyparts`; KeyError names one that is not there."""
@@ -62,6 +63,11 @@ class Pose:
     def moved(self, points: NDArray[np.float32]) -> "Pose":
         """Return the same pose with other points."""
         return Pose(self.skeleton, points, self.confidence, self.identity)
+
+    def animal(self, word: str) -> int | None:
+        """Return whose points a name, or a number from 1 on, means; None: nobody's."""
+        place = _animal(self.skeleton.animals, word)
+        return place if place is not None and place < len(self.points) else None
 
     def of(self, animal: int) -> "Pose":
         """Return the pose of one animal alone."""
@@ -124,7 +130,9 @@ def part_names(skeleton: Skeleton, animals: int) -> tuple[str, ...]:
     """Return one name for each body part of each animal, the first animal's first."""
     names = skeleton.named(animals)
     prefixes = [f"{name}_" for name in names] if animals > 1 else [""]
-    return tuple(f"{prefix}{part}" for prefix in prefixes for part in skeleton.bodyparts)
+    return tuple(
+        f"{prefix}{part}" for prefix in prefixes for part in skeleton.bodyparts
+    )
 
 
 @lru_cache(maxsize=256)
@@ -132,7 +140,7 @@ def _animal(names: tuple[str, ...], word: str) -> int | None:
     if word in names:
         return names.index(word)
     number = int(word) if word.isdecimal() else 0
-    return number - 1 if 1 <= number <= max(1, len(names)) else None
+    return number - 1 if number else None
 
 
 @lru_cache(maxsize=1024)

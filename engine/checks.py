@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from core.pose import Skeleton
+from engine.animals import MOST, named_problems
 from engine.sections import Settings
 from engine.sentences import guess
 
@@ -23,8 +24,23 @@ def unit_problems(rig: Settings) -> Iterator[str]:
             )
 
 
+def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
+    """Return what names animals that are not there; `count`: how many there can be."""
+    named = [
+        (f"[Trigger {name}] {key}", word)
+        for name, trigger in rig.new_triggers().items()
+        for key, words in trigger.named_animals.items()
+        for word in words
+    ]
+    named += [
+        (f"[Classifier {name}] ANIMAL", section.animal)
+        for name, section in rig.classifiers.items()
+    ]
+    return list(named_problems(named, rig.animals.names, count))
+
+
 def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
-    """Return what does not fit the network's body parts, as sentences."""
+    """Return what does not fit the network's body parts and animals, as sentences."""
     named = [
         (f"[Trigger {name}] BODYPARTS", part)
         for name, trigger in rig.new_triggers().items()
@@ -39,7 +55,7 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
         f"{key}: the network does not know {part!r}{guess(part, skeleton.bodyparts)}"
         for key, part in named
         if part not in skeleton.bodyparts
-    ]
+    ] + animal_problems(rig, skeleton.count)
 
 
 def _in_mm(rig: Settings) -> dict[str, set[str]]:

@@ -25,7 +25,8 @@ def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classi
     opened: dict[str, list[Classifier]] = {}
     for name, folder in folders.items():
         camera = rig.camera_of(rig.classifiers[name])
-        opened.setdefault(camera, []).append(open_classifier(folder))
+        classifier = open_classifier(folder, rig.classifiers[name].animal)
+        opened.setdefault(camera, []).append(classifier)
     return opened
 
 

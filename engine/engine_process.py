@@ -36,6 +36,7 @@ from engine.proving import proofs
 from engine.seeing import seeing_of
 from engine.settings import Settings
 from engine.tryout import PULSE_S
+from engine.who import identities_of
 from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
 from pose.batching import batches
@@ -108,6 +109,7 @@ class _Engine:
                 open_classifiers(self.settings, estimator.skeleton),
             ),
             lambda: self.inputs.now() if self.inputs is not None else {},
+            identities_of(self.settings, estimator.skeleton, estimator.threshold),
         )
         self.batching = batches(estimator, len(self.settings.asked_of()))
         self.tell_network(estimator)

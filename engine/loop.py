@@ -18,6 +18,7 @@ from engine.asking import Answers, Asking
 from engine.conduct import Conduct
 from engine.sections import ExperimentRun
 from engine.seeing import Seeing, Sight
+from engine.who import Identities, Whereabouts
 from experiments.experiment import Experiment, Observation, Stepper, triggers_of
 from experiments.trigger import Trigger
 from outputs.bank import Bank
@@ -30,7 +31,8 @@ class Loop:
     Decisions use the frames' own times; `clock` stamps when things were done, judges how
     old a frame is, and notices silence. `whole` tells, once a picture was looked at,
     whether it had stayed what it was; if not, nothing is known of it. `seeing` stands
-    between poses and triggers. `inputs` gives what is known of the rig's inputs.
+    between poses and triggers. `inputs` gives what is known of the rig's inputs. `who`
+    tells several animals apart, where the poses do not come so already.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Loop:
         whole: Callable[[Frame], bool] = lambda frame: True,
         seeing: Seeing | None = None,
         inputs: Callable[[], Mapping[str, float]] = dict,
+        who: Identities | None = None,
     ) -> None:
         self._estimator = estimator
         self._whole = whole
@@ -53,6 +56,7 @@ class Loop:
         self._write = write
         self._zero_ns = zero_ns
         self._inputs = inputs
+        self._who, self._whereabouts = who, Whereabouts()
         self._seeing = seeing or Seeing(estimator.threshold)
         self._asking = Asking(deciding, rules.stale_ms / 1e3, self._note)
         self._conduct: Conduct | None = None
@@ -66,6 +70,9 @@ class Loop:
         """Ask these triggers from the next frame on; they must be new, without memory."""
         self._asking.begin(triggers)
         self._seeing.forget()
+        self._whereabouts.forget()
+        if self._who is not None:
+            self._who.forget()
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
@@ -100,8 +107,12 @@ class Loop:
     def _take(self, frame: Frame, pose: Pose) -> Step:
         if not self._whole(frame):
             pose = pose.unknown()
+        if self._who is not None:
+            pose = self._who.tell(frame, pose)
         posed_ns = self._clock.now_ns()
         time_s = (frame.time_ns - self._zero_ns) / 1e9
+        for sentence in self._whereabouts.news(frame.camera, pose, time_s):
+            self._note("identity", sentence)
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
         sight, inputs = Sight(pose), self._inputs()

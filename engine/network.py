@@ -4,6 +4,7 @@ from core.errors import SettingsError
 from engine.messages import NetworkReady
 from engine.settings import Settings, check_against
 from pose.estimator import PoseEstimator
+from pose.named import Named, animals_of
 from pose.opening import open_estimator, open_live_crop
 from pose.per_camera import PerCamera
 
@@ -25,9 +26,20 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     for model in named.values():
         if model not in loaded:
             loaded[model] = _open(settings, model, threads)
+    found = {model: animals_of(estimator) for model, estimator in loaded.items()}
+    problems = list(settings.animals.problems(min(found.values())))
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{model}: {count}" for model, count in found.items())
+        problems.append(f"all networks must tell as many animals apart: {told}")
     others = {name: loaded[model] for name, model in named.items() if model != usual}
-    estimator = PerCamera(loaded[usual], others) if others else loaded[usual]
-    if problems := check_against(settings, estimator.skeleton):
+    estimator: PoseEstimator = loaded[usual]
+    if others:
+        estimator = PerCamera(loaded[usual], others)
+    names = settings.animals.of(estimator.skeleton, found[usual])
+    if names:
+        estimator = Named(estimator, names)
+    problems += check_against(settings, estimator.skeleton)
+    if problems:
         raise SettingsError(problems)
     return estimator
 

@@ -102,20 +102,9 @@ class Animals:
 class _Heard(RunWriter):
     """A record that the animals listen to."""
 
-    def __init__(self, folder: RunFolder, animals: Animals, number: int) -> None:
+    def __init__(self, folder: RunFolder, animals: Animals) -> None:
         super().__init__(folder, 0)
-        self._animals, self._number = animals, number
-
-    def begin(
-        self,
-        camera: str,
-        skeleton: Skeleton,
-        triggers: tuple[str, ...] = (),
-        animals: int = 1,
-        behaviours: tuple[str, ...] = (),
-        inputs: tuple[str, ...] = (),
-    ) -> None:
-        super().begin(camera, skeleton, triggers, self._number, behaviours, inputs)
+        self._animals = animals
 
     def entry(self, entry: Entry) -> None:
         if isinstance(entry, Edge):
@@ -143,18 +132,22 @@ def rehearse(
     view = View.of(settings)
     view = view if seed is None else replace(view, seed=seed)
     unknown = sorted(set(flees) - settings.outputs.keys())
-    problems = check_against(settings, ARENA_SKELETON)
+    animals = max(animals, len(settings.animals.names))
+    names = settings.animals.of(ARENA_SKELETON, animals)
+    skeleton = replace(ARENA_SKELETON, animals=names)
+    problems = [*settings.animals.problems(animals)]
+    problems += check_against(settings, skeleton)
     problems += [
         f"flees {name}: there is no [Output {name}]{guess(name, settings.outputs)}"
         for name in unknown
     ]
     if problems:
         raise SettingsError(problems)
-    folder = _folder(settings, view, path)
-    drawn, truth = Animals(view, flees, animals), Truth()
-    with _Heard(folder, drawn, animals) as writer:
+    folder = _folder(settings, view, path, skeleton)
+    drawn, truth = Animals(view, flees, skeleton.count), Truth(skeleton)
+    with _Heard(folder, drawn) as writer:
         frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
-        with closing(replay(settings, frames, truth, writer)) as whole:
+        with closing(replay(settings, frames, truth, writer, identified=True)) as whole:
             steps = list(takewhile(lambda step: bool(step.status), whole))
     how = "finished" if steps and len(steps) < seconds * view.rate - 1 else "stopped"
     folder.finish(datetime.now().astimezone(), how, [])
@@ -170,12 +163,14 @@ def _frames(
         yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)
 
 
-def _folder(settings: Settings, view: View, path: Path | None) -> RunFolder:
+def _folder(
+    settings: Settings, view: View, path: Path | None, skeleton: Skeleton
+) -> RunFolder:
     model = ModelFacts("the drawn animal", "", Truth.threshold, Truth.provider)
     facts = RunFacts(
         start_ns=0,
         cameras={settings.deciding_camera: ImageFormat(view.shape, view.rate)},
-        skeleton=ARENA_SKELETON,
+        skeleton=skeleton,
         model=model,
         more={"rehearsal": True, "walk": view.seed, **effective(settings)},
     )

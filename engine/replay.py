@@ -9,6 +9,7 @@ from engine.classifiers import open_classifiers
 from engine.loop import Loop
 from engine.seeing import seeing_of
 from engine.settings import Settings
+from engine.who import identities_of
 from outputs.bank import Bank, opened
 from outputs.simulated import simulated
 from outputs.ticker import catch_up
@@ -22,11 +23,13 @@ def replay(
     estimator: PoseEstimator,
     writer: RunWriter,
     experiment: bool = True,
+    identified: bool = False,
 ) -> Generator[Step, None, None]:
     """Yield what happens to each frame; the outputs are simulated ones.
 
     The frames move the clock, so equal frames give equal steps and equal files. Posing
-    takes no time here: a frame is decided at the moment it was taken.
+    takes no time here: a frame is decided at the moment it was taken. `identified`: the
+    estimator knows already who is who.
     """
     clock = ManualClock()
     deciding = settings.deciding_camera
@@ -36,6 +39,9 @@ def replay(
     names = tuple(triggers)
     writer.begin(deciding, estimator.skeleton, names, behaviours=tuple(behaviours))
     outputs = simulated(settings.outputs)
+    who = None
+    if not identified:
+        who = identities_of(settings, estimator.skeleton, estimator.threshold)
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
             estimator,
@@ -45,6 +51,7 @@ def replay(
             writer.entry,
             zero_ns=0,
             seeing=seeing_of(settings, estimator.threshold, watchers),
+            who=who,
         )
         if experiment:
             loop.begin(settings.new_experiment(), triggers, bank)

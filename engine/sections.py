@@ -13,11 +13,12 @@ from pydantic.dataclasses import dataclass as settings
 from cameras.camera import Camera
 from core.calibration import Calibration
 from core.errors import SettingsError
+from engine.animals import Animals
 from engine.fields import Maker
 from engine.subject import Subject
 from engine.tracking import Tracking
 from experiments.experiment import Experiment
-from experiments.trigger import Trigger
+from experiments.trigger import AnimalName, Trigger
 from outputs.input import Input
 from outputs.output import Output
 from pose.runtimes import Runtime
@@ -209,6 +210,9 @@ class Classification:
     camera: str = Field(
         "", description="whose poses it sees; empty: those of the one that decides"
     )
+    animal: AnimalName = Field(
+        "1", description="of several animals the one whose behaviour it tells"
+    )
 
 
 @dataclass(frozen=True)
@@ -231,6 +235,7 @@ class Settings:
     text: str = plain_field(repr=False)
     """As read, comments and all."""
     subject: Subject
+    animals: Animals
     tracking: Mapping[str, Tracking] = plain_field(default_factory=dict)
     """By camera; under the empty name that of all others."""
     classifiers: Mapping[str, Classification] = plain_field(default_factory=dict)

@@ -94,18 +94,21 @@ class Seeing:
         `age_s` is how long ago it was exposed.
         """
         seen, doubts = pose.seen(self._threshold), dict[str, str]()
+        if "exchanged" in pose.identity:  # what was followed was another animal
+            self._gates.pop(camera, None)
+            self._filters.pop(camera, None)
         calibration = self._calibrations.get(camera)
         if gate := self._gate(camera):
             points, doubts = gate.sift(seen, time_s, calibration)
-            seen = Pose(pose.skeleton, points, pose.confidence)
+            seen = pose.moved(points)
         if motion := self._motion(camera):
             points, done = motion.step(seen.points, time_s, age_s)
-            seen = Pose(pose.skeleton, points, pose.confidence)
+            seen = pose.moved(points)
             doubts = {**doubts, **done}
         on_floor = None
         if calibration is not None:
             places = calibration.to_mm(seen.points).astype(np.float32)
-            on_floor = Pose(pose.skeleton, places, pose.confidence)
+            on_floor = pose.moved(places)
         sight = Sight(seen, on_floor, doubts)
         behaviours: dict[str, float] = {}
         for watcher in self._watchers.get(camera, ()):

@@ -13,7 +13,8 @@ from cameras.camera import Camera
 from core.command import InputName, OutputName, TriggerName
 from core.errors import SettingsError
 from core.plugins import Found, discover
-from engine.checks import check_against, unit_problems
+from engine.animals import Animals
+from engine.checks import animal_problems, check_against, unit_problems
 from engine.fields import Maker, Section, keys_of
 from engine.ini import Words, read_sections, read_text
 from engine.predecessor import MOVED, MOVED_SECTIONS
@@ -40,6 +41,7 @@ __all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse"]
 FIXED: dict[str, type] = {
     "Streaming": Streaming,
     "Pose Estimation": PoseEstimation,
+    "Animals": Animals,
     "Experiment": ExperimentRun,
     "Recording": Recording,
     "Video": Video,
@@ -110,6 +112,7 @@ class _Reading:
         rig = Settings(
             streaming=streaming,
             pose=fixed["Pose Estimation"],
+            animals=fixed["Animals"],
             experiment=run,
             recording=fixed["Recording"],
             subject=fixed["Session"],
@@ -221,7 +224,7 @@ class _Reading:
             self._check_camera(rig, f"Trigger {name}", maker().camera)
         for name, classifier in rig.classifiers.items():
             self._check_camera(rig, f"Classifier {name}", classifier.camera)
-        self._problems += unit_problems(rig)
+        self._problems += [*unit_problems(rig), *animal_problems(rig)]
         for name, maker in rig.triggers.items():
             self._check_named(f"Trigger {name}", maker)
         for name, plan in rig.experiments.items():

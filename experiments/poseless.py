@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.pose import Pose
-from experiments.trigger import Trigger
+from experiments.trigger import AnimalName, Trigger
 
 Answer: TypeAlias = bool | None
 
@@ -33,6 +33,11 @@ class Poseless(Trigger):
     bodyparts: tuple[str, ...] = Field(
         (), max_length=0, description="stays empty: it looks at no pose"
     )
+
+    animal: AnimalName = Field(
+        "", max_length=0, description="stays empty: it looks at no pose"
+    )
+    in_doubt: Literal["asked"] = Field("asked", description="it looks at no pose")
 
     @abstractmethod
     def judge(self, known: Known, time_s: float) -> Answer:

@@ -1,6 +1,7 @@
 """What a trigger is: a question about a pose with three answers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -14,9 +15,13 @@ RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 """A `Region` that is written in one line of settings.ini."""
 
 
+AnimalName = Annotated[str, BeforeValidator(str)]
+"""The name of an animal, or its number, from 1 on."""
+
+
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class Trigger(Hygiene, ABC):
-    """A question about the pose of the first animal, asked once per analysed frame.
+    """A question about the pose of one animal, asked once per analysed frame.
 
     Made anew for each run, so it may remember what it saw.
     """
@@ -29,6 +34,14 @@ class Trigger(Hygiene, ABC):
         "", description="whose poses it sees; empty: the one that decides"
     )
 
+    animal: AnimalName = Field(
+        "1", description="of several animals the one it looks at: its name or number"
+    )
+    in_doubt: Literal["unknown", "asked"] = Field(
+        "unknown",
+        description="what it is while it is in doubt who of several animals is who: "
+        "unknown, or asked all the same of the one that is taken for ANIMAL",
+    )
     unit: Literal["px", "mm"] = Field(
         "px",
         description="what its places, lengths and speeds are in: pixels of the picture, or "
@@ -43,6 +56,20 @@ class Trigger(Hygiene, ABC):
         not tell, such as a speed on the first frame.
         """
 
+    @property
+    def named_animals(self) -> Mapping[str, tuple[str, ...]]:
+        """The animals that it names, by key."""
+        return {"ANIMAL": (self.animal,)} if self.animal else {}
+
+    def whose(self, pose: Pose) -> Pose | None:
+        """Return the pose that is looked at, ANIMAL's; None: nobody knows which that is."""
+        if len(pose.points) == 1 and self.animal == "1":
+            return pose
+        place = pose.animal(self.animal)
+        if place is None or (self.in_doubt == "unknown" and pose.doubted(place)):
+            return None
+        return pose.of(place)
+
     def sees(self, pose: Pose) -> bool:
         """Return whether all that `holds` looks at was seen: `bodyparts`."""
         if not len(pose.points):
@@ -51,8 +78,9 @@ class Trigger(Hygiene, ABC):
 
     def ask(self, pose: Pose, time_s: float) -> bool | None:
         """Return the answer, None when the pose does not tell: unknown is not no."""
-        if self.sees(pose):
-            answer = self.holds(pose, time_s)
+        own = self.whose(pose)
+        if own is not None and self.sees(own):
+            answer = self.holds(own, time_s)
         else:
             self.forget()
             answer = None

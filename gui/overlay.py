@@ -9,9 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
+from core.pose import Pose
 from core.record import Step
 from engine.zones import Zone
-from gui.theme import AMBER, BLUE, GREEN, GREY, RED, bodypart_colour
+from gui.theme import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    animal_colour,
+    bodypart_colour,
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
     """Draw bones and points as triggers saw them, and what they did not see.
 
     Points below `threshold` are small and faint, refused ones crossed out where the network
-    had them, held ones hollow where they are held.
+    had them, held ones hollow where they are held. Animals that have names bear them.
     """
     pose, seen = step.pose, step.as_seen(threshold)
     bones = [pose.skeleton.indices(bone) for bone in pose.skeleton.bones]
@@ -81,7 +90,9 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
     parts = len(pose.skeleton.bodyparts)
     for animal, points in enumerate(place.to_view(seen.points)):
         raw, known = place.to_view(pose.points[animal]), np.isfinite(points).all(axis=1)
-        painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
+        several = len(pose.skeleton.animals) > 1
+        colour = animal_colour(animal) if several else QColor(255, 255, 255, 150)
+        painter.setPen(QPen(colour, 2 if several else 1.5))
         for one, other in bones:
             if known[[one, other]].all():
                 painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
@@ -94,6 +105,19 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
                 _draw_unsure(painter, raw[part], colour)
             if known[part]:
                 _draw_point(painter, points[part], colour, held="held" in doubt)
+        if pose.skeleton.animals and known.any():
+            _draw_name(painter, points[known], pose, animal)
+
+
+def _draw_name(
+    painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
+) -> None:
+    """Write an animal's name above its points; with a question mark while in doubt."""
+    doubted = pose.doubted(animal)
+    name = f"{pose.skeleton.animals[animal]}{'?' if doubted else ''}"
+    above = QPointF(float(points[:, 0].mean()), float(points[:, 1].min()) - 8)
+    colour = QColor(GREY) if doubted else animal_colour(animal)
+    draw_tag(painter, above, name, colour, centre=True)
 
 
 def _draw_point(

@@ -233,6 +233,17 @@ QLabel#qt_msgbox_label, QLabel#qt_msgbox_informativelabel {{ min-width: 440px; }
 """
 
 
+_ANIMALS = (
+    *("#ffd54a", "#4dd0ff", "#ff8ad8", "#9cff7a"),
+    *("#ffa05a", "#b39dff", "#ff6b6b", "#5affd6"),
+)
+
+
+def animal_colour(animal: int) -> QColor:
+    """Return the colour of an animal's bones and name, the same in every picture."""
+    return QColor(_ANIMALS[animal % len(_ANIMALS)])
+
+
 def bodypart_colour(place: int) -> QColor:
     """Return the colour of a skeleton's body part number `place`."""
     if place < len(_BODYPARTS):

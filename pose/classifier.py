@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 class Classifier:
     """A classifier at work on one camera; `open_classifier` makes one."""
 
-    def __init__(self, folder: ClassifierFolder, session: "InferenceSession") -> None:
+    def __init__(
+        self, folder: ClassifierFolder, session: "InferenceSession", animal: str = "1"
+    ) -> None:
+        """`animal`: of several the one that it looks at, by name or number."""
         self.folder = folder
+        self._animal = animal
         self._session = session
         self._input = session.get_inputs()[0].name
         self._output = _probabilities(folder, session)
@@ -43,6 +47,12 @@ class Classifier:
 
     def look(self, pose: Pose, time_s: float) -> dict[str, float]:
         """Return the probability of each behaviour; NaN while it is unknown."""
+        if len(pose.points) > 1:
+            place = pose.animal(self._animal)
+            if place is None or pose.doubted(place):
+                self.forget()
+                return dict(self._unknown)
+            pose = pose.of(place)
         numbers = self._window.look(pose, time_s)
         if numbers is None:
             return dict(self._unknown)
@@ -55,7 +65,7 @@ class Classifier:
         return np.asarray(found[0], np.float32)
 
 
-def open_classifier(folder: ClassifierFolder) -> Classifier:
+def open_classifier(folder: ClassifierFolder, animal: str = "1") -> Classifier:
     """Load the model and try it once; ModelError when it is not what the folder says."""
     import onnxruntime as ort
 
@@ -66,7 +76,7 @@ def open_classifier(folder: ClassifierFolder) -> Classifier:
         session = ort.InferenceSession(
             str(folder.model), options, providers=["CPUExecutionProvider"]
         )
-        classifier = Classifier(folder, session)
+        classifier = Classifier(folder, session, animal)
         count = len(folder.features.features)
         shares = classifier.classify(np.zeros((1, count), np.float32))
     except ModelError:

@@ -17,13 +17,13 @@ from math import dist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.assignment import assign
 from core.frame import Image
 from core.pose import Pose, Skeleton
-from pose.looks import ENOUGH, Looks, view
-from pose.tracks import NEVER, Array, Mask, Tracks
+from pose.detections import Detections, detections
+from pose.looks import ENOUGH, Looks
+from pose.tracks import NEVER, Array, Tracks
 
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
@@ -49,18 +49,6 @@ class Rules:
     """Who gets the first name, and so on, once all were seen apart for `ENOUGH` pictures."""
     believe_after_s: float = 0.0
     """Seconds after which motion alone is believed where looks don't tell; 0: never."""
-
-
-@dataclass(slots=True)
-class _Found:
-    """What a network found in one picture."""
-
-    points: Array
-    """(detection, body part, 2), px."""
-    seen: Mask
-    middles: Array
-    rows: list[int]
-    """Of the network's pose."""
 
 
 @dataclass(slots=True)
@@ -105,7 +93,7 @@ class Identity:
 
         Animals that were not found are NaN, with no confidence. `time_s` must not go back.
         """
-        tracks, found = self._tracks, self._found(pose)
+        tracks, found = self._tracks, detections(pose, self.threshold)
         tracks.measure(found.points, max(image.shape[:2]) / 12)
         tracks.advance(time_s)
         costs, misfits = tracks.costs(found.points, found.seen, found.middles)
@@ -113,7 +101,8 @@ class Identity:
         self._doubt_what_is_alike(costs, misfits, of, found, time_s)
         at = list(of.values())
         tracks.correct(list(of), found.points[at], found.seen[at], found.middles[at])
-        views = self._look(image, found, of)
+        hidden = [tracks.middles[n] for n in range(len(self._counts)) if n not in of]
+        views = found.clear_views(image, hidden, tracks.length, CLEAR)
         told: dict[int, str] = {}
         if not self._named:
             of = self._name(of, found, views)
@@ -121,24 +110,14 @@ class Identity:
             of = self._judge(of)
             told = self._settle(time_s)
         self._learn(of, views)
-        return self._pose(pose, found, of, told)
-
-    def _found(self, pose: Pose) -> _Found:
-        seen = np.asarray(pose.confidence >= self.threshold)
-        seen &= np.isfinite(pose.points[..., 0])
-        rows = np.flatnonzero(seen.any(axis=1))
-        seen = seen[rows]
-        points = np.where(seen[..., None], pose.points[rows].astype(np.float64), np.nan)
-        count = np.maximum(seen.sum(axis=1), 1)[:, None]
-        middles = np.where(seen[..., None], points, 0.0).sum(axis=1) / count
-        return _Found(points, seen, middles, rows.tolist())
+        return self._pose(found, of, told)
 
     def _doubt_what_is_alike(
         self,
         costs: Array,
         misfits: Array,
         of: dict[int, int],
-        found: _Found,
+        found: Detections,
         time_s: float,
     ) -> None:
         """Doubt animals of which another assignment says nearly as well who is who.
@@ -165,7 +144,7 @@ class Identity:
                 self._doubt(one, other, time_s)
 
     def _hides(
-        self, one: int, other: int, of: dict[int, int], found: _Found, time_s: float
+        self, one: int, other: int, of: dict[int, int], found: Detections, time_s: float
     ) -> bool:
         """Return whether one of two has been out of sight for a while beside the other."""
         for hidden, there in ((one, other), (other, one)):
@@ -188,7 +167,7 @@ class Identity:
             self._doubts[each] = set(whole) - {each}
 
     def _with(self, animal: int) -> list[int]:
-        """Return all that may be one another with an animal, itself too."""
+        """Return an animal and all that it may be."""
         known, waiting = {animal}, [animal]
         while waiting:
             more = self._doubts[waiting.pop()] - known
@@ -196,33 +175,8 @@ class Identity:
             waiting += more
         return sorted(known)
 
-    def _look(
-        self, image: Image, found: _Found, of: dict[int, int]
-    ) -> dict[int, Array]:
-        """Return how each detection looks that is clear of all others, by detection."""
-        parts = found.seen.shape[1]
-        enough = found.seen.sum(axis=1) >= min(2, parts)
-        places = found.points.reshape(-1, 1, 2) - found.points.reshape(1, -1, 2)
-        apart = np.hypot(places[..., 0], places[..., 1])
-        count = len(found.rows)
-        apart = np.nan_to_num(apart, nan=np.inf).reshape(count, parts, count, parts)
-        nearest = apart.min(axis=(1, 3), initial=np.inf)
-        np.fill_diagonal(nearest, np.inf)
-        clear = enough & (nearest.min(axis=1, initial=np.inf) > self._clear_px)
-        for hidden in (n for n in range(len(self._counts)) if n not in of):
-            x, y = (found.middles - self._tracks.middles[hidden]).T
-            clear &= ~(np.hypot(x, y) < self._tracks.length)
-        return {
-            d: view(image, found.points[d], found.seen[d], self.skeleton)
-            for d in np.flatnonzero(clear).tolist()
-        }
-
-    @property
-    def _clear_px(self) -> float:
-        return CLEAR * self._tracks.length
-
     def _name(
-        self, of: dict[int, int], found: _Found, views: dict[int, Array]
+        self, of: dict[int, int], found: Detections, views: dict[int, Array]
     ) -> dict[int, int]:
         """Give the names, in the order that the rules want, once all are seen apart."""
         animals = range(len(self._counts))
@@ -333,27 +287,15 @@ class Identity:
         return {n: of[old] for n, old in enumerate(order) if old in of}
 
     def _pose(
-        self, pose: Pose, found: _Found, of: dict[int, int], told: dict[int, str]
+        self, found: Detections, of: dict[int, int], told: dict[int, str]
     ) -> Pose:
-        """Return the pose in the order of the names; what is left over takes free rows."""
-        animals = len(self._counts)
-        words = [told.get(animal, "") for animal in range(animals)]
+        """Return the pose in the order of the names."""
+        words = [told.get(animal, "") for animal in range(len(self._counts))]
         numbers: dict[int, int] = {}
         for animal, others in enumerate(self._doubts):
             if others:
                 first = self._with(animal)[0]
                 words[animal] = f"doubt{numbers.setdefault(first, len(numbers) + 1)}"
-        rows = {animal: found.rows[d] for animal, d in of.items()}
-        left = [row for row in range(len(pose.points)) if row not in rows.values()]
-        strays = [row for row in left if row in found.rows]
-        blank = [row for row in left if row not in found.rows]
-        free = [animal for animal in range(animals) if animal not in rows]
-        for animal, row in zip(free, [*strays, *blank], strict=False):
-            rows[animal] = row
-            if row in strays:
-                words[animal] = "stray"
-        order = [rows[animal] for animal in range(animals)]
-        identity = tuple(words) if animals > 1 else ()
-        return Pose(
-            self.skeleton, pose.points[order], pose.confidence[order], identity
-        )
+        order, words = found.in_order(of, words)
+        pose, identity = found.pose, tuple(words) if len(words) > 1 else ()
+        return Pose(self.skeleton, pose.points[order], pose.confidence[order], identity)

@@ -9,6 +9,7 @@ import numpy as np
 from core.frame import Image, ImageFormat
 from core.pose import Pose
 from recording.overlay import labelled
+from recording.reading import who_is_who
 from recording.run_folder import RunFolder
 from recording.timeline import Timeline, analysed_cameras, timeline
 from recording.video import VideoFile
@@ -43,6 +44,7 @@ def _draw(folder: RunFolder, video: Path, path: Path, frames: Timeline) -> None:
                 skeleton,
                 points[number].astype(np.float32),
                 confidence[number].astype(np.float32),
+                who_is_who(skeleton, row["doubts"]),
             )
             for place in _refused(row["doubts"], pose.names):
                 pose.points.reshape(-1, 2)[place] = np.nan

@@ -63,7 +63,7 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             int(cell or 0) for cell in row[2:7]
         )
         doubts = _doubts(row[place["doubts"]] if "doubts" in place else "")
-        who = tuple(doubts.pop(name, "") for name in skeleton.animals)
+        who = tuple([doubts.pop(name, "") for name in skeleton.animals])
         yield Step(
             camera,
             int(row[0]),
@@ -82,6 +82,12 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             behaviours=_numbers(row, classes),
             inputs=_numbers(row, inputs),
         )
+
+
+def who_is_who(skeleton: Skeleton, words: object) -> tuple[str, ...]:
+    """Return `Pose.identity` as a cell of the column `doubts` has it."""
+    doubts = _doubts(words) if isinstance(words, str) else {}
+    return tuple([doubts.get(name, "") for name in skeleton.animals])
 
 
 def _named(header: Sequence[str], prefix: str) -> dict[str, int]:

@@ -14,6 +14,7 @@ from core.errors import DeviceError
 from core.pose import Pose, Skeleton
 from core.record import Step
 from recording.opening import opened_run
+from recording.reading import who_is_who
 from recording.run_folder import RunFolder
 from recording.timeline import Timeline, analysed_cameras, timeline
 
@@ -105,6 +106,7 @@ class Review:
             self.skeleton,
             part.points[0].astype(np.float32),
             part.confidence[0].astype(np.float32),
+            who_is_who(self.skeleton, values["doubts"]),
         )
         answers = {
             str(name).removeprefix("trigger_"): _answer(values[name])

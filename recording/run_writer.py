@@ -13,6 +13,7 @@ from core.pose import Skeleton
 from core.record import Entry, Step
 from core.ring import Stamp
 from recording.event_rows import EventRows
+from recording.identity_totals import IdentityTotals
 from recording.run_folder import RunFolder
 from recording.tables import (
     ANSWERS,
@@ -34,6 +35,7 @@ class RunWriter:
         self._events = EventRows(Table(folder.events_path, EVENT_COLUMNS), start_ns)
         self._cameras: dict[str, CameraTable] = {}
         self._answers: dict[tuple[str, str], bool | None] = {}
+        self._identity = IdentityTotals()
 
     def begin(
         self,
@@ -66,6 +68,7 @@ class RunWriter:
     def step(self, step: Step) -> None:
         """Write an analysed frame, the changes of its triggers and its commands."""
         self._cameras[step.camera].step(step)
+        self._identity.add(step)
         time = self._time(step.exposed_ns)
         camera = cell(step.camera)
         for name, answer in step.triggers.items():
@@ -103,6 +106,8 @@ class RunWriter:
         """Close all tables."""
         with suppress(OSError):
             self._events.finish()
+            if told := self._identity.facts():
+                self.folder.update(identity=told)
         for table in self._tables():
             table.close()
 

@@ -1,5 +1,6 @@
 """Every ready-made file in experiments/configs/ is right, and fits the shipped network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from pose.model_folder import load_model_folder
 from pose.opening import find_model
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "experiments/configs").glob("*"))
+
+SOCIAL = ("social",)
+"""Those that need a network of two animals."""
 
 
 def test_there_are_some() -> None:
@@ -22,7 +26,9 @@ def test_it_loads_and_its_plan_begins(file: Path) -> None:
     rig = load(file)
     assert rig.new_experiment()
     model = load_model_folder(find_model(rig.model))
-    assert check_against(rig, model.skeleton) == []
+    several = rig.animals.of(model.skeleton, 2 if file.stem in SOCIAL else 1)
+    skeleton = replace(model.skeleton, animals=several)
+    assert check_against(rig, skeleton) == []
     unknown = Observation(0.0, dict.fromkeys(rig.triggers))
     stepper = Stepper(rig.new_experiment().plan())
     assert not any("output" in dir(command) for command in stepper.step(unknown))

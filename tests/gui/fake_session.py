@@ -17,6 +17,7 @@ from core.pose import Pose, Skeleton
 from core.record import Acknowledged, Edge, Step
 from core.region import Circle, Rectangle
 from core.ring import Stamp
+from engine.animals import Animals
 from engine.fields import Maker
 from engine.messages import Proved
 from engine.rig import News
@@ -123,6 +124,7 @@ def make_settings(*cameras: str) -> Settings:
         Path(),
         "",
         Subject(),
+        Animals(),
     )
 
 

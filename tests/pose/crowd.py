@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from cameras.arena import ARENA_SKELETON, Arena
 from core.frame import Image
-from core.pose import Pose
+from core.pose import Pose, Skeleton
+from pose.identity import Identity
 
 THRESHOLD = 0.5
 
@@ -78,10 +79,50 @@ class Crowd:
         return pose, [whose[row] for row in order]
 
 
-def named(animals: int) -> "tuple[str, ...]":
-    """Return names for so many."""
-    return ("anna", "bob", "carl", "dora")[:animals]
+def skeleton(animals: int) -> Skeleton:
+    """Return the drawn animals' skeleton with names for so many."""
+    return replace(ARENA_SKELETON, animals=("anna", "bob", "carl", "dora")[:animals])
 
 
-def skeleton(animals: int):  # type: ignore[no-untyped-def]
-    return replace(ARENA_SKELETON, animals=named(animals))
+@dataclass
+class Tally:
+    """What became of the names, counted over animals and pictures."""
+
+    told: int = 0
+    """Animals that were seen, once all had their names."""
+    doubted: int = 0
+    wrong: int = 0
+    """Under another's name, in doubt."""
+    silent: int = 0
+    """Under another's name, and nobody said so."""
+    exchanged: int = 0
+    believed: int = 0
+
+
+def followed(crowd: Crowd, identity: Identity, pictures: int) -> Tally:
+    """Have the names told, and compare them with those that were given first."""
+    tally, owners = Tally(), list[int]()
+    for time_s, image, pose, whose in crowd.frames(pictures):
+        out = identity.tell(image, pose, time_s)
+        now = [_owner(points, pose, whose) for points in out.points]
+        doubted = [out.doubted(animal) for animal in range(len(now))]
+        tally.exchanged += out.identity.count("exchanged")
+        tally.believed += out.identity.count("believed")
+        if not owners and not any(doubted) and min(now) >= 0:
+            owners = now
+        for owner, first, doubt in zip(now, owners, doubted, strict=False):
+            if owner >= 0:
+                tally.told += 1
+                tally.doubted += doubt
+                tally.wrong += owner != first and doubt
+                tally.silent += owner != first and not doubt
+    return tally
+
+
+def _owner(points: NDArray[np.float32], pose: Pose, whose: list[int]) -> int:
+    if np.isnan(points).all():
+        return -1
+    for row, owner in enumerate(whose):
+        if np.array_equal(points, pose.points[row], equal_nan=True):
+            return owner
+    raise AssertionError("a pose that the network never gave")

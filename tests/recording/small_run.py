@@ -1,5 +1,6 @@
 """A small run whose every value is known."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from recording.video import VideoFile
 
 FORM = ImageFormat((48, 64), 30.0)
 SKELETON = Skeleton(("nose", "tail"), (("nose", "tail"),))
+NAMES = ("anna", "bob")
 START = 1_000_000_000_000_000_000  # as large as a clock's, so that rounding would show
 STARTED = datetime(2026, 11, 21, 10, 0, 10, tzinfo=UTC)
 
@@ -27,12 +29,16 @@ def point(index: int, animal: int, part: int) -> tuple[float, float]:
     return 100 * animal + 10.5 * part + index / 4, 200 * animal + index / 8
 
 
+def skeleton(animals: int) -> Skeleton:
+    return replace(SKELETON, animals=NAMES[:animals] if animals > 1 else ())
+
+
 def step(index: int, animals: int) -> Step:
     points = np.array(
         [[point(index, a, p) for p in range(2)] for a in range(animals)], np.float32
     )
     confidence = np.full((animals, 2), 0.5 + index / 100, np.float32)
-    pose, at = Pose(SKELETON, points, confidence), exposed(index)
+    pose, at = Pose(skeleton(animals), points, confidence), exposed(index)
     return Step("top", index, at, at + 1, at + 2, at + 3, 0, pose, {"in": True}, ())
 
 
@@ -40,10 +46,10 @@ def made(root: Path, animals: int = 1, video: bool = True) -> Path:
     """Frames 0 to 9; 2 to 8 were analysed, but for 5; 1 to 4 and 5 to 9 were filmed."""
     model = ModelFacts("arena", "0" * 64, 0.56, "CPUExecutionProvider")
     more = {"started_ns": START + 10_000_000_000}
-    facts = RunFacts(START, {"top": FORM}, SKELETON, model, more)
+    facts = RunFacts(START, {"top": FORM}, skeleton(animals), model, more)
     folder = RunFolder.create_at(root / "run", STARTED, "", facts)
     with RunWriter(folder, START) as run:
-        run.begin("top", SKELETON, ("in",), animals)
+        run.begin("top", skeleton(animals), ("in",))
         for index in range(2, 9):
             if index == 5:
                 run.skipped("top", Stamp(index, exposed(index), exposed(index) + 1))

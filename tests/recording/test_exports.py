@@ -13,7 +13,7 @@ from core.errors import DeviceError
 from recording import opening
 from recording.exports import EXPORTS, export
 from recording.run_folder import RunFolder
-from tests.recording.small_run import SKELETON, START, expected, exposed, made
+from tests.recording.small_run import NAMES, SKELETON, START, expected, exposed, made
 from utils.ExportRun import main
 
 
@@ -36,7 +36,7 @@ def test_deeplabcut_has_a_row_for_each_picture(
             names.insert(1, "individuals")
         assert list(table.columns.names) == names
         assert table.columns[2] == (
-            *("arena", "animal1")[: len(names) - 2],
+            *("arena", "anna")[: len(names) - 2],
             *("nose", "likelihood"),
         )
         found = table.to_numpy().reshape(len(frames), animals, 2, 3)
@@ -93,7 +93,7 @@ def test_nwb_has_poses_and_true_times(tmp_path: Path, animals: int) -> None:
             assert file.session_start_time == datetime(2026, 11, 21, 10, tzinfo=UTC)
             behavior = file.processing["behavior"]
             for animal in range(animals):
-                name = "top" if animals == 1 else f"top_animal{animal + 1}"
+                name = "top" if animals == 1 else f"top_{NAMES[animal]}"
                 estimation = behavior[name]
                 assert list(estimation.original_videos) == ["top.mkv", "top_2.mkv"]
                 assert list(estimation.skeleton.nodes) == ["nose", "tail"]

@@ -1,5 +1,6 @@
 import errno
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,8 +38,8 @@ COMMANDS: tuple[Command, ...] = (
 unique = itertools.count()
 
 
-def new_run(root: Path) -> RunFolder:
-    return RunFolder.create(root, STARTED, "[Streaming]\n", FACTS)
+def new_run(root: Path, facts: RunFacts = FACTS) -> RunFolder:
+    return RunFolder.create(root, STARTED, "[Streaming]\n", facts)
 
 
 def step(index: int, *, pose: Pose | None = None, **more: object) -> Step:
@@ -100,14 +101,18 @@ floats = st.floats(width=32)
 )
 @given(arrays(np.float32, (2, 3, 3), elements=floats))
 def test_every_float_comes_back_exactly(tmp_path: Path, values: np.ndarray) -> None:
-    folder = new_run(tmp_path / str(next(unique)))
+    skeleton = replace(SKELETON, animals=("anna", "bob"))
+    folder = new_run(tmp_path / str(next(unique)), replace(FACTS, skeleton=skeleton))
     values = np.where(np.isnan(values), np.float32(np.nan), values)
-    pose = Pose(SKELETON, values[..., :2].copy(), values[..., 2].copy())
+    identity = ("", "doubt1")
+    pose = Pose(skeleton, values[..., :2].copy(), values[..., 2].copy(), identity)
     with RunWriter(folder, FACTS.start_ns) as run:
-        run.begin("top", SKELETON, animals=2)
+        run.begin("top", skeleton)
         run.step(step(0, pose=pose, triggers={}))
     (back,) = folder.steps("top")
     assert same(back, step(0, pose=pose, triggers={}))
+    assert back.pose.identity == identity
+    assert back.pose.skeleton == skeleton
 
 
 def test_doubts_and_behaviours_come_back(tmp_path: Path) -> None:

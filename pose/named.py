@@ -1,0 +1,60 @@
+"""Names for the animals that a network tells apart in one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from core.frame import Image
+from core.pose import Pose, Skeleton
+from pose.batching import WarmsUp
+from pose.estimator import PoseEstimator
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """An estimator whose skeleton has the animals' names; whose is whose it does not know.
+
+    Its poses are the network's: `pose.identity` brings the animals into the names' order.
+    """
+
+    estimator: PoseEstimator
+    animals: tuple[str, ...]
+    skeleton: Skeleton = field(init=False)
+
+    def __post_init__(self) -> None:
+        skeleton = replace(self.estimator.skeleton, animals=self.animals)
+        object.__setattr__(self, "skeleton", skeleton)
+
+    @property
+    def threshold(self) -> float:
+        """Of the network."""
+        return self.estimator.threshold
+
+    @property
+    def provider(self) -> str:
+        """Of the network."""
+        return self.estimator.provider
+
+    @property
+    def sha256(self) -> str:
+        """Of the network."""
+        return self.estimator.sha256
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, as the network gives it."""
+        poses = self.estimator.estimate(images, cameras)
+        return [Pose(self.skeleton, pose.points, pose.confidence) for pose in poses]
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Warm the network up, if it needs that."""
+        if isinstance(self.estimator, WarmsUp):
+            self.estimator.warm_up(batch)
+
+
+def animals_of(estimator: PoseEstimator) -> int:
+    """Return how many animals a network finds at most; it says so of any picture."""
+    grey = np.full((480, 640, 3), 127, np.uint8)
+    return len(estimator.estimate([grey])[0].points)

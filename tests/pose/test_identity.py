@@ -1,0 +1,119 @@
+"""Animals that meet, cover and hide one another keep their names, or are in doubt."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cameras.arena import ARENA_SKELETON, Arena
+from core.pose import Pose
+from pose.identity import Identity, Rules
+from tests.pose.crowd import THRESHOLD, Crowd, Tally, followed, skeleton
+
+SHAPE = (240, 320, 3)
+
+
+def crossing(
+    animals: int, alike: bool, seed: int, pictures: int = 500, **rules: object
+) -> tuple[Crowd, Tally]:
+    arena = Arena(SHAPE, seed, shelter=False, animals=animals, alike=alike)
+    crowd = Crowd(arena, seed, noise_px=0.8, merge_px=8)
+    identity = Identity(skeleton(animals), THRESHOLD, Rules(**rules))  # type: ignore[arg-type]
+    return crowd, followed(crowd, identity, pictures)
+
+
+@pytest.mark.parametrize(("animals", "seed"), [(2, 2), (4, 0)])
+def test_animals_that_look_different_are_never_taken_for_one_another(
+    animals: int, seed: int
+) -> None:
+    crowd, tally = crossing(animals, alike=False, seed=seed)
+    assert crowd.covered > 30
+    assert tally.silent == 0
+    assert tally.told > 150 * animals
+    assert tally.doubted < 0.25 * tally.told
+
+
+@pytest.mark.parametrize(("animals", "seed"), [(2, 2), (4, 0)])
+def test_animals_that_look_alike_are_in_doubt_rather_than_wrong(
+    animals: int, seed: int
+) -> None:
+    _, tally = crossing(animals, alike=True, seed=seed)
+    assert tally.silent == 0
+    assert tally.exchanged == 0  # nothing could tell
+
+
+def test_an_exchange_is_mended_and_said() -> None:
+    _, tally = crossing(4, alike=False, seed=0, pictures=900)
+    assert tally.exchanged >= 2
+    assert tally.wrong > 0
+    assert tally.silent == 0
+
+
+def test_motion_is_believed_after_a_while_if_that_is_asked() -> None:
+    _, doubting = crossing(2, alike=True, seed=2, pictures=300)
+    _, believing = crossing(2, alike=True, seed=2, pictures=300, believe_after_s=0.5)
+    assert believing.believed > 0
+    assert believing.doubted < doubting.doubted / 2
+
+
+def test_the_same_pictures_give_the_same_names() -> None:
+    def told() -> list[tuple[str, ...]]:
+        arena = Arena(SHAPE, 3, animals=3, alike=False)
+        identity = Identity(skeleton(3), THRESHOLD)
+        return [
+            (*identity.tell(image, pose, time_s).identity,)
+            for time_s, image, pose, _ in Crowd(arena, 3).frames(60)
+        ]
+
+    assert told() == told()
+
+
+@pytest.mark.parametrize("first", ["leftmost", "darkest"])
+def test_names_are_given_from_left_to_right_or_from_dark_to_pale(first: str) -> None:
+    arena = Arena((480, 640), 0, shelter=False, animals=4, alike=False)
+    crowd = Crowd(arena, dropouts=0.0)
+    identity = Identity(skeleton(4), THRESHOLD, Rules(first=first))  # type: ignore[arg-type]
+    for time_s, image, pose, _whose in crowd.frames(300):
+        out = identity.tell(image, pose, time_s)
+        if not any(map(out.doubted, range(4))):
+            break
+    truth = arena.truth(time_s).mean(axis=1)
+    found = np.nanmean(out.points, axis=1)
+    away = np.linalg.norm(found[:, None] - truth[None], axis=-1)
+    order = [0, 2, 3, 1] if first == "darkest" else truth[:, 0].argsort().tolist()
+    assert away.argmin(axis=1).tolist() == order
+
+
+def test_who_hid_under_a_roof_alone_is_known_when_it_comes_out() -> None:
+    arena = Arena(SHAPE, 0, shelter=True, animals=2, alike=True)
+    crowd = Crowd(arena, 0, noise_px=0.8, merge_px=8, dropouts=0.0, start_s=6.0)
+    identity = Identity(skeleton(2), THRESHOLD)
+    tally = followed(crowd, identity, 450)
+    assert tally.silent == 0
+
+
+def test_one_that_is_far_from_where_it_was_is_a_stray() -> None:
+    identity = Identity(skeleton(2), THRESHOLD)
+    image = np.full((400, 400), 90, np.uint8)
+    shape = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
+
+    def shown(*places: tuple[float, float], time_s: float) -> Pose:
+        points = np.full((2, 4, 2), np.nan, np.float32)
+        for row, place in enumerate(places):
+            points[row] = shape + np.float32(place)
+        sure = np.isfinite(points[..., 0]).astype(np.float32)
+        return identity.tell(image, Pose(ARENA_SKELETON, points, sure), time_s)
+
+    for index in range(20):
+        told = shown((300, 300), (50, 50), time_s=index / 30)
+    assert told.identity == ("", "")
+    assert told.points[0, 0].tolist() == [50, 50]
+    told = shown((300, 300), (200, 180), time_s=20 / 30)
+    assert told.identity == ("stray", "")
+    assert told.points[0, 0].tolist() == [200, 180]
+    told = shown((50, 51), time_s=21 / 30)
+    assert told.identity == ("", "")
+    assert np.isnan(told.points[1]).all()
+    assert (told.confidence[1] == 0).all()
+    names = replace(ARENA_SKELETON, animals=("anna", "bob"))
+    assert told.skeleton == names
