@@ -37,6 +37,7 @@ class Timed(Identity):
         self.spent_ms: list[float] = []
 
     def tell(self, image: Image, pose: Pose, time_s: float) -> Pose:
+        """Return what it says, and keep how long that took."""
         began = time.process_time()
         told = super().tell(image, pose, time_s)
         self.spent_ms.append((time.process_time() - began) * 1e3)

@@ -60,9 +60,6 @@ class Identity:
     threshold: float
     rules: Rules = field(default_factory=Rules)
 
-    def __post_init__(self) -> None:
-        self._begin(len(self.skeleton.animals))
-
     _tracks: Tracks = field(init=False)
     _looks: Looks = field(init=False)
     _doubts: list[set[int]] = field(init=False)
@@ -77,10 +74,11 @@ class Identity:
     _unseen_since_s: list[float] = field(init=False)
     _named: bool = field(init=False)
 
-    def _begin(self, animals: int) -> None:
+    def __post_init__(self) -> None:
+        animals = len(self.skeleton.animals)
         self._tracks = Tracks(animals, len(self.skeleton.bodyparts))
         self._looks = Looks(animals)
-        self._named = animals == 1
+        self._named = False
         self._doubts = [set(range(animals)) - {n} for n in range(animals)]
         self._since_s = [-np.inf] * animals
         self._came_from = list(range(animals))
