@@ -14,11 +14,12 @@ from cameras.camera import Camera
 from core.calibration import Calibration
 from core.errors import SettingsError
 from engine.animals import Animals
+from engine.classification import Classification
 from engine.fields import Maker
 from engine.subject import Subject
 from engine.tracking import Tracking
 from experiments.experiment import Experiment
-from experiments.trigger import AnimalName, Trigger
+from experiments.trigger import Trigger
 from outputs.input import Input
 from outputs.output import Output
 from pose.runtimes import Runtime
@@ -196,22 +197,6 @@ class Video:
         None,
         description="the folder of sessions (SUBJECT/DATE/NUMBER) that "
         "utils/ProcessSessions.py --queue works through when none is named; empty: none",
-    )
-
-
-@settings(frozen=True, kw_only=True)
-class Classification:
-    """A classifier of behaviours: `[Trigger NAME]` with KIND = Behaviour looks at it."""
-
-    folder: Path = Field(
-        description="what utils/TrainClassifier.py or utils/ConvertClassifier.py made: a "
-        "path, or the name of a folder under models/",
-    )
-    camera: str = Field(
-        "", description="whose poses it sees; empty: those of the one that decides"
-    )
-    animal: AnimalName = Field(
-        "1", description="of several animals the one whose behaviour it tells"
     )
 
 

@@ -15,11 +15,11 @@ from core.errors import SettingsError
 from core.plugins import Found, discover
 from engine.animals import Animals
 from engine.checks import animal_problems, check_against, unit_problems
+from engine.classification import Classification
 from engine.fields import Maker, Section, keys_of
 from engine.ini import Words, read_sections, read_text
 from engine.predecessor import MOVED, MOVED_SECTIONS
 from engine.sections import (
-    Classification,
     ExperimentRun,
     PoseEstimation,
     Recording,
