@@ -20,7 +20,8 @@ from training.predict import Found, spread
 Numbers: TypeAlias = NDArray[np.float64]
 ORDER = ("train", "validation", "test", "unused", "all")
 """Of the sets; "all" where nobody told them apart."""
-HELD_OUT = ("validation", "test", "all")
+TRAINED = ("train", "unused")
+"""The sets that tell nothing of what the network does with new pictures."""
 MEASURES = {
     "error_px": "distance to the label",
     "spread_px": "spread of the ensemble",
@@ -40,7 +41,7 @@ class Evidence:
     names: tuple[str, ...]
     images: tuple[Path, ...]
     sets: tuple[str, ...]
-    """One per picture, of `ORDER`."""
+    """One per picture: of `ORDER`, or the label file's name where there are several."""
     points: NDArray[np.float32]
     """(picture, bodypart, 2), px of the pictures, x right, y down."""
     labels: NDArray[np.float32]
@@ -60,11 +61,16 @@ class Evidence:
 
     def set_names(self) -> tuple[str, ...]:
         """Return the sets that there are, training first."""
-        return tuple(sorted(set(self.sets), key=ORDER.index))
+        return tuple(
+            sorted(
+                set(self.sets),
+                key=lambda name: (ORDER.index(name) if name in ORDER else -1, name),
+            )
+        )
 
     def reliability(self, within: float, raw: bool = False) -> Reliability:
         """Return how often a confidence was right, in pictures not trained on."""
-        out = np.isin(self.sets, HELD_OUT)
+        out = ~np.isin(self.sets, TRAINED)
         away = self.measures["error_px"][out].astype(np.float32)
         sure = self.raw if raw and self.raw is not None else self.confidence
         known = None if self.known is None else self.known[out]

@@ -10,6 +10,7 @@ FOLDER/
   predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
   reliability.csv               how often a confidence was right, held-out pictures;
                                 reliability_raw.csv: before it was calibrated
+  train_status.json             how far it is, as Lightning Pose's app reads it
   tb_logs/ checkpoints/         curves; what a killed run goes on with
 ```
 """
@@ -42,6 +43,7 @@ from training.fit import Unlabelled, fit
 from training.labels import Labels
 from training.networks import PoseNetwork, build_network
 from training.settings import FitSettings
+from training.status import Status
 from training.tables import write_metric, write_predictions
 from training.unsupervised import PcaLoss
 from training.views import CameraLosses
@@ -95,10 +97,12 @@ def carry_out(
 ) -> Outcome:
     """Train, measure, export; write the folder."""
     data, parts = run.data, run.parts
+    status = Status(folder, run.settings.steps, watch)
     network = fit(
-        data.pick(parts.train), run.settings, watch, data.pick(parts.validation),
+        data.pick(parts.train), run.settings, status, data.pick(parts.validation),
         run.unlabelled, folder, resume, run.cameras, looked,
     )  # fmt: skip
+    status.write("EVALUATING", run.settings.steps)
     out = list(parts.validation) + list(parts.test)
     sigma, edges = run.settings.network.sigma, run.settings.network.edges
     several = decoder_of(data, edges, sigma) if edges else None
@@ -145,6 +149,7 @@ def carry_out(
         export_context(network, recipe, data.context[out or slice(None)], folder)
     torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
+    status.write("COMPLETED", run.settings.steps)
     return Outcome(errors, threshold, (before.error(), after.error()), found)
 
 

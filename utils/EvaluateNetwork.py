@@ -2,6 +2,7 @@
 
     python utils/EvaluateNetwork.py --model runs/one
     python utils/EvaluateNetwork.py --model openfield --data labels/ --csv errors.csv
+    python utils/EvaluateNetwork.py --model runs/one --data one.csv two.csv --report two.html
     python utils/EvaluateNetwork.py --model runs/one --report one.html --poses mouse.csv
 
 Without `--data`, the labels that the network was trained with are looked at; each picture
@@ -33,10 +34,10 @@ from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
 from pose.several import members
 from training.found_animals import by_part, check_animals, matched, told
+from training.label_sets import ALL, read_label_sets
 from training.labels import Labels, LabelsError, known_of
 from training.lightning_pose import read_pose_project
 from training.predict import Found, predict_pictures, spread, together
-from training.projects import open_project
 from training.tables import PREDICTIONS, read_sets
 
 if TYPE_CHECKING:
@@ -68,14 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from training.evaluate import reliability, share_within
-    from training.report import figures
+    from training.report import TRAINED, figures
 
     folder = find_model(arguments.model)
-    labels = (
-        open_project(arguments.data, folder / "labels", several=True).labels
-        if arguments.data
-        else _own_labels(folder)
-    )
+    if arguments.data:
+        labels, given = read_label_sets(arguments.data, folder / "labels")
+    else:
+        labels = _own_labels(folder)
+        table = next(iter(members(folder)), folder) / PREDICTIONS
+        known = read_sets(table) if table.is_file() else {}
+        given = tuple(known.get(name, ALL) for name in labels.names)
     folders = members(folder) or (folder,)
     opened = [
         open_estimator(each, arguments.device, arguments.threads) for each in folders
@@ -92,9 +95,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         distance, confidence = by_part(many.distance), by_part(many.confidence)
     else:
         distance = found.distance(labels)
-    table = folders[0] / PREDICTIONS
-    known = read_sets(table) if not arguments.data and table.is_file() else {}
-    sets = np.array([known.get(name, "all") for name in found.names])
+    sets = np.array(given)
     sets = np.repeat(sets, found.animals)
     rows: list[tuple[object, ...]] = []
     for name in sorted(set(sets)):
@@ -108,7 +109,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(f"within: share of labelled points within {arguments.within:g} px")
     if many is not None:
         print(told(many))
-    out = np.isin(sets, ["validation", "test", "all"])
+    out = ~np.isin(sets, TRAINED)
     within = arguments.within
     asked = None if many is not None else known_of(labels, found.bodyparts)[out]
     sure = reliability(distance[out], confidence[out], asked, within)
@@ -227,7 +228,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", required=True, help="model folder, or one in models/")
-    add("--data", type=Path, help="labelled frames; default: those it learned from")
+    add(
+        "--data",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="label files, each a set of its own; default: those it learned from",
+    )
     add("--within", type=float, default=5.0, help="px that count as right (PCK)")
     add("--csv", type=Path, help="write the table too")
     add(

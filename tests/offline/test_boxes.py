@@ -1,0 +1,111 @@
+"""A dot in a video, cut out by boxes of changing size, found, and brought back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import DeepLabStreamError
+from offline.boxes import boxes_around, cut, read_boxes, smoothed
+from offline.decoding import pictures, video_rows
+from tests.offline.films import dot_at, write_film
+from utils import CropFrames
+
+HEAD = "scorer,me,me,me\nbodyparts,dot,dot,dot\ncoords,x,y,likelihood\n"
+
+
+def table(points: list[tuple[float, float]], names: list[str]) -> str:
+    rows = zip(names, points, strict=True)
+    return HEAD + "".join(f"{name},{x},{y},0.9\n" for name, (x, y) in rows)
+
+
+@pytest.mark.parametrize("rate", [25, 30, 250])
+def test_a_known_dot_comes_back_through_changing_boxes(
+    tmp_path: Path, rate: int
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=40, rate=rate)
+    lines = [",x,y,h,w"]
+    for row in range(40):
+        x, y = dot_at(row)
+        side = 20 + 4 * (row % 4)
+        lines.append(
+            f"{row},{int(x) - side // 2 - 2},{int(y) - side // 2},{side},{side}"
+        )
+    boxes = tmp_path / "film_bbox.csv"
+    boxes.write_text("\n".join(lines) + "\n")
+    words = [
+        "crop",
+        str(film),
+        "--boxes",
+        str(boxes),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert CropFrames.main(words) == 0
+    cropped = video_rows(tmp_path / "out" / "film.mp4")
+    assert len(cropped) == 40
+    found = []
+    for picture in pictures(cropped):
+        assert picture.image is not None
+        light = picture.image[..., 0].astype(float)
+        weight = np.where(light > 120, light - 20, 0)
+        y, x = np.mgrid[: light.shape[0], : light.shape[1]]
+        found.append(
+            ((weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum())
+        )
+    poses = tmp_path / "film.csv"
+    poses.write_text(table(found, [str(row) for row in range(40)]))
+    assert CropFrames.main(["remap", str(poses), str(boxes)]) == 0
+    rows = (tmp_path / "remapped_film.csv").read_text().splitlines()[3:]
+    back = np.array([[float(cell) for cell in row.split(",")[1:3]] for row in rows])
+    truth = np.array([dot_at(row) for row in range(40)])
+    assert np.abs(back - truth).max() < 0.5
+
+
+def test_boxes_follow_the_points_and_stay_where_there_are_none() -> None:
+    points = np.array(
+        [[[np.nan, 0], [5, 5]], [[10, 20], [30, 24]], [[np.nan] * 2] * 2], float
+    )
+    boxes = boxes_around(["0", "1", "2"], points, ratio=2)
+    assert boxes.values.tolist()[1] == [0, 2, 40, 40]
+    assert boxes.values.tolist()[2] == boxes.values.tolist()[1]
+    fixed = boxes_around(["0", "1", "2"], points, side=11)
+    assert fixed.values[:, 2:].tolist() == [[12, 12]] * 3
+    with pytest.raises(DeepLabStreamError, match="no point to lay a box around"):
+        boxes_around(["0"], np.full((1, 1, 2), np.nan), ratio=2)
+
+
+def test_a_median_takes_away_a_jump() -> None:
+    points = np.zeros((9, 1, 2)) + 50
+    points[4] += 300
+    boxes = boxes_around([str(row) for row in range(9)], points, side=20)
+    assert (smoothed(boxes, 5).values == boxes.values[0]).all()
+
+
+def test_what_lies_outside_is_black_and_no_row_is_lost() -> None:
+    image = np.arange(1, 49, dtype=np.uint8).reshape(6, 8)
+    whole = cut(image, np.array([0, 0, 6, 8]))
+    np.testing.assert_array_equal(whole, image)
+    part = cut(image, np.array([6, -1, 3, 4]))
+    assert part[0].max() == 0
+    assert part[1:, :2].tolist() == [[7, 8], [15, 16]]
+    assert part[:, 2:].max() == 0
+
+
+def test_predictions_get_boxes(tmp_path: Path) -> None:
+    poses = tmp_path / "walk.csv"
+    poses.write_text(table([(50, 60), (52, 61)], ["0", "1"]))
+    assert CropFrames.main(["boxes", str(poses), "--side", "20"]) == 0
+    boxes = read_boxes(tmp_path / "walk_bbox.csv")
+    assert boxes.of_video
+    assert boxes.values[0].tolist() == [40, 50, 20, 20]
+    assert CropFrames.main(["boxes", str(poses), "--anchors", "tail"]) == 1
+
+
+def test_a_wrong_table_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.csv").write_text(",x,y\n0,1,2\n")
+    words = ["crop", "a.mp4", "--boxes", str(tmp_path / "b.csv"), "--output", "c"]
+    assert CropFrames.main(words) == 1
+    assert "is no table of boxes with the columns x, y, h, w" in capsys.readouterr().err

@@ -1,0 +1,153 @@
+"""Programs around training: boxes, conversion, advice, several label files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from core.clock import ManualClock
+from training.label_sets import read_label_sets
+from training.labels import LabelsError, read_labels
+from training.projects import open_project
+from training.recommending import Seen, advise, cropzoom_pays, look
+from training.status import STATUS, Status
+from training.watching import Epoch
+from utils import ConvertProject, CropFrames, EvaluateNetwork, RecommendSettings
+
+
+def test_labelled_pictures_are_cut_and_come_back(
+    labelled: Path, tmp_path: Path
+) -> None:
+    labels = labelled / "CollectedData.csv"
+    assert CropFrames.main(["boxes", str(labels), "--output", str(tmp_path)]) == 0
+    boxes = tmp_path / "bbox.csv"
+    words = [
+        "crop",
+        str(labels),
+        "--boxes",
+        str(boxes),
+        "--output",
+        str(tmp_path / "c"),
+    ]
+    assert CropFrames.main(words) == 0
+    cropped = tmp_path / "c" / "cropped_CollectedData.csv"
+    assert len(list((tmp_path / "c").glob("clip*/*.png"))) == 8
+    assert CropFrames.main(["remap", str(cropped), str(boxes)]) == 0
+    before = labels.read_text().splitlines()[3:]
+    after = (tmp_path / "c" / "remapped_cropped_CollectedData.csv").read_text()
+    for old, new in zip(before, after.splitlines()[3:], strict=True):
+        numbers = [[float(n) for n in row.split(",")[1:]] for row in (old, new)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=1e-6)
+
+
+def dlc_project(labelled: Path, folder: Path) -> Path:
+    """Return a DeepLabCut project of the same pictures."""
+    labels = read_labels(labelled)
+    (folder / "videos").mkdir(parents=True)
+    (folder / "videos" / "mouse.avi").write_bytes(b"not looked into")
+    config = {"bodyparts": ["leftear", "rightear"], "scorer": "me", "video_sets": {}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    heads = (labelled / "CollectedData.csv").read_text().splitlines()
+    for clip in ("clip0", "clip1"):
+        own = folder / "labeled-data" / clip
+        own.mkdir(parents=True)
+        for image in labels.images:
+            if image.parent.name == clip:
+                (own / image.name).write_bytes(image.read_bytes())
+        rows = ["labeled-data/" + row for row in heads[3:] if row.startswith(clip)]
+        text = "\n".join([*heads[:3], *rows]) + "\n"
+        (own / "CollectedData_me.csv").write_text(text)
+    return folder
+
+
+def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, target = dlc_project(labelled, tmp_path / "dlc"), tmp_path / "lp"
+    assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 0
+    assert "8 pictures, 2 body parts, 1 videos" in capsys.readouterr().out
+    before, after = read_labels(labelled), read_labels(target)
+    np.testing.assert_allclose(after.points, before.points, atol=0.01)
+    words = yaml.safe_load((target / "config.yaml").read_text())
+    assert words["data"]["keypoint_names"] == ["leftear", "rightear"]
+    assert words["data"]["data_dir"] == str(target.resolve())
+    assert words["model"]["backbone"] == "efficientnet_lite0"
+    assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 1
+    assert "is not empty" in capsys.readouterr().err
+    assert ConvertProject.main(["nowhere", "--lp_dir", "x"]) == 1
+
+
+def test_advice_has_reasons_and_can_be_trained_with(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from training.lightning_pose import read_pose_project
+
+    file = tmp_path / "config.yaml"
+    assert RecommendSettings.main([str(labelled), "--output", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "training.max_steps = 600" in told
+    assert "8 pictures, each seen about 600 times" in told
+    project = read_pose_project(file)
+    assert project.settings(6).steps == 600
+    assert project.labels().skeleton.bodyparts == ("leftear", "rightear")
+
+
+def test_advice_follows_what_is_seen(labelled: Path) -> None:
+    seen = look(open_project(labelled, labelled), 0)
+    assert (seen.pictures, seen.clips, seen.height, seen.width) == (8, 2, 96, 128)
+    small = Seen(500, 9, ("a",) * 4, 1080, 1920, 60.0, 0.1, (), 24.0)
+    words = {each.key: each.value for each in advise(small)}
+    assert words["data.image_resize_dims"] == {"height": 288, "width": 512}
+    assert words["training.train_batch_size"] == 32
+    assert words["training.uniform_heatmaps_for_nan_keypoints"] is True
+    assert cropzoom_pays(small)
+    large = Seen(500, 9, ("a",) * 4, 480, 640, 400.0, 0.0, (), 0.0)
+    assert not cropzoom_pays(large)
+    sizes = {each.key: each.value for each in advise(large)}["data.image_resize_dims"]
+    assert sizes == {"height": 96, "width": 128}
+
+
+def test_several_label_files_are_sets_of_their_own(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (labelled / "CollectedData.csv").read_text().splitlines()
+    files = [labelled / "first.csv", labelled / "rest.csv"]
+    for file, rows in zip(files, (text[3:6], text[6:]), strict=True):
+        file.write_text("\n".join([*text[:3], *rows]) + "\n")
+    labels, sets = read_label_sets(files, tmp_path)
+    assert sets == ("first",) * 3 + ("rest",) * 5
+    assert len(labels.images) == 8
+    page = tmp_path / "both.html"
+    words = ["--model", "openfield", "--report", str(page), "--device", "cpu"]
+    assert EvaluateNetwork.main([*words, "--data", *map(str, files)]) == 0
+    assert "first" in capsys.readouterr().out
+    assert '<option value="rest">' in page.read_text() or ">rest<" in page.read_text()
+    files[1].write_text("\n".join(text).replace("rightear", "tail"))
+    with pytest.raises(LabelsError, match="do not label the same body parts"):
+        read_label_sets(files, tmp_path)
+    for file in files:
+        file.unlink()
+
+
+def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
+    told: list[Epoch] = []
+    clock = ManualClock()
+    (tmp_path / STATUS).write_text('{"pid": 12}')
+    status = Status(tmp_path, 300, told.append, clock)
+
+    def read() -> dict[str, object]:
+        words = json.loads((tmp_path / STATUS).read_text())
+        return {**words, "done": words["progress"]["completed"]}
+
+    status(Epoch(1, 0.5))
+    status(Epoch(2, 0.5))
+    assert read()["done"] == 1
+    clock.set(2_000_000_000)
+    status(Epoch(40, 0.4))
+    assert read()["done"] == 40
+    assert (read()["pid"], read()["status"]) == (12, "TRAINING")
+    status.write("COMPLETED", 300)
+    assert read()["status"] == "COMPLETED"
+    assert [epoch.step for epoch in told] == [1, 2, 40]

@@ -1,0 +1,56 @@
+"""Make a Lightning Pose project of a DeepLabCut project or a SLEAP package.
+
+    python utils/ConvertProject.py openfield-Pranav-2018-10-30 --output projects/openfield
+    python utils/ConvertProject.py labels.pkg.slp --output projects/flies
+
+Pictures and videos are copied; `config.yaml` gets the settings that RecommendSettings.py
+would recommend. Our own training takes both kinds of projects as they are.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+
+from core.errors import DeepLabStreamError
+from training.converting import convert
+from training.projects import open_project
+from training.recommending import advise, look
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert; return 0, or 1 after a sentence that says why not."""
+    parser = argparse.ArgumentParser(
+        prog="ConvertProject", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("project", type=Path, help="a DeepLabCut folder, or a .pkg.slp")
+    parser.add_argument(
+        "--output", "--lp_dir", type=Path, required=True, help="a new folder"
+    )
+    asked = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as unpacked:
+            project = open_project(asked.project, Path(unpacked))
+            advice = {each.key: each.value for each in advise(look(project, 0))}
+            file = convert(project, asked.output, advice)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{asked.output} can't be written: {error}", file=sys.stderr)
+        return 1
+    labels = project.labels
+    print(
+        f"{len(labels.images)} pictures, {len(labels.skeleton.bodyparts)} body parts, "
+        f"{len(project.videos)} videos"
+    )
+    print(f"python utils/TrainNetwork.py {file} --output runs/one trains with it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

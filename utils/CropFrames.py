@@ -1,0 +1,185 @@
+"""Cut an animal out of videos or labelled pictures, in Lightning Pose's files; and back.
+
+    python utils/CropFrames.py boxes mouse.csv --ratio 2 --smooth 5
+    python utils/CropFrames.py crop mouse.mp4 --boxes mouse_bbox.csv --output cropped
+    python utils/CropFrames.py crop CollectedData.csv --boxes bbox.csv --output cropped
+    python utils/CropFrames.py remap cropped_mouse.csv mouse_bbox.csv
+
+For those who have such files. Training with --cropzoom needs none of this: it looks closely
+by itself and tells points of the whole picture.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.errors import DeepLabStreamError
+from offline.boxes import (
+    Boxes,
+    back,
+    boxes_around,
+    crop_video,
+    cut,
+    read_boxes,
+    smoothed,
+    write_boxes,
+)
+from offline.files import ENDINGS, whole_file
+from training.dataset import neighbour, read_picture
+
+BESIDE = (-2, -1, 0, 1, 2)
+"""Frames around a labelled one that context networks look at."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do it; return 0, or 1 after a sentence that says why not."""
+    asked = _parser().parse_args(argv)
+    try:
+        asked.run(asked)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (OSError, ValueError, KeyError) as error:
+        print(f"{asked.input} can't be used: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _boxes(asked: argparse.Namespace) -> None:
+    import pandas as pd
+
+    table = pd.read_csv(asked.input, header=[0, 1, 2], index_col=0)
+    parts = list(dict.fromkeys(str(key[1]) for key in table.columns))
+    chosen = asked.anchors or [part for part in parts if "Unnamed" not in part]
+    unknown = [part for part in chosen if part not in parts]
+    if unknown:
+        raise DeepLabStreamError(
+            f"{asked.input} has no body part {unknown[0]}: it has {', '.join(parts)}"
+        )
+    wanted = {
+        (str(key[1]), str(key[2])): table.iloc[:, place].to_numpy(np.float64)
+        for place, key in enumerate(table.columns)
+        if str(key[2]) in "xy"
+    }
+    points = np.stack(
+        [np.stack([wanted[part, axis] for axis in "xy"], axis=1) for part in chosen],
+        axis=1,
+    )
+    names = [str(name) for name in table.index]
+    ratio = None if asked.side else asked.ratio
+    boxes = boxes_around(names, points, ratio, asked.side)
+    if asked.smooth > 1:
+        boxes = smoothed(boxes, asked.smooth)
+    name = f"{asked.input.stem}_bbox.csv" if boxes.of_video else "bbox.csv"
+    file = (asked.output or asked.input.parent) / name
+    with whole_file(file) as making:
+        write_boxes(boxes, making)
+    print(file)
+
+
+def _crop(asked: argparse.Namespace) -> None:
+    boxes = read_boxes(asked.boxes)
+    if asked.input.suffix.lower() in ENDINGS:
+        file = asked.output / f"{asked.input.stem}.mp4"
+        with whole_file(file) as making:
+            crop_video(asked.input, boxes, making, lambda row: None)
+        print(file)
+        return
+    _crop_pictures(asked.input, boxes, asked.output)
+
+
+def _crop_pictures(table: Path, boxes: Boxes, folder: Path) -> None:
+    """Cut out labelled pictures and their neighbours; write the labels that fit them."""
+    import cv2
+    import pandas as pd
+
+    labels = pd.read_csv(table, header=[0, 1, 2], index_col=0)
+    places = {name: place for place, name in enumerate(boxes.names)}
+    missing = [str(name) for name in labels.index if str(name) not in places]
+    if missing:
+        raise DeepLabStreamError(f"there is no box for the picture {missing[0]}")
+    # A neighbour that is labelled itself is cut as its own box says.
+    for name in map(str, labels.index):
+        for away in BESIDE:
+            file = neighbour(table.parent / name, away) if away else table.parent / name
+            own = file.relative_to(table.parent).as_posix()
+            if away and own in places:
+                continue
+            image = read_picture(file)
+            if image is None and away == 0:
+                raise DeepLabStreamError(f"the picture {file} can't be read")
+            if image is None:
+                continue
+            target = folder / own
+            target.parent.mkdir(parents=True, exist_ok=True)
+            done, encoded = cv2.imencode(".png", cut(image, boxes.values[places[name]]))
+            if done:
+                target.write_bytes(encoded.tobytes())
+    order = [places[str(name)] for name in labels.index]
+    for place, key in enumerate(labels.columns):
+        axis = {"x": 0, "y": 1}.get(str(key[2]))
+        if axis is not None:
+            labels.isetitem(place, labels.iloc[:, place] - boxes.values[order, axis])
+    file = folder / f"cropped_{table.name}"
+    with whole_file(file) as making:
+        labels.to_csv(making, lineterminator="\n")
+    print(file)
+
+
+def _remap(asked: argparse.Namespace) -> None:
+    import pandas as pd
+
+    boxes = read_boxes(asked.boxes)
+    table = pd.read_csv(asked.input, header=[0, 1, 2], index_col=0)
+    if not boxes.of_video:
+        places = {name: place for place, name in enumerate(boxes.names)}
+        order = [places[str(name)] for name in table.index]
+        boxes = Boxes(tuple(boxes.names[i] for i in order), boxes.values[order])
+    columns = [str(key[2]) for key in table.columns]
+    across = [place for place, axis in enumerate(columns) if axis == "x"]
+    for place in across:
+        pair = table.iloc[:, place : place + 2].to_numpy(np.float64)
+        mapped = back(pair[:, None], boxes)[:, 0]
+        table.isetitem(place, mapped[:, 0])
+        table.isetitem(place + 1, mapped[:, 1])
+    file = asked.input.with_name(f"remapped_{asked.input.name}")
+    with whole_file(file) as making:
+        table.to_csv(making, lineterminator="\n")
+    print(file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="CropFrames",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_subparsers(required=True, metavar="boxes|crop|remap")
+    own = kinds.add_parser("boxes", help="lay boxes around predicted points")
+    own.set_defaults(run=_boxes)
+    own.add_argument("input", type=Path, help="predictions of a video or of pictures")
+    own.add_argument("--ratio", "--crop_ratio", type=float, default=2.0)
+    own.add_argument("--side", "--crop_size", type=int, help="px, instead of the ratio")
+    own.add_argument("--anchors", nargs="+", metavar="PART", help="default: all")
+    own.add_argument("--smooth", type=int, default=1, help="frames of a median")
+    own.add_argument("--output", type=Path, metavar="FOLDER")
+    own = kinds.add_parser("crop", help="cut a video, or labelled pictures")
+    own.set_defaults(run=_crop)
+    own.add_argument("input", type=Path, help="a video, or a label file")
+    own.add_argument("--boxes", "--bbox", type=Path, required=True)
+    own.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    own = kinds.add_parser("remap", help="bring points back to the whole picture")
+    own.set_defaults(run=_remap)
+    own.add_argument("input", type=Path, help="predictions of the cut-out pictures")
+    own.add_argument("boxes", type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Look at labelled data and say what to train it with, and why.
+
+    python utils/RecommendSettings.py labels/
+    python utils/RecommendSettings.py labels/ --output config.yaml
+
+It takes what TrainNetwork's --data takes. `--output` writes a YAML file for TrainNetwork.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+
+from core.errors import DeepLabStreamError
+from training.converting import write_config
+from training.labels import Labels, LabelsError
+from training.projects import open_project
+from training.recommending import Advice, advise, cropzoom_pays, look
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Recommend; return 0, or 1 after a sentence that says why not."""
+    parser = argparse.ArgumentParser(
+        prog="RecommendSettings", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("data", type=Path, help="labelled frames")
+    parser.add_argument("--output", type=Path, metavar="FILE.yaml", help="write it too")
+    asked = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as unpacked:
+            project = open_project(asked.data, Path(unpacked))
+            seen = look(project, _card_gb())
+        advice = advise(seen)
+        for each in advice:
+            print(f"{each.key} = {each.value}\n    {each.reason}")
+        if cropzoom_pays(seen):
+            print("--cropzoom\n    the animal is small in the picture")
+        if asked.output:
+            _write(asked.output, project.labels, advice)
+    except DeepLabStreamError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{asked.output} can't be written: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write(file: Path, labels: Labels, advice: Sequence[Advice]) -> None:
+    if labels.file.name != "CollectedData.csv" or not labels.file.is_file():
+        raise LabelsError(
+            [
+                "a YAML file needs a project of Lightning Pose's; ConvertProject makes one"
+            ]
+        )
+    settings = {each.key: each.value for each in advice}
+    settings["data.data_dir"] = str(labels.root.resolve())
+    settings["data.video_dir"] = str((labels.root / "videos").resolve())
+    settings["data.csv_file"] = labels.file.name
+    write_config(file, labels.skeleton.bodyparts, settings)
+    print(f"{file} written")
+
+
+def _card_gb() -> float:
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0
+    return float(torch.cuda.get_device_properties(0).total_memory / 2**30)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
