@@ -20,13 +20,12 @@ from core.errors import SettingsError
 from core.frame import Frame, Image, ImageFormat
 from core.pose import Pose, Skeleton
 from core.record import Edge, Entry, Step
-from engine.effective import effective
-from engine.replay import replay
+from engine.replay import new_folder, replay
 from engine.sections import Settings
 from engine.seeds import settled
 from engine.sentences import guess
 from engine.settings import check_against
-from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from recording.run_folder import RunFolder
 from recording.run_writer import RunWriter
 
 FLIGHT = 4.0
@@ -143,8 +142,10 @@ def rehearse(
     ]
     if problems:
         raise SettingsError(problems)
-    folder = _folder(settings, view, path, skeleton)
     drawn, truth = Animals(view, flees, skeleton.count), Truth(skeleton)
+    form = ImageFormat(view.shape, view.rate)
+    more = {"rehearsal": True, "walk": view.seed}
+    folder = new_folder(settings, path, form, truth, "the drawn animal", more)
     with _Heard(folder, drawn) as writer:
         frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
         with closing(replay(settings, frames, truth, writer, identified=True)) as whole:
@@ -161,20 +162,3 @@ def _frames(
         truth.points = animals.where(index)
         time_ns = round(index * 1e9 / rate)
         yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)
-
-
-def _folder(
-    settings: Settings, view: View, path: Path | None, skeleton: Skeleton
-) -> RunFolder:
-    model = ModelFacts("the drawn animal", "", Truth.threshold, Truth.provider)
-    facts = RunFacts(
-        start_ns=0,
-        cameras={settings.deciding_camera: ImageFormat(view.shape, view.rate)},
-        skeleton=skeleton,
-        model=model,
-        more={"rehearsal": True, "walk": view.seed, **effective(settings)},
-    )
-    now = datetime.now().astimezone()
-    if path is not None:
-        return RunFolder.create_at(path, now, settings.text, facts)
-    return RunFolder.create(settings.output_directory, now, settings.text, facts)

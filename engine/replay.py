@@ -1,11 +1,14 @@
 """Frames of a video through the same loop, on the frames' own clock: no processes."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
 
 from core.clock import ManualClock
-from core.frame import Frame
+from core.frame import Frame, ImageFormat
 from core.record import Step
 from engine.classifiers import open_classifiers
+from engine.effective import effective
 from engine.loop import Loop
 from engine.seeing import seeing_of
 from engine.settings import Settings
@@ -14,6 +17,7 @@ from outputs.bank import Bank, opened
 from outputs.simulated import simulated
 from outputs.ticker import catch_up
 from pose.estimator import PoseEstimator
+from recording.run_folder import ModelFacts, RunFacts, RunFolder
 from recording.run_writer import RunWriter
 
 
@@ -61,6 +65,33 @@ def replay(
             yield from _steps(frames, loop, bank, clock)
         finally:
             loop.end("the video is over")
+
+
+def new_folder(
+    settings: Settings,
+    path: Path | None,
+    form: ImageFormat,
+    estimator: PoseEstimator,
+    network: str,
+    more: Mapping[str, object],
+) -> RunFolder:
+    """Make the run folder of a replay: `path`, or a new one under OUTPUT_DIRECTORY.
+
+    `form` is what the deciding camera's pictures are like, `network` the estimator's name.
+    """
+    facts = RunFacts(
+        start_ns=0,
+        cameras={settings.deciding_camera: form},
+        skeleton=estimator.skeleton,
+        model=ModelFacts(
+            network, estimator.sha256, estimator.threshold, estimator.provider
+        ),
+        more={**more, **effective(settings)},
+    )
+    now = datetime.now().astimezone()
+    if path is not None:
+        return RunFolder.create_at(path, now, settings.text, facts)
+    return RunFolder.create(settings.output_directory, now, settings.text, facts)
 
 
 def _steps(

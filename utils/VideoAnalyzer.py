@@ -20,10 +20,9 @@ from core.errors import DeepLabStreamError, DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
 from engine.comparing import compare
-from engine.effective import effective
 from engine.network import open_network
 from engine.ready_made import load_with
-from engine.replay import replay
+from engine.replay import new_folder, replay
 from engine.seeds import settled
 from engine.settings import Settings
 from engine.zones import Outline, zones_of
@@ -34,7 +33,7 @@ from pose.estimator import PoseEstimator
 from recording.accounts import Accounts
 from recording.overlay import labelled
 from recording.opening import opened_run
-from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from recording.run_folder import RunFolder
 from recording.run_writer import RunWriter
 from recording.video import VideoFile
 
@@ -170,24 +169,9 @@ class Analysis:
 
     def make_folder(self, path: Path | None) -> RunFolder:
         """Make the run folder: `path`, or a new one under OUTPUT_DIRECTORY."""
-        network = self.estimator
-        model = ModelFacts(
-            self.settings.pose.model,
-            network.sha256,
-            network.threshold,
-            network.provider,
-        )
-        facts = RunFacts(
-            start_ns=0,
-            cameras={self.camera: self.form},
-            skeleton=network.skeleton,
-            model=model,
-            more={"video": str(self.source), **effective(self.settings)},
-        )
-        now, text = datetime.now().astimezone(), self.settings.text
-        if path is not None:
-            return RunFolder.create_at(path, now, text, facts)
-        return RunFolder.create(self.settings.output_directory, now, text, facts)
+        settings, more = self.settings, {"video": str(self.source)}
+        name = settings.pose.model
+        return new_folder(settings, path, self.form, self.estimator, name, more)
 
     def pictures(
         self, writer: RunWriter, drawn: VideoFile | None

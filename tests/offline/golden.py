@@ -1,5 +1,6 @@
 """What the bundled networks see in a made scene; as a program, writes the golden file."""
 
+import hashlib
 import json
 import sys
 import tomllib
@@ -35,6 +36,14 @@ def fingerprints() -> dict[str, str]:
     }
 
 
+def decisions() -> dict[str, str]:
+    """Return the fingerprint of what each golden run decided."""
+    return {
+        file.parent.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(GOLDEN.parent.glob("runs/*/commands.txt"))
+    }
+
+
 def scene(path: Path) -> Path:
     """Write a lossless film of two pictures of the drawn animal."""
     with VideoFile(path, ImageFormat((480, 640, 3), 10), Recipe(codec="ffv1")) as film:
@@ -58,7 +67,12 @@ def main() -> None:
             "points": np.round(table.points.astype(float), 2).tolist(),
             "confidence": np.round(table.confidence.astype(float), 3).tolist(),
         }
-    facts = {"release": release(version), "networks": fingerprints(), "poses": poses}
+    facts = {
+        "release": release(version),
+        "networks": fingerprints(),
+        "decisions": decisions(),
+        "poses": poses,
+    }
     GOLDEN.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 

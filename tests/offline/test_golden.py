@@ -1,6 +1,7 @@
-"""The bundled networks and what they see belong to one MAJOR.MINOR of the project.
+"""Bundled networks, what they see and what golden runs decide belong to one MAJOR.MINOR.
 
-Who changes a network changes what users' experiments see: that is a new minor version.
+Who changes a network, or how an experiment decides, changes what users' experiments do:
+that is a new minor version.
 `python tests/offline/golden.py` makes the golden file anew; it is to be committed with
 the version it belongs to.
 """
@@ -14,7 +15,7 @@ import pytest
 
 from offline.predict import predict
 from pose.opening import MODELS, open_estimator
-from tests.offline.golden import GOLDEN, fingerprints, release, scene
+from tests.offline.golden import GOLDEN, decisions, fingerprints, release, scene
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +33,12 @@ def test_networks_are_those_of_this_version() -> None:
     )
     assert told()["networks"] == fingerprints(), (
         "a bundled network changed: raise MAJOR.MINOR and run tests/offline/golden.py"
+    )
+
+
+def test_golden_runs_decide_as_in_this_version() -> None:
+    assert told()["decisions"] == decisions(), (
+        "a golden run decides otherwise: raise MAJOR.MINOR and run tests/offline/golden.py"
     )
 
 
