@@ -171,7 +171,9 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
         )
     maps = list(model.output_shape)
     given = list(session.get_outputs()[0].shape)[1:]
-    if given != maps:
+    # some have a row and a column of cells more than fit into the picture (DeepLabCut's)
+    more = [maps[0], *(side + 1 for side in maps[1:])]
+    if given not in (maps, more):
         raise ModelError(
             f"{model.network} does not give the heat maps that model.json describes: "
             f"{given} instead of {maps}"

@@ -28,7 +28,8 @@ class Offsets:
     def decode(self, maps: NDArray[np.float32]) -> Read:
         """Return points (n, 2) in input pixels and confidences (n,).
 
-        `maps` (3, n, h, w): scores from 0 to 1, offsets along x, offsets along y.
+        `maps` (3, n, h, w): scores, of which less than 0 counts as 0 and more than 1 as
+        1, offsets along x, offsets along y.
         """
         score = maps[0]
         n, _, width = score.shape
@@ -36,7 +37,8 @@ class Offsets:
         places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, width)
         sure = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
-        return self.at(maps, np.arange(n), rows, columns), sure.astype(np.float32)
+        sure = np.asarray(sure.clip(0, 1), np.float32)
+        return self.at(maps, np.arange(n), rows, columns), sure
 
     def at(
         self,

@@ -1,11 +1,13 @@
 """Make a model folder of a network from elsewhere, checked by running both.
 
-    python utils/ImportModel.py network.onnx --description network.json --output models/mine
     python utils/ImportModel.py outputs/2026-11-21/10-58-55 --output models/mine
+    python utils/ImportModel.py exported --output models/mine
+    python utils/ImportModel.py network.onnx --description network.json --output models/mine
 
-The first is any ONNX network, with a short file that says what it wants and gives
-(docs/models.md). The second is the folder of a model that Lightning Pose trained. Nothing
-is unpickled but tensors.
+The first is the folder of a model that Lightning Pose trained, the second what SLEAP-NN
+exported, or what a script of `pose/importers/scripts` wrote where DeepLabCut or Lightning
+Pose is installed. The third is any ONNX network, with a short file that says what it wants
+and gives. docs/models.md says what of whom was tried. Nothing is unpickled but tensors.
 """
 
 import sys
@@ -18,9 +20,28 @@ import hashlib
 from collections.abc import Sequence
 
 from core.errors import DeepLabStreamError, ModelError
+from pose.importers import sleap_nn
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
+from pose.importers.exported import SCRIPTS, WORDS, import_exported
 from pose.model_folder import ModelFolder
+
+ELSEWHERE = {
+    "pytorch_config.yaml": (
+        "holds snapshots of DeepLabCut 3. Where DeepLabCut is installed, run "
+        "`python {scripts}/from_deeplabcut3.py {source} --size 640x480 --output exported`"
+    ),
+    "pose_cfg.yaml": (
+        "holds a network of DeepLabCut 2. Where DeepLabCut is installed, export it with "
+        "`deeplabcut.export_model`, then run `python {scripts}/from_deeplabcut2.py "
+        "FOLDER --size 640x480 --output exported`"
+    ),
+    "training_config.yaml": (
+        "holds a checkpoint of SLEAP-NN. Where SLEAP-NN is installed, run `sleap-nn export "
+        "{source} --output exported --input-height 480 --input-width 640`"
+    ),
+}
+"""What lies in a folder that must be exported first, and how that is done."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,21 +60,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{model.fitting.width}x{model.fitting.height}; the same as the original on the "
         "same pictures"
     )
+    if isinstance(far := model.about.get("compared"), dict):
+        print(
+            f"{far['points']} points of the original's own: half within "
+            f"{far['median_px']} px, the farthest {far['max_px']} px away"
+        )
     print(f"python utils/BenchmarkModel.py --model {model.path} shows its speed")
     return 0
 
 
 def _imported(options: argparse.Namespace) -> ModelFolder:
     source: Path = options.network
-    if source.is_dir() and (source / "config.yaml").is_file():
+    if (source / WORDS).is_file():
+        return import_exported(source, options.output, options.licence)
+    if (source / sleap_nn.METADATA).is_file():
+        size = _size(options.size) if options.size else None
+        return sleap_nn.import_sleap_nn(source, size, options.output, options.licence)
+    if (source / "config.yaml").is_file():
         from training.lightning_pose_models import import_lightning_pose
 
         return import_lightning_pose(source, options.output, options.licence)
+    for name, advice in ELSEWHERE.items():
+        if (source / name).is_file() or source.with_name(name).is_file():
+            how = advice.format(scripts=SCRIPTS, source=source)
+            raise ModelError(f"{source} {how}, and import `exported`")
     if source.suffix != ".onnx":
         raise ModelError(
-            f"{source}: expected an .onnx file, or the folder of a model that Lightning "
-            "Pose trained (with config.yaml in it); docs/models.md says how others are "
-            "exported to ONNX"
+            f"{source}: expected an .onnx file, what SLEAP-NN exported, what a script of "
+            f"{SCRIPTS} wrote, or the folder of a model that Lightning Pose trained; "
+            "docs/models.md says how others are exported"
         )
     if options.description is None:
         raise ModelError(
@@ -71,13 +106,21 @@ def _imported(options: argparse.Namespace) -> ModelFolder:
     return import_onnx(source, words, options.output, about)
 
 
+def _size(words: str) -> tuple[int, int]:
+    width, _, height = words.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise ModelError(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
+    return int(width), int(height)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ImportModel", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("network", type=Path, help="an .onnx file, or a folder of Lightning Pose's")
+    add("network", type=Path, help="an .onnx file, or a folder")
     add("--description", type=Path, help="of the .onnx file")
+    add("--size", default="", help="of analysed pictures, as in 640x480: for SLEAP-NN")
     add("--output", type=Path, required=True, help="the model folder to write")
     add("--licence", default="", help="of the network, written into model.json")
     return parser

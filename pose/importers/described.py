@@ -6,6 +6,7 @@ Then both are run on the same pictures and compared.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from core.pose import Skeleton
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
 from pose.importers.description import Description
-from pose.importers.graph import wrap
+from pose.importers.graph import HALF, give_shape, wrap
+from pose.importers.reference import Reference
 from pose.model_folder import (
     NETWORK,
     ModelFolder,
@@ -30,12 +32,23 @@ from pose.reading import Coordinates, Decoder, Offsets
 
 MOST = 1e-3
 """What any value of the imported network may differ by from the original's."""
+_KINDS: dict[str, type[np.generic]] = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float16)": np.float16,
+}
 
 
 def import_onnx(
-    network: Path, words: Description, folder: Path, about: dict[str, object]
+    network: Path,
+    words: Description,
+    folder: Path,
+    about: dict[str, object],
+    reference: Reference | None = None,
 ) -> ModelFolder:
-    """Write the model folder; return it as loaded again. ModelError says what is wrong."""
+    """Write the model folder; return it as loaded again. ModelError says what is wrong.
+
+    With a `reference`, the original's own points are compared too.
+    """
     if (folder / "model.json").exists():
         raise ModelError(f"{folder} holds a model already; name a new folder")
     skeleton = Skeleton(
@@ -43,9 +56,10 @@ def import_onnx(
     )
     fitting = Fitting(words.input.height, words.input.width)
     try:
-        content = wrap(network, words)
+        wrapped = wrap(network, words)
+        pictures, theirs = _theirs(network, words)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / NETWORK).write_bytes(content)
+        (folder / NETWORK).write_bytes(give_shape(wrapped, theirs.shape[1:]))
     except OSError as error:
         raise ModelError(f"{error.filename}: {error.strerror}") from error
     model = ModelFolder(
@@ -58,7 +72,10 @@ def import_onnx(
         {"source": words.source, "licence": words.licence, **about},
     )
     try:
-        check(network, words, model)
+        check(network, model, pictures, theirs)
+        if reference is not None:
+            said = {**model.about, "compared": reference.check(model)}
+            model = replace(model, about=said)
     except ModelError:
         (folder / NETWORK).unlink()
         raise
@@ -75,17 +92,27 @@ def decoder_of(words: Description) -> Decoder:
     return Coordinates()
 
 
-def check(network: Path, words: Description, model: ModelFolder) -> None:
-    """Run both on the same pictures, two at once too; ModelError when they differ."""
-    size = (model.fitting.height, model.fitting.width, 3)
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (2, *size), np.uint8)
-    imported = OnnxNetwork(model, "cpu", 0)
+def _theirs(
+    network: Path, words: Description
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return two pictures, and what the original gives for them."""
+    size = (words.input.height, words.input.width, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, *size), np.uint8)
     try:
-        theirs = original(network, words, pictures)
+        return pictures, original(network, words, pictures)
     except Exception as error:  # ONNX Runtime's have no common ancestor
         reason = str(error).splitlines()[0]
         raise ModelError(f"{network} can't be run as described: {reason}") from error
+
+
+def check(
+    network: Path,
+    model: ModelFolder,
+    pictures: NDArray[np.uint8],
+    theirs: NDArray[np.float32],
+) -> None:
+    """Run the imported one too, on two at once too; ModelError when they differ."""
+    imported = OnnxNetwork(model, "cpu", 0)
     for count in (1, 2):
         try:
             ours = imported.run(pictures[:count])
@@ -132,8 +159,11 @@ def original(
         x = x.transpose(0, 3, 1, 2)
     (given,) = session.get_inputs()
     names = [output.name for output in session.get_outputs()]
+    kind = _KINDS.get(given.type, np.float32)
+    if kind is np.uint8:
+        x = np.floor(x + np.float32(HALF))
     singly = [
-        session.run(names, {given.name: np.ascontiguousarray(one[None], np.float32)})
+        session.run(names, {given.name: np.ascontiguousarray(one[None], kind)})
         for one in x
     ]
     outputs = {
@@ -162,9 +192,15 @@ def _arranged(
             values = values * np.float32(2 * np.pi * maps.sigma**2)
         return np.asarray(np.clip(values, 0, 1), np.float32)
     if say := words.coordinates:
-        flat = outputs[say.output or names[0]].reshape(-1, len(words.bodyparts), 2)
+        parts = len(words.bodyparts)
+        flat = outputs[say.output or names[0]].reshape(-1, parts, 2)
         points = flat * np.array(say.scale, np.float32) + np.float32(say.origin)
-        return np.concatenate([points, np.ones_like(points[..., :1])], axis=2)
+        unseen = np.isnan(points)
+        sure = 1 - unseen.max(axis=2, keepdims=True)
+        if say.confidences:
+            sure = outputs[say.confidences].reshape(-1, parts, 1).clip(0, 1)
+        points = np.where(unseen, 0, points)
+        return np.asarray(np.concatenate([points, sure], axis=2), np.float32)
     raise ModelError("the description says no way to read points")
 
 

@@ -67,9 +67,14 @@ class Offsets(_Words):
 
 
 class Coordinates(_Words):
-    """It gives the points: (n, 2 · bodyparts) or (n, bodypart, 2), x and y."""
+    """It gives the points: (n, 2 · bodyparts) or (n, bodypart, 2), x and y.
+
+    Coordinates that are no numbers (NaN) are points that it does not see.
+    """
 
     output: str = ""
+    confidences: str = ""
+    """The output (n, bodypart) that says how sure it is; empty: always of all."""
     scale: list[float] = pydantic.Field([1.0, 1.0], min_length=2, max_length=2)
     """Input pixels per unit, along x and y."""
     origin: float = 0.0
@@ -86,6 +91,8 @@ class Description(_Words):
     offsets: Offsets | None = None
     coordinates: Coordinates | None = None
     threshold: float = pydantic.Field(0.5, ge=0, le=1)
+    pictures: Literal["own", "drawn"] = "drawn"
+    """What the pictures of a reference are: `own`, of what it was made for."""
     licence: str = ""
     source: str = ""
     """Where it is from, in words."""

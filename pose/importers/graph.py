@@ -1,5 +1,6 @@
 """Operations put before and after a foreign network's own, in one ONNX graph."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,21 @@ OLDEST = 13
 GREY = (0.114, 0.587, 0.299)
 """Of blue, green and red, as OpenCV has it."""
 
+HALF = 0.5005
+"""Added before rounding down: no grey of whole blue, green and red comes near a whole
+number then, so that every program rounds it alike."""
+_BYTE, _HALF_PRECISION = 2, 10  # as ONNX numbers them
 
-def wrap(network: Path, words: Description) -> bytes:
+
+def wrap(network: Path, words: Description) -> Any:
     """Return the network with uint8 BGR pictures as input and one output to read.
+
+    The output's shape is still to be said: `give_shape`.
 
     ModelError says what of the description does not fit the network.
     """
     onnx = _onnx()
-    try:
-        model = onnx.load(str(network))
-        onnx.checker.check_model(model)
-    except OSError as error:
-        raise ModelError(f"{network} can't be read: {error.strerror}") from error
-    except Exception as error:  # of protobuf and of the checker
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{network} is no sound ONNX network: {reason}") from error
+    model = load_graph(network)
     opset = next((o.version for o in model.opset_import if not o.domain), 0)
     if opset < OLDEST:
         try:
@@ -43,26 +44,48 @@ def wrap(network: Path, words: Description) -> bytes:
         raise ModelError(f"{network} has {len(inputs)} inputs; only one can be filled")
     building = _Building(graph, [value.name for value in graph.output], str(network))
     building.before(inputs[0], words)
-    last, shape = building.after(words)
-    return _finished(model, graph, words, last, shape)
+    last = building.after(words)
+    return _finished(model, graph, words, last)
 
 
-def _finished(
-    model: Any, graph: Any, words: Description, last: str, shape: list[int]
-) -> bytes:
+def give_shape(model: Any, shape: Sequence[int]) -> bytes:
+    """Return the file's content, the shape of the output for one picture said in it."""
+    onnx = _onnx()
+    out = onnx.helper.make_tensor_value_info(
+        "output", onnx.TensorProto.FLOAT, ["n", *shape]
+    )
+    model.graph.output[0].CopyFrom(out)
+    return bytes(model.SerializeToString())
+
+
+def load_graph(network: Path) -> Any:
+    """Return the ONNX file's content; ModelError when it is none, or damaged."""
+    onnx = _onnx()
+    try:
+        model = onnx.load(str(network))
+        onnx.checker.check_model(model)
+    except OSError as error:
+        raise ModelError(f"{network} can't be read: {error.strerror}") from error
+    except Exception as error:  # of protobuf and of the checker
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{network} is no sound ONNX network: {reason}") from error
+    return model
+
+
+def _finished(model: Any, graph: Any, words: Description, last: str) -> Any:
     onnx = _onnx()
     graph.node.append(onnx.helper.make_node("Identity", [last], ["output"]))
     size = ["n", words.input.height, words.input.width, 3]
     kinds = onnx.TensorProto
     given = onnx.helper.make_tensor_value_info("images", kinds.UINT8, size)
-    out = onnx.helper.make_tensor_value_info("output", kinds.FLOAT, ["n", *shape])
+    out = onnx.helper.make_tensor_value_info("output", kinds.FLOAT, ["n"])
     held = {weight.name for weight in graph.initializer}
     kept = [value for value in graph.input if value.name in held]
     del graph.input[:], graph.output[:], graph.value_info[:]
     graph.input.extend([given, *kept])
     graph.output.append(out)
     model.graph.CopyFrom(graph)
-    return bytes(model.SerializeToString())
+    return model
 
 
 class _Building:
@@ -88,15 +111,18 @@ class _Building:
         x = self.add("Div", [x, self.hold(np.array(own.std, np.float32))])
         if own.layout == "NCHW":
             x = self.add("Transpose", [x], perm=[0, 3, 1, 2])
-        if first.type.tensor_type.elem_type == 10:  # half precision
-            x = self.add("Cast", [x], to=10)
+        kind = first.type.tensor_type.elem_type
+        if kind == _BYTE:
+            half = self.hold(np.array(HALF, np.float32))
+            x = self.add("Floor", [self.add("Add", [x, half])])
+        if kind in (_BYTE, _HALF_PRECISION):
+            x = self.add("Cast", [x], to=kind)
         self.graph.node.append(_onnx().helper.make_node("Identity", [x], [first.name]))
         self.graph.node.extend(self_nodes)
 
-    def after(self, words: Description) -> tuple[str, list[int]]:
-        """Put the arrangement of the output behind; return its name and shape."""
+    def after(self, words: Description) -> str:
+        """Put the arrangement of the output behind; return its name."""
         parts = len(words.bodyparts)
-        height, width = words.input.height, words.input.width
         if it := words.offsets:
             scores = self.channels_first(self.named(it.scores), it.layout)
             if it.values == "logits":
@@ -105,8 +131,7 @@ class _Building:
             order = [*range(0, 2 * parts, 2), *range(1, 2 * parts, 2)]
             places = self.hold(np.array(order, np.int64))
             moved = self.add("Gather", [moved, places], axis=1)
-            last = self.add("Concat", [scores, moved], axis=1)
-            return last, [3 * parts, height // it.stride, width // it.stride]
+            return self.add("Concat", [scores, moved], axis=1)
         if maps := words.heatmaps:
             x = self.channels_first(self.named(maps.output), maps.layout)
             if maps.values == "logits":
@@ -115,21 +140,28 @@ class _Building:
                 mass = np.array(2 * np.pi * maps.sigma**2, np.float32)
                 x = self.add("Mul", [x, self.hold(mass)])
             low, high = (self.hold(np.array(v, np.float32)) for v in (0, 1))
-            last = self.add("Clip", [x, low, high])
-            return last, [parts, height // maps.stride, width // maps.stride]
+            return self.add("Clip", [x, low, high])
         say = words.coordinates
         if say is None:
             raise ModelError("the description says no way to read points")
-        shape = self.hold(np.array([-1, parts, 2], np.int64))
-        x = self.add("Reshape", [self.named(say.output), shape])
+        x = self.shaped(self.named(say.output), [-1, parts, 2])
         x = self.add("Mul", [x, self.hold(np.array(say.scale, np.float32))])
         x = self.add("Add", [x, self.hold(np.array(say.origin, np.float32))])
-        one = self.hold(np.array([0], np.int64)), self.hold(np.array([1], np.int64))
-        axis = self.hold(np.array([2], np.int64))
-        sure = self.add("Slice", [x, *one, axis])
-        zero = self.hold(np.array(0, np.float32))
-        sure = self.add("Add", [self.add("Mul", [sure, zero]), self.hold(_ONE)])
-        return self.add("Concat", [x, sure], axis=2), [parts, 3]
+        zero, one = (self.hold(np.array(v, np.float32)) for v in (0, 1))
+        unseen = self.add("IsNaN", [x])
+        x = self.add("Where", [unseen, zero, x])
+        if say.confidences:
+            sure = self.shaped(self.named(say.confidences), [-1, parts, 1])
+            sure = self.add("Clip", [sure, zero, one])
+        else:
+            sure = self.add("Where", [unseen, zero, one])
+            sure = self.shaped(sure, [-1, parts, 2, 1])
+            sure = self.add("ReduceMin", [sure], axes=[2], keepdims=0)
+        return self.add("Concat", [x, sure], axis=2)
+
+    def shaped(self, name: str, shape: list[int]) -> str:
+        """Return it in another shape."""
+        return self.add("Reshape", [name, self.hold(np.array(shape, np.int64))])
 
     def named(self, name: str) -> str:
         """Return the output of that name; the first when it is empty."""
@@ -161,9 +193,6 @@ class _Building:
         name = f"ours/held{self.count}"
         self.graph.initializer.append(_onnx().numpy_helper.from_array(values, name))
         return name
-
-
-_ONE = np.array(1, np.float32)
 
 
 def _onnx() -> Any:

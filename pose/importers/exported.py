@@ -1,0 +1,36 @@
+"""What a script in `pose/importers/scripts` wrote where a network was trained.
+
+`network.onnx`, `description.json`, and `reference.npz`: pictures, and where the program
+that trained the network saw the body parts in them.
+"""
+
+from pathlib import Path
+
+from pose.comparing import save_pictures
+from pose.importers.described import import_onnx
+from pose.importers.description import read_description
+from pose.importers.reference import read_reference
+from pose.model_folder import NETWORK, ModelFolder, network_hash
+
+WORDS = "description.json"
+REFERENCE = "reference.npz"
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
+    """Write the model folder; ModelError says what is wrong with what is in `source`."""
+    words = read_description(source / WORDS)
+    if licence:
+        words = words.model_copy(update={"licence": licence})
+    reference = read_reference(source / REFERENCE, words)
+    about: dict[str, object] = {
+        "imported_from": {
+            "folder": source.name,
+            "sha256": network_hash(source / NETWORK),
+        },
+        "description": words.model_dump(mode="json", exclude_none=True),
+    }
+    model = import_onnx(source / NETWORK, words, folder, about, reference)
+    if words.pictures == "own":
+        save_pictures(model, reference.pictures)
+    return model
