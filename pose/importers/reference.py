@@ -33,7 +33,8 @@ class Reference:
     def check(self, model: ModelFolder) -> dict[str, object]:
         """Return how far the imported network's points are; ModelError when too far."""
         network = OnnxNetwork(model, "cpu", 0)
-        points, sure = model.read(outputs(network, self.pictures))
+        read = model.read(outputs(network, self.pictures))
+        points, sure = (each[:, 0] for each in read)
         compared = np.isfinite(self.points).all(axis=2)
         compared &= self.confidences >= LEAST_SURE
         if not compared.any():
