@@ -108,7 +108,7 @@ def _train(folder, kind):
     rng = np.random.default_rng(0)
     size = (CROP, CROP) if kind == "centered_instance" else (HEIGHT, WIDTH)
     draw = _around_snout if kind == "centered_instance" else drawn
-    optimiser = torch.optim.Adam(tracker.parameters(), 5e-3)
+    optimiser = torch.optim.Adam(tracker.parameters(), 2e-3)
     for _ in range(400):
         pictures, points = zip(*(draw(rng) for _ in range(4)), strict=True)
         wanted = torch.from_numpy(np.stack(points)).float()
@@ -118,7 +118,7 @@ def _train(folder, kind):
         target = generate_confmaps(wanted, size, 1.5, 2)
         output = tracker.model(given)
         output = next(iter(output.values())) if isinstance(output, dict) else output
-        loss = ((output - target) ** 2).mean()
+        loss = ((output - target) ** 2 * (0.1 + target)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
