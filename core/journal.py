@@ -39,6 +39,11 @@ class Journal:
         """The same as int64; the first: entries written; the second: entries that the
         recorder has read (-1: there is no recorder)."""
 
+    @property
+    def waiting(self) -> int:
+        """Entries that the recorder has still to write down."""
+        return self.words[0] - max(0, self.words[1])
+
     def place(self, sequence: int) -> int:
         """Return at which byte the slot of an entry begins; sequences count from 1."""
         return _HEAD + _SLOT * ((sequence - 1) % self.spec.slots)

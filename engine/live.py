@@ -121,10 +121,13 @@ class Session(Listening):
     def _examine(self, crew: Crew, now_ns: int) -> None:
         """Look at the computer once a second; some of the looks go into the record."""
         folder = self.run_folder or self.settings.output_directory
-        vitals = self._physician.visit(self.processes(), folder, now_ns)
+        entries = crew.journal.waiting
+        vitals = self._physician.visit(self.processes(), folder, now_ns, entries)
         if vitals is None:
             return
         self.vitals = vitals
+        for worry in self._physician.new_worries:
+            self._tell(crew, "computer", worry)
         if self._physician.notes:
             crew.tell_recorder(say.WriteNote(Note("health", vitals.text, now_ns)))
 

@@ -233,13 +233,14 @@ class RunOpened:
 
 @dataclass(frozen=True, slots=True)
 class Filmed:
-    """How many frames are in the videos, and how many were lost to them, so far.
+    """How many frames are in the videos, how many were lost to them so far, how many wait.
 
     Comes twice a second while recording.
     """
 
     recorded: Mapping[str, int]
     losses: Mapping[str, int]
+    waiting: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core.errors import DeviceError
 from core.frame import ImageFormat
+from engine.checks import check_against
 from engine.rig import Rig
 from engine.vitals import that_exists
 from engine.zones import zones_of
@@ -73,6 +74,11 @@ def _network(rig: Rig) -> Iterator[Finding]:
         yield Finding("the network is not loaded yet", grave=True)
     else:
         yield Finding(f"the network finds {parts}; it runs on {rig.provider}")
+        problems = check_against(rig.settings, rig.skeleton)
+        for problem in problems:
+            yield Finding(problem, grave=True)
+        if not problems:
+            yield Finding("it knows every body part that triggers and [Tracking] name")
 
 
 def _regions(rig: Rig) -> Iterator[Finding]:

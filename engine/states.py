@@ -96,6 +96,8 @@ class Counts:
     skipped: int = 0
     recorded: int = 0
     recording_losses: int = 0
+    waiting: int = 0
+    """Delivered, and still to be filmed, as the recorder said last."""
 
 
 NO_COUNTS: Mapping[str, Counts] = MappingProxyType({})

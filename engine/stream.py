@@ -53,6 +53,8 @@ class Stream:
     """Of boards' watchdogs."""
     recorded: Mapping[str, int] = field(default_factory=dict)
     recording_losses: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Frames in the rings that are to be filmed."""
     _rings: dict[str, Ring] = field(default_factory=dict)
     _shown: dict[str, RingReader] = field(default_factory=dict)
     _found: dict[str, RingReader] = field(default_factory=dict)
@@ -100,8 +102,9 @@ class Stream:
                 self._analyse(active)
             case RunOpened(path):
                 self.run_folder = path
-            case Filmed(recorded, losses):
+            case Filmed(recorded, losses, waiting):
                 self.recorded, self.recording_losses = recorded, losses
+                self.waiting = waiting
             case Edge():
                 self.take(message)
             case Proved():
@@ -198,4 +201,5 @@ class Stream:
             skipped,
             self.recorded.get(camera, 0),
             self.recording_losses.get(camera, 0),
+            self.waiting.get(camera, 0),
         )

@@ -272,7 +272,8 @@ class StreamRecorder:
         now_ns = self._clock.now_ns()
         if self._takes and now_ns - self._told_ns >= SYNC_S * 1e9:
             self._told_ns = now_ns
-            told = say.Filmed(self._takes.recorded(), self._takes.losses())
+            takes = self._takes
+            told = say.Filmed(takes.recorded(), takes.losses(), takes.waiting())
             tell(self._pipe, told)
             self._warn(told.losses)
 

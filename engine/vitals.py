@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 NOTE_EVERY = 10
 """One of so many looks goes into the record."""
+LEAST_GB, HOT_C, MOST_WAITING = 2.0, 90.0, 1000
+"""Beyond these a person is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,25 @@ class Vitals:
     """The hottest of the processor's sensors."""
     card: float | None
     """The share of the graphics card that is busy."""
+    entries_waiting: int = 0
+    """Entries of the record that are still to be written."""
+
+    @property
+    def worries(self) -> dict[str, str]:
+        """What should worry a person: a word for it, and a sentence."""
+        found = {}
+        free = self.disk_free_gb
+        if free is not None and free < LEAST_GB:
+            found["disk"] = f"only {free:.1f} GB are free on the run's disk"
+        if self.hottest_c is not None and self.hottest_c >= HOT_C:
+            found["heat"] = (
+                f"the computer is {self.hottest_c:.0f} °C hot; it may slow down"
+            )
+        if self.entries_waiting > MOST_WAITING:
+            found["record"] = (
+                f"{self.entries_waiting} entries wait to be recorded: is the disk slow?"
+            )
+        return found
 
     @property
     def text(self) -> str:
@@ -37,6 +58,7 @@ class Vitals:
             words.append(f"{self.hottest_c:.0f} °C")
         if self.card is not None:
             words.append(f"graphics card {self.card:.0%}")
+        words.append(f"{self.entries_waiting} entries wait to be recorded")
         return "; ".join(words)
 
 
@@ -47,6 +69,9 @@ class Physician:
     _known: dict[int, Any] = field(default_factory=dict)
     """By process number: psutil's view of it, which remembers the look before."""
     _card: Any = None
+    new_worries: list[str] = field(default_factory=list)
+    """What began to worry at the last visit."""
+    _worried: set[str] = field(default_factory=set)
     _next_ns: int = 0
     _looks: int = 0
 
@@ -59,14 +84,24 @@ class Physician:
                 self._card = pynvml.nvmlDeviceGetHandleByIndex(0)
 
     def visit(
-        self, processes: Sequence[BaseProcess], folder: Path, now_ns: int
+        self,
+        processes: Sequence[BaseProcess],
+        folder: Path,
+        now_ns: int,
+        entries_waiting: int,
     ) -> Vitals | None:
         """Look once a second, however often it is called; None: it is too early."""
         if now_ns < self._next_ns:
             return None
         self._next_ns = now_ns + 1_000_000_000
         self._looks += 1
-        return self.look(processes, folder)
+        vitals = replace(self.look(processes, folder), entries_waiting=entries_waiting)
+        worries = vitals.worries
+        self.new_worries = [
+            text for word, text in worries.items() if word not in self._worried
+        ]
+        self._worried = set(worries)
+        return vitals
 
     @property
     def notes(self) -> bool:

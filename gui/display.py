@@ -9,7 +9,7 @@ from core.record import Step
 from engine.states import Counts, Phase, Status
 from engine.zones import zones_of
 from gui.bridge import Bridge
-from gui.figures import Figures
+from gui.figures import Figures, TileFigures
 from gui.painted import Painted
 from gui.status_line import StatusLine
 from gui.trail import Trail
@@ -27,6 +27,7 @@ class Display(QWidget):
         self.grid = VideoGrid(bridge.rig.cameras, zones_of(bridge.rig.settings))
         self.line = StatusLine()
         self._figures = Figures(bridge.rig.cameras[0])
+        self._tiles = {camera: TileFigures() for camera in bridge.rig.cameras}
         self._ticks = 0
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -76,8 +77,14 @@ class Display(QWidget):
         rig = self._bridge.rig
         if self._ticks % _TICKS_PER_READING or rig.status.phase is not Phase.STREAMING:
             return
-        counts = rig.counts.get(self._figures.camera, Counts())
-        reading = self._figures.look(perf_counter_ns(), counts)
+        known, now_ns = rig.counts, perf_counter_ns()
+        for camera, tile in self._tiles.items():
+            figures = tile.look(now_ns, known.get(camera, Counts()))
+            self.grid.views[camera].figures = figures
+        counts = known.get(self._figures.camera, Counts())
+        reading = self._figures.look(now_ns, counts)
+        if rig.stream_start_ns:
+            self.line.show_time((now_ns - rig.stream_start_ns) / 1e9)
         self.line.show_reading(reading, rig.provider)
         self.line.show_losses(counts)
         self.line.show_folder(rig.run_folder)

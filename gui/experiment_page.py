@@ -30,6 +30,7 @@ from engine.states import Phase, Status
 from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_lanes import MEMORY_S, LiveLanes
+from gui.old_runs import decide_again, runs_of
 from gui.program_window import ProgramWindow
 from gui.settings_form import NARROW, SettingsForm, names_in, usual_name
 from gui.timeline_view import TimelineView
@@ -37,6 +38,7 @@ from gui.trial_list import TrialList
 
 _LIST_WIDTH = 250
 _FORM_WIDTH = 590
+_MOST_RUNS = 12
 _SHOWN_S = 60.0
 _NAME = Qt.ItemDataRole.UserRole
 
@@ -57,6 +59,7 @@ class ExperimentPage(QWidget):
         self.minutes = QDoubleSpinBox()
         self.flees = QComboBox()
         self.rehearse = QPushButton("Rehearse")
+        self.recorded = QPushButton("On a recorded run …")
         self.form: SettingsForm | None = None
         self.timeline = TimelineView()
         self.words = QLabel()
@@ -112,6 +115,12 @@ class ExperimentPage(QWidget):
         column.addWidget(self.minutes)
         column.addWidget(self.flees)
         column.addWidget(self.rehearse)
+        tip = "what it would have decided in a run that is over, and what differs"
+        self.recorded.setToolTip(tip)
+        menu = QMenu(self)
+        menu.aboutToShow.connect(partial(self._list_runs, menu))
+        self.recorded.setMenu(menu)
+        column.addWidget(self.recorded)
         return panel
 
     def _connect(self) -> None:
@@ -245,6 +254,17 @@ class ExperimentPage(QWidget):
         window = ProgramWindow("Rehearse", "RehearseExperiment.py", arguments, self)
         window.ended.connect(partial(self._offer_look, window))
         window.show()
+
+    def _list_runs(self, menu: QMenu) -> None:
+        menu.clear()
+        for path in runs_of(self.document.settings, _MOST_RUNS):
+            if (action := menu.addAction(path.name)) is not None:
+                action.triggered.connect(partial(self._try_on, path))
+        if menu.isEmpty() and (action := menu.addAction("no runs yet")) is not None:
+            action.setEnabled(False)
+
+    def _try_on(self, run: Path, _checked: bool = False) -> None:
+        decide_again(self.document, run, self)
 
     def _offer_look(self, window: ProgramWindow, code: int) -> None:
         found = re.search(r"run folder: (.+)", window.page.toPlainText())

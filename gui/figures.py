@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from core.record import Step
@@ -72,3 +72,33 @@ def _old(steps: deque[Step]) -> bool:
 
 def _median_ms(times_ns: Sequence[int]) -> float:
     return median(times_ns) / 1e6 if times_ns else float("nan")
+
+
+@dataclass
+class TileFigures:
+    """Rate and losses of one camera, for its tile."""
+
+    _counts: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def look(self, now_ns: int, counts: Counts) -> str:
+        """Take in the counts of this moment; return the last second in a few words.
+
+        >>> tile = TileFigures()
+        >>> tile.look(0, Counts(delivered=10, lost=0))
+        ''
+        >>> tile.look(1_000_000_000, Counts(delivered=40, lost=2))
+        '30 /s, 2 lost'
+        """
+        seen = self._counts
+        if seen and seen[-1][1] > counts.delivered:  # it was opened anew
+            seen.clear()
+        seen.append((now_ns, counts.delivered))
+        while len(seen) > 2 and now_ns - seen[0][0] > _SPAN_NS:
+            seen.popleft()
+        then_ns, then = seen[0]
+        seconds = (now_ns - then_ns) / 1e9
+        if not seconds:
+            return ""
+        lost = (counts.lost or 0) + counts.recording_losses
+        rate = f"{(counts.delivered - then) / seconds:.0f} /s"
+        return f"{rate}, {lost} lost" if lost else rate

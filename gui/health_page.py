@@ -26,8 +26,25 @@ from gui.theme import palette
 
 _TICKS_PER_LOOK = 15
 _FIGURES = ("p50", "p95", "p99", "max")
-_COUNTS = ("delivered", "lost", "analysed", "skipped", "recorded", "unfilmed")
-_ALARMS = ("camera", "error", "guard", "recording")
+_COUNTS = (
+    "delivered",
+    "lost",
+    "analysed",
+    "skipped",
+    "recorded",
+    "waiting",
+    "unfilmed",
+)
+_COUNTS_HELP = (
+    "pictures that came from the camera",
+    "pictures lost at the camera; ?: it can't know",
+    "pictures whose pose was found",
+    "pictures that the analysis passed over because newer ones were there",
+    "pictures in the video",
+    "pictures that wait in memory to be put into the video",
+    "pictures lost to the video",
+)
+_ALARMS = ("camera", "computer", "error", "guard", "recording")
 
 
 class HealthPage(QWidget):
@@ -39,6 +56,9 @@ class HealthPage(QWidget):
         self.plot = pg.PlotWidget()
         self.stages = _table(list(STAGES), _FIGURES)
         self.cameras = _table([], _COUNTS)
+        for column, text in enumerate(_COUNTS_HELP):
+            if (head := self.cameras.horizontalHeaderItem(column)) is not None:
+                head.setToolTip(text)
         self.computer = QLabel("–")
         self.alarms = Log("Alarms")
         self._stages = Stages(bridge.rig.cameras[0])
@@ -59,6 +79,8 @@ class HealthPage(QWidget):
         self.plot.setLabel("left", "frames of the last 10 s")
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
         self.plot.setMenuEnabled(False)
         self.computer.setWordWrap(True)
         self.computer.setTextFormat(Qt.TextFormat.PlainText)
@@ -97,8 +119,10 @@ class HealthPage(QWidget):
     def _show_histogram(self, times: Sequence[float]) -> None:
         colour = palette().blue
         if not times:
+            self.plot.setRange(xRange=(0, 50), yRange=(0, 100))
             self._bars.setOpts(x=[0], height=[0], width=1, brush=colour, pen=colour)
             return
+        self.plot.enableAutoRange()
         most = max(1.0, float(np.percentile(times, 99.5)) * 1.1)
         heights, edges = np.histogram(np.clip(times, 0, most), bins=40, range=(0, most))
         width = edges[1] - edges[0]
@@ -117,10 +141,11 @@ class HealthPage(QWidget):
                 str(each.analysed),
                 str(each.skipped),
                 str(each.recorded),
+                str(each.waiting),
                 str(each.recording_losses),
             )
             for column, text in enumerate(cells):
-                bad = column in (1, 5) and text not in ("0", "?")
+                bad = column in (1, 6) and text not in ("0", "?")
                 _put(self.cameras, row, column, text, bad=bad)
 
     def _renew(self) -> None:

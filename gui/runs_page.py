@@ -21,6 +21,7 @@ from PyQt5.QtWidgets import (
 )
 
 from gui.document import Document
+from gui.old_runs import decide_again, runs_of
 from gui.program_window import ProgramWindow
 from gui.run_view import RunView
 from recording.exports import EXPORTS
@@ -107,12 +108,8 @@ class RunsPage(QWidget):
         self.view.opened.connect(lambda run: self.about.setText(_words(run.facts)))
 
     def _found(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        settings = self.document.settings
-        if settings is None or not settings.output_directory.is_dir():
-            return
-        paths = sorted(settings.output_directory.glob("*/run.json"), reverse=True)
-        for file in paths[:_MOST_RUNS]:
-            yield file.parent, _facts(file.parent)
+        for path in runs_of(self.document.settings, _MOST_RUNS):
+            yield path, _facts(path)
 
     def _choose(self) -> None:
         item = self.list.currentItem()
@@ -129,12 +126,8 @@ class RunsPage(QWidget):
             self.open(Path(name))
 
     def _decide_again(self) -> None:
-        """Compare with what the text in the window decides, saved or not."""
-        if self.chosen is None:
-            return
-        settings = str(self.document.file_as_shown())
-        arguments = ["--run", str(self.chosen), "--settings", settings]
-        ProgramWindow("Decide again", "VideoAnalyzer.py", arguments, self).show()
+        if self.chosen is not None:
+            decide_again(self.document, self.chosen, self)
 
     def _export(self, kind: str) -> None:
         arguments = [str(self.chosen), "--to", kind]

@@ -11,6 +11,7 @@ from engine.states import Counts
 from gui.figures import Reading
 
 _FIGURES = (
+    "Time",
     "Frame",
     "Camera",
     "Analysed",
@@ -20,7 +21,9 @@ _FIGURES = (
     "Skipped",
     "Network on",
 )
+_LEAST = {"To decision": 70, "To output": 70, "Network on": 72}  # px
 _HELP = {
+    "Time": "since Start Stream, as in the log and the record",
     "Camera": "pictures that the camera delivers",
     "Analysed": "pictures of which the pose was found",
     "To decision": "from exposure to decision, median of the last second",
@@ -39,7 +42,7 @@ class StatusLine(QFrame):
         self.values: dict[str, QLabel] = {}
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 5, 14, 5)
-        row.setSpacing(22)
+        row.setSpacing(14)
         for name in _FIGURES:
             row.addLayout(self._figure(name))
         row.addStretch(1)
@@ -60,6 +63,13 @@ class StatusLine(QFrame):
         self._set("To decision", _ms(reading.decided_ms))
         self._set("To output", _ms(reading.written_ms))
         self._set("Network on", provider.removesuffix("ExecutionProvider") or "–")
+
+    def show_time(self, seconds: float) -> None:
+        """Show how long the stream has been going on."""
+        minutes, rest = divmod(int(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        clock = f"{minutes:02}:{rest:02}"
+        self._set("Time", f"{hours}:{clock}" if hours else clock)
 
     def show_losses(self, counts: Counts) -> None:
         """Show what was lost and skipped since the stream began."""
@@ -85,7 +95,7 @@ class StatusLine(QFrame):
         value.setObjectName("value")
         caption.setToolTip(_HELP.get(name, ""))
         value.setToolTip(_HELP.get(name, ""))
-        value.setMinimumWidth(66)
+        value.setMinimumWidth(_LEAST.get(name, 62))
         self.values[name] = value
         column = QVBoxLayout()
         column.setSpacing(0)

@@ -45,6 +45,8 @@ class VideoView(QWidget):
         self.threshold = 0.0
         self.levels: Mapping[str, float] = {}
         """Of the outputs; one that is on is seen in the picture."""
+        self.figures = ""
+        """What is said of the camera beside its frame number: rate, losses."""
         self.empty_text = "No stream"
         self.paint_ns = 0
         """How long the last painting took."""
@@ -83,6 +85,7 @@ class VideoView(QWidget):
         """Show no picture but a sentence."""
         self.empty_text = text
         self._image = self._index = self._step = None
+        self.figures = ""
         if self.trail is not None:
             self.trail.clear()
         self.update()
@@ -142,7 +145,8 @@ class VideoView(QWidget):
                 draw_lines(painter, picture, lines_of(step, drawn))
         draw_state(painter, picture, step, self.levels)
         corner = QPointF(place.left + 10, place.top + 30)
-        draw_tag(painter, corner, f"{self.camera}  {self._index}", QColor(TEXT))
+        words = f"{self.camera}  {self._index}  {self.figures}".rstrip()
+        draw_tag(painter, corner, words, QColor(TEXT))
 
 
 class VideoGrid(QWidget):

@@ -54,6 +54,11 @@ class Filming:
         """Frames overwritten in the ring before they were filmed, so far."""
         return self._reader.missed
 
+    @property
+    def waiting(self) -> int:
+        """Frames in the ring that are not filmed yet."""
+        return self._reader.waiting
+
     def sync(self) -> None:
         """Have the disk itself take what was filmed."""
         self._videos[-1].sync()

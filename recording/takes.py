@@ -90,6 +90,10 @@ class Takes:
         """Return how many frames are in the videos of each camera so far."""
         return {name: film.recorded for name, film in self._films.items()}
 
+    def waiting(self) -> dict[str, int]:
+        """Return how many frames of each camera wait to be filmed."""
+        return {name: film.waiting for name, film in self._films.items()}
+
     def losses(self) -> dict[str, int]:
         """Return how many frames of each camera were lost to its video so far."""
         return {name: film.losses for name, film in self._films.items()}

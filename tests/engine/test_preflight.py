@@ -11,8 +11,10 @@ from engine.pace import Pace
 from engine.preflight import Finding, inspect
 from engine.settings import parse
 from engine.states import Counts
-from tests.engine.small_rig import RIG
+from tests.engine import small_rig
 from tests.gui.fake_session import FakeSession
+
+RIG = small_rig.RIG.replace("snout", "nose")
 
 
 @pytest.fixture
@@ -113,6 +115,17 @@ def test_the_pace_is_that_of_the_last_two_seconds() -> None:
         if tick == 99:
             assert pace.rates["top"] == pytest.approx(30)
     assert pace.rates["top"] == pytest.approx(5, abs=0.5)
+
+
+def test_a_trigger_must_name_what_the_network_knows(
+    rig: FakeSession, tmp_path: Path
+) -> None:
+    told = [finding.text for finding in inspect(rig, {"arena": 30.0})]
+    assert any("it knows every body part" in text for text in told)
+    text = RIG.replace("circle 10 20", "circle 90 90").replace("nose, tail", "paw")
+    rig.settings = parse(text, tmp_path)
+    (grave_one,) = grave(inspect(rig, {"arena": 30.0}))
+    assert "the network does not know 'paw'" in grave_one
 
 
 def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:

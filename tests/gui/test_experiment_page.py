@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PyQt5.QtWidgets import QPushButton
+from PyQt5.QtWidgets import QAction, QPushButton
 from pytestqt.qtbot import QtBot
 
 from core.command import Mark
@@ -152,3 +152,40 @@ def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
     rig.do(Action.STOP_STREAM)
     page.bridge.tick()
     assert "while something is wrong" in page.trials.words.text()
+
+
+def test_it_is_tried_on_a_run_that_is_over(
+    page: ExperimentPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offered() -> list[QAction]:
+        menu = page.recorded.menu()
+        assert menu is not None
+        menu.aboutToShow.emit()
+        return list(menu.actions())
+
+    assert [action.text() for action in offered()] == ["no runs yet"]
+    assert page.document.settings is not None
+    folder = page.document.settings.output_directory
+    for name in ("monday", "tuesday"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "run.json").write_text("{}", encoding="utf-8")
+    asked: list[tuple[str, list[str]]] = []
+
+    def remember(
+        _window: object,
+        _title: str,
+        program: str,
+        arguments: list[str],
+        _parent: object,
+    ) -> None:
+        asked.append((program, arguments))
+
+    monkeypatch.setattr(ProgramWindow, "__init__", remember)
+    monkeypatch.setattr(ProgramWindow, "show", lambda _window: None)
+    assert [action.text() for action in offered()] == ["tuesday", "monday"]
+    page.document.set_word("Camera arena", "SEED", "9")
+    offered()[1].trigger()
+    ((program, arguments),) = asked
+    assert program == "VideoAnalyzer.py"
+    assert arguments[:2] == ["--run", str(folder / "monday")]
+    assert Path(arguments[3]).read_text(encoding="utf-8") == page.document.text

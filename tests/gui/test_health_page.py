@@ -40,10 +40,10 @@ def test_nothing_is_made_up_before_a_frame_came(page: HealthPage) -> None:
 
 
 def test_losses_are_seen(page: HealthPage, rig: FakeSession) -> None:
-    rig.counts = {"arena": Counts(100, 2, 90, 8, 95, 5)}
+    rig.counts = {"arena": Counts(100, 2, 90, 8, 92, 5, 3)}
     page.refresh()
-    row = [cell(page, "cameras", 0, column) for column in range(6)]
-    assert row == ["100", "2", "90", "8", "95", "5"]
+    row = [cell(page, "cameras", 0, column) for column in range(7)]
+    assert row == ["100", "2", "90", "8", "92", "3", "5"]
     rig.counts = {"arena": Counts(100, None, 90, 8, 95, 5)}
     page.refresh()
     assert cell(page, "cameras", 0, 1) == "?"
@@ -59,6 +59,7 @@ def test_the_computer_and_alarms_are_told(page: HealthPage, rig: FakeSession) ->
         "memory 300 MB",
         "disk 12.3 GB free",
         "55 °C",
+        "0 entries wait to be recorded",
     ]
     page.bridge.noted.emit(Note("camera", "[Camera arena] is silent", 0))
     page.bridge.noted.emit(Note("experiment", "started", 0))
