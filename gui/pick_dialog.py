@@ -41,6 +41,7 @@ class PickDialog(QDialog):
         self.count.setRange(1, 1000)
         self.count.setValue(20)
         self.count.setSuffix(" frames")
+        self.count.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.count.setToolTip("1 to 1000; of each they differ as much as can be")
         self.unlike = QRadioButton("as different from each other as can be")
         self.unsure = QRadioButton("where the network is least sure")

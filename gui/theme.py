@@ -189,6 +189,17 @@ QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{
     border-color: {of.blue};
 }}
 QLineEdit[wrong="true"], QComboBox[wrong="true"] {{ border: 1px solid {of.red}; }}
+QCheckBox::indicator, QRadioButton::indicator {{
+    width: 12px; height: 12px; border: 1px solid {of.grey}; background: {of.background};
+}}
+QCheckBox::indicator {{ border-radius: 3px; }}
+QRadioButton::indicator {{ border-radius: 7px; }}
+QCheckBox::indicator:checked, QRadioButton::indicator:checked {{
+    background: {of.blue}; border-color: {of.blue};
+}}
+QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{
+    border-color: {of.line};
+}}
 QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox::down-arrow {{ image: url({_IMAGES}/down.svg); }}
 QListWidget#clear {{ background: transparent; border: none; padding: 0; }}

@@ -159,6 +159,8 @@ def open_book(
             scorer = next((cell for cell in rows[0][1:] if cell), scorer)
         elif len(rows) > 1:  # all of them were taken back
             bodyparts = rows[1][1::2]
+    if not bodyparts and (folder / PROPOSALS).is_file():
+        bodyparts = _rows(folder / PROPOSALS)[1][1::2]
     names = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
     parts = labels.skeleton.bodyparts if labels else tuple(bodyparts)
     if not parts:

@@ -69,7 +69,7 @@ def test_proposals_are_no_labels_until_somebody_says_so(folder: Path) -> None:
     book = open_book(folder, ["nose", "tail"])
     book.points[0], book.proposed[0] = [[1, 2], [3, 4]], True
     book.save_proposals()
-    book = open_book(folder, ["nose", "tail"])
+    book = open_book(folder)
     assert (book.left, book.proposed.tolist()) == (3, [True, False, False])
     book.place(0, 1, 30, 40)
     assert not (folder / "CollectedData.csv").exists()
