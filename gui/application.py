@@ -26,6 +26,9 @@ def application() -> QApplication:
         return present
     free_qt_of_opencv()
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
+    QApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough  # 150 % is 150 %, not 200 %
+    )
     made = QApplication(["DeepLabStream"])
     made.setApplicationName("DeepLabStream")
     made.setStyle("Fusion")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -125,6 +125,7 @@ class CheckingTab(QWidget):
 
     def _arrange(self) -> None:
         self.list.setObjectName("clear")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.words.setObjectName("caption")
         self.words.setWordWrap(True)
         self.use.setProperty("starts", True)
@@ -186,8 +187,8 @@ class CheckingTab(QWidget):
         self.list.clear()
         if self.predictions is not None:
             for place, px in self.worst:
-                name = "/".join(self.predictions.names[place].split("/")[-2:])
-                self.list.addItem(f"{px:6.1f} px   {name}")
+                name = Path(self.predictions.names[place]).stem
+                self.list.addItem(f"{px:.1f} px   {name}")
                 item = self.list.item(self.list.count() - 1)
                 if item is not None:
                     item.setToolTip(self.predictions.names[place])

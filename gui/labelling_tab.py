@@ -101,6 +101,7 @@ class LabellingTab(QWidget):
         self.words.setObjectName("caption")
         self.words.setWordWrap(True)
         self.list.setObjectName("clear")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         left = Panel("Pictures")
         left.setFixedWidth(_WIDTH)

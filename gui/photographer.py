@@ -8,6 +8,7 @@ from PyQt5.QtCore import QTimer
 from core.record import Step
 from engine.states import Phase, Status
 from gui.application import use_palette
+from gui.network_page import NetworkPage
 from gui.regions_page import RegionsPage
 from gui.runs_page import RunsPage
 from gui.settings_page import SettingsPage
@@ -19,10 +20,16 @@ _QUALITY = 88
 
 
 class Photographer:
-    """Waits for a moment at which a region holds and its stimulus is on."""
+    """Waits for a moment at which a region holds and its stimulus is on.
 
-    def __init__(self, window: Window, folder: Path, after_s: float) -> None:
+    `labels` is a folder that the page Network shows.
+    """
+
+    def __init__(
+        self, window: Window, folder: Path, after_s: float, labels: Path
+    ) -> None:
         self._window, self._folder, self._after_s = window, folder, after_s
+        self._labels = labels
         self._first_ns = 0
         self._holding = 0
         self._poses: Iterator[None] = iter(())
@@ -73,6 +80,9 @@ class Photographer:
             page.list.setCurrentRow(0)
         elif isinstance(page, SettingsPage):
             page.show_section("Trigger left")
+        elif isinstance(page, NetworkPage):
+            page.open(self._labels)
+            page.labelling.show_picture(2)
         elif isinstance(page, RunsPage):
             page.list.setCurrentRow(min(1, page.list.count() - 1))
 

@@ -7,7 +7,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import multiprocessing
+import subprocess
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 
 
 from engine.agenda import AGENDAS, Agenda
@@ -40,10 +42,17 @@ def main(argv: Sequence[str]) -> int:
         print(reason)
         return 1
     application()
-    with Session(load(chosen.settings)) as session:
+    with (
+        TemporaryDirectory() as folder,
+        Session(load(chosen.settings)) as session,
+    ):
+        labels = [sys.executable, str(HERE / "utils/DrawLabels.py"), folder]
+        subprocess.run(
+            [*labels, "--frames", "24"], check=True, stdout=subprocess.DEVNULL
+        )
         bridge = Bridge(session, Agenda(AGENDAS["experiment"]))
         window = Window(bridge, Document(chosen.settings))
-        camera = Photographer(window, chosen.output, chosen.after)
+        camera = Photographer(window, chosen.output, chosen.after, Path(folder))
         bridge.stepped.connect(camera.look)
         bridge.failed.connect(print)
         bridge.status_changed.connect(camera.take_status)

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtGui import QColor, QImage
+from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from core.frame import Frame
@@ -14,10 +17,14 @@ from engine.settings import parse
 from engine.states import Action, Phase, Status
 from gui.bridge import Bridge
 from gui.document import Document
+from gui.network_page import NetworkPage
+from gui.pick_dialog import PickDialog
+from gui.program_window import ProgramWindow
 from gui.theme import AMBER, DARK, GREEN, bodypart_colour
 from gui.video_view import VideoView
 from gui.window import Window
 from tests.gui.fake_session import close_to
+from training.labels import read_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 SOON = 30_000  # ms
@@ -85,6 +92,7 @@ def person(qtbot: QtBot, tmp_path: Path) -> Iterator[Person]:
     text = (ROOT / "settings.ini").read_text(encoding="utf-8")
     output = f"OUTPUT_DIRECTORY = {tmp_path}"
     text = text.replace("OUTPUT_DIRECTORY = output", output)
+    text = text.replace("RUNTIME = auto", "RUNTIME = cpu")  # nothing is measured
     with Session(parse(text, ROOT)) as session:
         person = Person(qtbot, session)
         yield person
@@ -159,3 +167,51 @@ def test_closing_the_window_in_the_middle_ends_everything(person: Person) -> Non
     person.await_status(lambda status: status.phase is Phase.STREAMING)
     person.window.close()
     assert person.session.status == Status()
+
+
+def test_from_a_recording_to_labels_that_a_network_proposes(
+    person: Person, tmp_path: Path
+) -> None:
+    person.press(Action.START_STREAM)
+    person.await_status(lambda status: status.network_ready)
+    person.press(Action.START_ANALYSIS)
+    person.press(Action.START_RECORDING)
+    person.qtbot.waitUntil(
+        lambda: person.session.counts["arena"].recorded > 20, timeout=SOON
+    )
+    person.press(Action.STOP_STREAM)
+    person.await_status(lambda status: status == Status())
+
+    person.window.show_page("Network")
+    page = person.window.page("Network")
+    assert isinstance(page, NetworkPage)
+    (tmp_path / "labels").mkdir()
+    page.open(tmp_path / "labels")
+    assert page.parts_line.text() == "snout, leftear, rightear, tailbase"
+
+    def pick() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, PickDialog)
+        assert dialog.source.currentText().startswith("run "), "the newest"
+        dialog.count.setValue(4)
+        dialog.unsure.click()
+        assert dialog.propose.isChecked()
+        dialog.accept()
+
+    QTimer.singleShot(0, pick)
+    page.pick.click()
+    (program,) = page.findChildren(ProgramWindow)
+    with person.qtbot.waitSignal(program.ended, timeout=3 * SOON) as ended:
+        pass
+    assert ended.args == [0], program.page.toPlainText()
+    program.close()
+    assert page.labelling.list.count() == 4
+    assert page.book is not None
+    shown = int(page.book.proposed.argmax())
+    assert page.book.proposed[shown], "the network finds the mouse"
+    page.labelling.show_picture(shown)
+    found = page.book.points[shown].copy()
+    person.qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
+    labels = read_labels(tmp_path / "labels")
+    assert np.allclose(labels.points[0], found, atol=0.01, equal_nan=True)
+    assert not person.failures
