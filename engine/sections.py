@@ -61,7 +61,7 @@ class PoseEstimation:
     model: str = Field(
         "",
         description="a folder under models/ or the path of one; stand-in:10 is no network "
-        "at all, but 10 ms a frame",
+        "at all, but 10 ms a frame; stand-in:10:2 finds two animals on a plain floor",
     )
     runtime: Literal["auto", Runtime] = Field(
         "auto",

@@ -49,8 +49,9 @@ class Whereabouts:
 
     def news(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
         """Yield a sentence for all who came into doubt, and who are known again."""
-        now = tuple("" if word == "stray" else word for word in pose.identity)
-        before = self._before.get(camera, ("",) * len(now))
+        before = self._before.get(camera, ("",) * len(pose.identity))
+        pairs = zip(pose.identity, before, strict=True)
+        now = tuple([old if word == "stray" else word for word, old in pairs])
         if now == before:
             return
         self._before[camera] = now

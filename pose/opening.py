@@ -35,12 +35,12 @@ def open_estimator(
     of their points.
 
     A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
-    at all, but 10 ms per call. `runtime` is one of `pose.runtimes`, or auto: the fastest
-    whose poses are the reference's. ModelError says in a sentence why there is none.
+    at all, but 10 ms per call; `stand-in:10:2` finds two animals. `runtime` is one of
+    `pose.runtimes`, or auto: the fastest whose poses are the reference's. ModelError says in a sentence why there is none.
     """
     words = str(name).strip()
     if words.split(":")[0] == "stand-in":
-        return StandIn(_milliseconds(words) / 1000)
+        return _stand_in(words)
     folder = find_model(words)
     if several := members(folder):
         opened = [
@@ -98,14 +98,16 @@ def find_model(name: str | Path) -> Path:
     )
 
 
-def _milliseconds(words: str) -> float:
-    _, _, number = words.partition(":")
+def _stand_in(words: str) -> StandIn:
+    _, _, numbers = words.partition(":")
+    milliseconds, _, animals = numbers.partition(":")
     try:
-        milliseconds = float(number or 0)
+        taken_ms, count = float(milliseconds or 0), int(animals or 1)
     except ValueError:
-        milliseconds = -1.0
-    if not 0 <= milliseconds <= 10_000:
+        taken_ms, count = -1.0, 0
+    if not (0 <= taken_ms <= 10_000 and 1 <= count <= 8):
         raise ModelError(
-            f"{words!r}: expected milliseconds from 0 to 10000, as in stand-in:10"
+            f"{words!r}: expected milliseconds from 0 to 10000, as in stand-in:10, and "
+            "perhaps animals from 1 to 8, as in stand-in:10:2"
         )
-    return milliseconds
+    return StandIn(taken_ms / 1000, count)
