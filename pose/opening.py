@@ -36,7 +36,8 @@ def open_estimator(
 
     A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
     at all, but 10 ms per call; `stand-in:10:2` finds two animals. `runtime` is one of
-    `pose.runtimes`, or auto: the fastest whose poses are the reference's. ModelError says in a sentence why there is none.
+    `pose.runtimes`, or auto: the fastest whose poses are the reference's. ModelError says
+    in a sentence why there is none.
     """
     words = str(name).strip()
     if words.split(":")[0] == "stand-in":
