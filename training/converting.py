@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.behaviours import check_new
 from training.label_files import write_labels
 from training.labels import LabelsError
 from training.projects import Project
@@ -21,8 +22,7 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     labels = project.labels
     if labels.animals > 1:
         raise LabelsError(["Lightning Pose's projects have one animal in each picture"])
-    if folder.exists() and any(folder.iterdir()):
-        raise LabelsError([f"{folder} is not empty; name a new folder"])
+    check_new(folder)
     names = [_place(file) for file in labels.images]
     if len(set(names)) < len(names):
         raise LabelsError(["two pictures have the same folder and name"])

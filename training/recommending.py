@@ -136,8 +136,8 @@ def advise(seen: Seen) -> list[Advice]:
         Advice(
             "model.losses_to_use",
             [],
-            f"to try against the labels alone: {losses}. They double the time, and "
-            "helped in some data only (docs/training.md)"
+            f"to try against the labels alone: {losses}. They double the time, and what "
+            "they gave in one example is in docs/training.md"
             if losses
             else "there are no videos to learn from",
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.errors import DeepLabStreamError, ModelError
 from pose.classifier_folder import read_features
-from training.behaviours import write_classifier
+from training.behaviours import check_new, write_classifier
 
 EPILOG = """\
 The model must have been trained on features of this program: utils/TrainClassifier.py
@@ -65,8 +65,7 @@ def _convert(asked: argparse.Namespace) -> None:
             f"{asked.model} was not opened: reading a pickle runs any program that "
             "somebody put into it. If you know who made it, say --trust"
         )
-    if asked.into.exists() and any(asked.into.iterdir()):
-        raise DeepLabStreamError(f"{asked.into} is not empty; name a new folder")
+    check_new(asked.into)
     features = read_features(asked.features)
     model = _unpickled(asked.model)
     if asked.element is not None:

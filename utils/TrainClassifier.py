@@ -20,6 +20,7 @@ from pose.features import FeatureSet, usual
 from recording.opening import opened_run
 from training.behaviours import (
     Examples,
+    check_new,
     examples,
     fit,
     joined,
@@ -97,8 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(asked: argparse.Namespace) -> None:
-    if asked.into.exists() and any(asked.into.iterdir()):
-        raise DeepLabStreamError(f"{asked.into} is not empty; name a new folder")
+    check_new(asked.into)
     if min(asked.window_s, asked.moments, asked.max_gap_s, asked.trees) <= 0:
         raise DeepLabStreamError(
             "--window-s, --moments, --max-gap-s and --trees must be above 0"
