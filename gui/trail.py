@@ -9,6 +9,7 @@ from PyQt5.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from core.record import Step
 from gui.overlay import Fit
+from gui.theme import animal_colour
 
 SPAN_NS = 1_500_000_000
 _SHADES = 6
@@ -51,10 +52,15 @@ class Trail:
                 middle[animal] if animal < len(middle) else (np.nan, np.nan)
                 for _, middle in self._ways
             ]
-            self._draw_one(painter, place.to_view(way), shades)
+            colour = animal_colour(animal) if most > 1 else QColor(255, 255, 255)
+            self._draw_one(painter, place.to_view(way), shades, colour)
 
     def _draw_one(
-        self, painter: QPainter, way: NDArray[np.float64], shades: NDArray[np.int64]
+        self,
+        painter: QPainter,
+        way: NDArray[np.float64],
+        shades: NDArray[np.int64],
+        colour: QColor,
     ) -> None:
         known: NDArray[np.bool_] = np.asarray(np.isfinite(way).all(axis=1))
         for shade in range(_SHADES):
@@ -62,7 +68,8 @@ class Trail:
             if not len(places):
                 continue
             last = min(places[-1] + 2, len(way))  # up to where the next shade begins
-            painter.setPen(QPen(_white(shade), 2.0))
+            colour.setAlpha(30 + 170 * shade // (_SHADES - 1))
+            painter.setPen(QPen(colour, 2.0))
             for start, end in _runs(known[places[0] : last]):
                 part = way[places[0] + start : places[0] + end]
                 painter.drawPolyline(
@@ -80,10 +87,6 @@ def middles(step: Step, threshold: float) -> NDArray[np.float64]:
     middle: NDArray[np.float64] = np.asarray(found)
     middle[2 * number < seen.shape[1]] = np.nan
     return middle
-
-
-def _white(shade: int) -> QColor:
-    return QColor(255, 255, 255, 30 + 170 * shade // (_SHADES - 1))
 
 
 def _runs(known: NDArray[np.bool_]) -> list[tuple[int, int]]:

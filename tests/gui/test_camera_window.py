@@ -15,6 +15,7 @@ from gui.camera_window import CameraWindow
 from gui.document import Document
 from gui.window import Window
 from tests.gui.fake_session import FakeSession
+from tests.gui.uncut import cut_texts
 
 SOON = 30_000  # ms
 INI = """# this rig's
@@ -68,6 +69,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     button.click()
     (adjusting,) = window.findChildren(CameraWindow)
     assert adjusting.now["rate"].text() == "is 60"
+    assert list(cut_texts(adjusting)) == []
     assert not adjusting.keep.isEnabled()
 
     assert enter(qtbot, adjusting, "exposure_us", "50000").done

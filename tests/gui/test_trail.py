@@ -7,6 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from core.pose import Pose
 from core.record import Step
+from gui.theme import animal_colour
 from gui.trail import SPAN_NS, Trail, middles
 from gui.video_view import VideoView
 from tests.gui.fake_session import SKELETON, make_step
@@ -79,3 +80,19 @@ def test_without_a_trail_nothing_is_painted(view: VideoView) -> None:
     walk(view, [step_at(n, 20 + n, 70) for n in range(50)])
     view.trail = None
     assert brightness(view, 40, 70) == 0
+
+
+def test_several_animals_have_ways_of_their_own_colours(view: VideoView) -> None:
+    def both(index: int) -> Step:
+        places = [[(20 + index, 30)] * 3, [(20 + index, 70)] * 3]
+        pose = Pose(SKELETON, np.array(places, np.float32), np.ones((2, 3), np.float32))
+        return replace(make_step(index, period_ns=PERIOD_NS), pose=pose)
+
+    walk(view, [both(n) for n in range(SPAN_NS // PERIOD_NS)])
+    place = view.place
+    assert place is not None
+    shown = view.grab().toImage()
+    for animal, y in enumerate((30, 70)):
+        left, top = (int(value) for value in place.to_view((85, y)))
+        colour = shown.pixelColor(left, top)
+        assert abs(colour.hue() - animal_colour(animal).hue()) < 12
