@@ -144,8 +144,8 @@ def _outputs(rig: Rig) -> Iterator[Finding]:
             yield Finding(f"[Output {name}] does not answer; {again}")
         elif answer is not None:
             after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
-            text = f"acknowledges, {after_ms:.2f} ms after it is told"
-            yield Finding(f"[Output {name}] {text}")
+            late = f", {after_ms:.2f} ms after it is told" if after_ms else ""
+            yield Finding(f"[Output {name}] acknowledges{late}")
         else:
             text = "was opened and switched off; it can't acknowledge"
             yield Finding(f"[Output {name}] {text}")

@@ -84,10 +84,14 @@ def _said(
 ) -> tuple[str, str]:
     if answer is not None:
         after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
-        by_itself = f" by itself: {answer.cause}" if answer.cause else ""
-        tip = f"the device says that it went to {answer.level:.0%}{by_itself}"
-        first = f"ack {after_ms:.2f} ms" if not answer.cause else answer.cause
-        tip += f", {after_ms:.2f} ms after it was told, by its own clock"
+        tip = f"the device says that it went to {answer.level:.0%}"
+        if answer.cause:
+            first, tip = answer.cause, f"{tip} by itself: {answer.cause}"
+        elif after_ms:
+            first = f"ack {after_ms:.2f} ms"
+            tip += f", {after_ms:.2f} ms after it was told, by its own clock"
+        else:
+            first, tip = "ack", f"{tip} when the time that it was given was over"
         return f"{first}\n{_ago(now_ns - answer.heard_ns)}", tip
     if edge is not None:
         tip = f"set to {edge.level:.0%} ({edge.cause}); this kind does not acknowledge"
