@@ -1,6 +1,6 @@
 """One video through one network, to a table with a row for every frame."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ from core.errors import DeepLabStreamError
 from core.pose import Pose
 from offline.decoding import Decoder, VideoRows, pictures, video_rows
 from offline.estimating import posed
+from offline.naming import Naming, naming_of
 from offline.parallel import reach_of
 from offline.partial import PartialRows
 from pose.estimator import PoseEstimator
+from pose.identity import Rules
 from recording.pose_tables import PoseTable
 
 Watch: TypeAlias = Callable[[int, int], object]
@@ -33,6 +35,8 @@ class Prediction:
     """Rows without a picture: they could not be decoded. Their poses are NaN."""
     resumed: int
     """Rows that an earlier, interrupted run had made."""
+    naming: Naming | None = None
+    """Of several animals: what told who is who."""
 
 
 def predict(
@@ -44,23 +48,30 @@ def predict(
     decoder: Decoder = "cpu",
     partial: Path | None = None,
     watch: Watch = lambda done, rows: None,
+    names: Sequence[str] = (),
+    rules: Rules | None = None,
 ) -> Prediction:
     """Return the poses of every frame of `video`, raw: nothing is thresholded.
 
     `scorer` is the network's name, for the table. With `partial`, rows are kept there
     while they are made, and an interrupted prediction of the same video by the same
     network goes on where it was. DeviceError: the file is no video that can be read.
+    Several animals are told apart and get `names`, as `rules` have it; that depends on all
+    pictures before, so such a prediction begins afresh.
     """
     rows = video_rows(video)
     if not len(rows):
         raise DeepLabStreamError(f"{video} holds no frames")
-    shape = _animals(estimator, rows), len(estimator.skeleton.bodyparts), 3
+    naming = naming_of(rows, estimator, names, rules or Rules())
+    skeleton = naming.skeleton if naming else estimator.skeleton
+    shape = skeleton.count, len(skeleton.bodyparts), 3
     with ExitStack() as files:
-        place = partial or Path(files.enter_context(TemporaryDirectory()), "rows")
+        place = None if naming else partial
+        place = place or Path(files.enter_context(TemporaryDirectory()), "rows")
         kept = files.enter_context(PartialRows(place, _facts(rows, estimator), shape))
         resumed = kept.rows
         watch(resumed, len(rows))
-        for block in _blocks(rows, estimator, shape, resumed, batch, decoder):
+        for block in _blocks(rows, estimator, shape, resumed, batch, decoder, naming):
             kept.append(block)
             watch(kept.rows, len(rows))
         values = kept.read()
@@ -68,13 +79,13 @@ def predict(
     table = PoseTable(
         video=video,
         size=(rows.form.height, rows.form.width),
-        skeleton=estimator.skeleton,
+        skeleton=skeleton,
         scorer=scorer,
         times_s=rows.times_ns / 1e9,
         points=values[..., :2],
         confidence=values[..., 2],
     )
-    return Prediction(rows, table, lost, resumed)
+    return Prediction(rows, table, lost, resumed, naming)
 
 
 def _blocks(
@@ -84,10 +95,13 @@ def _blocks(
     start: int,
     batch: int,
     decoder: Decoder,
+    naming: Naming | None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield (row, animal, body part, 3) from row `start` on."""
     begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
     for done in posed(pictures(rows, begin, decoder), estimator, batch):
+        if naming is not None:
+            done = [(picture, naming.tell(picture, pose)) for picture, pose in done]
         if new := [pose for picture, pose in done if picture.row >= start]:
             yield np.stack([values_of(pose, shape) for pose in new])
 
@@ -103,12 +117,6 @@ def _facts(rows: VideoRows, estimator: PoseEstimator) -> dict[str, object]:
         "network": estimator.sha256 or type(estimator).__name__,
         "bodyparts": list(estimator.skeleton.bodyparts),
     }
-
-
-def _animals(estimator: PoseEstimator, rows: VideoRows) -> int:
-    """Return how many animals the network tells of."""
-    grey = np.full(rows.form.shape, 127, rows.form.dtype)
-    return len(estimator.estimate([grey])[0].points)
 
 
 def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -40,6 +40,9 @@ TOLD = 8.0
 VIEWS = 5
 """Clear pictures after which they are asked; twice as many where nothing was in doubt."""
 
+RESTING = 3
+"""While all are known, every third picture is enough to see how they look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -65,7 +68,6 @@ class Identity:
     _doubts: list[set[int]] = field(init=False)
     """By animal: who else it may be."""
     _since_s: list[float] = field(init=False)
-    """When each came into doubt."""
     _came_from: list[int] = field(init=False)
     """By animal: whose name it had before the doubt."""
     _views: Array = field(init=False)
@@ -73,12 +75,13 @@ class Identity:
     _counts: list[int] = field(init=False)
     _unseen_since_s: list[float] = field(init=False)
     _named: bool = field(init=False)
+    _pictures: int = field(init=False)
 
     def __post_init__(self) -> None:
         animals = len(self.skeleton.animals)
         self._tracks = Tracks(animals, len(self.skeleton.bodyparts))
         self._looks = Looks(animals)
-        self._named = False
+        self._named, self._pictures = False, 0
         self._doubts = [set(range(animals)) - {n} for n in range(animals)]
         self._since_s = [-np.inf] * animals
         self._came_from = list(range(animals))
@@ -99,8 +102,12 @@ class Identity:
         self._doubt_what_is_alike(costs, misfits, of, found, time_s)
         at = list(of.values())
         tracks.correct(list(of), found.points[at], found.seen[at], found.middles[at])
-        hidden = [tracks.middles[n] for n in range(len(self._counts)) if n not in of]
-        views = found.clear_views(image, hidden, tracks.length, CLEAR)
+        views = dict[int, Array]()
+        self._pictures += 1
+        if self._pictures % RESTING == 0 or not self._named or any(self._doubts):
+            animals = range(len(self._counts))
+            hidden = [tracks.middles[n] for n in animals if n not in of]
+            views = found.clear_views(image, hidden, tracks.length, CLEAR)
         told: dict[int, str] = {}
         if not self._named:
             of = self._name(of, found, views)
@@ -122,14 +129,12 @@ class Identity:
 
         Where the best one does not fit either, as when two are found as one, more is asked.
         """
-        animals, said, off = len(self._counts), costs.tolist(), misfits.tolist()
-        for animal in range(animals):
-            if animal in of:
-                self._unseen_since_s[animal] = np.inf
-            else:
-                since_s = self._unseen_since_s[animal]
-                self._unseen_since_s[animal] = min(since_s, time_s)
-        for one, other in combinations(range(animals), 2):
+        said, off = costs.tolist(), misfits.tolist()
+        self._unseen_since_s = [
+            np.inf if animal in of else min(since_s, time_s)
+            for animal, since_s in enumerate(self._unseen_since_s)
+        ]
+        for one, other in combinations(range(len(self._counts)), 2):
             a, b = of.get(one), of.get(other)
             if a is None and b is None:
                 continue
@@ -209,7 +214,8 @@ class Identity:
                 if told >= TOLD:
                     self._doubts[one].discard(other)
                     self._doubts[other].discard(one)
-                elif told <= -TOLD and self._may_swap(one, other):
+                seen = min(self._counts[one], self._counts[other]) >= 2 * VIEWS
+                if told <= -TOLD and (seen or other in self._doubts[one]):
                     swaps.append((told, one, other))
             if not swaps:
                 break
@@ -220,11 +226,6 @@ class Identity:
             of = self._reorder(order, of)
             self._came_from = [came[n] for n in order]
         return of
-
-    def _may_swap(self, one: int, other: int) -> bool:
-        if other in self._doubts[one]:
-            return True
-        return min(self._counts[one], self._counts[other]) >= 2 * VIEWS
 
     def _settle(self, time_s: float) -> dict[int, str]:
         """Return the words of those about whom there was doubt until now."""

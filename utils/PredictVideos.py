@@ -29,6 +29,7 @@ from offline.metrics import temporal_norm, write_metric
 from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator
+from pose.identity import Rules
 from pose.in_context import open_for_videos
 from pose.runtimes import RUNTIMES
 from recording.pose_tables import WRITERS
@@ -119,6 +120,13 @@ class Job:
                 decoder=self.asked.decoder,
                 partial=partial,
                 watch=watch,
+                names=self.asked.animals or (),
+                rules=Rules(self.asked.first),
+            )
+        if found.naming is not None and found.naming.doubted:
+            print(
+                f"{video}: in doubt who is who in {found.naming.doubted} of "
+                f"{len(found.rows)} frames"
             )
         if found.resumed:
             print(f"{video}: went on from frame {found.resumed}")
@@ -179,7 +187,14 @@ class Job:
             "threshold": self.estimator.threshold,
             "seen": round(float(shown.mean()), 4),
             "formats": list(self.asked.to),
+            **self._names(found),
         }
+
+    def _names(self, found: Prediction) -> dict[str, object]:
+        if (naming := found.naming) is None:
+            return {}
+        told = {"doubted_frames": naming.doubted, "exchanged": naming.exchanged}
+        return {"animals": list(naming.skeleton.animals), "identity": told}
 
     def _is_done(self, facts: Path, video: Path) -> bool:
         try:
@@ -207,6 +222,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"what the network runs in: auto, {names}")  # fmt: skip
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto", help="videos'")
     add("--threads", type=int, default=0, help="of the network; 0: all cores")
+    add("--animals", nargs="+", metavar="NAME",
+        help="of a network of several animals; default: animal1, animal2 …")  # fmt: skip
+    add("--first", choices=["leftmost", "darkest"], default="leftmost",
+        help="who gets the first name, once all were seen apart")  # fmt: skip
     add("--overwrite", action="store_true", help="predict again what is done")
     add("--no-metrics", dest="metrics", action="store_false", help="poses only")
     add(
