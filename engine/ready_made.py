@@ -54,8 +54,9 @@ def find(experiment: str) -> Path:
 def joined(rig: str, experiment: str) -> str:
     """Return the text of a rig with the experiment of another text, comments and all.
 
-    Of the experiment's text come its triggers, classifiers, experiments, the outputs that
-    the rig does not have, and what it says in `[Experiment]`; all else is the rig's.
+    Of the experiment's text come its triggers, classifiers, experiments, the outputs and
+    names of animals that the rig does not have, and what it says in `[Experiment]`; all
+    else is the rig's.
     """
     theirs = {part.name: part for part in _parts(experiment)}
     parts: list[str] = []
@@ -73,7 +74,7 @@ def joined(rig: str, experiment: str) -> str:
     parts += [
         part.text
         for part in theirs.values()
-        if part.family in (*_THEIRS, "Output") and part.name not in there
+        if part.family in (*_THEIRS, "Output", "Animals") and part.name not in there
     ]
     return "\n".join(text.strip("\n") + "\n" for text in parts if text.strip())
 
