@@ -26,9 +26,10 @@ def application() -> QApplication:
         return present
     free_qt_of_opencv()
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
-    QApplication.setHighDpiScaleFactorRoundingPolicy(
-        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough  # 150 % is 150 %, not 200 %
-    )
+    if sys.platform == "win32":  # 150 % is 150 % there, not 200 %
+        QApplication.setHighDpiScaleFactorRoundingPolicy(
+            Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+        )
     made = QApplication(["DeepLabStream"])
     made.setApplicationName("DeepLabStream")
     made.setStyle("Fusion")

@@ -171,7 +171,7 @@ class ExperimentPage(QWidget):
 
     def _list(self, name: str) -> None:
         used = name == self.used
-        item = QListWidgetItem(f"{name}  (in use)" if used else name)
+        item = QListWidgetItem(f"● {name}" if used else name)
         item.setData(_NAME, name)
         if used:
             font = QFont(self.list.font())

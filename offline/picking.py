@@ -29,9 +29,7 @@ def pick(
     small grey pictures, each frame the nearest to its group's middle, as DeepLabCut's
     `extract_frames` does it. The same seed gives the same frames.
     """
-    looked_at = sampled(rows, min(len(rows), _MOST_LOOKED_AT))
-    if among is not None:
-        looked_at = among
+    looked_at = candidates(rows) if among is None else among
     if len(looked_at) <= count:
         return looked_at
     small, seen = [], []
@@ -64,6 +62,11 @@ def pick(
     return np.sort(np.array(chosen, np.int64))
 
 
+def candidates(rows: VideoRows) -> NDArray[np.int64]:
+    """Return all rows, or 1000 of them spread evenly."""
+    return sampled(rows, min(len(rows), _MOST_LOOKED_AT))
+
+
 def read(rows: VideoRows, wanted: NDArray[np.int64]) -> Iterator[Picture]:
     """Yield the rows `wanted` (growing), by jumps or one after the other."""
     if len(rows) > _WORTH_A_JUMP * len(wanted):
@@ -80,15 +83,19 @@ def _small(image: Image) -> NDArray[np.float32]:
     return np.asarray(tiny, np.float32).ravel()
 
 
+def picture_path(rows: VideoRows, row: int, into: Path) -> Path:
+    """Return where a row is written to."""
+    return into / f"img{row:0{max(5, len(str(len(rows))))}d}.png"
+
+
 def write_pictures(
     rows: VideoRows, wanted: NDArray[np.int64], into: Path
 ) -> list[Path]:
     """Write rows as PNG files named by their number; those that are there stay."""
     into.mkdir(parents=True, exist_ok=True)
-    digits = max(5, len(str(len(rows))))
     written = []
     for picture in pictures_at(rows, wanted):
-        path = into / f"img{picture.row:0{digits}d}.png"
+        path = picture_path(rows, picture.row, into)
         if picture.image is not None and not path.exists():
             good, data = cv2.imencode(".png", picture.image)
             if good:

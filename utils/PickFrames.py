@@ -14,9 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.errors import DeepLabStreamError
 from offline.decoding import VideoRows, video_rows
-from offline.picking import pick, write_pictures
+from offline.picking import candidates, pick, picture_path, write_pictures
 from offline.unsure import Doubts, of_run, of_video
 from pose.estimator import PoseEstimator
 from pose.opening import open_estimator
@@ -36,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             parts = list(_parts(source, asked.unsure, estimator))
             count = -(-asked.count // len(parts))
             for name, rows, found in parts:
-                among = None if found is None else found.most(_CHOICE * count)
-                picked = pick(rows, count, asked.seed, among)
                 folder = asked.into / PICTURES / name
+                among = _fresh(rows, folder, found, count)
+                picked = pick(rows, count, asked.seed, among)
                 written = write_pictures(rows, picked, folder)
                 print(
                     f"{len(written)} of {len(rows)} frames of {rows.path.name} are in "
@@ -51,6 +54,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _fresh(
+    rows: VideoRows, folder: Path, found: Doubts | None, count: int
+) -> NDArray[np.int64]:
+    """Return the rows to choose from: those that were not picked before."""
+    there = [
+        row for row in range(len(rows)) if picture_path(rows, row, folder).exists()
+    ]
+    if found is None:
+        return np.setdiff1d(candidates(rows), there)
+    most = found.most(_CHOICE * count + len(there))
+    return np.setdiff1d(most, there)
 
 
 def _parts(

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from PyQt5.QtCore import QPoint, QRect, QSize, Qt
-from PyQt5.QtGui import QTextDocument
+from PyQt5.QtGui import QFontMetrics, QTextDocument
 from PyQt5.QtWidgets import (
     QAbstractButton,
     QAbstractScrollArea,
@@ -43,6 +43,7 @@ from tests.gui.every_page import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (1366, 768)
+_FONT = Qt.ItemDataRole.FontRole
 _SHOWN = Qt.TextFlag.TextShowMnemonic
 
 
@@ -147,7 +148,8 @@ def _texts(widget: QWidget) -> Iterator[tuple[str, QSize, QSize]]:
         width = widget.viewport().width()
         for row in range(widget.count()):
             item = widget.item(row)
-            needed = metrics.size(_SHOWN, item.text()) + QSize(12, 0)
+            own = QFontMetrics(item.font()) if item.data(_FONT) else metrics
+            needed = own.size(_SHOWN, item.text()) + QSize(12, 0)
             if item.text().split()[-1] not in item.toolTip():
                 yield item.text(), QSize(needed.width(), 0), QSize(width, 0)
 
