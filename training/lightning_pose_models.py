@@ -17,6 +17,7 @@ from torch import Tensor
 from core.errors import ModelError
 from core.pose import Skeleton
 from pose.fitting import Fitting
+from pose.importers.exported import SCRIPTS
 from pose.model_folder import ModelFolder
 from training.export import Recipe, export
 from training.networks import Architecture, PoseNetwork
@@ -83,8 +84,9 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     if kind != "heatmap" or backbone not in BACKBONES:
         raise ModelError(
             f"{source}: a {kind} model on {backbone} can't be imported from its "
-            "checkpoint; export it with `litpose export --runtime onnx --onnx-precision "
-            "fp32` and import the .onnx file with a description (docs/models.md)"
+            "checkpoint. Where Lightning Pose is installed, run `python "
+            f"{SCRIPTS / 'from_lightning_pose.py'} {source} --output exported`, and import "
+            "`exported`"
         )
     if int(data.get("downsample_factor", 2)) != 2:
         raise ModelError(f"{source}: only downsample_factor 2 can be imported")

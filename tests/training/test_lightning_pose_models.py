@@ -93,8 +93,8 @@ def test_nothing_but_data_is_taken_from_a_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("resnet18", "vits_dino", r"litpose export"),
-        ("model_type: heatmap", "model_type: regression", r"litpose export"),
+        ("resnet18", "vits_dino", r"from_lightning_pose\.py"),
+        ("model_type: heatmap", "model_type: regression", r"from_lightning_pose\.py"),
         ("resnet18", "resnet50", r"does not fit config\.yaml"),
         ("nose, paw, tail", "nose, paw", r"does not fit config\.yaml"),
         ("downsample_factor: 2", "downsample_factor: 3", r"only downsample_factor 2"),

@@ -64,6 +64,21 @@ def test_deeplabcuts_points_are_ours(
     assert about["compared"]["max_px"] < 0.01  # type: ignore[index]
 
 
+@pytest.mark.parametrize("kind", ["regression", "heatmap_mhcrnn"])
+def test_lightning_poses_points_are_ours(
+    unpacked: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    source, out = unpacked[f"lightning_pose_{kind}"], tmp_path / "model"
+    assert main([str(source), "--output", str(out)]) == 0
+    with np.load(source / "reference.npz") as theirs:
+        points, _ = poses(out, theirs["pictures"])
+        away = np.linalg.norm(points - theirs["points"], axis=2)
+    if kind == "regression":
+        assert away.max() < 0.01
+    else:  # where a map has two peaks, theirs is between them: its weights are random
+        assert np.percentile(away, 95) < 0.1
+
+
 def test_another_reference_is_not_believed(
     unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +178,15 @@ def test_sleap_nns_network_of_one_animal(
         assert np.median(error) < np.median(
             np.linalg.norm(theirs["points"] - truth(), axis=2)
         )
+
+
+def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> None:
+    source, out = unpacked["sleap_nn_top_down"], tmp_path / "model"
+    assert main([str(source), "--output", str(out), "--size", "128x96"]) == 0
+    with np.load(source / "reference.npz") as theirs:
+        points, sure = poses(out, theirs["pictures"])
+    assert np.median(np.linalg.norm(points - truth(), axis=2)) < 2  # cells of 2 px
+    assert sure.min() > 0.2
 
 
 @pytest.mark.parametrize(

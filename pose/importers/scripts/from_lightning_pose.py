@@ -1,0 +1,112 @@
+"""Make a model of Lightning Pose ready for utils/ImportModel.py of DeepLabStream.
+
+Run where Lightning Pose is installed, with `pip install onnx`, on the model's folder,
+which holds `config.yaml` and the checkpoint:
+
+    python from_lightning_pose.py outputs/2026-11-21/10-58-55 --output mine
+
+Of a context model (heatmap_mhcrnn), the head that needs one frame is taken, as frames to
+come are not there yet. With `--video`, the pictures that show the outcome to be the same
+are of that video. Copy this folder of scripts to that computer; nothing else of
+DeepLabStream is needed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from package import export, new_folder, pictures_of, save
+
+MEAN, STD = (np.array(v) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+
+
+def main():
+    """Write the folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--video", type=Path, help="one that the network was made for")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="the folder to write"
+    )
+    options = parser.parse_args()
+    config, tracker = _read(options.source)
+    kind, backbone = str(config.model.model_type), str(config.model.backbone)
+    size = config.data.image_resize_dims
+    width, height = int(size.width), int(size.height)
+    if kind == "regression":
+        module, how = tracker, {"coordinates": {"output": "out", "scale": [1.0, 1.0]}}
+    elif kind in ("heatmap", "heatmap_mhcrnn"):
+        stride = 2 ** int(config.data.get("downsample_factor", 2))
+        maps = {"output": "out", "values": "mass", "stride": stride}
+        how = {"heatmaps": {**maps, "sigma": 1.25, "origin": 0.0}}
+        module = _OneFrame(tracker) if kind == "heatmap_mhcrnn" else tracker
+    else:
+        sys.exit(
+            f"{options.source}: a {kind} model needs more than one camera's picture"
+        )
+    folder = new_folder(options.output)
+    export(module, width, height, ["out"], folder)
+    words = {
+        "bodyparts": [str(name) for name in config.data.keypoint_names],
+        "input": {
+            "layout": "NCHW",
+            "width": width,
+            "height": height,
+            "colour": "RGB",
+            "mean": (MEAN * 255).tolist(),
+            "std": (STD * 255).tolist(),
+        },
+        **how,
+        "threshold": 0.5,
+        "pictures": "own" if options.video else "drawn",
+        "source": f"Lightning Pose, {kind}, {backbone}",
+    }
+    pictures = pictures_of(options.video, width, height)
+    save(folder, words, (pictures, *_their_poses(tracker, module, kind, pictures)))
+    return 0
+
+
+def _read(folder):
+    """Return the configuration and the model as Lightning Pose loads it."""
+    from lightning_pose.api.model_runtime import load_model_from_checkpoint
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.load(folder / "config.yaml")
+    found = sorted(folder.rglob("*.ckpt"), key=lambda file: file.stat().st_mtime)
+    best = [file for file in found if file.name.endswith("-best.ckpt")] or found
+    if not best:
+        sys.exit(f"{folder} has no .ckpt file in it")
+    tracker = load_model_from_checkpoint(
+        config, str(best[-1]), eval=True, skip_data_module=True
+    )
+    return config, tracker.eval().cpu()
+
+
+class _OneFrame(torch.nn.Module):
+    """A context model's head that needs no context."""
+
+    def __init__(self, tracker):
+        super().__init__()
+        self.backbone, self.head = tracker.backbone, tracker.head.head_sf
+
+    def forward(self, picture):
+        return self.head(self.backbone(picture))
+
+
+def _their_poses(tracker, module, kind, pictures):
+    """Return points (n, part, 2) and confidences, read off as Lightning Pose does."""
+    rgb = (pictures[..., ::-1] / 255 - MEAN) / STD
+    x = torch.from_numpy(rgb.transpose(0, 3, 1, 2).astype(np.float32))
+    with torch.no_grad():
+        given = torch.cat([module(one[None]) for one in x])
+        if kind == "regression":
+            points = given.reshape(len(x), -1, 2)
+            return points.numpy(), np.ones(points.shape[:2])
+        points, sure = tracker.head.run_subpixelmaxima(given)
+    return points.reshape(len(x), -1, 2).numpy(), sure.numpy()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
