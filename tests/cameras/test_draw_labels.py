@@ -47,3 +47,15 @@ def test_drawing_again_gives_the_same(folder: Path, tmp_path: Path) -> None:
 def test_nonsense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main([str(tmp_path), "--frames", "0"])
+
+
+def test_several_mice_are_labelled_where_they_are_seen(tmp_path: Path) -> None:
+    words = ["--frames", "6", "--walks", "3", "--width", "160", "--height", "120"]
+    words += ["--animals", "2", "3", "1", "--coats"]
+    assert main([str(tmp_path), *words]) == 0
+    labels = read_labels(tmp_path, several=True)
+    assert labels.animals == 3
+    each = labels.points.reshape(6, 3, 4, 2)
+    there = np.isfinite(each).any(axis=(2, 3)).sum(axis=1)
+    assert (there <= [2, 2, 3, 3, 1, 1]).all()
+    assert there.sum() >= 8  # the shelter may hide some
