@@ -33,9 +33,10 @@ def test_a_batch_gives_what_its_pictures_give_alone(runtime: NetworkEstimator) -
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one.points, other.points, atol=0.05)
         np.testing.assert_allclose(one.confidence, other.confidence, atol=1e-3)
-        assert one.points.shape == (1, len(runtime.skeleton.bodyparts), 2)
+        parts = len(runtime.skeleton.bodyparts)
+        assert one.points.shape == (runtime.model.animals, parts, 2)
         assert one.points.dtype == one.confidence.dtype == np.float32
-        assert np.isfinite(one.points).all()
+        assert np.isfinite(one.points[one.confidence > 0]).all()
 
 
 def test_an_even_grey_has_no_animal(runtime: NetworkEstimator) -> None:
