@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import ModelError
 from core.pose import Skeleton
+from pose.confidence import ConfidenceScale
 from pose.fitting import Fitting
 from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
@@ -38,6 +39,24 @@ def model(tmp_path: Path) -> ModelFolder:
 
 def test_what_was_saved_is_loaded(model: ModelFolder) -> None:
     assert load_model_folder(model.path) == model
+
+
+def test_calibrated_confidences_are_kept_and_read(model: ModelFolder) -> None:
+    scale = ConfidenceScale(0.8, -0.5, 5.0)
+    calibrated = replace(model, confidence=scale)
+    save_description(calibrated)
+    loaded = load_model_folder(model.path)
+    assert loaded == calibrated
+    maps = np.zeros((1, 2, 60, 80), np.float32)
+    maps[0, :, 30, 40] = [0.9, 0.2]
+    points, sure = loaded.read(maps)
+    as_it_came = model.read(maps)
+    np.testing.assert_array_equal(points, as_it_came[0])
+    np.testing.assert_allclose(sure, scale(as_it_came[1]))
+    text = (model.path / "model.json").read_text().replace('"slope": 0.8', '"slope": 0')
+    (model.path / "model.json").write_text(text)
+    with pytest.raises(ModelError, match="confidence → slope"):
+        load_model_folder(model.path)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
