@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--camera", default="", help="of a run with several")
     options.add_argument(
+        "--animal", default="1", help="of several: its name or number (default: 1)"
+    )
+    options.add_argument(
         "--bodyparts",
         default="",
         help="those to look at, commas between (default: all)",
@@ -103,7 +106,7 @@ def _train(asked: argparse.Namespace) -> None:
         raise DeepLabStreamError(
             "--window-s, --moments, --max-gap-s and --trees must be above 0"
         )
-    sources = [list(_poses(source, asked)) for source, _ in asked.of]
+    sources = [list(_of_animal(source, asked)) for source, _ in asked.of]
     features = _features(sources, asked)
     found = [
         examples(poses, read_intervals(labels), features)
@@ -126,6 +129,19 @@ def _train(asked: argparse.Namespace) -> None:
     about |= _tested(model, test)
     write_classifier(model, classes, features, asked.into, about, learn.numbers)
     print(f"written: {asked.into}\n\n{_section(asked.into, classes)}")
+
+
+def _of_animal(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:
+    """Yield times and poses of one animal; NaN too while it is in doubt who it is."""
+    for time_s, pose in _poses(source, asked):
+        place = pose.animal(asked.animal)
+        if place is None:
+            there = ", ".join(pose.skeleton.named(len(pose.points)))
+            raise DeepLabStreamError(
+                f"{source} has no animal {asked.animal!r}; there is: {there}"
+            )
+        one = pose.of(place)
+        yield time_s, one.unknown() if pose.doubted(place) else one
 
 
 def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:

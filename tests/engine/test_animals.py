@@ -21,6 +21,7 @@ from pose.named import Named
 from recording.run_folder import ModelFacts, RunFacts, RunFolder
 from recording.run_writer import RunWriter
 from tests.pose.crowd import THRESHOLD, Crowd
+from utils.TrainClassifier import main as train_classifier
 
 RIG = """
 [Animals]
@@ -219,3 +220,16 @@ def test_more_animals_than_the_network_finds_are_refused() -> None:
     assert check_against(rig, skeleton) == [
         "[Trigger second left] ANIMAL = 3: the network tells 2 animals apart"
     ]
+
+
+def test_a_classifier_learns_from_one_animal(
+    run: tuple[Settings, RunFolder, Arena],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, folder, _ = run
+    words = [str(tmp_path / "new"), "--of", str(folder.path), str(tmp_path / "no.csv")]
+    assert train_classifier([*words, "--animal", "carl"]) == 2
+    assert "has no animal 'carl'; there is: anna, bob" in capsys.readouterr().err
+    assert train_classifier([*words, "--animal", "bob"]) == 2
+    assert "no.csv" in capsys.readouterr().err  # the poses were found
