@@ -13,9 +13,6 @@ from pose.opening import find_model, open_estimator
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "experiments/configs").glob("*"))
 
-SOCIAL = ("social",)
-"""Those that need a network of two animals."""
-
 
 def test_there_are_some() -> None:
     assert {file.suffix for file in FILES} == {".ini"}
@@ -31,7 +28,7 @@ def test_it_loads_and_its_plan_begins(file: Path) -> None:
         known, animals = network.skeleton, animals_of(network)
     else:
         known = load_model_folder(find_model(rig.model)).skeleton
-        animals = 2 if file.stem in SOCIAL else 1
+        animals = 1
     skeleton = replace(known, animals=rig.animals.of(known, animals))
     assert check_against(rig, skeleton) == []
     unknown = Observation(0.0, dict.fromkeys(rig.triggers))
