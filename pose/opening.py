@@ -8,6 +8,7 @@ from pose.estimator import PoseEstimator
 from pose.live_crop import MARGIN, LiveCrop
 from pose.model_folder import DESCRIPTION, load_model_folder
 from pose.network_estimator import NetworkEstimator
+from pose.reading import Coordinates
 from pose.runtimes import check_runtime, load_network
 from pose.several import Ensemble, members
 from pose.stand_in import StandIn
@@ -82,6 +83,11 @@ def open_live_crop(
                 f"LIVE_CROP follows one animal; {each.model.path.name} tells of "
                 f"{each.model.animals}: say LIVE_CROP = no"
             )
+    if detector is None and isinstance(estimator.model.decoder, Coordinates):
+        raise ModelError(
+            f"{estimator.model.path.name} gives coordinates, which hold for pictures of its "
+            "own size alone: say LIVE_CROP = no, or name a DETECTOR"
+        )
     cropping = LiveCrop(estimator, detector, margin, every)
     cropping.warm_up()
     return cropping

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.errors import ModelError
 from pose.importers.exported import SCRIPTS
 from pose.model_folder import load_model_folder
 from pose.network_estimator import NetworkEstimator
+from pose.opening import open_estimator, open_live_crop
 from pose.runtimes import load_network
 from tests.pose.importers.foreign.make_sleap_nn import drawn
 from utils.ImportModel import main
@@ -75,6 +77,8 @@ def test_lightning_poses_points_are_ours(
         away = np.linalg.norm(points - theirs["points"], axis=2)
     if kind == "regression":
         assert away.max() < 0.01
+        with pytest.raises(ModelError, match="LIVE_CROP = no"):
+            open_live_crop(open_estimator(out, "cpu", 1), None, 0.5, 100)
     else:  # where a map has two peaks, theirs is between them: its weights are random
         assert np.percentile(away, 95) < 0.1
 
