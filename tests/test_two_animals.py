@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     words = CONFIG.read_text("utf-8").replace("../../output", "runs")
     words = words.replace("stand-in:5:2", "stand-in:0:2")
     words = words.replace(
-        "ALIKE = no", "ALIKE = no\nSEED = 2\nWIDTH = 320\nHEIGHT = 240"
+        "ALIKE = no", "ALIKE = no\nSEED = 6\nWIDTH = 320\nHEIGHT = 240"
     )
     words = words.replace("0 0 320 480", "0 0 160 240")
     rig = folder / "rig.ini"
