@@ -75,6 +75,7 @@ def load_graph(network: Path) -> Any:
 def _finished(model: Any, graph: Any, words: Description, last: str) -> Any:
     onnx = _onnx()
     graph.node.append(onnx.helper.make_node("Identity", [last], ["output"]))
+    _prune(graph)
     size = ["n", words.input.height, words.input.width, 3]
     kinds = onnx.TensorProto
     given = onnx.helper.make_tensor_value_info("images", kinds.UINT8, size)
@@ -86,6 +87,23 @@ def _finished(model: Any, graph: Any, words: Description, last: str) -> Any:
     graph.output.append(out)
     model.graph.CopyFrom(graph)
     return model
+
+
+def _prune(graph: Any) -> None:
+    """Drop operations that nothing of the output comes from.
+
+    Graphs within the graph may use any value, so one that has such is left as it is.
+    """
+    if any(attribute.HasField("g") for n in graph.node for attribute in n.attribute):
+        return
+    wanted, kept = {"output"}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    kept.reverse()
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 class _Building:

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from core.errors import ModelError
@@ -170,6 +171,8 @@ def test_sleap_nns_network_of_one_animal(
     model = load_model_folder(out)
     assert model.skeleton.bodyparts == ("snout", "tailbase")
     assert (model.heatmaps.sigma, model.heatmaps.first) == (1.5, 0)
+    kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
+    assert not kinds & {"ArgMax", "ReduceMax"}  # the search for peaks is gone
     with np.load(source / "reference.npz") as theirs:
         points, sure = poses(out, theirs["pictures"])
         away = np.linalg.norm(points - theirs["points"], axis=2)
