@@ -23,7 +23,9 @@ def main():
     torch.manual_seed(0)
     rival, folder, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
     frames = np.load(folder / "frames.npy")
-    call = _dlc_live(folder, frames) if rival == "dlc-live" else _sleap_nn(folder)
+    call = (
+        _dlc_live(folder, frames) if rival == "dlc-live" else _sleap_nn(folder, frames)
+    )
     with torch.no_grad():
         points = [call(frame) for frame in frames]
         spent, end = [], time.perf_counter() + seconds
@@ -75,9 +77,10 @@ def _dlc_live(folder, frames):
     return lambda frame: np.asarray(live.get_pose(frame))[:, :2]
 
 
-def _sleap_nn(folder):
+def _sleap_nn(folder, frames):
     """Run a U-Net of 16 filters to stride 2, one animal, by SLEAP-NN's own predictor."""
     import lightning.pytorch as pl
+    import torch
     from omegaconf import OmegaConf
     from sleap_nn.config import model_config as words
     from sleap_nn.config.training_job_config import TrainingJobConfig
@@ -106,12 +109,21 @@ def _sleap_nn(folder):
         lr_scheduler=config.trainer_config.lr_scheduler,
     )
     _spread(module)
+    with torch.no_grad():  # maps up to 0.9, as those of trained networks
+        given = torch.from_numpy(frames[:1, None, ..., 0]).float() / 255
+        maps = module.model(given)
+        maps = next(iter(maps.values())) if isinstance(maps, dict) else maps
+        for name, weights in module.named_parameters():
+            if "head" in name:
+                weights *= 0.9 / float(maps.max())
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=0
     )
     trainer.strategy.connect(module)
     trainer.save_checkpoint(folder / "best.ckpt", weights_only=True)
-    predictor = Predictor.from_model_paths([str(folder)], batch_size=1)
+    predictor = Predictor.from_model_paths(
+        [str(folder)], batch_size=1, peak_threshold=0.0
+    )
 
     def call(frame):
         grey = frame[None, ..., :1]
