@@ -10,7 +10,7 @@ from offline.parallel import open_parallel
 from offline.pipeline import Pipeline
 from pose.estimator import PoseEstimator
 from pose.in_context import open_for_videos
-from pose.model_folder import DESCRIPTION
+from pose.model_folder import DESCRIPTION, load_model_folder
 from pose.opening import MODELS
 
 
@@ -24,7 +24,10 @@ class NetworkFolder:
     _opened: dict[Path, PoseEstimator] = field(default_factory=dict)
 
     def matching(self, pattern: str) -> Sequence[PoseEstimator]:
-        """Return the networks of that name pattern, in the order of their names."""
+        """Return the networks of that name pattern, in the order of their names.
+
+        ModelError when one tells of several animals: a region has one.
+        """
         found = sorted(
             folder
             for folder in self.path.glob(pattern)
@@ -32,6 +35,11 @@ class NetworkFolder:
         )
         for folder in found:
             if folder not in self._opened:
+                if (count := load_model_folder(folder).animals) > 1:
+                    raise ModelError(
+                        f"{folder} tells of up to {count} animals; a pipeline's regions "
+                        "want a network of one"
+                    )
                 open_one = partial(open_for_videos, folder, self.runtime)
                 self._opened[folder] = open_parallel(open_one, self.threads)
         return [self._opened[folder] for folder in found]

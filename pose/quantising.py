@@ -116,18 +116,24 @@ def _quantise(
     extra: dict[str, Any] = {"CalibPercentile": 99.99} if method == "Percentile" else {}
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
-        quantization.quantize_static(
-            str(model.network),
-            str(file),
-            Reader(),
-            quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            calibrate_method=getattr(quantization.CalibrationMethod, method),
-            nodes_to_exclude=_ends(model.network),
-            extra_options=extra,
-        )
+        try:
+            quantization.quantize_static(
+                str(model.network),
+                str(file),
+                Reader(),
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                calibrate_method=getattr(quantization.CalibrationMethod, method),
+                nodes_to_exclude=_ends(model.network),
+                extra_options=extra,
+            )
+        except AssertionError as error:
+            raise ModelError(
+                f"{model.network} can't be brought to eight bits: ONNX Runtime does not "
+                f"take its graph ({error})"
+            ) from error
 
 
 @contextmanager

@@ -8,9 +8,13 @@ from pathlib import Path
 
 
 def versions() -> dict[str, object]:
-    """Return the versions of the application, Python, the system and all packages."""
+    """Return the versions of the application, Python, the system and all packages.
+
+    The application's is None where its `pyproject.toml` was not copied along.
+    """
     project = Path(__file__).parents[1] / "pyproject.toml"
-    application = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
+    words = tomllib.loads(project.read_text("utf-8")) if project.is_file() else {}
+    application = words.get("project", {}).get("version")
     packages = {each.name: each.version for each in distributions()}
     return {
         "application": application,
