@@ -3,12 +3,9 @@
 from pathlib import Path
 
 from core.errors import ModelError
-from pose.choosing import open_fastest
 from pose.estimator import PoseEstimator
 from pose.model_folder import DESCRIPTION, load_model_folder
-from pose.network_estimator import NetworkEstimator
-from pose.opening import DETECTOR, TOLERANCE_PX, find_model, open_estimator
-from pose.runtimes import check_runtime, load_network
+from pose.opening import DETECTOR, find_model, open_estimator, opened
 
 CONTEXT = "context"
 """Within a model folder: the network that looks at several pictures."""
@@ -30,10 +27,4 @@ def open_for_videos(
     alone = not (own / DESCRIPTION).is_file() or (folder / DETECTOR).is_dir()
     if alone or (model := load_model_folder(own)).frames == 1:
         return open_estimator(name, runtime, threads)
-    if runtime == "auto":
-        network = open_fastest(model, threads, TOLERANCE_PX)
-    else:
-        network = load_network(model, check_runtime(runtime), threads)
-    estimator = NetworkEstimator(model, network)
-    estimator.warm_up()
-    return estimator
+    return opened(model, runtime, threads)

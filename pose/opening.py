@@ -6,7 +6,7 @@ from core.errors import ModelError
 from pose.choosing import open_fastest
 from pose.estimator import PoseEstimator
 from pose.live_crop import MARGIN, LiveCrop
-from pose.model_folder import DESCRIPTION, load_model_folder
+from pose.model_folder import DESCRIPTION, ModelFolder, load_model_folder
 from pose.network_estimator import NetworkEstimator
 from pose.reading import Coordinates
 from pose.runtimes import check_runtime, load_network
@@ -45,10 +45,10 @@ def open_estimator(
         return _stand_in(words)
     folder = find_model(words)
     if several := members(folder):
-        opened = [
+        networks = [
             open_estimator(each, runtime, threads, tolerance_px) for each in several
         ]
-        return Ensemble(opened, folder)
+        return Ensemble(networks, folder)
     model = load_model_folder(folder)
     if model.frames > 1:
         raise ModelError(
@@ -56,17 +56,28 @@ def open_estimator(
             "of them still to come: it is for whole videos; for a rig and for single "
             "pictures take the network in the folder around it"
         )
+    estimator = opened(model, runtime, threads, tolerance_px)
+    detector = model.path / DETECTOR
+    if not (detector / DESCRIPTION).is_file():
+        return estimator
+    finds = open_estimator(detector, runtime, threads, tolerance_px)
+    return open_live_crop(estimator, finds, MARGIN, 0)
+
+
+def opened(
+    model: ModelFolder,
+    runtime: str,
+    threads: int,
+    tolerance_px: float = TOLERANCE_PX,
+) -> NetworkEstimator:
+    """Return the estimator of one network, warmed up; as `open_estimator`."""
     if runtime == "auto":
         network = open_fastest(model, threads, tolerance_px)
     else:
         network = load_network(model, check_runtime(runtime), threads)
     estimator = NetworkEstimator(model, network)
     estimator.warm_up()
-    detector = model.path / DETECTOR
-    if not (detector / DESCRIPTION).is_file():
-        return estimator
-    finds = open_estimator(detector, runtime, threads, tolerance_px)
-    return open_live_crop(estimator, finds, MARGIN, 0)
+    return estimator
 
 
 def open_live_crop(
