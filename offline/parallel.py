@@ -18,6 +18,8 @@ MOST = 8
 """Copies of a network; more cores than that share them."""
 _CARDS = ("CUDA", "Tensorrt", "GPU", "cuda")
 """What the names of providers that compute on a card have in them."""
+_HOLDING = "MNN"
+"""Computes one picture at a time in a process: other threads wait for Python's lock."""
 
 
 class Parallel:
@@ -72,14 +74,15 @@ def open_parallel(
     """Return the network that `open_one(threads)` opens, for `threads` cores; 0: all.
 
     On a card it is opened once: a card computes a batch side by side by itself. It is
-    also opened once, and gets all cores, where `alone` says so of the first copy.
+    also opened once, and gets all cores, where `alone` says so of the first copy, and where
+    copies would wait for each other.
     """
     cores = threads or os.cpu_count() or 1
     count = min(cores, MOST)
     first = open_one(cores // count)
     if count == 1 or on_card(first):
         return first
-    if alone(first):
+    if alone(first) or first.provider.startswith(_HOLDING):
         return open_one(threads)
     return Parallel([first, *(open_one(cores // count) for _ in range(count - 1))])
 

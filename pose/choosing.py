@@ -26,7 +26,14 @@ from pose.caching import cache_folder
 from pose.comparing import Difference, compare, outputs, pictures_of
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.network import Network
-from pose.runtimes import REFERENCE, Runtime, check_runtime, load_network, present
+from pose.runtimes import (
+    HOLDING,
+    REFERENCE,
+    Runtime,
+    check_runtime,
+    load_network,
+    present,
+)
 
 WORTH = 0.95
 """Another than the reference is taken when it needs less than this share of its time."""
@@ -135,10 +142,12 @@ def measure(
 def choose(rows: Sequence[Row]) -> Runtime:
     """Return the fastest accepted runtime; the reference unless another is worth it.
 
-    By their best times: whatever else the computer did has only made others longer.
+    By their best times: whatever else the computer did has only made others longer. One
+    that holds up the other threads of a process is not taken, see `runtimes.HOLDING`.
     """
     reference = next(row for row in rows if row.runtime == REFERENCE)
-    fine = [row for row in rows if row.accepted and row.best_ms > 0]
+    free = [row for row in rows if row.runtime not in HOLDING]
+    fine = [row for row in free if row.accepted and row.best_ms > 0]
     best = min(fine, key=lambda row: row.best_ms, default=reference)
     if best.best_ms < WORTH * reference.best_ms:
         return check_runtime(best.runtime)

@@ -45,6 +45,8 @@ class OpenVinoNetwork:
         }
         if device == "CPU":
             self._options["INFERENCE_NUM_THREADS"] = threads
+            # Several networks of few threads each were all tied to the same cores.
+            self._options["ENABLE_CPU_PINNING"] = threads == 0
         else:
             self._options["CACHE_DIR"] = str(cache_folder() / "openvino")
         if device not in {name.split(".")[0] for name in self._core.available_devices}:

@@ -18,6 +18,9 @@ Runtime: TypeAlias = Literal[
 ]  # fmt: skip
 """cpu, cuda and tensorrt are ONNX Runtime's."""
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+HOLDING: tuple[Runtime, ...] = ("mnn",)
+"""While these compute, no other thread of the process goes on: a pulse that should end
+meanwhile ends late. They are taken only when they are named."""
 REFERENCE: Runtime = "cpu"
 """What the others are compared with: full precision, and always there."""
 
