@@ -21,7 +21,7 @@ _FIGURES = (
     "Skipped",
     "Network on",
 )
-_LEAST = {"To decision": 70, "To output": 70, "Network on": 72}  # px
+_LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
 _HELP = {
     "Time": "since Start Stream, as in the log and the record",
     "Camera": "pictures that the camera delivers",
@@ -62,7 +62,9 @@ class StatusLine(QFrame):
         self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
         self._set("To decision", _ms(reading.decided_ms))
         self._set("To output", _ms(reading.written_ms))
-        self._set("Network on", provider.removesuffix("ExecutionProvider") or "–")
+        runtime = provider.removesuffix("ExecutionProvider")
+        self._set("Network on", runtime.split(" ")[0] or "–")
+        self.values["Network on"].setToolTip(f"what computes: {runtime or '–'}")
 
     def show_time(self, seconds: float) -> None:
         """Show how long the stream has been going on."""

@@ -10,6 +10,7 @@ from engine.states import Action, Counts, Failed
 from gui.application import run_until_closed
 from gui.bridge import Bridge
 from gui.document import Document
+from gui.figures import Reading
 from gui.theme import BLUE, GREEN
 from gui.window import Window
 from tests.gui.fake_session import FakeSession, make_step
@@ -83,6 +84,15 @@ def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
     assert texts["Skipped"] == "1"
     assert texts["Network on"] == "CPU"
     assert window.live.display.line.folder.text() == "monday"
+
+
+def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(window: Window) -> None:
+    line = window.live.display.line
+    line.show_reading(Reading(1, 30.0, 30.0, 5.0, 6.0), "OpenVINO CPU f32")
+    label = line.values["Network on"]
+    assert label.text() == "OpenVINO"
+    assert label.toolTip() == "what computes: OpenVINO CPU f32"
+    assert label.fontMetrics().horizontalAdvance(label.text()) <= label.minimumWidth()
 
 
 def test_an_error_is_a_sentence_in_the_log(window: Window, rig: FakeSession) -> None:
