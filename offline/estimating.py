@@ -10,6 +10,7 @@ from offline.decoding import Picture
 from offline.parallel import at_once
 from offline.windows import Window, estimated, size_for, windows
 from pose.estimator import PoseEstimator
+from pose.front import Front
 from pose.live_crop import LiveCrop
 from pose.per_camera import PerCamera
 
@@ -50,7 +51,7 @@ def remembers(estimator: PoseEstimator, camera: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Foreseen:
+class Foreseen(Front):
     """An estimator that hands out poses which were estimated ahead, by picture.
 
     It is used in the place of the one that made them, by what wants a picture's pose
@@ -64,21 +65,6 @@ class Foreseen:
     def skeleton(self) -> Skeleton:
         """The body parts of the network behind it."""
         return self.estimator.skeleton
-
-    @property
-    def threshold(self) -> float:
-        """Of the network behind it."""
-        return self.estimator.threshold
-
-    @property
-    def provider(self) -> str:
-        """Of the network behind it."""
-        return self.estimator.provider
-
-    @property
-    def sha256(self) -> str:
-        """Of the network behind it."""
-        return self.estimator.sha256
 
     def frames(
         self, pictures: Iterable[Picture], camera: str, batch: int = 0

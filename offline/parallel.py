@@ -12,6 +12,7 @@ from queue import LifoQueue
 from core.frame import Image
 from core.pose import Pose, Skeleton
 from pose.estimator import PoseEstimator
+from pose.front import Front
 from pose.network_estimator import NetworkEstimator
 
 MOST = 8
@@ -22,7 +23,7 @@ _HOLDING = "MNN"
 """Computes one picture at a time in a process: other threads wait for Python's lock."""
 
 
-class Parallel:
+class Parallel(Front):
     """The same network several times; each copy serves one thread at a time.
 
     What is asked while all copies are busy waits. A copy that remembers where the animal
@@ -31,6 +32,7 @@ class Parallel:
 
     def __init__(self, copies: Sequence[PoseEstimator]) -> None:
         self.copies = tuple(copies)
+        self.estimator = self.copies[0]
         self._idle: LifoQueue[PoseEstimator] = LifoQueue()
         for copy in self.copies:
             self._idle.put(copy)
@@ -39,21 +41,6 @@ class Parallel:
     def skeleton(self) -> Skeleton:
         """The body parts that the network knows."""
         return self.copies[0].skeleton
-
-    @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
-        return self.copies[0].threshold
-
-    @property
-    def provider(self) -> str:
-        """What computes."""
-        return self.copies[0].provider
-
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of the network's file."""
-        return self.copies[0].sha256
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()

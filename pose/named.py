@@ -9,10 +9,11 @@ from core.frame import Image
 from core.pose import Pose, Skeleton
 from pose.batching import WarmsUp
 from pose.estimator import PoseEstimator
+from pose.front import Front
 
 
 @dataclass(frozen=True, eq=False)
-class Named:
+class Named(Front):
     """An estimator whose skeleton has the animals' names; whose is whose it does not know.
 
     Its poses are the network's: `pose.identity` brings the animals into the names' order.
@@ -25,21 +26,6 @@ class Named:
     def __post_init__(self) -> None:
         skeleton = replace(self.estimator.skeleton, animals=self.animals)
         object.__setattr__(self, "skeleton", skeleton)
-
-    @property
-    def threshold(self) -> float:
-        """Of the network."""
-        return self.estimator.threshold
-
-    @property
-    def provider(self) -> str:
-        """Of the network."""
-        return self.estimator.provider
-
-    @property
-    def sha256(self) -> str:
-        """Of the network."""
-        return self.estimator.sha256
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
