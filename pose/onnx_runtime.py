@@ -14,6 +14,7 @@ from pose.caching import cache_folder
 from pose.model_folder import ModelFolder
 from pose.network_estimator import NetworkEstimator
 from pose.onnx_graph import any_size
+from pose.window import LEAST
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
 """`auto`: CUDA where its driver is, else the processor."""
 _PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+_CUDA = {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"}
+"""float32 is float32: left to itself, CUDA would round to TF32 and say nothing."""
 _CARDS_BATCH = 8
 
 
 class OnnxNetwork:
     """A network in ONNX Runtime.
 
-    On a card, pictures and maps lie in memory that is bound once per shape, so that a
-    call copies nothing but the bytes that must cross the bus, which are uint8.
+    On a card, pictures lie in memory that is bound once per shape, so that a call copies
+    nothing but the bytes that must cross the bus: uint8 there, maps back.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class OnnxNetwork:
         self._output = self.session.get_outputs()[0].name
         self._of_any_size: InferenceSession | None = None
         self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
+        self._card = "cuda"
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the maps of `pictures`; see `Network.run`."""
@@ -68,7 +72,7 @@ class OnnxNetwork:
 
         if pictures.shape not in self._bound:
             there = ort.OrtValue.ortvalue_from_shape_and_type(
-                list(pictures.shape), np.uint8, "cuda", 0
+                list(pictures.shape), np.uint8, self._card, 0
             )
             binding = session.io_binding()
             binding.bind_ortvalue_input("images", there)
@@ -113,9 +117,10 @@ def _session(
         ort.set_default_logger_severity(4)
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
-        wanted.insert(0, (_PROVIDERS["cuda"], {"cudnn_conv_algo_search": "EXHAUSTIVE"}))
+        wanted.insert(0, (_PROVIDERS["cuda"], _CUDA))
     if device == "tensorrt":
-        wanted.insert(0, (_PROVIDERS["tensorrt"], _tensorrt(model)))
+        options_of = _tensorrt(model, isinstance(network, bytes))
+        wanted.insert(0, (_PROVIDERS["tensorrt"], options_of))
     try:
         session = ort.InferenceSession(network, sess_options=options, providers=wanted)
     except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
@@ -132,32 +137,52 @@ def _session(
     return session
 
 
-def _tensorrt(model: ModelFolder) -> dict[str, object]:
-    """Return TensorRT's options: half precision, engines kept from start to start."""
-    shape = f"{model.fitting.height}x{model.fitting.width}x3"
+def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
+    """Return TensorRT's options: half precision, engines kept from start to start.
+
+    ONNX Runtime names a kept engine after the graph's names, not after its weights: in
+    one folder, two networks of one architecture would be taken for each other. So each
+    network has its own. No CUDA graph (trt_cuda_graph_enable): when it is replayed,
+    ONNX Runtime copies no output back, and poses would stand still.
+    """
+    kept = cache_folder() / "tensorrt" / model.sha256
+    kept.mkdir(parents=True, exist_ok=True)
+    most = model.fitting.height, model.fitting.width
+    least = (LEAST, LEAST) if any_size else most
+    shapes = {"min": (1, *least), "opt": (1, *most), "max": (_CARDS_BATCH, *most)}
     return {
         "trt_fp16_enable": True,
         "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": str(cache_folder() / "tensorrt"),
+        "trt_engine_cache_path": str(kept),
         "trt_timing_cache_enable": True,
-        "trt_cuda_graph_enable": True,
-        "trt_profile_min_shapes": f"images:1x{shape}",
-        "trt_profile_opt_shapes": f"images:1x{shape}",
-        "trt_profile_max_shapes": f"images:{_CARDS_BATCH}x{shape}",
+        "trt_timing_cache_path": str(kept.parent),
+        **{
+            f"trt_profile_{which}_shapes": f"images:{n}x{height}x{width}x3"
+            for which, (n, height, width) in shapes.items()
+        },
     }
 
 
 def cuda_driver() -> bool:
     """Return whether an NVIDIA driver that finds a card can be loaded."""
+    return bool(card())
+
+
+def card() -> str:
+    """Return the name of the first NVIDIA card, as its driver tells it; "": none."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)
     except OSError:
-        return False
-    count = ctypes.c_int(0)
+        return ""
+    count, first = ctypes.c_int(0), ctypes.c_int(0)
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
-        return False
-    return count.value > 0
+        return ""
+    said = ctypes.create_string_buffer(100)
+    if not count.value or driver.cuDeviceGet(ctypes.byref(first), 0):
+        return ""
+    driver.cuDeviceGetName(said, len(said), first)
+    return said.value.decode(errors="replace") or "a card without a name"
 
 
 def _check(model: ModelFolder, session: "InferenceSession") -> None:

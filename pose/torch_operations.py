@@ -1,6 +1,6 @@
 """ONNX's operations said in torch: those that pose networks are made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -76,18 +76,16 @@ def average(of: Attributes, x: Tensor) -> Tensor:
 def resized(
     of: Attributes,
     x: Tensor,
-    region: Tensor | None = None,
-    scales: Tensor | None = None,
-    sizes: Tensor | None = None,
+    region: object = None,
+    scales: Sequence[float] | None = None,
+    sizes: Sequence[int] | None = None,
 ) -> Tensor:
     """Resize, by nearest cells or linear, to a size or by a scale."""
     mode = of.get("mode", "nearest")
     place = of.get("coordinate_transformation_mode", "half_pixel")
     names = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
-    size = None if sizes is None else [int(n) for n in sizes.tolist()[2:]]
-    scale = None
-    if size is None and scales is not None:
-        scale = [float(n) for n in scales.tolist()[2:]]
+    size = list(sizes[2:]) if sizes else None
+    scale = list(scales[2:]) if scales and size is None else None
     if mode == "nearest":
         return F.interpolate(x, size, scale, "nearest")
     corners = place == "align_corners"
@@ -95,38 +93,47 @@ def resized(
 
 
 def padded(
-    of: Attributes, x: Tensor, pads: Tensor, value: Tensor | None = None, *_: Tensor
+    of: Attributes, x: Tensor, pads: Sequence[int], value: float | None = None, *_: None
 ) -> Tensor:
     """Pad by a constant, a reflection or the edge."""
-    amounts = [int(n) for n in pads.tolist()]
-    half = len(amounts) // 2
-    turned = []
+    half = len(pads) // 2
+    turned: list[int] = []
     for axis in reversed(range(half)):
-        turned += [amounts[axis], amounts[half + axis]]
+        turned += [pads[axis], pads[half + axis]]
     mode = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}[
         of.get("mode", "constant")
     ]
     if mode != "constant":
         return F.pad(x, turned[:4], mode)
-    return F.pad(x, turned, mode, float(value) if value is not None else 0.0)
+    return F.pad(x, turned, mode, value or 0.0)
 
 
 def sliced(
     of: Attributes,
     x: Tensor,
-    starts: Tensor,
-    ends: Tensor,
-    axes: Tensor | None = None,
-    steps: Tensor | None = None,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None = None,
+    steps: Sequence[int] | None = None,
 ) -> Tensor:
     """Slice along axes, backwards too."""
-    begin, end = starts.tolist(), ends.tolist()
-    along = axes.tolist() if axes is not None else list(range(len(begin)))
-    by = steps.tolist() if steps is not None else [1] * len(begin)
-    for start, stop, axis, step in zip(begin, end, along, by, strict=True):
+    along, by = axes or range(len(starts)), steps or [1] * len(starts)
+    for start, stop, axis, step in zip(starts, ends, along, by, strict=True):
         places = range(x.shape[axis])[start:stop:step]
-        x = x.index_select(axis, torch.tensor(list(places), device=x.device))
+        first, count = places.start, len(places)
+        if step == 1:
+            x = x.narrow(axis, first, count)
+        else:  # made where they are needed: nothing goes to the card
+            last = first + count * step
+            x = x.index_select(axis, torch.arange(first, last, step, device=x.device))
     return x
+
+
+def gathered(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
+    """Gather: along an axis, in any order; a single place takes the axis away."""
+    axis = of.get("axis", 0) % x.ndim
+    taken = x.index_select(axis, places.flatten())
+    return taken.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
 
 
 def product(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
@@ -170,14 +177,19 @@ OPERATIONS: dict[str, Operation] = {
     "Concat": lambda of, *parts: torch.cat(parts, of["axis"]),
     "Flatten": lambda of, x: x.flatten(of.get("axis", 1)),
     "Reshape": lambda of, x, shape: x.reshape(
-        [x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())]
+        [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
     ),
     "Identity": lambda of, x: x,
     "Dropout": lambda of, x, *_: x,
-    "Gather": lambda of, x, places: x.index_select(of.get("axis", 0), places.flatten()),
+    "Gather": gathered,
     "DepthToSpace": lambda of, x: F.pixel_shuffle(x, of["blocksize"]),
 }
 """By ONNX's name: what takes a node's attributes and tensors, and gives its result."""
+SAID: dict[str, tuple[int, ...]] = {
+    "Resize": (1, 2, 3), "Pad": (1, 2, 3), "Slice": (1, 2, 3, 4), "Reshape": (1,),
+}  # fmt: skip
+"""Inputs, by their places, that say how: numbers of Python's, known when the network is
+loaded. Asking a card for them would hold it up, and can't be part of a CUDA graph."""
 
 
 def _padded(of: Attributes, x: Tensor, value: float = 0.0) -> tuple[Tensor, list[int]]:

@@ -8,7 +8,7 @@ import pytest
 from core.errors import ModelError
 from pose.model_folder import load_model_folder
 from pose.network_estimator import NetworkEstimator
-from pose.onnx_runtime import cuda_driver, open_onnx
+from pose.onnx_runtime import OnnxNetwork, _tensorrt, cuda_driver, open_onnx
 from pose.opening import MODELS
 
 NAMES = sorted(file.parent.name for file in MODELS.glob("*/model.json"))
@@ -81,3 +81,41 @@ def test_it_says_how_it_was_made_and_is_small(runtime: NetworkEstimator) -> None
     assert {"command", "data_sha256", "held_out_error", "licence"} <= set(about)
     assert runtime.model.network.stat().st_size < 25e6
     assert (runtime.model.path / "README.md").is_file()
+
+
+def test_memory_that_is_bound_once_gives_the_maps_of_each_picture() -> None:
+    """What runs on a card, with ONNX Runtime's own binding; its memory is the computer's."""
+    network = OnnxNetwork(load_model_folder(MODELS / "arena"), "cpu", 1)
+    network._card = "cpu"
+    rng = np.random.default_rng(0)
+    for shape in [(1, 192, 256, 3), (2, 192, 256, 3), (1, 192, 256, 3), (1, 64, 64, 3)]:
+        pictures = rng.integers(0, 256, shape, np.uint8)
+        maps = network.run(pictures).copy()
+        whole = shape[1:] == (192, 256, 3)
+        session = network.session if whole else network._of_any_size
+        assert session is not None
+        for _ in range(2):
+            np.testing.assert_array_equal(
+                network._run_on_card(session, pictures), maps, strict=True
+            )
+    assert len(network._bound) == 3
+
+
+def test_each_network_has_its_own_folder_of_engines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    model = load_model_folder(MODELS / "arena")
+    one, other = (
+        _tensorrt(each, any_size=False)
+        for each in (model, replace(model, sha256="0" * 64))
+    )
+    folders = [Path(str(each["trt_engine_cache_path"])) for each in (one, other)]
+    assert folders[0] != folders[1]
+    assert all(folder.is_dir() for folder in folders)
+    assert one["trt_timing_cache_path"] == other["trt_timing_cache_path"]
+    assert "trt_cuda_graph_enable" not in one
+    windows = _tensorrt(model, any_size=True)
+    assert windows["trt_profile_min_shapes"] == "images:1x64x64x3"
+    assert windows["trt_profile_max_shapes"] == one["trt_profile_max_shapes"]

@@ -1,0 +1,114 @@
+"""What torch would do on an NVIDIA card, shown without one.
+
+torch's own FakeTensor has the devices, shapes and types of a card and no numbers: it
+refuses what mixes memories, and whatever would have to wait for a number to come back,
+which no CUDA graph can hold.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from core.pose import Skeleton
+from pose.fitting import Fitting
+from pose.heatmaps import Heatmaps
+from pose.model_folder import ModelFolder, load_model_folder, network_hash
+from pose.onnx_runtime import OnnxNetwork
+from pose.opening import MODELS
+from pose.torch_runtime import TorchNetwork
+
+
+@pytest.fixture
+def no_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card of no kind")
+    from_numpy = torch.from_numpy
+    with FakeTensorMode() as fakes:
+        monkeypatch.setattr(
+            torch, "from_numpy", lambda it: fakes.from_tensor(from_numpy(it))
+        )
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """Every operation whose inputs say how, as imported networks have them."""
+    folder = tmp_path_factory.mktemp("model")
+    held: list[Any] = []
+
+    def hold(values: Any, kind: type = np.int64) -> str:
+        held.append(numpy_helper.from_array(np.array(values, kind), f"w{len(held)}"))
+        return str(held[-1].name)
+
+    rng = np.random.default_rng(0)
+    weights = hold(rng.normal(size=(2, 3, 3, 3)), np.float32)
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["images"], ["x1"], to=TensorProto.FLOAT),
+        node("Gather", ["x1", hold([2, 1, 0])], ["x2"], axis=3),
+        node("Transpose", ["x2"], ["x3"], perm=[0, 3, 1, 2]),
+        node(
+            "Pad", ["x3", hold([0, 0, 1, 1, 0, 0, 1, 1]), hold(7, np.float32)], ["x4"]
+        ),
+        node("Conv", ["x4", weights], ["x5"]),
+        node(
+            "Resize", ["x5", "", hold([1, 1, 2, 2], np.float32)], ["x6"], mode="linear"
+        ),
+        node(
+            "Slice",
+            ["x6", hold([-1, 30]), hold([-(2**62), 2]), hold([2, 3]), hold([-2, -1])],
+            ["x7"],
+        ),
+        node("Reshape", ["x7", hold([0, 2, -1, 4])], ["x8"]),
+        node("Gather", ["x8", hold([1, 0])], ["x9"], axis=1),
+        node("Clip", ["x9", hold(0, np.float32), hold(9, np.float32)], ["maps"]),
+    ]
+    images = helper.make_tensor_value_info(
+        "images", TensorProto.UINT8, ["n", 16, 16, 3]
+    )
+    maps = helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["n", 2, 112, 4])
+    graph = helper.make_graph(nodes, "all", [images], [maps], held)
+    made = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
+    onnx.checker.check_model(made)
+    file = folder / "network.onnx"
+    file.write_bytes(made.SerializeToString())
+    parts = Skeleton(("one", "other"))
+    return ModelFolder(
+        folder, parts, Fitting(16, 16), Heatmaps(4, 1.0), 0.5, network_hash(file), {}
+    )
+
+
+def test_whatever_is_said_by_inputs_is_onnx_runtimes(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pose.onnx_runtime._check", lambda *_: None)
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    theirs = OnnxNetwork(model, "cpu", 1).run(pictures)
+    ours = TorchNetwork(model, "cpu", 1).run(pictures)
+    assert theirs.shape == (2, 2, 112, 4)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("name", ["arena", "arena_animals", "all"])
+def test_the_whole_computation_stays_on_the_card(
+    no_numbers: None, model: ModelFolder, name: str, precision: Any
+) -> None:
+    folder = model if name == "all" else load_model_folder(MODELS / name)
+    network = TorchNetwork(folder, "cuda", 0, precision)
+    size = folder.fitting.height, folder.fitting.width
+    images = torch.zeros((1, *size, 3), dtype=torch.uint8, device="cuda")
+    maps = network._computed(images)
+    assert maps.device.type == "cuda"
+    assert maps.dtype == getattr(torch, precision)
+    if name != "all":
+        assert maps.shape[1:] == folder.output_shape
+    assert "a card of no kind" in network.provider
