@@ -1,5 +1,9 @@
 """The same rig from the command line: camera test, pose test, benchmark, recording test."""
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import json
 import multiprocessing
@@ -9,7 +13,6 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
-from core.errors import DeepLabStreamError
 from core.record import Step
 from engine.agenda import Agenda
 from engine.live import Session
@@ -22,16 +25,13 @@ from engine.timings import Timings
 BENCHMARK_FRAMES = 3000
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return 0, or 2 when something that the user can mend is wrong."""
+    """Run the program."""
     asked = _parser().parse_args(argv)
-    try:
-        if asked.list_cameras:
-            return _list_cameras()
-        return _run(load_with(asked.settings, asked.experiment), asked)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
+    if asked.list_cameras:
+        return _list_cameras()
+    return _run(load_with(asked.settings, asked.experiment), asked)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,7 +138,7 @@ def _list_cameras() -> int:
     """Print every device that a driver finds, with the lines that choose it."""
     import cameras
     from cameras.camera import Camera, Device
-    from core.errors import blaming
+    from core.errors import DeepLabStreamError, blaming
     from core.plugins import discover
 
     devices: list[Device] = []

@@ -1,5 +1,9 @@
 """The desktop application: a rig in a window, or headless where there is no screen."""
 
+from core.program import prepare
+
+prepare()
+
 import argparse
 import multiprocessing
 import signal

@@ -4,6 +4,8 @@ Imports nothing but the standard library, so that programs can import it first. 
 is of no help here: without a screen it aborts the process instead of raising.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys

@@ -24,6 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 """
+BEGINNING = """
+from core.program import ending, prepare
+
+prepare()
+"""
+LAUNCH = ROOT / "utils/Launch.py"
+"""Makes the environment, and so begins without it."""
 HEAVY = (
     "cv2",
     "onnxruntime",
@@ -101,8 +108,14 @@ def test_a_utility_has_a_main_and_runs_from_anywhere(file: Path) -> None:
     assert main.returns is not None
     assert ast.unparse(main.returns) == "int"
     assert ast.get_docstring(module)
+    if file == LAUNCH:
+        assert SHIM in text
+        return
+    assert [ast.unparse(each).split("(")[0] for each in main.decorator_list] == [
+        "ending"
+    ]
     after_docstring = text.splitlines(keepends=True)[module.body[0].end_lineno or 0 :]
-    assert "".join(after_docstring).startswith(SHIM)
+    assert "".join(after_docstring).startswith(SHIM + BEGINNING)
 
 
 def test_nobody_imports_a_utility() -> None:

@@ -10,13 +10,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from core.errors import DeepLabStreamError
 from pose.choosing import Row, choose, measure, remember
 from pose.comparing import pictures_of
 from pose.model_folder import load_model_folder
@@ -24,17 +27,11 @@ from pose.opening import TOLERANCE_PX, find_model
 from pose.runtimes import REFERENCE, RUNTIMES, check_runtime, present
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table; return 0, or 1 after a sentence that says why not."""
+    """Print the table."""
     options = _parser().parse_args(argv)
-    try:
-        _benchmark(options)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    _benchmark(options)
     return 0
 
 

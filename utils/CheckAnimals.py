@@ -14,6 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import json
 from collections.abc import Sequence
@@ -23,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
-from core.errors import DeepLabStreamError, ModelError
+from core.errors import ModelError
 from core.frame import Image
 from pose.estimator import PoseEstimator
 from pose.matching import nearest_px
@@ -48,20 +52,11 @@ HEADER = (
 )
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table; return 0, or 1 after a sentence that says why not."""
+    """Print the table."""
     options = _parser().parse_args(argv)
-    try:
-        _check(options)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{error.filename} can't be written: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    _check(options)
     return 0
 
 

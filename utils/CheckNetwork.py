@@ -11,6 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +22,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError, DeviceError
+from core.errors import DeviceError
 from core.frame import Image
 from core.pose import Pose
 from pose.opening import open_estimator
@@ -29,17 +33,11 @@ COLOURS = ((60, 60, 255), (60, 220, 60), (255, 120, 60), (40, 220, 255), (255, 8
 JUMP_PX = 40
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the errors; return 0, or 1 after a sentence that says why not."""
+    """Print the errors."""
     arguments = _parser().parse_args(argv)
-    try:
-        _check(arguments)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    _check(arguments)
     return 0
 
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from core.errors import ModelError, SettingsError, package_missing
@@ -18,7 +23,8 @@ from pose.opening import find_model
 HERE = Path(__file__).resolve().parents[1]
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the settings are right, 1 when they are not."""
     options = argparse.ArgumentParser(prog="CheckSettings.py", description=__doc__)
     options.add_argument(
@@ -78,5 +84,4 @@ def problems_of(path: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

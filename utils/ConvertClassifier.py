@@ -5,7 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from core.errors import DeepLabStreamError, ModelError
@@ -19,14 +24,11 @@ train anew with their labels.
 """
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
     asked = _parser().parse_args(argv)
-    try:
-        _convert(asked)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
+    _convert(asked)
     return 0
 
 
@@ -116,4 +118,4 @@ def _element(model: Any, asked: argparse.Namespace) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

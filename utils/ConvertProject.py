@@ -12,18 +12,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import tempfile
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError
 from training.converting import convert
 from training.projects import open_project
 from training.recommending import advise, look
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert; return 0, or 1 after a sentence that says why not."""
+    """Convert."""
     parser = argparse.ArgumentParser(
         prog="ConvertProject", description=(__doc__ or "").split("\n")[0]
     )
@@ -32,17 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", "--lp_dir", type=Path, required=True, help="a new folder"
     )
     asked = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as unpacked:
-            project = open_project(asked.project, Path(unpacked))
-            advice = {each.key: each.value for each in advise(look(project, 0))}
-            file = convert(project, asked.output, advice)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{asked.output} can't be written: {error}", file=sys.stderr)
-        return 1
+    with tempfile.TemporaryDirectory() as unpacked:
+        project = open_project(asked.project, Path(unpacked))
+        advice = {each.key: each.value for each in advise(look(project, 0))}
+        file = convert(project, asked.output, advice)
     labels = project.labels
     print(
         f"{len(labels.images)} pictures, {len(labels.skeleton.bodyparts)} body parts, "

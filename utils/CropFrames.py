@@ -14,6 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Sequence
 
@@ -37,17 +41,14 @@ BESIDE = (-2, -1, 0, 1, 2)
 """Frames around a labelled one that context networks look at."""
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do it; return 0, or 1 after a sentence that says why not."""
+    """Do it."""
     asked = _parser().parse_args(argv)
     try:
         asked.run(asked)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (OSError, ValueError, KeyError) as error:
-        print(f"{asked.input} can't be used: {error}", file=sys.stderr)
-        return 1
+    except (ValueError, KeyError) as error:
+        raise DeepLabStreamError(f"{asked.input} can't be used: {error}") from error
     return 0
 
 

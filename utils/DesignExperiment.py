@@ -9,6 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,26 +43,17 @@ class NoAnswerError(DeepLabStreamError):
     """Nobody answers."""
 
 
+@ending("nothing was written")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return 0, or 2 when an answer is missing or wrong."""
     asked = _parser().parse_args(argv)
-    try:
-        answers = _answers(asked)
-        ask = None if asked.yes else _on_terminal
-        if ask:
-            print("An empty answer takes what stands behind Enter; `back` goes back.")
-        made = Conversation(answers, ask, asked.replace).made()
-        _check(made)
-        made.path.write_text(made.text, encoding="utf-8", newline="\n")
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"the file can't be written: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nNothing was written.")
-        return 130
+    answers = _answers(asked)
+    ask = None if asked.yes else _on_terminal
+    if ask:
+        print("An empty answer takes what stands behind Enter; `back` goes back.")
+    made = Conversation(answers, ask, asked.replace).made()
+    _check(made)
+    made.path.write_text(made.text, encoding="utf-8", newline="\n")
     print(f"\n{made.path} is written. What next:")
     for command in ("utils/RehearseExperiment.py", "app.py"):
         print(f'    python {command} --settings "{made.path}"')
@@ -222,5 +217,4 @@ def _check(made: Design) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

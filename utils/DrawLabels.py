@@ -5,6 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import csv
 from collections.abc import Sequence
@@ -21,7 +25,8 @@ TRIED = 10
 """Moments of which the one is drawn at which animals are nearest to each other."""
 
 
-def main(argv: list[str] | None = None) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Write `CollectedData.csv` and `labeled-data/arena/img0000.png` and so on."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write; made if missing")

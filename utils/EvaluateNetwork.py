@@ -17,6 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import csv
 from collections.abc import Sequence
@@ -46,24 +50,14 @@ if TYPE_CHECKING:
 COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the errors; return 0, or 1 after a sentence that says why not."""
+    """Print the errors."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if (arguments.ensemble or arguments.poses) and not arguments.report:
         parser.error("--ensemble and --poses are for the page: give --report FILE.html")
-    try:
-        _evaluate(arguments)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        out = error.filename or arguments.report or arguments.csv
-        print(f"{out} can't be written: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    _evaluate(arguments)
     return 0
 
 

@@ -8,14 +8,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
+from collections.abc import Sequence
 
 from core.errors import DeepLabStreamError
 from recording.exports import EXPORTS, export
 
 
-def main(argv: list[str]) -> int:
-    """Export the run; 1 when it can't be."""
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export the run."""
     options = argparse.ArgumentParser(prog="ExportRun.py", description=__doc__)
     options.add_argument("folder", type=Path, help="a run folder")
     options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
@@ -26,13 +32,11 @@ def main(argv: list[str]) -> int:
             for path in export(asked.folder, kind, print):
                 print(path)
         except (DeepLabStreamError, OSError, ValueError) as error:
-            print(f"{asked.folder} can't be exported to {kind}: {error}")
-            return 1
-        except ImportError as error:
-            print(f"{kind} needs the package {error.name!r}: pip install {error.name}")
-            return 1
+            raise DeepLabStreamError(
+                f"{asked.folder} can't be exported to {kind}: {error}"
+            ) from error
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

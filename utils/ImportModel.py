@@ -15,11 +15,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import hashlib
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError, ModelError
+from core.errors import ModelError
 from pose.importers import sleap_nn
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
@@ -44,17 +48,11 @@ ELSEWHERE = {
 """What lies in a folder that must be exported first, and how that is done."""
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Import; return 0, or 1 after a sentence that says why not."""
+    """Import."""
     options = _parser().parse_args(argv)
-    try:
-        model = _imported(options)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
+    model = _imported(options)
     print(
         f"{model.path}: {len(model.skeleton.bodyparts)} body parts, "
         f"{model.fitting.width}x{model.fitting.height}; the same as the original on the "

@@ -9,10 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError, SettingsError
+from core.errors import SettingsError
 from engine.design import SIMULATED
 from engine.importing.whole import (
     Imported,
@@ -23,22 +27,16 @@ from engine.importing.whole import (
 from engine.ini import read_text
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the new file can be used, 1 when it has to be mended, 2: no file."""
     asked = _parser().parse_args(argv)
-    try:
-        if asked.output.exists() and not asked.replace:
-            raise SettingsError(
-                [f"{asked.output} is there already; name another file, or --replace"]
-            )
-        made = _imported(asked)
-        asked.output.write_text(made.text, encoding="utf-8", newline="\n")
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{asked.output} can't be written: {error}", file=sys.stderr)
-        return 2
+    if asked.output.exists() and not asked.replace:
+        raise SettingsError(
+            [f"{asked.output} is there already; name another file, or --replace"]
+        )
+    made = _imported(asked)
+    asked.output.write_text(made.text, encoding="utf-8", newline="\n")
     _tell(made, asked.output)
     return 1 if made.problems else 0
 
@@ -100,5 +98,4 @@ def _tell(made: Imported, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

@@ -9,6 +9,8 @@ when a list changed. What follows `run` goes to app.py, what follows `test` to
 pytest. Needs nothing but Python, and tells an older one that it is too old.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -26,7 +31,8 @@ FASTER = 2.0
 """How much faster than in the run an animal may be."""
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
     options = argparse.ArgumentParser(prog="LearnBones.py", description=__doc__)
     options.add_argument("run", type=Path, help="a run folder with good tracking")
@@ -35,12 +41,8 @@ def main(argv: list[str]) -> int:
         "--unit", choices=["px", "mm"], default="px", help="of the lines (default: px)"
     )
     asked = options.parse_args(argv)
-    try:
-        folder = opened_run(asked.run, lambda told: print(told, file=sys.stderr))
-        print("\n".join(_lines(folder, asked.camera, asked.unit)))
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
+    folder = opened_run(asked.run, lambda told: print(told, file=sys.stderr))
+    print("\n".join(_lines(folder, asked.camera, asked.unit)))
     return 0
 
 
@@ -105,4 +107,4 @@ def _fastest(points: NDArray[np.float64], times_s: NDArray[np.float64]) -> float
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -11,50 +11,47 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from core.errors import DeepLabStreamError
 from offline.decoding import video_rows
 from offline.files import whole_file
 from offline.motion import Box, motion_energies
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the motion energies; return 0, or 2 after a sentence that says why not."""
+    """Write the motion energies."""
     asked = _parser().parse_args(argv)
-    try:
-        rows = video_rows(asked.video)
-        whole = Box(0, 0, rows.form.width, rows.form.height)
-        boxes = dict(asked.region) if asked.region else {"whole": whole}
-        with _bar(asked.video.name, len(rows)) as bar:
-            energies = motion_energies(
-                rows,
-                boxes,
-                decoder=asked.decoder,
-                watch=lambda done, _: bar.update(done - bar.n),
-            )
-        folder = asked.output or asked.video.parent
-        for name, values in energies.items():
-            path = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.npy"
-            place = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.position.npy"
-            box = boxes[name]
-            with whole_file(place) as making:
-                np.save(making, np.array([box.width, box.height, box.x, box.y]))
-            with whole_file(path) as making:
-                np.save(making, values)
-            print(path)
-            if lost := int(np.isnan(values).sum()):
-                print(f"{lost} values are NaN: frames that can't be decoded")
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"the motion energy can't be written: {error}", file=sys.stderr)
-        return 2
+    rows = video_rows(asked.video)
+    whole = Box(0, 0, rows.form.width, rows.form.height)
+    boxes = dict(asked.region) if asked.region else {"whole": whole}
+    with _bar(asked.video.name, len(rows)) as bar:
+        energies = motion_energies(
+            rows,
+            boxes,
+            decoder=asked.decoder,
+            watch=lambda done, _: bar.update(done - bar.n),
+        )
+    folder = asked.output or asked.video.parent
+    for name, values in energies.items():
+        path = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.npy"
+        place = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.position.npy"
+        box = boxes[name]
+        with whole_file(place) as making:
+            np.save(making, np.array([box.width, box.height, box.x, box.y]))
+        with whole_file(path) as making:
+            np.save(making, values)
+        print(path)
+        if lost := int(np.isnan(values).sum()):
+            print(f"{lost} values are NaN: frames that can't be decoded")
     return 0
 
 

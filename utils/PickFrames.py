@@ -11,6 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Iterator, Sequence
 
@@ -30,29 +34,26 @@ _CHOICE = 5
 """Frames of great doubt for each that is picked: the most different of them are."""
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
     asked = _parser().parse_args(argv)
-    try:
-        estimator = open_estimator(asked.model) if asked.model else None
-        for source in asked.videos:
-            parts = list(_parts(source, asked.unsure, estimator))
-            count = -(-asked.count // len(parts))
-            for name, rows, found in parts:
-                folder = asked.into / PICTURES / name
-                among = _fresh(rows, folder, found, count)
-                picked = pick(rows, count, asked.seed, among)
-                written = write_pictures(rows, picked, folder)
-                print(
-                    f"{len(written)} of {len(rows)} frames of {rows.path.name} are in "
-                    f"{folder}"
-                )
-        if estimator is not None:
-            count = propose(asked.into, estimator)
-            print(f"labels are proposed for {count} pictures that nobody has looked at")
-    except (DeepLabStreamError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    estimator = open_estimator(asked.model) if asked.model else None
+    for source in asked.videos:
+        parts = list(_parts(source, asked.unsure, estimator))
+        count = -(-asked.count // len(parts))
+        for name, rows, found in parts:
+            folder = asked.into / PICTURES / name
+            among = _fresh(rows, folder, found, count)
+            picked = pick(rows, count, asked.seed, among)
+            written = write_pictures(rows, picked, folder)
+            print(
+                f"{len(written)} of {len(rows)} frames of {rows.path.name} are in "
+                f"{folder}"
+            )
+    if estimator is not None:
+        count = propose(asked.into, estimator)
+        print(f"labels are proposed for {count} pictures that nobody has looked at")
     return 0
 
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Sequence
 
@@ -19,34 +23,22 @@ from offline.files import whole_file
 from offline.trials import Trials, read_trials
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw; return 0, or 2 after a sentence that says why not."""
+    """Draw."""
     asked = _parser().parse_args(argv)
-    try:
-        trials = read_trials(asked.trials or _table(asked.session))
-        events = trials.moments(asked.event)[trials.chosen(asked.choose)]
-        drawn = [
-            (signal, around(signal, events, asked.before, asked.after))
-            for signal in signals(asked.session)
-        ]
-        if not drawn:
-            raise DeepLabStreamError(
-                f"{asked.session} has no features, motion energy, wheel or licks in alf/"
-            )
-        path = asked.output or asked.session / f"alf/activity.{asked.event}.png"
-        _draw(path, drawn, asked.event, trials)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except ImportError as error:
-        print(
-            f"plots need the package {error.name!r}: pip install {error.name}",
-            file=sys.stderr,
+    trials = read_trials(asked.trials or _table(asked.session))
+    events = trials.moments(asked.event)[trials.chosen(asked.choose)]
+    drawn = [
+        (signal, around(signal, events, asked.before, asked.after))
+        for signal in signals(asked.session)
+    ]
+    if not drawn:
+        raise DeepLabStreamError(
+            f"{asked.session} has no features, motion energy, wheel or licks in alf/"
         )
-        return 2
-    except OSError as error:
-        print(f"the plot can't be written: {error}", file=sys.stderr)
-        return 2
+    path = asked.output or asked.session / f"alf/activity.{asked.event}.png"
+    _draw(path, drawn, asked.event, trials)
     print(path)
     return 0
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
-from core.errors import DeepLabStreamError
 from pose.estimator import PoseEstimator
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
@@ -26,23 +29,14 @@ from training.predict import find_pictures, predict_pictures
 from training.tables import PREDICTIONS, write_metric, write_predictions
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Predict; return 0, or 1 after a sentence that says why not."""
+    """Predict."""
     arguments = _parser().parse_args(argv)
-    try:
-        estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
-        folder = arguments.output or find_model(arguments.model) / "image_preds"
-        for path in arguments.input:
-            _predict(estimator, path, folder / path.name)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"the tables can't be written: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
+    folder = arguments.output or find_model(arguments.model) / "image_preds"
+    for path in arguments.input:
+        _predict(estimator, path, folder / path.name)
     return 0
 
 

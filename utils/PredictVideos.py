@@ -11,6 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import json
 from collections.abc import Sequence
@@ -35,44 +39,31 @@ from pose.runtimes import RUNTIMES
 from recording.pose_tables import WRITERS
 
 
+@ending("stopped; the same command goes on from here")
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict; return 0, 1 when some video could not be, 2 when nothing could."""
     asked = _parser().parse_args(argv)
-    try:
-        videos = video_files(asked.videos)
-        names = stems(videos)
-        known = None
-        if asked.labels is not None:
-            known = known_poses(asked.labels, asked.mirrored, asked.columns)
-        open_one = partial(open_for_videos, asked.model, asked.runtime)
-        estimator = open_parallel(open_one, asked.threads)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
+    videos = video_files(asked.videos)
+    names = stems(videos)
+    known = None
+    if asked.labels is not None:
+        known = known_poses(asked.labels, asked.mirrored, asked.columns)
+    open_one = partial(open_for_videos, asked.model, asked.runtime)
+    estimator = open_parallel(open_one, asked.threads)
     job = Job(asked, estimator, known)
     failed = 0
-    try:
-        with ThreadPoolExecutor(1) as writing:
-            ends: list[Future[list[Path]]] = []
-            for video in videos:
-                try:
-                    if end := job.begin(video, names[video], writing):
-                        ends.append(end)
-                except DeepLabStreamError as error:
-                    print(error, file=sys.stderr)
-                    failed += 1
-            for end in ends:
-                for path in end.result():
-                    print(path)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"what was predicted can't be written: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    with ThreadPoolExecutor(1) as writing:
+        ends: list[Future[list[Path]]] = []
+        for video in videos:
+            try:
+                if end := job.begin(video, names[video], writing):
+                    ends.append(end)
+            except DeepLabStreamError as error:
+                print(error, file=sys.stderr)
+                failed += 1
+        for end in ends:
+            for path in end.result():
+                print(path)
     return 1 if failed else 0
 
 

@@ -12,52 +12,46 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import logging
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError
 from offline import run_queue, run_session
 from offline.pipeline import PIPELINES
 from offline.queue import open_queue
 from offline.session import CAMERAS
 
 
+@ending("stopped; the same command goes on from here")
 def main(argv: Sequence[str] | None = None) -> int:
     """Process; return 0, 1 when something failed, 2 when nothing could begin."""
     asked = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    try:
-        if asked.status:
-            return _status(asked)
-        if asked.queue:
-            worked = run_queue(
-                asked.folder,
-                asked.sessions,
-                asked.machine,
-                pipeline=asked.pipeline,
-                ckpts_path=asked.networks,
-            )
-            print(f"worked at {worked} sessions")
-            return _status(asked)
-        status = run_session(
-            asked.folder or "",
+    if asked.status:
+        return _status(asked)
+    if asked.queue:
+        worked = run_queue(
+            asked.folder,
+            asked.sessions,
             asked.machine,
-            asked.cameras,
-            overwrite=asked.overwrite,
             pipeline=asked.pipeline,
             ckpts_path=asked.networks,
         )
-        return 0 if status == 0 else 1
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{asked.folder} can't be used: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        print(f"worked at {worked} sessions")
+        return _status(asked)
+    status = run_session(
+        asked.folder or "",
+        asked.machine,
+        asked.cameras,
+        overwrite=asked.overwrite,
+        pipeline=asked.pipeline,
+        ckpts_path=asked.networks,
+    )
+    return 0 if status == 0 else 1
 
 
 def _status(asked: argparse.Namespace) -> int:

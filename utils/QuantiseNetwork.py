@@ -11,13 +11,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError, DeviceError, ModelError
+from core.errors import DeviceError, ModelError
 from core.frame import Image
 from pose.comparing import PICTURES, pictures_of, save_pictures
 from pose.model_folder import ModelFolder, load_model_folder
@@ -28,24 +32,15 @@ KEPT = 12
 """Pictures that go into the model folder when it has none."""
 
 
+@ending("stopped; nothing was written")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Quantise; return 0, or 1 after a sentence that says why not."""
+    """Quantise."""
     options = _parser().parse_args(argv)
-    try:
-        model = load_model_folder(find_model(options.model))
-        pictures = _pictures(model, options)
-        trials = quantise(model, pictures, options.tolerance)
-        if not (model.path / PICTURES).is_file():
-            save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{model.path} can't be written: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
+    model = load_model_folder(find_model(options.model))
+    pictures = _pictures(model, options)
+    trials = quantise(model, pictures, options.tolerance)
+    if not (model.path / PICTURES).is_file():
+        save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     print(f"compared on {len(pictures) // 2} pictures, in pixels of the input:")
     for place, trial in enumerate(trials):
         print(f"  {told(trial)}{'; this is used' if place == 0 else ''}")

@@ -11,42 +11,39 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import tempfile
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError
 from training.converting import write_config
 from training.labels import Labels, LabelsError
 from training.projects import open_project
 from training.recommending import Advice, advise, cropzoom_pays, look
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Recommend; return 0, or 1 after a sentence that says why not."""
+    """Recommend."""
     parser = argparse.ArgumentParser(
         prog="RecommendSettings", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("data", type=Path, help="labelled frames")
     parser.add_argument("--output", type=Path, metavar="FILE.yaml", help="write it too")
     asked = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as unpacked:
-            project = open_project(asked.data, Path(unpacked))
-            seen = look(project, _card_gb())
-        advice = advise(seen)
-        for each in advice:
-            print(f"{each.key} = {each.value}\n    {each.reason}")
-        if cropzoom_pays(seen):
-            print("--cropzoom\n    the animal is small in the picture")
-        if asked.output:
-            _write(asked.output, project.labels, advice)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{asked.output} can't be written: {error}", file=sys.stderr)
-        return 1
+    with tempfile.TemporaryDirectory() as unpacked:
+        project = open_project(asked.data, Path(unpacked))
+        seen = look(project, _card_gb())
+    advice = advise(seen)
+    for each in advice:
+        print(f"{each.key} = {each.value}\n    {each.reason}")
+    if cropzoom_pays(seen):
+        print("--cropzoom\n    the animal is small in the picture")
+    if asked.output:
+        _write(asked.output, project.labels, advice)
     return 0
 
 

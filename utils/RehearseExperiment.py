@@ -8,12 +8,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from core.command import Mark
-from core.errors import DeepLabStreamError
 from core.record import Step
 from engine.ready_made import load_with
 from engine.rehearsal import rehearse
@@ -23,22 +26,19 @@ from recording.run_folder import RunFolder
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return 0, or 2 when something that the user can mend is wrong."""
     asked = _parser().parse_args(argv)
-    try:
-        settings = load_with(asked.settings, asked.experiment)
-        folder, steps = rehearse(
-            settings,
-            asked.output,
-            seconds=60 * asked.minutes,
-            flees=asked.flees,
-            seed=asked.seed,
-            animals=asked.animals,
-        )
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
+    settings = load_with(asked.settings, asked.experiment)
+    folder, steps = rehearse(
+        settings,
+        asked.output,
+        seconds=60 * asked.minutes,
+        flees=asked.flees,
+        seed=asked.seed,
+        animals=asked.animals,
+    )
     for line in summary(folder, steps):
         print(line)
     print(f"run folder: {folder.path}")
@@ -121,5 +121,4 @@ def on_times(folder: RunFolder, end_s: float) -> dict[str, tuple[int, float]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main())

@@ -11,6 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Iterator, Sequence
 
@@ -29,32 +33,23 @@ from pose.model_folder import load_model_folder
 from pose.opening import find_model
 
 
+@ending("stopped; the unfinished video was removed")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Render; return 0, or 2 after a sentence that says why not."""
+    """Render."""
     asked = _parser().parse_args(argv)
-    try:
-        rows = video_rows(asked.video)
-        shown = list(_shown(asked))
-        look = Look(
-            radius=asked.radius,
-            trail=asked.trail,
-            bones=not asked.no_bones,
-            names=asked.names,
-            text=not asked.no_text,
-            scale=asked.scale or _enlarged(rows),
-        )
-        for path, span in _films(asked, rows):
-            count = _render(asked, rows, path, shown, look, span)
-            print(f"{path}: {count} pictures")
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"the video can't be written: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the unfinished video was removed", file=sys.stderr)
-        return 130
+    rows = video_rows(asked.video)
+    shown = list(_shown(asked))
+    look = Look(
+        radius=asked.radius,
+        trail=asked.trail,
+        bones=not asked.no_bones,
+        names=asked.names,
+        text=not asked.no_text,
+        scale=asked.scale or _enlarged(rows),
+    )
+    for path, span in _films(asked, rows):
+        count = _render(asked, rows, path, shown, look, span)
+        print(f"{path}: {count} pictures")
     return 0
 
 

@@ -10,13 +10,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
+from collections.abc import Sequence
 
 from recording.opening import goes_on
 from recording.repair import repair
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Repair the folders; 1 when one could not be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="+", help="a run folder")
@@ -42,4 +48,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

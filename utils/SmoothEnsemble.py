@@ -14,6 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Sequence
 from functools import partial
@@ -37,33 +41,24 @@ from pose.several import members
 from recording.pose_tables import WRITERS
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Smooth; return 0, or 1 after a sentence that says why not."""
+    """Smooth."""
     asked = _parser().parse_args(argv)
-    try:
-        folder = find_model(asked.model)
-        networks = {
-            each.name: open_parallel(
-                partial(open_estimator, each, asked.runtime), asked.threads
-            )
-            for each in members(folder)
-        }
-        if not networks:
-            raise ModelError(
-                f"{folder} is no ensemble: it needs two model folders in it, as "
-                "TrainNetwork --seeds 0,1,2 leaves them"
-            )
-        for video in asked.videos:
-            _smooth(video, networks, asked.output or video.parent, asked.mirrored)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"what was smoothed can't be written: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    folder = find_model(asked.model)
+    networks = {
+        each.name: open_parallel(
+            partial(open_estimator, each, asked.runtime), asked.threads
+        )
+        for each in members(folder)
+    }
+    if not networks:
+        raise ModelError(
+            f"{folder} is no ensemble: it needs two model folders in it, as "
+            "TrainNetwork --seeds 0,1,2 leaves them"
+        )
+    for video in asked.videos:
+        _smooth(video, networks, asked.output or video.parent, asked.mirrored)
     return 0
 
 

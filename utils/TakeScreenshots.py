@@ -5,6 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import multiprocessing
 import subprocess
@@ -25,7 +29,8 @@ from gui.window import Window
 HERE = Path(__file__).resolve().parents[1]
 
 
-def main(argv: Sequence[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the pictures were taken."""
     options = argparse.ArgumentParser(prog="TakeScreenshots.py", description=__doc__)
     options.add_argument("--settings", type=Path, default=HERE / "settings.ini")
@@ -64,4 +69,4 @@ def main(argv: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,7 +9,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
+from collections.abc import Sequence
 
 from core.errors import DeepLabStreamError
 from engine.proving import boards_of
@@ -19,7 +24,8 @@ from outputs.board_proof import LED, prove_watchdog
 HERE = Path(__file__).resolve().parents[1]
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when every board switched off in time."""
     parser = argparse.ArgumentParser(prog="TestBoard.py", description=__doc__)
     parser.add_argument("--settings", type=Path, default=HERE / "settings.ini")
@@ -28,20 +34,17 @@ def main(argv: list[str]) -> int:
     chosen = parser.parse_args(argv)
     if not 2 <= chosen.pin <= 127:
         parser.error("a pin is from 2 to 127")
-    try:
-        watchdogs = _boards(load(chosen.settings), chosen.pin)
-        if chosen.port:
-            watchdogs = {chosen.port: watchdogs.get(chosen.port, 100)}
-        if not watchdogs:
-            print("there is no KIND = BoardPin in these settings; or name a --port")
-            return 1
-        proofs = [
-            prove_watchdog(port, chosen.pin, watchdog_ms)
-            for port, watchdog_ms in watchdogs.items()
-        ]
-    except DeepLabStreamError as error:
-        print(error)
-        return 1
+    watchdogs = _boards(load(chosen.settings), chosen.pin)
+    if chosen.port:
+        watchdogs = {chosen.port: watchdogs.get(chosen.port, 100)}
+    if not watchdogs:
+        raise DeepLabStreamError(
+            "there is no KIND = BoardPin in these settings; or name a --port"
+        )
+    proofs = [
+        prove_watchdog(port, chosen.pin, watchdog_ms)
+        for port, watchdog_ms in watchdogs.items()
+    ]
     for proof in proofs:
         print(f"{proof}: {'right' if proof.holds else 'WRONG'}")
     return 0 if all(proof.holds for proof in proofs) else 1
@@ -59,5 +62,4 @@ def _boards(settings: Settings, pin: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,10 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import argparse
-from collections.abc import Mapping
+from core.program import ending, prepare
 
-from core.errors import SettingsError
+prepare()
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+from core.errors import DeviceError
 from core.record import Acknowledged, Edge
 from engine.sentences import guess
 from engine.settings import load
@@ -22,7 +26,8 @@ from outputs.output import Output
 HERE = Path(__file__).resolve().parents[1]
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the output was on and is off again."""
     parser = argparse.ArgumentParser(prog="TestOutput.py", description=__doc__)
     parser.add_argument("name", nargs="?", help="the NAME of an [Output NAME]")
@@ -31,22 +36,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=PULSE_S, help="5 at the most")
     parser.add_argument("--level", type=float, default=1.0, help="above 0, up to 1")
     chosen = parser.parse_args(argv)
-    try:
-        outputs = load(chosen.settings).outputs
-    except SettingsError as error:
-        print(error)
-        return 1
+    outputs = load(chosen.settings).outputs
     if chosen.list or chosen.name is None:
         _list(outputs)
         return 0 if chosen.list else 2
     if chosen.name not in outputs:
-        print(f"there is no [Output {chosen.name}]{guess(chosen.name, outputs)}")
-        return 1
+        raise DeviceError(
+            f"there is no [Output {chosen.name}]{guess(chosen.name, outputs)}"
+        )
     try:
         test = TryOut(chosen.name, outputs[chosen.name], chosen.seconds, chosen.level)
     except ValueError as error:
-        print(error)
-        return 1
+        raise DeviceError(str(error)) from error
     return _run(test)
 
 
@@ -100,5 +101,4 @@ def _sentence(told: Edge, began_ns: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -5,8 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -38,14 +42,11 @@ poses of a video: DeepLabCut's .csv or .h5, or .parquet, with --rate.
 """
 
 
-def main(argv: list[str]) -> int:
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
     asked = _parser().parse_args(argv)
-    try:
-        _train(asked)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
+    _train(asked)
     return 0
 
 
@@ -240,4 +241,4 @@ def _section(into: Path, classes: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

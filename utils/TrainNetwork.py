@@ -15,6 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 import os
 import platform
@@ -34,8 +38,9 @@ if TYPE_CHECKING:
     from training.run import Run
 
 
+@ending("stopped; --resume goes on")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; return 0, or 1 after a sentence that says why not."""
+    """Train."""
     given = sys.argv[1:] if argv is None else list(argv)
     parser = train_parser((__doc__ or "").split("\n")[0])
     arguments = parser.parse_args(given)
@@ -46,20 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--output: {package} holds programs; give another folder")
     try:
         _train(arguments, given)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; --resume goes on", file=sys.stderr)
-        return 130
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
-        print("there is too little memory; make the batch smaller", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{arguments.output} can't be written: {error}", file=sys.stderr)
-        return 1
+        raise DeepLabStreamError(
+            "there is too little memory; make the batch smaller"
+        ) from error
     return 0
 
 

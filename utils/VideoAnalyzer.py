@@ -9,6 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.program import ending, prepare
+
+prepare()
+
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -16,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from core.errors import DeepLabStreamError, DeviceError
+from core.errors import DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
 from engine.comparing import compare
@@ -41,23 +45,17 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST_SHOWN = 50
 
 
+@ending("stopped by Ctrl-C; what was analysed so far is in the run folder")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return 0, or 2 when something that the user can mend is wrong.
 
     With --run, 1 says that something else would have been asked for now.
     """
     asked = _parser().parse_args(argv)
-    try:
-        if asked.run is not None:
-            return _decide_again(asked)
-        rig = asked.settings or ROOT / "settings.ini"
-        return _analyse(settled(load_with(rig, asked.experiment)), asked)
-    except DeepLabStreamError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C; what was analysed so far is in the run folder")
-        return 130
+    if asked.run is not None:
+        return _decide_again(asked)
+    rig = asked.settings or ROOT / "settings.ini"
+    return _analyse(settled(load_with(rig, asked.experiment)), asked)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -99,7 +99,7 @@ def test_predictions_get_boxes(tmp_path: Path) -> None:
     boxes = read_boxes(tmp_path / "walk_bbox.csv")
     assert boxes.of_video
     assert boxes.values[0].tolist() == [40, 50, 20, 20]
-    assert CropFrames.main(["boxes", str(poses), "--anchors", "tail"]) == 1
+    assert CropFrames.main(["boxes", str(poses), "--anchors", "tail"]) == 2
 
 
 def test_a_wrong_table_is_told(
@@ -107,5 +107,5 @@ def test_a_wrong_table_is_told(
 ) -> None:
     (tmp_path / "b.csv").write_text(",x,y\n0,1,2\n")
     words = ["crop", "a.mp4", "--boxes", str(tmp_path / "b.csv"), "--output", "c"]
-    assert CropFrames.main(words) == 1
+    assert CropFrames.main(words) == 2
     assert "is no table of boxes with the columns x, y, h, w" in capsys.readouterr().err

@@ -56,5 +56,5 @@ def test_the_program_asks_all_boards_of_the_settings(
     assert main(["--settings", str(settings)]) == 0
     assert "WATCHDOG_MS = 150), and reads low: right" in capsys.readouterr().out
     settings.write_text(words + "PIN = 13\n")
-    assert main(["--settings", str(settings)]) == 1
-    assert "pin 13 is [Output laser]: name a --pin" in capsys.readouterr().out
+    assert main(["--settings", str(settings)]) == 2
+    assert "pin 13 is [Output laser]: name a --pin" in capsys.readouterr().err

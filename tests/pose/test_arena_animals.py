@@ -151,5 +151,5 @@ def test_the_program_that_checks_it_prints_what_was_found(
     assert lines[1].split()[:3] == ["2", "no", "4"]
     assert sheet.stat().st_size > 10_000
     words = ["--model", "arena", "--animals", "2", "--frames", "1"]
-    assert CheckAnimals.main(words) == 1
+    assert CheckAnimals.main(words) == 2
     assert "tells of 1, not of 2 animals" in capsys.readouterr().err

@@ -134,11 +134,11 @@ def test_the_program_writes_all_and_again(
 def test_what_cannot_be_exported_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(tmp_path), "--to", "nwb"]) == 1
+    assert main([str(tmp_path), "--to", "nwb"]) == 2
     folder = made(tmp_path)
     (folder / "top.csv").unlink()
-    assert main([str(folder), "--to", "dlc-csv"]) == 1
-    told = capsys.readouterr().out
+    assert main([str(folder), "--to", "dlc-csv"]) == 2
+    told = capsys.readouterr().err
     for words in ("is no run folder", "nothing was analysed"):
         assert words in told
 
@@ -160,8 +160,8 @@ def test_a_killed_run_is_made_whole_when_it_is_opened(
     assert main([str(folder), "--to", "sleap"]) == 0
     assert "repaired" not in capsys.readouterr().out
     (folder / "run.json").write_text("{", "utf-8")  # cut in the middle
-    assert main([str(folder), "--to", "sleap"]) == 1  # nobody knows its cameras
-    assert "nothing was analysed" in capsys.readouterr().out
+    assert main([str(folder), "--to", "sleap"]) == 2  # nobody knows its cameras
+    assert "nothing was analysed" in capsys.readouterr().err
 
 
 def test_a_run_that_is_being_written_is_not_repaired(

@@ -191,7 +191,7 @@ def test_what_several_animals_can_not_have_is_refused_in_a_sentence(
     sentence: str,
 ) -> None:
     start = ["--data", str(pairs), "--output", str(tmp_path / "m"), "--steps", "1"]
-    assert TrainNetwork.main([*start, *words]) == 1
+    assert TrainNetwork.main([*start, *words]) == 2
     told = capsys.readouterr().err
     assert sentence in told
     assert told.count("\n") == 1
@@ -216,5 +216,5 @@ def test_the_programs_beside_training_know_several_animals(
     assert [row["bodypart"] for row in rows] == ["nose", "rump", "together"]
     page = tmp_path / "page.html"
     words = ["--model", str(model), "--data", file, "--device", "cpu", "--report"]
-    assert EvaluateNetwork.main([*words, str(page)]) == 1
+    assert EvaluateNetwork.main([*words, str(page)]) == 2
     assert "--report is for one animal" in capsys.readouterr().err

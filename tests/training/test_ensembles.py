@@ -103,10 +103,10 @@ def test_a_video_is_predicted_and_smoothed(
     head = (tmp_path / "dots_eks.csv").read_text().splitlines()[2]
     assert "x_ens_median" in head
     assert "y_posterior_var" in head
-    assert SmoothEnsemble.main([*words, "--mirrored", "left", "none"]) == 1
+    assert SmoothEnsemble.main([*words, "--mirrored", "left", "none"]) == 2
     assert "no body part has a name for each of them" in capsys.readouterr().err
     words[2] = str(ensemble / "seed0")
-    assert SmoothEnsemble.main(words) == 1
+    assert SmoothEnsemble.main(words) == 2
     assert "is no ensemble" in capsys.readouterr().err
 
 

@@ -113,6 +113,6 @@ def test_what_is_not_as_expected_is_a_sentence(
     (tmp_path / "config.yaml").write_text(re.sub(old, new, CONFIG), "utf-8")
     checkpoint = next(trained.rglob("*.ckpt"))
     (tmp_path / "it.ckpt").symlink_to(checkpoint)
-    assert main([str(tmp_path), "--output", str(tmp_path / "out")]) == 1
+    assert main([str(tmp_path), "--output", str(tmp_path / "out")]) == 2
     assert re.search(sentence, capsys.readouterr().err)
     assert not (tmp_path / "out" / "model.json").exists()

@@ -43,7 +43,7 @@ def test_what_can_not_be_trained_is_told_in_a_sentence(
     sentence: str,
 ) -> None:
     start = ["--data", str(labelled), "--output", str(tmp_path / "model"), *SMALL]
-    assert TrainNetwork.main([*start, *words]) == 1
+    assert TrainNetwork.main([*start, *words]) == 2
     told = capsys.readouterr().err
     assert told.startswith(sentence)
     assert told.count("\n") == 1
@@ -107,13 +107,13 @@ def test_frames_that_the_video_lacks_are_named(
     labels = tmp_path / "check.csv"
     words = ["--model", str(model), "--video", str(video), "--labels", str(labels)]
     labels.write_text(header + "img03.png,1,2\nimg99.png,1,2\n", encoding="utf-8")
-    assert CheckNetwork.main(words) == 1
+    assert CheckNetwork.main(words) == 2
     assert "has 8 frames, no 99" in capsys.readouterr().err
     labels.write_text(header + "first.png,1,2\n", encoding="utf-8")
-    assert CheckNetwork.main(words) == 1
+    assert CheckNetwork.main(words) == 2
     assert "no frame number at the end of its name" in capsys.readouterr().err
     labels.write_text(header.replace("leftear", "paw") + "img1.png,1,2\n")
-    assert CheckNetwork.main(words) == 1
+    assert CheckNetwork.main(words) == 2
     assert "the network knows no paw" in capsys.readouterr().err
 
 
@@ -130,7 +130,7 @@ def test_pictures_and_label_files_are_predicted(
     errors = tmp_path / "CollectedData.csv" / "predictions_pixel_error.csv"
     assert errors.read_text().splitlines()[0] == ",leftear,rightear"
     (tmp_path / "empty").mkdir()
-    assert PredictFrames.main([*words, str(tmp_path / "empty")]) == 1
+    assert PredictFrames.main([*words, str(tmp_path / "empty")]) == 2
     assert "holds no picture" in capsys.readouterr().err
 
 
@@ -144,6 +144,6 @@ def test_a_run_is_evaluated_by_set(
     assert ["train", "together", "12"] in rows
     assert ["validation", "leftear", "2"] in rows
     own = ["--model", "openfield", "--data", str(labelled)]
-    assert EvaluateNetwork.main(["--model", "openfield"]) == 1
+    assert EvaluateNetwork.main(["--model", "openfield"]) == 2
     assert "does not tell its labels; give --data" in capsys.readouterr().err
     assert EvaluateNetwork.main(own) == 0

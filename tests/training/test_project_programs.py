@@ -74,9 +74,9 @@ def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
     assert words["data"]["keypoint_names"] == ["leftear", "rightear"]
     assert words["data"]["data_dir"] == str(target.resolve())
     assert words["model"]["backbone"] == "efficientnet_lite0"
-    assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 1
+    assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 2
     assert "is not empty" in capsys.readouterr().err
-    assert ConvertProject.main(["nowhere", "--lp_dir", "x"]) == 1
+    assert ConvertProject.main(["nowhere", "--lp_dir", "x"]) == 2
 
 
 def test_advice_has_reasons_and_can_be_trained_with(

@@ -182,11 +182,11 @@ def test_the_program_writes_page_and_tables(
     assert rows["walk", "snout", "temporal_px"]["median_px"] == "5"
     assert rows["all", "together", "spread_px"]["mean_px"] == "0"
     film.write_text(text.replace("snout", "paw"), encoding="utf-8")
-    assert EvaluateNetwork.main(words) == 1
+    assert EvaluateNetwork.main(words) == 2
     assert "needs one animal with the body parts snout" in capsys.readouterr().err
     nowhere = [*words[:4], "--report", str(tmp_path / "no" / "page.html")]
-    assert EvaluateNetwork.main(nowhere) == 1
-    assert "page.html can't be written: No such file" in capsys.readouterr().err
+    assert EvaluateNetwork.main(nowhere) == 2
+    assert "page.html can't be used: No such file" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         EvaluateNetwork.main([*words[:4], "--poses", str(film)])
     assert "give --report FILE.html" in capsys.readouterr().err

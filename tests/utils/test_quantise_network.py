@@ -58,7 +58,7 @@ def test_eight_bits_are_measured_kept_and_run(
 def test_what_moves_points_too_far_is_not_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--model", str(folder), "--tolerance", "0.0001"]) == 1
+    assert main(["--model", str(folder), "--tolerance", "0.0001"]) == 2
     assert "in eight bits its points move too far" in capsys.readouterr().err
     assert not list(folder.glob("*int8*"))
 
@@ -67,9 +67,9 @@ def test_no_pictures_and_no_video_are_sentences(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "pictures.jpg").unlink()
-    assert main(["--model", str(folder)]) == 1
-    assert main(["--model", str(folder), "--video", str(folder / "model.json")]) == 1
-    assert main(["--model", str(folder), "--pictures", str(folder)]) == 1
+    assert main(["--model", str(folder)]) == 2
+    assert main(["--model", str(folder), "--video", str(folder / "model.json")]) == 2
+    assert main(["--model", str(folder), "--pictures", str(folder)]) == 2
     said = capsys.readouterr().err.splitlines()
     assert "say --video or --pictures" in said[0]
     assert "can't be read as a video" in said[-2]

@@ -60,5 +60,5 @@ def test_an_output_that_fails_is_told(
 def test_nonsense_is_a_sentence(
     rig: str, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*words, "--settings", rig]) == 1
-    assert capsys.readouterr().out.strip() == sentence
+    assert main([*words, "--settings", rig]) == 2
+    assert capsys.readouterr().err.strip() == sentence

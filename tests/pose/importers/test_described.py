@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
     file = network(tmp_path / "it.onnx", {"maps": 2})
     say = described(tmp_path / "it.json", **words)
     out = tmp_path / "m"
-    assert main([str(file), "--description", str(say), "--output", str(out)]) == 1
+    assert main([str(file), "--description", str(say), "--output", str(out)]) == 2
     said = capsys.readouterr().err
     assert sentence in said
     assert len(said.strip().splitlines()) == 1
@@ -191,13 +191,13 @@ def test_no_network_no_description_and_a_full_folder_are_sentences(
     (tmp_path / "no.onnx").write_bytes(b"nonsense")
     out = str(tmp_path / "m")
     words = ["--description", str(say), "--output", out]
-    assert main([str(tmp_path / "no.onnx"), *words]) == 1
-    assert main([str(tmp_path / "gone.onnx"), *words]) == 1
-    assert main([str(tmp_path / "it.json"), "--output", out]) == 1
+    assert main([str(tmp_path / "no.onnx"), *words]) == 2
+    assert main([str(tmp_path / "gone.onnx"), *words]) == 2
+    assert main([str(tmp_path / "it.json"), "--output", out]) == 2
     file = network(tmp_path / "it.onnx", {"maps": 2})
-    assert main([str(file), "--output", out]) == 1
+    assert main([str(file), "--output", out]) == 2
     assert main([str(file), *words]) == 0
-    assert main([str(file), *words]) == 1
+    assert main([str(file), *words]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert "no sound ONNX network" in said[0]
     assert "gone.onnx" in said[1]

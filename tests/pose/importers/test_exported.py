@@ -92,12 +92,12 @@ def test_another_reference_is_not_believed(
         held = dict(theirs)
     np.savez(source / "reference.npz", **held | {"points": held["points"] + 1})
     out = tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 1
+    assert main([str(source), "--output", str(out)]) == 2
     assert "from where the original sees them" in capsys.readouterr().err
     assert not (out / "model.json").exists()
     nothing = held | {"confidences": held["confidences"] * 0}
     np.savez(source / "reference.npz", **nothing)
-    assert main([str(source), "--output", str(out)]) == 1
+    assert main([str(source), "--output", str(out)]) == 2
     assert "sees no body part" in capsys.readouterr().err
 
 
@@ -123,7 +123,7 @@ def test_a_damaged_export_is_a_sentence(
     (source / file).unlink()
     if content is not None:
         (source / file).write_bytes(content)
-    assert main([str(source), "--output", str(tmp_path / "model")]) == 1
+    assert main([str(source), "--output", str(tmp_path / "model")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "model" / "model.json").exists()
 
@@ -135,7 +135,7 @@ def test_pictures_of_another_size_are_a_sentence(
     with np.load(source / "reference.npz") as theirs:
         held = dict(theirs)
     np.savez(source / "reference.npz", **held | {"pictures": held["pictures"][:, 1:]})
-    assert main([str(source), "--output", str(tmp_path / "model")]) == 1
+    assert main([str(source), "--output", str(tmp_path / "model")]) == 2
     assert "pictures are [12, 95, 128, 3]" in capsys.readouterr().err
 
 
@@ -153,7 +153,7 @@ def test_what_must_be_exported_first_is_told_how(
     (tmp_path / name).write_text("{}", "utf-8")
     (tmp_path / "weights.pt").write_bytes(b"")
     for given in (tmp_path, tmp_path / "weights.pt"):
-        assert main([str(given), "--output", str(tmp_path / "model")]) == 1
+        assert main([str(given), "--output", str(tmp_path / "model")]) == 2
         told = capsys.readouterr().err
         assert sentence in told
         if ".py" in sentence:
@@ -164,7 +164,7 @@ def test_sleap_nns_network_of_one_animal(
     unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = unpacked["sleap_nn_single"], tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 1
+    assert main([str(source), "--output", str(out)]) == 2
     assert "--size 640x480" in capsys.readouterr().err
     words = [str(source), "--output", str(out), "--size", "128x96"]
     assert main(words) == 0
@@ -222,5 +222,5 @@ def test_sleap_nn_metadata_that_do_not_fit_are_a_sentence(
     assert old in text
     (source / "export_metadata.json").write_text(text.replace(old, new), "utf-8")
     words = [str(source), "--output", str(tmp_path / "model"), "--size", "128x96"]
-    assert main(words) == 1
+    assert main(words) == 2
     assert sentence in capsys.readouterr().err
