@@ -15,7 +15,7 @@ from pose.affinity import Edges, encode_fields
 from pose.heatmaps import Heatmaps
 from pose.window import Window
 from training.augmentation import apply, augment, augment_clip
-from training.clips import Clip, Find, Video, draw_clip
+from training.clips import Clip, Find, Read, Video, draw_clip, read_clip
 from training.dataset import Dataset
 from training.heads import STRIDE
 from training.settings import FitSettings
@@ -75,9 +75,10 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         find: Find | None = None,
+        read: Read = read_clip,
     ) -> None:
         self.data, self.settings, self.videos = data, settings, videos
-        self.find = find
+        self.find, self.read = find, read
         self.rank, self.world = rank, world
         self.step = 0
         still = settings.augmentation.moved > 0
@@ -167,6 +168,7 @@ class Batches:
             self.settings.clip_augmentation,
             rng,
             self.find,
+            self.read,
         )
 
 

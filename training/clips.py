@@ -1,9 +1,9 @@
-"""Stretches of unlabelled video, decoded on the processor, brought to the network's size."""
+"""Stretches of unlabelled video, brought to the network's size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class Video:
     """Height and width."""
 
 
+Read: TypeAlias = Callable[[Video, int, int], list[Image]]
+"""From a video, a frame's number and a count to so many consecutive frames, BGR."""
+
+
 def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
     """Return the videos that hold `length` frames; ModelError names what is no video."""
     import cv2
@@ -49,7 +53,7 @@ def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
         capture = cv2.VideoCapture(str(file))
         try:
             there, image = capture.read()
-            frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            frames = _count(capture)
         finally:
             capture.release()
         if not there:
@@ -63,38 +67,23 @@ def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
     return tuple(videos)
 
 
-def draw_clip(
-    videos: Sequence[Video],
-    length: int,
-    fitting: Fitting,
-    how: Augmentation,
-    rng: np.random.Generator,
-    find: Find | None = None,
-) -> Clip:
-    """Return `length` frames from anywhere, longer videos more often.
+def _count(capture: Any) -> int:
+    """Return how many frames there are: some containers promise more than they hold."""
+    import cv2
 
-    `find` tells from the first and the last frame where the animal is (cropzoom); the
-    whole clip then shows that part of the pictures, enlarged.
-    """
-    room = np.array([video.frames - length + 1 for video in videos])
-    video = videos[int(rng.choice(len(videos), p=room / room.sum()))]
-    start = int(rng.integers(video.frames - length + 1))
-    images = read_clip(video, start, length)
-    box = find([images[0], images[-1]]) if find else None
-    window = (
-        whole(video.shape, fitting)
-        if box is None
-        else zoomed(box[0], box[1], video.shape, fitting)
-    )
-    pictures = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
-    for image, picture in zip(images, pictures, strict=True):
-        window.place(image, picture)
-    changed, matrix = augment_clip(how, pictures, None, rng)
-    return Clip(changed, matrix, window)
+    promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.set(cv2.CAP_PROP_POS_FRAMES, promised - 1)
+    if promised > 0 and capture.grab():
+        return promised
+    capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+    frames = 0
+    while capture.grab():
+        frames += 1
+    return frames
 
 
 def read_clip(video: Video, start: int, length: int) -> list[Image]:
-    """Return consecutive frames, BGR.
+    """Return consecutive frames, BGR, decoded on the processor.
 
     A container that promises more frames than it holds gives its last one again.
     """
@@ -115,3 +104,34 @@ def read_clip(video: Video, start: int, length: int) -> list[Image]:
     finally:
         capture.release()
     return images
+
+
+def draw_clip(
+    videos: Sequence[Video],
+    length: int,
+    fitting: Fitting,
+    how: Augmentation,
+    rng: np.random.Generator,
+    find: Find | None = None,
+    read: Read = read_clip,
+) -> Clip:
+    """Return `length` frames from anywhere, longer videos more often.
+
+    `find` tells from the first and the last frame where the animal is (cropzoom); the
+    whole clip then shows that part of the pictures, enlarged. `read` decodes.
+    """
+    room = np.array([video.frames - length + 1 for video in videos])
+    video = videos[int(rng.choice(len(videos), p=room / room.sum()))]
+    start = int(rng.integers(video.frames - length + 1))
+    images = read(video, start, length)
+    box = find([images[0], images[-1]]) if find else None
+    window = (
+        whole(video.shape, fitting)
+        if box is None
+        else zoomed(box[0], box[1], video.shape, fitting)
+    )
+    pictures = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
+    for image, picture in zip(images, pictures, strict=True):
+        window.place(image, picture)
+    changed, matrix = augment_clip(how, pictures, None, rng)
+    return Clip(changed, matrix, window)

@@ -23,7 +23,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from core.errors import ModelError
 from training.animals import decoder_of
 from training.batches import Batches, HeldOut
-from training.clips import Find, Video
+from training.clips import Find, Read, Video, read_clip
 from training.dataset import Dataset
 from training.module import PoseModule
 from training.networks import PoseNetwork, build_network, check_size
@@ -45,6 +45,8 @@ class Unlabelled:
     losses: Mapping[str, UnsupervisedLoss]
     find: Find | None = None
     """Where the animal is in a clip, for cropzoom networks."""
+    read: Read = read_clip
+    """What decodes."""
 
 
 def fit(
@@ -83,6 +85,7 @@ def fit(
         settings,
         unlabelled.videos if unlabelled else (),
         find=unlabelled.find if unlabelled else None,
+        read=unlabelled.read if unlabelled else read_clip,
     )
     looks = HeldOut(held_out, settings) if held_out is not None else None
     last = folder / CHECKPOINTS / LAST if folder else None

@@ -96,8 +96,18 @@ def carry_out(
     run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
 ) -> Outcome:
     """Train, measure, export; write the folder."""
-    data, parts = run.data, run.parts
     status = Status(folder, run.settings.steps, watch)
+    with status.watched():
+        _write_config(run, folder)
+        outcome = _carried_out(run, folder, status, resume, looked)
+        status.write("COMPLETED", run.settings.steps)
+    return outcome
+
+
+def _carried_out(
+    run: Run, folder: Path, status: Status, resume: bool, looked: Looked
+) -> Outcome:
+    data, parts = run.data, run.parts
     network = fit(
         data.pick(parts.train), run.settings, status, data.pick(parts.validation),
         run.unlabelled, folder, resume, run.cameras, looked,
@@ -149,7 +159,6 @@ def carry_out(
         export_context(network, recipe, data.context[out or slice(None)], folder)
     torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
-    status.write("COMPLETED", run.settings.steps)
     return Outcome(errors, threshold, (before.error(), after.error()), found)
 
 
@@ -205,8 +214,6 @@ def _write_tables(
     distance: NDArray[np.float32],
     confidence: NDArray[np.float32],
 ) -> None:
-    import yaml
-
     parts, labels = run.data.skeleton.bodyparts, run.labels
     names = labels.names
     sets = run.parts.sets(len(names))
@@ -236,13 +243,18 @@ def _write_tables(
     if labels.file.is_file():
         copy = folder / f"CollectedData{labels.file.suffix}"
         copy.write_bytes(labels.file.read_bytes())
+
+
+def _write_config(run: Run, folder: Path) -> None:
+    import yaml
+
     words = {**run.words, "data": {**_data_words(run), **run.words.get("data", {})}}
     absent = run.settings.missing == "absent"
     words["training"] = {
         "uniform_heatmaps_for_nan_keypoints": absent,
         **words.get("training", {}),
     }
-    words["data"]["data_dir"] = str(labels.root.resolve())
+    words["data"]["data_dir"] = str(run.labels.root.resolve())
     text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
 

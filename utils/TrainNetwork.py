@@ -209,6 +209,7 @@ def _from_config(arguments: argparse.Namespace) -> "Run":
     from training.clips import look_at
     from training.dataset import load_dataset, split_at_random
     from training.fit import Unlabelled
+    from training.gpu_clips import clip_reader
     from training.lightning_pose import read_pose_project
     from training.pose_losses import losses_of_cameras, losses_on_video
     from training.run import Run
@@ -246,7 +247,10 @@ def _from_config(arguments: argparse.Namespace) -> "Run":
         train = labels.points[list(parts.train)]
         losses = losses_on_video(project, labels.skeleton, train)
         videos = look_at(project.videos(), settings.clip_length)
-        unlabelled = Unlabelled(videos, losses)
+        read, remark = clip_reader(arguments.device)
+        if remark:
+            print(remark)
+        unlabelled = Unlabelled(videos, losses, read=read)
     return Run(
         labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
         project.views, project.words,

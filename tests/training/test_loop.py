@@ -129,6 +129,11 @@ def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
     assert clip_geometry(drawn[0].window) == ((0.5, 0.5), (0, 0))
     with pytest.raises(ModelError, match="no video has 41 frames; there is steps"):
         look_at([video], 41)
+    cut = video.parent / "cut.avi"  # the header still promises 40
+    cut.write_bytes(video.read_bytes()[: video.stat().st_size * 6 // 10])
+    (short,) = look_at([cut], 6)
+    assert 15 < short.frames < 30
+    assert len(read_clip(short, short.frames - 6, 6)) == 6
     (video.parent / "none.avi").write_bytes(b"none")
     with pytest.raises(ModelError, match=r"none.avi is no video"):
         look_at([video.parent / "none.avi"], 4)

@@ -1,6 +1,7 @@
 """Programs around training: boxes, conversion, advice, several label files."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from core.clock import ManualClock
+from core.errors import ModelError
 from training.label_sets import read_label_sets
 from training.labels import LabelsError, read_labels
 from training.projects import open_project
@@ -134,7 +136,7 @@ def test_several_label_files_are_sets_of_their_own(
 def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
     told: list[Epoch] = []
     clock = ManualClock()
-    (tmp_path / STATUS).write_text('{"pid": 12}')
+    (tmp_path / STATUS).write_text('{"pid": 12, "status": "STARTED", "more": 1}')
     status = Status(tmp_path, 300, told.append, clock)
 
     def read() -> dict[str, object]:
@@ -147,7 +149,16 @@ def test_the_app_sees_how_far_training_is(tmp_path: Path) -> None:
     clock.set(2_000_000_000)
     status(Epoch(40, 0.4))
     assert read()["done"] == 40
-    assert (read()["pid"], read()["status"]) == (12, "TRAINING")
-    status.write("COMPLETED", 300)
-    assert read()["status"] == "COMPLETED"
+    assert (read()["pid"], read()["status"], read()["more"]) == (
+        os.getpid(), "TRAINING", 1
+    )  # fmt: skip
+    for fault, word in (
+        (ModelError("no"), "FAILED"),
+        (KeyboardInterrupt(), "CANCELED"),
+    ):
+        with pytest.raises(type(fault)), status.watched():
+            assert read()["status"] == "STARTED"
+            status.write("TRAINING", 40)
+            raise fault
+        assert (read()["status"], read()["done"]) == (word, 40)
     assert [epoch.step for epoch in told] == [1, 2, 40]
