@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from core.frame import Image
 from training.clips import Read, Video, read_clip
@@ -139,7 +140,7 @@ def open_pynvvideocodec(file: Path, device: torch.device) -> Decoder:
     def decode(start: int, stop: int) -> Tensor:
         places = list(range(start, min(stop, len(decoder))))
         frames = decoder.get_batch_frames_by_index(places)
-        return torch.stack([torch.from_dlpack(frame) for frame in frames])
+        return torch.stack([from_dlpack(frame) for frame in frames])
 
     return decode
 

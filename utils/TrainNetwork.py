@@ -247,9 +247,9 @@ def _from_config(arguments: argparse.Namespace) -> "Run":
         train = labels.points[list(parts.train)]
         losses = losses_on_video(project, labels.skeleton, train)
         videos = look_at(project.videos(), settings.clip_length)
-        read, remark = clip_reader(arguments.device)
-        if remark:
-            print(remark)
+        read, said = clip_reader(arguments.device)
+        if said:
+            print(said)
         unlabelled = Unlabelled(videos, losses, read=read)
     return Run(
         labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
