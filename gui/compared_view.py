@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PyQt5.QtCore import QPointF, QSize, Qt
-from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PyQt5.QtGui import QColor, QPainter, QPen
 
 from core.frame import Image
+from gui.overlay import Fit
 from gui.theme import bodypart_colour
 from gui.video_view import VideoView
 
@@ -43,14 +44,8 @@ class ComparedView(VideoView):
         self.camera = file.stem
         self.show_picture(image, number, None)
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Paint the picture, and both above it."""
-        super().paintEvent(event)
-        place = self.place
-        if place is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    def paint_above(self, painter: QPainter, place: Fit) -> None:
+        """Paint both."""
         size = 3.0 if self._small else 5.0
         labels, found = place.to_view(self.labels), place.to_view(self.found)
         for part in range(max(len(labels), len(found))):
@@ -71,7 +66,6 @@ class ComparedView(VideoView):
                 painter.setPen(QPen(QColor(0, 0, 0, 190), 1))
                 painter.setBrush(colour)
                 painter.drawEllipse(QPointF(*dot), size - 1, size - 1)
-        painter.end()
 
 
 def read_image(file: Path) -> Image | None:

@@ -11,8 +11,7 @@ from engine import ini_editing
 from engine.ini import Words, read_sections, read_text
 from engine.sections import Settings
 from engine.settings import parse
-
-_MOST_STEPS = 200
+from gui.history import History
 
 
 class Document(QObject):
@@ -25,8 +24,7 @@ class Document(QObject):
 
     def __init__(self, path: Path, text: str | None = None) -> None:
         super().__init__()
-        self._past: list[str] = []
-        self._future: list[str] = []
+        self.history: History[str] = History()
         self.settings: Settings | None = None
         """What the text says; None while something is wrong with it."""
         self.problems: tuple[str, ...] = ()
@@ -40,8 +38,7 @@ class Document(QObject):
         """
         text = read_text(path) if text is None else text
         self.path = path.resolve()
-        self._past.clear()
-        self._future.clear()
+        self.history.clear()
         self._on_disk = text
         self._take(text)
 
@@ -60,22 +57,11 @@ class Document(QObject):
         """Whether the text differs from the file."""
         return self._text != self._on_disk
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
-        return bool(self._past)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a change to make again."""
-        return bool(self._future)
-
     def edit(self, text: str) -> None:
         """Take another text; a step that can be undone."""
         if text == self._text:
             return
-        self._past = [*self._past[1 - _MOST_STEPS :], self._text]
-        self._future.clear()
+        self.history.remember(self._text)
         self._take(text)
 
     def set_word(self, title: str, key: str, word: str | None) -> None:
@@ -84,15 +70,15 @@ class Document(QObject):
 
     def undo(self) -> None:
         """Take the last change back."""
-        if self._past:
-            self._future.append(self._text)
-            self._take(self._past.pop())
+        self._go_to(self.history.undo(lambda _: self._text))
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
-        if self._future:
-            self._past.append(self._text)
-            self._take(self._future.pop())
+        self._go_to(self.history.redo(lambda _: self._text))
+
+    def _go_to(self, text: str | None) -> None:
+        if text is not None:
+            self._take(text)
 
     def save(self, path: Path | None = None) -> None:
         """Write the file, whole or not at all; OSError: it can't be written."""

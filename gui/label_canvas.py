@@ -5,7 +5,7 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 from PyQt5.QtCore import QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPen, QWheelEvent
 
 from core.frame import Image
 from gui.overlay import Fit, draw_tag, fit
@@ -159,14 +159,8 @@ class LabelCanvas(VideoView):
         self._centre = (x / width, y / height)
         self.update()
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Paint the picture and its points, the present one's name beside it."""
-        super().paintEvent(event)
-        place = self.place
-        if place is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    def paint_above(self, painter: QPainter, place: Fit) -> None:
+        """Paint the points, the present one's name beside it."""
         views = place.to_view(self.points).tolist()
         self._draw_bones(painter, views)
         for part, (x, y) in enumerate(views):
@@ -198,7 +192,6 @@ class LabelCanvas(VideoView):
                 "Proposed: drag what is wrong, then Space",
                 QColor(AMBER),
             )
-        painter.end()
 
     def _draw_bones(self, painter: QPainter, views: list[list[float]]) -> None:
         painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))

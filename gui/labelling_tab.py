@@ -169,7 +169,7 @@ class LabellingTab(QWidget):
 
     def _remember(self) -> None:
         if self.book is not None:
-            self.history.remember(self.book, self.picture)
+            self.history.remember_picture(self.book, self.picture)
 
     def _place(self, part: int, x: float, y: float) -> None:
         book = self.book
@@ -194,10 +194,10 @@ class LabellingTab(QWidget):
             self.show_picture(min(self.picture + 1, len(self.book.names) - 1))
 
     def _undo(self) -> None:
-        self._go_to(self.history.undo(self.book) if self.book else None)
+        self._go_to(self.history.undo_in(self.book) if self.book else None)
 
     def _redo(self) -> None:
-        self._go_to(self.history.redo(self.book) if self.book else None)
+        self._go_to(self.history.redo_in(self.book) if self.book else None)
 
     def _go_to(self, picture: int | None) -> None:
         if picture is not None:

@@ -36,8 +36,8 @@ class Menu:
 
     def show_state(self) -> None:
         """Enable what can be done now."""
-        self.actions["Undo"].setEnabled(self.document.can_undo)
-        self.actions["Redo"].setEnabled(self.document.can_redo)
+        self.actions["Undo"].setEnabled(self.document.history.can_undo)
+        self.actions["Redo"].setEnabled(self.document.history.can_redo)
         self.actions["Save"].setEnabled(self.document.unsaved)
 
     def save(self) -> bool:

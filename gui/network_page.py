@@ -1,5 +1,6 @@
 """The page on which a lab makes its own network: label, train, check, use live."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from gui.document import Document
 from gui.labelling_tab import LabellingTab
 from gui.pick_dialog import PickDialog
 from gui.program_window import ProgramWindow
+from gui.recent import Recent
 from gui.training_tab import TrainingTab
 from pose.model_folder import load_model_folder
 from pose.opening import find_model
@@ -36,11 +38,15 @@ _NO_PICTURES = (
 
 
 class NetworkPage(QWidget):
-    """Three steps, shown one at a time, over one folder of labels."""
+    """Three steps, shown one at a time, over one folder of labels: at first the last one.
 
-    def __init__(self, document: Document) -> None:
+    `recent` is where folders are remembered.
+    """
+
+    def __init__(self, document: Document, recent: Recent) -> None:
         super().__init__()
         self.document = document
+        self.recent = recent
         self.book: LabelBook | None = None
         self.folder = QPushButton("Folder of labels …")
         self.parts_line = QLineEdit()
@@ -55,6 +61,9 @@ class NetworkPage(QWidget):
         self._arrange()
         self._connect()
         self._show_state()
+        for last in recent.there("labels")[:1]:
+            with suppress(LabelsError, OSError):  # nothing was labelled there
+                self._show(open_book(last))
 
     def open(self, folder: Path) -> None:
         """Show the pictures of a folder; a new one takes the body parts of the line."""
@@ -65,13 +74,9 @@ class NetworkPage(QWidget):
             self.book = None
             self.problem.setText(str(error))
             self.labelling.show_book(None, "Choose a folder for your labels")
+            self._show_state()
         else:
-            self.problem.setText("")
-            self._join(book)
-            self.book = book
-            self.parts_line.setText(", ".join(book.bodyparts))
-            self.labelling.show_book(book, _NO_PICTURES)
-        self._show_state()
+            self._show(book)
 
     def show_step(self, name: str) -> None:
         """Show Label, Train or Check."""
@@ -94,6 +99,15 @@ class NetworkPage(QWidget):
     def finish(self) -> None:
         """End what goes on behind the page."""
         self.training.finish()
+
+    def _show(self, book: LabelBook) -> None:
+        self.problem.setText("")
+        self._join(book)
+        self.book = book
+        self.parts_line.setText(", ".join(book.bodyparts))
+        self.labelling.show_book(book, _NO_PICTURES)
+        self.recent.note("labels", book.folder.resolve())
+        self._show_state()
 
     def _steps(self) -> tuple[QWidget, ...]:
         return self.labelling, self.training, self.checking
@@ -170,7 +184,8 @@ class NetworkPage(QWidget):
             )
 
     def _ask_folder(self) -> None:
-        start = str(self.document.path.parent)
+        last = self.recent.there("labels")
+        start = str(last[0] if last else self.document.path.parent)
         name = QFileDialog.getExistingDirectory(self, "A folder for labels", start)
         if name:
             self.open(Path(name))

@@ -8,8 +8,9 @@ from PyQt5.QtWidgets import QWidget
 
 from gui.bridge import Bridge
 from gui.document import Document
+from gui.recent import Recent
 
-Maker: TypeAlias = Callable[[Bridge, Document], QWidget]
+Maker: TypeAlias = Callable[[Bridge, Document, Recent], QWidget]
 
 
 @runtime_checkable
@@ -28,40 +29,40 @@ class Opening(Protocol):
         """Show a run."""
 
 
-def _regions(bridge: Bridge, document: Document) -> QWidget:
+def _regions(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from gui.regions_page import RegionsPage
 
     return RegionsPage(bridge, document)
 
 
-def _experiment(bridge: Bridge, document: Document) -> QWidget:
+def _experiment(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from gui.experiment_page import ExperimentPage
 
     return ExperimentPage(bridge, document)
 
 
-def _settings(bridge: Bridge, document: Document) -> QWidget:
+def _settings(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from gui.settings_page import SettingsPage
 
     return SettingsPage(document)
 
 
-def _health(bridge: Bridge, document: Document) -> QWidget:
+def _health(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from gui.health_page import HealthPage
 
     return HealthPage(bridge)
 
 
-def _runs(bridge: Bridge, document: Document) -> QWidget:
+def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from gui.runs_page import RunsPage
 
     return RunsPage(document)
 
 
-def _network(bridge: Bridge, document: Document) -> QWidget:
+def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
     from gui.network_page import NetworkPage
 
-    return NetworkPage(document)
+    return NetworkPage(document, recent)
 
 
 PAGES: Mapping[str, Maker] = {

@@ -1,11 +1,11 @@
 """The panels beside the picture: outputs, triggers, the experiment's words, the log."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import shorten
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QEvent, Qt
 from PyQt5.QtGui import QTextCursor
 from PyQt5.QtWidgets import (
     QFrame,
@@ -137,19 +137,31 @@ class Log(Panel):
         self.page.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.column.addWidget(self.page)
+        self._lines: deque[tuple[str, str]] = deque(maxlen=_MOST_LINES)
+        """Text and tone of what is shown."""
 
     def say(self, text: str, seconds: float | None = None, tone: str = "text") -> None:
         """Add a line; `seconds` is when it happened in the run.
 
         `tone` is the name of a colour of the palette.
         """
-        colour = getattr(palette(), tone)
         time = "" if seconds is None else f"{seconds:.2f} s\u2002"
-        self.page.appendHtml(
-            f'<span style="color:{colour}">{time}{escape(text)}</span>'
-        )
-        self.page.moveCursor(QTextCursor.MoveOperation.End)
+        self._lines.append((f"{time}{text}", tone))
+        self._write(*self._lines[-1])
 
     def complain(self, text: str) -> None:
         """Add a line about something that went wrong."""
         self.say(text, tone="red")
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Write all lines anew in the colours of another style."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self.page.clear()
+            for text, tone in self._lines:
+                self._write(text, tone)
+
+    def _write(self, text: str, tone: str) -> None:
+        colour = getattr(palette(), tone)
+        self.page.appendHtml(f'<span style="color:{colour}">{escape(text)}</span>')
+        self.page.moveCursor(QTextCursor.MoveOperation.End)

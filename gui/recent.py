@@ -1,14 +1,14 @@
-"""Settings files and runs that were looked at lately: remembered, and opened by the menu."""
+"""What was looked at lately: remembered, and opened by the menu or where it was."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from PyQt5.QtCore import QSettings
 from PyQt5.QtWidgets import QMenu
 
-Kind: TypeAlias = Literal["settings", "runs"]
+Kind: TypeAlias = Literal["settings", "runs", "labels"]
 MOST = 8
 
 
@@ -17,10 +17,8 @@ class Recent:
 
     def __init__(self, memory: QSettings | None = None) -> None:
         self._memory = memory
-        self._paths: dict[Kind, list[Path]] = {
-            "settings": self._recalled("settings"),
-            "runs": self._recalled("runs"),
-        }
+        kinds: tuple[Kind, ...] = get_args(Kind)
+        self._paths = {kind: self._recalled(kind) for kind in kinds}
 
     def note(self, kind: Kind, path: Path) -> None:
         """Put a path first; one that comes again moves up."""

@@ -11,12 +11,11 @@ from PyQt5.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPainter,
-    QPaintEvent,
     QPen,
     QPolygonF,
 )
 
-from gui.overlay import draw_tag
+from gui.overlay import Fit, draw_tag
 from gui.shapes import Corner, Shape, ShapeKind, drawn, polygon
 from gui.theme import AMBER, BLUE
 from gui.video_view import VideoView
@@ -150,26 +149,24 @@ class RegionCanvas(VideoView):
         else:
             super().keyPressEvent(event)
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Paint the picture, the shapes above it, and the handles of the chosen one."""
-        super().paintEvent(event)
-        if self.place is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    def paint_above(self, painter: QPainter, place: Fit) -> None:
+        """Paint the shapes, and the handles of the chosen one."""
         for name, shape in self.shapes.items():
             chosen = name == self.chosen_name
             held = chosen and self._draft is not None and self.tool is None
-            self._paint(painter, name, self._draft if held else shape, chosen)
+            self._paint(painter, place, name, self._draft if held else shape, chosen)
         if self._draft is not None and self.tool is not None:
-            self._paint(painter, "", self._draft, True)
-        painter.end()
+            self._paint(painter, place, "", self._draft, True)
 
     def _paint(
-        self, painter: QPainter, name: str, shape: Shape | None, chosen: bool
+        self,
+        painter: QPainter,
+        place: Fit,
+        name: str,
+        shape: Shape | None,
+        chosen: bool,
     ) -> None:
-        place = self.place
-        if shape is None or place is None:
+        if shape is None:
             return
         colour = QColor(AMBER if chosen else BLUE)
         painter.setPen(QPen(colour, 3 if chosen else 2))

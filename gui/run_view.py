@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PyQt5.QtCore import QTimer, pyqtSignal
+from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -20,12 +20,12 @@ from core.errors import DeepLabStreamError
 from core.frame import Image
 from engine.settings import parse
 from engine.zones import Zone, zones_of
+from gui.play_button import TICK_MS, PlayButton
 from gui.run_pictures import RunPictures
 from gui.timeline_view import TimelineView
 from gui.video_view import VideoView
 from recording.review import Review
 
-_TICK_MS = 33
 _MOST_EVENTS = 5000
 _SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 _TOLD = ("mark", "note", "edge")
@@ -46,19 +46,17 @@ class RunView(QWidget):
         self.video.clear("Choose a run")
         self.timeline = TimelineView()
         self.events = QTableWidget(0, 3)
-        self.play = QPushButton("Play")
-        self.play.setCheckable(True)
+        self.play = PlayButton()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.speed, self.camera = QComboBox(), QComboBox()
         self.words = QLabel()
         self.words.setObjectName("caption")
-        self._timer = QTimer(self)
         self._arrange()
         self._connect()
 
     def open(self, path: Path) -> None:
         """Read a run and show its beginning."""
-        self.play.setChecked(False)
+        self.play.stop()
         self.review = None
         self.video.clear("Being read …")
         if not self.pictures.isRunning():
@@ -84,7 +82,7 @@ class RunView(QWidget):
 
     def finish(self) -> None:
         """End the thread that reads."""
-        self._timer.stop()
+        self.play.stop()
         self.pictures.finish()
 
     def _arrange(self) -> None:
@@ -123,10 +121,9 @@ class RunView(QWidget):
         self.timeline.sought.connect(self.go_to)
         self.events.cellClicked.connect(self._go_to_event)
         self.camera.currentTextChanged.connect(self._choose_camera)
-        self.play.toggled.connect(self._play)
+        self.play.due.connect(self._tick)
         self.back.clicked.connect(lambda: self._step(-1))
         self.forth.clicked.connect(lambda: self._step(1))
-        self._timer.timeout.connect(self._tick)
 
     def _show(self, run: Review) -> None:
         self.review = run
@@ -189,18 +186,11 @@ class RunView(QWidget):
         row = min(max(0, row), len(run.cameras[camera].rows) - 1)
         self.go_to(run.time_of(camera, row))
 
-    def _play(self, playing: bool) -> None:
-        self.play.setText("Pause" if playing else "Play")
-        if playing:
-            self._timer.start(_TICK_MS)
-        else:
-            self._timer.stop()
-
     def _tick(self) -> None:
         speed = _SPEEDS[self.speed.currentIndex()]
-        self.go_to(self.time_s + speed * _TICK_MS / 1000)
+        self.go_to(self.time_s + speed * TICK_MS / 1000)
         if self.review is None or self.time_s >= self.review.end_s:
-            self.play.setChecked(False)
+            self.play.stop()
 
 
 def _zones(run: Review, camera: str) -> tuple[Zone, ...]:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QEvent, Qt
 from PyQt5.QtGui import QColor
 from PyQt5.QtWidgets import (
     QFrame,
@@ -86,6 +86,12 @@ class SettingsPage(QWidget):
         row.setSpacing(10)
         row.addWidget(left)
         row.addWidget(self._area, 1)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Mark what is wrong in the colours of another style."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self._refresh()
 
     def _refresh(self) -> None:
         titles = [*FIXED, *(title for title in self.document.words if " " in title)]

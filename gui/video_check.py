@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import (
     QDialog,
@@ -17,11 +17,10 @@ from PyQt5.QtWidgets import (
 
 from core.frame import Image
 from core.record import Step
+from gui.play_button import PlayButton
 from gui.run_pictures import RunPictures
 from gui.video_view import VideoView
 from offline.tables import PoseRows
-
-_TICK_MS = 33
 
 
 class VideoCheck(QDialog):
@@ -40,15 +39,13 @@ class VideoCheck(QDialog):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, max(0, len(poses) - 1))
         self.slider.setToolTip("the frame, counted from 0")
-        self.play = QPushButton("Play")
-        self.play.setCheckable(True)
+        self.play = PlayButton()
         self.least = QPushButton("Least sure")
         self.least.setToolTip("goes to the next frame with a point below the threshold")
         self.words = QLabel()
         self.words.setObjectName("caption")
         self.pictures = RunPictures()
         self._waiting = False
-        self._timer = QTimer(self)
         self._arrange()
         self.pictures.start()
         self.go_to(0)
@@ -69,11 +66,10 @@ class VideoCheck(QDialog):
         column.addLayout(foot)
         self.resize(860, 700)
         self.slider.valueChanged.connect(self._want)
-        self.play.toggled.connect(self._play)
+        self.play.due.connect(self._tick)
         self.least.clicked.connect(self._go_to_least)
         self.pictures.decoded.connect(self._show)
         self.pictures.failed.connect(self.view.clear)
-        self._timer.timeout.connect(self._tick)
 
     def _want(self, row: int) -> None:
         self._waiting = True
@@ -89,16 +85,9 @@ class VideoCheck(QDialog):
         step = Step(self.view.camera, row, 0, 0, 0, 0, 0, pose, {}, ())
         self.view.show_picture(image, row, step)
 
-    def _play(self, playing: bool) -> None:
-        self.play.setText("Pause" if playing else "Play")
-        if playing:
-            self._timer.start(_TICK_MS)
-        else:
-            self._timer.stop()
-
     def _tick(self) -> None:
         if self.slider.value() >= self.slider.maximum():
-            self.play.setChecked(False)
+            self.play.stop()
         elif not self._waiting:
             self.slider.setValue(self.slider.value() + 1)
 
@@ -113,6 +102,6 @@ class VideoCheck(QDialog):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End the thread that decodes."""
-        self._timer.stop()
+        self.play.stop()
         self.pictures.finish()
         super().closeEvent(event)

@@ -106,10 +106,15 @@ class VideoView(QWidget):
             self._paint_nothing(painter)
         else:
             self._paint_picture(painter, self._image, place)
+            painter.setClipping(False)
+            self.paint_above(painter, place)
         painter.end()
         self.painted += self._new
         self._new = False
         self.paint_ns = perf_counter_ns() - start_ns
+
+    def paint_above(self, painter: QPainter, place: Fit) -> None:
+        """Paint what else belongs above the picture; it may reach beyond its edges."""
 
     def _paint_nothing(self, painter: QPainter) -> None:
         colours = palette()

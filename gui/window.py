@@ -86,7 +86,7 @@ class Window(QMainWindow):
             page: QWidget = self.live
         else:
             if name not in self._made:
-                self._made[name] = PAGES[name](self.bridge, self.document)
+                self._made[name] = PAGES[name](self.bridge, self.document, self.recent)
                 self._stack.addWidget(self._made[name])
             page = self._made[name]
         self._stack.setCurrentWidget(page)

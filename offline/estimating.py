@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from core.frame import Frame, Image
-from core.pose import Pose, Skeleton
+from core.pose import Pose
 from offline.ahead import ahead, in_order
 from offline.decoding import Picture
 from offline.parallel import at_once
@@ -60,11 +60,6 @@ class Foreseen(Front):
 
     estimator: PoseEstimator
     _poses: dict[int, Pose] = field(default_factory=dict)
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The body parts of the network behind it."""
-        return self.estimator.skeleton
 
     def frames(
         self, pictures: Iterable[Picture], camera: str, batch: int = 0

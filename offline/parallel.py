@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from queue import LifoQueue
 
 from core.frame import Image
-from core.pose import Pose, Skeleton
+from core.pose import Pose
 from pose.estimator import PoseEstimator
 from pose.front import Front
 from pose.network_estimator import NetworkEstimator
@@ -36,11 +36,6 @@ class Parallel(Front):
         self._idle: LifoQueue[PoseEstimator] = LifoQueue()
         for copy in self.copies:
             self._idle.put(copy)
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The body parts that the network knows."""
-        return self.copies[0].skeleton
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()

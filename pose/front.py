@@ -1,5 +1,6 @@
 """What stands before an estimator and is asked in its place."""
 
+from core.pose import Skeleton
 from pose.estimator import PoseEstimator
 
 
@@ -8,6 +9,11 @@ class Front:
 
     estimator: PoseEstimator
     """The one behind it."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that it knows."""
+        return self.estimator.skeleton
 
     @property
     def threshold(self) -> float:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.frame import Image
-from core.pose import Pose, Skeleton
+from core.pose import Pose
 from pose.estimator import PoseEstimator
+from pose.front import Front
 from pose.network_estimator import NetworkEstimator
 from pose.window import Window, around, levels, same_scale, whole, zoomed
 
@@ -34,7 +35,7 @@ class _Track:
     """Pictures since all of one was looked at."""
 
 
-class LiveCrop:
+class LiveCrop(Front):
     """An estimator that remembers, camera by camera, where the animal was.
 
     Without a `detector`, whole pictures are looked at until the animal is seen; then the
@@ -46,6 +47,8 @@ class LiveCrop:
     followed.
     """
 
+    estimator: NetworkEstimator
+
     def __init__(
         self,
         estimator: NetworkEstimator,
@@ -53,7 +56,7 @@ class LiveCrop:
         margin: float = MARGIN,
         full_every: int = 100,
     ) -> None:
-        self._estimator = estimator
+        self.estimator = estimator
         self._detector = detector
         self._margin = margin
         self._full_every = full_every
@@ -62,27 +65,12 @@ class LiveCrop:
         """By camera: where was looked last."""
 
     @property
-    def skeleton(self) -> Skeleton:
-        """The body parts that the network knows."""
-        return self._estimator.skeleton
-
-    @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
-        return self._estimator.threshold
-
-    @property
     def provider(self) -> str:
         """What computes, and that it looks at windows."""
         how = "live crop"
         if self._detector is not None:
             how += f" by {self._detector.sha256[:8]} in {self._detector.provider}"
-        return f"{self._estimator.provider}, {how}"
-
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of the network's file."""
-        return self._estimator.sha256
+        return f"{self.estimator.provider}, {how}"
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
@@ -117,11 +105,11 @@ class LiveCrop:
 
     def warm_up(self, batch: int = 1) -> None:
         """Run every size of window once, so that the first real ones are not slow."""
-        self._estimator.warm_up(batch)
+        self.estimator.warm_up(batch)
         if self._detector is None:
-            for side in levels(self._estimator.model.fitting):
+            for side in levels(self.estimator.model.fitting):
                 blank = np.full((batch, side, side, 3), 127, np.uint8)
-                self._estimator.network.run(blank)
+                self.estimator.network.run(blank)
 
     def _following(self, image: Image, camera: str) -> Window | None:
         """Return where the animal should be now; None: the whole picture."""
@@ -129,14 +117,14 @@ class LiveCrop:
         if track is None or (self._full_every and track.looks >= self._full_every):
             return None
         low, high = self._around(track.low + track.step, track.high + track.step)
-        fitting = self._estimator.model.fitting
+        fitting = self.estimator.model.fitting
         if self._detector is not None:
             return zoomed(low, high, image.shape, fitting)
         return same_scale(low, high, image.shape, fitting, track.grown)
 
     def _whole(self, images: Sequence[Image]) -> list[Window]:
         """Return windows for pictures in which the animal must be found first."""
-        fitting = self._estimator.model.fitting
+        fitting = self.estimator.model.fitting
         windows = [whole(image.shape, fitting) for image in images]
         if self._detector is None or not images:
             return windows
@@ -158,7 +146,7 @@ class LiveCrop:
         places: Sequence[int],
     ) -> list[Pose]:
         """Return the poses of the pictures at `places`; equal sizes are one batch."""
-        model = self._estimator.model
+        model = self.estimator.model
         found: dict[int, Pose] = {}
         sizes: dict[tuple[int, int], list[tuple[int, Window]]] = {}
         for i in places:
@@ -166,10 +154,10 @@ class LiveCrop:
                 size = window.fitting.height, window.fitting.width
                 sizes.setdefault(size, []).append((i, window))
         for size, members in sizes.items():
-            pictures = self._estimator.memory(len(members), *size)
+            pictures = self.estimator.memory(len(members), *size)
             for place, (i, window) in enumerate(members):
                 window.place(images[i], pictures[place])
-            points, sure = model.read(self._estimator.network.run(pictures))
+            points, sure = model.read(self.estimator.network.run(pictures))
             for (i, window), xy, one in zip(members, points, sure, strict=True):
                 found[i] = Pose(self.skeleton, window.to_image(xy), one)
         return [found[i] for i in places]

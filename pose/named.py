@@ -1,7 +1,8 @@
 """Names for the animals that a network tells apart in one picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,11 +22,11 @@ class Named(Front):
 
     estimator: PoseEstimator
     animals: tuple[str, ...]
-    skeleton: Skeleton = field(init=False)
 
-    def __post_init__(self) -> None:
-        skeleton = replace(self.estimator.skeleton, animals=self.animals)
-        object.__setattr__(self, "skeleton", skeleton)
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """The network's body parts, and the names."""
+        return replace(self.estimator.skeleton, animals=self.animals)
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()

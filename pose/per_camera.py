@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from core.errors import ModelError
 from core.frame import Image
-from core.pose import Pose, Skeleton
+from core.pose import Pose
 from pose.batching import WarmsUp
 from pose.estimator import PoseEstimator
+from pose.front import Front
 
 
-class PerCamera:
+class PerCamera(Front):
     """Estimators by camera, and one for all others; pictures that share one are a batch.
 
-    A rig's record has one skeleton and one threshold, so all must agree in both.
+    A rig's record has one skeleton and one threshold, so all must agree in both. `sha256` is
+    that of the usual network; `provider` has the others'.
     """
 
     def __init__(
@@ -33,18 +35,8 @@ class PerCamera:
                     f"{estimator.threshold:g}, not {usual.threshold:g}; it is written in "
                     "the network's model.json"
                 )
-        self._usual = usual
+        self.estimator = usual
         self._others = dict(others)
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """The body parts that all of them know."""
-        return self._usual.skeleton
-
-    @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen, for all."""
-        return self._usual.threshold
 
     @property
     def provider(self) -> str:
@@ -53,16 +45,11 @@ class PerCamera:
             f"{camera}: {other.sha256[:8]} by {other.provider}"
             for camera, other in self._others.items()
         ]
-        return "; ".join([self._usual.provider, *words])
-
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of the usual network's file; `provider` has the others'."""
-        return self._usual.sha256
+        return "; ".join([self.estimator.provider, *words])
 
     def of(self, camera: str) -> PoseEstimator:
         """Return the estimator of a camera."""
-        return self._others.get(camera, self._usual)
+        return self._others.get(camera, self.estimator)
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
@@ -82,7 +69,7 @@ class PerCamera:
     def warm_up(self, batch: int = 1) -> None:
         """Warm all of them up, for batches of that size."""
         for estimator in {
-            id(e): e for e in (self._usual, *self._others.values())
+            id(e): e for e in (self.estimator, *self._others.values())
         }.values():
             if isinstance(estimator, WarmsUp):
                 estimator.warm_up(batch)

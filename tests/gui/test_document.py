@@ -28,7 +28,7 @@ def test_a_change_is_seen_undone_and_made_again(
     document.undo()
     assert document.text == before
     assert not document.unsaved
-    assert not document.can_undo
+    assert not document.history.can_undo
     document.redo()
     assert document.words["Experiment"]["PATIENCE_S"] == "0.25"
 

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.document import Document
 from gui.network_page import NetworkPage
+from gui.recent import Recent
 from gui.theme import AMBER
 from tests.gui.fake_session import close_to
 from tests.offline.test_picking import film
@@ -27,7 +28,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> NetworkPage:
         file = tmp_path / "labels/labeled-data/film" / f"img{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(file), np.full((48, 64), 60 + 20 * number, np.uint8))
-    made = NetworkPage(Document(tmp_path / "rig.ini", ""))
+    made = NetworkPage(Document(tmp_path / "rig.ini", ""), Recent())
     qtbot.addWidget(made)
     made.resize(1100, 700)
     made.show()

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PyQt5.QtCore import QSettings
 from PyQt5.QtWidgets import QMenu
@@ -8,9 +9,11 @@ from pytestqt.qtbot import QtBot
 from engine.states import Action
 from gui.bridge import Bridge
 from gui.document import Document
+from gui.network_page import NetworkPage
 from gui.recent import MOST, Recent
 from gui.window import Window
 from tests.gui.fake_session import FakeSession
+from training.label_files import write_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,3 +75,27 @@ def test_settings_and_runs_are_opened_by_the_menu(
     rig.do(Action.STOP_STREAM)
     window.bridge.tick()
     assert [words.split()[0] for words in titles(window, "Recent runs")] == ["monday"]
+
+
+def test_the_network_page_comes_back_to_its_last_folder(
+    qtbot: QtBot, tmp_path: Path, memory: QSettings
+) -> None:
+    def opened() -> NetworkPage:
+        memory.sync()
+        page = NetworkPage(Document(tmp_path / "rig.ini", ""), Recent(memory))
+        qtbot.addWidget(page)
+        return page
+
+    nowhere = np.full((1, 2, 2), 5, np.float32)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "CollectedData.csv"
+        write_labels(file, "me", ["nose", "tail"], ["a.png"], nowhere)
+        opened().open(tmp_path / name)
+    again = opened()
+    assert again.book is not None
+    assert again.book.folder == tmp_path / "two"
+    assert again.parts_line.text() == "nose, tail"
+    file.unlink()  # nothing is labelled there now
+    assert opened().book is None
+    assert not opened().problem.text()

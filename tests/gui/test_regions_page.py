@@ -193,4 +193,4 @@ def test_three_corners_are_too_few(hand: Hand) -> None:
         hand.qtbot.mouseClick(canvas, left, pos=hand.at(*corner))
     hand.qtbot.keyClick(canvas, Qt.Key.Key_Return)
     assert hand.page.calibrating.words.text() == "expected 4 corners, not 3"
-    assert not hand.page.document.can_undo
+    assert not hand.page.document.history.can_undo

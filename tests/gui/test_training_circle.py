@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from core.pose import Skeleton
 from gui.document import Document
 from gui.network_page import NetworkPage
+from gui.recent import Recent
 from gui.training_progress import TrainingProgress
 from gui.video_check import VideoCheck
 from offline.tables import PoseRows
@@ -38,7 +39,7 @@ REGION = circle 160 240 70
 def page(tmp_path: Path, qtbot: QtBot) -> NetworkPage:
     draw(tmp_path / "labels", (96, 128, 3), frames=12, walks=3, seed=1)
     (tmp_path / "rig.ini").write_text(SETTINGS, encoding="utf-8")
-    made = NetworkPage(Document(tmp_path / "rig.ini"))
+    made = NetworkPage(Document(tmp_path / "rig.ini"), Recent())
     qtbot.addWidget(made)
     made.resize(1200, 700)
     made.show()

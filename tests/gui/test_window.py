@@ -7,11 +7,11 @@ from pytestqt.qtbot import QtBot
 from core.command import Mark, on
 from core.record import Edge, Note
 from engine.states import Action, Counts, Failed
-from gui.application import run_until_closed
+from gui.application import run_until_closed, use_palette
 from gui.bridge import Bridge
 from gui.document import Document
 from gui.figures import Reading
-from gui.theme import BLUE, GREEN
+from gui.theme import BLUE, GREEN, PALETTES
 from gui.window import Window
 from tests.gui.fake_session import FakeSession, make_step
 
@@ -125,6 +125,24 @@ def test_the_log_forgets_its_oldest_lines(window: Window) -> None:
         window.log.say(str(number))
     assert len(lines(window)) == 500
     assert lines(window)[-1] == "509"
+
+
+def test_lines_of_the_log_follow_the_style(window: Window) -> None:
+    window.show()  # only what is shown has a style
+    window.log.say("a < b", 1.5)
+    window.log.complain("gone")
+    try:
+        for style in ("light", "dark"):
+            use_palette(style)
+            page = window.log.page.document()
+            assert page is not None
+            assert page.toPlainText().splitlines()[-2:] == ["1.50 s a < b", "gone"]
+            for colour in (PALETTES[style].text, PALETTES[style].red):
+                assert colour in page.toHtml()
+            others = PALETTES["dark" if style == "light" else "light"]
+            assert others.red not in page.toHtml()
+    finally:
+        use_palette("dark")
 
 
 def test_closing_ends_the_rig(window: Window, rig: FakeSession) -> None:

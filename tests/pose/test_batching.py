@@ -65,7 +65,7 @@ def test_what_is_batched_was_warmed_up_in_every_size(
             warmed.append(batch)
 
     estimator = PerCamera(Cold(0.002, 0.0001), {})
-    usual = estimator._usual
+    usual = estimator.estimator
     monkeypatch.setattr(batching.time, "perf_counter", lambda: usual.now_s)  # type: ignore[attr-defined]
     assert batches(estimator, cameras) is bool(sizes)
     assert warmed == sizes
