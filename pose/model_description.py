@@ -40,7 +40,7 @@ class _Offsets(_Words):
 
 
 class _Coordinates(_Words):
-    pass
+    animals: int = pydantic.Field(1, ge=1, le=100)
 
 
 class _Animals(_Words):
@@ -81,7 +81,7 @@ class Description(_Words):
         said = [
             Heatmaps(**self.heatmaps.model_dump()) if self.heatmaps else None,
             Offsets(**self.offsets.model_dump()) if self.offsets else None,
-            Coordinates() if self.coordinates else None,
+            Coordinates(**self.coordinates.model_dump()) if self.coordinates else None,
         ]
         ways = [way for way in said if way is not None]
         if len(ways) != 1 or self.animals is None:
@@ -93,7 +93,7 @@ class Description(_Words):
             )
         first = maps.first if isinstance(maps, Heatmaps) else maps.origin
         names = self.skeleton.bodyparts
-        edges = _edges(names, self.animals.edges)
+        edges = edge_places(names, self.animals.edges)
         if len(self.animals.longest) not in (0, len(edges)):
             raise ValueError("animals → longest: one length for each edge, or none")
         return Several(
@@ -105,7 +105,7 @@ class Description(_Words):
         )  # fmt: skip
 
 
-def _edges(
+def edge_places(
     names: list[str], edges: list[tuple[str, str]]
 ) -> tuple[tuple[int, int], ...]:
     """Return edges as places; ValueError unless they join all body parts, each once."""

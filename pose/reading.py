@@ -55,10 +55,22 @@ class Offsets:
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """A network that says the points themselves, in input pixels (regression).
+    """A network that says the points themselves, in input pixels.
 
-    It gives (n, bodypart, 3): x, y and a confidence.
+    It gives (n, animal · bodypart, 3): x, y and a confidence, all points of the first
+    animal first.
     """
+
+    animals: int = 1
+    """How many it tells of; those it does not find have confidence 0."""
+
+    def decode(self, output: NDArray[np.float32]) -> Read:
+        """Return points (n, animal, bodypart, 2) in input pixels, and confidences."""
+        split = output.reshape(len(output), self.animals, -1, 3)
+        points, sure = split[..., :2], split[..., 2]
+        if self.animals > 1:
+            points = np.where(sure[..., None] > 0, points, np.float32(np.nan))
+        return points, sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,9 @@ Decoder = Heatmaps | Offsets | Coordinates | Several
 
 def animals(decoder: Decoder) -> int:
     """Return how many animals are read off at most."""
-    return decoder.grouping.most if isinstance(decoder, Several) else 1
+    if isinstance(decoder, Several):
+        return decoder.grouping.most
+    return decoder.animals if isinstance(decoder, Coordinates) else 1
 
 
 def output_shape(
@@ -103,7 +117,7 @@ def output_shape(
 ) -> tuple[int, ...]:
     """Return the shape that the network's output has, without its first axis."""
     if isinstance(decoder, Coordinates):
-        return bodyparts, 3
+        return decoder.animals * bodyparts, 3
     maps = decoder.maps if isinstance(decoder, Several) else decoder
     channels = 3 * bodyparts if isinstance(maps, Offsets) else bodyparts
     if isinstance(decoder, Several):
@@ -118,7 +132,7 @@ def read(decoder: Decoder, output: NDArray[np.float32]) -> Read:
     several, those that were not found are NaN, with 0.
     """
     if isinstance(decoder, Coordinates):
-        return output[:, None, :, :2], output[:, None, :, 2]
+        return decoder.decode(output)
     if isinstance(decoder, Several):
         each = [decoder.decode(picture) for picture in output]
         return np.stack([p for p, _ in each]), np.stack([c for _, c in each])

@@ -88,8 +88,21 @@ def resized(
     scale = list(scales[2:]) if scales and size is None else None
     if mode == "nearest":
         return F.interpolate(x, size, scale, "nearest")
+    if place == "asymmetric" and scale is not None and mode == "linear":
+        return _from_the_corner(x, scale)
     corners = place == "align_corners"
     return F.interpolate(x, size, scale, names[mode], align_corners=corners)
+
+
+def _from_the_corner(x: Tensor, scale: list[float]) -> Tensor:
+    """Enlarge linearly by whole numbers; the first cell stays where it is."""
+    sides = [int(side * times) for side, times in zip(x.shape[2:], scale, strict=True)]
+    inner = [
+        int((n - 1) * times) + 1 for n, times in zip(x.shape[2:], scale, strict=True)
+    ]
+    x = F.interpolate(x, inner, mode="bilinear", align_corners=True)
+    below, right = (side - own for side, own in zip(sides, inner, strict=True))
+    return F.pad(x, (0, right, 0, below), mode="replicate")
 
 
 def padded(
@@ -171,6 +184,7 @@ OPERATIONS: dict[str, Operation] = {
     "Tanh": lambda of, x: torch.tanh(x),
     "Exp": lambda of, x: torch.exp(x),
     "Erf": lambda of, x: torch.erf(x),
+    "Floor": lambda of, x: torch.floor(x),
     "Softmax": lambda of, x: torch.softmax(x, of.get("axis", -1)),
     "GlobalAveragePool": lambda of, x: x.mean(dim=(2, 3), keepdim=True),
     "Transpose": lambda of, x: x.permute(*of["perm"]),

@@ -24,7 +24,8 @@ import hashlib
 from collections.abc import Sequence
 
 from core.errors import ModelError
-from pose.importers import sleap_nn
+from pose.importers.sleap_nn import import_sleap_nn
+from pose.importers.sleap_nn_metadata import METADATA
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
 from pose.importers.exported import SCRIPTS, WORDS, import_exported
@@ -71,9 +72,11 @@ def _imported(options: argparse.Namespace) -> ModelFolder:
     source: Path = options.network
     if (source / WORDS).is_file():
         return import_exported(source, options.output, options.licence)
-    if (source / sleap_nn.METADATA).is_file():
+    if (source / METADATA).is_file():
         size = _size(options.size) if options.size else None
-        return sleap_nn.import_sleap_nn(source, size, options.output, options.licence)
+        return import_sleap_nn(
+            source, size, options.output, options.licence, options.animals
+        )
     if (source / "config.yaml").is_file():
         from training.lightning_pose_models import import_lightning_pose
 
@@ -119,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add("network", type=Path, help="an .onnx file, or a folder")
     add("--description", type=Path, help="of the .onnx file")
     add("--size", default="", help="of analysed pictures, as in 640x480: for SLEAP-NN")
+    add("--animals", type=int, default=0, help="the most in a picture: for SLEAP-NN")
     add("--output", type=Path, required=True, help="the model folder to write")
     add("--licence", default="", help="of the network, written into model.json")
     return parser

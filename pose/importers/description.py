@@ -14,6 +14,7 @@ from typing import Literal
 import pydantic
 
 from core.errors import ModelError
+from pose.model_description import edge_places
 
 
 class _Words(pydantic.BaseModel):
@@ -69,16 +70,39 @@ class Offsets(_Words):
 class Coordinates(_Words):
     """It gives the points: (n, 2 · bodyparts) or (n, bodypart, 2), x and y.
 
-    Coordinates that are no numbers (NaN) are points that it does not see.
+    Coordinates that are no numbers (NaN) are points that it does not see. Of several
+    animals, all points of the first come first: (n, animal, bodypart, 2).
     """
 
     output: str = ""
     confidences: str = ""
-    """The output (n, bodypart) that says how sure it is; empty: always of all."""
+    """The output (n, bodypart), or (n, animal, bodypart), that says how sure it is;
+    empty: always of all."""
+    animals: int = pydantic.Field(1, ge=1, le=100)
     scale: list[float] = pydantic.Field([1.0, 1.0], min_length=2, max_length=2)
     """Input pixels per unit, along x and y."""
     origin: float = 0.0
     """The input pixel at which its 0 lies."""
+
+
+class Animals(_Words):
+    """Beside heat maps or offsets, it gives fields that join body parts to animals.
+
+    They are part affinity fields as `pose/affinity.py` has them.
+    """
+
+    fields: str
+    """The output (n, 2 · edge, h, w), x before y, with the layout of the maps."""
+    stride: int | None = pydantic.Field(None, ge=1, le=64)
+    """Of the fields' cells; if not said, that of the maps. Where cells of different size
+    lie is told alike: of both, cell 0 has the same place."""
+    edges: list[tuple[str, str]]
+    most: int = pydantic.Field(ge=1, le=100)
+    """The most animals in a picture."""
+    floor: float = pydantic.Field(0.1, ge=0, le=1)
+    """Peaks that are lower are none."""
+    link: float = pydantic.Field(0.25, ge=0, le=1)
+    """What a field must say for two peaks to be joined."""
 
 
 class Description(_Words):
@@ -90,6 +114,7 @@ class Description(_Words):
     heatmaps: Heatmaps | None = None
     offsets: Offsets | None = None
     coordinates: Coordinates | None = None
+    animals: Animals | None = None
     threshold: float = pydantic.Field(0.5, ge=0, le=1)
     pictures: Literal["own", "drawn"] = "drawn"
     """What the pictures of a reference are: `own`, of what it was made for."""
@@ -111,7 +136,20 @@ class Description(_Words):
                 raise ValueError(f"{name}: one number, or {self.input.channels}")
         if 0 in self.input.std:
             raise ValueError("std: nothing can be divided by 0")
+        if self.animals:
+            if self.coordinates:
+                raise ValueError(
+                    "animals: of coordinates, coordinates → animals says it"
+                )
+            edge_places(self.bodyparts, self.animals.edges)
         return self
+
+    @property
+    def most(self) -> int:
+        """How many animals it tells of."""
+        if self.animals:
+            return self.animals.most
+        return self.coordinates.animals if self.coordinates else 1
 
 
 def read_description(file: Path) -> Description:

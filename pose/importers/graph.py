@@ -149,7 +149,7 @@ class _Building:
             order = [*range(0, 2 * parts, 2), *range(1, 2 * parts, 2)]
             places = self.hold(np.array(order, np.int64))
             moved = self.add("Gather", [moved, places], axis=1)
-            return self.add("Concat", [scores, moved], axis=1)
+            return self.with_fields([scores, moved], words, it.layout, it.stride)
         if maps := words.heatmaps:
             x = self.channels_first(self.named(maps.output), maps.layout)
             if maps.values == "logits":
@@ -158,10 +158,12 @@ class _Building:
                 mass = np.array(2 * np.pi * maps.sigma**2, np.float32)
                 x = self.add("Mul", [x, self.hold(mass)])
             low, high = (self.hold(np.array(v, np.float32)) for v in (0, 1))
-            return self.add("Clip", [x, low, high])
+            x = self.add("Clip", [x, low, high])
+            return self.with_fields([x], words, maps.layout, maps.stride)
         say = words.coordinates
         if say is None:
             raise ModelError("the description says no way to read points")
+        parts *= say.animals
         x = self.shaped(self.named(say.output), [-1, parts, 2])
         x = self.add("Mul", [x, self.hold(np.array(say.scale, np.float32))])
         x = self.add("Add", [x, self.hold(np.array(say.origin, np.float32))])
@@ -176,6 +178,27 @@ class _Building:
             sure = self.shaped(sure, [-1, parts, 2, 1])
             sure = self.add("ReduceMin", [sure], axes=[2], keepdims=0)
         return self.add("Concat", [x, sure], axis=2)
+
+    def with_fields(
+        self, maps: list[str], words: Description, layout: str, stride: int
+    ) -> str:
+        """Return maps one after the other, and behind them the fields, if any.
+
+        Fields with cells of another size are resized, linearly: cell 0 stays in place.
+        """
+        if own := words.animals:
+            fields = self.channels_first(self.named(own.fields), layout)
+            times = (own.stride or stride) / stride
+            if times != 1:
+                scales = self.hold(np.array([1, 1, times, times], np.float32))
+                fields = self.add(
+                    "Resize",
+                    [fields, "", scales],
+                    mode="linear",
+                    coordinate_transformation_mode="asymmetric",
+                )
+            maps = [*maps, fields]
+        return maps[0] if len(maps) == 1 else self.add("Concat", maps, axis=1)
 
     def shaped(self, name: str, shape: list[int]) -> str:
         """Return it in another shape."""

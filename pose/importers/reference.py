@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from pose.comparing import outputs
 from pose.importers.description import Description
+from pose.matching import match_animals
 from pose.model_folder import ModelFolder
 from pose.onnx_runtime import OnnxNetwork
 
@@ -26,24 +27,28 @@ class Reference:
     pictures: NDArray[np.uint8]
     """(n, height, width, 3), BGR."""
     points: NDArray[np.float32]
-    """(n, bodypart, 2), pixels of the input; NaN where it saw nothing."""
+    """(n, animal, bodypart, 2), pixels of the input; NaN where it saw nothing."""
     confidences: NDArray[np.float32]
-    """(n, bodypart)."""
+    """(n, animal, bodypart)."""
 
     def check(self, model: ModelFolder) -> dict[str, object]:
         """Return how far the imported network's points are; ModelError when too far."""
         network = OnnxNetwork(model, "cpu", 0)
-        read = model.read(outputs(network, self.pictures))
-        points, sure = (each[:, 0] for each in read)
-        compared = np.isfinite(self.points).all(axis=2)
+        points, sure = model.read(outputs(network, self.pictures))
+        order = [match_animals(*pair) for pair in zip(self.points, points, strict=True)]
+        rows = np.arange(len(points))[:, None]
+        points, sure = points[rows, order], sure[rows, order]
+        compared = np.isfinite(self.points).all(axis=3)
         compared &= self.confidences >= LEAST_SURE
         if not compared.any():
             raise ModelError(
                 f"{model.path}: the original sees no body part in the pictures of the "
                 "reference, so nothing can be compared; give its script --video"
             )
-        away = np.linalg.norm(points - self.points, axis=2)[compared]
-        median, p95, most = (float(each) for each in np.percentile(away, [50, 95, 100]))
+        away = np.linalg.norm(points - self.points, axis=3)[compared]
+        found = np.isfinite(away)
+        away[~found] = np.inf  # of several animals, those that it does not find
+        median, p95 = np.percentile(away, [50, 95], method="higher").tolist()
         if not p95 <= MOST_PX:
             raise ModelError(
                 f"{model.path}: half of the imported network's points are more than "
@@ -51,13 +56,17 @@ class Reference:
                 f"original sees them; it is not imported"
             )
         unsure = np.abs(sure.clip(0, 1) - self.confidences.clip(0, 1))[compared]
-        return {
+        said: dict[str, object] = {
             "points": int(away.size),
             "median_px": round(median, 4),
             "p95_px": round(p95, 4),
-            "max_px": round(most, 4),
-            "confidence": round(float(unsure.max()), 4),
+            "max_px": round(float(away[found].max()), 4),
+            "confidence": round(float(unsure[found].max()), 4),
         }
+        if model.animals > 1:
+            more = np.isfinite(points[..., 0]) & np.isnan(self.points[..., 0])
+            said |= {"missed": int((~found).sum()), "more": int(more.sum())}
+        return said
 
 
 def read_reference(file: Path, words: Description) -> Reference:
@@ -70,20 +79,24 @@ def read_reference(file: Path, words: Description) -> Reference:
         raise ModelError(f"{file} is damaged: {error}") from error
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror or error}") from error
-    count, parts = len(pictures), len(words.bodyparts)
+    count, animals = len(pictures), () if words.most == 1 else (words.most,)
+    shape = (count, *animals, len(words.bodyparts))
     wanted = {
         "pictures": (pictures, (count, words.input.height, words.input.width, 3)),
-        "points": (points, (count, parts, 2)),
-        "confidences": (confidences, (count, parts)),
+        "points": (points, (*shape, 2)),
+        "confidences": (confidences, shape),
     }
-    for name, (array, shape) in wanted.items():
-        if array.shape != shape or not count:
+    for name, (array, wants) in wanted.items():
+        if array.shape != wants or not count:
             raise ModelError(
-                f"{file} is damaged: {name} are {list(array.shape)}, and not {list(shape)} "
+                f"{file} is damaged: {name} are {list(array.shape)}, and not {list(wants)} "
                 "as the description says"
             )
     if pictures.dtype != np.uint8:
         raise ModelError(f"{file} is damaged: pictures are {pictures.dtype}, not uint8")
+    shape = (count, words.most, len(words.bodyparts))
     return Reference(
-        pictures, points.astype(np.float32), confidences.astype(np.float32)
+        pictures,
+        points.astype(np.float32).reshape(*shape, 2),
+        confidences.astype(np.float32).reshape(shape),
     )

@@ -2,6 +2,7 @@
 
 SLEAP-NN puts the search for peaks into the network, and finds whole cells. Networks of a
 single animal are cut before it: the confidence maps are read as ours are, between cells.
+So are bottom-up networks; their part affinity fields join body parts to animals as ours do.
 Top-down networks are taken whole; of the animals they find, the surest.
 """
 
@@ -15,39 +16,47 @@ import pydantic
 
 from core.errors import ModelError
 from pose.importers.described import import_onnx
-from pose.importers.description import Coordinates, Description, Heatmaps, Input
+from pose.importers.description import (
+    Animals,
+    Coordinates,
+    Description,
+    Heatmaps,
+    Input,
+)
 from pose.importers.graph import load_graph
+from pose.importers.sleap_nn_metadata import (
+    METADATA,
+    Metadata,
+    configured,
+    read_metadata,
+)
 from pose.model_folder import ModelFolder, network_hash
 
-METADATA = "export_metadata.json"
 NETWORK = "model.onnx"
-CONFIG = "training_config.yaml"
 SIGMA = 1.5
 """Of SLEAP-NN's targets, in cells, where its configuration is not there."""
-
-
-class _Metadata(pydantic.BaseModel):
-    """What is used of the metadata."""
-
-    model_type: str
-    node_names: list[str] = pydantic.Field(min_length=1)
-    edge_inds: list[tuple[int, int]] = []
-    input_scale: float = pydantic.Field(1.0, gt=0)
-    input_channels: int = pydantic.Field(1, ge=1)
-    output_stride: int = pydantic.Field(ge=1)
-    crop_size: tuple[int, int] | None = None
-    peak_threshold: float | None = 0.2
-    sleap_nn_version: str = ""
+FLOOR = 0.2
+"""The lowest peak, where the metadata do not say it."""
 
 
 def import_sleap_nn(
-    source: Path, size: tuple[int, int] | None, folder: Path, licence: str
+    source: Path,
+    size: tuple[int, int] | None,
+    folder: Path,
+    licence: str,
+    animals: int = 0,
 ) -> ModelFolder:
     """Write the model folder for pictures of `size`, width and height.
 
-    Without one, that of the network; ModelError says what is wrong.
+    Without one, that of the network. A bottom-up network tells of at most so many
+    `animals`, a top-down one of the surest; 0: of one. ModelError says what is wrong.
     """
-    said = _metadata(source / METADATA)
+    said = read_metadata(source)
+    if animals > 1 and said.model_type not in _OF_SEVERAL:
+        raise ModelError(
+            f"{source}: a {said.model_type} network tells of one animal; say no --animals"
+        )
+    said.animals = animals
     network = load_graph(source / NETWORK)
     width, height = size or _size(network, said, source)
     words = _described(network, said, source, (width, height), licence)
@@ -68,7 +77,7 @@ def import_sleap_nn(
 
 
 def _described(
-    network: Any, said: _Metadata, source: Path, size: tuple[int, int], licence: str
+    network: Any, said: Metadata, source: Path, size: tuple[int, int], licence: str
 ) -> Description:
     """Return what the network wants and gives; it is made to give what is read."""
     width, height = size
@@ -76,10 +85,7 @@ def _described(
     try:
         return Description(
             bodyparts=said.node_names,
-            bones=[
-                (said.node_names[one], said.node_names[other])
-                for one, other in said.edge_inds
-            ],
+            bones=said.bones,
             input=Input(
                 width=width,
                 height=height,
@@ -97,55 +103,119 @@ def _described(
         raise ModelError(f"{source / METADATA}: {words}") from error
 
 
-def _single(network: Any, said: _Metadata, source: Path) -> dict[str, Any]:
+def _single(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
     """Make the confidence maps an output; return how they are read."""
-    made = {name: node for node in network.graph.node for name in node.output}
+    made = _makers(network)
     name, value = "", "peak_vals"
     while value in made and not name:
         node = made[value]
         if node.op_type in ("ReduceMax", "Max", "TopK"):
-            flat = made.get(node.input[0])
-            name = flat.input[0] if flat and flat.op_type == "Reshape" else ""
+            name = _before_flattening(made, node.input[0])
             break
         value = node.input[-1]
     if not name:
-        raise ModelError(
-            f"{source / NETWORK}: its confidence maps are not found; it was tried with "
-            f"exports of SLEAP-NN 0.3.5, and this is of {said.sleap_nn_version}"
-        )
+        raise _not_found(said, source)
     network.graph.output.append(_output(name, "n", "part", "h", "w"))
     del network.graph.output[:-1]
-    stride = said.output_stride / said.input_scale
-    if stride != int(stride):
+    return {"heatmaps": _maps(name, said, source)}
+
+
+def _bottom_up(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+    """Make confidence maps and fields outputs; return how they are read."""
+    if said.animals < 1:
         raise ModelError(
-            f"{source / METADATA}: a cell is {stride:g} pixels wide; only whole ones can "
-            "be imported"
+            f"{source}: say how many animals are in a picture at most: --animals 2"
         )
-    sigma = _sigma(source / CONFIG, said.model_type)
-    return {
-        "heatmaps": Heatmaps(output=name, stride=int(stride), sigma=sigma, origin=0)
-    }
+    made = _makers(network)
+    best = made.get("peak_vals")
+    kept = made.get(best.input[0]) if best is not None else None
+    if (
+        best is None
+        or best.op_type != "TopK"
+        or kept is None
+        or kept.op_type != "Where"
+    ):
+        raise _not_found(said, source)
+    name = _before_flattening(made, kept.input[1])
+    fields = set()
+    for node in network.graph.node:
+        if node.op_type == "GridSample":
+            value = node.input[0]
+            while value in made and made[value].op_type in ("Unsqueeze", "Gather"):
+                value = made[value].input[0]
+            fields.add(value)
+    if not name or len(fields) != 1:
+        raise _not_found(said, source)
+    (field,) = fields
+    outputs = [
+        _output(name, "n", "part", "h", "w"),
+        _output(field, "n", "xy", "v", "u"),
+    ]
+    del network.graph.output[:]
+    network.graph.output.extend(outputs)
+    maps = _maps(name, said, source)
+    stride = configured(source, "bottomup", "pafs", "output_stride")
+    animals = Animals(
+        fields=field,
+        stride=said.stride(stride or said.output_stride, source),
+        edges=said.bones,
+        most=said.animals,
+        floor=said.peak_threshold or FLOOR,
+    )
+    return {"heatmaps": maps, "animals": animals}
 
 
-def _top_down(network: Any, said: _Metadata, source: Path) -> dict[str, Any]:
-    """Take the first animal, which is the one whose middle is surest."""
+def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
+    stride = said.stride(said.output_stride, source)
+    sigma = configured(source, said.model_type, "confmaps", "sigma")
+    return Heatmaps(output=name, stride=stride, sigma=sigma or SIGMA, origin=0)
+
+
+def _makers(network: Any) -> dict[str, Any]:
+    """Return the operation that makes each value."""
+    return {name: node for node in network.graph.node for name in node.output}
+
+
+def _before_flattening(made: dict[str, Any], value: str) -> str:
+    """Return the maps that were flattened to this value; empty: it is none."""
+    flat = made.get(value)
+    return str(flat.input[0]) if flat and flat.op_type == "Reshape" else ""
+
+
+def _not_found(said: Metadata, source: Path) -> ModelError:
+    return ModelError(
+        f"{source / NETWORK}: its confidence maps are not found; it was tried with "
+        f"exports of SLEAP-NN 0.3.5, and this is of {said.sleap_nn_version}"
+    )
+
+
+def _top_down(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+    """Take the first animals, whose middles are the surest."""
     import onnx
 
-    first = onnx.numpy_helper.from_array(np.array(0, np.int64), "first_animal")
+    most = max(1, said.animals)
+    if most > (said.max_instances or most):
+        raise ModelError(
+            f"{source}: the network was exported for {said.max_instances} animals; export "
+            f"it with --max-instances {most}"
+        )
+    first = onnx.numpy_helper.from_array(np.arange(most), "first_animals")
     network.graph.initializer.append(first)
     for name in ("peaks", "peak_vals"):
         node = onnx.helper.make_node(
-            "Gather", [name, "first_animal"], [f"{name}_of_first"], axis=1
+            "Gather", [name, "first_animals"], [f"{name}_of_first"], axis=1
         )
         network.graph.node.append(node)
-    points = _output("peaks_of_first", "n", "part", "xy")
-    network.graph.output.extend([points, _output("peak_vals_of_first", "n", "part")])
+    points = _output("peaks_of_first", "n", "animal", "part", "xy")
+    sure = _output("peak_vals_of_first", "n", "animal", "part")
+    network.graph.output.extend([points, sure])
     del network.graph.output[:-2]
     return {
         "coordinates": Coordinates(
             output="peaks_of_first",
             confidences="peak_vals_of_first",
             scale=[1.0, 1.0],
+            animals=most,
         )
     }
 
@@ -156,38 +226,34 @@ def _output(name: str, *shape: str) -> Any:
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
-def _unknown(network: Any, said: _Metadata, source: Path) -> dict[str, Any]:
+def _unknown(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+    kind = said.model_type
+    advice = f"{', '.join(_KINDS)} can"
+    if kind == "centroid":
+        advice = (
+            "it finds middles alone. Export it together with its network of windows: "
+            "`sleap-nn export CENTROID_FOLDER CENTERED_INSTANCE_FOLDER`"
+        )
+    elif kind.startswith("multi_class"):
+        advice = (
+            "its classes, which say who is who, are not read here. Train the same without "
+            "classes, and give the animals names: [Animals] NAMES"
+        )
     raise ModelError(
-        f"{source}: SLEAP-NN's {said.model_type} networks can't be imported; "
-        f"{', '.join(_KINDS)} can. A top-down pair is exported in one: `sleap-nn export "
-        "CENTROID_FOLDER CENTERED_INSTANCE_FOLDER`"
+        f"{source}: SLEAP-NN's {kind} networks can't be imported; {advice}"
     )
 
 
-_KINDS: dict[str, Callable[[Any, _Metadata, Path], dict[str, Any]]] = {
+_KINDS: dict[str, Callable[[Any, Metadata, Path], dict[str, Any]]] = {
     "single_instance": _single,
     "centered_instance": _single,
     "topdown": _top_down,
+    "bottomup": _bottom_up,
 }
+_OF_SEVERAL = ("topdown", "bottomup")
 
 
-def _metadata(file: Path) -> _Metadata:
-    try:
-        said = _Metadata.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{file} can't be read: {error.strerror}") from error
-    except pydantic.ValidationError as error:
-        fault = error.errors()[0]
-        place = " → ".join(str(step) for step in fault["loc"])
-        raise ModelError(f"{file} is damaged: {place}: {fault['msg']}") from error
-    if any(
-        not 0 <= end < len(said.node_names) for bone in said.edge_inds for end in bone
-    ):
-        raise ModelError(f"{file} is damaged: a bone ends at no body part")
-    return said
-
-
-def _size(network: Any, said: _Metadata, source: Path) -> tuple[int, int]:
+def _size(network: Any, said: Metadata, source: Path) -> tuple[int, int]:
     """Return width and height that the network has; ModelError when it takes any."""
     if said.model_type == "centered_instance" and said.crop_size:
         return said.crop_size[1], said.crop_size[0]
@@ -200,15 +266,3 @@ def _size(network: Any, said: _Metadata, source: Path) -> tuple[int, int]:
             "divide both)"
         )
     return width, height
-
-
-def _sigma(file: Path, kind: str) -> float:
-    """Return how wide targets were, in cells."""
-    import yaml
-
-    try:
-        words = yaml.safe_load(file.read_text("utf-8"))
-        heads = words["model_config"]["head_configs"]
-        return float(heads[kind]["confmaps"]["sigma"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
-        return SIGMA

@@ -10,10 +10,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from core.errors import ModelError
-from pose.importers.described import import_onnx, original
+from pose.importers.described import import_onnx
 from pose.importers.description import read_description
+from pose.importers.original import original
+from pose.model_folder import load_model_folder
 from pose.network_estimator import NetworkEstimator
-from pose.runtimes import load_network
+from pose.reading import Several
+from pose.runtimes import Runtime, load_network
 from utils.ImportModel import main
 
 PARTS = ["snout", "tailbase"]
@@ -21,9 +24,13 @@ INPUT = {"width": 64, "height": 32, "mean": [10, 20, 30], "std": [50, 60, 70]}
 
 
 def network(
-    file: Path, outputs: dict[str, int], last: bool = False, opset: int = 17
+    file: Path,
+    outputs: dict[str, int],
+    last: bool = False,
+    opset: int = 17,
+    strides: dict[str, int] | None = None,
 ) -> Path:
-    """Write a network of one convolution of stride 8 per output."""
+    """Write a network of one convolution per output, of stride 8 if not said."""
     rng = np.random.default_rng(0)
     nodes, held = [], []
     source = "picture"
@@ -36,9 +43,10 @@ def network(
         weights = rng.normal(0, 0.2, (channels, 3, 8, 8)).astype(np.float32)
         held.append(numpy_helper.from_array(weights, f"w_{name}"))
         result = f"{name}_first" if last else name
+        steps = [(strides or {}).get(name, 8)] * 2
         nodes.append(
             helper.make_node(
-                "Conv", [source, f"w_{name}"], [result], strides=[8, 8], name=name
+                "Conv", [source, f"w_{name}"], [result], strides=steps, name=name
             )
         )
         if last:
@@ -148,6 +156,53 @@ def test_an_imported_network_runs_everywhere(tmp_path: Path, runtime: str) -> No
     np.testing.assert_allclose(other, reference, atol=1e-4)
 
 
+ANIMALS = {"fields": "fields", "edges": [PARTS], "most": 2, "floor": 0.3}
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+@pytest.mark.parametrize("runtime", ["cpu", "openvino", "torch"])
+def test_fields_of_other_cells_are_the_originals_in_every_runtime(
+    tmp_path: Path, runtime: Runtime, stride: int
+) -> None:
+    animals = ANIMALS | ({"stride": stride} if stride != 8 else {})
+    words = read_description(
+        described(tmp_path / "it.json", heatmaps=HEATMAPS, animals=animals)
+    )
+    outputs, strides = {"maps": 2, "fields": 2}, {"fields": stride}
+    file = network(tmp_path / "it.onnx", outputs, strides=strides)
+    model = import_onnx(file, words, tmp_path / "m", {})
+    assert isinstance(model.decoder, Several)
+    assert (model.animals, model.decoder.grouping.floor) == (2, 0.3)
+    assert model.output_shape == (4, 4, 8)
+    picture = np.random.default_rng(3).integers(0, 256, (1, 32, 64, 3), np.uint8)
+    reference = original(file, words, picture)
+    other = load_network(model, runtime, 1).run(picture)
+    np.testing.assert_allclose(other, reference, atol=1e-3)
+    if stride == 16:
+        each = reference[0, 2:]
+        np.testing.assert_allclose(each[:, :, 1], (each[:, :, 0] + each[:, :, 2]) / 2)
+
+
+def test_coordinates_of_several_animals(tmp_path: Path) -> None:
+    outputs, strides = {"points": 1, "sure": 2}, {"sure": 16}
+    file = network(tmp_path / "it.onnx", outputs, strides=strides)
+    say = {"output": "points", "confidences": "sure", "animals": 8}
+    words = read_description(described(tmp_path / "it.json", coordinates=say))
+    model = import_onnx(file, words, tmp_path / "m", {})
+    assert (model.animals, model.output_shape) == (8, (16, 3))
+    assert load_model_folder(tmp_path / "m").animals == 8
+    estimator = NetworkEstimator(model, load_network(model, "cpu", 1))
+    picture = np.random.default_rng(3).integers(0, 256, (32, 64, 3), np.uint8)
+    (pose,) = estimator.estimate([picture])
+    theirs = original(file, words, picture[None])[0].reshape(8, 2, 3)
+    np.testing.assert_allclose(pose.confidence, theirs[..., 2], atol=1e-3)
+    unseen = theirs[..., 2] == 0
+    assert 0 < unseen.sum() < unseen.size
+    assert (np.isnan(pose.points[..., 0]) == unseen).all()
+    seen = theirs[~unseen][:, :2]
+    np.testing.assert_allclose(pose.points[~unseen], seen, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -158,6 +213,15 @@ def test_an_imported_network_runs_everywhere(tmp_path: Path, runtime: str) -> No
         ({"heatmaps": HEATMAPS, "input": INPUT | {"std": [0]}}, "divided by 0"),
         ({"heatmaps": HEATMAPS, "input": INPUT | {"mean": [1, 2]}}, "mean: one number"),
         ({"heatmaps": HEATMAPS, "input": INPUT | {"colour": "XYZ"}}, "input → colour"),
+        ({"heatmaps": HEATMAPS, "animals": ANIMALS}, "has no output fields"),
+        (
+            {"heatmaps": HEATMAPS, "animals": ANIMALS | {"edges": []}},
+            "no edges lead from snout to tailbase",
+        ),
+        (
+            {"coordinates": {}, "animals": ANIMALS},
+            "of coordinates, coordinates → animals says it",
+        ),
         ({"heatmaps": HEATMAPS | {"output": "no"}}, "has no output no; it has maps"),
         ({"heatmaps": HEATMAPS | {"stride": 4}}, "does not give the heat maps"),
         ({"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []}, "not give"),

@@ -1,51 +1,20 @@
-"""Networks of DeepLabCut and SLEAP-NN see what these programs themselves saw.
+"""Networks of DeepLabCut and Lightning Pose see what these programs themselves saw.
 
 The archives were made by the programs (`foreign/make_*.py`), which no test needs.
 """
 
 import shutil
-import tarfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 from core.errors import ModelError
 from pose.importers.exported import SCRIPTS
 from pose.model_folder import load_model_folder
-from pose.network_estimator import NetworkEstimator
 from pose.opening import open_estimator, open_live_crop
-from pose.runtimes import load_network
-from tests.pose.importers.foreign.make_sleap_nn import drawn
+from tests.pose.importers.estimated import poses
 from utils.ImportModel import main
-
-FOREIGN = Path(__file__).parent / "foreign"
-
-
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return what each program exported, by name."""
-    root = tmp_path_factory.mktemp("foreign")
-    for file in FOREIGN.glob("*.tar.xz"):
-        with tarfile.open(file) as archive:
-            archive.extractall(root / file.name.partition(".")[0], filter="data")
-    return {folder.name: folder for folder in root.iterdir()}
-
-
-def poses(folder: Path, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return points (n, part, 2) and confidences, as live."""
-    model = load_model_folder(folder)
-    estimator = NetworkEstimator(model, load_network(model, "cpu", 1))
-    found = [estimator.estimate([picture])[0] for picture in pictures]
-    points = np.stack([pose.points[0] for pose in found])
-    return points, np.stack([pose.confidence[0] for pose in found])
-
-
-def truth() -> np.ndarray:
-    """Return where the dots are in the pictures of SLEAP-NN's reference."""
-    rng = np.random.default_rng(7)
-    return np.stack([drawn(rng)[1] for _ in range(12)])
 
 
 @pytest.mark.parametrize(
@@ -158,69 +127,3 @@ def test_what_must_be_exported_first_is_told_how(
         assert sentence in told
         if ".py" in sentence:
             assert (SCRIPTS / sentence).is_file()
-
-
-def test_sleap_nns_network_of_one_animal(
-    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source, out = unpacked["sleap_nn_single"], tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 2
-    assert "--size 640x480" in capsys.readouterr().err
-    words = [str(source), "--output", str(out), "--size", "128x96"]
-    assert main(words) == 0
-    model = load_model_folder(out)
-    assert model.skeleton.bodyparts == ("snout", "tailbase")
-    assert (model.heatmaps.sigma, model.heatmaps.first) == (1.5, 0)
-    kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
-    assert not kinds & {"ArgMax", "ReduceMax"}  # the search for peaks is gone
-    with np.load(source / "reference.npz") as theirs:
-        points, sure = poses(out, theirs["pictures"])
-        away = np.linalg.norm(points - theirs["points"], axis=2)
-        assert (
-            np.median(away) < 0.5
-        )  # cells are 2 px wide; both find peaks between them
-        assert away.max() < 1
-        np.testing.assert_allclose(sure, theirs["confidences"], atol=2e-3)
-        error = np.linalg.norm(points - truth(), axis=2)
-        assert np.median(error) < np.median(
-            np.linalg.norm(theirs["points"] - truth(), axis=2)
-        )
-
-
-def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> None:
-    source, out = unpacked["sleap_nn_top_down"], tmp_path / "model"
-    assert main([str(source), "--output", str(out), "--size", "128x96"]) == 0
-    with np.load(source / "reference.npz") as theirs:
-        points, sure = poses(out, theirs["pictures"])
-    assert np.median(np.linalg.norm(points - truth(), axis=2)) < 2  # cells of 2 px
-    assert sure.min() > 0.2
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "sentence"),
-    [
-        ('"model_type": "single_instance"', '"model_type": "bottomup"', "bottomup net"),
-        ('"output_stride": 2', '"output_stride": "x"', "damaged: output_stride"),
-        (
-            '"output_stride": 2',
-            '"output_stride": 2, "edge_inds": [[0, 7]]',
-            "ends at no",
-        ),
-        ('"tailbase"', '"snout"', "named twice"),
-    ],
-)
-def test_sleap_nn_metadata_that_do_not_fit_are_a_sentence(
-    unpacked: dict[str, Path],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    old: str,
-    new: str,
-    sentence: str,
-) -> None:
-    source = shutil.copytree(unpacked["sleap_nn_single"], tmp_path / "source")
-    text = (source / "export_metadata.json").read_text("utf-8")
-    assert old in text
-    (source / "export_metadata.json").write_text(text.replace(old, new), "utf-8")
-    words = [str(source), "--output", str(tmp_path / "model"), "--size", "128x96"]
-    assert main(words) == 2
-    assert sentence in capsys.readouterr().err

@@ -1,21 +1,18 @@
 """Make deeplabcut2.tar.xz beside this file, where TensorFlow and tf2onnx are installed.
 
-    python make_deeplabcut2.py
+    python -m tests.pose.importers.foreign.make_deeplabcut2
 
 A tiny frozen graph, with the operations, names and layout that DeepLabCut 2 exports, and
 what `from_deeplabcut2.py` makes of it. DeepLabCut 2 itself was not at hand.
 """
 
-import subprocess
-import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
-SCRIPT = HERE.parents[3] / "pose/importers/scripts/from_deeplabcut2.py"
+from tests.pose.importers.foreign.making import exported
+
 PARTS = ["snout", "leftear", "tailbase"]
 
 
@@ -24,17 +21,14 @@ def main() -> None:
     import yaml
 
     with tempfile.TemporaryDirectory() as place:
-        source, made = Path(place) / "exported", Path(place) / "made"
+        source = Path(place) / "exported"
         source.mkdir()
         (source / "snapshot-10.pb").write_bytes(_frozen())
         words = {"all_joints_names": PARTS, "net_type": "resnet_50"}
         words |= {"location_refinement": True, "locref_stdev": 7.2801}
         (source / "pose_cfg.yaml").write_text(yaml.safe_dump(words), "utf-8")
-        given = [str(SCRIPT), str(source), "--size", "128x96", "--output", str(made)]
-        subprocess.run([sys.executable, *given], check=True)
-        with tarfile.open(HERE / "deeplabcut2.tar.xz", "w:xz") as archive:
-            for file in sorted(made.iterdir()):
-                archive.add(file, file.name)
+        words = ("--size", "128x96")
+        exported("from_deeplabcut2.py", source, "deeplabcut2", *words)
 
 
 def _frozen() -> bytes:

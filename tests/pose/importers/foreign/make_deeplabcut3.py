@@ -1,19 +1,16 @@
 """Make deeplabcut3_*.tar.xz beside this file, where DeepLabCut 3 is installed.
 
-    python make_deeplabcut3.py
+    python -m tests.pose.importers.foreign.make_deeplabcut3
 
 Tiny snapshots, as DeepLabCut writes them, and what `from_deeplabcut3.py` makes of them.
 The weights repeat, so that the archives are small.
 """
 
-import subprocess
-import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-SCRIPT = HERE.parents[3] / "pose/importers/scripts/from_deeplabcut3.py"
+from tests.pose.importers.foreign.making import exported, repeating
+
 PARTS = ["snout", "leftear", "rightear", "tailbase"]
 
 
@@ -47,37 +44,11 @@ def _make(folder, net, top_down, shrink):
     text = yaml.safe_dump(words)
     (folder / "pytorch_config.yaml").write_text(text, "utf-8")
     model = PoseModel.build(dict(PoseConfig.from_any(words)["model"]))
-    model.load_state_dict(repeating(model.state_dict()))
+    model.load_state_dict(repeating(model.state_dict(), ("heads", 0.05)))
     snapshot = {"model": model.state_dict(), "metadata": {"epoch": 10, "metrics": {}}}
     torch.save(snapshot, folder / "snapshot-best-010.pt")
-    made = folder.with_name(f"deeplabcut3_{folder.name}")
-    words = [str(SCRIPT), str(folder), "--size", "128x96", "--output", str(made)]
-    subprocess.run([sys.executable, *words], check=True)
-    with tarfile.open(HERE / f"{made.name}.tar.xz", "w:xz") as archive:
-        for file in sorted(made.iterdir()):
-            archive.add(file, file.name)
-
-
-def repeating(state):
-    """Return weights of the same shapes: 251 numbers, over and over."""
-    import numpy as np
-    import torch
-
-    numbers = np.random.default_rng(0).standard_normal(251).astype(np.float32)
-    filled = {}
-    for name, old in state.items():
-        if not old.is_floating_point():
-            filled[name] = old
-        elif name.endswith("running_var"):
-            filled[name] = torch.ones_like(old)
-        elif old.ndim < 2:
-            filled[name] = old * 0 + (0 if name.endswith(("bias", "mean")) else 1)
-        else:
-            scale = (2 / old[0].numel()) ** 0.5
-            scale *= 0.05 if name.startswith("heads") else 1
-            values = np.resize(numbers, old.numel()) * np.float32(scale)
-            filled[name] = torch.from_numpy(values.reshape(old.shape))
-    return filled
+    name = f"deeplabcut3_{folder.name}"
+    exported("from_deeplabcut3.py", folder, name, "--size", "128x96")
 
 
 def _small_resnet(words):

@@ -1,0 +1,160 @@
+"""Networks of SLEAP-NN see what SLEAP-NN itself saw.
+
+The archives were made by SLEAP-NN (`foreign/make_sleap_nn.py`), which no test needs.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from pose.matching import match_animals
+from pose.model_folder import load_model_folder
+from pose.reading import Several
+from tests.pose.importers.estimated import estimated, poses
+from tests.pose.importers.foreign.drawing import drawn
+from utils.ImportModel import main
+
+SINGLE = '"model_type": "single_instance"'
+
+
+def truth() -> np.ndarray:
+    """Return where the dots are in the pictures of SLEAP-NN's reference."""
+    rng = np.random.default_rng(7)
+    return np.stack([drawn(rng)[1] for _ in range(12)])
+
+
+def test_sleap_nns_network_of_one_animal(
+    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = unpacked["sleap_nn_single"], tmp_path / "model"
+    assert main([str(source), "--output", str(out)]) == 2
+    assert "--size 640x480" in capsys.readouterr().err
+    words = [str(source), "--output", str(out), "--size", "128x96"]
+    assert main(words) == 0
+    assert main([*words, "--animals", "2"]) == 2
+    assert "say no --animals" in capsys.readouterr().err
+    model = load_model_folder(out)
+    assert model.skeleton.bodyparts == ("snout", "tailbase")
+    assert (model.heatmaps.sigma, model.heatmaps.first) == (1.5, 0)
+    kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
+    assert not kinds & {"ArgMax", "ReduceMax"}  # the search for peaks is gone
+    with np.load(source / "reference.npz") as theirs:
+        points, sure = poses(out, theirs["pictures"])
+        away = np.linalg.norm(points - theirs["points"], axis=2)
+        assert (
+            np.median(away) < 0.5
+        )  # cells are 2 px wide; both find peaks between them
+        assert away.max() < 1
+        np.testing.assert_allclose(sure, theirs["confidences"], atol=2e-3)
+        error = np.linalg.norm(points - truth(), axis=2)
+        assert np.median(error) < np.median(
+            np.linalg.norm(theirs["points"] - truth(), axis=2)
+        )
+
+
+def test_sleap_nns_network_of_windows(
+    unpacked: dict[str, Path], tmp_path: Path
+) -> None:
+    source, out = unpacked["sleap_nn_windows"], tmp_path / "model"
+    assert main([str(source), "--output", str(out), "--size", "64x64"]) == 0
+    with np.load(source / "reference.npz") as theirs:
+        points, sure = poses(out, theirs["pictures"])
+        away = np.linalg.norm(points - theirs["points"], axis=2)
+        np.testing.assert_allclose(sure, theirs["confidences"], atol=2e-3)
+    assert np.median(away) < 0.5
+    assert away.max() < 1
+
+
+def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> None:
+    source, out = unpacked["sleap_nn_top_down"], tmp_path / "model"
+    assert main([str(source), "--output", str(out), "--size", "128x96"]) == 0
+    with np.load(source / "reference.npz") as theirs:
+        points, sure = poses(out, theirs["pictures"])
+        away = np.linalg.norm(points - theirs["points"], axis=2)
+    error = np.linalg.norm(points - truth(), axis=2)
+    assert np.median(error) < 2  # cells of 2 px
+    assert away.max() < 3  # the export finds whole cells, of both networks
+    assert sure.min() > 0.2
+    many = tmp_path / "many"
+    words = [str(source), "--output", str(many), "--size", "128x96", "--animals"]
+    assert main([*words, "2"]) == 0
+    with np.load(source / "reference.npz") as theirs:
+        both, confidences = estimated(many, theirs["pictures"])
+    assert both.shape == (12, 2, 2, 2)
+    np.testing.assert_array_equal(both[:, 0], points)
+    assert (np.isnan(both[:, 1, :, 0]) == (confidences[:, 1] == 0)).all()
+    assert np.isnan(both[:, 1]).mean() > 0.5  # there is one animal
+    assert main([*words[:2], str(tmp_path / "more"), *words[3:], "9"]) == 2
+
+
+def test_sleap_nns_animals_are_ours(
+    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = unpacked["sleap_nn_bottom_up"], tmp_path / "model"
+    words = [str(source), "--output", str(out), "--size", "128x96"]
+    assert main(words) == 2
+    assert "--animals 2" in capsys.readouterr().err
+    assert main([*words, "--animals", "3"]) == 0
+    model = load_model_folder(out)
+    assert isinstance(model.decoder, Several)
+    assert model.decoder.grouping.edges == ((0, 1), (1, 2))
+    kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
+    assert not kinds & {"TopK", "GridSample"}  # neither peaks nor lines are theirs
+    with np.load(source / "reference.npz") as theirs:
+        points, sure = estimated(out, theirs["pictures"])
+        for place, seen in enumerate(theirs["points"]):
+            order = match_animals(seen, points[place])
+            away = np.linalg.norm(points[place, order] - seen, axis=2)
+            assert (np.isnan(away) == np.isnan(seen[..., 0])).all()
+            assert np.isfinite(points[place, ..., 0]).sum() == np.isfinite(away).sum()
+            assert np.nanmax(away) < 1
+            np.testing.assert_allclose(
+                sure[place, order],
+                np.nan_to_num(theirs["confidences"][place]).clip(0, 1),
+                atol=3e-3,
+            )
+            where = np.full_like(seen, np.nan)
+            count = 1 + place % 3
+            where[:count] = theirs[f"truth{place}"]
+            order = match_animals(where, points[place])
+            error = np.linalg.norm(points[place, order] - where, axis=2)
+            assert np.isfinite(error[:count]).all()
+            assert np.nanmax(error) < 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (SINGLE, '"model_type": "multi_class_bottomup"', "[Animals] NAMES"),
+        (SINGLE, '"model_type": "multi_class_topdown"', "[Animals] NAMES"),
+        (SINGLE, '"model_type": "centroid"', "CENTERED_INSTANCE_FOLDER"),
+        (SINGLE, '"model_type": "embedding"', "bottomup can"),
+        ('"output_stride": 2', '"output_stride": "x"', "damaged: output_stride"),
+        (
+            '"output_stride": 2',
+            '"output_stride": 2, "edge_inds": [[0, 7]]',
+            "ends at no",
+        ),
+        ('"tailbase"', '"snout"', "named twice"),
+    ],
+)
+def test_sleap_nn_metadata_that_do_not_fit_are_a_sentence(
+    unpacked: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    sentence: str,
+) -> None:
+    source = shutil.copytree(unpacked["sleap_nn_single"], tmp_path / "source")
+    text = (source / "export_metadata.json").read_text("utf-8")
+    assert old in text
+    (source / "export_metadata.json").write_text(text.replace(old, new), "utf-8")
+    words = [str(source), "--output", str(tmp_path / "model"), "--size", "128x96"]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert len(told.strip().splitlines()) == 2
