@@ -101,7 +101,7 @@ class Animals(_Words):
     """The most animals in a picture."""
     floor: float = pydantic.Field(0.1, ge=0, le=1)
     """Peaks that are lower are none."""
-    link: float = pydantic.Field(0.25, ge=0, le=1)
+    link: float = pydantic.Field(default=0.25, ge=0, le=1)
     """What a field must say for two peaks to be joined."""
 
 
