@@ -44,3 +44,19 @@ def nearest_px(points: Points) -> float:
         away = np.linalg.norm(one[:, None] - other[None], axis=2)
         least = min(least, float(np.nan_to_num(away, nan=math.inf).min()))
     return least
+
+
+def animal_length(points: Points) -> float:
+    """Return the median length of animals (…, bodypart, 2); NaN: none has two points."""
+    lengths = animal_lengths(points)
+    there = lengths[lengths > 0]
+    return float(np.median(there)) if there.size else float("nan")
+
+
+def animal_lengths(points: Points) -> Points:
+    """Return (…): how far the farthest two points of each animal (…, bodypart, 2) are.
+
+    0 where there are no two.
+    """
+    away = np.linalg.norm(points[..., :, None, :] - points[..., None, :, :], axis=-1)
+    return np.asarray(np.nan_to_num(away, nan=0.0).max(axis=(-2, -1)), np.float32)

@@ -96,7 +96,10 @@ class ModelFolder:
     def read(self, output: NDArray[np.float32]) -> Read:
         """Return points (n, animal, bodypart, 2), input pixels, and confidences."""
         points, sure = read(self.decoder, output)
-        return points, sure if self.confidence is None else self.confidence(sure)
+        if self.confidence is None:
+            return points, sure
+        there = np.isfinite(points).all(axis=-1)
+        return points, np.where(there, self.confidence(sure), np.float32(0))
 
 
 def load_model_folder(path: Path) -> ModelFolder:

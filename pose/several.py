@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import ModelError
 from core.frame import Image
 from core.pose import Pose, Skeleton
+from pose.consensus import aligned, median
 from pose.estimator import PoseEstimator
 from pose.model_folder import DESCRIPTION
 
@@ -27,7 +28,9 @@ def members(folder: Path) -> tuple[Path, ...]:
 class Ensemble:
     """Says the median of its networks' points and the mean of their confidences.
 
-    It takes as long as all of them together.
+    Of several animals those are one that all networks tell at about the same place; who is
+    not told by a network is told by it with no confidence. It takes as long as all of them
+    together.
     """
 
     def __init__(self, estimators: Sequence[PoseEstimator], folder: Path) -> None:
@@ -48,13 +51,11 @@ class Ensemble:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture; ModelError: a network tells of several animals."""
+        """Return one pose per picture."""
         told = [each.estimate(images, cameras) for each in self.estimators]
         return [self._together(poses) for poses in zip(*told, strict=True)]
 
     def _together(self, poses: Sequence[Pose]) -> Pose:
-        if any(len(pose.points) != 1 for pose in poses):
-            raise ModelError("an ensemble tells of one animal, not of several")
-        points = np.median([pose.points for pose in poses], axis=0)
-        sure = np.mean([pose.confidence for pose in poses], axis=0)
-        return Pose(self.skeleton, points.astype(np.float32), sure.astype(np.float32))
+        each = [(pose.points, pose.confidence) for pose in poses]
+        points, sure = aligned(each)
+        return Pose(self.skeleton, median(points), sure.mean(axis=0))

@@ -13,9 +13,10 @@ from core.pose import Skeleton
 from pose.confidence import RIGHT_PX
 from pose.heatmaps import Heatmaps
 from pose.reading import Several
-from training.animals import match, predict_animals
+from training.animals import predict_animals
 from training.context import ContextNetwork
 from training.dataset import Dataset
+from training.found_animals import claims, match
 from training.heads import STRIDE
 from training.networks import PoseNetwork
 
@@ -58,33 +59,54 @@ def predict(
     return points.reshape(*maps.shape[:2], 2), confidence.reshape(maps.shape[:2])
 
 
-def held_out_error(
-    network: PoseNetwork, data: Dataset, several: Several | None = None
-) -> tuple[Points, Points, Points]:
-    """Return distances (picture, bodypart) to the labels, confidences, and the points.
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What a network says of pictures with labels."""
 
-    Points are (picture, bodypart, 2) and, like the distances, in pixels of the
-    original pictures; distances are NaN where there is no label. `several` says how several
-    animals are read; they stand in
-    the order of the labels' as `match` finds it; what was not found is NaN, with 0.
+    distance: Points
+    """(picture, animal · bodypart), px of the original pictures; NaN: no label, or of
+    several animals not found."""
+    confidence: Points
+    points: Points
+    """(picture, animal · bodypart, 2), px of the original pictures. Several animals stand in
+    the order of the labels' as `match` finds it; what was not found is NaN, with 0."""
+    claimed: tuple[Points, Points, NDArray[np.bool_]]
+    """What calibration learns from, (picture, …): distances and confidences of what the
+    network told, found or not, and of which of it is known whether it is right."""
+
+
+def held_out_error(
+    network: PoseNetwork,
+    data: Dataset,
+    several: Several | None = None,
+    known: NDArray[np.bool_] | None = None,
+) -> HeldOut:
+    """Return how far a network's points are from the labels.
+
+    `several` says how several animals are read; `known` (picture, animal · bodypart) of
+    which points it is known where they are, or that they are not to be seen.
     """
+    labels = data.in_camera_px(data.points)
+    known = data.known if known is None else known
     if several is not None:
         given, sure = predict_animals(network, several, data.pictures)
-        found = data.in_camera_px(given.reshape(data.points.shape))
-        labels = data.in_camera_px(data.points)
-        matched = match(found.reshape(given.shape), sure, labels.reshape(given.shape))
+        found = data.in_camera_px(given.reshape(data.points.shape)).reshape(given.shape)
+        truth = labels.reshape(given.shape)
+        ordered = match(found, sure, truth)
+        claimed = claims(found, sure, truth, known.reshape(sure.shape))
         flat = data.points.shape[:2]
-        return (
-            matched.distance.reshape(flat),
-            matched.confidence.reshape(flat),
-            matched.points.reshape(data.points.shape),
+        return HeldOut(
+            ordered.distance.reshape(flat),
+            ordered.confidence.reshape(flat),
+            ordered.points.reshape(data.points.shape),
+            claimed,
         )
     heatmaps = Heatmaps(STRIDE, network.how.sigma)
     pictures = data.pictures if data.context is None else data.context
     points, confidence = predict(network, heatmaps, pictures)
     found = data.in_camera_px(points)
-    away = np.linalg.norm(found - data.in_camera_px(data.points), axis=2)
-    return away.astype(np.float32), confidence, found
+    away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
+    return HeldOut(away, confidence, found, (away, confidence, known))
 
 
 def summary(

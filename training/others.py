@@ -14,6 +14,8 @@ SUFFIXES = ("_new", "_test")
 def predict_others(labels: Labels, folder: Path) -> list[Path]:
     """Predict `<labels>_new.csv` and `<labels>_test.csv`, if they are there.
 
+    Errors are written of one animal alone: several are told in no order.
+
     Returns the tables that were written into `folder`.
     """
     written = []
@@ -21,18 +23,15 @@ def predict_others(labels: Labels, folder: Path) -> list[Path]:
         file = labels.file.with_name(f"{labels.file.stem}{suffix}.csv")
         if not file.is_file():
             continue
-        if labels.animals > 1:
-            continue
-        own = read_labels(file, root=labels.root)
+        own = read_labels(file, root=labels.root, several=True)
         found = predict_pictures(open_estimator(folder), own.images, own.names)
         table = folder / f"predictions{suffix}.csv"
         write_predictions(
             table, "heatmap_tracker", found.bodyparts, own.names, found.points,
-            found.confidence,
+            found.confidence, animals=found.animals,
         )  # fmt: skip
-        write_metric(
-            folder / f"predictions{suffix}_pixel_error.csv", found.bodyparts, own.names,
-            found.distance(own),
-        )  # fmt: skip
+        if found.animals == 1:
+            errors = folder / f"predictions{suffix}_pixel_error.csv"
+            write_metric(errors, found.bodyparts, own.names, found.distance(own))
         written.append(table)
     return written

@@ -1,12 +1,13 @@
 """A network's points in pictures, and beside their labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose.consensus import aligned, median
 from pose.estimator import PoseEstimator
 from training.dataset import read_picture
 from training.labels import Labels, LabelsError
@@ -28,6 +29,12 @@ class Found:
     confidence: NDArray[np.float32]
     """(picture, bodypart)"""
     animals: int = 1
+
+    @property
+    def by_animal(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Points (picture, animal, bodypart, 2), and confidences likewise."""
+        shape = len(self.points), self.animals, len(self.bodyparts)
+        return self.points.reshape(*shape, 2), self.confidence.reshape(shape)
 
     def distance(self, labels: Labels) -> NDArray[np.float32]:
         """Return (picture, bodypart) in px; NaN where there is no such label.
@@ -97,24 +104,61 @@ def together(members: Sequence[Found]) -> Found:
     first = members[0]
     if len(members) == 1:
         return first
-    if any(each.animals > 1 for each in members):
-        raise LabelsError(["an ensemble tells of one animal, not of several"])
-    for other in members[1:]:
+    each = alike(members)
+    points = median(np.stack([found.points for found in each]))
+    sure = np.mean([found.confidence for found in each], axis=0)
+    return replace(each[0], points=points, confidence=sure.astype(np.float32))
+
+
+def check_alike(first: Found, others: Sequence[Found]) -> None:
+    """Raise LabelsError unless all tell of the same body parts, and of as many animals."""
+    for other in others:
         if other.bodyparts != first.bodyparts:
             raise LabelsError(
                 [f"an ensemble needs the same body parts: {', '.join(other.bodyparts)} "
                  f"are not {', '.join(first.bodyparts)}"]
             )  # fmt: skip
-    return Found(
-        first.bodyparts,
-        first.names,
-        np.median([each.points for each in members], axis=0).astype(np.float32),
-        np.mean([each.confidence for each in members], axis=0).astype(np.float32),
+        if other.animals != first.animals:
+            raise LabelsError(
+                [f"an ensemble needs networks of as many animals: one tells of "
+                 f"{other.animals}, the first of {first.animals}"]
+            )  # fmt: skip
+
+
+def alike(members: Sequence[Found]) -> list[Found]:
+    """Return what networks found, with the same animals in the same rows.
+
+    LabelsError: they know other body parts, or tell of more or fewer animals.
+    """
+    first = members[0]
+    check_alike(first, members[1:])
+    pictures = zip(
+        *(zip(*each.by_animal, strict=True) for each in members), strict=True
     )
+    told = [aligned(picture) for picture in pictures]
+    points = np.stack([each for each, _ in told], axis=1)
+    sure = np.stack([each for _, each in told], axis=1)
+    count, animals = points.shape[1:3]
+    return [
+        Found(
+            first.bodyparts, first.names, own.reshape(count, -1, 2),
+            confidence.reshape(count, -1), animals,
+        )
+        for own, confidence in zip(points, sure, strict=True)
+    ]  # fmt: skip
 
 
 def spread(members: Sequence[Found]) -> NDArray[np.float64]:
-    """Return (picture, bodypart): root mean square distance to the members' mean, px."""
+    """Return (picture, bodypart): root mean square distance to the members' mean, px.
+
+    NaN: fewer than two of them tell of it. Several animals must be in the same rows: see
+    `alike`.
+    """
     points = np.stack([each.points for each in members]).astype(np.float64)
-    away = np.linalg.norm(points - points.mean(axis=0), axis=-1)
-    return np.asarray(np.sqrt((away**2).mean(axis=0)))
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=-1))
+    count = np.maximum(there.sum(axis=0), 1)
+    kept = np.where(there[..., None], points, 0.0)
+    away = kept - kept.sum(axis=0) / count[..., None]
+    squares = np.where(there, (away**2).sum(axis=-1), 0.0).sum(axis=0)
+    apart = np.sqrt(squares / count)
+    return np.asarray(np.where(there.sum(axis=0) > 1, apart, np.nan))

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.subspace import multi_view_error, single_view_error
-from pose.confidence import ConfidenceScale
 from training.evaluate import Reliability, reliability, share_within
-from training.labels import Labels, LabelsError, known_of
-from training.predict import Found, spread
+from training.found_animals import Counted
 
 Numbers: TypeAlias = NDArray[np.float64]
 ORDER = ("train", "validation", "test", "unused", "all")
@@ -30,12 +28,17 @@ MEASURES = {
     "temporal_px": "temporal norm",
 }
 """What may be known of each point, by the name of its column."""
+ANIMALS = ("labelled", "found", "told", "recall", "precision")
 FIGURES = ("labels", "median_px", "mean_px", "p95_px", "within")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """A network's points in labelled pictures, and how far each measure says they are off."""
+    """A network's points in labelled pictures, and how far each measure says they are off.
+
+    There is a row for each picture; of several animals as many as `animals`, those of a
+    picture one after the other. An animal that was found is in its label's row.
+    """
 
     bodyparts: tuple[str, ...]
     names: tuple[str, ...]
@@ -43,21 +46,27 @@ class Evidence:
     sets: tuple[str, ...]
     """One per picture: of `ORDER`, or the label file's name where there are several."""
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the pictures, x right, y down."""
+    """(row, bodypart, 2), px of the pictures, x right, y down; NaN: not told."""
     labels: NDArray[np.float32]
-    """(picture, bodypart, 2); NaN: no label there."""
+    """(row, bodypart, 2); NaN: no label there."""
     confidence: NDArray[np.float32]
-    """(picture, bodypart), 0 to 1."""
+    """(row, bodypart), 0 to 1."""
     measures: dict[str, Numbers]
-    """(picture, bodypart) by its name in `MEASURES`, `error_px` at least; NaN: not known."""
+    """(row, bodypart) by its name in `MEASURES`, `error_px` at least; NaN: not known."""
     known: NDArray[np.bool_] | None = None
-    """(picture, bodypart): whether it is known where it is, or that it is not; None: all."""
+    """(row, bodypart): whether a point is told of which it is known where it is, or that it
+    is not; None: all."""
     raw: NDArray[np.float32] | None = None
     """Confidences before they were calibrated; None: they never were."""
+    animals: int = 1
+    """Rows of each picture."""
+    counted: Counted | None = None
+    """Of several animals: how many were found."""
+    bones: tuple[tuple[int, int], ...] = ()
 
     def of_set(self, name: str) -> NDArray[np.bool_]:
-        """Return which pictures belong to a set."""
-        return np.array([own == name for own in self.sets])
+        """Return which rows belong to a set."""
+        return np.repeat([own == name for own in self.sets], self.animals)
 
     def set_names(self) -> tuple[str, ...]:
         """Return the sets that there are, training first."""
@@ -68,9 +77,14 @@ class Evidence:
             )
         )
 
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Which rows are of pictures not trained on."""
+        return np.repeat(~np.isin(self.sets, TRAINED), self.animals)
+
     def reliability(self, within: float, raw: bool = False) -> Reliability:
         """Return how often a confidence was right, in pictures not trained on."""
-        out = ~np.isin(self.sets, TRAINED)
+        out = self.held_out
         away = self.measures["error_px"][out].astype(np.float32)
         sure = self.raw if raw and self.raw is not None else self.confidence
         known = None if self.known is None else self.known[out]
@@ -117,56 +131,6 @@ class Poses:
         return found
 
 
-def gather(
-    labels: Labels,
-    sets: Sequence[str],
-    found: Found,
-    members: Sequence[Found] = (),
-    views: Sequence[Sequence[str]] = (),
-    single: Sequence[str] | None = None,
-    scale: ConfidenceScale | None = None,
-) -> tuple[Evidence, Poses]:
-    """Return what is known of a network's points, and the poses that the labels show.
-
-    `members` are what all networks of an ensemble found in the same pictures; `scale` is
-    what calibrated the network's confidences. `views` and
-    `single` name body parts: see `Poses`. Poses are learned from the pictures trained on,
-    where that is known. LabelsError: an ensemble of networks with other body parts.
-    """
-    parts = found.bodyparts
-    truth = np.full(found.points.shape, np.nan, np.float32)
-    for place, name in enumerate(parts):
-        if name in labels.skeleton.bodyparts:
-            own = labels.skeleton.bodyparts.index(name)
-            truth[:, place] = labels.points[:, own]
-    for other in members:
-        if other.bodyparts != parts:
-            raise LabelsError(
-                [f"an ensemble needs the same body parts: {', '.join(other.bodyparts)} "
-                 f"are not {', '.join(parts)}"]
-            )  # fmt: skip
-    seen = np.array(sets) == "train"
-    ours = [tuple(parts.index(n) for n in view if n in parts) for view in views]
-    together = len({len(view) for view in ours}) == 1 and all(ours)
-    poses = Poses(
-        parts,
-        truth[seen] if seen.any() else truth,
-        tuple(i for i, n in enumerate(parts) if single is None or n in single),
-        tuple(ours) if together else (),
-    )
-    away = np.linalg.norm(found.points - truth, axis=2).astype(np.float64)
-    measures = {"error_px": away}
-    if members:
-        measures["spread_px"] = spread(members)
-    measures |= poses.errors(found.points)
-    evidence = Evidence(
-        parts, found.names, labels.images, tuple(sets), found.points, truth,
-        found.confidence, measures, known_of(labels, parts),
-        None if scale is None else scale.raw(found.confidence),
-    )  # fmt: skip
-    return evidence, poses
-
-
 def figures(away: NDArray[np.floating], within: float) -> tuple[object, ...]:
     """Return `FIGURES`: how many, median, mean, 95th percentile, share within `within` px."""
     there = away[np.isfinite(away)]
@@ -183,6 +147,16 @@ def figure_rows(evidence: Evidence, within: float) -> Iterator[tuple[object, ...
         own = evidence.of_set(name)
         for measure, values in evidence.measures.items():
             yield from _rows(name, evidence.bodyparts, measure, values[own], within)
+
+
+def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
+    """Yield (set, `ANIMALS`): how many of several animals were found."""
+    if (counted := evidence.counted) is None:
+        return
+    for name in evidence.set_names():
+        own = counted.of([each == name for each in evidence.sets])
+        found = own.labelled, own.found, own.told
+        yield (name, *(int(each.sum()) for each in found), own.recall, own.precision)
 
 
 def film_rows(film: Film, within: float) -> Iterator[tuple[object, ...]]:
@@ -213,24 +187,36 @@ def write_tables(
     _write(files[0], [("set", "bodypart", "measure", *FIGURES), *rows])
     _write(files[1], _point_rows(evidence))
     evidence.reliability(within).write(files[2])
-    return files
+    if evidence.counted is None:
+        return files
+    of_animals = page.with_name(f"{page.stem}_animals.csv")
+    _write(of_animals, [("set", *ANIMALS), *animal_rows(evidence)])
+    return (*files, of_animals)
 
 
 def _point_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
-    measures = evidence.measures
+    measures, several = evidence.measures, evidence.animals > 1
     yield (
-        "set", "picture", "bodypart", "x", "y", "label_x", "label_y", "confidence",
-        *measures,
+        "set", "picture", *(["animal"] if several else []), "bodypart", "x", "y",
+        "label_x", "label_y", "confidence", *measures,
     )  # fmt: skip
-    for row, name in enumerate(evidence.names):
-        for place, part in enumerate(evidence.bodyparts):
-            numbers = [
-                *evidence.points[row, place].tolist(),
-                *evidence.labels[row, place].tolist(),
-                float(evidence.confidence[row, place]),
-                *(float(values[row, place]) for values in measures.values()),
+    for row in range(len(evidence.points)):
+        place, animal = divmod(row, evidence.animals)
+        first = [evidence.sets[place], evidence.names[place]]
+        for part, name in enumerate(evidence.bodyparts):
+            ends = [
+                *evidence.points[row, part].tolist(),
+                *evidence.labels[row, part].tolist(),
             ]
-            yield (evidence.sets[row], name, part, *numbers)
+            if several and np.isnan(ends).all():
+                continue
+            sure = float(evidence.confidence[row, part])
+            numbers = [
+                *ends,
+                sure,
+                *(float(own[row, part]) for own in measures.values()),
+            ]
+            yield (*first, *([animal + 1] if several else []), name, *numbers)
 
 
 def _write(

@@ -1,28 +1,31 @@
 """One HTML file that shows how a network fares; it needs no other file and no network."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from training.dataset import read_picture
 from training.evaluate import Reliability
-from training.labels import LabelsError
 from training.report import (
+    ANIMALS,
     FIGURES,
     MEASURES,
     Evidence,
     Film,
+    animal_rows,
     figure_rows,
     film_rows,
 )
+from training.report_frames import LINES, frames, part_colour
 from training.report_plots import Series, cumulative, plot, running_median
 
-LONGEST = 480
-"""px of an embedded picture's longer side, at most."""
-QUALITY = 75
+_ORDERS = (
+    '<option value="error">largest error first</option>'
+    '<option value="confidence">least confidence first</option>'
+    '<option value="name">by name</option>'
+)
+_ANIMALS_FIRST = '<option value="animals">missed and wrong animals first</option>'
 TEMPLATE = Path(__file__).with_name("report_page.html")
 
 
@@ -46,10 +49,13 @@ def write_page(
         "sets": _options(evidence.set_names()),
         "parts": _options(evidence.bodyparts),
         "key": " ".join(
-            f'<span style="color:{_colour(place)}">&#9679;&nbsp;{escape(part)}</span>'
+            f'<span style="color:{part_colour(place)}">&#9679;&nbsp;{escape(part)}</span>'
             for place, part in enumerate(evidence.bodyparts)
         ),
-        "frames": "\n".join(_frames(evidence)),
+        "frames": "\n".join(frames(evidence)),
+        "orders": _ORDERS if evidence.counted is None else _ANIMALS_FIRST + _ORDERS,
+        "animals": _animals(evidence),
+        "lines": "" if evidence.counted is None else LINES,
     }
     page = TEMPLATE.read_text(encoding="utf-8")
     for name, text in told.items():
@@ -59,7 +65,7 @@ def write_page(
 
 def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
     sets = ", ".join(
-        f"{int(evidence.of_set(name).sum())} {name}" for name in evidence.set_names()
+        f"{evidence.sets.count(name)} {name}" for name in evidence.set_names()
     )
     which = (
         "; which of them were trained on is not known"
@@ -163,84 +169,25 @@ def _table(evidence: Evidence, films: Sequence[Film], within: float) -> str:
     return "\n".join(lines)
 
 
-def _frames(evidence: Evidence) -> Iterator[str]:
-    """Yield each picture with its points and labels, the worst point's picture first."""
-    error = evidence.measures["error_px"]
-    worst = np.where(np.isfinite(error), error, -1).max(axis=1)
-    for row in np.argsort(-worst, kind="stable").tolist():
-        yield _frame(evidence, row)
-
-
-def _frame(evidence: Evidence, row: int) -> str:
-    height, width, picture = _embedded(evidence.images[row])
-    size = max(height, width)
-    marks = []
-    for place, part in enumerate(evidence.bodyparts):
-        marks.append(_mark(evidence, row, place, part, size))
-    name = evidence.names[row]
+def _animals(evidence: Evidence) -> str:
+    """Return a table of how many animals were found; empty: there is one."""
+    if evidence.counted is None:
+        return ""
+    heads = "".join(f"<th>{escape(head)}</th>" for head in ("set", *ANIMALS))
+    rows = [
+        "<tr>" + "".join(f"<td>{escape(_short(cell))}</td>" for cell in row) + "</tr>"
+        for row in animal_rows(evidence)
+    ]
     return (
-        f'<figure data-set="{escape(evidence.sets[row])}" data-name="{escape(name)}">'
-        f'<svg viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" '
-        f'href="data:image/jpeg;base64,{picture}"/>{"".join(marks)}</svg>'
-        f"<figcaption>{escape(name)} · {escape(evidence.sets[row])} <b></b></figcaption>"
-        "</figure>"
+        "<h2>Animals</h2><p>Recall: the share of the labelled animals (of two body parts "
+        "or more) that was found; precision: the share of those told that is there. All "
+        "other figures are of animals that were found.</p>"
+        f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
     )
-
-
-def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str:
-    x, y = (evidence.points[row, place] + 0.5).tolist()
-    to_x, to_y = (evidence.labels[row, place] + 0.5).tolist()
-    error = float(evidence.measures["error_px"][row, place])
-    sure = float(np.clip(evidence.confidence[row, place], 0, 1))
-    radius, colour = size / 130, _colour(place)
-    told = [f"{part}: confidence {sure:.2f}"]
-    for name, values in evidence.measures.items():
-        if np.isfinite(values[row, place]):
-            told.append(f"{MEASURES[name]} {values[row, place]:.1f} px")
-    shapes = []
-    if np.isfinite([x, y]).all():
-        shapes.append(
-            f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{radius:.2f}" fill="{colour}"/>'
-        )
-    if np.isfinite([to_x, to_y]).all():
-        shapes.append(
-            f'<path d="M{to_x - radius:.2f} {to_y:.2f}h{2 * radius:.2f}'
-            f"M{to_x:.2f} {to_y - radius:.2f}v{2 * radius:.2f}"
-            + (f"M{to_x:.2f} {to_y:.2f}L{x:.2f} {y:.2f}" if len(shapes) else "")
-            + f'" stroke="{colour}" stroke-width="{radius / 2:.2f}"/>'
-        )
-    known = f"{error:.3f}" if np.isfinite(error) else ""
-    return (
-        f'<g data-part="{escape(part)}" data-confidence="{sure:.4f}" '
-        f'data-error="{known}"><title>{escape(", ".join(told))}</title>'
-        f"{''.join(shapes)}</g>"
-    )
-
-
-def _embedded(file: Path) -> tuple[int, int, str]:
-    """Return height and width of a picture, and a smaller JPEG of it in base64."""
-    import cv2
-
-    picture = read_picture(file)
-    if picture is None:
-        raise LabelsError([f"the picture {file} can't be read"])
-    height, width = picture.shape[:2]
-    scale = LONGEST / max(height, width)
-    small = picture
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-    _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return height, width, base64.b64encode(content.tobytes()).decode("ascii")
 
 
 def _options(words: Sequence[str]) -> str:
     return "".join(f"<option>{escape(word)}</option>" for word in words)
-
-
-def _colour(place: int) -> str:
-    """Return the colour of a body part: bright, and far from its neighbours'."""
-    return f"hsl({place * 137.5 % 360:.0f} 95% 60%)"
 
 
 def _short(cell: object) -> str:

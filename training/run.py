@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from pose.confidence import RIGHT_PX
-from training.animals import choose_link, decoder_of, match
+from training.animals import choose_link, decoder_of
 from training.confidence import cross_fitted, fit_scale
 from training.context import ContextNetwork
 from training.context_export import export_context
@@ -40,6 +40,7 @@ from training.evaluate import (
 )
 from training.export import Recipe, export
 from training.fit import Unlabelled, fit
+from training.found_animals import match
 from training.labels import Labels
 from training.networks import PoseNetwork, build_network
 from training.settings import FitSettings
@@ -118,20 +119,21 @@ def _carried_out(
     several = decoder_of(data, edges, sigma) if edges else None
     if several is not None:
         several = choose_link(network, data.pick(out), several)
-    distance, confidence, points = held_out_error(network, data, several)
-    known = run.known()[out]
-    held_out = distance[out], confidence[out], known
-    before = after = reliability(*held_out, run.right_px)
-    scale = None
-    if data.animals == 1:  # several are told apart by confidences as they come
-        scale = fit_scale(*held_out, run.right_px)
-        clips = [data.clips[place] for place in out]
-        sure = cross_fitted(*held_out, run.right_px, clips)
-        after = reliability(distance[out], sure, known, run.right_px)
+    told = held_out_error(network, data, several, run.known())
+    distance, confidence, points = told.distance, told.confidence, told.points
+    claimed, sure, asked = told.claimed
+    claimed, sure, asked = claimed[out], sure[out], asked[out]
+    before = reliability(claimed, sure, asked, run.right_px)
+    scale = fit_scale(claimed, sure, asked, run.right_px)
+    clips = [data.clips[place] for place in out]
+    fitted = cross_fitted(claimed, sure, asked, run.right_px, clips)
+    after = reliability(claimed, fitted, asked, run.right_px)
     before.write(folder / "reliability_raw.csv")
     after.write(folder / "reliability.csv")
     if scale is not None:
-        confidence = scale(confidence)
+        there = np.isfinite(points).all(axis=2)
+        confidence = np.where(there, scale(confidence), np.float32(0))
+    known = run.known()[out]
     threshold = choose_threshold(distance[out], confidence[out], known)
     measured = list(parts.test or parts.validation)
     errors, found = _measured(run, measured, distance, confidence, points, threshold)
@@ -187,9 +189,9 @@ def _measured(
         threshold,
     )
     found: dict[str, object] = {
-        "animals": matched.labelled,
-        "recall": matched.recall,
-        "precision": matched.precision,
+        "animals": int(matched.counted.labelled.sum()),
+        "recall": matched.counted.recall,
+        "precision": matched.counted.precision,
         "near_px": matched.near_px,
     }
     return errors, _rounded(found)

@@ -35,7 +35,7 @@ from pose.opening import open_estimator
 from pose.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
-    from training.animals import Matched
+    from training.found_animals import Matched
 
 SEED = 7000
 """Of the first walk; those drawn for training begin at 100."""
@@ -148,7 +148,7 @@ def _row(
     threshold: float,
 ) -> dict[str, object]:
     """Return the figures of some pictures."""
-    from training.animals import match
+    from training.found_animals import match
 
     if not len(truth):
         return {"pictures": 0}
@@ -160,9 +160,9 @@ def _row(
     median, p95 = np.percentile(away, [50, 95]) if len(away) else (np.nan, np.nan)
     return {
         "pictures": len(truth),
-        "there": found.labelled,
-        "recall": found.recall,
-        "precision": found.precision,
+        "there": int(found.counted.labelled.sum()),
+        "recall": found.counted.recall,
+        "precision": found.counted.precision,
         "median_px": float(median),
         "p95_px": float(p95),
     }

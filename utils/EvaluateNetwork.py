@@ -33,19 +33,20 @@ from numpy.typing import NDArray
 from core.errors import DeepLabStreamError
 from offline.metrics import temporal_norm
 from offline.tables import read_poses
+from pose.estimator import PoseEstimator
 from pose.model_folder import load_model_folder
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
 from pose.several import members
-from training.found_animals import by_part, check_animals, matched, told
+from training.found_animals import check_animals, matched, told
 from training.label_sets import ALL, read_label_sets
-from training.labels import Labels, LabelsError, known_of
+from training.labels import Labels, LabelsError
 from training.lightning_pose import read_pose_project
-from training.predict import Found, predict_pictures, spread, together
+from training.predict import Found, predict_pictures, together
 from training.tables import PREDICTIONS, read_sets
 
 if TYPE_CHECKING:
-    from training.report import Film, Poses
+    from training.report import Evidence, Film, Poses
 
 COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
 
@@ -62,62 +63,78 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from training.evaluate import reliability, share_within
-    from training.report import TRAINED, figures
+    from training.evaluate import share_within
+    from training.report import figure_rows
 
     folder = find_model(arguments.model)
     if arguments.data:
-        labels, given = read_label_sets(arguments.data, folder / "labels")
+        labels, sets = read_label_sets(arguments.data, folder / "labels")
     else:
         labels = _own_labels(folder)
         table = next(iter(members(folder)), folder) / PREDICTIONS
-        known = read_sets(table) if table.is_file() else {}
-        given = tuple(known.get(name, ALL) for name in labels.names)
-    folders = members(folder) or (folder,)
-    opened = [
-        open_estimator(each, arguments.device, arguments.threads) for each in folders
+        told_sets = read_sets(table) if table.is_file() else {}
+        sets = tuple(told_sets.get(name, ALL) for name in labels.names)
+    every, opened = _asked(members(folder) or (folder,), labels, arguments)
+    others, _ = _asked(
+        [find_model(name) for name in arguments.ensemble], labels, arguments
+    )
+    evidence, poses = _gathered(labels, sets, every, [*every, *others], opened, folder)
+    within = arguments.within
+    rows = [
+        (name, part, *cells)
+        for name, part, measure, *cells in figure_rows(evidence, within)
+        if measure == "error_px"
     ]
-    every = [predict_pictures(each, labels.images, labels.names) for each in opened]
-    for each in every:
-        check_animals(each, labels)
-    found = together(every)
-    confidence, many = found.confidence, None
-    if found.animals > 1:
-        if arguments.report:
-            raise LabelsError(["--report is for one animal; --csv tells of several"])
-        many = matched(found, labels, opened[0].threshold)
-        distance, confidence = by_part(many.distance), by_part(many.confidence)
-    else:
-        distance = found.distance(labels)
-    sets = np.array(given)
-    sets = np.repeat(sets, found.animals)
-    rows: list[tuple[object, ...]] = []
-    for name in sorted(set(sets)):
-        own = distance[sets == name]
-        for part, away in zip(found.bodyparts, own.T, strict=True):
-            rows.append((name, part, *figures(away, arguments.within)))
-        rows.append((name, "together", *figures(own, arguments.within)))
     print("  ".join(f"{column:>10}" for column in COLUMNS))
     for row in rows:
         print("  ".join(f"{_short(cell):>10}" for cell in row))
-    print(f"within: share of labelled points within {arguments.within:g} px")
-    if many is not None:
-        print(told(many))
-    out = ~np.isin(sets, TRAINED)
-    within = arguments.within
-    asked = None if many is not None else known_of(labels, found.bodyparts)[out]
-    sure = reliability(distance[out], confidence[out], asked, within)
+    print(f"within: share of labelled points within {within:g} px")
+    if evidence.counted is not None:
+        print(told(matched(together(every), labels, opened[0].threshold)))
+    sure = evidence.reliability(within)
+    right = share_within(_held_out(evidence, "error_px"), within)
     print(
         f"calibration error of the confidence {sure.error():.3f} (a point is right within "
-        f"{within:g} px), {share_within(distance[out], within):.1%} right"
+        f"{within:g} px), {right:.1%} right"
     )
     if len(every) > 1:
-        _compare_members(every, labels, out)
+        _compare_members(every, labels, evidence, opened[0].threshold)
     if arguments.csv:
         with arguments.csv.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows([COLUMNS, *rows])
     if arguments.report:
-        _report(arguments, folder, labels, sets.tolist(), found, every)
+        _report(arguments, folder, evidence, poses)
+
+
+def _asked(
+    folders: Sequence[Path], labels: Labels, arguments: argparse.Namespace
+) -> tuple[list[Found], list[PoseEstimator]]:
+    """Return what networks find in the labelled pictures, and the networks."""
+    opened = [
+        open_estimator(each, arguments.device, arguments.threads) for each in folders
+    ]
+    found = [predict_pictures(each, labels.images, labels.names) for each in opened]
+    for each in found:
+        check_animals(each, labels)
+    return found, opened
+
+
+def _gathered(
+    labels: Labels,
+    sets: Sequence[str],
+    every: Sequence[Found],
+    networks: Sequence[Found],
+    opened: Sequence[PoseEstimator],
+    folder: Path,
+) -> "tuple[Evidence, Poses]":
+    from training.report_gathering import gather
+
+    views, single = _pose_columns(next(iter(members(folder)), folder))
+    scale = load_model_folder(folder).confidence if len(every) == 1 else None
+    threshold, bones = opened[0].threshold, opened[0].skeleton.bones
+    several = networks if len(networks) > 1 else []
+    found = together(every)
+    return gather(labels, sets, found, several, views, single, scale, threshold, bones)
 
 
 def _own_labels(folder: Path) -> Labels:
@@ -134,17 +151,32 @@ def _own_labels(folder: Path) -> Labels:
 
 
 def _compare_members(
-    every: Sequence[Found], labels: Labels, out: NDArray[np.bool_]
+    every: Sequence[Found], labels: Labels, evidence: "Evidence", threshold: float
 ) -> None:
     """Say what the networks' disagreement tells of their error, in held-out pictures."""
-    away = together(every).distance(labels)[out]
-    apart = spread(every)[out]
-    there = np.isfinite(away)
+    away, apart = (_held_out(evidence, name) for name in ("error_px", "spread_px"))
+    there = np.isfinite(away) & np.isfinite(apart)
+    held_out = evidence.held_out[:: evidence.animals]
+    if evidence.counted is None:
+        alone = [each.distance(labels) for each in every]
+    else:
+        which = [matched(each, labels, threshold) for each in every]
+        alone = [each.distance for each in which]
+        shares = [each.counted.of(held_out) for each in which]
+        both = evidence.counted.of(held_out)
+        print(
+            "held-out animals, recall and precision of each: "
+            + ", ".join(f"{one.recall:.1%} {one.precision:.1%}" for one in shares)
+            + f", of their median {both.recall:.1%} {both.precision:.1%}"
+        )
+    if not there.any():
+        print(f"{len(every)} networks: they share no animal with the labels")
+        return
     near, far = np.median(away[there]), np.median(apart[there])
-    alone = [float(np.nanmedian(each.distance(labels)[out])) for each in every]
+    errors = [_median(each[held_out]) for each in alone]
     print(
         f"{len(every)} networks: median error of each "
-        + ", ".join(f"{error:.2f}" for error in alone)
+        + ", ".join(f"{error:.2f}" for error in errors)
         + f" px, of their median {near:.2f} px"
     )
     doubtful = there & (apart > far)
@@ -156,28 +188,24 @@ def _compare_members(
     )
 
 
+def _median(distance: NDArray[np.float32]) -> float:
+    there = distance[np.isfinite(distance)]
+    return float(np.median(there)) if there.size else float("nan")
+
+
+def _held_out(evidence: "Evidence", measure: str) -> NDArray[np.float32]:
+    """Return (row, bodypart) of a measure, of pictures not trained on."""
+    return evidence.measures[measure][evidence.held_out].astype(np.float32)
+
+
 def _report(
-    arguments: argparse.Namespace,
-    folder: Path,
-    labels: Labels,
-    sets: list[str],
-    found: Found,
-    every: Sequence[Found],
+    arguments: argparse.Namespace, folder: Path, evidence: "Evidence", poses: "Poses"
 ) -> None:
     """Write the page and its tables."""
-    from training.report import gather, write_tables
+    from training.report import write_tables
     from training.report_page import write_page
 
-    others = list(every)
-    for model in arguments.ensemble:
-        member = open_estimator(find_model(model), arguments.device, arguments.threads)
-        others.append(predict_pictures(member, labels.images, labels.names))
-    folders = members(folder) or (folder,)
-    views, single = _pose_columns(folders[0])
-    scale = load_model_folder(folder).confidence if len(every) == 1 else None
-    several = others if len(others) > 1 else []
-    evidence, poses = gather(labels, sets, found, several, views, single, scale)
-    films = [_film(file, poses) for file in arguments.poses]
+    films = [film for file in arguments.poses for film in _films(file, poses)]
     page: Path = arguments.report
     title = f"{folder.name}: how far off its points are"
     write_page(page, title, evidence, films, arguments.within)
@@ -198,18 +226,20 @@ def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
     return views, [names[i] for i in columns] if columns else None
 
 
-def _film(file: Path, poses: "Poses") -> "Film":
-    """Return what can be told of the points of a video."""
+def _films(file: Path, poses: "Poses") -> "list[Film]":
+    """Return what can be told of the points of a video, animal by animal."""
     from training.report import Film
 
     rows = read_poses(file)
-    if rows.skeleton.bodyparts != poses.bodyparts or rows.points.shape[1] != 1:
-        raise DeepLabStreamError(
-            f"{file} needs one animal with the body parts {', '.join(poses.bodyparts)}"
-        )
-    points = rows.points[:, 0]
-    measures = {"temporal_px": temporal_norm(points), **poses.errors(points)}
-    return Film(file.stem, poses.bodyparts, measures)
+    parts = poses.bodyparts
+    if rows.skeleton.bodyparts != parts:
+        raise DeepLabStreamError(f"{file} needs the body parts {', '.join(parts)}")
+    films = []
+    for animal, points in enumerate(rows.points.swapaxes(0, 1)):
+        measures = {"temporal_px": temporal_norm(points), **poses.errors(points)}
+        name = [file.stem, *rows.skeleton.animals[animal : animal + 1]]
+        films.append(Film(" ".join(name), parts, measures))
+    return films
 
 
 def _short(cell: object) -> str:

@@ -35,6 +35,7 @@ from offline.files import whole_file
 from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator
+from pose.model_folder import load_model_folder
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
 from pose.several import members
@@ -46,17 +47,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Smooth."""
     asked = _parser().parse_args(argv)
     folder = find_model(asked.model)
+    if not members(folder):
+        raise ModelError(
+            f"{folder} is no ensemble: it needs two model folders in it, as "
+            "TrainNetwork --seeds 0,1,2 leaves them"
+        )
+    if any(load_model_folder(each).animals > 1 for each in members(folder)):
+        raise ModelError(
+            f"{folder} tells of several animals: a video is smoothed along each one's "
+            "way, and each network loses track of who is who at moments of its own; "
+            "PredictVideos takes the networks' median"
+        )
     networks = {
         each.name: open_parallel(
             partial(open_estimator, each, asked.runtime), asked.threads
         )
         for each in members(folder)
     }
-    if not networks:
-        raise ModelError(
-            f"{folder} is no ensemble: it needs two model folders in it, as "
-            "TrainNetwork --seeds 0,1,2 leaves them"
-        )
     for video in asked.videos:
         _smooth(video, networks, asked.output or video.parent, asked.mirrored)
     return 0
@@ -72,8 +79,6 @@ def _smooth(
     found: list[Prediction] = []
     for name, estimator in networks.items():
         each = predict(video, estimator, name)
-        if each.table.points.shape[1] != 1:
-            raise ModelError("an ensemble tells of one animal, not of several")
         with whole_file(folder / f"{video.stem}.{name}.csv") as making:
             WRITERS["csv"](each.table, making)
         found.append(each)

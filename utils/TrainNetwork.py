@@ -143,8 +143,9 @@ def _one(run: "Run", folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def _from_data(arguments: argparse.Namespace) -> "Run":
-    from training.animals import Edges, edges_of, padded, refused
+    from training.animals import Edges, edges_of, refused
     from training.dataset import load_dataset, split
+    from training.found_animals import padded
     from training.projects import open_project
 
     where = arguments.output / "labels"
@@ -157,7 +158,6 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
         words = {
             "--moved": arguments.moved > 0,
             "--cropzoom": arguments.cropzoom,
-            "--seeds": bool(arguments.seeds),
         }
         refused(arguments.kind, [word for word, given in words.items() if given])
         labels = padded(labels, arguments.animals or labels.animals)

@@ -10,8 +10,9 @@ import pytest
 
 from core.pose import Skeleton
 from training.labels import Labels, LabelsError
-from training.predict import Found
-from training.report import Evidence, Film, Poses, gather, spread, write_tables
+from training.predict import Found, spread
+from training.report import Evidence, Film, Poses, write_tables
+from training.report_gathering import gather
 from training.report_page import write_page
 from utils import EvaluateNetwork
 
@@ -183,7 +184,7 @@ def test_the_program_writes_page_and_tables(
     assert rows["all", "together", "spread_px"]["mean_px"] == "0"
     film.write_text(text.replace("snout", "paw"), encoding="utf-8")
     assert EvaluateNetwork.main(words) == 2
-    assert "needs one animal with the body parts snout" in capsys.readouterr().err
+    assert "needs the body parts snout" in capsys.readouterr().err
     nowhere = [*words[:4], "--report", str(tmp_path / "no" / "page.html")]
     assert EvaluateNetwork.main(nowhere) == 2
     assert "page.html can't be used: No such file" in capsys.readouterr().err
