@@ -34,9 +34,9 @@ _SHOWN = 6
 _COLUMNS = 3
 _WIDTH = 250
 _SIZES = {
-    "small: 224 × 160": "224x160",
-    "usual: 320 × 240": "320x240",
-    "fine: 480 × 368": "480x368",
+    "small: as 224 × 160": "small",
+    "usual: as 320 × 240": "usual",
+    "fine: as 480 × 368": "fine",
 }
 _LAST = Path("checkpoints", "last.ckpt")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pose.confidence import RIGHT_PX
 from pose.fitting import Fitting
+from training.input_size import SIZES
 
 
 def train_parser(description: str) -> argparse.ArgumentParser:
@@ -45,7 +46,10 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     )
     own = parser.add_argument_group("with --data")
     add = own.add_argument
-    add("--size", type=size, default="320x240", help="of the network's input")
+    add(
+        "--size", type=size, default="usual", metavar="small|usual|fine|320x240",
+        help="of the network's input; words: shaped as the pictures are",
+    )  # fmt: skip
     add("--steps", type=count, default=1500, help="batches to train on")
     add("--batch", type=count_or_0, default=8, help="pictures per step; 0: as fits")
     add("--seed", type=int, default=0)
@@ -62,10 +66,13 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         help="of a point, in cells of 4 pixels",
     )  # fmt: skip
     add(
-        "--rotation", type=number(0, 180), default=180.0,
-        help="turned up to this, degrees",
+        "--rotation", type=number(0, 180), metavar="DEGREES",
+        help="pictures are turned up to this; default: as the labelled poses are",
     )  # fmt: skip
-    add("--no-mirror", action="store_true", help="never mirror pictures")
+    add(
+        "--mirror", action=argparse.BooleanOptionalAction, default=None,
+        help="mirror half of the pictures; default: where labelled poses look alike then",
+    )  # fmt: skip
     add("--light", type=number(0, 1), default=1.0, help="changes of light, 0 to 1")
     add(
         "--moved", type=number(0, 1), default=0.0,
@@ -80,11 +87,15 @@ def train_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def size(text: str) -> Fitting:
-    """Return the network's input of `WIDTHxHEIGHT`."""
+def size(text: str) -> Fitting | str:
+    """Return the network's input of `WIDTHxHEIGHT`, or the word given for one."""
+    if text in SIZES:
+        return text
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected WIDTHxHEIGHT")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected WIDTHxHEIGHT, or {', '.join(SIZES)}"
+        )
     sides = (int(width), int(height))
     if any(side % 16 or not 32 <= side <= 2048 for side in sides):
         raise argparse.ArgumentTypeError(

@@ -44,17 +44,20 @@ def relight(
 def _gradient(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return light that falls off from one side, 0.6 to 1.2."""
     angle = rng.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    slope = rng.uniform(0, 0.3) * (x * np.cos(angle) + y * np.sin(angle))
-    return np.asarray(0.95 + slope, np.float32)
+    steepness = rng.uniform(0, 0.3)
+    x = np.linspace(-1, 1, width, dtype=np.float32) * steepness * np.cos(angle)
+    y = np.linspace(-1, 1, height, dtype=np.float32) * steepness * np.sin(angle)
+    return np.asarray(np.float32(0.95) + x + y[:, None], np.float32)
 
 
 def _shadow(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return an ellipse of less, sometimes of more light, with a hard or soft edge."""
-    y, x = np.mgrid[:height, :width]
     cx, cy = rng.uniform(0, 1, 2) * [width, height]
     rx, ry = rng.uniform(0.04, 0.35, 2) * width
-    inside = 1 - np.hypot((x - cx) / rx, (y - cy) / ry)
+    x = ((np.arange(width) - cx) / rx).astype(np.float32)
+    y = ((np.arange(height) - cy) / ry).astype(np.float32)
+    inside = 1 - np.sqrt(x**2 + (y**2)[:, None])
     edge = rng.uniform(0.05, 1.0)
     level = rng.uniform(0.35, 1.25)
-    return np.asarray(1 + (level - 1) * (inside / edge).clip(0, 1), np.float32)
+    depth = (inside * np.float32(1 / edge)).clip(0, 1)
+    return np.asarray(1 + np.float32(level - 1) * depth, np.float32)

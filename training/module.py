@@ -12,7 +12,7 @@ from pose.reading import Several
 from training.animals import field_loss, matched_points
 from training.batches import Batch
 from training.context import ContextNetwork
-from training.decoding import decode
+from training.decoding import decode, decode_between_hills
 from training.heads import STRIDE
 from training.losses import regression_loss, supervised_loss
 from training.multiview import MultiviewNetwork, masked_share
@@ -153,7 +153,8 @@ class PoseModule(lightning.LightningModule):
             return self._on_video(batch, maps, matrix)
 
     def _on_video(self, batch: Batch, maps: Tensor, matrix: Tensor) -> Tensor:
-        points, confidence = decode(maps, STRIDE, self.how.network.sigma)
+        sigma = self.how.network.sigma
+        points, confidence = decode_between_hills(maps, STRIDE, sigma)
         points = back_to_camera(points, matrix, batch.scale, batch.corner)
         anneal = self.how.anneal(self.global_step // self.epoch_steps)
         self.log("total_unsupervised_importance", anneal)

@@ -10,6 +10,7 @@ import numpy as np
 from training.dataset import read_picture
 from training.labels import Labels, LabelsError
 from training.projects import Project
+from training.turning import turns_and_mirror
 
 LEAST_STEPS, MOST_STEPS = 600, 6000
 EPOCHS = 150
@@ -46,6 +47,8 @@ class Seen:
     videos: tuple[Path, ...]
     card_gb: float
     """Memory of the graphics card; 0: there is none."""
+    all_round: bool = True
+    """Whether animals are headed anywhere, as a camera above sees them."""
 
 
 def look(project: Project, card_gb: float) -> Seen:
@@ -73,6 +76,7 @@ def look(project: Project, card_gb: float) -> Seen:
         float(1 - there.mean()),
         tuple(video for video in project.videos if _opens(video)),
         card_gb,
+        turns_and_mirror(labels.points, labels.skeleton)[0] == 180,
     )
 
 
@@ -95,6 +99,12 @@ def advise(seen: Seen) -> list[Advice]:
         Advice(
             "model.heatmap_loss_type", "cross_entropy",
             "the height of its maps says how sure the network is",
+        ),
+        Advice(
+            "training.imgaug", "dlc-top-down" if seen.all_round else "dlc",
+            "labelled poses are headed anywhere, or too few to tell"
+            if seen.all_round
+            else "labelled poses are all turned alike",
         ),
         Advice(
             "training.train_batch_size", batch,

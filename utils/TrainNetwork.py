@@ -144,8 +144,10 @@ def _one(run: "Run", folder: Path, arguments: argparse.Namespace) -> None:
 
 def _from_data(arguments: argparse.Namespace) -> "Run":
     from training.animals import Edges, edges_of, refused
+    from training.backbone import open_backbone
     from training.dataset import load_dataset, split
     from training.found_animals import padded
+    from training.input_size import SIZES, fitting_like
     from training.projects import open_project
 
     where = arguments.output / "labels"
@@ -163,7 +165,11 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
         labels = padded(labels, arguments.animals or labels.animals)
         edges = edges_of(labels.skeleton, labels.points)
     context = arguments.kind == "context"
-    data = load_dataset(labels, arguments.size, context)
+    fitting = arguments.size
+    if isinstance(fitting, str):
+        multiple = open_backbone(arguments.backbone, arguments.stages).multiple
+        fitting = fitting_like(labels.images, SIZES[fitting], multiple)
+    data = load_dataset(labels, fitting, context)
     parts = split(data.clips, arguments.held_out, arguments.seed)
 
     from training.augmentation import Augmentation
@@ -171,7 +177,16 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
     from training.networks import Architecture
     from training.run import Run
     from training.settings import FitSettings
+    from training.turning import turns_and_mirror
 
+    poses = labels.points.reshape(-1, len(labels.skeleton.bodyparts), 2)
+    turns, mirror = turns_and_mirror(poses, labels.skeleton)
+    turns = turns if arguments.rotation is None else arguments.rotation
+    mirror = mirror if arguments.mirror is None else arguments.mirror
+    print(
+        f"input {fitting.width}x{fitting.height}; pictures are turned up to {turns:.0f} "
+        f"degrees{' and mirrored' if mirror else ', never mirrored'}"
+    )
     settings = FitSettings(
         steps=arguments.steps,
         batch=arguments.batch,
@@ -185,8 +200,8 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
         ),
         imagenet=not arguments.no_imagenet,
         augmentation=Augmentation(
-            rotation_deg=arguments.rotation,
-            mirror=not arguments.no_mirror,
+            rotation_deg=turns,
+            mirror=mirror,
             light=arguments.light,
             moved=arguments.moved,
         ),

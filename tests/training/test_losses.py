@@ -10,7 +10,7 @@ from core.errors import DeepLabStreamError
 from core.subspace import fit_subspace, multi_view_rows, single_view_rows
 from pose.heatmaps import Heatmaps
 from training.augmentation import Augmentation, apply, augment_clip
-from training.decoding import decode
+from training.decoding import decode, decode_between_hills
 from training.losses import (
     as_mass,
     heatmap_js,
@@ -102,6 +102,39 @@ def test_a_loss_moves_the_point_where_it_should_go() -> None:
         logits = (logits - gradient).detach().requires_grad_()
     points, _ = decode(torch.sigmoid(logits), 4, 1.25)
     assert abs(float(points[0, 0, 0].detach()) - 26.0) < 0.5
+
+
+def test_a_loss_on_video_moves_the_point_from_hill_to_hill() -> None:
+    wrong, right = gaussians((12.0, 12.0)), gaussians((48.0, 32.0))
+    maps = (0.6 * wrong + 0.5 * right).clamp(1e-4, 0.9)
+    there = torch.tensor([48.0, 32.0])
+    ends = {}
+    for read in (decode, decode_between_hills):
+        logits = torch.logit(maps).requires_grad_()
+        for _ in range(40):
+            points, _ = read(torch.sigmoid(logits), 4, 1.25)
+            away = torch.linalg.vector_norm(points[0, 0] - there)
+            (gradient,) = torch.autograd.grad(away, logits)
+            logits = (logits - 0.05 * gradient).detach().requires_grad_()
+        ends[read] = float(away.detach())
+    assert ends[decode] > 30  # stays on its hill, and distorts it
+    assert ends[decode_between_hills] < 1
+
+
+@given(st.floats(0, 63), st.floats(0, 47))
+def test_points_on_video_are_those_that_are_read_off(x: float, y: float) -> None:
+    maps = gaussians((x, y))
+    points, confidence = decode_between_hills(maps, 4, 1.25)
+    exact, sure = decode(maps, 4, 1.25)
+    torch.testing.assert_close(points, exact)
+    torch.testing.assert_close(confidence, sure)
+
+
+def test_a_map_without_a_hill_has_a_gradient_that_is_a_number() -> None:
+    maps = torch.zeros(1, 1, 12, 16, requires_grad=True)
+    decode_between_hills(maps, 4, 1.25)[0].sum().backward()
+    assert maps.grad is not None
+    assert torch.isfinite(maps.grad).all()
 
 
 def test_only_long_steps_of_sure_points_cost() -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from pose.model_folder import load_model_folder
@@ -25,6 +26,21 @@ def test_training_writes_a_model_folder_that_says_how(model: Path) -> None:
         "python utils/TrainNetwork.py --data"
     )
     assert loaded.about["pictures"] == {"trained_on": 6, "held_out": 2}
+
+
+def test_size_and_turns_are_as_the_labels_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["scorer" + ",me" * 6, "bodyparts,a,a,b,b,c,c", "coords" + ",x,y" * 3]
+    for n in range(20):  # a hook, always the same way up
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((90, 90, 3), n, np.uint8))
+        rows.append(f"{n}.png,{20 + n},20,{60 + n},20,{60 + n},35")
+    (tmp_path / "CollectedData.csv").write_text("\n".join(rows), encoding="utf-8")
+    words = ["--data", str(tmp_path), "--output", str(tmp_path / "model"), *SMALL]
+    assert TrainNetwork.main([*words, "--size", "small"]) == 0
+    loaded = load_model_folder(tmp_path / "model")
+    assert (loaded.fitting.width, loaded.fitting.height) == (192, 192)
+    assert "up to 15 degrees, never mirrored" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

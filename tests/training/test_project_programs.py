@@ -103,12 +103,14 @@ def test_advice_follows_what_is_seen(labelled: Path) -> None:
     words = {each.key: each.value for each in advise(small)}
     assert words["data.image_resize_dims"] == {"height": 288, "width": 512}
     assert words["training.train_batch_size"] == 32
+    assert words["training.imgaug"] == "dlc-top-down"
     assert words["training.uniform_heatmaps_for_nan_keypoints"] is True
     assert cropzoom_pays(small)
-    large = Seen(500, 9, ("a",) * 4, 480, 640, 400.0, 0.0, (), 0.0)
+    large = Seen(500, 9, ("a",) * 4, 480, 640, 400.0, 0.0, (), 0.0, False)
     assert not cropzoom_pays(large)
-    sizes = {each.key: each.value for each in advise(large)}["data.image_resize_dims"]
-    assert sizes == {"height": 96, "width": 128}
+    words = {each.key: each.value for each in advise(large)}
+    assert words["data.image_resize_dims"] == {"height": 96, "width": 128}
+    assert words["training.imgaug"] == "dlc"
 
 
 def test_several_label_files_are_sets_of_their_own(
