@@ -156,6 +156,8 @@ def frames(
     """Yield row and decoded frame, from row `start` on, leaving out what is broken."""
     import av
 
+    if start >= len(rows):
+        return
     places = {tick: place for place, tick in enumerate(rows.ticks.tolist())}
     with _opened(rows.path, decoder) as (container, stream):
         jumped = rows.timed and start > 0

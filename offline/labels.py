@@ -24,6 +24,12 @@ class Known:
     columns: tuple[str, ...] = ()
     """Body parts of the single-view error; none: all."""
 
+    def check(self, bodyparts: Sequence[str]) -> None:
+        """Raise DeepLabStreamError where a network of `bodyparts` can't be measured."""
+        self.points_of(bodyparts)
+        self.columns_of(bodyparts)
+        self.views_of(bodyparts)
+
     def points_of(self, bodyparts: Sequence[str]) -> NDArray[np.float64]:
         """Return (picture, body part, 2) in that order."""
         return self.points[:, self._places(bodyparts, self.bodyparts)]

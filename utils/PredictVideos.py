@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = known_poses(asked.labels, asked.mirrored, asked.columns)
     open_one = partial(open_for_videos, asked.model, asked.runtime)
     estimator = open_parallel(open_one, asked.threads)
+    if known is not None:
+        known.check(estimator.skeleton.bodyparts)
     job = Job(asked, estimator, known)
     failed = 0
     with ThreadPoolExecutor(1) as writing:

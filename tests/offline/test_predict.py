@@ -66,10 +66,24 @@ def test_an_interrupted_prediction_goes_on_where_it_was(tmp_path: Path) -> None:
     found = predict(film, finder, "dots", batch=4, partial=partial)
     assert 0 < found.resumed <= 20
     assert finder.estimated == 60 - found.resumed + 1  # one picture to ask how many
+    again = predict(film, DotFinder(), "dots", batch=4, partial=partial)
+    assert again.resumed == 60  # killed before its tables were written
+    np.testing.assert_array_equal(again.table.points, found.table.points)
     whole = predict(film, DotFinder(), "dots")
     np.testing.assert_array_equal(found.table.points, whole.table.points)
     other = DotFinder(sha256="another network")
     assert predict(film, other, "dots", partial=partial).resumed == 0
+
+
+def test_labels_that_do_not_fit_are_told_before_anything_is_predicted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    labels = "models/openfield/check/m3v1mp4.csv"
+    words = [str(film), "--model", "openfield", "--runtime", "cpu", "--labels", labels]
+    assert main([*words, "--columns", "snout", "elbow"]) == 2
+    assert "do not share the body part elbow" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["film.mp4"]
 
 
 def test_what_goes_wrong_ahead_is_raised_where_it_is_used() -> None:
