@@ -39,7 +39,7 @@ from training.evaluate import (
     summary,
 )
 from training.export import Recipe, export
-from training.fit import Unlabelled, fit
+from training.fit import Unlabelled, fit, open_device
 from training.found_animals import match
 from training.labels import Labels
 from training.networks import PoseNetwork, build_network
@@ -97,6 +97,7 @@ def carry_out(
     run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
 ) -> Outcome:
     """Train, measure, export; write the folder."""
+    open_device(run.settings.device)  # before anything is written
     status = Status(folder, run.settings.steps, watch)
     with status.watched():
         _write_config(run, folder)
