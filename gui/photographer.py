@@ -6,7 +6,7 @@ from pathlib import Path
 from PyQt5.QtCore import QTimer
 
 from core.record import Step
-from engine.states import Phase, Status
+from engine.states import Action, Phase, Status
 from gui.application import use_palette
 from gui.network_page import NetworkPage
 from gui.regions_page import RegionsPage
@@ -17,12 +17,14 @@ from gui.window import Window
 
 _SETTLE_MS = 2500
 _QUALITY = 88
+_RUNS = "Runs"
 
 
 class Photographer:
     """Waits for a moment at which a region holds and its stimulus is on.
 
-    `labels` is a folder that the page Network shows.
+    Runs are looked at last, when the one that was filmed meanwhile has ended. `labels` is a
+    folder that the page Network shows.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Photographer:
 
     def take_status(self, status: Status) -> None:
         """Give up when the rig has ended before anything was seen."""
-        if status.phase is Phase.IDLE:
+        if status.phase is Phase.IDLE and not self.taken:
             self._window.end()
 
     def look(self, steps: tuple[Step, ...]) -> None:
@@ -65,13 +67,20 @@ class Photographer:
         for style in PALETTES:
             use_palette(style)
             for name in self._window.rail.pages:
-                self._window.show_page(name)
-                self._choose_something(name)
-                yield
-                if name == "Runs":
-                    self._go_into_a_run()
+                if name != _RUNS:
+                    self._window.show_page(name)
+                    self._choose_something(name)
                     yield
-                self._take(f"{name.lower()}_{style}.jpg")
+                    self._take(f"{name.lower()}_{style}.jpg")
+        bridge = self._window.bridge
+        bridge.do(Action.STOP_STREAM)
+        while bridge.rig.status.phase is not Phase.IDLE:
+            yield
+        for style in PALETTES:
+            use_palette(style)
+            self._window.show_page(_RUNS)
+            yield from self._go_into_the_run()
+            self._take(f"{_RUNS.lower()}_{style}.jpg")
 
     def _choose_something(self, name: str) -> None:
         """Choose what is worth a picture on some pages."""
@@ -83,13 +92,19 @@ class Photographer:
         elif isinstance(page, NetworkPage):
             page.open(self._labels)
             page.labelling.show_picture(2)
-        elif isinstance(page, RunsPage):
-            page.list.setCurrentRow(min(1, page.list.count() - 1))
 
-    def _go_into_a_run(self) -> None:
-        page = self._window.page("Runs")
-        if isinstance(page, RunsPage) and page.view.review is not None:
-            page.view.go_to(0.9 * page.view.review.end_s)
+    def _go_into_the_run(self) -> Iterator[None]:
+        """Show a moment of the run, and go on when its picture is there."""
+        page = self._window.page(_RUNS)
+        if not isinstance(page, RunsPage):
+            return
+        page.list.setCurrentRow(0)
+        while page.view.review is None:
+            yield
+        page.view.go_to(0.9 * page.view.review.end_s)
+        yield
+        while page.view.video.place is None:
+            yield
 
     def _take(self, name: str) -> None:
         file = self._folder / name

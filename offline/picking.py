@@ -1,5 +1,6 @@
 """Frames of a video that are worth labelling: as different from each other as can be."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,23 +23,26 @@ def pick(
     count: int,
     seed: int = 0,
     among: NDArray[np.int64] | None = None,
+    points: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
     """Return `count` rows, growing: one of each group of frames that look alike.
 
     `among` are the rows (growing) to choose from; None: all, or 1000 of them. K-means over
     small grey pictures, each frame the nearest to its group's middle, as DeepLabCut's
-    `extract_frames` does it. The same seed gives the same frames.
+    `extract_frames` does it; or over `postures` of the `points` (row, animal, body part, 2).
+    The same seed gives the same frames.
     """
     looked_at = candidates(rows) if among is None else among
     if len(looked_at) <= count:
         return looked_at
-    small, seen = [], []
-    for picture in read(rows, looked_at):
-        if picture.image is not None:
-            small.append(_small(picture.image))
-            seen.append(picture.row)
-    values = np.array(small, np.float32)
-    places = np.array(seen, np.int64)
+    if points is None:
+        seen = [p for p in read(rows, looked_at) if p.image is not None]
+        values = np.array([_small(p.image) for p in seen if p.image is not None])
+        places = np.array([p.row for p in seen], np.int64)
+    else:
+        there = np.isfinite(points[looked_at]).any(axis=(1, 2, 3))
+        places = looked_at[there]
+        values = postures(points[places])
     if len(values) <= count:
         return places
     values -= values.mean(axis=0)
@@ -60,6 +64,25 @@ def pick(
         for group in np.unique(groups)
     ]
     return np.sort(np.array(chosen, np.int64))
+
+
+def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return (row, value) how animals lie, as numbers that can be compared.
+
+    Of points (row, animal, body part, 2), px: half of what two rows differ by is where their
+    middle is, half how the points lie around it. NaN counts as usual for its column.
+    """
+    flat = points.reshape(len(points), -1, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a row, a point without any
+        middle = np.nanmean(flat, axis=1)
+        around = (flat - middle[:, None]).reshape(len(flat), -1)
+        halves = []
+        for half in (middle, around):
+            away = half - np.nanmean(half, axis=0)
+            spread = np.sqrt(np.nansum(away**2) / len(away)) or 1.0
+            halves.append(np.nan_to_num(away / spread))
+    return np.concatenate(halves, axis=1).astype(np.float32)
 
 
 def candidates(rows: VideoRows) -> NDArray[np.int64]:

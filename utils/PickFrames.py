@@ -1,6 +1,7 @@
 """Picks frames worth labelling: python utils/PickFrames.py VIDEO-OR-RUN --into labels.
 
-They are as different from each other as can be; with --unsure, those at which a network is
+They are as different from each other as can be, in their pixels or, with --poses, in how the
+animal lies and where; with --unsure, those at which a network is
 least sure: low confidences and points that jump, as a run recorded them or as --model finds
 them. They come as PNG files into `labels/labeled-data/VIDEO/`, where the window's Network
 page and DeepLabCut look for them; --model also proposes labels for them.
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from core.errors import DeepLabStreamError
 from offline.decoding import VideoRows, video_rows
 from offline.picking import candidates, pick, picture_path, write_pictures
+from offline.tables import read_poses
 from offline.unsure import Doubts, of_run, of_video
 from pose.estimator import PoseEstimator
 from pose.opening import open_estimator
@@ -45,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, rows, found in parts:
             folder = asked.into / PICTURES / name
             among = _fresh(rows, folder, found, count)
-            picked = pick(rows, count, asked.seed, among)
+            points = _points(rows, asked.poses) if asked.poses else None
+            picked = pick(rows, count, asked.seed, among, points)
             written = write_pictures(rows, picked, folder)
             print(
                 f"{len(written)} of {len(rows)} frames of {rows.path.name} are in "
@@ -55,6 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         count = propose(asked.into, estimator)
         print(f"labels are proposed for {count} pictures that nobody has looked at")
     return 0
+
+
+def _points(rows: VideoRows, table: Path) -> NDArray[np.float64]:
+    """Return (row, animal, body part, 2), px; a table that does not fit is refused."""
+    points = read_poses(table).points
+    if len(points) != len(rows):
+        raise DeepLabStreamError(
+            f"{table} has {len(points)} rows, and {rows.path} {len(rows)} frames"
+        )
+    return points
 
 
 def _fresh(
@@ -108,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--into", type=Path, required=True, metavar="FOLDER")
     add("--count", type=_positive, default=20, help="of each (default: 20)")
+    add(
+        "--poses",
+        type=Path,
+        metavar="TABLE",
+        help="of the video (PredictVideos, ExportRun): frames differ in posture and place",
+    )
     add("--unsure", action="store_true", help="where the network is least sure")
     add(
         "--model", metavar="NAME", help="the network; its points are proposed as labels"

@@ -1,4 +1,8 @@
-"""Takes the pictures of the documentation: each page while the demo rig's experiment runs."""
+"""Takes the pictures of the documentation: each page while the demo rig's experiment runs.
+
+A copy of the settings is opened, beside which the run is recorded, so that no picture shows
+what else is on this computer.
+"""
 
 import sys
 from pathlib import Path
@@ -47,24 +51,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(reason)
         return 1
     application()
-    with (
-        TemporaryDirectory() as folder,
-        Session(load(chosen.settings)) as session,
-    ):
-        labels = [sys.executable, str(HERE / "utils/DrawLabels.py"), folder]
-        subprocess.run(
-            [*labels, "--frames", "24"], check=True, stdout=subprocess.DEVNULL
-        )
+    with TemporaryDirectory() as folder:
+        labels, settings = Path(folder) / "labels", Path(folder) / "settings.ini"
+        settings.write_bytes(chosen.settings.read_bytes())
+        draw = [sys.executable, str(HERE / "utils/DrawLabels.py"), str(labels)]
+        subprocess.run([*draw, "--frames", "24"], check=True, stdout=subprocess.DEVNULL)
+        camera = _photographed(settings, labels, chosen.output, chosen.after)
+    print(*camera.taken, sep="\n")
+    return 0 if camera.taken else 1
+
+
+def _photographed(
+    settings: Path, labels: Path, output: Path, after_s: float
+) -> Photographer:
+    with Session(load(settings)) as session:
         bridge = Bridge(session, Agenda(AGENDAS["experiment"]))
-        window = Window(bridge, Document(chosen.settings))
-        camera = Photographer(window, chosen.output, chosen.after, Path(folder))
+        window = Window(bridge, Document(settings))
+        camera = Photographer(window, output, after_s, labels)
         bridge.stepped.connect(camera.look)
         bridge.failed.connect(print)
         bridge.status_changed.connect(camera.take_status)
         bridge.start()
         run_until_closed(window)
-    print(*camera.taken, sep="\n")
-    return 0 if camera.taken else 1
+    return camera
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from core.frame import ImageFormat
 from offline.decoding import video_rows
-from offline.picking import pick
+from offline.picking import pick, postures
 from recording.video import VideoFile
 from utils.PickFrames import main
 
@@ -48,3 +49,41 @@ def test_the_program_writes_pictures_once(tmp_path: Path) -> None:
 
 def test_a_video_that_is_none_is_a_sentence(tmp_path: Path) -> None:
     assert main([str(tmp_path / "no.mp4"), "--into", str(tmp_path)]) == 2
+
+
+def table(path: Path, rows: int = 60) -> Path:
+    """Write a table of two points: nine in ten frames alike, the rest stretched."""
+    lines = ["scorer,m,m,m,m,m,m", "bodyparts,nose,nose,nose,tail,tail,tail"]
+    lines.append("coords" + ",x,y,likelihood" * 2)
+    for row in range(rows):
+        length = 30 if row >= 54 else 10
+        lines.append(f"{row},{20 + length / 2},24,1,{20 - length / 2},24,1")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_frames_are_picked_by_posture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = film(tmp_path / "scenes.mkv")
+    asked = [str(video), "--into", str(tmp_path / "labels"), "--count", "2"]
+    poses = ["--poses", str(table(tmp_path / "poses.csv"))]
+    assert main([*asked, *poses]) == 0
+    files = (tmp_path / "labels/labeled-data/scenes").glob("*.png")
+    first, second = sorted(int(file.stem[3:]) for file in files)
+    assert first < 54 <= second
+    table(tmp_path / "poses.csv", 59)
+    assert main([*asked, *poses]) == 2
+    assert "has 59 rows" in capsys.readouterr().err
+
+
+def test_postures_count_shape_and_place_alike_and_gaps_as_usual() -> None:
+    points = np.zeros((4, 1, 2, 2))
+    points[:, 0, 0] = [(0, 0), (100, 0), (0, 0), (100, 0)]  # place
+    points[:, 0, 1] = points[:, 0, 0] + [(10, 0), (10, 0), (-10, 0), (-10, 0)]
+    values = postures(points)
+    away = np.linalg.norm(values - values[0], axis=1)
+    assert away[0] < away[1] < away[3]
+    points[2, 0, 1] = np.nan
+    points[3] = np.nan
+    assert np.isfinite(postures(points)).all()
