@@ -13,6 +13,11 @@ DOUBTS = ("doubt", "stray")
 """Words of `Pose.identity` for an animal of which it is not known who it is begin so."""
 
 
+def changed_hands(identity: Sequence[str]) -> bool:
+    """Return whether `Pose.identity` says that animals have exchanged their names now."""
+    return any(word.endswith(("exchanged", "swapped")) for word in identity)
+
+
 @dataclass(frozen=True, slots=True)
 class Skeleton(Packed):
     """The body parts of one animal, the bones drawn between them, and the animals' names."""

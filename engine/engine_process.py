@@ -29,6 +29,7 @@ from engine.messages import (
     Complaint,
     Conduct,
     Conducting,
+    SayWho,
     TestOutput,
 )
 from engine.network import introduced, open_network
@@ -227,6 +228,8 @@ class _Engine:
                 self.loop.end()
             case TestOutput(name):
                 self.test(name)
+            case SayWho(camera, exchanged):
+                self.loop.say_who(camera, exchanged)
             case _:
                 self.stopped = True
 

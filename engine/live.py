@@ -77,6 +77,26 @@ class Session(Listening):
         except DeepLabStreamError as error:
             self._news.append(Failed(str(error)))
 
+    def say_who(self, camera: str, exchanged: Sequence[str] = ()) -> None:
+        """Say that the animals' names are right, or exchange those of two.
+
+        What comes of it is told by `poll`, as a note, or as `Failed`.
+        """
+        if self._crew is None or not self.status.analysing:
+            self._news.append(
+                Failed("who is who can be said while frames are analysed")
+            )
+            return
+        names = self.skeleton.animals if self.skeleton else ()
+        if strangers := [name for name in exchanged if name not in names]:
+            self._news.append(Failed(f"no animal is named {strangers[0]}"))
+            return
+        pair = None
+        if exchanged:
+            one, other = exchanged
+            pair = names.index(one), names.index(other)
+        self._crew.tell_engine(say.SayWho(camera, pair))
+
     def test(self, output: str) -> None:
         """Pulse an output for a moment while the stream runs, but no experiment."""
         if self._crew is not None and not self.status.experimenting:

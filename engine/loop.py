@@ -74,6 +74,14 @@ class Loop:
         if self._who is not None:
             self._who.forget()
 
+    def say_who(self, camera: str, exchanged: tuple[int, int] | None) -> None:
+        """Take a person's word on the animals' names from the next frame on.
+
+        They are right, or those of two are to be exchanged.
+        """
+        if self._who is not None:
+            self._who.say(camera, exchanged)
+
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
     ) -> None:

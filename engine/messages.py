@@ -109,6 +109,15 @@ class TestOutput:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class SayWho:
+    """A person says who is who before a camera."""
+
+    camera: str
+    exchanged: tuple[int, int] | None
+    """The animals whose names are to be exchanged; None: the names are right."""
+
+
 # from the engine
 
 

@@ -13,6 +13,7 @@ from engine.messages import Proved, RunClosed, Turned
 from engine.sections import Settings
 from engine.states import Action, Counts, Failed, Status, StatusChanged
 from engine.vitals import Vitals
+from engine.who import WhoIsWho
 
 News: TypeAlias = Entry | StatusChanged | Failed | RunClosed | Turned
 
@@ -91,6 +92,10 @@ class Rig(Protocol):
         """How the computer fares, looked at once a second; None: not yet."""
 
     @property
+    def identity(self) -> Mapping[str, WhoIsWho]:
+        """By camera what was said of several animals so far; empty: there is one."""
+
+    @property
     def stream_start_ns(self) -> int:
         """Zero of the run's time."""
 
@@ -99,6 +104,9 @@ class Rig(Protocol):
 
     def adjust(self, camera: str, key: str, word: str) -> None:
         """Change a setting of a camera that films, as settings.ini writes it."""
+
+    def say_who(self, camera: str, exchanged: Sequence[str] = ()) -> None:
+        """Say that the animals' names are right, or exchange those of two."""
 
     def test(self, output: str) -> None:
         """Pulse an output for a moment while the stream runs, but no experiment."""

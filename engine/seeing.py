@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from core.calibration import Calibration
-from core.pose import Pose
+from core.pose import Pose, changed_hands
 from engine.motion import Motion
 from engine.plausibility import Plausibility
 from engine.sections import Settings
@@ -94,7 +94,7 @@ class Seeing:
         `age_s` is how long ago it was exposed.
         """
         seen, doubts = pose.seen(self._threshold), dict[str, str]()
-        if "exchanged" in pose.identity:  # what was followed was another animal
+        if changed_hands(pose.identity):  # what was followed was another animal
             self._gates.pop(camera, None)
             self._filters.pop(camera, None)
         calibration = self._calibrations.get(camera)

@@ -7,7 +7,7 @@ from typing import Self
 
 from cameras.dial import Dial
 from core.frame import Frame, ImageFormat
-from core.pose import Skeleton
+from core.pose import Pose, Skeleton
 from core.record import Acknowledged, Edge, Entry, Step
 from core.ring import Ring, RingReader, Stamp
 from engine.effective import effective
@@ -22,6 +22,8 @@ from engine.messages import (
 )
 from engine.sections import Settings
 from engine.states import Counts
+from engine.who import WhoIsWho
+from recording.identity_totals import IdentityTotals
 from recording.run_folder import ModelFacts
 
 
@@ -59,6 +61,8 @@ class Stream:
     _shown: dict[str, RingReader] = field(default_factory=dict)
     _found: dict[str, RingReader] = field(default_factory=dict)
     _analysed: dict[str, int] = field(default_factory=dict)
+    _identity: IdentityTotals = field(default_factory=IdentityTotals)
+    _last_poses: dict[str, Pose] = field(default_factory=dict)
     _analysed_from: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -141,6 +145,9 @@ class Stream:
         """Count what an entry of the journal tells."""
         if isinstance(entry, Step):
             self._analysed[entry.camera] = self._analysed.get(entry.camera, 0) + 1
+            self._identity.add(entry)
+            if entry.pose.identity:
+                self._last_poses[entry.camera] = entry.pose
         elif isinstance(entry, Edge):
             self.levels[entry.output] = entry.level
             self.edges[entry.output] = entry
@@ -148,6 +155,14 @@ class Stream:
                 del self.edges[entry.output]
         elif isinstance(entry, Acknowledged):
             self.acknowledged[entry.output] = entry
+
+    def identity(self) -> dict[str, WhoIsWho]:
+        """Return what was said of several animals so far, by camera."""
+        totals = self._identity.facts()
+        return {
+            camera: WhoIsWho(pose, totals[camera])
+            for camera, pose in self._last_poses.items()
+        }
 
     def stamps(self) -> dict[str, Stamp]:
         """Return when the newest frame of each camera was exposed, and arrived."""

@@ -12,6 +12,7 @@ from core.ring import Stamp
 from engine.messages import Proved
 from engine.states import Counts
 from engine.stream import Stream
+from engine.who import WhoIsWho
 
 
 class StreamView:
@@ -74,6 +75,11 @@ class StreamView:
     def stamps(self) -> Mapping[str, Stamp]:
         """When the newest frame of each camera was exposed, and arrived."""
         return self._stream.stamps()
+
+    @property
+    def identity(self) -> Mapping[str, WhoIsWho]:
+        """By camera what was said of several animals so far; empty: there is one."""
+        return self._stream.identity()
 
     @property
     def run_folder(self) -> Path | None:

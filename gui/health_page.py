@@ -19,6 +19,7 @@ from PyQt5.QtWidgets import (
 
 from core.record import Note, Step
 from engine.states import Counts, Phase, Status
+from engine.who import sentence
 from gui.bridge import Bridge
 from gui.panels import Log
 from gui.stages import STAGES, Stages
@@ -61,6 +62,7 @@ class HealthPage(QWidget):
                 head.setToolTip(text)
         self.computer = QLabel("–")
         self.alarms = Log("Alarms")
+        self.animals = QLabel()
         self._stages = Stages(bridge.rig.cameras[0])
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
         self._ticks = 0
@@ -82,14 +84,21 @@ class HealthPage(QWidget):
         for side in ("bottom", "left"):
             self.plot.getAxis(side).enableAutoSIPrefix(False)
         self.plot.setMenuEnabled(False)
-        self.computer.setWordWrap(True)
-        self.computer.setTextFormat(Qt.TextFormat.PlainText)
+        for label in (self.computer, self.animals):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
         grid = QGridLayout(self)
         grid.setContentsMargins(10, 10, 10, 10)
         grid.setSpacing(10)
         grid.addWidget(_framed("Latency", self.plot), 0, 0)
         grid.addWidget(_framed("Stages, ms", self.stages), 1, 0)
-        grid.addWidget(_framed("Where the frames went", self.cameras), 0, 1)
+        went = QWidget()
+        went.setObjectName("clear")
+        inside = QVBoxLayout(went)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.cameras, 1)
+        inside.addWidget(self.animals)
+        grid.addWidget(_framed("Where the frames went", went), 0, 1)
         grid.addWidget(_framed("The computer", self.computer), 1, 1)
         grid.addWidget(self.alarms, 2, 0, 1, 2)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -112,6 +121,7 @@ class HealthPage(QWidget):
                 text = "–" if found is None else f"{found[figure]:.2f}"  # type: ignore[literal-required]
                 _put(self.stages, row, column, text)
         self._show_counts(self.bridge.rig.counts)
+        self._show_animals()
         vitals = self.bridge.rig.vitals
         if vitals is not None and self.bridge.rig.status.phase is Phase.STREAMING:
             self.computer.setText(vitals.text.replace("; ", "\n"))
@@ -147,6 +157,12 @@ class HealthPage(QWidget):
             for column, text in enumerate(cells):
                 bad = column in (1, 6) and text not in ("0", "?")
                 _put(self.cameras, row, column, text, bad=bad)
+
+    def _show_animals(self) -> None:
+        rig = self.bridge.rig
+        lines = [sentence(camera, who) for camera, who in rig.identity.items()]
+        self.animals.setText("\n".join(lines))
+        self.animals.setVisible(bool(lines))
 
     def _renew(self) -> None:
         """Have a row for each camera of a rig that is another one."""

@@ -10,6 +10,7 @@ from core.command import Mark
 from core.record import Acknowledged, Edge, Note, Step
 from engine import ini_editing
 from engine.states import Action, Phase, Status
+from gui.animals_panel import Animals
 from gui.bridge import Bridge
 from gui.camera_window import CameraWindow
 from gui.controls import Controls
@@ -37,6 +38,7 @@ class LivePage(QWidget):
         self.display = Display(bridge)
         self.controls = Controls()
         self.outputs = Outputs(list(settings.outputs))
+        self.animals = Animals(list(settings.asked_of()))
         self.triggers = Triggers(list(settings.triggers))
         self.marks = Marks()
         self.test = test
@@ -57,7 +59,9 @@ class LivePage(QWidget):
     def _arrange(self) -> None:
         side = QVBoxLayout()
         side.setSpacing(8)
-        for panel in (self.controls, self.outputs, self.triggers, self.marks):
+        for panel in (
+            self.controls, self.outputs, self.animals, self.triggers, self.marks,
+        ):  # fmt: skip
             panel.setFixedWidth(_SIDE_WIDTH)
             side.addWidget(panel)
         self.log.setFixedWidth(_SIDE_WIDTH)
@@ -83,6 +87,7 @@ class LivePage(QWidget):
         self.bridge.failed.connect(self._take_failure)
         self.bridge.ticked.connect(self._tick)
         self.outputs.tested.connect(self._test_output)
+        self.animals.said.connect(self.bridge.rig.say_who)
         self.test.told.connect(self._take_test)
         self.test.edged.connect(self._take_test_edge)
         self.test.acknowledged.connect(self._take_test_answer)
@@ -96,6 +101,9 @@ class LivePage(QWidget):
             button.setVisible(status.phase is Phase.STREAMING)
         if not status.analysing:
             self.triggers.show_answers({})
+            self.animals.show_who({}, 0.0)
+        skeleton = self.bridge.rig.skeleton
+        self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
             self.display.line.show_folder(self.bridge.rig.run_folder)
 
@@ -182,6 +190,8 @@ class LivePage(QWidget):
             edges = {**self._tested, **rig.edges}
             answers = {**self._answered, **rig.acknowledged}
             self.outputs.show_answers(edges, answers, now_ns)
+            if rig.status.analysing:
+                self.animals.show_who(rig.identity, rig.threshold)
         status = self.bridge.rig.status
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         free = not (self.test.running or status.experimenting or changing)

@@ -126,8 +126,9 @@ def build_menu(
     tour: Callable[[], object],
     recent: Recent,
     look_back: Callable[[Path], object],
+    animals: Callable[[bool], object],
 ) -> Menu:
-    """Fill the menu bar of `window`."""
+    """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names."""
     menu = Menu(window, document, {})
 
     def add(
@@ -152,6 +153,9 @@ def build_menu(
     edit = _added(window, "&Edit")
     add(edit, "Undo", document.undo, QKeySequence(keys.Undo))
     add(edit, "Redo", document.redo, "Ctrl+Shift+Z")
+    edit.addSeparator()
+    add(edit, "Exchange animals' names …", partial(animals, True), "Ctrl+E")
+    add(edit, "Animals' names are right", partial(animals, False), "Ctrl+R")
     view = _added(window, "&View")
     for number, name in enumerate(pages, start=1):
         add(view, name, partial(show_page, name), f"Ctrl+{number}")

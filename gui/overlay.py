@@ -22,6 +22,9 @@ from gui.theme import (
     bodypart_colour,
 )
 
+_CORNER, _CORNER_WIDTH = 58.0, 250.0
+"""Above and left of this a picture's corner says which camera it is."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -68,7 +71,9 @@ def draw_zones(
         else:
             painter.drawPolygon(QPolygonF(starmap(QPointF, corners)))
         left, top = map(min, zip(*corners, strict=True))
-        draw_tag(painter, QPointF(left, top - 7), zone.trigger, pen.color())
+        low = place.top + _CORNER if left < place.left + _CORNER_WIDTH else 0.0
+        above = QPointF(left + 5 if top - 7 < low else left, max(top - 7, low))
+        draw_tag(painter, above, zone.trigger, pen.color())
 
 
 def zone_pen(answer: bool | None) -> QPen:

@@ -137,8 +137,10 @@ class RunsPage(QWidget):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.chosen)))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Look for new runs."""
+        """Look for new runs, and anew at one that could not be read before."""
         self.refresh()
+        if self.chosen is not None and self.view.review is None:
+            self.open(self.chosen)
         super().showEvent(event)
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802

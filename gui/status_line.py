@@ -115,4 +115,6 @@ class StatusLine(QFrame):
 
 
 def _ms(value: float) -> str:
-    return "–" if isnan(value) else f"{value:.1f} ms"
+    if isnan(value):
+        return "–"
+    return f"{value:.1f} ms" if value < 99.95 else f"{value:.0f} ms"

@@ -70,6 +70,7 @@ class Window(QMainWindow):
             self.tour.begin,
             self.recent,
             self._look_back,
+            self._say_who,
         )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
@@ -181,6 +182,10 @@ class Window(QMainWindow):
         page = self._made["Runs"]
         if isinstance(page, Opening):
             page.open(path)
+
+    def _say_who(self, exchanged: bool) -> None:
+        panel = self.live.animals
+        panel.ask_exchange() if exchanged else panel.confirm()
 
     def _use_style(self, name: str) -> None:
         use_palette(name)

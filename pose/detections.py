@@ -10,6 +10,9 @@ from core.pose import Pose
 from pose.looks import view
 from pose.tracks import Array, Mask
 
+SAID = ("swapped", "confirmed")
+"""Words of `Pose.identity` by which a person settled who it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detections:
@@ -70,7 +73,7 @@ class Detections:
         for animal, row in zip(free, others, strict=False):
             rows[animal] = row
         called = [
-            "stray" if rows[animal] in strays else word
+            _stray(word) if rows[animal] in strays else word
             for animal, word in enumerate(words)
         ]
         return [rows[animal] for animal in range(len(words))], called
@@ -85,3 +88,9 @@ def detections(pose: Pose, threshold: float) -> Detections:
     count = np.maximum(seen.sum(axis=1), 1)[:, None]
     middles = np.where(seen[..., None], points, 0.0).sum(axis=1) / count
     return Detections(pose, rows, points, seen, middles)
+
+
+def _stray(word: str) -> str:
+    """Return the word for a stray; what a person said of the animal stays."""
+    said = word.rpartition("+")[2]
+    return f"stray+{said}" if said in SAID else "stray"

@@ -8,7 +8,9 @@ like another all the while was exchanged, and is mended.
 Words of `Pose.identity`: empty: known. `doubt1`: one of those with the same number, not
 known which. `stray`: too far from where it was to be it. On the picture on which that is
 settled, `exchanged`: its points went under another name since the doubt began (or, without
-a doubt, for some pictures); `believed`: nothing told, but BELIEVE_AFTER_S are over.
+a doubt, for some pictures); `believed`: nothing told, but BELIEVE_AFTER_S are over;
+`swapped`: a person exchanged the names; `confirmed`: a person said that they are right;
+both may come behind another word: `doubt1+swapped`.
 """
 
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from core.assignment import assign
 from core.frame import Image
 from core.pose import Pose, Skeleton
 from pose.detections import Detections, detections
+from pose.doubts import Doubts
 from pose.looks import ENOUGH, Looks
 from pose.tracks import NEVER, Array, Tracks
 
@@ -65,11 +68,9 @@ class Identity:
 
     _tracks: Tracks = field(init=False)
     _looks: Looks = field(init=False)
-    _doubts: list[set[int]] = field(init=False)
-    """By animal: who else it may be."""
-    _since_s: list[float] = field(init=False)
-    _came_from: list[int] = field(init=False)
-    """By animal: whose name it had before the doubt."""
+    _doubts: Doubts = field(init=False)
+    _said: dict[int, str] = field(init=False)
+    """By animal: the word of what a person said since the last picture."""
     _views: Array = field(init=False)
     """(animal, feature): how each looked lately."""
     _counts: list[int] = field(init=False)
@@ -82,9 +83,7 @@ class Identity:
         self._tracks = Tracks(animals, len(self.skeleton.bodyparts))
         self._looks = Looks(animals)
         self._named, self._pictures = False, 0
-        self._doubts = [set(range(animals)) - {n} for n in range(animals)]
-        self._since_s = [-np.inf] * animals
-        self._came_from = list(range(animals))
+        self._doubts, self._said = Doubts(animals), {}
         self._views = np.zeros((animals, 0))
         self._counts = [0] * animals
         self._unseen_since_s = [np.inf] * animals
@@ -104,7 +103,7 @@ class Identity:
         tracks.correct(list(of), found.points[at], found.seen[at], found.middles[at])
         views = dict[int, Array]()
         self._pictures += 1
-        if self._pictures % RESTING == 0 or not self._named or any(self._doubts):
+        if self._pictures % RESTING == 0 or not self._named or self._doubts:
             animals = range(len(self._counts))
             hidden = [tracks.middles[n] for n in animals if n not in of]
             views = found.clear_views(image, hidden, tracks.length, CLEAR)
@@ -113,7 +112,9 @@ class Identity:
             of = self._name(of, found, views)
         else:
             of = self._judge(of)
-            told = self._settle(time_s)
+            told = self._doubts.settle(time_s, self.rules.believe_after_s)
+        told |= self._said
+        self._said = {}
         self._learn(of, views)
         return self._pose(found, of, told)
 
@@ -144,7 +145,8 @@ class Identity:
                     margin += said[theirs][detection] - said[mine][detection]
                     asked += 3 * max(0.0, off[mine][detection] - FITS)
             if margin < asked or self._hides(one, other, of, found, time_s):
-                self._doubt(one, other, time_s)
+                for each in self._doubts.begin(one, other, time_s):
+                    self._counts[each] = 0
 
     def _hides(
         self, one: int, other: int, of: dict[int, int], found: Detections, time_s: float
@@ -160,24 +162,6 @@ class Identity:
                 return True
         return False
 
-    def _doubt(self, one: int, other: int, time_s: float) -> None:
-        """Doubt who of two is who, and so of all that were in doubt with them."""
-        whole = sorted({*self._with(one), *self._with(other)})
-        for each in whole:
-            self._counts[each] = 0
-            if self._since_s[each] == -np.inf:
-                self._since_s[each] = time_s
-            self._doubts[each] = set(whole) - {each}
-
-    def _with(self, animal: int) -> list[int]:
-        """Return an animal and all that it may be."""
-        known, waiting = {animal}, [animal]
-        while waiting:
-            more = self._doubts[waiting.pop()] - known
-            known |= more
-            waiting += more
-        return sorted(known)
-
     def _name(
         self, of: dict[int, int], found: Detections, views: dict[int, Array]
     ) -> dict[int, int]:
@@ -192,9 +176,9 @@ class Identity:
         else:
             key = [float(found.middles[of[animal], 0]) for animal in animals]
         order = sorted(animals, key=lambda animal: key[animal])
-        self._named, self._doubts = True, [set() for _ in order]
-        self._since_s = [-np.inf] * len(order)
+        self._named = True
         of = self._reorder(order, of)
+        self._doubts.known(animals)
         for animal in animals:
             self._looks.learn(animal, self._views[animal], ENOUGH)
         return of
@@ -212,39 +196,35 @@ class Identity:
                 told = costs[one, other] + costs[other, one]
                 told -= costs[one, one] + costs[other, other]
                 if told >= TOLD:
-                    self._doubts[one].discard(other)
-                    self._doubts[other].discard(one)
+                    self._doubts.end(one, other)
                 seen = min(self._counts[one], self._counts[other]) >= 2 * VIEWS
-                if told <= -TOLD and (seen or other in self._doubts[one]):
+                if told <= -TOLD and (seen or self._doubts.between(one, other)):
                     swaps.append((told, one, other))
             if not swaps:
                 break
             _, one, other = min(swaps)
-            order = list(range(len(self._counts)))
-            order[one], order[other] = other, one
-            came = self._came_from
-            of = self._reorder(order, of)
-            self._came_from = [came[n] for n in order]
+            of = self._exchange(one, other, of)
         return of
 
-    def _settle(self, time_s: float) -> dict[int, str]:
-        """Return the words of those about whom there was doubt until now."""
-        told: dict[int, str] = {}
-        patience_s = self.rules.believe_after_s
-        for animal, since_s in enumerate(self._since_s):
-            if self._doubts[animal] and 0 < patience_s <= time_s - since_s:
-                for each in self._with(animal):
-                    told[each] = "believed"
-        for animal in told:
-            self._doubts[animal] = set()
-        for animal, came in enumerate(self._came_from):
-            if self._doubts[animal]:
-                continue
-            self._since_s[animal] = -np.inf
-            self._came_from[animal] = animal
-            if came != animal:
-                told[animal] = "exchanged"
-        return told
+    def say(self, exchanged: tuple[int, int] | None = None) -> None:
+        """Take a person's word: the names are right, or those of two are to be exchanged.
+
+        Doubts about those animals end. What was learned of their looks may be of another:
+        it is kept as far as what was seen of them lately tells whose it is.
+        """
+        self._named = True
+        animals = exchanged or self._doubts.all()
+        if exchanged is not None:
+            self._exchange(*exchanged, {})
+        self._doubts.known(animals)
+        self._said |= dict.fromkeys(animals, "swapped" if exchanged else "confirmed")
+        pair = list(animals)
+        if min((self._counts[n] for n in pair), default=0) < VIEWS:
+            self._looks.forget(pair)
+        elif len(pair) == 2:
+            costs = self._looks.costs(self._views)[np.ix_(pair, pair)]
+            if 2 * np.trace(costs) > costs.sum():
+                self._looks.exchange(*pair)
 
     def _learn(self, of: dict[int, int], views: dict[int, Array]) -> None:
         """Learn the looks of those who are known."""
@@ -253,7 +233,7 @@ class Identity:
             return
         learned = self._looks.learned
         for animal, detection in of.items():
-            if detection not in views or self._doubts[animal]:
+            if detection not in views or self._doubts.about(animal):
                 continue
             if learned[animal] and learned.sum() > 1:
                 costs = self._looks.costs(views[detection][None])[0]
@@ -274,27 +254,25 @@ class Identity:
             share = max(1 / self._counts[animal], 0.2)
             self._views[animal] += share * (seen - self._views[animal])
 
+    def _exchange(self, one: int, other: int, of: dict[int, int]) -> dict[int, int]:
+        order = list(range(len(self._counts)))
+        order[one], order[other] = other, one
+        of = self._reorder(order, of)
+        self._doubts.exchanged(order)
+        return of
+
     def _reorder(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
         """Let animal `order[n]` be the n-th one from now on; looks stay with the names."""
         self._tracks.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]
-        self._since_s = [self._since_s[n] for n in order]
         self._unseen_since_s = [self._unseen_since_s[n] for n in order]
-        new = {old: n for n, old in enumerate(order)}
-        self._doubts = [{new[each] for each in self._doubts[n]} for n in order]
         return {n: of[old] for n, old in enumerate(order) if old in of}
 
     def _pose(
         self, found: Detections, of: dict[int, int], told: dict[int, str]
     ) -> Pose:
         """Return the pose in the order of the names."""
-        words = [told.get(animal, "") for animal in range(len(self._counts))]
-        numbers: dict[int, int] = {}
-        for animal, others in enumerate(self._doubts):
-            if others:
-                first = self._with(animal)[0]
-                words[animal] = f"doubt{numbers.setdefault(first, len(numbers) + 1)}"
-        order, words = found.in_order(of, words)
+        order, words = found.in_order(of, self._doubts.words(told))
         pose, identity = found.pose, tuple(words) if len(words) > 1 else ()
         return Pose(self.skeleton, pose.points[order], pose.confidence[order], identity)

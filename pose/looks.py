@@ -53,6 +53,16 @@ class Looks:
         self._mean[animal] += share * off
         self._spread[animal] += share * (off * off * (1 - share) - self._spread[animal])
 
+    def forget(self, animals: list[int]) -> None:
+        """Know no longer how these look."""
+        for values in (self._count, self._mean, self._spread):
+            values[animals] = 0.0
+
+    def exchange(self, one: int, other: int) -> None:
+        """Let each of two look as the other did."""
+        for values in (self._count, self._mean, self._spread):
+            values[[one, other]] = values[[other, one]]
+
     def costs(self, views: Array) -> Array:
         """Return (view, animal): how far a view (view, feature) is from each animal's.
 

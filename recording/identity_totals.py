@@ -4,15 +4,15 @@ from collections import defaultdict
 
 from core.record import Step
 
+_ENDS = ("exchanged", "believed", "swapped", "confirmed")
+
 
 class IdentityTotals:
     """Counts, camera by camera, what `Pose.identity` says."""
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, int]] = defaultdict(
-            lambda: dict.fromkeys(
-                ("doubts", "doubted_frames", "exchanged", "believed"), 0
-            )
+            lambda: dict.fromkeys(("doubts", "doubted_frames", *_ENDS), 0)
         )
         self._doubted: dict[str, bool] = {}
 
@@ -26,8 +26,8 @@ class IdentityTotals:
         counts["doubted_frames"] += doubted
         counts["doubts"] += doubted and not self._doubted.get(step.camera, False)
         self._doubted[step.camera] = doubted
-        for word in ("exchanged", "believed"):
-            counts[word] += words.count(word)
+        for end in _ENDS:
+            counts[end] += sum(word.endswith(end) for word in words)
 
     def facts(self) -> dict[str, dict[str, int]]:
         """Return the counts by camera; empty where there is one animal."""

@@ -1,6 +1,6 @@
 """A rig that is only told about: what tests make happen, comes out of `poll`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from engine.sections import (
 from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
 from engine.subject import Subject
 from engine.vitals import Vitals
+from engine.who import WhoIsWho
 from experiments.regions import InsideRegion
 from outputs.output import Output, Write
 
@@ -143,6 +144,8 @@ class FakeSession:
         self.dials: dict[str, tuple[Dial, ...]] = {}
         self.tested: list[str] = []
         self.adjusted: list[tuple[str, str, str]] = []
+        self.identity: dict[str, WhoIsWho] = {}
+        self.told_who: list[tuple[str, tuple[str, ...]]] = []
         self.counts: dict[str, Counts] = {}
         self.run_folder: Path | None = None
         self.vitals: Vitals | None = None
@@ -178,6 +181,9 @@ class FakeSession:
 
     def test(self, output: str) -> None:
         self.tested.append(output)
+
+    def say_who(self, camera: str, exchanged: Sequence[str] = ()) -> None:
+        self.told_who.append((camera, tuple(exchanged)))
 
     def put(self, status: Status) -> None:
         self.status = status

@@ -1,0 +1,104 @@
+"""Who of several animals may be whom, since when, and whose name each had before."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+
+class Doubts:
+    """The doubts of one camera. At first anyone may be anybody."""
+
+    def __init__(self, animals: int) -> None:
+        self._others = [set(range(animals)) - {n} for n in range(animals)]
+        """By animal: who else it may be."""
+        self._since_s = [-np.inf] * animals
+        self._came_from = list(range(animals))
+        """By animal: whose name it had before the doubt."""
+
+    def __bool__(self) -> bool:
+        return any(self._others)
+
+    def all(self) -> tuple[int, ...]:
+        """Return all animals of which it is in doubt who they are."""
+        return tuple(n for n, others in enumerate(self._others) if others)
+
+    def about(self, animal: int) -> bool:
+        """Return whether it is in doubt who this animal is."""
+        return bool(self._others[animal])
+
+    def between(self, one: int, other: int) -> bool:
+        """Return whether the one may be the other."""
+        return other in self._others[one]
+
+    def group(self, animal: int) -> list[int]:
+        """Return an animal and all that it may be."""
+        known, waiting = {animal}, [animal]
+        while waiting:
+            more = self._others[waiting.pop()] - known
+            known |= more
+            waiting += more
+        return sorted(known)
+
+    def begin(self, one: int, other: int, time_s: float) -> list[int]:
+        """Doubt who of two is who, and so of all that were in doubt with them: all these."""
+        whole = sorted({*self.group(one), *self.group(other)})
+        for each in whole:
+            if self._since_s[each] == -np.inf:
+                self._since_s[each] = time_s
+            self._others[each] = set(whole) - {each}
+        return whole
+
+    def end(self, one: int, other: int) -> None:
+        """Know that neither of two is the other."""
+        self._others[one].discard(other)
+        self._others[other].discard(one)
+
+    def known(self, animals: Iterable[int]) -> None:
+        """Know for certain who these are: they are nobody else, and nobody else is they."""
+        for animal in animals:
+            for other in list(self._others[animal]):
+                self.end(animal, other)
+            self._came_from[animal], self._since_s[animal] = animal, -np.inf
+
+    def reorder(self, order: Sequence[int]) -> None:
+        """Let animal `order[n]` be the n-th one from now on; the names before stay."""
+        self._since_s = [self._since_s[n] for n in order]
+        new = {old: n for n, old in enumerate(order)}
+        self._others = [{new[each] for each in self._others[n]} for n in order]
+
+    def exchanged(self, order: Sequence[int]) -> None:
+        """Do so, and remember whose names they had."""
+        self.reorder(order)
+        self._came_from = [self._came_from[n] for n in order]
+
+    def settle(self, time_s: float, patience_s: float) -> dict[int, str]:
+        """Return the words of those about whom there was doubt until now.
+
+        After `patience_s` doubts are no longer entertained; 0: they are for ever.
+        """
+        told: dict[int, str] = {}
+        for animal, since_s in enumerate(self._since_s):
+            if self._others[animal] and 0 < patience_s <= time_s - since_s:
+                for each in self.group(animal):
+                    told[each] = "believed"
+        for animal in told:
+            self._others[animal] = set()
+        for animal, came in enumerate(self._came_from):
+            if self._others[animal]:
+                continue
+            self._since_s[animal] = -np.inf
+            self._came_from[animal] = animal
+            if came != animal:
+                told[animal] = "exchanged"
+        return told
+
+    def words(self, told: dict[int, str]) -> list[str]:
+        """Return a word for each animal: `doubt1`, what there is `told` of it, or both."""
+        words = [told.get(animal, "") for animal in range(len(self._others))]
+        numbers: dict[int, int] = {}
+        for animal, others in enumerate(self._others):
+            if others:
+                first = self.group(animal)[0]
+                doubt = f"doubt{numbers.setdefault(first, len(numbers) + 1)}"
+                words[animal] = "+".join(filter(None, [doubt, words[animal]]))
+        return words

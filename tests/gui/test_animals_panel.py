@@ -1,0 +1,118 @@
+"""Several animals in the window: names, doubts, and a person's word."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from core.pose import Pose, Skeleton
+from engine.states import Action
+from engine.who import WhoIsWho
+from gui.animals_panel import Animals
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.health_page import HealthPage
+from gui.window import Window
+from tests.gui.fake_session import SKELETON, FakeSession
+
+TOTALS = {"doubts": 3, "doubted_frames": 20, "exchanged": 0, "swapped": 2}
+
+
+def who(*words: str) -> WhoIsWho:
+    names = ("anna", "bob", "carl")[: len(words)]
+    skeleton = replace(SKELETON, animals=names)
+    points = np.ones((len(words), 3, 2), np.float32)
+    return WhoIsWho(Pose(skeleton, points, points[..., 0], words), TOTALS)
+
+
+def session_of(*words: str) -> FakeSession:
+    session = FakeSession("arena")
+    known = who(*words)
+    session.skeleton, session.identity = known.pose.skeleton, {"arena": known}
+    return session
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> Window:
+    session = session_of("doubt1", "doubt1")
+    window = Window(Bridge(session), Document(Path("rig.ini"), ""))
+    qtbot.addWidget(window)
+    window.show()
+    for action in (Action.START_STREAM, Action.START_ANALYSIS):
+        session.do(action)
+    for _ in range(9):
+        window.bridge.tick()
+    return window
+
+
+def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
+    panel, session = window.live.animals, window.bridge.rig
+    assert isinstance(session, FakeSession)
+    assert panel.isVisible()
+    assert {name: label.text() for name, label in panel.words.items()} == {
+        "anna": "or bob?",
+        "bob": "or anna?",
+    }
+    panel.exchange.click()
+    panel.right.click()
+    window.menu.actions["Exchange animals' names"].trigger()
+    window.menu.actions["Animals' names are right"].trigger()
+    both = [("arena", ("anna", "bob")), ("arena", ())]
+    assert session.told_who == both * 2
+    session.identity = {"arena": who("", "")}
+    for _ in range(9):
+        window.bridge.tick()
+    assert not panel.right.isEnabled()
+    window.menu.actions["Animals' names are right"].trigger()
+    session.do(Action.STOP_ANALYSIS)
+    window.bridge.tick()
+    panel.exchange.click()
+    assert session.told_who == both * 2
+
+
+def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
+    panel = Animals(["top", "side"])
+    qtbot.addWidget(panel)
+    told: list[tuple[str, object]] = []
+    panel.said.connect(lambda camera, pair: told.append((camera, pair)))
+    panel.show_names(("anna", "bob", "carl"))
+    panel.show()
+    panel.camera.setCurrentText("side")
+    panel.show_who({"side": who("", "doubt1", "doubt1")}, 0.5)
+    assert [label.text() for label in panel.words.values()] == [
+        "known",
+        "or carl?",
+        "or bob?",
+    ]
+    panel.exchange.click()
+    actions = {action.text(): action for action in panel._menu.actions()}
+    assert list(actions) == ["anna and bob", "anna and carl", "bob and carl"]
+    actions["anna and carl"].trigger()
+    assert told == [("side", ("anna", "carl"))]
+    panel._menu.close()
+    panel.show_names(("anna",))
+    assert not panel.isVisible()
+
+
+def test_one_animal_has_no_line_in_health(qtbot: QtBot) -> None:
+    session = FakeSession("arena")
+    assert isinstance(session.skeleton, Skeleton)
+    page = HealthPage(Bridge(session))
+    qtbot.addWidget(page)
+    page.show()
+    page.refresh()
+    assert not page.animals.isVisible()
+
+
+def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
+    page = HealthPage(Bridge(session_of("doubt1", "doubt1", "")))
+    qtbot.addWidget(page)
+    page.show()
+    page.refresh()
+    assert page.animals.isVisible()
+    assert page.animals.text() == (
+        "Who is who before arena: anna, bob and carl; now anna and bob in doubt. So far in "
+        "doubt 3 times, 20 frames; animals whose names were put right: 0, by hand 2"
+    )
