@@ -91,6 +91,8 @@ class _Run:
 
     def fail(self, text: str) -> None:
         self.over = True
+        if text in self.summary.failures:  # it failed again when it was switched off
+            return
         self.say(f"Problem: {text}")
         self.summary = replace(self.summary, failures=(*self.summary.failures, text))
 

@@ -3,10 +3,8 @@
 Buttons, command line and `Session` all take their rules from `allowed`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 
 
 class Action(Enum):
@@ -98,6 +96,3 @@ class Counts:
     recording_losses: int = 0
     waiting: int = 0
     """Delivered, and still to be filmed, as the recorder said last."""
-
-
-NO_COUNTS: Mapping[str, Counts] = MappingProxyType({})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from PyQt5.QtCore import QTimer
 
 from core.record import Step
@@ -99,9 +100,11 @@ class Photographer:
         if not isinstance(page, RunsPage):
             return
         page.list.setCurrentRow(0)
-        while page.view.review is None:
+        while (run := page.view.review) is None:
             yield
-        page.view.go_to(0.9 * page.view.review.end_s)
+        camera, table = next(iter(run.cameras.items()))
+        posed = np.flatnonzero(table.rows["analysed"])
+        page.view.go_to(run.time_of(camera, int(posed[len(posed) * 9 // 10])))
         yield
         while page.view.video.place is None:
             yield

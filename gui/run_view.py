@@ -138,6 +138,7 @@ class RunView(QWidget):
 
     def _list_events(self, run: Review) -> None:
         told = [row for row in run.events if row["kind"] in _TOLD][:_MOST_EVENTS]
+        told.sort(key=lambda row: float(row["time_s"]))  # written as they were known
         self.events.setRowCount(len(told))
         for at, row in enumerate(told):
             text = row["text"]

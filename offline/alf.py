@@ -1,7 +1,6 @@
 """Where the International Brain Laboratory keeps a session's files, and their names."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from core.errors import DeepLabStreamError
 from offline.files import ENDINGS, whole_file
 
 RAW = "raw_video_data"
-_NAMED = re.compile(r"(left|right|body)Camera", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,6 @@ class Smoothed:
     """(row, observation)."""
     variance: Numbers
     """(row, observation)."""
-    all_variances: Numbers
-    """(row, observation, observation)."""
 
 
 def smooth(model: Model, y: Numbers, variance: Numbers) -> Smoothed:
@@ -57,9 +55,8 @@ def smooth(model: Model, y: Numbers, variance: Numbers) -> Smoothed:
         means[row] += gain @ (means[row + 1] - step @ means[row])
         covariances[row] += gain @ (covariances[row + 1] - predicted[row + 1]) @ gain.T
     seen = model.seen
-    every = np.einsum("ij,tjk,lk->til", seen, covariances, seen)
-    own = np.ascontiguousarray(np.einsum("tii->ti", every))
-    return Smoothed(means @ seen.T, own, every)
+    own = np.einsum("ij,tjk,ik->ti", seen, covariances, seen)
+    return Smoothed(means @ seen.T, own)
 
 
 def surprise(model: Model, y: Numbers, variance: Numbers) -> float:

@@ -1,6 +1,6 @@
 """What a backbone is: a picture in, features at several strides out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -40,11 +40,6 @@ class Backbone(nn.Module):
 
 
 Opener = Callable[[int], Backbone]
-
-
-def backbone_names() -> Sequence[str]:
-    """Return the names that `open_backbone` knows."""
-    return tuple(_openers())
 
 
 def open_backbone(name: str, stages: int = 5) -> Backbone:
