@@ -1,13 +1,13 @@
 """The classifiers that the settings name, read, and fit for network and triggers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from core.errors import ModelError, SettingsError
 from core.pose import Skeleton
 from engine.sections import Settings
 from engine.sentences import guess
-from experiments.behaviour import Behaviour
+from experiments.behaviour import Behaviour, of_animal
 from pose.classifier import Classifier, open_classifier
 from pose.classifier_folder import ClassifierFolder, load_classifier_folder
 from pose.opening import MODELS
@@ -25,7 +25,13 @@ def open_classifiers(rig: Settings, skeleton: Skeleton) -> dict[str, list[Classi
     opened: dict[str, list[Classifier]] = {}
     for name, folder in folders.items():
         camera = rig.camera_of(rig.classifiers[name])
-        classifier = open_classifier(folder, rig.classifiers[name].animal)
+        animal = rig.classifiers[name].animal
+        shared = {
+            word: of_animal(animal, word)
+            for word, owners in _owners(rig, folders).items()
+            if len(owners) > 1
+        }
+        classifier = open_classifier(folder, animal, shared)
         opened.setdefault(camera, []).append(classifier)
     return opened
 
@@ -54,7 +60,7 @@ def classifier_problems(
     rig: Settings, folders: dict[str, ClassifierFolder], skeleton: Skeleton | None
 ) -> list[str]:
     """Return what does not fit, as sentences; `skeleton` is the network's."""
-    known: dict[str, str] = {}
+    known: dict[tuple[str, str], str] = {}
     problems = []
     for name, folder in folders.items():
         title, features = f"[Classifier {name}]", folder.features
@@ -70,21 +76,46 @@ def classifier_problems(
                     f"{title}: the network does not know {part!r}"
                     f"{guess(part, skeleton.bodyparts)}"
                 )
+        animal = rig.classifiers[name].animal
         for behaviour in folder.behaviours:
-            if behaviour in known:
+            if other := known.get((animal, behaviour)):
                 problems.append(
-                    f"{title} and [Classifier {known[behaviour]}] both know "
-                    f"{behaviour!r}: rename it in one classifier.json"
+                    f"{title} and [Classifier {other}] both know {behaviour!r} of the "
+                    "same animal: rename it in one classifier.json, or say another ANIMAL"
                 )
-            known[behaviour] = name
-    return [*problems, *_unknown(rig, list(known))]
+            known[animal, behaviour] = name
+    return [*problems, *_unknown(rig, _owners(rig, folders))]
 
 
-def _unknown(rig: Settings, known: list[str]) -> Iterator[str]:
+def _owners(
+    rig: Settings, folders: Mapping[str, ClassifierFolder]
+) -> dict[str, list[str]]:
+    """Return for each behaviour the animals of which classifiers tell it."""
+    owners: dict[str, list[str]] = {}
+    for name, folder in folders.items():
+        for behaviour in folder.behaviours:
+            owners.setdefault(behaviour, []).append(rig.classifiers[name].animal)
+    return owners
+
+
+def _unknown(rig: Settings, owners: Mapping[str, list[str]]) -> Iterator[str]:
     """Yield a sentence for each trigger that asks for a behaviour that nobody knows."""
     for name, trigger in rig.new_triggers().items():
-        if isinstance(trigger, Behaviour) and trigger.behaviour not in known:
+        if not isinstance(trigger, Behaviour):
+            continue
+        animals = owners.get(trigger.behaviour)
+        if animals is None:
             yield (
                 f"[Trigger {name}] BEHAVIOUR = {trigger.behaviour}: no [Classifier NAME] "
-                f"knows it{guess(trigger.behaviour, known)}"
+                f"knows it{guess(trigger.behaviour, list(owners))}"
+            )
+        elif not trigger.animal and len(animals) > 1:
+            yield (
+                f"[Trigger {name}] BEHAVIOUR = {trigger.behaviour}: classifiers of "
+                f"{', '.join(animals)} know it; say which ANIMAL"
+            )
+        elif trigger.animal and trigger.animal not in animals:
+            yield (
+                f"[Trigger {name}] ANIMAL = {trigger.animal}: the classifier of "
+                f"{trigger.behaviour!r} looks at {', '.join(animals)}"
             )

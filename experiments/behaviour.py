@@ -7,6 +7,12 @@ from pydantic.dataclasses import dataclass as settings
 
 from experiments.margins import Margins
 from experiments.poseless import Answer, Known, Poseless
+from experiments.trigger import AnimalName
+
+
+def of_animal(animal: str, behaviour: str) -> str:
+    """Return what a behaviour is called that classifiers of several animals know."""
+    return f"{animal}_{behaviour}" if animal else behaviour
 
 
 @settings(kw_only=True)
@@ -19,6 +25,11 @@ class Behaviour(Margins, Poseless):
     behaviour: str = Field(
         min_length=1, description="the behaviour, as the classifier names it"
     )
+    animal: AnimalName = Field(
+        "",
+        description="where classifiers of several animals know the behaviour, the one of "
+        "which animal is meant, written as its [Classifier NAME] has it",
+    )
     threshold: float = Field(
         0.5, gt=0, lt=1, description="the probability from which on it holds"
     )
@@ -28,7 +39,8 @@ class Behaviour(Margins, Poseless):
 
     def judge(self, known: Known, time_s: float) -> Answer:
         """Return whether it is so probable."""
-        share = known.behaviours.get(self.behaviour)
+        name = of_animal(self.animal, self.behaviour)
+        share = known.behaviours.get(name, known.behaviours.get(self.behaviour))
         if share is None or share != share:
             self.forget()
             return None

@@ -169,7 +169,9 @@ def draw_state(
         corner = QPointF(picture.right() - 12, picture.top() + 30)
         draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
-        text = "Frames come too late" if step.too_old else "Animal lost"
+        doubted = any(map(step.pose.doubted, range(len(step.pose.points))))
+        text = "Who is who is in doubt" if doubted else "Animal lost"
+        text = "Frames come too late" if step.too_old else text
         middle = QPointF(picture.center().x(), picture.bottom() - 16)
         draw_tag(
             painter, middle, f"{text}: nothing is decided", QColor(RED), centre=True

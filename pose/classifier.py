@@ -1,5 +1,6 @@
 """What an animal does, from its pose over the last moments, by ONNX Runtime."""
 
+from collections.abc import Mapping
 from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,27 +20,33 @@ class Classifier:
     """A classifier at work on one camera; `open_classifier` makes one."""
 
     def __init__(
-        self, folder: ClassifierFolder, session: "InferenceSession", animal: str = "1"
+        self,
+        folder: ClassifierFolder,
+        session: "InferenceSession",
+        animal: str = "1",
+        names: Mapping[str, str] | None = None,
     ) -> None:
-        """`animal`: of several the one that it looks at, by name or number."""
+        """`animal`: of several the one that it looks at, by name or number.
+
+        `names`: what its behaviours are called, where not as the folder has them.
+        """
         self.folder = folder
+        known = {name: (names or {}).get(name, name) for name in folder.behaviours}
+        self.behaviours = tuple(known.values())
+        """What it tells."""
         self._animal = animal
         self._session = session
         self._input = session.get_inputs()[0].name
         self._output = _probabilities(folder, session)
         self._window = FeatureWindow(folder.features)
-        self._named = [(n, name) for n, name in enumerate(folder.classes) if name]
-        self._unknown = dict.fromkeys(folder.behaviours, nan)
+        classes = enumerate(folder.classes)
+        self._named = [(n, known[name]) for n, name in classes if name]
+        self._unknown = dict.fromkeys(self.behaviours, nan)
 
     @property
     def unit(self) -> Literal["px", "mm"]:
         """What the pose must be in."""
         return self.folder.features.unit
-
-    @property
-    def behaviours(self) -> tuple[str, ...]:
-        """What it tells."""
-        return self.folder.behaviours
 
     def forget(self) -> None:
         """Forget all that was seen."""
@@ -65,7 +72,11 @@ class Classifier:
         return np.asarray(found[0], np.float32)
 
 
-def open_classifier(folder: ClassifierFolder, animal: str = "1") -> Classifier:
+def open_classifier(
+    folder: ClassifierFolder,
+    animal: str = "1",
+    names: Mapping[str, str] | None = None,
+) -> Classifier:
     """Load the model and try it once; ModelError when it is not what the folder says."""
     import onnxruntime as ort
 
@@ -76,7 +87,7 @@ def open_classifier(folder: ClassifierFolder, animal: str = "1") -> Classifier:
         session = ort.InferenceSession(
             str(folder.model), options, providers=["CPUExecutionProvider"]
         )
-        classifier = Classifier(folder, session, animal)
+        classifier = Classifier(folder, session, animal, names)
         count = len(folder.features.features)
         shares = classifier.classify(np.zeros((1, count), np.float32))
     except ModelError:

@@ -1,0 +1,104 @@
+"""The same classifier for each of several animals: the trigger names whose behaviour."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cameras.arena import ARENA_SKELETON
+from core.pose import Pose, Skeleton
+from engine.classifiers import classifier_problems, open_classifiers, read_classifiers
+from engine.seeing import seeing_of
+from engine.settings import Settings, parse
+from experiments.poseless import Known
+
+RIG = """
+[Animals]
+NAMES = anna, bob
+[Camera arena]
+KIND = SimulatedCamera
+ANIMALS = 2
+[Classifier of anna]
+FOLDER = arena_behaviours
+ANIMAL = anna
+[Classifier of bob]
+FOLDER = arena_behaviours
+ANIMAL = bob
+[Trigger anna rests]
+KIND = Behaviour
+BEHAVIOUR = resting
+ANIMAL = anna
+[Trigger bob rests]
+KIND = Behaviour
+BEHAVIOUR = resting
+ANIMAL = bob
+[Output light]
+KIND = SimulatedOutput
+[Experiment]
+EXP_NAME = one
+[Experiment one]
+KIND = Conditional
+TRIGGER = bob rests
+OUTPUT = light
+"""
+PAIR = Skeleton(ARENA_SKELETON.bodyparts, ARENA_SKELETON.bones, ("anna", "bob"))
+SHAPE = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
+
+
+def rig(words: str = RIG) -> Settings:
+    return parse(words, Path.cwd())
+
+
+def problems(words: str) -> list[str]:
+    settings = rig(words)
+    folders, found = read_classifiers(settings)
+    return found + classifier_problems(settings, folders, PAIR)
+
+
+def test_each_trigger_hears_of_its_own_animal() -> None:
+    settings = rig()
+    watchers = open_classifiers(settings, PAIR)
+    seeing = seeing_of(settings, 0.5, watchers)
+    triggers = settings.new_triggers()
+    for index in range(45):
+        time_s = index / 30
+        still, runs = np.float32([100, 100]), np.float32([50 + 8 * index, 300])
+        points = np.stack([SHAPE + still, SHAPE + runs])
+        identity = ("", "doubt1") if index == 44 else ("", "")
+        pose = Pose(
+            PAIR, points.astype(np.float32), np.ones((2, 4), np.float32), identity
+        )
+        told = seeing.see("arena", pose, time_s).behaviours
+        known = Known(behaviours=told)
+        answers = {n: each.ask_about(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
+        if index == 43:
+            assert answers == {"anna rests": True, "bob rests": False}
+    assert set(told) == {
+        f"{animal}_{behaviour}"
+        for animal in ("anna", "bob")
+        for behaviour in ("resting", "running", "walking")
+    }
+    assert answers == {"anna rests": True, "bob rests": None}
+
+
+def test_one_classifier_keeps_the_plain_names() -> None:
+    words = RIG.replace(
+        "[Classifier of anna]\nFOLDER = arena_behaviours\nANIMAL = anna\n", ""
+    )
+    words = words.replace("ANIMAL = anna\n", "ANIMAL = bob\n")
+    (classifier,) = open_classifiers(rig(words), PAIR)["arena"]
+    assert classifier.behaviours == ("resting", "running", "walking")
+    assert problems(words) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("resting\nANIMAL = anna", "resting", "of anna, bob know it; say which ANIMAL"),
+        ("behaviours\nANIMAL = bob", "behaviours\nANIMAL = anna", "of the same animal"),
+        ("resting\nANIMAL = bob", "resting\nANIMAL = 2", "looks at anna, bob"),
+    ],
+)
+def test_what_does_not_fit_is_a_sentence(old: str, new: str, sentence: str) -> None:
+    assert old in RIG
+    assert any(sentence in problem for problem in problems(RIG.replace(old, new)))
