@@ -1,0 +1,146 @@
+"""Train the networks of `inference.py` on drawn mice, and keep them for its next runs.
+
+EfficientNet-Lite0, ResNet-50 and a small U-Net learn for some minutes what a drawn mouse
+looks like, at all the scales that are measured: enough for clear maps, so that what bf16
+and eight bits cost can be said in pixels. They stay in the user's cache.
+
+    python benchmarks/drawn_networks.py
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from drawn import crops, frames
+from numpy.typing import NDArray
+
+from cameras.arena import ARENA_SKELETON
+from core.errors import ModelError
+from pose.caching import cache_folder
+from pose.fitting import Fitting
+from pose.model_folder import ModelFolder, network_hash
+from pose.onnx_runtime import open_onnx
+from pose.quantised import INT8, Quantised, save_quantised
+from pose.quantising import quantise, told
+
+SIZES = ((256, 256), (384, 384), (480, 640))
+"""Height and width of what the networks see."""
+STEPS = {"efficientnet_lite0": 200, "resnet50": 200, "unet": 400}
+BATCH, SIDE = 8, 128
+THRESHOLD = 0.2
+PICTURES = 24
+"""Of each size, for the model folder: runtimes are compared on them."""
+
+
+def kept(backbone: str, height: int, width: int) -> Path:
+    """Return where that network is kept, once it was trained."""
+    return cache_folder() / "benchmarks" / f"{backbone}-{width}x{height}"
+
+
+def train(backbone: str, steps: int) -> None:
+    """Train one network and keep it for each size, in eight bits too."""
+    import torch
+
+    from pose.heatmaps import Heatmaps
+    from training.export import Recipe, export
+    from training.heads import STRIDE
+    from training.losses import heatmap_loss
+    from training.networks import Architecture, PoseNetwork
+
+    torch.manual_seed(0)
+    how = Architecture(backbone=backbone)
+    network = PoseNetwork(len(ARENA_SKELETON.bodyparts), how).train()
+    if backbone.startswith("efficientnet"):
+        network.load_imagenet()
+    maps = Heatmaps(STRIDE, how.sigma)
+    pictures, points = crops(512, SIDE)
+    targets = maps.encode(points, SIDE // STRIDE, SIDE // STRIDE)
+    best = torch.optim.AdamW(network.parameters(), 1e-3)
+    slower = torch.optim.lr_scheduler.OneCycleLR(best, 2e-3, steps + 1)
+    rng, began, loss = np.random.default_rng(0), time.perf_counter(), 0.0
+    for step in range(steps):
+        some = rng.integers(0, len(pictures), BATCH)
+        given = torch.from_numpy(pictures[some])
+        each = heatmap_loss(network(given), torch.from_numpy(targets[some]))
+        best.zero_grad()
+        each.backward()  # type: ignore[no-untyped-call]
+        best.step()
+        slower.step()
+        loss = 0.9 * loss + 0.1 * float(each.detach()) if step else float(each.detach())
+        if step % 50 == 49:
+            spent = time.perf_counter() - began
+            print(f"{backbone:>28}: step {step + 1}, loss {loss:.2f}, {spent:.0f} s")
+    network.eval()
+    first: ModelFolder | None = None
+    for height, width in SIZES:
+        folder = kept(backbone, height, width)
+        shutil.rmtree(folder, ignore_errors=True)
+        recipe = Recipe(
+            ARENA_SKELETON, Fitting(height, width), how.sigma, THRESHOLD, {}
+        )
+        seen, truth = frames(PICTURES, width, height)
+        model = export(network, recipe, seen, folder)
+        if first is None:
+            first = model
+            try:
+                words = told(quantise(model, seen, tolerance_px=1.0)[0])
+            except ModelError as error:
+                words = str(error)
+            print(f"{model.path.name:>28}: eight bits: {words}")
+        elif (first.path / INT8).is_file():
+            _same_in_eight_bits(first, model)
+        _say_error(model, seen, truth)
+
+
+def _same_in_eight_bits(first: ModelFolder, model: ModelFolder) -> None:
+    """Give a network of another size the ranges that were found for the first."""
+    import onnx
+
+    graph = onnx.load(str(first.path / INT8))
+    size = graph.graph.input[0].type.tensor_type.shape.dim
+    size[1].dim_value, size[2].dim_value = model.fitting.height, model.fitting.width
+    out = graph.graph.output[0].type.tensor_type.shape.dim
+    for dim, cells in zip(list(out)[1:], model.output_shape, strict=True):
+        dim.dim_value = cells
+    del graph.graph.value_info[:]
+    onnx.save(graph, str(model.path / INT8))
+    digest = network_hash(model.path / INT8)
+    said = Quantised(model.sha256, digest, "as 256x256", 0, *[float("nan")] * 3)
+    save_quantised(model, said)
+
+
+def _say_error(
+    model: ModelFolder, seen: NDArray[np.uint8], truth: NDArray[np.float32]
+) -> None:
+    poses = open_onnx(model, "cpu").estimate(list(seen))
+    away = [
+        np.linalg.norm(p.points[0] - xy, axis=1)
+        for p, xy in zip(poses, truth, strict=True)
+    ]
+    sure = float(np.mean([p.confidence[0] >= model.threshold for p in poses]))
+    print(
+        f"{model.path.name:>28}: {np.median(away):.2f} px from the truth, "
+        f"{sure:.0%} of the points believed",
+        flush=True,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train those that are asked for."""
+    parser = argparse.ArgumentParser(description="Train the networks of inference.py.")
+    parser.add_argument("backbones", nargs="*", default=list(STEPS))
+    parser.add_argument("--steps", type=int, help="instead of the usual number")
+    options = parser.parse_args(argv)
+    for backbone in options.backbones:
+        train(backbone, options.steps or STEPS[backbone])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
