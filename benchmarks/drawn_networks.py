@@ -34,7 +34,7 @@ SIZES = ((256, 256), (384, 384), (480, 640))
 STEPS = {"efficientnet_lite0": 200, "resnet50": 200, "unet": 400}
 BATCH, SIDE = 8, 128
 THRESHOLD = 0.2
-PICTURES = 24
+PICTURES = 48
 """Of each size, for the model folder: runtimes are compared on them."""
 
 

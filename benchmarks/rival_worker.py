@@ -1,40 +1,81 @@
-"""A rival's own network on a drawn frame, timed in the rival's own environment.
+"""A rival's own network on a drawn mouse, trained and timed in the rival's own environment.
 
-Started by rivals.py with that environment's Python; it imports nothing of ours. It leaves
-the network in FOLDER in the rival's own format, and prints one line of JSON: ms per frame
-from picture to points on one thread, and the points in each frame.
+Started by rivals.py with that environment's Python; it imports nothing of ours. The first
+time, the network learns for STEPS steps from the drawn crops in FOLDER; what it learned
+is kept in WEIGHTS. It leaves the network in FOLDER in the rival's own format, and prints
+one line of JSON: ms per frame from picture to points on one thread, and the points.
+
+    rival_worker.py RIVAL FOLDER SECONDS WEIGHTS STEPS
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-PARTS = [f"part{n}" for n in range(8)]
+PARTS = ["snout", "leftear", "rightear", "tailbase"]
+BATCH = 8
+STRIDE, SIGMA = 2, 2.0  # of SLEAP-NN's maps; sigma in cells
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def main():
-    """Build, run, print."""
+    """Train once, build, run, print."""
     import torch
 
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    rival, folder, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+    rival, folder = sys.argv[1], Path(sys.argv[2])
     frames = np.load(folder / "frames.npy")
-    call = (
-        _dlc_live(folder, frames) if rival == "dlc-live" else _sleap_nn(folder, frames)
-    )
+    torch.manual_seed(0)
+    torch.set_num_threads(os.cpu_count() or 1)
+    call = {"dlc-live": _dlc_live, "sleap-nn": _sleap_nn}[rival](folder, frames)
+    torch.set_num_threads(1)
     with torch.no_grad():
         points = [call(frame) for frame in frames]
-        spent, end = [], time.perf_counter() + seconds
+        spent, end = [], time.perf_counter() + float(sys.argv[3])
         while len(spent) < 3 or time.perf_counter() < end:
             began = time.perf_counter()
             call(frames[len(spent) % len(frames)])
             spent.append((time.perf_counter() - began) * 1e3)
     told = {"ms": spent, "points": np.asarray(points, float).tolist()}
     sys.stdout.write("\n" + json.dumps(told) + "\n")
+
+
+def _learned(model, folder, loss):
+    """Give the model its weights: those that are kept, or learned now.
+
+    `loss` takes grey crops (n, side, side) as float from 0 to 1 and points (n, part, 2).
+    """
+    import torch
+
+    weights, steps = Path(sys.argv[4]), int(sys.argv[5])
+    if weights.is_file():
+        model.load_state_dict(torch.load(weights, weights_only=True))
+        model.eval()
+        return
+    _spread(model)
+    crops = np.load(folder / "crops.npz")
+    rng = np.random.default_rng(0)
+    model.train()
+    step = torch.optim.AdamW(model.parameters(), 1e-3)
+    slower = torch.optim.lr_scheduler.OneCycleLR(step, 2e-3, steps + 1)
+    for number in range(steps):
+        some = rng.integers(0, len(crops["pictures"]), BATCH)
+        grey = torch.from_numpy(crops["pictures"][some][..., 0]).float() / 255
+        each = loss(grey, torch.from_numpy(crops["points"][some]))
+        step.zero_grad()
+        each.backward()
+        step.step()
+        slower.step()
+        if number % 25 == 24:
+            sys.stderr.write(f"step {number + 1}, loss {float(each.detach()):.5f}\n")
+    model.eval()
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    draft = weights.with_suffix(f".{os.getpid()}")
+    torch.save(model.state_dict(), draft)
+    draft.replace(weights)
 
 
 def _spread(model):
@@ -44,7 +85,7 @@ def _spread(model):
     for name, weights in model.named_parameters():
         if weights.ndim >= 2:
             torch.nn.init.kaiming_normal_(weights)
-            weights.data *= 0.05 if "head" in name else 1
+            weights.data *= 0.05 if "head" in name.lower() else 1
 
 
 def _dlc_live(folder, frames):
@@ -66,11 +107,19 @@ def _dlc_live(folder, frames):
     ).to_dict(normalize=True)  # fmt: skip
     config["model"]["backbone"]["model_name"] = "resnet50"
     config["metadata"]["project_path"] = config["metadata"]["pose_config_path"] = None
+    config["model"]["backbone"]["freeze_bn_stats"] = False
+    config["model"]["backbone"]["freeze_bn_weights"] = False
     model = PoseModel.build(dict(PoseConfig.from_any(config)["model"]))
-    _spread(model)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_var.fill_(2.0)
+    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (MEAN, STD))
+
+    def loss(grey, points):
+        found = model((grey[:, None].expand(-1, 3, -1, -1) - mean) / std)
+        seen = torch.full((*points.shape[:2], 1), 2.0)
+        labels = {"keypoints": torch.cat([points, seen], dim=2)[:, None]}
+        targets = model.get_target(found, labels)
+        return model.get_loss(found, targets)["total_loss"]
+
+    _learned(model, folder, loss)
     torch.save({"config": config, "pose": model.state_dict()}, folder / "exported.pt")
     live = DLCLive(folder / "exported.pt", model_type="pytorch", device="cpu")
     live.init_inference(frames[0])
@@ -89,10 +138,10 @@ def _sleap_nn(folder, frames):
 
     job = TrainingJobConfig()
     job.model_config.backbone_config.unet = words.UNetConfig(
-        in_channels=1, filters=16, filters_rate=2.0, max_stride=16, output_stride=2
+        in_channels=1, filters=16, filters_rate=2.0, max_stride=16, output_stride=STRIDE
     )
     maps = words.SingleInstanceConfMapsConfig(
-        part_names=PARTS, sigma=2.0, output_stride=2
+        part_names=PARTS, sigma=SIGMA, output_stride=STRIDE
     )
     heads = job.model_config.head_configs
     heads.single_instance = words.SingleInstanceConfig(confmaps=maps)
@@ -108,14 +157,20 @@ def _sleap_nn(folder, frames):
         head_configs=config.model_config.head_configs,
         lr_scheduler=config.trainer_config.lr_scheduler,
     )
-    _spread(module)
-    with torch.no_grad():  # maps up to 0.9, as those of trained networks
-        given = torch.from_numpy(frames[:1, None, ..., 0]).float() / 255
-        maps = module.model(given)
-        maps = next(iter(maps.values())) if isinstance(maps, dict) else maps
-        for name, weights in module.named_parameters():
-            if "head" in name:
-                weights *= 0.9 / float(maps.max())
+
+    def maps_of(grey):
+        maps = module.model(grey[:, None])
+        return next(iter(maps.values())) if isinstance(maps, dict) else maps
+
+    def loss(grey, points):
+        maps = maps_of(grey)
+        x = torch.arange(maps.shape[3]) - points[..., :1] / STRIDE
+        y = torch.arange(maps.shape[2]) - points[..., 1:] / STRIDE
+        x, y = (torch.exp(-(each**2) / (2 * SIGMA**2)) for each in (x, y))
+        wanted = y[..., :, None] * x[..., None, :]
+        return ((1 + 20 * wanted) * (maps - wanted) ** 2).mean()
+
+    _learned(module.model, folder, loss)
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=0
     )
