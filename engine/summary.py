@@ -120,11 +120,11 @@ def _where(span: Accounts) -> str:
 def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
     span_s = (times_ns[-1] - times_ns[0]) / 1e9
     rate = (len(times_ns) - 1) / span_s if span_s else 0.0
-    share = lost / len(times_ns)
-    return (
-        f"Camera {camera}: {len(times_ns)} poses, {rate:.1f} per second; "
-        f"a trigger of the experiment was unknown in {share:.1%} of them."
-    )
+    words = f"Camera {camera}: {len(times_ns)} poses, {rate:.1f} per second"
+    if lost:
+        share = lost / len(times_ns)
+        words += f"; a trigger of the experiment was unknown in {share:.1%} of them"
+    return f"{words}."
 
 
 def without_numbers(text: str) -> str:

@@ -23,8 +23,9 @@ from dataclasses import asdict
 from pose.choosing import Row, choose, measure, remember
 from pose.comparing import pictures_of
 from pose.model_folder import load_model_folder
+from pose.onnx_runtime import card
 from pose.opening import TOLERANCE_PX, find_model
-from pose.runtimes import REFERENCE, RUNTIMES, check_runtime, present
+from pose.runtimes import HOLDING, REFERENCE, RUNTIMES, check_runtime, present
 
 
 @ending()
@@ -46,6 +47,8 @@ def _benchmark(options: argparse.Namespace) -> None:
     )
     size = f"{model.fitting.width}x{model.fitting.height}"
     print(f"{model.path.name}, {size}, one picture at a time, the network alone;")
+    if card():
+        print(f"on {card()};")
     print("how far its points are from full precision, in pixels of its input,")
     print(
         f"on {'its own pictures' if own else 'drawn pictures: it has none of its own'}"
@@ -82,7 +85,9 @@ def _line(row: Row, reference: Row) -> str:
     else:
         words += f"{far.median_px:7.3f}{far.p95_px:8.3f}{far.max_px:8.3f}"
         words += f"{far.seen_otherwise:16.1%}"
-    return f"{words} | {'' if row.accepted else 'refused: '}{row.provider}"
+    how = "" if row.accepted else "refused: "
+    only = " (only by name)" if row.runtime in HOLDING else ""
+    return f"{words} | {how}{row.provider}{only}"
 
 
 def _parser() -> argparse.ArgumentParser:
