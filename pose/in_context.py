@@ -4,8 +4,8 @@ from pathlib import Path
 
 from core.errors import ModelError
 from pose.estimator import PoseEstimator
-from pose.model_folder import DESCRIPTION, load_model_folder
-from pose.opening import DETECTOR, find_model, open_estimator, opened
+from pose.model_folder import DESCRIPTION, DETECTOR, load_model_folder
+from pose.opening import find_model, open_estimator, opened
 
 CONTEXT = "context"
 """Within a model folder: the network that looks at several pictures."""

@@ -16,6 +16,10 @@ from pose.window import Window, around, levels, same_scale, whole, zoomed
 Points = NDArray[np.float32]
 MARGIN = 0.5
 """Around the animal, as a share of its longer side: what cropzoom networks learn with."""
+BOX = ("box left top", "box right bottom")
+"""The body parts of a detector that gives boxes. They have their margin already."""
+LEAST, MOST = 0.05, 1.0
+"""The margins that a box may have around what is seen in it."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class _Track:
     """Levels by which the next window is larger, as confidence fell."""
     looks: int = 0
     """Pictures since all of one was looked at."""
+    margin: float = MARGIN
+    """Around the box of its points."""
 
 
 class LiveCrop(Front):
@@ -41,10 +47,11 @@ class LiveCrop(Front):
     Without a `detector`, whole pictures are looked at until the animal is seen; then the
     network gets a window in fewer pixels at the same scale, which saves time. With one,
     the detector (another network) finds the animal in whole pictures, and the window fills
-    the network's input, which then sees it larger (cropzoom). When fewer body parts are
-    seen the next window is larger; when none is, the whole of the same picture is looked
-    at. Every `full_every` pictures all of one is looked at, lest something else was
-    followed.
+    the network's input, which then sees it larger (cropzoom). Of a detector that gives
+    boxes, the window is the box, and keeps as much room around the points as it had there.
+    When fewer body parts are seen the next window is larger; when none is, the whole of
+    the same picture is looked at. Every `full_every` pictures all of one is looked at,
+    lest something else was followed.
     """
 
     estimator: NetworkEstimator
@@ -60,6 +67,7 @@ class LiveCrop(Front):
         self._detector = detector
         self._margin = margin
         self._full_every = full_every
+        self._boxes = detector is not None and detector.skeleton.bodyparts == BOX
         self._tracks: dict[str, _Track] = {}
         self.windows: dict[str, Window] = {}
         """By camera: where was looked last."""
@@ -116,7 +124,8 @@ class LiveCrop(Front):
         track = self._tracks.get(camera)
         if track is None or (self._full_every and track.looks >= self._full_every):
             return None
-        low, high = self._around(track.low + track.step, track.high + track.step)
+        low, high = track.low + track.step, track.high + track.step
+        low, high = around(low, high, track.margin)
         fitting = self.estimator.model.fitting
         if self._detector is not None:
             return zoomed(low, high, image.shape, fitting)
@@ -131,13 +140,11 @@ class LiveCrop(Front):
         for i, pose in enumerate(self._detector.estimate(images)):
             seen = pose.points[0][pose.confidence[0] >= self._detector.threshold]
             if len(seen):
-                low, high = self._around(seen.min(axis=0), seen.max(axis=0))
+                low, high = seen.min(axis=0), seen.max(axis=0)
+                if not self._boxes:
+                    low, high = around(low, high, self._margin)
                 windows[i] = zoomed(low, high, images[i].shape, fitting)
         return windows
-
-    def _around(self, low: Points, high: Points) -> tuple[Points, Points]:
-        """Return the box with the margin, at least as wide as half of its longer side."""
-        return around(low, high, self._margin)
 
     def _look(
         self,
@@ -173,6 +180,11 @@ class LiveCrop(Front):
             return
         low, high = seen.min(axis=0), seen.max(axis=0)
         track = _Track(low, high, np.zeros(2, np.float32), len(seen))
+        track.margin = self._margin if before is None else before.margin
+        if full and self._boxes:
+            longer = max(float((high - low).max()), 1.0)
+            room = max(window.width, window.height) / longer
+            track.margin = min(max((room - 1) / 2, LEAST), MOST)
         if before is not None:
             if len(seen) < before.parts:  # what is missing was where it was, or near
                 track.low = np.minimum(low, before.low)

@@ -38,6 +38,8 @@ from pose.reading import (
 
 DESCRIPTION = "model.json"
 NETWORK = "network.onnx"
+DETECTOR = "detector"
+"""Within a model folder: the network that finds the animal for it."""
 
 
 _WAYS: dict[type, str] = {

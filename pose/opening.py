@@ -5,8 +5,13 @@ from pathlib import Path
 from core.errors import ModelError
 from pose.choosing import open_fastest
 from pose.estimator import PoseEstimator
-from pose.live_crop import MARGIN, LiveCrop
-from pose.model_folder import DESCRIPTION, ModelFolder, load_model_folder
+from pose.live_crop import BOX, MARGIN, LiveCrop
+from pose.model_folder import (
+    DESCRIPTION,
+    DETECTOR,
+    ModelFolder,
+    load_model_folder,
+)
 from pose.network_estimator import NetworkEstimator
 from pose.reading import Coordinates
 from pose.runtimes import check_runtime, load_network
@@ -15,8 +20,8 @@ from pose.stand_in import StandIn
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """The networks that come with the application."""
-DETECTOR = "detector"
-"""Within a model folder: the network that finds the animal for it."""
+EVERY = 30
+"""So often a detector of boxes, which looks at every picture elsewhere, looks for it."""
 TOLERANCE_PX = 0.02
 """Pixels of the network's input that `auto` lets poses differ from the reference's."""
 
@@ -61,7 +66,8 @@ def open_estimator(
     if not (detector / DESCRIPTION).is_file():
         return estimator
     finds = open_estimator(detector, runtime, threads, tolerance_px)
-    return open_live_crop(estimator, finds, MARGIN, 0)
+    every = EVERY if finds.skeleton.bodyparts == BOX else 0
+    return open_live_crop(estimator, finds, MARGIN, every)
 
 
 def opened(

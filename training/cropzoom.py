@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from core.frame import Image
 from pose.estimator import PoseEstimator
 from pose.live_crop import MARGIN
-from pose.opening import DETECTOR, open_estimator
+from pose.model_folder import DETECTOR
+from pose.opening import open_estimator
 from pose.window import around
 from training.dataset import load_dataset
 from training.predict import predict_pictures

@@ -1,16 +1,19 @@
 """What a script in `pose/importers/scripts` wrote where a network was trained.
 
 `network.onnx`, `description.json`, and `reference.npz`: pictures, and where the program
-that trained the network saw the body parts in them.
+that trained the network saw the body parts in them. In `detector/` the same of a network
+that finds the animal for it.
 """
 
+import shutil
 from pathlib import Path
 
+from core.errors import ModelError
 from pose.comparing import save_pictures
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
 from pose.importers.reference import read_reference
-from pose.model_folder import NETWORK, ModelFolder, network_hash
+from pose.model_folder import DETECTOR, NETWORK, ModelFolder, network_hash
 
 WORDS = "description.json"
 REFERENCE = "reference.npz"
@@ -18,7 +21,12 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
-    """Write the model folder; ModelError says what is wrong with what is in `source`."""
+    """Write the model folder; ModelError says what is wrong with what is in `source`.
+
+    Its detector, if it has one, comes first: without it there is no network either.
+    """
+    if (source / DETECTOR / WORDS).is_file():
+        import_exported(source / DETECTOR, folder / DETECTOR, licence)
     words = read_description(source / WORDS)
     if licence:
         words = words.model_copy(update={"licence": licence})
@@ -30,7 +38,11 @@ def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
         },
         "description": words.model_dump(mode="json", exclude_none=True),
     }
-    model = import_onnx(source / NETWORK, words, folder, about, reference)
+    try:
+        model = import_onnx(source / NETWORK, words, folder, about, reference)
+    except ModelError:
+        shutil.rmtree(folder / DETECTOR, ignore_errors=True)
+        raise
     if words.pictures == "own":
         save_pictures(model, reference.pictures)
     return model

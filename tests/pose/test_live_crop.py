@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cameras.arena import Arena
 from core.errors import ModelError
-from core.pose import Skeleton
+from core.pose import Pose, Skeleton
 from pose.fitting import Fitting
 from pose.heatmaps import Heatmaps
-from pose.live_crop import LiveCrop
+from pose.live_crop import BOX, LiveCrop
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.network_estimator import NetworkEstimator
 from pose.opening import MODELS, open_estimator, open_live_crop
@@ -149,6 +149,53 @@ def test_a_detector_finds_and_the_network_sees_it_enlarged() -> None:
         np.testing.assert_allclose(pose.points[0], np.round(truth), atol=0.3)
         assert crop.windows["top"].width < 80
     assert set(network.pixels) == {240 * 320}
+
+
+class Boxes:
+    """A detector that finds a box with 12 pixels of room on all sides of the dots."""
+
+    skeleton, threshold = Skeleton(BOX), 0.1
+    provider, sha256 = "boxes", "b" * 64
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def estimate(
+        self, images: Sequence[NDArray[np.uint8]], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        self.looks += len(images)
+        poses = []
+        for image in images:
+            rows, columns, _ = np.nonzero(image)
+            if not len(rows):
+                corners, sure = np.zeros((1, 2, 2), np.float32), 0.0
+            else:
+                low, high = (columns.min(), rows.min()), (columns.max(), rows.max())
+                box = np.array([low, high], np.float32)
+                box += np.array([[-8], [8]], np.float32)  # dots are 9 wide
+                corners, sure = box[None], 0.9
+            poses.append(
+                Pose(self.skeleton, corners, np.full((1, 2), sure, np.float32))
+            )
+        return poses
+
+
+def test_the_box_of_a_detector_is_the_window_and_stays_as_wide() -> None:
+    finder = Boxes()
+    estimator, _ = dots()
+    crop = LiveCrop(estimator, finder, margin=0.5, full_every=8)
+    widths = []
+    for index in range(20):
+        x = 100.0 + 6 * index
+        truth = [(x, 200.0), (x + 60, 210), (x + 5, 180)]
+        (pose,) = crop.estimate([dotted(truth)], ["top"])
+        np.testing.assert_allclose(pose.points[0], np.round(truth), atol=0.3)
+        widths.append(crop.windows["top"].width)
+    assert finder.looks == 3
+    assert min(widths) >= 80  # 60 between the dots, 12 on both sides
+    assert max(widths) <= 92  # a margin of a half would make it 120
+    crop.estimate([np.zeros(SHAPE, np.uint8)], ["top"])
+    assert crop.windows["top"].width == 640  # nobody is there: all of it
 
 
 @given(

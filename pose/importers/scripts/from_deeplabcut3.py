@@ -5,19 +5,23 @@ Run where DeepLabCut 3 is installed, with `pip install onnx`, on the folder that
 
     python from_deeplabcut3.py .../dlc-models-pytorch/.../train --size 640x480 --output mine
 
-SIZE is the size at which videos are analysed; top-down networks have their own. With
-`--video`, the pictures that show the outcome to be the same are of that video. Copy this
-folder of scripts to that computer; nothing else of DeepLabStream is needed.
+SIZE is the size at which videos are analysed; a top-down network looks at a window of its
+own size, and its detector (SSDLite) at pictures of SIZE. With `--video`, the pictures that
+show the outcome to be the same are of that video. Copy this folder of scripts to that
+computer; nothing else of DeepLabStream is needed.
 """
 
 import argparse
+import contextlib
 import pickle
 import sys
 import tempfile
 from pathlib import Path
 
+import deeplabcut3_detectors as detectors
 import numpy as np
 import torch
+from deeplabcut3_detectors import normalisation
 from package import export, new_folder, pictures_of, save, size_of
 
 
@@ -31,27 +35,34 @@ def main():
 
     config = PoseConfig.from_any(config)
     names = [str(part) for part in config["metadata"]["bodyparts"]]
-    if len(config["metadata"]["individuals"]) > 1 and not _top_down(config):
-        sys.exit(f"{name} sees several animals at once, which can't be taken over")
+    if _word(config["method"]).lower() not in ("bu", "td"):
+        sys.exit(
+            f"{name} needs another network's poses beside each picture, which can't be "
+            "taken over; train one that needs pictures alone"
+        )
     model = PoseModel.build(dict(config["model"])).eval()
     model.load_state_dict(weights)
     head = model.heads["bodypart"]
     width, height = _size(config, options.size)
     stride = model.get_stride("bodypart")
-    how, module, outputs = _reading(head.predictor, model, stride)
+    how, module, outputs = _reading(head.predictor, model, stride, names)
     folder = new_folder(options.output)
-    export(module, width, height, outputs, folder)
+    if _top_down(config):
+        detectors.take_over(config, options, folder / "detector")
+    with _plain_enlarging():
+        export(module, width, height, outputs, folder)
     words = {
         "bodyparts": names,
         "input": {"layout": "NCHW", "width": width, "height": height}
-        | _normalisation(config),
+        | normalisation(config["data"]),
         **how,
         "threshold": 0.6,
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {_word(config['net_type'])}, {name}",
     }
     pictures = pictures_of(options.video, width, height)
-    save(folder, words, (pictures, *_their_poses(config, weights, pictures)))
+    most = getattr(head.predictor, "num_animals", None) or 1
+    save(folder, words, (pictures, *_their_poses(config, weights, pictures, most)))
     return 0
 
 
@@ -114,34 +125,60 @@ def _size(config, words):
     return width // 32 * 32, height // 32 * 32
 
 
-def _normalisation(config):
-    """Return what is done to pixels, 0 to 255, before the network."""
-    said = config["data"]["inference"]
-    colour = str(config["data"].get("colormode", "RGB"))
-    if said.get("normalize_images", True):
-        mean, std = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]) * 255
-        return {"colour": colour, "mean": mean.tolist(), "std": std.tolist()}
-    scale = 255.0 if said.get("scale_to_unit_range") else 1.0
-    return {"colour": colour, "mean": [0.0], "std": [scale]}
-
-
-def _reading(predictor, model, stride):
+def _reading(predictor, model, stride, names):
     """Return how points are read, what computes, and its outputs' names."""
     kind = type(predictor).__name__
-    if kind == "HeatmapPredictor" and predictor.location_refinement:
-        how = {
-            "scores": "heatmap",
-            "offsets": "locref",
-            "values": "logits" if predictor.apply_sigmoid else "probabilities",
-            "stride": int(stride),
-            "origin": stride / 2,
-            "scale": float(predictor.locref_std),
-        }
-        return {"offsets": how}, _Maps(model), ["heatmap", "locref"]
     if kind == "SimCCPredictor":
         how = {"output": "points", "confidences": "confidences"}
         return {"coordinates": how}, _Axes(model, predictor), ["points", "confidences"]
+    if kind == "DEKRPredictor":
+        sys.exit(
+            "DEKR's deformable convolutions can't be exported as ONNX; several animals can "
+            "be taken over from networks with part affinity fields (resnet_50, "
+            "dlcrnet_stride16_ms5)"
+        )
+    how = {"scores": "heatmap", "offsets": "locref", "stride": int(stride)}
+    how |= {"values": "probabilities", "origin": float(stride) // 2}
+    if kind == "PartAffinityFieldPredictor":
+        how["scale"] = float(predictor.locref_stdev)
+        edges = [predictor.graph[place] for place in predictor.edges_to_keep]
+        animals = {
+            "fields": "paf",
+            "edges": [[names[one], names[other]] for one, other in edges],
+            "most": int(predictor.num_animals),
+            "floor": 0.1,
+        }
+        module = _Fields(model, predictor)
+        return (
+            {"offsets": how, "animals": animals},
+            module,
+            ["heatmap", "locref", "paf"],
+        )
+    if kind == "HeatmapPredictor" and predictor.location_refinement:
+        how["values"] = "logits" if predictor.apply_sigmoid else "probabilities"
+        how |= {"origin": stride / 2, "scale": float(predictor.locref_std)}
+        return {"offsets": how}, _Maps(model), ["heatmap", "locref"]
     sys.exit(f"how {kind} reads points can't be taken over")
+
+
+@contextlib.contextmanager
+def _plain_enlarging():
+    """Let DLCRNet enlarge maps without antialiasing, which ONNX has not.
+
+    It is of no effect where maps grow, and its maps grow by a cell or two.
+    """
+    from deeplabcut.pose_estimation_pytorch.models.backbones import resnet
+
+    def enlarged(maps, size, antialias=True):
+        if maps.shape[-2] > size[0] or maps.shape[-1] > size[1]:
+            sys.exit("its maps shrink on the way, which can't be exported as ONNX")
+        return torch.nn.functional.interpolate(maps, size, mode="bilinear")
+
+    theirs, resnet.resize = resnet.resize, enlarged
+    try:
+        yield
+    finally:
+        resnet.resize = theirs
 
 
 class _Maps(torch.nn.Module):
@@ -152,6 +189,30 @@ class _Maps(torch.nn.Module):
     def forward(self, picture):
         outputs = self.model(picture)["bodypart"]
         return outputs["heatmap"], outputs["locref"]
+
+
+class _Fields(torch.nn.Module):
+    """Of several animals: smoothed scores, offsets, and the fields that are used."""
+
+    def __init__(self, model, predictor):
+        super().__init__()
+        self.model, self.how = model, predictor
+        side = 2 * predictor.nms_radius + 1
+        kernel = predictor.make_2d_gaussian_kernel(sigma=predictor.sigma, size=side)
+        self.parts = int(predictor.num_multibodyparts)
+        self.register_buffer("kernel", kernel.repeat(self.parts, 1, 1, 1))
+        kept = [[2 * edge, 2 * edge + 1] for edge in predictor.edges_to_keep]
+        self.register_buffer("kept", torch.tensor(kept).reshape(-1))
+
+    def forward(self, picture):
+        outputs = self.model(picture)["bodypart"]
+        scores = outputs["heatmap"]
+        if self.how.apply_sigmoid:
+            scores = scores.sigmoid()
+        scores = torch.nn.functional.conv2d(
+            scores, self.kernel, padding=self.how.nms_radius, groups=self.parts
+        )
+        return scores, outputs["locref"], outputs["paf"].index_select(1, self.kept)
 
 
 class _Axes(torch.nn.Module):
@@ -181,8 +242,12 @@ class _Axes(torch.nn.Module):
         return torch.stack(places, -1), torch.minimum(*heights)
 
 
-def _their_poses(config, weights, pictures):
-    """Return the points (n, part, 2) and confidences that DeepLabCut itself gives."""
+def _their_poses(config, weights, pictures, most):
+    """Return the points that DeepLabCut itself gives, and confidences.
+
+    They are (n, part, 2) and (n, part), of several animals (n, animal, part, 2) …; NaN
+    where it sees nothing.
+    """
     from deeplabcut.pose_estimation_pytorch.apis.utils import get_pose_inference_runner
 
     height, width = pictures.shape[1:3]
@@ -193,10 +258,13 @@ def _their_poses(config, weights, pictures):
         snapshot = Path(folder) / "snapshot.pt"
         torch.save({"model": weights}, snapshot)
         runner = get_pose_inference_runner(
-            config, snapshot, device="cpu", max_individuals=1
+            config, snapshot, device="cpu", max_individuals=most
         )
-        found = np.stack([each["bodyparts"][0] for each in runner.inference(rgb)])
-    return found[..., :2], found[..., 2]
+        found = np.stack([each["bodyparts"] for each in runner.inference(rgb)])
+    points, sure = found[..., :2], found[..., 2]
+    unseen = ~(sure > 0)
+    points[unseen], sure[unseen] = np.nan, 0
+    return (points, sure) if most > 1 else (points[:, 0], sure[:, 0])
 
 
 if __name__ == "__main__":

@@ -31,21 +31,17 @@ def main():
         "--output", type=Path, required=True, help="the folder to write"
     )
     options = parser.parse_args()
-    config, tracker = _read(options.source)
-    kind, backbone = str(config.model.model_type), str(config.model.backbone)
+    config, kind = _configured(options.source)
+    tracker, backbone = _loaded(options.source, config), str(config.model.backbone)
     size = config.data.image_resize_dims
     width, height = int(size.width), int(size.height)
     if kind == "regression":
         module, how = tracker, {"coordinates": {"output": "out", "scale": [1.0, 1.0]}}
-    elif kind in ("heatmap", "heatmap_mhcrnn"):
+    else:
         stride = 2 ** int(config.data.get("downsample_factor", 2))
         maps = {"output": "out", "values": "mass", "stride": stride}
         how = {"heatmaps": {**maps, "sigma": 1.25, "origin": 0.0}}
         module = _OneFrame(tracker) if kind == "heatmap_mhcrnn" else tracker
-    else:
-        sys.exit(
-            f"{options.source}: a {kind} model needs more than one camera's picture"
-        )
     folder = new_folder(options.output)
     export(module, width, height, ["out"], folder)
     words = {
@@ -68,12 +64,27 @@ def main():
     return 0
 
 
-def _read(folder):
-    """Return the configuration and the model as Lightning Pose loads it."""
-    from lightning_pose.api.model_runtime import load_model_from_checkpoint
+def _configured(folder):
+    """Return the configuration and the kind of model."""
     from omegaconf import OmegaConf
 
-    config = OmegaConf.load(folder / "config.yaml")
+    try:
+        config = OmegaConf.load(folder / "config.yaml")
+    except OSError as error:
+        sys.exit(f"{folder} is no model's folder: {error}")
+    kind = str(config.model.model_type)
+    if kind not in ("regression", "heatmap", "heatmap_mhcrnn"):
+        sys.exit(
+            f"{folder}: a {kind} model looks at pictures of several cameras at once, and "
+            "can't be taken over; train a heatmap model, which looks at one"
+        )
+    return config, kind
+
+
+def _loaded(folder, config):
+    """Return the model as Lightning Pose loads it."""
+    from lightning_pose.api.model_runtime import load_model_from_checkpoint
+
     found = sorted(folder.rglob("*.ckpt"), key=lambda file: file.stat().st_mtime)
     best = [file for file in found if file.name.endswith("-best.ckpt")] or found
     if not best:
@@ -81,7 +92,7 @@ def _read(folder):
     tracker = load_model_from_checkpoint(
         config, str(best[-1]), eval=True, skip_data_module=True
     )
-    return config, tracker.eval().cpu()
+    return tracker.eval().cpu()
 
 
 class _OneFrame(torch.nn.Module):

@@ -82,15 +82,19 @@ def export(network, width, height, names, folder):
     how = {"opset_version": 17, "input_names": ["picture"], "output_names": names}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         how["dynamo"] = False
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network.eval(),
-            (torch.zeros(1, 3, height, width),),
-            str(folder / "network.onnx"),
-            dynamic_axes={name: {0: "n"} for name in ("picture", *names)},
-            **how,
-        )
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network.eval(),
+                (torch.zeros(1, 3, height, width),),
+                str(folder / "network.onnx"),
+                dynamic_axes={name: {0: "n"} for name in ("picture", *names)},
+                **how,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"it can't be exported as ONNX: {reason}") from error
 
 
 def _drawn(width, height):

@@ -11,6 +11,7 @@ import pytest
 
 from core.errors import ModelError
 from pose.importers.exported import SCRIPTS
+from pose.live_crop import BOX, LiveCrop
 from pose.model_folder import load_model_folder
 from pose.opening import open_estimator, open_live_crop
 from tests.pose.importers.estimated import poses
@@ -18,7 +19,8 @@ from utils.ImportModel import main
 
 
 @pytest.mark.parametrize(
-    "name", ["deeplabcut3_maps", "deeplabcut3_axes", "deeplabcut2"]
+    "name",
+    ["deeplabcut3_maps", "deeplabcut3_hrnet", "deeplabcut3_axes", "deeplabcut2"],
 )
 def test_deeplabcuts_points_are_ours(
     unpacked: dict[str, Path], tmp_path: Path, name: str
@@ -34,6 +36,30 @@ def test_deeplabcuts_points_are_ours(
     assert about["licence"] == "MIT"
     assert str(about["source"]).startswith("DeepLabCut ")
     assert about["compared"]["max_px"] < 0.01  # type: ignore[index]
+
+
+def test_deeplabcuts_detector_comes_with_its_network(
+    unpacked: dict[str, Path], tmp_path: Path
+) -> None:
+    source, out = unpacked["deeplabcut3_axes"], tmp_path / "model"
+    assert main([str(source), "--output", str(out)]) == 0
+    found = load_model_folder(out / "detector")
+    assert found.skeleton.bodyparts == BOX
+    assert found.about["compared"]["max_px"] < 0.05  # type: ignore[index]
+    with np.load(source / "detector" / "reference.npz") as theirs:
+        boxes, sure = poses(out / "detector", theirs["pictures"])
+        np.testing.assert_allclose(boxes, theirs["points"], atol=0.05)
+        np.testing.assert_allclose(sure, theirs["confidences"], atol=1e-3)
+        picture = theirs["pictures"][0]
+    estimator = open_estimator(out, "cpu", 1)
+    assert isinstance(estimator, LiveCrop)
+    (pose,) = estimator.estimate([picture], ["top"])
+    assert pose.points.shape == (1, 4, 2)
+    window = estimator.windows["top"]
+    if sure[0, 0] >= found.threshold:
+        middle = boxes[0].mean(axis=0)
+        assert window.shows(middle)
+        assert window.width < picture.shape[1] or window.height < picture.shape[0]
 
 
 @pytest.mark.parametrize("kind", ["regression", "heatmap_mhcrnn"])

@@ -1,32 +1,42 @@
 """Make deeplabcut3_*.tar.xz beside this file, where DeepLabCut 3 is installed.
 
-    python -m tests.pose.importers.foreign.make_deeplabcut3
+    python -m tests.pose.importers.foreign.make_deeplabcut3 [maps|axes|hrnet|fields] …
 
 Tiny snapshots, as DeepLabCut writes them, and what `from_deeplabcut3.py` makes of them.
-The weights repeat, so that the archives are small.
+Most have weights that repeat, so that the archives are small; that of several animals
+with fields was trained on drawn ones, as peaks must belong together there.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
-from tests.pose.importers.foreign.making import exported, repeating
+import numpy as np
+
+from tests.pose.importers.foreign.drawing import SEVERAL_PARTS, drawn_animals
+from tests.pose.importers.foreign.making import exported, repeating, rounded
 
 PARTS = ["snout", "leftear", "rightear", "tailbase"]
+WIDTH, HEIGHT = 192, 160
+"""Of pictures of several animals."""
 
 
-def main() -> None:
-    """Write both archives."""
-    with tempfile.TemporaryDirectory() as folder:
-        _make(Path(folder) / "maps", "resnet_50", False, _small_resnet)
-        _make(Path(folder) / "axes", "rtmpose_s", True, _small_rtmpose)
+def main():
+    """Write the archives that are asked for."""
+    for kind in sys.argv[1:] or _KINDS:
+        net, top_down, several, shrink = _KINDS[kind]
+        with tempfile.TemporaryDirectory() as folder:
+            _make(Path(folder) / kind, net, top_down, several, shrink)
 
 
-def _make(folder, net, top_down, shrink):
+def _make(folder, net, top_down, several, shrink):
     import torch
     import yaml
     from deeplabcut.pose_estimation_pytorch.config import PoseConfig
     from deeplabcut.pose_estimation_pytorch.models import PoseModel
 
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
     folder.mkdir()
     project = {
         "Task": "tiny", "scorer": "nobody", "date": "Nov1", "bodyparts": PARTS,
@@ -34,9 +44,15 @@ def _make(folder, net, top_down, shrink):
         "engine": "pytorch", "TrainingFraction": [0.95], "iteration": 0,
         "default_net_type": net, "identity": False, "video_sets": {},
     }  # fmt: skip
+    if several:
+        project |= {
+            "multianimalproject": True, "bodyparts": "MULTI!",
+            "multianimalbodyparts": SEVERAL_PARTS, "uniquebodyparts": [],
+            "individuals": ["anna", "bob", "carl"],
+        }  # fmt: skip
     config = PoseConfig.build(
         project, folder / "pytorch_config.yaml", net_type=net, top_down=top_down,
-        multi_animal=False,
+        multi_animal=several,
     )  # fmt: skip
     words = config.to_dict(normalize=True)
     shrink(words)
@@ -44,19 +60,92 @@ def _make(folder, net, top_down, shrink):
     text = yaml.safe_dump(words)
     (folder / "pytorch_config.yaml").write_text(text, "utf-8")
     model = PoseModel.build(dict(PoseConfig.from_any(words)["model"]))
-    model.load_state_dict(repeating(model.state_dict(), ("heads", 0.05)))
+    given = ("--size", "128x96")
+    if folder.name == "fields":
+        _learn(model)
+        model.load_state_dict(rounded(model.state_dict(), bits=4))
+        film = _filmed(folder)
+        given = ("--size", f"{WIDTH}x{HEIGHT}", "--video", str(film))
+    else:
+        times = 1 if several else 0.05
+        model.load_state_dict(repeating(model.state_dict(), ("heads", times)))
     snapshot = {"model": model.state_dict(), "metadata": {"epoch": 10, "metrics": {}}}
     torch.save(snapshot, folder / "snapshot-best-010.pt")
-    name = f"deeplabcut3_{folder.name}"
-    exported("from_deeplabcut3.py", folder, name, "--size", "128x96")
+    if top_down:
+        _detector(words, folder)
+    exported("from_deeplabcut3.py", folder, f"deeplabcut3_{folder.name}", *given)
+
+
+def _detector(words, folder):
+    """Write a snapshot of the detector, which looks for boxes in pictures of 320x320."""
+    import torch
+    from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
+
+    detector = DETECTORS.build(dict(words["detector"]["model"]))
+    state = repeating(detector.state_dict(), ("head", 0.05))
+    snapshot = {"model": state, "metadata": {"epoch": 10, "metrics": {}}}
+    torch.save(snapshot, folder / "snapshot-detector-best-010.pt")
+
+
+def _learn(model):
+    """Train it on drawn animals, with DeepLabCut's own targets and losses."""
+    import torch
+
+    rng = np.random.default_rng(0)
+    mean, std = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
+    optimiser = torch.optim.Adam(model.parameters(), 2e-3)
+    rounds = 500
+    for turn in range(rounds):
+        drawings = [_drawn(rng, int(rng.integers(1, 4))) for _ in range(4)]
+        grey = np.stack([picture for picture, _ in drawings]).astype(np.float32) / 255
+        x = ((grey[..., None] - mean) / std).transpose(0, 3, 1, 2)
+        points = np.zeros((len(drawings), 3, len(SEVERAL_PARTS), 3), np.float32)
+        for own, (_, where) in zip(points, drawings, strict=True):
+            own[: len(where), :, :2] = where
+            own[: len(where), :, 2] = 2
+        outputs = model(torch.from_numpy(x))
+        labels = {"keypoints": torch.from_numpy(points)}
+        loss = model.get_loss(outputs, model.get_target(outputs, labels))["total_loss"]
+        optimiser.param_groups[0]["lr"] = 2e-3 * min(1, 2 - 2 * turn / rounds)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.eval()
+
+
+def _drawn(rng, count):
+    return drawn_animals(rng, count, HEIGHT, WIDTH, scale=2.0)
+
+
+def _filmed(folder):
+    """Return a film of one to three animals."""
+    import cv2
+
+    file, rng = folder / "film.mp4", np.random.default_rng(7)
+    code = cv2.VideoWriter_fourcc(*"mp4v")
+    film = cv2.VideoWriter(str(file), code, 30, (WIDTH, HEIGHT))
+    for index in range(12):
+        picture, _ = _drawn(rng, 1 + index % 3)
+        film.write(np.repeat(picture[..., None], 3, axis=2))
+    film.release()
+    return file
 
 
 def _small_resnet(words):
     words["model"]["backbone"]["model_name"] = "test_resnet"
     words["model"]["backbone_output_channels"] = 96
     head = words["model"]["heads"]["bodypart"]
-    head["heatmap_config"]["channels"][0] = 96
-    head["locref_config"]["channels"][0] = 96
+    for each in ("heatmap", "locref", "paf"):
+        if f"{each}_config" in head:
+            head[f"{each}_config"]["channels"][0] = 96
+
+
+def _small_fields(words):
+    _small_resnet(words)
+    head = words["model"]["heads"]["bodypart"]
+    head["num_stages"] = 0
+    maps, fields = head["target_generator"]["generators"]
+    maps["pos_dist_thresh"], fields["width"] = 10, 12
 
 
 def _small_rtmpose(words):
@@ -67,6 +156,21 @@ def _small_rtmpose(words):
     head["gau_cfg"]["hidden_dims"] = 64
     head["gau_cfg"]["s"] = 32
 
+
+def _small_hrnet(words):
+    words["model"]["backbone"]["model_name"] = "hrnet_w18_small"
+    head = words["model"]["heads"]["bodypart"]
+    words["model"]["backbone_output_channels"] = 16
+    for each in ("heatmap", "locref"):
+        head[f"{each}_config"]["channels"][0] = 16
+
+
+_KINDS = {
+    "maps": ("resnet_50", False, False, _small_resnet),
+    "axes": ("rtmpose_s", True, False, _small_rtmpose),
+    "hrnet": ("hrnet_w18", False, False, _small_hrnet),
+    "fields": ("resnet_50", False, True, _small_fields),
+}
 
 if __name__ == "__main__":
     main()

@@ -1,14 +1,17 @@
 """Make lightning_pose_*.tar.xz beside this file, where Lightning Pose is installed.
 
-    python -m tests.pose.importers.foreign.make_lightning_pose
+    python -m tests.pose.importers.foreign.make_lightning_pose [NAME] …
 
 Checkpoints as Lightning Pose writes them, with weights that repeat, so that the archives
-are small, and what `from_lightning_pose.py` makes of them.
+are small (transformers are small ones, not those of the net), and what
+`from_lightning_pose.py` makes of them.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
+from tests.pose.importers.foreign import standins
 from tests.pose.importers.foreign.making import exported, repeating
 
 CONFIG = """
@@ -21,23 +24,26 @@ model: {{model_type: {kind}, backbone: {backbone}, losses_to_use: []}}
 
 
 def main() -> None:
-    """Write both archives."""
-    from lightning_pose import models
+    """Write the archives that are asked for."""
+    standins.transformers()
+    for name in sys.argv[1:] or _KINDS:
+        _make(name, *_KINDS[name])
 
-    _make("regression", models.RegressionTracker, "resnet18")
-    _make("heatmap_mhcrnn", models.HeatmapTrackerMHCRNN, "resnet18")
 
-
-def _make(kind, tracker_class, backbone):
+def _make(name, kind, tracker_name, backbone, times):
     import lightning.pytorch as pl
+    from lightning_pose import models
     from omegaconf import OmegaConf
 
     rate = OmegaConf.create({"learning_rate": 1e-3})
-    tracker = tracker_class(
-        num_keypoints=3, backbone=backbone, pretrained=False, optimizer_params=rate
+    size = {"image_size": 128} if backbone.startswith("vit") else {}
+    tracker = getattr(models, tracker_name)(
+        num_keypoints=3,
+        backbone=backbone,
+        pretrained=False,
+        optimizer_params=rate,
+        **size,
     )
-    # heat maps of large weights have one peak each
-    times = 5 if kind.startswith("heatmap") else 20
     tracker.load_state_dict(repeating(tracker.state_dict(), ("head", times)))
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=0
@@ -49,8 +55,17 @@ def _make(kind, tracker_class, backbone):
         text = CONFIG.format(kind=kind, backbone=backbone)
         (folder / "config.yaml").write_text(text, "utf-8")
         trainer.save_checkpoint(folder / "epoch=1-step=1-best.ckpt", weights_only=True)
-        exported("from_lightning_pose.py", folder, f"lightning_pose_{kind}")
+        exported("from_lightning_pose.py", folder, f"lightning_pose_{name}")
 
+
+# Heads' weights are so many times larger: heat maps have one peak each then.
+_KINDS = {
+    "regression": ("regression", "RegressionTracker", "resnet18", 20),
+    "heatmap_mhcrnn": ("heatmap_mhcrnn", "HeatmapTrackerMHCRNN", "resnet18", 5),
+    "efficientnet": ("heatmap", "HeatmapTracker", "efficientnet_b0", 50),
+    "vit": ("heatmap", "HeatmapTracker", "vits_dino", 50),
+    "dinov2": ("heatmap", "HeatmapTracker", "vits_dinov2", 50),
+}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,156 @@
+"""Detectors of DeepLabCut 3: where the animal is, for a network that looks at a window.
+
+Used by from_deeplabcut3.py. The surest box is taken: it is what is left of all boxes
+whatever others are dropped for lying on it.
+"""
+
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from package import export, new_folder, pictures_of, save, size_of
+
+CORNERS = ["box left top", "box right bottom"]
+"""What DeepLabStream calls the two points that a box is made of."""
+
+
+def take_over(config, options, folder):
+    """Write the folder of the detector beside the network, if there is one."""
+    found = _weights(options.source, options.trust)
+    if found is None:
+        print("there is no detector beside it: name one as DETECTOR in the settings")
+        return
+    weights, name = found
+    kind = str(config["detector"]["model"]["type"])
+    if kind != "SSDLite":
+        print(
+            f"{name} is a {kind}, which can't be taken over, SSDLite can: train one, or "
+            "name a network that finds the animal as DETECTOR in the settings"
+        )
+        return
+    if not options.size:
+        sys.exit(
+            f"--size WIDTHxHEIGHT is needed for {name}: of the pictures that are analysed"
+        )
+    from deeplabcut import __version__
+    from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
+
+    said = dict(config["detector"]["model"]) | {"pretrained": False}
+    detector = DETECTORS.build(said)
+    detector.load_state_dict(weights)
+    detector.eval()
+    width, height = size_of(options.size)
+    new_folder(folder)
+    module = _Surest(detector.model, width, height)
+    export(module, width, height, ["points", "confidences"], folder)
+    words = {
+        "bodyparts": CORNERS,
+        "input": {"layout": "NCHW", "width": width, "height": height}
+        | normalisation(config["detector"]["data"]),
+        "coordinates": {"output": "points", "confidences": "confidences"},
+        "threshold": 0.1,
+        "pictures": "own" if options.video else "drawn",
+        "source": f"DeepLabCut {__version__}, {kind}, {name}",
+    }
+    pictures = pictures_of(options.video, width, height)
+    save(folder, words, (pictures, *_their_boxes(config, weights, pictures)))
+
+
+def normalisation(data):
+    """Return what is done to pixels, 0 to 255, before the network."""
+    said = data["inference"]
+    colour = str(data.get("colormode", "RGB"))
+    if said.get("normalize_images", True):
+        mean, std = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]) * 255
+        return {"colour": colour, "mean": mean.tolist(), "std": std.tolist()}
+    scale = 255.0 if said.get("scale_to_unit_range") else 1.0
+    return {"colour": colour, "mean": [0.0], "std": [scale]}
+
+
+def _weights(source, trust):
+    """Return the detector's weights and its file's name; None: there is none."""
+    folder = source if source.is_dir() else source.parent
+    found = sorted(folder.glob("snapshot-detector-*.pt"))
+    file = found[-1] if found else source
+    best = [each for each in found if "best" in each.name]
+    file = best[-1] if best else file
+    if not file.is_file():
+        return None
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError:
+        sys.exit(f"{file} holds more than numbers; --trust opens it, if it is your own")
+    if found:
+        return content["model"], file.name
+    weights = content.get("detector")
+    return (weights, file.name) if weights else None
+
+
+class _Surest(torch.nn.Module):
+    """The surest box of a single-shot detector, and how sure it is of it."""
+
+    def __init__(self, network, width, height):
+        super().__init__()
+        self.network = network
+        how = network.transform
+        self.size = tuple(int(side) for side in how.fixed_size[::-1])  # rows, columns
+        for name, values in (("mean", how.image_mean), ("std", how.image_std)):
+            self.register_buffer(name, torch.tensor(values).reshape(1, 3, 1, 1))
+        rows, columns = self.size
+        scale = torch.tensor([width / columns, height / rows] * 2)
+        self.register_buffer("scale", scale)
+        self.register_buffer("anchors", self._anchors(height, width))
+
+    def forward(self, picture):
+        outputs = self.network.head(self._features(picture))
+        scores = outputs["cls_logits"].softmax(dim=-1)[..., 1]
+        sure, best = scores.max(dim=1)
+        places = best[:, None, None].expand(-1, 1, 4)
+        moved = outputs["bbox_regression"].gather(1, places)[:, 0]
+        boxes = self.network.box_coder.decode_single(moved, self.anchors[best])
+        rows, columns = self.size
+        x, y = boxes[:, ::2].clamp(0, columns), boxes[:, 1::2].clamp(0, rows)
+        boxes = torch.stack([x, y], dim=-1) * self.scale[:2]
+        return boxes, sure[:, None].expand(-1, 2)
+
+    def _features(self, picture):
+        x = (picture - self.mean) / self.std
+        x = torch.nn.functional.interpolate(
+            x, size=self.size, mode="bilinear", align_corners=False
+        )
+        return list(self.network.backbone(x).values())
+
+    def _anchors(self, height, width):
+        from torchvision.models.detection.image_list import ImageList
+
+        with torch.no_grad():
+            features = self._features(torch.zeros(1, 3, height, width))
+        images = ImageList(torch.zeros(1, 3, *self.size), [self.size])
+        return self.network.anchor_generator(images, features)[0]
+
+
+def _their_boxes(config, weights, pictures):
+    """Return corners (n, 2, 2) of the surest box that DeepLabCut finds, and scores."""
+    from deeplabcut.pose_estimation_pytorch.apis.utils import (
+        get_detector_inference_runner,
+    )
+
+    rgb = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = Path(folder) / "snapshot-detector.pt"
+        torch.save({"model": weights}, snapshot)
+        runner = get_detector_inference_runner(
+            config, snapshot, device="cpu", max_individuals=1
+        )
+        found = runner.inference(rgb)
+    points = np.full((len(rgb), 2, 2), np.nan)
+    sure = np.zeros((len(rgb), 2))
+    for place, each in enumerate(found):
+        if len(each["bboxes"]):
+            x, y, width, height = each["bboxes"][0][:4]
+            points[place] = (x, y), (x + width, y + height)
+            sure[place] = each["bbox_scores"][0]
+    return points, sure
