@@ -19,7 +19,7 @@ from engine.live import Session
 from engine.ready_made import load_with
 from engine.rig import News
 from engine.settings import Settings
-from engine.states import Action
+from engine.states import Action, Failed
 from engine.timings import Timings
 
 BENCHMARK_FRAMES = 3000
@@ -83,6 +83,7 @@ class Watched(Session):
         self.timings = Timings(self.cameras[0], 0.0, limit)
         self._analysed_only = analysed
         self.failed = False
+        """Whether something went wrong that is no mere warning."""
         self._delivered = 0
 
     def poll(self) -> Sequence[News]:
@@ -92,6 +93,8 @@ class Watched(Session):
         for entry in news:
             if isinstance(entry, Step):
                 self.timings.add(entry)
+            elif isinstance(entry, Failed):
+                self.failed = self.failed or entry.grave
         counts = self.counts.get(self.cameras[0])
         self._delivered = counts.delivered if counts else self._delivered
         return news
@@ -179,12 +182,10 @@ def _headless(session: Watched, agenda: Agenda) -> bool:
 def _with_window(session: Watched, agenda: Agenda) -> bool:
     from gui.preview import preview_of, run_preview
 
-    failures: list[str] = []
     bridge = preview_of(session, agenda)
-    bridge.failed.connect(failures.append)
     bridge.failed.connect(print)
-    run_preview(bridge, over=lambda: session.enough or bool(failures))
-    return bool(failures)
+    run_preview(bridge, over=lambda: session.enough or session.failed)
+    return session.failed
 
 
 def _report(timings: Timings, folder: Path | None, also: Path | None) -> None:

@@ -89,8 +89,8 @@ class _Run:
         if not self.over:
             self.agenda.advance(self.rig)
 
-    def fail(self, text: str) -> None:
-        self.over = True
+    def fail(self, text: str, *, grave: bool = True) -> None:
+        self.over = self.over or grave
         if text in self.summary.failures:  # it failed again when it was switched off
             return
         self.say(f"Problem: {text}")
@@ -103,7 +103,7 @@ class _Run:
                 if isinstance(command, Mark):
                     self.say(f"experiment: {command.text}")
         if isinstance(news, Failed):
-            self.fail(news.text)
+            self.fail(news.text, grave=news.grave)
         elif isinstance(news, Note):
             self.say(f"{news.kind}: {news.text}")
         elif isinstance(news, Edge):

@@ -116,8 +116,8 @@ class Listening(StreamView):
             case say.GuardActs() if crew.cut_short:
                 text = "the engine was busy at the end and was stopped"
                 self._tell(crew, "guard", f"{text}; the guard looks after the outputs")
-            case say.Complaint(text):
-                self._news.append(Failed(text))
+            case say.Complaint(text, grave):
+                self._news.append(Failed(text, grave))
             case say.ProcessFailed(text):
                 self._fail(crew, text)
 

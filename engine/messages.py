@@ -78,6 +78,8 @@ class Complaint:
     """Something that was asked for could not be done; the stream goes on."""
 
     text: str
+    grave: bool = True
+    """False: a warning; what was asked for goes on."""
 
 
 @dataclass(frozen=True, slots=True)

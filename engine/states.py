@@ -78,6 +78,8 @@ class Failed:
     """Something went wrong; the sentence says what and what to do."""
 
     text: str
+    grave: bool = True
+    """False: a warning; nobody has to give up for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,7 @@ class StreamRecorder:
                     f"[Camera {camera}] frames are lost to the video: disk or encoder do "
                     f"not keep up ({lost} so far)"
                 )
-                tell(self._pipe, say.Complaint(text))
+                tell(self._pipe, say.Complaint(text, grave=False))
                 if self._run is not None:
                     self._write(Note("recording", text, self._clock.now_ns()))
 

@@ -97,7 +97,8 @@ class Bridge(QObject):
             elif isinstance(news, Turned):
                 self.turned.emit(news)
             elif isinstance(news, Failed):
-                self._agenda.drop()
+                if news.grave:
+                    self._agenda.drop()
                 self.failed.emit(news.text)
             elif isinstance(news, StatusChanged):
                 self._steps.clear()

@@ -80,6 +80,21 @@ def test_a_failure_ends_it_and_is_told() -> None:
     assert "none" in summary.lines()[-1]
 
 
+class WarningSession(PlayingSession):
+    def poll(self) -> list[News]:
+        if self.index in (3, 5):
+            self.news.append(Failed("frames are lost to the video", grave=False))
+        return super().poll()
+
+
+def test_a_warning_ends_nothing_and_is_told_once() -> None:
+    summary, said = run(WarningSession())
+    assert said.count("Problem: frames are lost to the video") == 1
+    assert "Everything runs; it will be stopped in 1 s." in said
+    assert summary.failures == ("frames are lost to the video",)
+    assert summary.seconds >= 1
+
+
 class SlowSession(FakeSession):
     def do(self, action: Action) -> None:
         self.asked.append(action)
