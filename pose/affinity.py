@@ -52,13 +52,15 @@ def line_scores(
     edges: NDArray[np.intp],
     starts: NDArray[np.float32],
     ends: NDArray[np.float32],
+    worst: int = WORST,
 ) -> NDArray[np.float32]:
     """Return how well the fields (2 · edge, h, w) support m lines, 0 to about 1.
 
     `edges` (m,) says of which edge each is, `starts` and `ends` are (m, 2) in cells.
     Along a line, `SAMPLES` vectors are compared with its direction; the mean of the
-    `WORST` counts. A line over the gap between two animals in a row is so no bone, although
-    most of it lies on bones: the plain mean, the line integral, would believe it.
+    `worst` counts. A line over the gap between two animals in a row is so no bone, although
+    most of it lies on bones: the plain mean, the line integral, would believe it. It is
+    for fields of cells nearly as large as bones are long, which fade towards their ends.
     """
     _, height, width = fields.shape
     along = ends - starts
@@ -74,7 +76,7 @@ def line_scores(
     # Within one cell a direction says nothing.
     fit = np.where(length < 1, np.hypot(x, y), fit).clip(0, None)
     fit.sort(axis=1)
-    return np.asarray(fit[:, :WORST].mean(axis=1), np.float32)
+    return np.asarray(fit[:, :worst].mean(axis=1), np.float32)
 
 
 _SHARES = ((np.arange(SAMPLES, dtype=np.float32) + 0.5) / SAMPLES)[:, None]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assignment import assign
-from pose.affinity import line_scores
+from pose.affinity import WORST, line_scores
 from pose.peaks import Peaks, find_peaks
 
 Points = NDArray[np.float32]
@@ -43,6 +43,8 @@ class Grouping:
     link: float = 0.25
     """What a line must reach to speak for two peaks being of one animal; below, it
     speaks against it."""
+    worst: int = WORST
+    """So many of a line's samples count, those that fit worst."""
     longest: tuple[float, ...] = ()
     """Input pixels that a line of each edge has at most; none: any length."""
 
@@ -83,7 +85,8 @@ class Grouping:
         part = peaks.maps
         fits = (part == ends[:, :1])[:, :, None] & (part == ends[:, 1:])[:, None]
         edge, start, end = np.nonzero(fits)
-        scores = line_scores(fields, edge, cells[start], cells[end]) - self.link
+        lines = cells[start], cells[end]
+        scores = line_scores(fields, edge, *lines, self.worst) - self.link
         if self.longest:
             length = np.linalg.norm(points[end] - points[start], axis=1)
             scores[length > np.array(self.longest)[edge]] = -self.link

@@ -4,6 +4,7 @@ from typing import Literal
 
 import pydantic
 
+from pose.affinity import SAMPLES, WORST
 from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 from pose.reading import Coordinates, Decoder, Offsets, Several
@@ -48,6 +49,7 @@ class _Animals(_Words):
     edges: list[tuple[str, str]]
     floor: float = pydantic.Field(0.1, ge=0, le=1)
     link: float = pydantic.Field(0.25, ge=0, le=1)
+    worst: int = pydantic.Field(WORST, ge=1, le=SAMPLES)
     longest: list[float] = []
 
 
@@ -100,7 +102,8 @@ class Description(_Words):
             maps,
             Grouping(
                 len(names), edges, self.animals.most, maps.stride, first,
-                self.animals.floor, self.animals.link, tuple(self.animals.longest),
+                self.animals.floor, self.animals.link, self.animals.worst,
+                tuple(self.animals.longest),
             ),
         )  # fmt: skip
 

@@ -193,6 +193,7 @@ def _said(model: ModelFolder) -> dict[str, object]:
             "edges": [[names[a], names[b]] for a, b in how.edges],
             "floor": how.floor,
             "link": how.link,
+            "worst": how.worst,
             "longest": list(how.longest),
         }
     return said

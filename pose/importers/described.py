@@ -99,7 +99,14 @@ def decoder_of(words: Description) -> Decoder:
     return Several(
         maps,
         Grouping(
-            len(names), edges, said.most, maps.stride, first, said.floor, said.link
+            len(names),
+            edges,
+            said.most,
+            maps.stride,
+            first,
+            said.floor,
+            said.link,
+            said.worst,
         ),
     )
 

@@ -14,6 +14,7 @@ from typing import Literal
 import pydantic
 
 from core.errors import ModelError
+from pose.affinity import SAMPLES, WORST
 from pose.model_description import edge_places
 
 
@@ -103,6 +104,8 @@ class Animals(_Words):
     """Peaks that are lower are none."""
     link: float = pydantic.Field(default=0.25, ge=0, le=1)
     """What a field must say for two peaks to be joined."""
+    worst: int = pydantic.Field(default=WORST, ge=1, le=SAMPLES)
+    """Of so many places on the line between them, those that say least."""
 
 
 class Description(_Words):

@@ -147,6 +147,8 @@ def _reading(predictor, model, stride, names):
             "edges": [[names[one], names[other]] for one, other in edges],
             "most": int(predictor.num_animals),
             "floor": 0.1,
+            "link": 0.1,
+            "worst": 10,  # its cells are large, and its fields fade towards their ends
         }
         module = _Fields(model, predictor)
         return (

@@ -12,9 +12,12 @@ import pytest
 from core.errors import ModelError
 from pose.importers.exported import SCRIPTS
 from pose.live_crop import BOX, LiveCrop
+from pose.matching import match_animals
 from pose.model_folder import load_model_folder
 from pose.opening import open_estimator, open_live_crop
-from tests.pose.importers.estimated import poses
+from pose.reading import Several
+from tests.pose.importers.estimated import estimated, poses
+from tests.pose.importers.foreign.drawing import drawn_animals
 from utils.ImportModel import main
 
 
@@ -36,6 +39,42 @@ def test_deeplabcuts_points_are_ours(
     assert about["licence"] == "MIT"
     assert str(about["source"]).startswith("DeepLabCut ")
     assert about["compared"]["max_px"] < 0.01  # type: ignore[index]
+
+
+def test_deeplabcuts_animals_are_ours(
+    unpacked: dict[str, Path], tmp_path: Path
+) -> None:
+    source, out = unpacked["deeplabcut3_fields"], tmp_path / "model"
+    assert main([str(source), "--output", str(out)]) == 0
+    model = load_model_folder(out)
+    assert isinstance(model.decoder, Several)
+    assert model.animals == 3
+    with np.load(source / "reference.npz") as theirs:
+        pictures, seen, said = (
+            theirs[name] for name in ("pictures", "points", "confidences")
+        )
+    points, sure = estimated(out, pictures)
+    rng, errors = np.random.default_rng(7), []
+    for place, where in enumerate(seen):
+        order = match_animals(where, points[place])
+        told = np.isfinite(where[..., 0])
+        ours, sures = points[place, order], sure[place, order]
+        np.testing.assert_allclose(ours[told], where[told], atol=0.01)
+        np.testing.assert_allclose(sures[told], said[place][told], atol=0.002)
+        _, drawn = drawn_animals(rng, 1 + place % 3, 160, 192, scale=2.0)
+        truth = np.full_like(where, np.nan)
+        truth[: len(drawn)] = drawn
+        order = match_animals(truth, points[place])
+        away = np.linalg.norm(points[place, order] - truth, axis=2)[: len(drawn)]
+        errors += away[np.isfinite(away)].tolist()
+    assert len(errors) >= 70  # of 72
+    assert (
+        np.percentile(errors, 95) < 4
+    )  # one point is told of the wrong animal, by both
+    about = model.about["compared"]
+    assert isinstance(about, dict)
+    assert about["missed"] == 0
+    assert about["more"] <= 2  # of an animal with one bone, which DeepLabCut drops
 
 
 def test_deeplabcuts_detector_comes_with_its_network(
