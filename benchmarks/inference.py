@@ -61,7 +61,7 @@ ADDED_MS, ADDED_SHARE, CROP_FPS, CARD_MS, CARD_FPS = 0.2, 0.02, 100.0, 2.0, 2500
 """The aims: added by everything around the network; live crop on two cores; ResNet-50 at
 256² on a card, one frame, and frames/s in batches."""
 HEADER = (
-    f"{'network':>13} {'size':>8} {'runtime':<15}{'loading':>8} | {'p50 ms':>7}{'p99':>8}"
+    f"{'network':>13} {'size':>8} {'runtime':<16}{'loading':>8} | {'p50 ms':>7}{'p99':>8}"
     f" | {'bare':>7}{'p99':>8} | {'added':>7}{'':>7} | {f'{BATCH} at once':>10} | "
     f"{'from the fp32 reference'}"
 )
@@ -145,7 +145,7 @@ def measure(
 def line(name: str, model: ModelFolder, runtime: str, row: Row) -> str:
     """Return a row of the table."""
     size = f"{model.fitting.width}x{model.fitting.height}"
-    start = f"{name:>13} {size:>8} {runtime:<15}"
+    start = f"{name:>13} {size:>8} {runtime:<16}"
     if "problem" in row:
         return f"{start}{row['problem']}"
     if row["trained"]:

@@ -61,9 +61,9 @@ class Heatmaps:
         flat = maps.reshape(len(maps), -1)
         places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, maps.shape[2])
-        points = self.at(maps, np.arange(len(maps)), rows, columns)
-        confidence = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
-        return points, confidence.astype(np.float32)
+        which = np.arange(len(maps))
+        points = self.at(maps, which, rows, columns)
+        return points, np.asarray(flat[which, places], np.float32)
 
     def at(
         self,
@@ -93,7 +93,9 @@ class Heatmaps:
         moments = (weight @ terms).tolist()
         products = ((weight * plane) @ terms[:, :3]).tolist()
         offsets = [_slope(*m, *p) for m, p in zip(moments, products, strict=True)]
-        cells = np.stack([columns, rows], axis=1) + np.array(offsets).reshape(-1, 2)
+        cells = np.array(offsets).reshape(-1, 2)
+        cells[:, 0] += columns
+        cells[:, 1] += rows
         return np.asarray(cells * self.stride + self.first, np.float32)
 
 
