@@ -1,5 +1,6 @@
 """A Lightning Pose project and its YAML file, as our own settings of a training run."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from pose.fitting import Fitting
 from training.augmentation import Augmentation
+from training.backbone import backbone_names
 from training.labels import Labels, LabelsError, read_labels
 from training.networks import Architecture, Kind
 from training.overrides import overridden
@@ -30,6 +32,11 @@ NO_CHANGE = Augmentation(
 DLC = Augmentation(
     rotation_deg=25, scale=(0.85, 1.15), shift=0.05, mirror=False, light=0.7, empty=0
 )
+KNOWN = re.compile(
+    r"resnet(18|34|50|101|152)|resnet50_(animal|human|contrastive)\w*|unet|timm:.+"
+    r"|efficientnet_(b|lite)[012]|vit_tiny|vit[a-z]*_(dino|sam|imagenet)\w*"
+)
+"""Names of backbones, ours and Lightning Pose's."""
 STILL = replace(NO_CHANGE, light=0.7)
 """For several views: the geometry between them stays."""
 ROUND = Augmentation(rotation_deg=180, scale=(0.85, 1.15), mirror=False, light=0.7)
@@ -210,7 +217,15 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
         raise LabelsError(
             [f"{file}: model.losses_to_use must be empty for several views"]
         )
-    remarks = [f"{key} of {file.name} changes nothing here" for key in config.unused()]
+    remarks = []
+    if unused := config.unused():
+        verb = "changes" if len(unused) == 1 else "change"
+        remarks.append(f"{', '.join(unused)} of {file.name} {verb} nothing here")
+    if not KNOWN.fullmatch(config.model.backbone):
+        raise LabelsError(
+            [f"{file}: model.backbone: there is no {config.model.backbone!r}; known are "
+             f"{', '.join(backbone_names())}, timm:NAME, and Lightning Pose's"]
+        )  # fmt: skip
     _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)
     if remark:
         remarks.insert(0, remark)

@@ -141,7 +141,8 @@ def check_size(how: Architecture, height: int, width: int) -> None:
     """Raise ModelError when the network can't take pictures of this size."""
     multiple = open_backbone(how.backbone, how.stages).multiple
     if height % multiple or width % multiple:
+        near = (max(1, round(side / multiple)) * multiple for side in (width, height))
         raise ModelError(
             f"{how.backbone} takes sides that are multiples of {multiple}, not "
-            f"{width}x{height}"
+            f"{width}x{height}; {'x'.join(map(str, near))} would do"
         )

@@ -50,7 +50,7 @@ def _apply(whole: dict[str, Any], text: str) -> str | None:
         if name not in place:
             if sign in ("", "~"):
                 return f"there is no {key} to {'remove' if sign else 'change'}" + (
-                    _hint(name, place) if not sign else ""
+                    _hint(key, name, place) if not sign else ""
                 )
             place[name] = {}
         place = place[name]
@@ -62,7 +62,7 @@ def _apply(whole: dict[str, Any], text: str) -> str | None:
     if not equals:
         return "expected KEY=VALUE"
     if not sign and last not in place:
-        return f"there is no {key} to change" + _hint(last, place)
+        return f"there is no {key} to change" + _hint(key, last, place)
     try:
         place[last] = yaml.safe_load(value) if value.strip() else ""
     except yaml.YAMLError:
@@ -70,10 +70,6 @@ def _apply(whole: dict[str, Any], text: str) -> str | None:
     return None
 
 
-def _hint(name: str, place: Mapping[str, Any]) -> str:
+def _hint(key: str, name: str, place: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, [str(key) for key in place], 1)
-    return (
-        f"; did you mean {near[0]}?"
-        if near
-        else f"; +{name}=… would add it to its group"
-    )
+    return f"; did you mean {near[0]}?" if near else f"; +{key}=… would add it"

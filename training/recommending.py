@@ -132,7 +132,7 @@ def advise(seen: Seen) -> list[Advice]:
         ),
         Advice(
             "training.uniform_heatmaps_for_nan_keypoints", seen.missing > 0,
-            f"{seen.missing:.0%} of the points have no label: if that means not to be "
+            f"{100 * seen.missing:.2g} % of the points have no label: if that means not to be "
             "seen, true teaches it; if nobody looked, set it to false"
             if seen.missing
             else "every point is labelled",

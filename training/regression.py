@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from training.heads import STRIDE
 from training.networks import Architecture, PoseNetwork
 
+GRID = 4
+"""Parts along each side of which the coordinates are told."""
+
 
 class RegressionNetwork(PoseNetwork):
     """`forward` gives (n, bodypart, 3): x and y, and how sure it is.
@@ -20,9 +23,9 @@ class RegressionNetwork(PoseNetwork):
         del self.head
         width = self.body.channels[-1]
         self.coordinates = nn.Sequential(
-            nn.AdaptiveAvgPool2d((4, 4)),
+            _Pool(),
             nn.Flatten(),
-            nn.Linear(16 * width, 3 * bodyparts),
+            nn.Linear(GRID**2 * width, 3 * bodyparts),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -34,7 +37,8 @@ class RegressionNetwork(PoseNetwork):
     def maps(self, images: Tensor) -> Tensor:
         """Return heat maps (n, bodypart, height / 4, width / 4) from 0 to 1."""
         found = self(images)
-        height, width = images.shape[1] // STRIDE, images.shape[2] // STRIDE
+        # Whole numbers: an exported network has to say how large its maps are.
+        height, width = (int(side) // STRIDE for side in images.shape[1:3])
         size = torch.tensor([width, height], device=found.device)
         cells = (found[..., :2] * size - 0.5)[..., None]
         x = torch.arange(width, device=found.device) - cells[..., 0, :]
@@ -44,3 +48,24 @@ class RegressionNetwork(PoseNetwork):
             torch.exp(-(y**2) / two)[..., None] * torch.exp(-(x**2) / two)[..., None, :]
         )
         return maps * torch.sigmoid(found[..., 2])[..., None, None]
+
+
+class _Pool(nn.Module):
+    """Means over `GRID` by `GRID` parts of any grid, as `nn.AdaptiveAvgPool2d` has them.
+
+    That one can be exported only where the parts divide the grid.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, channels, GRID, GRID) of (n, channels, height, width)."""
+        rows, columns = (_parts(int(side)).to(x) for side in x.shape[2:])
+        return rows @ x @ columns.T
+
+
+def _parts(side: int) -> Tensor:
+    """Return (GRID, side): how much each cell of a side adds to each part."""
+    parts = torch.zeros(GRID, side)
+    for place in range(GRID):
+        start, stop = place * side // GRID, -(-(place + 1) * side // GRID)
+        parts[place, start:stop] = 1 / (stop - start)
+    return parts

@@ -15,7 +15,7 @@ from training.evaluate import choose_threshold, held_out_error, summary
 from training.export import Recipe, compare, export
 from training.fit import fit
 from training.labels import read_labels
-from training.networks import Architecture, PoseNetwork
+from training.networks import Architecture, PoseNetwork, build_network
 from training.settings import FitSettings
 from training.watching import Epoch
 
@@ -79,6 +79,24 @@ def test_an_exported_network_says_what_torch_says(
     distance = held_out_error(network, data).distance
     np.testing.assert_allclose(
         np.linalg.norm(points - data.points, axis=2), distance, atol=0.1
+    )
+
+
+def test_a_regression_network_is_exported_with_maps(
+    data: Dataset, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = build_network(2, Architecture(kind="regression", stages=4)).eval()
+    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.network.sigma, 0.1, {})
+    model = export(network, recipe, data.pictures, tmp_path)
+    (pose,) = open_onnx(model, "cpu", 1).estimate([data.pictures[0]])
+    with torch.inference_mode():
+        x, y, _ = network(torch.from_numpy(data.pictures[:1]))[0, 0].tolist()
+        uneven = torch.rand(2, 3, 6, 15)  # the parts divide neither side
+        wanted = torch.nn.functional.adaptive_avg_pool2d(uneven, (4, 4))
+        torch.testing.assert_close(network.coordinates[0](uneven), wanted)  # type: ignore
+    np.testing.assert_allclose(
+        pose.points[0, 0], [x * 128 - 0.5, y * 96 - 0.5], atol=0.2
     )
 
 

@@ -122,6 +122,8 @@ def test_losses_on_video_are_made_of_the_training_frames(project: Path) -> None:
         ),
         (["data.num_keypoints=3"], ["keypoint_names has 2"]),
         (["+training.max_steps=9"], ["can't be mixed with max_epochs"]),
+        (["model.backbone=resnet19"], ["there is no 'resnet19'; known are effic"]),
+        (["model.head=light"], ["no model.head to change; +model.head=… would add"]),
         (["=3", "a.b.c=1", "training=["], ["KEY=VALUE", "no a.b.c", "can't be read"]),
     ],
 )
@@ -142,6 +144,13 @@ def test_losses_and_names_that_are_not_there_are_refused(project: Path) -> None:
     other = read_pose_project(project, ["data.keypoint_names=[leftear, tail]"])
     with pytest.raises(LabelsError, match="keypoint_names differ"):
         other.labels()
+
+
+def test_all_that_changes_nothing_is_one_sentence(project: Path) -> None:
+    read = read_pose_project(project, ["+training.val_batch_size=4"])
+    assert read.remarks == (
+        "training.profiler, training.val_batch_size of config.yaml change nothing here",
+    )
 
 
 def test_overrides_add_and_remove() -> None:

@@ -48,7 +48,7 @@ def test_there_is_one_cell_per_four_pixels(how: Architecture) -> None:
 
 
 def test_a_size_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ModelError, match="multiples of 32, not 96x80"):
+    with pytest.raises(ModelError, match="multiples of 32, not 96x80; 96x64 would do"):
         check_size(Architecture("resnet18"), 80, 96)
     with pytest.raises(ModelError, match="no backbone 'resnet19'; known are eff"):
         check_size(Architecture("resnet19"), 80, 96)

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -79,6 +80,51 @@ def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
     assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 2
     assert "is not empty" in capsys.readouterr().err
     assert ConvertProject.main(["nowhere", "--lp_dir", "x"]) == 2
+
+
+def test_sleaps_own_package_becomes_a_project(labelled: Path, tmp_path: Path) -> None:
+    """As sleap-io, SLEAP's own library, writes it."""
+    import sleap_io
+
+    labels = read_labels(labelled)
+    skeleton = sleap_io.Skeleton(nodes=list(labels.skeleton.bodyparts))
+    video = sleap_io.Video.from_filename([str(image) for image in labels.images])
+    frames = [
+        sleap_io.LabeledFrame(
+            video=video, frame_idx=place,
+            instances=[sleap_io.Instance.from_numpy(xy.astype(float), skeleton=skeleton)],
+        )
+        for place, xy in enumerate(labels.points)
+    ]  # fmt: skip
+    package, target = tmp_path / "dots.pkg.slp", tmp_path / "project"
+    sleap_io.Labels(frames).save(str(package), embed="user", verbose=False)
+    assert ConvertProject.main([str(package), "--output", str(target)]) == 0
+    after = read_labels(target)
+    assert after.skeleton.bodyparts == labels.skeleton.bodyparts
+    np.testing.assert_allclose(after.points, labels.points, atol=0.01)
+    for one, other in zip(after.images, labels.images, strict=True):
+        pictures = [cv2.imread(str(file)) for file in (one, other)]
+        np.testing.assert_array_equal(*pictures)
+
+
+def test_lightning_pose_starts_with_what_is_recommended(
+    labelled: Path, tmp_path: Path
+) -> None:
+    """By the rules of its own validation (2.4.3) for schedules counted in steps."""
+    file = tmp_path / "config.yaml"
+    assert RecommendSettings.main([str(labelled), "--output", str(file)]) == 0
+    words = yaml.safe_load(file.read_text())
+    training = words["training"]
+    assert training["min_steps"] == training["max_steps"]
+    steps = training["lr_scheduler_params"]["multisteplr"]["milestone_steps"]
+    assert max(steps) <= training["max_steps"]
+    assert {"unfreezing_step", "num_gpus", "val_batch_size", "rng_seed_data_pt"} <= set(
+        training
+    )
+    assert not {"min_epochs", "max_epochs", "unfreezing_epoch"} & set(training)
+    assert set(words) == {
+        "data", "training", "model", "dali", "losses", "callbacks", "eval"
+    }  # fmt: skip
 
 
 def test_advice_has_reasons_and_can_be_trained_with(
