@@ -8,7 +8,6 @@ from typing import Any
 
 from pose.fitting import Fitting
 from training.augmentation import Augmentation
-from training.backbone import backbone_names
 from training.labels import Labels, LabelsError, read_labels
 from training.networks import Architecture, Kind
 from training.overrides import overridden
@@ -224,7 +223,8 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
     if not KNOWN.fullmatch(config.model.backbone):
         raise LabelsError(
             [f"{file}: model.backbone: there is no {config.model.backbone!r}; known are "
-             f"{', '.join(backbone_names())}, timm:NAME, and Lightning Pose's"]
+             "efficientnet_lite0 to 2, resnet18, resnet50, vit_tiny, unet, timm:NAME, "
+             "and Lightning Pose's"]
         )  # fmt: skip
     _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)
     if remark:
