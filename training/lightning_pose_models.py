@@ -81,6 +81,11 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     words = read_yaml(source / "config.yaml")
     data, how = _section(source, words, "data"), _section(source, words, "model")
     kind, backbone = str(how.get("model_type", "heatmap")), str(how.get("backbone"))
+    if "multiview" in kind:
+        raise ModelError(
+            f"{source}: a {kind} model looks at pictures of several cameras at once, and "
+            "can't be imported; train a heatmap model, which looks at one"
+        )
     if kind != "heatmap" or backbone not in BACKBONES:
         raise ModelError(
             f"{source}: a {kind} model on {backbone} can't be imported from its "
