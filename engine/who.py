@@ -96,6 +96,10 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
+_SHORT = 22
+"""Letters that a window has room for."""
+
+
 @dataclass(frozen=True, slots=True)
 class WhoIsWho:
     """What was said of several animals before one camera."""
@@ -117,7 +121,10 @@ class WhoIsWho:
                 if other != name and theirs.partition("+")[0] == word.partition("+")[0]
             ]
             if word.startswith("doubt"):
-                told[name] = f"or {' or '.join(mates)}?" if mates else "in doubt"
+                whole = f"or {' or '.join(mates)}?" if mates else "in doubt?"
+                told[name] = (
+                    whole if len(whole) <= _SHORT else f"one of {len(mates) + 1}?"
+                )
             elif word.startswith("stray"):
                 told[name] = "a stray?"
             else:

@@ -12,12 +12,16 @@ from PyQt5.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
+    QScrollArea,
+    QWidget,
 )
 
 from engine.who import WhoIsWho
 from gui.lamp import Lamp
 from gui.panels import Panel
 from gui.theme import GREY, animal_colour
+
+_LEAST = 64  # px
 
 
 class Animals(Panel):
@@ -38,15 +42,14 @@ class Animals(Panel):
         self.lamps: dict[str, Lamp] = {}
         self.words: dict[str, QLabel] = {}
         self._menu = QMenu(self)
-        self._grid = QGridLayout()
-        self._grid.setVerticalSpacing(3)
-        self._grid.setColumnStretch(1, 1)
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
         buttons = QHBoxLayout()
         buttons.setSpacing(6)
         buttons.addWidget(self.exchange, 1)
         buttons.addWidget(self.right, 1)
         self.column.addWidget(self.camera)
-        self.column.addLayout(self._grid)
+        self.column.addWidget(self._area)
         self.column.addLayout(buttons)
         self.exchange.clicked.connect(self.ask_exchange)
         self.right.clicked.connect(self.confirm)
@@ -58,15 +61,22 @@ class Animals(Panel):
         self.setVisible(len(names) > 1)
         if tuple(self.lamps) == tuple(names):
             return
-        while (item := self._grid.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.deleteLater()
         self.lamps = {name: Lamp() for name in names}
         self.words = {name: QLabel("–") for name in names}
+        rows = QWidget()
+        rows.setObjectName("clear")
+        grid = QGridLayout(rows)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
         for row, name in enumerate(names):
-            self._grid.addWidget(self.lamps[name], row, 0)
-            self._grid.addWidget(QLabel(name), row, 1)
-            self._grid.addWidget(self.words[name], row, 2)
+            grid.addWidget(self.lamps[name], row, 0)
+            grid.addWidget(QLabel(name), row, 1)
+            grid.addWidget(self.words[name], row, 2)
+        self._area.setWidget(rows)
+        height = rows.sizeHint().height()
+        self._area.setMaximumHeight(height)
+        self._area.setMinimumHeight(min(height, _LEAST))
         self._menu.clear()
         for pair in combinations(names, 2):
             if (action := self._menu.addAction(" and ".join(pair))) is not None:

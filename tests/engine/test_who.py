@@ -1,5 +1,6 @@
 """A person says who is who: through the engine, into the record, and back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,10 @@ def test_a_window_says_how_it_stands_with_each() -> None:
     who = WhoIsWho(pose("doubt1", "doubt1+swapped", "stray"), totals)
     assert who.states(0.5) == {"anna": "or bob?", "bob": "or anna?", "carl": "a stray?"}
     assert "now anna and bob in doubt. So far in doubt 2 times" in sentence("top", who)
+    long = replace(NAMES, animals=("alexandrina", "bartholomew", "carl"))
+    points = np.ones((3, 1, 2), np.float32)
+    crowd = Pose(long, points, points[..., 0], ("doubt1",) * 3)
+    assert set(WhoIsWho(crowd, totals).states(0.5).values()) == {"one of 3?"}
     hidden = WhoIsWho(pose("", "", "", sure=0.2), totals)
     assert set(hidden.states(0.5).values()) == {"not seen"}
     assert "anna, bob and carl; now all known" in sentence("top", hidden)

@@ -1,13 +1,16 @@
 """Every page and window of the application, one after the other, as a person sees them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PyQt5.QtWidgets import QApplication, QWidget
 
+from core.pose import Pose
 from engine.settings import load
 from engine.states import Action
+from engine.who import WhoIsWho
 from gui.bridge import Bridge
 from gui.document import Document
 from gui.keys import KeysWindow
@@ -45,6 +48,20 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     rig.news += [make_step(index, answers) for index in range(50)]
     window.bridge.tick()
     yield "Live, running", window
+    crowd = tuple(f"animal{number}" for number in range(1, 9))
+    rig.skeleton = replace(SKELETON, animals=crowd)
+    points = np.ones((8, 3, 2), np.float32)
+    words = ("doubt1", "doubt1", "doubt1", "stray", "", "", "doubt2", "doubt2")
+    pose = Pose(rig.skeleton, points, points[..., 0], words)
+    totals = {"doubts": 9999, "doubted_frames": 99999, "exchanged": 999, "swapped": 99}
+    rig.identity = {"arena": WhoIsWho(pose, totals)}
+    rig.put(rig.status)
+    for _ in range(8):
+        window.bridge.tick()
+    yield "Live, eight animals", window
+    window.show_page("Health")
+    yield "Health, eight animals", window
+    window.show_page("Live")
     for place, stop in enumerate(STOPS):
         window.tour.place = place
         window.tour._show()
