@@ -66,19 +66,7 @@ def export(
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NETWORK
-    size = (1, recipe.fitting.height, recipe.fitting.width, 3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _Maps(network).eval(),
-            (torch.zeros(size, dtype=torch.uint8),),
-            str(file),
-            input_names=["images"],
-            output_names=["heatmaps"],
-            dynamic_axes={"images": {0: "n"}, "heatmaps": {0: "n"}},
-            opset_version=17,
-            dynamo=False,
-        )
+    _write_onnx(network, recipe.fitting, file)
     model = ModelFolder(
         folder,
         recipe.skeleton,
@@ -94,6 +82,28 @@ def export(
         save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     save_description(model)
     return load_model_folder(folder)
+
+
+def _write_onnx(network: PoseNetwork, fitting: Fitting, file: Path) -> None:
+    size = (1, fitting.height, fitting.width, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                _Maps(network).eval(),
+                (torch.zeros(size, dtype=torch.uint8),),
+                str(file),
+                input_names=["images"],
+                output_names=["heatmaps"],
+                dynamic_axes={"images": {0: "n"}, "heatmaps": {0: "n"}},
+                opset_version=17,
+                dynamo=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"the network can't be written as {file}: {reason}"
+            ) from error
 
 
 def compare(

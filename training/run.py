@@ -114,6 +114,7 @@ def _carried_out(
         data.pick(parts.train), run.settings, status, data.pick(parts.validation),
         run.unlabelled, folder, resume, run.cameras, looked,
     )  # fmt: skip
+    torch.save(network.state_dict(), folder / WEIGHTS)
     status.write("EVALUATING", run.settings.steps)
     out = list(parts.validation) + list(parts.test)
     sigma, edges = run.settings.network.sigma, run.settings.network.edges
@@ -160,7 +161,6 @@ def _carried_out(
         export(network, recipe, some[:64], folder)
     if isinstance(network, ContextNetwork) and data.context is not None:
         export_context(network, recipe, data.context[out or slice(None)], folder)
-    torch.save(network.state_dict(), folder / WEIGHTS)
     _write_tables(run, folder, points, distance, confidence)
     return Outcome(errors, threshold, (before.error(), after.error()), found)
 

@@ -16,6 +16,7 @@ from training.export import Recipe, compare, export
 from training.fit import fit
 from training.labels import read_labels
 from training.networks import Architecture, PoseNetwork, build_network
+from training.regression import RegressionNetwork
 from training.settings import FitSettings
 from training.watching import Epoch
 
@@ -87,6 +88,7 @@ def test_a_regression_network_is_exported_with_maps(
 ) -> None:
     torch.manual_seed(0)
     network = build_network(2, Architecture(kind="regression", stages=4)).eval()
+    assert isinstance(network, RegressionNetwork)
     recipe = Recipe(data.skeleton, data.fitting, SETTINGS.network.sigma, 0.1, {})
     model = export(network, recipe, data.pictures, tmp_path)
     (pose,) = open_onnx(model, "cpu", 1).estimate([data.pictures[0]])
@@ -94,10 +96,22 @@ def test_a_regression_network_is_exported_with_maps(
         x, y, _ = network(torch.from_numpy(data.pictures[:1]))[0, 0].tolist()
         uneven = torch.rand(2, 3, 6, 15)  # the parts divide neither side
         wanted = torch.nn.functional.adaptive_avg_pool2d(uneven, (4, 4))
-        torch.testing.assert_close(network.coordinates[0](uneven), wanted)  # type: ignore
+        torch.testing.assert_close(network.coordinates[0](uneven), wanted)
     np.testing.assert_allclose(
         pose.points[0, 0], [x * 128 - 0.5, y * 96 - 0.5], atol=0.2
     )
+
+
+def test_what_can_not_be_exported_is_told_in_a_sentence(
+    data: Dataset, tmp_path: Path
+) -> None:
+    network = build_network(2, Architecture(kind="regression", stages=4)).eval()
+    assert isinstance(network, RegressionNetwork)
+    network.coordinates[0] = torch.nn.AdaptiveAvgPool2d((5, 7))
+    network.coordinates[2] = torch.nn.Linear(35 * 80, 6)
+    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.network.sigma, 0.1, {})
+    with pytest.raises(ModelError, match="can't be written as"):
+        export(network, recipe, data.pictures, tmp_path)
 
 
 def test_a_network_that_differs_is_refused(
