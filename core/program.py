@@ -76,7 +76,7 @@ def _say(text: str) -> None:
 def _tell(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Name what can't be imported; show every other error as Python does."""
+    """Name what can't be imported; show all that is no user's affair as Python does."""
     name = (getattr(error, "name", None) or "").partition(".")[0]
     library, lacking, _ = str(error).partition(": cannot open shared object file")
     if isinstance(error, ModuleNotFoundError) and name and not (ROOT / name).is_dir():
@@ -85,6 +85,8 @@ def _tell(
         _say(f"{Path(sys.argv[0]).name} {package_missing(name)}{_where_it_is()}")
     elif isinstance(error, ImportError) and lacking:
         _say(f"The system library {library} is missing; README.md says what to install")
+    elif isinstance(error, KeyboardInterrupt):  # while it was still loading
+        _say("stopped")
     else:
         sys.__excepthook__(kind, error, trace)
 

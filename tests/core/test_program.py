@@ -86,3 +86,10 @@ def test_a_system_library_that_is_missing_is_named(
     text = "libGL.so.1: cannot open shared object file: No such file or directory"
     program._tell(ImportError, ImportError(text), None)
     assert "system library libGL.so.1 is missing" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_program_loads_is_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    program._tell(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "stopped\n"
