@@ -17,6 +17,7 @@ from gui.theme import PALETTES
 from gui.window import Window
 
 _SETTLE_MS = 2500
+_WELL_INSIDE_NS = 300_000_000
 _QUALITY = 88
 _RUNS = "Runs"
 
@@ -34,7 +35,7 @@ class Photographer:
         self._window, self._folder, self._after_s = window, folder, after_s
         self._labels = labels
         self._first_ns = 0
-        self._holding = 0
+        self._inside_ns = 0
         self._poses: Iterator[None] = iter(())
         self._timer = QTimer()
         self._timer.timeout.connect(self._go_on)
@@ -51,9 +52,11 @@ class Photographer:
         running = [step.exposed_ns for step in steps if step.status]
         self._first_ns = self._first_ns or (running[0] if running else 0)
         on = any(self._window.bridge.rig.levels.values())
-        self._holding = self._holding + 1 if on and any(last.triggers.values()) else 0
+        inside = on and any(last.triggers.values())
+        self._inside_ns = (self._inside_ns or last.exposed_ns) if inside else 0
+        well_inside = inside and last.exposed_ns - self._inside_ns >= _WELL_INSIDE_NS
         waited_s = (last.exposed_ns - (self._first_ns or last.exposed_ns)) / 1e9
-        if self._holding > 9 and waited_s >= self._after_s and not self.taken:
+        if well_inside and waited_s >= self._after_s and not self.taken:
             self._take("window.png")
             self._poses = self._pages()
             self._timer.start(_SETTLE_MS)

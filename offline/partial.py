@@ -7,13 +7,14 @@ rows as float32. What was written stays; a row that is not whole is made again.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.closing import Closing
 
-class PartialRows:
+
+class PartialRows(Closing):
     """Rows of `shape` float32 that belong to `facts`; older ones of the same are kept."""
 
     def __init__(
@@ -46,17 +47,6 @@ class PartialRows:
         self._file.close()
         if done:
             self.path.unlink(missing_ok=True)
-
-    def __enter__(self) -> "PartialRows":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _kept(self) -> int:
         try:

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-from types import TracebackType
 
 from core.clock import Clock, ManualClock
 from outputs.bank import Bank
@@ -30,12 +29,7 @@ class Ticker:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the thread; what is still pending stays pending."""
         with self._bank.sooner:
             self._stopped = True

@@ -7,8 +7,8 @@ gives equal files, byte for byte.
 import os
 from contextlib import suppress
 from dataclasses import asdict
-from types import TracebackType
 
+from core.closing import Closing
 from core.pose import Skeleton
 from core.record import Entry, Step
 from core.ring import Stamp
@@ -25,7 +25,7 @@ from recording.tables import (
 )
 
 
-class RunWriter:
+class RunWriter(Closing):
     """The open tables of one run; every method raises OSError when the disk refuses."""
 
     def __init__(self, folder: RunFolder, start_ns: int) -> None:
@@ -110,17 +110,6 @@ class RunWriter:
                 self.folder.update(identity=told)
         for table in self._tables():
             table.close()
-
-    def __enter__(self) -> "RunWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _tables(self) -> list[Table]:
         cameras = [camera.table for camera in list(self._cameras.values())]

@@ -7,11 +7,11 @@ import errno
 import os
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
 
+from core.closing import Closing
 from core.frame import Image, ImageFormat
 from recording.encoding import encoder
 from recording.recipe import Recipe
@@ -21,7 +21,7 @@ from recording.tables import VIDEO_COLUMNS, Table
 _WRITTEN_AT_ONCE = {"cluster_time_limit": "100", "flush_packets": "1"}
 
 
-class VideoFile:
+class VideoFile(Closing):
     """One file: `NAME.mkv` and `NAME.frames.csv`."""
 
     def __init__(
@@ -82,17 +82,6 @@ class VideoFile:
             self._container.close()
             with suppress(OSError):
                 self.sync()
-
-    def __enter__(self) -> "VideoFile":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _mux(self, packets: "list[av.Packet[Any]]") -> None:
         for packet in packets:
