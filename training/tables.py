@@ -90,6 +90,13 @@ def read_predictions(file: Path) -> Predictions:
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.reader(lines))
+        if rows[1][0] == "individuals":
+            raise LabelsError(
+                [
+                    f"{file} tells of several animals: EvaluateNetwork.py --report shows "
+                    "its pictures"
+                ]
+            )
         told = rows[0][-1] == "set"
         end = -1 if told else None
         bodyparts = tuple(rows[1][1:end:3])

@@ -20,6 +20,7 @@ from training.predict import Found, LabelsError, alike, spread, together
 from training.report import Evidence, write_tables
 from training.report_gathering import gather
 from training.report_page import write_page
+from training.tables import read_predictions
 from utils import EvaluateNetwork, SmoothEnsemble, TrainNetwork
 
 PARTS = ("nose", "rump")
@@ -174,4 +175,6 @@ def test_the_confidence_of_several_animals_is_calibrated(ensemble: Path) -> None
     assert np.isnan(points).all()
     assert not sure.any()  # nobody is no one, whatever the scale
     assert read_poses(folder / "predictions.csv").points.shape[1:] == (2, 2, 2)
+    with pytest.raises(LabelsError, match="tells of several animals: Evaluate"):
+        read_predictions(folder / "predictions.csv")
     assert read_poses(folder / "predictions_new.csv").points.shape == (2, 2, 2, 2)
