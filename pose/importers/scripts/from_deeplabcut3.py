@@ -13,6 +13,7 @@ computer; nothing else of DeepLabStream is needed.
 
 import argparse
 import contextlib
+import math
 import pickle
 import sys
 import tempfile
@@ -55,8 +56,8 @@ def main():
         "bodyparts": names,
         "input": {"layout": "NCHW", "width": width, "height": height}
         | normalisation(config["data"]),
-        **how,
         "threshold": 0.6,
+        **how,
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {_word(config['net_type'])}, {name}",
     }
@@ -151,16 +152,21 @@ def _reading(predictor, model, stride, names):
             "worst": 10,  # its cells are large, and its fields fade towards their ends
         }
         module = _Fields(model, predictor)
-        return (
-            {"offsets": how, "animals": animals},
-            module,
-            ["heatmap", "locref", "paf"],
-        )
+        threshold = round(0.6 * _left(model, predictor, stride), 2)
+        how = {"offsets": how, "animals": animals, "threshold": threshold}
+        return how, module, ["heatmap", "locref", "paf"]
     if kind == "HeatmapPredictor" and predictor.location_refinement:
         how["values"] = "logits" if predictor.apply_sigmoid else "probabilities"
         how |= {"origin": stride / 2, "scale": float(predictor.locref_std)}
         return {"offsets": how}, _Maps(model), ["heatmap", "locref"]
     sys.exit(f"how {kind} reads points can't be taken over")
+
+
+def _left(model, predictor, stride):
+    """Return how high the discs that scores were taught still are once smoothed."""
+    maps = model.heads["bodypart"].target_generator.generators[0]
+    reach = maps.dist_thresh / float(stride) / float(predictor.sigma)
+    return 1 - math.exp(-(reach**2) / 2)
 
 
 @contextlib.contextmanager
