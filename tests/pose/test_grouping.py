@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from core.assignment import assign
-from pose.affinity import encode_fields
+from pose.affinity import SAMPLES, encode_fields, line_scores
 from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 from pose.peaks import find_peaks
@@ -268,3 +268,25 @@ def test_a_batch_is_read_picture_by_picture(count: int) -> None:
     assert sure.shape == (count, 4, 4)
     for found, truth in zip(points, truths, strict=True):
         assert same(found, truth)
+
+
+def test_so_many_samples_of_a_line_count_as_are_asked_for() -> None:
+    bones = np.array([[[2.0, 8.0], [12.0, 8.0]], [[28.0, 8.0], [38.0, 8.0]]])
+    fields = encode_fields(bones, [(0, 1)], 16, 46, 1.0)
+    edge = np.zeros(2, np.intp)
+    starts = np.array([[2, 8], [2, 8]], np.float32)
+    ends = np.array([[12, 8], [38, 8]], np.float32)  # a bone, and a line over the gap
+    bone, gap = line_scores(fields, edge, starts, ends)
+    assert bone > 0.95
+    assert gap < 0.1
+    bone, gap = line_scores(fields, edge, starts, ends, SAMPLES)
+    assert bone > 0.95
+    assert 0.5 < gap < 0.75  # more than half of it lies on bones
+    how = Grouping(2, ((0, 1),), 2, 4, 1.5, link=0.5)
+    maps = np.zeros((2, 16, 46), np.float32)
+    maps[0, 8, 2] = maps[1, 8, 38] = 1.0
+    peaks = how.peaks(maps)
+    points = np.array([[2, 8], [38, 8]], np.float32) * 4 + 1.5
+    assert np.isnan(how.group(peaks, points, fields)[0]).all()
+    found, _ = replace(how, worst=SAMPLES).group(peaks, points, fields)
+    assert_allclose(found[0], points)
