@@ -17,6 +17,8 @@ from training.picture_size import picture_size
 TOLERANCE_PX = 1.0
 """A label so little outside of its picture was rounded; further off it is a fault."""
 VISIBLE = "visible"
+APART = ("_new", "_test")
+"""How label files end beside the one trained on, as Lightning Pose names them."""
 SINGLE = "single"
 """What DeepLabCut calls the owner of points that belong to no animal."""
 
@@ -157,6 +159,8 @@ def _find(path: Path) -> Path:
         return path
     found = sorted(path.glob("CollectedData*.csv"))
     found = found or sorted(path.glob("CollectedData*.h5"))
+    if len(found) > 1:  # those set apart are not what a folder is asked for
+        found = [file for file in found if not file.stem.endswith(APART)]
     if len(found) != 1:
         raise LabelsError(
             [f"{path} holds {len(found)} files CollectedData*.csv; one is needed"]

@@ -3,12 +3,30 @@
 from pathlib import Path
 
 from pose.opening import open_estimator
-from training.labels import Labels, read_labels
+from training.labels import APART, Labels, LabelsError, read_labels
 from training.predict import predict_pictures
 from training.tables import write_metric, write_predictions
 
-SUFFIXES = ("_new", "_test")
-"""Of label files beside the one trained on, as Lightning Pose names them."""
+
+def read_others(labels: Labels) -> dict[str, Labels]:
+    """Return the labels of each suffix that is there; LabelsError tells all faults."""
+    others: dict[str, Labels] = {}
+    problems: list[str] = []
+    for suffix in APART:
+        file = labels.file.with_name(f"{labels.file.stem}{suffix}.csv")
+        if not file.is_file():
+            continue
+        try:
+            own = read_labels(file, root=labels.root, several=True)
+        except LabelsError as error:
+            problems += error.problems
+            continue
+        if not set(own.skeleton.bodyparts) & set(labels.skeleton.bodyparts):
+            problems.append(f"{file} labels no body part that {labels.file.name} does")
+        others[suffix] = own
+    if problems:
+        raise LabelsError(problems)
+    return others
 
 
 def predict_others(labels: Labels, folder: Path) -> list[Path]:
@@ -19,11 +37,7 @@ def predict_others(labels: Labels, folder: Path) -> list[Path]:
     Returns the tables that were written into `folder`.
     """
     written = []
-    for suffix in SUFFIXES:
-        file = labels.file.with_name(f"{labels.file.stem}{suffix}.csv")
-        if not file.is_file():
-            continue
-        own = read_labels(file, root=labels.root, several=True)
+    for suffix, own in read_others(labels).items():
         found = predict_pictures(open_estimator(folder), own.images, own.names)
         table = folder / f"predictions{suffix}.csv"
         write_predictions(

@@ -67,7 +67,10 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     import torch
 
     from training.dataset import fingerprint
+    from training.others import read_others
 
+    if not run.views:
+        read_others(run.labels)  # what is wrong with them is told before, not after
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)
     about = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,13 @@ from training.projects import open_project
 from training.recommending import Seen, advise, cropzoom_pays, look
 from training.status import STATUS, Status
 from training.watching import Epoch
-from utils import ConvertProject, CropFrames, EvaluateNetwork, RecommendSettings
+from utils import (
+    ConvertProject,
+    CropFrames,
+    EvaluateNetwork,
+    RecommendSettings,
+    TrainNetwork,
+)
 
 
 def test_labelled_pictures_are_cut_and_come_back(
@@ -140,6 +147,29 @@ def test_advice_has_reasons_and_can_be_trained_with(
     project = read_pose_project(file)
     assert project.settings(6).steps == 600
     assert project.labels().skeleton.bodyparts == ("leftear", "rightear")
+
+
+def test_faults_of_pictures_set_apart_are_told_before_training(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "labels"
+    shutil.copytree(labelled, folder)
+    text = (labelled / "CollectedData.csv").read_text()
+    (folder / "CollectedData_new.csv").write_text(text.replace("img00", "none"))
+    (folder / "CollectedData_test.csv").write_text(text.replace("ear", "tail"))
+    words = [
+        "--data",
+        str(folder),
+        "--output",
+        str(tmp_path / "run"),
+        "--size",
+        "64x48",
+    ]
+    assert TrainNetwork.main(words) == 2
+    told = capsys.readouterr().err
+    assert "there is no picture" in told
+    assert "CollectedData_test.csv labels no body part" in told
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_advice_follows_what_is_seen(labelled: Path) -> None:
