@@ -29,7 +29,7 @@ def main():
     rival, folder = sys.argv[1], Path(sys.argv[2])
     frames = np.load(folder / "frames.npy")
     torch.manual_seed(0)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
     call = {"dlc-live": _dlc_live, "sleap-nn": _sleap_nn}[rival](folder, frames)
     torch.set_num_threads(1)
     with torch.no_grad():
