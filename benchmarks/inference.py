@@ -6,12 +6,12 @@ to the network's size; *added* is what that, reading the points and mapping them
 beyond the bare call (`session.run` itself where ONNX Runtime computes on the processor),
 measured in turns. *Live crop* follows the simulated mouse. How far poses are from the
 fp32 reference is said in pixels where the network was trained: run `drawn_networks.py`
-once (five minutes); untrained ones have random weights, and the largest difference of any
+once (some minutes); untrained ones have random weights, and the largest difference of any
 of their values is said. The aims are printed with what was reached. Figures taken while
 other programs compute mean little.
 
-    python benchmarks/drawn_networks.py                once: five minutes
-    python benchmarks/inference.py                     all, eight minutes on two cores
+    python benchmarks/drawn_networks.py                once: some minutes
+    python benchmarks/inference.py                     all, some eight minutes
     python benchmarks/inference.py --quick             the small ones, a minute and a half
     python benchmarks/inference.py --networks arena --runtimes cpu openvino --json it.json
 
