@@ -192,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--sleap-nn", default="", help="Python with sleap-nn")
     add("--quick", action="store_true", help="256x256 alone, two seconds each")
     add("--json", type=Path, help="write everything there")
-    add("--steps", type=int, default=300, help="that their networks learn for, once")
+    add("--steps", type=int, default=400, help="that their networks learn for, once")
     options = parser.parse_args(argv)
     seconds, sizes = (2.0, SIZES[:1]) if options.quick else (8.0, SIZES)
     facts: Row = {"cores": os.cpu_count(), "rows": [], "aims": []}
