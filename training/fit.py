@@ -157,6 +157,7 @@ def _trainer(
         devices=settings.devices,
         strategy=_strategy(device) if settings.devices > 1 else "auto",
         precision=_precision(settings, device),
+        min_steps=settings.least_steps or None,
         max_steps=settings.steps,
         gradient_clip_val=5.0,
         check_val_every_n_epoch=settings.check_epochs,

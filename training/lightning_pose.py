@@ -151,6 +151,8 @@ class PoseProject:
             )
         )
         ours = model.heatmap_loss_type == "cross_entropy"
+        if training.imgaug_hflip and not self.views:
+            augmentation = replace(augmentation, mirror=True)
         return FitSettings(
             steps=steps,
             batch=batch,
@@ -187,6 +189,7 @@ class PoseProject:
             log_every=training.log_every_n_steps,
             check_epochs=training.check_val_every_n_epoch,
             patience=training.early_stop_patience if training.early_stopping else 0,
+            least_steps=training.min_steps or (training.min_epochs or 0) * epoch,
             keep="best",
             clip_length=self.config.dali.base.train.sequence_length if clips else 0,
             anneal=Anneal(

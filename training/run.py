@@ -4,7 +4,7 @@
 FOLDER/
   model.json network.onnx       the network, for the rig and all programs
   context/                      of a context network: the one that looks at five frames
-  weights.pt                    the same for torch, to go on training with
+  weights.pt                    the same for torch
   config.yaml CollectedData.csv as given
   predictions.csv               all labelled pictures, with the set that each was in
   predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.errors import ModelError
 from pose.confidence import RIGHT_PX
 from training.animals import choose_link, decoder_of
 from training.confidence import cross_fitted, fit_scale
@@ -42,7 +41,6 @@ from training.export import Recipe, export
 from training.fit import Unlabelled, fit, open_device
 from training.found_animals import match
 from training.labels import Labels
-from training.networks import PoseNetwork, build_network
 from training.settings import FitSettings
 from training.status import Status
 from training.tables import write_metric, write_predictions
@@ -196,18 +194,6 @@ def _measured(
         "near_px": matched.near_px,
     }
     return errors, _rounded(found)
-
-
-def load_weights(folder: Path, bodyparts: int, settings: FitSettings) -> PoseNetwork:
-    """Return the network that a run left; ModelError when it is another one."""
-    network = build_network(bodyparts, settings.network)
-    file = folder / WEIGHTS
-    try:
-        network.load_state_dict(torch.load(file, "cpu", weights_only=True))
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{file} does not hold this network: {reason}") from error
-    return network.eval()
 
 
 def _write_tables(

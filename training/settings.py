@@ -41,6 +41,8 @@ class FitSettings:
     """Epochs from one look at the held-out pictures to the next."""
     patience: int = 0
     """Looks without improvement after which training stops; 0: never."""
+    least_steps: int = 0
+    """Steps that are made before it may stop so."""
     keep: Literal["last", "best"] = "last"
     """Which weights are kept in the end: the last, or the best in the held-out loss."""
     clip_length: int = 0

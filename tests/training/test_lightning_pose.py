@@ -88,8 +88,18 @@ def test_the_file_decides_how_is_trained(project: Path) -> None:
     assert settings.network.head == "deconvolution"
     assert settings.missing == "unknown"
     assert settings.clip_length == 0
+    assert (settings.least_steps, settings.augmentation.mirror) == (0, False)
     assert read.labels().names[0] == "clip0/img00.png"
     assert read.videos() == ()
+
+
+def test_pictures_are_mirrored_and_stopping_waits_if_the_file_says_so(
+    project: Path,
+) -> None:
+    words = ["+training.imgaug_hflip=true", "+training.min_epochs=2"]
+    settings = read_pose_project(project, words).settings(10)
+    assert (settings.least_steps, settings.augmentation.mirror) == (6, True)
+    assert settings.augmentation.rotation_deg == 25
 
 
 def test_losses_on_video_are_made_of_the_training_frames(project: Path) -> None:

@@ -162,6 +162,10 @@ def test_training_stops_when_nothing_improves(data: Dataset) -> None:
     still = replace(SETTINGS, steps=40, learning_rate=1e-12, patience=2)
     fit(data, still, lambda epoch: steps.append(epoch.step), data)
     assert 4 <= len(steps) < 40
+    least = len(steps) + 6
+    steps.clear()
+    fit(data, replace(still, least_steps=least), lambda e: steps.append(e.step), data)
+    assert least <= len(steps) < 40
 
 
 @pytest.mark.parametrize("kind", ["regression", "context"])
