@@ -31,7 +31,10 @@ def test_every_program_names_the_package_that_its_python_lacks(tmp_path: Path) -
         assert "Traceback" not in told
 
 
-def test_an_old_python_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_python_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "ROOT", tmp_path)  # as if this Python were not ours
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     with pytest.raises(SystemExit) as ended:
         prepare()
