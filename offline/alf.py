@@ -70,15 +70,23 @@ class CameraFiles:
         """
         if not self.times.is_file():
             return None
-        try:
-            times = np.load(self.times, allow_pickle=False).astype(np.float64)
-        except (OSError, ValueError) as error:
-            raise DeepLabStreamError(f"{self.times} can't be read: {error}") from error
-        if len(times) < rows:
-            raise DeepLabStreamError(
-                f"{self.times} has {len(times)} times, the video {rows} frames"
-            )
-        return np.asarray(times[len(times) - rows :])
+        return read_times(self.times, rows)
+
+
+def read_times(file: Path, rows: int) -> NDArray[np.float64]:
+    """Return (row,) times of a video's frames, s, from an .npy file.
+
+    Of more times than frames the last ones count. DeepLabStreamError: there are fewer.
+    """
+    try:
+        times = np.load(file, allow_pickle=False).astype(np.float64)
+    except (OSError, ValueError) as error:
+        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+    if len(times) < rows:
+        raise DeepLabStreamError(
+            f"{file} has {len(times)} times, the video {rows} frames"
+        )
+    return np.asarray(times[len(times) - rows :])
 
 
 def files_of(video: Path, camera: str) -> CameraFiles:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.kalman import Model, best_scale, smooth, smooth_alone
+from offline.kalman import Model, best_scale, smooth, smooth_alone, variance_of
 
 Numbers = NDArray[np.float64]
 
@@ -80,19 +80,20 @@ def smooth_single(ensemble: Ensemble, s: float | None = None) -> SmoothedPoses:
     """Smooth each coordinate alone, as one camera sees it.
 
     `s` is the variance of a step from frame to frame, px²; None: for each body part, that
-    which makes what was seen most likely.
+    which makes what was seen most likely. What was never seen stays NaN.
     """
     rows, parts = ensemble.median.shape[:2]
     flat = ensemble.median.reshape(rows, -1)
-    middle = np.nan_to_num(_nanmean(flat))
+    middle = _nanmean(flat)
     noise = ensemble.variance.reshape(rows, -1)
-    y = flat - middle
+    y = flat - np.nan_to_num(middle)
     scales = np.full(2 * parts, s if s is not None else 1.0)
     if s is None:
         for part in range(parts):
             pair = slice(2 * part, 2 * part + 2)
             scales[pair] = _best_single(y[:, pair], noise[:, pair])
     mean, variance = smooth_alone(y, noise, scales)
+    variance[:, np.isnan(middle)] = np.nan
     shape = rows, parts, 2
     return SmoothedPoses(
         (mean + middle).reshape(shape), variance.reshape(shape), ensemble
@@ -100,7 +101,7 @@ def smooth_single(ensemble: Ensemble, s: float | None = None) -> SmoothedPoses:
 
 
 def _best_single(y: Numbers, noise: Numbers) -> float:
-    start = np.diag(np.nan_to_num(np.nanvar(y, axis=0), nan=1.0) + 1e-9)
+    start = np.diag(variance_of(y) + 1e-9)
     model = Model(np.eye(2), np.eye(2), np.eye(2), np.zeros(2), start, True)
     return best_scale(model, y, noise)
 
@@ -177,34 +178,30 @@ def smooth_paws(
     left: Mapping[str, Ensemble],
     right: Mapping[str, Ensemble],
     times_s: tuple[Numbers, Numbers],
-    width: int,
     s: float | None = 2.0,
     keep: float = 95,
 ) -> dict[str, tuple[SmoothedPoses, SmoothedPoses]]:
     """Smooth IBL's paws, seen from two sides by cameras that do not tick together.
 
-    `left` and `right` have one body part each under its name; the right camera's points
-    (mirrored in a picture of `width`) are brought to the left camera's times. Rows are
-    those of the left camera; where the right one did not film, only the left counts.
+    `left` and `right` have one body part each under the name of the same paw; the right
+    camera's points are brought to the left camera's times. Rows are those of the left
+    camera; where the right one did not film, only the left counts. Whether a camera's
+    picture is mirrored makes no difference to principal components.
     """
-    names = list(left)
+    others = {name: _at_times(right[name], times_s[1], times_s[0]) for name in left}
     both, noise = {}, {}
-    for name in names:
-        other = _at_times(right[name], times_s[1], times_s[0])
-        mirrored = other.median.copy()
-        mirrored[..., 0] = width - mirrored[..., 0]
-        both[name] = np.hstack([left[name].median[:, 0], mirrored[:, 0]])
-        noise[name] = np.hstack([left[name].variance[:, 0], other.variance[:, 0]])
+    for name, one in left.items():
+        other = others[name]
+        both[name] = np.hstack([one.median[:, 0], other.median[:, 0]])
+        noise[name] = np.hstack([one.variance[:, 0], other.variance[:, 0]])
     found = {}
-    for name in names:
+    for name in left:
         mean, variance = smooth_latent(
             both[name], noise[name], [*both.values()], [*noise.values()], s, keep
         )
-        mean[:, 2] = width - mean[:, 2]
-        other = _at_times(right[name], times_s[1], times_s[0])
         found[name] = (
             SmoothedPoses(mean[:, None, :2], variance[:, None, :2], left[name]),
-            SmoothedPoses(mean[:, None, 2:], variance[:, None, 2:], other),
+            SmoothedPoses(mean[:, None, 2:], variance[:, None, 2:], others[name]),
         )
     return found
 

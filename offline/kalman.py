@@ -105,8 +105,7 @@ def smooth_alone(
     `s` is the variance of a step: the smaller, the smoother. `y` has mean 0; before the
     first frame its variance is that of all frames.
     """
-    start = np.nanvar(y, axis=0)
-    start = np.where(np.isfinite(start), start, 1.0)
+    start = variance_of(y)
     noise = np.broadcast_to(np.asarray(s, np.float64), start.shape)
     there = np.isfinite(y) & np.isfinite(variance)
     weight = np.where(there, 1 / np.maximum(variance, _LEAST), 0.0)
@@ -125,6 +124,12 @@ def smooth_alone(
         means[row] += gain * (means[row + 1] - means[row])
         spreads[row] += gain * gain * (spreads[row + 1] - ahead[row + 1])
     return means, spreads
+
+
+def variance_of(y: Numbers) -> Numbers:
+    """Return (number,) the variance of what is known of `y` (row, number); 1: nothing."""
+    known = np.isfinite(y).any(axis=0)
+    return np.where(known, np.nanvar(np.where(known, y, 0.0), axis=0), 1.0)
 
 
 def _filtered(model: Model, y: Numbers, variance: Numbers) -> Any:

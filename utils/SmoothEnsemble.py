@@ -1,12 +1,20 @@
-"""Smooth videos with an ensemble of networks: where they disagree, the other frames decide.
+r"""Smooth an ensemble's poses: where the networks disagree, the other frames decide.
 
     python utils/TrainNetwork.py --data labels --output runs/many --seeds 0,1,2
     python utils/SmoothEnsemble.py mouse.mp4 --model runs/many --output smoothed
     python utils/SmoothEnsemble.py mouse.mp4 --model runs/many --mirrored _top _bot
+    python utils/SmoothEnsemble.py top.mp4 side.mp4 --model runs/many --views
+    python utils/SmoothEnsemble.py --tables seed0.csv seed1.csv --output mouse_eks.csv
+    python utils/SmoothEnsemble.py --tables eye0.csv eye1.csv --output eye_eks.csv --pupil
+    python utils/SmoothEnsemble.py --tables left0.csv left1.csv --output left_eks.csv \
+        --tables right0.csv right1.csv --output right_eks.csv \
+        --paws --times left.times.npy right.times.npy
 
-Ensemble Kalman smoothing (Biderman et al., Nature Methods 2024). Each network's poses are
-written too, as `mouse.seed0.csv`, and the smoothed ones as `mouse_eks.csv`: position, mean
-confidence, median and variance of the networks, and how unsure the smoother is.
+Ensemble Kalman smoothing (Biderman et al., Nature Methods 2024). Of videos, each network's
+poses are written too, as `mouse.seed0.csv`, and the smoothed ones as `mouse_eks.csv`:
+position, mean confidence, median and variance of the networks, and how unsure the smoother
+is. `--tables` takes what was predicted before, by this program or another: once for each
+camera, with one table for each network.
 """
 
 import sys
@@ -19,21 +27,25 @@ from core.program import ending, prepare
 prepare()
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
 from core.errors import DeepLabStreamError, ModelError
-from offline.ensemble import (
-    SmoothedPoses,
-    ensemble_of,
-    smooth_single,
-    smooth_views,
-)
-from offline.files import whole_file
+from offline.alf import read_times
+from offline.files import stems, video_files, whole_file
+from offline.members import Members, read_members
 from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
+from offline.smoothing import (
+    Smoothed,
+    smooth_both_paws,
+    smooth_cameras,
+    smooth_eye,
+    smooth_mirrored,
+    write_smoothed,
+)
 from pose.estimator import PoseEstimator
 from pose.model_folder import load_model_folder
 from pose.opening import find_model, open_estimator
@@ -46,6 +58,73 @@ from recording.pose_tables import WRITERS
 def main(argv: Sequence[str] | None = None) -> int:
     """Smooth."""
     asked = _parser().parse_args(argv)
+    _check(asked)
+    cameras = _from_tables(asked) if asked.tables else _from_videos(asked)
+    if asked.views or asked.paws:
+        together = list(cameras)
+        both = [members for members, _ in together]
+        found = _paws(both, asked) if asked.paws else smooth_cameras(both, asked.s)
+        for (_, file), smoothed in zip(together, found, strict=True):
+            _write(file, smoothed)
+        return 0
+    smooth: Callable[[Members], Smoothed] = smooth_eye
+    if not asked.pupil:
+        smooth = partial(smooth_mirrored, endings=asked.mirrored, s=asked.s)
+    for each, file in cameras:
+        _write(file, smooth(each))
+    return 0
+
+
+def _check(asked: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    outputs = len(asked.output)
+    if bool(asked.videos) == bool(asked.tables):
+        raise DeepLabStreamError("name videos and --model, or --tables")
+    if asked.tables and outputs != len(asked.tables):
+        raise DeepLabStreamError(
+            f"--tables is there {len(asked.tables)} times and --output {outputs} times: "
+            "each camera's tables need a file of their own to go to"
+        )
+    if asked.videos and (asked.model is None or outputs > 1):
+        raise DeepLabStreamError("videos need one --model, and at most one --output")
+    if asked.paws and (len(asked.tables) != 2 or asked.times is None):
+        raise DeepLabStreamError(
+            "--paws needs --tables twice, the left camera's first, and --times LEFT RIGHT"
+        )
+    if asked.times is not None and not asked.paws:
+        raise DeepLabStreamError("--times belongs to --paws")
+    if asked.s is not None and (asked.pupil or not asked.s > 0):
+        raise DeepLabStreamError("--s must be above 0, and --pupil has none")
+
+
+def _from_tables(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
+    """Yield each camera's ensemble, and where it goes."""
+    inputs = {table.resolve() for tables in asked.tables for table in tables}
+    places = [file.resolve() for file in asked.output]
+    for file, place in zip(asked.output, places, strict=True):
+        if file.suffix.lower() != ".csv" or file.is_dir():
+            raise DeepLabStreamError(f"--output {file} must be the name of a .csv")
+        if place in inputs or places.count(place) > 1:
+            raise DeepLabStreamError(f"--output {file} would replace another table")
+    for tables, file in zip(asked.tables, asked.output, strict=True):
+        yield read_members(tables), file
+
+
+def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
+    """Yield each video's ensemble, and where it goes."""
+    networks = _networks(asked)
+    videos = video_files(asked.videos)
+    folders = [asked.output[0] if asked.output else video.parent for video in videos]
+    named = {
+        folder: stems([v for v, f in zip(videos, folders, strict=True) if f == folder])
+        for folder in folders
+    }
+    for video, folder in zip(videos, folders, strict=True):
+        name = named[folder][video]
+        yield _predicted(video, networks, folder, name), folder / f"{name}_eks.csv"
+
+
+def _networks(asked: argparse.Namespace) -> dict[str, PoseEstimator]:
     folder = find_model(asked.model)
     if not members(folder):
         raise ModelError(
@@ -58,86 +137,45 @@ def main(argv: Sequence[str] | None = None) -> int:
             "way, and each network loses track of who is who at moments of its own; "
             "PredictVideos takes the networks' median"
         )
-    networks = {
+    return {
         each.name: open_parallel(
             partial(open_estimator, each, asked.runtime), asked.threads
         )
         for each in members(folder)
     }
-    for video in asked.videos:
-        _smooth(video, networks, asked.output or video.parent, asked.mirrored)
-    return 0
 
 
-def _smooth(
-    video: Path,
-    networks: dict[str, PoseEstimator],
-    folder: Path,
-    mirrored: Sequence[str],
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _predicted(
+    video: Path, networks: dict[str, PoseEstimator], folder: Path, name: str
+) -> Members:
     found: list[Prediction] = []
-    for name, estimator in networks.items():
-        each = predict(video, estimator, name)
-        with whole_file(folder / f"{video.stem}.{name}.csv") as making:
+    for network, estimator in networks.items():
+        each = predict(video, estimator, network)
+        with whole_file(folder / f"{name}.{network}.csv") as making:
             WRITERS["csv"](each.table, making)
         found.append(each)
-    names = found[0].table.skeleton.bodyparts
-    points = np.stack([each.table.points[:, 0] for each in found])
-    sure = np.stack([each.table.confidence[:, 0] for each in found])
-    views = _views(names, mirrored)
-    told: dict[str, SmoothedPoses] = {}
-    places: dict[str, int] = {}
-    if views:
-        seen = [ensemble_of(points[:, :, own], sure[:, :, own]) for own in views]
-        for own, smoothed in zip(views, smooth_views(seen), strict=True):
-            for place, part in enumerate(own):
-                told[names[part]], places[names[part]] = smoothed, place
-    rest = [part for part, name in enumerate(names) if name not in told]
-    if rest:
-        smoothed = smooth_single(ensemble_of(points[:, :, rest], sure[:, :, rest]))
-        for place, part in enumerate(rest):
-            told[names[part]], places[names[part]] = smoothed, place
-    file = folder / f"{video.stem}_eks.csv"
-    with whole_file(file) as making:
-        _write(making, names, told, places)
-    print(file)
-
-
-def _views(names: Sequence[str], mirrored: Sequence[str]) -> list[list[int]]:
-    """Return for each view the places of the body parts that all views have."""
-    if not mirrored:
-        return []
-    bare = [
-        {name.removesuffix(end) for name in names if name.endswith(end)}
-        for end in mirrored
-    ]
-    shared = sorted(set.intersection(*bare))
-    if not shared:
-        raise DeepLabStreamError(
-            f"--mirrored {' '.join(mirrored)}: no body part has a name for each of them "
-            f"({', '.join(names)})"
-        )
-    return [[names.index(part + end) for part in shared] for end in mirrored]
-
-
-def _write(
-    file: Path,
-    names: Sequence[str],
-    told: dict[str, SmoothedPoses],
-    places: dict[str, int],
-) -> None:
-    import pandas as pd
-
-    table = pd.DataFrame(
-        {
-            ("ensemble-kalman-smoother", name, column): values
-            for name in names
-            for column, values in told[name].columns(places[name]).items()
-        }
+    return Members(
+        video,
+        found[0].table.skeleton.bodyparts,
+        np.stack([each.table.points[:, 0] for each in found]),
+        np.stack([each.table.confidence[:, 0] for each in found]),
     )
-    table.columns.names = ["scorer", "bodyparts", "coords"]
-    table.to_csv(file, lineterminator="\n", float_format="%.6g")
+
+
+def _paws(cameras: Sequence[Members], asked: argparse.Namespace) -> list[Smoothed]:
+    left, right = (
+        read_times(file, len(each))
+        for file, each in zip(asked.times, cameras, strict=True)
+    )
+    for file, times in zip(asked.times, (left, right), strict=True):
+        if not (np.diff(times) > 0).all():
+            raise DeepLabStreamError(f"{file} has times that do not increase")
+    return smooth_both_paws(cameras[0], cameras[1], (left, right), asked.s)
+
+
+def _write(file: Path, smoothed: Smoothed) -> None:
+    write_smoothed(file, smoothed)
+    print(file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,11 +185,25 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("videos", type=Path, nargs="+")
-    add("--model", required=True, help="the folder that holds the networks")
-    add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
-    add("--mirrored", nargs="+", default=[], metavar="SUFFIX",
+    add("videos", type=Path, nargs="*")
+    add("--model", help="the folder that holds the networks")
+    add("--tables", type=Path, nargs="+", action="append", default=[], metavar="TABLE",
+        help="poses that are there already: .csv or .parquet of each network")  # fmt: skip
+    add("--output", type=Path, action="append", default=[], metavar="PATH",
+        help="of videos a folder (default: beside each), of --tables a .csv")  # fmt: skip
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--mirrored", nargs="+", default=[], metavar="SUFFIX",
         help="endings of the body parts' names by view, as in _top _bot")  # fmt: skip
+    how.add_argument("--views", action="store_true",
+        help="all cameras filmed the same moments, frame by frame")  # fmt: skip
+    how.add_argument("--pupil", action="store_true",
+        help="pupil_top…, _bottom…, _right…, _left… move as a circle")  # fmt: skip
+    how.add_argument("--paws", action="store_true",
+        help="paw_l and paw_r of IBL's left and right camera")  # fmt: skip
+    add("--times", type=Path, nargs=2, metavar=("LEFT", "RIGHT"),
+        help="of --paws: .npy with each frame's time, s, on one clock")  # fmt: skip
+    add("--s", type=float, help="the smaller, the smoother; default: what makes the poses "
+        "most likely, with --paws 2")  # fmt: skip
     add("--runtime", choices=["auto", *RUNTIMES], default="auto")
     add("--threads", type=int, default=0, help="of a network; 0: all cores")
     return parser

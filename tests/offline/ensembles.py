@@ -41,6 +41,31 @@ def view_members() -> NDArray[np.float64]:
     return _members(rng, 100 + sides, 1.0)
 
 
+PAW_TIMES_S = np.arange(12, 132) / 60, np.arange(300) / 120
+"""Of the left and the right camera: each left frame has a right one at its time."""
+
+
+def two_paws() -> list[NDArray[np.float64]]:
+    """Return (network, row, paw_l or paw_r, 3) of the left and of the right camera.
+
+    The right camera's paw_l is the left one's paw_r, in a mirrored picture of 128 px.
+    """
+    rng = np.random.RandomState(10)
+    cast = [rng.normal(0, 1, (3, 2)) for _ in range(2)]
+    seen = []
+    for side, times in enumerate(PAW_TIMES_S):
+        waves = np.stack([np.sin(times * k) for k in (3, 5, 7)], axis=1)
+        world = [waves * 8, waves[:, ::-1] * 6 + 4]
+        truth = np.stack([60 + paw @ cast[side] for paw in world], axis=1)
+        if side:
+            truth = truth[:, ::-1].copy()
+            truth[..., 0] = 128 - truth[..., 0]
+        members = _members(rng, truth, 0.5)
+        members[..., 2] = 1.0
+        seen.append(members)
+    return seen
+
+
 def _members(
     rng: np.random.RandomState, truth: NDArray[np.float64], noise: float
 ) -> NDArray[np.float64]:
@@ -52,6 +77,7 @@ def _members(
 
 def main() -> None:
     import pandas as pd
+    from eks.ibl_paw_multiview_smoother import ensemble_kalman_smoother_ibl_paw
     from eks.ibl_pupil_smoother import ensemble_kalman_smoother_ibl_pupil
     from eks.multicam_smoother import ensemble_kalman_smoother_multicam
     from eks.singlecam_smoother import ensemble_kalman_smoother_singlecam
@@ -71,12 +97,24 @@ def main() -> None:
     both, _, _ = ensemble_kalman_smoother_multicam(
         cameras, "point", 1.5, 95, ["one", "two"], [(None, None)]
     )
+    left, right = two_paws()
+    crossed, *_ = ensemble_kalman_smoother_ibl_paw(
+        frames(left, ("paw_l", "paw_r")),
+        frames(right[:, :, ::-1], ("paw_l", "paw_r")),
+        *PAW_TIMES_S,
+        ["paw_l", "paw_r"],
+        2.0,
+        100,
+    )
     np.savez_compressed(
         sys.argv[1],
         pupil=pupil.to_numpy(),
         pupil_columns=["|".join(c[1:]) for c in pupil.columns],
         paws=paws.to_numpy(),
         paws_columns=["|".join(c[1:]) for c in paws.columns],
+        crossed=np.stack(
+            [crossed[f"{n}_df"].to_numpy().reshape(-1, 2, 6) for n in ("left", "right")]
+        ),
         views=np.stack([both[f"{n}_df"].to_numpy()[:, :5] for n in ("one", "two")]),
     )
 

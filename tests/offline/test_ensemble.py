@@ -138,7 +138,7 @@ def test_paws_of_two_cameras_that_do_not_tick_together() -> None:
 
     left = {name: seen(name, left_s, 0) for name in world}
     right = {name: seen(name, right_s, 1) for name in world}
-    found = smooth_paws(left, right, (left_s, right_s), 128)
+    found = smooth_paws(left, right, (left_s, right_s))
     for name, (ours, other) in found.items():
         waves = np.stack([np.sin(left_s * k) for k in (3, 5, 7)], axis=1)
         truth = 60 + waves @ world[name] @ cast[0]

@@ -1,5 +1,6 @@
 """Several networks by one command, used as one."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -104,7 +105,12 @@ def test_a_video_is_predicted_and_smoothed(
     assert "x_ens_median" in head
     assert "y_posterior_var" in head
     assert SmoothEnsemble.main([*words, "--mirrored", "left", "none"]) == 2
-    assert "no body part has a name for each of them" in capsys.readouterr().err
+    assert "has a name for each of them" in capsys.readouterr().err
+    side = Path(shutil.copy(video, tmp_path / "side.avi"))
+    assert SmoothEnsemble.main([str(side), *words, "--views"]) == 0
+    views = [read_poses(tmp_path / f"{name}_eks.csv") for name in ("dots", "side")]
+    assert np.isfinite(views[0].points).all()
+    np.testing.assert_allclose(views[0].points, views[1].points, atol=0.01)
     words[2] = str(ensemble / "seed0")
     assert SmoothEnsemble.main(words) == 2
     assert "is no ensemble" in capsys.readouterr().err
