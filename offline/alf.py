@@ -76,12 +76,15 @@ class CameraFiles:
 def read_times(file: Path, rows: int) -> NDArray[np.float64]:
     """Return (row,) times of a video's frames, s, from an .npy file.
 
-    Of more times than frames the last ones count. DeepLabStreamError: there are fewer.
+    Of more times than frames the last ones count. DeepLabStreamError: there are fewer, or
+    something else than times.
     """
     try:
-        times = np.load(file, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError) as error:
+        times = np.asarray(np.load(file, allow_pickle=False), np.float64)
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+    if times.ndim != 1:
+        raise DeepLabStreamError(f"{file} holds no times: one number for each frame")
     if len(times) < rows:
         raise DeepLabStreamError(
             f"{file} has {len(times)} times, the video {rows} frames"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from offline.ensemble import (
+    Ensemble,
     SmoothedPoses,
     smooth_paws,
     smooth_single,
@@ -43,7 +44,11 @@ def smooth_mirrored(
             for end in endings
         ]
         shared = sorted(set.intersection(*bare))
-        if len(set(endings)) < 2 or not shared:
+        if len(set(endings)) < 2:
+            raise DeepLabStreamError(
+                f"--mirrored {' '.join(endings)}: two views need two endings"
+            )
+        if not shared:
             raise DeepLabStreamError(
                 f"--mirrored {' '.join(endings)}: no body part of {members.source} has a "
                 f"name for each of them ({', '.join(names)})"
@@ -108,15 +113,21 @@ def smooth_both_paws(
     for each in (left, right):
         if lacking := [name for name in PAWS if name not in each.bodyparts]:
             raise DeepLabStreamError(f"{each.source} has no {' and no '.join(lacking)}")
-    overlap = (times_s[0] >= times_s[1][0]) & (times_s[0] <= times_s[1][-1])
-    if overlap.sum() < _SEEN:
-        raise DeepLabStreamError(
-            f"{left.source} and {right.source} were filmed together in "
-            f"{overlap.sum()} frames; {_SEEN} are needed: are the times on one clock?"
-        )
+    left_of = {paw: left.ensemble([paw]) for paw in PAWS}
+    right_of = {paw: right.ensemble([other]) for paw, other in PAWS.items()}
+    for paw in PAWS:
+        ours, theirs = _known(left_of[paw])[:, 0], _known(right_of[paw])[:, 0]
+        there = np.where(theirs, 1.0, np.nan)
+        both = np.interp(times_s[0], times_s[1], there, np.nan, np.nan)
+        count = np.isfinite(both[ours]).sum()
+        if count < _SEEN:
+            raise DeepLabStreamError(
+                f"{left.source} and {right.source} show {paw} together in {count} frames; "
+                f"{_SEEN} are needed: are the times on one clock?"
+            )
     found = smooth_paws(
-        {paw: left.ensemble([paw]) for paw in PAWS},
-        {paw: right.ensemble([other]) for paw, other in PAWS.items()},
+        left_of,
+        right_of,
         times_s,
         2.0 if s is None else s,
     )
@@ -147,8 +158,7 @@ def _together(
 ) -> list[SmoothedPoses]:
     """Smooth views of the same body parts, which each view has its own names for."""
     seen = [members.ensemble(own) for members, own in views]
-    known = [np.isfinite(e.median + e.variance).all(axis=2) for e in seen]
-    frames = np.logical_and.reduce(known).sum(axis=0)
+    frames = np.logical_and.reduce([_known(each) for each in seen]).sum(axis=0)
     for name, count in zip(views[0][1], frames, strict=True):
         if count < _SEEN:
             raise DeepLabStreamError(
@@ -156,6 +166,12 @@ def _together(
                 f"{_SEEN} are needed"
             )
     return smooth_views(seen, s)
+
+
+def _known(ensemble: Ensemble) -> NDArray[np.bool_]:
+    """Return (row, body part): whether the networks say where it is."""
+    known = np.isfinite(ensemble.median + ensemble.variance)
+    return np.asarray(known.all(axis=2))
 
 
 def _with_the_rest(members: Members, found: Smoothed, s: float | None) -> Smoothed:
