@@ -44,12 +44,6 @@ def read_members(files: Sequence[Path]) -> Members:
         raise DeepLabStreamError(
             f"{files[0]}: an ensemble needs two tables or more, each of another network"
         )
-    for file in files:
-        if file.suffix.lower() in (".h5", ".hdf5"):
-            raise DeepLabStreamError(
-                f"{file}: tables of others are taken as .csv or .parquet, because HDF5 "
-                "may hold more than numbers"
-            )
     each = [read_poses(file) for file in files]
     for poses in each:
         _check(poses, each[0])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
+from core.pandas_hdf5 import read_hdf5_table
 from core.pose import Pose, Skeleton
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def read_poses(file: Path) -> PoseRows:
                 file, pd.read_csv(file, header=_levels(file), index_col=0)
             )
         if ending in (".h5", ".hdf5"):
-            return _deeplabcut(file, pd.DataFrame(pd.read_hdf(file)))
+            return _hdf5(file)
         if ending in (".parquet", ".pqt"):
             return _flat(file, pd.read_parquet(file))
     except DeepLabStreamError:
@@ -78,17 +79,23 @@ def _levels(file: Path) -> list[int]:
 
 
 def _deeplabcut(file: Path, table: "DataFrame") -> PoseRows:
-    names = list(table.columns.names)
-    parts_at, coords_at = names.index("bodyparts"), names.index("coords")
-    animal_at = names.index("individuals") if "individuals" in names else None
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
-    for place, key in enumerate(table.columns):
-        animal = "" if animal_at is None else str(key[animal_at])
-        numbers = table.iloc[:, place]
-        if str(key[coords_at]) in _COORDS:
-            values = numbers.to_numpy(np.float64)
-            columns[animal, str(key[parts_at]), str(key[coords_at])] = values
+    for place, (_, *animal, part, coord) in enumerate(table.columns):
+        if str(coord) in _COORDS:
+            values = table.iloc[:, place].to_numpy(np.float64)
+            columns["".join(map(str, animal)), str(part), str(coord)] = values
     return _poses(file, columns, len(table))
+
+
+def _hdf5(file: Path) -> PoseRows:
+    table = read_hdf5_table(file)
+    columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
+    for (_, *animal, part, coord), values in zip(
+        table.columns, table.values.T, strict=True
+    ):
+        if coord in _COORDS:
+            columns["".join(animal), part, coord] = values
+    return _poses(file, columns, len(table.rows))
 
 
 def _flat(file: Path, table: "DataFrame") -> PoseRows:

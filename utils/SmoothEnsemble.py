@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     add("videos", type=Path, nargs="*")
     add("--model", help="the folder that holds the networks")
     add("--tables", type=Path, nargs="+", action="append", default=[], metavar="TABLE",
-        help="poses that are there already: .csv or .parquet of each network")  # fmt: skip
+        help="poses that are there already: .csv, .h5 or .parquet of each network")  # fmt: skip
     add("--output", type=Path, action="append", default=[], metavar="PATH",
         help="of videos a folder (default: beside each), of --tables a .csv")  # fmt: skip
     how = parser.add_mutually_exclusive_group()

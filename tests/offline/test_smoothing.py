@@ -194,6 +194,8 @@ def test_tables_that_are_no_ensemble(
     files, out = tables(tmp_path, "a", paw_members()), str(tmp_path / "a_eks.csv")
     short = tables(tmp_path, "short", paw_members()[:, :50])
     named = tables(tmp_path, "named", paw_members(), ["paw_l", "tail"])
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_bytes(b"no table")
     to = ["--output", out]
     for wrong, sentence in (
         ([files[0]], "needs two tables or more"),
@@ -201,7 +203,7 @@ def test_tables_that_are_no_ensemble(
         ([files[0], str(tmp_path / "none.csv")], "there is no file"),
         ([files[0], short[1]], "short1.csv has 50 rows"),
         ([files[0], named[1]], "named1.csv and .*only one has paw_r, tail"),
-        ([files[0], str(tmp_path / "a.h5")], "are taken as .csv or .parquet"),
+        ([files[0], str(damaged)], "damaged.h5 can't be read"),
     ):
         said = refusal(["--tables", *wrong, *to], capsys)
         with pytest.raises(DeepLabStreamError, match=sentence):
