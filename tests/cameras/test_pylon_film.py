@@ -173,11 +173,14 @@ def test_a_closed_loop_through_the_real_sdk(tmp_path: Path) -> None:
     )
     with camera.opened() as film:
         image = slot(film)
+        last = -1
         for index in range(60):
             show(index)
             shot = film.read(image)
             assert shot is not None
-            assert (shot.index, int(image[0, 0])) == (index, index)
+            assert shot.index > last  # on a busy computer the emulator loses exposures
+            last = shot.index
+            assert int(image[0, 0]) == index
             assert (image == drawn).all()
 
 
