@@ -88,11 +88,9 @@ class _Plain(pickle.Unpickler):
 
 
 def _plain(attribute: object) -> Any:
-    data = np.asarray(
-        attribute
-    ).tobytes()  # HDF5 drops zeros at its end, pickle needs none
+    """Return what an attribute holds; zeros that end it were dropped, and are not needed."""
     try:
-        return _Plain(io.BytesIO(data)).load()
+        return _Plain(io.BytesIO(np.asarray(attribute).tobytes())).load()
     except ValueError:
         raise
     except Exception as error:  # a damaged pickle raises nearly anything

@@ -36,9 +36,13 @@ def pick(
     if len(looked_at) <= count:
         return looked_at
     if points is None:
-        seen = [p for p in read(rows, looked_at) if p.image is not None]
-        values = np.array([_small(p.image) for p in seen if p.image is not None])
-        places = np.array([p.row for p in seen], np.int64)
+        small, seen = [], []
+        for picture in read(rows, looked_at):
+            if picture.image is not None:
+                small.append(_small(picture.image))
+                seen.append(picture.row)
+        values = np.array(small, np.float32)
+        places = np.array(seen, np.int64)
     else:
         there = np.isfinite(points[looked_at]).any(axis=(1, 2, 3))
         places = looked_at[there]

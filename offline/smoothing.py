@@ -125,12 +125,7 @@ def smooth_both_paws(
                 f"{left.source} and {right.source} show {paw} together in {count} frames; "
                 f"{_SEEN} are needed: are the times on one clock?"
             )
-    found = smooth_paws(
-        left_of,
-        right_of,
-        times_s,
-        2.0 if s is None else s,
-    )
+    found = smooth_paws(left_of, right_of, times_s, 2.0 if s is None else s)
     return [
         {paw: found[paw][0].columns(0) for paw in PAWS},
         {paw: found[other][1].columns(0) for paw, other in PAWS.items()},

@@ -1,8 +1,9 @@
 """Poses read back from the files that this program and others write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,11 +50,12 @@ def read_poses(file: Path) -> PoseRows:
     ending = file.suffix.lower()
     try:
         if ending == ".csv":
-            return _deeplabcut(
-                file, pd.read_csv(file, header=_levels(file), index_col=0)
-            )
+            table = pd.read_csv(file, header=_levels(file), index_col=0)
+            named = [tuple(map(str, column)) for column in table.columns]
+            return _deeplabcut(file, named, table.to_numpy())
         if ending in (".h5", ".hdf5"):
-            return _hdf5(file)
+            held = read_hdf5_table(file)
+            return _deeplabcut(file, held.columns, held.values)
         if ending in (".parquet", ".pqt"):
             return _flat(file, pd.read_parquet(file))
     except DeepLabStreamError:
@@ -78,24 +80,16 @@ def _levels(file: Path) -> list[int]:
     )
 
 
-def _deeplabcut(file: Path, table: "DataFrame") -> PoseRows:
+def _deeplabcut(
+    file: Path, named: Sequence[tuple[str, ...]], values: NDArray[Any]
+) -> PoseRows:
+    """Make poses of values (row, column), whose columns are named level by level."""
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
-    for place, (_, *animal, part, coord) in enumerate(table.columns):
-        if str(coord) in _COORDS:
-            values = table.iloc[:, place].to_numpy(np.float64)
-            columns["".join(map(str, animal)), str(part), str(coord)] = values
-    return _poses(file, columns, len(table))
-
-
-def _hdf5(file: Path) -> PoseRows:
-    table = read_hdf5_table(file)
-    columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
-    for (_, *animal, part, coord), values in zip(
-        table.columns, table.values.T, strict=True
-    ):
+    for place, (_, *animal, part, coord) in enumerate(named):
         if coord in _COORDS:
-            columns["".join(animal), part, coord] = values
-    return _poses(file, columns, len(table.rows))
+            own = values[:, place].astype(np.float64)
+            columns["".join(animal), part, coord] = own
+    return _poses(file, columns, len(values))
 
 
 def _flat(file: Path, table: "DataFrame") -> PoseRows:

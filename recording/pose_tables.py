@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.pandas_hdf5 import KEY
 from core.pose import Skeleton, part_names
 from recording.nwb_export import Track, write_nwb
 from recording.sleap_export import write_sleap
@@ -69,7 +70,7 @@ def write_dlc_csv(table: "DataFrame", path: Path) -> None:
 
 def write_dlc_h5(table: "DataFrame", path: Path) -> None:
     """Write DeepLabCut's HDF5."""
-    table.to_hdf(path, key="df_with_missing", format="table", mode="w")
+    table.to_hdf(path, key=KEY, format="table", mode="w")
 
 
 def _csv(table: PoseTable, path: Path) -> None:

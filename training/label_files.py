@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.pandas_hdf5 import KEY
+
 
 def write_labels(
     file: Path,
@@ -56,7 +58,7 @@ def write_dlc_table(
     values = points.reshape(len(points), -1).astype(np.float64).round(2)
     draft = file.with_name(f"{file.name}.new")
     table = pd.DataFrame(values, index=index, columns=columns)
-    table.to_hdf(draft, key="df_with_missing", mode="w")
+    table.to_hdf(draft, key=KEY, mode="w")
     draft.replace(file)
 
 
