@@ -5,14 +5,19 @@ looks like, at all the scales that are measured: enough for clear maps, so that 
 and eight bits cost can be said in pixels. They stay in the user's cache.
 
     python benchmarks/drawn_networks.py
+
+One thread computes unless `--threads` says otherwise: several wait for each other at every
+layer, which costs more than it gives where other programs run too.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -44,7 +49,10 @@ def kept(backbone: str, height: int, width: int) -> Path:
 
 
 def train(backbone: str, steps: int) -> None:
-    """Train one network and keep it for each size, in eight bits too."""
+    """Train one network and keep it for each size, in eight bits too.
+
+    What was kept before is there until all sizes are done.
+    """
     import torch
 
     from pose.heatmaps import Heatmaps
@@ -77,25 +85,29 @@ def train(backbone: str, steps: int) -> None:
             spent = time.perf_counter() - began
             print(f"{backbone:>28}: step {step + 1}, loss {loss:.2f}, {spent:.0f} s")
     network.eval()
-    first: ModelFolder | None = None
-    for height, width in SIZES:
-        folder = kept(backbone, height, width)
-        shutil.rmtree(folder, ignore_errors=True)
-        recipe = Recipe(
-            ARENA_SKELETON, Fitting(height, width), how.sigma, THRESHOLD, {}
-        )
-        seen, truth = frames(PICTURES, width, height)
-        model = export(network, recipe, seen, folder)
-        if first is None:
-            first = model
-            try:
-                words = told(quantise(model, seen, tolerance_px=1.0)[0])
-            except ModelError as error:
-                words = str(error)
-            print(f"{model.path.name:>28}: eight bits: {words}")
-        elif (first.path / INT8).is_file():
-            _same_in_eight_bits(first, model)
-        _say_error(model, seen, truth)
+    places = [kept(backbone, height, width) for height, width in SIZES]
+    places[0].parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=places[0].parent) as making:
+        first: ModelFolder | None = None
+        for (height, width), place in zip(SIZES, places, strict=True):
+            recipe = Recipe(
+                ARENA_SKELETON, Fitting(height, width), how.sigma, THRESHOLD, {}
+            )
+            seen, truth = frames(PICTURES, width, height)
+            model = export(network, recipe, seen, Path(making) / place.name)
+            if first is None:
+                first = model
+                try:
+                    words = told(quantise(model, seen, tolerance_px=1.0)[0])
+                except ModelError as error:
+                    words = str(error)
+                print(f"{model.path.name:>28}: eight bits: {words}")
+            elif (first.path / INT8).is_file():
+                _same_in_eight_bits(first, model)
+            _say_error(model, seen, truth)
+        for place in places:
+            shutil.rmtree(place, ignore_errors=True)
+            (Path(making) / place.name).replace(place)
 
 
 def _same_in_eight_bits(first: ModelFolder, model: ModelFolder) -> None:
@@ -135,8 +147,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train those that are asked for."""
     parser = argparse.ArgumentParser(description="Train the networks of inference.py.")
     parser.add_argument("backbones", nargs="*", default=list(STEPS))
-    parser.add_argument("--steps", type=int, help="instead of the usual number")
+    parser.add_argument(
+        "--steps", type=int, help="instead of the usual number: for a try"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of torch; default: one")
     options = parser.parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
+    import torch
+
+    torch.set_num_threads(options.threads)
     for backbone in options.backbones:
         train(backbone, options.steps or STEPS[backbone])
     return 0

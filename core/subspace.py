@@ -93,13 +93,32 @@ def fit_subspace(
 def single_view_rows(
     points: NDArray[np.floating], columns: Sequence[int], centring: Centring = None
 ) -> NDArray[np.float64]:
-    """Return (n, 2 · len(columns)) of points (n, bodypart, 2)."""
+    """Return (n, 2 · len(columns)) of points (n, bodypart, 2).
+
+    Where poses are centred, one that lacks a point is NaN altogether: without it, the
+    middle of the others is another one.
+    """
     own = points[:, list(columns)].astype(np.float64)
     if centring == "mean":
-        own = own - np.nanmean(own, axis=1, keepdims=True)
+        own = own - own.mean(axis=1, keepdims=True)
     elif centring == "median":
-        own = own - np.nanmedian(own, axis=1, keepdims=True)
+        own = own - np.median(own, axis=1, keepdims=True)
     return np.asarray(own.reshape(len(own), -1))
+
+
+def walks_about(labels: NDArray[np.floating]) -> bool:
+    """Return whether the animal's place differs by more than its points lie apart.
+
+    `labels` are (n, bodypart, 2); those that lack a point do not count. The standard
+    deviation of the poses' middles is compared with that of the points about them.
+    """
+    whole = labels[np.isfinite(labels).all(axis=(1, 2))].astype(np.float64)
+    if not len(whole):
+        return False
+    middles = whole.mean(axis=1, keepdims=True)
+    return bool(
+        ((middles - middles.mean(axis=0)) ** 2).mean() > np.var(whole - middles)
+    )
 
 
 def multi_view_rows(
@@ -120,13 +139,17 @@ def single_view_error(
     """Return (row, body part): how far the whole pose says each point is off, px.
 
     `points` and `labels` are (row, body part, 2); `columns` are the body parts that
-    belong to the pose, the others are NaN. DeepLabStreamError: there are too few labels.
+    belong to the pose, the others are NaN. Poses of an animal that `walks_about` are
+    centred first: where it is would else be all that the components explain.
+    DeepLabStreamError: there are too few labels.
     """
     chosen = list(columns)
-    known = single_view_rows(labels, chosen)
+    centring: Centring = "mean" if walks_about(labels[:, chosen]) else None
+    known = single_view_rows(labels, chosen, centring)
+    known = known[np.isfinite(known).any(axis=1)]
     plane = fit_subspace(known, SINGLE_VIEW_VARIANCE, 0.0)
     error = np.full(points.shape[:2], np.nan)
-    error[:, chosen] = plane.error(single_view_rows(points, chosen))
+    error[:, chosen] = plane.error(single_view_rows(points, chosen, centring))
     return error
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
+from core.subspace import multi_view_error, single_view_error
 from offline.tables import read_poses
 
 
@@ -26,9 +27,23 @@ class Known:
 
     def check(self, bodyparts: Sequence[str]) -> None:
         """Raise DeepLabStreamError where a network of `bodyparts` can't be measured."""
-        self.points_of(bodyparts)
-        self.columns_of(bodyparts)
-        self.views_of(bodyparts)
+        try:
+            self.errors(np.empty((0, len(bodyparts), 2)), bodyparts)
+        except DeepLabStreamError as error:
+            raise DeepLabStreamError(f"{self.file}: {error}") from error
+
+    def errors(
+        self, points: NDArray[np.floating], bodyparts: Sequence[str]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return (row, body part) by measure: how far `points` are from labelled poses, px.
+
+        `points` are (row, body part, 2). DeepLabStreamError: the labels do not tell.
+        """
+        labels, columns = self.points_of(bodyparts), self.columns_of(bodyparts)
+        found = {"pca_singleview_error": single_view_error(points, labels, columns)}
+        if views := self.views_of(bodyparts):
+            found["pca_multiview_error"] = multi_view_error(points, labels, views)
+        return found
 
     def points_of(self, bodyparts: Sequence[str]) -> NDArray[np.float64]:
         """Return (picture, body part, 2) in that order."""
@@ -59,7 +74,7 @@ class Known:
         missing = [name for name in wanted if name not in among]
         if missing:
             raise DeepLabStreamError(
-                f"{self.file} and the network do not share the body part {missing[0]}"
+                f"the labels and the network do not share the body part {missing[0]}"
             )
         return [list(among).index(name) for name in wanted]
 

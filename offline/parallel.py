@@ -14,13 +14,12 @@ from core.pose import Pose
 from pose.estimator import PoseEstimator
 from pose.front import Front
 from pose.network_estimator import NetworkEstimator
+from pose.runtimes import holds_up
 
 MOST = 8
 """Copies of a network; more cores than that share them."""
 _CARDS = ("CUDA", "Tensorrt", "GPU", "cuda")
 """What the names of providers that compute on a card have in them."""
-_HOLDING = "MNN"
-"""Computes one picture at a time in a process: other threads wait for Python's lock."""
 
 
 class Parallel(Front):
@@ -64,7 +63,7 @@ def open_parallel(
     first = open_one(cores // count)
     if count == 1 or on_card(first):
         return first
-    if alone(first) or first.provider.startswith(_HOLDING):
+    if alone(first) or holds_up(first.provider):
         return open_one(threads)
     return Parallel([first, *(open_one(cores // count) for _ in range(count - 1))])
 

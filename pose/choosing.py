@@ -27,10 +27,10 @@ from pose.comparing import Difference, compare, outputs, pictures_of
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.network import Network
 from pose.runtimes import (
-    HOLDING,
     REFERENCE,
     Runtime,
     check_runtime,
+    holds_up,
     load_network,
     present,
 )
@@ -143,10 +143,10 @@ def choose(rows: Sequence[Row]) -> Runtime:
     """Return the fastest accepted runtime; the reference unless another is worth it.
 
     By their best times: whatever else the computer did has only made others longer. One
-    that holds up the other threads of a process is not taken, see `runtimes.HOLDING`.
+    that holds up the other threads of a process is not taken, see `runtimes.holds_up`.
     """
     reference = next(row for row in rows if row.runtime == REFERENCE)
-    free = [row for row in rows if row.runtime not in HOLDING]
+    free = [row for row in rows if not holds_up(row.provider)]
     fine = [row for row in free if row.accepted and row.best_ms > 0]
     best = min(fine, key=lambda row: row.best_ms, default=reference)
     if best.best_ms < WORTH * reference.best_ms:

@@ -5,14 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assignment import assign
-from pose.matching import animal_lengths, distances
+from pose.matching import NEAR, animal_lengths, same_animals
 from pose.reading import Read
 
 Points = NDArray[np.float32]
-NEAR = 0.25
-"""What two networks tell is one animal where its points are, in the mean, within this share
-of the longest animal's length of each other."""
 
 
 def aligned(told: Sequence[Read]) -> Read:
@@ -36,8 +32,7 @@ def aligned(told: Sequence[Read]) -> Read:
     middles = np.full((0, parts, 2), np.nan, np.float32)
     for network, (own, confidence) in enumerate(told):
         there = np.flatnonzero(np.isfinite(own).any(axis=(1, 2))).tolist()
-        costs = distances(own[there], middles)
-        pairs = dict(assign(np.where(costs <= near, costs, np.nan)))
+        pairs = dict(same_animals(own[there], middles, near))
         free = len(middles)
         for place, animal in enumerate(there):
             row = pairs.get(place, free)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from core.assignment import assign
 
 Points = NDArray[np.float32]
+NEAR = 0.25
+"""Two poses are of one animal where their points are, in the mean, within this share of an
+animal's length of each other."""
 
 
 def distances(points: Points, others: Points) -> Points:
@@ -21,6 +24,15 @@ def distances(points: Points, others: Points) -> Points:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of no common part: NaN
         return np.asarray(np.nanmean(away, axis=2), np.float32)
+
+
+def same_animals(points: Points, others: Points, near: float) -> list[tuple[int, int]]:
+    """Return pairs (animal, other), none farther apart than `near`, px; NaN: no pair.
+
+    As many as there can be, and those that together are nearest.
+    """
+    costs = distances(points, others)
+    return assign(np.where(costs <= near, costs, np.nan))
 
 
 def match_animals(points: Points, others: Points) -> list[int]:

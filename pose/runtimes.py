@@ -18,9 +18,6 @@ Runtime: TypeAlias = Literal[
 ]  # fmt: skip
 """cpu, cuda and tensorrt are ONNX Runtime's."""
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
-HOLDING: tuple[Runtime, ...] = ("mnn",)
-"""While these compute, no other thread of the process goes on: a pulse that should end
-meanwhile ends late. They are taken only when they are named."""
 REFERENCE: Runtime = "cpu"
 """What the others are compared with: full precision, and always there."""
 
@@ -30,6 +27,15 @@ _PACKAGES = {"openvino": "openvino", "mnn": "MNN", "torch": "torch"}
 def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
     """Load a model's network in a runtime; ModelError says why it can't be."""
     return _LOADERS[runtime](model, threads)
+
+
+def holds_up(provider: str) -> bool:
+    """Return whether no other thread of the process goes on while `provider` computes.
+
+    A pulse that should end meanwhile ends late, and copies of a network wait for each
+    other. Such a runtime is taken only when it is named.
+    """
+    return provider.startswith(MnnNetwork.provider)
 
 
 def present(model: ModelFolder) -> tuple[Runtime, ...]:

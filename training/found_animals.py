@@ -6,17 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assignment import assign
-from pose.matching import animal_length, distances
+from pose.matching import NEAR, animal_length, same_animals
 from training.labels import Labels, LabelsError
 from training.predict import Found
 
 Points = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Counts = NDArray[np.intp]
-NEAR = 0.25
-"""An animal is found where its points are, in the mean, within this share of an animal's
-length of the labelled ones."""
 LEAST_PARTS = 2
 """Fewer body parts, and an animal need not be found: one alone is joined to nothing."""
 
@@ -92,9 +88,7 @@ def match(
     of = np.full(points.shape[:2], -1, np.intp)
     right = np.zeros(points.shape[:2], np.bool_)
     for place, (own, truth) in enumerate(zip(believed, labels, strict=True)):
-        costs = distances(own, truth)
-        costs = np.where(costs <= near, costs, np.nan)
-        pairs = assign(costs)
+        pairs = same_animals(own, truth, near)
         there = np.isfinite(own).all(axis=2).sum(axis=1)
         wanted = np.isfinite(truth).all(axis=2).sum(axis=1)
         good = sum(int(wanted[row]) >= LEAST_PARTS for _, row in pairs)

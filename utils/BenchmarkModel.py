@@ -25,7 +25,7 @@ from pose.comparing import pictures_of
 from pose.model_folder import load_model_folder
 from pose.onnx_runtime import card
 from pose.opening import TOLERANCE_PX, find_model
-from pose.runtimes import HOLDING, REFERENCE, RUNTIMES, check_runtime, present
+from pose.runtimes import REFERENCE, RUNTIMES, check_runtime, holds_up, present
 
 
 @ending()
@@ -86,7 +86,7 @@ def _line(row: Row, reference: Row) -> str:
         words += f"{far.median_px:7.3f}{far.p95_px:8.3f}{far.max_px:8.3f}"
         words += f"{far.seen_otherwise:16.1%}"
     how = "" if row.accepted else "refused: "
-    only = " (only by name)" if row.runtime in HOLDING else ""
+    only = " (only by name)" if holds_up(row.provider) else ""
     return f"{words} | {how}{row.provider}{only}"
 
 

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
-from core.subspace import multi_view_error, single_view_error
 from offline.files import stems, video_files, whole_file
 from offline.labels import Known, known_poses
 from offline.metrics import temporal_norm, write_metric
@@ -151,12 +150,7 @@ class Job:
         points, parts = found.table.points[:, 0], found.table.skeleton.bodyparts
         metrics = {"temporal_norm": temporal_norm(points)}
         if self.known is not None:
-            labels = self.known.points_of(parts)
-            chosen = self.known.columns_of(parts)
-            single = single_view_error(points, labels, chosen)
-            metrics["pca_singleview_error"] = single
-            if views := self.known.views_of(parts):
-                metrics["pca_multiview_error"] = multi_view_error(points, labels, views)
+            metrics |= self.known.errors(points, parts)
         written = []
         for metric, values in metrics.items():
             path = folder / f"{name}_{metric}.csv"

@@ -12,6 +12,7 @@ import pose.choosing as choosing
 from core.errors import ModelError
 from pose.choosing import Row, choose, measure, open_fastest, remember, remembered
 from pose.comparing import compare, outputs, pictures_of
+from pose.mnn_runtime import MnnNetwork
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.opening import MODELS, open_estimator
 from pose.runtimes import load_network, present
@@ -82,8 +83,8 @@ def test_broken_poses_are_refused(model: ModelFolder) -> None:
     assert compare(model, reference, reference).within(0, own)
 
 
-def row(name: str, best_ms: float, accepted: bool = True) -> Row:
-    return Row(name, "", best_ms, best_ms, 0.1, None, accepted)
+def row(name: str, best_ms: float, accepted: bool = True, provider: str = "") -> Row:
+    return Row(name, provider, best_ms, best_ms, 0.1, None, accepted)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def row(name: str, best_ms: float, accepted: bool = True) -> Row:
             [row("cpu", 10), row("openvino-bf16", 2, False), row("openvino", 6)],
             "openvino",
         ),
-        ([row("cpu", 10), row("mnn", 2)], "cpu"),
+        ([row("cpu", 10), row("mnn", 2, provider=MnnNetwork.provider)], "cpu"),
         ([row("cpu", 10), Row("cuda", problem="there is no driver")], "cpu"),
     ],
 )
