@@ -1,6 +1,7 @@
 """How a camera's picture becomes the network's: one rule, in training and live."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,7 @@ class Fitting:
 
     def extent(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return columns and rows that a picture of `shape` (height, width, …) covers."""
-        scale = min(self.height / shape[0], self.width / shape[1])
-        columns, rows = round(shape[1] * scale), round(shape[0] * scale)
-        return max(1, min(self.width, columns)), max(1, min(self.height, rows))
+        return _extent(self.height, self.width, *shape[:2])
 
     def place(self, image: Image, into: NDArray[np.uint8]) -> None:
         """Write the picture, grey or BGR, into `into` (height, width, 3), BGR."""
@@ -63,19 +62,36 @@ class Fitting:
         self, points: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """Return where `points` (…, 2) of a picture of `shape` lie in the input."""
-        return np.asarray((points + 0.5) * self._scales(shape) - 0.5, np.float32)
+        scales = _scales(*shape[:2], *self.extent(shape))
+        return np.asarray((points + 0.5) * scales - 0.5, np.float32)
 
     def to_image(
         self, points: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """Return where `points` (…, 2) of the input lie in a picture of `shape`."""
-        return np.asarray((points + 0.5) / self._scales(shape) - 0.5, np.float32)
-
-    def _scales(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        columns, rows = self.extent(shape)
-        return np.array([columns / shape[1], rows / shape[0]], np.float32)
+        scales = _scales(*shape[:2], *self.extent(shape))
+        return np.asarray((points + 0.5) / scales - 0.5, np.float32)
 
 
+# Remembered, as a camera's pictures are all of one size: once a network has emptied the
+# processor's caches, even these few lines take longer than they look.
+
+
+@lru_cache
+def _extent(height: int, width: int, high: int, wide: int) -> tuple[int, int]:
+    scale = min(height / high, width / wide)
+    columns, rows = round(wide * scale), round(high * scale)
+    return max(1, min(width, columns)), max(1, min(height, rows))
+
+
+@lru_cache
+def _scales(high: int, wide: int, columns: int, rows: int) -> NDArray[np.float32]:
+    scales = np.array([columns / wide, rows / high], np.float32)
+    scales.flags.writeable = False
+    return scales
+
+
+@lru_cache
 def _square(high: int, wide: int, rows: int, columns: int) -> int:
     """Return the side of the largest squares to average: a divisor of both sides."""
     most = min(high // rows, wide // columns)
