@@ -5,16 +5,12 @@ more than allowed is refused, the fastest of the others is remembered, by the ne
 fingerprint, the computer and the versions.
 """
 
-import json
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle
 from pathlib import Path
 
@@ -22,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelError
-from pose.caching import cache_folder
+from pose.choices import chosen, keep, own_key, sisters_key
 from pose.comparing import Difference, compare, outputs, pictures_of
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.network import Network
@@ -65,15 +61,45 @@ def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Netwo
 
     The first time on a computer, this measures, for seconds, in a process of its own:
     whatever a runtime leaves running, or breaks, ends with it. Afterwards it looks it up.
+    Of networks that differ in their weights alone, as an ensemble's do, one is measured.
     """
-    if len(present(model)) > 1 and not remembered(model, threads, tolerance_px):
+    known = remembered(model, threads, tolerance_px)
+    if known is None and len(present(model)) > 1:
+        if sister := _as_its_sister(model, threads, tolerance_px):
+            return sister
         _find_out(model, threads, tolerance_px)
-    if known := remembered(model, threads, tolerance_px):
+        known = remembered(model, threads, tolerance_px)
+    if known:
         try:
             return load_network(model, known, threads)
         except ModelError:
             pass  # what it needs is gone: the reference is there
     return load_network(model, REFERENCE, threads)
+
+
+def _as_its_sister(
+    model: ModelFolder, threads: int, tolerance_px: float
+) -> Network | None:
+    """Return the network in what was chosen for one of the same layers, if that is right.
+
+    One is as fast as the other, but what a runtime rounds off may move another one's poses
+    farther. None: there is no such choice, or it is not right for this one.
+    """
+    try:
+        known = chosen(sisters_key(model, threads, tolerance_px))
+        if known is None:
+            return None
+        network = load_network(model, known, threads)
+        if known != REFERENCE:
+            pictures, own = pictures_of(model)
+            reference = outputs(load_network(model, REFERENCE, threads), pictures)
+            difference = compare(model, reference, outputs(network, pictures))
+            if not difference.within(tolerance_px, own):
+                return None
+    except ModelError:
+        return None
+    keep({own_key(model, threads, tolerance_px): {"runtime": known}})
+    return network
 
 
 def _find_out(model: ModelFolder, threads: int, tolerance_px: float) -> None:
@@ -157,28 +183,18 @@ def choose(rows: Sequence[Row]) -> Runtime:
 def remember(
     model: ModelFolder, threads: int, tolerance_px: float, rows: Sequence[Row]
 ) -> None:
-    """Keep what was measured; a cache that can't be written is done without."""
-    file = _memory()
-    known = _read(file)
-    known[_key(model, threads, tolerance_px)] = {
-        "runtime": choose(rows),
-        "rows": [asdict(row) for row in rows],
-    }
-    draft = file.with_suffix(f".{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(known, indent=1), "utf-8")
-        draft.replace(file)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    """Keep what was measured, for this network and those of the same layers."""
+    found: dict[str, object] = {"runtime": choose(rows)}
+    own = own_key(model, threads, tolerance_px)
+    entries = {own: found | {"rows": [asdict(row) for row in rows]}}
+    with suppress(ModelError):
+        entries[sisters_key(model, threads, tolerance_px)] = found
+    keep(entries)
 
 
 def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime | None:
     """Return the runtime that was chosen before, None when none was."""
-    known = _read(_memory()).get(_key(model, threads, tolerance_px))
-    try:
-        return check_runtime(str(known["runtime"])) if known else None
-    except (ModelError, KeyError, TypeError):
-        return None
+    return chosen(own_key(model, threads, tolerance_px))
 
 
 def _times(
@@ -197,42 +213,6 @@ def _times(
                 times[name].append(took)
                 spent += took
     return times
-
-
-def _memory() -> Path:
-    return cache_folder() / "runtimes.json"
-
-
-def _read(file: Path) -> dict[str, dict[str, object]]:
-    try:
-        known = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
-    """Return what the choice depends on, in one line."""
-    words = [model.sha256, f"threads {threads}", f"tolerance {tolerance_px:g}"]
-    words += [platform.processor() or platform.machine(), _processor()]
-    words += [f"{os.cpu_count()} cores", platform.system()]
-    for package in ("onnxruntime-gpu", "onnxruntime", "openvino", "MNN", "torch"):
-        try:
-            words.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    marks = [model.path / name for name in ("int8.json", "pictures.jpg")]
-    words += [f"{mark.name} {mark.stat().st_size}" for mark in marks if mark.is_file()]
-    return ", ".join(words)
-
-
-def _processor() -> str:
-    """Return the processor's name where the system tells it in a file."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.node()
-    return next((x.partition(":")[2].strip() for x in lines if "model name" in x), "")
 
 
 if __name__ == "__main__":

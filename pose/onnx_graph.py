@@ -1,8 +1,13 @@
-"""What has to be done to an ONNX network before a runtime takes it."""
+"""An ONNX network's graph: made fit for a runtime, and known again."""
 
+import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 def any_size(network: Path) -> bytes:
@@ -10,14 +15,7 @@ def any_size(network: Path) -> bytes:
 
     Whether its operations then fit any size is seen when it runs.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ModelError(
-            "pictures of another size than the network's need the package onnx: "
-            "pip install onnx"
-        ) from error
-    model = onnx.load(str(network))
+    model = _read(network, "pictures of another size than the network's need")
     for value in (*model.graph.input, *model.graph.output):
         sizes = value.type.tensor_type.shape.dim
         channel_first = value.name != "images"
@@ -26,3 +24,26 @@ def any_size(network: Path) -> bytes:
                 sizes[place].dim_param = f"{value.name}_{place}"
     del model.graph.value_info[:]
     return bytes(model.SerializeToString())
+
+
+def layers(network: Path) -> str:
+    """Return a fingerprint of the network's operations and sizes, whatever its weights."""
+    model = _read(network, "to know a network's layers needs")
+    digest = hashlib.sha256()
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output):
+        digest.update(part.SerializeToString(deterministic=True))
+    for weights in model.graph.initializer:
+        words = weights.name, weights.data_type, list(weights.dims)
+        digest.update(repr(words).encode())
+    return digest.hexdigest()
+
+
+def _read(network: Path, purpose: str) -> "ModelProto":
+    try:
+        import onnx
+    except ImportError as error:
+        raise ModelError(f"{purpose} the package onnx: pip install onnx") from error
+    try:
+        return onnx.load(str(network))
+    except Exception as error:  # protobuf's errors have no ancestor of their own
+        raise ModelError(f"{network} can't be read as ONNX") from error

@@ -1,19 +1,25 @@
 """Every runtime that is installed gives the reference's poses."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-import pose.choosing as choosing
 from core.errors import ModelError
 from pose.choosing import Row, choose, measure, open_fastest, remember, remembered
 from pose.comparing import compare, outputs, pictures_of
 from pose.mnn_runtime import MnnNetwork
-from pose.model_folder import ModelFolder, load_model_folder
+from pose.model_folder import (
+    DESCRIPTION,
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+)
 from pose.opening import MODELS, open_estimator
 from pose.runtimes import load_network, present
 
@@ -112,15 +118,65 @@ def test_the_choice_is_made_once_and_in_another_process(
 ) -> None:
     first = open_fastest(model, 1, 0.02)
     known = json.loads(memory.read_text("utf-8"))
-    (entry,) = known.values()
+    entry, alike = known.values()
+    assert alike == {"runtime": entry["runtime"]}
     assert entry["runtime"] in present(model)
     assert {each["runtime"] for each in entry["rows"]} == set(present(model))
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured twice")
 
-    monkeypatch.setattr(choosing.subprocess, "run", never)
+    monkeypatch.setattr("pose.choosing.subprocess.run", never)
     assert open_fastest(model, 1, 0.02).provider == first.provider
+
+
+@pytest.fixture
+def sister(model: ModelFolder, tmp_path: Path) -> ModelFolder:
+    """A network of the same layers with other weights."""
+    folder = Path(shutil.copytree(model.path, tmp_path / "sister"))
+    graph = onnx.load(str(model.network))
+    for weights in graph.graph.initializer:
+        held = onnx.numpy_helper.to_array(weights)
+        if held.ndim == 4:
+            made = onnx.numpy_helper.from_array(held * np.float32(1.001), weights.name)
+            weights.CopyFrom(made)
+    onnx.save(graph, str(folder / model.network.name))
+    words = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    words["sha256"] = network_hash(folder / model.network.name)
+    (folder / DESCRIPTION).write_text(json.dumps(words), "utf-8")
+    return load_model_folder(folder)
+
+
+def test_of_an_ensembles_networks_one_is_measured(
+    model: ModelFolder,
+    sister: ModelFolder,
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("pose.choosing.subprocess.run", never)
+    remember(model, 1, 0.1, [row("cpu", 10), row("openvino", 5)])
+    assert "OpenVINO" in open_fastest(sister, 1, 0.1).provider
+    assert remembered(sister, 1, 0.1) == "openvino"
+    with pytest.raises(AssertionError, match="measured"):
+        open_fastest(sister, 2, 0.1)  # on so many threads none was measured
+
+
+def test_what_is_right_for_one_network_may_be_wrong_for_its_sister(
+    model: ModelFolder,
+    sister: ModelFolder,
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr("pose.choosing.subprocess.run", broken)
+    remember(model, 1, 1e-9, [row("cpu", 10), row("openvino", 5)])
+    assert open_fastest(sister, 1, 1e-9).provider == "CPUExecutionProvider"
+    assert remembered(sister, 1, 1e-9) is None
 
 
 def test_where_nothing_can_be_found_out_the_reference_runs(
@@ -129,7 +185,7 @@ def test_where_nothing_can_be_found_out_the_reference_runs(
     def broken(*_: object, **__: object) -> None:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(choosing.subprocess, "run", broken)
+    monkeypatch.setattr("pose.choosing.subprocess.run", broken)
     assert open_fastest(model, 1, 0.02).provider == "CPUExecutionProvider"
     assert not memory.exists()
 
