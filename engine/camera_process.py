@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
 from typing import Any
 
@@ -13,6 +12,7 @@ from cameras.dial import SIZING, same, written
 from cameras.framing import framed
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
+from core.pipe import Connection
 from core.ring import Ring, RingWriter
 from engine.child import hurry, reporting, settle, tell
 from engine.messages import CameraOpened, CameraTold, Turn, Turned

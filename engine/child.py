@@ -7,9 +7,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 
 from core.errors import DeepLabStreamError
+from core.pipe import Connection
 from engine.messages import ProcessFailed
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from core.errors import DeviceError
 from core.frame import ImageFormat
 from core.journal import JournalReader, create_journal
+from core.pipe import Connection
 from core.ring import Ring, RingSpec, create_ring
 from engine.camera_process import camera_main
 from engine.child import tell

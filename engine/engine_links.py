@@ -1,10 +1,10 @@
 """All that connects the engine's process with the rest of the rig."""
 
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
 
 from core.journal import JournalSpec
+from core.pipe import Connection
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from core.command import OutputName, Pulse
 from core.errors import DeepLabStreamError
 from core.frame import Frame
 from core.journal import Journal, JournalWriter
+from core.pipe import Connection
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.child import hurry, reporting, settle, tell

@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from multiprocessing.connection import Connection
 
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
+from core.pipe import Connection
 from core.record import Edge
 from engine.child import tell
 from engine.messages import Complaint, GuardActs

@@ -6,11 +6,11 @@ becomes of the disk. Films look for their frames by themselves.
 """
 
 import signal
-from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
 from types import FrameType
 
 from core.journal import Journal, JournalSpec
+from core.pipe import Connection
 from engine.child import hurry, reporting, settle
 from engine.stream_recorder import StreamRecorder
 

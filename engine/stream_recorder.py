@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.journal import Journal, JournalReader
+from core.pipe import Connection
 from core.record import LAST_WORDS, Entry, Note, Step
 from core.ring import Ring
 from engine import messages as say

@@ -3,11 +3,12 @@
 import multiprocessing
 from collections.abc import Sequence
 from contextlib import ExitStack
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, Self
 
 from core.clock import SystemClock
 from core.command import OutputName, Pulse
+from core.pipe import Connection
 from core.record import Acknowledged, Edge, Note
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat, guard_main

@@ -5,10 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from core.errors import DeviceError
+from core.pipe import Connection
 from outputs.output import Done, Output, Watched
 
 OPENING_S = 10.0

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.errors import DeviceError
+from core.pipe import Connection
 from outputs.companion import companion
 from outputs.output import Output, Write
 

@@ -8,10 +8,10 @@ import signal
 import sys
 import threading
 import time
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from core.errors import DeviceError
+from core.pipe import Connection
 from outputs.screen import Screen
 from outputs.screen_canvas import Canvas
 

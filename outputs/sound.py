@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from core.errors import DeviceError
+from core.pipe import Connection
 from outputs.companion import companion
 from outputs.output import Output, Write
 

@@ -4,12 +4,12 @@ import signal
 import time
 import wave
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.pipe import Connection
 from outputs.sound import Sound
 
 Samples = NDArray[np.float32]

@@ -90,3 +90,20 @@ def test_an_unfit_python_is_told_so(
     monkeypatch.setattr(Launch, "STAMP", tmp_path / "stamp")
     assert Launch.main(["update"]) == 1
     assert "needs Python 3.11" in capsys.readouterr().err
+
+
+def test_types_are_checked_for_every_system() -> None:
+    types = [words for words in Launch.CHECKS if words[0] == "mypy"]
+    assert [words[2] for words in types] == ["linux", "win32", "darwin"]
+    assert len({words[4] for words in types}) == len(types)  # no cache is shared
+
+
+def test_all_checks_are_told_in_order_and_those_that_failed_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = (("one", "-c", "exit('§ broken')"), ("two", "-c", "print('fine')"))
+    monkeypatch.setattr(Launch, "CHECKS", checks)
+    monkeypatch.setattr(Launch, "_program", lambda _: sys.executable)
+    assert Launch._failed_checks() == ["one -c exit('§ broken')"]
+    told = capsys.readouterr().out
+    assert told.index("§ broken\n") < told.index("--- two") < told.index("fine")
