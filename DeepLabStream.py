@@ -89,7 +89,7 @@ class Watched(Session):
     def poll(self) -> Sequence[News]:
         """Poll, and count."""
         news = super().poll()
-        self.timings.threshold = self.threshold
+        self.timings.threshold = self.thresholds.of(self.cameras[0])
         for entry in news:
             if isinstance(entry, Step):
                 self.timings.add(entry)

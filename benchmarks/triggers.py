@@ -13,6 +13,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.pose import Pose, Skeleton
+from core.thresholds import Thresholds
 from engine.asking import Asking
 from engine.classifiers import open_classifiers
 from engine.seeing import Seeing, seeing_of
@@ -70,7 +71,9 @@ def cost_us(text: str, frames: list[Pose], repeats: int) -> dict[str, float]:
     settings = parse(text, Path())
     best: dict[str, float] = {}
     for _ in range(repeats):
-        seeing = seeing_of(settings, 0.5, open_classifiers(settings, SKELETON))
+        seeing = seeing_of(
+            settings, Thresholds(0.5), open_classifiers(settings, SKELETON)
+        )
         asking = Asking("top", 0.5, lambda kind, text: None)
         asking.begin(settings.new_triggers())
         for what, us in _timed(seeing, asking, frames).items():

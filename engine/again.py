@@ -67,7 +67,7 @@ def decide_again(
     start_ns = int(facts["start_ns"])
     if facts["model"] is None:
         raise DeviceError(f"nothing was analysed in {folder.path}")
-    network = _Recorded(folder.skeleton, float(facts["model"]["threshold"]))
+    network = _Recorded(folder.skeleton, folder.thresholds.usual)
     told, clock, deciding = _Told(), ManualClock(), settings.deciding_camera
     outputs = simulated(settings.outputs)
     ignore = [].append  # type: ignore[var-annotated]
@@ -82,7 +82,7 @@ def decide_again(
             start_ns,
             seeing=seeing_of(
                 settings,
-                network.threshold,
+                folder.thresholds,
                 {camera: [told] for camera in settings.cameras},
             ),
             inputs=lambda: told.inputs,

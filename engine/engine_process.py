@@ -42,6 +42,7 @@ from outputs.bank import Bank, opened
 from outputs.ticker import Ticker
 from pose.batching import batches
 from pose.estimator import PoseEstimator
+from pose.per_camera import thresholds_of
 
 LISTEN_S = 0.02
 """An engine that is never idle looks for messages this often."""
@@ -96,6 +97,7 @@ class _Engine:
         if self.settings.outputs or self.settings.inputs:
             self.open_outputs()
         estimator = open_network(self.settings)
+        skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
         self.loop = Loop(
             estimator,
             self.settings.experiment,
@@ -106,11 +108,11 @@ class _Engine:
             self.whole,
             seeing_of(
                 self.settings,
-                estimator.threshold,
-                open_classifiers(self.settings, estimator.skeleton),
+                thresholds,
+                open_classifiers(self.settings, skeleton),
             ),
             lambda: self.inputs.now() if self.inputs is not None else {},
-            identities_of(self.settings, estimator.skeleton, estimator.threshold),
+            identities_of(self.settings, skeleton, thresholds),
         )
         self.batching = batches(estimator, len(self.settings.asked_of()))
         self.tell_network(estimator)
@@ -121,7 +123,7 @@ class _Engine:
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
-        tell(self.pipe, introduced(estimator, self.settings.pose.model))
+        tell(self.pipe, introduced(estimator, self.settings))
 
     def open_outputs(self) -> bool:
         """Open outputs and inputs, all or none; say why when they can't be."""

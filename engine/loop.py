@@ -23,6 +23,7 @@ from experiments.experiment import Experiment, Observation, Stepper, triggers_of
 from experiments.trigger import Trigger
 from outputs.bank import Bank
 from pose.estimator import PoseEstimator
+from pose.per_camera import thresholds_of
 
 
 class Loop:
@@ -57,7 +58,7 @@ class Loop:
         self._zero_ns = zero_ns
         self._inputs = inputs
         self._who, self._whereabouts = who, Whereabouts()
-        self._seeing = seeing or Seeing(estimator.threshold)
+        self._seeing = seeing or Seeing(thresholds_of(estimator))
         self._asking = Asking(deciding, rules.stale_ms / 1e3, self._note)
         self._conduct: Conduct | None = None
 

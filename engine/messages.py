@@ -11,6 +11,7 @@ from core.record import Note
 from core.ring import RingSpec
 from recording.accounts import Accounts
 from recording.recipe import Recipe
+from recording.run_folder import ModelFacts
 
 # from a camera process
 
@@ -128,10 +129,7 @@ class NetworkReady:
     """The network is loaded and warm."""
 
     skeleton: Skeleton
-    threshold: float
-    provider: str
-    model: str
-    sha256: str
+    facts: ModelFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from engine.settings import Settings, check_against
 from pose.estimator import PoseEstimator
 from pose.named import Named, animals_of
 from pose.opening import open_estimator, open_live_crop
-from pose.per_camera import PerCamera
+from pose.per_camera import PerCamera, own_of
+from recording.run_folder import ModelFacts, NetworkFacts
 
 
 def open_network(settings: Settings, threads: int | None = None) -> PoseEstimator:
@@ -44,15 +45,18 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     return estimator
 
 
-def introduced(estimator: PoseEstimator, model: str) -> NetworkReady:
-    """Return what there is to say of a network that is ready, `model` as it was named."""
-    return NetworkReady(
-        estimator.skeleton,
-        estimator.threshold,
-        estimator.provider,
-        model,
-        estimator.sha256,
-    )
+def introduced(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
+    """Return what there is to say of the networks that are ready, named as in `settings`."""
+    usual = settings.pose.model
+    own = {
+        camera: NetworkFacts(*_facts(settings.cameras[camera].model, other))
+        for camera, other in own_of(estimator).items()
+    }
+    return NetworkReady(estimator.skeleton, ModelFacts(*_facts(usual, estimator), own))
+
+
+def _facts(name: str, estimator: PoseEstimator) -> tuple[str, str, float, str]:
+    return name, estimator.sha256, estimator.threshold, estimator.provider
 
 
 def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:

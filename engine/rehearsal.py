@@ -20,12 +20,13 @@ from core.errors import SettingsError
 from core.frame import Frame, Image, ImageFormat
 from core.pose import Pose, Skeleton
 from core.record import Edge, Entry, Step
+from engine.messages import NetworkReady
 from engine.replay import new_folder, replay
 from engine.sections import Settings
 from engine.seeds import settled
 from engine.sentences import guess
 from engine.settings import check_against
-from recording.run_folder import RunFolder
+from recording.run_folder import ModelFacts, RunFolder
 from recording.run_writer import RunWriter
 
 FLIGHT = 4.0
@@ -53,6 +54,11 @@ class Truth:
         """Return the same pose for each picture."""
         seen = np.isfinite(self.points[..., 0]).astype(np.float32)
         return [Pose(self.skeleton, self.points, seen)] * len(images)
+
+    def introduced(self) -> NetworkReady:
+        """Return what the record says of the network."""
+        facts = ModelFacts(self.provider, self.sha256, self.threshold, self.provider)
+        return NetworkReady(self.skeleton, facts)
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def rehearse(
     drawn, truth = Animals(view, flees, skeleton.count), Truth(skeleton)
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
-    folder = new_folder(settings, path, form, truth, "the drawn animal", more)
+    folder = new_folder(settings, path, form, truth.introduced(), more)
     with _Heard(folder, drawn) as writer:
         frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
         with closing(replay(settings, frames, truth, writer, identified=True)) as whole:

@@ -10,6 +10,7 @@ from core.record import Step
 from engine.classifiers import open_classifiers
 from engine.effective import effective
 from engine.loop import Loop
+from engine.messages import NetworkReady
 from engine.seeing import seeing_of
 from engine.settings import Settings
 from engine.who import identities_of
@@ -17,7 +18,8 @@ from outputs.bank import Bank, opened
 from outputs.simulated import simulated
 from outputs.ticker import catch_up
 from pose.estimator import PoseEstimator
-from recording.run_folder import ModelFacts, RunFacts, RunFolder
+from pose.per_camera import thresholds_of
+from recording.run_folder import RunFacts, RunFolder
 from recording.run_writer import RunWriter
 
 
@@ -45,7 +47,7 @@ def replay(
     outputs = simulated(settings.outputs)
     who = None
     if not identified:
-        who = identities_of(settings, estimator.skeleton, estimator.threshold)
+        who = identities_of(settings, estimator.skeleton, thresholds_of(estimator))
     with opened(outputs, clock, writer.entry) as bank:
         loop = Loop(
             estimator,
@@ -54,7 +56,7 @@ def replay(
             clock,
             writer.entry,
             zero_ns=0,
-            seeing=seeing_of(settings, estimator.threshold, watchers),
+            seeing=seeing_of(settings, thresholds_of(estimator), watchers),
             who=who,
         )
         if experiment:
@@ -71,21 +73,18 @@ def new_folder(
     settings: Settings,
     path: Path | None,
     form: ImageFormat,
-    estimator: PoseEstimator,
-    network: str,
+    network: NetworkReady,
     more: Mapping[str, object],
 ) -> RunFolder:
     """Make the run folder of a replay: `path`, or a new one under OUTPUT_DIRECTORY.
 
-    `form` is what the deciding camera's pictures are like, `network` the estimator's name.
+    `form` is what the deciding camera's pictures are like.
     """
     facts = RunFacts(
         start_ns=0,
         cameras={settings.deciding_camera: form},
-        skeleton=estimator.skeleton,
-        model=ModelFacts(
-            network, estimator.sha256, estimator.threshold, estimator.provider
-        ),
+        skeleton=network.skeleton,
+        model=network.facts,
         more={**more, **effective(settings)},
     )
     now = datetime.now().astimezone()

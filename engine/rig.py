@@ -9,6 +9,7 @@ from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Acknowledged, Edge, Entry, Step
 from core.ring import Stamp
+from core.thresholds import Thresholds
 from engine.messages import Proved, RunClosed, Turned
 from engine.sections import Settings
 from engine.states import Action, Counts, Failed, Status, StatusChanged
@@ -52,8 +53,8 @@ class Rig(Protocol):
         """The network's body parts; None until it is loaded."""
 
     @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
+    def thresholds(self) -> Thresholds:
+        """The confidences below which a point counts as not seen, camera by camera."""
 
     @property
     def provider(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from core.calibration import Calibration
 from core.pose import Pose, changed_hands
+from core.thresholds import Thresholds
 from engine.motion import Motion
 from engine.plausibility import Plausibility
 from engine.sections import Settings
@@ -67,13 +68,13 @@ class Seeing:
 
     def __init__(
         self,
-        threshold: float,
+        thresholds: Thresholds,
         rules: Mapping[str, Tracking] | None = None,
         calibrations: Mapping[str, Calibration] | None = None,
         watchers: Mapping[str, Sequence[Watcher]] | None = None,
     ) -> None:
         """All by camera; `rules` under the empty name are those of all others."""
-        self._threshold = threshold
+        self._thresholds = thresholds
         self._rules = rules or {}
         self._calibrations = calibrations or {}
         self._watchers = watchers or {}
@@ -93,7 +94,7 @@ class Seeing:
 
         `age_s` is how long ago it was exposed.
         """
-        seen, doubts = pose.seen(self._threshold), dict[str, str]()
+        seen, doubts = pose.seen(self._thresholds.of(camera)), dict[str, str]()
         if changed_hands(pose.identity):  # what was followed was another animal
             self._gates.pop(camera, None)
             self._filters.pop(camera, None)
@@ -132,23 +133,22 @@ class Seeing:
 
 def seeing_of(
     settings: Settings,
-    threshold: float,
+    thresholds: Thresholds,
     watchers: Mapping[str, Sequence[Watcher]] | None = None,
 ) -> Seeing:
     """Return the eyes that the settings describe, without memory.
 
     `watchers`, by camera, are to be opened by `engine.network.open_classifiers`.
     """
-    return Seeing(threshold, settings.tracking, settings.calibrations, watchers)
+    return Seeing(thresholds, settings.tracking, settings.calibrations, watchers)
 
 
 def sights(
     settings: Settings, folder: RunFolder, camera: str
 ) -> Iterator[tuple[float, Sight]]:
     """Yield what triggers of `settings` see of a recorded run, with its times in s."""
-    facts = folder.facts
-    start_ns, threshold = int(facts["start_ns"]), float(facts["model"]["threshold"])
-    seeing = seeing_of(settings, threshold)
+    start_ns = int(folder.facts["start_ns"])
+    seeing = seeing_of(settings, folder.thresholds)
     for step in folder.steps(camera):
         time_s = (step.exposed_ns - start_ns) / 1e9
         age_s = (step.posed_ns - step.exposed_ns) / 1e9

@@ -10,6 +10,7 @@ from core.frame import Frame, ImageFormat
 from core.pose import Pose, Skeleton
 from core.record import Acknowledged, Edge, Entry, Step
 from core.ring import Ring, RingReader, Stamp
+from core.thresholds import Thresholds
 from engine.effective import effective
 from engine.messages import (
     Analysing,
@@ -24,7 +25,6 @@ from engine.sections import Settings
 from engine.states import Counts
 from engine.who import WhoIsWho
 from recording.identity_totals import IdentityTotals
-from recording.run_folder import ModelFacts
 
 
 @dataclass
@@ -77,14 +77,18 @@ class Stream:
         return self.network.skeleton if self.network else None
 
     @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
-        return self.network.threshold if self.network else 0.0
+    def thresholds(self) -> Thresholds:
+        """The confidences below which a point counts as not seen; 0 without a network."""
+        if self.network is None:
+            return Thresholds(0.0)
+        facts = self.network.facts
+        own = {camera: each.threshold for camera, each in facts.cameras.items()}
+        return Thresholds(facts.threshold, own)
 
     @property
     def provider(self) -> str:
         """What computes the poses; empty until the network is loaded."""
-        return self.network.provider if self.network else ""
+        return self.network.facts.provider if self.network else ""
 
     def add_camera(self, ring: Ring, opened: CameraOpened) -> None:
         """Look at a camera that has opened."""
@@ -185,12 +189,9 @@ class Stream:
         known = {**self.effective, "devices": dict(self.devices), "dials": dials}
         if network is None:
             return known
-        model = ModelFacts(
-            network.model, network.sha256, network.threshold, network.provider
-        )
         return {
             **known,
-            "model": asdict(model),
+            "model": asdict(network.facts),
             "skeleton": asdict(network.skeleton),
         }
 

@@ -9,6 +9,7 @@ from core.frame import Frame, ImageFormat
 from core.pose import Skeleton
 from core.record import Acknowledged, Edge, Step
 from core.ring import Stamp
+from core.thresholds import Thresholds
 from engine.messages import Proved
 from engine.states import Counts
 from engine.stream import Stream
@@ -37,9 +38,9 @@ class StreamView:
         return self._stream.skeleton
 
     @property
-    def threshold(self) -> float:
-        """The confidence below which a point counts as not seen."""
-        return self._stream.threshold
+    def thresholds(self) -> Thresholds:
+        """The confidences below which a point counts as not seen, camera by camera."""
+        return self._stream.thresholds
 
     @property
     def provider(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.frame import Frame
 from core.pose import Pose, Skeleton
+from core.thresholds import Thresholds
 from engine.sections import Settings
 from pose.identity import Identity, Rules
 
@@ -12,8 +13,10 @@ from pose.identity import Identity, Rules
 class Identities:
     """Tells the animals apart, camera by camera. `forget` before a new run."""
 
-    def __init__(self, skeleton: Skeleton, threshold: float, rules: Rules) -> None:
-        self._how = skeleton, threshold, rules
+    def __init__(
+        self, skeleton: Skeleton, thresholds: Thresholds, rules: Rules
+    ) -> None:
+        self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
         self._of: dict[str, Identity] = {}
 
     def forget(self) -> None:
@@ -28,19 +31,20 @@ class Identities:
     def tell(self, frame: Frame, pose: Pose) -> Pose:
         """Return the pose of a frame with the animals in the order of their names."""
         if frame.camera not in self._of:
-            self._of[frame.camera] = Identity(*self._how)
+            threshold = self._thresholds.of(frame.camera)
+            self._of[frame.camera] = Identity(self._skeleton, threshold, self._rules)
         return self._of[frame.camera].tell(frame.image, pose, frame.time_ns / 1e9)
 
 
 def identities_of(
-    settings: Settings, skeleton: Skeleton, threshold: float
+    settings: Settings, skeleton: Skeleton, thresholds: Thresholds
 ) -> Identities | None:
     """Return what tells the animals of a network apart; None: it finds one."""
     if len(skeleton.animals) < 2:
         return None
     animals = settings.animals
     rules = Rules(animals.first, animals.believe_after_s)
-    return Identities(skeleton, threshold, rules)
+    return Identities(skeleton, thresholds, rules)
 
 
 class Whereabouts:

@@ -16,6 +16,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from core.thresholds import Thresholds
 from engine.who import WhoIsWho
 from gui.lamp import Lamp
 from gui.panels import Panel
@@ -86,10 +87,11 @@ class Animals(Panel):
         tip = "of two of them" if several else f"of {' and '.join(names)}"
         self.exchange.setToolTip(f"exchange the names {tip} (Ctrl+E)")
 
-    def show_who(self, known: Mapping[str, WhoIsWho], threshold: float) -> None:
+    def show_who(self, known: Mapping[str, WhoIsWho], thresholds: Thresholds) -> None:
         """Show how it stands with the animals before the chosen camera."""
-        who = known.get(self.camera.currentText())
-        told = {} if who is None else who.states(threshold)
+        camera = self.camera.currentText()
+        who = known.get(camera)
+        told = {} if who is None else who.states(thresholds.of(camera))
         for number, (name, lamp) in enumerate(self.lamps.items()):
             word = told.get(name, "–")
             colour = animal_colour(number).name() if word == "known" else ""

@@ -52,14 +52,14 @@ class Display(QWidget):
         for step in steps:
             trail = self.grid.views[step.camera].trail
             if trail is not None:
-                trail.add(step, self._bridge.rig.threshold)
+                trail.add(step, self._bridge.rig.thresholds.of(step.camera))
 
     def _show_picture(self, frame: Frame, step: Step | None) -> None:
         window = self.window()
         if window is not None and window.isMinimized():
             return
         view = self.grid.views[frame.camera]
-        view.threshold = self._bridge.rig.threshold
+        view.threshold = self._bridge.rig.thresholds.of(frame.camera)
         view.levels = self._bridge.rig.levels
         view.show_picture(frame.image, frame.index, step)
 

@@ -8,6 +8,7 @@ from PyQt5.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from core.clock import SystemClock
 from core.command import Mark
 from core.record import Acknowledged, Edge, Note, Step
+from core.thresholds import Thresholds
 from engine import ini_editing
 from engine.states import Action, Phase, Status
 from gui.animals_panel import Animals
@@ -101,7 +102,7 @@ class LivePage(QWidget):
             button.setVisible(status.phase is Phase.STREAMING)
         if not status.analysing:
             self.triggers.show_answers({})
-            self.animals.show_who({}, 0.0)
+            self.animals.show_who({}, Thresholds(0.0))
         skeleton = self.bridge.rig.skeleton
         self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
@@ -191,7 +192,7 @@ class LivePage(QWidget):
             answers = {**self._answered, **rig.acknowledged}
             self.outputs.show_answers(edges, answers, now_ns)
             if rig.status.analysing:
-                self.animals.show_who(rig.identity, rig.threshold)
+                self.animals.show_who(rig.identity, rig.thresholds)
         status = self.bridge.rig.status
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         free = not (self.test.running or status.experimenting or changing)

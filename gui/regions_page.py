@@ -276,7 +276,7 @@ class RegionsPage(QWidget):
 
     def _show_picture(self, frame: Frame, step: Step | None) -> None:
         if frame.camera == self.canvas.camera and self.isVisible():
-            self.canvas.threshold = self.bridge.rig.threshold
+            self.canvas.threshold = self.bridge.rig.thresholds.of(frame.camera)
             self.canvas.show_picture(frame.image, frame.index, step)
 
 

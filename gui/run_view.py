@@ -158,7 +158,7 @@ class RunView(QWidget):
         if camera not in run.cameras:
             self.video.clear("Nothing was analysed in this run")
             return
-        self.video.threshold = run.threshold
+        self.video.threshold = run.folder.thresholds.of(camera)
         self.video.zones = _zones(run, camera)
         self.go_to(run.time_of(camera, 0))
 

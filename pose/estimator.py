@@ -20,7 +20,10 @@ class PoseEstimator(Protocol):
 
     @property
     def threshold(self) -> float:
-        """The confidence below which a point counts as not seen: see `Pose.seen`."""
+        """The confidence below which a point counts as not seen: see `Pose.seen`.
+
+        Of cameras with a network of their own: see `pose.per_camera.thresholds_of`.
+        """
         ...
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from core.errors import ModelError
 from core.frame import Image
 from core.pose import Pose
+from core.thresholds import Thresholds
 from pose.batching import WarmsUp
 from pose.estimator import PoseEstimator
 from pose.front import Front
@@ -13,14 +14,14 @@ from pose.front import Front
 class PerCamera(Front):
     """Estimators by camera, and one for all others; pictures that share one are a batch.
 
-    A rig's record has one skeleton and one threshold, so all must agree in both. `sha256` is
-    that of the usual network; `provider` has the others'.
+    A rig's record has one skeleton, so all must agree in it; each has its own threshold.
+    `sha256` and `threshold` are the usual network's; `provider` has the others', too.
     """
 
     def __init__(
         self, usual: PoseEstimator, others: Mapping[str, PoseEstimator]
     ) -> None:
-        """Keep them; ModelError when they do not agree."""
+        """Keep them; ModelError when they do not know the same body parts."""
         for camera, estimator in others.items():
             title = f"[Camera {camera}] MODEL"
             if estimator.skeleton.bodyparts != usual.skeleton.bodyparts:
@@ -29,27 +30,21 @@ class PerCamera(Front):
                     f"same order: {', '.join(estimator.skeleton.bodyparts)}, not "
                     f"{', '.join(usual.skeleton.bodyparts)}"
                 )
-            if estimator.threshold != usual.threshold:
-                raise ModelError(
-                    f"{title}: all networks of a rig must have the same threshold: "
-                    f"{estimator.threshold:g}, not {usual.threshold:g}; it is written in "
-                    "the network's model.json"
-                )
         self.estimator = usual
-        self._others = dict(others)
+        self.others: Mapping[str, PoseEstimator] = dict(others)
 
     @property
     def provider(self) -> str:
         """What computes, camera by camera where it differs."""
         words = [
             f"{camera}: {other.sha256[:8]} by {other.provider}"
-            for camera, other in self._others.items()
+            for camera, other in self.others.items()
         ]
         return "; ".join([self.estimator.provider, *words])
 
     def of(self, camera: str) -> PoseEstimator:
         """Return the estimator of a camera."""
-        return self._others.get(camera, self.estimator)
+        return self.others.get(camera, self.estimator)
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
@@ -69,7 +64,20 @@ class PerCamera(Front):
     def warm_up(self, batch: int = 1) -> None:
         """Warm all of them up, for batches of that size."""
         for estimator in {
-            id(e): e for e in (self.estimator, *self._others.values())
+            id(e): e for e in (self.estimator, *self.others.values())
         }.values():
             if isinstance(estimator, WarmsUp):
                 estimator.warm_up(batch)
+
+
+def own_of(estimator: PoseEstimator) -> Mapping[str, PoseEstimator]:
+    """Return the estimators of those cameras that have a network of their own."""
+    while isinstance(estimator, Front) and not isinstance(estimator, PerCamera):
+        estimator = estimator.estimator
+    return estimator.others if isinstance(estimator, PerCamera) else {}
+
+
+def thresholds_of(estimator: PoseEstimator) -> Thresholds:
+    """Return the confidences below which points are not seen, camera by camera."""
+    own = {name: other.threshold for name, other in own_of(estimator).items()}
+    return Thresholds(estimator.threshold, own)

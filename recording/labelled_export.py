@@ -33,7 +33,7 @@ def labelled_video(folder: RunFolder, into: Path) -> Iterator[Path]:
 def _draw(folder: RunFolder, video: Path, path: Path, frames: Timeline) -> None:
     facts, skeleton = folder.facts, folder.skeleton
     points, confidence = frames.points, frames.confidence
-    points[confidence < (facts["model"] or {}).get("threshold", 0.0)] = np.nan
+    points[confidence < folder.thresholds.of(frames.camera)] = np.nan
     triggers = [name for name in frames.rows if name.startswith("trigger_")]
     form = facts["cameras"][frames.camera]
     drawn = ImageFormat((*form["shape"][:2], 3), form["rate"])

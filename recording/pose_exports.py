@@ -38,13 +38,12 @@ def predecessor_csv(folder: RunFolder, into: Path) -> Iterator[Path]:
     """
     import pandas as pd
 
-    threshold = (folder.facts["model"] or {}).get("threshold", 0.0)
     for camera in analysed_cameras(folder):
         frames = timeline(folder, camera)
         rows = frames.rows[frames.rows["analysed"]]
         posed = Timeline(camera, rows, frames.skeleton)
         points = posed.points
-        points[posed.confidence < threshold] = np.nan
+        points[posed.confidence < folder.thresholds.of(camera)] = np.nan
         columns: dict[tuple[str, ...], object] = {}
         for animal in range(frames.animals):
             for part, bodypart in enumerate(frames.bodyparts):

@@ -71,12 +71,6 @@ class Review:
         """The body parts of its poses."""
         return self.folder.skeleton
 
-    @property
-    def threshold(self) -> float:
-        """The confidence below which triggers saw nothing."""
-        model = self.facts["model"]
-        return float(model["threshold"]) if model else 0.0
-
     def row_at(self, camera: str, time_s: float) -> int:
         """Return the row of the last frame at a moment; the first one before it."""
         times = self.cameras[camera].rows["time_s"].to_numpy(np.float64)

@@ -24,6 +24,7 @@ from core.errors import DeviceError
 from core.frame import ImageFormat
 from core.pose import Skeleton
 from core.record import Step
+from core.thresholds import Thresholds
 from recording.accounts import Accounts
 from recording.reading import read_events, read_steps
 from recording.versions import versions
@@ -32,8 +33,8 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """Which network gave the poses."""
+class NetworkFacts:
+    """Which network gave poses."""
 
     name: str
     sha256: str
@@ -41,6 +42,14 @@ class ModelFacts:
     """Confidence under which triggers saw NaN; the tables hold the raw points."""
     provider: str
     """What computed it: CPUExecutionProvider, CUDAExecutionProvider …"""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts(NetworkFacts):
+    """Which network gave the poses of all cameras that have none of their own."""
+
+    cameras: Mapping[str, NetworkFacts] = field(default_factory=dict)
+    """Those of cameras that have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +155,16 @@ class RunFolder:
         bones = tuple((first, second) for first, second in words["bones"])
         animals = tuple(words.get("animals", ()))
         return Skeleton(tuple(words["bodyparts"]), bones, animals)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return below which confidences triggers saw NaN; 0 when nothing was analysed."""
+        model = self.facts["model"] or {"threshold": 0.0}
+        own = model.get("cameras", {}).items()
+        return Thresholds(
+            float(model["threshold"]),
+            {camera: float(each["threshold"]) for camera, each in own},
+        )
 
     def steps(self, camera: str) -> Iterator[Step]:
         """Yield the analysed frames in order, as they were written, poses bit by bit."""

@@ -54,7 +54,7 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
     camera = camera or rig.deciding_camera
     if not folder.table_path(camera).exists():
         raise DeepLabStreamError(f"{folder.path} has no poses of a camera {camera}")
-    threshold = float(folder.facts["model"]["threshold"])
+    threshold = folder.thresholds.of(camera)
     steps = list(folder.steps(camera))
     points = np.array([step.pose.seen(threshold).points for step in steps], np.float64)
     if unit == "mm":

@@ -24,7 +24,7 @@ from core.errors import DeviceError
 from core.frame import Frame, ImageFormat
 from core.record import Step
 from engine.comparing import compare
-from engine.network import open_network
+from engine.network import introduced, open_network
 from engine.ready_made import load_with
 from engine.replay import new_folder, replay
 from engine.seeds import settled
@@ -34,6 +34,7 @@ from offline.decoding import VideoRows, pictures, video_rows
 from offline.estimating import Foreseen, remembers
 from offline.parallel import open_parallel
 from pose.estimator import PoseEstimator
+from pose.per_camera import thresholds_of
 from recording.accounts import Accounts
 from recording.overlay import labelled
 from recording.opening import opened_run
@@ -159,6 +160,7 @@ class Analysis:
         self.camera = self.settings.deciding_camera
         self.source, self.form = self.rows.path, self.rows.form
         self.zones = zones_of(self.settings, self.camera)
+        self.threshold = thresholds_of(self.estimator).of(self.camera)
 
     @property
     def labelled_format(self) -> ImageFormat:
@@ -168,8 +170,8 @@ class Analysis:
     def make_folder(self, path: Path | None) -> RunFolder:
         """Make the run folder: `path`, or a new one under OUTPUT_DIRECTORY."""
         settings, more = self.settings, {"video": str(self.source)}
-        name = settings.pose.model
-        return new_folder(settings, path, self.form, self.estimator, name, more)
+        known = introduced(self.estimator, settings)
+        return new_folder(settings, path, self.form, known, more)
 
     def pictures(
         self, writer: RunWriter, drawn: VideoFile | None
@@ -190,7 +192,7 @@ class Analysis:
             if drawn is not None:
                 image = labelled(
                     held[0].image,
-                    step.as_seen(self.estimator.threshold),
+                    step.as_seen(self.threshold),
                     self._drawn(step),
                     f"{step.index}  {step.status}",
                 )
@@ -265,7 +267,7 @@ def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
             lambda: next(shown, None),
             analysis.camera,
             analysis.zones,
-            threshold=analysis.estimator.threshold,
+            threshold=analysis.threshold,
             rate=rate,
             title=analysis.source.name,
         )

@@ -7,6 +7,7 @@ import pytest
 
 from cameras.arena import ARENA_SKELETON
 from core.pose import Pose, Skeleton
+from core.thresholds import Thresholds
 from engine.classifiers import classifier_problems, open_classifiers, read_classifiers
 from engine.seeing import seeing_of
 from engine.settings import Settings, parse
@@ -58,7 +59,7 @@ def problems(words: str) -> list[str]:
 def test_each_trigger_hears_of_its_own_animal() -> None:
     settings = rig()
     watchers = open_classifiers(settings, PAIR)
-    seeing = seeing_of(settings, 0.5, watchers)
+    seeing = seeing_of(settings, Thresholds(0.5), watchers)
     triggers = settings.new_triggers()
     for index in range(45):
         time_s = index / 30

@@ -5,6 +5,7 @@ from math import isnan
 import numpy as np
 
 from core.pose import Pose, Skeleton
+from core.thresholds import Thresholds
 from engine.asking import Asking
 from engine.seeing import Seeing
 from experiments.behaviour import Behaviour
@@ -25,7 +26,7 @@ class Sure:
 
 
 def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
-    seeing = Seeing(0.5, watchers={"side": [Sure()]})  # type: ignore[list-item]
+    seeing = Seeing(Thresholds(0.5), watchers={"side": [Sure()]})  # type: ignore[list-item]
     asking = Asking("top", 0.5, lambda kind, text: None)
     asking.begin({"walking": Behaviour(behaviour="walk")})
 
@@ -48,7 +49,7 @@ def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
     asking.begin({"inside": inside})
     answers: dict[str, bool | None] = {}
     for time_s, too_old in ((0.0, False), (0.1, True)):
-        sight = Seeing(0.5).see("top", NOWHERE, time_s)
+        sight = Seeing(Thresholds(0.5)).see("top", NOWHERE, time_s)
         asking.ask(answers, "top", sight, time_s, too_old)
     assert answers == {"inside": None}
     assert asking.held == {}

@@ -8,6 +8,7 @@ import pytest
 
 from core.pose import Pose, Skeleton
 from core.record import Note
+from core.thresholds import Thresholds
 from engine.live import Session
 from engine.settings import parse
 from engine.states import Action, Failed
@@ -109,4 +110,4 @@ def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
     from engine.who import Identities
     from pose.identity import Rules
 
-    Identities(NAMES, 0.5, Rules()).say(camera, None)
+    Identities(NAMES, Thresholds(0.5), Rules()).say(camera, None)

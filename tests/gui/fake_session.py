@@ -17,6 +17,7 @@ from core.pose import Pose, Skeleton
 from core.record import Acknowledged, Edge, Step
 from core.region import Circle, Rectangle
 from core.ring import Stamp
+from core.thresholds import Thresholds
 from engine.animals import Animals
 from engine.fields import Maker
 from engine.messages import Proved
@@ -139,7 +140,7 @@ class FakeSession:
         self.shape = shape
         self.formats = {name: ImageFormat(shape, 30.0) for name in self.cameras}
         self.skeleton: Skeleton | None = SKELETON
-        self.threshold = 0.5
+        self.thresholds = Thresholds(0.5)
         self.provider = "CPUExecutionProvider"
         self.dials: dict[str, tuple[Dial, ...]] = {}
         self.tested: list[str] = []

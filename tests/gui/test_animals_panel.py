@@ -8,6 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from core.pose import Pose, Skeleton
+from core.thresholds import Thresholds
 from engine.states import Action
 from engine.who import WhoIsWho
 from gui.animals_panel import Animals
@@ -80,7 +81,7 @@ def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
     panel.show_names(("anna", "bob", "carl"))
     panel.show()
     panel.camera.setCurrentText("side")
-    panel.show_who({"side": who("", "doubt1", "doubt1")}, 0.5)
+    panel.show_who({"side": who("", "doubt1", "doubt1")}, Thresholds(0.5))
     assert [label.text() for label in panel.words.values()] == [
         "known",
         "or carl?",

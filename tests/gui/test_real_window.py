@@ -110,7 +110,7 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
 
     person.await_status(lambda status: status.network_ready)
     person.press(Action.START_ANALYSIS)
-    threshold = person.session.threshold
+    threshold = person.session.thresholds.usual
 
     def all_seen(_frame: Frame, step: Step | None) -> bool:
         return step is not None and bool((step.pose.confidence >= threshold).all())

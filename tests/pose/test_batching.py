@@ -9,7 +9,8 @@ from core.errors import ModelError
 from core.frame import Image
 from core.pose import Pose, Skeleton
 from pose.batching import batches, worth_batching
-from pose.per_camera import PerCamera
+from pose.named import Named
+from pose.per_camera import PerCamera, thresholds_of
 
 PARTS = Skeleton(("snout", "tailbase"))
 
@@ -88,5 +89,10 @@ def test_each_camera_has_its_network_and_shares_a_batch() -> None:
 def test_networks_that_do_not_agree_are_refused() -> None:
     with pytest.raises(ModelError, match=r"\[Camera side\] MODEL: .* same body parts"):
         PerCamera(Counting(), {"side": Counting(skeleton=Skeleton(("a", "b")))})
-    with pytest.raises(ModelError, match=r"same threshold: 0\.3, not 0\.5"):
-        PerCamera(Counting(), {"side": Counting(threshold=0.3)})
+
+
+def test_each_network_keeps_its_threshold() -> None:
+    usual, other = Counting(), Counting(threshold=0.3)
+    thresholds = thresholds_of(Named(PerCamera(usual, {"side": other}), ("anna",)))
+    assert (thresholds.of("side"), thresholds.of("top")) == (0.3, 0.5)
+    assert thresholds_of(usual).of("side") == 0.5
