@@ -98,6 +98,7 @@ class _Engine:
             self.open_outputs()
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
+        watchers = open_classifiers(self.settings, skeleton)
         self.loop = Loop(
             estimator,
             self.settings.experiment,
@@ -106,11 +107,7 @@ class _Engine:
             self.write,
             self.links.zero_ns,
             self.whole,
-            seeing_of(
-                self.settings,
-                thresholds,
-                open_classifiers(self.settings, skeleton),
-            ),
+            seeing_of(self.settings, thresholds, watchers),
             lambda: self.inputs.now() if self.inputs is not None else {},
             identities_of(self.settings, skeleton, thresholds),
         )
