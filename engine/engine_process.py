@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.clock import SystemClock
-from core.command import OutputName, Pulse
-from core.errors import DeepLabStreamError
 from core.frame import Frame
 from core.journal import Journal, JournalWriter
 from core.pipe import Connection
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
+from engine.bench import Bench
 from engine.child import hurry, reporting, settle, tell
 from engine.classifiers import open_classifiers
 from engine.engine_links import EngineLinks
 from engine.guard import Heartbeat
-from engine.inputs import Inputs, open_inputs
 from engine.loop import Loop, run
 from engine.messages import (
     Analyse,
@@ -36,10 +34,7 @@ from engine.network import introduced, open_network
 from engine.proving import proofs
 from engine.seeing import seeing_of
 from engine.settings import Settings
-from engine.tryout import PULSE_S
 from engine.who import identities_of
-from outputs.bank import Bank, opened
-from outputs.ticker import Ticker
 from pose.batching import batches
 from pose.estimator import PoseEstimator
 from pose.per_camera import thresholds_of
@@ -54,13 +49,14 @@ FEED_S = 0.02
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
     """Load the network, open the outputs, and decide until told to stop."""
-    engine = _Engine(settings, pipe, links)
+    resources = ExitStack()
+    engine = _Engine(settings, pipe, links, resources)
     settle(orphaned=engine.stop)
     sys.setswitchinterval(0.0005)
-    with reporting(pipe), ExitStack() as resources:
+    with reporting(pipe), resources:
         resources.callback(engine.goodbye)
         resources.callback(engine.farewell)
-        engine.prepare(resources)
+        engine.prepare()
         hurry()
         engine.work()
 
@@ -70,6 +66,7 @@ class _Engine:
     settings: Settings
     pipe: Connection
     links: EngineLinks
+    resources: ExitStack
     clock: SystemClock = field(default_factory=SystemClock)
     readers: tuple[RingReader, ...] = ()
     analysing: bool = False
@@ -82,20 +79,25 @@ class _Engine:
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
-        self.outputs = ExitStack()
         self.heart = Heartbeat(self.links.guard)
         self.journal = JournalWriter(Journal(self.links.journal))
-        self.bank: Bank | None = None
-        self.inputs: Inputs | None = None
+        self.bench = Bench(
+            self.settings.outputs,
+            self.settings.inputs,
+            self.clock,
+            self.write,
+            self.complain,
+            self.resources,
+        )
         self.loop: Loop
 
-    def prepare(self, resources: ExitStack) -> None:
+    def prepare(self) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
-        self.resources = resources
         for proof in proofs(self.settings):
             tell(self.pipe, proof)
         if self.settings.outputs or self.settings.inputs:
-            self.open_outputs()
+            self.heart.pause()
+            self.bench.open()
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
         watchers = open_classifiers(self.settings, skeleton)
@@ -108,7 +110,7 @@ class _Engine:
             self.links.zero_ns,
             self.whole,
             seeing_of(self.settings, thresholds, watchers),
-            lambda: self.inputs.now() if self.inputs is not None else {},
+            self.bench.levels,
             identities_of(self.settings, skeleton, thresholds),
         )
         self.batching = batches(estimator, len(self.settings.asked_of()))
@@ -122,29 +124,9 @@ class _Engine:
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
         tell(self.pipe, introduced(estimator, self.settings))
 
-    def open_outputs(self) -> bool:
-        """Open outputs and inputs, all or none; say why when they can't be."""
-        self.heart.pause()
-        stack = ExitStack()
-        try:
-            bank = stack.enter_context(
-                opened(self.settings.outputs, self.clock, self.write)
-            )
-            known = stack.enter_context(
-                open_inputs(self.settings.inputs, self.clock, self.write)
-            )
-            stack.enter_context(Ticker(bank, self.clock))
-        except DeepLabStreamError as error:
-            stack.close()
-            tell(self.pipe, Complaint(str(error)))
-            return False
-        self.resources.push(stack)
-        self.outputs, self.bank, self.inputs = stack, bank, known
-        return True
-
     def goodbye(self) -> None:
         """Dismiss the guard, but not where an output could not be switched off."""
-        if self.bank is None or not self.bank.left_on:
+        if not self.bench.left_on:
             self.heart.goodbye()
 
     def farewell(self) -> None:
@@ -174,7 +156,8 @@ class _Engine:
         while not self.stopped:
             now_ns = self.clock.now_ns()
             self.heart.beat(now_ns)
-            self.fed = self.bank is not None and self.bank.beat(now_ns)
+            bank = self.bench.bank
+            self.fed = bank is not None and bank.beat(now_ns)
             ready = self.newest()
             yield ready
             self.tell_end()
@@ -255,32 +238,26 @@ class _Engine:
         if not self.ready():
             tell(self.pipe, Conducting(False, "its outputs can't be opened"))
             return
-        if self.bank is not None and not self.loop.experimenting:
+        if self.bench.bank is not None and not self.loop.experimenting:
             experiment, triggers = (
                 self.settings.new_experiment(),
                 self.settings.new_triggers(),
             )
-            self.loop.begin(experiment, triggers, self.bank)
+            self.loop.begin(experiment, triggers, self.bench.bank)
             self.conducting = True
             tell(self.pipe, Conducting(True))
 
     def ready(self) -> bool:
         """Return whether the outputs are open, anew after one was lost; say why not."""
-        if self.bank is not None and self.bank.broken:
-            self.outputs.close()
-            self.bank = None
-        return self.bank is not None or self.open_outputs()
+        if self.bench.whole:
+            return True
+        self.heart.pause()
+        return self.bench.open()
 
     def test(self, name: str) -> None:
         """Pulse an output for a moment; an experiment has them for itself."""
-        if self.conducting or not self.ready() or self.bank is None:
-            return
-        seconds = min(PULSE_S, self.settings.outputs[name].max_on_s)
-        pulse = Pulse(OutputName(name), seconds)
-        try:
-            self.bank.apply([pulse], self.clock.now_ns(), "test")
-        except DeepLabStreamError as error:
-            tell(self.pipe, Complaint(str(error)))
+        if not self.conducting and self.ready():
+            self.bench.test(name)
 
     def tell_end(self) -> None:
         """Say that the experiment is over, once."""
@@ -288,12 +265,16 @@ class _Engine:
             self.conducting = False
             tell(self.pipe, Conducting(False))
 
+    def complain(self, text: str) -> None:
+        """Tell the window, or whoever started this, what is wrong."""
+        tell(self.pipe, Complaint(text))
+
     def write(self, entry: Entry) -> None:
         """Write into the journal and wake whoever follows it."""
         with self.writing:  # pulses end in the ticker's thread
             self.journal.write(entry)
         if isinstance(entry, Note) and entry.kind == "error":
-            tell(self.pipe, Complaint(entry.text.splitlines()[-1]))
+            self.complain(entry.text.splitlines()[-1])
         if not isinstance(entry, Intent):  # the output first; its step wakes them
             for listener in self.links.listeners:
                 listener.release()

@@ -1,14 +1,10 @@
 """The page to choose an experiment, set it up, rehearse it, and watch it run."""
 
-import re
 from functools import partial
-from pathlib import Path
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QFont
 from PyQt5.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -30,15 +26,13 @@ from engine.states import Phase, Status
 from gui.bridge import Bridge
 from gui.document import Document
 from gui.live_lanes import MEMORY_S, LiveLanes
-from gui.old_runs import decide_again, runs_of
-from gui.program_window import ProgramWindow
+from gui.rehearsal_panel import RehearsalPanel
 from gui.settings_form import NARROW, SettingsForm, names_in, usual_name
 from gui.timeline_view import TimelineView
 from gui.trial_list import TrialList
 
 _LIST_WIDTH = 250
 _FORM_WIDTH = 590
-_MOST_RUNS = 12
 _SHOWN_S = 60.0
 _NAME = Qt.ItemDataRole.UserRole
 
@@ -56,10 +50,7 @@ class ExperimentPage(QWidget):
         self.use = QPushButton("Use this one")
         self.ready = QPushButton("Ready-made …")
         self.new = QPushButton("New …")
-        self.minutes = QDoubleSpinBox()
-        self.flees = QComboBox()
-        self.rehearse = QPushButton("Rehearse")
-        self.recorded = QPushButton("On a recorded run …")
+        self.rehearsal = RehearsalPanel(bridge, document)
         self.form: SettingsForm | None = None
         self.timeline = TimelineView()
         self.words = QLabel()
@@ -101,33 +92,14 @@ class ExperimentPage(QWidget):
         column.addWidget(self.list, 1)
         for button in (self.use, self.ready, self.new):
             column.addWidget(button)
-        title = QLabel("REHEARSE ON A DRAWN ANIMAL")
-        title.setObjectName("title")
         column.addSpacing(8)
-        column.addWidget(title)
-        self.minutes.setRange(0.1, 24 * 60)
-        self.minutes.setValue(10)
-        self.minutes.setDecimals(1)
-        self.minutes.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self.minutes.setToolTip("minutes that the drawn animal lives, 0.1 to 1440")
-        self.minutes.setSuffix(" min of its time")
-        self.flees.setToolTip("the animal may run while an output is on")
-        column.addWidget(self.minutes)
-        column.addWidget(self.flees)
-        column.addWidget(self.rehearse)
-        tip = "what it would have decided in a run that is over, and what differs"
-        self.recorded.setToolTip(tip)
-        menu = QMenu(self)
-        menu.aboutToShow.connect(partial(self._list_runs, menu))
-        self.recorded.setMenu(menu)
-        column.addWidget(self.recorded)
+        column.addWidget(self.rehearsal)
         return panel
 
     def _connect(self) -> None:
         self.document.changed.connect(self._refresh)
         self.list.currentItemChanged.connect(self._choose)
         self.use.clicked.connect(self._use)
-        self.rehearse.clicked.connect(self._rehearse)
         self.bridge.settings_changed.connect(self._renew)
         self.bridge.stepped.connect(self._take_steps)
         self.bridge.edged.connect(self._take_edge)
@@ -161,12 +133,6 @@ class ExperimentPage(QWidget):
         wanted = before if before in names else self.used
         self.list.setCurrentRow(names.index(wanted) if wanted in names else -1)
         self.list.blockSignals(False)
-        outputs = ["it flees from nothing"]
-        outputs += [f"it flees {name}" for name in names_in(self.document, "Output")]
-        shown = self.flees.currentText()
-        self.flees.clear()
-        self.flees.addItems(outputs)
-        self.flees.setCurrentText(shown if shown in outputs else outputs[0])
         self._choose()
 
     def _list(self, name: str) -> None:
@@ -244,34 +210,6 @@ class ExperimentPage(QWidget):
         title, words = f"Experiment {name}", {"KIND": kind}
         self.document.edit(ini_editing.with_section(self.document.text, title, words))
         self.show_experiment(name)
-
-    def _rehearse(self) -> None:
-        arguments = ["--settings", str(self.document.file_as_shown())]
-        arguments += ["--minutes", f"{self.minutes.value():g}"]
-        if self.flees.currentIndex() > 0:
-            flees = names_in(self.document, "Output")[self.flees.currentIndex() - 1]
-            arguments += ["--flees", flees]
-        window = ProgramWindow("Rehearse", "RehearseExperiment.py", arguments, self)
-        window.ended.connect(partial(self._offer_look, window))
-        window.show()
-
-    def _list_runs(self, menu: QMenu) -> None:
-        menu.clear()
-        for path in runs_of(self.document.settings, _MOST_RUNS):
-            if (action := menu.addAction(path.name)) is not None:
-                action.triggered.connect(partial(self._try_on, path))
-        if menu.isEmpty() and (action := menu.addAction("no runs yet")) is not None:
-            action.setEnabled(False)
-
-    def _try_on(self, run: Path, _checked: bool = False) -> None:
-        decide_again(self.document, run, self)
-
-    def _offer_look(self, window: ProgramWindow, code: int) -> None:
-        found = re.search(r"run folder: (.+)", window.page.toPlainText())
-        if code == 0 and found:
-            folder = Path(found[1].strip())
-            look = partial(self.bridge.looked_back.emit, folder)
-            window.offer("Look at it", look)
 
     def _renew(self) -> None:
         settings = self.bridge.rig.settings

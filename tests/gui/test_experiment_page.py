@@ -74,8 +74,8 @@ def test_another_experiment_is_used_from_the_next_start(page: ExperimentPage) ->
 def test_a_rehearsal_ends_in_a_run_to_look_at(
     page: ExperimentPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    page.minutes.setValue(0.2)
-    page.rehearse.click()
+    page.rehearsal.minutes.setValue(0.2)
+    page.rehearsal.rehearse.click()
     window = page.findChild(ProgramWindow)
     assert window is not None
     with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
@@ -158,7 +158,7 @@ def test_it_is_tried_on_a_run_that_is_over(
     page: ExperimentPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offered() -> list[QAction]:
-        menu = page.recorded.menu()
+        menu = page.rehearsal.recorded.menu()
         assert menu is not None
         menu.aboutToShow.emit()
         return list(menu.actions())
