@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from core.errors import DeepLabStreamError, ModelError
 from offline.files import whole_file
 from offline.pipeline import load_pipeline
+from pose.packages import package
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -131,8 +132,7 @@ def butterworth(values: Numbers, cutoff: float, rate: float, order: int) -> Numb
 
 
 def _networks(folder: str | Path | None, paw: str) -> "Sequence[InferenceSession]":
-    import onnxruntime as ort
-
+    ort = package("onnxruntime", "telling the paws' states")
     pattern = f"{paw}_networks/network-*/network.onnx"
     files = sorted(Path(folder).glob(pattern)) if folder is not None else []
     if not files:

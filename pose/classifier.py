@@ -11,6 +11,7 @@ from core.errors import ModelError
 from core.pose import Pose
 from pose.classifier_folder import ClassifierFolder
 from pose.features import FeatureWindow
+from pose.packages import package
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -78,8 +79,7 @@ def open_classifier(
     names: Mapping[str, str] | None = None,
 ) -> Classifier:
     """Load the model and try it once; ModelError when it is not what the folder says."""
-    import onnxruntime as ort
-
+    ort = package("onnxruntime", "telling behaviours")
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1

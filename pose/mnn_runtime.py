@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from pose.caching import cache_folder
 from pose.model_folder import ModelFolder
+from pose.packages import package
 
 _CONVERT = """
 import sys, _tools
@@ -29,15 +30,11 @@ class MnnNetwork:
     provider = "MNN CPU"
 
     def __init__(self, model: ModelFolder, threads: int) -> None:
-        try:
-            with _silence():
-                import MNN
-                from MNN import expr, nn
-        except ImportError as error:
-            raise ModelError(
-                "the network was to run in MNN, but the package MNN is not installed: "
-                "pip install MNN"
-            ) from error
+        with _silence():
+            MNN, expr, nn = (  # noqa: N806
+                package(name, "running the network in MNN")
+                for name in ("MNN", "MNN.expr", "MNN.nn")
+            )
         file = cache_folder() / f"{model.sha256}-{MNN.version()}.mnn"
         if not file.is_file():
             _convert(model.network, file)

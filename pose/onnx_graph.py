@@ -2,9 +2,10 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from core.errors import ModelError
+from pose.packages import package
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -15,7 +16,7 @@ def any_size(network: Path) -> bytes:
 
     Whether its operations then fit any size is seen when it runs.
     """
-    model = _read(network, "pictures of another size than the network's need")
+    model = _read(network, "looking at pictures of another size than the network's")
     for value in (*model.graph.input, *model.graph.output):
         sizes = value.type.tensor_type.shape.dim
         channel_first = value.name != "images"
@@ -28,7 +29,7 @@ def any_size(network: Path) -> bytes:
 
 def layers(network: Path) -> str:
     """Return a fingerprint of the network's operations and sizes, whatever its weights."""
-    model = _read(network, "to know a network's layers needs")
+    model = _read(network, "knowing a network's layers")
     digest = hashlib.sha256()
     for part in (*model.graph.node, *model.graph.input, *model.graph.output):
         digest.update(part.SerializeToString(deterministic=True))
@@ -39,11 +40,8 @@ def layers(network: Path) -> str:
 
 
 def _read(network: Path, purpose: str) -> "ModelProto":
+    onnx = package("onnx", purpose)
     try:
-        import onnx
-    except ImportError as error:
-        raise ModelError(f"{purpose} the package onnx: pip install onnx") from error
-    try:
-        return onnx.load(str(network))
+        return cast("ModelProto", onnx.load(str(network)))
     except Exception as error:  # protobuf's errors have no ancestor of their own
         raise ModelError(f"{network} can't be read as ONNX") from error

@@ -14,6 +14,7 @@ from pose.caching import cache_folder
 from pose.model_folder import ModelFolder
 from pose.network_estimator import NetworkEstimator
 from pose.onnx_graph import any_size
+from pose.packages import package
 from pose.window import LEAST
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionPro
 _CUDA = {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"}
 """float32 is float32: left to itself, CUDA would round to TF32 and say nothing."""
 _CARDS_BATCH = 8
+ONNX_RUNTIME = "running the network in ONNX Runtime"
 _SPIN_US = "10"
 """How long a thread without work looks out for more before it sleeps.
 
@@ -75,8 +77,7 @@ class OnnxNetwork:
     def _run_on_card(
         self, session: "InferenceSession", pictures: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        import onnxruntime as ort
-
+        ort = package("onnxruntime", ONNX_RUNTIME)
         if pictures.shape not in self._bound:
             there = ort.OrtValue.ortvalue_from_shape_and_type(
                 list(pictures.shape), np.uint8, self._card, 0
@@ -106,8 +107,7 @@ def open_onnx(
 def _session(
     network: str | bytes, model: ModelFolder, device: Device, threads: int
 ) -> "InferenceSession":
-    import onnxruntime as ort
-
+    ort = package("onnxruntime", ONNX_RUNTIME)
     if device in _PROVIDERS and not cuda_driver():
         raise ModelError(
             "the network was to run on CUDA, but this computer has no NVIDIA driver"

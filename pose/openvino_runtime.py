@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from pose.caching import cache_folder
 from pose.model_folder import ModelFolder
+from pose.packages import package
 
 
 class OpenVinoNetwork:
@@ -28,13 +29,7 @@ class OpenVinoNetwork:
     ) -> None:
         # Importing it would tell its maker over the network; without this it can't.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        try:
-            import openvino
-        except ImportError as error:
-            raise ModelError(
-                "the network was to run in OpenVINO, but the package openvino is not "
-                "installed: pip install openvino"
-            ) from error
+        openvino = package("openvino", "running the network in OpenVINO")
         self._openvino: Any = openvino
         self._core = openvino.Core()
         self._file = network

@@ -16,6 +16,7 @@ from core.errors import ModelError
 from pose.comparing import Difference, compare, outputs
 from pose.model_folder import ModelFolder, network_hash
 from pose.onnx_runtime import OnnxNetwork
+from pose.packages import package
 from pose.quantised import INT8, Quantised, save_quantised
 from pose.runtimes import REFERENCE, load_network
 
@@ -99,14 +100,9 @@ def _cost(far: Difference) -> tuple[float, float]:
 def _quantise(
     model: ModelFolder, pictures: NDArray[np.uint8], method: str, file: Path
 ) -> None:
-    try:
-        from onnxruntime import quantization
-    except ImportError as error:
-        raise ModelError(
-            f"quantising needs the package {error.name}: pip install {error.name}"
-        ) from error
+    quantization = package("onnxruntime.quantization", "quantising")
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             self.left = _singly(pictures)
 
@@ -154,7 +150,6 @@ def _singly(pictures: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.uint8]
 
 def _ends(network: Path) -> Sequence[str]:
     """Return the names of the operations that stay as they are: what follows the maps."""
-    import onnx
-
+    onnx = package("onnx", "quantising")
     graph = onnx.load(str(network)).graph
     return [node.name for node in graph.node if node.op_type in ("Sigmoid", "Softmax")]

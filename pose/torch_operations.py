@@ -1,124 +1,34 @@
 """ONNX's operations said in torch: those that pose networks are made of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-Attributes: TypeAlias = Mapping[str, Any]
-Operation: TypeAlias = Callable[..., Tensor]
+from pose.torch_maps import (
+    Attributes,
+    average,
+    convolution,
+    largest,
+    normalised,
+    padded,
+    resized,
+    sampled,
+    shuffled,
+    transposed,
+)
 
-
-def convolution(
-    of: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
-    """Conv, in two dimensions."""
-    x, padding = _padded(of, x)
-    strides, dilations = of.get("strides", [1, 1]), of.get("dilations", [1, 1])
-    return F.conv2d(x, weight, bias, strides, padding, dilations, of.get("group", 1))
-
-
-def transposed(
-    of: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None
-) -> Tensor:
-    """ConvTranspose, in two dimensions."""
-    top, left, bottom, right = of.get("pads", [0, 0, 0, 0])
-    extra = of.get("output_padding", [0, 0])
-    pads = [top, left]
-    if (top, left) != (bottom, right):
-        extra = [extra[0] + top - bottom, extra[1] + left - right]
-    strides, dilations = of.get("strides", [1, 1]), of.get("dilations", [1, 1])
-    return F.conv_transpose2d(
-        x, weight, bias, strides, pads, extra, of.get("group", 1), dilations
-    )
-
-
-def normalised(
-    of: Attributes, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor
-) -> Tensor:
-    """BatchNormalization, as it is after training."""
-    return F.batch_norm(x, mean, var, scale, bias, eps=of.get("epsilon", 1e-5))
+Operation: TypeAlias = Callable[..., Any]
 
 
 def clipped(
     of: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None
 ) -> Tensor:
-    """Clip; the limits are numbers that were known beforehand."""
-    return torch.clamp(x, low, high)
-
-
-def largest(of: Attributes, x: Tensor) -> Tensor:
-    """MaxPool."""
-    x, padding = _padded(of, x, float("-inf"))
-    ceil = bool(of.get("ceil_mode", 0))
-    return F.max_pool2d(
-        x, of["kernel_shape"], of.get("strides"), padding, ceil_mode=ceil
-    )
-
-
-def average(of: Attributes, x: Tensor) -> Tensor:
-    """AveragePool."""
-    top, left, bottom, right = of.get("pads", [0, 0, 0, 0])
-    if (top, left) != (bottom, right):
-        raise NotImplementedError("AveragePool with uneven pads")
-    return F.avg_pool2d(
-        x,
-        of["kernel_shape"],
-        of.get("strides"),
-        [top, left],
-        bool(of.get("ceil_mode", 0)),
-        bool(of.get("count_include_pad", 0)),
-    )
-
-
-def resized(
-    of: Attributes,
-    x: Tensor,
-    region: object = None,
-    scales: Sequence[float] | None = None,
-    sizes: Sequence[int] | None = None,
-) -> Tensor:
-    """Resize, by nearest cells or linear, to a size or by a scale."""
-    mode = of.get("mode", "nearest")
-    place = of.get("coordinate_transformation_mode", "half_pixel")
-    names = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
-    size = list(sizes[2:]) if sizes else None
-    scale = list(scales[2:]) if scales and size is None else None
-    if mode == "nearest":
-        return F.interpolate(x, size, scale, "nearest")
-    if place == "asymmetric" and scale is not None and mode == "linear":
-        return _from_the_corner(x, scale)
-    corners = place == "align_corners"
-    return F.interpolate(x, size, scale, names[mode], align_corners=corners)
-
-
-def _from_the_corner(x: Tensor, scale: list[float]) -> Tensor:
-    """Enlarge linearly by whole numbers; the first cell stays where it is."""
-    sides = [int(side * times) for side, times in zip(x.shape[2:], scale, strict=True)]
-    inner = [
-        int((n - 1) * times) + 1 for n, times in zip(x.shape[2:], scale, strict=True)
-    ]
-    x = F.interpolate(x, inner, mode="bilinear", align_corners=True)
-    below, right = (side - own for side, own in zip(sides, inner, strict=True))
-    return F.pad(x, (0, right, 0, below), mode="replicate")
-
-
-def padded(
-    of: Attributes, x: Tensor, pads: Sequence[int], value: float | None = None, *_: None
-) -> Tensor:
-    """Pad by a constant, a reflection or the edge."""
-    half = len(pads) // 2
-    turned: list[int] = []
-    for axis in reversed(range(half)):
-        turned += [pads[axis], pads[half + axis]]
-    mode = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}[
-        of.get("mode", "constant")
-    ]
-    if mode != "constant":
-        return F.pad(x, turned[:4], mode)
-    return F.pad(x, turned, mode, value or 0.0)
+    """Clip, to limits that may be missing."""
+    return x if low is None and high is None else torch.clamp(x, low, high)
 
 
 def sliced(
@@ -145,8 +55,26 @@ def sliced(
 def gathered(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
     """Gather: along an axis, in any order; a single place takes the axis away."""
     axis = of.get("axis", 0) % x.ndim
-    taken = x.index_select(axis, places.flatten())
-    return taken.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    taken = x.index_select(axis, _from_the_end(places, x.shape[axis]).flatten())
+    return taken.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
+
+
+def picked(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
+    """GatherElements: for each element of the result, its place along an axis."""
+    axis = of.get("axis", 0) % x.ndim
+    return x.gather(axis, _from_the_end(places, x.shape[axis]))
+
+
+def scattered(of: Attributes, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """ScatterND: a copy with some values put into it."""
+    if of.get("reduction", "none") != "none":
+        raise NotImplementedError(f"ScatterND with {of['reduction']}")
+    return x.index_put(places.long().unbind(-1), values.to(x.dtype))
+
+
+def _from_the_end(places: Tensor, size: int) -> Tensor:
+    """Return places of which those below 0 were counted from the end."""
+    return torch.where(places < 0, places + size, places).long()
 
 
 def product(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
@@ -157,60 +85,190 @@ def product(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Te
     return result if c is None else torch.add(result, c, alpha=of.get("beta", 1.0))
 
 
+def divided(of: Attributes, a: Tensor, b: Tensor) -> Tensor:
+    """Div; whole numbers stay whole."""
+    whole = not a.is_floating_point()
+    return torch.div(a, b, rounding_mode="trunc" if whole else None)
+
+
+def layer_normalised(
+    of: Attributes, x: Tensor, scale: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """LayerNormalization."""
+    axis = of.get("axis", -1) % x.ndim
+    return F.layer_norm(x, x.shape[axis:], scale, bias, of.get("epsilon", 1e-5))
+
+
+def split(
+    of: Attributes, x: Tensor, sizes: Sequence[int] | None = None
+) -> tuple[Tensor, ...]:
+    """Split, into parts of these sizes, else of equal ones."""
+    axis = of.get("axis", 0)
+    if sizes is None:
+        return tuple(x.tensor_split(of["num_outputs"], axis))
+    return tuple(torch.split_with_sizes(x, list(sizes), axis))
+
+
+def most(of: Attributes, x: Tensor, count: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """TopK: the largest (or smallest) values, and their places."""
+    largest_ones = bool(of.get("largest", 1))
+    (k,) = count
+    found = x.topk(int(k), of.get("axis", -1), largest_ones, bool(of.get("sorted", 1)))
+    return found.values, found.indices
+
+
+def place_of_most(of: Attributes, x: Tensor) -> Tensor:
+    """ArgMax."""
+    if of.get("select_last_index"):
+        raise NotImplementedError("ArgMax of the last of equals")
+    return x.argmax(of.get("axis", 0), bool(of.get("keepdims", 1)))
+
+
+def expanded(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Expand: repeat along axes of one element, or new ones."""
+    return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(shape)))
+
+
+def squeezed(of: Attributes, x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """Squeeze: take axes of one element away."""
+    return x.squeeze(tuple(axes)) if axes else x.squeeze()
+
+
+def unsqueezed(of: Attributes, x: Tensor, axes: Sequence[int]) -> Tensor:
+    """Unsqueeze: put in axes of one element, as places in the result."""
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+def reshaped(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Reshape; 0 leaves a side as it is."""
+    if of.get("allowzero"):
+        return x.reshape(tuple(shape))
+    return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape)])
+
+
+def constant(of: Attributes, shape: Sequence[int]) -> Tensor:
+    """ConstantOfShape: of float32's 0, if nothing else is said."""
+    value: Tensor = of.get("value", torch.zeros(1))
+    return value.reshape(()).expand(tuple(shape))
+
+
+def _reduced(how: Callable[..., Tensor]) -> Operation:
+    def reduce(of: Attributes, x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+        along = tuple(axes or of.get("axes") or ())
+        if not along and of.get("noop_with_empty_axes"):
+            return x
+        return how(x, along or tuple(range(x.ndim)), bool(of.get("keepdims", 1)))
+
+    return reduce
+
+
+def _gelu(of: Attributes, x: Tensor) -> Tensor:
+    return F.gelu(x, approximate=of.get("approximate", "none"))
+
+
 OPERATIONS: dict[str, Operation] = {
     "Conv": convolution,
     "ConvTranspose": transposed,
     "BatchNormalization": normalised,
-    "Clip": clipped,
+    "LayerNormalization": layer_normalised,
     "MaxPool": largest,
     "AveragePool": average,
+    "GlobalAveragePool": lambda of, x: x.mean(dim=(2, 3), keepdim=True),
+    "GlobalMaxPool": lambda of, x: x.amax(dim=(2, 3), keepdim=True),
     "Resize": resized,
     "Pad": padded,
-    "Slice": sliced,
+    "GridSample": sampled,
+    "DepthToSpace": shuffled,
     "Gemm": product,
+    "MatMul": lambda of, a, b: a @ b,
+    "Einsum": lambda of, *parts: torch.einsum(of["equation"], *parts),
     "Add": lambda of, a, b: a + b,
     "Sub": lambda of, a, b: a - b,
     "Mul": lambda of, a, b: a * b,
-    "Div": lambda of, a, b: a / b,
-    "MatMul": lambda of, a, b: a @ b,
+    "Div": divided,
+    "Mod": lambda of, a, b: torch.fmod(a, b) if of.get("fmod") else a % b,
+    "Pow": lambda of, a, b: torch.pow(a, b).to(a.dtype),
+    "Min": lambda of, first, *others: _folded(torch.minimum, first, others),
+    "Max": lambda of, first, *others: _folded(torch.maximum, first, others),
+    "Neg": lambda of, x: -x,
+    "Abs": lambda of, x: torch.abs(x),
+    "Exp": lambda of, x: torch.exp(x),
+    "Log": lambda of, x: torch.log(x),
+    "Sqrt": lambda of, x: torch.sqrt(x),
+    "Reciprocal": lambda of, x: torch.reciprocal(x),
+    "Erf": lambda of, x: torch.erf(x),
+    "Floor": lambda of, x: torch.floor(x),
+    "Ceil": lambda of, x: torch.ceil(x),
+    "Round": lambda of, x: torch.round(x),
+    "Clip": clipped,
     "Relu": lambda of, x: F.relu(x),
     "LeakyRelu": lambda of, x: F.leaky_relu(x, of.get("alpha", 0.01)),
+    "Elu": lambda of, x: F.elu(x, of.get("alpha", 1.0)),
     "PRelu": lambda of, x, slope: torch.where(x < 0, x * slope, x),
+    "Gelu": _gelu,
     "Sigmoid": lambda of, x: torch.sigmoid(x),
     "HardSigmoid": lambda of, x: torch.clamp(
         of.get("alpha", 0.2) * x + of.get("beta", 0.5), 0, 1
     ),
     "HardSwish": lambda of, x: F.hardswish(x),
+    "Softplus": lambda of, x: F.softplus(x),
     "Tanh": lambda of, x: torch.tanh(x),
-    "Exp": lambda of, x: torch.exp(x),
-    "Erf": lambda of, x: torch.erf(x),
-    "Floor": lambda of, x: torch.floor(x),
     "Softmax": lambda of, x: torch.softmax(x, of.get("axis", -1)),
-    "GlobalAveragePool": lambda of, x: x.mean(dim=(2, 3), keepdim=True),
-    "Transpose": lambda of, x: x.permute(*of["perm"]),
-    "Concat": lambda of, *parts: torch.cat(parts, of["axis"]),
-    "Flatten": lambda of, x: x.flatten(of.get("axis", 1)),
-    "Reshape": lambda of, x, shape: x.reshape(
-        [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
+    "ReduceMax": _reduced(torch.amax),
+    "ReduceMin": _reduced(torch.amin),
+    "ReduceMean": _reduced(torch.mean),
+    "ReduceSum": _reduced(torch.sum),
+    "ReduceL2": _reduced(
+        lambda x, axes, keep: torch.linalg.vector_norm(x, dim=axes, keepdim=keep)
     ),
+    "ArgMax": place_of_most,
+    "TopK": most,
+    "Equal": lambda of, a, b: a == b,
+    "Less": lambda of, a, b: a < b,
+    "LessOrEqual": lambda of, a, b: a <= b,
+    "Greater": lambda of, a, b: a > b,
+    "GreaterOrEqual": lambda of, a, b: a >= b,
+    "And": lambda of, a, b: torch.logical_and(a, b),
+    "Or": lambda of, a, b: torch.logical_or(a, b),
+    "Not": lambda of, x: torch.logical_not(x),
+    "IsNaN": lambda of, x: torch.isnan(x),
+    "Where": lambda of, condition, a, b: torch.where(condition, a, b),
+    "Transpose": lambda of, x: x.permute(*of.get("perm", reversed(range(x.ndim)))),
+    "Concat": lambda of, *parts: torch.cat(parts, of["axis"]),
+    "Split": split,
+    "Flatten": lambda of, x: x.reshape(x.shape[: of.get("axis", 1)].numel(), -1),
+    "Reshape": reshaped,
+    "Squeeze": squeezed,
+    "Unsqueeze": unsqueezed,
+    "Expand": expanded,
+    "Tile": lambda of, x, times: x.repeat(*times),
+    "Slice": sliced,
+    "Gather": gathered,
+    "GatherElements": picked,
+    "ScatterND": scattered,
+    "Range": lambda of, *limits: torch.arange(*limits),
+    "ConstantOfShape": constant,
+    "Cast": lambda of, x: x.to(of["to"]),
     "Identity": lambda of, x: x,
     "Dropout": lambda of, x, *_: x,
-    "Gather": gathered,
-    "DepthToSpace": lambda of, x: F.pixel_shuffle(x, of["blocksize"]),
 }
-"""By ONNX's name: what takes a node's attributes and tensors, and gives its result."""
+"""By ONNX's name: what takes a node's attributes and tensors, and gives its result, or a
+tuple of them."""
+_SECOND = ["Squeeze", "Unsqueeze", "Split", "Expand", "Tile", "TopK", "Reshape"]
+_SECOND += [name for name in OPERATIONS if name.startswith("Reduce")]
 SAID: dict[str, tuple[int, ...]] = {
-    "Resize": (1, 2, 3), "Pad": (1, 2, 3), "Slice": (1, 2, 3, 4), "Reshape": (1,),
+    **dict.fromkeys(_SECOND, (1,)), "Resize": (1, 2, 3), "Pad": (1, 2, 3), "Slice": (1, 2, 3, 4),
+    "ConstantOfShape": (0,), "Range": (0, 1, 2),
 }  # fmt: skip
 """Inputs, by their places, that say how: numbers of Python's, known when the network is
 loaded. Asking a card for them would hold it up, and can't be part of a CUDA graph."""
 
 
-def _padded(of: Attributes, x: Tensor, value: float = 0.0) -> tuple[Tensor, list[int]]:
-    """Return `x` and symmetric pads; where they are not symmetric, `x` is padded here."""
-    if of.get("auto_pad", b"NOTSET") not in (b"NOTSET", "NOTSET", b"VALID", "VALID"):
-        raise NotImplementedError(f"auto_pad {of['auto_pad']}")
-    top, left, bottom, right = of.get("pads", [0, 0, 0, 0])
-    if (top, left) == (bottom, right):
-        return x, [top, left]
-    return F.pad(x, [left, right, top, bottom], value=value), [0, 0]
+def _folded(
+    how: Callable[[Tensor, Tensor], Tensor], first: Tensor, others: Sequence[Tensor]
+) -> Tensor:
+    for other in others:
+        first = how(first, other)
+    return first

@@ -8,6 +8,7 @@ import numpy as np
 
 from core.errors import ModelError
 from pose.importers.description import Description
+from pose.packages import package
 
 OLDEST = 13
 """The oldest operator set that what is added fits into."""
@@ -27,7 +28,7 @@ def wrap(network: Path, words: Description) -> Any:
 
     ModelError says what of the description does not fit the network.
     """
-    onnx = _onnx()
+    onnx = onnx_package()
     model = load_graph(network)
     opset = next((o.version for o in model.opset_import if not o.domain), 0)
     if opset < OLDEST:
@@ -50,7 +51,7 @@ def wrap(network: Path, words: Description) -> Any:
 
 def give_shape(model: Any, shape: Sequence[int]) -> bytes:
     """Return the file's content, the shape of the output for one picture said in it."""
-    onnx = _onnx()
+    onnx = onnx_package()
     out = onnx.helper.make_tensor_value_info(
         "output", onnx.TensorProto.FLOAT, ["n", *shape]
     )
@@ -60,7 +61,7 @@ def give_shape(model: Any, shape: Sequence[int]) -> bytes:
 
 def load_graph(network: Path) -> Any:
     """Return the ONNX file's content; ModelError when it is none, or damaged."""
-    onnx = _onnx()
+    onnx = onnx_package()
     try:
         model = onnx.load(str(network))
         onnx.checker.check_model(model)
@@ -73,7 +74,7 @@ def load_graph(network: Path) -> Any:
 
 
 def _finished(model: Any, graph: Any, words: Description, last: str) -> Any:
-    onnx = _onnx()
+    onnx = onnx_package()
     graph.node.append(onnx.helper.make_node("Identity", [last], ["output"]))
     _prune(graph)
     size = ["n", words.input.height, words.input.width, 3]
@@ -135,7 +136,9 @@ class _Building:
             x = self.add("Floor", [self.add("Add", [x, half])])
         if kind in (_BYTE, _HALF_PRECISION):
             x = self.add("Cast", [x], to=kind)
-        self.graph.node.append(_onnx().helper.make_node("Identity", [x], [first.name]))
+        self.graph.node.append(
+            onnx_package().helper.make_node("Identity", [x], [first.name])
+        )
         self.graph.node.extend(self_nodes)
 
     def after(self, words: Description) -> str:
@@ -224,7 +227,9 @@ class _Building:
         """Append an operation; return its output's name."""
         self.count += 1
         result = f"ours/{kind}{self.count}"
-        node = _onnx().helper.make_node(kind, inputs, [result], name=result, **said)
+        node = onnx_package().helper.make_node(
+            kind, inputs, [result], name=result, **said
+        )
         self.graph.node.append(node)
         return result
 
@@ -232,17 +237,14 @@ class _Building:
         """Keep numbers in the graph; return their name."""
         self.count += 1
         name = f"ours/held{self.count}"
-        self.graph.initializer.append(_onnx().numpy_helper.from_array(values, name))
+        self.graph.initializer.append(
+            onnx_package().numpy_helper.from_array(values, name)
+        )
         return name
 
 
-def _onnx() -> Any:
-    try:
-        import onnx
-        import onnx.compose
-        import onnx.version_converter
-    except ImportError as error:
-        raise ModelError(
-            "importing networks needs the package onnx: pip install onnx"
-        ) from error
-    return onnx
+def onnx_package() -> Any:
+    """Return the package that reads and writes ONNX files."""
+    for name in ("onnx.compose", "onnx.version_converter"):
+        package(name, "importing networks")
+    return package("onnx", "importing networks")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from pose.importers.description import Description, Heatmaps, Offsets
 from pose.importers.graph import HALF
+from pose.packages import package
 
 _KINDS: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
@@ -24,8 +25,7 @@ def original(
     network: Path, words: Description, pictures: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Return what the original gives, prepared and arranged by numpy alone."""
-    import onnxruntime as ort
-
+    ort = package("onnxruntime", "importing networks")
     options = ort.SessionOptions()
     options.log_severity_level = 4
     session = ort.InferenceSession(

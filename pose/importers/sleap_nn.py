@@ -23,7 +23,7 @@ from pose.importers.description import (
     Heatmaps,
     Input,
 )
-from pose.importers.graph import load_graph
+from pose.importers.graph import load_graph, onnx_package
 from pose.importers.sleap_nn_metadata import (
     METADATA,
     Metadata,
@@ -191,8 +191,7 @@ def _not_found(said: Metadata, source: Path) -> ModelError:
 
 def _top_down(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
     """Take the first animals, whose middles are the surest."""
-    import onnx
-
+    onnx = onnx_package()
     most = max(1, said.animals)
     if most > (said.max_instances or most):
         raise ModelError(
@@ -221,8 +220,7 @@ def _top_down(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
 
 
 def _output(name: str, *shape: str) -> Any:
-    import onnx
-
+    onnx = onnx_package()
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 

@@ -217,7 +217,14 @@ def test_a_runtime_that_cannot_run_is_told_and_passed_over(model: ModelFolder) -
 
 
 @pytest.mark.parametrize(
-    ("name", "package"), [("openvino", "openvino"), ("mnn", "MNN"), ("torch", "onnx")]
+    ("name", "package"),
+    [
+        ("cpu", "onnxruntime"),
+        ("openvino", "openvino"),
+        ("mnn", "MNN"),
+        ("torch", "onnx"),
+        ("torch", "torch"),
+    ],
 )
 def test_a_missing_package_is_named(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch, name: str, package: str

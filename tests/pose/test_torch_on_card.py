@@ -1,11 +1,5 @@
-"""What torch would do on an NVIDIA card, shown without one.
+"""What torch would do on an NVIDIA card, shown without one."""
 
-torch's own FakeTensor has the devices, shapes and types of a card and no numbers: it
-refuses what mixes memories, and whatever would have to wait for a number to come back,
-which no CUDA graph can hold.
-"""
-
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +7,6 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from core.pose import Skeleton
 from pose.fitting import Fitting
@@ -22,18 +15,6 @@ from pose.model_folder import ModelFolder, load_model_folder, network_hash
 from pose.onnx_runtime import OnnxNetwork
 from pose.opening import MODELS
 from pose.torch_runtime import TorchNetwork
-
-
-@pytest.fixture
-def no_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card of no kind")
-    from_numpy = torch.from_numpy
-    with FakeTensorMode() as fakes:
-        monkeypatch.setattr(
-            torch, "from_numpy", lambda it: fakes.from_tensor(from_numpy(it))
-        )
-        yield
 
 
 @pytest.fixture(scope="module")

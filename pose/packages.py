@@ -1,0 +1,20 @@
+"""Packages that compute, which not every computer has."""
+
+from importlib import import_module
+from typing import Any
+
+from core.errors import ModelError, package_missing
+
+
+def package(name: str, purpose: str) -> Any:
+    """Return a package; ModelError says that `purpose` needs it, and how to get it."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{purpose} {package_missing(error.name or name)}") from error
+    except ImportError as error:  # a library that it is made of
+        reason = (str(error) or "no reason given").splitlines()[0]
+        raise ModelError(
+            f"{purpose} {package_missing(name)} --force-reinstall (the one that is there "
+            f"can't be loaded: {reason})"
+        ) from error

@@ -1,0 +1,80 @@
+"""Imported networks in torch, on the processor and on a card that is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pose.matching import match_animals
+from pose.model_folder import load_model_folder
+from pose.torch_runtime import TorchNetwork
+from tests.pose.importers.estimated import estimated
+
+SIZE = ("--size", "128x96")
+ALL = {
+    "deeplabcut2": (),
+    "deeplabcut3_axes": (),
+    "deeplabcut3_fields": (),
+    "deeplabcut3_hrnet": (),
+    "deeplabcut3_maps": (),
+    "lightning_pose_dinov2": (),
+    "lightning_pose_efficientnet": (),
+    "lightning_pose_heatmap_mhcrnn": (),
+    "lightning_pose_regression": (),
+    "lightning_pose_vit": (),
+    "sleap_nn_bottom_up": (*SIZE, "--animals", "3"),
+    "sleap_nn_single": SIZE,
+    "sleap_nn_top_down": (*SIZE, "--animals", "2"),
+    "sleap_nn_windows": ("--size", "64x64"),
+}
+
+
+def test_all_of_them_are_here(unpacked: dict[str, Path]) -> None:
+    assert set(ALL) == set(unpacked)
+
+
+@pytest.mark.parametrize("name", [*ALL, "deeplabcut3_axes/detector"])
+def test_torch_sees_what_onnx_runtime_sees(
+    unpacked: dict[str, Path], imported: Callable[..., Path], name: str
+) -> None:
+    name, _, inner = name.partition("/")
+    folder = imported(name, *ALL[name]) / inner
+    with np.load(unpacked[name] / inner / "reference.npz") as theirs:
+        pictures = theirs["pictures"][:6]
+    points, sure = estimated(folder, pictures)
+    ours, sures = estimated(folder, pictures, "torch")
+    assert np.isfinite(points).any()
+    for place in range(len(points)):
+        order = match_animals(points[place], ours[place])
+        np.testing.assert_allclose(
+            ours[place, order], points[place], rtol=1e-4, atol=0.01
+        )
+        np.testing.assert_allclose(sures[place, order], sure[place], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        *((name, "float16") for name in [*ALL, "deeplabcut3_axes/detector"]),
+        ("sleap_nn_top_down", "float32"),
+    ],
+)
+def test_the_whole_computation_stays_on_the_card(
+    imported: Callable[..., Path],
+    request: pytest.FixtureRequest,
+    name: str,
+    precision: Any,
+) -> None:
+    name, _, inner = name.partition("/")
+    folder = load_model_folder(imported(name, *ALL[name]) / inner)
+    request.getfixturevalue("no_numbers")
+    network = TorchNetwork(folder, "cuda", 0, precision)
+    size = folder.fitting.height, folder.fitting.width
+    images = torch.zeros((2, *size, 3), dtype=torch.uint8, device="cuda")
+    output = network._computed(images)
+    assert output.device.type == "cuda"
+    assert output.dtype == getattr(torch, precision)
+    assert output.shape[:2] == (2, folder.output_shape[0])

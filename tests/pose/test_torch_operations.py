@@ -1,0 +1,142 @@
+"""Each of ONNX's operations gives in torch what ONNX Runtime gives."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from core.errors import ModelError
+from pose.torch_operations import OPERATIONS
+from tests.pose.operations import (
+    CASES,
+    F32,
+    I64,
+    LATER,
+    NODE,
+    RNG,
+    alone,
+    as_number,
+    both,
+)
+
+
+@pytest.mark.parametrize("name", [*CASES, *LATER])
+def test_an_operation_is_onnx_runtimes(tmp_path: Path, name: str) -> None:
+    opset, (nodes, held) = LATER[name] if name in LATER else (17, CASES[name])
+    ours, theirs = both(tmp_path, nodes, held, opset=opset)
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_every_operation_is_tried() -> None:
+    cases = [*CASES.values(), *(case for _, case in LATER.values())]
+    tried = {node.op_type for nodes, _ in cases for node in nodes}
+    in_shapes = {"Conv", "MaxPool", "AveragePool", "Resize"}  # below
+    assert set(OPERATIONS) <= tried | in_shapes
+
+
+PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
+PADS = st.one_of(
+    st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID"]),
+    st.tuples(*[st.integers(0, 1)] * 4).map(list),
+)
+SLOW = settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@SLOW
+@given(
+    kind=st.sampled_from(["Conv", "MaxPool", "AveragePool"]),
+    kernel=PAIR, strides=PAIR, gaps=PAIR, pads=PADS, whole=st.booleans(),
+)  # fmt: skip
+def test_windows_of_any_shape_are_onnx_runtimes(
+    tmp_path: Path,
+    kind: str,
+    kernel: Any,
+    strides: Any,
+    gaps: Any,
+    pads: Any,
+    whole: bool,
+) -> None:
+    said: dict[str, Any] = {"strides": strides}
+    said |= {"auto_pad": pads} if isinstance(pads, str) else {"pads": pads}
+    if pads in ("SAME_UPPER", "SAME_LOWER"):
+        gaps = (1, 1)
+    if kind == "AveragePool":
+        said["count_include_pad"] = int(whole)
+        gaps = (1, 1)
+    else:
+        said["dilations"] = gaps
+    if kind == "Conv":
+        weight = RNG.normal(size=(4, 2, *kernel)).astype(F32)
+        case = alone(kind, weight, group=2, **said)
+    else:
+        assume(isinstance(pads, str) or max(pads) < min(kernel))
+        case = alone(kind, kernel_shape=kernel, **said)
+    ours, theirs = both(tmp_path, *case, shape=(9, 8, 3))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+PLACED = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"]
+ROUNDED = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
+
+
+@SLOW
+@given(
+    mode=st.sampled_from(["nearest", "linear", "cubic"]),
+    place=st.sampled_from(PLACED), rounding=st.sampled_from(ROUNDED),
+    times=st.tuples(*[st.sampled_from([0.5, 1.0, 1.5, 2.0, 2.6, 4.0])] * 2),
+    size=st.one_of(st.none(), st.tuples(st.integers(1, 20), st.integers(1, 20))),
+)  # fmt: skip
+def test_pictures_are_resized_as_by_onnx_runtime(
+    tmp_path: Path, mode: str, place: str, rounding: str, times: Any, size: Any
+) -> None:
+    said = {"mode": mode, "coordinate_transformation_mode": place}
+    if mode == "nearest":
+        said["nearest_mode"] = rounding
+    scales = np.array([1, 1, *times], F32) if size is None else None
+    sizes = np.array([1, 4, *size], I64) if size is not None else None
+    assume(mode != "cubic" or place in ("half_pixel", "align_corners"))
+    assume(mode != "cubic" or size is None or min(size) > 1)
+    last = [sizes] if sizes is not None else []
+    case = alone("Resize", None, scales, *last, **said)
+    ours, theirs = both(tmp_path, *case)
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        (as_number("NonZero"), "torch was not taught NonZero here; choose another RUNTIME"),
+        (
+            (
+                [
+                    NODE("ReduceMax", ["x"], ["most"], axes=[0, 1, 2, 3], keepdims=0),
+                    NODE("Cast", ["most"], ["side"], to=7),
+                    NODE("Unsqueeze", ["side", "first"], ["shape"]),
+                    NODE("Expand", ["x", "shape"], ["y"]),
+                ],
+                {"first": np.array([0], I64)},
+            ),
+            "Expand : how it is done is known with the picture alone; choose another",
+        ),
+        (
+            alone("Resize", None, np.array([1, 1, 2, 2], F32), mode="cubic",
+                  coordinate_transformation_mode="asymmetric"),
+            "cubic Resize with asymmetric; choose another RUNTIME",
+        ),
+    ],
+)  # fmt: skip
+def test_what_torch_cannot_do_is_a_sentence(
+    tmp_path: Path, case: Any, sentence: str
+) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        both(tmp_path, *case)
