@@ -21,6 +21,8 @@ def no_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card of no kind")
+    # what torch pretends here indexes, which it can't where it was built without CUDA
+    monkeypatch.setattr(torch.nn.functional, "grid_sample", _sampled)
     from_numpy = torch.from_numpy
     for name in ("__init__", "planned"):
         theirs = getattr(Graph, name)
@@ -35,3 +37,9 @@ def no_numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             torch, "from_numpy", lambda it: fakes.from_tensor(from_numpy(it))
         )
         yield
+
+
+def _sampled(maps: torch.Tensor, grid: torch.Tensor, *_: Any) -> torch.Tensor:
+    if maps.device != grid.device or maps.dtype != grid.dtype:
+        raise RuntimeError("maps and grid must be of one kind, in one place")
+    return maps.new_empty((*maps.shape[:2], *grid.shape[1:3]))
