@@ -114,7 +114,8 @@ class NetworkPage(QWidget):
 
     def _arrange(self) -> None:
         self.folder.setToolTip(
-            "a folder for pictures and labels, new or old; or a DeepLabCut project"
+            "a folder for pictures and labels, new or old; or a DeepLabCut project; one "
+            "animal is labelled in each picture"
         )
         self.parts_line.setPlaceholderText("body parts of a new folder, commas between")
         self.parts_line.setToolTip(

@@ -137,7 +137,7 @@ def open_book(
     """Return the pictures of a folder, what is known of them and what is proposed.
 
     `bodyparts` are those of a new book; one that exists has its own. LabelsError says
-    what is wrong with its table, or that there are no body parts.
+    what is wrong with its table, that there are no body parts, or several animals.
     """
     found = sorted(
         file.relative_to(folder).as_posix()
@@ -148,6 +148,14 @@ def open_book(
     labels: Labels | None = None
     if project:
         words = read_yaml(folder / DLC_CONFIG)
+        if words.get("multianimalproject"):
+            raise LabelsError(
+                [
+                    f"{folder} is a project of several animals, and here one is labelled in "
+                    "each picture: label them in DeepLabCut, then "
+                    f"python utils/TrainNetwork.py --data {folder} trains from it"
+                ]
+            )
         scorer = str(words.get("scorer") or scorer)
         bodyparts = [str(name) for name in words.get("bodyparts") or bodyparts]
         if _labelled(folder.glob(f"{PICTURES}/*/CollectedData*.csv")):

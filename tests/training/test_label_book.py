@@ -145,3 +145,12 @@ def test_the_last_label_of_a_video_taken_back_leaves_no_table(project: Path) -> 
     book.restore(place, np.full((2, 2), np.nan, np.float32), done=False, proposed=False)
     assert not list(project.glob("labeled-data/a/CollectedData*"))
     assert open_book(project).left == 3
+
+
+def test_a_project_of_several_animals_is_refused_before_anything_is_labelled(
+    tmp_path: Path,
+) -> None:
+    words = "multianimalproject: true\nbodyparts: MULTI!\n"
+    (tmp_path / "config.yaml").write_text(words, "utf-8")
+    with pytest.raises(LabelsError, match="of several animals.*TrainNetwork"):
+        open_book(tmp_path)
