@@ -152,5 +152,5 @@ def test_a_project_of_several_animals_is_refused_before_anything_is_labelled(
 ) -> None:
     words = "multianimalproject: true\nbodyparts: MULTI!\n"
     (tmp_path / "config.yaml").write_text(words, "utf-8")
-    with pytest.raises(LabelsError, match="of several animals.*TrainNetwork"):
+    with pytest.raises(LabelsError, match=r"of several animals.*TrainNetwork"):
         open_book(tmp_path)

@@ -67,6 +67,14 @@ def test_few_poses_tell_nothing(count: int) -> None:
     assert turns_and_mirror(poses(FROM_THE_SIDE, 0, count), RUNNER) == (180, True)
 
 
+def test_as_few_as_needed_of_three_points_tell() -> None:
+    three = Skeleton(("nose", "forepaw", "hindpaw"))
+    given = poses(FROM_THE_SIDE[:3], 1, FEWEST)
+    turns, mirror = turns_and_mirror(given, three)
+    assert turns < 30
+    assert not mirror
+
+
 def test_two_points_tell_nothing() -> None:
     two = Skeleton(("a", "b"))
     assert turns_and_mirror(poses(FROM_ABOVE[:2], 0), two) == (180, True)
