@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.errors import DeepLabStreamError
 from core.subspace import multi_view_error, single_view_error
 from offline.tables import read_poses
+from offline.views import views_by_ending
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,20 +56,10 @@ class Known:
 
     def views_of(self, bodyparts: Sequence[str]) -> list[list[int]]:
         """Return for each view the places of the body parts that all views have."""
-        named = [
-            {name.removesuffix(end): place for place, name in enumerate(bodyparts)
-             if name.endswith(end)}
-            for end in self.endings
-        ]  # fmt: skip
-        if not named:
+        if not self.endings:
             return []
-        common = [name for name in named[0] if all(name in each for each in named)]
-        if not common:
-            ends = ", ".join(self.endings)
-            raise DeepLabStreamError(
-                f"no body part is there with each of the endings {ends}"
-            )
-        return [[each[name] for name in common] for each in named]
+        views = views_by_ending(bodyparts, self.endings)
+        return [self._places(view, bodyparts) for view in views]
 
     def _places(self, wanted: Sequence[str], among: Sequence[str]) -> list[int]:
         missing = [name for name in wanted if name not in among]

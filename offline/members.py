@@ -40,7 +40,7 @@ def read_members(files: Sequence[Path]) -> Members:
     DeepLabStreamError: fewer than two, one is not like the first, or tells of several
     animals.
     """
-    if len({file.resolve() for file in files}) < 2 or len(set(files)) < len(files):
+    if len(files) < 2 or len({file.resolve() for file in files}) < len(files):
         raise DeepLabStreamError(
             f"{files[0]}: an ensemble needs two tables or more, each of another network"
         )

@@ -18,6 +18,7 @@ from offline.ensemble import (
 from offline.files import whole_file
 from offline.members import Members
 from offline.pupil import places_of_sides, smooth_pupil
+from offline.views import views_by_ending
 
 Numbers = NDArray[np.float64]
 Smoothed: TypeAlias = dict[str, dict[str, Numbers]]
@@ -37,25 +38,14 @@ def smooth_mirrored(
     The others are smoothed each alone, as all are without `endings`.
     """
     found: Smoothed = {}
-    names = members.bodyparts
     if endings:
-        bare = [
-            {name.removesuffix(end) for name in names if name.endswith(end)}
-            for end in endings
-        ]
-        shared = sorted(set.intersection(*bare))
-        if len(set(endings)) < 2:
-            raise DeepLabStreamError(
-                f"--mirrored {' '.join(endings)}: two views need two endings"
-            )
-        if not shared:
-            raise DeepLabStreamError(
-                f"--mirrored {' '.join(endings)}: no body part of {members.source} has a "
-                f"name for each of them ({', '.join(names)})"
-            )
-        views = [(members, [part + end for part in shared]) for end in endings]
-        for (_, own), smoothed in zip(views, _together(views, s), strict=True):
-            found |= _told(own, smoothed)
+        try:
+            own = views_by_ending(members.bodyparts, endings)
+        except DeepLabStreamError as error:
+            raise DeepLabStreamError(f"{members.source}: {error}") from error
+        views = [(members, view) for view in own]
+        for view, smoothed in zip(own, _together(views, s), strict=True):
+            found |= _told(view, smoothed)
     return _with_the_rest(members, found, s)
 
 

@@ -38,6 +38,7 @@ from offline.files import stems, video_files, whole_file
 from offline.members import Members, read_members
 from offline.parallel import open_parallel
 from offline.predict import Prediction, predict
+from offline.pupil import places_of_sides
 from offline.smoothing import (
     Smoothed,
     smooth_both_paws,
@@ -46,6 +47,7 @@ from offline.smoothing import (
     smooth_mirrored,
     write_smoothed,
 )
+from offline.views import views_by_ending
 from pose.estimator import PoseEstimator
 from pose.model_folder import load_model_folder
 from pose.opening import find_model, open_estimator
@@ -112,8 +114,15 @@ def _from_tables(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
 
 def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
     """Yield each video's ensemble, and where it goes."""
-    networks = _networks(asked)
     videos = video_files(asked.videos)
+    if asked.views and len(videos) < 2:
+        raise DeepLabStreamError(f"{videos[0]}: several views need two cameras")
+    networks = _networks(asked)
+    bodyparts = next(iter(networks.values())).skeleton.bodyparts
+    if asked.mirrored:  # what can't be smoothed need not be predicted
+        views_by_ending(bodyparts, asked.mirrored)
+    if asked.pupil:
+        places_of_sides(bodyparts)
     folders = [asked.output[0] if asked.output else video.parent for video in videos]
     named = {
         folder: stems([v for v, f in zip(videos, folders, strict=True) if f == folder])

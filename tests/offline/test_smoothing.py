@@ -214,7 +214,7 @@ def test_tables_that_are_no_ensemble(
     assert "need two cameras" in refusal([*ours, *to, "--views"], capsys)
     assert "pupil_top" in refusal([*ours, *to, "--pupil"], capsys)
     assert "a0.csv" in refusal([*ours, *to, "--mirrored", "_top", "_bot"], capsys)
-    assert "two endings" in refusal([*ours, *to, "--mirrored", "_top"], capsys)
+    assert "an ending each" in refusal([*ours, *to, "--mirrored", "_top"], capsys)
     assert "would replace" in refusal([*ours, "--output", files[1]], capsys)
     assert "must be the name" in refusal([*ours, "--output", str(tmp_path)], capsys)
     assert "--output 0 times" in refusal(ours, capsys)

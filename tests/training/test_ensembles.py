@@ -104,8 +104,16 @@ def test_a_video_is_predicted_and_smoothed(
     head = (tmp_path / "dots_eks.csv").read_text().splitlines()[2]
     assert "x_ens_median" in head
     assert "y_posterior_var" in head
-    assert SmoothEnsemble.main([*words, "--mirrored", "left", "none"]) == 2
-    assert "has a name for each of them" in capsys.readouterr().err
+    nowhere = tmp_path / "nowhere"
+    elsewhere = [*words[:3], "--output", str(nowhere), "--runtime", "cpu"]
+    for wrong, sentence in (
+        (["--mirrored", "left", "none"], "has a name for each of them"),
+        (["--pupil"], "a pupil needs"),
+        (["--views"], "need two cameras"),
+    ):
+        assert SmoothEnsemble.main([*elsewhere, *wrong]) == 2
+        assert sentence in capsys.readouterr().err
+        assert not nowhere.exists()  # nothing was predicted
     side = Path(shutil.copy(video, tmp_path / "side.avi"))
     assert SmoothEnsemble.main([str(side), *words, "--views"]) == 0
     views = [read_poses(tmp_path / f"{name}_eks.csv") for name in ("dots", "side")]
