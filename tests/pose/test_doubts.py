@@ -30,6 +30,19 @@ def test_doubts_spread_and_end() -> None:
     assert doubts.settle(4.0, 0.0) == {}
 
 
+def test_patience_counts_from_when_a_doubt_began() -> None:
+    doubts = Doubts(3)
+    doubts.known(range(3))
+    for began_s in (1.0, 9.0):
+        doubts.begin(0, 1, began_s)
+        doubts.begin(0, 1, began_s + 0.4)  # the same doubt still
+        assert doubts.settle(began_s + 0.49, 0.5) == {}
+        assert doubts.settle(began_s + 100, 0.0) == {}
+        assert doubts.all() == (0, 1)
+        assert doubts.settle(began_s + 0.5, 0.5) == {0: "believed", 1: "believed"}
+        assert not doubts
+
+
 class Scene:
     """Two or three animals that stand far apart, or upon each other."""
 
