@@ -99,12 +99,13 @@ def _regions(rig: Rig) -> Iterator[Finding]:
         else:
             good += 1
     if good:
-        yield Finding(f"{good} places of triggers lie in the picture")
+        lie = "place of a trigger lies" if good == 1 else "places of triggers lie"
+        yield Finding(f"{good} {lie} in the picture")
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:
     """Return the share of points that are not in the picture."""
-    inside = [0 <= x < form.width and 0 <= y < form.height for x, y in points]
+    inside = [0 <= x <= form.width and 0 <= y <= form.height for x, y in points]
     return 1 - sum(inside) / len(inside)
 
 
@@ -164,7 +165,9 @@ def _disk(rig: Rig) -> Iterator[Finding]:
             filmed = [rig.formats[name] for name in rig.settings.recorded]
             recipe.check_room(folder, filmed)
             a_minute = 60 * sum(map(recipe.bytes_per_second, filmed))
-            needs = f"; an hour of video takes about {a_minute * 60 / 1e9:.1f} GB"
+            needs = (
+                f"; an hour of video takes at most about {a_minute * 60 / 1e9:.1f} GB"
+            )
             if not recipe.planned_s:
                 needs += ", and nobody said how long it will be (PLANNED_MINUTES)"
     except (OSError, DeviceError) as error:

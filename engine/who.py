@@ -152,7 +152,7 @@ def sentence(camera: str, who: WhoIsWho) -> str:
     ]
     now = f"{_listed(doubted)} in doubt" if doubted else "all known"
     return (
-        f"Who is who before {camera}: {_listed(list(names))}; now {now}. So far in doubt "
+        f"Who is who in [Camera {camera}]: {_listed(list(names))}; now {now}. So far in doubt "
         f"{totals['doubts']} times, {totals['doubted_frames']} frames; animals whose names "
         f"were put right: {totals['exchanged']}, by hand {totals['swapped']}"
     )

@@ -37,7 +37,7 @@ class Animals(Panel):
         self.camera = QComboBox()
         self.camera.addItems(list(cameras))
         self.camera.setVisible(len(cameras) > 1)
-        self.camera.setToolTip("the camera before which they are")
+        self.camera.setToolTip("the camera that sees them")
         self.exchange = QPushButton("Exchange")
         self.right = QPushButton("Names are right")
         self.lamps: dict[str, Lamp] = {}

@@ -70,10 +70,14 @@ def draw_zones(
             _draw_cross(painter, corners[0])
         else:
             painter.drawPolygon(QPolygonF(starmap(QPointF, corners)))
-        left, top = map(min, zip(*corners, strict=True))
-        low = place.top + _CORNER if left < place.left + _CORNER_WIDTH else 0.0
-        above = QPointF(left + 5 if top - 7 < low else left, max(top - 7, low))
-        draw_tag(painter, above, zone.trigger, pen.color())
+        draw_tag(painter, name_place(place, corners), zone.trigger, pen.color())
+
+
+def name_place(place: Fit, corners: Sequence[Sequence[float]]) -> QPointF:
+    """Return where an outline's name stands: above it, but not on the camera's name."""
+    left, top = map(min, zip(*corners, strict=True))
+    low = place.top + _CORNER if left < place.left + _CORNER_WIDTH else 0.0
+    return QPointF(left + 5 if top - 7 < low else left, max(top - 7, low))
 
 
 def zone_pen(answer: bool | None) -> QPen:

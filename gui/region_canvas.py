@@ -15,7 +15,7 @@ from PyQt5.QtGui import (
     QPolygonF,
 )
 
-from gui.overlay import Fit, draw_tag
+from gui.overlay import Fit, draw_tag, name_place
 from gui.shapes import Corner, Shape, ShapeKind, drawn, polygon
 from gui.theme import AMBER, BLUE
 from gui.video_view import VideoView
@@ -172,16 +172,15 @@ class RegionCanvas(VideoView):
         painter.setPen(QPen(colour, 3 if chosen else 2))
         colour.setAlpha(30)
         painter.setBrush(colour)
-        corners = [QPointF(x, y) for x, y in place.to_view(shape.outline()).tolist()]
+        outline = place.to_view(shape.outline()).tolist()
+        corners = [QPointF(x, y) for x, y in outline]
         if len(corners) == 1:
             painter.drawEllipse(corners[0], 6, 6)
         else:
             painter.drawPolygon(QPolygonF(corners))
         if name:
-            left = min(corner.x() for corner in corners)
-            top = min(corner.y() for corner in corners)
             tag = QColor(AMBER if chosen else BLUE)
-            draw_tag(painter, QPointF(left, top - 7), name, tag)
+            draw_tag(painter, name_place(place, outline), name, tag)
         if chosen:
             painter.setPen(QPen(QColor(20, 22, 26), 1.5))
             painter.setBrush(QColor(AMBER))

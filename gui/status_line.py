@@ -1,5 +1,6 @@
 """The strip below the pictures: rates, latency, losses, provider, run folder."""
 
+import re
 from math import isnan
 from pathlib import Path
 
@@ -62,9 +63,9 @@ class StatusLine(QFrame):
         self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
         self._set("To decision", _ms(reading.decided_ms))
         self._set("To output", _ms(reading.written_ms))
-        runtime = provider.removesuffix("ExecutionProvider")
-        self._set("Network on", runtime.split(" ")[0] or "–")
-        self.values["Network on"].setToolTip(f"what computes: {runtime or '–'}")
+        runtime = re.split("[ ,;]", provider)[0].removesuffix("ExecutionProvider")
+        self._set("Network on", runtime or "–")
+        self.values["Network on"].setToolTip(f"what computes: {provider or '–'}")
 
     def show_time(self, seconds: float) -> None:
         """Show how long the stream has been going on."""

@@ -9,19 +9,21 @@ from pathlib import Path
 
 from core.errors import ModelError
 
+VARIABLE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
+"""That says where the user's cache is, if it does."""
+_USUAL = {"win32": "AppData/Local", "darwin": "Library/Caches"}
+
 
 def cache_folder() -> Path:
     """Return the user's folder for it, made if need be; ModelError when it can't be."""
-    home = Path.home()
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = home / "Library" / "Caches"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    folder = root / "DeepLabStream"
+    usual = _USUAL.get(sys.platform, ".cache")
+    folder = Path(os.environ.get(VARIABLE) or Path.home() / usual) / "DeepLabStream"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelError(f"{folder} can't be made: {error.strerror}") from error
+        raise ModelError(
+            f"{folder}, where what was found out about networks is kept, can't be made "
+            f"({error.strerror}): say {VARIABLE} = a folder that can be written in the "
+            "environment, or RUNTIME = cpu in [Pose Estimation]"
+        ) from error
     return folder

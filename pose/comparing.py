@@ -15,6 +15,8 @@ PICTURES = "pictures.jpg"
 """In a model folder: pictures of its network's size, one below the other."""
 MOST_MAP = 0.002
 """Without pictures of its own kind, no value that a network gives may differ by more."""
+MOST_OTHERWISE = 0.01
+"""Share of points that may be believed by one network and not by the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Difference:
         """
         if not own_pictures or not self.points:
             return self.output <= MOST_MAP
-        return self.p95_px <= tolerance_px and self.seen_otherwise <= 0.01
+        return self.p95_px <= tolerance_px and self.seen_otherwise <= MOST_OTHERWISE
 
 
 def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -191,14 +192,22 @@ def card() -> str:
     return said.value.decode(errors="replace") or "a card without a name"
 
 
+def _told(inputs: Sequence[tuple[str, str, Sequence[object]]]) -> str:
+    """Return in words what a network takes."""
+    return " and ".join(
+        f"{name} ({kind}) of {' × '.join(map(str, shape))}"
+        for name, kind, shape in inputs
+    )
+
+
 def _check(model: ModelFolder, session: "InferenceSession") -> None:
     fitting = model.fitting
     inputs = [(i.name, i.type, list(i.shape)[1:]) for i in session.get_inputs()]
     expected = [("images", "tensor(uint8)", [fitting.height, fitting.width, 3])]
     if inputs != expected:
         raise ModelError(
-            f"{model.network} does not take the pictures that model.json describes: "
-            f"{inputs} instead of {expected}"
+            f"{model.network} does not take the pictures that model.json describes: it takes "
+            f"{_told(inputs)} instead of {_told(expected)}"
         )
     maps = list(model.output_shape)
     given = list(session.get_outputs()[0].shape)[1:]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelError
-from pose.comparing import Difference, compare, outputs
+from pose.comparing import MOST_OTHERWISE, Difference, compare, outputs
 from pose.model_folder import ModelFolder, network_hash
 from pose.onnx_runtime import OnnxNetwork
 from pose.packages import package
@@ -60,10 +60,7 @@ def quantise(
         found.sort(key=lambda each: _cost(each[0].difference))
         best, file = found[0]
         if not best.difference.within(tolerance_px, own_pictures=True):
-            raise ModelError(
-                f"in eight bits its points move too far: {told(best)}; "
-                f"{tolerance_px:g} px are allowed; more and more varied pictures may help"
-            )
+            raise ModelError(_why_not(best, tolerance_px))
         file.replace(model.path / INT8)
         far = best.difference
         save_quantised(
@@ -91,6 +88,25 @@ def told(trial: Trial) -> str:
         f"{trial.method}: median {far.median_px:.3f} px, 95 % below {far.p95_px:.3f} px, "
         f"{far.seen_otherwise:.1%} seen otherwise"
     )
+
+
+def _why_not(best: Trial, tolerance_px: float) -> str:
+    if not best.difference.points:
+        return (
+            "the network sees no body part in any of these pictures, so nothing can be "
+            "compared: give it pictures or a video of the animal that it knows"
+        )
+    if not best.difference.p95_px <= tolerance_px:
+        why, allowed = "its points move too far", f"{tolerance_px:g} px are allowed"
+        helps = "more and more varied pictures may help"
+    else:
+        why = "too many points are seen that were not, or the other way round"
+        allowed = f"{MOST_OTHERWISE:.0%} is allowed"
+        helps = (
+            "more and more varied pictures may help, and a network that is surer of its "
+            "points: longer training, another threshold in model.json"
+        )
+    return f"in eight bits {why}: {told(best)}; {allowed}; {helps}"
 
 
 def _cost(far: Difference) -> tuple[float, float]:

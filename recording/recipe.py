@@ -70,7 +70,7 @@ class Recipe:
         return []
 
     def bytes_per_second(self, form: ImageFormat) -> float:
-        """Return about how fast a video grows; it depends on what there is to see."""
+        """Return how fast a video grows at most: one of smooth pictures, by a tenth of it."""
         codec, size = self.codec_for(form), form.height * form.width
         if codec == "ffv1":
             size = form.nbytes
@@ -89,8 +89,8 @@ class Recipe:
         needed = self.planned_s * sum(map(self.bytes_per_second, formats))
         if needed > free - self.min_free_bytes:
             raise DeviceError(
-                f"Nothing is recorded: {self.planned_s / 60:g} minutes of video need "
-                f"about {_size(needed)} and only {_size(free)} are free in {folder}; "
+                f"Nothing is recorded: {self.planned_s / 60:g} minutes of video may need "
+                f"up to {_size(needed)} and only {_size(free)} are free in {folder}; "
                 "choose another OUTPUT_DIRECTORY or fewer PLANNED_MINUTES"
             )
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from core.errors import ModelError, SettingsError, package_missing
+from core.pose import Skeleton
 from engine.classifiers import classifier_problems, read_classifiers
 from engine.describe import describe
 from engine.settings import check_against, load
@@ -75,12 +76,30 @@ def problems_of(path: Path) -> list[str]:
     problems = missing + problems
     if not rig.model or rig.model.startswith("stand-in"):
         return problems + classifier_problems(rig, folders, None)
-    try:
-        skeleton = load_model_folder(find_model(rig.model)).skeleton
-    except ModelError as error:
-        return [*problems, f"[Pose Estimation] MODEL = {rig.pose.model}: {error}"]
-    problems += classifier_problems(rig, folders, skeleton)
-    return problems + check_against(rig, skeleton)
+    named = {"[Pose Estimation] MODEL": rig.pose.model}
+    if rig.pose.live_crop and rig.pose.detector:
+        named["[Pose Estimation] DETECTOR"] = rig.pose.detector
+    for name, camera in rig.cameras.items():
+        if camera.analyse and camera.model and not camera.model.startswith("stand-in"):
+            named[f"[Camera {name}] MODEL"] = camera.model
+    skeletons: dict[str, Skeleton] = {}
+    for place, model in named.items():
+        try:
+            folder = find_model(rig.model_named(model))
+            skeletons[place] = load_model_folder(folder).skeleton
+        except ModelError as error:
+            problems.append(f"{place} = {model}: {error}")
+    usual = skeletons.get("[Pose Estimation] MODEL")
+    if usual is None:
+        return problems
+    problems += [
+        f"{place} = {named[place]}: all networks of a rig must know the same body parts in "
+        f"the same order: {', '.join(own.bodyparts)}, not {', '.join(usual.bodyparts)}"
+        for place, own in skeletons.items()
+        if place.startswith("[Camera") and own.bodyparts != usual.bodyparts
+    ]
+    problems += classifier_problems(rig, folders, usual)
+    return problems + check_against(rig, usual)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     told = "\n".join(finding.text for finding in found)
     assert "[Camera arena] gives 29.8 pictures/s" in told
     assert "the network finds nose, ear, tail" in told
-    assert "1 places of triggers lie in the picture" in told
+    assert "1 place of a trigger lies in the picture" in told
     assert "are free in" in told
 
 
@@ -80,6 +80,16 @@ def test_regions_must_lie_in_the_picture(
     found = [f for f in inspect(rig, {"arena": 30.0}) if "[Trigger corner]" in f.text]
     assert says in found[0].text
     assert found[0].grave is stops
+
+
+def test_the_whole_picture_is_a_region_like_any_other(
+    rig: FakeSession, tmp_path: Path
+) -> None:
+    form = rig.formats["arena"]
+    whole = f"rectangle 0 0 {form.width} {form.height}"
+    rig.settings = parse(RIG.replace("circle 10 20 30", whole), tmp_path)
+    texts = [found.text for found in inspect(rig, {"arena": 30.0})]
+    assert "1 place of a trigger lies in the picture" in texts
 
 
 def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
@@ -167,9 +177,9 @@ def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
 
 def test_the_time_that_an_experiment_takes_counts_as_planned(rig: FakeSession) -> None:
     told = inspect(rig, {"arena": 30.0})[-1].text
-    assert "an hour of video takes about" in told
+    assert "an hour of video takes at most about" in told
     assert "PLANNED_MINUTES" in told
     run = replace(rig.settings.experiment, exp_time_s=1e9)
     rig.settings = replace(rig.settings, experiment=run)
     (text,) = grave(inspect(rig, {"arena": 30.0}))
-    assert "minutes of video need about" in text
+    assert "minutes of video may need up to" in text

@@ -114,6 +114,6 @@ def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
     page.refresh()
     assert page.animals.isVisible()
     assert page.animals.text() == (
-        "Who is who before arena: anna, bob and carl; now anna and bob in doubt. So far in "
+        "Who is who in [Camera arena]: anna, bob and carl; now anna and bob in doubt. So far in "
         "doubt 3 times, 20 frames; animals whose names were put right: 0, by hand 2"
     )

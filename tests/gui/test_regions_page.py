@@ -27,7 +27,8 @@ class Hand:
         rig.settings, rig.skeleton = load(file), None
         self.bridge = Bridge(rig)
         self.page = RegionsPage(self.bridge, Document(file))
-        qtbot.addWidget(self.page)
+        # kept until it is closed: qtbot alone would let it be deleted in a painting
+        qtbot.addWidget(self.page, before_close_func=lambda page: self.page)
         self.page.resize(1100, 700)
         self.page.show()
         image = np.full((480, 640), 90, np.uint8)

@@ -86,12 +86,23 @@ def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
     assert window.live.display.line.folder.text() == "monday"
 
 
-def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(window: Window) -> None:
+@pytest.mark.parametrize(
+    ("provider", "short"),
+    [
+        ("OpenVINO CPU f32", "OpenVINO"),
+        ("CPUExecutionProvider, live crop", "CPU"),
+        ("CPUExecutionProvider; side: abcdef01 by OpenVINO CPU f32", "CPU"),
+        ("TensorrtExecutionProvider, live crop", "Tensorrt"),
+    ],
+)
+def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(
+    window: Window, provider: str, short: str
+) -> None:
     line = window.live.display.line
-    line.show_reading(Reading(1, 30.0, 30.0, 5.0, 6.0), "OpenVINO CPU f32")
+    line.show_reading(Reading(1, 30.0, 30.0, 5.0, 6.0), provider)
     label = line.values["Network on"]
-    assert label.text() == "OpenVINO"
-    assert label.toolTip() == "what computes: OpenVINO CPU f32"
+    assert label.text() == short
+    assert label.toolTip() == f"what computes: {provider}"
     assert label.fontMetrics().horizontalAdvance(label.text()) <= label.minimumWidth()
 
 

@@ -1,8 +1,11 @@
+import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from engine.describe import describe
+from pose.opening import find_model
 from utils.CheckSettings import main
 
 RIG = """
@@ -42,6 +45,34 @@ def test_a_network_that_is_not_there_is_a_problem(
     assert check(tmp_path, RIG.replace("stand-in:1", "nowhere")) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("[Pose Estimation] MODEL = nowhere: ")
+
+
+def test_networks_of_cameras_and_the_detector_are_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        "[Pose Estimation]\nMODEL = arena\nLIVE_CROP = yes\nDETECTOR = none\n"
+        "[Camera top]\nKIND = SimulatedCamera\n"
+        "[Camera side]\nKIND = SimulatedCamera\nMODEL = nowhere\n"
+        "[Camera back]\nKIND = SimulatedCamera\nMODEL = openfield\n"
+    )
+    assert check(tmp_path, text) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "[Pose Estimation] DETECTOR = none",
+        "[Camera side] MODEL = nowhere",
+    ]
+    other = tmp_path / "other"
+    copytree(find_model("openfield"), other)
+    facts = json.loads((other / "model.json").read_text("utf-8"))
+    facts["skeleton"] = {"bodyparts": ["nose", "a", "b", "c"], "bones": []}
+    (other / "model.json").write_text(json.dumps(facts), "utf-8")
+    text = text.replace("DETECTOR = none\n", "").replace("nowhere", "other")
+    assert check(tmp_path, text) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        "[Camera side] MODEL = other: all networks of a rig must know"
+    )
 
 
 def test_it_writes_the_page_of_all_keys(tmp_path: Path) -> None:

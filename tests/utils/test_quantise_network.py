@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+import pose.quantising as quantising
 from core.errors import ModelError
-from pose.comparing import compare, outputs, pictures_of
+from pose.comparing import Difference, compare, outputs, pictures_of
 from pose.model_folder import load_model_folder
 from pose.opening import MODELS
+from pose.quantising import quantise
 from pose.runtimes import load_network, present
 from utils.BenchmarkModel import main as benchmark
 from utils.QuantiseNetwork import main
@@ -61,6 +63,29 @@ def test_what_moves_points_too_far_is_not_written(
     assert main(["--model", str(folder), "--tolerance", "0.0001"]) == 2
     assert "in eight bits its points move too far" in capsys.readouterr().err
     assert not list(folder.glob("*int8*"))
+
+
+@pytest.mark.parametrize(
+    ("points", "p95", "otherwise", "says"),
+    [
+        (20, 0.545, 0.02, r"too many points are seen .* 1% is allowed; .* threshold"),
+        (20, 1.5, 0.02, r"points move too far: .* 1 px are allowed; more"),
+        (0, float("nan"), 0.0, "sees no body part in any of these pictures"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_the_one_that_counted(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    points: int,
+    p95: float,
+    otherwise: float,
+    says: str,
+) -> None:
+    far = Difference(points, p95 / 2, p95, p95, otherwise, 1.0)
+    monkeypatch.setattr(quantising, "compare", lambda *given: far)
+    model = load_model_folder(folder)
+    with pytest.raises(ModelError, match=says):
+        quantise(model, pictures_of(model)[0], 1.0)
 
 
 def test_no_pictures_and_no_video_are_sentences(
