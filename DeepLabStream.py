@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
+from core.options import at_least
 from core.record import Step
 from engine.agenda import Agenda
 from engine.live import Session
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "experiments/configs, on the rig of the settings",
     )
     add("--list-cameras", action="store_true", help="show what is connected, and end")
-    add("--frames", type=_count, metavar="N", help="stop by itself after N frames")
+    add("--frames", type=at_least(1), metavar="N", help="stop by itself after N frames")
     add("--headless", action="store_true", help="no window")
     ours = Path(__file__).with_name("settings.ini")
     add("--settings", type=Path, default=ours, metavar="FILE")
@@ -64,13 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         help="write the benchmark's statistics here",
     )
     return parser
-
-
-def _count(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected a number above 0")
-    return number
 
 
 class Watched(Session):

@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from core.options import at_least
 from pose.choosing import Row, choose, measure, remember
 from pose.comparing import pictures_of
 from pose.model_folder import load_model_folder
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", required=True, help="a model folder, or its name in models/")
-    add("--threads", type=int, default=0, help="of the processor; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="of the processor; 0: all cores")
     add(
         "--tolerance",
         type=float,

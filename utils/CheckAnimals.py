@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.options import at_least
 from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from core.errors import ModelError
 from core.frame import Image
@@ -215,12 +216,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", default="arena_animals", help="model folder, or one in models/")
     add("--animals", type=int, nargs="+", default=list(range(1, MOST_ANIMALS + 1)),
         choices=range(1, MOST_ANIMALS + 1), help="so many in a picture")  # fmt: skip
-    add("--frames", type=int, default=200, help="pictures of each kind")
+    add("--frames", type=at_least(1), default=200, help="pictures of each kind")
     add("--seed", type=int, default=SEED, help="of the first walk")
     add("--json", type=Path, help="write the rows there")
     add("--sheet", type=Path, metavar="FILE.png", help="write some pictures as found")
     add("--device", choices=("auto", *RUNTIMES), default="cpu")
-    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    add(
+        "--threads",
+        type=at_least(0),
+        default=0,
+        help="of the processor; 0: one per core",
+    )
     return parser
 
 

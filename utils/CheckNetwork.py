@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.options import at_least
 from core.errors import DeviceError
 from core.frame import Image
 from core.pose import Pose
@@ -189,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--video", type=Path, required=True)
     add("--labels", type=Path, required=True, help="the .csv of points")
     add("--device", choices=("auto", *RUNTIMES), default="auto")
-    add("--threads", type=int, default=0, help="of the processor; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="of the processor; 0: all cores")
     add(
         "--sheet",
         type=Path,

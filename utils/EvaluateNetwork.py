@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from core.options import at_least
 from core.errors import DeepLabStreamError
 from offline.metrics import temporal_norm
 from offline.tables import read_poses
@@ -277,7 +278,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--poses", nargs="+", default=[], type=Path, metavar="TABLE",
         help="in the report: points of videos, as PredictVideos writes them")  # fmt: skip
     add("--device", choices=("auto", *RUNTIMES), default="auto")
-    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    add(
+        "--threads",
+        type=at_least(0),
+        default=0,
+        help="of the processor; 0: one per core",
+    )
     return parser
 
 

@@ -16,11 +16,13 @@ from core.program import ending, prepare
 prepare()
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from core.errors import DeepLabStreamError
 from offline.decoding import video_rows
 from offline.files import whole_file
 from offline.motion import Box, motion_energies
@@ -32,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     rows = video_rows(asked.video)
     whole = Box(0, 0, rows.form.width, rows.form.height)
-    boxes = dict(asked.region) if asked.region else {"whole": whole}
+    boxes = dict(asked.region or [("whole", whole)])
+    if len(boxes) < len(asked.region or boxes):
+        raise DeepLabStreamError("--region: each region needs a name of its own")
     with _bar(asked.video.name, len(rows)) as bar:
         energies = motion_energies(
             rows,
@@ -88,8 +92,10 @@ def _region(word: str) -> tuple[str, Box]:
         raise argparse.ArgumentTypeError(
             f"{word!r} is not written as whisker:300,200,120,80"
         ) from None
-    if not name or min(width, height) < 1:
-        raise argparse.ArgumentTypeError(f"{word!r}: a name, and a size of 1 or more")
+    if not re.fullmatch(r"[\w-]+", name) or min(width, height) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{word!r}: a name of letters and digits, and a size of 1 or more"
+        )
     return name, Box(x, y, width, height)
 
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.options import at_least
 from core.errors import DeepLabStreamError
 from offline.decoding import VideoRows, video_rows
 from offline.picking import candidates, pick, picture_path, write_pictures
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "videos", nargs="+", type=Path, metavar="VIDEO", help="a video, or a run folder"
     )
     add("--into", type=Path, required=True, metavar="FOLDER")
-    add("--count", type=_positive, default=20, help="of each (default: 20)")
+    add("--count", type=at_least(1), default=20, help="of each (default: 20)")
     add(
         "--poses",
         type=Path,
@@ -133,12 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=0)
     return parser
-
-
-def _positive(word: str) -> int:
-    if not word.isdigit() or int(word) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return int(word)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.options import at_least
 from pose.estimator import PoseEstimator
 from pose.opening import find_model, open_estimator
 from pose.runtimes import RUNTIMES
@@ -75,7 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="model folder, or one in models/")
     add("--output", type=Path, help="folder of the tables; default: in the model's")
     add("--device", choices=("auto", *RUNTIMES), default="auto")
-    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    add(
+        "--threads",
+        type=at_least(0),
+        default=0,
+        help="of the processor; 0: one per core",
+    )
     return parser
 
 

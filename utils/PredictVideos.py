@@ -25,6 +25,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from core.options import at_least
 from core.errors import DeepLabStreamError
 from offline.files import stems, video_files, whole_file
 from offline.labels import Known, known_poses
@@ -202,13 +203,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", required=True, help="a folder under models/, or the path of one")
     add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
     add("--to", nargs="+", choices=list(WRITERS), default=["csv"], help="default: csv")
-    add("--batch", type=_positive, default=0, metavar="PICTURES",
+    add("--batch", type=at_least(1), default=0, metavar="PICTURES",
         help="the network gets at once; default: one, on a card eight")  # fmt: skip
     names = ", ".join(RUNTIMES)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto", metavar="NAME",
         help=f"what the network runs in: auto, {names}")  # fmt: skip
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto", help="videos'")
-    add("--threads", type=int, default=0, help="of the network; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="of the network; 0: all cores")
     add("--animals", nargs="+", metavar="NAME",
         help="of a network of several animals; default: animal1, animal2 …")  # fmt: skip
     add("--first", choices=["leftmost", "darkest"], default="leftmost",
@@ -236,13 +237,6 @@ def _parser() -> argparse.ArgumentParser:
         "multi-view error",
     )
     return parser
-
-
-def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.options import at_least
 from core.errors import DeepLabStreamError
 from core.pose import Skeleton
-from offline.alf import files_of
+from offline.alf import files_of, read_times
 from offline.decoding import VideoRows, video_rows
 from offline.drawing import MARKS
 from offline.rendering import CODECS, Look, Shown, Span, render
@@ -91,7 +92,11 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
         path = Path(file if sign else word)
         label = name if sign else path.stem if several else ""
         mark = MARKS[place % len(MARKS)]
-        yield Shown(read_poses(path), threshold, mark, label, bones)
+        poses = read_poses(path)
+        for part in (name for bone in asked.bones for name in bone):
+            if part not in poses.skeleton.bodyparts:
+                raise DeepLabStreamError(f"--bones: {path} has no body part {part}")
+        yield Shown(poses, threshold, mark, label, bones)
 
 
 def _films(asked: argparse.Namespace, rows: VideoRows) -> Iterator[tuple[Path, Span]]:
@@ -117,15 +122,7 @@ def _films(asked: argparse.Namespace, rows: VideoRows) -> Iterator[tuple[Path, S
 def _times(asked: argparse.Namespace, rows: VideoRows) -> NDArray[np.float64]:
     """Return (row,) s on the trials' clock: a file's, the session's, or the video's."""
     if asked.times is not None:
-        try:
-            times = np.load(asked.times, allow_pickle=False).astype(np.float64)
-        except (OSError, ValueError) as error:
-            raise DeepLabStreamError(f"{asked.times} can't be read: {error}") from error
-        if len(times) < len(rows):
-            raise DeepLabStreamError(
-                f"{asked.times} has {len(times)} times, the video {len(rows)} frames"
-            )
-        return np.asarray(times[len(times) - len(rows) :])
+        return read_times(asked.times, len(rows))
     label = asked.video.stem.split(".")[0].split("_")[-1].removesuffix("Camera")
     times = files_of(asked.video, label).times_for(len(rows))
     return rows.times_ns / 1e9 if times is None else times
@@ -161,12 +158,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", help="a model folder: its bones, its threshold")
     add("--bones", nargs="+", type=_bone, default=[], metavar="PART:PART")
     add("--threshold", type=float, help="points below are not drawn; default 0.5")
-    add("--radius", type=int, default=4, help="of a point, px (4)")
-    add("--trail", type=int, default=0, metavar="FRAMES", help="of each point's past")
+    add("--radius", type=at_least(1), default=4, help="of a point, px (4)")
+    add("--trail", type=at_least(0), default=0, metavar="FRAMES",
+        help="of each point's past")  # fmt: skip
     add("--names", action="store_true", help="write each body part's name")
     add("--no-bones", action="store_true")
     add("--no-text", action="store_true", help="no frame number and time")
-    add("--scale", type=float, help="enlarge; default: small pictures only")
+    add("--scale", type=at_least(0.1, float), metavar="TIMES",
+        help="enlarge; default: small pictures only")  # fmt: skip
     add("--codec", choices=list(CODECS), default="h264")
     add("--ending", default=".mp4", help="container: .mp4 .mkv .avi .mov")
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto")

@@ -32,6 +32,7 @@ from functools import partial
 
 import numpy as np
 
+from core.options import at_least
 from core.errors import DeepLabStreamError, ModelError
 from offline.alf import read_times
 from offline.files import stems, video_files, whole_file
@@ -214,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--s", type=float, help="the smaller, the smoother; default: what makes the poses "
         "most likely, with --paws 2")  # fmt: skip
     add("--runtime", choices=["auto", *RUNTIMES], default="auto")
-    add("--threads", type=int, default=0, help="of a network; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="of a network; 0: all cores")
     return parser
 
 

@@ -109,6 +109,11 @@ def test_the_program_renders_trials(
     assert len(video_rows(tmp_path / "film.trial1.labelled.mp4")) == 25
     assert main([*words, "--trials", str(trials), "--choose", "7"]) == 2
     assert "has the trials 0 to 2, not 7" in capsys.readouterr().err
+    assert main([*words, "--bones", "dot:tail"]) == 2
+    assert "no body part tail" in capsys.readouterr().err
+    for wrong in ("--radius=0", "--trail=-3", "--scale=-1", "--scale=nan"):
+        with pytest.raises(SystemExit):
+            main([*words, wrong])
 
 
 def test_times_of_trials_may_be_another_clocks(tmp_path: Path) -> None:
