@@ -56,12 +56,15 @@ class Animals:
             return self.names
         return skeleton.named(animals)
 
-    def problems(self, animals: int) -> Iterator[str]:
-        """Yield a sentence if a network of so many animals finds too few."""
+    def problems(self, animals: int, model: str) -> Iterator[str]:
+        """Yield a sentence if this network, of so many animals, finds too few."""
         if len(self.names) > animals:
+            told = "one animal" if animals == 1 else f"{animals} animals apart"
             yield (
-                f"[Animals] NAMES: names {len(self.names)} animals, and the network tells "
-                f"{animals} apart"
+                f"[Animals] NAMES: names {len(self.names)} animals, and the network {model} "
+                f"tells {told}: set MODEL, in [Pose Estimation] or in the camera's "
+                f"section, to a network of {len(self.names)} or more (arena_animals for "
+                "drawn mice), or take NAMES out"
             )
 
 

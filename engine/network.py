@@ -28,7 +28,8 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
         if model not in loaded:
             loaded[model] = _open(settings, model, threads)
     found = {model: animals_of(estimator) for model, estimator in loaded.items()}
-    problems = list(settings.animals.problems(min(found.values())))
+    least = min(found, key=lambda model: found[model])
+    problems = list(settings.animals.problems(found[least], least))
     if len(set(found.values())) > 1:
         told = ", ".join(f"{model}: {count}" for model, count in found.items())
         problems.append(f"all networks must tell as many animals apart: {told}")

@@ -140,8 +140,7 @@ def rehearse(
     animals = max(animals, len(settings.animals.names))
     names = settings.animals.of(ARENA_SKELETON, animals)
     skeleton = replace(ARENA_SKELETON, animals=names)
-    problems = [*settings.animals.problems(animals)]
-    problems += check_against(settings, skeleton)
+    problems = check_against(settings, skeleton)
     problems += [
         f"flees {name}: there is no [Output {name}]{guess(name, settings.outputs)}"
         for name in unknown

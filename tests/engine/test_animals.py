@@ -214,7 +214,7 @@ def test_more_animals_than_the_network_finds_are_refused() -> None:
     words = RIG + "[Pose Estimation]\nMODEL = stand-in:0\n"
     with pytest.raises(SettingsError) as raised:
         open_network(parse(words, Path.cwd()))
-    assert "names 2 animals, and the network tells 1 apart" in str(raised.value)
+    assert "the network stand-in:0 tells one animal: set MODEL" in str(raised.value)
     rig = parse(RIG.replace("ANIMAL = 2", "ANIMAL = 3"), Path.cwd())
     skeleton = Skeleton(("tailbase",), animals=("anna", "bob"))
     assert check_against(rig, skeleton) == [
