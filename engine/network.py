@@ -1,5 +1,7 @@
 """The networks that the settings name, loaded, warm, and fit for their triggers."""
 
+from pathlib import Path
+
 from core.errors import SettingsError
 from engine.messages import NetworkReady
 from engine.settings import Settings, check_against
@@ -29,7 +31,7 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
             loaded[model] = _open(settings, model, threads)
     found = {model: animals_of(estimator) for model, estimator in loaded.items()}
     least = min(found, key=lambda model: found[model])
-    problems = list(settings.animals.problems(found[least], least))
+    problems = list(settings.animals.problems(found[least], Path(least).name))
     if len(set(found.values())) > 1:
         told = ", ".join(f"{model}: {count}" for model, count in found.items())
         problems.append(f"all networks must tell as many animals apart: {told}")

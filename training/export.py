@@ -57,10 +57,12 @@ def export(
     pictures: NDArray[np.uint8],
     folder: Path,
     origin: float | None = None,
+    own: bool = True,
 ) -> ModelFolder:
     """Write the model folder and return it, as loaded again.
 
-    `pictures` (n, height, width, 3) are run by torch and by ONNX Runtime; ModelError when
+    `pictures` (n, height, width, 3) are run by torch and by ONNX Runtime, and some are kept
+    in the folder if they are its `own`, of what it is for. ModelError when
     a point that is believed differs by more than `MOST_PX`, or any confidence by more
     than `MOST_CONFIDENCE`.
     """
@@ -78,7 +80,7 @@ def export(
         confidence=recipe.confidence,
     )
     compare(network, model, pictures)
-    if len(pictures):
+    if own and len(pictures):
         save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
     save_description(model)
     return load_model_folder(folder)

@@ -75,9 +75,10 @@ class _Nothing:
 
 
 def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFolder:
-    """Write the model folder; ModelError says what can't be imported, and what to do."""
-    if (folder / "model.json").exists():
-        raise ModelError(f"{folder} holds a model already; name a new folder")
+    """Write the model into a folder (see `drafted`).
+
+    ModelError says what can't be imported, and what to do.
+    """
     words = read_yaml(source / "config.yaml")
     data, how = _section(source, words, "data"), _section(source, words, "model")
     kind, backbone = str(how.get("model_type", "heatmap")), str(how.get("backbone"))
@@ -119,9 +120,8 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     )
     rng = np.random.default_rng(0)
     shape = (4, fitting.height, fitting.width, 3)
-    return export(
-        network, recipe, rng.integers(0, 256, shape, np.uint8), folder, ORIGIN
-    )
+    noise = rng.integers(0, 256, shape, np.uint8)
+    return export(network, recipe, noise, folder, ORIGIN, own=False)
 
 
 def network_of(

@@ -20,7 +20,6 @@ from core.program import ending, prepare
 prepare()
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 
 from core.errors import ModelError
@@ -29,7 +28,8 @@ from pose.importers.sleap_nn_metadata import METADATA
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
 from pose.importers.exported import SCRIPTS, WORDS, import_exported
-from pose.model_folder import ModelFolder
+from pose.importers.draft import drafted
+from pose.model_folder import load_model_folder, network_hash
 
 ELSEWHERE = {
     "pytorch_config.yaml": (
@@ -53,9 +53,12 @@ ELSEWHERE = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Import."""
     options = _parser().parse_args(argv)
-    model = _imported(options)
+    with drafted(options.output) as draft:
+        _import(options, draft)
+    model = load_model_folder(options.output)
+    several = f" of up to {model.animals} animals" if model.animals > 1 else ""
     print(
-        f"{model.path}: {len(model.skeleton.bodyparts)} body parts, "
+        f"{model.path}: {len(model.skeleton.bodyparts)} body parts{several}, "
         f"{model.fitting.width}x{model.fitting.height}; the same as the original on the "
         "same pictures"
     )
@@ -64,28 +67,44 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{far['points']} points of the original's own: half within "
             f"{far['median_px']} px, the farthest {far['max_px']} px away"
         )
+    if isinstance(names := model.about.get("left_out"), list):
+        print(f"left out, as they are no animal's: {', '.join(map(str, names))}")
     print(f"python utils/BenchmarkModel.py --model {model.path} shows its speed")
     return 0
 
 
-def _imported(options: argparse.Namespace) -> ModelFolder:
+def _import(options: argparse.Namespace, draft: Path) -> None:
     source: Path = options.network
-    if (source / WORDS).is_file():
-        return import_exported(source, options.output, options.licence)
+    if not source.exists():
+        raise ModelError(f"{source}: there is no such file or folder")
+    if options.description is None and (
+        (source.parent / METADATA).is_file() or (source.parent / WORDS).is_file()
+    ):
+        source = source.parent  # a file of what was exported was named
     if (source / METADATA).is_file():
         size = _size(options.size) if options.size else None
-        return import_sleap_nn(
-            source, size, options.output, options.licence, options.animals
+        import_sleap_nn(source, size, draft, options.licence, options.animals)
+        return
+    if options.size or options.animals:
+        raise ModelError(
+            f"{source}: --size and --animals are for what SLEAP-NN exported; leave them out"
         )
-    if (source / "config.yaml").is_file():
+    if (source / WORDS).is_file():
+        import_exported(source, draft, options.licence)
+    elif (source / "config.yaml").is_file():
         from training.lightning_pose_models import import_lightning_pose
 
-        return import_lightning_pose(source, options.output, options.licence)
-    for name, advice in ELSEWHERE.items():
-        if (source / name).is_file() or source.with_name(name).is_file():
-            how = advice.format(scripts=SCRIPTS, source=source)
-            raise ModelError(f"{source} {how}, and import `exported`")
-    if source.suffix != ".onnx":
+        import_lightning_pose(source, draft, options.licence)
+    else:
+        _import_file(source, options, draft)
+
+
+def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None:
+    if source.suffix.lower() != ".onnx":
+        for name, advice in ELSEWHERE.items():
+            if (source / name).is_file() or source.with_name(name).is_file():
+                how = advice.format(scripts=SCRIPTS, source=source)
+                raise ModelError(f"{source} {how}, and import `exported`")
         raise ModelError(
             f"{source}: expected an .onnx file, what SLEAP-NN exported, what a script of "
             f"{SCRIPTS} wrote, or the folder of a model that Lightning Pose trained; "
@@ -97,14 +116,13 @@ def _imported(options: argparse.Namespace) -> ModelFolder:
             "wants and gives; docs/models.md has an example"
         )
     words = read_description(options.description)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
     about: dict[str, object] = {
-        "imported_from": {"file": source.name, "sha256": digest},
+        "imported_from": {"file": source.name, "sha256": network_hash(source)},
         "description": words.model_dump(mode="json", exclude_none=True),
     }
     if options.licence:
         words = words.model_copy(update={"licence": options.licence})
-    return import_onnx(source, words, options.output, about)
+    import_onnx(source, words, draft, about)
 
 
 def _size(words: str) -> tuple[int, int]:

@@ -42,12 +42,11 @@ def import_onnx(
     about: dict[str, object],
     reference: Reference | None = None,
 ) -> ModelFolder:
-    """Write the model folder; return it as loaded again. ModelError says what is wrong.
+    """Write the model into a folder (see `drafted`); return it as loaded again.
 
-    With a `reference`, the original's own points are compared too.
+    With a `reference`, the original's own points are compared too. ModelError says what is
+    wrong.
     """
-    if (folder / "model.json").exists():
-        raise ModelError(f"{folder} holds a model already; name a new folder")
     skeleton = Skeleton(
         tuple(words.bodyparts), tuple((one, other) for one, other in words.bones)
     )
@@ -68,14 +67,10 @@ def import_onnx(
         network_hash(folder / NETWORK),
         {"source": words.source, "licence": words.licence, **about},
     )
-    try:
-        check(network, model, pictures, theirs)
-        if reference is not None:
-            said = {**model.about, "compared": reference.check(model)}
-            model = replace(model, about=said)
-    except ModelError:
-        (folder / NETWORK).unlink()
-        raise
+    check(network, model, pictures, theirs)
+    if reference is not None:
+        said = {**model.about, "compared": reference.check(model)}
+        model = replace(model, about=said)
     save_description(model)
     return load_model_folder(folder)
 

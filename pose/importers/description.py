@@ -121,6 +121,8 @@ class Description(_Words):
     threshold: float = pydantic.Field(0.5, ge=0, le=1)
     pictures: Literal["own", "drawn"] = "drawn"
     """What the pictures of a reference are: `own`, of what it was made for."""
+    left_out: list[str] = []
+    """Body parts that the original tells of, and this does not."""
     licence: str = ""
     source: str = ""
     """Where it is from, in words."""

@@ -5,10 +5,8 @@ that trained the network saw the body parts in them. In `detector/` the same of 
 that finds the animal for it.
 """
 
-import shutil
 from pathlib import Path
 
-from core.errors import ModelError
 from pose.comparing import save_pictures
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
@@ -21,9 +19,9 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
-    """Write the model folder; ModelError says what is wrong with what is in `source`.
+    """Write the model into a folder (see `drafted`), its detector into one in it.
 
-    Its detector, if it has one, comes first: without it there is no network either.
+    ModelError says what is wrong with what is in `source`.
     """
     if (source / DETECTOR / WORDS).is_file():
         import_exported(source / DETECTOR, folder / DETECTOR, licence)
@@ -38,11 +36,9 @@ def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
         },
         "description": words.model_dump(mode="json", exclude_none=True),
     }
-    try:
-        model = import_onnx(source / NETWORK, words, folder, about, reference)
-    except ModelError:
-        shutil.rmtree(folder / DETECTOR, ignore_errors=True)
-        raise
+    if words.left_out:
+        about["left_out"] = words.left_out
+    model = import_onnx(source / NETWORK, words, folder, about, reference)
     if words.pictures == "own":
         save_pictures(model, reference.pictures)
     return model

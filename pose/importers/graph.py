@@ -91,7 +91,7 @@ def _finished(model: Any, graph: Any, words: Description, last: str) -> Any:
 
 
 def _prune(graph: Any) -> None:
-    """Drop operations that nothing of the output comes from.
+    """Drop operations, and weights, that nothing of the output comes from.
 
     Graphs within the graph may use any value, so one that has such is left as it is.
     """
@@ -105,6 +105,9 @@ def _prune(graph: Any) -> None:
     kept.reverse()
     del graph.node[:]
     graph.node.extend(kept)
+    weights = [it for it in graph.initializer if it.name in wanted]
+    del graph.initializer[:]
+    graph.initializer.extend(weights)
 
 
 class _Building:
@@ -118,7 +121,7 @@ class _Building:
 
     def before(self, first: Any, words: Description) -> None:
         """Put the preparation of pictures before the network's own operations."""
-        own, self_nodes = words.input, list(self.graph.node)
+        own, theirs = words.input, list(self.graph.node)
         del self.graph.node[:]
         x = self.add("Cast", ["images"], to=1)
         if own.colour == "RGB":
@@ -139,7 +142,7 @@ class _Building:
         self.graph.node.append(
             onnx_package().helper.make_node("Identity", [x], [first.name])
         )
-        self.graph.node.extend(self_nodes)
+        self.graph.node.extend(theirs)
 
     def after(self, words: Description) -> str:
         """Put the arrangement of the output behind; return its name."""

@@ -46,20 +46,21 @@ def import_sleap_nn(
     licence: str,
     animals: int = 0,
 ) -> ModelFolder:
-    """Write the model folder for pictures of `size`, width and height.
+    """Write the model into a folder (see `drafted`), for pictures of `size`.
 
-    Without one, that of the network. A bottom-up network tells of at most so many
-    `animals`, a top-down one of the surest; 0: of one. ModelError says what is wrong.
+    That is width and height; without one, the network's. A bottom-up network tells of at
+    most so many `animals`, 0: as its metadata say; a top-down one of the surest, 0: of one.
+    ModelError says what is wrong.
     """
     said = read_metadata(source)
     if animals > 1 and said.model_type not in _OF_SEVERAL:
         raise ModelError(
             f"{source}: a {said.model_type} network tells of one animal; say no --animals"
         )
-    said.animals = animals
     network = load_graph(source / NETWORK)
     width, height = size or _size(network, said, source)
-    words = _described(network, said, source, (width, height), licence)
+    words = _described(network, said, source, (width, height), animals)
+    words = words.model_copy(update={"licence": licence})
     about: dict[str, object] = {
         "imported_from": {
             "folder": source.name,
@@ -77,11 +78,11 @@ def import_sleap_nn(
 
 
 def _described(
-    network: Any, said: Metadata, source: Path, size: tuple[int, int], licence: str
+    network: Any, said: Metadata, source: Path, size: tuple[int, int], animals: int
 ) -> Description:
     """Return what the network wants and gives; it is made to give what is read."""
     width, height = size
-    how = _KINDS.get(said.model_type, _unknown)(network, said, source)
+    how = _KINDS.get(said.model_type, _unknown)(network, said, source, animals)
     try:
         return Description(
             bodyparts=said.node_names,
@@ -93,8 +94,7 @@ def _described(
                 mean=[0.0],
                 std=[1.0],
             ),
-            threshold=said.peak_threshold or 0.2,
-            licence=licence,
+            threshold=said.peak_threshold or FLOOR,
             source=f"SLEAP-NN {said.sleap_nn_version}, {said.model_type}",
             **how,
         )
@@ -103,7 +103,7 @@ def _described(
         raise ModelError(f"{source / METADATA}: {words}") from error
 
 
-def _single(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+def _single(network: Any, said: Metadata, source: Path, animals: int) -> dict[str, Any]:
     """Make the confidence maps an output; return how they are read."""
     made = _makers(network)
     name, value = "", "peak_vals"
@@ -120,11 +120,15 @@ def _single(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
     return {"heatmaps": _maps(name, said, source)}
 
 
-def _bottom_up(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+def _bottom_up(
+    network: Any, said: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
     """Make confidence maps and fields outputs; return how they are read."""
-    if said.animals < 1:
+    most = animals or said.max_instances
+    if not most:
         raise ModelError(
-            f"{source}: say how many animals are in a picture at most: --animals 2"
+            f"{source} does not tell how many animals are in a picture at most; say it: "
+            "--animals 2"
         )
     made = _makers(network)
     best = made.get("peak_vals")
@@ -155,14 +159,14 @@ def _bottom_up(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
     network.graph.output.extend(outputs)
     maps = _maps(name, said, source)
     stride = configured(source, "bottomup", "pafs", "output_stride")
-    animals = Animals(
+    grouped = Animals(
         fields=field,
         stride=said.stride(stride or said.output_stride, source),
         edges=said.bones,
-        most=said.animals,
+        most=most,
         floor=said.peak_threshold or FLOOR,
     )
-    return {"heatmaps": maps, "animals": animals}
+    return {"heatmaps": maps, "animals": grouped}
 
 
 def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
@@ -189,10 +193,12 @@ def _not_found(said: Metadata, source: Path) -> ModelError:
     )
 
 
-def _top_down(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+def _top_down(
+    network: Any, said: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
     """Take the first animals, whose middles are the surest."""
     onnx = onnx_package()
-    most = max(1, said.animals)
+    most = max(1, animals)
     if most > (said.max_instances or most):
         raise ModelError(
             f"{source}: the network was exported for {said.max_instances} animals; export "
@@ -224,7 +230,9 @@ def _output(name: str, *shape: str) -> Any:
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
-def _unknown(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
+def _unknown(
+    network: Any, said: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
     kind = said.model_type
     advice = f"{', '.join(_KINDS)} can"
     if kind == "centroid":
@@ -242,7 +250,7 @@ def _unknown(network: Any, said: Metadata, source: Path) -> dict[str, Any]:
     )
 
 
-_KINDS: dict[str, Callable[[Any, Metadata, Path], dict[str, Any]]] = {
+_KINDS: dict[str, Callable[[Any, Metadata, Path, int], dict[str, Any]]] = {
     "single_instance": _single,
     "centered_instance": _single,
     "topdown": _top_down,

@@ -23,8 +23,6 @@ class Metadata(pydantic.BaseModel):
     max_instances: int | None = None
     peak_threshold: float | None = 0.2
     sleap_nn_version: str = ""
-    animals: int = 0
-    """That the user asked for; no word of SLEAP-NN's."""
 
     @property
     def bones(self) -> list[tuple[str, str]]:

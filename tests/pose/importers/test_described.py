@@ -244,8 +244,7 @@ def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
     said = capsys.readouterr().err
     assert sentence in said
     assert len(said.strip().splitlines()) == 1
-    assert not (out / "model.json").exists()
-    assert not (out / "network.onnx").exists()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["it.json", "it.onnx"]
 
 
 def test_no_network_no_description_and_a_full_folder_are_sentences(
@@ -264,7 +263,7 @@ def test_no_network_no_description_and_a_full_folder_are_sentences(
     assert main([str(file), *words]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert "no sound ONNX network" in said[0]
-    assert "gone.onnx" in said[1]
+    assert "gone.onnx: there is no such file" in said[1]
     assert "expected an .onnx file" in said[2]
     assert "--description is needed" in said[3]
     assert "holds a model already" in said[4]

@@ -5,6 +5,7 @@ The archives were made by the programs (`foreign/make_*.py`), which no test need
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,26 +28,23 @@ from utils.ImportModel import main
     ["deeplabcut3_maps", "deeplabcut3_hrnet", "deeplabcut3_axes", "deeplabcut2"],
 )
 def test_deeplabcuts_points_are_ours(
-    unpacked: dict[str, Path], tmp_path: Path, name: str
+    unpacked: dict[str, Path], imported: Callable[..., Path], name: str
 ) -> None:
-    out = tmp_path / "model"
-    assert main([str(unpacked[name]), "--output", str(out), "--licence", "MIT"]) == 0
+    out = imported(name)
     with np.load(unpacked[name] / "reference.npz") as theirs:
         points, sure = poses(out, theirs["pictures"])
         np.testing.assert_allclose(points, theirs["points"], atol=0.01)
         np.testing.assert_allclose(sure, theirs["confidences"], atol=0.002)
         assert np.ptp(theirs["points"][..., 0]) > 20  # they are not all at one place
     about = load_model_folder(out).about
-    assert about["licence"] == "MIT"
     assert str(about["source"]).startswith("DeepLabCut ")
     assert about["compared"]["max_px"] < 0.01  # type: ignore[index]
 
 
 def test_deeplabcuts_animals_are_ours(
-    unpacked: dict[str, Path], tmp_path: Path
+    unpacked: dict[str, Path], imported: Callable[..., Path]
 ) -> None:
-    source, out = unpacked["deeplabcut3_fields"], tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 0
+    source, out = unpacked["deeplabcut3_fields"], imported("deeplabcut3_fields")
     model = load_model_folder(out)
     assert isinstance(model.decoder, Several)
     assert model.animals == 3
@@ -79,10 +77,9 @@ def test_deeplabcuts_animals_are_ours(
 
 
 def test_deeplabcuts_detector_comes_with_its_network(
-    unpacked: dict[str, Path], tmp_path: Path
+    unpacked: dict[str, Path], imported: Callable[..., Path]
 ) -> None:
-    source, out = unpacked["deeplabcut3_axes"], tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 0
+    source, out = unpacked["deeplabcut3_axes"], imported("deeplabcut3_axes")
     found = load_model_folder(out / "detector")
     assert found.skeleton.bodyparts == BOX
     assert found.about["compared"]["max_px"] < 0.05  # type: ignore[index]
@@ -113,10 +110,10 @@ def test_deeplabcuts_detector_comes_with_its_network(
     ],
 )
 def test_lightning_poses_points_are_ours(
-    unpacked: dict[str, Path], tmp_path: Path, kind: str, most_px: float
+    unpacked: dict[str, Path], imported: Callable[..., Path], kind: str, most_px: float
 ) -> None:
-    source, out = unpacked[f"lightning_pose_{kind}"], tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 0
+    name = f"lightning_pose_{kind}"
+    source, out = unpacked[name], imported(name)
     with np.load(source / "reference.npz") as theirs:
         points, _ = poses(out, theirs["pictures"])
         away = np.linalg.norm(points - theirs["points"], axis=2)
@@ -127,6 +124,21 @@ def test_lightning_poses_points_are_ours(
         assert away.max() < 0.01
         with pytest.raises(ModelError, match="LIVE_CROP = no"):
             open_live_crop(open_estimator(out, "cpu", 1), None, 0.5, 100)
+
+
+def test_what_the_original_tells_besides_is_said(
+    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = shutil.copytree(unpacked["deeplabcut3_maps"], tmp_path / "source")
+    said = json.loads((source / "description.json").read_text("utf-8"))
+    said["left_out"] = ["corner", "spout"]
+    (source / "description.json").write_text(json.dumps(said), "utf-8")
+    out = tmp_path / "model"
+    assert main([str(source), "--output", str(out), "--licence", "MIT"]) == 0
+    assert "left out, as they are no animal's: corner, spout" in capsys.readouterr().out
+    about = load_model_folder(out).about
+    assert about["left_out"] == ["corner", "spout"]
+    assert about["licence"] == "MIT"
 
 
 def test_another_reference_is_not_believed(

@@ -12,8 +12,8 @@ from pose.matching import match_animals
 from pose.model_folder import load_model_folder
 from pose.torch_runtime import TorchNetwork
 from tests.pose.importers.estimated import estimated
+from tests.pose.importers.test_sleap_nn import SIZE
 
-SIZE = ("--size", "128x96")
 ALL = {
     "deeplabcut2": (),
     "deeplabcut3_axes": (),

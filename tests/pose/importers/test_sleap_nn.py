@@ -4,6 +4,7 @@ The archives were made by SLEAP-NN (`foreign/make_sleap_nn.py`), which no test n
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.pose.importers.estimated import estimated, poses
 from tests.pose.importers.foreign.drawing import drawn
 from utils.ImportModel import main
 
+SIZE = ("--size", "128x96")
 SINGLE = '"model_type": "single_instance"'
 
 
@@ -27,14 +29,16 @@ def truth() -> np.ndarray:
 
 
 def test_sleap_nns_network_of_one_animal(
-    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    unpacked: dict[str, Path],
+    imported: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    source, out = unpacked["sleap_nn_single"], tmp_path / "model"
-    assert main([str(source), "--output", str(out)]) == 2
+    source, out = unpacked["sleap_nn_single"], imported("sleap_nn_single", *SIZE)
+    words = [str(source), "--output", str(tmp_path / "model")]
+    assert main(words) == 2
     assert "--size 640x480" in capsys.readouterr().err
-    words = [str(source), "--output", str(out), "--size", "128x96"]
-    assert main(words) == 0
-    assert main([*words, "--animals", "2"]) == 2
+    assert main([*words, *SIZE, "--animals", "2"]) == 2
     assert "say no --animals" in capsys.readouterr().err
     model = load_model_folder(out)
     assert model.skeleton.bodyparts == ("snout", "tailbase")
@@ -56,10 +60,10 @@ def test_sleap_nns_network_of_one_animal(
 
 
 def test_sleap_nns_network_of_windows(
-    unpacked: dict[str, Path], tmp_path: Path
+    unpacked: dict[str, Path], imported: Callable[..., Path]
 ) -> None:
-    source, out = unpacked["sleap_nn_windows"], tmp_path / "model"
-    assert main([str(source), "--output", str(out), "--size", "64x64"]) == 0
+    source = unpacked["sleap_nn_windows"]
+    out = imported("sleap_nn_windows", "--size", "64x64")
     with np.load(source / "reference.npz") as theirs:
         points, sure = poses(out, theirs["pictures"])
         away = np.linalg.norm(points - theirs["points"], axis=2)
@@ -90,14 +94,32 @@ def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> N
     assert main([*words[:2], str(tmp_path / "more"), *words[3:], "9"]) == 2
 
 
-def test_sleap_nns_animals_are_ours(
+def test_how_many_animals_sleap_nn_itself_tells_is_taken(
     unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, out = unpacked["sleap_nn_bottom_up"], tmp_path / "model"
-    words = [str(source), "--output", str(out), "--size", "128x96"]
+    source = shutil.copytree(unpacked["sleap_nn_bottom_up"], tmp_path / "exported")
+    file = source / "export_metadata.json"
+    said = file.read_text("utf-8").replace(
+        '"max_instances": null', '"max_instances": 4'
+    )
+    file.write_text(said, "utf-8")
+    words = [str(source / "model.onnx"), "--output", str(tmp_path / "m"), *SIZE]
+    assert main(words) == 0  # the file is taken for its folder
+    assert "3 body parts of up to 4 animals" in capsys.readouterr().out
+    assert load_model_folder(tmp_path / "m").animals == 4
+
+
+def test_sleap_nns_animals_are_ours(
+    unpacked: dict[str, Path],
+    imported: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = unpacked["sleap_nn_bottom_up"]
+    out = imported("sleap_nn_bottom_up", *SIZE, "--animals", "3")
+    words = [str(source), "--output", str(tmp_path / "none"), *SIZE]
     assert main(words) == 2
-    assert "--animals 2" in capsys.readouterr().err
-    assert main([*words, "--animals", "3"]) == 0
+    assert "does not tell how many animals" in capsys.readouterr().err
     model = load_model_folder(out)
     assert isinstance(model.decoder, Several)
     assert model.decoder.grouping.edges == ((0, 1), (1, 2))

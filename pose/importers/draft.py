@@ -1,0 +1,37 @@
+"""A model folder in the making: it is there when it is whole, and not before."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import ModelError
+from pose.model_folder import DESCRIPTION
+
+
+@contextmanager
+def drafted(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside `folder`, which takes its name if all goes well.
+
+    If not, nothing is left of it, and errors name the folder that was asked for. ModelError
+    when something is there already.
+    """
+    if (folder / DESCRIPTION).exists():
+        raise ModelError(f"{folder} holds a model already; name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ModelError(f"{folder} is not empty; name a new folder")
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"{folder} is a file; name a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    draft.mkdir()
+    try:
+        yield draft
+        if folder.is_dir():
+            folder.rmdir()
+        draft.rename(folder)
+    except ModelError as error:
+        raise ModelError(str(error).replace(str(draft), str(folder))) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
