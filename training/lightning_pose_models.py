@@ -17,7 +17,7 @@ from torch import Tensor
 from core.errors import ModelError
 from core.pose import Skeleton
 from pose.fitting import Fitting
-from pose.importers.exported import SCRIPTS
+from pose.importers.exported import SCRIPTS, typed
 from pose.model_folder import ModelFolder
 from training.export import Recipe, export
 from training.networks import Architecture, PoseNetwork
@@ -88,11 +88,11 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
             "can't be imported; train a heatmap model, which looks at one"
         )
     if kind != "heatmap" or backbone not in BACKBONES:
+        script = typed(SCRIPTS / "from_lightning_pose.py")
         raise ModelError(
             f"{source}: a {kind} model on {backbone} can't be imported from its "
             "checkpoint. Where Lightning Pose is installed, run `python "
-            f"{SCRIPTS / 'from_lightning_pose.py'} {source} --output exported`, and import "
-            "`exported`"
+            f"{script} {typed(source)} --output exported`, and import `exported`"
         )
     if int(data.get("downsample_factor", 2)) != 2:
         raise ModelError(f"{source}: only downsample_factor 2 can be imported")
@@ -145,7 +145,7 @@ def network_of(
     try:
         network.load_state_dict(own)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
+        reason = str(error).splitlines()[1].strip()[:200]
         raise ModelError(
             f"{source}: the checkpoint does not fit config.yaml: {reason}"
         ) from error
@@ -167,7 +167,8 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
             f"{file.with_suffix('.tensors.ckpt')}` and import again:\n{CONVERSION}"
         ) from error
     except (OSError, RuntimeError, EOFError) as error:
-        raise ModelError(f"{file} can't be read as a checkpoint: {error}") from error
+        reason = (str(error) or "it is empty").partition(". ")[0]
+        raise ModelError(f"{file} can't be read as a checkpoint: {reason}") from error
     tensors = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(tensors, dict):
         raise ModelError(f"{file} is no checkpoint of Lightning Pose: no state_dict")
@@ -186,5 +187,7 @@ def _checkpoint(source: Path) -> Path:
 def _section(source: Path, words: Mapping[str, Any], name: str) -> dict[str, Any]:
     section = words.get(name)
     if not isinstance(section, dict):
-        raise ModelError(f"{source / 'config.yaml'} has no section {name}")
+        raise ModelError(
+            f"{source / 'config.yaml'} is none of Lightning Pose's: it has no section {name}"
+        )
     return section

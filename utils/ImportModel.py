@@ -27,18 +27,18 @@ from pose.importers.sleap_nn import import_sleap_nn
 from pose.importers.sleap_nn_metadata import METADATA
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
-from pose.importers.exported import SCRIPTS, WORDS, import_exported
+from pose.importers.exported import SCRIPTS, WORDS, import_exported, typed
 from pose.importers.draft import drafted
 from pose.model_folder import load_model_folder, network_hash
 
 ELSEWHERE = {
     "pytorch_config.yaml": (
         "holds snapshots of DeepLabCut 3. Where DeepLabCut is installed, run "
-        "`python {scripts}/from_deeplabcut3.py {source} --size 640x480 --output exported`"
+        "`python {three} {source} --size 640x480 --output exported`"
     ),
     "pose_cfg.yaml": (
         "holds a network of DeepLabCut 2. Where DeepLabCut is installed, export it with "
-        "`deeplabcut.export_model`, then run `python {scripts}/from_deeplabcut2.py "
+        "`deeplabcut.export_model`, then run `python {two} "
         "FOLDER --size 640x480 --output exported`"
     ),
     "training_config.yaml": (
@@ -47,6 +47,11 @@ ELSEWHERE = {
     ),
 }
 """What lies in a folder that must be exported first, and how that is done."""
+PROJECTS = (
+    "dlc-models-pytorch/*/*/train/pytorch_config.yaml",
+    "dlc-models/*/*/train/pose_cfg.yaml",
+)
+"""Where DeepLabCut keeps networks in the folder of a project."""
 
 
 @ending()
@@ -69,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if isinstance(names := model.about.get("left_out"), list):
         print(f"left out, as they are no animal's: {', '.join(map(str, names))}")
-    print(f"python utils/BenchmarkModel.py --model {model.path} shows its speed")
+    print(f"python utils/BenchmarkModel.py --model {typed(model.path)} shows its speed")
     return 0
 
 
@@ -81,6 +86,8 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
         (source.parent / METADATA).is_file() or (source.parent / WORDS).is_file()
     ):
         source = source.parent  # a file of what was exported was named
+    if not 0 <= options.animals <= 100:
+        raise ModelError(f"--animals {options.animals}: expected 1 to 100")
     if (source / METADATA).is_file():
         size = _size(options.size) if options.size else None
         import_sleap_nn(source, size, draft, options.licence, options.animals)
@@ -88,6 +95,11 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
     if options.size or options.animals:
         raise ModelError(
             f"{source}: --size and --animals are for what SLEAP-NN exported; leave them out"
+        )
+    if networks := [file.parent for glob in PROJECTS for file in source.glob(glob)]:
+        raise ModelError(
+            f"{source} is a project of DeepLabCut; name one of its networks instead: "
+            f"{', '.join(map(typed, networks))}"
         )
     if (source / WORDS).is_file():
         import_exported(source, draft, options.licence)
@@ -103,7 +115,11 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
     if source.suffix.lower() != ".onnx":
         for name, advice in ELSEWHERE.items():
             if (source / name).is_file() or source.with_name(name).is_file():
-                how = advice.format(scripts=SCRIPTS, source=source)
+                how = advice.format(
+                    two=typed(SCRIPTS / "from_deeplabcut2.py"),
+                    three=typed(SCRIPTS / "from_deeplabcut3.py"),
+                    source=typed(source),
+                )
                 raise ModelError(f"{source} {how}, and import `exported`")
         raise ModelError(
             f"{source}: expected an .onnx file, what SLEAP-NN exported, what a script of "
@@ -129,7 +145,10 @@ def _size(words: str) -> tuple[int, int]:
     width, _, height = words.partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise ModelError(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
-    return int(width), int(height)
+    size = int(width), int(height)
+    if not all(16 <= side <= 4096 for side in size):
+        raise ModelError(f"--size {words}: both sides must be from 16 to 4096")
+    return size
 
 
 def _parser() -> argparse.ArgumentParser:

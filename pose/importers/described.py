@@ -67,6 +67,7 @@ def import_onnx(
         network_hash(folder / NETWORK),
         {"source": words.source, "licence": words.licence, **about},
     )
+    _check_size(network, model, theirs)
     check(network, model, pictures, theirs)
     if reference is not None:
         said = {**model.about, "compared": reference.check(model)}
@@ -115,8 +116,22 @@ def _theirs(
     try:
         return pictures, original(network, words, pictures)
     except Exception as error:  # ONNX Runtime's have no common ancestor
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:400]
         raise ModelError(f"{network} can't be run as described: {reason}") from error
+
+
+def _check_size(network: Path, model: ModelFolder, theirs: NDArray[np.float32]) -> None:
+    """Raise ModelError when the maps are not as many, or as large, as was described."""
+    if isinstance(model.decoder, Coordinates):
+        return
+    wanted, given = model.output_shape, theirs.shape[1:]
+    more = wanted[0], *(side + 1 for side in wanted[1:])  # see `pose/onnx_runtime.py`
+    if given not in (wanted, more):
+        shapes = ("x".join(map(str, shape)) for shape in (given, wanted))
+        raise ModelError(
+            "{} gives maps of {} (number, rows, columns); what the description says of body "
+            "parts, input and stride makes {}: correct it".format(network, *shapes)
+        )
 
 
 def check(

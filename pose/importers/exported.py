@@ -18,6 +18,11 @@ REFERENCE = "reference.npz"
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
+def typed(path: Path) -> str:
+    """Return the path as it is typed on a command line."""
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
 def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
     """Write the model into a folder (see `drafted`), its detector into one in it.
 

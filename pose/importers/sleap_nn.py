@@ -59,6 +59,12 @@ def import_sleap_nn(
         )
     network = load_graph(source / NETWORK)
     width, height = size or _size(network, said, source)
+    step = configured(source, "backbone_config", said.backbone, "max_stride") or 1
+    if width % step or height % step:
+        raise ModelError(
+            f"--size {width}x{height}: both must be multiples of {step:g}, which is "
+            "max_stride in the training configuration"
+        )
     words = _described(network, said, source, (width, height), animals)
     words = words.model_copy(update={"licence": licence})
     about: dict[str, object] = {
@@ -158,7 +164,7 @@ def _bottom_up(
     del network.graph.output[:]
     network.graph.output.extend(outputs)
     maps = _maps(name, said, source)
-    stride = configured(source, "bottomup", "pafs", "output_stride")
+    stride = configured(source, "head_configs", "bottomup", "pafs", "output_stride")
     grouped = Animals(
         fields=field,
         stride=said.stride(stride or said.output_stride, source),
@@ -171,7 +177,7 @@ def _bottom_up(
 
 def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
     stride = said.stride(said.output_stride, source)
-    sigma = configured(source, said.model_type, "confmaps", "sigma")
+    sigma = configured(source, "head_configs", said.model_type, "confmaps", "sigma")
     return Heatmaps(output=name, stride=stride, sigma=sigma or SIGMA, origin=0)
 
 

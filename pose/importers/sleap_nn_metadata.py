@@ -22,6 +22,7 @@ class Metadata(pydantic.BaseModel):
     crop_size: tuple[int, int] | None = None
     max_instances: int | None = None
     peak_threshold: float | None = 0.2
+    backbone: str = ""
     sleap_nn_version: str = ""
 
     @property
@@ -53,7 +54,8 @@ def read_metadata(source: Path) -> Metadata:
     except pydantic.ValidationError as error:
         fault = error.errors()[0]
         place = " → ".join(str(step) for step in fault["loc"])
-        raise ModelError(f"{file} is damaged: {place}: {fault['msg']}") from error
+        where = f"{place}: " if place else ""
+        raise ModelError(f"{file} is damaged: {where}{fault['msg']}") from error
     if any(
         not 0 <= end < len(said.node_names) for bone in said.edge_inds for end in bone
     ):
@@ -61,12 +63,14 @@ def read_metadata(source: Path) -> Metadata:
     return said
 
 
-def configured(source: Path, kind: str, head: str, key: str) -> float | None:
-    """Return a number that the training configuration says of a head; None: it does not."""
+def configured(source: Path, *keys: str) -> float | None:
+    """Return a number that the training configuration says of the model; None: none."""
     import yaml
 
     try:
-        words = yaml.safe_load((source / CONFIG).read_text("utf-8"))
-        return float(words["model_config"]["head_configs"][kind][head][key])
+        words = yaml.safe_load((source / CONFIG).read_text("utf-8"))["model_config"]
+        for key in keys:
+            words = words[key]
+        return float(words)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
         return None

@@ -4,14 +4,13 @@ Used by from_deeplabcut3.py. The surest box is taken: it is what is left of all 
 whatever others are dropped for lying on it.
 """
 
-import pickle
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from package import export, new_folder, pictures_of, save, size_of
+from package import export, loaded, new_folder, pictures_of, save, size_of
 
 CORNERS = ["box left top", "box right bottom"]
 """What DeepLabStream calls the two points that a box is made of."""
@@ -79,10 +78,7 @@ def _weights(source, trust):
     file = best[-1] if best else file
     if not file.is_file():
         return None
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=not trust)
-    except pickle.UnpicklingError:
-        sys.exit(f"{file} holds more than numbers; --trust opens it, if it is your own")
+    content = loaded(file, trust)
     if found:
         return content["model"], file.name
     weights = content.get("detector")

@@ -35,7 +35,7 @@ def main():
     )
     options = parser.parse_args()
     graph, said, name = _read(options.source)
-    width, height = (side // 32 * 32 for side in size_of(options.size))
+    width, height = size_of(options.size, 32)
     given = _only(graph, lambda node: node.op == "Placeholder", "input")
     scores = _only(graph, lambda node: node.name.endswith(SCORES), "scores")
     offsets = _only(graph, lambda node: node.name.endswith(OFFSETS), "offsets")

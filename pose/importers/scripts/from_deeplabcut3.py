@@ -14,7 +14,6 @@ computer; nothing else of DeepLabStream is needed.
 import argparse
 import contextlib
 import math
-import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +22,7 @@ import deeplabcut3_detectors as detectors
 import numpy as np
 import torch
 from deeplabcut3_detectors import normalisation
-from package import export, new_folder, pictures_of, save, size_of
+from package import export, loaded, new_folder, pictures_of, save, size_of
 
 
 def main():
@@ -42,7 +41,11 @@ def main():
             "taken over; train one that needs pictures alone"
         )
     model = PoseModel.build(dict(config["model"])).eval()
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        sys.exit(f"{name} does not fit its pytorch_config.yaml: {reason}")
     head = model.heads["bodypart"]
     width, height = _size(config, options.size)
     stride = model.get_stride("bodypart")
@@ -57,6 +60,7 @@ def main():
         "input": {"layout": "NCHW", "width": width, "height": height}
         | normalisation(config["data"]),
         "threshold": 0.6,
+        "left_out": [str(p) for p in config["metadata"]["unique_bodyparts"]],
         **how,
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {_word(config['net_type'])}, {name}",
@@ -86,15 +90,17 @@ def _options():
 def _read(source, trust):
     """Return configuration, weights and the file's name."""
     file = source if source.is_file() else _best(source)
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=not trust)
-    except pickle.UnpicklingError:
-        sys.exit(f"{file} holds more than numbers; --trust opens it, if it is your own")
+    content = loaded(file, trust)
     if "config" in content:
         return content["config"], content["pose"], file.name
     import yaml
 
-    with (file.parent / "pytorch_config.yaml").open(encoding="utf-8") as stream:
+    said = file.parent / "pytorch_config.yaml"
+    if not said.is_file():
+        sys.exit(f"{file}: beside it there is no {said.name}, which says what it is")
+    if "model" not in content:
+        sys.exit(f"{file} is no snapshot of DeepLabCut 3")
+    with said.open(encoding="utf-8") as stream:
         return yaml.safe_load(stream), content["model"], file.name
 
 
@@ -122,8 +128,7 @@ def _size(config, words):
         return int(crop.get("width", 256)), int(crop.get("height", 256))
     if not words:
         sys.exit("--size WIDTHxHEIGHT is needed: of the pictures that are analysed")
-    width, height = size_of(words)
-    return width // 32 * 32, height // 32 * 32
+    return size_of(words, 32)
 
 
 def _reading(predictor, model, stride, names):

@@ -43,8 +43,10 @@ def pictures_of(video, width, height):
 
 
 def save(folder, words, reference):
-    """Write the description, and the reference: pictures, points and confidences."""
-    (folder / "description.json").write_text(json.dumps(words, indent=2), "utf-8")
+    """Write the reference (pictures, points and confidences), and the description.
+
+    The description comes last: a folder that has one is whole.
+    """
     pictures, points, confidences = reference
     np.savez_compressed(
         folder / "reference.npz",
@@ -52,24 +54,54 @@ def save(folder, words, reference):
         points=np.asarray(points, np.float32),
         confidences=np.asarray(confidences, np.float32),
     )
-    print(f"{folder}: python utils/ImportModel.py {folder} --output models/NAME")
+    (folder / "description.json").write_text(json.dumps(words, indent=2), "utf-8")
+    if words.get("left_out"):
+        print(f"left out, as they are no animal's: {', '.join(words['left_out'])}")
+    print(
+        f'now, where DeepLabStream is: python utils/ImportModel.py "{folder}" --output models/NAME'
+    )
 
 
 def new_folder(path):
-    """Return the folder, made; it must not hold a network already."""
+    """Return the folder, made; it must not hold a whole network already."""
     folder = Path(path)
-    if (folder / "network.onnx").exists():
+    if (folder / "description.json").exists():
         raise SystemExit(f"{folder} holds a network already; name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def size_of(words):
-    """Return width and height of words such as 640x480."""
+def size_of(words, step=1):
+    """Return width and height of words such as 640x480, in whole steps of pixels."""
     width, _, height = words.partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise SystemExit(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
-    return int(width), int(height)
+    size = int(width) // step * step, int(height) // step * step
+    if 0 in size:
+        raise SystemExit(f"--size {words}: {step} pixels are the least of both sides")
+    if size != (int(width), int(height)):
+        print(
+            f"--size {words} becomes {size[0]}x{size[1]}: both in steps of {step} pixels"
+        )
+    return size
+
+
+def loaded(file, trust=False):
+    """Return what a .pt file holds; nothing in it is run unless it is trusted."""
+    import pickle
+
+    import torch
+
+    try:
+        return torch.load(file, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        raise SystemExit(
+            f"{file} holds more than numbers, or is damaged; --trust opens it, and runs what "
+            "is in it: only if it is your own"
+        ) from error
+    except (OSError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"{file} can't be read: {reason}") from error
 
 
 def export(network, width, height, names, folder):

@@ -223,8 +223,14 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
             "of coordinates, coordinates → animals says it",
         ),
         ({"heatmaps": HEATMAPS | {"output": "no"}}, "has no output no; it has maps"),
-        ({"heatmaps": HEATMAPS | {"stride": 4}}, "does not give the heat maps"),
-        ({"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []}, "not give"),
+        (
+            {"heatmaps": HEATMAPS | {"stride": 4}},
+            "maps of 2x4x8 (number, rows, columns)",
+        ),
+        (
+            {"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []},
+            "makes 3x4x8",
+        ),
         (
             {"heatmaps": HEATMAPS, "input": INPUT | {"layout": "NHWC"}},
             "be run as described",

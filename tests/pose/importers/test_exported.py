@@ -217,6 +217,17 @@ def test_what_must_be_exported_first_is_told_how(
             assert (SCRIPTS / sentence).is_file()
 
 
+def test_of_a_project_of_deeplabcut_the_networks_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = tmp_path / "dlc-models-pytorch" / "iteration-0" / "x-shuffle1" / "train"
+    train.mkdir(parents=True)
+    (train / "pytorch_config.yaml").write_text("{}", "utf-8")
+    (tmp_path / "config.yaml").write_text("Task: x", "utf-8")
+    assert main([str(tmp_path), "--output", str(tmp_path / "model")]) == 2
+    assert f"name one of its networks instead: {train}" in capsys.readouterr().err
+
+
 def test_a_network_of_several_cameras_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

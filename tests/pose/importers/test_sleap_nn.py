@@ -148,6 +148,28 @@ def test_sleap_nns_animals_are_ours(
 
 
 @pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("--size", "130x96"), "multiples of 8, which is max_stride"),
+        (("--size", "8x8"), "from 16 to 4096"),
+        (("--size", "big"), "expected WIDTHxHEIGHT"),
+        ((*SIZE, "--animals", "-1"), "expected 1 to 100"),
+    ],
+)
+def test_what_is_asked_for_and_cannot_be_is_a_sentence(
+    unpacked: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: tuple[str, ...],
+    sentence: str,
+) -> None:
+    out = tmp_path / "model"
+    assert main([str(unpacked["sleap_nn_single"]), "--output", str(out), *given]) == 2
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
         (SINGLE, '"model_type": "multi_class_bottomup"', "[Animals] NAMES"),
