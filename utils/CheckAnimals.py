@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.options import at_least
 from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from core.errors import ModelError
 from core.frame import Image
+from core.options import at_least
 from pose.estimator import PoseEstimator
 from pose.matching import nearest_px
 from pose.opening import open_estimator

@@ -22,9 +22,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.options import at_least
 from core.errors import DeviceError
 from core.frame import Image
+from core.options import at_least
 from core.pose import Pose
 from pose.opening import open_estimator
 from pose.runtimes import RUNTIMES

@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.options import at_least
 from core.errors import DeepLabStreamError
+from core.options import at_least
 from offline.metrics import temporal_norm
 from offline.tables import read_poses
 from pose.estimator import PoseEstimator

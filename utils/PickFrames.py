@@ -22,8 +22,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.options import at_least
 from core.errors import DeepLabStreamError
+from core.options import at_least
 from offline.decoding import VideoRows, video_rows
 from offline.picking import candidates, pick, picture_path, write_pictures
 from offline.tables import read_poses

@@ -25,8 +25,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from core.options import at_least
 from core.errors import DeepLabStreamError
+from core.options import at_least
 from offline.files import stems, video_files, whole_file
 from offline.labels import Known, known_poses
 from offline.metrics import temporal_norm, write_metric

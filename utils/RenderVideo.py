@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.options import at_least
 from core.errors import DeepLabStreamError
+from core.options import at_least
 from core.pose import Skeleton
 from offline.alf import files_of, read_times
 from offline.decoding import VideoRows, video_rows

@@ -32,8 +32,8 @@ from functools import partial
 
 import numpy as np
 
-from core.options import at_least
 from core.errors import DeepLabStreamError, ModelError
+from core.options import at_least
 from offline.alf import read_times
 from offline.files import stems, video_files, whole_file
 from offline.members import Members, read_members

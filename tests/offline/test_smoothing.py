@@ -196,8 +196,18 @@ def test_tables_that_are_no_ensemble(
     named = tables(tmp_path, "named", paw_members(), ["paw_l", "tail"])
     damaged = tmp_path / "damaged.h5"
     damaged.write_bytes(b"no table")
+    pair = tmp_path / "pair.csv"
+    pair.write_text(
+        "scorer,m,m,m,m\nindividuals,a,a,b,b\nbodyparts,paw_l,paw_l,paw_l,paw_l\n"
+        "coords,x,y,x,y\n0,1,2,3,4\n"
+    )
     to = ["--output", out]
     for wrong, sentence in (
+        ([files[0], str(pair)], "pair.csv tells of several animals"),
+        (
+            [files[0], files[1], str(tmp_path / "x" / ".." / "a0.csv")],
+            "needs two tables",
+        ),
         ([files[0]], "needs two tables or more"),
         ([files[0], files[0]], "needs two tables or more"),
         ([files[0], str(tmp_path / "none.csv")], "there is no file"),
