@@ -115,10 +115,10 @@ def _from_tables(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
 
 def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
     """Yield each video's ensemble, and where it goes."""
+    networks = _networks(asked)
     videos = video_files(asked.videos)
     if asked.views and len(videos) < 2:
         raise DeepLabStreamError(f"{videos[0]}: several views need two cameras")
-    networks = _networks(asked)
     bodyparts = next(iter(networks.values())).skeleton.bodyparts
     if asked.mirrored:  # what can't be smoothed need not be predicted
         views_by_ending(bodyparts, asked.mirrored)
