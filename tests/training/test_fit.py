@@ -21,10 +21,10 @@ from training.settings import FitSettings
 from training.watching import Epoch
 
 SETTINGS = FitSettings(
-    steps=30,
+    steps=16,
     batch=8,
     network=Architecture(stages=4, channels=8),
-    learning_rate=8e-3,
+    learning_rate=1.2e-2,
     augmentation=Augmentation(rotation_deg=0, scale=(1, 1), mirror=False, light=0),
 )
 
@@ -44,11 +44,11 @@ def test_training_finds_the_dots(
     data: Dataset, trained: tuple[PoseNetwork, list[Epoch]]
 ) -> None:
     network, epochs = trained
-    assert [epoch.step for epoch in epochs] == list(range(1, 31))
+    assert [epoch.step for epoch in epochs] == list(range(1, 17))
     assert epochs[-1].loss < epochs[0].loss
     told = held_out_error(network, data)
     distance, confidence = told.distance, told.confidence
-    assert np.median(distance) < 6
+    assert np.median(distance) < 3
     errors = summary(data.skeleton, distance, confidence, 0.0)
     assert [error.bodypart for error in errors] == ["leftear", "rightear"]
     assert all(error.pictures == 8 and error.below_threshold == 0 for error in errors)

@@ -140,11 +140,12 @@ def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
 
 
 def test_unlabelled_video_teaches_too(data: Dataset, video: Path) -> None:
-    settings = replace(SETTINGS, clip_length=6, anneal=Anneal(1.0, frozen_until=0))
+    short = replace(SETTINGS, steps=3)
+    settings = replace(short, clip_length=6, anneal=Anneal(1.0, frozen_until=0))
     losses = {"temporal": TemporalLoss(log_weight=-3, epsilon=0, prob_threshold=0)}
     more = Unlabelled(look_at([video], 6), losses)
     taught = fit(data, settings, ignore, unlabelled=more)
-    assert not same(taught, fit(data, SETTINGS, ignore))
+    assert not same(taught, fit(data, short, ignore))
     assert same(taught, fit(data, settings, ignore, unlabelled=more))
 
 
@@ -159,13 +160,13 @@ def test_the_best_weights_are_kept_if_asked(data: Dataset) -> None:
 
 def test_training_stops_when_nothing_improves(data: Dataset) -> None:
     steps: list[int] = []
-    still = replace(SETTINGS, steps=40, learning_rate=1e-12, patience=2)
+    still = replace(SETTINGS, steps=40, learning_rate=1e-12, patience=1)
     fit(data, still, lambda epoch: steps.append(epoch.step), data)
-    assert 4 <= len(steps) < 40
-    least = len(steps) + 6
+    assert 4 <= len(steps) < 20
+    least = len(steps) + 3
     steps.clear()
     fit(data, replace(still, least_steps=least), lambda e: steps.append(e.step), data)
-    assert least <= len(steps) < 40
+    assert least <= len(steps) < 20
 
 
 @pytest.mark.parametrize("kind", ["regression", "context"])
@@ -173,7 +174,7 @@ def test_other_kinds_learn(labelled: Path, kind: str) -> None:
     data = load_dataset(read_labels(labelled), Fitting(48, 64), context=True)
     losses: list[float] = []
     how = replace(SETTINGS.network, kind=kind)
-    settings = replace(SETTINGS, network=how, steps=16, learning_rate=1e-3)
+    settings = replace(SETTINGS, network=how, learning_rate=2e-3)
     if kind == "regression":
         data = replace(data, context=None)
     fit(data, settings, lambda epoch: losses.append(epoch.loss), data)

@@ -7,6 +7,7 @@ import pytest
 from pose.model_folder import load_model_folder
 from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
+CPU = ["--device", "cpu"]  # nothing needs to be measured
 SMALL = ["--size", "64x48", "--steps", "2", "--batch", "2", "--stages", "4", "--quiet"]
 
 
@@ -109,7 +110,7 @@ def test_a_network_is_measured_against_a_video(
 ) -> None:
     labels, sheet = str(labelled / "CollectedData.csv"), tmp_path / "sheet.png"
     words = ["--model", str(model), "--video", str(video), "--labels", labels]
-    assert CheckNetwork.main([*words, "--sheet", str(sheet)]) == 0
+    assert CheckNetwork.main([*words, *CPU, "--sheet", str(sheet)]) == 0
     told = capsys.readouterr().out
     assert "8 frames with points placed by a person; runs on" in told
     assert "rightear     median" in told
@@ -123,20 +124,20 @@ def test_frames_that_the_video_lacks_are_named(
     labels = tmp_path / "check.csv"
     words = ["--model", str(model), "--video", str(video), "--labels", str(labels)]
     labels.write_text(header + "img03.png,1,2\nimg99.png,1,2\n", encoding="utf-8")
-    assert CheckNetwork.main(words) == 2
+    assert CheckNetwork.main([*words, *CPU]) == 2
     assert "has 8 frames, no 99" in capsys.readouterr().err
     labels.write_text(header + "first.png,1,2\n", encoding="utf-8")
-    assert CheckNetwork.main(words) == 2
+    assert CheckNetwork.main([*words, *CPU]) == 2
     assert "no frame number at the end of its name" in capsys.readouterr().err
     labels.write_text(header.replace("leftear", "paw") + "img1.png,1,2\n")
-    assert CheckNetwork.main(words) == 2
+    assert CheckNetwork.main([*words, *CPU]) == 2
     assert "the network knows no paw" in capsys.readouterr().err
 
 
 def test_pictures_and_label_files_are_predicted(
     model: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--model", str(model), "--output", str(tmp_path)]
+    words = ["--model", str(model), "--output", str(tmp_path), *CPU]
     inputs = [str(labelled / "CollectedData.csv"), str(labelled / "clip0")]
     assert PredictFrames.main([*words, *inputs]) == 0
     assert "8 pictures" in capsys.readouterr().out
@@ -154,12 +155,12 @@ def test_a_run_is_evaluated_by_set(
     model: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = tmp_path / "errors.csv"
-    assert EvaluateNetwork.main(["--model", str(model), "--csv", str(table)]) == 0
+    assert EvaluateNetwork.main(["--model", str(model), "--csv", str(table), *CPU]) == 0
     assert "calibration error of the confidence" in capsys.readouterr().out
     rows = [line.split(",")[:3] for line in table.read_text().splitlines()]
     assert ["train", "together", "12"] in rows
     assert ["validation", "leftear", "2"] in rows
     own = ["--model", "openfield", "--data", str(labelled)]
-    assert EvaluateNetwork.main(["--model", "openfield"]) == 2
+    assert EvaluateNetwork.main(["--model", "openfield", *CPU]) == 2
     assert "does not tell its labels; give --data" in capsys.readouterr().err
-    assert EvaluateNetwork.main(own) == 0
+    assert EvaluateNetwork.main([*own, *CPU]) == 0

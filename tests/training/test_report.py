@@ -170,7 +170,7 @@ def test_the_program_writes_page_and_tables(
     film.write_text(text, encoding="utf-8")
     page = tmp_path / "own.html"
     words = ["--model", "openfield", "--data", str(labelled), "--report", str(page)]
-    words += ["--poses", str(film)]
+    words += ["--poses", str(film), "--device", "cpu"]
     assert EvaluateNetwork.main([*words, "--ensemble", "openfield"]) == 0
     assert "own_figures.csv, own_points.csv, own_reliability.csv" in (
         capsys.readouterr().out
