@@ -37,6 +37,11 @@ class ManualClock:
         self._now_ns = now_ns
 
 
+def rest(seconds: float) -> None:
+    """Do nothing for so long."""
+    time.sleep(seconds)
+
+
 class Pacer:
     """Waits for the ticks of a fixed rate; deadlines are absolute, errors don't add up."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from core.errors import SettingsError
+from core.replacing import replace
 from engine import ini_editing
 from engine.ini import Words, read_sections, read_text
 from engine.sections import Settings
@@ -85,7 +86,7 @@ class Document(QObject):
         target = (path or self.path).resolve()
         draft = target.with_name(f"{target.name}.new")
         draft.write_text(self._text, encoding="utf-8", newline="")
-        draft.replace(target)
+        replace(draft, target)
         moved = target.parent != self.path.parent
         self.path, self._on_disk = target, self._text
         if moved:  # relative paths start elsewhere now

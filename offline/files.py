@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import DeepLabStreamError
+from core.replacing import replace
 
 ENDINGS = frozenset(
     f".{kind}"
@@ -66,6 +67,6 @@ def whole_file(path: Path) -> Iterator[Path]:
     making = path.with_name(f".{path.stem}.{os.getpid()}.making{path.suffix}")
     try:
         yield making
-        making.replace(path)
+        replace(making, path)
     finally:
         making.unlink(missing_ok=True)

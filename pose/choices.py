@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.errors import ModelError
+from core.replacing import replace
 from pose.caching import cache_folder
 from pose.comparing import PICTURES
 from pose.model_folder import ModelFolder
@@ -21,7 +22,7 @@ def keep(entries: dict[str, dict[str, object]]) -> None:
     draft = file.with_suffix(f".{os.getpid()}")
     try:
         draft.write_text(json.dumps(known, indent=1), "utf-8")
-        draft.replace(file)
+        replace(draft, file)
     except OSError:
         draft.unlink(missing_ok=True)
 

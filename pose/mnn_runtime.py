@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from core.replacing import replace
 from pose.caching import cache_folder
 from pose.model_folder import ModelFolder
 from pose.packages import package
@@ -70,7 +71,7 @@ def _convert(network: Path, file: Path) -> None:
         raise ModelError(
             f"{network} can't be converted for MNN, which says: {said[-1]}"
         )
-    draft.replace(file)
+    replace(draft, file)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from core.replacing import replace
 from pose.comparing import MOST_OTHERWISE, Difference, compare, outputs
 from pose.model_folder import ModelFolder, network_hash
 from pose.onnx_runtime import OnnxNetwork
@@ -61,7 +62,7 @@ def quantise(
         best, file = found[0]
         if not best.difference.within(tolerance_px, own_pictures=True):
             raise ModelError(_why_not(best, tolerance_px))
-        file.replace(model.path / INT8)
+        replace(file, model.path / INT8)
         far = best.difference
         save_quantised(
             model,

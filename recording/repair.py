@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.replacing import replace
 from recording.accounts import Accounts
 from recording.reading import rows
 from recording.remux import finished_copy, pictures, unfinished
@@ -77,7 +78,7 @@ def _facts(path: Path, report: Repair) -> dict[str, Any]:
         report.done.append("run.json: was missing; versions and cameras are not known")
     except (json.JSONDecodeError, UnicodeDecodeError):
         kept = kept_as(file)
-        file.replace(kept)
+        replace(file, kept)
         report.done.append(f"run.json: could not be read (kept as {kept.name})")
     unknown = dict.fromkeys(("started", "ended", "how", "skeleton", "model"))
     facts: dict[str, Any] = {**unknown, "cameras": {}, "accounting": []}
@@ -126,14 +127,14 @@ def _mend(video: Path, report: Repair) -> int:
     if not video.exists():
         if not copy.exists():
             return 0
-        copy.replace(video)  # an earlier repair was killed between its last two steps
+        replace(copy, video)  # an earlier repair was killed between its last two steps
     if not unfinished(video):
         return pictures(video)
     count = finished_copy(video, copy)
     if count:
         kept = kept_as(video)
-        video.replace(kept)
-        copy.replace(video)
+        replace(video, kept)
+        replace(copy, video)
         report.done.append(
             f"{video.name}: was not closed; now it is, {count} pictures (the original is "
             f"{kept.name})"

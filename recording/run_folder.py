@@ -24,6 +24,7 @@ from core.errors import DeviceError
 from core.frame import ImageFormat
 from core.pose import Skeleton
 from core.record import Step
+from core.replacing import replace
 from core.thresholds import Thresholds
 from recording.accounts import Accounts
 from recording.reading import read_events, read_steps
@@ -207,7 +208,7 @@ class RunFolder:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self.path / "run.json")
+        replace(draft, self.path / "run.json")
 
 
 def accounting(accounts: Sequence[Accounts]) -> list[dict[str, object]]:

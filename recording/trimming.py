@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from core.replacing import replace
+
 _TAIL = 1 << 20
 
 
@@ -40,7 +42,7 @@ def cut_to(path: Path, size: int) -> Path:
     kept = kept_as(path)
     draft = path.with_name(path.name + ".copying")
     shutil.copy2(path, draft)
-    draft.replace(kept)
+    replace(draft, kept)
     with path.open("r+b") as file:
         file.truncate(size)
         os.fsync(file.fileno())

@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from core.errors import ModelError
+from core.replacing import replace
 from training.animals import decoder_of
 from training.batches import Batches, HeldOut
 from training.clips import Find, Read, Video, read_clip
@@ -209,7 +210,7 @@ class _Saving(Callback):
         beside = self.file.with_suffix(".part")
         trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
-            beside.replace(self.file)
+            replace(beside, self.file)
 
 
 class _Best(Callback):

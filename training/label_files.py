@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.pandas_hdf5 import KEY
+from core.replacing import replace
 
 
 def write_labels(
@@ -37,7 +38,7 @@ def write_labels(
         table.writerow([*(name.split("/") if spread else [name]), *cells])
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(text.getvalue(), encoding="utf-8", newline="")
-    draft.replace(file)
+    replace(draft, file)
 
 
 def write_dlc_table(
@@ -59,7 +60,7 @@ def write_dlc_table(
     draft = file.with_name(f"{file.name}.new")
     table = pd.DataFrame(values, index=index, columns=columns)
     table.to_hdf(draft, key=KEY, mode="w")
-    draft.replace(file)
+    replace(draft, file)
 
 
 def write_dlc_video(

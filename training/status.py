@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from core.clock import Clock, SystemClock
+from core.replacing import replace
 from training.watching import Epoch, Watch
 
 STATUS = "train_status.json"
@@ -74,7 +75,7 @@ class Status:
         }
         draft = file.with_name(f"{file.name}.tmp")
         draft.write_text(json.dumps(words, indent=4), "utf-8")
-        draft.replace(file)
+        replace(draft, file)
 
 
 def _read(file: Path) -> dict[str, object]:
