@@ -1,2 +1,5 @@
 @echo off
-py -3 "%~dp0utils\Launch.py" test %*
+setlocal
+set python=py -3
+where py >nul 2>nul || set python=python
+%python% "%~dp0utils\Launch.py" test %*

@@ -1,4 +1,4 @@
-"""An end of a `multiprocessing.Pipe`: Windows has a class of its own for it."""
+"""Ends of a `multiprocessing.Pipe`, which Windows makes and closes in ways of its own."""
 
 import sys
 
@@ -7,4 +7,16 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "speaks"]
+
+
+def speaks(pipe: Connection, patience_s: float | None = 0.0) -> bool:
+    """Return whether `recv` would not wait: something was sent, or the other end is closed.
+
+    In the latter case `recv` raises EOFError on all systems, whereas `poll` does so only on
+    Windows, as a BrokenPipeError. None waits without limit.
+    """
+    try:
+        return pipe.poll(patience_s)
+    except BrokenPipeError:
+        return True

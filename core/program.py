@@ -70,7 +70,8 @@ def ending(stopped: str = "stopped") -> Callable[[Main], Main]:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    if sys.stderr is not None:  # pythonw has none
+        sys.stderr.write(f"{text}\n")
 
 
 def _tell(

@@ -12,7 +12,7 @@ from cameras.dial import SIZING, same, written
 from cameras.framing import framed
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from core.ring import Ring, RingWriter
 from engine.child import hurry, reporting, settle, tell
 from engine.messages import CameraOpened, CameraTold, Turn, Turned
@@ -112,7 +112,7 @@ class _CameraProcess:
         """Copy shot after shot until told to stop, the film is over or the camera lost."""
         try:
             while True:
-                if self._pipe.poll():
+                if speaks(self._pipe):
                     self._heed(film)
                     if self.stopped or self._wish is not None:
                         return
@@ -140,7 +140,7 @@ class _CameraProcess:
 
         The frames of the gap count as lost at the device, as many as its rate makes.
         """
-        if self._pipe.poll(self._pause_s):
+        if speaks(self._pipe, self._pause_s):
             self._heed(None)
             return
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

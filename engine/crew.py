@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import DeviceError
 from core.frame import ImageFormat
 from core.journal import JournalReader, create_journal
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from core.ring import Ring, RingSpec, create_ring
 from engine.camera_process import camera_main
 from engine.child import tell
@@ -44,7 +44,7 @@ class Member:
         """Return what it has sent, without waiting."""
         messages = []
         try:
-            while self.pipe.poll():
+            while speaks(self.pipe):
                 messages.append(self.pipe.recv())
         except (EOFError, ConnectionError):
             return messages
@@ -122,7 +122,13 @@ class Crew:
         if before is not None:
             before.close()
             before.unlink()
-        self.rings[camera] = create_ring(camera, form, slots)
+        try:
+            self.rings[camera] = create_ring(camera, form, slots)
+        except OSError as error:
+            raise DeviceError(
+                f"[Camera {camera}] there is no memory for its pictures ({form}): "
+                f"{error.strerror}"
+            ) from error
         return self.rings[camera]
 
     def begin(self, posed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
@@ -181,9 +187,19 @@ class Crew:
 
 @contextmanager
 def _ctrl_c_held() -> Iterator[None]:
-    """Hold Ctrl-C back: what is started meanwhile never hears it, not while it imports."""
+    """Hold Ctrl-C back: what is started meanwhile never hears it, not while it imports.
+
+    On Windows deafness is inherited, and a Ctrl-C of this moment is lost.
+    """
     if sys.platform == "win32":
-        yield
+        from ctypes import WinDLL
+
+        be_deaf = WinDLL("kernel32").SetConsoleCtrlHandler
+        be_deaf(None, True)
+        try:
+            yield
+        finally:
+            be_deaf(None, False)
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

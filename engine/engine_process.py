@@ -12,7 +12,7 @@ import numpy as np
 from core.clock import SystemClock
 from core.frame import Frame
 from core.journal import Journal, JournalWriter
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.bench import Bench
@@ -163,7 +163,7 @@ class _Engine:
             self.tell_end()
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
-                while self.pipe.poll():
+                while speaks(self.pipe):
                     self.obey()
                 deadline_ns = self.loop.idle()
                 if not ready:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from core.record import Edge
 from engine.child import tell
 from engine.messages import Complaint, GuardActs
@@ -95,7 +95,7 @@ def _watch(heart: Connection, hang_s: float = HANG_S) -> str:
     patience_s: float | None = None
     while True:
         began_s = time.perf_counter()
-        if not heart.poll(patience_s):
+        if not speaks(heart, patience_s):
             if time.perf_counter() - began_s > 2 * hang_s + 1:
                 continue  # the whole computer slept
             return f"did not answer for {hang_s:g} s"
@@ -117,7 +117,7 @@ def _kill(pid: int) -> None:
 
 def _wait_for_end(heart: Connection) -> None:
     try:
-        while heart.poll(OPENING_S):
+        while speaks(heart, OPENING_S):
             heart.recv_bytes()
     except (EOFError, OSError):
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.journal import Journal, JournalReader
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from core.record import LAST_WORDS, Entry, Note, Step
 from core.ring import Ring
 from engine import messages as say
@@ -80,7 +80,7 @@ class StreamRecorder:
     def _heed(self) -> None:
         """Do as told. The engine is told to start after us, and to stop before us."""
         try:
-            while not (self.over or self.orphaned) and self._pipe.poll():
+            while not (self.over or self.orphaned) and speaks(self._pipe):
                 self._guarded(self._do, self._pipe.recv())
         except (EOFError, ConnectionError):
             self.orphaned = True

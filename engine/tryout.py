@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from core.clock import SystemClock
 from core.command import OutputName, Pulse
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from core.record import Acknowledged, Edge, Note
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat, guard_main
@@ -93,7 +93,7 @@ class TryOut:
         news: list[Told] = []
         for pipe in [*self._pipes]:
             try:
-                while pipe.poll():
+                while speaks(pipe):
                     news.append(pipe.recv())
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
@@ -129,7 +129,7 @@ def _test(pulse: Pulse, output: Output, heart: Connection, pipe: Connection) -> 
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
             heartbeat.beat(clock.now_ns())
             bank.beat(clock.now_ns())
-            if stopped or pipe.poll(_BEAT_S):
+            if stopped or speaks(pipe, _BEAT_S):
                 break
     if bank is None or not bank.left_on:
         heartbeat.goodbye()

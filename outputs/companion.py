@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 from core.errors import DeviceError
-from core.pipe import Connection
+from core.pipe import Connection, speaks
 from outputs.output import Done, Output, Watched
 
 OPENING_S = 10.0
@@ -68,7 +68,7 @@ class _Side:
         """Raise a DeviceError if it has ended, or answers no more."""
         now_ns = time.perf_counter_ns()
         try:
-            while self._pipe.poll():
+            while speaks(self._pipe):
                 level, done_ns = self._pipe.recv()
                 self._heard_ns = now_ns
                 sent_ns = self._undone.popleft() if self._undone else done_ns
@@ -81,7 +81,7 @@ class _Side:
 
 def _wait_until_ready(pipe: Connection, what: str, hint: str) -> None:
     try:
-        said = pipe.recv() if pipe.poll(OPENING_S) else f"{what} does not appear"
+        said = pipe.recv() if speaks(pipe, OPENING_S) else f"{what} does not appear"
     except (EOFError, OSError) as error:
         raise DeviceError(f"{what} can't be opened; {hint}") from error
     if isinstance(said, str):

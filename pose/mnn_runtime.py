@@ -1,6 +1,7 @@
 """Networks run by MNN, whose Winograd kernels are fast on plain 3x3 convolutions."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,11 +46,16 @@ class MnnNetwork:
             "numThread": threads or os.cpu_count() or 1,
         }
         self._expr: Any = expr
-        with _silence():
-            self._manager = nn.create_runtime_manager((words,))
-            self._module = nn.load_module_from_file(
-                str(file), ["images"], [], runtime_manager=self._manager
-            )
+        try:
+            with _silence():
+                self._manager = nn.create_runtime_manager((words,))
+                self._module = nn.load_module_from_file(
+                    str(file), ["images"], [], runtime_manager=self._manager
+                )
+        except SystemError as error:  # letters that this Windows' code page lacks
+            raise ModelError(
+                f"MNN can't load {file}: choose another RUNTIME"
+            ) from error
         self._file = file
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -64,8 +70,21 @@ class MnnNetwork:
 
 def _convert(network: Path, file: Path) -> None:
     draft = file.with_suffix(f".{os.getpid()}")
-    words = [sys.executable, "-c", _CONVERT, str(network), str(draft)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    original = file.with_suffix(f".{os.getpid()}.onnx")
+    # on Windows the converter finds no file whose path has letters beyond ASCII
+    words = [sys.executable, "-c", _CONVERT, original.name, draft.name]
+    try:
+        shutil.copyfile(network, original)
+        done = subprocess.run(
+            words,
+            cwd=file.parent,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    finally:
+        original.unlink(missing_ok=True)
     if done.returncode or not draft.is_file():
         said = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
         raise ModelError(
@@ -76,9 +95,13 @@ def _convert(network: Path, file: Path) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep what MNN's library prints by itself off the console."""
+    """Keep what MNN's library prints by itself off the console, if there is one."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # started by pythonw
+        yield
+        return
     sys.stdout.flush()
-    kept = os.dup(1)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), 1)
     try:

@@ -31,6 +31,8 @@ from recording.reading import read_events, read_steps
 from recording.versions import versions
 
 SCHEMA = 1
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
+"""What Windows takes for a device, with whatever ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,9 @@ def _new_folder(root: Path, name: str) -> Path:
 def stem(camera: str) -> str:
     """Return a camera's name as a file name: what no file system takes becomes %XX."""
     name = re.sub(r'[<>:"/\\|?*%\x00-\x1f]', lambda m: f"%{ord(m[0]):02X}", camera)
-    return f"camera_{name}" if name.lower() in ("events", "triggers") else name
+    first = name.partition(".")[0].rstrip().lower()
+    ours_or_windows = name.lower() in ("events", "triggers") or _DEVICES.match(first)
+    return f"camera_{name}" if ours_or_windows else name
 
 
 def _utc(moment: datetime) -> str:

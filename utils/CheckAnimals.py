@@ -98,7 +98,9 @@ def _check(options: argparse.Namespace) -> None:
         small = [np.asarray(cv2.resize(each, (480, 360))) for each in sheet]
         small += [np.zeros_like(small[0])] * (-len(small) % ACROSS)
         lines = [np.hstack(small[i : i + ACROSS]) for i in range(0, len(small), ACROSS)]
-        cv2.imwrite(str(options.sheet), np.vstack(lines))
+        # imwrite can't make files with letters beyond ASCII in their paths on Windows
+        _, coded = cv2.imencode(options.sheet.suffix or ".png", np.vstack(lines))
+        options.sheet.write_bytes(coded.tobytes())
         print(
             f"{options.sheet}: of each row's kind the picture with the nearest animals"
         )

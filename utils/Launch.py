@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import ast
 import hashlib
 import os
 import shutil
@@ -152,12 +153,14 @@ def _fitting_python() -> str:
     if OLDEST <= sys.version_info[:2] < FIRST_TOO_NEW:
         return sys.executable
     for minor in range(FIRST_TOO_NEW[1] - 1, OLDEST[1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if (
-            found
-            and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0
-        ):
-            return found
+        name = f"python3.{minor}"
+        words = ["py", f"-3.{minor}"] if os.name == "nt" else [name]
+        if shutil.which(words[0]) is None:
+            continue
+        where = [*words, "-c", "import sys; print(ascii(sys.executable))"]
+        found = subprocess.run(where, capture_output=True, encoding="ascii")
+        if found.returncode == 0:
+            return str(ast.literal_eval(found.stdout))
     raise _NotReadyError(
         "DeepLabStream needs Python 3.11, 3.12 or 3.13; "
         f"this is {sys.version_info[0]}.{sys.version_info[1]}."

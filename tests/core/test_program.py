@@ -96,3 +96,14 @@ def test_ctrl_c_while_a_program_loads_is_no_traceback(
 ) -> None:
     program._tell(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert capsys.readouterr().err == "stopped\n"
+
+
+def test_a_program_without_a_console_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @ending()
+    def main() -> int:
+        raise DeviceError("[Output laser] is gone")
+
+    monkeypatch.setattr(sys, "stderr", None)  # as pythonw has it
+    assert main() == 2

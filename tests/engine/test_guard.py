@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.command import OutputName
+from core.pipe import speaks
 from core.record import Edge
 from engine.guard import Heartbeat, _watch
 from engine.messages import Complaint
@@ -147,7 +148,7 @@ def test_beats_are_rare_and_never_wait_for_the_guard(
     for now_ns in range(0, 1_000_000_000, 1_000_000):
         heartbeat.beat(now_ns)
     beats = 0
-    while heart[0].poll():
+    while speaks(heart[0]):
         heart[0].recv_bytes()
         beats += 1
     assert beats == 10

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.journal import Journal, JournalSpec, JournalWriter
+from core.pipe import speaks
 from core.ring import Ring, RingWriter
 from engine import messages as say
 from engine.recorder import recorder_main
@@ -55,7 +56,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         wake.release()
         process.join()
         told = []
-        while ours.poll():
+        while speaks(ours):
             try:
                 told.append(ours.recv())
             except EOFError:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,3 +108,19 @@ def test_all_checks_are_told_in_order_and_those_that_failed_are_named(
     assert Launch._failed_checks() == ["one -c exit('§ broken')"]
     told = capsys.readouterr().out
     assert told.index("§ broken\n") < told.index("--- two") < told.index("fine")
+
+
+def test_on_windows_the_launcher_py_finds_a_python_that_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        python = r"C:\Users\Łukasz\python.exe" if words[:2] == ["py", "-3.98"] else ""
+        return SimpleNamespace(returncode=int(not python), stdout=ascii(python))
+
+    windows = SimpleNamespace(name="nt")
+    monkeypatch.setattr(Launch, "os", windows)
+    monkeypatch.setattr(Launch, "OLDEST", (3, 97))
+    monkeypatch.setattr(Launch, "FIRST_TOO_NEW", (3, 100))
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "py" else None)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch._fitting_python() == r"C:\Users\Łukasz\python.exe"
