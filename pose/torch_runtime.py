@@ -5,6 +5,7 @@ unpickled, and torch's memory layout, half precision and CUDA graphs are there f
 network, where ONNX Runtime for the card is not.
 """
 
+import os
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +32,8 @@ class TorchNetwork:
         threads: int = 0,
         precision: Precision = "float32",
     ) -> None:
+        # torch's threads look out for more work in between, and hold up other programs
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         onnx, torch = (
             package(name, "running the network in torch") for name in ("onnx", "torch")
         )
