@@ -29,7 +29,7 @@ from pose.importers.described import import_onnx
 from pose.importers.description import read_description
 from pose.importers.exported import SCRIPTS, WORDS, import_exported, typed
 from pose.importers.draft import drafted
-from pose.model_folder import load_model_folder, network_hash
+from pose.model_folder import DESCRIPTION, NETWORK, load_model_folder, network_hash
 
 ELSEWHERE = {
     "pytorch_config.yaml": (
@@ -121,6 +121,13 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
                     source=typed(source),
                 )
                 raise ModelError(f"{source} {how}, and import `exported`")
+        if (source / DESCRIPTION).is_file():
+            raise ModelError(f"{source} is a model folder already: name it as MODEL")
+        if (source / NETWORK).is_file():
+            raise ModelError(
+                f"{source} holds a {NETWORK}, and no {WORDS}: the script that wrote it did "
+                "not come to its end; run it again"
+            )
         raise ModelError(
             f"{source}: expected an .onnx file, what SLEAP-NN exported, what a script of "
             f"{SCRIPTS} wrote, or the folder of a model that Lightning Pose trained; "

@@ -111,6 +111,10 @@ def export(network, width, height, names, folder):
 
     import torch
 
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise SystemExit("onnx is needed here: pip install onnx") from error
     how = {"opset_version": 17, "input_names": ["picture"], "output_names": names}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         how["dynamo"] = False

@@ -162,6 +162,7 @@ def test_another_reference_is_not_believed(
     ("file", "content", "sentence"),
     [
         ("description.json", b"{", "description.json: "),
+        ("description.json", None, "no description.json: the script that wrote it"),
         ("reference.npz", b"PK", "reference.npz is damaged"),
         ("reference.npz", None, "reference.npz can't be read"),
         ("network.onnx", b"\x08", "no sound ONNX network"),
@@ -215,6 +216,14 @@ def test_what_must_be_exported_first_is_told_how(
         assert sentence in told
         if ".py" in sentence:
             assert (SCRIPTS / sentence).is_file()
+
+
+def test_a_model_folder_is_none_to_import(
+    imported: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = imported("deeplabcut3_maps")
+    assert main([str(made), "--output", str(tmp_path / "model")]) == 2
+    assert "is a model folder already: name it as MODEL" in capsys.readouterr().err
 
 
 def test_of_a_project_of_deeplabcut_the_networks_are_named(
