@@ -34,16 +34,17 @@ from pose.model_folder import DESCRIPTION, NETWORK, load_model_folder, network_h
 ELSEWHERE = {
     "pytorch_config.yaml": (
         "holds snapshots of DeepLabCut 3. Where DeepLabCut is installed, run "
-        "`python {three} {source} --size 640x480 --output exported`"
+        "`python {three} {source} --size 640x480 --output exported`, then import `exported`"
     ),
     "pose_cfg.yaml": (
         "holds a network of DeepLabCut 2. Where DeepLabCut is installed, export it with "
         "`deeplabcut.export_model`, then run `python {two} "
-        "FOLDER --size 640x480 --output exported`"
+        "FOLDER --size 640x480 --output exported`, then import `exported`"
     ),
     "training_config.yaml": (
         "holds a checkpoint of SLEAP-NN. Where SLEAP-NN is installed, run `sleap-nn export "
-        "{source} --output exported --input-height 480 --input-width 640`"
+        "{source} --output exported --input-height 480 --input-width 640`, then import "
+        "`exported` with --size 640x480, and with --animals 2 if there are several"
     ),
 }
 """What lies in a folder that must be exported first, and how that is done."""
@@ -120,7 +121,7 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
                     three=typed(SCRIPTS / "from_deeplabcut3.py"),
                     source=typed(source),
                 )
-                raise ModelError(f"{source} {how}, and import `exported`")
+                raise ModelError(f"{source} {how}")
         if (source / DESCRIPTION).is_file():
             raise ModelError(f"{source} is a model folder already: name it as MODEL")
         if (source / NETWORK).is_file():
