@@ -74,13 +74,14 @@ class Doubts:
     def settle(self, time_s: float, patience_s: float) -> dict[int, str]:
         """Return the words of those about whom there was doubt until now.
 
-        After `patience_s` doubts are no longer entertained; 0: they are for ever.
+        After `patience_s` doubts are no longer entertained; 0: they are for ever. Of animals
+        that are in doubt together the last one's counts.
         """
         told: dict[int, str] = {}
-        for animal, since_s in enumerate(self._since_s):
-            if self._others[animal] and 0 < patience_s <= time_s - since_s:
-                for each in self.group(animal):
-                    told[each] = "believed"
+        for animal, others in enumerate(self._others):
+            since_s = max(self._since_s[each] for each in self.group(animal))
+            if others and 0 < patience_s <= time_s - since_s:
+                told[animal] = "believed"
         for animal in told:
             self._others[animal] = set()
         for animal, came in enumerate(self._came_from):

@@ -41,6 +41,10 @@ def test_patience_counts_from_when_a_doubt_began() -> None:
         assert doubts.all() == (0, 1)
         assert doubts.settle(began_s + 0.5, 0.5) == {0: "believed", 1: "believed"}
         assert not doubts
+    doubts.begin(0, 1, 200.0)
+    doubts.begin(1, 2, 200.4)  # the third has been in doubt for a moment only
+    assert doubts.settle(200.6, 0.5) == {}
+    assert set(doubts.settle(200.9, 0.5)) == {0, 1, 2}
 
 
 class Scene:
