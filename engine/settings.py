@@ -151,7 +151,8 @@ class _Reading:
             return
         if not NAME.fullmatch(name):
             self._problems.append(
-                f"[{title}]: a NAME may have letters, digits, - and _ (files are named so)"
+                f"[{title}]: a NAME may have letters, digits, spaces, - and _ (files are "
+                "named so)"
             )
             return
         self._names[family].append(name)

@@ -57,7 +57,7 @@ class Summary:
             self.lost[news.camera] += news.lost
             self.exposed_ns.setdefault(news.camera, _times()).append(news.exposed_ns)
             marks = (c.text for c in news.commands if isinstance(c, Mark))
-            self.marks.update(without_numbers(text) for text in marks)
+            self.marks.update(without_count(text) for text in marks)
         elif isinstance(news, RunClosed):
             self.accounts.extend(news.accounts)
         elif isinstance(news, Edge) and news.level > 0:
@@ -127,15 +127,17 @@ def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
     return f"{words}."
 
 
-def without_numbers(text: str) -> str:
-    """Return a mark's text without its counts, so that it can be counted.
+def without_count(text: str) -> str:
+    """Return a mark's text without its count, its first number, so that it can be counted.
 
-    >>> without_numbers("entry 3 into left")
+    >>> without_count("entry 3 into left")
     'entry into left'
-    >>> without_numbers("trial 12: tone")
+    >>> without_count("trial 12: tone")
     'trial: tone'
+    >>> without_count("entry 3 into corner 2")
+    'entry into corner 2'
     """
-    return re.sub(r"\s*\b\d+\b", "", text).strip() or text
+    return re.sub(r"\s*\b\d+\b", "", text, count=1).strip() or text
 
 
 def _sorted(counter: Counter[str]) -> list[tuple[str, int]]:

@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 
 from core.thresholds import Thresholds
 from engine.who import WhoIsWho
+from gui.elided import Elided
 from gui.lamp import Lamp
 from gui.panels import Panel
 from gui.theme import GREY, animal_colour
@@ -37,6 +38,7 @@ class Animals(Panel):
         self.camera = QComboBox()
         self.camera.addItems(list(cameras))
         self.camera.setVisible(len(cameras) > 1)
+        self.camera.setMinimumWidth(100)  # a long name must not make the panel wider
         self.camera.setToolTip("the camera that sees them")
         self.exchange = QPushButton("Exchange")
         self.right = QPushButton("Names are right")
@@ -72,7 +74,7 @@ class Animals(Panel):
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(names):
             grid.addWidget(self.lamps[name], row, 0)
-            grid.addWidget(QLabel(name), row, 1)
+            grid.addWidget(Elided(name), row, 1)
             grid.addWidget(self.words[name], row, 2)
         self._area.setWidget(rows)
         height = rows.sizeHint().height()

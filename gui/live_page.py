@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from functools import partial
 
-from PyQt5.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.clock import SystemClock
 from core.command import Mark
@@ -58,15 +65,22 @@ class LivePage(QWidget):
         self._show_status(bridge.rig.status)
 
     def _arrange(self) -> None:
+        self.side, below = QWidget(), QScrollArea()
+        self.side.setObjectName("clear")
+        column = QVBoxLayout(self.side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        for panel in (self.outputs, self.animals, self.triggers, self.marks):
+            column.addWidget(panel)
+        column.addWidget(self.log, 1)
+        below.setWidget(self.side)
+        below.setWidgetResizable(True)
+        below.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         side = QVBoxLayout()
         side.setSpacing(8)
-        for panel in (
-            self.controls, self.outputs, self.animals, self.triggers, self.marks,
-        ):  # fmt: skip
-            panel.setFixedWidth(_SIDE_WIDTH)
-            side.addWidget(panel)
-        self.log.setFixedWidth(_SIDE_WIDTH)
-        side.addWidget(self.log, 1)
+        for part in (self.controls, below):
+            part.setFixedWidth(_SIDE_WIDTH)
+            side.addWidget(part)
         for camera, view in self.display.grid.views.items():
             self.adjusting[camera] = button = QPushButton("Adjust …")
             button.setObjectName("tile")

@@ -7,6 +7,7 @@ from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import QGridLayout, QLabel, QPushButton
 
 from core.record import Acknowledged, Edge
+from gui.elided import Elided
 from gui.panels import Panel
 
 _SAID_WIDTH = 92  # px
@@ -23,15 +24,13 @@ class Outputs(Panel):
         grid = QGridLayout()
         grid.setSpacing(6)
         grid.setColumnStretch(0, 1)
-        self.plates = {name: QLabel(name) for name in names}
+        self.plates = {name: Elided(name) for name in names}
         self.said = {name: QLabel() for name in names}
         """What the device said last, and when."""
         self.tests = {name: QPushButton("Test") for name in names}
         for row, (name, plate) in enumerate(self.plates.items()):
             plate.setObjectName("plate")
             plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            plate.setToolTip(name)
-            plate.setMinimumWidth(60)
             grid.addWidget(plate, row, 0)
             self.said[name].setObjectName("caption")
             self.said[name].setFixedWidth(_SAID_WIDTH)

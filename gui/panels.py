@@ -19,7 +19,8 @@ from PyQt5.QtWidgets import (
 
 from core.command import Mark
 from core.record import Step
-from engine.summary import without_numbers
+from engine.summary import without_count
+from gui.elided import Elided
 from gui.lamp import Lamp
 from gui.theme import BLUE, GREEN, GREY, palette
 
@@ -72,7 +73,7 @@ class Triggers(Panel):
         self.words = {name: QLabel("–") for name in names}
         for row, name in enumerate(names):
             grid.addWidget(self.lamps[name], row, 0)
-            grid.addWidget(QLabel(name), row, 1)
+            grid.addWidget(Elided(name), row, 1)
             grid.addWidget(self.words[name], row, 2, Qt.AlignmentFlag.AlignRight)
         self.hold(grid)
         self.setVisible(bool(names))
@@ -98,7 +99,7 @@ class Marks(Panel):
         self.column.addWidget(self._text)
 
     def add(self, steps: Sequence[Step]) -> None:
-        """Count the marks of these steps; numbers in their text make no difference."""
+        """Count the marks of these steps; what they count themselves makes no difference."""
         texts = [
             command.text
             for step in steps
@@ -106,7 +107,7 @@ class Marks(Panel):
             if isinstance(command, Mark)
         ]
         if texts:
-            self.counts.update(without_numbers(text) for text in texts)
+            self.counts.update(without_count(text) for text in texts)
             self._show("running")
 
     def restart(self, *, running: bool) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from PyQt5.QtCore import Qt, QUrl
 from PyQt5.QtGui import QDesktopServices
-from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
 from engine.states import Counts
+from gui.elided import ElidedButton
 from gui.figures import Reading
 
 _FIGURES = (
@@ -23,6 +24,7 @@ _FIGURES = (
     "Network on",
 )
 _LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
+_LEAST_OF_A_FOLDER = 90  # px
 _HELP = {
     "Time": "since Start Stream, as in the log and the record",
     "Camera": "pictures that the camera delivers",
@@ -43,16 +45,15 @@ class StatusLine(QFrame):
         self.values: dict[str, QLabel] = {}
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 5, 14, 5)
-        row.setSpacing(14)
+        row.setSpacing(10)
         for name in _FIGURES:
             row.addLayout(self._figure(name))
-        row.addStretch(1)
         self._folder: Path | None = None
-        self.folder = QPushButton("no run folder yet")
+        self.folder = ElidedButton(_LEAST_OF_A_FOLDER)
         self.folder.setObjectName("link")
         self.folder.setCursor(Qt.CursorShape.PointingHandCursor)
         self.folder.clicked.connect(self._open_folder)
-        row.addWidget(self.folder)
+        row.addWidget(self.folder, 1)
         self.show_folder(None)
 
     def show_reading(self, reading: Reading, provider: str) -> None:

@@ -77,6 +77,7 @@ class Window(QMainWindow):
         self._connect()
         self.show_page(_LIVE)
         self._recall()
+        self._fit_screen()
         self._take_document()
         if self.document.lost:
             self.log.say(f"Settings that were not saved are in {self.document.draft}")
@@ -202,6 +203,12 @@ class Window(QMainWindow):
         page = str(self._memory.value("page", _LIVE))
         if page in PAGES:
             self.show_page(page)
+
+    def _fit_screen(self) -> None:
+        """Be no larger than the screen: it may be another one than when it was closed."""
+        screen = self.screen()
+        if screen is not None and not self.isMaximized() and not self.isFullScreen():
+            self.resize(self.size().boundedTo(screen.availableSize()))
 
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""

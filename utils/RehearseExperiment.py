@@ -20,7 +20,7 @@ from core.command import Mark
 from core.record import Step
 from engine.ready_made import load_with
 from engine.rehearsal import rehearse
-from engine.summary import without_numbers
+from engine.summary import without_count
 from recording.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +92,7 @@ def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
     for name, (times, on_s) in on_times(folder, seconds).items():
         yield f"[Output {name}] was on {times} times, {on_s:.1f} s in all"
     marks = Counter(
-        without_numbers(command.text)
+        without_count(command.text)
         for step in steps
         for command in step.commands
         if isinstance(command, Mark)

@@ -173,7 +173,7 @@ def test_all_problems_are_told_at_once() -> None:
         ("[Output]", "[Output]: needs a name, [Output NAME]"),
         (
             "[Output ../x]\nKIND = SimulatedOutput",
-            "[Output ../x]: a NAME may have letters, digits, - and _ "
+            "[Output ../x]: a NAME may have letters, digits, spaces, - and _ "
             "(files are named so)",
         ),
         ("[Output LASER]\nKIND = SimulatedOutput", "[Output LASER]: is there twice"),

@@ -146,8 +146,9 @@ def test_a_signal_ends_without_a_question_and_keeps_a_draft(
 
 
 def test_style_and_size_are_remembered(
-    qtbot: QtBot, file: Path, tmp_path: Path
+    qtbot: QtBot, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Window, "screen", lambda window: None)  # large enough
     memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
     window = opened(qtbot, file, memory)
     window.menu.actions["Light style"].trigger()
@@ -164,6 +165,23 @@ def test_everything_fits_a_small_screen(qtbot: QtBot, file: Path) -> None:
     window = opened(qtbot, file)
     for page in window.rail.pages:
         window.show_page(page)
-        assert window.minimumSizeHint().width() <= 1366
-        assert window.minimumSizeHint().height() <= 720
+        assert window.minimumSizeHint().width() <= 1280
+        assert window.minimumSizeHint().height() <= 700
+    window.end()
+
+
+def test_a_window_of_a_larger_screen_fits_this_one(
+    qtbot: QtBot, file: Path, tmp_path: Path
+) -> None:
+    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+    window = opened(qtbot, file, memory)
+    window.resize(4000, 3000)
+    memory.setValue("geometry", window.saveGeometry())
+    again = opened(qtbot, file, memory)
+    screen, least = again.screen(), again.minimumSizeHint()
+    assert screen is not None
+    room = screen.availableSize()
+    assert again.width() <= max(room.width(), least.width())
+    assert again.height() <= max(room.height(), least.height())
+    again.end()
     window.end()
