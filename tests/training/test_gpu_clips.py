@@ -88,6 +88,8 @@ class SimpleDecoder:
         enableDecodeStats: bool = False,  # noqa: N803
     ) -> None:
         assert output_color_type == "RGB"
+        assert gpu_id == 0
+        assert use_device_memory
         self.frames = frames_of(str(enc_file_path))
 
     def __len__(self) -> int:
@@ -129,7 +131,10 @@ def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 @pytest.mark.usefixtures("packages")
 @pytest.mark.parametrize("package", ["torchcodec.decoders", "PyNvVideoCodec"])
 def test_a_card_gives_the_frames_that_the_processor_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    package: str,
 ) -> None:
     if package == "PyNvVideoCodec":
         without(monkeypatch, "torchcodec.decoders")
@@ -142,6 +147,7 @@ def test_a_card_gives_the_frames_that_the_processor_gives(
     assert away.max() <= 2  # decoders round differently; red for blue would be 100
     clips = [clip(video, each) for each in (read, read_clip)]
     assert np.abs(clips[0].astype(int) - clips[1]).max() <= 2
+    assert not caplog.records  # nothing came from the processor instead
 
 
 def clip(video: Video, read: Read) -> np.ndarray:
