@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import DeepLabStreamError
+from core.options import at_least
 from offline.boxes import (
     Boxes,
     back,
@@ -85,6 +86,11 @@ def _boxes(asked: argparse.Namespace) -> None:
 
 
 def _crop(asked: argparse.Namespace) -> None:
+    if asked.output.resolve() == asked.input.resolve().parent:
+        raise DeepLabStreamError(
+            f"--output {asked.output}: {asked.input} lies there, and what is cut out has "
+            "the same names; give another folder"
+        )
     boxes = read_boxes(asked.boxes)
     if asked.input.suffix.lower() in ENDINGS:
         file = asked.output / f"{asked.input.stem}.mp4"
@@ -165,10 +171,12 @@ def _parser() -> argparse.ArgumentParser:
     own = kinds.add_parser("boxes", help="lay boxes around predicted points")
     own.set_defaults(run=_boxes)
     own.add_argument("input", type=Path, help="predictions of a video or of pictures")
-    own.add_argument("--ratio", "--crop_ratio", type=float, default=2.0)
-    own.add_argument("--side", "--crop_size", type=int, help="px, instead of the ratio")
+    own.add_argument("--ratio", "--crop_ratio", type=at_least(1, float), default=2.0)
+    own.add_argument(
+        "--side", "--crop_size", type=at_least(2), help="px, instead of the ratio"
+    )
     own.add_argument("--anchors", nargs="+", metavar="PART", help="default: all")
-    own.add_argument("--smooth", type=int, default=1, help="frames of a median")
+    own.add_argument("--smooth", type=at_least(1), default=1, help="frames of a median")
     own.add_argument("--output", type=Path, metavar="FOLDER")
     own = kinds.add_parser("crop", help="cut a video, or labelled pictures")
     own.set_defaults(run=_crop)

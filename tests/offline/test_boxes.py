@@ -109,3 +109,19 @@ def test_a_wrong_table_is_told(
     words = ["crop", "a.mp4", "--boxes", str(tmp_path / "b.csv"), "--output", "c"]
     assert CropFrames.main(words) == 2
     assert "is no table of boxes with the columns x, y, h, w" in capsys.readouterr().err
+
+
+def test_what_is_cut_out_never_replaces_what_it_was_cut_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    before = film.read_bytes()
+    boxes = tmp_path / "film_bbox.csv"
+    boxes.write_text(",x,y,h,w\n" + "".join(f"{row},2,2,20,20\n" for row in range(3)))
+    beside = ["--boxes", str(boxes), "--output", str(tmp_path / "out" / "..")]
+    assert CropFrames.main(["crop", str(film), *beside]) == 2
+    assert "give another folder" in capsys.readouterr().err
+    assert film.read_bytes() == before
+    for wrong in ("--ratio=0", "--side=0", "--smooth=0"):
+        with pytest.raises(SystemExit):
+            CropFrames.main(["boxes", str(boxes), wrong])
