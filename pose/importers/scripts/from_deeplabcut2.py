@@ -39,6 +39,7 @@ def main():
     given = _only(graph, lambda node: node.op == "Placeholder", "input")
     scores = _only(graph, lambda node: node.name.endswith(SCORES), "scores")
     offsets = _only(graph, lambda node: node.name.endswith(OFFSETS), "offsets")
+    pictures = pictures_of(options.video, width, height)
     folder = new_folder(options.output)
 
     import tf2onnx
@@ -74,7 +75,6 @@ def main():
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut 2, {said.get('net_type', '')}, {name}",
     }
-    pictures = pictures_of(options.video, width, height)
     maps = _run(graph, given, (scores, offsets), pictures)
     save(folder, words, (pictures, *_poses(*maps, stride, scale)))
     return 0

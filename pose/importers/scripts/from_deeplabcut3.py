@@ -44,12 +44,13 @@ def main():
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
+        reason = str(error).splitlines()[1].strip()[:200]
         sys.exit(f"{name} does not fit its pytorch_config.yaml: {reason}")
     head = model.heads["bodypart"]
     width, height = _size(config, options.size)
     stride = model.get_stride("bodypart")
     how, module, outputs = _reading(head.predictor, model, stride, names)
+    pictures = pictures_of(options.video, width, height)
     folder = new_folder(options.output)
     if _top_down(config):
         detectors.take_over(config, options, folder / "detector")
@@ -65,7 +66,6 @@ def main():
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {_word(config['net_type'])}, {name}",
     }
-    pictures = pictures_of(options.video, width, height)
     most = getattr(head.predictor, "num_animals", None) or 1
     save(folder, words, (pictures, *_their_poses(config, weights, pictures, most)))
     return 0
@@ -109,7 +109,7 @@ def _best(folder):
     found = [f for f in folder.glob("snapshot-*.pt") if "detector" not in f.name]
     if not found:
         sys.exit(f"{folder} has no snapshot-*.pt in it")
-    return max(found, key=lambda f: ("best" in f.name, int(f.stem.split("-")[-1])))
+    return max(found, key=lambda f: ("best" in f.name, f.stem.split("-")[-1].zfill(9)))
 
 
 def _top_down(config):

@@ -42,6 +42,7 @@ def main():
         maps = {"output": "out", "values": "mass", "stride": stride}
         how = {"heatmaps": {**maps, "sigma": 1.25, "origin": 0.0}}
         module = _OneFrame(tracker) if kind == "heatmap_mhcrnn" else tracker
+    pictures = pictures_of(options.video, width, height)
     folder = new_folder(options.output)
     export(module, width, height, ["out"], folder)
     words = {
@@ -59,7 +60,6 @@ def main():
         "pictures": "own" if options.video else "drawn",
         "source": f"Lightning Pose, {kind}, {backbone}",
     }
-    pictures = pictures_of(options.video, width, height)
     save(folder, words, (pictures, *_their_poses(tracker, module, kind, pictures)))
     return 0
 

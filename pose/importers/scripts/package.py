@@ -100,7 +100,7 @@ def loaded(file, trust=False):
             "is in it: only if it is your own"
         ) from error
     except (OSError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or "it is empty").splitlines()[0]
         raise SystemExit(f"{file} can't be read: {reason}") from error
 
 
