@@ -83,9 +83,8 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
     source: Path = options.network
     if not source.exists():
         raise ModelError(f"{source}: there is no such file or folder")
-    if options.description is None and (
-        (source.parent / METADATA).is_file() or (source.parent / WORDS).is_file()
-    ):
+    exported = [(source.parent / name).is_file() for name in (METADATA, WORDS)]
+    if source.is_file() and options.description is None and any(exported):
         source = source.parent  # a file of what was exported was named
     if not 0 <= options.animals <= 100:
         raise ModelError(f"--animals {options.animals}: expected 1 to 100")

@@ -218,6 +218,15 @@ def test_what_must_be_exported_first_is_told_how(
             assert (SCRIPTS / sentence).is_file()
 
 
+def test_a_detector_is_imported_by_itself(
+    unpacked: dict[str, Path], tmp_path: Path
+) -> None:
+    source = unpacked["deeplabcut3_axes"] / "detector"
+    out = tmp_path / "model"
+    assert main([str(source), "--output", str(out)]) == 0
+    assert load_model_folder(out).skeleton.bodyparts == BOX
+
+
 def test_a_model_folder_is_none_to_import(
     imported: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
