@@ -1,8 +1,11 @@
-"""How programs read their options."""
+"""What programs are told: numbers and folders, read and checked."""
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from core.errors import DeepLabStreamError
 
 
 def at_least(least: float, kind: type = int) -> Callable[[str], Any]:
@@ -21,3 +24,9 @@ def at_least(least: float, kind: type = int) -> Callable[[str], Any]:
         return number
 
     return read
+
+
+def check_new(folder: Path) -> None:
+    """Raise DeepLabStreamError unless the folder to make is new, or empty."""
+    if folder.exists() and any(folder.iterdir()):
+        raise DeepLabStreamError(f"{folder} is not empty; name a new folder")

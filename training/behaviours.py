@@ -159,12 +159,6 @@ def fit(data: Examples, trees: int = 50, seed: int = 0) -> Any:
     return forest.fit(data.numbers, data.behaviours)
 
 
-def check_new(folder: Path) -> None:
-    """Raise DeepLabStreamError unless the folder to make is new, or empty."""
-    if folder.exists() and any(folder.iterdir()):
-        raise DeepLabStreamError(f"{folder} is not empty; name a new folder")
-
-
 def write_classifier(
     model: Any,
     classes: Sequence[str],

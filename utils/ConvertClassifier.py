@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.errors import DeepLabStreamError, ModelError
+from core.options import check_new
 from pose.classifier_folder import read_features
-from training.behaviours import check_new, write_classifier
+from training.behaviours import write_classifier
 
 EPILOG = """\
 The model must have been trained on features of this program: utils/TrainClassifier.py

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from core.frame import Image
+from core.options import check_new
 from pose.matching import nearest_px
 
 SCORER = "arena"
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.frames < 1 or args.walks < 1 or args.width < 64 or args.height < 64:
         parser.error("frames and walks must be 1 or more, width and height 64 or more")
+    check_new(args.folder)
     shape = (args.height, args.width) if args.grey else (args.height, args.width, 3)
     draw(
         args.folder, shape, args.frames, args.walks, args.seed, args.animals, args.coats

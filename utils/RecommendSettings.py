@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(file: Path, labels: Labels, advice: Sequence[Advice]) -> None:
+    if file.exists():
+        raise LabelsError([f"{file} is there already; name another file"])
     if labels.file.name != "CollectedData.csv" or not labels.file.is_file():
         raise LabelsError(
             [

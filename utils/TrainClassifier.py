@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from core.errors import DeepLabStreamError, SettingsError
+from core.options import check_new
 from core.pose import Pose
 from engine.seeing import sights
 from engine.settings import load
@@ -24,7 +25,6 @@ from pose.features import FeatureSet, usual
 from recording.opening import opened_run
 from training.behaviours import (
     Examples,
-    check_new,
     examples,
     fit,
     joined,

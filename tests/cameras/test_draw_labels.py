@@ -42,6 +42,10 @@ def test_drawing_again_gives_the_same(folder: Path, tmp_path: Path) -> None:
     main([str(tmp_path), *ASKED])
     for name in ("CollectedData.csv", "labeled-data/arena/img0020.png"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert (
+        main([str(tmp_path), "--frames", "1", "--walks", "1"]) == 2
+    )  # not into labels
+    assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_nonsense_is_refused(tmp_path: Path) -> None:

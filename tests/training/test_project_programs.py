@@ -142,6 +142,10 @@ def test_advice_has_reasons_and_can_be_trained_with(
     file = tmp_path / "config.yaml"
     assert RecommendSettings.main([str(labelled), "--output", str(file)]) == 0
     told = capsys.readouterr().out
+    before = file.read_bytes()
+    assert RecommendSettings.main([str(labelled), "--output", str(file)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert file.read_bytes() == before
     assert "training.max_steps = 600" in told
     assert "8 pictures, each seen about 600 times" in told
     project = read_pose_project(file)
