@@ -233,7 +233,13 @@ class Settings:
         """Return the experiment that EXP_NAME names; SettingsError: it names none."""
         name = self.experiment.exp_name
         if not name:
-            raise SettingsError(["[Experiment] EXP_NAME: names no experiment to run"])
+            known = ", ".join(self.experiments) or "there is none yet"
+            raise SettingsError(
+                [
+                    "[Experiment] EXP_NAME: names no experiment to run; write the NAME of "
+                    f"an [Experiment NAME] behind it ({known})"
+                ]
+            )
         return self.experiments[name]()
 
     @property

@@ -25,6 +25,7 @@ from gui.panels import Log
 from gui.stages import STAGES, Stages
 from gui.theme import palette
 
+_MOST_OF_A_NAME = 110  # px
 _TICKS_PER_LOOK = 15
 _FIGURES = ("p50", "p95", "p99", "max")
 _COUNTS = (
@@ -105,8 +106,8 @@ class HealthPage(QWidget):
         self.stages.setMinimumHeight(206)
         for row, stretch in enumerate((3, 2, 1)):
             grid.setRowStretch(row, stretch)
-        for column in (0, 1):
-            grid.setColumnStretch(column, 1)
+        for column, stretch in enumerate((2, 3)):  # seven columns need the room
+            grid.setColumnStretch(column, stretch)
 
     def refresh(self) -> None:
         """Show the figures of this moment."""
@@ -170,6 +171,9 @@ class HealthPage(QWidget):
         self._stages = Stages(cameras[0])
         self.cameras.setRowCount(len(cameras))
         self.cameras.setVerticalHeaderLabels(list(cameras))
+        for row, name in enumerate(cameras):
+            if (item := self.cameras.verticalHeaderItem(row)) is not None:
+                item.setToolTip(name)
         self.refresh()
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
@@ -206,6 +210,8 @@ def _table(rows: Sequence[str], columns: Sequence[str]) -> QTableWidget:
     table.setShowGrid(False)
     if (header := table.horizontalHeader()) is not None:
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    if (side := table.verticalHeader()) is not None:
+        side.setMaximumWidth(_MOST_OF_A_NAME)  # a long one is cut, not the figures
     return table
 
 

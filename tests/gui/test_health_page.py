@@ -76,3 +76,20 @@ def test_only_the_last_seconds_count() -> None:
     assert len(stages.times_ms("posed")) == SPAN_S * 100 + 1
     assert stages.times_ms("written") == []
     assert stages.spreads()["written"] is None
+
+
+def test_a_long_name_leaves_the_figures_their_room(qtbot: QtBot) -> None:
+    long = "the camera above the arena in room B 204, second floor"
+    page = HealthPage(Bridge(FakeSession(long, "side")))
+    qtbot.addWidget(page)
+    page.resize(1150, 690)  # of a screen of 1280 × 720
+    page.show()
+    page.refresh()
+    metrics, table = page.fontMetrics(), page.cameras
+    for column in range(table.columnCount()):
+        head = table.horizontalHeaderItem(column)
+        assert head is not None
+        assert table.columnWidth(column) >= metrics.horizontalAdvance(head.text())
+    name = table.verticalHeaderItem(0)
+    assert name is not None
+    assert name.toolTip() == long
