@@ -6,7 +6,7 @@ and no numbers. What is left needs the pixels, and never asks a card for a numbe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Step:
     given: tuple[Any, ...]
     """Names of values, numbers of Python's, or None for what is left out."""
     results: tuple[str, ...]
+    spent: tuple[str, ...] = ()
+    """Values that nothing takes afterwards: their memory is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Graph:
                     f"{reason}; choose another RUNTIME"
                 ) from error
             steps.append(step)
-        return Plan(tuple(steps), used)
+        return Plan(_with_what_is_spent(steps, {self.result, *used}), used)
 
     def _step(
         self,
@@ -122,6 +124,16 @@ def computed(step: Step, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found = step.run(step.said, *given)
     several = found if isinstance(found, tuple) else (found,)
     return dict(zip(step.results, several, strict=False))  # some may be left out
+
+
+def _with_what_is_spent(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
+    """Return the steps, each with the values that it is the last to take or to give."""
+    later, told = set(kept), []
+    for step in reversed(steps):
+        names = {it for it in (*step.given, *step.results) if isinstance(it, str)}
+        told.append(replace(step, spent=tuple(sorted(names - later))))
+        later |= names
+    return tuple(reversed(told))
 
 
 def _shape(

@@ -92,6 +92,8 @@ class TorchNetwork:
         values: dict[str, Any] = {"images": images, **constants}
         for step in steps:
             values |= self._compute(step, values)
+            for name in step.spent:
+                values.pop(name, None)
         return values[self._graph.result]
 
     def _replayed(self, images: Any) -> NDArray[np.float32]:

@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ModelError
+from pose.opening import MODELS
 from pose.torch_operations import OPERATIONS
+from pose.torch_plan import Graph
 from tests.pose.operations import (
     CASES,
     F32,
@@ -29,6 +33,22 @@ def test_an_operation_is_onnx_runtimes(tmp_path: Path, name: str) -> None:
     ours, theirs = both(tmp_path, nodes, held, opset=opset)
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_value_is_let_go_once_nothing_takes_it() -> None:
+    file = MODELS / "arena" / "network.onnx"
+    graph = Graph(file, onnx.load(str(file)).graph)
+    plan = graph.planned((1, 192, 256, 3), torch.float32)
+    there = {"images"}
+    most = 1
+    for step in plan.steps:
+        taken = {it for it in step.given if isinstance(it, str)} - {*plan.constants}
+        assert taken <= there
+        there |= set(step.results)
+        most = max(most, len(there))
+        there -= set(step.spent)
+    assert there == {graph.result}
+    assert most < 8 < len(plan.steps)
 
 
 def test_every_operation_is_tried() -> None:
