@@ -64,6 +64,15 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
     # Threads that wait by spinning slow each other down where other programs run too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     run = _from_config(arguments) if arguments.config else _from_data(arguments)
+    taken = {run.labels.root, arguments.config.parent if arguments.config else None}
+    beside = any(
+        each and each.resolve() == arguments.output.resolve() for each in taken
+    )
+    if beside and not arguments.resume:
+        raise DeepLabStreamError(
+            f"--output {arguments.output}: labels or settings lie there, and the network's "
+            "own would replace them; give another folder"
+        )
     import torch
 
     from training.dataset import fingerprint

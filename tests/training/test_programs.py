@@ -67,6 +67,15 @@ def test_what_can_not_be_trained_is_told_in_a_sentence(
     assert not (tmp_path / "model").exists()
 
 
+def test_labels_are_not_replaced_by_a_networks_tables(
+    labelled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = str(labelled / "clip0" / "..")
+    assert TrainNetwork.main(["--data", str(labelled), "--output", beside, *SMALL]) == 2
+    assert "give another folder" in capsys.readouterr().err
+    assert not (labelled / "config.yaml").exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [["--size", "big"], ["--size", "50x50"], ["--steps", "0"], ["--moved", "2"]],
