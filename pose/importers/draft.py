@@ -23,14 +23,17 @@ def drafted(folder: Path) -> Iterator[Path]:
         raise ModelError(f"{folder} is not empty; name a new folder")
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{folder} is a file; name a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+    whole = folder.resolve()
+    if whole == Path.cwd():
+        raise ModelError(f"{whole} is where the program runs; name a new folder")
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    draft = whole.with_name(f".{whole.name}.{os.getpid()}")
     draft.mkdir()
     try:
         yield draft
-        if folder.is_dir():
-            folder.rmdir()
-        draft.rename(folder)
+        if whole.is_dir():
+            whole.rmdir()
+        draft.rename(whole)
     except ModelError as error:
         raise ModelError(str(error).replace(str(draft), str(folder))) from error
     finally:

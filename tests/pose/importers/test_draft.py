@@ -51,3 +51,11 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds a model already"), drafted(tmp_path):
         pytest.fail("it was let in")
     assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+def test_where_the_program_runs_is_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="name a new folder"), drafted(Path()):
+        pytest.fail("it was let in")
