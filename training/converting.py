@@ -60,7 +60,8 @@ THEIRS: dict[str, Any] = {
 def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     """Write the project into `folder`, which must be new or empty; return its YAML file.
 
-    Pictures and videos are copied. `advice` are settings by their dotted keys.
+    Pictures and videos are copied. `advice` are settings by their dotted keys. LabelsError:
+    there are several animals, or two files would get one name.
     """
     labels = project.labels
     if labels.animals > 1:
@@ -69,6 +70,9 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     names = [_place(file) for file in labels.images]
     if len(set(names)) < len(names):
         raise LabelsError(["two pictures have the same folder and name"])
+    films = [video.name for video in project.videos]
+    if twice := next((name for name in films if films.count(name) > 1), ""):
+        raise LabelsError([f"two videos are named {twice}: give one another name"])
     for file, name in zip(labels.images, names, strict=True):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,10 @@ import yaml
 
 from core.clock import ManualClock
 from core.errors import ModelError
+from training.converting import convert
 from training.label_sets import read_label_sets
 from training.labels import LabelsError, read_labels
-from training.projects import open_project
+from training.projects import Project, open_project
 from training.recommending import Seen, advise, cropzoom_pays, look
 from training.status import STATUS, Status
 from training.watching import Epoch
@@ -112,6 +114,20 @@ def test_sleaps_own_package_becomes_a_project(labelled: Path, tmp_path: Path) ->
     for one, other in zip(after.images, labels.images, strict=True):
         pictures = [cv2.imread(str(file)) for file in (one, other)]
         np.testing.assert_array_equal(*pictures)
+
+
+def test_files_that_would_replace_each_other_are_not_copied(
+    labelled: Path, tmp_path: Path
+) -> None:
+    labels = read_labels(labelled)
+    twice = Project(labels, (tmp_path / "a" / "one.mp4", tmp_path / "b" / "one.mp4"))
+    with pytest.raises(LabelsError, match=r"two videos are named one\.mp4"):
+        convert(twice, tmp_path / "new", {})
+    first = labels.images[0]
+    alike = first, tmp_path / "x" / first.parent.name / first.name, *labels.images[2:]
+    with pytest.raises(LabelsError, match="the same folder and name"):
+        convert(Project(replace(labels, images=alike)), tmp_path / "new", {})
+    assert not (tmp_path / "new").exists()
 
 
 def test_lightning_pose_starts_with_what_is_recommended(
