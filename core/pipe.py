@@ -1,13 +1,27 @@
 """Ends of a `multiprocessing.Pipe`, which Windows makes and closes in ways of its own."""
 
 import sys
+from multiprocessing import connection, get_context
 
 if sys.platform == "win32":
     from multiprocessing.connection import PipeConnection as Connection
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Connection", "speaks"]
+__all__ = ["Connection", "opened_pipe", "speaks"]
+
+ROOM = 1 << 20
+"""Bytes that a pipe takes on Windows before its sender waits; Python's own are 8192."""
+
+
+def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
+    """Return the ends of a pipe for processes that are spawned.
+
+    Whoever sends a message larger than the room waits until it is read. Linux has 200 KiB.
+    """
+    if sys.platform == "win32":
+        vars(connection)["BUFSIZE"] = ROOM
+    return get_context("spawn").Pipe(duplex)
 
 
 def speaks(pipe: Connection, patience_s: float | None = 0.0) -> bool:

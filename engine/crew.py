@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import DeviceError
 from core.frame import ImageFormat
 from core.journal import JournalReader, create_journal
-from core.pipe import Connection, speaks
+from core.pipe import Connection, opened_pipe, speaks
 from core.ring import Ring, RingSpec, create_ring
 from engine.camera_process import camera_main
 from engine.child import tell
@@ -75,7 +75,7 @@ class Crew:
             )
             for name, camera in settings.cameras.items()
         }
-        heart_out, heart_in = spawn.Pipe(duplex=False)
+        heart_out, heart_in = opened_pipe(duplex=False)
         links = EngineLinks(
             guard=heart_in,
             wake=self._engine_wake,
@@ -176,7 +176,7 @@ class Crew:
         self, name: str, body: Any, before: tuple[Any, ...], after: tuple[Any, ...]
     ) -> Member:
         """Spawn a process: `body` is called with before, its end of the pipe, after."""
-        ours, theirs = self._spawn.Pipe()
+        ours, theirs = opened_pipe()
         arguments = (*before, theirs, *after)
         process = self._spawn.Process(target=body, name=name, args=arguments)
         with _ctrl_c_held():

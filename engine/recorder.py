@@ -16,6 +16,8 @@ from engine.stream_recorder import StreamRecorder
 
 LOOK_S = 0.1
 """While a run is open: how often frames are listed and progress is told, at least."""
+IDLE_S = 0.5
+"""While none is: who sends more than the pipe holds waits so long, before it wakes us."""
 ORPHAN_S = 2.0
 """How long to wait for the engine's last words when the session is gone."""
 
@@ -43,7 +45,7 @@ def recorder_main(
         hurry(3)
         try:
             while not recorder.over:
-                patience_s = LOOK_S if recorder.busy else None
+                patience_s = LOOK_S if recorder.busy else IDLE_S
                 if recorder.orphaned:
                     patience_s = ORPHAN_S
                 if not wake.acquire(timeout=patience_s) and recorder.orphaned:

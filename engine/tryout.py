@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from core.clock import SystemClock
 from core.command import OutputName, Pulse
-from core.pipe import Connection, speaks
+from core.pipe import Connection, opened_pipe, speaks
 from core.record import Acknowledged, Edge, Note
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat, guard_main
@@ -52,9 +52,9 @@ class TryOut:
 
     def __enter__(self) -> Self:
         spawn = multiprocessing.get_context("spawn")
-        heart_out, heart_in = spawn.Pipe(duplex=False)
-        ours, theirs = spawn.Pipe()
-        reports, guards = spawn.Pipe()
+        heart_out, heart_in = opened_pipe(duplex=False)
+        ours, theirs = opened_pipe()
+        reports, guards = opened_pipe()
         self._stop = ours
         pulse = Pulse(OutputName(self.name), self.seconds, self._level)
         tester = spawn.Process(

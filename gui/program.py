@@ -43,7 +43,10 @@ class Program(QObject):
         """Ask it to end, then make it; nothing is told of that."""
         if self.running:
             self.process.finished.disconnect(self._ended)
-            self.process.terminate()
+            if sys.platform == "win32":  # asking would close windows: it has none
+                self.process.kill()
+            else:
+                self.process.terminate()
             if not self.process.waitForFinished(_PATIENCE_MS):
                 self.process.kill()
                 self.process.waitForFinished(_PATIENCE_MS)

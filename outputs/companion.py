@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 from core.errors import DeviceError
-from core.pipe import Connection, speaks
+from core.pipe import Connection, opened_pipe, speaks
 from outputs.output import Done, Output, Watched
 
 OPENING_S = 10.0
@@ -29,7 +29,7 @@ def companion(
     is what may be wrong when it ends before it is ready.
     """
     spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
+    ours, theirs = opened_pipe()
     process = spawn.Process(target=body, args=(output, theirs), name=what, daemon=True)
     process.start()
     theirs.close()

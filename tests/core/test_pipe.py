@@ -1,13 +1,14 @@
 """Pipes whose other end is closed, as Linux tells it and as Windows does."""
 
-import multiprocessing
 import re
+import sys
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from core.pipe import Connection, speaks
+from core.pipe import ROOM, Connection, opened_pipe, speaks
 from engine.guard import _watch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +38,7 @@ def windows_pipe(*sent: bytes) -> Connection:
 
 
 def test_a_pipe_speaks_when_something_was_sent_and_when_it_was_closed() -> None:
-    ours, theirs = cast(
-        "tuple[Connection, Connection]", multiprocessing.get_context("spawn").Pipe()
-    )
+    ours, theirs = opened_pipe()
     with ours:
         assert not speaks(ours)
         theirs.send("a word")
@@ -49,6 +48,21 @@ def test_a_pipe_speaks_when_something_was_sent_and_when_it_was_closed() -> None:
         assert speaks(ours)
         with pytest.raises(EOFError):
             ours.recv()
+
+
+def test_a_pipe_holds_a_long_settings_file_that_nobody_reads_yet() -> None:
+    ours, theirs = opened_pipe()
+    with ours, theirs:
+        theirs.send("x" * 100_000)  # on Windows it would wait for ever
+        assert len(ours.recv()) == 100_000
+
+
+def test_a_pipe_is_made_with_room_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BUFSIZE", 8192)
+    monkeypatch.setattr(sys, "platform", "win32")
+    for end in opened_pipe():
+        end.close()
+    assert connection.BUFSIZE == ROOM  # type: ignore[attr-defined]
 
 
 def test_a_pipe_closed_on_windows_speaks_likewise() -> None:

@@ -58,7 +58,7 @@ def table(path: Path, rows: int = 60) -> Path:
     for row in range(rows):
         length = 30 if row >= 54 else 10
         lines.append(f"{row},{20 + length / 2},24,1,{20 - length / 2},24,1")
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

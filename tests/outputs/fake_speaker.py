@@ -65,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pipe, config = Path(folder, "pipe"), Path(folder, "alsa.conf")
         os.mkfifo(pipe)
-        config.write_text(CONFIG.format(pipe=pipe, rate=RATE))
+        config.write_text(CONFIG.format(pipe=pipe, rate=RATE), encoding="utf-8")
         threading.Thread(target=listen, args=(pipe,), daemon=True).start()
         print(config, flush=True)
         sys.stdin.read()
