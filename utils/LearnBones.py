@@ -56,6 +56,9 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
         raise DeepLabStreamError(f"{folder.path} has no poses of a camera {camera}")
     threshold = folder.thresholds.of(camera)
     steps = list(folder.steps(camera))
+    unseen = f"no bone is seen on {FEWEST} frames of {folder.path} ({camera})"
+    if not steps:
+        raise DeepLabStreamError(unseen)
     points = np.array([step.pose.seen(threshold).points for step in steps], np.float64)
     if unit == "mm":
         if camera not in rig.calibrations:
@@ -66,9 +69,7 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
     times_s = np.array([step.exposed_ns for step in steps]) / 1e9
     bones = _bones(folder.skeleton, points)
     if not bones:
-        raise DeepLabStreamError(
-            f"no bone is seen on {FEWEST} frames of {folder.path} ({camera})"
-        )
+        raise DeepLabStreamError(unseen)
     return [
         f"# measured on {len(steps)} frames of {folder.path.name}: bones from 0.5 to 99.5 % "
         f"of frames, {WIDER:.0%} wider; speed of 99.5 %, times {FASTER:g}",

@@ -57,5 +57,8 @@ def test_a_folder_that_is_no_run_is_a_sentence(
     folder, _ = run(RIG + PLACE, tmp_path / "run", 1, 1)
     assert main([str(folder.path), "--unit", "mm"]) == 2
     assert "MM_PER_PIXEL" in capsys.readouterr().err
-    assert main([str(folder.path)]) == 2
-    assert "no bone is seen on 100 frames" in capsys.readouterr().err
+    table = folder.table_path("top")
+    for text in (table.read_text(), table.read_text().splitlines()[0] + "\n"):
+        table.write_text(text)  # then without any frame
+        assert main([str(folder.path)]) == 2
+        assert "no bone is seen on 100 frames" in capsys.readouterr().err
