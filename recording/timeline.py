@@ -6,6 +6,8 @@ its points are NaN.
 
 import re
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,10 +76,14 @@ class Timeline:
 
 
 def analysed_cameras(folder: RunFolder) -> list[str]:
-    """Return the cameras that have poses."""
-    return [
-        name for name in folder.facts["cameras"] if folder.table_path(name).exists()
-    ]
+    """Return the cameras that have poses; a table may have none below its header."""
+    tables = {name: folder.table_path(name) for name in folder.facts["cameras"]}
+    return [name for name, table in tables.items() if table.exists() and _filled(table)]
+
+
+def _filled(table: Path) -> bool:
+    with table.open("rb") as lines:
+        return len(list(islice(lines, 2))) > 1
 
 
 def timeline(folder: RunFolder, camera: str) -> Timeline:

@@ -135,12 +135,16 @@ def test_what_cannot_be_exported_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path), "--to", "nwb"]) == 2
+    assert "is no run folder" in capsys.readouterr().err
     folder = made(tmp_path)
-    (folder / "top.csv").unlink()
+    table = folder / "top.csv"
+    table.write_text(table.read_text("utf-8").splitlines()[0] + "\n", "utf-8")
+    assert main([str(folder), "--to", "sleap"]) == 2  # it ended before the first frame
+    assert "nothing was analysed" in capsys.readouterr().err
+    table.unlink()
     assert main([str(folder), "--to", "dlc-csv"]) == 2
     told = capsys.readouterr().err
-    for words in ("is no run folder", "nothing was analysed"):
-        assert words in told
+    assert "nothing was analysed" in told
 
 
 def test_a_killed_run_is_made_whole_when_it_is_opened(
