@@ -70,6 +70,9 @@ def _benchmark(options: argparse.Namespace) -> None:
     else:
         remember(model, options.threads, options.tolerance, rows)
         print()
+    for row in rows:
+        if (needed := _would_pass(row, own)) is not None:
+            print(f"TOLERANCE_PX = {needed:g} would let {row.runtime} in")
     if options.json:
         text = json.dumps([asdict(row) for row in rows], indent=2)
         options.json.write_text(text, "utf-8")
@@ -89,6 +92,15 @@ def _line(row: Row, reference: Row) -> str:
     how = "" if row.accepted else "refused: "
     only = " (only by name)" if holds_up(row.provider) else ""
     return f"{words} | {how}{row.provider}{only}"
+
+
+def _would_pass(row: Row, own: bool) -> float | None:
+    """Return the TOLERANCE_PX with which a refused runtime is accepted; None: with none."""
+    far = row.difference
+    if row.accepted or far is None or not math.isfinite(far.p95_px):
+        return None
+    needed = math.ceil(far.p95_px * 100) / 100
+    return needed if needed <= 1 and far.within(needed, own) else None
 
 
 def _parser() -> argparse.ArgumentParser:

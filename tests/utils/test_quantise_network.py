@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def test_eight_bits_are_measured_kept_and_run(
     table = tmp_path / "rows.json"
     words = ["--model", str(folder), "--runtimes", "cpu-int8", "--seconds", "0.01"]
     assert benchmark([*words, "--json", str(table)]) == 0
-    assert (
-        "refused" in capsys.readouterr().out
-    )  # 0.02 px are allowed, unless one says so
+    printed = capsys.readouterr().out
+    assert "refused" in printed  # 0.02 px are allowed, unless one says so
+    found = re.search(r"TOLERANCE_PX = ([\d.]+) would let cpu-int8 in", printed)
+    assert found is not None
+    assert 0.02 < float(found[1]) <= 1
     rows = {row["runtime"]: row for row in json.loads(table.read_text("utf-8"))}
     assert not rows["cpu-int8"]["accepted"]
     assert benchmark([*words, "--tolerance", "1"]) == 0
