@@ -145,6 +145,18 @@ def test_animals_are_counted_as_a_person_would() -> None:
     assert not match(found, sure, labels, 0.95).counted.told.any()
 
 
+def test_who_is_nobodys_takes_a_row_without_a_label() -> None:
+    labels = np.full((1, 2, 2, 2), np.nan, np.float32)
+    labels[0, 0] = [[10, 10], [30, 10]]
+    found = np.full_like(labels, np.nan)
+    found[0, 0] = [[200, 200], [220, 200]]
+    matched = match(found, np.ones((1, 2, 2), np.float32), labels)
+    np.testing.assert_array_equal(matched.points[0, 1], found[0, 0])
+    assert np.isnan(matched.points[0, 0]).all()
+    assert matched.rows[0, 0] == 1
+    assert not matched.right.any()
+
+
 def test_what_is_told_is_right_or_wrong_but_what_is_missed_says_nothing() -> None:
     labels = np.full((1, 2, 2, 2), np.nan, np.float32)
     labels[0, 0], labels[0, 1] = [[10, 10], [50, 10]], [[10, 90], [np.nan, np.nan]]
