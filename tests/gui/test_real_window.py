@@ -46,6 +46,9 @@ class Person:
 
     def press(self, action: Action) -> None:
         button = self.window.live.controls.buttons[action]
+        self.qtbot.waitUntil(
+            lambda: button.isEnabled() or bool(self.failures), timeout=SOON
+        )
         assert button.isEnabled(), f"{action.value}; {self.failures}"
         button.click()
 
