@@ -39,7 +39,7 @@ from tests.engine.stream import (
 
 def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:
     refusals = {
-        "minutes of video need about": Recipe(planned_s=1e12),
+        "minutes of video may need up to": Recipe(planned_s=1e12),
         "MIN_FREE_MB = 1000000000000": Recipe(min_free_bytes=10**18),
     }
     for words, recipe in refusals.items():
