@@ -120,13 +120,23 @@ def _quantise(
     quantization = package("onnxruntime.quantization", "quantising")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+        """Gives the pictures; in parts, as what a network computes of one is large."""
+
         def __init__(self) -> None:
             self.left = _singly(pictures)
+
+        def __len__(self) -> int:
+            return len(pictures)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self.left = _singly(pictures[start_index:end_index])
 
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             return next(self.left, None)
 
-    extra: dict[str, Any] = {"CalibPercentile": 99.99} if method == "Percentile" else {}
+    extra: dict[str, Any] = {"CalibStridedMinMax": 1}  # the parts: one picture each
+    if method == "Percentile":
+        extra["CalibPercentile"] = 99.99
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         try:

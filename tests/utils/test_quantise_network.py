@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from onnxruntime.quantization.calibrate import HistogramCalibrater
 
 import pose.quantising as quantising
 from core.errors import ModelError
@@ -15,6 +16,8 @@ from pose.runtimes import load_network, present
 from utils.BenchmarkModel import main as benchmark
 from utils.QuantiseNetwork import main
 
+_let_go = HistogramCalibrater.clear_collected_data
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -23,9 +26,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_eight_bits_are_measured_kept_and_run(
-    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    held: list[int] = []
+    monkeypatch.setattr(
+        HistogramCalibrater,
+        "clear_collected_data",
+        lambda them: (held.append(len(them.intermediate_outputs)), _let_go(them)),
+    )
     assert main(["--model", str(folder)]) == 0
+    assert set(held) == {1}  # all that a network computes of a picture: it is much
     said = json.loads((folder / "int8.json").read_text("utf-8"))
     assert "this is used" in capsys.readouterr().out
     model = load_model_folder(folder)
