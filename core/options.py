@@ -26,7 +26,11 @@ def at_least(least: float, kind: type = int) -> Callable[[str], Any]:
     return read
 
 
-def check_new(folder: Path) -> None:
-    """Raise DeepLabStreamError unless the folder to make is new, or empty."""
+def check_new(
+    folder: Path, fault: type[DeepLabStreamError] = DeepLabStreamError
+) -> None:
+    """Raise a `fault` unless the folder to make is new, or empty."""
+    if folder.exists() and not folder.is_dir():
+        raise fault(f"{folder} is a file; name a new folder")
     if folder.exists() and any(folder.iterdir()):
-        raise DeepLabStreamError(f"{folder} is not empty; name a new folder")
+        raise fault(f"{folder} is not empty; name a new folder")

@@ -96,8 +96,7 @@ class _Engine:
         for proof in proofs(self.settings):
             tell(self.pipe, proof)
         if self.settings.outputs or self.settings.inputs:
-            self.heart.pause()
-            self.bench.open()
+            self.ready()
         estimator = open_network(self.settings)
         skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
         watchers = open_classifiers(self.settings, skeleton)

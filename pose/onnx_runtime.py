@@ -31,9 +31,8 @@ ONNX_RUNTIME = "running the network in ONNX Runtime"
 _SPIN_US = "10"
 """How long a thread without work looks out for more before it sleeps.
 
-Operations take some 10 µs, and waking a thread as long: where none looks out, a fifth of
-the time goes into waking. Left to itself ONNX Runtime looks out until the next picture
-comes, which costs a core per thread.
+Waking a thread takes as long as many an operation. Left to itself ONNX Runtime looks out
+until the next picture comes, which costs a core per thread.
 """
 
 
@@ -78,8 +77,8 @@ class OnnxNetwork:
     def _run_on_card(
         self, session: "InferenceSession", pictures: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
-        ort = package("onnxruntime", ONNX_RUNTIME)
         if pictures.shape not in self._bound:
+            ort = package("onnxruntime", ONNX_RUNTIME)
             there = ort.OrtValue.ortvalue_from_shape_and_type(
                 list(pictures.shape), np.uint8, self._card, 0
             )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import ModelError
+from core.options import check_new
 from pose.model_folder import DESCRIPTION
 
 
@@ -19,10 +20,7 @@ def drafted(folder: Path) -> Iterator[Path]:
     """
     if (folder / DESCRIPTION).exists():
         raise ModelError(f"{folder} holds a model already; name a new folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ModelError(f"{folder} is not empty; name a new folder")
-    if folder.exists() and not folder.is_dir():
-        raise ModelError(f"{folder} is a file; name a new folder")
+    check_new(folder, ModelError)
     whole = folder.resolve()
     if whole == Path.cwd():
         raise ModelError(f"{whole} is where the program runs; name a new folder")
