@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from core.containment import inside
 from core.errors import DeviceError
 from core.pose import Pose, Skeleton
 from core.record import Step
@@ -87,7 +88,7 @@ class Review:
         video = rows["video"].iat[row]
         if not video:
             return None
-        return self.folder.path / str(video), int(rows["video_frame"].iat[row])
+        return inside(self.folder.path, str(video)), int(rows["video_frame"].iat[row])
 
     def step_of(self, camera: str, row: int) -> Step | None:
         """Return what was found and decided on a row's frame; None: not analysed."""

@@ -6,7 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from core.options import check_new
+from core.overwriting import check_new
 from training.label_files import write_labels
 from training.labels import LabelsError
 from training.projects import Project

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.containment import inside
 from core.errors import DeepLabStreamError
 from core.pose import Skeleton
 from training.label_hdf5 import hdf5_rows
@@ -61,12 +62,12 @@ def read_labels(
     """Return the labels of a folder, or of the `.csv` or `.h5` itself.
 
     Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
-    is relative to `root` (the file's folder) and may be spread over several columns, as
-    newer DeepLabCut versions do. A third column `visible` may say 0 (say nothing), 1 (not
-    to be seen) or 2 (there). With `several` there may be a header row `individuals` below
-    the first, as DeepLabCut has it for several animals. LabelsError tells all faults at
-    once; with `pictures` a picture that is not there is one, and so is a point outside of
-    it.
+    is relative to `root` (the file's folder), must stay inside it, and may be spread over
+    several columns, as newer DeepLabCut versions do. A third column `visible` may say 0
+    (say nothing), 1 (not to be seen) or 2 (there). With `several` there may be a header
+    row `individuals` below the first, as DeepLabCut has it for several animals.
+    LabelsError tells all faults at once; with `pictures` a picture that is not there is
+    one, and so is a point outside of it.
     """
     file = _find(path)
     try:
@@ -84,7 +85,11 @@ def read_labels(
             problems.append(f"{where}: {len(row)} columns instead of {expected}")
             continue
         name = "/".join(row[: table.first]).replace("\\", "/")
-        image = (root or file.parent).joinpath(*name.split("/"))
+        try:
+            image = inside(root or file.parent, name)
+        except DeepLabStreamError as error:
+            problems.append(f"{where}: {error}")
+            continue
         try:
             xy, told = _points(row[table.first :], table.step)
         except ValueError as error:

@@ -116,7 +116,9 @@ def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
     )
     labels = _joined(parts, Skeleton(names, bones))
     videos = [Path(str(video)) for video in words.get("video_sets") or {}]
-    there = tuple(video for video in videos if video.is_file())
+    there = tuple(
+        video for video in videos if video.is_file() and video.suffix.lower() in VIDEOS
+    )
     return Project(labels, there or find_videos(folder / "videos"))
 
 

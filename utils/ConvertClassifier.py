@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.errors import DeepLabStreamError, ModelError
-from core.options import check_new
+from core.overwriting import check_new
 from pose.classifier_folder import read_features
 from training.behaviours import write_classifier
 

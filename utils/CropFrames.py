@@ -19,12 +19,14 @@ from core.program import ending, prepare
 prepare()
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from core.containment import inside, inside_for_writing
 from core.errors import DeepLabStreamError
 from core.options import at_least
+from core.overwriting import add_overwrite, check_free
 from offline.boxes import (
     Boxes,
     back,
@@ -80,6 +82,7 @@ def _boxes(asked: argparse.Namespace) -> None:
         boxes = smoothed(boxes, asked.smooth)
     name = f"{asked.input.stem}_bbox.csv" if boxes.of_video else "bbox.csv"
     file = (asked.output or asked.input.parent) / name
+    check_free([file], asked.overwrite)
     with whole_file(file) as making:
         write_boxes(boxes, making)
     print(file)
@@ -94,15 +97,19 @@ def _crop(asked: argparse.Namespace) -> None:
     boxes = read_boxes(asked.boxes)
     if asked.input.suffix.lower() in ENDINGS:
         file = asked.output / f"{asked.input.stem}.mp4"
+        check_free([file], asked.overwrite)
         with whole_file(file) as making:
             crop_video(asked.input, boxes, making, lambda row: None)
         print(file)
         return
-    _crop_pictures(asked.input, boxes, asked.output)
+    _crop_pictures(asked.input, boxes, asked.output, asked.overwrite)
 
 
-def _crop_pictures(table: Path, boxes: Boxes, folder: Path) -> None:
-    """Cut out labelled pictures and their neighbours; write the labels that fit them."""
+def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> None:
+    """Cut out labelled pictures and their neighbours; write the labels that fit them.
+
+    All paths are checked before the first file is written.
+    """
     import cv2
     import pandas as pd
 
@@ -111,32 +118,47 @@ def _crop_pictures(table: Path, boxes: Boxes, folder: Path) -> None:
     missing = [str(name) for name in labels.index if str(name) not in places]
     if missing:
         raise DeepLabStreamError(f"there is no box for the picture {missing[0]}")
-    # A neighbour that is labelled itself is cut as its own box says.
-    for name in map(str, labels.index):
-        for away in BESIDE:
-            file = neighbour(table.parent / name, away) if away else table.parent / name
-            own = file.relative_to(table.parent).as_posix()
-            if away and own in places:
-                continue
-            image = read_picture(file)
-            if image is None and away == 0:
-                raise DeepLabStreamError(f"the picture {file} can't be read")
-            if image is None:
-                continue
-            target = folder / own
-            target.parent.mkdir(parents=True, exist_ok=True)
-            done, encoded = cv2.imencode(".png", cut(image, boxes.values[places[name]]))
-            if done:
-                target.write_bytes(encoded.tobytes())
+    file = folder / f"cropped_{table.name}"
+    planned = list(_planned(table.parent, labels.index, boxes, folder))
+    check_free([file, *(target for _, target, _ in planned)], overwrite)
+    for picture, target, name in planned:
+        image = read_picture(picture)
+        if image is None and picture == inside(table.parent, name):
+            raise DeepLabStreamError(f"the picture {picture} can't be read")
+        if image is None:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        done, encoded = cv2.imencode(".png", cut(image, boxes.values[places[name]]))
+        if done:
+            target.write_bytes(encoded.tobytes())
     order = [places[str(name)] for name in labels.index]
     for place, key in enumerate(labels.columns):
         axis = {"x": 0, "y": 1}.get(str(key[2]))
         if axis is not None:
             labels.isetitem(place, labels.iloc[:, place] - boxes.values[order, axis])
-    file = folder / f"cropped_{table.name}"
     with whole_file(file) as making:
         labels.to_csv(making, lineterminator="\n")
     print(file)
+
+
+def _planned(
+    root: Path, names: Iterable[object], boxes: Boxes, folder: Path
+) -> Iterator[tuple[Path, Path, str]]:
+    """Yield each picture to cut, where it is written, and the row whose box it gets.
+
+    A neighbour that is labelled itself is cut as its own box says.
+    """
+    labelled = {inside(root, name) for name in boxes.names}
+    for name in map(str, names):
+        picture = inside(root, name)
+        if not picture.is_file():
+            raise DeepLabStreamError(f"there is no picture {picture}")
+        for away in BESIDE:
+            file = neighbour(picture, away) if away else picture
+            if away and (file in labelled or not file.is_file()):
+                continue
+            own = file.relative_to(root).as_posix()
+            yield file, inside_for_writing(folder, own), name
 
 
 def _remap(asked: argparse.Namespace) -> None:
@@ -156,6 +178,7 @@ def _remap(asked: argparse.Namespace) -> None:
         table.isetitem(place, mapped[:, 0])
         table.isetitem(place + 1, mapped[:, 1])
     file = asked.input.with_name(f"remapped_{asked.input.name}")
+    check_free([file], asked.overwrite)
     with whole_file(file) as making:
         table.to_csv(making, lineterminator="\n")
     print(file)
@@ -187,6 +210,8 @@ def _parser() -> argparse.ArgumentParser:
     own.set_defaults(run=_remap)
     own.add_argument("input", type=Path, help="predictions of the cut-out pictures")
     own.add_argument("boxes", type=Path)
+    for each in kinds.choices.values():
+        add_overwrite(each)
     return parser
 
 

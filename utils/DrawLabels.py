@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from core.frame import Image
-from core.options import check_new
+from core.overwriting import check_new
 from pose.matching import nearest_px
 
 SCORER = "arena"

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from core.errors import DeepLabStreamError, SettingsError
-from core.options import check_new
+from core.overwriting import check_new
 from core.pose import Pose
 from engine.seeing import sights
 from engine.settings import load

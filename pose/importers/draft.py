@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import ModelError
-from core.options import check_new
+from core.overwriting import check_new
 from pose.model_folder import DESCRIPTION
 
 

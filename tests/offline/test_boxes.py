@@ -1,7 +1,9 @@
 """A dot in a video, cut out by boxes of changing size, found, and brought back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -125,3 +127,62 @@ def test_what_is_cut_out_never_replaces_what_it_was_cut_from(
     for wrong in ("--ratio=0", "--side=0", "--smooth=0"):
         with pytest.raises(SystemExit):
             CropFrames.main(["boxes", str(boxes), wrong])
+
+
+def _labelled_project(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
+    """Write label rows and boxes of these names; return both tables."""
+    folder.mkdir(parents=True)
+    labels, boxes = folder / "CollectedData.csv", folder / "bbox.csv"
+    rows = "".join(f"{name},5,6\n" for name in names)
+    labels.write_text("scorer,me,me\nbodyparts,dot,dot\ncoords,x,y\n" + rows)
+    boxes.write_text(",x,y,h,w\n" + "".join(f"{name},2,2,8,8\n" for name in names))
+    return labels, boxes
+
+
+def _write_picture(file: Path) -> bytes:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _, data = cv2.imencode(".png", np.full((20, 20, 3), 7, np.uint8))
+    file.write_bytes(data.tobytes())
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("way", ["..", "absolute", "backslash"])
+def test_crop_writes_no_picture_outside_of_its_output_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    victim = tmp_path / "victim" / "precious.png"
+    name = {
+        "..": "../victim/precious.png",
+        "absolute": victim.as_posix(),
+        "backslash": "..\\victim\\precious.png",
+    }[way]
+    good = "labeled-data/v/img0.png"
+    labels, boxes = _labelled_project(tmp_path / "project", [good, name])
+    _write_picture(labels.parent / good)
+    before = _write_picture(victim)
+    output = tmp_path / "out"
+    words = ["crop", str(labels), "--boxes", str(boxes), "--output", str(output)]
+    assert CropFrames.main(words) == 2
+    assert "leads out of the folder" in capsys.readouterr().err
+    assert victim.read_bytes() == before
+    assert not output.exists(), "nothing is written when one row is wrong"
+
+
+def test_crop_replaces_no_picture_without_the_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "labeled-data/v/img5.png"
+    labels, boxes = _labelled_project(tmp_path / "project", [name])
+    for number in (4, 5):  # a neighbour, too
+        _write_picture(labels.parent / f"labeled-data/v/img{number}.png")
+    output = tmp_path / "out"
+    theirs = output / "labeled-data/v/img4.png"
+    before = _write_picture(theirs)
+    words = ["crop", str(labels), "--boxes", str(boxes), "--output", str(output)]
+    assert CropFrames.main(words) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert theirs.read_bytes() == before
+    assert CropFrames.main([*words, "--overwrite"]) == 0
+    assert theirs.read_bytes() != before
+    assert (output / name).is_file()
+    assert (output / "cropped_CollectedData.csv").is_file()

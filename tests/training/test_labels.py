@@ -131,3 +131,16 @@ def test_the_size_of_a_picture_is_known(tmp_path: Path, suffix: str) -> None:
     assert picture_size(file) == (31, 47)
     file.write_bytes(b"\xff\xd8\xffno picture at all")
     assert picture_size(file) is None
+
+
+@pytest.mark.parametrize("name", ["../other/a.png", "..\\other\\a.png", "{absolute}"])
+def test_a_picture_outside_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    other = write(tmp_path, HEADER) / "clip" / "a.png"
+    (tmp_path / "other").mkdir()
+    other.rename(tmp_path / "other" / "a.png")
+    project = tmp_path / "project"
+    project.mkdir()
+    row = name.format(absolute=(tmp_path / "other" / "a.png").as_posix())
+    (told,) = problems(write(project, f"{HEADER}{row},1,2,3,4\n"))
+    assert "CollectedData.csv, line 4" in told
+    assert "leads out of the folder" in told

@@ -125,3 +125,18 @@ def test_a_sleap_file_that_can_not_be_used_says_why(tmp_path: Path) -> None:
         made()
         with pytest.raises(LabelsError, match=sentence):
             open_project(file, tmp_path / "unpacked")
+
+
+def test_only_videos_are_taken_from_the_paths_of_a_configuration(
+    tmp_path: Path,
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    deeplabcut(project)
+    secret, film = tmp_path / "secret.txt", tmp_path / "film.mp4"
+    for file in (secret, film):
+        file.write_bytes(b"x")
+    words = (project / "config.yaml").read_text()
+    listed = "".join(f"  {file.as_posix()}: {{}}\n" for file in (secret, film))
+    (project / "config.yaml").write_text(f"{words}\n{listed}")
+    assert open_project(project, tmp_path).videos == (film,)
