@@ -38,7 +38,8 @@ class Subspace:
 
     def error(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, d / 2): how far each point is from the plane's, px."""
-        away = (rows - self.reprojected(rows)).reshape(len(rows), -1, 2)
+        away = rows - self.reprojected(rows)
+        away = away.reshape(len(rows), len(self.mean) // 2, 2)
         return np.asarray(np.linalg.norm(away, axis=2))
 
 
@@ -103,7 +104,7 @@ def single_view_rows(
         own = own - own.mean(axis=1, keepdims=True)
     elif centring == "median":
         own = own - np.median(own, axis=1, keepdims=True)
-    return np.asarray(own.reshape(len(own), -1))
+    return np.asarray(own.reshape(len(own), 2 * len(columns)))
 
 
 def walks_about(labels: NDArray[np.floating]) -> bool:
@@ -167,7 +168,7 @@ def multi_view_error(
     known = known[np.isfinite(known).all(axis=1)]
     plane = fit_subspace(known, MULTI_VIEW_COMPONENTS, 0.0)
     off = plane.error(multi_view_rows(points, views))
-    off = off.reshape(len(points), -1, len(views))
+    off = off.reshape(len(points), len(views[0]), len(views))
     error = np.full(points.shape[:2], np.nan)
     for place, view in enumerate(views):
         error[:, list(view)] = off[:, :, place]

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,40 @@ def test_labels_that_do_not_fit_are_told_before_anything_is_predicted(
     assert main([*words, "--columns", "snout", "elbow"]) == 2
     assert "do not share the body part elbow" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize("mirrored", [(), ("--mirrored", "_top", "_bot")])
+def test_labels_give_the_error_tables_of_lightning_pose(
+    tmp_path: Path, mirrored: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    model, labels = "openfield", Path("models/openfield/check/m3v1mp4.csv")
+    if mirrored:
+        model, labels = str(tmp_path / "mirrored"), _mirrored(tmp_path, labels)
+    words = [str(film), "--model", model, "--runtime", "cpu", "--labels", str(labels)]
+    assert main([*words, *mirrored]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+    named = ["pca_singleview_error", *(["pca_multiview_error"] if mirrored else [])]
+    for name in named:
+        table = pd.read_csv(tmp_path / f"film_{name}.csv", index_col=0)
+        assert table.shape == (3, 4)
+        assert np.isfinite(table.to_numpy()).all()
+
+
+def _mirrored(folder: Path, labels: Path) -> Path:
+    """Return labels of two points in two views, and write the network of their names."""
+    names = {"snout": "a_top", "leftear": "b_top", "rightear": "a_bot"}
+    names["tailbase"] = "b_bot"
+    shutil.copytree("models/openfield", folder / "mirrored")
+    file = folder / "mirrored" / "model.json"
+    said = json.loads(file.read_text("utf-8"))
+    said["skeleton"] = {"bodyparts": list(names.values()), "bones": []}
+    file.write_text(json.dumps(said), "utf-8")
+    text = labels.read_text("utf-8")
+    for old, new in names.items():
+        text = text.replace(old, new)
+    (folder / "CollectedData.csv").write_text(text, "utf-8")
+    return folder / "CollectedData.csv"
 
 
 def test_what_goes_wrong_ahead_is_raised_where_it_is_used() -> None:
