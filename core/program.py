@@ -26,14 +26,18 @@ Main = TypeVar("Main", bound="Callable[..., int]")
 def prepare() -> None:
     """Be called before a program imports anything else.
 
-    From then on a package that this Python lacks is named in a sentence, and letters that
-    the console lacks are no error. A Python that is too old ends here.
+    From then on a package that this Python lacks is named in a sentence, letters that the
+    console lacks are no error, and no library reports its use to its maker. A Python that
+    is too old ends here.
     """
     if sys.version_info < OLDEST:
         asked, present = (".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info))
         raise SystemExit(
             f"DeepLabStream needs Python {asked} or newer, not {present}{_where_it_is()}"
         )
+    from core.telemetry import turn_off_telemetry
+
+    turn_off_telemetry()
     sys.excepthook = _tell
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

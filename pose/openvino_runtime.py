@@ -1,6 +1,5 @@
 """Networks run by OpenVINO, on Intel's and AMD's processors and Intel's graphics."""
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,6 @@ class OpenVinoNetwork:
         precision: str = "f32",
         device: str = "CPU",
     ) -> None:
-        # Importing it would tell its maker over the network; without this it can't.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         openvino = package("openvino", "running the network in OpenVINO")
         self._openvino: Any = openvino
         self._core = openvino.Core()

@@ -4,12 +4,20 @@ from importlib import import_module
 from typing import Any
 
 from core.errors import ModelError, package_missing
+from core.telemetry import turn_off_events, turn_off_telemetry
 
 
 def package(name: str, purpose: str) -> Any:
-    """Return a package; ModelError says that `purpose` needs it, and how to get it."""
+    """Return a package; ModelError says that `purpose` needs it, and how to get it.
+
+    None of them reports its use to its maker: nobody else imports those that would.
+    """
+    turn_off_telemetry()
     try:
-        return import_module(name)
+        found = import_module(name)
+        if name.partition(".")[0] == "onnxruntime":
+            turn_off_events(import_module("onnxruntime"))
+        return found
     except ModuleNotFoundError as error:
         raise ModelError(f"{purpose} {package_missing(error.name or name)}") from error
     except ImportError as error:  # a library that it is made of

@@ -15,12 +15,14 @@ import cv2  # noqa: F401  (its import sets what the next lines take away)
 import pytest
 from hypothesis import settings
 
+from core.telemetry import turn_off_telemetry
 from gui.qt_environment import free_qt_of_opencv, has_screen
 
 GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 
 free_qt_of_opencv()
+turn_off_telemetry()  # before tests that import ONNX Runtime themselves
 # What a test finds out about this computer is not kept for its user.
 _cache = tempfile.TemporaryDirectory(prefix="deeplabstream-tests-")
 os.environ["XDG_CACHE_HOME"] = os.environ["LOCALAPPDATA"] = _cache.name

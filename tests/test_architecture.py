@@ -172,3 +172,32 @@ def test_no_file_names_a_place_of_one_machine() -> None:
         and place.search((ROOT / name.decode()).read_bytes())
     ]
     assert naming == []
+
+
+def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
+    telling = ("onnxruntime", "openvino", "MNN")
+    allowed = {ROOT / "pose/packages.py", ROOT / "core/telemetry.py"}
+    importing = []
+    for file in [*product_files(), *ROOT.glob("benchmarks/*.py")]:
+        module = ast.parse(file.read_text("utf-8"))
+        checks = {
+            inner
+            for node in ast.walk(module)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(module):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+                names = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            if node not in checks and file not in allowed:
+                importing += [
+                    f"{file.relative_to(ROOT)} imports {name}"
+                    for name in names
+                    if str(name).partition(".")[0] in telling
+                ]
+    assert importing == []
