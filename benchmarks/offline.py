@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.offline_rivals import energy_as_iblvideo, lightning_pose
 from cameras.arena import Arena
 from core.frame import Image, ImageFormat
-from offline.decoding import pictures, video_rows
 from offline.estimating import posed
 from offline.motion import Box, motion_energies
 from offline.parallel import open_parallel
@@ -38,6 +37,7 @@ from pose.opening import open_estimator
 from recording.pose_tables import WRITERS
 from recording.recipe import Recipe
 from recording.video import VideoFile
+from video.reading import open_video
 
 AIM_OF_FLOOR = 0.9
 AIM_OF_LIGHTNING_POSE = 4.0
@@ -71,9 +71,9 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
     The network alone gets pictures that were decoded before, as prediction gives them to
     it: side by side on all cores.
     """
-    rows = video_rows(path)
+    rows = open_video(path)
     estimator = open_parallel(partial(open_estimator, model, "auto"))
-    decoded = [p for p in islice(pictures(rows), 64) if p.image is not None]
+    decoded = [p for p in islice(rows.pictures(), 64) if p.image is not None]
     many = decoded * max(1, len(rows) // len(decoded))
 
     def network() -> None:
@@ -81,7 +81,7 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
             pass
 
     def decoder() -> None:
-        for _ in pictures(rows):
+        for _ in rows.pictures():
             pass
 
     best = {"decoder alone": 0.0, "network alone": 0.0, "predict": 0.0}
@@ -106,7 +106,7 @@ def rendering(path: Path, folder: Path, model: str, repeats: int) -> dict[str, f
     poses = read_poses(folder / "poses.parquet")
     shown = [Shown(poses, 0.3, bones=table.skeleton.bones)]
     plain, rich = Look(bones=False), Look(trail=20)
-    rows = video_rows(path)
+    rows = open_video(path)
     made = folder / "made.mp4"
     return {
         "points": rate(len(rows), lambda: render(rows, made, shown, plain), repeats),
@@ -118,12 +118,12 @@ def rendering(path: Path, folder: Path, model: str, repeats: int) -> dict[str, f
 
 def moving(path: Path, repeats: int) -> dict[str, float]:
     """Return frames/s of motion energy, its floor, and iblvideo's way of doing it."""
-    rows = video_rows(path)
+    rows = open_video(path)
     box = Box(100, 100, 116, 77)
 
     return {
         "decoder alone": rate(
-            len(rows), lambda: sum(1 for _ in pictures(rows)), repeats
+            len(rows), lambda: sum(1 for _ in rows.pictures()), repeats
         ),
         "motion energy": rate(
             len(rows), lambda: motion_energies(rows, {"a": box}), repeats

@@ -8,8 +8,8 @@ from PyQt5.QtCore import QThread, pyqtSignal
 
 from core.errors import DeepLabStreamError
 from core.frame import Image
-from offline.decoding import Picture, VideoRows, pictures, video_rows
 from recording.review import review
+from video.reading import Picture, VideoReader, open_video
 
 _NEAR = 40
 """Rows that are sooner decoded one after the other than jumped to."""
@@ -31,7 +31,7 @@ class RunPictures(QThread):
         self._run: Path | None = None
         self._wanted: tuple[object, Path, int] | None = None
         self._over = False
-        self._rows: dict[Path, VideoRows] = {}
+        self._rows: dict[Path, VideoReader] = {}
         self._film: Iterator[Picture] = iter(())
         self._playing: Path | None = None
         self._next = 0
@@ -80,9 +80,11 @@ class RunPictures(QThread):
 
     def _picture(self, video: Path, row: int) -> Image | None:
         if video not in self._rows:
-            self._rows[video] = video_rows(video)
+            self._rows[video] = open_video(video)
         if video != self._playing or not self._next <= row <= self._next + _NEAR:
-            self._film = pictures(self._rows[video], row)
+            if row > 0:
+                self._rows[video].prepare_jumps()
+            self._film = self._rows[video].pictures(row)
             self._playing = video
         for picture in self._film:
             self._next = picture.row + 1

@@ -155,9 +155,10 @@ def crop_video(
     """
     import av
 
-    from offline.decoding import pictures, video_rows
+    from video.decoding import as_bgr
+    from video.reading import open_video
 
-    rows = video_rows(video)
+    rows = open_video(video)
     if len(rows) != len(boxes.values):
         raise DeepLabStreamError(
             f"{video} has {len(rows)} frames, there are {len(boxes.values)} boxes"
@@ -168,19 +169,14 @@ def crop_video(
         stream = container.add_stream("libx264", rate=rate, options={"crf": "15"})
         stream.height, stream.width, stream.pix_fmt = high, wide, "yuv420p"
         still = np.zeros((high, wide, 3), np.uint8)
-        for picture in pictures(rows):
+        for picture in rows.pictures():
             if picture.image is not None:
                 part = cut(picture.image, boxes.values[picture.row])
-                still = _colour(to_size(part, high, wide))
+                still = np.ascontiguousarray(
+                    as_bgr(to_size(part, high, wide)), np.uint8
+                )
             frame = av.VideoFrame.from_ndarray(still, format="bgr24")
             frame.pts = picture.row
             container.mux(stream.encode(frame))
             watch(picture.row + 1)
         container.mux(stream.encode())
-
-
-def _colour(image: Image) -> NDArray[np.uint8]:
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    three = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-    return np.ascontiguousarray(three, np.uint8)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from core.frame import Frame, Image
 from core.pose import Pose
 from offline.ahead import ahead, in_order
-from offline.decoding import Picture
 from offline.parallel import at_once
 from offline.windows import Window, estimated, size_for, windows
 from pose.estimator import PoseEstimator
 from pose.front import Front
 from pose.live_crop import LiveCrop
 from pose.per_camera import PerCamera
+from video.reading import Picture
 
 
 def posed(

@@ -12,7 +12,6 @@ import numpy as np
 
 from core.errors import DeepLabStreamError
 from offline.alf import files_of, save_array
-from offline.decoding import video_rows
 from offline.files import whole_file
 from offline.merging import merged
 from offline.motion import Box, motion_energies
@@ -22,6 +21,7 @@ from offline.predict import Watch
 from offline.regions import Place, mean_places, motion_box
 from offline.tables import read_poses
 from offline.tracking import Networks, Tracked, track
+from video.reading import open_video
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def motion_energy(
     """
     video, plan = Path(file_mp4), load_pipeline(pipeline)
     camera = plan.camera_of(video)
-    files, rows = files_of(video, camera), video_rows(video)
+    files, rows = files_of(video, camera), open_video(video)
     poses = read_poses(Path(pose_pqt))
     places: dict[str, Place] = mean_places(
         poses.skeleton.bodyparts,
@@ -154,7 +154,7 @@ def _tracked(
         return path, None
     if networks is None:
         networks = networks_of(plan, Path(folder) if folder else None)
-    rows = video_rows(video)
+    rows = open_video(video)
     if not len(rows):
         raise DeepLabStreamError(f"{video} holds no frames")
     try:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.frame import Image
-from offline.decoding import Converter, Decoder, VideoRows, frames, video_rows
 from offline.predict import Watch
+from video.decoding import Converter, Decoder
+from video.reading import VideoReader, open_video
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -50,7 +51,7 @@ class Box:
 
 
 def motion_energies(
-    video: Path | VideoRows,
+    video: Path | VideoReader,
     boxes: Mapping[str, Box],
     *,
     decoder: Decoder = "cpu",
@@ -61,7 +62,7 @@ def motion_energies(
     Grey levels (0 to 255) per pixel. NaN where one of the two frames can't be decoded.
     DeepLabStreamError: a region lies outside of the picture.
     """
-    rows = video if isinstance(video, VideoRows) else video_rows(video)
+    rows = video if isinstance(video, VideoReader) else open_video(video)
     cut = {name: box.within(rows.form.shape) for name, box in boxes.items()}
     for name, box in cut.items():
         if not box.width or not box.height:
@@ -73,8 +74,8 @@ def motion_energies(
     before: dict[str, Image] = {}
     last = -2
     converters = {name: Converter() for name in cut}
-    with closing(frames(rows, 0, decoder)) as decoded:  # FFmpeg's threads work ahead
-        for row, frame in decoded:
+    with closing(rows.frames(0, decoder)) as decoded:  # FFmpeg's threads work ahead
+        for row, frame, _ in decoded:
             if frame.width != rows.form.width or frame.height != rows.form.height:
                 continue
             for name, box in cut.items():

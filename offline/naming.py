@@ -7,9 +7,9 @@ import numpy as np
 
 from core.errors import DeepLabStreamError
 from core.pose import Pose, Skeleton
-from offline.decoding import Picture, VideoRows
 from pose.estimator import PoseEstimator
 from pose.identity import Identity, Rules
+from video.reading import Picture, VideoReader
 
 
 class Naming:
@@ -34,7 +34,7 @@ class Naming:
 
 
 def naming_of(
-    rows: VideoRows, estimator: PoseEstimator, names: Sequence[str], rules: Rules
+    rows: VideoReader, estimator: PoseEstimator, names: Sequence[str], rules: Rules
 ) -> Naming | None:
     """Return what names the network's animals; None: it finds one, without a name.
 

@@ -1,7 +1,6 @@
 """Frames of a video that are worth labelling: as different from each other as can be."""
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -9,17 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.frame import Image
-from offline.decoding import Picture, VideoRows, pictures, pictures_at, sampled
+from video.reading import VideoReader, sampled
 
 _SIDE = 32
 _MOST_LOOKED_AT = 1000
 """Frames, spread evenly, among which is chosen."""
-_WORTH_A_JUMP = 60
-"""Frames apart from which on jumping is faster than decoding all between."""
 
 
 def pick(
-    rows: VideoRows,
+    rows: VideoReader,
     count: int,
     seed: int = 0,
     among: NDArray[np.int64] | None = None,
@@ -37,8 +34,8 @@ def pick(
         return looked_at
     if points is None:
         small, seen = [], []
-        for picture in read(rows, looked_at):
-            if picture.image is not None:
+        for picture in rows.pictures_at(looked_at):
+            if picture.image is not None and not picture.damaged:
                 small.append(_small(picture.image))
                 seen.append(picture.row)
         values = np.array(small, np.float32)
@@ -89,17 +86,9 @@ def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.concatenate(halves, axis=1).astype(np.float32)
 
 
-def candidates(rows: VideoRows) -> NDArray[np.int64]:
+def candidates(rows: VideoReader) -> NDArray[np.int64]:
     """Return all rows, or 1000 of them spread evenly."""
     return sampled(rows, min(len(rows), _MOST_LOOKED_AT))
-
-
-def read(rows: VideoRows, wanted: NDArray[np.int64]) -> Iterator[Picture]:
-    """Yield the rows `wanted` (growing), by jumps or one after the other."""
-    if len(rows) > _WORTH_A_JUMP * len(wanted):
-        return pictures_at(rows, wanted)
-    chosen = set(wanted.tolist())
-    return (picture for picture in pictures(rows) if picture.row in chosen)
 
 
 def _small(image: Image) -> NDArray[np.float32]:
@@ -110,20 +99,25 @@ def _small(image: Image) -> NDArray[np.float32]:
     return np.asarray(tiny, np.float32).ravel()
 
 
-def picture_path(rows: VideoRows, row: int, into: Path) -> Path:
+def picture_path(rows: VideoReader, row: int, into: Path) -> Path:
     """Return where a row is written to."""
     return into / f"img{row:0{max(5, len(str(len(rows))))}d}.png"
 
 
 def write_pictures(
-    rows: VideoRows, wanted: NDArray[np.int64], into: Path
+    rows: VideoReader, wanted: NDArray[np.int64], into: Path
 ) -> list[Path]:
-    """Write rows as PNG files named by their number; those that are there stay."""
+    """Write rows as PNG files named by their number; those that are there stay.
+
+    Frames that can't be decoded, or only with damage, are left out: the reader warns of them.
+    """
     into.mkdir(parents=True, exist_ok=True)
     written = []
-    for picture in pictures_at(rows, wanted):
+    for picture in rows.pictures_at(wanted):
         path = picture_path(rows, picture.row, into)
-        if picture.image is not None and not path.exists():
+        if picture.image is None or picture.damaged:
+            continue
+        if not path.exists():
             good, data = cv2.imencode(".png", picture.image)
             if good:
                 path.write_bytes(data.tobytes())

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.pose import Pose
-from offline.decoding import Decoder, VideoRows, pictures, video_rows
 from offline.estimating import posed
 from offline.naming import Naming, naming_of
 from offline.parallel import reach_of
@@ -20,6 +19,8 @@ from offline.partial import PartialRows
 from pose.estimator import PoseEstimator
 from pose.identity import Rules
 from recording.pose_tables import PoseTable
+from video.decoding import Decoder
+from video.reading import VideoReader, open_video
 
 Watch: TypeAlias = Callable[[int, int], object]
 """Told how many rows are done, and how many there are."""
@@ -29,7 +30,7 @@ Watch: TypeAlias = Callable[[int, int], object]
 class Prediction:
     """What a network saw in a video."""
 
-    rows: VideoRows
+    rows: VideoReader
     table: PoseTable
     lost: int
     """Rows without a picture: they could not be decoded. Their poses are NaN."""
@@ -59,7 +60,7 @@ def predict(
     Several animals are told apart and get `names`, as `rules` have it; that depends on all
     pictures before, so such a prediction begins afresh.
     """
-    rows = video_rows(video)
+    rows = open_video(video)
     if not len(rows):
         raise DeepLabStreamError(f"{video} holds no frames")
     naming = naming_of(rows, estimator, names, rules or Rules())
@@ -89,7 +90,7 @@ def predict(
 
 
 def _blocks(
-    rows: VideoRows,
+    rows: VideoReader,
     estimator: PoseEstimator,
     shape: tuple[int, ...],
     start: int,
@@ -99,14 +100,14 @@ def _blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield (row, animal, body part, 3) from row `start` on."""
     begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
-    for done in posed(pictures(rows, begin, decoder), estimator, batch):
+    for done in posed(rows.pictures(begin, decoder), estimator, batch):
         if naming is not None:
             done = [(picture, naming.tell(picture, pose)) for picture, pose in done]
         if new := [pose for picture, pose in done if picture.row >= start]:
             yield np.stack([values_of(pose, shape) for pose in new])
 
 
-def _facts(rows: VideoRows, estimator: PoseEstimator) -> dict[str, object]:
+def _facts(rows: VideoReader, estimator: PoseEstimator) -> dict[str, object]:
     """Return what must be the same for rows of an earlier run to be of use."""
     file = rows.path.stat()
     return {

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from core.errors import DeepLabStreamError
 from core.frame import Image
 from offline.ahead import ahead
-from offline.decoding import Decoder, Picture, VideoRows, pictures, video_rows
 from offline.drawing import Drawing, Look, Shown
 from offline.files import whole_file
 from offline.predict import Watch
+from video.decoding import Decoder, as_bgr
+from video.reading import Picture, VideoReader, open_video
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -46,7 +47,7 @@ class Span:
 
 
 def render(
-    video: Path | VideoRows,
+    video: Path | VideoReader,
     path: Path,
     shown: Sequence[Shown],
     look: Look,
@@ -62,7 +63,7 @@ def render(
     the one before stands still. DeepLabStreamError: poses and video do not belong
     together, or this FFmpeg can't encode so.
     """
-    rows = video if isinstance(video, VideoRows) else video_rows(video)
+    rows = video if isinstance(video, VideoReader) else open_video(video)
     for each in shown:
         if len(each.poses) != len(rows):
             raise DeepLabStreamError(
@@ -75,7 +76,7 @@ def render(
         making = work.enter_context(whole_file(path))
         film = work.enter_context(_Film(making, rows, look.scale, codec))
         decoded = work.enter_context(
-            ahead(_within(pictures(rows, start, decoder), stop), most=16)
+            ahead(_within(rows.pictures(start, decoder), stop), most=16)
         )
         images = work.enter_context(
             ahead(_drawn(decoded, rows, Drawing(shown, look)), most=16)
@@ -94,32 +95,22 @@ def _within(decoded: Iterable[Picture], stop: int) -> Iterator[Picture]:
 
 
 def _drawn(
-    decoded: Iterable[Picture], rows: VideoRows, drawing: Drawing
+    decoded: Iterable[Picture], rows: VideoReader, drawing: Drawing
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     still: Image = np.zeros((rows.form.height, rows.form.width, 3), np.uint8)
     for picture in decoded:
         lost = picture.image is None
         if picture.image is not None:
-            still = _bgr(picture.image)
+            still = as_bgr(picture.image)
         text = f"{picture.row}  {picture.time_ns / 1e9:.3f} s"
         text += "  not decoded" if lost else ""
         yield picture.row, drawing.on(still, picture.row, text)
 
 
-def _bgr(image: Image) -> Image:
-    import cv2
-
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    return np.asarray(
-        cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image, np.uint8
-    )
-
-
 class _Film:
     """The video that is made."""
 
-    def __init__(self, path: Path, rows: VideoRows, scale: float, codec: str) -> None:
+    def __init__(self, path: Path, rows: VideoReader, scale: float, codec: str) -> None:
         import av
 
         if codec not in CODECS:

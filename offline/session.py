@@ -10,7 +10,6 @@ from uuid import UUID
 
 from core.errors import DeepLabStreamError
 from offline.alf import CameraFiles, save_json, session_videos
-from offline.decoding import pictures_at, sampled, video_rows
 from offline.derived import derive, lick_times
 from offline.ibl import dlc, lightning_pose, motion_energy
 from offline.networks import networks_of
@@ -18,6 +17,7 @@ from offline.pipeline import Pipeline, load_pipeline
 from offline.quality import film_checks, overall, picture_checks
 from offline.roots import sessions_root
 from offline.tracking import Networks
+from video.reading import open_video, sampled
 
 Status: TypeAlias = Literal[0, -1, -3]
 """0 complete, −1 nothing worked, −3 some camera failed (as IBL's tasks count)."""
@@ -179,10 +179,10 @@ def _camera(
         yield from motion_energy(video, poses, pipeline=where)
     if files.quality.is_file() and not overwrite:
         return
-    rows = video_rows(video)
+    rows = open_video(video)
     times = files.times_for(len(rows))
     checks = film_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
-    looked = pictures_at(rows, sampled(rows, _PICTURES))
+    looked = rows.pictures_at(sampled(rows, _PICTURES))
     checks |= picture_checks([p.image for p in looked if p.image is not None])
     written, told = derive(files, poses, times, rows.rate, plan)
     yield from written

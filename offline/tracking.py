@@ -16,13 +16,6 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from core.pose import Pose
 from offline.ahead import ahead, in_order
-from offline.decoding import (
-    Picture,
-    VideoRows,
-    pictures,
-    pictures_at,
-    sampled,
-)
 from offline.motion import Box
 from offline.parallel import at_once
 from offline.partial import PartialRows
@@ -32,6 +25,7 @@ from offline.regions import Crop, Places, crop_of, mean_places
 from offline.stopwatch import Stopwatch
 from offline.windows import HANDED, Window, batches, estimated, size_for, windows
 from pose.estimator import PoseEstimator
+from video.reading import Picture, VideoReader, sampled
 
 
 class Networks(Protocol):
@@ -61,7 +55,7 @@ class RegionPoses:
 class Tracked:
     """What the networks of one camera saw."""
 
-    rows: VideoRows
+    rows: VideoReader
     regions: list[RegionPoses]
     places: Places
     """What the regions were placed by, px of the (mirrored) picture."""
@@ -74,7 +68,7 @@ class Tracked:
 
 
 def track(
-    rows: VideoRows,
+    rows: VideoReader,
     camera: str,
     pipeline: Pipeline,
     networks: Networks,
@@ -119,7 +113,7 @@ def track(
         kept = files.enter_context(PartialRows(place, facts, (width, 3)))
         watch(kept.rows, len(rows))
         first = kept.rows
-        left = windows(pictures(rows, max(0, first - reach)), size, reach)
+        left = windows(rows.pictures(max(0, first - reach)), size, reach)
         decoded = files.enter_context(ahead(left, most=threads + 1))
         for row, made in files.enter_context(in_order(work, decoded, threads)):
             kept.append(made[max(0, first - row) :])
@@ -143,7 +137,7 @@ def track(
     return Tracked(rows, found, places, notes, prints, timer.seconds)
 
 
-def fit_of(rows: VideoRows, camera: str, plan: CameraPlan) -> list[str]:
+def fit_of(rows: VideoReader, camera: str, plan: CameraPlan) -> list[str]:
     """Return what of a video's size and rate is not as the pipeline says."""
     notes, (width, height) = [], plan.size
     if (rows.form.width, rows.form.height) != (width, height):
@@ -178,7 +172,7 @@ def _members(
 
 
 def _places(
-    rows: VideoRows,
+    rows: VideoReader,
     plan: CameraPlan,
     pipeline: Pipeline,
     networks: Networks,
@@ -211,7 +205,7 @@ def _places(
         timer.add("Detect ROIs", start_ns)
         return poses
 
-    sample = batches(pictures_at(rows, sampled(rows, count)), HANDED)
+    sample = batches(rows.pictures_at(sampled(rows, count)), HANDED)
     with ahead(sample, most=4) as decoded, in_order(look, decoded, threads) as seen:
         for pose in chain.from_iterable(seen):
             points.append(pose.points[0])
@@ -226,7 +220,7 @@ def _places(
     )
 
 
-def _whole(rows: VideoRows) -> Box:
+def _whole(rows: VideoReader) -> Box:
     return Box(0, 0, rows.form.width, rows.form.height)
 
 
@@ -263,7 +257,7 @@ def _estimated(
 
 
 def _facts(
-    rows: VideoRows,
+    rows: VideoReader,
     pipeline: Pipeline,
     crops: dict[str, Crop | None],
     members: dict[str, Sequence[PoseEstimator]],

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
-from offline.decoding import VideoRows, sampled
 from offline.estimating import posed
-from offline.picking import read
 from pose.estimator import PoseEstimator
 from recording.opening import opened_run
 from recording.timeline import analysed_cameras, timeline
+from video.reading import VideoReader, sampled
 
 _MOST_PAIRS = 500
 """Pairs of neighbouring frames, spread evenly, that are looked at in a long video."""
@@ -65,14 +64,14 @@ def doubts(
     return np.asarray(lack + (far[:-1] + far[1:]).mean(axis=1) / 2)
 
 
-def of_video(rows: VideoRows, estimator: PoseEstimator) -> Doubts:
+def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
     """Let a network look at a video, at pairs of frames all over it if it is long."""
     wanted = np.arange(len(rows))
     if len(rows) > 2 * _MOST_PAIRS:
         first = sampled(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     seen, points, confidence = [], [], []
-    for batch in posed(read(rows, wanted), estimator, _BATCH):
+    for batch in posed(rows.pictures_at(wanted), estimator, _BATCH):
         for picture, pose in batch:
             if pose is not None:
                 seen.append(picture.row)

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from core.frame import Image
 from core.pose import Pose
-from offline.decoding import Picture
 from offline.parallel import on_card, reach_of
 from pose.estimator import PoseEstimator
+from video.reading import Picture
 
 CARDS_BATCH = 8
 """Pictures that a network on a card gets at once."""

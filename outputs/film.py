@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeviceError
+from video.decoding import Converter, sequential, video_format
 
 RGB = NDArray[np.uint8]
 """(height, width, 3), red first."""
@@ -66,20 +67,7 @@ class Film:
 
 def _decoded(path: Path) -> "Generator[Shown, None, None]":
     """Yield each picture, when it is due, and for how long."""
-    import av
-
-    try:
-        with av.open(str(path)) as file:
-            if not file.streams.video:
-                return
-            stream = file.streams.video[0]
-            stream.thread_type = "AUTO"
-            lasts_s = 1 / float(stream.average_rate or 25)
-            first_s = None
-            for frame in file.decode(stream):
-                time_s = float(frame.time or 0.0)
-                first_s = time_s if first_s is None else first_s
-                picture = cast("RGB", frame.to_ndarray(format="rgb24"))
-                yield time_s - first_s, picture, lasts_s
-    except av.FFmpegError as error:
-        raise DeviceError(f"{path} can't be shown: {error.strerror}") from error
+    converter, lasts_s = Converter(), 1 / (video_format(path).rate or 25)
+    for found in sequential(path):
+        picture = cast("RGB", converter.pixels(found.frame, "rgb24"))
+        yield found.time_ns / 1e9, picture, lasts_s

@@ -13,6 +13,8 @@ from recording.reading import who_is_who
 from recording.run_folder import RunFolder
 from recording.timeline import Timeline, analysed_cameras, timeline
 from recording.video import VideoFile
+from video.decoding import Converter
+from video.reading import open_video
 
 
 def labelled_video(folder: RunFolder, into: Path) -> Iterator[Path]:
@@ -64,10 +66,20 @@ def _refused(doubts: object, names: Sequence[str]) -> Iterator[int]:
             yield names.index(name)
 
 
-def _pictures(video: Path) -> Generator[Image, None, None]:
-    """Yield the pictures as BGR; of more than 8 bits the upper ones."""
-    import av
+def _pictures(path: Path) -> Generator[Image, None, None]:
+    """Yield a picture for each frame as BGR; of more than 8 bits the upper ones.
 
-    with av.open(str(video)) as container:
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+    Where one can't be decoded, the one before stands still.
+    """
+    reader, converter = open_video(path), Converter()
+    form = reader.form
+    still: Image = np.zeros((form.height, form.width, 3), np.uint8)
+    row = 0
+    for found in reader.frames():
+        for _ in range(row, found.row):
+            yield still
+        pixels = converter.pixels(found.frame, "bgr24")
+        still, row = np.asarray(pixels, np.uint8), found.row + 1
+        yield still
+    for _ in range(row, len(reader)):
+        yield still

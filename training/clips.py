@@ -3,16 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ModelError
+from core.errors import DeviceError, ModelError
 from core.frame import Image
 from pose.fitting import Fitting
 from pose.window import Window, whole, zoomed
 from training.augmentation import Augmentation, augment_clip
+from video.decoding import as_bgr
+from video.reading import VideoReader, open_video
 
 Find: TypeAlias = Callable[[Sequence[Image]], NDArray[np.float32] | None]
 """From pictures to the box (2, 2) around the animal in all of them, px; None: not seen."""
@@ -32,12 +34,24 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video and how long it is."""
+    """A video that clips are taken from."""
 
-    file: Path
-    frames: int
-    shape: tuple[int, int]
-    """Height and width."""
+    reader: VideoReader
+
+    @property
+    def file(self) -> Path:
+        """The video file."""
+        return self.reader.path
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has."""
+        return len(self.reader)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.reader.form.height, self.reader.form.width
 
 
 Read: TypeAlias = Callable[[Video, int, int], list[Image]]
@@ -45,65 +59,44 @@ Read: TypeAlias = Callable[[Video, int, int], list[Image]]
 
 
 def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
-    """Return the videos that hold `length` frames; ModelError names what is no video."""
-    import cv2
+    """Return the videos that hold `length` frames; ModelError names what is no video.
 
+    Whether clips may be jumped to is checked here: see `video.seeking`.
+    """
     videos = []
     for file in files:
-        capture = cv2.VideoCapture(str(file))
         try:
-            there, image = capture.read()
-            frames = _count(capture)
-        finally:
-            capture.release()
-        if not there:
-            raise ModelError(f"{file} is no video that can be read")
-        if frames >= length:
-            height, width = np.asarray(image).shape[:2]
-            videos.append(Video(file, frames, (height, width)))
+            reader = open_video(file)
+        except DeviceError as error:
+            raise ModelError(f"{file} is no video that can be read: {error}") from error
+        if len(reader) >= length:
+            reader.prepare_jumps()
+            videos.append(Video(reader))
     if not videos:
         names = ", ".join(file.name for file in files) or "none"
         raise ModelError(f"no video has {length} frames; there is {names}")
     return tuple(videos)
 
 
-def _count(capture: Any) -> int:
-    """Return how many frames there are: some containers promise more than they hold."""
-    import cv2
-
-    promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    capture.set(cv2.CAP_PROP_POS_FRAMES, promised - 1)
-    if promised > 0 and capture.grab():
-        return promised
-    capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-    frames = 0
-    while capture.grab():
-        frames += 1
-    return frames
-
-
 def read_clip(video: Video, start: int, length: int) -> list[Image]:
     """Return consecutive frames, BGR, decoded on the processor.
 
-    A container that promises more frames than it holds gives its last one again.
+    A frame that can't be decoded is replaced by the one before it, at the beginning by the
+    first that can; so are frames beyond the end. The reader warns of them.
     """
-    import cv2
-
-    images: list[Image] = []
-    capture = cv2.VideoCapture(str(video.file))
-    try:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, start)
-        while len(images) < length:
-            there, image = capture.read()
-            if there:
-                images.append(np.asarray(image, np.uint8))
-            elif images:
-                images.append(images[-1])
-            else:
-                raise ModelError(f"{video.file} has no frame {start}")
-    finally:
-        capture.release()
-    return images
+    images: list[Image | None] = []
+    for picture in video.reader.pictures(start):
+        images.append(None if picture.image is None else as_bgr(picture.image))
+        if len(images) == length:
+            break
+    last = next((image for image in images if image is not None), None)
+    if last is None:
+        raise ModelError(f"no frame of {video.file} from {start} on can be decoded")
+    whole: list[Image] = []
+    for image in [*images, *[None] * (length - len(images))]:
+        last = last if image is None else image
+        whole.append(last)
+    return whole
 
 
 def draw_clip(

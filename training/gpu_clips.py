@@ -16,14 +16,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from core.frame import Image
 from training.clips import Read, Video, read_clip
+from video.reading import sampled
 
 OPEN = 8
 """Videos that are kept open: each takes memory of the card."""
+_COMPARED = 3
+"""Frames of each video that are compared with the processor's."""
+_ROUNDING = 0.05
+"""Mean grey levels that decoders may differ by."""
 Decoder: TypeAlias = Callable[[int, int], Tensor]
 """Gives the frames from one number to before another: (frame, height, width, 3), RGB."""
 Open: TypeAlias = Callable[[Path, torch.device], Decoder]
@@ -84,17 +90,13 @@ class GpuReader:
     def _read(self, video: Video, start: int, length: int) -> list[Image]:
         with self._lock:
             decode = self._decoders.pop(video.file, None)
-            decode = decode or self.opened(video.file, self._card())
+            if decode is None:
+                decode = self.opened(video.file, self._card())
+                _check_numbers(decode, video)
             self._decoders[video.file] = decode
             if len(self._decoders) > OPEN:
                 self._decoders.popitem(last=False)
-            frames = decode(start, start + length)
-            images = np.ascontiguousarray(frames.flip(-1).cpu().numpy())
-        if not len(images) or images.shape[1:] != (*video.shape, 3):
-            height, width = video.shape
-            raise ValueError(
-                f"{len(images)} frames of {images.shape[1:]} came, not of {width}x{height}"
-            )
+            images = _images(decode, video, start, start + length)
         return [images[min(place, len(images) - 1)] for place in range(length)]
 
     def _card(self) -> torch.device:
@@ -107,6 +109,32 @@ class GpuReader:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send on what it reads with; another process opens the videos anew."""
         return type(self), (self.device, self.opened)
+
+
+def _images(decode: Decoder, video: Video, start: int, stop: int) -> NDArray[np.uint8]:
+    """Return frames as BGR; ValueError: they have another size than the video."""
+    frames = decode(start, stop)
+    images = np.ascontiguousarray(frames.flip(-1).cpu().numpy(), np.uint8)
+    if not len(images) or images.shape[1:] != (*video.shape, 3):
+        height, width = video.shape
+        raise ValueError(
+            f"{len(images)} frames of {images.shape[1:]} came, not of {width}x{height}"
+        )
+    return images
+
+
+def _check_numbers(decode: Decoder, video: Video) -> None:
+    """Raise ValueError when frames have other numbers than on the processor.
+
+    At some places a frame must be most like the one of its number, not a neighbour.
+    """
+    for row in sampled(video.reader, _COMPARED).tolist():
+        first = max(0, row - 1)
+        own = np.stack(read_clip(video, first, min(3, video.frames - first)))
+        image = _images(decode, video, row, row + 1)[0]
+        away = np.abs(own.astype(np.int16) - image).mean(axis=(1, 2, 3))
+        if away[row - first] > away.min() + _ROUNDING:
+            raise ValueError(f"its frame {row} is another than the processor's")
 
 
 def open_torchcodec(file: Path, device: torch.device) -> Decoder:

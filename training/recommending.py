@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from core.errors import DeviceError
 from training.dataset import read_picture
 from training.labels import Labels, LabelsError
 from training.projects import Project
 from training.turning import turns_and_mirror
+from video.decoding import video_format
 
 LEAST_STEPS, MOST_STEPS = 600, 6000
 EPOCHS = 150
@@ -190,8 +191,8 @@ def _extent(labels: Labels) -> float:
 
 
 def _opens(video: Path) -> bool:
-    capture = cv2.VideoCapture(str(video))
     try:
-        return capture.isOpened()
-    finally:
-        capture.release()
+        video_format(video)
+    except DeviceError:
+        return False
+    return True

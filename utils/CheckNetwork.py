@@ -17,7 +17,7 @@ prepare()
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from core.pose import Pose
 from pose.opening import open_estimator
 from pose.runtimes import RUNTIMES
 from training.labels import Labels, LabelsError, read_labels
+from video.reading import open_video
 
 COLOURS = ((60, 60, 255), (60, 220, 60), (255, 120, 60), (40, 220, 255), (255, 80, 255))
 JUMP_PX = 40
@@ -52,7 +53,11 @@ def _check(arguments: argparse.Namespace) -> None:
     order = estimator.skeleton.indices(labels.skeleton.bodyparts)
     poses: list[Pose] = []
     tiles = []
-    for index, image in enumerate(_pictures(arguments.video)):
+    reader = open_video(arguments.video)
+    for picture in reader.pictures():
+        index, image = picture.row, picture.image
+        if image is None:
+            raise DeviceError(f"frame {index} of {arguments.video} can't be decoded")
         pose = estimator.estimate([image])[0]
         if len(pose.points) > 1:
             raise LabelsError(
@@ -121,22 +126,6 @@ def _frames(labels: Labels) -> list[int]:
     if problems:
         raise LabelsError(problems)
     return [int(number[1]) for number in found if number]
-
-
-def _pictures(video: Path) -> Iterator[Image]:
-    import cv2
-
-    capture = cv2.VideoCapture(str(video)) if video.is_file() else None
-    if capture is None or not capture.isOpened():
-        raise DeviceError(f"{video} is no video that can be read")
-    try:
-        while True:
-            there, image = capture.read()
-            if not there:
-                return
-            yield np.asarray(image, np.uint8)
-    finally:
-        capture.release()
 
 
 def _tile(

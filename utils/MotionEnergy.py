@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import DeepLabStreamError
-from offline.decoding import video_rows
+from video.reading import open_video
 from offline.files import whole_file
 from offline.motion import Box, motion_energies
 
@@ -32,7 +32,7 @@ from offline.motion import Box, motion_energies
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the motion energies."""
     asked = _parser().parse_args(argv)
-    rows = video_rows(asked.video)
+    rows = open_video(asked.video)
     whole = Box(0, 0, rows.form.width, rows.form.height)
     boxes = dict(asked.region or [("whole", whole)])
     if len(boxes) < len(asked.region or boxes):

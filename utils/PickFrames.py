@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.options import at_least
-from offline.decoding import VideoRows, video_rows
+from video.reading import VideoReader, open_video
 from offline.picking import candidates, pick, picture_path, write_pictures
 from offline.tables import read_poses
 from offline.unsure import Doubts, of_run, of_video
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _points(rows: VideoRows, table: Path) -> NDArray[np.float64]:
+def _points(rows: VideoReader, table: Path) -> NDArray[np.float64]:
     """Return (row, animal, body part, 2), px; a table that does not fit is refused."""
     points = read_poses(table).points
     if len(points) != len(rows):
@@ -72,7 +72,7 @@ def _points(rows: VideoRows, table: Path) -> NDArray[np.float64]:
 
 
 def _fresh(
-    rows: VideoRows, folder: Path, found: Doubts | None, count: int
+    rows: VideoReader, folder: Path, found: Doubts | None, count: int
 ) -> NDArray[np.int64]:
     """Return the rows to choose from: those that were not picked before."""
     there = [
@@ -86,14 +86,14 @@ def _fresh(
 
 def _parts(
     source: Path, unsure: bool, estimator: PoseEstimator | None
-) -> Iterator[tuple[str, VideoRows, Doubts | None]]:
+) -> Iterator[tuple[str, VideoReader, Doubts | None]]:
     """Yield the folder's name, the rows and the doubts of each video of a source."""
     if not source.is_dir():
         if unsure and estimator is None:
             raise DeepLabStreamError(
                 "--unsure: say with --model which network looks at the video"
             )
-        rows = video_rows(source)
+        rows = open_video(source)
         doubts = of_video(rows, estimator) if unsure and estimator else None
         yield source.stem, rows, doubts
         return
@@ -105,9 +105,9 @@ def _parts(
             raise DeepLabStreamError(f"{source} holds no video")
         found = []
         for video in videos:
-            yield f"{source.name}_{video.stem}", video_rows(video), None
+            yield f"{source.name}_{video.stem}", open_video(video), None
     for each in found:
-        yield f"{source.name}_{each.video.stem}", video_rows(each.video), each
+        yield f"{source.name}_{each.video.stem}", open_video(each.video), each
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,6 +27,8 @@ from pose.comparing import PICTURES, pictures_of, save_pictures
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.opening import find_model
 from pose.quantising import quantise, told
+from video.decoding import as_bgr
+from video.reading import open_video, sampled
 
 KEPT = 12
 """Pictures that go into the model folder when it has none."""
@@ -69,21 +71,11 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
 
 
 def _of_video(file: Path, count: int) -> Iterator[Image]:
-    """Yield frames spread over a video."""
-    import cv2
-
-    video = cv2.VideoCapture(str(file))
-    try:
-        frames = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-        if not video.isOpened() or frames <= 0:
-            raise DeviceError(f"{file} can't be read as a video")
-        for place in np.linspace(0, frames - 1, min(count, frames)).astype(int):
-            video.set(cv2.CAP_PROP_POS_FRAMES, float(place))
-            there, image = video.read()
-            if there:
-                yield np.asarray(image, np.uint8)
-    finally:
-        video.release()
+    """Yield frames spread over a video, without those that are damaged."""
+    reader = open_video(file)
+    for picture in reader.pictures_at(sampled(reader, count)):
+        if picture.image is not None and not picture.damaged:
+            yield as_bgr(picture.image)
 
 
 def _of_folder(folder: Path, count: int) -> Iterator[Image]:

@@ -25,7 +25,7 @@ from core.errors import DeepLabStreamError
 from core.options import at_least
 from core.pose import Skeleton
 from offline.alf import files_of, read_times
-from offline.decoding import VideoRows, video_rows
+from video.reading import VideoReader, open_video
 from offline.drawing import MARKS
 from offline.rendering import CODECS, Look, Shown, Span, render
 from offline.tables import read_poses
@@ -38,7 +38,7 @@ from pose.opening import find_model
 def main(argv: Sequence[str] | None = None) -> int:
     """Render."""
     asked = _parser().parse_args(argv)
-    rows = video_rows(asked.video)
+    rows = open_video(asked.video)
     shown = list(_shown(asked))
     look = Look(
         radius=asked.radius,
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _render(
     asked: argparse.Namespace,
-    rows: VideoRows,
+    rows: VideoReader,
     path: Path,
     shown: Sequence[Shown],
     look: Look,
@@ -99,7 +99,7 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
         yield Shown(poses, threshold, mark, label, bones)
 
 
-def _films(asked: argparse.Namespace, rows: VideoRows) -> Iterator[tuple[Path, Span]]:
+def _films(asked: argparse.Namespace, rows: VideoReader) -> Iterator[tuple[Path, Span]]:
     """Yield each video to be made, and which rows it has."""
     ending = asked.ending if asked.ending.startswith(".") else f".{asked.ending}"
     folder = asked.output or asked.video.parent
@@ -119,7 +119,7 @@ def _films(asked: argparse.Namespace, rows: VideoRows) -> Iterator[tuple[Path, S
         yield path, Span(first, last)
 
 
-def _times(asked: argparse.Namespace, rows: VideoRows) -> NDArray[np.float64]:
+def _times(asked: argparse.Namespace, rows: VideoReader) -> NDArray[np.float64]:
     """Return (row,) s on the trials' clock: a file's, the session's, or the video's."""
     if asked.times is not None:
         return read_times(asked.times, len(rows))
@@ -128,7 +128,7 @@ def _times(asked: argparse.Namespace, rows: VideoRows) -> NDArray[np.float64]:
     return rows.times_ns / 1e9 if times is None else times
 
 
-def _enlarged(rows: VideoRows) -> float:
+def _enlarged(rows: VideoReader) -> float:
     """Return by how much small pictures are enlarged, so that points can be told apart."""
     smaller = min(rows.form.height, rows.form.width)
     return 2.5 if smaller <= 100 else 2.0 if smaller <= 192 else 1.0

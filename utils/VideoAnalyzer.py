@@ -30,7 +30,7 @@ from engine.replay import new_folder, replay
 from engine.seeds import settled
 from engine.settings import Settings
 from engine.zones import Outline, zones_of
-from offline.decoding import VideoRows, pictures, video_rows
+from video.reading import VideoReader, open_video
 from offline.estimating import Foreseen, remembers
 from offline.parallel import open_parallel
 from pose.estimator import PoseEstimator
@@ -116,7 +116,7 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
             "[Video] VIDEO_SOURCE: names no video; name one, or use --video"
         )
     source = source if asked.video else settings.folder / source
-    rows = video_rows(source)
+    rows = open_video(source)
     estimator = _opened(settings, asked.fast)
     analysis = Analysis(settings, rows, estimator, not asked.no_experiment)
     with ExitStack() as files:
@@ -147,7 +147,7 @@ class Analysis:
     """One video on its way through the loop."""
 
     settings: Settings
-    rows: VideoRows
+    rows: VideoReader
     estimator: PoseEstimator
     experiment: bool
     frames: int = 0
@@ -182,7 +182,7 @@ class Analysis:
         foreseen = Foreseen(self.estimator)
 
         def frames() -> Iterator[Frame]:
-            for frame in foreseen.frames(pictures(self.rows), self.camera):
+            for frame in foreseen.frames(self.rows.pictures(), self.camera):
                 held[:] = [frame]
                 yield frame
 

@@ -12,11 +12,11 @@ import pytest
 
 from cameras.camera import Film, Shot
 from cameras.realsense import RealSense
-from cameras.video import decoded
 from core.clock import SystemClock
 from core.errors import DeviceError
 from core.frame import Image
 from recording.video import VideoFile
+from video.reading import open_video
 
 rs = pytest.importorskip("pyrealsense2")
 
@@ -121,8 +121,8 @@ def test_depth_is_recorded_without_loss(recording: Path, tmp_path: Path) -> None
         for shot, image in taken:
             time_ns = shot.exposed_ns or 0
             video.write(image, shot.index, time_ns, time_ns)
-    for (_, image), (_, _, kept) in zip(taken, decoded(path), strict=True):
-        np.testing.assert_array_equal(kept, image)
+    for (_, image), kept in zip(taken, open_video(path).pictures(), strict=True):
+        np.testing.assert_array_equal(kept.image, image)
 
 
 def test_a_live_device() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from core.errors import DeepLabStreamError
 from offline.boxes import boxes_around, cut, read_boxes, smoothed
-from offline.decoding import pictures, video_rows
 from tests.offline.films import dot_at, write_film
 from utils import CropFrames
+from video.reading import open_video
 
 HEAD = "scorer,me,me,me\nbodyparts,dot,dot,dot\ncoords,x,y,likelihood\n"
 
@@ -44,10 +44,10 @@ def test_a_known_dot_comes_back_through_changing_boxes(
         str(tmp_path / "out"),
     ]
     assert CropFrames.main(words) == 0
-    cropped = video_rows(tmp_path / "out" / "film.mp4")
+    cropped = open_video(tmp_path / "out" / "film.mp4")
     assert len(cropped) == 40
     found = []
-    for picture in pictures(cropped):
+    for picture in cropped.pictures():
         assert picture.image is not None
         light = picture.image[..., 0].astype(float)
         weight = np.where(light > 120, light - 20, 0)

@@ -9,7 +9,6 @@ import torch
 from core.errors import ModelError
 from core.frame import Image
 from core.pose import Skeleton
-from offline.decoding import Picture, pictures, video_rows
 from offline.parallel import open_parallel, reach_of
 from offline.predict import predict
 from offline.windows import windows
@@ -21,6 +20,7 @@ from training.context import ContextNetwork
 from training.context_export import export_context
 from training.export import Recipe, export
 from training.networks import Architecture
+from video.reading import Picture, open_video
 
 HEIGHT, WIDTH = 64, 96
 LOST = 9
@@ -78,7 +78,7 @@ def test_a_videos_rows_are_those_of_their_windows(
 ) -> None:
     film = write_film(tmp_path / "film.mov", noise, ROWS, "mjpeg")
     spoil(film, [LOST])
-    seen = [picture.image for picture in pictures(video_rows(film))]
+    seen = [picture.image for picture in open_video(film).pictures()]
     assert seen[LOST] is None
     estimator = open_parallel(lambda n: open_for_videos(folder, "cpu", n), 2)
     assert reach_of(estimator) == 2

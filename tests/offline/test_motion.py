@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.frame import Image
-from offline.decoding import Converter, pictures, video_rows
 from offline.motion import Box, energy, grey_of, motion_energies
 from tests.offline.films import spoil, write_film
 from utils.MotionEnergy import main
+from video.decoding import Converter
+from video.reading import open_video
 
 BOXES = {
     "inside": Box(13, 7, 31, 20),
@@ -81,12 +82,12 @@ def test_frames_that_are_lost_are_nan(tmp_path: Path) -> None:
 
 
 def test_a_region_is_what_the_whole_picture_has_there(tmp_path: Path) -> None:
-    rows = video_rows(write_film(tmp_path / "film.mp4", noisy, frames=3))
+    rows = open_video(write_film(tmp_path / "film.mp4", noisy, frames=3))
     import av
 
     with av.open(str(rows.path)) as container:
         for frame, picture in zip(
-            container.decode(video=0), pictures(rows), strict=True
+            container.decode(video=0), rows.pictures(), strict=True
         ):
             for box in (Box(3, 5, 17, 11), Box(40, 30, 24, 18)):
                 assert picture.image is not None

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from core.frame import ImageFormat
-from offline.decoding import video_rows
 from offline.picking import pick, postures
 from recording.video import VideoFile
 from utils.PickFrames import main
+from video.reading import open_video
 
 FORM = ImageFormat((48, 64), 25.0)
 
@@ -25,7 +25,7 @@ def film(path: Path) -> Path:
 
 
 def test_one_frame_of_each_scene_is_picked(tmp_path: Path) -> None:
-    rows = video_rows(film(tmp_path / "scenes.mkv"))
+    rows = open_video(film(tmp_path / "scenes.mkv"))
     picked = pick(rows, 5)
     assert sorted(picked // 12) == [0, 1, 2, 3, 4]
     assert pick(rows, 5).tolist() == picked.tolist(), "the same seed, the same frames"

@@ -10,7 +10,6 @@ from core.errors import DeepLabStreamError
 from core.frame import Image
 from core.pose import Pose
 from offline.ahead import ahead
-from offline.decoding import pictures, video_rows
 from offline.estimating import Foreseen
 from offline.files import stems, video_files, whole_file
 from offline.predict import predict
@@ -19,6 +18,7 @@ from pose.per_camera import PerCamera
 from recording.pose_tables import WRITERS
 from tests.offline.films import DotFinder, dot_at, spoil, write_film
 from utils.PredictVideos import main
+from video.reading import open_video
 
 
 class Interrupted(DotFinder):
@@ -249,10 +249,10 @@ class Remembering(DotFinder):
 
 
 def test_a_rigs_network_is_told_the_camera_and_a_videos_is_not(tmp_path: Path) -> None:
-    rows = video_rows(write_film(tmp_path / "film.mp4", frames=6))
+    rows = open_video(write_film(tmp_path / "film.mp4", frames=6))
     usual, own = Remembering(), Remembering()
     foreseen = Foreseen(PerCamera(usual, {"top": own}))
-    for frame in foreseen.frames(pictures(rows), "top", batch=4):
+    for frame in foreseen.frames(rows.pictures(), "top", batch=4):
         (pose,) = foreseen.estimate([frame.image])
         x, y = dot_at(frame.index)
         np.testing.assert_allclose(pose.points[0, 0], [x, y], atol=0.6)

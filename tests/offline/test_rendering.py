@@ -6,7 +6,6 @@ import pytest
 
 from core.errors import DeepLabStreamError
 from core.pose import Skeleton
-from offline.decoding import pictures, video_rows
 from offline.drawing import Drawing, Look, Shown
 from offline.predict import predict
 from offline.rendering import CODECS, Span, render
@@ -15,6 +14,7 @@ from offline.trials import read_trials
 from recording.pose_tables import WRITERS
 from tests.offline.films import DotFinder, dot_at, spoil, write_film
 from utils.RenderVideo import main
+from video.reading import open_video
 
 
 def poses_of(film: Path, rows: int) -> Shown:
@@ -30,9 +30,9 @@ def test_there_is_one_picture_for_each(tmp_path: Path, codec: str) -> None:
     made = tmp_path / f"made.{'mkv' if codec in ('ffv1', 'vp9') else 'mp4'}"
     look = Look(text=False)
     assert render(film, made, [poses_of(film, 8)], look, codec=codec) == 8
-    rows = video_rows(made)
+    rows = open_video(made)
     assert len(rows) == 8
-    assert sum(each.image is not None for each in pictures(rows)) == 8
+    assert sum(each.image is not None for each in rows.pictures()) == 8
     if codec != "mpeg4":  # which only knows a constant rate
         np.testing.assert_allclose(rows.times_ns / 1e6, times_ms, atol=1.1)
 
@@ -42,7 +42,7 @@ def test_a_frame_that_is_lost_stands_still(tmp_path: Path) -> None:
     spoil(film, [5])
     made = tmp_path / "made.mkv"
     render(film, made, [], Look(text=False), codec="ffv1")
-    images = [each.image for each in pictures(video_rows(made))]
+    images = [each.image for each in open_video(made).pictures()]
     assert len(images) == 20
     np.testing.assert_array_equal(images[4], images[5])
 
@@ -98,15 +98,15 @@ def test_the_program_renders_trials(
         str(tmp_path),
     ]
     assert main([*words, "--trail", "5", "--names"]) == 0
-    assert len(video_rows(tmp_path / "film.labelled.mp4")) == 50
+    assert len(open_video(tmp_path / "film.labelled.mp4")) == 50
     trials = tmp_path / "trials.csv"
     trials.write_text("start_s,end_s\n0.1,0.3\n0.4,0.8\n5,6\n")
     assert main([*words, "--trials", str(trials)]) == 0
     assert "no frame was taken during trial 2" in capsys.readouterr().out
-    assert len(video_rows(tmp_path / "film.trial0.labelled.mp4")) == 10
+    assert len(open_video(tmp_path / "film.trial0.labelled.mp4")) == 10
     chosen = ["--trials", str(trials), "--choose", "1", "--before", "0.11"]
     assert main([*words, *chosen]) == 0
-    assert len(video_rows(tmp_path / "film.trial1.labelled.mp4")) == 25
+    assert len(open_video(tmp_path / "film.trial1.labelled.mp4")) == 25
     assert main([*words, "--trials", str(trials), "--choose", "7"]) == 2
     assert "has the trials 0 to 2, not 7" in capsys.readouterr().err
     assert main([*words, "--bones", "dot:tail"]) == 2
@@ -137,7 +137,7 @@ def test_times_of_trials_may_be_another_clocks(tmp_path: Path) -> None:
         str(tmp_path / "times.npy"),
     ]
     assert main(words) == 0
-    assert len(video_rows(tmp_path / "film.trial0.labelled.mp4")) == 8
+    assert len(open_video(tmp_path / "film.trial0.labelled.mp4")) == 8
 
 
 def test_what_does_not_belong_together_is_said(tmp_path: Path) -> None:

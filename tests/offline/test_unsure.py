@@ -7,10 +7,10 @@ import pytest
 from core.errors import DeepLabStreamError
 from core.frame import Image
 from core.pose import Pose, Skeleton
-from offline.decoding import video_rows
 from offline.unsure import Doubts, doubts, of_run, of_video
 from tests.offline.films import dot_at, write_film
 from utils.PickFrames import main
+from video.reading import open_video
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -69,7 +69,7 @@ class _Dotty:
 
 
 def test_a_network_looks_at_a_video(tmp_path: Path) -> None:
-    rows = video_rows(write_film(tmp_path / "dots.mkv", frames=100, codec="ffv1"))
+    rows = open_video(write_film(tmp_path / "dots.mkv", frames=100, codec="ffv1"))
     found = of_video(rows, _Dotty())
     assert len(found.rows) == 100
     unsure = [row for row in range(100) if dot_at(row)[0] < 12]

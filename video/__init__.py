@@ -1,0 +1,1 @@
+"""The one reader of video files: the same frame has the same number everywhere."""
