@@ -74,6 +74,12 @@ class Bench:
         self._open, self.bank, self._sensed = stack, bank, sensed
         return True
 
+    def switch_off(self, why: str, cause: str) -> None:
+        """Write 0 to all outputs and refuse to switch on; callable from any thread."""
+        bank = self.bank
+        if bank is not None:
+            bank.shut(why, self._clock.now_ns(), cause)
+
     def test(self, name: str) -> None:
         """Pulse an output for a moment."""
         if self.bank is None:

@@ -14,13 +14,17 @@ from core.pipe import Connection
 from engine.messages import ProcessFailed
 
 
-def settle(orphaned: Callable[[], object]) -> None:
-    """Leave Ctrl-C to the parent; call `orphaned` when the parent dies, or when asked to end.
+def settle(
+    orphaned: Callable[[], object], asked: Callable[[], object] | None = None
+) -> None:
+    """Leave Ctrl-C to the parent; call `orphaned` when the parent dies.
 
-    It is called from a thread, or between two instructions of this one.
+    `orphaned` runs in a thread of its own. `asked`, by default the same, is called on SIGTERM,
+    between two instructions of the main thread: it must not take a lock.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: orphaned())
+    terminated = asked or orphaned
+    signal.signal(signal.SIGTERM, lambda _number, _frame: terminated())
     parent = multiprocessing.parent_process()
     if parent is None:
         return

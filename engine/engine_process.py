@@ -51,7 +51,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
     """Load the network, open the outputs, and decide until told to stop."""
     resources = ExitStack()
     engine = _Engine(settings, pipe, links, resources)
-    settle(orphaned=engine.stop)
+    settle(orphaned=engine.orphaned, asked=engine.stop)
     sys.setswitchinterval(0.0005)
     with reporting(pipe), resources:
         resources.callback(engine.goodbye)
@@ -137,6 +137,16 @@ class _Engine:
         self.stopped = True
         self.links.wake.release()
 
+    def orphaned(self) -> None:
+        """Switch off at once, because the main process ended; then end.
+
+        Runs in a thread of its own: the loop may be in the network for a long time.
+        """
+        try:
+            self.bench.switch_off("The main process ended", "main ended")
+        finally:
+            self.stop()
+
     def work(self) -> None:
         """Run until told to stop; whatever happens, the experiment ends with it."""
         try:
@@ -162,7 +172,7 @@ class _Engine:
             self.tell_end()
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
-                while speaks(self.pipe):
+                while not self.stopped and speaks(self.pipe):
                     self.obey()
                 deadline_ns = self.loop.idle()
                 if not ready:
@@ -196,7 +206,7 @@ class _Engine:
         """Do what the next message in the pipe asks."""
         try:
             message = self.pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the main process ended
             message = None
         match message:
             case tuple():

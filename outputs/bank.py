@@ -126,6 +126,13 @@ class Bank:
             self._broken = self._broken or why
             self._watch(Note("error", why, now_ns))
 
+    def shut(self, why: str, now_ns: int, cause: str) -> None:
+        """Write 0 to all outputs, then refuse to switch anything on, and tell why."""
+        with self._door(now_ns):
+            self._broken = self._broken or why
+            problems = self._all_off(now_ns, cause)
+            self._untold.append(Note("error", "\n".join([why, *problems]), now_ns))
+
     def open(self, name: str, output: Output) -> None:
         """Open one more output and write 0 to it."""
         now_ns = self._clock.now_ns()

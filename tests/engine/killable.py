@@ -1,0 +1,173 @@
+"""A rig of real processes in a process group of its own, with a pseudo-terminal as laser."""
+
+import multiprocessing
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from core.clock import SystemClock
+from core.record import Edge, Note
+from engine.live import Session
+from engine.settings import parse
+from engine.states import Action, Failed, Phase
+from recording.reading import read_events
+
+SETTINGS = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:{network_ms}
+[Experiment]
+EXP_NAME = Conditional
+PATIENCE_S = 5
+MAX_AGE_MS = 2000
+[Recording]
+CODEC = h264
+[Camera top]
+KIND = SimulatedCamera
+WIDTH = 96
+HEIGHT = 64
+RATE = 50
+[Trigger anywhere]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 0 0 96 64
+[Experiment Conditional]
+TRIGGER = anywhere
+OUTPUT = laser
+MAX_ON_S = 60
+[Output laser]
+KIND = SerialLine
+PORT = {port}
+"""
+ACTIONS = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+
+
+def run_a_rig(root: Path, port: str, network_ms: int, said: Connection) -> None:
+    """Run until killed or until the stream ends; tell when the laser is on, then all news."""
+    os.setpgid(0, 0)
+    wanted, text = list(ACTIONS), SETTINGS.format(port=port, network_ms=network_ms)
+    with Session(parse(text, root)) as session:
+        told = started = False
+        while not (started and session.status.phase is Phase.IDLE):
+            if wanted and wanted[0] in session.allowed:
+                session.do(wanted.pop(0))
+                started = True
+            session.rest(0.01)
+            for news in session.poll():
+                if isinstance(news, Edge | Note | Failed):
+                    said.send(news)
+            if not told and session.run_folder and session.levels.get("laser") == 1:
+                told = True
+                pids = {p.name: p.pid for p in session.processes()}
+                said.send((session.run_folder, {**pids, "main": os.getpid()}))
+        said.send(dict(session.levels))
+    said.send(None)
+
+
+@dataclass
+class KillableRig:
+    """A running rig whose laser is on."""
+
+    board: int
+    """The other end of the laser's line."""
+    said: Connection
+    main: Any
+    run: Path
+    pids: dict[str, int]
+    pidfds: dict[str, int]
+    news: list[Any] = field(default_factory=list)
+    """What the main process told before and after the kill."""
+
+    def kill(self, *names: str, number: int = signal.SIGKILL) -> None:
+        for name in names:
+            os.kill(self.pids[name], number)
+
+    def kill_group(self, number: int = signal.SIGKILL) -> None:
+        os.killpg(self.pids["main"], number)
+
+    def heard(self, length: int = 1) -> bytes:
+        """Wait for what the laser hears next."""
+        return heard(self.board, length)
+
+    def silent(self) -> bool:
+        """Return whether the laser heard nothing more."""
+        return not select.select([self.board], [], [], 0)[0]
+
+    def wait_for_end(self, *names: str) -> None:
+        """Wait until these processes are gone; all, if none is named."""
+        for name in names or tuple(self.pidfds):
+            assert select.select([self.pidfds[name]], [], [], 40)[0], f"{name} is left"
+
+    def listen(self) -> None:
+        """Take all that the main process tells until it ends."""
+        with suppress(EOFError, ConnectionError):
+            while (told := self.said.recv()) is not None:
+                self.news.append(told)
+
+    def failures(self) -> str:
+        return "\n".join(news.text for news in self.news if isinstance(news, Failed))
+
+    def events(self) -> list[dict[str, str]]:
+        return read_events(self.run / "events.csv")
+
+    def edges(self) -> list[tuple[float, str]]:
+        """Level and cause of every recorded edge of the laser."""
+        return [
+            (float(row["level"]), row["cause"])
+            for row in self.events()
+            if row["kind"] == "edge" and row["name"] == "laser"
+        ]
+
+
+def heard(board: int, length: int = 1) -> bytes:
+    said = b""
+    while len(said) < length:
+        assert select.select([board], [], [], 40)[0], f"the laser heard {said!r} only"
+        said += os.read(board, 100)
+    return said
+
+
+@contextmanager
+def laser_on(root: Path, network_ms: int = 0) -> Iterator[KillableRig]:
+    """Yield a rig whose laser is on; whatever is left afterwards is killed."""
+    import tty
+
+    spawn = multiprocessing.get_context("spawn")
+    board, line = os.openpty()
+    tty.setraw(line)
+    ears, mouth = spawn.Pipe(duplex=False)
+    port = os.ttyname(line)
+    main = spawn.Process(target=run_a_rig, args=(root, port, network_ms, mouth))
+    main.start()
+    mouth.close()
+    pidfds: dict[str, int] = {}
+    news: list[Any] = []
+    try:
+        while not isinstance(told := ears.recv(), tuple):
+            news.append(told)
+        run, pids = told
+        pidfds = {name: os.pidfd_open(pid) for name, pid in pids.items()}
+        assert heard(board, 2) == b"LH"
+        yield KillableRig(board, ears, main, run, pids, pidfds, news)
+    finally:
+        for each in pidfds.values():
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(each, signal.SIGKILL)
+            os.close(each)
+        main.kill()
+        main.join()
+        main.close()
+        for end in (board, line):
+            os.close(end)
+        ears.close()
+
+
+def now_ns() -> int:
+    return SystemClock().now_ns()
