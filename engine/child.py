@@ -36,6 +36,16 @@ def settle(
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
+def present(
+    presence: Connection, body: Callable[..., object], *arguments: object
+) -> None:
+    """Call `body`, and hold `presence` until this process ends, however it ends."""
+    try:
+        body(*arguments)
+    finally:
+        presence.close()
+
+
 def hurry(steps: int = 5) -> None:
     """Have this process preferred to all that do not hurry, where that is allowed.
 

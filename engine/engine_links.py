@@ -11,7 +11,9 @@ from core.pipe import Connection
 class EngineLinks:
     """All that connects the engine with the rest of the rig."""
 
-    guard: Connection
+    guards: tuple[Connection, ...]
+    guarded: Semaphore
+    """Released by each guard when it watches."""
     wake: Semaphore
     """Released for every frame and every message."""
     listeners: tuple[Semaphore, ...]

@@ -19,7 +19,7 @@ from engine.bench import Bench
 from engine.child import hurry, reporting, settle, tell
 from engine.classifiers import open_classifiers
 from engine.engine_links import EngineLinks
-from engine.guard import Heartbeat
+from engine.guard import Heartbeat, last_words
 from engine.loop import Loop, run
 from engine.messages import (
     Analyse,
@@ -43,6 +43,8 @@ LISTEN_S = 0.02
 """An engine that is never idle looks for messages this often."""
 BEAT_S = 0.2
 """The engine tells its guard at least this often that it goes on."""
+GUARDS_S = 60.0
+"""How long it waits for its guards before it opens outputs."""
 FEED_S = 0.02
 """It comes round at least this often while a board's watchdog waits for that."""
 
@@ -76,10 +78,13 @@ class _Engine:
     fed: bool = False
     """Whether a board's watchdog waits for this loop to come round."""
     stopped: bool = False
+    unguarded: int = 0
+    """Guards that do not watch yet."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
-        self.heart = Heartbeat(self.links.guard)
+        self.unguarded = len(self.links.guards)
+        self.heart = Heartbeat(*self.links.guards)
         self.journal = JournalWriter(Journal(self.links.journal))
         self.bench = Bench(
             self.settings.outputs,
@@ -124,13 +129,17 @@ class _Engine:
         tell(self.pipe, introduced(estimator, self.settings))
 
     def goodbye(self) -> None:
-        """Dismiss the guard, but not where an output could not be switched off."""
+        """Dismiss the guards, but not where an output could not be switched off."""
         if not self.bench.left_on:
             self.heart.goodbye()
 
     def farewell(self) -> None:
-        """Write the last entry of the journal, when the outputs are off and closed."""
-        self.write(Note(LAST_WORDS, "ended; outputs are off", self.clock.now_ns()))
+        """Write the last entry of the journal, when the outputs are off and closed.
+
+        A guard writes it where an output could not be switched off.
+        """
+        if not self.bench.left_on:
+            self.write(Note(LAST_WORDS, last_words(()), self.clock.now_ns()))
 
     def stop(self) -> None:
         """End soon; callable from any thread."""
@@ -261,7 +270,17 @@ class _Engine:
         if self.bench.whole:
             return True
         self.heart.pause()
+        if not self.guarded():
+            self.complain("The guards did not start, so the outputs stay closed")
+            return False
         return self.bench.open()
+
+    def guarded(self) -> bool:
+        """Wait until the guards watch; no output is opened before."""
+        give_up_ns = self.clock.now_ns() + round(GUARDS_S * 1e9)
+        while self.unguarded and not self.stopped and self.clock.now_ns() < give_up_ns:
+            self.unguarded -= self.links.guarded.acquire(timeout=0.1)
+        return not self.unguarded
 
     def test(self, name: str) -> None:
         """Pulse an output for a moment; an experiment has them for itself."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.journal import JournalReader
-from core.record import Edge, Note
+from core.record import Note
 from core.ring import RingSpec
 from engine import messages as say
 from engine.adjusting import Adjusting
@@ -43,8 +43,19 @@ class Listening(StreamView):
         return self.settings.camera_order
 
     def _stop_stream(self, crew: Crew, how: str) -> None:
-        words = say.CloseRun(how, self._stream.facts()), None
-        self._ending = crew.ending(words, self.run_folder)
+        def last_words() -> tuple[object, ...]:
+            text = how
+            if left_on := crew.left_on:
+                names = ", ".join(f"[Output {name}]" for name in left_on)
+                text = f"{how}; {names} may still be on"
+                self._news.append(
+                    Failed(f"{names} may still be on: switch off by hand")
+                )
+            return say.CloseRun(text, self._stream.facts()), None
+
+        self._ending = crew.ending(
+            last_words, self.run_folder, lambda message: self._heard(crew, message)
+        )
         self._become(Status(Phase.STOPPING))
 
     def _fail(self, crew: Crew, text: str) -> None:
@@ -76,6 +87,7 @@ class Listening(StreamView):
     def _listen(self, crew: Crew) -> None:
         for entry in self._journal.read():
             self._stream.take(entry)
+            crew.take(entry)
             self._news.append(entry)
         for member in crew.members:
             for message in member.told():
@@ -106,10 +118,8 @@ class Listening(StreamView):
                 self._news.append(message)
             case say.RunClosed():
                 self._news.append(message)
-            case Edge():
-                self._news.append(message)
-                text = f"the guard switched [Output {message.output}] off"
-                self._tell(crew, "guard", text)
+            case say.RunOpened(path):
+                crew.remain(path)
             case say.RecorderFailed(text):
                 self._news.append(Failed(text))
                 self._become(replace(self.status, recording=False))

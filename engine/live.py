@@ -111,7 +111,7 @@ class Session(Listening):
                 if next(self._ending, self) is self:
                     self._ended()
             elif dead := crew.dead():
-                text = f"The process '{dead[0]}' ended unexpectedly; everything is off"
+                text = f"The process '{dead[0]}' ended unexpectedly"
                 self._fail(crew, text)
             elif self.status.phase is Phase.STREAMING:
                 now_ns = SystemClock().now_ns()
@@ -201,6 +201,7 @@ class Session(Listening):
         self._become(Status(Phase.STARTING))
 
     def _ended(self) -> None:
+        left_on = self._crew.left_on if self._crew is not None else ()
         self._crew, self._ending = None, None
-        self._stream.end()
+        self._stream.end(left_on)
         self._become(Status(Phase.IDLE))

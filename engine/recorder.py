@@ -18,8 +18,8 @@ LOOK_S = 0.1
 """While a run is open: how often frames are listed and progress is told, at least."""
 IDLE_S = 0.5
 """While none is: who sends more than the pipe holds waits so long, before it wakes us."""
-ORPHAN_S = 2.0
-"""How long to wait for the engine's last words when the session is gone."""
+ORPHAN_S = 20.0
+"""How long to wait for the last words of the engine or a guard when the session is gone."""
 
 
 def recorder_main(

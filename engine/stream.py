@@ -1,6 +1,6 @@
 """What is known of one stream: its cameras, its network, its counts, its run folder."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -113,8 +113,6 @@ class Stream:
             case Filmed(recorded, losses, waiting):
                 self.recorded, self.recording_losses = recorded, losses
                 self.waiting = waiting
-            case Edge():
-                self.take(message)
             case Proved():
                 self.proofs.append(message)
             case Turned():
@@ -195,10 +193,13 @@ class Stream:
             "skeleton": asdict(network.skeleton),
         }
 
-    def end(self) -> None:
-        """Let go of the pictures: their memory is given back."""
+    def end(self, left_on: Collection[str] = ()) -> None:
+        """Let go of the pictures: their memory is given back; all but `left_on` is off."""
         self._rings, self._shown, self._found = {}, {}, {}
-        self.levels = dict.fromkeys(self.levels, 0.0)
+        self.levels = {
+            name: level if name in left_on else 0.0
+            for name, level in self.levels.items()
+        }
 
     def _counted(self, camera: str, ring: Ring) -> Counts:
         delivered, analysed = ring.published, self._analysed.get(camera, 0)

@@ -108,3 +108,12 @@ def test_readme_and_ci_install_the_same_system_libraries() -> None:
     assert installed is not None
     assert told is not None
     assert set(told[1].replace("\\", " ").split()) == set(installed[1].split())
+
+
+def test_the_table_of_what_switches_off_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "safety.md").read_text("utf-8")
+    named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", page)
+    assert len(named) > 10
+    for file, name in named:
+        text = (ROOT / "tests" / file).read_text("utf-8")
+        assert f"def {name}(" in text, f"{file}::{name}"

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import select
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from core.clock import SystemClock
-from core.record import Edge, Note
+from core.record import LAST_WORDS, Edge, Note
 from engine.live import Session
 from engine.settings import parse
 from engine.states import Action, Failed, Phase
 from recording.reading import read_events
+from recording.run_folder import RunFolder
 
 SETTINGS = """
 [Streaming]
@@ -49,9 +50,20 @@ PORT = {port}
 ACTIONS = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
 
 
-def run_a_rig(root: Path, port: str, network_ms: int, said: Connection) -> None:
-    """Run until killed or until the stream ends; tell when the laser is on, then all news."""
+def run_a_rig(
+    root: Path,
+    port: str,
+    network_ms: int,
+    said: Connection,
+    print_pids: bool = False,
+) -> None:
+    """Run until killed or until the stream ends; tell when the laser is on, then all news.
+
+    SIGUSR1 ends the stream as a user would.
+    """
     os.setpgid(0, 0)
+    asked: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
     wanted, text = list(ACTIONS), SETTINGS.format(port=port, network_ms=network_ms)
     with Session(parse(text, root)) as session:
         told = started = False
@@ -59,6 +71,8 @@ def run_a_rig(root: Path, port: str, network_ms: int, said: Connection) -> None:
             if wanted and wanted[0] in session.allowed:
                 session.do(wanted.pop(0))
                 started = True
+            if asked and Action.STOP_STREAM in session.allowed:
+                session.do(Action.STOP_STREAM)
             session.rest(0.01)
             for news in session.poll():
                 if isinstance(news, Edge | Note | Failed):
@@ -67,6 +81,11 @@ def run_a_rig(root: Path, port: str, network_ms: int, said: Connection) -> None:
                 told = True
                 pids = {p.name: p.pid for p in session.processes()}
                 said.send((session.run_folder, {**pids, "main": os.getpid()}))
+                if print_pids:
+                    sys.stdout.write(
+                        f"{os.getpid()} {' '.join(map(str, pids.values()))}\n"
+                    )
+                    sys.stdout.flush()
         said.send(dict(session.levels))
     said.send(None)
 
@@ -114,6 +133,17 @@ class KillableRig:
     def failures(self) -> str:
         return "\n".join(news.text for news in self.news if isinstance(news, Failed))
 
+    def how(self) -> str:
+        return str(RunFolder(self.run).facts["how"])
+
+    def last_words(self) -> str:
+        rows = self.events()
+        return [row["text"] for row in rows if row["name"] == LAST_WORDS][-1]
+
+    def levels(self) -> dict[str, float]:
+        """The levels that the main process showed at the end."""
+        return next(told for told in self.news if isinstance(told, dict))
+
     def events(self) -> list[dict[str, str]]:
         return read_events(self.run / "events.csv")
 
@@ -135,15 +165,21 @@ def heard(board: int, length: int = 1) -> bytes:
 
 
 @contextmanager
-def laser_on(root: Path, network_ms: int = 0) -> Iterator[KillableRig]:
-    """Yield a rig whose laser is on; whatever is left afterwards is killed."""
+def laser_on(
+    root: Path, network_ms: int = 0, unplugged: bool = False
+) -> Iterator[KillableRig]:
+    """Yield a rig whose laser is on; whatever is left afterwards is killed.
+
+    `unplugged`: its port has vanished by the name that the settings give it.
+    """
     import tty
 
     spawn = multiprocessing.get_context("spawn")
     board, line = os.openpty()
     tty.setraw(line)
     ears, mouth = spawn.Pipe(duplex=False)
-    port = os.ttyname(line)
+    port = str(root / "port")
+    Path(port).symlink_to(os.ttyname(line))
     main = spawn.Process(target=run_a_rig, args=(root, port, network_ms, mouth))
     main.start()
     mouth.close()
@@ -155,6 +191,8 @@ def laser_on(root: Path, network_ms: int = 0) -> Iterator[KillableRig]:
         run, pids = told
         pidfds = {name: os.pidfd_open(pid) for name, pid in pids.items()}
         assert heard(board, 2) == b"LH"
+        if unplugged:
+            Path(port).unlink()
         yield KillableRig(board, ears, main, run, pids, pidfds, news)
     finally:
         for each in pidfds.values():
@@ -167,7 +205,3 @@ def laser_on(root: Path, network_ms: int = 0) -> Iterator[KillableRig]:
         for end in (board, line):
             os.close(end)
         ears.close()
-
-
-def now_ns() -> int:
-    return SystemClock().now_ns()

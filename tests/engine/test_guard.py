@@ -16,7 +16,7 @@ import pytest
 from core.command import OutputName
 from core.pipe import speaks
 from core.record import Edge
-from engine.guard import Heartbeat, _watch
+from engine.guard import Heartbeat, watch
 from engine.messages import Complaint
 from outputs.screen import Screen
 from outputs.serial_line import SerialLine
@@ -118,7 +118,7 @@ def test_silence_is_judged_from_the_first_beat_on(
     heartbeat = Heartbeat(heart[1])
     first_beat = threading.Timer(0.1, heartbeat.beat, (0,))
     first_beat.start()
-    assert _watch(heart[0], hang_s=0.01) == "did not answer for 0.01 s"
+    assert watch(heart[0], hang_s=0.01) == "did not answer for 0.01 s"
     first_beat.join()
 
 
@@ -130,7 +130,7 @@ def test_silence_is_not_judged_in_a_pause(
     heartbeat.pause()
     goodbye = threading.Timer(0.1, heartbeat.goodbye)
     goodbye.start()
-    assert _watch(heart[0], hang_s=0.01) == ""
+    assert watch(heart[0], hang_s=0.01) == ""
     goodbye.join()
 
 
@@ -138,7 +138,7 @@ def test_an_end_without_goodbye_is_noticed(
     heart: tuple[Connection, Connection],
 ) -> None:
     heart[1].close()
-    assert _watch(heart[0]) == "ended unexpectedly"
+    assert watch(heart[0]) == "ended unexpectedly"
 
 
 def test_beats_are_rare_and_never_wait_for_the_guard(

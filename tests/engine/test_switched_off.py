@@ -1,8 +1,10 @@
 """What switches the outputs off, whatever is killed: real processes, a real serial line."""
 
-import json
 import os
+import select
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack
 from multiprocessing import get_context
@@ -15,8 +17,11 @@ from core.journal import create_journal
 from engine.engine_links import EngineLinks
 from engine.engine_process import _Engine
 from engine.settings import parse
+from recording.repair import repair
 from tests.engine.killable import laser_on
 
+ROOT = Path(__file__).resolve().parents[2]
+SHARED_MEMORY = Path("/dev/shm")
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "pidfd_open"), reason="needs pseudo-terminals and pidfds: Linux"
 )
@@ -31,8 +36,7 @@ def test_the_engine_switches_off_when_the_main_process_is_killed(
         rig.wait_for_end()
         assert (0.0, "main ended") in rig.edges()
         assert rig.edges()[-1][0] == 0
-        facts = json.loads((rig.run / "run.json").read_text("utf-8"))
-        assert facts["how"] == "the application ended without a word"
+        assert rig.how() == "the application ended without a word"
 
 
 class _IdleLoop:
@@ -47,7 +51,8 @@ def test_an_engine_ends_when_the_pipe_of_the_main_process_is_closed(
     ours, theirs = spawn.Pipe()
     guards_end, heart = spawn.Pipe(duplex=False)
     journal = create_journal(16)
-    links = EngineLinks(heart, spawn.Semaphore(0), (), journal.spec, 0)
+    semaphores = spawn.Semaphore(0), spawn.Semaphore(0)
+    links = EngineLinks((heart,), *semaphores, (), journal.spec, 0)
     settings = parse("[Camera top]\nKIND = SimulatedCamera\n", tmp_path)
     engine = _Engine(settings, theirs, links, ExitStack())
     loop: Any = _IdleLoop()
@@ -63,3 +68,133 @@ def test_an_engine_ends_when_the_pipe_of_the_main_process_is_closed(
             end.close()
         journal.close()
         journal.unlink()
+
+
+def test_the_second_guard_acts_when_engine_and_guard_are_killed(
+    tmp_path: Path,
+) -> None:
+    with laser_on(tmp_path) as rig:
+        rig.kill("engine", "guard")
+        assert rig.heard() == b"L"
+        rig.listen()
+        rig.wait_for_end()
+        assert rig.edges()[-1] == (0.0, "second guard")
+        assert "may still be on" not in rig.failures()
+        assert rig.how().endswith(" ended unexpectedly")
+        assert (
+            rig.last_words() == "ended; the second guard acted for it; outputs are off"
+        )
+
+
+def test_the_main_process_acts_when_all_its_children_are_killed(
+    tmp_path: Path,
+) -> None:
+    with laser_on(tmp_path) as rig:
+        rig.kill(*(name for name in rig.pids if name != "main"))
+        assert rig.heard() == b"L"
+        rig.listen()
+        repair(rig.run)
+        assert rig.edges()[-1] == (0.0, "main process")
+        assert (
+            rig.last_words() == "ended; the main process acted for it; outputs are off"
+        )
+
+
+def test_an_output_that_nobody_can_open_is_never_said_to_be_off(
+    tmp_path: Path,
+) -> None:
+    with laser_on(tmp_path, unplugged=True) as rig:
+        rig.kill("engine", "guard", "second guard")
+        rig.listen()
+        rig.wait_for_end()
+        assert "[Output laser] may still be on: switch off by hand" in rig.failures()
+        assert rig.how().endswith("[Output laser] may still be on")
+        assert rig.last_words().endswith("[Output laser] may still be on")
+        assert rig.levels() == {"laser": 1.0}
+        assert rig.edges()[-1][0] == 1
+
+
+def test_a_guard_records_what_it_switched_off_and_a_repair_keeps_it(
+    tmp_path: Path,
+) -> None:
+    with laser_on(tmp_path) as rig:
+        rig.kill("engine", "main")
+        assert rig.heard() == b"L"
+        rig.wait_for_end()
+        assert rig.edges()[-1] == (0.0, "guard")
+        repair(rig.run)
+        assert rig.edges()[-1] == (0.0, "guard")
+
+
+def test_the_second_guard_acts_when_the_whole_process_group_is_killed(
+    tmp_path: Path,
+) -> None:
+    with laser_on(tmp_path) as rig:
+        rig.kill_group()
+        assert rig.heard() == b"L"
+        rig.wait_for_end()
+        repair(rig.run)
+        assert rig.edges()[-1] == (0.0, "second guard")
+        assert rig.silent()
+
+
+def test_the_second_guard_acts_when_the_whole_process_group_is_suspended(
+    tmp_path: Path,
+) -> None:
+    with laser_on(tmp_path) as rig:
+        rig.kill_group(signal.SIGSTOP)
+        assert rig.heard() == b"L"
+        rig.kill_group(signal.SIGCONT)
+        rig.listen()
+        rig.wait_for_end()
+        assert rig.edges()[-1] == (0.0, "second guard")
+
+
+def test_a_rig_that_ends_well_leaves_no_second_guard(tmp_path: Path) -> None:
+    with laser_on(tmp_path) as rig:
+        rig.kill("main", number=signal.SIGUSR1)
+        assert set(rig.heard()) == set(b"L")
+        rig.listen()
+        rig.wait_for_end()
+        assert rig.how() == "stopped"
+        assert rig.last_words() == "ended; outputs are off"
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from multiprocessing import Pipe
+from tests.engine.killable import run_a_rig
+if __name__ == "__main__":
+    ours, theirs = Pipe(duplex=False)
+    run_a_rig(Path(sys.argv[1]), sys.argv[2], 0, theirs, print_pids=True)
+"""
+
+
+def test_the_second_guard_removes_the_memory_of_a_killed_process_group(
+    tmp_path: Path,
+) -> None:
+    """A program of its own: its resource tracker is killed with it."""
+    before = set(SHARED_MEMORY.iterdir())
+    board, line = os.openpty()
+    program = tmp_path / "rig.py"
+    program.write_text(PROGRAM, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(program), str(tmp_path), os.ttyname(line)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as main:
+        try:
+            assert main.stdout is not None
+            pids = [int(pid) for pid in main.stdout.readline().split()]
+            pidfds = [os.pidfd_open(pid) for pid in pids]
+            made = set(SHARED_MEMORY.iterdir()) - before
+            assert made
+        finally:
+            os.killpg(main.pid, signal.SIGKILL)
+    for each in pidfds:
+        assert select.select([each], [], [], 40)[0]
+        os.close(each)
+    os.close(board)
+    os.close(line)
+    assert not [path for path in made if path.exists()]
