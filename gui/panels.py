@@ -95,6 +95,8 @@ class Marks(Panel):
     def __init__(self) -> None:
         super().__init__("Experiment")
         self.counts: Counter[str] = Counter()
+        self._over = True
+        """The marks that are shown are of an experiment that has ended."""
         self._text = QLabel("not running")
         self.column.addWidget(self._text)
 
@@ -107,14 +109,25 @@ class Marks(Panel):
             if isinstance(command, Mark)
         ]
         if texts:
+            self._begin()
             self.counts.update(without_count(text) for text in texts)
             self._show("running")
 
     def restart(self, *, running: bool) -> None:
-        """Say whether an experiment runs; one that starts counts from 0."""
+        """Say whether an experiment runs; one that starts counts from 0.
+
+        Marks of its first frame may come before the word that it runs.
+        """
         if running:
-            self.counts.clear()
+            self._begin()
+        self._over = not running
         self._show("running" if running else "not running")
+
+    def _begin(self) -> None:
+        """Forget the marks of an experiment that has ended."""
+        if self._over:
+            self.counts.clear()
+            self._over = False
 
     def _show(self, word: str) -> None:
         lines = [

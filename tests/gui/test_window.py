@@ -179,3 +179,20 @@ def test_it_fits_a_small_screen(qtbot: QtBot, rig: FakeSession, many: int) -> No
     least = window.minimumSizeHint()
     assert least.width() <= 1280
     assert least.height() <= 700
+
+
+def test_marks_of_the_first_frame_are_counted_and_those_before_are_not(
+    window: Window, rig: FakeSession
+) -> None:
+    press(window, Action.START_STREAM, Action.START_ANALYSIS)
+    for seconds in (1, 2):  # two experiments, one after the other
+        first = make_step(100 * seconds, {}, (Mark("entry 1 into here"),))
+        rig.news = [first]  # the journal is read before the word that it runs
+        rig.put(replace(rig.status, experimenting=True))
+        window.bridge.tick()
+        rig.news = [make_step(100 * seconds + 1, {}, (Mark("entry 2 into here"),))]
+        window.bridge.tick()
+        assert window.live.marks.counts == {"entry into here": 2}
+        rig.put(replace(rig.status, experimenting=False))
+        window.bridge.tick()
+        assert window.live.marks.counts == {"entry into here": 2}, "still to be read"
