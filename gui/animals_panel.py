@@ -37,7 +37,8 @@ class Animals(Panel):
         super().__init__("Animals")
         self.camera = QComboBox()
         self.camera.addItems(list(cameras))
-        self.camera.setVisible(len(cameras) > 1)
+        if len(cameras) < 2:  # shown without a parent it would be a window
+            self.camera.hide()
         self.camera.setMinimumWidth(100)  # a long name must not make the panel wider
         self.camera.setToolTip("the camera that sees them")
         self.exchange = QPushButton("Exchange")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from PyQt5.QtCore import pyqtSignal
-from PyQt5.QtGui import QWheelEvent
+from PyQt5.QtCore import QEvent, pyqtSignal
+from PyQt5.QtGui import QKeyEvent, QKeySequence, QWheelEvent
 from PyQt5.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -82,7 +82,7 @@ class Line(Editor):
 
     def __init__(self, default: str | None, *, browse: bool = False) -> None:
         super().__init__()
-        self.line = QLineEdit()
+        self.line = _Field()
         needed = default is None
         self.line.setPlaceholderText("needed" if needed else default or "empty")
         self.line.editingFinished.connect(self._finish)
@@ -114,6 +114,23 @@ class Line(Editor):
         if name:
             self.line.setText(name)
             self._finish()
+
+
+class _Field(QLineEdit):
+    """Leaves Ctrl+Z to the window where it has nothing of its own to undo."""
+
+    def event(self, event: QEvent | None) -> bool:
+        """Refuse the keys of Undo and Redo as long as there is none here."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.ShortcutOverride
+        ):
+            own = self.isUndoAvailable() or self.isRedoAvailable()
+            keys = QKeySequence.StandardKey
+            if not own and (event.matches(keys.Undo) or event.matches(keys.Redo)):
+                event.ignore()
+                return True
+        return super().event(event)
 
 
 class _CalmBox(QComboBox):

@@ -80,6 +80,14 @@ class LabellingTab(QWidget):
         told = book.done[picture] or book.proposed[picture]
         self._show(int(missing[0]) if len(missing) and not told else 0)
 
+    def undo(self) -> None:
+        """Take the last change back and show its picture."""
+        self._go_to(self.history.undo_in(self.book) if self.book else None)
+
+    def redo(self) -> None:
+        """Make it again and show its picture."""
+        self._go_to(self.history.redo_in(self.book) if self.book else None)
+
     def _show(self, part: int) -> None:
         book = self.book
         if book is None:
@@ -124,8 +132,8 @@ class LabellingTab(QWidget):
         )
         self.tools.bones.editingFinished.connect(self._take_bones)
         self.tools.good.clicked.connect(self._accept)
-        self.tools.undo.clicked.connect(self._undo)
-        self.tools.redo.clicked.connect(self._redo)
+        self.tools.undo.clicked.connect(self.undo)
+        self.tools.redo.clicked.connect(self.redo)
         self.tools.closer.clicked.connect(lambda: self.canvas.zoom(True))
         self.tools.wider.clicked.connect(lambda: self.canvas.zoom(False))
         self.tools.whole.clicked.connect(self.canvas.show_whole)
@@ -193,12 +201,6 @@ class LabellingTab(QWidget):
             self._changed(self.canvas.part)
             self.show_picture(min(self.picture + 1, len(self.book.names) - 1))
 
-    def _undo(self) -> None:
-        self._go_to(self.history.undo_in(self.book) if self.book else None)
-
-    def _redo(self) -> None:
-        self._go_to(self.history.redo_in(self.book) if self.book else None)
-
     def _go_to(self, picture: int | None) -> None:
         if picture is not None:
             self.show_picture(picture)
@@ -245,7 +247,7 @@ class LabellingTab(QWidget):
         actions = {
             Qt.Key.Key_Space: self._accept,
             Qt.Key.Key_B: lambda: self.show_picture(max(0, self.picture - 1)),
-            Qt.Key.Key_U: self._redo if shift else self._undo,
+            Qt.Key.Key_U: self.redo if shift else self.undo,
             Qt.Key.Key_Delete: lambda: self._remove(part),
             Qt.Key.Key_Plus: lambda: self.canvas.zoom(True),
             Qt.Key.Key_Minus: lambda: self.canvas.zoom(False),

@@ -24,6 +24,7 @@ from gui.camera_window import CameraWindow
 from gui.controls import Controls
 from gui.display import Display
 from gui.document import Document
+from gui.editing import commit_field
 from gui.output_test import OutputTest
 from gui.outputs_panel import Outputs
 from gui.panels import Log, Marks, Triggers
@@ -149,6 +150,7 @@ class LivePage(QWidget):
         self._remember(text, None, "red")
 
     def _ask(self, action: Action) -> None:
+        commit_field(self)
         if self.test.running:  # the rig would open the output too
             self.test.stop()
             text = "an output is being tested: start again once it is off"

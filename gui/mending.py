@@ -6,6 +6,7 @@ from PyQt5.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidg
 from engine.sections import Settings
 from gui.application import run_until_closed
 from gui.document import Document
+from gui.editing import commit_field
 from gui.settings_page import SettingsPage
 
 
@@ -51,6 +52,7 @@ class MendingWindow(QWidget):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """Keep what was changed, if the person gives up."""
+        commit_field(self)
         if not self.going_on and self.document.unsaved:
             self.document.keep_draft()
         super().closeEvent(event)

@@ -18,7 +18,9 @@ from PyQt5.QtWidgets import (
 
 from core.errors import SettingsError
 from gui.document import Document
+from gui.editing import commit_field, field_with_undo
 from gui.keys import KeysWindow
+from gui.pages import Undoing
 from gui.painted import CHOICES, Painted
 from gui.recent import Recent
 
@@ -33,19 +35,50 @@ class Menu:
     window: QMainWindow
     document: Document
     actions: dict[str, QAction]
+    page: Callable[[], QWidget | None]
+    """Returns the page that is shown."""
 
     def show_state(self) -> None:
-        """Enable what can be done now."""
-        self.actions["Undo"].setEnabled(self.document.history.can_undo)
-        self.actions["Redo"].setEnabled(self.document.history.can_redo)
-        self.actions["Save"].setEnabled(self.document.unsaved)
+        """Enable what can be done now.
+
+        Save always can: the field that is being edited may differ from the file.
+        """
+        history, own = self.document.history, isinstance(self.page(), Undoing)
+        self.actions["Undo"].setEnabled(own or history.can_undo)
+        self.actions["Redo"].setEnabled(own or history.can_redo)
+
+    def undo(self) -> None:
+        """Take back the last change: of the focused field, the page, or the settings."""
+        if (field := field_with_undo()) is not None:
+            field.undo()
+        elif (page := self._page_with_undo()) is not None:
+            page.undo()
+        else:
+            self.document.undo()
+
+    def redo(self) -> None:
+        """Make the last change again that was taken back there."""
+        if (field := field_with_undo()) is not None:
+            field.redo()
+        elif (page := self._page_with_undo()) is not None:
+            page.redo()
+        else:
+            self.document.redo()
+
+    def _page_with_undo(self) -> Undoing | None:
+        page = self.page()
+        return page if isinstance(page, Undoing) and page.undoes else None
 
     def save(self) -> bool:
         """Save the settings; return whether they are in the file now."""
+        commit_field(self.window)
+        if not self.document.unsaved and not self.document.changed_on_disk():
+            return True
         return self._save(self.document.path)
 
     def save_as(self) -> bool:
         """Ask for a file, save there, and go on with that file."""
+        commit_field(self.window)
         name, _ = QFileDialog.getSaveFileName(
             self.window, "Save settings as", str(self.document.path), _FILES
         )
@@ -69,6 +102,7 @@ class Menu:
 
     def may_leave(self) -> bool:
         """Ask what to do with unsaved changes; False: the person wants to stay."""
+        commit_field(self.window)
         if not self.document.unsaved:
             return True
         question = f"Save the changes of {self.document.path.name}?"
@@ -127,9 +161,10 @@ def build_menu(
     recent: Recent,
     look_back: Callable[[Path], object],
     animals: Callable[[bool], object],
+    page: Callable[[], QWidget | None],
 ) -> Menu:
     """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names."""
-    menu = Menu(window, document, {})
+    menu = Menu(window, document, {}, page)
 
     def add(
         to: QMenu, text: str, do: Callable[[], object], key: QKeySequence | str = ""
@@ -151,8 +186,8 @@ def build_menu(
     file.addSeparator()
     add(file, "Quit", window.close, "Ctrl+Q")
     edit = _added(window, "&Edit")
-    add(edit, "Undo", document.undo, QKeySequence(keys.Undo))
-    add(edit, "Redo", document.redo, "Ctrl+Shift+Z")
+    add(edit, "Undo", menu.undo, QKeySequence(keys.Undo))
+    add(edit, "Redo", menu.redo, "Ctrl+Shift+Z")
     edit.addSeparator()
     add(edit, "Exchange animals' names …", partial(animals, True), "Ctrl+E")
     add(edit, "Animals' names are right", partial(animals, False), "Ctrl+R")

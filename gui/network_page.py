@@ -96,6 +96,19 @@ class NetworkPage(QWidget):
         window.show()
         return window
 
+    @property
+    def undoes(self) -> bool:
+        """Whether Undo takes back labels: pictures are labelled now."""
+        return self._stack.currentWidget() is self.labelling and self.book is not None
+
+    def undo(self) -> None:
+        """Take back the last change of a label."""
+        self.labelling.undo()
+
+    def redo(self) -> None:
+        """Make it again."""
+        self.labelling.redo()
+
     def finish(self) -> None:
         """End what goes on behind the page."""
         self.training.finish()

@@ -39,7 +39,8 @@ class Outputs(Panel):
             self.tests[name].clicked.connect(partial(self._ask, name))
             grid.addWidget(self.tests[name], row, 2)
         self.hold(grid)
-        self.setVisible(bool(names))
+        if not names:  # shown without a parent it would be a window and take the focus
+            self.hide()
         self._shown: dict[str, float] = {}
         self.show_levels({})
         self.show_answers({}, {}, 0)

@@ -22,6 +22,21 @@ class Finishing(Protocol):
 
 
 @runtime_checkable
+class Undoing(Protocol):
+    """A page that has, at times, an undo history of its own."""
+
+    @property
+    def undoes(self) -> bool:
+        """Whether Undo and Redo are this page's now, not the settings'."""
+
+    def undo(self) -> None:
+        """Take the last change back, if there is one."""
+
+    def redo(self) -> None:
+        """Make it again, if it was taken back."""
+
+
+@runtime_checkable
 class Opening(Protocol):
     """A page that shows run folders."""
 

@@ -76,7 +76,8 @@ class Triggers(Panel):
             grid.addWidget(Elided(name), row, 1)
             grid.addWidget(self.words[name], row, 2, Qt.AlignmentFlag.AlignRight)
         self.hold(grid)
-        self.setVisible(bool(names))
+        if not names:  # shown without a parent it would be a window and take the focus
+            self.hide()
 
     def show_answers(self, answers: Mapping[str, bool | None]) -> None:
         """Show the answers; a trigger that is not among them was not asked."""

@@ -18,6 +18,7 @@ from engine.states import Phase, Status
 from gui.application import use_palette
 from gui.bridge import Bridge
 from gui.document import Document
+from gui.editing import commit_field
 from gui.live_page import LivePage
 from gui.menu import build_menu
 from gui.output_test import OutputTest
@@ -71,6 +72,7 @@ class Window(QMainWindow):
             self.recent,
             self._look_back,
             self._say_who,
+            self._stack.currentWidget,
         )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
@@ -84,6 +86,7 @@ class Window(QMainWindow):
 
     def show_page(self, name: str) -> None:
         """Show a page; it is made on the first call."""
+        commit_field(self)
         if name == _LIVE:
             page: QWidget = self.live
         else:
@@ -93,6 +96,7 @@ class Window(QMainWindow):
             page = self._made[name]
         self._stack.setCurrentWidget(page)
         self.rail.show_page(name)
+        self.menu.show_state()
 
     def page(self, name: str) -> QWidget:
         """Return a page that was shown before."""
@@ -212,6 +216,7 @@ class Window(QMainWindow):
 
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""
+        commit_field(self)
         if self.document.unsaved:
             self.document.keep_draft()
         self.hide()
