@@ -44,6 +44,8 @@ class Bridge(QObject):
         super().__init__()
         self.rig = rig
         self._agenda = agenda or Agenda()
+        self.blocked = ""
+        """Why no stream may be started, as a sentence; empty: one may."""
         self._steps: dict[str, Step] = {}
         self._awaited: Counter[str] = Counter()
         self._timer = QTimer(self)
@@ -65,7 +67,10 @@ class Bridge(QObject):
     def do(self, action: Action) -> None:
         """Ask the rig for an action, on behalf of a person."""
         self._agenda.drop()
-        self.rig.do(action)
+        if action is Action.START_STREAM and self.blocked:
+            self.failed.emit(self.blocked)
+        else:
+            self.rig.do(action)
 
     def stop_outputs(self) -> None:
         """Switch every output off, whatever else goes on."""
@@ -104,7 +109,8 @@ class Bridge(QObject):
                 self._steps.clear()
                 self.status_changed.emit(news.status)
         self._tell_steps(steps)
-        self._agenda.advance(self.rig)
+        if not self.blocked:
+            self._agenda.advance(self.rig)
         if self.rig.status.phase is Phase.STREAMING:
             self._show(self.rig.status)
         self.ticked.emit()

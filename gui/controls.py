@@ -5,6 +5,7 @@ from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
 
 from engine.states import Action, Phase, Status, allowed
 from gui.lamp import Lamp
+from gui.stop_button import StopButton
 from gui.theme import AMBER, GREEN
 
 _PAIRS = {
@@ -40,13 +41,21 @@ class Controls(QFrame):
         self._words = QLabel()
         self._words.setObjectName("caption")
         self._words.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._words.setWordWrap(True)
         grid.addWidget(self._words, len(_PAIRS), 0, 1, 3)
         self.show_status(Status())
 
-    def show_status(self, status: Status) -> None:
-        """Enable what is allowed in this state, and light the lamps of what runs."""
+    def show_status(self, status: Status, blocked: str = "") -> None:
+        """Enable what is allowed in this state, and light the lamps of what runs.
+
+        `blocked` says why no stream can be started; empty: it can.
+        """
         for action, button in self.buttons.items():
-            button.setEnabled(action in allowed(status))
+            able = action in allowed(status)
+            able = able and not (blocked and action is Action.START_STREAM)
+            if not able and button.hasFocus():  # or Qt would hand it to the next button
+                self.setFocus()
+            button.setEnabled(able)
         streaming = status.phase is Phase.STREAMING
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         self._lamps["Stream"].show_colour(
@@ -55,10 +64,13 @@ class Controls(QFrame):
         self._lamps["Analysis"].show_colour(GREEN if status.analysing else "")
         self._lamps["Experiment"].show_colour(GREEN if status.experimenting else "")
         self._lamps["Recording"].show_colour(GREEN if status.recording else "")
-        self._words.setText(_sentence(status))
+        idle = status.phase is Phase.IDLE
+        self._words.setText(blocked if blocked and idle else _sentence(status))
 
     def _button(self, action: Action, *, starts: bool) -> QPushButton:
-        button = QPushButton(action.value)
+        button = QPushButton(action.value) if starts else StopButton(action.value)
+        if starts:  # a click leaves the focus where it was
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setProperty("starts", starts)
         button.clicked.connect(lambda: self.asked.emit(action))
         self.buttons[action] = button

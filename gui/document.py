@@ -9,6 +9,7 @@ from PyQt5.QtCore import QObject, pyqtSignal
 from core.errors import SettingsError
 from core.replacing import replace
 from engine import ini_editing
+from engine.example import is_example
 from engine.ini import Words, read_sections, read_text
 from engine.sections import Settings
 from engine.settings import parse
@@ -52,6 +53,11 @@ class Document(QObject):
     def words(self) -> Mapping[str, Words]:
         """What stands behind the keys of each section, right or wrong."""
         return self._words
+
+    @property
+    def is_example(self) -> bool:
+        """Whether the file is still the example that came with the program."""
+        return is_example(self.path, self._on_disk)
 
     @property
     def unsaved(self) -> bool:

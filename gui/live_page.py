@@ -109,7 +109,7 @@ class LivePage(QWidget):
         self.test.acknowledged.connect(self._take_test_answer)
 
     def _show_status(self, status: Status) -> None:
-        self.controls.show_status(status)
+        self.controls.show_status(status, self.bridge.blocked)
         if status.experimenting != self._experimenting:
             self._experimenting = status.experimenting
             self.marks.restart(running=status.experimenting)
@@ -122,6 +122,10 @@ class LivePage(QWidget):
         self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
             self.display.line.show_folder(self.bridge.rig.run_folder)
+
+    def show_blocked(self) -> None:
+        """Show whether a stream may be started, as the bridge says now."""
+        self.controls.show_status(self.bridge.rig.status, self.bridge.blocked)
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         answers: dict[str, bool | None] = {}
@@ -175,7 +179,7 @@ class LivePage(QWidget):
         rig = self.bridge.rig
         if rig.status.phase is Phase.STREAMING:
             rig.test(name)
-        elif rig.status.phase is Phase.IDLE:
+        elif rig.status.phase is Phase.IDLE and not self.bridge.blocked:
             self.test.start(name, rig.settings.outputs[name])
 
     def _take_test(self, text: str, tone: str) -> None:
@@ -212,4 +216,5 @@ class LivePage(QWidget):
         status = self.bridge.rig.status
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         free = not (self.test.running or status.experimenting or changing)
+        free = free and not (self.bridge.blocked and status.phase is Phase.IDLE)
         self.outputs.allow_tests(free)

@@ -1,5 +1,6 @@
 """The menu bar: what can be done with the settings file, the pages and the style."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +18,23 @@ from PyQt5.QtWidgets import (
 )
 
 from core.errors import SettingsError
+from core.overwriting import free_path
+from core.replacing import replace
+from engine.example import SETTINGS, example_text
 from gui.document import Document
 from gui.editing import commit_field, field_with_undo
 from gui.keys import KeysWindow
 from gui.pages import Undoing
 from gui.painted import CHOICES, Painted
+from gui.questions import ask, place_to_write
 from gui.recent import Recent
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _FILES = "Settings (*.ini);;All files (*)"
+_OWN = "my_rig.ini"
+"""Proposed where the file that is open is the shipped example."""
+_OTHER, _HERE = "Save as …", "Save here anyway"
+_OVER, _RESTORE = "Write over it", "Restore"
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Menu:
     actions: dict[str, QAction]
     page: Callable[[], QWidget | None]
     """Returns the page that is shown."""
+    kept: Callable[[], str]
+    """Returns why no other file can be opened now, in a sentence; empty: one can."""
 
     def show_state(self) -> None:
         """Enable what can be done now.
@@ -74,18 +85,67 @@ class Menu:
         commit_field(self.window)
         if not self.document.unsaved and not self.document.changed_on_disk():
             return True
+        if self.document.is_example:
+            question = (
+                f"{self.document.path.name} is the example that came with DeepLabStream. "
+                "Save your rig under a name of its own?"
+            )
+            answer = ask(self.window, question, _OTHER, _HERE, "Cancel", default=_OTHER)
+            if answer != _HERE:
+                return answer == _OTHER and self.save_as()
         return self._save(self.document.path)
 
     def save_as(self) -> bool:
         """Ask for a file, save there, and go on with that file."""
         commit_field(self.window)
+        proposed = free_path(self.document.path.with_name(_OWN))
         name, _ = QFileDialog.getSaveFileName(
-            self.window, "Save settings as", str(self.document.path), _FILES
+            self.window,
+            "Save settings as",
+            str(proposed if self.document.is_example else self.document.path),
+            _FILES,
+            options=QFileDialog.Option.DontConfirmOverwrite,  # asked below
         )
-        return bool(name) and self._save(Path(name))
+        if not name:
+            return False
+        path = Path(name)
+        path = path if path.suffix else path.with_name(f"{path.name}.ini")
+        if path.resolve() == self.document.path and not self.document.is_example:
+            return self._save(path.resolve())
+        place = place_to_write(self.window, path)
+        return place is not None and self._save(place)
+
+    def restore_example(self) -> None:
+        """Bring the shipped settings.ini back; the present file is kept beside it."""
+        if why := self.kept():
+            self._complain(why)
+            return
+        if not self.may_leave():
+            return
+        backup = free_path(SETTINGS.with_name("settings.before_example.ini"))
+        there = SETTINGS.is_file()
+        kept = f" The present file is kept as {backup.name}." if there else ""
+        question = (
+            f"Write the example that came with DeepLabStream to {SETTINGS}?{kept}"
+        )
+        if ask(self.window, question, _RESTORE, "Cancel") != _RESTORE:
+            return
+        try:
+            if there:
+                shutil.copy2(SETTINGS, backup)
+            draft = SETTINGS.with_name(f"{SETTINGS.name}.new")
+            draft.write_text(example_text(), encoding="utf-8", newline="")
+            replace(draft, SETTINGS)
+        except OSError as error:
+            self._complain(f"{SETTINGS} can't be written: {error.strerror or error}")
+            return
+        self._open(SETTINGS)
 
     def open(self) -> None:
         """Ask for another settings file and read it."""
+        if why := self.kept():
+            self._complain(why)
+            return
         if not self.may_leave():
             return
         folder = str(self.document.path.parent)
@@ -97,7 +157,9 @@ class Menu:
 
     def open_again(self, path: Path) -> None:
         """Read a settings file of before."""
-        if self.may_leave():
+        if why := self.kept():
+            self._complain(why)
+        elif self.may_leave():
             self._open(path)
 
     def may_leave(self) -> bool:
@@ -106,7 +168,7 @@ class Menu:
         if not self.document.unsaved:
             return True
         question = f"Save the changes of {self.document.path.name}?"
-        answer = ask(self.window, question, "Save", "Discard", "Cancel")
+        answer = ask(self.window, question, "Save", "Discard", "Cancel", default="Save")
         if answer == "Save":
             return self.save()
         return answer == "Discard"
@@ -120,7 +182,7 @@ class Menu:
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
             question = f"{path} was changed by another program. Write over it?"
-            if ask(self.window, question, "Write over it", "Cancel") == "Cancel":
+            if ask(self.window, question, _OVER, "Cancel") != _OVER:
                 return False
         try:
             self.document.save(path)
@@ -136,20 +198,6 @@ class Menu:
         QMessageBox.warning(self.window, "DeepLabStream", text)
 
 
-def ask(window: QWidget, question: str, *answers: str) -> str:
-    """Show a question and return the chosen answer; Esc chooses the last one."""
-    box = QMessageBox(window)
-    box.setWindowTitle("DeepLabStream")
-    box.setText(question)
-    buttons = [
-        box.addButton(text, QMessageBox.ButtonRole.ActionRole) for text in answers
-    ]
-    box.setEscapeButton(buttons[-1])
-    box.exec_()
-    clicked = box.clickedButton()
-    return answers[-1] if clicked is None else clicked.text()
-
-
 def build_menu(
     window: QMainWindow,
     document: Document,
@@ -162,9 +210,10 @@ def build_menu(
     look_back: Callable[[Path], object],
     animals: Callable[[bool], object],
     page: Callable[[], QWidget | None],
+    kept: Callable[[], str],
 ) -> Menu:
     """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names."""
-    menu = Menu(window, document, {}, page)
+    menu = Menu(window, document, {}, page, kept)
 
     def add(
         to: QMenu, text: str, do: Callable[[], object], key: QKeySequence | str = ""
@@ -183,6 +232,7 @@ def build_menu(
     file.addSeparator()
     add(file, "Save", menu.save, QKeySequence(keys.Save))
     add(file, "Save as …", menu.save_as, "Ctrl+Shift+S")
+    add(file, "Restore example …", menu.restore_example)
     file.addSeparator()
     add(file, "Quit", window.close, "Ctrl+Q")
     edit = _added(window, "&Edit")

@@ -109,6 +109,12 @@ class NetworkPage(QWidget):
         """Make it again."""
         self.labelling.redo()
 
+    @property
+    def running(self) -> str:
+        """The training, while one runs."""
+        training = self.training
+        return f"the training of {training.model.name}" if training.running else ""
+
     def finish(self) -> None:
         """End what goes on behind the page."""
         self.training.finish()

@@ -35,6 +35,7 @@ class Outputs(Panel):
             self.said[name].setObjectName("caption")
             self.said[name].setFixedWidth(_SAID_WIDTH)
             grid.addWidget(self.said[name], row, 1)
+            self.tests[name].setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self.tests[name].setToolTip("one short pulse; not while an experiment runs")
             self.tests[name].clicked.connect(partial(self._ask, name))
             grid.addWidget(self.tests[name], row, 2)

@@ -17,6 +17,10 @@ Maker: TypeAlias = Callable[[Bridge, Document, Recent], QWidget]
 class Finishing(Protocol):
     """A page that has to end something when the window closes."""
 
+    @property
+    def running(self) -> str:
+        """What runs behind the page and would be ended, in words; empty: nothing."""
+
     def finish(self) -> None:
         """End it."""
 

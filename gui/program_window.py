@@ -15,6 +15,7 @@ from PyQt5.QtWidgets import (
 )
 
 from gui.program import Program
+from gui.stop_button import StopButton
 
 
 class ProgramWindow(QDialog):
@@ -28,13 +29,14 @@ class ProgramWindow(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.title = title
         self.setWindowTitle(f"{title} – DeepLabStream")
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
         self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.state = QLabel("running …")
         self.state.setObjectName("caption")
-        self.stop = QPushButton("Stop")
+        self.stop = StopButton("Stop")
         self.stop.clicked.connect(self._close)
         self._foot = foot = QHBoxLayout()
         foot.addWidget(self.state, 1)

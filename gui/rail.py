@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
 
+from gui.stop_button import StopButton
+
 _WIDTH = 118
 
 
@@ -28,7 +30,7 @@ class Rail(QFrame):
         for button in self.pages.values():
             column.addWidget(button)
         column.addStretch(1)
-        self.stop = QPushButton("STOP")
+        self.stop = StopButton("STOP")
         self.stop.setObjectName("stop")
         self.stop.setToolTip("every output off, the experiment ends (Esc)")
         self.stop.clicked.connect(self.stopped)

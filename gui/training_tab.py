@@ -24,6 +24,7 @@ from gui.compared_view import ComparedView
 from gui.document import Document
 from gui.panels import Panel
 from gui.program import Program
+from gui.stop_button import StopButton
 from gui.theme import palette
 from gui.training_progress import TrainingProgress
 from training.label_book import LabelBook
@@ -54,7 +55,7 @@ class TrainingTab(QWidget):
         self.progress = TrainingProgress()
         self.program = Program(self)
         self.name, self.steps, self.sees = QLineEdit("mine"), QSpinBox(), QComboBox()
-        self.train, self.stop = QPushButton("Train"), QPushButton("Stop")
+        self.train, self.stop = QPushButton("Train"), StopButton("Stop")
         self.resume = QPushButton("Go on")
         self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
         self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
@@ -75,6 +76,11 @@ class TrainingTab(QWidget):
     def finished(self) -> bool:
         """Whether the folder holds a network."""
         return (self.model / "model.json").is_file()
+
+    @property
+    def running(self) -> bool:
+        """Whether a network is being trained."""
+        return self.program.running
 
     def show_book(self, book: LabelBook | None) -> None:
         """Train on these labels, if there are enough."""

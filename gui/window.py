@@ -25,11 +25,14 @@ from gui.output_test import OutputTest
 from gui.pages import PAGES, Finishing, Opening
 from gui.painted import Painted
 from gui.panels import Log
+from gui.program_window import ProgramWindow
+from gui.questions import ask
 from gui.rail import Rail
 from gui.recent import Recent
 from gui.tour import Tour
 
 _LIVE = "Live"
+_END = "End it and close"
 
 
 class Window(QMainWindow):
@@ -73,6 +76,7 @@ class Window(QMainWindow):
             self._look_back,
             self._say_who,
             self._stack.currentWidget,
+            self._why_kept,
         )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
@@ -144,6 +148,8 @@ class Window(QMainWindow):
         self._show_document()
 
     def _show_document(self) -> None:
+        self.bridge.blocked = self._why_blocked()
+        self.live.show_blocked()
         star = " *" if self.document.unsaved else ""
         self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
         if self.document.path.exists():
@@ -156,10 +162,31 @@ class Window(QMainWindow):
         if count := len(self.document.problems):
             told = self.document.problems[0]
             more = f" (and {count - 1} more)" if count > 1 else ""
-            return f"{told}{more}. The rig goes on with the settings before that."
+            told = told.rstrip(".")
+            if self.bridge.rig.status.phase is Phase.IDLE:
+                return f"{told}{more}. Nothing can start until this is mended."
+            return f"{told}{more}. The stream keeps the settings that it started with."
         if self.document.text != self.bridge.rig.settings.text:
             return "The changed settings count from the next Start Stream."
         return ""
+
+    def _why_kept(self) -> str:
+        """Return why no other settings file can be opened now."""
+        if self.bridge.rig.status.phase is Phase.IDLE:
+            return ""
+        name = self.document.path.name
+        return f"The rig of {name} is running. Stop the stream, then open another file."
+
+    def _why_blocked(self) -> str:
+        """Return why no stream may start: the file that is open can't be used."""
+        count = len(self.document.problems)
+        if not count:
+            return ""
+        problems = "1 problem" if count == 1 else f"{count} problems"
+        name = self.document.path.name
+        return (
+            f"Nothing can start: {name} has {problems}. Mend them on the page Settings."
+        )
 
     def _renew(self) -> None:
         """Make the live page anew, for a rig that is another one."""
@@ -214,6 +241,28 @@ class Window(QMainWindow):
         if screen is not None and not self.isMaximized() and not self.isFullScreen():
             self.resize(self.size().boundedTo(screen.availableSize()))
 
+    def _may_close(self) -> bool:
+        """Ask before something that runs is ended, and about unsaved settings."""
+        if running := self._running():
+            question = f"Still running: {', '.join(running)}. Closing ends it."
+            if ask(self, question, _END, "Stay") != _END:
+                return False
+        return self.menu.may_leave()
+
+    def _running(self) -> list[str]:
+        """Return what closing the window would end, in words."""
+        status = self.bridge.rig.status
+        stages = {
+            "an experiment": status.experimenting,
+            "a recording": status.recording,
+            "an output test": self.test.running,
+        }
+        found = [name for name, runs in stages.items() if runs]
+        pages = [page for page in self._made.values() if isinstance(page, Finishing)]
+        found += [page.running for page in pages if page.running]
+        windows = self.findChildren(ProgramWindow)
+        return found + [each.title for each in windows if each.program.running]
+
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""
         commit_field(self)
@@ -224,7 +273,7 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End everything, then vanish; stay if unsaved settings are to be kept."""
-        if event is not None and self.isVisible() and not self.menu.may_leave():
+        if event is not None and self.isVisible() and not self._may_close():
             event.ignore()
             return
         if self._memory is not None:

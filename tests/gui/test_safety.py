@@ -1,0 +1,245 @@
+"""What the window never does unasked: stop, start or replace something. Real keys."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtWidgets import QApplication, QFileDialog, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from engine import example
+from engine.settings import load
+from engine.states import Action
+from gui import menu
+from gui.bridge import Bridge
+from gui.document import Document
+from gui.program_window import ProgramWindow
+from gui.stop_button import StopButton
+from gui.window import Window
+from tests.gui.fake_session import FakeSession
+from tests.gui.test_window_pages import answer, rig_of
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT = Qt.MouseButton.LeftButton
+STARTS = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+PRESSING = (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    place = tmp_path / "rig.ini"
+    place.write_bytes((ROOT / "settings.ini").read_bytes())
+    return place
+
+
+@pytest.fixture
+def window(qtbot: QtBot, file: Path) -> Window:
+    rig = FakeSession()
+    rig.settings = load(file)
+    made = Window(Bridge(rig), Document(file))
+    qtbot.addWidget(made)
+    made.show()
+    QApplication.setActiveWindow(made)
+    return made
+
+
+def click(window: Window, qtbot: QtBot, actions: Sequence[Action]) -> None:
+    for action in actions:
+        qtbot.mouseClick(window.live.controls.buttons[action], LEFT)
+        window.bridge.tick()
+
+
+def press_everything(window: Window, qtbot: QtBot) -> None:
+    for key in PRESSING:
+        qtbot.keyClick(QApplication.focusWidget() or window, key)
+        window.bridge.tick()
+
+
+def test_space_and_enter_after_start_experiment_stop_nothing(
+    window: Window, qtbot: QtBot
+) -> None:
+    started = (*STARTS[:2], Action.START_RECORDING, STARTS[2])
+    click(window, qtbot, started)
+    press_everything(window, qtbot)
+    assert rig_of(window).asked == [*started]
+    window.end()
+
+
+def test_keys_that_go_from_button_to_button_never_come_to_a_stop_button(
+    window: Window, qtbot: QtBot
+) -> None:
+    button = window.live.controls.buttons[Action.START_STREAM]
+    button.setFocus()
+    for start in (*STARTS, Action.START_RECORDING):  # by keys alone
+        window.live.controls.buttons[start].setFocus()
+        qtbot.keyClick(window.live.controls.buttons[start], Qt.Key.Key_Space)
+        window.bridge.tick()
+        assert not isinstance(QApplication.focusWidget(), StopButton)
+        press_everything(window, qtbot)
+    for _ in range(60):
+        qtbot.keyClick(QApplication.focusWidget() or window, Qt.Key.Key_Tab)
+        assert not isinstance(QApplication.focusWidget(), StopButton)
+    asked = rig_of(window).asked
+    assert {*asked} == {*STARTS, Action.START_RECORDING}
+    window.end()
+
+
+@pytest.mark.parametrize(
+    ("action", "word"),
+    [
+        (Action.START_EXPERIMENT, "an experiment"),
+        (Action.START_RECORDING, "a recording"),
+    ],
+)
+def test_closing_asks_while_something_runs(
+    window: Window, qtbot: QtBot, action: Action, word: str
+) -> None:
+    click(window, qtbot, (*STARTS[:2], action))
+    said: list[str] = []
+
+    def press_enter() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        said.append(box.text())
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+
+    QTimer.singleShot(0, press_enter)
+    assert not window.close(), "Enter stays"
+    assert word in said[0]
+    assert window.isVisible()
+    assert not rig_of(window).closed
+    answer("End it and close")
+    assert window.close()
+    assert rig_of(window).closed
+
+
+def test_closing_asks_while_a_program_of_the_window_works(
+    window: Window, qtbot: QtBot
+) -> None:
+    program = ProgramWindow("Export", "ExportRun.py", ["--help"], window)
+    assert program.program.running
+    answer("Stay")
+    assert not window.close()
+    program.program.stop()
+    window.end()
+
+
+def test_a_faulty_file_starts_nothing(
+    window: Window, qtbot: QtBot, tmp_path: Path
+) -> None:
+    faulty = tmp_path / "old.ini"
+    faulty.write_text("[Camera arena]\nKIND = NoSuchCamera\n", encoding="utf-8")
+    window.menu.open_again(faulty)
+    controls = window.live.controls
+    assert window.windowTitle().startswith("old.ini")
+    assert "Nothing can start" in window.banner.text()
+    assert "old.ini has" in controls._words.text()
+    assert not controls.buttons[Action.START_STREAM].isEnabled()
+    window.bridge.do(Action.START_STREAM)  # whoever else asks
+    window.bridge.tick()
+    assert rig_of(window).asked == []
+    assert not any(each.isEnabled() for each in window.live.outputs.tests.values())
+    window.menu.open_again(tmp_path / "rig.ini")
+    assert controls is not window.live.controls or not window.banner.isVisible()
+    assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
+    window.end()
+
+
+def test_no_other_file_is_opened_while_the_rig_runs(
+    window: Window, qtbot: QtBot, tmp_path: Path
+) -> None:
+    click(window, qtbot, STARTS[:1])
+    other = tmp_path / "other.ini"
+    other.write_bytes((ROOT / "settings.ini").read_bytes())
+    QTimer.singleShot(0, _press_ok)
+    window.menu.open_again(other)
+    assert window.document.path.name == "rig.ini"
+    window.end()
+
+
+def _press_ok() -> None:
+    box = QApplication.activeModalWidget()
+    assert isinstance(box, QMessageBox)
+    box.accept()
+
+
+@pytest.fixture
+def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
+    """A window on a program folder's own settings.ini, as it was shipped."""
+    file = tmp_path / "settings.ini"
+    file.write_text(example.example_text(), encoding="utf-8", newline="")
+    monkeypatch.setattr(example, "SETTINGS", file)
+    monkeypatch.setattr(menu, "SETTINGS", file)
+    rig = FakeSession()
+    rig.settings = load(file)
+    made = Window(Bridge(rig), Document(file))
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_the_example_that_is_kept_is_the_one_that_is_shipped() -> None:
+    kept = ROOT / "engine" / "example_settings.ini"
+    assert kept.read_bytes() == (ROOT / "settings.ini").read_bytes()
+    assert example.is_example(ROOT / "settings.ini", example.example_text())
+    assert not example.is_example(ROOT / "mine.ini", example.example_text())
+
+
+def test_saving_the_shipped_example_asks_for_a_name(
+    shipped: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped.document.set_word("Session", "ANIMAL", "mouse 1")
+    answer("Cancel")
+    assert not shipped.menu.save()
+    proposed: list[str] = []
+
+    def choose(_parent: object, _title: str, path: str, *_: object, **__: object):  # type: ignore[no-untyped-def]
+        proposed.append(path)
+        return str(tmp_path / "mouse"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    answer("Save as …")
+    assert shipped.menu.save()
+    assert Path(proposed[0]).name == "my_rig.ini"
+    assert shipped.document.path.name == "mouse.ini", "Open would hide it without .ini"
+    text = (tmp_path / "settings.ini").read_text(encoding="utf-8")
+    assert text.splitlines() == example.example_text().splitlines()
+    shipped.document.set_word("Session", "ANIMAL", "mouse 2")
+    assert shipped.menu.save(), "the user's own file is saved without a question"
+    shipped.end()
+
+
+def test_the_example_can_be_restored_and_the_present_file_is_kept(
+    shipped: Window, tmp_path: Path
+) -> None:
+    shipped.document.set_word("Session", "ANIMAL", "mouse 1")
+    answer("Save here anyway")
+    assert shipped.menu.save()
+    mine = shipped.document.text
+    answer("Cancel")
+    shipped.menu.restore_example()
+    assert shipped.document.path.read_text(encoding="utf-8") == mine
+    answer("Restore")
+    shipped.menu.restore_example()
+    assert shipped.document.text.splitlines() == example.example_text().splitlines()
+    backup = tmp_path / "settings.before_example.ini"
+    assert backup.read_text(encoding="utf-8") == mine
+    shipped.end()
+
+
+def test_save_as_over_another_file_proposes_a_free_name(
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs.ini"
+    theirs.write_text("# theirs\n", encoding="utf-8")
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *_, **__: (str(theirs), "")
+    )
+    answer("Cancel")
+    assert not window.menu.save_as()
+    answer("Write theirs_2.ini")
+    assert window.menu.save_as()
+    assert theirs.read_text(encoding="utf-8") == "# theirs\n"
+    assert window.document.path.name == "theirs_2.ini"
+    window.end()
