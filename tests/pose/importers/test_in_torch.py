@@ -11,7 +11,7 @@ import torch
 from pose.matching import match_animals
 from pose.model_folder import load_model_folder
 from pose.torch_runtime import TorchNetwork
-from tests.pose.importers.estimated import estimated
+from tests.pose.importers.estimated import estimated, rounding
 from tests.pose.importers.test_sleap_nn import SIZE
 
 ALL = {
@@ -47,12 +47,12 @@ def test_torch_sees_what_onnx_runtime_sees(
     points, sure = estimated(folder, pictures)
     ours, sures = estimated(folder, pictures, "torch")
     assert np.isfinite(points).any()
+    most_px, most = rounding(folder, pictures)
+    assert most_px < 0.5  # else a peak jumps: an archive needs peaks that are unique
     for place in range(len(points)):
         order = match_animals(points[place], ours[place])
-        np.testing.assert_allclose(
-            ours[place, order], points[place], rtol=1e-4, atol=0.01
-        )
-        np.testing.assert_allclose(sures[place, order], sure[place], atol=1e-3)
+        np.testing.assert_allclose(ours[place, order], points[place], atol=most_px)
+        np.testing.assert_allclose(sures[place, order], sure[place], atol=most)
 
 
 @pytest.mark.parametrize(

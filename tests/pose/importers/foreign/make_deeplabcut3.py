@@ -4,7 +4,9 @@
 
 Tiny snapshots, as DeepLabCut writes them, and what `from_deeplabcut3.py` makes of them.
 Most have weights that repeat, so that the archives are small; that of several animals
-with fields was trained on drawn ones, as peaks must belong together there.
+with fields was trained on drawn ones, as peaks must belong together there. In
+deeplabcut3_axes.tar.xz the repeated cells were taken out after DeepLabCut had made it:
+its points are the same, and its confidences those of the softmax without these cells.
 """
 
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.pose.importers.foreign.drawing import SEVERAL_PARTS, drawn_animals
-from tests.pose.importers.foreign.making import exported, repeating, rounded
+from tests.pose.importers.foreign.making import PERIOD, exported, repeating, rounded
 
 PARTS = ["snout", "leftear", "rightear", "tailbase"]
 WIDTH, HEIGHT = 192, 160
@@ -68,12 +70,21 @@ def _make(folder, net, top_down, several, shrink):
         given = ("--size", f"{WIDTH}x{HEIGHT}", "--video", str(film))
     else:
         times = 1 if several else 0.05
-        model.load_state_dict(repeating(model.state_dict(), ("heads", times)))
+        state = repeating(model.state_dict(), ("heads", times))
+        model.load_state_dict(_with_one_peak(state))
     snapshot = {"model": model.state_dict(), "metadata": {"epoch": 10, "metrics": {}}}
     torch.save(snapshot, folder / "snapshot-best-010.pt")
     if top_down:
         _detector(words, folder)
     exported("from_deeplabcut3.py", folder, f"deeplabcut3_{folder.name}", *given)
+
+
+def _with_one_peak(state):
+    """Take the repeated cells from the axes: equal sums would be ordered by rounding."""
+    for name, weights in state.items():
+        if ".cls_" in name:
+            weights[PERIOD:] = 0
+    return state
 
 
 def _detector(words, folder):

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
+PERIOD = 251
+"""Numbers after which weights repeat."""
 SCRIPTS = HERE.parents[3] / "pose/importers/scripts"
 
 
@@ -38,14 +40,14 @@ def archived(folder):
 
 
 def repeating(state, head):
-    """Return weights of the same shapes: 251 numbers, over and over.
+    """Return weights of the same shapes: `PERIOD` numbers, over and over.
 
     So archives are small. `head` is a part of the names of the heads' weights, and what
     they are multiplied by.
     """
     import torch
 
-    numbers = np.random.default_rng(0).standard_normal(251).astype(np.float32)
+    numbers = np.random.default_rng(0).standard_normal(PERIOD).astype(np.float32)
     part, times = head
     filled = {}
     for name, old in state.items():
