@@ -80,7 +80,12 @@ def ours() -> Iterator[Way]:
 @contextmanager
 def firmata(program: Path) -> Iterator[Way]:
     """Open a pin of a board with StandardFirmata, through pyfirmata2."""
-    import pyfirmata2
+    try:
+        import pyfirmata2
+    except ModuleNotFoundError as error:
+        raise SystemExit(
+            "--firmata needs pyfirmata2: pip install pyfirmata2"
+        ) from error
 
     with tempfile.TemporaryDirectory() as folder:
         if program.suffix == ".hex":

@@ -1,5 +1,6 @@
 """How long it takes from typing `app.py` to the first pose, and what was loaded for it."""
 
+import argparse
 import csv
 import os
 import signal
@@ -101,3 +102,12 @@ def _loading_torch(pid: int) -> list[str]:
         if any(word in path.replace(os.sep, "/") for path in paths for word in HEAVY):
             found.append(" ".join(process.cmdline()[-3:]))
     return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--window", action="store_true", help="with the window, too: it needs a screen"
+    )
+    found = time_to_first_pose(parser.parse_args().window)
+    raise SystemExit(any(each["problem"] for each in found.values()))

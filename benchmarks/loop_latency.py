@@ -25,6 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from first_pose import time_to_first_pose
 from floor import Job, drained_terminal, run_floor, spread
 from most_poses import most_poses

@@ -24,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.offline_rivals import energy_as_iblvideo, lightning_pose
+from benchmarks.training_rivals import existing
 from cameras.arena import Arena
 from core.frame import Image, ImageFormat
 from offline.estimating import posed
@@ -184,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=0, help="0: as PredictVideos")
     parser.add_argument("--video", type=Path, help="instead of the drawn film")
     parser.add_argument(
-        "--litpose", type=Path, help="Lightning Pose's program, in its environment"
+        "--litpose", type=existing, help="Lightning Pose's program, in its environment"
     )
     parser.add_argument(
         "--litpose-model",
@@ -204,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results["predict"] = found
         results["render"] = rendering(path, folder, asked.model, repeats)
         if asked.litpose:
-            model, program = asked.litpose_model, asked.litpose.resolve()
+            model, program = asked.litpose_model, asked.litpose
             theirs = lightning_pose(program, model, path, folder / "theirs")
             results["Lightning Pose"] = theirs
         results["motion energy"] = moving(path, repeats)

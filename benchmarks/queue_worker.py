@@ -1,5 +1,6 @@
 """A worker of the queue benchmark: TREE NAME. Each session takes it a little while."""
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -26,4 +27,8 @@ def work(session: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_queue(Path(sys.argv[1]), 1000, sys.argv[2], work=work, stale_s=3)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tree", type=Path, metavar="TREE", help="folder of sessions")
+    parser.add_argument("name", metavar="NAME", help="of this worker")
+    given = parser.parse_args()
+    run_queue(given.tree, 1000, given.name, work=work, stale_s=3)

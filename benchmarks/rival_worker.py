@@ -8,6 +8,7 @@ one line of JSON: ms per frame from picture to points on one thread, and the poi
     rival_worker.py RIVAL FOLDER SECONDS WEIGHTS STEPS
 """
 
+import argparse
 import json
 import os
 import sys
@@ -189,4 +190,16 @@ def _sleap_nn(folder, frames):
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rival", choices=("dlc-live", "sleap-nn"))
+    parser.add_argument("folder", help="with frames.npy and crops.npz")
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("weights", help="file that is made when it is missing")
+    parser.add_argument("steps", type=int)
+    parser.parse_known_args()
+    try:
+        main()
+    except ModuleNotFoundError as error:
+        parser.exit(
+            2, f"{sys.executable} has no package {error.name}: install {sys.argv[1]}\n"
+        )

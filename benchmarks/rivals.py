@@ -34,6 +34,7 @@ import numpy as np
 from drawn import Drawn, crops, frames
 from numpy.typing import NDArray
 
+from benchmarks.training_rivals import existing
 from core.errors import ModelError
 from pose.caching import cache_folder
 from pose.comparing import compare, outputs, save_pictures
@@ -182,16 +183,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure the rivals that are given; print and write what came out."""
     parser = argparse.ArgumentParser(description="Other programs beside ours.")
     add = parser.add_argument
-    add("--dlc-live", default="", help="Python with deeplabcut 3 and deeplabcut-live")
-    add("--sleap-nn", default="", help="Python with sleap-nn")
+    add("--dlc-live", type=existing, help="Python with deeplabcut 3, deeplabcut-live")
+    add("--sleap-nn", type=existing, help="Python with sleap-nn")
     add("--quick", action="store_true", help="256x256 alone, two seconds each")
     add("--json", type=Path, help="write everything there")
     add("--steps", type=int, default=400, help="that their networks learn for, once")
     options = parser.parse_args(argv)
+    if options.dlc_live is None and options.sleap_nn is None:
+        parser.error("nothing to compare with: name --dlc-live or --sleap-nn")
     seconds, sizes = (2.0, SIZES[:1]) if options.quick else (8.0, SIZES)
     facts: Row = {"cores": os.cpu_count(), "rows": [], "aims": []}
     for rival in ("dlc-live", "sleap-nn"):
-        python = vars(options)[rival.replace("-", "_")]
+        python = str(vars(options)[rival.replace("-", "_")] or "")
         for size in sizes if python else ():
             print(f"{rival}, {size[0]}x{size[1]}, one thread: p50, p99")
             with tempfile.TemporaryDirectory() as place:

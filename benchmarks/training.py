@@ -32,7 +32,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.training_rivals import BATCH, Ours, Theirs, configuration
+from benchmarks.training_rivals import BATCH, Ours, Theirs, configuration, existing
 
 SHORT = 24
 """Frames of the short video: what predicting takes to begin."""
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
     add("--data", type=Path, required=True, help="with CollectedData.csv, videos/")
-    add("--rival", type=Path, help="the litpose program of the other environment")
+    add("--rival", type=existing, help="the litpose program of the other environment")
     add("--backbone", default="resnet18", choices=("resnet18", "resnet50"))
     add("--epochs", type=int, default=6, help="more: errors that mean something")
     add("--rounds", type=int, default=2, help="in turns")
@@ -74,7 +74,7 @@ def measured(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     ours = Ours(config, given.precision)
     programs: dict[str, Ours | Theirs] = {"ours": ours}
     if given.rival:
-        programs["theirs"] = Theirs(config, given.rival.resolve())
+        programs["theirs"] = Theirs(config, given.rival)
     runs: dict[str, list[Trained]] = {name: [] for name in programs}
     steps = given.epochs * steps_per_epoch(given.data)
     for turn in range(given.rounds):

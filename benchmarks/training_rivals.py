@@ -1,5 +1,6 @@
 """The two programs of the training benchmark, and what both are told."""
 
+import argparse
 import csv
 import subprocess
 import sys
@@ -10,6 +11,17 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parents[1]
 BATCH = 8
+
+
+def existing(word: str) -> Path:
+    """Return the path of a program of another environment, for argparse."""
+    path = Path(word)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(
+            f"{word} does not exist: install the other program into an environment of "
+            f"its own, and name the file in the environment's bin (Scripts) folder"
+        )
+    return path.absolute()
 
 
 def configuration(data: Path, backbone: str) -> dict[str, Any]:
