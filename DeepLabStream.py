@@ -7,7 +7,6 @@ prepare()
 import argparse
 import json
 import multiprocessing
-import signal
 import sys
 from collections.abc import Sequence
 from math import inf
@@ -21,6 +20,7 @@ from engine.ready_made import load_with
 from engine.rig import News
 from engine.settings import Settings
 from engine.states import Action, Failed
+from engine.termination import Termination, termination
 from engine.timings import Timings
 
 BENCHMARK_FRAMES = 3000
@@ -117,9 +117,9 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
         headless = True
     if headless and frames == inf:
         print("There is no window and so no Q: Ctrl-C stops it, or --frames N.")
-    with Watched(settings, frames, posed) as session:
+    with termination() as requests, Watched(settings, frames, posed) as session:
         run = _headless if headless else _with_window
-        failures = run(session, Agenda(actions))
+        failures = run(session, Agenda(actions), requests)
         folder = session.run_folder
         forms = dict(session.formats)
     for name, form in forms.items():
@@ -128,7 +128,7 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
         _report(session.timings, folder, asked.json)
     if folder is not None:
         print(f"run folder: {folder}")
-    return 1 if failures else 0
+    return requests.exit_code(1 if failures else 0, ctrl_c=0)
 
 
 def _list_cameras() -> int:
@@ -157,23 +157,22 @@ def _list_cameras() -> int:
     return 0
 
 
-def _headless(session: Watched, agenda: Agenda) -> bool:
+def _headless(session: Watched, agenda: Agenda, requests: Termination) -> bool:
     from engine.headless import run_headless
 
-    stop: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: stop.append(number))
     summary = run_headless(
         session,
         agenda,
         1e6,
         lambda text: print(text, flush=True),
-        stopped=lambda: bool(stop) or session.enough,
+        stopped=lambda: session.enough,
+        asked=requests,
     )
     print("\n".join(summary.lines()))
     return bool(summary.failures)
 
 
-def _with_window(session: Watched, agenda: Agenda) -> bool:
+def _with_window(session: Watched, agenda: Agenda, requests: Termination) -> bool:
     from gui.preview import preview_of, run_preview
 
     bridge = preview_of(session, agenda)

@@ -6,7 +6,6 @@ prepare()
 
 import argparse
 import multiprocessing
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,26 +70,20 @@ def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
         window.show()
         window.tour.offer()
         bridge.start()
-        return run_until_closed(window, window.log.complain, window.end)
+        return run_until_closed(
+            window, window.log.complain, window.end, window.outputs_off
+        )
 
 
 def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:
     from engine.headless import run_headless
     from engine.live import Session
+    from engine.termination import termination
 
-    asked_to_stop: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda got, _frame: asked_to_stop.append(got))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    with Session(settings) as session:
-        summary = run_headless(
-            session, agenda, seconds, _say, stopped=lambda: bool(asked_to_stop)
-        )
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with termination() as asked, Session(settings) as session:
+        summary = run_headless(session, agenda, seconds, _say, asked=asked)
     print("\n".join(summary.lines()))
-    return FAILED if summary.failures else OK
+    return asked.exit_code(FAILED if summary.failures else OK, ctrl_c=OK)
 
 
 def _say(text: str) -> None:

@@ -1,5 +1,6 @@
 """Time is an argument: a clock is handed in, never taken out of thin air."""
 
+import sys
 import time
 from typing import Protocol
 
@@ -35,6 +36,18 @@ class ManualClock:
         if now_ns < self._now_ns:
             raise ValueError(f"time runs backwards: {self._now_ns} to {now_ns}")
         self._now_ns = now_ns
+
+
+def asleep_ns() -> int:
+    """Return how long the computer has slept since it was started; 0 where unknown.
+
+    On Linux: the clock that counts sleep less the clock that does not.
+    """
+    if sys.platform != "linux":
+        return 0
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(
+        time.CLOCK_MONOTONIC
+    )
 
 
 def rest(seconds: float) -> None:

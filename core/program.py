@@ -6,7 +6,6 @@ and it imports nothing but the standard library.
 
 from __future__ import annotations
 
-import io
 import sys
 from functools import wraps
 from pathlib import Path
@@ -26,9 +25,9 @@ Main = TypeVar("Main", bound="Callable[..., int]")
 def prepare() -> None:
     """Be called before a program imports anything else.
 
-    From then on a package that this Python lacks is named in a sentence, letters that the
-    console lacks are no error, and no library reports its use to its maker. A Python that
-    is too old ends here.
+    From then on a package that this Python lacks is named in a sentence; letters that the
+    console lacks, and a console that was closed, are no error; and no library reports its
+    use to its maker. A Python that is too old ends here.
     """
     if sys.version_info < OLDEST:
         asked, present = (".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info))
@@ -39,9 +38,9 @@ def prepare() -> None:
 
     turn_off_telemetry()
     sys.excepthook = _tell
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    from core.standard_streams import outlive_readers
+
+    outlive_readers()
 
 
 def ending(stopped: str = "stopped") -> Callable[[Main], Main]:

@@ -1,4 +1,4 @@
-"""What every process of a rig does first: leave Ctrl-C alone, end with its parent."""
+"""What every child process does first: leave signals to its parent, and end with it."""
 
 import multiprocessing
 import os
@@ -12,17 +12,18 @@ from multiprocessing.connection import wait
 from core.errors import DeepLabStreamError
 from core.pipe import Connection
 from engine.messages import ProcessFailed
+from engine.termination import leave_to_parent
 
 
 def settle(
     orphaned: Callable[[], object], asked: Callable[[], object] | None = None
 ) -> None:
-    """Leave Ctrl-C to the parent; call `orphaned` when the parent dies.
+    """Leave signals to the parent; call `orphaned` when the parent dies.
 
     `orphaned` runs in a thread of its own. `asked`, by default the same, is called on SIGTERM,
     between two instructions of the main thread: it must not take a lock.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()
     terminated = asked or orphaned
     signal.signal(signal.SIGTERM, lambda _number, _frame: terminated())
     parent = multiprocessing.parent_process()

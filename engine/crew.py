@@ -2,12 +2,10 @@
 
 import multiprocessing
 import shutil
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -28,6 +26,7 @@ from engine.guard import GuardLinks, guard_main, switch_off
 from engine.recorder import recorder_main
 from engine.second_guard import Remains, second_guard_main
 from engine.settings import Settings
+from engine.termination import terminal_signals_held
 from recording.rescue import complete_events
 
 RING_S = 2.0
@@ -293,7 +292,7 @@ class Crew:
         if listed:
             body, arguments = present, (self._presence, body, *arguments)
         process = self._spawn.Process(target=body, name=name, args=arguments)
-        with _ctrl_c_held():
+        with terminal_signals_held():
             process.start()
         theirs.close()
         return Member(process, ours)
@@ -313,29 +312,6 @@ class _Here:
         with suppress(Exception):  # no trouble with the record keeps an output on
             self._journal.write(entry)
         self._wake()
-
-
-@contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Hold Ctrl-C back: what is started meanwhile never hears it, not while it imports.
-
-    On Windows deafness is inherited, and a Ctrl-C of this moment is lost.
-    """
-    if sys.platform == "win32":
-        from ctypes import WinDLL
-
-        be_deaf = WinDLL("kernel32").SetConsoleCtrlHandler
-        be_deaf(None, True)
-        try:
-            yield
-        finally:
-            be_deaf(None, False)
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _until_ended(

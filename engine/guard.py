@@ -19,6 +19,7 @@ from core.pipe import Connection, speaks
 from core.record import LAST_WORDS, Edge, Note
 from engine.child import tell
 from engine.messages import Complaint, GuardActs
+from engine.termination import leave_to_parent
 from outputs.output import Output
 
 HANG_S = 1.0
@@ -137,8 +138,9 @@ class Report:
 
 def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> None:
     """Ignore all signals that can be, load what outputs need, and say that this watches."""
-    for name in ("INT", "TERM", "HUP", "QUIT", "TSTP", "TTIN", "TTOU", "BREAK"):
-        if (number := getattr(signal, f"SIG{name}", None)) is not None:
+    leave_to_parent()
+    for name in ("SIGTERM", "SIGBREAK"):
+        if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, signal.SIG_IGN)
     _preload(outputs)
     if links is not None:

@@ -11,6 +11,7 @@ from engine.agenda import Agenda
 from engine.rig import News, Rig
 from engine.states import Action, Failed, Phase, Status, StatusChanged
 from engine.summary import Summary
+from engine.termination import Termination
 
 _TICK_S = 0.05
 _START_UP_S = 60.0
@@ -24,20 +25,26 @@ def run_headless(
     say: Callable[[str], object],
     *,
     stopped: Callable[[], bool] = lambda: False,
+    asked: Termination | None = None,
     clock: Clock | None = None,
     rest: Callable[[float], object] = time.sleep,
 ) -> Summary:
     """Do all of `agenda`, go on for `seconds`, stop the stream, return what happened.
 
-    It ends early when the stream ends, when something fails, or when `stopped`. `say`
-    gets one sentence at a time. The caller closes the rig.
+    It ends early when the stream ends, when something fails, when `stopped`, or when
+    `asked`, also by Ctrl-Z: without a window nobody could start the experiment again.
+    `say` gets one sentence at a time. The caller closes the rig.
     """
+
+    def to_stop() -> bool:
+        return stopped() or (asked is not None and asked.requested)
+
     run = _Run(rig, agenda, say, Summary())
     clock = clock or SystemClock()
     start_ns = clock.now_ns()
     deadline_ns = start_ns + round(1e9 * max(_START_UP_S, seconds))
     counting = False
-    while not (stopped() or run.over or clock.now_ns() >= deadline_ns):
+    while not (to_stop() or run.over or clock.now_ns() >= deadline_ns):
         run.look()
         if agenda.done and not counting and _settled(rig.status):
             counting = True
@@ -50,11 +57,13 @@ def run_headless(
             )
             say(f"Everything runs; {limit}.")
         rest(_TICK_S)
-    if not agenda.done and not run.over and not stopped():
+    if not agenda.done and not run.over and not to_stop():
         run.fail(f"the rig was not ready within {_START_UP_S:g} s")
     run.look()
     run_s = (clock.now_ns() - start_ns) / 1e9
     agenda.drop()
+    if asked is not None and asked.requested:
+        rig.note("termination", f"{asked.reason}: everything is being stopped")
     if Action.STOP_STREAM in rig.allowed:
         rig.do(Action.STOP_STREAM)
     last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)

@@ -102,6 +102,13 @@ class Session(Listening):
         if self._crew is not None and not self.status.experimenting:
             self._crew.tell_engine(say.TestOutput(output))
 
+    def note(self, kind: str, text: str) -> None:
+        """Tell something by `poll`, and write it into the record if there is one."""
+        if self._crew is not None:
+            self._tell(self._crew, kind, text)
+        else:
+            self._news.append(Note(kind, text, SystemClock().now_ns()))
+
     def poll(self) -> Sequence[News]:
         """Return what happened since the last call; never waits."""
         crew = self._crew

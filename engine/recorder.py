@@ -7,7 +7,6 @@ becomes of the disk. Films look for their frames by themselves.
 
 import signal
 from multiprocessing.synchronize import Semaphore
-from types import FrameType
 
 from core.journal import Journal, JournalSpec
 from core.pipe import Connection
@@ -36,12 +35,8 @@ def recorder_main(
             recorder.orphaned = True
             wake.release()
 
-        def terminated(number: int, frame: FrameType | None) -> None:
-            recorder.over = True
-            wake.release()
-
         settle(orphaned)
-        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the session ends the record
         hurry(3)
         try:
             while not recorder.over:

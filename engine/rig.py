@@ -112,6 +112,9 @@ class Rig(Protocol):
     def test(self, output: str) -> None:
         """Pulse an output for a moment while the stream runs, but no experiment."""
 
+    def note(self, kind: str, text: str) -> None:
+        """Tell something by `poll`, and write it into the record if there is one."""
+
     def poll(self) -> Sequence[News]:
         """Return what happened since the last call; never waits."""
 

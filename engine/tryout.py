@@ -13,6 +13,7 @@ from core.record import Acknowledged, Edge, Note
 from engine.child import reporting, settle, tell
 from engine.guard import Heartbeat, guard_main
 from engine.messages import Complaint, ProcessFailed
+from engine.termination import terminal_signals_held
 from outputs.bank import Bank, opened
 from outputs.output import Output
 from outputs.ticker import Ticker
@@ -62,10 +63,12 @@ class TryOut:
             args=(pulse, self._output, heart_in, theirs),
             name="output test",
         )
-        tester.start()
+        with terminal_signals_held():
+            tester.start()
         watched = {self.name: self._output}, heart_out, tester.pid, guards
         guard = spawn.Process(target=guard_main, args=watched, name="guard")
-        guard.start()
+        with terminal_signals_held():
+            guard.start()
         for end in (heart_in, heart_out, theirs, guards):
             end.close()
         self._pipes, self._processes = [ours, reports], [tester, guard]
@@ -125,7 +128,8 @@ def _test(pulse: Pulse, output: Output, heart: Connection, pipe: Connection) -> 
             opened({pulse.output: output}, clock, lambda entry: tell(pipe, entry))
         )
         stack.enter_context(Ticker(bank, clock))
-        bank.apply([pulse], clock.now_ns(), "test")
+        if not (stopped or speaks(pipe)):
+            bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
             heartbeat.beat(clock.now_ns())
             bank.beat(clock.now_ns())

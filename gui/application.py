@@ -1,6 +1,5 @@
 """Making the one `QApplication`, with our look, Ctrl-C, and errors that don't end it."""
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -9,9 +8,10 @@ from functools import cache
 from types import TracebackType
 
 from PyQt5.QtCore import QPointF, QRectF, Qt, QTimer
-from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QSessionManager
 from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
 
+from engine.termination import Termination, termination
 from gui.qt_environment import free_qt_of_opencv
 from gui.theme import BACKGROUND, BLUE, GREEN, choose, style_sheet
 
@@ -49,8 +49,12 @@ def run_until_closed(
     window: QWidget,
     say: Callable[[str], object] | None = None,
     end: Callable[[], object] | None = None,
+    outputs_off: Callable[[], bool] | None = None,
 ) -> int:
-    """Show `window`, return the exit code once it is closed; Ctrl-C closes it by `end`.
+    """Show `window`, return the exit code once it is closed; a signal closes it by `end`.
+
+    `outputs_off` is called again and again on Ctrl-Z, or when the computer slept, until it
+    returns True: then the process stops, or the window goes on. Without it, it is closed.
 
     An error in a slot, at which Qt would abort the process, closes the window and is
     raised here. With `say` it is told once instead and the window stays: what the animal
@@ -58,8 +62,9 @@ def run_until_closed(
     """
     app = application()
     window.show()
-    with _closed_by_signals(end or window.close), _catching(window, say):
-        return int(app.exec_())
+    closed = _closed_by_signals(end or window.close, outputs_off)
+    with closed as asked, _catching(window, say):
+        return asked.exit_code(int(app.exec_()))
 
 
 def show_problems(title: str, problems: Sequence[str]) -> None:
@@ -75,20 +80,37 @@ def show_problems(title: str, problems: Sequence[str]) -> None:
 
 
 @contextmanager
-def _closed_by_signals(end: Callable[[], object]) -> Iterator[None]:
-    previous = {
-        number: signal.signal(number, lambda *_: end())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    awake = QTimer()  # Python sees a signal only when it gets to run
-    awake.timeout.connect(lambda: None)
-    awake.start(100)
-    try:
-        yield
-    finally:
-        awake.stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _closed_by_signals(
+    end: Callable[[], object], outputs_off: Callable[[], bool] | None = None
+) -> Iterator[Termination]:
+    ended = False
+
+    def look() -> None:
+        nonlocal ended
+        if not asked.requested or ended:
+            return
+        if asked.pauses and outputs_off is not None:
+            if outputs_off():
+                asked.pause()
+            return
+        ended = True
+        end()
+
+    def end_session(_: QSessionManager) -> None:
+        asked.ask("the desktop session ends")
+        look()  # the desktop waits until this returns
+
+    app = application()
+    with termination() as asked:
+        awake = QTimer()  # Python sees a signal only when it gets to run
+        awake.timeout.connect(look)
+        awake.start(50)
+        app.commitDataRequest.connect(end_session)
+        try:
+            yield asked
+        finally:
+            app.commitDataRequest.disconnect(end_session)
+            awake.stop()
 
 
 @contextmanager

@@ -78,6 +78,11 @@ class Bridge(QObject):
         if Action.STOP_EXPERIMENT in self.rig.allowed:
             self.rig.do(Action.STOP_EXPERIMENT)
 
+    def outputs_off(self) -> bool:
+        """Switch every output off; return whether the engine has said that it did."""
+        self.stop_outputs()
+        return not self.rig.status.experimenting
+
     def use(self, settings: Settings) -> bool:
         """Have the rig use these settings; False: not now, it is running."""
         if self.rig.status.phase is not Phase.IDLE:

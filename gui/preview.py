@@ -69,7 +69,7 @@ def run_preview(
 
     bridge.ticked.connect(look)
     bridge.start()
-    run_until_closed(window)
+    run_until_closed(window, outputs_off=bridge.outputs_off)
     bridge.stop()
     bridge.ticked.disconnect(look)
 

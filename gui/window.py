@@ -263,6 +263,16 @@ class Window(QMainWindow):
         windows = self.findChildren(ProgramWindow)
         return found + [each.title for each in windows if each.program.running]
 
+    def outputs_off(self) -> bool:
+        """Switch every output off, as Ctrl-Z demands; return whether they are."""
+        self.test.stop()
+        off = self.bridge.outputs_off() and not self.test.running
+        if off:
+            self.log.say(
+                "Paused by Ctrl-Z or sleep: the experiment has ended", tone="red"
+            )
+        return off
+
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""
         commit_field(self)

@@ -1,6 +1,7 @@
 """Proves on a board that its watchdog works: switch on, stop feeding, see it go off."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ LED = 13
 """The pin of the LED on most boards."""
 LONGEST_S = 5.0
 _PATIENCE_S = 2.0
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,19 @@ class Proof:
         return self.low and least <= self.off_after_ms <= most
 
 
-def prove_watchdog(port: str, pin: int = LED, watchdog_ms: int = 100) -> Proof:
+def prove_watchdog(
+    port: str,
+    pin: int = LED,
+    watchdog_ms: int = 100,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Proof:
     """Switch a pin on, feed the board no more, and return what it did.
 
     The pin is high for `watchdog_ms`: it must be one at which that does no harm, such as
     that of the board's own LED. Nothing else may use the board. DeviceError: it can't be
-    opened, or did not switch off.
+    opened, or did not switch off, or it `stopped`: then the pin is switched off at once.
     """
-    ear = _Ear()
+    ear = _Ear(stopped)
     with link_to(port) as link:
         if link.used:
             raise DeviceError(f"{port} is in use; stop the rig first")
@@ -58,6 +65,9 @@ def prove_watchdog(port: str, pin: int = LED, watchdog_ms: int = 100) -> Proof:
             link.set(pin, 1.0)
             on = ear.until(lambda done: done.level > 0)
             off = ear.until(lambda done: done.cause == "board watchdog")
+            if stopped():
+                link.set(pin, 0.0)
+                raise DeviceError(f"the proof of the board at {port} was ended early")
             if on is None or off is None:
                 raise DeviceError(
                     f"the board at {port} did not switch pin {pin} off by itself: do not "
@@ -72,7 +82,8 @@ def prove_watchdog(port: str, pin: int = LED, watchdog_ms: int = 100) -> Proof:
 class _Ear:
     """Hears of a pin, by the thread that reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self._stopped = stopped
         self._heard: list[Done] = []
         self._change = threading.Condition()
 
@@ -83,7 +94,10 @@ class _Ear:
                 self._change.notify_all()
 
     def until(self, which: Callable[[Done], bool]) -> Done | None:
-        """Wait for one; None: it never came."""
+        """Wait for one; None: it never came, or the proof was stopped."""
+        give_up_s = time.perf_counter() + _PATIENCE_S
         with self._change:
-            self._change.wait_for(lambda: any(map(which, self._heard)), _PATIENCE_S)
+            while not (self._stopped() or time.perf_counter() > give_up_s):
+                if self._change.wait_for(lambda: any(map(which, self._heard)), _LOOK_S):
+                    break
             return next(filter(which, self._heard), None)

@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.hdf5 import open_hdf5, whole
-from core.picture_header import too_large
 from core.pose import Skeleton
-from pose.pictures import decode
 from training.labels import LabelsError
 
 if TYPE_CHECKING:
@@ -35,10 +32,12 @@ def unpack_sleap(file: Path, folder: Path) -> Skeleton:
     every fault: pictures that are not in the file (a plain `.slp` has none), several
     skeletons.
     """
+    import h5py
+
     try:
-        with open_hdf5(file) as content:
+        with h5py.File(file) as content:
             return _unpack(file, content, folder)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise LabelsError([f"{file} is no SLEAP file: {error}"]) from error
     except OSError as error:
         raise LabelsError([f"{file} can't be unpacked: {error}"]) from error
@@ -53,10 +52,10 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
         )
     skeleton = _skeleton(words)
     shift = 0.5 if float(attributes.get("format_id", 1.2)) < SINCE_CENTRES else 0.0
-    instances, points = whole(content["instances"]), whole(content["points"])
+    instances, points = content["instances"][:], content["points"][:]
     rows: list[list[object]] = []
     problems: list[str] = []
-    for frame in whole(content["frames"]):
+    for frame in content["frames"][:]:
         video, index = int(frame["video"]), int(frame["frame_idx"])
         start, stop = int(frame["instance_id_start"]), int(frame["instance_id_end"])
         placed = [i for i in instances[start:stop] if i["instance_type"] == USER]
@@ -103,22 +102,19 @@ def _picture(content: "h5py.File", video: int, index: int) -> bytes | None:
     group = content.get(f"video{video}")
     if group is None or "video" not in group or "frame_numbers" not in group:
         return None
-    places = np.flatnonzero(whole(group["frame_numbers"]) == index)
+    places = np.flatnonzero(group["frame_numbers"][:] == index)
     if not len(places):
         return None
     stored = np.asarray(group["video"][int(places[0])])
     if stored.ndim == 1:  # encoded, as signed bytes
-        encoded = stored.view(np.uint8).tobytes()
-        if reason := too_large(encoded):
-            raise ValueError(f"the picture {index} of {group.name} {reason}")
-        read = decode(encoded, cv2.IMREAD_UNCHANGED)
+        read = cv2.imdecode(stored.view(np.uint8), cv2.IMREAD_UNCHANGED)
         if read is None:
             return None
-        image = read
+        image = np.asarray(read)
     else:
         image = stored
-    done, png = cv2.imencode(".png", image)
-    return png.tobytes() if done else None
+    done, encoded = cv2.imencode(".png", image)
+    return encoded.tobytes() if done else None
 
 
 def _skeleton(words: dict[str, Any]) -> Skeleton:

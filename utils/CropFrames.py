@@ -38,8 +38,7 @@ from offline.boxes import (
     write_boxes,
 )
 from offline.files import ENDINGS, whole_file
-from pose.pictures import read_picture
-from training.dataset import neighbour
+from training.dataset import neighbour, read_picture
 
 BESIDE = (-2, -1, 0, 1, 2)
 """Frames around a labelled one that context networks look at."""

@@ -16,9 +16,10 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError
+from core.errors import DeepLabStreamError, DeviceError
 from engine.proving import boards_of
 from engine.settings import Settings, load
+from engine.termination import termination
 from outputs.board_proof import LED, prove_watchdog
 
 HERE = Path(__file__).resolve().parents[1]
@@ -41,13 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DeepLabStreamError(
             "there is no KIND = BoardPin in these settings; or name a --port"
         )
-    proofs = [
-        prove_watchdog(port, chosen.pin, watchdog_ms)
-        for port, watchdog_ms in watchdogs.items()
-    ]
-    for proof in proofs:
-        print(f"{proof}: {'right' if proof.holds else 'WRONG'}")
-    return 0 if all(proof.holds for proof in proofs) else 1
+    proofs = []
+    with termination() as asked:
+        for port, watchdog_ms in watchdogs.items():
+            try:
+                proof = prove_watchdog(
+                    port, chosen.pin, watchdog_ms, lambda: asked.requested
+                )
+            except DeviceError as error:
+                if not asked.requested:
+                    raise
+                print(f"{error}: {asked.reason}", flush=True)
+                break
+            print(f"{proof}: {'right' if proof.holds else 'WRONG'}", flush=True)
+            proofs.append(proof)
+    return asked.exit_code(0 if all(proof.holds for proof in proofs) else 1)
 
 
 def _boards(settings: Settings, pin: int) -> dict[str, int]:

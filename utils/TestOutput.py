@@ -17,13 +17,16 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from core.errors import DeviceError
-from core.record import Acknowledged, Edge
+from core.record import Acknowledged, Edge, Note
 from engine.sentences import guess
 from engine.settings import load
+from engine.termination import termination
 from engine.tryout import PULSE_S, TryOut
 from outputs.output import Output
 
 HERE = Path(__file__).resolve().parents[1]
+LOOK_S = 0.05
+"""How often it is looked whether the test is to end early."""
 
 
 @ending()
@@ -61,25 +64,28 @@ def _list(outputs: Mapping[str, Output]) -> None:
 
 def _run(test: TryOut) -> int:
     began_ns: int | None = None
-    seen_on = seen_off = False
-    try:
-        with test:
-            while not test.over:
-                test.rest(1.0)
-                for told in test.poll():
-                    if isinstance(told, Acknowledged):
-                        print(_answer(told), flush=True)
-                    elif not isinstance(told, Edge):
-                        print(told.text, flush=True)
-                    else:
-                        began_ns = began_ns or told.asked_ns
-                        print(_sentence(told, began_ns), flush=True)
-                        seen_off = seen_on and told.level == 0
-                        seen_on |= told.level > 0
-    except KeyboardInterrupt:
-        print(f"{test.name}: ended early; it is off")
-        return 1
-    fine = seen_off and not test.failed
+    seen_on = off = False
+    with termination() as asked, test:
+        while not test.over:
+            if asked.requested:
+                test.stop()
+            test.rest(LOOK_S)
+            for told in test.poll():
+                if isinstance(told, Acknowledged):
+                    print(_answer(told), flush=True)
+                elif not isinstance(told, Edge):
+                    print(told.text, flush=True)
+                    off = off and isinstance(told, Note)  # written before it failed
+                else:
+                    began_ns = began_ns or told.asked_ns
+                    print(_sentence(told, began_ns), flush=True)
+                    seen_on |= told.level > 0
+                    off = told.level == 0
+    if asked.requested:
+        state = "it is off" if off else "IT MAY STILL BE ON"
+        print(f"{test.name}: ended early, {asked.reason}; {state}", flush=True)
+        return asked.exit_code(1)
+    fine = seen_on and off and not test.failed
     print(f"{test.name}: {'was on, and is off again' if fine else 'FAILED'}")
     return 0 if fine else 1
 

@@ -8,7 +8,8 @@ import pytest
 from core.errors import DeviceError
 from core.frame import ImageFormat
 from engine import crew
-from engine.crew import Crew, _ctrl_c_held
+from engine.crew import Crew
+from engine.termination import terminal_signals_held
 
 
 class Kernel:
@@ -27,10 +28,10 @@ def test_what_is_started_on_windows_inherits_that_it_does_not_hear_ctrl_c(
     kernel = Kernel()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(ctypes, "WinDLL", lambda _name: kernel, raising=False)
-    with _ctrl_c_held():
+    with terminal_signals_held():
         assert kernel.deaf
     assert not kernel.deaf
-    with pytest.raises(OSError, match="no process"), _ctrl_c_held():
+    with pytest.raises(OSError, match="no process"), terminal_signals_held():
         raise OSError("no process")
     assert not kernel.deaf
 

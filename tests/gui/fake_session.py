@@ -14,7 +14,7 @@ from cameras.dial import Dial
 from core.command import Command
 from core.frame import Frame, ImageFormat
 from core.pose import Pose, Skeleton
-from core.record import Acknowledged, Edge, Step
+from core.record import Acknowledged, Edge, Note, Step
 from core.region import Circle, Rectangle
 from core.ring import Stamp
 from core.thresholds import Thresholds
@@ -189,6 +189,9 @@ class FakeSession:
     def put(self, status: Status) -> None:
         self.status = status
         self.news.append(StatusChanged(status))
+
+    def note(self, kind: str, text: str) -> None:
+        self.news.append(Note(kind, text, 0))
 
     def poll(self) -> list[News]:
         news, self.news = self.news, []

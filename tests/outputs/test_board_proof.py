@@ -39,6 +39,19 @@ def test_what_is_too_late_too_early_or_still_high_is_no_proof(
     assert not Proof("Uno", 13, after_ms, low, 100).holds
 
 
+def test_a_proof_that_is_stopped_switches_the_pin_off_at_once(board: Powered) -> None:
+    asked: list[float] = []
+
+    def stopped() -> bool:  # asked every 20 ms while the pin is high
+        asked.append(0.0)
+        return len(asked) > 5
+
+    with pytest.raises(DeviceError, match="was ended early"):
+        prove_watchdog(board.port, watchdog_ms=5000, stopped=stopped)
+    (width,) = board.widths_us("B5")
+    assert width / 1000 < 2500
+
+
 def test_a_board_in_use_is_let_alone(board: Powered) -> None:
     pin = BoardPin(port=board.port, pin=9)
     with pin.opened(), pytest.raises(DeviceError, match="is in use; stop the rig"):
