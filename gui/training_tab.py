@@ -1,5 +1,6 @@
 """Trains a network in a process of its own, and shows how it learns."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from core.overwriting import taken
 from gui.compared_view import ComparedView
 from gui.document import Document
 from gui.panels import Panel
 from gui.program import Program
+from gui.questions import place_to_write
 from gui.stop_button import StopButton
 from gui.theme import palette
 from gui.training_progress import TrainingProgress
@@ -40,6 +43,11 @@ _SIZES = {
     "fine: as 480 × 368": "fine",
 }
 _LAST = Path("checkpoints", "last.ckpt")
+_NAME = re.compile(r"\w[\w -]*(?<! )")
+"""What a network's folder may be called on every system."""
+_UNNAMED = "network"
+_PLAIN = ("labels", "labeled", "labelled", "labeled-data", "data", "frames", "pictures")
+"""Folder names that say nothing of the project they belong to."""
 
 
 class TrainingTab(QWidget):
@@ -54,13 +62,15 @@ class TrainingTab(QWidget):
         self.book: LabelBook | None = None
         self.progress = TrainingProgress()
         self.program = Program(self)
-        self.name, self.steps, self.sees = QLineEdit("mine"), QSpinBox(), QComboBox()
+        self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
         self.train, self.stop = QPushButton("Train"), StopButton("Stop")
         self.resume = QPushButton("Go on")
         self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
         self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
         self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
         self._began = False
+        self._named = False
+        """Whether the user has given a name: it is not proposed any more."""
         self._curves = [plot.plot([], []) for plot in (self.loss, self.error)]
         self._arrange()
         self._connect()
@@ -69,7 +79,8 @@ class TrainingTab(QWidget):
     @property
     def model(self) -> Path:
         """The folder that the network is written to."""
-        name = self.name.text().strip() or "mine"
+        name = self.name.text().strip()
+        name = name if _NAME.fullmatch(name) else _UNNAMED
         return self.document.path.parent / "models" / name
 
     @property
@@ -85,12 +96,16 @@ class TrainingTab(QWidget):
     def show_book(self, book: LabelBook | None) -> None:
         """Train on these labels, if there are enough."""
         self.book = book
+        if book is not None and not self._named:
+            self.name.setText(name_for(book.folder))
         self._show_state()
 
     def begin(self, *, resume: bool = False) -> None:
         """Start to train, or go on with what was stopped."""
         book = self.book
         if book is None or self.program.running:
+            return
+        if not resume and not self._choose_place():
             return
         arguments = ["--data", str(book.folder), "--output", str(self.model), "--tell"]
         arguments += ["--steps", str(self.steps.value())]
@@ -101,12 +116,27 @@ class TrainingTab(QWidget):
             arguments.append("--resume")
             self.progress.words.clear()
         else:
-            (self.model / _LAST).unlink(missing_ok=True)
+            if taken(self.model):
+                arguments.append("--overwrite")  # the user has said so
+                (self.model / _LAST).unlink(missing_ok=True)
             self.progress = TrainingProgress()
         self._began = True
         self.program.start("TrainNetwork.py", arguments)
         self._show_progress()
         self._show_state()
+
+    def _choose_place(self) -> bool:
+        """Ask where to train if the folder holds something; False: nowhere."""
+        settings = self.document.settings
+        used = settings is not None and Path(settings.model).resolve() == self.model
+        what = "a trained network" if self.finished else "an unfinished training"
+        question = f"{self.model} holds {what}."
+        if used:
+            question += " The settings use it, so it is not replaced."
+        place = place_to_write(self, self.model, question, replaceable=not used)
+        if place is not None:
+            self.name.setText(place.name)
+        return place is not None
 
     def finish(self) -> None:
         """End the training; `Go on` takes it up again."""
@@ -187,9 +217,13 @@ class TrainingTab(QWidget):
         self.train.clicked.connect(lambda: self.begin())
         self.resume.clicked.connect(lambda: self.begin(resume=True))
         self.stop.clicked.connect(self._stop)
+        self.name.textEdited.connect(self._take_name)
         self.name.textChanged.connect(self._show_state)
         self.program.said.connect(self._take)
         self.program.ended.connect(self._ended)
+
+    def _take_name(self) -> None:
+        self._named = True
 
     def _take(self, text: str) -> None:
         before = self.progress.found
@@ -257,21 +291,32 @@ class TrainingTab(QWidget):
 
     def _show_state(self) -> None:
         enough = self.book is not None and int(self.book.done.sum()) >= FEWEST
+        named = _NAME.fullmatch(self.name.text().strip()) is not None
         running = self.program.running
-        self.train.setEnabled(enough and not running)
+        self.train.setEnabled(enough and named and not running)
         unfinished = (self.model / _LAST).is_file() and not self.finished
         again = bool(self.progress.step) and (self.model / _LAST).is_file()
-        self.resume.setEnabled(enough and not running and (unfinished or again))
+        able = enough and named and not running
+        self.resume.setEnabled(able and (unfinished or again))
         self.stop.setEnabled(running)
         for widget in (self.name, self.steps, self.sees):
             widget.setEnabled(not running)
-        if not self._began:
+        if self.book is not None and not named:
+            self.state.setText("Name: letters, digits, spaces, - and _ only")
+        elif not self._began:
             count = 0 if self.book is None else int(self.book.done.sum())
             self.state.setText(
                 f"{count} labelled pictures"
                 if enough
                 else f"{count} labelled pictures; {FEWEST} are needed at least"
             )
+
+
+def name_for(labels: Path) -> str:
+    """Return the name proposed for a network of these labels: that of their project."""
+    folder = labels.resolve()
+    name = folder.parent.name if folder.name.casefold() in _PLAIN else folder.name
+    return re.sub(r"[^\w -]+", "_", name).strip(" _-") or _UNNAMED
 
 
 def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:

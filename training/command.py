@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from core.overwriting import add_overwrite
 from pose.confidence import RIGHT_PX
 from pose.fitting import Fitting
 from training.input_size import SIZES
@@ -31,6 +32,7 @@ def train_parser(description: str) -> argparse.ArgumentParser:
         help="px of the pictures in which a point is right, for confidences",
     )  # fmt: skip
     add("--resume", action="store_true", help="go on with a run that was stopped")
+    add_overwrite(parser)
     add("--device", default="cpu", help="cpu or cuda")
     add("--devices", type=count, default=1, help="how many; each has its own process")
     add(

@@ -30,7 +30,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import DeepLabStreamError, ModelError
+from core.overwriting import check_free
 from core.pose import Skeleton
+from pose.model_folder import DESCRIPTION
 from training.command import train_parser
 from training.tables import PREDICTIONS
 
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     package = Path(__file__).resolve().parents[1] / "outputs"
     if package in (arguments.output.resolve(), *arguments.output.resolve().parents):
         parser.error(f"--output: {package} holds programs; give another folder")
+    if not arguments.resume:
+        _check_output(arguments)
     try:
         _train(arguments, given)
     except RuntimeError as error:
@@ -58,6 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             "there is too little memory; make the batch smaller"
         ) from error
     return 0
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Refuse to train over a network, or over a training that was stopped."""
+    folders = [arguments.output / f"seed{seed}" for seed in arguments.seeds]
+    kept = (DESCRIPTION, "checkpoints/last.ckpt")
+    check_free(
+        [folder / name for folder in folders or [arguments.output] for name in kept],
+        arguments.overwrite,
+        "--overwrite (--resume goes on with a training that was stopped)",
+    )
 
 
 def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:

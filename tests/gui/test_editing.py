@@ -1,6 +1,6 @@
 """Keys while something is edited: save, undo and leaving, with real key events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Window:
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
     file = tmp_path / "rig.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     rig = FakeSession()
@@ -35,7 +35,8 @@ def window(qtbot: QtBot, tmp_path: Path) -> Window:
     qtbot.addWidget(made)
     made.show()
     QApplication.setActiveWindow(made)
-    return made
+    yield made
+    made.end()  # without a question
 
 
 def field(window: Window, section: str, key: str) -> QLineEdit:

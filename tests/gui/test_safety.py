@@ -1,6 +1,6 @@
 """What the window never does unasked: stop, start or replace something. Real keys."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,14 @@ from engine.states import Action
 from gui import menu
 from gui.bridge import Bridge
 from gui.document import Document
+from gui.network_page import NetworkPage
 from gui.program_window import ProgramWindow
 from gui.stop_button import StopButton
+from gui.training_tab import TrainingTab
 from gui.window import Window
 from tests.gui.fake_session import FakeSession
 from tests.gui.test_window_pages import answer, rig_of
+from utils.DrawLabels import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT = Qt.MouseButton.LeftButton
@@ -34,14 +37,15 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def window(qtbot: QtBot, file: Path) -> Window:
+def window(qtbot: QtBot, file: Path) -> Iterator[Window]:
     rig = FakeSession()
     rig.settings = load(file)
     made = Window(Bridge(rig), Document(file))
     qtbot.addWidget(made)
     made.show()
     QApplication.setActiveWindow(made)
-    return made
+    yield made
+    made.end()  # without a question
 
 
 def click(window: Window, qtbot: QtBot, actions: Sequence[Action]) -> None:
@@ -242,4 +246,74 @@ def test_save_as_over_another_file_proposes_a_free_name(
     assert window.menu.save_as()
     assert theirs.read_text(encoding="utf-8") == "# theirs\n"
     assert window.document.path.name == "theirs_2.ini"
+    window.end()
+
+
+@pytest.fixture
+def training(window: Window, tmp_path: Path) -> TrainingTab:
+    """The Train step over labels of a project, whose name a network has already."""
+    draw(tmp_path / "projects/first_loop/labels", (96, 128, 3), frames=4, walks=2, seed=1)
+    window.show_page("Network")
+    page = window.page("Network")
+    assert isinstance(page, NetworkPage)
+    page.open(tmp_path / "projects/first_loop/labels")
+    page.show_step("Train")
+    network = tmp_path / "models" / "first_loop" / "model.json"
+    network.parent.mkdir(parents=True)
+    network.write_text("theirs", encoding="utf-8")
+    return page.training
+
+
+def test_train_asks_before_it_replaces_a_network_and_proposes_a_free_name(
+    window: Window, training: TrainingTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[list[str]] = []
+    monkeypatch.setattr(
+        training.program, "start", lambda _program, words: begun.append(list(words))
+    )
+    network = window.document.path.parent / "models" / "first_loop" / "model.json"
+    assert training.name.text() == "first_loop", "the project's, not one for all"
+    answer("Cancel")
+    qtbot.mouseClick(training.train, LEFT)
+    assert begun == []
+    answer("Write first_loop_2")
+    qtbot.mouseClick(training.train, LEFT)
+    assert begun[0][begun[0].index("--output") + 1].endswith("first_loop_2")
+    assert "--overwrite" not in begun[0]
+    training.name.setText("first_loop")
+    answer("Replace it")
+    qtbot.mouseClick(training.train, LEFT)
+    assert begun[1][begun[1].index("--output") + 1].endswith("first_loop")
+    assert "--overwrite" in begun[1]
+    assert network.read_text(encoding="utf-8") == "theirs"
+    window.end()
+
+
+def test_train_never_replaces_the_network_that_the_settings_use(
+    window: Window, training: TrainingTab, qtbot: QtBot
+) -> None:
+    window.document.set_word("Pose Estimation", "MODEL", "first_loop")
+    offered: list[str] = []
+
+    def press_enter() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        offered.extend(button.text() for button in box.buttons())
+        qtbot.keyClick(box, Qt.Key.Key_Escape)
+
+    QTimer.singleShot(0, press_enter)
+    qtbot.mouseClick(training.train, LEFT)
+    assert "Write first_loop_2" in offered
+    assert "Replace it" not in offered
+    assert not training.running
+    window.end()
+
+
+@pytest.mark.parametrize("name", ["../../bad", "bad name?*", "a/b", "", "C:x"])
+def test_train_takes_no_name_that_leads_elsewhere(
+    window: Window, training: TrainingTab, name: str
+) -> None:
+    training.name.setText(name)
+    assert not training.train.isEnabled()
+    assert training.model.parent == window.document.path.parent / "models"
     window.end()

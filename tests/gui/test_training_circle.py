@@ -126,7 +126,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
 
     qtbot.mouseClick(check.use, LEFT)
     text = page.document.text
-    assert "# the network\nMODEL = mine\n" in text
+    assert f"# the network\nMODEL = {tab.model.name}\n" in text
     assert text.startswith("# a comment that stays")
     assert (
         "[Trigger left] BODYPARTS: the network does not know 'paw'"
