@@ -8,6 +8,7 @@ Stores must become visible in program order, as they do on x86-64.
 """
 
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -53,6 +54,13 @@ class SharedBlock(SharedMemory):
         if self.buf is None:
             raise ValueError("the shared memory was given back")
         return self.buf
+
+    def unlink(self) -> None:
+        """Remove the memory; one that has vanished already is no error."""
+        try:
+            super().unlink()
+        except FileNotFoundError:
+            resource_tracker.unregister(f"/{self.name.lstrip('/')}", "shared_memory")
 
     def drop(self) -> None:
         """Unmap, unless an array still looks at the memory."""

@@ -115,7 +115,7 @@ class Session(Listening):
         if crew is not None:
             self._listen(crew)
             if self._ending is not None:
-                if next(self._ending, self) is self:
+                if self._ends():
                     self._ended()
             elif dead := crew.dead():
                 text = f"The process '{dead[0]}' ended unexpectedly"
@@ -141,7 +141,7 @@ class Session(Listening):
             return
         if self._ending is None:
             self._stop_stream(self._crew, how)
-        for _ in self._ending or ():
+        while not self._ends():
             self._listen(self._crew)
         self._ended()
 
@@ -206,6 +206,14 @@ class Session(Listening):
             return
         self._journal = JournalReader(self._crew.journal)
         self._become(Status(Phase.STARTING))
+
+    def _ends(self) -> bool:
+        """Go on with the ending; return whether it is over, whatever went wrong in it."""
+        try:
+            return self._ending is None or next(self._ending, self) is self
+        except OSError as error:
+            self._news.append(Failed(f"Not everything could be cleared up: {error}"))
+            return True
 
     def _ended(self) -> None:
         left_on = self._crew.left_on if self._crew is not None else ()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import (
     QAbstractItemView,
@@ -41,6 +42,8 @@ class RunView(QWidget):
         super().__init__()
         self.review: Review | None = None
         self.time_s = 0.0
+        self._unrecorded = False
+        """No picture belongs to the moment that is shown; late ones are passed over."""
         self.pictures = RunPictures()
         self.video = VideoView("")
         self.video.clear("Choose a run")
@@ -74,9 +77,11 @@ class RunView(QWidget):
         if camera in run.cameras:
             row = run.row_at(camera, self.time_s)
             place = run.picture_of(camera, row)
+            self._unrecorded = place is None
             if place is None:
-                self.video.clear("Not recorded at this moment")
+                self._show_unrecorded(run, camera, row)
             else:
+                self.video.figures = ""
                 self.pictures.want((camera, row), *place)
         self.words.setText(f"{self.time_s:.3f} s of {run.end_s:.1f} s")
 
@@ -117,7 +122,7 @@ class RunView(QWidget):
     def _connect(self) -> None:
         self.pictures.opened.connect(self._show)
         self.pictures.failed.connect(self.video.clear)
-        self.pictures.decoded.connect(self._show_picture)
+        self.pictures.decoded.connect(self._take_picture)
         self.timeline.sought.connect(self.go_to)
         self.events.cellClicked.connect(self._go_to_event)
         self.camera.currentTextChanged.connect(self._choose_camera)
@@ -160,7 +165,20 @@ class RunView(QWidget):
             return
         self.video.threshold = run.folder.thresholds.of(camera)
         self.video.zones = _zones(run, camera)
-        self.go_to(run.time_of(camera, 0))
+        self.go_to(run.time_of(camera, run.first_row(camera)))
+
+    def _show_unrecorded(self, run: Review, camera: str, row: int) -> None:
+        """Show what was found in a frame without a picture, on an empty one."""
+        step, shape = run.step_of(camera, row), run.shape_of(camera)
+        if step is None or shape is None:
+            self.video.clear("Not recorded at this moment")
+            return
+        self.video.figures = "not recorded"
+        self._show_picture((camera, row), np.zeros(shape, np.uint8))
+
+    def _take_picture(self, key: tuple[str, int], image: Image | None) -> None:
+        if not self._unrecorded:
+            self._show_picture(key, image)
 
     def _show_picture(self, key: tuple[str, int], image: Image | None) -> None:
         run, (camera, row) = self.review, key

@@ -82,6 +82,24 @@ class Review:
         """Return when the frame of a row was taken, in seconds since the stream began."""
         return float(self.cameras[camera].rows["time_s"].iat[row])
 
+    def first_row(self, camera: str) -> int:
+        """Return the first row that has a picture, else the first with a pose, else 0."""
+        rows = self.cameras[camera].rows
+        filmed = rows["video"].fillna("").astype(bool).to_numpy(bool)
+        analysed = rows["analysed"].fillna(False).to_numpy(bool)
+        for chosen in (filmed & analysed, filmed, analysed):
+            if chosen.any():
+                return int(np.flatnonzero(chosen)[0])
+        return 0
+
+    def shape_of(self, camera: str) -> tuple[int, int] | None:
+        """Return height and width of a camera's pictures; None: the run does not say."""
+        try:
+            height, width = self.facts["cameras"][camera]["shape"][:2]
+            return int(height), int(width)
+        except (KeyError, TypeError, ValueError):
+            return None
+
     def picture_of(self, camera: str, row: int) -> tuple[Path, int] | None:
         """Return the video and the picture in it of a row; None: it was not recorded."""
         rows = self.cameras[camera].rows

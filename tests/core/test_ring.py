@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,3 +159,11 @@ def test_no_torn_picture_passes_between_processes() -> None:
         process.join()
         assert process.exitcode == 0
         assert reader.taken + reader.missed == 2000
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no files of shared memory")
+def test_memory_that_has_vanished_is_given_back_without_an_error() -> None:
+    ring = create_ring("top", FORM, 8)
+    (Path("/dev/shm") / ring.spec.memory).unlink()
+    ring.close()
+    ring.unlink()

@@ -262,3 +262,17 @@ def test_a_network_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> No
         it.do(Action.START_STREAM)
         it.until(lambda it: it.session.status.phase is Phase.IDLE)
         assert "no-such-network" in str(it.of(Failed))
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no files of shared memory")
+def test_vanished_shared_memory_does_not_keep_the_stream_from_ending(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        crew = it.session._crew
+        assert crew is not None
+        for ring in crew.rings.values():
+            (Path("/dev/shm") / ring.spec.memory).unlink()
+        it.stop()
+        assert it.session.allowed == {Action.START_STREAM}

@@ -134,3 +134,31 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
         page.open(folder.path)
     assert folder.facts["how"] == "killed"
     assert "repaired:\nrun.json: the run was killed" in page.about.text()
+
+
+def test_a_run_opens_at_the_first_moment_that_was_recorded(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    late = record(tmp_path / "output" / "tuesday", filmed=range(12, 30))
+    with qtbot.waitSignal(page.view.pictures.decoded, timeout=SOON):
+        page.open(late)
+    assert page.view.time_s == pytest.approx(1.2)
+    assert page.view.video.place is not None, "a picture is shown"
+
+
+def test_a_pose_without_a_picture_is_shown_all_the_same(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    rehearsed = record(tmp_path / "output" / "rehearsal", filmed=range(0))
+    with qtbot.waitSignal(page.view.opened, timeout=SOON):
+        page.open(rehearsed)
+    video = page.view.video
+    assert video.place is not None
+    assert video.figures == "not recorded"
+    x, y = video.place.to_view((0, 10))
+    image = video.grab().toImage()
+    assert close_to(image.pixelColor(int(x), int(y)), bodypart_colour(0).name())
+    page.view.go_to(1.2)
+    x, y = video.place.to_view((12, 10))
+    image = video.grab().toImage()
+    assert close_to(image.pixelColor(int(x), int(y)), bodypart_colour(0).name())

@@ -252,7 +252,9 @@ def test_save_as_over_another_file_proposes_a_free_name(
 @pytest.fixture
 def training(window: Window, tmp_path: Path) -> TrainingTab:
     """The Train step over labels of a project, whose name a network has already."""
-    draw(tmp_path / "projects/first_loop/labels", (96, 128, 3), frames=4, walks=2, seed=1)
+    draw(
+        tmp_path / "projects/first_loop/labels", (96, 128, 3), frames=4, walks=2, seed=1
+    )
     window.show_page("Network")
     page = window.page("Network")
     assert isinstance(page, NetworkPage)

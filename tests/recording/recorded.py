@@ -53,8 +53,11 @@ def step(frame: int) -> Step:
     )
 
 
-def record(path: Path) -> Path:
-    """Write the run to a new folder; the light is on at half from 1.05 s to 2.05 s."""
+def record(path: Path, filmed: range = range(UNFILMED)) -> Path:
+    """Write the run to a new folder; the light is on at half from 1.05 s to 2.05 s.
+
+    `filmed` are the frames that the video has; without any there is no video.
+    """
     model = ModelFacts("arena", "0" * 64, 0.5, "CPUExecutionProvider")
     facts = RunFacts(START_NS, {"top": FORM}, SKELETON, model)
     folder = RunFolder.create_at(path, STARTED, SETTINGS, facts)
@@ -70,9 +73,10 @@ def record(path: Path) -> Path:
         for at_s, level, cause in ((1.05, 0.5, "plan"), (2.05, 0.0, "lost")):
             at = START_NS + round(at_s * 1e9)
             run.entry(Edge("light", level, cause, at, at))
-    with VideoFile(folder.new_video_path("top"), FORM) as film:
-        for frame in range(UNFILMED):
-            image = np.full(FORM.shape, brightness(frame), np.uint8)
-            film.write(image, frame, exposed_ns(frame), exposed_ns(frame) + 1)
+    if filmed:
+        with VideoFile(folder.new_video_path("top"), FORM) as film:
+            for frame in filmed:
+                image = np.full(FORM.shape, brightness(frame), np.uint8)
+                film.write(image, frame, exposed_ns(frame), exposed_ns(frame) + 1)
     folder.finish(STARTED, "stopped", [])
     return path
