@@ -2,16 +2,25 @@
 
 import sys
 from multiprocessing import connection, get_context
+from typing import Any, Protocol
 
 if sys.platform == "win32":
     from multiprocessing.connection import PipeConnection as Connection
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Connection", "opened_pipe", "speaks"]
+__all__ = ["Connection", "Messages", "opened_pipe", "speaks"]
 
 ROOM = 1 << 20
 """Bytes that a pipe takes on Windows before its sender waits; Python's own are 8192."""
+
+
+class Messages(Protocol):
+    """The part of a pipe's end that sends and receives messages."""
+
+    def send(self, message: Any, /) -> None: ...  # noqa: D102
+    def recv(self) -> Any: ...  # noqa: D102
+    def poll(self, timeout: float | None = 0.0, /) -> bool: ...  # noqa: D102
 
 
 def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
@@ -24,7 +33,7 @@ def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     return get_context("spawn").Pipe(duplex)
 
 
-def speaks(pipe: Connection, patience_s: float | None = 0.0) -> bool:
+def speaks(pipe: Messages, patience_s: float | None = 0.0) -> bool:
     """Return whether `recv` would not wait: something was sent, or the other end is closed.
 
     In the latter case `recv` raises EOFError on all systems, whereas `poll` does so only on

@@ -7,6 +7,7 @@ processes only the `RingSpec` travels; the process that made a ring unlinks it.
 Stores must become visible in program order, as they do on x86-64.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
@@ -225,18 +226,19 @@ class RingReader:
                 return frame
         return None
 
-    def stamps(self) -> list[Stamp]:
-        """Return the frames not yet read, in order, without their pictures."""
+    def stamps(self) -> Iterator[Stamp]:
+        """Yield the frames not yet read, in order, without their pictures.
+
+        `missed` grows just before the frame that comes after those missed.
+        """
         latest = self._ring.published
         first = max(self._read + 1, latest - self._ring.spec.slots + 2)
-        stamps = []
         for wanted in range(first, latest + 1):
             head = self._head(wanted)
             stamp = Stamp(int(head[_INDEX]), int(head[_TIME]), int(head[_ARRIVED]))
             if head[_SEQUENCE] == wanted:
-                stamps.append(stamp)
                 self._note(wanted)
-        return stamps
+                yield stamp
 
     def of(self, index: int) -> Frame | None:
         """Return the frame that the device counted as `index`, None when it is gone."""

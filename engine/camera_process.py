@@ -12,7 +12,7 @@ from cameras.dial import SIZING, same, written
 from cameras.framing import framed
 from core.clock import SystemClock
 from core.errors import DeviceError, blaming
-from core.pipe import Connection, speaks
+from core.pipe import Connection, Messages, speaks
 from core.ring import Ring, RingWriter
 from engine.child import hurry, reporting, settle, tell
 from engine.messages import CameraOpened, CameraTold, Turn, Turned
@@ -33,8 +33,8 @@ def camera_main(
     "stop".
     """
     settle(orphaned=lambda: os._exit(0))
-    with reporting(pipe):
-        process = _CameraProcess(name, camera, pipe, wake)
+    with reporting(pipe) as messages:
+        process = _CameraProcess(name, camera, messages, wake)
         process.film(camera)
         while not process.stopped:
             process.go_on()
@@ -42,7 +42,7 @@ def camera_main(
 
 class _CameraProcess:
     def __init__(
-        self, name: str, camera: Camera, pipe: Connection, wake: Semaphore | None
+        self, name: str, camera: Camera, pipe: Messages, wake: Semaphore | None
     ) -> None:
         self._name, self._camera = name, camera
         self._pipe, self._wake = pipe, wake

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 
 from core.errors import DeepLabStreamError
-from core.pipe import Connection
+from core.pipe import Connection, Messages
 from engine.messages import ProcessFailed
 from engine.termination import leave_to_parent
+from engine.unblocked_pipe import UnblockedPipe
 
 
 def settle(
@@ -66,22 +67,27 @@ def hurry(steps: int = 5) -> None:
 
 
 @contextmanager
-def reporting(pipe: Connection) -> Iterator[None]:
-    """Send an error on purpose through the pipe, as a sentence, and swallow it.
+def reporting(pipe: Connection, latest: tuple[type, ...] = ()) -> Iterator[Messages]:
+    """Give a pipe whose `send` never waits; send an error on purpose as a sentence.
 
-    A bug is told too, and goes on upwards so that its traceback is seen.
+    Such an error is swallowed. A bug is told too, and goes on upwards so that its traceback
+    is seen. Of the kinds in `latest` only the newest message waits to be sent.
     """
+    unblocked = UnblockedPipe(pipe, latest)
     try:
-        yield
+        yield unblocked
     except DeepLabStreamError as error:
-        tell(pipe, ProcessFailed(str(error)))
+        tell(unblocked, ProcessFailed(str(error)))
     except BaseException as error:
         name = multiprocessing.current_process().name
-        tell(pipe, ProcessFailed(f"{name} failed: {type(error).__name__}: {error}"))
+        text = f"{name} failed: {type(error).__name__}: {error}"
+        tell(unblocked, ProcessFailed(text))
         raise
+    finally:
+        unblocked.flush()
 
 
-def tell(pipe: Connection, message: object) -> None:
+def tell(pipe: Messages, message: object) -> None:
     """Send a message; nobody hears it when the other side is gone already."""
     try:
         pipe.send(message)

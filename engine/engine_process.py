@@ -12,7 +12,7 @@ import numpy as np
 from core.clock import SystemClock
 from core.frame import Frame
 from core.journal import Journal, JournalWriter
-from core.pipe import Connection, speaks
+from core.pipe import Connection, Messages, speaks
 from core.record import LAST_WORDS, Entry, Intent, Note
 from core.ring import Ring, RingReader, RingSpec
 from engine.bench import Bench
@@ -51,11 +51,10 @@ FEED_S = 0.02
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
     """Load the network, open the outputs, and decide until told to stop."""
-    resources = ExitStack()
-    engine = _Engine(settings, pipe, links, resources)
-    settle(orphaned=engine.orphaned, asked=engine.stop)
     sys.setswitchinterval(0.0005)
-    with reporting(pipe), resources:
+    with reporting(pipe) as messages, ExitStack() as resources:
+        engine = _Engine(settings, messages, links, resources)
+        settle(orphaned=engine.orphaned, asked=engine.stop)
         resources.callback(engine.goodbye)
         resources.callback(engine.farewell)
         engine.prepare()
@@ -66,7 +65,7 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
 @dataclass
 class _Engine:
     settings: Settings
-    pipe: Connection
+    pipe: Messages
     links: EngineLinks
     resources: ExitStack
     clock: SystemClock = field(default_factory=SystemClock)
@@ -80,6 +79,8 @@ class _Engine:
     stopped: bool = False
     unguarded: int = 0
     """Guards that do not watch yet."""
+    lost: int = 0
+    """Entries that the journal had no room for, as far as they were noticed."""
 
     def __post_init__(self) -> None:
         self.writing = threading.Lock()
@@ -178,6 +179,7 @@ class _Engine:
             self.fed = bank is not None and bank.beat(now_ns)
             ready = self.newest()
             yield ready
+            self.check_record()
             self.tell_end()
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
@@ -286,6 +288,16 @@ class _Engine:
         """Pulse an output for a moment; an experiment has them for itself."""
         if not self.conducting and self.ready():
             self.bench.test(name)
+
+    def check_record(self) -> None:
+        """End the experiment when entries of the record are lost: outputs go off."""
+        if (lost := self.journal.lost) == self.lost:
+            return
+        begins, self.lost = not self.lost or self.loop.experimenting, lost
+        text = "the recorder does not keep up, entries of the record are lost"
+        self.loop.end(f"failed: {text}", "error")
+        if begins:
+            self.complain(f"{text[0].upper()}{text[1:]}: is the disk slow?")
 
     def tell_end(self) -> None:
         """Say that the experiment is over, once."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
 from core.journal import Journal, JournalReader
-from core.pipe import Connection, speaks
+from core.pipe import Messages, speaks
 from core.record import LAST_WORDS, Entry, Note, Step
 from core.ring import Ring
 from engine import messages as say
@@ -30,7 +30,7 @@ class StreamRecorder:
 
     def __init__(
         self,
-        pipe: Connection,
+        pipe: Messages,
         wake: Callable[[], None],
         journal: Journal,
         zero_ns: int,
@@ -53,6 +53,7 @@ class StreamRecorder:
         self._clock = SystemClock()
         self._told_ns = 0
         self._late: set[str] = set()
+        self._lost = 0
         self._syncing: Syncing | None = None
 
     @property
@@ -182,7 +183,7 @@ class StreamRecorder:
         run = self._released()
         if run is None:
             return
-        run.folder.update(entries_missed=self._journal.missed, **facts)
+        run.folder.update(entries_missed=self._journal.lost, **facts)
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         run.folder.update(skew=recorded_skews(run.folder, self._accounts))
         tell(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
@@ -198,6 +199,12 @@ class StreamRecorder:
             self._write(entry)
             if isinstance(entry, Note) and entry.kind == LAST_WORDS:
                 self._complete = True
+        if (lost := self._journal.lost) > self._lost:
+            text = (
+                f"{lost - self._lost} entries of the record were lost: disk too slow?"
+            )
+            self._lost = lost
+            self._write(Note("recording", text, self._clock.now_ns()))
         self._journal.recorded()
 
     def _write(self, entry: Entry) -> None:

@@ -53,16 +53,22 @@ class Tally:
 
     def __init__(self, knows_losses: bool) -> None:
         self._knows_losses = knows_losses
-        self._last: int | None = None
+        self.last: int | None = None
+        """The number of the frame that was counted last."""
         self._gaps = 0
         self.delivered = 0
 
     def saw(self, index: int, missed: int = 0) -> None:
         """Count one frame, and `missed` ones that were delivered just before it."""
-        if self._last is not None:
-            self._gaps += index - self._last - 1 - missed
-        self._last = index
+        if self.last is not None:
+            self._gaps += index - self.last - 1 - missed
+        self.last = index
         self.delivered += 1 + missed
+
+    def passed(self, frames: int) -> None:
+        """Count frames that were delivered, and whose own numbers nobody knows."""
+        self._gaps -= frames if self.last is not None else 0
+        self.delivered += frames
 
     @property
     def lost(self) -> int | None:

@@ -1,6 +1,7 @@
 """A row for every frame that came while a camera was analysed, and their accounts."""
 
 from collections import deque
+from dataclasses import dataclass
 
 from core.pose import Skeleton
 from core.record import Step
@@ -9,18 +10,31 @@ from recording.accounts import Accounts, Tally
 from recording.run_writer import RunWriter
 
 
+@dataclass
+class _Gap:
+    """Frames in a row whose headers were overwritten before the last look."""
+
+    frames: int
+    """Those of which no step came yet."""
+    after: int | None = None
+    """The number of the last frame that was counted before the first step of the gap."""
+    analysed: int = 0
+
+
 class FrameRows:
     """Learns of frames from the headers of a ring and of what became of them from steps.
 
     A frame whose step has come is analysed; it was skipped when a later one's step came.
-    `look` must be called at least as often as the ring goes round.
+    When `look` is not called as often as the ring goes round, the frames in between are
+    known by number only: those whose steps come are analysed, the others were skipped and
+    are not listed.
     """
 
     def __init__(self, ring: Ring, knows_losses: bool) -> None:
         self._camera = ring.spec.camera
         self._knows_losses = knows_losses
         self._reader = RingReader(ring)
-        self._waiting: deque[Stamp] = deque()
+        self._waiting: deque[Stamp | _Gap] = deque()
         self._run: RunWriter | None = None
         self._skeleton: Skeleton | None = None
 
@@ -44,8 +58,8 @@ class FrameRows:
         self._opened = False
         self._from_first_step = since_ns is None
         self._tally = Tally(self._knows_losses)
-        self._analysed = self._skipped = self._unlisted = self._passed = 0
-        recent = self._reader.stamps()
+        self._analysed = self._skipped = self._unlisted = 0
+        recent = list(self._reader.stamps())
         self._missed = self._reader.missed
         self._waiting = deque(
             stamp for stamp in recent if stamp.arrived_ns >= (since_ns or 0)
@@ -53,10 +67,11 @@ class FrameRows:
 
     def look(self) -> None:
         """Take note of the frames that came since the last look."""
-        self._waiting.extend(self._reader.stamps())
-        if not self._from_first_step:
-            self._passed += self._reader.missed - self._missed
-        self._missed = self._reader.missed
+        for stamp in self._reader.stamps():
+            if gap := self._reader.missed - self._missed:
+                self._missed = self._reader.missed
+                self._waiting.append(_Gap(gap))
+            self._waiting.append(stamp)
 
     def step(self, step: Step) -> None:
         """Write the rows of an analysed frame and of those skipped before it."""
@@ -67,29 +82,54 @@ class FrameRows:
             names = dict.fromkeys((*self._triggers, *step.triggers))
             self._open(run, step.pose.skeleton, tuple(names), step)
         waiting = self._waiting
-        while waiting and waiting[0].index != step.index:
-            if waiting[0].arrived_ns > step.arrived_ns:
+        while waiting:
+            first = waiting[0]
+            if isinstance(first, _Gap):
+                after = next((e for e in waiting if isinstance(e, Stamp)), None)
+                inside = after is None or step.arrived_ns < after.arrived_ns
+                if first.frames and inside:
+                    self._enter(run, first, step, after)
+                    break
+            elif first.index == step.index:
+                waiting.popleft()
+                break
+            elif first.arrived_ns > step.arrived_ns:
                 break
             self._skip(run, waiting.popleft())
-        if waiting and waiting[0].index == step.index:
-            waiting.popleft()
-        elif self._passed:
-            self._passed -= 1
         self._from_first_step = False
-        self._saw(step.index)
+        self._tally.saw(step.index)
         self._analysed += 1
         run.step(step)
+
+    def _enter(
+        self, run: RunWriter, gap: _Gap, step: Step, after: Stamp | None
+    ) -> None:
+        """Count a step's frame as one of a gap, whose own numbers nobody knows."""
+        if not gap.analysed:
+            gap.after = self._tally.last
+        gap.frames -= 1
+        gap.analysed += 1
+        if (
+            self._tally.last is None and after is not None
+        ):  # where it began is not known
+            later = min(gap.frames, max(0, after.index - step.index - 1))
+            self._skip(run, _Gap(gap.frames - later))
+            gap.frames, gap.after = later, step.index - 1
 
     def end(self, until_ns: int | None) -> Accounts:
         """Write the frames that arrived up to `until_ns`, by default the last analysed."""
         run, self._run = self._run, None
         waiting, self._waiting = self._waiting, deque()
+        begun = waiting[0] if waiting and isinstance(waiting[0], _Gap) else None
+        while waiting and (until_ns is None or not _arrived_by(waiting[-1], until_ns)):
+            waiting.pop()
+        if run is not None and begun is not None and not waiting:
+            self._skip(run, self._before_last_step(begun))
         if run is not None and until_ns is not None:
             if not self._opened and self._skeleton is not None:
                 self._open(run, self._skeleton, self._triggers)
-            for stamp in waiting:
-                if stamp.arrived_ns <= until_ns:
-                    self._skip(run, stamp)
+            for each in waiting:
+                self._skip(run, each)
         return Accounts(
             self._camera,
             "analysis",
@@ -113,19 +153,30 @@ class FrameRows:
         run.begin(self._camera, skeleton, triggers, behaviours, inputs)
         self._opened = True
 
-    def _skip(self, run: RunWriter, stamp: Stamp) -> None:
+    def _skip(self, run: RunWriter, frame: Stamp | _Gap) -> None:
+        """Count a frame that was not analysed, or all that are left of a gap."""
         if self._from_first_step:
             return
-        self._saw(stamp.index)
+        if isinstance(frame, _Gap):
+            self._tally.passed(frame.frames)
+            self._skipped += frame.frames
+            self._unlisted += frame.frames
+            return
+        self._tally.saw(frame.index)
         self._skipped += 1
         if self._opened:
-            run.skipped(self._camera, stamp)
+            run.skipped(self._camera, frame)
         else:
             self._unlisted += 1
 
-    def _saw(self, index: int) -> None:
-        """Count a frame, and those whose headers were gone before the last look."""
-        self._tally.saw(index, self._passed)
-        self._skipped += self._passed
-        self._unlisted += self._passed
-        self._passed = 0
+    def _before_last_step(self, gap: _Gap) -> _Gap:
+        """Return the part of a gap that is before the last step, by the frames' numbers."""
+        last = self._tally.last
+        if not gap.analysed or gap.after is None or last is None:
+            return _Gap(0)
+        return _Gap(min(gap.frames, max(0, last - gap.after - gap.analysed)))
+
+
+def _arrived_by(frame: Stamp | _Gap, until_ns: int) -> bool:
+    """Return whether a frame is known to have arrived by then; of a gap's nobody knows."""
+    return isinstance(frame, Stamp) and frame.arrived_ns <= until_ns

@@ -104,7 +104,7 @@ def test_stamps_tell_of_every_frame_without_its_picture() -> None:
         for index in range(4):
             put(writer, index)
         assert [stamp.index for stamp in reader.stamps()] == [0, 1, 2, 3]
-        assert reader.stamps() == []
+        assert list(reader.stamps()) == []
 
 
 def test_a_borrowed_picture_is_whole_until_its_slot_is_filled_again() -> None:

@@ -1,6 +1,8 @@
 import itertools
+import random
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from core.frame import ImageFormat
 from core.pose import Pose, Skeleton
 from core.record import Step
-from core.ring import RingWriter, create_ring
+from core.ring import RingWriter, Stamp, create_ring
 from recording.frame_rows import FrameRows
 from recording.reading import rows
 from recording.run_folder import RunFacts, RunFolder
@@ -70,3 +72,78 @@ def test_rows_are_the_frames_that_came_whatever_their_fate(
     assert accounts.delivered == len(expected)
     if expected:
         assert accounts.exposed == expected[-1] - expected[0] + 1
+
+
+class ListedFrames:
+    """A run writer that only remembers which frames it was told of."""
+
+    def __init__(self) -> None:
+        self.listed: list[int] = []
+        self.analysed: list[int] = []
+
+    def begin(self, *_: object) -> None:
+        """Open the table."""
+
+    def step(self, step: Step) -> None:
+        self.listed.append(step.index)
+        self.analysed.append(step.index)
+
+    def skipped(self, camera: str, stamp: Stamp) -> None:
+        self.listed.append(stamp.index)
+
+
+class Moment(NamedTuple):
+    """Frames that come, how many of them are analysed, and whether the recorder looks."""
+
+    frames: int
+    lost: int
+    analysed: int
+    looks: bool
+
+
+MOMENTS = st.lists(
+    st.builds(
+        Moment, st.integers(1, 40), st.integers(0, 2), st.integers(0, 40), st.booleans()
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(moments=MOMENTS, since=st.booleans(), seed=st.integers(0, 99))
+def test_accounts_close_however_late_the_recorder_looks(
+    moments: list[Moment], since: bool, seed: int
+) -> None:
+    """As after a suspension: the ring has gone round, the steps come all the same."""
+    chance = random.Random(seed)
+    run, ring = ListedFrames(), create_ring("top", FORM, 8)
+    index, steps, told = 0, list[int](), 0
+    writer, camera = RingWriter(ring), FrameRows(ring, knows_losses=True)
+    camera.start(cast("RunWriter", run), SKELETON, (), 0 if since else None)
+    for moment in moments:
+        index += moment.lost
+        frames = [*range(index + 1, index + 1 + moment.frames)]
+        index = frames[-1]
+        for frame in frames:
+            writer.slot()
+            writer.publish(frame, frame, frame)
+        chosen = chance.sample(frames, min(moment.analysed, moment.frames))
+        steps += sorted(chosen)
+        if moment.looks or moment is moments[-1]:
+            camera.look()
+            for at in steps[told:]:
+                camera.step(Step("top", at, at, at, at, at, 0, POSE, {}, ()))
+            told = len(steps)
+    accounts = camera.end(None)
+    ring.close()
+    ring.unlink()
+    assert accounts.closes()
+    assert accounts.analysed == len(steps)
+    if not steps:
+        return
+    assert run.analysed == steps
+    assert len(run.listed) + (accounts.unlisted or 0) == accounts.delivered
+    if not since and all(moment.lost == 0 for moment in moments):
+        assert accounts.delivered == steps[-1] - steps[0] + 1
+        assert accounts.lost == 0
