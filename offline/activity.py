@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
+from core.numpy_files import read_array
 from offline.alf import CameraFiles
 
 Numbers = NDArray[np.float64]
@@ -120,7 +121,7 @@ def _wheel(alf: Path) -> Iterator[Signal]:
 
 def _loaded(path: Path) -> Numbers:
     try:
-        return np.asarray(np.load(path, allow_pickle=False).astype(np.float64))
+        return read_array(path).astype(np.float64)
     except (OSError, ValueError) as error:
         raise DeepLabStreamError(f"{path} can't be read: {error}") from error
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
+from core.numpy_files import read_array
 from offline.files import ENDINGS, whole_file
 
 RAW = "raw_video_data"
@@ -80,7 +81,7 @@ def read_times(file: Path, rows: int) -> NDArray[np.float64]:
     something else than times.
     """
     try:
-        times = np.asarray(np.load(file, allow_pickle=False), np.float64)
+        times = np.asarray(read_array(file), np.float64)
     except (OSError, ValueError, TypeError, EOFError) as error:
         raise DeepLabStreamError(f"{file} can't be read: {error}") from error
     if times.ndim != 1:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError, ModelError
+from core.numpy_files import read_array
 from offline.files import whole_file
 from offline.pipeline import load_pipeline
 from pose.packages import package
@@ -199,6 +200,6 @@ def _table(file: Path) -> "DataFrame":
 
 def _array(file: Path) -> Numbers:
     try:
-        return np.asarray(np.load(file, allow_pickle=False), np.float64)
+        return np.asarray(read_array(file), np.float64)
     except (OSError, ValueError) as error:
         raise DeepLabStreamError(f"{file} can't be read: {error}") from error
