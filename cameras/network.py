@@ -23,6 +23,8 @@ _SILENCE_S = 0.85
 """So long a stream may be silent; with what comes after, the loss is seen in a second."""
 _WITHOUT_TIME = ("mpjpeg", "mjpeg", "image2pipe", "jpeg_pipe")
 """Streams of bare pictures: the times that FFmpeg gives them are made up."""
+_MOST_PIXELS = 2**26
+"""That a picture may declare; FFmpeg gives up one that declares more."""
 _AT_ONCE = {"fflags": "nobuffer", "max_delay": "0", "analyzeduration": "500000"}
 
 
@@ -111,6 +113,7 @@ class NetworkStream(Camera):
                 raise DeviceError(f"{self.address} sends no pictures")
             codec = container.streams.video[0].codec_context
             codec.thread_type = "SLICE"
+            codec.options = {"max_pixels": str(_MOST_PIXELS)}
             codec.flags |= av.codec.context.Flags.low_delay
             yield container
 
@@ -145,6 +148,9 @@ class NetworkStream(Camera):
         reason = getattr(error, "strerror", None) or type(error).__name__
         if reason == "Immediate exit requested":  # FFmpeg's word for a time-out
             reason = f"gave no picture for {_SILENCE_S:g} s, or no answer"
+        elif reason == "Invalid argument":  # its word for too many pixels
+            most = f"{_MOST_PIXELS / 1e6:.0f} million pixels"
+            reason = f"sends what can't be decoded, or pictures of more than {most}"
         return DeviceError(f"{self.address}: {reason}")
 
 

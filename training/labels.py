@@ -212,6 +212,10 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
         problems.append(f"{file}: each body part needs a column x and a column y")
     if problems:
         raise LabelsError(problems)
+    if not all(len(row) == len(named) for row in rows[: 3 + grouped]):
+        problems.append(f"{file}: the rows of the header do not have as many columns")
+    if problems:
+        raise LabelsError(problems)
     animals = 1
     if grouped:
         animals, bodyparts = _individuals(file, rows[1][first::step], bodyparts)

@@ -61,8 +61,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
         words = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month
         reason = " ".join(str(error).split())
+        raise LabelsError([f"{file} is no YAML: {reason}"]) from error
+    except Exception as error:  # from tags that do not fit what they stand before
+        reason = f"{type(error).__name__}: {error}"
         raise LabelsError([f"{file} is no YAML: {reason}"]) from error
     if not isinstance(words, dict):
         raise LabelsError([f"{file} holds no settings"])
@@ -110,16 +113,31 @@ def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
     if problems:
         raise LabelsError(problems)
     bones = tuple(
-        (str(a), str(b))
-        for a, b in words.get("skeleton") or ()
-        if {str(a), str(b)} <= set(names)
+        (a, b) for a, b in _bones(folder / DLC_CONFIG, words) if {a, b} <= set(names)
     )
     labels = _joined(parts, Skeleton(names, bones))
-    videos = [Path(str(video)) for video in words.get("video_sets") or {}]
+    said = words.get("video_sets") or {}
+    if not isinstance(said, dict | list):
+        raise LabelsError(
+            [f"{folder / DLC_CONFIG}: video_sets is {said!r}, and no list of videos"]
+        )
+    videos = [Path(str(video)) for video in said]
     there = tuple(
         video for video in videos if video.is_file() and video.suffix.lower() in VIDEOS
     )
     return Project(labels, there or find_videos(folder / "videos"))
+
+
+def _bones(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the pairs of body parts that `skeleton` names."""
+    said = words.get("skeleton") or ()
+    pairs = said if isinstance(said, list | tuple) else (said,)
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise LabelsError(
+                [f"{config}: skeleton holds {pair!r}, and not a pair of body parts"]
+            )
+    return [(str(a), str(b)) for a, b in pairs]
 
 
 def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:

@@ -1,5 +1,6 @@
 """A network camera, played by a server on this computer, that stalls and goes away."""
 
+import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -7,8 +8,22 @@ from pydantic import ValidationError
 from cameras.network import NetworkStream
 from core.clock import SystemClock
 from core.errors import DeviceError
+from tests.cameras import servers
 from tests.cameras.rtsp import rtsp_camera
 from tests.cameras.servers import http_camera
+
+
+def test_a_picture_that_is_too_large_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = cv2.imencode(".jpg", np.zeros((9000, 9000), np.uint8))[1].tobytes()
+    monkeypatch.setattr(servers, "jpeg", lambda index: data)
+    with (
+        servers.http_camera() as server,
+        pytest.raises(DeviceError, match="more than 67 million pixels"),
+        NetworkStream(url=server.url).opened(),
+    ):
+        pass
 
 
 def test_pictures_come_one_after_the_other() -> None:

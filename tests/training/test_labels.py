@@ -144,3 +144,13 @@ def test_a_picture_outside_of_the_folder_is_refused(tmp_path: Path, name: str) -
     (told,) = problems(write(project, f"{HEADER}{row},1,2,3,4\n"))
     assert "CollectedData.csv, line 4" in told
     assert "leads out of the folder" in told
+
+
+@pytest.mark.parametrize("header", [0, 1, 2, 3])
+def test_header_rows_of_unequal_length_are_a_fault(tmp_path: Path, header: int) -> None:
+    rows = (HEADER + "clip/a.png,1,2,3,4").splitlines()
+    rows.insert(1, "individuals,m1,m1,m2,m2")
+    rows[2] = "bodyparts,snout,snout,snout,snout"
+    rows[header] += ",more"
+    with pytest.raises(LabelsError):
+        read_labels(write(tmp_path, "\n".join(rows)), several=True)

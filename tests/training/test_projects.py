@@ -140,3 +140,28 @@ def test_only_videos_are_taken_from_the_paths_of_a_configuration(
     listed = "".join(f"  {file.as_posix()}: {{}}\n" for file in (secret, film))
     (project / "config.yaml").write_text(f"{words}\n{listed}")
     assert open_project(project, tmp_path).videos == (film,)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("date: 2026-13-45", "is no YAML: month must be in"),
+        ("date: !!float [1]", "is no YAML"),
+        ("skeleton: [snout, tail]", "skeleton holds 'snout', and not a pair"),
+        ("skeleton: 3", "skeleton holds 3, and not a pair"),
+        ("video_sets: 5", "video_sets is 5, and no list of videos"),
+    ],
+)
+def test_a_config_that_says_something_else_is_a_sentence(
+    tmp_path: Path, line: str, sentence: str
+) -> None:
+    clip = tmp_path / "labeled-data/clip"
+    clip.mkdir(parents=True)
+    cv2.imwrite(str(clip / "a.png"), PICTURE)
+    (clip / "CollectedData_me.csv").write_text(
+        "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
+        "labeled-data/clip/a.png,1,2,3,4\n"
+    )
+    (tmp_path / "config.yaml").write_text(f"scorer: me\n{line}\n")
+    with pytest.raises(LabelsError, match=sentence):
+        open_project(tmp_path, tmp_path / "unpacked")
