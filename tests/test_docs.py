@@ -1,10 +1,12 @@
 """What README and docs say is true: their code runs, their files and commands exist."""
 
+import argparse
 import importlib
 import re
 import runpy
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,44 @@ def test_every_command_exists(page: Path) -> None:
             assert [word for word in options if f'"{word}"' not in text] == [], command
 
 
+class _UnderstoodError(Exception):
+    """A program's options were taken; it need not do anything."""
+
+
+def main_of(command: str) -> tuple[Callable[[list[str]], int], list[str]] | None:
+    """Return a program's `main` and the words after it; None: it is another program."""
+    words = shlex.split(command)
+    if len(words) < 2 or not words[0].endswith("python"):
+        return None
+    program = Path(words[1])
+    if program.parent.name == "benchmarks":
+        return None  # tests/test_started.py starts them
+    name = ".".join([*program.parent.parts, program.stem])
+    return importlib.import_module(name).main, words[2:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_is_understood_in_another_folder(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as its options: most need a rig, a network or hours of video."""
+    monkeypatch.chdir(tmp_path)
+    take = argparse.ArgumentParser.parse_args
+
+    def only_take(
+        self: argparse.ArgumentParser, words: list[str] | None = None
+    ) -> None:
+        take(self, words)
+        raise _UnderstoodError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_take)
+    for command in commands(page):
+        if found := main_of(command):
+            main, words = found
+            with pytest.raises(_UnderstoodError):
+                main(words)
+
+
 def test_readme_and_ci_install_the_same_system_libraries() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -108,12 +148,3 @@ def test_readme_and_ci_install_the_same_system_libraries() -> None:
     assert installed is not None
     assert told is not None
     assert set(told[1].replace("\\", " ").split()) == set(installed[1].split())
-
-
-def test_the_table_of_what_switches_off_names_tests_that_exist() -> None:
-    page = (ROOT / "docs" / "safety.md").read_text("utf-8")
-    named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", page)
-    assert len(named) > 10
-    for file, name in named:
-        text = (ROOT / "tests" / file).read_text("utf-8")
-        assert f"def {name}(" in text, f"{file}::{name}"

@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     tasks = {"run": _run, "test": _test, "update": _update}
     if not argv or argv[0] not in tasks:
         print(__doc__)
-        return 2
+        return 0 if argv[:1] in (["-h"], ["--help"]) else 2
     try:
         return tasks[argv[0]](argv[1:])
     except _NotReadyError as error:

@@ -72,7 +72,7 @@ def test_bf16_is_not_full_precision_and_says_so(model: ModelFolder) -> None:
     network = load_network(model, "openvino-bf16", 1)
     assert "bf16" in network.provider
     far = compare(model, reference, outputs(network, pictures))
-    if far.output == 0:
+    if far.output < 1e-4:  # bf16 rounds at 4e-3, f32 at 1e-7
         pytest.skip("this processor has no bf16; OpenVINO computes in f32")
     assert not far.within(0.1, own_pictures=False)
 
