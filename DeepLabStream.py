@@ -122,13 +122,15 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
         failures = run(session, Agenda(actions), requests)
         folder = session.run_folder
         forms = dict(session.formats)
+    for alarm in session.alarms:
+        print(f"Alarm: {alarm.text}")
     for name, form in forms.items():
         print(f"camera {name}: {form}")
     if asked.benchmark_enabled:
         _report(session.timings, folder, asked.json)
     if folder is not None:
         print(f"run folder: {folder}")
-    return requests.exit_code(1 if failures else 0, ctrl_c=0)
+    return requests.exit_code(1 if failures or session.alarms else 0, ctrl_c=0)
 
 
 def _list_cameras() -> int:

@@ -39,6 +39,9 @@ LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
 RING_BYTES = 512 * 1024 * 1024
 """The most memory that a ring takes."""
 
+SAVING_S = 60.0
+"""How long to wait for a recorder that ends and tells of no progress."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -79,6 +82,8 @@ class Crew:
         self.journal = create_journal()
         self.cut_short = False
         """The engine had to be killed at the end: it was busy, perhaps loading."""
+        self.saved_s = 0.0
+        """When the recorder last said that it had written more."""
         self.rings: dict[str, Ring] = {}
         self.cameras = {
             name: self._start(
@@ -230,7 +235,9 @@ class Crew:
         yield from self._outputs_off(hear)
         for words in last_words():
             self.tell_recorder(words)
-        yield from _until_ended([self.recorder], 20.0)
+        yield from _until_ended(
+            [self.recorder], SAVING_S, progress=lambda: self.saved_s
+        )
         if run is not None and self.recorder.process.exitcode:
             complete_events(run, JournalReader(self.journal).unrecorded())
         self.second_guard.tell(None)
@@ -318,14 +325,16 @@ def _until_ended(
     members: Sequence[Member],
     patience_s: float,
     killing: Callable[[], object] = lambda: None,
+    progress: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[None]:
     """Yield until they have ended; after `patience_s` kill those that have not.
 
-    `killing` is called just before.
+    `killing` is called just before. `progress` says when they last got on (perf_counter):
+    from then on there is as much time again.
     """
     give_up = time.perf_counter() + patience_s
     while running := [m for m in members if m.process.is_alive()]:
-        if time.perf_counter() > give_up:
+        if time.perf_counter() > max(give_up, progress() + patience_s):
             killing()
             for member in running:
                 member.process.kill()

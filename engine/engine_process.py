@@ -226,8 +226,8 @@ class _Engine:
                 self.analyse(active)
             case Conduct(True):
                 self.conduct()
-            case Conduct(False):
-                self.loop.end()
+            case Conduct(False, how):
+                self.loop.end(how)
             case TestOutput(name):
                 self.test(name)
             case SayWho(camera, exchanged):

@@ -67,7 +67,9 @@ def run_headless(
     if Action.STOP_STREAM in rig.allowed:
         rig.do(Action.STOP_STREAM)
     last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)
-    while rig.status.phase is not Phase.IDLE and clock.now_ns() < last_ns:
+    while rig.status.phase is not Phase.IDLE:
+        if rig.status.phase is not Phase.STOPPING and clock.now_ns() >= last_ns:
+            break  # what is stopping ends by itself: a slow disk may take its time
         run.look()
         rest(_TICK_S)
     run.look()

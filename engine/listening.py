@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from time import perf_counter
 
 from core.clock import SystemClock
 from core.errors import DeepLabStreamError
@@ -15,8 +16,11 @@ from engine.crew import Crew
 from engine.pace import Pace
 from engine.rig import News
 from engine.settings import Settings
-from engine.states import Failed, Phase, Status, StatusChanged
+from engine.states import Alarm, Failed, Phase, Status, StatusChanged
 from engine.stream_view import StreamView
+
+SAVING_TOLD_S = 5.0
+"""While the record is saved at the end: how often that is said."""
 
 
 class Listening(StreamView):
@@ -36,6 +40,19 @@ class Listening(StreamView):
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
         self._filming_for_experiment = False
+        self._alarms: list[Alarm] = []
+        self._closed = True
+        """The run folder is complete, or there is none."""
+        self._told_s = 0.0
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What was not recorded, or broke: since the last start, until acknowledged."""
+        return tuple(self._alarms)
+
+    def acknowledge(self) -> None:
+        """Say that a person has seen the alarms."""
+        self._alarms = []
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -48,9 +65,7 @@ class Listening(StreamView):
             if left_on := crew.left_on:
                 names = ", ".join(f"[Output {name}]" for name in left_on)
                 text = f"{how}; {names} may still be on"
-                self._news.append(
-                    Failed(f"{names} may still be on: switch off by hand")
-                )
+                self._alarm(f"{names} may still be on: switch off by hand")
             return say.CloseRun(text, self._stream.facts()), None
 
         self._ending = crew.ending(
@@ -58,8 +73,14 @@ class Listening(StreamView):
         )
         self._become(Status(Phase.STOPPING))
 
+    def _alarm(self, text: str, grave: bool = True) -> None:
+        """Tell of something, and keep it until a person acknowledges it."""
+        self._news.append(Failed(text, grave))
+        if all(alarm.text != text for alarm in self._alarms):
+            self._alarms.append(Alarm(text, SystemClock().now_ns()))
+
     def _fail(self, crew: Crew, text: str) -> None:
-        self._news.append(Failed(text))
+        self._alarm(text)
         if self._ending is None:
             self._stop_stream(crew, text)
 
@@ -116,20 +137,59 @@ class Listening(StreamView):
                 self._adjusting.answered(message)
                 self._tell(crew, "setting", message.text)
                 self._news.append(message)
-            case say.RunClosed():
-                self._news.append(message)
             case say.RunOpened(path):
+                self._closed = False
                 crew.remain(path)
-            case say.RecorderFailed(text):
-                self._news.append(Failed(text))
-                self._become(replace(self.status, recording=False))
+            case say.RunClosed(_, accounts):
+                self._closed = True
+                self._news.append(message)
+                for span in accounts:
+                    if span.recorded == 0 and span.delivered:
+                        self._alarm(
+                            f"[Camera {span.camera}] has no video: none of its "
+                            f"{span.delivered} frames was saved"
+                        )
+            case say.Saving(frames):
+                self._saving(crew, frames)
+            case say.RecorderFailed(text, whole):
+                self._recording_lost(crew, text, whole)
             case say.GuardActs() if crew.cut_short:
                 text = "the engine was busy at the end and was stopped"
                 self._tell(crew, "guard", f"{text}; the guard looks after the outputs")
             case say.Complaint(text, grave):
-                self._news.append(Failed(text, grave))
+                self._alarm(text, grave)
             case say.ProcessFailed(text):
                 self._fail(crew, text)
+
+    def _recording_lost(self, crew: Crew, text: str, whole: bool) -> None:
+        """End the experiment if its record has ended, unless it is to go on."""
+        rules = self.settings.experiment
+        of_experiment = self.status.experimenting and (whole or rules.record_exp)
+        goes_on = of_experiment and rules.on_recording_lost == "go on"
+        self._closed = self._closed or whole
+        self._alarm(text, grave=not goes_on)
+        if of_experiment and not goes_on:
+            how = "failed: its recording has ended ([Experiment] ON_RECORDING_LOST = stop)"
+            crew.tell_engine(say.Conduct(False, how))
+        self._become(replace(self.status, recording=False))
+
+    def _saving(self, crew: Crew, frames: int) -> None:
+        """Wait on for a recorder that gets on, and say now and then what it does."""
+        now_s = perf_counter()
+        crew.saved_s = now_s
+        if self._ending is not None and now_s - self._told_s > SAVING_TOLD_S:
+            self._told_s = now_s
+            text = f"the disk is slow, the record is still being saved ({frames} frames wait)"
+            self._news.append(Note("recording", text, SystemClock().now_ns()))
+
+    def _check_saved(self) -> None:
+        """Say so when the recorder ended before the run folder was complete."""
+        if not self._closed:
+            self._closed = True
+            self._alarm(
+                f"The run was not saved whole, the recorder ended before: {self.run_folder} "
+                "is repaired when it is opened, or by utils/RepairRun.py"
+            )
 
     def _camera_opened(self, crew: Crew, opened: say.CameraOpened) -> None:
         try:

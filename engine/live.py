@@ -199,6 +199,7 @@ class Session(Listening):
         self.used = used = settled(self.settings)
         self._stream = Stream.of(used, now_ns)
         self._filming_for_experiment = False
+        self._alarms, self._closed = [], True
         try:
             self._crew = Crew(used, now_ns)
         except OSError as error:
@@ -217,6 +218,7 @@ class Session(Listening):
 
     def _ended(self) -> None:
         left_on = self._crew.left_on if self._crew is not None else ()
+        self._check_saved()
         self._crew, self._ending = None, None
         self._stream.end(left_on)
         self._become(Status(Phase.IDLE))

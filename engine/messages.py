@@ -103,6 +103,8 @@ class Conduct:
     """Start or stop the experiment."""
 
     active: bool
+    how: str = "stopped"
+    """Why it is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +255,14 @@ class Filmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Saving:
+    """The recorder has written more of what it has still to write."""
+
+    frames: int
+    """That wait to be filmed."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisStopped:
     """Where the frames of an analysis went."""
 
@@ -279,3 +289,5 @@ class RecorderFailed:
     """No more video, or no more at all, is recorded; a sentence says why."""
 
     text: str
+    whole: bool = False
+    """Nothing of the run is written any more, tables neither."""

@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Semaphore
 from core.journal import Journal, JournalSpec
 from core.pipe import Connection
 from engine.child import hurry, reporting, settle
-from engine.messages import Filmed
+from engine.messages import Filmed, Saving
 from engine.stream_recorder import StreamRecorder
 
 LOOK_S = 0.1
@@ -29,7 +29,7 @@ def recorder_main(
 
     Without its session it goes on until the engine has said its last words.
     """
-    with reporting(pipe, latest=(Filmed,)) as messages:
+    with reporting(pipe, latest=(Filmed, Saving)) as messages:
         recorder = StreamRecorder(messages, wake.release, Journal(journal), zero_ns)
 
         def orphaned() -> None:

@@ -12,7 +12,7 @@ from core.ring import Stamp
 from core.thresholds import Thresholds
 from engine.messages import Proved, RunClosed, Turned
 from engine.sections import Settings
-from engine.states import Action, Counts, Failed, Status, StatusChanged
+from engine.states import Action, Alarm, Counts, Failed, Status, StatusChanged
 from engine.vitals import Vitals
 from engine.who import WhoIsWho
 
@@ -95,6 +95,13 @@ class Rig(Protocol):
     @property
     def identity(self) -> Mapping[str, WhoIsWho]:
         """By camera what was said of several animals so far; empty: there is one."""
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What was not recorded, or broke: since the last start, until acknowledged."""
+
+    def acknowledge(self) -> None:
+        """Say that a person has seen the alarms."""
 
     @property
     def stream_start_ns(self) -> int:

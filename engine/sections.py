@@ -115,6 +115,12 @@ class ExperimentRun:
         description="the camera on whose frames it decides; empty: the first analysed",
     )
     record_exp: bool = Field(True, description="whether videos are recorded with it")
+    on_recording_lost: Literal["stop", "go on"] = Field(
+        "stop",
+        description="when the recording ends during the experiment (disk full, folder "
+        "gone): stop: the experiment ends, outputs off, because what is not recorded can't "
+        "be analysed or repeated; go on: it continues, and an alarm stays",
+    )
     exp_time_s: float = Field(
         0.0, ge=0, description="seconds after which it ends; 0: when it ends itself"
     )

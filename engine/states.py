@@ -83,6 +83,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """What a person has to know even when looking later: it stays until acknowledged."""
+
+    text: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many frames of one camera went where, since the stream began.
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -54,6 +54,9 @@ class StreamRecorder:
         self._told_ns = 0
         self._late: set[str] = set()
         self._lost = 0
+        self._done = self._saved = self._saved_ns = 0
+        self._not_saved: list[str] = []
+        """Sentences on what could not be written, for `run.json`."""
         self._syncing: Syncing | None = None
 
     @property
@@ -141,7 +144,7 @@ class StreamRecorder:
             lambda: [run, self._takes],
             lambda error: self._troubled(_sentence(error), whole=True),
         )
-        self._accounts = []
+        self._accounts, self._not_saved = [], []
         while self._early:
             self._write(self._early.popleft())
         tell(self._pipe, say.RunOpened(folder.path))
@@ -171,7 +174,7 @@ class StreamRecorder:
             self._write(Note("recording", remark, self._clock.now_ns()))
 
     def _stop_recording(self) -> None:
-        accounts = self._takes.stop()
+        accounts = self._takes.stop(self._saving)
         tell(self._pipe, say.RecordingStopped(accounts))
         self._account(accounts)
 
@@ -184,7 +187,11 @@ class StreamRecorder:
         if run is None:
             return
         run.folder.update(entries_missed=self._journal.lost, **facts)
+        self._closed()
+        run.folder.update(not_saved=self._not_saved)
+        self._closed()
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
+        self._closed()
         run.folder.update(skew=recorded_skews(run.folder, self._accounts))
         tell(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
 
@@ -195,15 +202,19 @@ class StreamRecorder:
         for rows in self._rows.values():
             if rows.active:
                 rows.look()
-        for entry in entries:
-            self._write(entry)
-            if isinstance(entry, Note) and entry.kind == LAST_WORDS:
-                self._complete = True
+        with self._run.together() if self._run is not None else nullcontext():
+            for entry in entries:
+                self._write(entry)
+                if isinstance(entry, Note) and entry.kind == LAST_WORDS:
+                    self._complete = True
+        self._done += len(entries)
+        self._saving()
         if (lost := self._journal.lost) > self._lost:
             text = (
                 f"{lost - self._lost} entries of the record were lost: disk too slow?"
             )
             self._lost = lost
+            self._not_saved.append(text)
             self._write(Note("recording", text, self._clock.now_ns()))
         self._journal.recorded()
 
@@ -233,8 +244,21 @@ class StreamRecorder:
         if syncing is not None:
             syncing.stop()
         if run is not None:
-            run.close()
+            run.close(self._closed)
         return run
+
+    def _closed(self) -> None:
+        self._done += 1
+        self._saving()
+
+    def _saving(self) -> None:
+        """Tell that something more is on the disk: whoever waits for us waits on."""
+        takes = self._takes
+        done = self._done + sum(takes.recorded().values()) if takes else self._done
+        now_ns = self._clock.now_ns()
+        if done != self._saved and now_ns - self._saved_ns >= SYNC_S * 1e9:
+            self._saved, self._saved_ns = done, now_ns
+            tell(self._pipe, say.Saving(sum(takes.waiting().values())))
 
     # --- when the disk fails
 
@@ -254,6 +278,7 @@ class StreamRecorder:
     def _end_takes(self, text: str) -> None:
         """Film no more, say why; the tables go on."""
         tell(self._pipe, say.RecorderFailed(text))
+        self._not_saved.append(text)
         if self._takes:
             self._stop_recording()
         if self._run is not None:
@@ -264,6 +289,7 @@ class StreamRecorder:
         if self._takes:
             with suppress(OSError):
                 self._stop_recording()
+        self._not_saved.append(text)
         run = self._released()
         for rows in self._rows.values():
             if rows.active:
@@ -271,9 +297,10 @@ class StreamRecorder:
         if run is not None:
             with suppress(OSError):
                 now = datetime.now().astimezone()
+                run.folder.update(not_saved=self._not_saved)
                 run.folder.finish(now, f"failed: {text}", self._accounts)
         self._problems.clear()
-        tell(self._pipe, say.RecorderFailed(text))
+        tell(self._pipe, say.RecorderFailed(text, whole=True))
 
     def _tell_progress(self) -> None:
         now_ns = self._clock.now_ns()
@@ -289,6 +316,7 @@ class StreamRecorder:
         for camera, lost in losses.items():
             if lost and camera not in self._late:
                 self._late.add(camera)
+                self._not_saved.append(f"[Camera {camera}] frames, see the accounting")
                 text = (
                     f"[Camera {camera}] frames are lost to the video: disk or encoder do "
                     f"not keep up ({lost} so far)"

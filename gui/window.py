@@ -15,6 +15,7 @@ from PyQt5.QtWidgets import (
 )
 
 from engine.states import Phase, Status
+from gui.alarm_banner import AlarmBanner
 from gui.application import use_palette
 from gui.bridge import Bridge
 from gui.document import Document
@@ -117,6 +118,7 @@ class Window(QMainWindow):
         around = QVBoxLayout()
         around.setContentsMargins(10, 8, 10, 0)
         around.addWidget(self.banner)
+        around.addWidget(AlarmBanner(self.bridge))
         column.addLayout(around)
         column.addWidget(self._stack, 1)
         row.addLayout(column, 1)

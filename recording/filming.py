@@ -69,6 +69,11 @@ class Filming:
             self._last = self._ring.published
         self._wake.set()
 
+    def finished(self, patience_s: float) -> bool:
+        """Wait after `stop` until all is in the file, so long at the most."""
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
     def accounts(self) -> Accounts:
         """Wait until the film is complete after `stop`, and say where its frames went."""
         self._thread.join()

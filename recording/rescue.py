@@ -17,6 +17,7 @@ class _Rest(Table):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._held = None
         self._file = path.open("r+b", buffering=0)
         end = self._file.seek(0, 2)
         self._file.seek(max(0, end - _TAIL))
@@ -52,6 +53,9 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
         rows.finish()
         text = "the recorder ended unexpectedly: this run is repaired when it is opened"
         rows.note(Note("recording", text, last_ns))
+        folder.update(
+            not_saved=[*facts.get("not_saved", []), f"{text[0].upper()}{text[1:]}"]
+        )
     except OSError:
         return
     finally:

@@ -5,7 +5,8 @@ gives equal files, byte for byte.
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 
 from core.closing import Closing
@@ -91,6 +92,19 @@ class RunWriter(Closing):
         else:
             self._events.entry(entry)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the rows of all that is written meanwhile at once, table by table."""
+        tables = self._tables()
+        for table in tables:
+            table.hold()
+        try:
+            yield
+        finally:
+            with ExitStack() as stack:
+                for table in tables:
+                    stack.callback(table.release)
+
     def sync(self) -> None:
         """Have the disk itself take everything; from any thread.
 
@@ -102,14 +116,15 @@ class RunWriter(Closing):
         with suppress(OSError):
             os.utime(self.folder.events_path)
 
-    def close(self) -> None:
-        """Close all tables."""
+    def close(self, closed: Callable[[], object] = lambda: None) -> None:
+        """Close all tables; `closed` is called after each."""
         with suppress(OSError):
             self._events.finish()
             if told := self._identity.facts():
                 self.folder.update(identity=told)
         for table in self._tables():
             table.close()
+            closed()
 
     def _tables(self) -> list[Table]:
         cameras = [camera.table for camera in list(self._cameras.values())]

@@ -52,11 +52,28 @@ class Table:
     def __init__(self, path: Path, columns: Iterable[str]) -> None:
         self.path = path
         self._file = path.open("xb", buffering=0)
+        self._held: list[bytes] | None = None
         self.write(",".join(cell(column) for column in columns))
 
     def write(self, row: str) -> None:
         """Append one row; OSError when the disk does not take all of it."""
         data = f"{row}\n".encode()
+        if self._held is None:
+            self._append(data)
+        else:
+            self._held.append(data)
+
+    def hold(self) -> None:
+        """Gather rows until `release`, which writes them at once: a disk may be slow."""
+        self._held = []
+
+    def release(self) -> None:
+        """Append the rows that were gathered."""
+        held, self._held = self._held, None
+        if held:
+            self._append(b"".join(held))
+
+    def _append(self, data: bytes) -> None:
         if self._file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 

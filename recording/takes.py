@@ -64,11 +64,14 @@ class Takes:
             ) from error
         return remarks
 
-    def stop(self) -> tuple[Accounts, ...]:
-        """Complete all films and say where their frames went."""
+    def stop(self, waits: Callable[[], object] = lambda: None) -> tuple[Accounts, ...]:
+        """Complete all films and say where their frames went; `waits` is called meanwhile."""
         films = self._films
         for film in films.values():
             film.stop()
+        for film in films.values():
+            while not film.finished(0.25):
+                waits()
         accounts = tuple(film.accounts() for film in films.values())
         self._films = {}
         return accounts

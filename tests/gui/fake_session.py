@@ -30,7 +30,16 @@ from engine.sections import (
     Streaming,
     Video,
 )
-from engine.states import Action, Counts, Failed, Phase, Status, StatusChanged, allowed
+from engine.states import (
+    Action,
+    Alarm,
+    Counts,
+    Failed,
+    Phase,
+    Status,
+    StatusChanged,
+    allowed,
+)
 from engine.subject import Subject
 from engine.vitals import Vitals
 from engine.who import WhoIsWho
@@ -156,11 +165,15 @@ class FakeSession:
         self.proofs: tuple[Proved, ...] = ()
         self.stamps: dict[str, Stamp] = {}
         self.stream_start_ns = 0
+        self.alarms: tuple[Alarm, ...] = ()
         self.status = Status()
         self.news: list[News] = []
         self.asked: list[Action] = []
         self.closed = False
         self.grey = 40
+
+    def acknowledge(self) -> None:
+        self.alarms = ()
 
     @property
     def allowed(self) -> frozenset[Action]:
