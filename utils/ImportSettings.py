@@ -16,7 +16,7 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
-from core.errors import SettingsError
+from core.overwriting import add_overwrite, check_free
 from engine.design import SIMULATED
 from engine.importing.whole import (
     Imported,
@@ -31,10 +31,7 @@ from engine.ini import read_text
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the new file can be used, 1 when it has to be mended, 2: no file."""
     asked = _parser().parse_args(argv)
-    if asked.output.exists() and not asked.replace:
-        raise SettingsError(
-            [f"{asked.output} is there already; name another file, or --replace"]
-        )
+    check_free([asked.output], asked.overwrite)
     made = _imported(asked)
     asked.output.write_text(made.text, encoding="utf-8", newline="\n")
     _tell(made, asked.output)
@@ -64,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         help="for an experiment file alone: our settings file whose cameras, network and "
         "outputs it gets; else a drawn mouse",
     )
-    parser.add_argument(
-        "--replace", action="store_true", help="the new file may be there already"
-    )
+    add_overwrite(parser, "--replace")
     return parser
 
 

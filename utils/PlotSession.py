@@ -18,6 +18,7 @@ import argparse
 from collections.abc import Sequence
 
 from core.errors import DeepLabStreamError
+from core.overwriting import add_overwrite, check_free
 from offline.activity import Around, Signal, around, signals
 from offline.files import whole_file
 from offline.trials import Trials, read_trials
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{asked.session} has no features, motion energy, wheel or licks in alf/"
         )
     path = asked.output or asked.session / f"alf/activity.{asked.event}.png"
+    check_free([path], asked.overwrite)
     _draw(path, drawn, asked.event, trials)
     print(path)
     return 0
@@ -88,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--before", type=float, default=0.5, metavar="S")
     add("--after", type=float, default=1.5, metavar="S")
     add("--output", type=Path, metavar="PNG", help="default: in the session's alf/")
+    add_overwrite(parser)
     return parser
 
 

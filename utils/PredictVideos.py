@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.options import at_least
+from core.overwriting import check_free
 from offline.files import stems, video_files, whole_file
 from offline.labels import Known, known_poses
 from offline.metrics import temporal_norm, write_metric
@@ -86,9 +87,12 @@ class Job:
         if self._is_done(facts, video) and not self.asked.overwrite:
             print(f"{video} was predicted before ({facts}); --overwrite does it again")
             return None
+        partial = folder / f"{name}.partial"
+        if not facts.is_file() and not partial.exists():  # another program's tables
+            tables = [folder / f"{name}.{kind}" for kind in self.asked.to]
+            check_free(tables, self.asked.overwrite)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f"{name}.partial"
             found = self._predict(video, partial)
         except OSError as error:
             raise DeepLabStreamError(f"{folder} can't be written: {error}") from error

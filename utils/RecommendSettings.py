@@ -19,6 +19,7 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 
+from core.overwriting import add_overwrite, check_free
 from training.converting import write_config
 from training.labels import Labels, LabelsError
 from training.projects import open_project
@@ -33,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("data", type=Path, help="labelled frames")
     parser.add_argument("--output", type=Path, metavar="FILE.yaml", help="write it too")
+    add_overwrite(parser)
     asked = parser.parse_args(argv)
+    if asked.output:
+        check_free([asked.output], asked.overwrite)
     with tempfile.TemporaryDirectory() as unpacked:
         project = open_project(asked.data, Path(unpacked))
         seen = look(project, _card_gb())
@@ -48,8 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(file: Path, labels: Labels, advice: Sequence[Advice]) -> None:
-    if file.exists():
-        raise LabelsError([f"{file} is there already; name another file"])
     if labels.file.name != "CollectedData.csv" or not labels.file.is_file():
         raise LabelsError(
             [

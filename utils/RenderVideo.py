@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from core.errors import DeepLabStreamError
 from core.options import at_least
+from core.overwriting import add_overwrite, check_free
 from core.pose import Skeleton
 from offline.alf import files_of, read_times
 from video.reading import VideoReader, open_video
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         text=not asked.no_text,
         scale=asked.scale or _enlarged(rows),
     )
-    for path, span in _films(asked, rows):
+    films = list(_films(asked, rows))
+    check_free([path for path, _ in films], asked.overwrite)
+    for path, span in films:
         count = _render(asked, rows, path, shown, look, span)
         print(f"{path}: {count} pictures")
     return 0
@@ -174,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--before", type=float, default=0.0, metavar="S", help="seconds before each")
     add("--after", type=float, default=0.0, metavar="S", help="seconds after each")
     add("--times", type=Path, metavar="NPY", help="times of the frames, s")
+    add_overwrite(parser)
     return parser
 
 

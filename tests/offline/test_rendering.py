@@ -105,7 +105,10 @@ def test_the_program_renders_trials(
     assert "no frame was taken during trial 2" in capsys.readouterr().out
     assert len(open_video(tmp_path / "film.trial0.labelled.mp4")) == 10
     chosen = ["--trials", str(trials), "--choose", "1", "--before", "0.11"]
-    assert main([*words, *chosen]) == 0
+    assert main([*words, *chosen]) == 2, "trial 1 is there"
+    assert "--overwrite" in capsys.readouterr().err
+    assert len(open_video(tmp_path / "film.trial1.labelled.mp4")) == 20
+    assert main([*words, *chosen, "--overwrite"]) == 0
     assert len(open_video(tmp_path / "film.trial1.labelled.mp4")) == 25
     assert main([*words, "--trials", str(trials), "--choose", "7"]) == 2
     assert "has the trials 0 to 2, not 7" in capsys.readouterr().err
