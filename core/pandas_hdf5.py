@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from core.hdf5 import open_hdf5, whole
+
 if TYPE_CHECKING:
     import h5py
 
@@ -43,7 +45,7 @@ def read_hdf5_table(file: Path) -> Hdf5Table:
     """Read it; ValueError when it is laid out in another way, OSError when it can't be."""
     import h5py
 
-    with h5py.File(file) as content:
+    with open_hdf5(file) as content:
         names = [KEY] if KEY in content else list(content)
         table = content[names[0]] if len(names) == 1 else None
         if not isinstance(table, h5py.Group):
@@ -62,12 +64,12 @@ def _fixed(table: "h5py.Group") -> tuple[Labels, Labels, NDArray[np.float64]]:
         raise ValueError("its table is not of numbers alone, as DeepLabCut writes it")
     columns, rows = _axis(table, "axis0"), _axis(table, "axis1")
     order = _axis(table, "block0_items")
-    values = np.asarray(table["block0_values"][:], np.float64)
+    values = np.asarray(whole(table["block0_values"]), np.float64)
     return columns, rows, values[:, [order.index(column) for column in columns]]
 
 
 def _records(table: "h5py.Group") -> tuple[Labels, Labels, NDArray[np.float64]]:
-    records = table["table"][:]
+    records = whole(table["table"])
     if records.dtype.names != ("index", "values_block_0"):
         raise ValueError("its table is not of numbers alone, as DeepLabCut writes it")
     ((_, named),) = _plain(table.attrs["non_index_axes"])
@@ -100,14 +102,14 @@ def _plain(attribute: object) -> Any:
 def _axis(table: "h5py.Group", name: str) -> Labels:
     """Return the labels of an axis, one word per level."""
     if name in table:
-        return [(_text(word),) for word in table[name][:]]
+        return [(_text(word),) for word in whole(table[name])]
     levels = sum(f"{name}_level{n}" in table for n in range(8))
     if not levels:
         raise ValueError(f"it has no {name}")
     words = []
     for level in range(levels):
-        known = [_text(word) for word in table[f"{name}_level{level}"][:]]
-        chosen = table[f"{name}_label{level}"][:].tolist()
+        known = [_text(word) for word in whole(table[f"{name}_level{level}"])]
+        chosen = whole(table[f"{name}_label{level}"]).tolist()
         words.append([known[place] if place >= 0 else "" for place in chosen])
     return list(zip(*words, strict=True))
 

@@ -229,3 +229,21 @@ def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
                     if str(name).partition(".")[0] in telling
                 ]
     assert importing == []
+
+
+def test_hdf5_of_others_is_opened_in_one_place() -> None:
+    reading = []
+    for file in product_files():
+        if file == ROOT / "core/hdf5.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func).rpartition(".")[2]
+            opens = ast.unparse(node.func) == "h5py.File" or called == "NWBHDF5IO"
+            modes = [ast.unparse(each) for each in node.args[1:2]]
+            modes += [ast.unparse(k.value) for k in node.keywords if k.arg == "mode"]
+            writes = modes in (["'w'"], ["'x'"])
+            if (opens and not writes) or called in ("read_hdf", "HDFStore"):
+                reading.append(f"{file.relative_to(ROOT)}, line {node.lineno}")
+    assert reading == []

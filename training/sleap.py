@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.hdf5 import open_hdf5, whole
 from core.pose import Skeleton
 from training.labels import LabelsError
 
@@ -32,12 +33,10 @@ def unpack_sleap(file: Path, folder: Path) -> Skeleton:
     every fault: pictures that are not in the file (a plain `.slp` has none), several
     skeletons.
     """
-    import h5py
-
     try:
-        with h5py.File(file) as content:
+        with open_hdf5(file) as content:
             return _unpack(file, content, folder)
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise LabelsError([f"{file} is no SLEAP file: {error}"]) from error
     except OSError as error:
         raise LabelsError([f"{file} can't be unpacked: {error}"]) from error
@@ -52,10 +51,10 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
         )
     skeleton = _skeleton(words)
     shift = 0.5 if float(attributes.get("format_id", 1.2)) < SINCE_CENTRES else 0.0
-    instances, points = content["instances"][:], content["points"][:]
+    instances, points = whole(content["instances"]), whole(content["points"])
     rows: list[list[object]] = []
     problems: list[str] = []
-    for frame in content["frames"][:]:
+    for frame in whole(content["frames"]):
         video, index = int(frame["video"]), int(frame["frame_idx"])
         start, stop = int(frame["instance_id_start"]), int(frame["instance_id_end"])
         placed = [i for i in instances[start:stop] if i["instance_type"] == USER]
@@ -102,7 +101,7 @@ def _picture(content: "h5py.File", video: int, index: int) -> bytes | None:
     group = content.get(f"video{video}")
     if group is None or "video" not in group or "frame_numbers" not in group:
         return None
-    places = np.flatnonzero(group["frame_numbers"][:] == index)
+    places = np.flatnonzero(whole(group["frame_numbers"]) == index)
     if not len(places):
         return None
     stored = np.asarray(group["video"][int(places[0])])
