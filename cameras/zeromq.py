@@ -15,6 +15,7 @@ from cameras.camera import Camera, Film, Shot
 from core.clock import SystemClock
 from core.errors import DeviceError
 from core.frame import Image, ImageFormat
+from core.picture_header import declared_size, too_large
 
 if TYPE_CHECKING:
     from zmq import Context, Socket
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _SILENCE_S = 0.95
 _LARGEST = 64 * 2**20
 """Bytes of a message; who sends more is cut off."""
+_MOST_PIXELS = 2**26
+"""That its first picture may declare; the others declare as many as the first."""
 _JPEG = b"\xff\xd8\xff"
 _USER = "camera"
 
@@ -68,20 +71,21 @@ class ZmqCamera(Camera):
         clock, index = SystemClock(), -1
         with self._listening() as socket:
             first, _ = self._received(socket, clock, self.patience_s)
+            shape, size = first.shape, (first.shape[0], first.shape[1])
 
             def read(image: Image) -> Shot:
                 nonlocal index
-                picture, arrived_ns = self._received(socket, clock, _SILENCE_S)
-                if picture.shape != image.shape:
+                picture, arrived_ns = self._received(socket, clock, _SILENCE_S, size)
+                if picture.shape != shape:
                     raise DeviceError(
-                        f"changed its picture from {image.shape[1]}×{image.shape[0]} "
-                        f"to {picture.shape[1]}×{picture.shape[0]}"
+                        f"changed its picture from {_told(shape)} to "
+                        f"{_told(picture.shape)}"
                     )
                 np.copyto(image, picture)
                 index += 1
                 return Shot(index, arrived_ns)
 
-            yield Film(ImageFormat(first.shape, 0.0), read, device=self._endpoint)
+            yield Film(ImageFormat(shape, 0.0), read, device=self._endpoint)
 
     @property
     def _endpoint(self) -> str:
@@ -112,15 +116,22 @@ class ZmqCamera(Camera):
             yield socket
 
     def _received(
-        self, socket: "Socket[bytes]", clock: SystemClock, patience_s: float
+        self,
+        socket: "Socket[bytes]",
+        clock: SystemClock,
+        patience_s: float,
+        size: tuple[int, int] | None = None,
     ) -> tuple[Image, int]:
-        """Return the newest picture and when it was taken; wait for one that is new."""
+        """Return the newest picture and when it was taken; wait for one that is new.
+
+        One that does not declare `size`, height and width, is not decoded.
+        """
         if not socket.poll(round(patience_s * 1000)):
             raise DeviceError(
                 f"gave no picture for {round(patience_s)} s at {self._endpoint}"
             )
         message, arrived_ns = socket.recv(), clock.now_ns()
-        return _picture(message), arrived_ns
+        return _picture(message, size), arrived_ns
 
     def _password(self) -> str:
         """Return the first line of the file."""
@@ -144,8 +155,13 @@ def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthentic
     return guard
 
 
-def _picture(message: bytes) -> Image:
-    """Decode a JPEG picture, colour or grey."""
+def _told(shape: tuple[int, ...]) -> str:
+    """Return what a picture is, in words."""
+    return f"{shape[1]}×{shape[0]} {'colour' if len(shape) > 2 else 'grey'}"
+
+
+def _picture(message: bytes, size: tuple[int, int] | None) -> Image:
+    """Decode a JPEG picture, colour or grey, of the `size` that was announced, if any."""
     import cv2
 
     if not message.startswith(_JPEG):
@@ -154,7 +170,15 @@ def _picture(message: bytes) -> Image:
         except binascii.Error:
             message = b""
     image = None
-    if message.startswith(_JPEG):
+    declared = declared_size(message) if message.startswith(_JPEG) else None
+    if declared is not None:
+        if size is not None and declared != size:
+            raise DeviceError(
+                f"changed its picture from {size[1]}×{size[0]} to "
+                f"{declared[1]}×{declared[0]}"
+            )
+        if reason := too_large(message, _MOST_PIXELS):
+            raise DeviceError(f"sent a picture that {reason}")
         data = np.frombuffer(message, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if image is None:

@@ -12,6 +12,7 @@ from core.frame import Image
 from gui.overlay import Fit
 from gui.theme import bodypart_colour
 from gui.video_view import VideoView
+from pose.pictures import decode
 
 _SMALL = (120, 84)
 
@@ -71,8 +72,7 @@ class ComparedView(VideoView):
 def read_image(file: Path) -> Image | None:
     """Return a picture file's pixels; None: it can't be read."""
     try:
-        content = np.frombuffer(file.read_bytes(), np.uint8)
+        read = decode(file.read_bytes(), cv2.IMREAD_ANYCOLOR)
     except OSError:
         return None
-    read = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR) if content.size else None
     return None if read is None else np.asarray(read, np.uint8)

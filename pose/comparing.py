@@ -9,6 +9,7 @@ from core.errors import ModelError
 from pose.matching import match_animals
 from pose.model_folder import ModelFolder
 from pose.network import Network
+from pose.pictures import read_picture
 from pose.reading import Read
 
 PICTURES = "pictures.jpg"
@@ -57,8 +58,7 @@ def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
     file = model.path / PICTURES
     height, width = model.fitting.height, model.fitting.width
     if file.is_file():
-        content = np.frombuffer(file.read_bytes(), np.uint8)
-        tall = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        tall = read_picture(file)
         if tall is None or tall.shape[1] != width or tall.shape[0] % height:
             raise ModelError(
                 f"{file} is damaged: it must hold pictures {width} wide and {height} high"

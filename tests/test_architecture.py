@@ -247,3 +247,12 @@ def test_hdf5_of_others_is_opened_in_one_place() -> None:
             if (opens and not writes) or called in ("read_hdf", "HDFStore"):
                 reading.append(f"{file.relative_to(ROOT)}, line {node.lineno}")
     assert reading == []
+
+
+def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
+    decoding = {
+        str(file.relative_to(ROOT))
+        for file in product_files()
+        if re.search(r"\.(imdecode|imread|imreadmulti)\(", file.read_text("utf-8"))
+    }
+    assert decoding == {"cameras/zeromq.py", "pose/pictures.py"}

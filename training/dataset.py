@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.pose import Skeleton
 from pose.fitting import Fitting
+from pose.pictures import read_picture
 from pose.window import Window, whole, zoomed
 from training.labels import Labels, LabelsError
 
@@ -121,18 +122,6 @@ def load_dataset(
         _load_context(labels, windows, pictures) if context else None,
         animals=labels.animals,
     )
-
-
-def read_picture(file: Path) -> NDArray[np.uint8] | None:
-    """Return the picture as BGR, None when it can't be read."""
-    import cv2
-
-    try:
-        content = np.frombuffer(file.read_bytes(), np.uint8)
-    except OSError:
-        return None
-    read = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    return None if read is None else np.asarray(read, np.uint8)
 
 
 def neighbour(file: Path, away: int) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.containment import inside
 from core.errors import DeepLabStreamError
+from core.picture_header import MOST_PIXELS
 from core.pose import Skeleton
 from training.label_hdf5 import hdf5_rows
 from training.picture_size import picture_size
@@ -148,6 +149,11 @@ def _faults(
     if size is None:
         return [f"{where}: the picture {image} can't be read"]
     height, width = size
+    if height * width > MOST_PIXELS:
+        return [
+            f"{where}: the picture {image} declares {width}x{height} pixels, more than "
+            f"{MOST_PIXELS / 1e6:.0f} million: it is not decoded"
+        ]
     most = np.array([width, height]) - 0.5 + TOLERANCE_PX
     outside = ((xy < -0.5 - TOLERANCE_PX) | (xy > most)).any(axis=1)
     return [

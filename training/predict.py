@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pose.consensus import aligned, median
 from pose.estimator import PoseEstimator
-from training.dataset import read_picture
+from pose.pictures import read_picture
 from training.labels import Labels, LabelsError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")

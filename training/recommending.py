@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import DeviceError
-from training.dataset import read_picture
+from pose.pictures import read_picture
 from training.labels import Labels, LabelsError
 from training.projects import Project
 from training.turning import turns_and_mirror

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.dataset import read_picture
+from pose.pictures import read_picture
 from training.found_animals import LEAST_PARTS
 from training.labels import LabelsError
 from training.report import MEASURES, Evidence

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.hdf5 import open_hdf5, whole
+from core.picture_header import too_large
 from core.pose import Skeleton
+from pose.pictures import decode
 from training.labels import LabelsError
 
 if TYPE_CHECKING:
@@ -106,14 +108,17 @@ def _picture(content: "h5py.File", video: int, index: int) -> bytes | None:
         return None
     stored = np.asarray(group["video"][int(places[0])])
     if stored.ndim == 1:  # encoded, as signed bytes
-        read = cv2.imdecode(stored.view(np.uint8), cv2.IMREAD_UNCHANGED)
+        encoded = stored.view(np.uint8).tobytes()
+        if reason := too_large(encoded):
+            raise ValueError(f"the picture {index} of {group.name} {reason}")
+        read = decode(encoded, cv2.IMREAD_UNCHANGED)
         if read is None:
             return None
-        image = np.asarray(read)
+        image = read
     else:
         image = stored
-    done, encoded = cv2.imencode(".png", image)
-    return encoded.tobytes() if done else None
+    done, png = cv2.imencode(".png", image)
+    return png.tobytes() if done else None
 
 
 def _skeleton(words: dict[str, Any]) -> Skeleton:

@@ -38,7 +38,8 @@ from offline.boxes import (
     write_boxes,
 )
 from offline.files import ENDINGS, whole_file
-from training.dataset import neighbour, read_picture
+from pose.pictures import read_picture
+from training.dataset import neighbour
 
 BESIDE = (-2, -1, 0, 1, 2)
 """Frames around a labelled one that context networks look at."""

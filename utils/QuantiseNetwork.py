@@ -26,6 +26,7 @@ from core.frame import Image
 from pose.comparing import PICTURES, pictures_of, save_pictures
 from pose.model_folder import ModelFolder, load_model_folder
 from pose.opening import find_model
+from pose.pictures import read_picture
 from pose.quantising import quantise, told
 from video.decoding import as_bgr
 from video.reading import open_video, sampled
@@ -80,17 +81,14 @@ def _of_video(file: Path, count: int) -> Iterator[Image]:
 
 def _of_folder(folder: Path, count: int) -> Iterator[Image]:
     """Yield pictures spread over a folder and those in it."""
-    import cv2
-
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg"))
     if not files:
         raise DeviceError(f"{folder} has no .png or .jpg in it")
     for place in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int):
-        content = np.frombuffer(files[place].read_bytes(), np.uint8)
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+        image = read_picture(files[place])
         if image is None:
             raise DeviceError(f"{files[place]} is no picture")
-        yield np.asarray(image, np.uint8)
+        yield image
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from core.clock import SystemClock
 from core.errors import DeviceError
 from tests.cameras.servers import free_port, zmq_sender
 from tests.cameras.videos import picture
+from tests.core.test_picture_header import declaring
 
 
 @pytest.mark.parametrize("base64", [False, True])
@@ -35,6 +36,54 @@ def test_grey_stays_grey() -> None:
     data = cv2.imencode(".jpg", picture(5, grey=True))[1].tobytes()
     with zmq_sender(port, data=data), ZmqCamera(port=port).opened() as film:
         assert film.format.shape == (48, 64)
+
+
+@pytest.mark.parametrize("side", [30000, 65500])
+def test_a_first_picture_that_declares_too_much_is_not_decoded(side: int) -> None:
+    port = free_port()
+    with (
+        zmq_sender(port, data=declaring(side, side)),
+        pytest.raises(DeviceError, match=f"declares {side}×{side} pixels"),
+        ZmqCamera(port=port).opened(),
+    ):
+        pass
+
+
+def test_another_size_than_the_first_is_not_decoded() -> None:
+    decode, port = cv2.imdecode, free_port()
+    shown: list[object] = []
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        zmq_sender(port) as over,
+        ZmqCamera(port=port).opened() as film,
+    ):
+        image = np.zeros(film.format.shape, film.format.dtype)
+        over.set()
+        patch.setattr(
+            cv2, "imdecode", lambda *given: (shown.append(1), decode(*given))[1]
+        )
+        with (
+            zmq_sender(port, data=declaring(8000, 8000)),
+            pytest.raises(DeviceError, match="from 64×48 to 8000×8000"),
+        ):
+            while True:
+                shown.clear()
+                film.read(image)
+    assert not shown
+
+
+def test_grey_after_colour_is_told_as_such() -> None:
+    port = free_port()
+    grey = cv2.imencode(".jpg", picture(5, grey=True))[1].tobytes()
+    with zmq_sender(port) as over, ZmqCamera(port=port).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        over.set()
+        with (
+            zmq_sender(port, data=grey),
+            pytest.raises(DeviceError, match="from 64×48 colour to 64×48 grey"),
+        ):
+            while True:
+                film.read(image)
 
 
 def test_silence_is_seen_within_a_second() -> None:

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pose.pictures import read_picture
+from tests.core.test_picture_header import declaring
 from training.labels import LabelsError, read_labels
 from training.picture_size import picture_size
 
@@ -122,6 +124,14 @@ def test_two_scorers_and_points_outside_are_faults(tmp_path: Path) -> None:
     assert "line 4: snout at x 41.2, y 2 lies outside of a.png (40x30)" in told[1]
     assert "line 5: tail at x 3, y -7 lies outside" in told[2]
     assert len(told) == 3
+
+
+def test_a_picture_that_declares_too_much_is_a_fault(tmp_path: Path) -> None:
+    file = write(tmp_path, HEADER + "clip/a.png,1,2,3,4")
+    (tmp_path / "clip/a.png").write_bytes(declaring(30000, 30000))
+    with pytest.raises(LabelsError, match=r"a\.png declares 30000x30000 pixels, more"):
+        read_labels(file)
+    assert read_picture(tmp_path / "clip/a.png") is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])

@@ -1,0 +1,59 @@
+"""The size that a picture file declares, before anything is decoded."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from core.picture_header import declared_size, too_large
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (31, 47, 3), np.uint8)
+
+
+def encoded(suffix: str) -> bytes:
+    return cv2.imencode(suffix, PICTURE)[1].tobytes()
+
+
+def declaring(width: int, height: int) -> bytes:
+    """Return a JPEG of another size than its header says."""
+    data = bytearray(encoded(".jpg"))
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tiff", ".webp", ".gif"])
+def test_every_format_tells_its_size(suffix: str) -> None:
+    data = encoded(suffix)
+    assert declared_size(data) == (31, 47)
+    for length in range(0, len(data), 7):
+        assert declared_size(data[:length]) in (None, (31, 47))
+
+
+def test_a_large_webp_with_and_without_loss_tells_its_size() -> None:
+    picture = np.zeros((300, 5000, 3), np.uint8)
+    for quality in (50, 101):
+        data = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
+        assert declared_size(data.tobytes()) == (300, 5000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no picture",
+        b"\xff\xd8\xffno picture at all",
+        b"\xff\xd8\xff\xd0" + declaring(4, 4)[2:],  # a marker that decoders skip
+        b"\xff\xd8\xff\xe0\x00\x00" + declaring(4, 4)[2:],
+    ],
+)
+def test_what_no_header_says_is_not_known(data: bytes) -> None:
+    assert declared_size(data) is None
+    assert too_large(data) == ""
+
+
+def test_more_than_is_allowed_is_told() -> None:
+    assert declared_size(declaring(30000, 20000)) == (20000, 30000)
+    assert "declares 30000×20000 pixels" in too_large(declaring(30000, 20000))
+    assert too_large(declaring(640, 480)) == ""
