@@ -30,7 +30,7 @@ from engine.messages import (
     SayWho,
     TestOutput,
 )
-from engine.network import introduced, open_network
+from engine.network import introduced, open_network, outdated_networks
 from engine.proving import proofs
 from engine.seeing import seeing_of
 from engine.settings import Settings
@@ -128,6 +128,8 @@ class _Engine:
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
         tell(self.pipe, introduced(estimator, self.settings))
+        for sentence in outdated_networks(self.settings):
+            tell(self.pipe, Complaint(sentence, grave=False))
 
     def goodbye(self) -> None:
         """Dismiss the guards, but not where an output could not be switched off."""

@@ -7,7 +7,7 @@ from engine.messages import NetworkReady
 from engine.settings import Settings, check_against
 from pose.estimator import PoseEstimator
 from pose.named import Named, animals_of
-from pose.opening import open_estimator, open_live_crop
+from pose.opening import open_estimator, open_live_crop, outdated
 from pose.per_camera import PerCamera, own_of
 from recording.run_folder import ModelFacts, NetworkFacts
 
@@ -56,6 +56,19 @@ def introduced(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
         for camera, other in own_of(estimator).items()
     }
     return NetworkReady(estimator.skeleton, ModelFacts(*_facts(usual, estimator), own))
+
+
+def outdated_networks(settings: Settings) -> list[str]:
+    """Return a sentence for each network in use that must be imported anew."""
+    pose = settings.pose
+    named = [
+        settings.model,
+        *(settings.model_named(each.model) for each in settings.cameras.values()),
+    ]
+    if pose.live_crop and pose.detector:
+        named.append(settings.model_named(pose.detector))
+    told = [outdated(name) for name in dict.fromkeys(named) if name]
+    return list(dict.fromkeys(sentence for each in told for sentence in each))
 
 
 def _facts(name: str, estimator: PoseEstimator) -> tuple[str, str, float, str]:

@@ -11,6 +11,30 @@ LEAST = 1e-4
 """Confidences are taken to be at least this, and at most 1 less this."""
 
 
+LINEAR_TO = 0.8
+"""Scores without an upper bound are confidences up to here: see `confidence_of`."""
+
+
+def confidence_of(
+    scores: NDArray[np.floating], linear_to: float | None
+) -> NDArray[np.float32]:
+    """Return confidences, 0 to 1, of the scores of peaks; NaN stays NaN.
+
+    None: scores are from 0 to 1 by themselves. Else they have no upper bound: up to
+    `linear_to` they are taken as they are, above they approach 1 and never reach it, so
+    that the higher score always has the higher confidence.
+
+    >>> confidence_of(np.array([0.4, 0.8, 1.0, 2.6]), 0.8).round(3).tolist()
+    [0.4000000059604645, 0.800000011920929, 0.8999999761581421, 0.9800000190734863]
+    """
+    if linear_to is None:
+        return np.asarray(np.clip(scores, 0, 1), np.float32)
+    room = 1 - linear_to
+    above = np.maximum(scores - linear_to, 0)
+    bent = 1 - room**2 / (above + room)
+    return np.asarray(np.where(above > 0, bent, np.maximum(scores, 0)), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class ConfidenceScale:
     """Makes of a raw confidence the share of points like it that are right.

@@ -1,7 +1,8 @@
 """How a camera's picture becomes the network's: one rule, in training and live."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,66 +12,118 @@ from core.frame import Image
 
 REST = 127
 """The grey of what the picture does not cover; networks see it as 0."""
+MULTIPLE = 32
+"""Sides of inputs of `native` networks are multiples of this."""
+
+Fit = Literal["letterbox", "stretch", "native"]
+Sampling = Literal["average", "linear", "antialias"]
+Align = Literal["centre", "corner"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
     """The size of a network's input, and how pictures of any size are brought to it.
 
-    The picture is scaled, its aspect kept, until it just fits. It lies in the left upper
-    corner; what is left over, at the right or at the bottom, is grey. Shrinking averages
-    squares of whole pixels as long as they fit into both sides, and is linear for the
-    rest, as growing is: five times as fast as averages of parts of pixels.
+    The picture lies in the left upper corner; what is left over, at the right or at the
+    bottom, is grey. Our own networks have the defaults; imported ones get pictures as the
+    program prepared them that trained them.
     """
 
     height: int
     width: int
+    fit: Fit = "letterbox"
+    """`letterbox`: scaled, the aspect kept, until it just fits. `stretch`: scaled to the
+    whole input, whatever the aspect (Lightning Pose). `native`: not scaled; the network
+    takes pictures of any size (DeepLabCut), see `of`."""
+    rest: int = REST
+    """The grey of what is left over."""
+    sampling: Sampling = "average"
+    """`average`: shrinking averages squares of whole pixels as long as they fit into both
+    sides, and is linear for the rest: five times as fast as averages of parts of pixels.
+    `linear`: between the four nearest pixels (OpenCV's INTER_LINEAR). `antialias`:
+    triangles as wide as the pixels of the result (torchvision, Pillow)."""
+    align: Align = "centre"
+    """Which points stay where they are when a picture is scaled: `centre`: pixels are
+    squares, x becomes (x + 0.5) · scale - 0.5. `corner`: x becomes x · scale, as other
+    programs have it for labels and for points."""
+    area: tuple[int, int] | None = None
+    """Rows and columns of the input that pictures are fitted into; None: all of it."""
+
+    def of(self, shape: tuple[int, ...]) -> "Fitting":
+        """Return the fitting for pictures of `shape`: `native` ones have inputs of any size."""
+        return _native(self, *shape[:2]) if self.fit == "native" else self
 
     def extent(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Return columns and rows that a picture of `shape` (height, width, …) covers."""
-        return _extent(self.height, self.width, *shape[:2])
+        return _extent(self, *shape[:2])
+
+    def scales(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return pixels of the input per pixel of a picture of `shape`, along x and y."""
+        return _scales(self, *shape[:2])
 
     def place(self, image: Image, into: NDArray[np.uint8]) -> None:
         """Write the picture, grey or BGR, into `into` (height, width, 3), BGR."""
-        import cv2
-
         if image.dtype != np.uint8:
             bits = 8 * image.itemsize
             raise ModelError(f"the network wants pictures of 8 bit, not of {bits}")
         columns, rows = self.extent(image.shape)
-        high, wide = image.shape[:2]
-        if (side := _square(high, wide, rows, columns)) > 1:
-            size = (wide // side, high // side)
-            image = np.asarray(
-                cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
-            )
         if rows < self.height:
-            into[rows:] = REST
+            into[rows:] = self.rest
         if columns < self.width:
-            into[:rows, columns:] = REST
+            into[:rows, columns:] = self.rest
         target = into[:rows, :columns]
-        if image.ndim == 2:
-            if image.shape != (rows, columns):
-                image = np.asarray(cv2.resize(image, (columns, rows)), np.uint8)
-            target[...] = image[..., None]
-        elif image.shape[:2] == (rows, columns):
-            np.copyto(target, image)
-        else:
-            cv2.resize(image, (columns, rows), dst=target)
+        if image.shape[:2] == (rows, columns):
+            target[...] = image[..., None] if image.ndim == 2 else image
+            return
+        if self.sampling == "antialias":
+            image = _antialiased(image, rows, columns)
+        _resize(image, target, self.sampling == "average")
 
     def to_input(
         self, points: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """Return where `points` (…, 2) of a picture of `shape` lie in the input."""
-        scales = _scales(*shape[:2], *self.extent(shape))
-        return np.asarray((points + 0.5) * scales - 0.5, np.float32)
+        half = 0.5 if self.align == "centre" else 0.0
+        return np.asarray((points + half) * self.scales(shape) - half, np.float32)
 
     def to_image(
         self, points: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
         """Return where `points` (…, 2) of the input lie in a picture of `shape`."""
-        scales = _scales(*shape[:2], *self.extent(shape))
-        return np.asarray((points + 0.5) / scales - 0.5, np.float32)
+        half = 0.5 if self.align == "centre" else 0.0
+        return np.asarray((points + half) / self.scales(shape) - half, np.float32)
+
+
+def _resize(image: Image, target: NDArray[np.uint8], average: bool) -> None:
+    import cv2
+
+    rows, columns = target.shape[:2]
+    high, wide = image.shape[:2]
+    if average and (side := _square(high, wide, rows, columns)) > 1:
+        size = (wide // side, high // side)
+        image = np.asarray(
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    if image.shape[:2] != (rows, columns):
+        if image.ndim == 3:
+            cv2.resize(image, (columns, rows), dst=target)
+            return
+        image = np.asarray(cv2.resize(image, (columns, rows)), np.uint8)
+    target[...] = image[..., None] if image.ndim == 2 else image
+
+
+def _antialiased(image: Image, rows: int, columns: int) -> Image:
+    """Return the picture, each shrunk side through triangles as wide as its new pixels."""
+    values: NDArray[np.float32] = image.astype(np.float32)
+    for axis, size in ((0, rows), (1, columns)):
+        places, weights = _triangles(values.shape[axis], size)
+        shape = [1] * values.ndim
+        shape[axis] = size
+        values = sum(
+            values.take(place, axis) * weight.reshape(shape)
+            for place, weight in zip(places, weights, strict=True)
+        )
+    return np.asarray(np.rint(values).clip(0, 255), np.uint8)
 
 
 # Remembered, as a camera's pictures are all of one size: once a network has emptied the
@@ -78,15 +131,47 @@ class Fitting:
 
 
 @lru_cache
-def _extent(height: int, width: int, high: int, wide: int) -> tuple[int, int]:
+def _triangles(given: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return (tap, wanted): which pixels make each new one, and by how much."""
+    scale = given / wanted
+    reach = max(scale, 1.0)
+    middle = (np.arange(wanted) + 0.5) * scale
+    first = np.floor(middle - reach).astype(np.intp)
+    places = first + np.arange(int(np.ceil(2 * reach)) + 2)[:, None]
+    weights = np.clip(1 - np.abs(places + 0.5 - middle) / reach, 0, None)
+    weights[(places < 0) | (places >= given)] = 0
+    weights /= weights.sum(axis=0)
+    return places.clip(0, given - 1), weights.astype(np.float32)
+
+
+@lru_cache
+def _native(fitting: Fitting, high: int, wide: int) -> Fitting:
+    height, width = (-(-side // MULTIPLE) * MULTIPLE for side in (high, wide))
+    return replace(fitting, height=height, width=width)
+
+
+def _scale(fitting: Fitting, high: int, wide: int) -> float:
+    height, width = fitting.area or (fitting.height, fitting.width)
     scale = min(height / high, width / wide)
+    return min(scale, 1.0) if fitting.fit == "native" else scale
+
+
+@lru_cache
+def _extent(fitting: Fitting, high: int, wide: int) -> tuple[int, int]:
+    height, width = fitting.area or (fitting.height, fitting.width)
+    if fitting.fit == "stretch":
+        return width, height
+    scale = _scale(fitting, high, wide)
     columns, rows = round(wide * scale), round(high * scale)
     return max(1, min(width, columns)), max(1, min(height, rows))
 
 
 @lru_cache
-def _scales(high: int, wide: int, columns: int, rows: int) -> NDArray[np.float32]:
+def _scales(fitting: Fitting, high: int, wide: int) -> NDArray[np.float32]:
+    columns, rows = _extent(fitting, high, wide)
     scales = np.array([columns / wide, rows / high], np.float32)
+    if fitting.align == "corner" and fitting.fit != "stretch":
+        scales[:] = _scale(fitting, high, wide)
     scales.flags.writeable = False
     return scales
 

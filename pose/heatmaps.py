@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pose.confidence import confidence_of
+
 REACH = 2
 """Cells around the highest one that are looked at, on each side."""
 LEAST = 1e-6
@@ -26,6 +28,8 @@ class Heatmaps:
     """Standard deviation of a point's Gaussian, in cells."""
     origin: float | None = None
     """The input pixel at which the centre of cell 0 lies; None: (stride − 1) / 2."""
+    linear_to: float | None = None
+    """Maps have no upper bound: how heights become confidences, see `confidence_of`."""
 
     @property
     def first(self) -> float:
@@ -56,14 +60,14 @@ class Heatmaps:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return points (n, 2) in pixels and confidences (n,) of `maps` (n, h, w).
 
-        Each is where the map is highest, and how high that is.
+        Each is where the map is highest, and what that height is worth.
         """
         flat = maps.reshape(len(maps), -1)
         places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, maps.shape[2])
         which = np.arange(len(maps))
         points = self.at(maps, which, rows, columns)
-        return points, np.asarray(flat[which, places], np.float32)
+        return points, confidence_of(flat[which, places], self.linear_to)
 
     def at(
         self,

@@ -5,11 +5,13 @@ from typing import Literal
 import pydantic
 
 from pose.affinity import SAMPLES, WORST
+from pose.fitting import REST, Align, Fit, Fitting, Sampling
 from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 from pose.reading import Coordinates, Decoder, Offsets, Several
 
 SIDE = pydantic.Field(ge=16, le=4096)
+LINEAR = pydantic.Field(None, gt=0, lt=1)
 
 
 class _Words(pydantic.BaseModel):
@@ -26,12 +28,30 @@ class _Input(_Words):
     width: int = SIDE
     colour: Literal["BGR"] = "BGR"
     pixels: Literal["uint8"] = "uint8"
+    fit: Fit = "letterbox"
+    rest: int = pydantic.Field(REST, ge=0, le=255)
+    sampling: Sampling = "average"
+    align: Align = "centre"
+    area: tuple[int, int] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _area_inside(self) -> "_Input":
+        if self.area and not (
+            0 < self.area[0] <= self.height and 0 < self.area[1] <= self.width
+        ):
+            raise ValueError("area: rows and columns, within height and width")
+        return self
+
+    def fitting(self) -> Fitting:
+        """Return how pictures are brought to the input."""
+        return Fitting(**self.model_dump(exclude={"colour", "pixels"}))
 
 
 class _Heatmaps(_Words):
     stride: int = pydantic.Field(ge=1, le=64)
     sigma: float = pydantic.Field(gt=0, le=100)
     origin: float | None = pydantic.Field(None, ge=-64, le=64)
+    linear_to: float | None = LINEAR
 
 
 class _Offsets(_Words):
@@ -42,6 +62,7 @@ class _Offsets(_Words):
 
 class _Coordinates(_Words):
     animals: int = pydantic.Field(1, ge=1, le=100)
+    linear_to: float | None = LINEAR
 
 
 class _Animals(_Words):
@@ -71,6 +92,7 @@ class Description(_Words):
     animals: _Animals | None = None
     frames: int = pydantic.Field(1, ge=1, le=99)
     confidence: _Confidence | None = None
+    imported: int | None = pydantic.Field(None, ge=1)
     threshold: float = pydantic.Field(ge=0, le=1)
     sha256: str
     about: dict[str, pydantic.JsonValue] = {}

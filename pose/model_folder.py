@@ -38,6 +38,8 @@ from pose.reading import (
 
 DESCRIPTION = "model.json"
 NETWORK = "network.onnx"
+IMPORTED = 2
+"""The version of the rules by which networks from elsewhere are imported now."""
 DETECTOR = "detector"
 """Within a model folder: the network that finds the animal for it."""
 
@@ -70,6 +72,9 @@ class ModelFolder:
     ends, are taken for the picture itself."""
     confidence: ConfidenceScale | None = None
     """What its confidences are worth; None: they are left as they come."""
+    imported: int | None = None
+    """By which version of the rules a network from elsewhere was imported; None: it is
+    our own, or was imported before they had one."""
 
     @property
     def network(self) -> Path:
@@ -83,6 +88,17 @@ class ModelFolder:
         if not isinstance(maps, Heatmaps):
             raise ModelError(f"{self.path}: its network gives no heat maps")
         return maps
+
+    @property
+    def outdated(self) -> str:
+        """What is wrong with how it was imported, as a sentence; empty: nothing."""
+        if self.imported is not None or "imported_from" not in self.about:
+            return ""
+        return (
+            f"{self.path} was imported by an earlier version, which did not prepare frames "
+            "as the program that trained the network does, and cut off scores above 1: its "
+            "points can be wrong. Import it anew with utils/ImportModel.py."
+        )
 
     @property
     def animals(self) -> int:
@@ -143,7 +159,7 @@ def load_model_folder(path: Path) -> ModelFolder:
     return ModelFolder(
         path=path,
         skeleton=Skeleton(tuple(names), tuple(words.skeleton.bones)),
-        fitting=Fitting(words.input.height, words.input.width),
+        fitting=words.input.fitting(),
         decoder=decoder,
         threshold=words.threshold,
         sha256=digest,
@@ -152,6 +168,7 @@ def load_model_folder(path: Path) -> ModelFolder:
         confidence=ConfidenceScale(**words.confidence.model_dump())
         if words.confidence
         else None,
+        imported=words.imported,
     )
 
 
@@ -168,16 +185,24 @@ def save_description(model: ModelFolder) -> None:
             "width": model.fitting.width,
             "colour": "BGR",
             "pixels": "uint8",
+            **_unusual(model.fitting),
         },
         **_said(model),
         **({"frames": model.frames} if model.frames > 1 else {}),
         **({"confidence": asdict(model.confidence)} if model.confidence else {}),
+        **({"imported": model.imported} if model.imported else {}),
         "threshold": model.threshold,
         "sha256": model.sha256,
         "about": dict(model.about),
     }
     text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
     (model.path / DESCRIPTION).write_text(text, encoding="utf-8")
+
+
+def _unusual(fitting: Fitting) -> dict[str, object]:
+    """Return in which way pictures are fitted otherwise than to our own networks."""
+    usual = asdict(Fitting(fitting.height, fitting.width))
+    return {key: said for key, said in asdict(fitting).items() if said != usual[key]}
 
 
 def _said(model: ModelFolder) -> dict[str, object]:

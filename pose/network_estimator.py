@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from core.frame import Image
 from core.pose import Pose, Skeleton
+from pose.fitting import Fitting
 from pose.model_folder import ModelFolder
 from pose.network import Network
 
@@ -49,13 +50,22 @@ class NetworkEstimator:
         """Return one pose per picture; nothing is thresholded."""
         if not images:
             return []
-        fitting, skeleton = self.model.fitting, self.model.skeleton
+        fittings = [self.model.fitting.of(image.shape) for image in images]
+        if all(fitting is fittings[0] for fitting in fittings):
+            return self._of_one_size(images, fittings[0])
+        return [
+            self._of_one_size([image], fitting)[0]
+            for image, fitting in zip(images, fittings, strict=True)
+        ]
+
+    def _of_one_size(self, images: Sequence[Image], fitting: Fitting) -> list[Pose]:
+        """Return the poses of pictures that are brought to one size."""
         pictures = self.memory(len(images), fitting.height, fitting.width)
         for place, image in enumerate(images):
             fitting.place(image, pictures[place])
         points, confidence = self.model.read(self.network.run(pictures))
         return [
-            Pose(skeleton, fitting.to_image(xy, image.shape), sure)
+            Pose(self.model.skeleton, fitting.to_image(xy, image.shape), sure)
             for xy, sure, image in zip(points, confidence, images, strict=True)
         ]
 

@@ -110,6 +110,21 @@ def open_live_crop(
     return cropping
 
 
+def outdated(name: str | Path) -> list[str]:
+    """Return a sentence for each network of a folder that must be imported anew."""
+    words = str(name).strip()
+    if words.split(":")[0] == "stand-in":
+        return []
+    folder = find_model(words)
+    folders = [*(members(folder) or [folder])]
+    folders += [each / DETECTOR for each in folders]
+    return [
+        said
+        for each in folders
+        if (each / DESCRIPTION).is_file() and (said := load_model_folder(each).outdated)
+    ]
+
+
 def find_model(name: str | Path) -> Path:
     """Return the model folder of that path, or of that name in `models/`."""
     for folder in (Path(name), MODELS / name):

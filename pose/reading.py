@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pose.confidence import confidence_of
 from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 
@@ -37,8 +38,7 @@ class Offsets:
         places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, width)
         sure = np.take_along_axis(flat, places[:, None], axis=1)[:, 0]
-        sure = np.asarray(sure.clip(0, 1), np.float32)
-        return self.at(maps, np.arange(n), rows, columns), sure
+        return self.at(maps, np.arange(n), rows, columns), confidence_of(sure, None)
 
     def at(
         self,
@@ -63,11 +63,13 @@ class Coordinates:
 
     animals: int = 1
     """How many it tells of; those it does not find have confidence 0."""
+    linear_to: float | None = None
+    """What it says of points has no upper bound: see `confidence_of`."""
 
     def decode(self, output: NDArray[np.float32]) -> Read:
         """Return points (n, animal, bodypart, 2) in input pixels, and confidences."""
         split = output.reshape(len(output), self.animals, -1, 3)
-        points, sure = split[..., :2], split[..., 2]
+        points, sure = split[..., :2], confidence_of(split[..., 2], self.linear_to)
         if self.animals > 1:
             points = np.where(sure[..., None] > 0, points, np.float32(np.nan))
         return points, sure
@@ -99,7 +101,9 @@ class Several:
         else:
             channels = parts
             points = self.maps.at(output[:parts], *where, reach=1)
-        return grouping.group(peaks, points, output[channels:])
+        points, heights = grouping.group(peaks, points, output[channels:])
+        bound = self.maps.linear_to if isinstance(self.maps, Heatmaps) else None
+        return points, confidence_of(heights, bound)
 
 
 Decoder = Heatmaps | Offsets | Coordinates | Several

@@ -1,6 +1,6 @@
 """A part of a picture, and how points go from one to the other exactly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def around(
 
 def whole(shape: tuple[int, ...], fitting: Fitting) -> Window:
     """Return the window that shows all of a picture of `shape`."""
-    return Window(0, 0, shape[1], shape[0], fitting)
+    return Window(0, 0, shape[1], shape[0], fitting.of(shape))
 
 
 def levels(fitting: Fitting) -> tuple[int, ...]:
@@ -85,18 +85,26 @@ def same_scale(
     The network sees it at the scale at which it sees whole pictures of `shape`, in fewer
     pixels. `grown` levels larger than need be; None: no window saves anything.
     """
-    scale = fitting.extent(shape)[1] / shape[0]
-    square = max(1, int(1 / scale))
-    need = float((high - low).max()) * scale
+    fitting = fitting.of(shape)
+    columns, rows = fitting.extent(shape)
+    scales = columns / shape[1], rows / shape[0]
+    if fitting.fit != "stretch":
+        scales = scales[1], scales[1]
+    need = float(((high - low) * np.array(scales)).max())
     fitting_sides = [side for side in levels(fitting) if side >= need]
     if len(fitting_sides) <= grown:
         return None
     side = fitting_sides[grown]
-    size = round(side / scale / square) * square
-    if size > min(shape[:2]):
+    squares = [max(1, int(1 / scale)) for scale in scales]
+    width, height = (
+        round(side / scale / square) * square
+        for scale, square in zip(scales, squares, strict=True)
+    )
+    if width > shape[1] or height > shape[0]:
         return None
-    left, top = _corner(low, high, (size, size), shape)
-    return Window(left, top, size, size, Fitting(side, side))
+    left, top = _corner(low, high, (width, height), shape)
+    inside = replace(fitting, height=side, width=side, area=None)
+    return Window(left, top, width, height, inside)
 
 
 def zoomed(
@@ -105,7 +113,14 @@ def zoomed(
     shape: tuple[int, ...],
     fitting: Fitting,
 ) -> Window:
-    """Return the window around the box that fills the network's whole input."""
+    """Return the window around the box that fills the network's whole input.
+
+    Of a network that sees pictures unscaled it is as large as the input.
+    """
+    if fitting.fit == "native":
+        own = min(fitting.width, shape[1]), min(fitting.height, shape[0])
+        left, top = _corner(low, high, own, shape)
+        return Window(left, top, own[0], own[1], fitting)
     aspect = fitting.width / fitting.height
     width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), 16.0)
     size = min(round(width), shape[1]), min(round(width / aspect), shape[0])

@@ -41,6 +41,7 @@ class _Along(nn.Module):
     def __init__(self, network: ContextNetwork) -> None:
         super().__init__()
         self.network = network
+        self.how = network.how
 
     def maps(self, images: Tensor) -> Tensor:
         """Return the heat maps of all of them."""

@@ -101,7 +101,7 @@ def held_out_error(
             ordered.points.reshape(data.points.shape),
             claimed,
         )
-    heatmaps = Heatmaps(STRIDE, network.how.sigma)
+    heatmaps = Heatmaps(STRIDE, network.how.sigma, linear_to=network.how.linear_to)
     pictures = data.pictures if data.context is None else data.context
     points, confidence = predict(network, heatmaps, pictures)
     found = data.in_camera_px(points)

@@ -73,7 +73,7 @@ def export(
         folder,
         recipe.skeleton,
         recipe.fitting,
-        recipe.several or Heatmaps(STRIDE, recipe.sigma, origin),
+        recipe.several or Heatmaps(STRIDE, recipe.sigma, origin, network.how.linear_to),
         recipe.threshold,
         network_hash(file),
         recipe.about,

@@ -7,6 +7,7 @@ loaded; a checkpoint that holds more than tensors is converted in its own enviro
 import pickle
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ from core.errors import ModelError
 from core.pose import Skeleton
 from pose.fitting import Fitting
 from pose.importers.exported import SCRIPTS, typed
-from pose.model_folder import ModelFolder
+from pose.model_folder import (
+    IMPORTED,
+    ModelFolder,
+    load_model_folder,
+    save_description,
+)
 from training.export import Recipe, export
 from training.networks import Architecture, PoseNetwork
 from training.projects import read_yaml
@@ -99,7 +105,8 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     names = tuple(str(name) for name in data.get("keypoint_names") or ())
     size = data.get("image_resize_dims") or {}
     try:
-        fitting = Fitting(int(size["height"]), int(size["width"]))
+        sides = int(size["height"]), int(size["width"])
+        fitting = Fitting(*sides, "stretch", sampling="linear", align="corner")
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"{source / 'config.yaml'}: data.image_resize_dims needs height and width"
@@ -121,7 +128,9 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     rng = np.random.default_rng(0)
     shape = (4, fitting.height, fitting.width, 3)
     noise = rng.integers(0, 256, shape, np.uint8)
-    return export(network, recipe, noise, folder, ORIGIN, own=False)
+    model = export(network, recipe, noise, folder, ORIGIN, own=False)
+    save_description(replace(model, imported=IMPORTED))
+    return load_model_folder(folder)
 
 
 def network_of(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ModelError
+from pose.confidence import LINEAR_TO
 from training.backbone import open_backbone
 from training.heads import DeconvolutionHead, Head, LightHead
 
@@ -32,6 +33,12 @@ class Architecture:
     """Of the targets' Gaussians, in heat map cells."""
     views: int = 1
     """Pictures of one moment that a multiview network takes."""
+
+    @property
+    def linear_to(self) -> float | None:
+        """How heights of its maps become confidences: see `pose/confidence.py`."""
+        return LINEAR_TO if self.scale == "mass" else None
+
     edges: tuple[tuple[int, int], ...] = ()
     """Pairs of body parts, by their places, with a part affinity field each: for several
     animals. Their maps, x before y, follow those of the body parts."""
@@ -109,15 +116,15 @@ class PoseNetwork(nn.Module):
 
 
 def to_maps(logits: Tensor, how: Architecture) -> Tensor:
-    """Return heat maps from 0 to 1 of logits (…, height, width).
+    """Return heat maps of logits (…, height, width), from 0 to 1.
 
     With `mass`, the softmax is multiplied by 2πσ², so that a Gaussian which holds all of
-    it has height 1, and whoever is spread out is small.
+    it has height 1, whoever is spread out is small, and a narrower one is higher than 1.
     """
     if how.scale == "peak":
         return torch.sigmoid(logits)
     mass = logits.flatten(-2).softmax(dim=-1).view_as(logits)
-    return (mass * (2 * torch.pi * how.sigma**2)).clamp(max=1.0)
+    return mass * (2 * torch.pi * how.sigma**2)
 
 
 def build_network(bodyparts: int, how: Architecture) -> "PoseNetwork":

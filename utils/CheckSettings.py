@@ -19,7 +19,7 @@ from engine.classifiers import classifier_problems, read_classifiers
 from engine.describe import describe
 from engine.settings import check_against, load
 from pose.model_folder import load_model_folder
-from pose.opening import find_model
+from pose.opening import find_model, outdated
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -87,6 +87,7 @@ def problems_of(path: Path) -> list[str]:
         try:
             folder = find_model(rig.model_named(model))
             skeletons[place] = load_model_folder(folder).skeleton
+            problems += [f"{place} = {model}: {each}" for each in outdated(folder)]
         except ModelError as error:
             problems.append(f"{place} = {model}: {error}")
     usual = skeletons.get("[Pose Estimation] MODEL")

@@ -1,4 +1,4 @@
-"""Make a model folder of a network from elsewhere, checked by running both.
+"""Make a model folder of a network from elsewhere, its points compared with the original's.
 
     python utils/ImportModel.py outputs/2026-11-21/10-58-55 --output models/mine
     python utils/ImportModel.py exported --output models/mine
@@ -29,7 +29,15 @@ from pose.importers.described import import_onnx
 from pose.importers.description import read_description
 from pose.importers.exported import SCRIPTS, WORDS, import_exported, typed
 from pose.importers.draft import drafted
-from pose.model_folder import DESCRIPTION, NETWORK, load_model_folder, network_hash
+from pose.importers.reference import TOLERANCE_PX
+from pose.model_folder import (
+    DESCRIPTION,
+    DETECTOR,
+    NETWORK,
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+)
 
 ELSEWHERE = {
     "pytorch_config.yaml": (
@@ -43,8 +51,8 @@ ELSEWHERE = {
     ),
     "training_config.yaml": (
         "holds a checkpoint of SLEAP-NN. Where SLEAP-NN is installed, run `sleap-nn export "
-        "{source} --output exported --input-height 480 --input-width 640`, then import "
-        "`exported` with --size 640x480, and with --animals 2 if there are several"
+        "{source} --output exported` and `python {sleap} exported {source}`, then import "
+        "`exported`, with --animals 2 if there are several"
     ),
 }
 """What lies in a folder that must be exported first, and how that is done."""
@@ -65,18 +73,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     several = f" of up to {model.animals} animals" if model.animals > 1 else ""
     print(
         f"{model.path}: {len(model.skeleton.bodyparts)} body parts{several}, "
-        f"{model.fitting.width}x{model.fitting.height}; the same as the original on the "
-        "same pictures"
+        f"{model.fitting.width}x{model.fitting.height}"
     )
-    if isinstance(far := model.about.get("compared"), dict):
-        print(
-            f"{far['points']} points of the original's own: half within "
-            f"{far['median_px']} px, the farthest {far['max_px']} px away"
-        )
+    for each, place in ((model, ""), (_detector(model), "detector: ")):
+        if each is not None:
+            for line in _compared(each):
+                print(f"{place}{line}")
     if isinstance(names := model.about.get("left_out"), list):
         print(f"left out, as they are no animal's: {', '.join(map(str, names))}")
     print(f"python utils/BenchmarkModel.py --model {typed(model.path)} shows its speed")
     return 0
+
+
+def _detector(model: ModelFolder) -> ModelFolder | None:
+    """Return the network that finds the animal for it, if there is one."""
+    folder = model.path / DETECTOR
+    return load_model_folder(folder) if (folder / DESCRIPTION).is_file() else None
+
+
+def _compared(model: ModelFolder) -> list[str]:
+    """Return what is known of its points, compared with those of the other program."""
+    far = model.about.get("compared")
+    if not isinstance(far, dict):
+        return [
+            "its points were NOT compared with those of the program that trained it: "
+            "there is no reference of that program's own points (docs/models.md says how "
+            "one is made). Check them on your own frames: utils/CheckNetwork.py"
+        ]
+    lines = [
+        f"{far['points']} points compared with the original's own, on original frames: "
+        f"median {far['median_px']} px, 95 in 100 within {far['p95_px']} px"
+    ]
+    lines += [
+        f"  frames of {size}: median {own['median_px']} px, 95 in 100 within "
+        f"{own['p95_px']} px (limit {own['limit_px']} px), {own['points']} points"
+        for size, own in far["sizes"].items()
+    ]
+    return lines
 
 
 def _import(options: argparse.Namespace, draft: Path) -> None:
@@ -86,11 +119,14 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
     exported = [(source.parent / name).is_file() for name in (METADATA, WORDS)]
     if source.is_file() and options.description is None and any(exported):
         source = source.parent  # a file of what was exported was named
+    if not 0 <= options.tolerance <= 100:
+        raise ModelError(f"--tolerance {options.tolerance:g}: expected 0 to 100")
     if not 0 <= options.animals <= 100:
         raise ModelError(f"--animals {options.animals}: expected 1 to 100")
     if (source / METADATA).is_file():
         size = _size(options.size) if options.size else None
-        import_sleap_nn(source, size, draft, options.licence, options.animals)
+        how = options.animals, options.tolerance
+        import_sleap_nn(source, size, draft, options.licence, *how)
         return
     if options.size or options.animals:
         raise ModelError(
@@ -102,7 +138,8 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
             f"{', '.join(map(typed, networks))}"
         )
     if (source / WORDS).is_file():
-        import_exported(source, draft, options.licence)
+        limit = options.tolerance or TOLERANCE_PX
+        import_exported(source, draft, options.licence, limit)
     elif (source / "config.yaml").is_file():
         from training.lightning_pose_models import import_lightning_pose
 
@@ -118,6 +155,7 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
                 how = advice.format(
                     two=typed(SCRIPTS / "from_deeplabcut2.py"),
                     three=typed(SCRIPTS / "from_deeplabcut3.py"),
+                    sleap=typed(SCRIPTS / "from_sleap_nn.py"),
                     source=typed(source),
                 )
                 raise ModelError(f"{source} {how}")
@@ -168,6 +206,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", default="", help="of analysed pictures, as in 640x480: for SLEAP-NN")
     add("--animals", type=int, default=0, help="the most in a picture: for SLEAP-NN")
     add("--output", type=Path, required=True, help="the model folder to write")
+    add(
+        "--tolerance",
+        type=float,
+        default=0.0,
+        help="pixels of the input within which 95 in 100 points must be those of the "
+        "original (default: 0.5; of SLEAP-NN half a cell of its maps)",
+    )
     add("--licence", default="", help="of the network, written into model.json")
     return parser
 

@@ -36,6 +36,7 @@ from offline.predict import Prediction, predict
 from pose.estimator import PoseEstimator
 from pose.identity import Rules
 from pose.in_context import open_for_videos
+from pose.opening import outdated
 from pose.runtimes import RUNTIMES
 from recording.pose_tables import WRITERS
 
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = known_poses(asked.labels, asked.mirrored, asked.columns)
     open_one = partial(open_for_videos, asked.model, asked.runtime)
     estimator = open_parallel(open_one, asked.threads)
+    for sentence in outdated(asked.model):
+        print(f"Warning: {sentence}", file=sys.stderr)
     if known is not None:
         known.check(estimator.skeleton.bodyparts)
     job = Job(asked, estimator, known)

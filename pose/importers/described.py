@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.pose import Skeleton
-from pose.fitting import Fitting
 from pose.grouping import Grouping
 from pose.heatmaps import Heatmaps
 from pose.importers.description import Description
 from pose.importers.graph import give_shape, wrap
 from pose.importers.original import original
-from pose.importers.reference import Reference
+from pose.importers.reference import TOLERANCE_PX, Reference
 from pose.model_description import edge_places
 from pose.model_folder import (
+    IMPORTED,
     NETWORK,
     ModelFolder,
     load_model_folder,
@@ -41,16 +41,18 @@ def import_onnx(
     folder: Path,
     about: dict[str, object],
     reference: Reference | None = None,
+    tolerance_px: float = TOLERANCE_PX,
 ) -> ModelFolder:
     """Write the model into a folder (see `drafted`); return it as loaded again.
 
-    With a `reference`, the original's own points are compared too. ModelError says what is
-    wrong.
+    That the graph computes what the network does is checked here. Whether points are those
+    of the program that trained it shows only a `reference`: `tolerance_px` is the limit.
+    ModelError says what is wrong.
     """
     skeleton = Skeleton(
         tuple(words.bodyparts), tuple((one, other) for one, other in words.bones)
     )
-    fitting = Fitting(words.input.height, words.input.width)
+    fitting = words.input.fitting
     try:
         wrapped = wrap(network, words)
         pictures, theirs = _theirs(network, words)
@@ -66,11 +68,12 @@ def import_onnx(
         words.threshold,
         network_hash(folder / NETWORK),
         {"source": words.source, "licence": words.licence, **about},
+        imported=IMPORTED,
     )
     _check_size(network, model, theirs)
     check(network, model, pictures, theirs)
     if reference is not None:
-        said = {**model.about, "compared": reference.check(model)}
+        said = {**model.about, "compared": reference.check(model, tolerance_px)}
         model = replace(model, about=said)
     save_description(model)
     return load_model_folder(folder)
@@ -79,12 +82,12 @@ def import_onnx(
 def decoder_of(words: Description) -> Decoder:
     """Return how points are read off what the imported network gives."""
     if say := words.coordinates:
-        return Coordinates(say.animals)
+        return Coordinates(say.animals, say.linear_to)
     maps: Heatmaps | Offsets
     if it := words.offsets:
         maps, first = Offsets(it.stride, it.origin, it.scale), it.origin
     elif own := words.heatmaps:
-        maps = Heatmaps(own.stride, own.sigma, own.origin)
+        maps = Heatmaps(own.stride, own.sigma, own.origin, own.linear_to)
         first = maps.first
     else:
         raise ModelError("the description says no way to read points")

@@ -15,6 +15,8 @@ import pydantic
 
 from core.errors import ModelError
 from pose.affinity import SAMPLES, WORST
+from pose.confidence import LINEAR_TO
+from pose.fitting import REST, Align, Fit, Fitting, Sampling
 from pose.model_description import edge_places
 
 
@@ -33,6 +35,25 @@ class Input(_Words):
     """Of the pixels, 0 to 255, taken away; in the order of `colour`."""
     std: list[float] = pydantic.Field([255.0], min_length=1, max_length=3)
     """They are divided by it then."""
+    fit: Fit = "letterbox"
+    """How frames are brought to its size; these five are `Fitting`'s (pose/fitting.py)."""
+    rest: int = pydantic.Field(REST, ge=0, le=255)
+    sampling: Sampling = "average"
+    align: Align = "centre"
+    area: tuple[int, int] | None = None
+
+    @property
+    def fitting(self) -> Fitting:
+        """How frames are brought to it."""
+        return Fitting(
+            self.height,
+            self.width,
+            self.fit,
+            self.rest,
+            self.sampling,
+            self.align,
+            self.area,
+        )
 
     @property
     def channels(self) -> int:
@@ -46,13 +67,18 @@ class Heatmaps(_Words):
     output: str = ""
     """The output's name; empty: its first."""
     layout: Literal["NCHW", "NHWC"] = "NCHW"
-    values: Literal["probabilities", "logits", "mass"] = "probabilities"
-    """`mass`: each map sums up to 1."""
+    values: Literal["probabilities", "logits", "mass", "scores"] = "probabilities"
+    """`mass`: each map sums up to 1; `scores`: as probabilities, without an upper bound."""
     stride: int = pydantic.Field(ge=1, le=64)
     sigma: float = pydantic.Field(gt=0, le=100)
     """Of the Gaussians that it was taught, in cells."""
     origin: float | None = pydantic.Field(None, ge=-64, le=64)
     """The input pixel at which the centre of cell 0 lies; (stride − 1) / 2 if not said."""
+
+    @property
+    def linear_to(self) -> float | None:
+        """How heights become confidences: see `pose/confidence.py`."""
+        return LINEAR_TO if self.values in ("mass", "scores") else None
 
 
 class Offsets(_Words):
@@ -79,11 +105,18 @@ class Coordinates(_Words):
     confidences: str = ""
     """The output (n, bodypart), or (n, animal, bodypart), that says how sure it is;
     empty: always of all."""
+    values: Literal["probabilities", "scores"] = "probabilities"
+    """What it says there; `scores` have no upper bound."""
     animals: int = pydantic.Field(1, ge=1, le=100)
     scale: list[float] = pydantic.Field([1.0, 1.0], min_length=2, max_length=2)
     """Input pixels per unit, along x and y."""
     origin: float = 0.0
     """The input pixel at which its 0 lies."""
+
+    @property
+    def linear_to(self) -> float | None:
+        """How scores become confidences: see `pose/confidence.py`."""
+        return LINEAR_TO if self.values == "scores" else None
 
 
 class Animals(_Words):

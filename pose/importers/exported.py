@@ -1,20 +1,20 @@
 """What a script in `pose/importers/scripts` wrote where a network was trained.
 
-`network.onnx`, `description.json`, and `reference.npz`: pictures, and where the program
-that trained the network saw the body parts in them. In `detector/` the same of a network
-that finds the animal for it.
+`network.onnx`, `description.json`, and `reference.npz`: frames, and where the program
+that trained the network saw the body parts in them; it stays in the model folder. In
+`detector/` the same of a network that finds the animal for it.
 """
 
+import shutil
 from pathlib import Path
 
 from pose.comparing import save_pictures
 from pose.importers.described import import_onnx
 from pose.importers.description import read_description
-from pose.importers.reference import read_reference
+from pose.importers.reference import REFERENCE, TOLERANCE_PX, read_reference
 from pose.model_folder import DETECTOR, NETWORK, ModelFolder, network_hash
 
 WORDS = "description.json"
-REFERENCE = "reference.npz"
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
@@ -23,13 +23,15 @@ def typed(path: Path) -> str:
     return f'"{path}"' if " " in str(path) else str(path)
 
 
-def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
+def import_exported(
+    source: Path, folder: Path, licence: str, tolerance_px: float = TOLERANCE_PX
+) -> ModelFolder:
     """Write the model into a folder (see `drafted`), its detector into one in it.
 
     ModelError says what is wrong with what is in `source`.
     """
     if (source / DETECTOR / WORDS).is_file():
-        import_exported(source / DETECTOR, folder / DETECTOR, licence)
+        import_exported(source / DETECTOR, folder / DETECTOR, licence, tolerance_px)
     words = read_description(source / WORDS)
     if licence:
         words = words.model_copy(update={"licence": licence})
@@ -43,7 +45,8 @@ def import_exported(source: Path, folder: Path, licence: str) -> ModelFolder:
     }
     if words.left_out:
         about["left_out"] = words.left_out
-    model = import_onnx(source / NETWORK, words, folder, about, reference)
+    model = import_onnx(source / NETWORK, words, folder, about, reference, tolerance_px)
     if words.pictures == "own":
-        save_pictures(model, reference.pictures)
+        save_pictures(model, reference.fitted(model.fitting))
+    shutil.copyfile(source / REFERENCE, folder / REFERENCE)
     return model

@@ -163,8 +163,6 @@ class _Building:
             elif maps.values == "mass":
                 mass = np.array(2 * np.pi * maps.sigma**2, np.float32)
                 x = self.add("Mul", [x, self.hold(mass)])
-            low, high = (self.hold(np.array(v, np.float32)) for v in (0, 1))
-            x = self.add("Clip", [x, low, high])
             return self.with_fields([x], words, maps.layout, maps.stride)
         say = words.coordinates
         if say is None:
@@ -178,7 +176,6 @@ class _Building:
         x = self.add("Where", [unseen, zero, x])
         if say.confidences:
             sure = self.shaped(self.named(say.confidences), [-1, parts, 1])
-            sure = self.add("Clip", [sure, zero, one])
         else:
             sure = self.add("Where", [unseen, zero, one])
             sure = self.shaped(sure, [-1, parts, 2, 1])

@@ -76,7 +76,7 @@ def _arranged(
             values = _sigmoid(values)
         elif own.values == "mass":
             values = values * np.float32(2 * np.pi * own.sigma**2)
-        values = np.asarray(np.clip(values, 0, 1), np.float32)
+        values = np.asarray(values, np.float32)
         return np.concatenate([values, *_fields(words, outputs, own)], axis=1)
     if say := words.coordinates:
         parts = say.animals * len(words.bodyparts)
@@ -85,7 +85,7 @@ def _arranged(
         unseen = np.isnan(points)
         sure = 1 - unseen.max(axis=2, keepdims=True)
         if say.confidences:
-            sure = outputs[say.confidences].reshape(-1, parts, 1).clip(0, 1)
+            sure = outputs[say.confidences].reshape(-1, parts, 1)
         points = np.where(unseen, 0, points)
         return np.asarray(np.concatenate([points, sure], axis=2), np.float32)
     raise ModelError("the description says no way to read points")

@@ -6,6 +6,7 @@ So are bottom-up networks; their part affinity fields join body parts to animals
 Top-down networks are taken whole; of the animals they find, the surest.
 """
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +25,13 @@ from pose.importers.description import (
     Input,
 )
 from pose.importers.graph import load_graph, onnx_package
+from pose.importers.reference import REFERENCE, TOLERANCE_PX, read_reference
 from pose.importers.sleap_nn_metadata import (
     METADATA,
     Metadata,
     configured,
     read_metadata,
+    size_limit,
 )
 from pose.model_folder import ModelFolder, network_hash
 
@@ -45,12 +48,15 @@ def import_sleap_nn(
     folder: Path,
     licence: str,
     animals: int = 0,
+    tolerance_px: float = 0.0,
 ) -> ModelFolder:
     """Write the model into a folder (see `drafted`), for pictures of `size`.
 
     That is width and height; without one, the network's. A bottom-up network tells of at
     most so many `animals`, 0: as its metadata say; a top-down one of the surest, 0: of one.
-    ModelError says what is wrong.
+    Where `from_sleap_nn.py` put a reference beside the network, points are compared with
+    it: `tolerance_px` is the limit, 0: half a cell, as SLEAP-NN reads maps otherwise than
+    we do. ModelError says what is wrong.
     """
     said = read_metadata(source)
     if animals > 1 and said.model_type not in _OF_SEVERAL:
@@ -58,15 +64,14 @@ def import_sleap_nn(
             f"{source}: a {said.model_type} network tells of one animal; say no --animals"
         )
     network = load_graph(source / NETWORK)
-    width, height = size or _size(network, said, source)
-    step = configured(source, "backbone_config", said.backbone, "max_stride") or 1
+    width, height = size or _prepared(said, source) or _size(network, said, source)
+    step = _step(said, source)
     if width % step or height % step:
         raise ModelError(
             f"--size {width}x{height}: both must be multiples of {step:g}, which is "
             "max_stride in the training configuration"
         )
     words = _described(network, said, source, (width, height), animals)
-    words = words.model_copy(update={"licence": licence})
     about: dict[str, object] = {
         "imported_from": {
             "folder": source.name,
@@ -77,7 +82,14 @@ def import_sleap_nn(
         file = Path(place) / NETWORK
         file.write_bytes(network.SerializeToString())
         try:
-            return import_onnx(file, words, folder, about)
+            words = words.model_copy(update={"licence": licence})
+            if not (source / REFERENCE).is_file():
+                return import_onnx(file, words, folder, about)
+            reference = read_reference(source / REFERENCE, words)
+            limit = tolerance_px or max(TOLERANCE_PX, _reading_px(words, said))
+            model = import_onnx(file, words, folder, about, reference, limit)
+            shutil.copyfile(source / REFERENCE, folder / REFERENCE)
+            return model
         except ModelError as error:
             said_of = str(error).replace(str(file), str(source / NETWORK))
             raise ModelError(said_of) from error
@@ -99,6 +111,10 @@ def _described(
                 colour="GREY" if said.input_channels == 1 else "RGB",
                 mean=[0.0],
                 std=[1.0],
+                rest=0,
+                sampling="antialias",
+                align="corner",
+                **_fit(said, source, size),
             ),
             threshold=said.peak_threshold or FLOOR,
             source=f"SLEAP-NN {said.sleap_nn_version}, {said.model_type}",
@@ -107,6 +123,48 @@ def _described(
     except pydantic.ValidationError as error:
         words = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ModelError(f"{source / METADATA}: {words}") from error
+
+
+def _reading_px(words: Description, said: Metadata) -> float:
+    """Return by how much points differ as they are read otherwise, in input pixels.
+
+    Half a cell: SLEAP-NN finds places between cells in another way. An exported top-down
+    pair finds whole cells, with both of its networks.
+    """
+    if words.heatmaps:
+        return words.heatmaps.stride / 2
+    return 1.5 * said.output_stride / said.input_scale
+
+
+def _step(said: Metadata, source: Path) -> float:
+    """Return what sides of the input are multiples of, in its pixels."""
+    step = configured(source, "backbone_config", said.backbone, "max_stride") or 1
+    return step / said.input_scale
+
+
+def _prepared(said: Metadata, source: Path) -> tuple[int, int] | None:
+    """Return width and height to which SLEAP-NN brings every frame; None: none."""
+    if said.model_type == "centered_instance" or not (limit := size_limit(source)):
+        return None
+    step = _step(said, source)
+    width, height = (int(np.ceil(side / step) * step) for side in limit[::-1])
+    return width, height
+
+
+def _fit(said: Metadata, source: Path, size: tuple[int, int]) -> dict[str, Any]:
+    """Return how SLEAP-NN fits frames: within a limit, else it leaves them as they are."""
+    if said.model_type == "centered_instance":
+        return {"fit": "native"}
+    if (prepared := _prepared(said, source)) is None:
+        return {} if said.model_type == "topdown" else {"fit": "native"}
+    if prepared != size:
+        raise ModelError(
+            f"--size {size[0]}x{size[1]}: SLEAP-NN brings every frame to "
+            f"{prepared[0]}x{prepared[1]} for this network (max_height and max_width in its "
+            "training configuration): leave --size out"
+        )
+    limit = size_limit(source)
+    return {"area": None if limit == prepared[::-1] else limit}
 
 
 def _single(network: Any, said: Metadata, source: Path, animals: int) -> dict[str, Any]:
@@ -178,7 +236,9 @@ def _bottom_up(
 def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
     stride = said.stride(said.output_stride, source)
     sigma = configured(source, "head_configs", said.model_type, "confmaps", "sigma")
-    return Heatmaps(output=name, stride=stride, sigma=sigma or SIGMA, origin=0)
+    return Heatmaps(
+        output=name, stride=stride, sigma=sigma or SIGMA, origin=0, values="scores"
+    )
 
 
 def _makers(network: Any) -> dict[str, Any]:
@@ -227,6 +287,7 @@ def _top_down(
             confidences="peak_vals_of_first",
             scale=[1.0, 1.0],
             animals=most,
+            values="scores",
         )
     }
 

@@ -8,6 +8,8 @@ from core.errors import ModelError
 
 METADATA = "export_metadata.json"
 CONFIG = "training_config.yaml"
+CONFIG_OF_CENTROID = "training_config_centroid.yaml"
+"""Of a top-down pair: it sees frames first."""
 
 
 class Metadata(pydantic.BaseModel):
@@ -61,6 +63,20 @@ def read_metadata(source: Path) -> Metadata:
     ):
         raise ModelError(f"{file} is damaged: a bone ends at no body part")
     return said
+
+
+def size_limit(source: Path) -> tuple[int, int] | None:
+    """Return rows and columns into which frames are fitted first; None: they are not."""
+    import yaml
+
+    file = source / CONFIG_OF_CENTROID
+    try:
+        text = (file if file.is_file() else source / CONFIG).read_text("utf-8")
+        words = yaml.safe_load(text)["data_config"]
+        said = words["preprocessing"]
+        return int(said["max_height"]), int(said["max_width"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return None
 
 
 def configured(source: Path, *keys: str) -> float | None:

@@ -4,13 +4,12 @@ Used by from_deeplabcut3.py. The surest box is taken: it is what is left of all 
 whatever others are dropped for lying on it.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from package import export, loaded, new_folder, pictures_of, save, size_of
+from package import export, frames_of, loaded, new_folder, other_sizes, save, size_of
 
 CORNERS = ["box left top", "box right bottom"]
 """What DeepLabStream calls the two points that a box is made of."""
@@ -30,10 +29,6 @@ def take_over(config, options, folder):
             "name a network that finds the animal as DETECTOR in the settings"
         )
         return
-    if not options.size:
-        sys.exit(
-            f"--size WIDTHxHEIGHT is needed for {name}: of the pictures that are analysed"
-        )
     from deeplabcut import __version__
     from deeplabcut.pose_estimation_pytorch.models.detectors import DETECTORS
 
@@ -41,21 +36,25 @@ def take_over(config, options, folder):
     detector = DETECTORS.build(said)
     detector.load_state_dict(weights)
     detector.eval()
-    width, height = size_of(options.size)
+    height, width = (int(side) for side in detector.model.transform.fixed_size[::-1])
+    sizes = other_sizes(width, height)
+    if options.size:
+        sizes[0] = size_of(options.size)
     new_folder(folder)
     module = _Surest(detector.model, width, height)
     export(module, width, height, ["points", "confidences"], folder)
     words = {
         "bodyparts": CORNERS,
         "input": {"layout": "NCHW", "width": width, "height": height}
-        | normalisation(config["detector"]["data"]),
+        | normalisation(config["detector"]["data"])
+        | {"fit": "stretch", "sampling": "linear", "align": "corner"},
         "coordinates": {"output": "points", "confidences": "confidences"},
         "threshold": 0.1,
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut {__version__}, {kind}, {name}",
     }
-    pictures = pictures_of(options.video, width, height)
-    save(folder, words, (pictures, *_their_boxes(config, weights, pictures)))
+    frames = frames_of(options.video, sizes)
+    save(folder, words, (frames, *_their_boxes(config, weights, frames)))
 
 
 def normalisation(data):
@@ -128,13 +127,13 @@ class _Surest(torch.nn.Module):
         return self.network.anchor_generator(images, features)[0]
 
 
-def _their_boxes(config, weights, pictures):
+def _their_boxes(config, weights, frames):
     """Return corners (n, 2, 2) of the surest box that DeepLabCut finds, and scores."""
     from deeplabcut.pose_estimation_pytorch.apis.utils import (
         get_detector_inference_runner,
     )
 
-    rgb = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
+    rgb = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
     with tempfile.TemporaryDirectory() as folder:
         snapshot = Path(folder) / "snapshot-detector.pt"
         torch.save({"model": weights}, snapshot)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from package import new_folder, pictures_of, save, size_of
+from package import frames_of, native_sizes, new_folder, save, size_of
 
 SCORES, OFFSETS = "part_pred/block4/BiasAdd", "locref_pred/block4/BiasAdd"
 """How the names of the operations end that give scores, and offsets from cells."""
@@ -39,7 +39,7 @@ def main():
     given = _only(graph, lambda node: node.op == "Placeholder", "input")
     scores = _only(graph, lambda node: node.name.endswith(SCORES), "scores")
     offsets = _only(graph, lambda node: node.name.endswith(OFFSETS), "offsets")
-    pictures = pictures_of(options.video, width, height)
+    frames = frames_of(options.video, native_sizes(width, height))
     folder = new_folder(options.output)
 
     import tf2onnx
@@ -61,6 +61,7 @@ def main():
             "colour": "RGB",
             "mean": [0.0],
             "std": [1.0],
+            "fit": "native",
         },
         "offsets": {
             "scores": scores,
@@ -75,8 +76,10 @@ def main():
         "pictures": "own" if options.video else "drawn",
         "source": f"DeepLabCut 2, {said.get('net_type', '')}, {name}",
     }
-    maps = _run(graph, given, (scores, offsets), pictures)
-    save(folder, words, (pictures, *_poses(*maps, stride, scale)))
+    maps = _run(graph, given, (scores, offsets), frames)
+    found = [_poses(*each, stride, scale) for each in maps]
+    points, sure = (np.concatenate(each) for each in zip(*found, strict=True))
+    save(folder, words, (frames, points, sure))
     return 0
 
 
@@ -109,17 +112,16 @@ def _only(graph, wanted, what):
     return f"{found[0]}:0"
 
 
-def _run(graph, given, names, pictures):
-    """Return what TensorFlow computes for each picture: (n, row, column, channel)."""
+def _run(graph, given, names, frames):
+    """Return what TensorFlow computes for each frame: (1, row, column, channel) each."""
     import tensorflow as tf
 
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.import_graph_def(graph, name="")
-        singly = [
+        return [
             session.run(list(names), {given: one[None, ..., ::-1].astype(np.float32)})
-            for one in pictures
+            for one in frames
         ]
-    return [np.concatenate(each) for each in zip(*singly, strict=True)]
 
 
 def _poses(scores, offsets, stride, scale):

@@ -22,7 +22,7 @@ import deeplabcut3_detectors as detectors
 import numpy as np
 import torch
 from deeplabcut3_detectors import normalisation
-from package import export, loaded, new_folder, pictures_of, save, size_of
+from package import export, frames_of, loaded, native_sizes, new_folder, save, size_of
 
 
 def main():
@@ -50,7 +50,7 @@ def main():
     width, height = _size(config, options.size)
     stride = model.get_stride("bodypart")
     how, module, outputs = _reading(head.predictor, model, stride, names)
-    pictures = pictures_of(options.video, width, height)
+    frames = _frames(config, options.video, width, height)
     folder = new_folder(options.output)
     if _top_down(config):
         detectors.take_over(config, options, folder / "detector")
@@ -59,7 +59,8 @@ def main():
     words = {
         "bodyparts": names,
         "input": {"layout": "NCHW", "width": width, "height": height}
-        | normalisation(config["data"]),
+        | normalisation(config["data"])
+        | (_WINDOW if _top_down(config) else {"fit": "native"}),
         "threshold": 0.6,
         "left_out": [str(p) for p in config["metadata"]["unique_bodyparts"]],
         **how,
@@ -67,8 +68,36 @@ def main():
         "source": f"DeepLabCut {__version__}, {_word(config['net_type'])}, {name}",
     }
     most = getattr(head.predictor, "num_animals", None) or 1
-    save(folder, words, (pictures, *_their_poses(config, weights, pictures, most)))
+    save(folder, words, (frames, *_their_poses(config, weights, frames, most)))
     return 0
+
+
+_WINDOW = {"fit": "letterbox", "rest": 0, "sampling": "linear", "align": "corner"}
+"""How DeepLabCut brings a window to the size of a top-down network."""
+
+
+def _frames(config, video, width, height):
+    """Return original frames; of a network of windows, such as fill its input."""
+    if not _top_down(config):
+        return frames_of(video, native_sizes(width, height))
+    sizes = [
+        (width, height),
+        (2 * width, 2 * height),
+        (3 * width // 2, 3 * height // 2),
+    ]
+    frames = frames_of(video, sizes)
+    scale = [min(f.shape[1] // width, f.shape[0] // height) for f in frames]
+    return (
+        [
+            f
+            if not times
+            else np.ascontiguousarray(f[: times * height, : times * width])
+            for f, times in zip(frames, scale, strict=True)
+            if times
+        ]
+        if video
+        else frames
+    )
 
 
 def _options():
@@ -255,7 +284,7 @@ class _Axes(torch.nn.Module):
         return torch.stack(places, -1), torch.minimum(*heights)
 
 
-def _their_poses(config, weights, pictures, most):
+def _their_poses(config, weights, frames, most):
     """Return the points that DeepLabCut itself gives, and confidences.
 
     They are (n, part, 2) and (n, part), of several animals (n, animal, part, 2) …; NaN
@@ -263,10 +292,11 @@ def _their_poses(config, weights, pictures, most):
     """
     from deeplabcut.pose_estimation_pytorch.apis.utils import get_pose_inference_runner
 
-    height, width = pictures.shape[1:3]
-    rgb = [np.ascontiguousarray(picture[..., ::-1]) for picture in pictures]
+    rgb = [np.ascontiguousarray(frame[..., ::-1]) for frame in frames]
     if _top_down(config):
-        rgb = [(one, {"bboxes": np.array([[0.0, 0.0, width, height]])}) for one in rgb]
+        whole = [(0.0, 0.0, float(one.shape[1]), float(one.shape[0])) for one in rgb]
+        boxes = [{"bboxes": np.array([each])} for each in whole]
+        rgb = list(zip(rgb, boxes, strict=True))
     with tempfile.TemporaryDirectory() as folder:
         snapshot = Path(folder) / "snapshot.pt"
         torch.save({"model": weights}, snapshot)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from package import export, new_folder, pictures_of, save
+from package import export, frames_of, new_folder, other_sizes, save
 
 MEAN, STD = (np.array(v) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
@@ -42,7 +42,7 @@ def main():
         maps = {"output": "out", "values": "mass", "stride": stride}
         how = {"heatmaps": {**maps, "sigma": 1.25, "origin": 0.0}}
         module = _OneFrame(tracker) if kind == "heatmap_mhcrnn" else tracker
-    pictures = pictures_of(options.video, width, height)
+    frames = frames_of(options.video, other_sizes(width, height))
     folder = new_folder(options.output)
     export(module, width, height, ["out"], folder)
     words = {
@@ -54,13 +54,20 @@ def main():
             "colour": "RGB",
             "mean": (MEAN * 255).tolist(),
             "std": (STD * 255).tolist(),
+            "fit": "stretch",
+            "sampling": "linear",
+            "align": "corner",
         },
         **how,
         "threshold": 0.5,
         "pictures": "own" if options.video else "drawn",
         "source": f"Lightning Pose, {kind}, {backbone}",
     }
-    save(folder, words, (pictures, *_their_poses(tracker, module, kind, pictures)))
+    if kind == "heatmap_mhcrnn":
+        found = _their_poses_without_context(tracker, module, frames, (height, width))
+    else:
+        found = _their_poses(options.source, frames)
+    save(folder, words, (frames, *found))
     return 0
 
 
@@ -106,17 +113,41 @@ class _OneFrame(torch.nn.Module):
         return self.head(self.backbone(picture))
 
 
-def _their_poses(tracker, module, kind, pictures):
-    """Return points (n, part, 2) and confidences, read off as Lightning Pose does."""
-    rgb = (pictures[..., ::-1] / 255 - MEAN) / STD
-    x = torch.from_numpy(rgb.transpose(0, 3, 1, 2).astype(np.float32))
-    with torch.no_grad():
-        given = torch.cat([module(one[None]) for one in x])
-        if kind == "regression":
-            points = given.reshape(len(x), -1, 2)
-            return points.numpy(), np.ones(points.shape[:2])
-        points, sure = tracker.head.run_subpixelmaxima(given)
-    return points.reshape(len(x), -1, 2).numpy(), sure.numpy()
+def _their_poses(source, frames):
+    """Return points (n, part, 2) and confidences, as Lightning Pose says of frames."""
+    from lightning_pose.api import Model
+
+    model = Model.from_dir(source)
+    if not hasattr(model, "predict_frame"):
+        sys.exit(
+            "this needs Lightning Pose 2.4 or newer: pip install -U lightning-pose"
+        )
+    found = [
+        model.predict_frame(np.ascontiguousarray(frame[..., ::-1])) for frame in frames
+    ]
+    points = np.stack([each["keypoints"] for each in found])
+    return points, np.stack([each["confidence"] for each in found])
+
+
+def _their_poses_without_context(tracker, module, frames, size):
+    """Return the same of a context model's head for one frame, by Lightning Pose's parts.
+
+    Lightning Pose itself says of a frame what its two heads together see in five.
+    """
+    from lightning_pose.data.bboxes import full_frame_bbox, model_to_frame_batch
+    from lightning_pose.data.video.utils import normalize_frames
+
+    points, sure = [], []
+    for frame in frames:
+        rgb = torch.from_numpy(np.ascontiguousarray(frame[..., ::-1]))
+        x = normalize_frames(rgb.permute(2, 0, 1)[None], list(size))
+        box = full_frame_bbox(*frame.shape[:2], 1, "cpu")
+        with torch.no_grad():
+            place, height = tracker.head.run_subpixelmaxima(module(x))
+            place = model_to_frame_batch({"frames": x, "bbox": box}, place)
+        points.append(place.reshape(-1, 2).numpy())
+        sure.append(height[0].numpy())
+    return np.stack(points), np.stack(sure)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The folder that every script here writes, and that utils/ImportModel.py takes.
 
 `network.onnx`, `description.json` (what the network wants and gives) and `reference.npz`:
-pictures (n, height, width, 3), BGR, and where the program that trained the network sees
-the body parts in them. It needs numpy alone, and OpenCV for pictures of a video.
+frames of several sizes, (height, width, 3), BGR, and where the program that trained the
+network sees the body parts in them, in their pixels. It needs numpy alone, and OpenCV for
+frames of a video.
 """
 
 import json
@@ -11,54 +12,83 @@ from pathlib import Path
 import numpy as np
 
 COUNT = 12
-"""Pictures that go into a reference."""
+"""Frames that go into a reference."""
 
 
-def pictures_of(video, width, height):
-    """Return pictures (n, height, width, 3), BGR.
+def frames_of(video, sizes):
+    """Return frames (height, width, 3), BGR: original ones, as a camera gives them.
 
-    Those of a video are spread over it, shrunk to fit, and grey where they do not cover
-    the network's input; without one, noise with shapes in it is drawn.
+    Those of a video are spread over it: some whole, the others parts of it with other
+    sides. Without one, noise with shapes in it is drawn, of the given sizes (width, height).
     """
     if video is None:
-        return _drawn(width, height)
+        rng = np.random.default_rng(0)
+        return [_drawn(rng, *sizes[place % len(sizes)]) for place in range(COUNT)]
     import cv2
 
     film = cv2.VideoCapture(str(video))
     total = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
-    pictures = []
-    for index in np.linspace(0, max(0, total - 1), COUNT).astype(int):
-        film.set(cv2.CAP_PROP_POS_FRAMES, int(index))
-        there, frame = film.read()
-        if there:
-            scale = min(height / frame.shape[0], width / frame.shape[1])
-            size = [max(1, round(side * scale)) for side in frame.shape[1::-1]]
-            blank = np.full((height, width, 3), 127, np.uint8)
-            shrunk = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-            blank[: size[1], : size[0]] = shrunk
-            pictures.append(blank)
-    if not pictures:
+    wanted = set(np.linspace(0, max(0, total - 1), COUNT).astype(int).tolist())
+    frames, index = [], 0
+    while index <= max(wanted):
+        there, frame = film.read()  # one after the other: seeking may miss
+        if not there:
+            break
+        if index in wanted:
+            frames.append(_part(frame, len(frames) % 3))
+        index += 1
+    if not frames:
         raise SystemExit(f"{video}: no picture of it can be read")
-    return np.stack(pictures)
+    return frames
+
+
+def _part(frame, which):
+    """Return the frame, or its middle with less width, or with less height."""
+    height, width = frame.shape[:2]
+    wide, high = ((8, 8), (6, 8), (8, 5))[which]
+    wide, high = width * wide // 8 // 32 * 32, height * high // 8 // 32 * 32
+    if which == 0 or not wide or not high:
+        return frame
+    left, top = (width - wide) // 2, (height - high) // 2
+    return np.ascontiguousarray(frame[top : top + high, left : left + wide])
+
+
+def other_sizes(width, height):
+    """Return sizes of frames for a network that has frames scaled to its own size."""
+    return [
+        (width, height),
+        (5 * width // 2, 2 * height),
+        (3 * width // 2, 9 * height // 4),
+    ]
+
+
+def native_sizes(width, height):
+    """Return sizes of frames for a network that sees them unscaled."""
+    shorter = [max(32, side * 3 // 4 // 32 * 32) for side in (width, height)]
+    return [(width, height), (shorter[0], height), (width, shorter[1])]
 
 
 def save(folder, words, reference):
-    """Write the reference (pictures, points and confidences), and the description.
+    """Write the reference (frames, points and confidences), and the description.
 
     The description comes last: a folder that has one is whole.
     """
-    pictures, points, confidences = reference
-    np.savez_compressed(
-        folder / "reference.npz",
-        pictures=np.asarray(pictures, np.uint8),
-        points=np.asarray(points, np.float32),
-        confidences=np.asarray(confidences, np.float32),
-    )
+    save_reference(folder, *reference)
     (folder / "description.json").write_text(json.dumps(words, indent=2), "utf-8")
     if words.get("left_out"):
         print(f"left out, as they are no animal's: {', '.join(words['left_out'])}")
     print(
         f'now, where DeepLabStream is: python utils/ImportModel.py "{folder}" --output models/NAME'
+    )
+
+
+def save_reference(folder, frames, points, confidences):
+    """Write frames, and where the program that trained the network sees body parts."""
+    np.savez_compressed(
+        folder / "reference.npz",
+        points=np.asarray(points, np.float32),
+        confidences=np.asarray(confidences, np.float32),
+        **{f"frame{place}": frame for place, frame in enumerate(frames)},
     )
 
 
@@ -76,7 +106,7 @@ def size_of(words, step=1):
     width, _, height = words.partition("x")
     if not (width.isdigit() and height.isdigit()):
         raise SystemExit(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
-    size = int(width) // step * step, int(height) // step * step
+    size = tuple(-(-int(side) // step) * step for side in (width, height))
     if 0 in size:
         raise SystemExit(f"--size {words}: {step} pixels are the least of both sides")
     if size != (int(width), int(height)):
@@ -133,16 +163,12 @@ def export(network, width, height, names, folder):
         raise SystemExit(f"it can't be exported as ONNX: {reason}") from error
 
 
-def _drawn(width, height):
-    rng = np.random.default_rng(0)
+def _drawn(rng, width, height):
     rows, columns = np.mgrid[:height, :width]
-    pictures = []
-    for _ in range(COUNT):
-        coarse = rng.integers(60, 200, (height // 16 + 1, width // 16 + 1, 3))
-        picture = coarse.repeat(16, 0).repeat(16, 1)[:height, :width].astype(np.uint8)
-        for shade in (20, 230, 60):
-            x, y = rng.uniform(0, width), rng.uniform(0, height)
-            inside = ((columns - x) / width * 8) ** 2 + ((rows - y) / height * 16) ** 2
-            picture[inside < 1] = shade
-        pictures.append(picture)
-    return np.stack(pictures)
+    coarse = rng.integers(60, 200, (height // 16 + 1, width // 16 + 1, 3))
+    picture = coarse.repeat(16, 0).repeat(16, 1)[:height, :width].astype(np.uint8)
+    for shade in (20, 230, 60):
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        inside = ((columns - x) / width * 8) ** 2 + ((rows - y) / height * 16) ** 2
+        picture[inside < 1] = shade
+    return picture

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,13 @@ from pose.network_estimator import NetworkEstimator
 from pose.runtimes import Runtime, load_network
 
 
+def frames_of(reference: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Return the frames of a `reference.npz`."""
+    return [reference[f"frame{place}"] for place in range(len(reference["points"]))]
+
+
 def estimated(
-    folder: Path, pictures: np.ndarray, runtime: Runtime = "cpu"
+    folder: Path, pictures: Sequence[np.ndarray], runtime: Runtime = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return points (n, animal, part, 2) and confidences (n, animal, part)."""
     model = load_model_folder(folder)
@@ -25,7 +31,9 @@ def estimated(
     return points, np.stack([pose.confidence for pose in found])
 
 
-def poses(folder: Path, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def poses(
+    folder: Path, pictures: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return points (n, part, 2) and confidences (n, part), of one animal."""
     points, sure = estimated(folder, pictures)
     return points[:, 0], sure[:, 0]

@@ -15,10 +15,10 @@ from core.errors import ModelError
 from pose.importers.exported import SCRIPTS
 from pose.live_crop import BOX, LiveCrop
 from pose.matching import match_animals
-from pose.model_folder import load_model_folder
+from pose.model_folder import IMPORTED, load_model_folder
 from pose.opening import open_estimator, open_live_crop
 from pose.reading import Several
-from tests.pose.importers.estimated import estimated, poses, rounding
+from tests.pose.importers.estimated import estimated, frames_of, poses, rounding
 from tests.pose.importers.foreign.drawing import drawn_animals
 from utils.ImportModel import main
 
@@ -32,7 +32,7 @@ def test_deeplabcuts_points_are_ours(
 ) -> None:
     out = imported(name)
     with np.load(unpacked[name] / "reference.npz") as theirs:
-        points, sure = poses(out, theirs["pictures"])
+        points, sure = poses(out, frames_of(theirs))
         np.testing.assert_allclose(points, theirs["points"], atol=0.01)
         np.testing.assert_allclose(sure, theirs["confidences"], atol=0.002)
         assert np.ptp(theirs["points"][..., 0]) > 20  # they are not all at one place
@@ -46,11 +46,15 @@ def test_deeplabcuts_animals_are_ours(
 ) -> None:
     source, out = unpacked["deeplabcut3_fields"], imported("deeplabcut3_fields")
     model = load_model_folder(out)
+    assert (out / "reference.npz").is_file()  # it stays with the network
+    assert model.imported == IMPORTED
     assert isinstance(model.decoder, Several)
     assert model.animals == 3
     with np.load(source / "reference.npz") as theirs:
         pictures, seen, said = (
-            theirs[name] for name in ("pictures", "points", "confidences")
+            frames_of(theirs),
+            theirs["points"],
+            theirs["confidences"],
         )
     points, sure = estimated(out, pictures)
     rng, errors = np.random.default_rng(7), []
@@ -83,12 +87,12 @@ def test_deeplabcuts_detector_comes_with_its_network(
     found = load_model_folder(out / "detector")
     assert found.skeleton.bodyparts == BOX
     with np.load(source / "detector" / "reference.npz") as theirs:
-        most_px, most = rounding(out / "detector", theirs["pictures"])
+        most_px, most = rounding(out / "detector", frames_of(theirs))
         assert found.about["compared"]["max_px"] < most_px  # type: ignore[index]
-        boxes, sure = poses(out / "detector", theirs["pictures"])
+        boxes, sure = poses(out / "detector", frames_of(theirs))
         np.testing.assert_allclose(boxes, theirs["points"], atol=most_px)
         np.testing.assert_allclose(sure, theirs["confidences"], atol=most)
-        picture = theirs["pictures"][0]
+        picture = frames_of(theirs)[0]
     estimator = open_estimator(out, "cpu", 1)
     assert isinstance(estimator, LiveCrop)
     (pose,) = estimator.estimate([picture], ["top"])
@@ -116,7 +120,7 @@ def test_lightning_poses_points_are_ours(
     name = f"lightning_pose_{kind}"
     source, out = unpacked[name], imported(name)
     with np.load(source / "reference.npz") as theirs:
-        points, _ = poses(out, theirs["pictures"])
+        points, _ = poses(out, frames_of(theirs))
         away = np.linalg.norm(points - theirs["points"], axis=2)
     # where a map has two peaks, theirs is between them: its weights are random
     assert np.percentile(away, 95) < most_px
@@ -166,6 +170,7 @@ def test_another_reference_is_not_believed(
         ("description.json", None, "no description.json: the script that wrote it"),
         ("reference.npz", b"PK", "reference.npz is damaged"),
         ("reference.npz", None, "reference.npz can't be read"),
+        ("reference.npz", "old", "run the script of this version"),
         ("network.onnx", b"\x08", "no sound ONNX network"),
         ("network.onnx", None, "network.onnx can't be read"),
     ],
@@ -175,27 +180,29 @@ def test_a_damaged_export_is_a_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     file: str,
-    content: bytes | None,
+    content: bytes | str | None,
     sentence: str,
 ) -> None:
     source = shutil.copytree(unpacked["deeplabcut3_maps"], tmp_path / "source")
     (source / file).unlink()
-    if content is not None:
+    if isinstance(content, str):
+        np.savez(source / file, pictures=np.zeros((1, 96, 128, 3), np.uint8))
+    elif content is not None:
         (source / file).write_bytes(content)
     assert main([str(source), "--output", str(tmp_path / "model")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "model" / "model.json").exists()
 
 
-def test_pictures_of_another_size_are_a_sentence(
+def test_frames_that_are_none_are_a_sentence(
     unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = shutil.copytree(unpacked["deeplabcut3_maps"], tmp_path / "source")
     with np.load(source / "reference.npz") as theirs:
         held = dict(theirs)
-    np.savez(source / "reference.npz", **held | {"pictures": held["pictures"][:, 1:]})
+    np.savez(source / "reference.npz", **held | {"frame3": held["frame3"][..., :2]})
     assert main([str(source), "--output", str(tmp_path / "model")]) == 2
-    assert "pictures are [12, 95, 128, 3]" in capsys.readouterr().err
+    assert "frame3 is [96, 128, 2] of uint8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

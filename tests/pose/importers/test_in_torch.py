@@ -11,7 +11,7 @@ import torch
 from pose.matching import match_animals
 from pose.model_folder import load_model_folder
 from pose.torch_runtime import TorchNetwork
-from tests.pose.importers.estimated import estimated, rounding
+from tests.pose.importers.estimated import estimated, frames_of, rounding
 from tests.pose.importers.test_sleap_nn import SIZE
 
 ALL = {
@@ -43,7 +43,7 @@ def test_torch_sees_what_onnx_runtime_sees(
     name, _, inner = name.partition("/")
     folder = imported(name, *ALL[name]) / inner
     with np.load(unpacked[name] / inner / "reference.npz") as theirs:
-        pictures = theirs["pictures"][:6]
+        pictures = frames_of(theirs)[:6]
     points, sure = estimated(folder, pictures)
     ours, sures = estimated(folder, pictures, "torch")
     assert np.isfinite(points).any()

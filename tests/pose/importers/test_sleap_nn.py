@@ -11,15 +11,21 @@ import numpy as np
 import onnx
 import pytest
 
+from pose.confidence import LINEAR_TO, confidence_of
 from pose.matching import match_animals
 from pose.model_folder import load_model_folder
 from pose.reading import Several
-from tests.pose.importers.estimated import estimated, poses
+from tests.pose.importers.estimated import estimated, frames_of, poses
 from tests.pose.importers.foreign.drawing import drawn
 from utils.ImportModel import main
 
 SIZE = ("--size", "128x96")
 SINGLE = '"model_type": "single_instance"'
+
+
+def worth(scores: np.ndarray) -> np.ndarray:
+    """Return the confidences that SLEAP-NN's scores are worth here."""
+    return confidence_of(scores, LINEAR_TO)
 
 
 def truth() -> np.ndarray:
@@ -46,13 +52,13 @@ def test_sleap_nns_network_of_one_animal(
     kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
     assert not kinds & {"ArgMax", "ReduceMax"}  # the search for peaks is gone
     with np.load(source / "reference.npz") as theirs:
-        points, sure = poses(out, theirs["pictures"])
+        points, sure = poses(out, frames_of(theirs))
         away = np.linalg.norm(points - theirs["points"], axis=2)
         assert (
             np.median(away) < 0.5
         )  # cells are 2 px wide; both find peaks between them
         assert away.max() < 1
-        np.testing.assert_allclose(sure, theirs["confidences"], atol=2e-3)
+        np.testing.assert_allclose(sure, worth(theirs["confidences"]), atol=2e-3)
         error = np.linalg.norm(points - truth(), axis=2)
         assert np.median(error) < np.median(
             np.linalg.norm(theirs["points"] - truth(), axis=2)
@@ -65,9 +71,9 @@ def test_sleap_nns_network_of_windows(
     source = unpacked["sleap_nn_windows"]
     out = imported("sleap_nn_windows", "--size", "64x64")
     with np.load(source / "reference.npz") as theirs:
-        points, sure = poses(out, theirs["pictures"])
+        points, sure = poses(out, frames_of(theirs))
         away = np.linalg.norm(points - theirs["points"], axis=2)
-        np.testing.assert_allclose(sure, theirs["confidences"], atol=2e-3)
+        np.testing.assert_allclose(sure, worth(theirs["confidences"]), atol=2e-3)
     assert np.median(away) < 0.5
     assert away.max() < 1
 
@@ -76,7 +82,7 @@ def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> N
     source, out = unpacked["sleap_nn_top_down"], tmp_path / "model"
     assert main([str(source), "--output", str(out), "--size", "128x96"]) == 0
     with np.load(source / "reference.npz") as theirs:
-        points, sure = poses(out, theirs["pictures"])
+        points, sure = poses(out, frames_of(theirs))
         away = np.linalg.norm(points - theirs["points"], axis=2)
     error = np.linalg.norm(points - truth(), axis=2)
     assert np.median(error) < 2  # cells of 2 px
@@ -86,7 +92,7 @@ def test_sleap_nns_top_down_pair(unpacked: dict[str, Path], tmp_path: Path) -> N
     words = [str(source), "--output", str(many), "--size", "128x96", "--animals"]
     assert main([*words, "2"]) == 0
     with np.load(source / "reference.npz") as theirs:
-        both, confidences = estimated(many, theirs["pictures"])
+        both, confidences = estimated(many, frames_of(theirs))
     assert both.shape == (12, 2, 2, 2)
     np.testing.assert_array_equal(both[:, 0], points)
     assert (np.isnan(both[:, 1, :, 0]) == (confidences[:, 1] == 0)).all()
@@ -126,7 +132,7 @@ def test_sleap_nns_animals_are_ours(
     kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
     assert not kinds & {"TopK", "GridSample"}  # neither peaks nor lines are theirs
     with np.load(source / "reference.npz") as theirs:
-        points, sure = estimated(out, theirs["pictures"])
+        points, sure = estimated(out, frames_of(theirs))
         for place, seen in enumerate(theirs["points"]):
             order = match_animals(seen, points[place])
             away = np.linalg.norm(points[place, order] - seen, axis=2)
@@ -135,7 +141,7 @@ def test_sleap_nns_animals_are_ours(
             assert np.nanmax(away) < 1
             np.testing.assert_allclose(
                 sure[place, order],
-                np.nan_to_num(theirs["confidences"][place]).clip(0, 1),
+                np.nan_to_num(worth(theirs["confidences"][place])),
                 atol=3e-3,
             )
             where = np.full_like(seen, np.nan)

@@ -1,0 +1,85 @@
+"""Put beside a network that SLEAP-NN exported where SLEAP-NN itself sees body parts.
+
+Run where SLEAP-NN is installed, on the folder that `sleap-nn export` wrote, with the
+folders of the models that it was made of:
+
+    sleap-nn export models/mine --output exported
+    python from_sleap_nn.py exported models/mine --video film.mp4
+
+Without `--video`, frames are drawn, of `--size` and of two others. Copy this folder of
+scripts to that computer; nothing else of DeepLabStream is needed.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from package import frames_of, native_sizes, other_sizes, save_reference, size_of
+
+
+def main():
+    """Write `reference.npz` into the folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("exported", type=Path)
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="as sleap-nn export had them"
+    )
+    parser.add_argument("--video", type=Path, help="one that the network was made for")
+    parser.add_argument(
+        "--size", default="640x480", help="WIDTHxHEIGHT of drawn frames"
+    )
+    parser.add_argument("--animals", type=int, default=0, help="the most in a picture")
+    options = parser.parse_args()
+    metadata = options.exported / "export_metadata.json"
+    if not metadata.is_file():
+        sys.exit(
+            f"{options.exported} is not what sleap-nn export wrote: no {metadata.name}"
+        )
+    said = json.loads(metadata.read_text("utf-8"))
+    if said["model_type"] == "centered_instance":
+        sys.exit(
+            "a network of windows alone sees no whole frames: export it with a centroid"
+        )
+    most = options.animals or said.get("max_instances") or 1
+    most = 1 if said["model_type"] == "single_instance" else most
+    sizes = size_of(options.size)
+    known = _limit(options.models[0])
+    frames = frames_of(
+        options.video, other_sizes(*sizes) if known else native_sizes(*sizes)
+    )
+    found = _their_poses(options.models, frames, len(said["node_names"]), most)
+    save_reference(options.exported, frames, *found)
+    where = f'"{options.exported}" --output models/NAME'
+    print(f"now, where DeepLabStream is: python utils/ImportModel.py {where}")
+
+
+def _limit(model):
+    """Return whether frames are brought to one size."""
+    from omegaconf import OmegaConf
+
+    said = OmegaConf.load(model / "training_config.yaml").data_config.preprocessing
+    return said.max_height is not None
+
+
+def _their_poses(models, frames, parts, most):
+    """Return points (n, [animal,] part, 2) and scores, as SLEAP-NN says; NaN: none."""
+    from sleap_nn.inference.predictor import Predictor
+
+    how = {"max_instances": most} if most > 1 else {}
+    predictor = Predictor.from_model_paths([str(each) for each in models], **how)
+    points = np.full((len(frames), most, parts, 2), np.nan, np.float32)
+    scores = np.zeros((len(frames), most, parts), np.float32)
+    for place, frame in enumerate(frames):
+        rgb = np.ascontiguousarray(frame[None, ..., ::-1])
+        (seen,) = predictor.predict(rgb, make_labels=False)
+        own = np.asarray(seen.pred_keypoints).reshape(-1, parts, 2)[:most]
+        sure = np.asarray(seen.pred_peak_values).reshape(-1, parts)[:most]
+        points[place, : len(own)] = own
+        scores[place, : len(own)] = np.nan_to_num(sure)
+    return (points, scores) if most > 1 else (points[:, 0], scores[:, 0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
