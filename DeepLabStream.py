@@ -1,6 +1,6 @@
 """The same rig from the command line: camera test, pose test, benchmark, recording test."""
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
-from core.options import at_least
-from core.record import Step
-from engine.agenda import Agenda
-from engine.live import Session
-from engine.ready_made import load_with
-from engine.rig import News
-from engine.settings import Settings
-from engine.states import Action, Failed
-from engine.termination import Termination, termination
-from engine.timings import Timings
+from deeplabstream.core.arguments import at_least
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.latency_statistics import Timings
+from deeplabstream.engine.processes.termination import Termination, termination
+from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed
+from deeplabstream.settings.loading import Settings
+from deeplabstream.settings.ready_made import load_with
 
 BENCHMARK_FRAMES = 3000
 
@@ -102,7 +102,7 @@ class Watched(Session):
 
 
 def _run(settings: Settings, asked: argparse.Namespace) -> int:
-    from gui.qt_environment import why_no_window
+    from deeplabstream.gui.qt_environment import why_no_window
 
     tried = asked.experiment is not None
     posed = asked.dlc_enabled or asked.benchmark_enabled or tried
@@ -136,9 +136,9 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
 def _list_cameras() -> int:
     """Print every device that a driver finds, with the lines that choose it."""
     import cameras
-    from cameras.camera import Camera, Device
-    from core.errors import DeepLabStreamError, blaming
-    from core.plugins import discover
+    from deeplabstream.core.errors import DeepLabStreamError, blaming
+    from deeplabstream.plugins.camera import Camera, Device
+    from deeplabstream.plugins.discovery import discover
 
     devices: list[Device] = []
     found = discover(cameras, Camera)  # type: ignore[type-abstract]
@@ -160,7 +160,7 @@ def _list_cameras() -> int:
 
 
 def _headless(session: Watched, agenda: Agenda, requests: Termination) -> bool:
-    from engine.headless import run_headless
+    from deeplabstream.engine.session.headless import run_headless
 
     summary = run_headless(
         session,
@@ -175,7 +175,7 @@ def _headless(session: Watched, agenda: Agenda, requests: Termination) -> bool:
 
 
 def _with_window(session: Watched, agenda: Agenda, requests: Termination) -> bool:
-    from gui.preview import preview_of, run_preview
+    from deeplabstream.gui.preview import preview_of, run_preview
 
     bridge = preview_of(session, agenda)
     bridge.failed.connect(print)

@@ -1,6 +1,6 @@
 """The desktop application: a rig in a window, or headless where there is no screen."""
 
-from core.program import prepare
+from deeplabstream.core.program import prepare
 
 prepare()
 
@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.errors import DeepLabStreamError, SettingsError
-from engine.agenda import AGENDAS, Agenda
-from engine.ready_made import load_with, with_experiment
-from engine.sections import Settings
-from gui.qt_environment import has_screen, why_no_window
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.gui.qt_environment import has_screen, why_no_window
+from deeplabstream.settings.ready_made import load_with, with_experiment
+from deeplabstream.settings.sections import Settings
 
 OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 
@@ -48,12 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
     from PyQt5.QtCore import QSettings
 
-    from engine.live import Session
-    from gui.application import application, run_until_closed
-    from gui.bridge import Bridge
-    from gui.document import Document
-    from gui.mending import mend
-    from gui.window import Window
+    from deeplabstream.engine.session.session import Session
+    from deeplabstream.gui.application import application, run_until_closed
+    from deeplabstream.gui.bridge import Bridge
+    from deeplabstream.gui.dialogs.settings_repair import mend
+    from deeplabstream.gui.settings_document import Document
+    from deeplabstream.gui.window import Window
 
     application()
     document = Document(path)
@@ -76,9 +76,9 @@ def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
 
 
 def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:
-    from engine.headless import run_headless
-    from engine.live import Session
-    from engine.termination import termination
+    from deeplabstream.engine.processes.termination import termination
+    from deeplabstream.engine.session.headless import run_headless
+    from deeplabstream.engine.session.session import Session
 
     with termination() as asked, Session(settings) as session:
         summary = run_headless(session, agenda, seconds, _say, asked=asked)
@@ -95,7 +95,7 @@ def _tell_problems(path: Path, error: SettingsError, *, headless: bool) -> int:
     title = f"{path.name} has {count} problem{'s' if count > 1 else ''}:"
     print(title, *error.problems, sep="\n")
     if not headless and not why_no_window():
-        from gui.application import show_problems
+        from deeplabstream.gui.application import show_problems
 
         show_problems(title, error.problems)
     return BAD_SETTINGS

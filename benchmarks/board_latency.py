@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from outputs.board import BoardPin
+from outputs.board.output import BoardPin
 from tests.firmware.powered import Powered, powered
 
 PIN, PLACE = 13, "B5"

@@ -8,8 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.arena import Arena
-from pose.fitting import Fitting
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.simulation.arena import Arena
 
 FRAME = (480, 640, 3)
 Drawn = tuple[NDArray[np.uint8], NDArray[np.float32]]

@@ -25,14 +25,18 @@ import numpy as np
 from drawn import crops, frames
 from numpy.typing import NDArray
 
-from cameras.arena import ARENA_SKELETON
-from core.errors import ModelError
-from pose.caching import cache_folder
-from pose.fitting import Fitting
-from pose.model_folder import ModelFolder, network_hash
-from pose.onnx_runtime import open_onnx
-from pose.quantised import INT8, Quantised, save_quantised
-from pose.quantising import quantise, told
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
+from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
+from deeplabstream.pose.runtimes.quantisation import quantise, told
+from deeplabstream.pose.runtimes.quantised_network import (
+    INT8,
+    Quantised,
+    save_quantised,
+)
+from deeplabstream.pose.runtimes.user_cache import cache_folder
+from deeplabstream.simulation.arena import ARENA_SKELETON
 
 SIZES = ((256, 256), (384, 384), (480, 640))
 """Height and width of what the networks see."""
@@ -55,11 +59,11 @@ def train(backbone: str, steps: int) -> None:
     """
     import torch
 
-    from pose.heatmaps import Heatmaps
-    from training.export import Recipe, export
-    from training.heads import STRIDE
-    from training.losses import heatmap_loss
-    from training.networks import Architecture, PoseNetwork
+    from deeplabstream.pose.decoders.heatmaps import Heatmaps
+    from deeplabstream.training.losses.supervised import heatmap_loss
+    from deeplabstream.training.model_export import Recipe, export
+    from deeplabstream.training.networks.heads import STRIDE
+    from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
     torch.manual_seed(0)
     how = Architecture(backbone=backbone)

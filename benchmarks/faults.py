@@ -27,9 +27,9 @@ sys.path.insert(0, str(ROOT))
 
 import psutil
 
-from core.errors import DeepLabStreamError
-from recording.repair import repair
-from recording.run_folder import RunFolder
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_folder import RunFolder
 from tests.engine.ended_rig import SETTINGS, InTerminal, Laser
 from tests.engine.killable import KillableRig, laser_on
 

@@ -9,9 +9,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic.dataclasses import dataclass
 
-from cameras.camera import Camera, Film, Shot
-from core.clock import Pacer
-from core.frame import Image, ImageFormat
+from deeplabstream.core.clock import Pacer
+from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.plugins.camera import Camera, Film, Shot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from core.pipe import Connection
+from deeplabstream.ipc.pipe import Connection
 
 SLOTS = 8
 WARM_UP_S = 0.5

@@ -9,11 +9,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from cameras.arena import Arena
-from pose.live_crop import LiveCrop
-from pose.model_folder import ModelFolder
-from pose.network_estimator import NetworkEstimator
-from pose.runtimes import check_runtime, load_network
+from deeplabstream.pose.filters.live_crop import LiveCrop
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
+from deeplabstream.simulation.arena import Arena
 
 FRAME = (480, 640, 3)
 

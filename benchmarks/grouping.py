@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from pose.affinity import encode_fields
-from pose.grouping import Grouping
-from pose.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.grouping import Grouping
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.part_affinity_fields import encode_fields
 
 HEIGHT, WIDTH = 48, 64
 """Cells: a picture of 256x192 at 4 pixels per cell."""

@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from cameras.arena import Arena
-from core.frame import Image
-from core.pose import Pose
-from pose.identity import Identity, Rules
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.simulation.arena import Arena
 from tests.pose.crowd import THRESHOLD, Crowd, followed, skeleton
 
 SHAPE = (480, 640, 3)

@@ -36,16 +36,26 @@ from drawn_networks import SIZES, kept
 from followed import follow, in_words
 from numpy.typing import NDArray
 
-from cameras.arena import Arena
-from core.errors import ModelError
-from core.pose import Skeleton
-from pose.comparing import compare, outputs, pictures_of
-from pose.fitting import Fitting
-from pose.model_folder import DESCRIPTION, ModelFolder, load_model_folder
-from pose.network_estimator import NetworkEstimator
-from pose.onnx_runtime import OnnxNetwork, card
-from pose.opening import MODELS
-from pose.runtimes import REFERENCE, Runtime, check_runtime, load_network, present
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import (
+    DESCRIPTION,
+    ModelFolder,
+    load_model_folder,
+)
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, card
+from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
+from deeplabstream.pose.runtimes.runtime_list import (
+    REFERENCE,
+    Runtime,
+    check_runtime,
+    load_network,
+    present,
+)
+from deeplabstream.simulation.arena import Arena
 
 BACKBONES = {"efficientnet": "efficientnet_lite0"} | {
     n: n for n in ("resnet50", "unet")
@@ -275,8 +285,8 @@ def _random(backbone: str, height: int, width: int, folder: Path) -> ModelFolder
     """Return a network with random weights as a model folder."""
     import torch
 
-    from training.export import Recipe, export
-    from training.networks import Architecture, PoseNetwork
+    from deeplabstream.training.model_export import Recipe, export
+    from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
     torch.manual_seed(0)
     network = PoseNetwork(8, Architecture(backbone=backbone)).eval()

@@ -25,20 +25,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.offline_rivals import energy_as_iblvideo, lightning_pose
 from benchmarks.training_rivals import existing
-from cameras.arena import Arena
-from core.frame import Image, ImageFormat
-from offline.estimating import posed
-from offline.motion import Box, motion_energies
-from offline.parallel import open_parallel
-from offline.predict import predict
-from offline.queue import open_queue
-from offline.rendering import Look, Shown, render
-from offline.tables import read_poses
-from pose.opening import open_estimator
-from recording.pose_tables import WRITERS
-from recording.recipe import Recipe
-from recording.video import VideoFile
-from video.reading import open_video
+from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
+from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.prediction import posed, predict
+from deeplabstream.offline.queue.session_queue import open_queue
+from deeplabstream.offline.rendering import Look, Shown, render
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.simulation.arena import Arena
+from deeplabstream.video.recording_options import Recipe
+from deeplabstream.video.video_reader import open_video
 
 AIM_OF_FLOOR = 0.9
 AIM_OF_LIGHTNING_POSE = 4.0

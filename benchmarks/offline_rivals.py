@@ -21,8 +21,8 @@ import numpy as np
 import yaml
 
 from benchmarks.training_rivals import HERE, Theirs, configuration, timed
-from cameras.arena import ARENA_SKELETON, Arena
-from offline.motion import Box
+from deeplabstream.offline.ibl.motion_energy import Box
+from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 
 LABELLED = 20
 """Pictures that their network learns from: it need not be good."""

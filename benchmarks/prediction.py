@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.arena import Arena
-from pose.prediction import Prediction
-from pose.smoothing import OneEuro
+from deeplabstream.pose.filters.one_euro import OneEuro
+from deeplabstream.pose.filters.prediction import Prediction
+from deeplabstream.simulation.arena import Arena
 
 AHEAD_MS = (10, 20, 33, 50, 67, 100)
 Track = NDArray[np.float32]
@@ -42,7 +42,7 @@ def filmed(video: Path, model: str, most: int) -> tuple[float, Track]:
     """Return frames per second and the points of a video, NaN where not seen."""
     import cv2
 
-    from pose.opening import open_estimator
+    from deeplabstream.pose.model.model_opening import open_estimator
 
     estimator = open_estimator(model)
     film = cv2.VideoCapture(str(video))

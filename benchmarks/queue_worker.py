@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from offline.files import whole_file
-from offline.queue import run_queue
+from deeplabstream.offline.queue.session_queue import run_queue
+from deeplabstream.offline.video_files import whole_file
 
 SIZE = 200_000
 

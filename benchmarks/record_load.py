@@ -26,11 +26,11 @@ sys.path.insert(0, str(ROOT))
 import psutil
 from rendered import Rendered, shown
 
-from core.frame import ImageFormat
-from engine.live import Session
-from engine.settings import parse
-from engine.states import Action, Failed, Phase
-from recording.video import VideoFile
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.settings.loading import parse
 
 NOISE = 2.0
 CAMERAS = {

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from cameras.camera import Film, Shot
-from cameras.driver_buffer import DriverBuffer
 from cameras.simulated import SimulatedCamera
-from core.clock import Pacer, SystemClock
-from core.frame import Image, ImageFormat
+from deeplabstream.core.clock import Pacer, SystemClock
+from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.plugins.camera import Film, Shot
+from deeplabstream.simulation.camera_model import DriverBuffer
 
 PICTURES = 32
 """Drawn; they are shown forth and back, so that nothing jumps."""

@@ -1,7 +1,8 @@
 """One measurement of the real rig, in a process of its own; prints JSON on its last line.
 
 Simulated camera, stand-in network, region trigger, Alternating experiment, serial line,
-recording: `engine.live.Session` as app.py runs it, with the real window or without.
+recording: `deeplabstream.engine.session.session.Session` as app.py runs it, with the
+real window or without.
 """
 
 import argparse
@@ -23,14 +24,14 @@ import psutil
 from flood import Flood
 from rendered import Rendered
 
-from cameras.camera import Camera
-from core.record import Step
-from engine.agenda import AGENDAS, Agenda
-from engine.live import Session
-from engine.rig import News
-from engine.sections import Settings
-from engine.settings import load
-from engine.states import Failed
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Failed
+from deeplabstream.plugins.camera import Camera
+from deeplabstream.settings.loading import load
+from deeplabstream.settings.sections import Settings
 
 if TYPE_CHECKING:
     from window_watch import WindowWatch
@@ -167,10 +168,10 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
 def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
     from window_watch import WindowWatch
 
-    from gui.application import application, run_until_closed
-    from gui.bridge import Bridge
-    from gui.document import Document
-    from gui.window import Window
+    from deeplabstream.gui.application import application, run_until_closed
+    from deeplabstream.gui.bridge import Bridge
+    from deeplabstream.gui.settings_document import Document
+    from deeplabstream.gui.window import Window
 
     application()
     bridge = Bridge(session, agenda)

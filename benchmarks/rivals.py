@@ -35,15 +35,19 @@ from drawn import Drawn, crops, frames
 from numpy.typing import NDArray
 
 from benchmarks.training_rivals import existing
-from core.errors import ModelError
-from pose.caching import cache_folder
-from pose.comparing import compare, outputs, save_pictures
-from pose.importers.exported import SCRIPTS, import_exported
-from pose.importers.sleap_nn import import_sleap_nn
-from pose.model_folder import ModelFolder
-from pose.network_estimator import NetworkEstimator
-from pose.quantising import quantise
-from pose.runtimes import REFERENCE, load_network, present
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.importers.script_export import SCRIPTS, import_exported
+from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.quantisation import quantise
+from deeplabstream.pose.runtimes.runtime_comparison import (
+    compare,
+    outputs,
+    save_pictures,
+)
+from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network, present
+from deeplabstream.pose.runtimes.user_cache import cache_folder
 
 SIZES = ((256, 256), (640, 480))
 FRAMES, CROPS, SIDE = 96, 512, 128

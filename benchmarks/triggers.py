@@ -12,12 +12,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.pose import Pose, Skeleton
-from core.thresholds import Thresholds
-from engine.asking import Asking
-from engine.classifiers import open_classifiers
-from engine.seeing import Seeing, seeing_of
-from engine.settings import parse
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.behaviour_classifiers import open_classifiers
+from deeplabstream.engine.pose_filtering import Seeing, seeing_of
+from deeplabstream.engine.trigger_evaluator import Asking
+from deeplabstream.settings.loading import parse
 
 AIM_US = 100.0
 """For 10 triggers, all together."""

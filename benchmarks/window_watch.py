@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PyQt5.QtCore import QCoreApplication, QEvent, QObject
 
-from gui.window import Window
+from deeplabstream.gui.window import Window
 
 _EVERY_S = 0.004, 0.020
 """Between two inputs, at random: none falls always into the same part of a tick."""

@@ -9,11 +9,16 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.camera import Camera, Film, Shot
-from core.clock import SystemClock
-from core.errors import DeviceError
-from core.frame import Image, ImageFormat
-from core.synchroniser import Synchroniser
+from deeplabstream import (
+    Camera,
+    DeviceError,
+    Film,
+    Image,
+    ImageFormat,
+    Shot,
+    Synchroniser,
+    SystemClock,
+)
 
 if TYPE_CHECKING:
     from av import Packet, VideoCodecContext, VideoFrame

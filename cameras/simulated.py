@@ -9,14 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.arena import MOST_ANIMALS, Arena
-from cameras.camera import Camera, Film, Shot
-from cameras.dial import Value
-from cameras.driver_buffer import DriverBuffer
-from cameras.lens import Lens
-from cameras.tempo import Tempo
-from core.clock import SystemClock
-from core.frame import Image, ImageFormat
+from deeplabstream import Camera, Film, Image, ImageFormat, Shot, SystemClock, Value
+from deeplabstream.simulation.arena import MOST_ANIMALS, Arena
+from deeplabstream.simulation.camera_model import DriverBuffer, Lens, Tempo
 
 _FLIGHT = 4.0
 _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000

@@ -9,11 +9,20 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.camera import Camera, Film, Shot
-from core.clock import Pacer, SystemClock
-from core.errors import DeviceError
-from core.frame import Image, ImageFormat
-from video.decoding import Converter, TimedFrame, sequential, video_format
+from deeplabstream import (
+    Camera,
+    Converter,
+    DeviceError,
+    Film,
+    Image,
+    ImageFormat,
+    Pacer,
+    Shot,
+    SystemClock,
+    TimedFrame,
+    sequential,
+    video_format,
+)
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -1,25 +1,198 @@
-"""Whatever OpenCV can open: webcams, capture cards, analogue grabbers."""
+"""Whatever OpenCV can open: webcams, capture cards, analogue grabbers.
+
+Calls that may never come back, waited for no longer than one is patient.
+
+Which webcams there are.
+
+Exposure, gain and rate of a camera that OpenCV opens: set and read back.
+"""
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from deeplabstream import Device, DeviceError, Dial, Value
+
+if TYPE_CHECKING:
+    from cv2 import VideoCapture
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.blocking import Waiting
-from cameras.camera import Camera, Device, Film, Shot
-from cameras.webcam_dials import dials_of, rate_of, turned
-from cameras.webcams import webcams
-from core.clock import SystemClock
-from core.errors import DeviceError
-from core.frame import Image, ImageFormat
+from deeplabstream import Camera, Film, Image, ImageFormat, Shot, SystemClock
 
 if TYPE_CHECKING:
     from cv2 import VideoCapture
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Waiting(Generic[T]):
+    """Makes one call again and again, in a thread, for drivers without a time-out.
+
+    A call that was given up stays in the thread until the driver lets it go; nothing
+    else can be called meanwhile, and what it brings is thrown away. `close` is called in
+    the same thread when it is free, so that no device is closed in the middle of a call.
+    """
+
+    def __init__(self, call: Callable[[], T], close: Callable[[], None]) -> None:
+        self._call, self._close = call, close
+        self._orders: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._results: SimpleQueue[Any] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="waiting", daemon=True)
+        self._thread.start()
+
+    def result(self, patience_s: float) -> T:
+        """Call, and return or raise what the call does; DeviceError: no answer in time.
+
+        Not to be asked again after that.
+        """
+        return self._made(self._call, patience_s, "gave no picture")
+
+    def other(self, call: Callable[[], U], patience_s: float) -> U:
+        """Make another call in the same thread, as `result` does with the usual one."""
+        return self._made(call, patience_s, "did not answer")
+
+    def _made(self, call: Callable[[], U], patience_s: float, else_: str) -> U:
+        self._orders.put(call)
+        try:
+            result: U | Exception = self._results.get(timeout=patience_s)
+        except Empty:
+            raise DeviceError(f"{else_} for {patience_s:g} s") from None
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def end(self, patience_s: float) -> None:
+        """Close, now or when the driver lets go; wait so long for it."""
+        self._orders.put(None)
+        self._thread.join(patience_s)
+
+    def _work(self) -> None:
+        try:
+            while (call := self._orders.get()) is not None:
+                try:
+                    result = call()
+                except Exception as error:  # it is raised where the result is asked for
+                    result = error
+                self._results.put(result)
+        finally:
+            self._close()
+
+
+_LISTED = Path("/sys/class/video4linux")
+_LINKS = Path("/dev/v4l/by-id")
+_MOST = 10
+
+
+def webcams() -> tuple[Device, ...]:
+    """Return what Linux lists; elsewhere, what opens of the numbers 0 to 9, in silence."""
+    return _listed(_LISTED, _LINKS) if sys.platform == "linux" else _opened()
+
+
+def _listed(folder: Path, links: Path) -> tuple[Device, ...]:
+    """Return the cameras that the kernel knows; none is opened, so none is disturbed.
+
+    A camera is chosen by its own link, where there is one: the numbers change.
+    """
+    own = {link.resolve().name: link for link in links.glob("*")}
+    devices = []
+    for node in sorted(folder.glob("video*"), key=lambda node: int(node.name[5:])):
+        if (node / "index").read_text().strip() != "0":
+            continue  # the same camera again, with metadata in place of pictures
+        link = own.get(node.name)
+        devices.append(
+            Device(
+                "Webcam",
+                link.name if link else node.name,
+                f"SOURCE = {link or node.name.removeprefix('video')}",
+                (node / "name").read_text().strip(),
+            )
+        )
+    return tuple(devices)
+
+
+def _opened() -> tuple[Device, ...]:
+    """Return the cameras that give their size; OpenCV says no more of them."""
+    import cv2
+
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    backend = cv2.CAP_DSHOW if sys.platform == "win32" else cv2.CAP_ANY
+    devices = []
+    try:
+        for number in range(_MOST):
+            capture = cv2.VideoCapture(number, backend)
+            if capture.isOpened():
+                width, height = (
+                    int(capture.get(what))
+                    for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+                )
+                size = (f"{width}×{height}",)
+                devices.append(
+                    Device("Webcam", str(number), f"SOURCE = {number}", "", size)
+                )
+            capture.release()
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    return tuple(devices)
+
+
+_FASTEST = 10_000.0
+"""What some drivers report as their rate is no rate."""
+_PROPERTIES = {"exposure": "EXPOSURE", "gain": "GAIN", "rate": "FPS"}
+_BY_HAND = 1.0 if sys.platform == "linux" else 0.25
+"""Of CAP_PROP_AUTO_EXPOSURE: V4L2 counts its menu, DirectShow wants a quarter."""
+
+
+def dials_of(capture: "VideoCapture") -> tuple[Dial, ...]:
+    """Return what the driver says of each; it does not tell limits, nor what it can't do."""
+    return tuple(Dial(key, _read(capture, key)) for key in _PROPERTIES)
+
+
+def turned(capture: "VideoCapture", key: str, value: Value) -> bool:
+    """Set one; False: it is none of them. DeviceError: the driver refuses."""
+    import cv2
+
+    if key not in _PROPERTIES or not isinstance(value, float | int):
+        return False
+    if key == "exposure":
+        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _BY_HAND)
+    if not capture.set(_number(key), float(value)):
+        raise DeviceError(f"does not let its {key} be set")
+    return True
+
+
+def rate_of(capture: "VideoCapture") -> float:
+    """Return pictures per second; 0: the driver does not say."""
+    rate = float(capture.get(_number("rate")))
+    return rate if 0 < rate < _FASTEST else 0.0
+
+
+def _read(capture: "VideoCapture", key: str) -> float | None:
+    if key == "rate":
+        return rate_of(capture) or None
+    value = float(capture.get(_number(key)))
+    unknown = value == 0 or (value == -1 and sys.platform == "linux")
+    return None if unknown and key == "exposure" else value
+
+
+def _number(key: str) -> int:
+    import cv2
+
+    number: int = getattr(cv2, f"CAP_PROP_{_PROPERTIES[key]}")
+    return number
+
 
 _SILENCE_S, _PATIENCE_S = 0.95, 10.0
 """For a next and for a first picture."""

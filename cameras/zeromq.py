@@ -11,11 +11,17 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cameras.camera import Camera, Film, Shot
-from core.clock import SystemClock
-from core.errors import DeviceError
-from core.frame import Image, ImageFormat
-from core.picture_header import declared_size, too_large
+from deeplabstream import (
+    Camera,
+    DeviceError,
+    Film,
+    Image,
+    ImageFormat,
+    Shot,
+    SystemClock,
+    declared_size,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from zmq import Context, Socket

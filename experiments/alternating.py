@@ -5,8 +5,7 @@ from itertools import cycle
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import OutputName, TriggerName, off, on
-from experiments.experiment import Ask, Experiment, Plan
+from deeplabstream import Ask, Experiment, OutputName, Plan, TriggerName, off, on
 
 
 @settings(kw_only=True)

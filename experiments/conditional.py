@@ -3,9 +3,19 @@
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Mark, OutputName, TriggerName, off, on
-from experiments.experiment import Ask, Experiment, Plan
-from experiments.steps import during, until, wait
+from deeplabstream import (
+    Ask,
+    Experiment,
+    Mark,
+    OutputName,
+    Plan,
+    TriggerName,
+    during,
+    off,
+    on,
+    until,
+    wait,
+)
 
 
 @settings(kw_only=True)

@@ -5,9 +5,20 @@ from math import ceil
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Command, OutputName, Train, TriggerName, off, on
-from experiments.experiment import Ask, Experiment, Plan
-from experiments.steps import during, until, wait
+from deeplabstream import (
+    Ask,
+    Command,
+    Experiment,
+    OutputName,
+    Plan,
+    Train,
+    TriggerName,
+    during,
+    off,
+    on,
+    until,
+    wait,
+)
 
 
 @settings(kw_only=True)

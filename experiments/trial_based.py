@@ -6,11 +6,23 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Mark, OutputName, Pulse, TriggerName, off
-from experiments.experiment import Ask, Experiment, Plan
-from experiments.seed import SEED_WORDS, Seed
-from experiments.steps import until, until_known, wait
-from experiments.trials import INTERVAL_WORDS, Choice, IntervalSetting, drawn
+from deeplabstream import (
+    SEED_WORDS,
+    Ask,
+    Experiment,
+    Mark,
+    OutputName,
+    Plan,
+    Pulse,
+    Seed,
+    TriggerName,
+    off,
+    until,
+    until_known,
+    wait,
+)
+
+from .trial_order import INTERVAL_WORDS, Choice, IntervalSetting, drawn
 
 Weight = Annotated[float, Field(gt=0)]
 

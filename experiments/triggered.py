@@ -3,9 +3,17 @@
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Mark, OutputName, Pulse, TriggerName
-from experiments.experiment import Experiment, Plan
-from experiments.steps import during, until, wait
+from deeplabstream import (
+    Experiment,
+    Mark,
+    OutputName,
+    Plan,
+    Pulse,
+    TriggerName,
+    during,
+    until,
+    wait,
+)
 
 
 @settings(kw_only=True)

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.errors import DeviceError
-from outputs.output import Output, Watched, Write
-from outputs.port import Port, shared_port
+from deeplabstream import DeviceError, Output, Watched, Write
+
+from .serial_port import Port, shared_port
 
 START_S = 8.0
 """Opening the port restarts many boards; StandardFirmata answers 2 to 5 s later."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.errors import DeviceError
-from outputs.aside import HANG_S, aside
-from outputs.output import Output, Write
+from deeplabstream import DeviceError, Output, Write
+
+from .background_writer import HANG_S, aside
 
 if TYPE_CHECKING:
     import nidaqmx

@@ -9,8 +9,9 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from outputs.output import Output, Watched, Write
-from outputs.port import Port, shared_port
+from deeplabstream import Output, Watched, Write
+
+from .serial_port import Port, shared_port
 
 
 @settings(frozen=True, kw_only=True)

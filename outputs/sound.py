@@ -8,10 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from core.errors import DeviceError
-from core.pipe import Connection
-from outputs.companion import companion
-from outputs.output import Output, Write
+from deeplabstream import Connection, DeviceError, Output, Write
+
+from .helper_process import companion
 
 
 @settings(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Sound(Output):
 
 def _play(output: Output, pipe: Connection) -> None:
     """Be the sound's process; the sound card's library is loaded in no other."""
-    from outputs.sound_player import play
+    from .sound_player import play
 
     if isinstance(output, Sound):
         play(output, pipe)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.pipe import Connection
-from outputs.sound import Sound
+from deeplabstream import Connection
+
+from .sound import Sound
 
 Samples = NDArray[np.float32]
 """(sample,), from -1 to 1."""

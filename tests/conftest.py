@@ -15,8 +15,8 @@ import cv2  # noqa: F401  (its import sets what the next lines take away)
 import pytest
 from hypothesis import settings
 
-from core.telemetry import turn_off_telemetry
-from gui.qt_environment import free_qt_of_opencv, has_screen
+from deeplabstream.core.telemetry import turn_off_telemetry
+from deeplabstream.gui.qt_environment import free_qt_of_opencv, has_screen
 
 GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 """
 BEGINNING = """
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 """
@@ -72,7 +72,11 @@ def test_imports_go_downwards_only() -> None:
 def test_every_package_has_its_place() -> None:
     linter = pyproject()["importlinter"]
     layers = " | ".join(linter["contracts"][0]["layers"]).split(" | ")
-    assert sorted(layers) == sorted(linter["root_packages"]) == list(PACKAGES)
+    folders = (file.parent.name for file in ROOT.glob("deeplabstream/*/__init__.py"))
+    assert sorted(layers) == sorted(
+        [*(f"deeplabstream.{name}" for name in folders), "utils"]
+    )
+    assert sorted(linter["root_packages"]) == list(PACKAGES)
     assert set(PACKAGES) <= set(pyproject()["mypy"]["files"])
     assert set(PACKAGES) <= set(
         pyproject()["ruff"]["lint"]["isort"]["known-first-party"]
@@ -111,10 +115,9 @@ def test_a_utility_has_a_main_and_runs_from_anywhere(file: Path) -> None:
 
 OTHER_OPENINGS = {
     "cameras/webcam.py": "a device",
-    "cameras/webcams.py": "a device",
     "cameras/network.py": "a live stream",
-    "recording/remux.py": "packets that are copied, never decoded",
-    "pose/importers/scripts/package.py": "runs in another program's Python",
+    "deeplabstream/recording/remux.py": "packets that are copied, never decoded",
+    "deeplabstream/pose/importers/scripts/package.py": "runs in another program's Python",
 }
 """Files that open something to read like a video, and why that is no decoding of a file."""
 
@@ -142,7 +145,7 @@ def test_only_the_video_reader_opens_videos() -> None:
         for opening in openings(file)
     ]
     assert found == []
-    assert len(list(openings(ROOT / "video/decoding.py"))) == 2
+    assert len(list(openings(ROOT / "deeplabstream/video/decoding.py"))) == 2
     assert all(any(openings(ROOT / name)) for name in OTHER_OPENINGS)
 
 
@@ -160,17 +163,17 @@ def test_nobody_imports_a_utility() -> None:
 @pytest.mark.parametrize(
     ("package", "contract"),
     [
-        ("cameras", "cameras.camera.Camera"),
-        ("outputs", "outputs.output.Output"),
-        ("experiments", "experiments.experiment.Experiment"),
-        ("experiments", "experiments.trigger.Trigger"),
+        ("cameras", "deeplabstream.plugins.camera.Camera"),
+        ("outputs", "deeplabstream.plugins.output.Output"),
+        ("experiments", "deeplabstream.plugins.experiment.Experiment"),
+        ("experiments", "deeplabstream.plugins.trigger.Trigger"),
     ],
 )
 def test_looking_into_a_folder_loads_no_driver(package: str, contract: str) -> None:
     module, _, name = contract.rpartition(".")
     code = (
         f"import sys, {package}\nfrom {module} import {name}\n"
-        "from core.plugins import discover\n"
+        "from deeplabstream.plugins.discovery import discover\n"
         f"found = discover({package}, {name})\n"
         f"print(*found.problems, *(name for name in {HEAVY} if name in sys.modules))"
     )
@@ -180,8 +183,11 @@ def test_looking_into_a_folder_loads_no_driver(package: str, contract: str) -> N
 @pytest.mark.parametrize("program", ["app", "DeepLabStream"])
 def test_starting_a_program_loads_no_torch(program: str) -> None:
     code = (
-        f"import sys, {program}, engine.engine_process, engine.camera_process\n"
-        "import engine.live, gui.bridge, gui.window\n"
+        f"import sys, {program}\n"
+        "import deeplabstream.engine.processes.engine_process\n"
+        "import deeplabstream.engine.processes.camera_process\n"
+        "import deeplabstream.engine.session.session\n"
+        "import deeplabstream.gui.bridge, deeplabstream.gui.window\n"
         "print(*(name for name in ('torch', 'pandas') if name in sys.modules))"
     )
     assert python(code) == ""
@@ -204,7 +210,10 @@ def test_no_file_names_a_place_of_one_machine() -> None:
 
 def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
     telling = ("onnxruntime", "openvino", "MNN")
-    allowed = {ROOT / "pose/packages.py", ROOT / "core/telemetry.py"}
+    allowed = {
+        ROOT / "deeplabstream/pose/runtimes/compute_packages.py",
+        ROOT / "deeplabstream/core/telemetry.py",
+    }
     importing = []
     for file in [*product_files(), *ROOT.glob("benchmarks/*.py")]:
         module = ast.parse(file.read_text("utf-8"))
@@ -234,7 +243,7 @@ def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
 def test_hdf5_of_others_is_opened_in_one_place() -> None:
     reading = []
     for file in product_files():
-        if file == ROOT / "core/hdf5.py":
+        if file == ROOT / "deeplabstream/core/hdf5.py":
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
@@ -255,4 +264,4 @@ def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
         for file in product_files()
         if re.search(r"\.(imdecode|imread|imreadmulti)\(", file.read_text("utf-8"))
     }
-    assert decoding == {"cameras/zeromq.py", "pose/pictures.py"}
+    assert decoding == {"cameras/zeromq.py", "deeplabstream/pose/pictures.py"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from DeepLabStream import main
-from engine.timings import Timings
-from tests.engine.test_live import SETTINGS, SIMULATED, pictures
+from deeplabstream.engine.latency_statistics import Timings
+from tests.engine.test_session import SETTINGS, SIMULATED, pictures
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.settings import parse
+from deeplabstream.settings.loading import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -32,8 +32,8 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def with_imports(program: Path) -> str:
     """Return the text of a program and of the files of ours that it imports."""
     text = program.read_text(encoding="utf-8")
-    modules = re.findall(r"^from (\w+)\.(\w+) import", text, re.MULTILINE)
-    files = [ROOT / package / f"{module}.py" for package, module in modules]
+    modules = re.findall(r"^from (\w+(?:\.\w+)+) import", text, re.MULTILINE)
+    files = [ROOT / (module.replace(".", "/") + ".py") for module in modules]
     return text + "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())
 
 

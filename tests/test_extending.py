@@ -11,10 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
 FILE = re.compile(r"Write `([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
-PACKAGES = (
-    "cameras", "core", "engine", "experiments", "gui", "offline", "outputs", "pose",
-    "recording", "utils",
-)  # fmt: skip
+PACKAGES = ("cameras", "deeplabstream", "experiments", "outputs", "utils")
 
 
 @pytest.fixture

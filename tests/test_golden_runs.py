@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.again import decide_again
-from engine.comparing import words
-from engine.settings import load
-from recording.run_folder import RunFolder
+from deeplabstream.engine.replay.rerun import decide_again, words
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import load
 from tests.golden.make_runs import CHANGED, RUNS, commands_of
 from utils.VideoAnalyzer import main
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.program import ROOT
+from deeplabstream.core.program import ROOT
 from tests.offline.films import write_film
 
 NAMESPACE = ("unshare", "--map-root-user", "--net")
@@ -145,7 +145,8 @@ def test_importing_what_computes_leaves_nothing_behind(
 ) -> None:
     pytest.importorskip(name.partition(".")[0])
     code = (
-        f"from pose.packages import package; package({name!r}, 'testing'); import sys\n"
+        "from deeplabstream.pose.runtimes.compute_packages import package\n"
+        f"import sys; package({name!r}, 'testing')\n"
         "print([n for n in sys.modules if n.startswith('openvino_telemetry.')])"
     )
     places = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "TMPDIR", "TMP", "TEMP")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.ini_editing import with_word
-from training.label_book import open_book
+from deeplabstream.settings.ini_editing import with_word
+from deeplabstream.training.data.label_book import open_book
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")

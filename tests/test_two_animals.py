@@ -7,9 +7,9 @@ import pytest
 
 from cameras.simulated import SimulatedCamera
 from DeepLabStream import main
-from engine.comparing import compare
-from engine.settings import load
-from recording.run_folder import RunFolder
+from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import load
 
 CONFIG = Path(__file__).parents[1] / "experiments/configs/two_animals.ini"
 ANNA, BOB = 0, 1

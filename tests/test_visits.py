@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from recording.run_folder import RunFolder
+from deeplabstream.recording.run_folder import RunFolder
 from utils.VideoAnalyzer import main
 
 HERE = Path(__file__).parent

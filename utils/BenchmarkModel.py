@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -20,13 +20,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from core.options import at_least
-from pose.choosing import Row, choose, measure, remember
-from pose.comparing import pictures_of
-from pose.model_folder import load_model_folder
-from pose.onnx_runtime import card
-from pose.opening import TOLERANCE_PX, find_model
-from pose.runtimes import REFERENCE, RUNTIMES, check_runtime, holds_up, present
+from deeplabstream.core.arguments import at_least
+from deeplabstream.pose.runtimes.runtime_selection import Row, choose, measure, remember
+from deeplabstream.pose.runtimes.runtime_comparison import pictures_of
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.runtimes.onnx_runtime import card
+from deeplabstream.pose.model.model_opening import TOLERANCE_PX, find_model
+from deeplabstream.pose.runtimes.runtime_list import (
+    REFERENCE,
+    RUNTIMES,
+    check_runtime,
+    holds_up,
+    present,
+)
 
 
 @ending()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -26,17 +26,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
-from core.errors import ModelError
-from core.frame import Image
-from core.options import at_least
-from pose.estimator import PoseEstimator
-from pose.matching import nearest_px
-from pose.opening import open_estimator
-from pose.runtimes import RUNTIMES
+from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.arguments import at_least
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.tracking.pose_matching import nearest_px
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 
 if TYPE_CHECKING:
-    from training.found_animals import Matched
+    from deeplabstream.training.evaluation.animal_matching import Matched
 
 SEED = 7000
 """Of the first walk; those drawn for training begin at 100."""
@@ -151,7 +151,7 @@ def _row(
     threshold: float,
 ) -> dict[str, object]:
     """Return the figures of some pictures."""
-    from training.found_animals import match
+    from deeplabstream.training.evaluation.animal_matching import match
 
     if not len(truth):
         return {"pictures": 0}

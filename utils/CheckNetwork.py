@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -22,14 +22,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeviceError
-from core.frame import Image
-from core.options import at_least
-from core.pose import Pose
-from pose.opening import open_estimator
-from pose.runtimes import RUNTIMES
-from training.labels import Labels, LabelsError, read_labels
-from video.reading import open_video
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.arguments import at_least
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
+from deeplabstream.video.video_reader import open_video
 
 COLOURS = ((60, 60, 255), (60, 220, 60), (255, 120, 60), (40, 220, 255), (255, 80, 255))
 JUMP_PX = 40

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -13,13 +13,16 @@ import argparse
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from core.errors import ModelError, SettingsError, package_missing
-from core.pose import Skeleton
-from engine.classifiers import classifier_problems, read_classifiers
-from engine.describe import describe
-from engine.settings import check_against, load
-from pose.model_folder import load_model_folder
-from pose.opening import find_model, outdated
+from deeplabstream.core.errors import ModelError, SettingsError, package_missing
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.engine.behaviour_classifiers import (
+    classifier_problems,
+    read_classifiers,
+)
+from deeplabstream.settings.reference import describe
+from deeplabstream.settings.loading import check_against, load
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model, outdated
 
 HERE = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -13,10 +13,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from core.errors import DeepLabStreamError, ModelError
-from core.overwriting import check_new
-from pose.classifier_folder import read_features
-from training.behaviours import write_classifier
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.overwriting import check_new
+from deeplabstream.pose.behaviour.classifier_folder import read_features
+from deeplabstream.training.behaviour_classifier import write_classifier
 
 EPILOG = """\
 The model must have been trained on features of this program: utils/TrainClassifier.py

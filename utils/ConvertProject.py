@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -20,9 +20,9 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 
-from training.converting import convert
-from training.projects import open_project
-from training.recommending import advise, look
+from deeplabstream.training.data.project_conversion import convert
+from deeplabstream.training.data.projects import open_project
+from deeplabstream.training.recommendations import advise, look
 
 
 @ending()

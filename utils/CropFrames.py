@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -23,11 +23,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from core.containment import inside, inside_for_writing
-from core.errors import DeepLabStreamError
-from core.options import at_least
-from core.overwriting import add_overwrite, check_free
-from offline.boxes import (
+from deeplabstream.core.path_containment import inside, inside_for_writing
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.offline.bounding_boxes import (
     Boxes,
     back,
     boxes_around,
@@ -37,9 +37,9 @@ from offline.boxes import (
     smoothed,
     write_boxes,
 )
-from offline.files import ENDINGS, whole_file
-from pose.pictures import read_picture
-from training.dataset import neighbour
+from deeplabstream.offline.video_files import ENDINGS, whole_file
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.training.data.dataset import neighbour
 
 BESIDE = (-2, -1, 0, 1, 2)
 """Frames around a labelled one that context networks look at."""

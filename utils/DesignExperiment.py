@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -17,12 +17,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from core.errors import DeepLabStreamError, SettingsError
-from engine.design import Design, design
-from engine.questions import Question
-from engine.settings import check_against, parse
-from pose.model_folder import load_model_folder
-from pose.opening import find_model
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.settings.experiment_design import Design, design
+from deeplabstream.settings.experiment_design import Question
+from deeplabstream.settings.loading import check_against, parse
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
 
 OPTIONS = {
     "--rig": ("Rig FILE", "a settings.ini, or `simulated`"),

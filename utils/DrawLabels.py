@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -16,10 +16,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
-from core.frame import Image
-from core.overwriting import check_new
-from pose.matching import nearest_px
+from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
+from deeplabstream.core.frame import Image
+from deeplabstream.core.overwriting import check_new
+from deeplabstream.pose.tracking.pose_matching import nearest_px
 
 SCORER = "arena"
 TRIED = 10

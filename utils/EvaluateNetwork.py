@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -30,24 +30,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError
-from core.options import at_least
-from offline.metrics import temporal_norm
-from offline.tables import read_poses
-from pose.estimator import PoseEstimator
-from pose.model_folder import load_model_folder
-from pose.opening import find_model, open_estimator
-from pose.runtimes import RUNTIMES
-from pose.several import members
-from training.found_animals import check_animals, matched, told
-from training.label_sets import ALL, read_label_sets
-from training.labels import Labels, LabelsError
-from training.lightning_pose import read_pose_project
-from training.predict import Found, predict_pictures, together
-from training.tables import PREDICTIONS, read_sets
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.arguments import at_least
+from deeplabstream.offline.metrics import temporal_norm
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.pose.ensemble import members
+from deeplabstream.training.evaluation.animal_matching import (
+    check_animals,
+    matched,
+    told,
+)
+from deeplabstream.training.data.label_sets import ALL, read_label_sets
+from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.lightning_pose.project import read_pose_project
+from deeplabstream.training.evaluation.image_prediction import (
+    Found,
+    predict_pictures,
+    together,
+)
+from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
 
 if TYPE_CHECKING:
-    from training.report import Evidence, Film, Poses
+    from deeplabstream.training.evaluation.point_errors import Evidence, Film, Poses
 
 COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
 
@@ -64,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from training.evaluate import share_within
-    from training.report import figure_rows
+    from deeplabstream.training.evaluation.evaluate import share_within
+    from deeplabstream.training.evaluation.point_errors import figure_rows
 
     folder = find_model(arguments.model)
     if arguments.data:
@@ -128,7 +136,7 @@ def _gathered(
     opened: Sequence[PoseEstimator],
     folder: Path,
 ) -> "tuple[Evidence, Poses]":
-    from training.report_gathering import gather
+    from deeplabstream.training.evaluation.report_data import gather
 
     views, single = _pose_columns(next(iter(members(folder)), folder))
     scale = load_model_folder(folder).confidence if len(every) == 1 else None
@@ -203,8 +211,8 @@ def _report(
     arguments: argparse.Namespace, folder: Path, evidence: "Evidence", poses: "Poses"
 ) -> None:
     """Write the page and its tables."""
-    from training.report import write_tables
-    from training.report_page import write_page
+    from deeplabstream.training.evaluation.point_errors import write_tables
+    from deeplabstream.training.evaluation.report_page import write_page
 
     films = [film for file in arguments.poses for film in _films(file, poses)]
     page: Path = arguments.report
@@ -229,7 +237,7 @@ def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
 
 def _films(file: Path, poses: "Poses") -> "list[Film]":
     """Return what can be told of the points of a video, animal by animal."""
-    from training.report import Film
+    from deeplabstream.training.evaluation.point_errors import Film
 
     rows = read_poses(file)
     parts = poses.bodyparts

@@ -8,15 +8,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError
-from recording.exports import EXPORTS, export
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.recording.exporters.exports import EXPORTS, export
 
 
 @ending()

@@ -15,22 +15,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from core.errors import ModelError
-from pose.importers.sleap_nn import import_sleap_nn
-from pose.importers.sleap_nn_metadata import METADATA
-from pose.importers.described import import_onnx
-from pose.importers.description import read_description
-from pose.importers.exported import SCRIPTS, WORDS, import_exported, typed
-from pose.importers.draft import drafted
-from pose.importers.reference import TOLERANCE_PX
-from pose.model_folder import (
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
+from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
+from deeplabstream.pose.importers.onnx_import import import_onnx
+from deeplabstream.pose.importers.network_description import read_description
+from deeplabstream.pose.importers.script_export import (
+    SCRIPTS,
+    WORDS,
+    import_exported,
+    typed,
+)
+from deeplabstream.pose.importers.folder_draft import drafted
+from deeplabstream.pose.importers.reference_points import TOLERANCE_PX
+from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
     DETECTOR,
     NETWORK,
@@ -141,7 +146,9 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
         limit = options.tolerance or TOLERANCE_PX
         import_exported(source, draft, options.licence, limit)
     elif (source / "config.yaml").is_file():
-        from training.lightning_pose_models import import_lightning_pose
+        from deeplabstream.training.lightning_pose.checkpoints import (
+            import_lightning_pose,
+        )
 
         import_lightning_pose(source, draft, options.licence)
     else:

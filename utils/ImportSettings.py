@@ -9,22 +9,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from core.overwriting import add_overwrite, check_free
-from engine.design import SIMULATED
-from engine.importing.whole import (
+from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.settings.experiment_design import SIMULATED
+from deeplabstream.settings.v1_import.conversion import (
     Imported,
     import_experiment,
     import_rig,
     is_experiment,
 )
-from engine.ini import read_text
+from deeplabstream.settings.ini_reading import read_text
 
 
 @ending()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -16,12 +16,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError, SettingsError
-from core.pose import Skeleton
-from engine.settings import load
-from engine.tracking import Bone
-from recording.opening import opened_run
-from recording.run_folder import RunFolder
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.settings.loading import load
+from deeplabstream.settings.tracking import Bone
+from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_folder import RunFolder
 
 FEWEST = 100
 """Frames on which a bone must be seen."""

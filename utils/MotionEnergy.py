@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import DeepLabStreamError
-from video.reading import open_video
-from offline.files import whole_file
-from offline.motion import Box, motion_energies
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.video.video_reader import open_video
+from deeplabstream.offline.video_files import whole_file
+from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 
 
 @ending()

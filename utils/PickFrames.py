@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -22,16 +22,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError
-from core.options import at_least
-from video.reading import VideoReader, open_video
-from offline.picking import candidates, pick, picture_path, write_pictures
-from offline.tables import read_poses
-from offline.unsure import Doubts, of_run, of_video
-from pose.estimator import PoseEstimator
-from pose.opening import open_estimator
-from training.label_book import PICTURES
-from training.proposals import propose
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.arguments import at_least
+from deeplabstream.video.video_reader import VideoReader, open_video
+from deeplabstream.offline.frame_selection import (
+    candidates,
+    pick,
+    picture_path,
+    write_pictures,
+)
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.uncertain_frames import Doubts, of_run, of_video
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.data.label_book import PICTURES
+from deeplabstream.training.data.label_proposals import propose
 
 _CHOICE = 5
 """Frames of great doubt for each that is picked: the most different of them are."""

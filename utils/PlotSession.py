@@ -10,18 +10,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError
-from core.overwriting import add_overwrite, check_free
-from offline.activity import Around, Signal, around, signals
-from offline.files import whole_file
-from offline.trials import Trials, read_trials
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.offline.ibl.trial_activity import Around, Signal, around, signals
+from deeplabstream.offline.video_files import whole_file
+from deeplabstream.offline.ibl.session_trials import Trials, read_trials
 
 
 @ending()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -20,14 +20,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.options import at_least
-from pose.estimator import PoseEstimator
-from pose.opening import find_model, open_estimator
-from pose.runtimes import RUNTIMES
-from training.found_animals import check_animals, matched, told
-from training.labels import read_labels
-from training.predict import find_pictures, predict_pictures
-from training.tables import PREDICTIONS, write_metric, write_predictions
+from deeplabstream.core.arguments import at_least
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.training.evaluation.animal_matching import (
+    check_animals,
+    matched,
+    told,
+)
+from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.evaluation.image_prediction import (
+    find_pictures,
+    predict_pictures,
+)
+from deeplabstream.training.lightning_pose.result_tables import (
+    PREDICTIONS,
+    write_metric,
+    write_predictions,
+)
 
 
 @ending()

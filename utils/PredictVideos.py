@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -25,20 +25,20 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError
-from core.options import at_least
-from core.overwriting import check_free
-from offline.files import stems, video_files, whole_file
-from offline.labels import Known, known_poses
-from offline.metrics import temporal_norm, write_metric
-from offline.parallel import open_parallel
-from offline.predict import Prediction, predict
-from pose.estimator import PoseEstimator
-from pose.identity import Rules
-from pose.in_context import open_for_videos
-from pose.opening import outdated
-from pose.runtimes import RUNTIMES
-from recording.pose_tables import WRITERS
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import check_free
+from deeplabstream.offline.video_files import stems, video_files, whole_file
+from deeplabstream.offline.labelled_poses import Known, known_poses
+from deeplabstream.offline.metrics import temporal_norm, write_metric
+from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.offline.prediction import Prediction, predict
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.tracking.identity import Rules
+from deeplabstream.pose.context_network import open_for_videos
+from deeplabstream.pose.model.model_opening import outdated
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.recording.exporters.pose_files import WRITERS
 
 
 @ending("stopped; the same command goes on from here")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -20,10 +20,10 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from offline import run_queue, run_session
-from offline.pipeline import PIPELINES
-from offline.queue import open_queue
-from offline.session import CAMERAS
+from deeplabstream.offline import run_queue, run_session
+from deeplabstream.offline.ibl.pipeline import PIPELINES
+from deeplabstream.offline.queue.session_queue import open_queue
+from deeplabstream.offline.ibl.session_processing import CAMERAS
 
 
 @ending("stopped; the same command goes on from here")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -21,15 +21,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeviceError, ModelError
-from core.frame import Image
-from pose.comparing import PICTURES, pictures_of, save_pictures
-from pose.model_folder import ModelFolder, load_model_folder
-from pose.opening import find_model
-from pose.pictures import read_picture
-from pose.quantising import quantise, told
-from video.decoding import as_bgr
-from video.reading import open_video, sampled
+from deeplabstream.core.errors import DeviceError, ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.pose.runtimes.runtime_comparison import (
+    PICTURES,
+    pictures_of,
+    save_pictures,
+)
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.runtimes.quantisation import quantise, told
+from deeplabstream.video.decoding import as_bgr
+from deeplabstream.video.video_reader import open_video, sampled
 
 KEPT = 12
 """Pictures that go into the model folder when it has none."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -19,11 +19,11 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 
-from core.overwriting import add_overwrite, check_free
-from training.converting import write_config
-from training.labels import Labels, LabelsError
-from training.projects import open_project
-from training.recommending import Advice, advise, cropzoom_pays, look
+from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.training.data.project_conversion import write_config
+from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.data.projects import open_project
+from deeplabstream.training.recommendations import Advice, advise, cropzoom_pays, look
 
 
 @ending()

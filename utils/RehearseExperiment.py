@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -16,12 +16,12 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from core.command import Mark
-from core.record import Step
-from engine.ready_made import load_with
-from engine.rehearsal import rehearse
-from engine.summary import without_count
-from recording.run_folder import RunFolder
+from deeplabstream.core.command import Mark
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.settings.ready_made import load_with
+from deeplabstream.engine.replay.rehearsal import rehearse
+from deeplabstream.engine.session.run_summary import without_count
+from deeplabstream.recording.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -21,18 +21,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError
-from core.options import at_least
-from core.overwriting import add_overwrite, check_free
-from core.pose import Skeleton
-from offline.alf import files_of, read_times
-from video.reading import VideoReader, open_video
-from offline.drawing import MARKS
-from offline.rendering import CODECS, Look, Shown, Span, render
-from offline.tables import read_poses
-from offline.trials import read_trials
-from pose.model_folder import load_model_folder
-from pose.opening import find_model
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.offline.ibl.alf import files_of, read_times
+from deeplabstream.video.video_reader import VideoReader, open_video
+from deeplabstream.offline.pose_drawing import MARKS
+from deeplabstream.offline.rendering import CODECS, Look, Shown, Span, render
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.offline.ibl.session_trials import read_trials
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
 
 
 @ending("stopped; the unfinished video was removed")

@@ -10,15 +10,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from recording.opening import goes_on
-from recording.repair import repair
+from deeplabstream.recording.run_opening import goes_on
+from deeplabstream.recording.repair import repair
 
 
 @ending()

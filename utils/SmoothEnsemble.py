@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -32,15 +32,15 @@ from functools import partial
 
 import numpy as np
 
-from core.errors import DeepLabStreamError, ModelError
-from core.options import at_least
-from offline.alf import read_times
-from offline.files import stems, video_files, whole_file
-from offline.members import Members, read_members
-from offline.parallel import open_parallel
-from offline.predict import Prediction, predict
-from offline.pupil import places_of_sides
-from offline.smoothing import (
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.arguments import at_least
+from deeplabstream.offline.ibl.alf import read_times
+from deeplabstream.offline.video_files import stems, video_files, whole_file
+from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
+from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.offline.prediction import Prediction, predict
+from deeplabstream.offline.ibl.pupil import places_of_sides
+from deeplabstream.offline.smoothing.camera_smoothing import (
     Smoothed,
     smooth_both_paws,
     smooth_cameras,
@@ -48,13 +48,13 @@ from offline.smoothing import (
     smooth_mirrored,
     write_smoothed,
 )
-from offline.views import views_by_ending
-from pose.estimator import PoseEstimator
-from pose.model_folder import load_model_folder
-from pose.opening import find_model, open_estimator
-from pose.runtimes import RUNTIMES
-from pose.several import members
-from recording.pose_tables import WRITERS
+from deeplabstream.offline.smoothing.body_part_views import views_by_ending
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
+from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
+from deeplabstream.pose.ensemble import members
+from deeplabstream.recording.exporters.pose_files import WRITERS
 
 
 @ending()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -20,15 +20,15 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
 
-from engine.agenda import AGENDAS, Agenda
-from engine.live import Session
-from engine.settings import load
-from gui.application import application, run_until_closed
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.qt_environment import why_no_window
-from gui.photographer import Photographer
-from gui.window import Window
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.session import Session
+from deeplabstream.settings.loading import load
+from deeplabstream.gui.application import application, run_until_closed
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.qt_environment import why_no_window
+from deeplabstream.gui.screenshots import Photographer
+from deeplabstream.gui.window import Window
 
 HERE = Path(__file__).resolve().parents[1]
 

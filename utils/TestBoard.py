@@ -9,18 +9,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Sequence
 
-from core.errors import DeepLabStreamError, DeviceError
-from engine.proving import boards_of
-from engine.settings import Settings, load
-from engine.termination import termination
-from outputs.board_proof import LED, prove_watchdog
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.engine.checks.watchdog_check import boards_of
+from deeplabstream.settings.loading import Settings, load
+from deeplabstream.engine.processes.termination import termination
+from outputs.board.watchdog_check import LED, prove_watchdog
 
 HERE = Path(__file__).resolve().parents[1]
 

@@ -9,20 +9,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
 import argparse
 from collections.abc import Mapping, Sequence
 
-from core.errors import DeviceError
-from core.record import Acknowledged, Edge, Note
-from engine.sentences import guess
-from engine.settings import load
-from engine.termination import termination
-from engine.tryout import PULSE_S, TryOut
-from outputs.output import Output
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
+from deeplabstream.settings.validation_messages import guess
+from deeplabstream.settings.loading import load
+from deeplabstream.engine.processes.termination import termination
+from deeplabstream.engine.checks.output_test import PULSE_S, TryOut
+from deeplabstream.plugins.output import Output
 
 HERE = Path(__file__).resolve().parents[1]
 LOOK_S = 0.05

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -14,16 +14,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from core.errors import DeepLabStreamError, SettingsError
-from core.overwriting import check_new
-from core.pose import Pose
-from engine.seeing import sights
-from engine.settings import load
-from offline.tables import read_poses
-from pose.classifier_folder import save_features
-from pose.features import FeatureSet, usual
-from recording.opening import opened_run
-from training.behaviours import (
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.overwriting import check_new
+from deeplabstream.core.pose import Pose
+from deeplabstream.engine.pose_filtering import sights
+from deeplabstream.settings.loading import load
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.behaviour.classifier_folder import save_features
+from deeplabstream.pose.behaviour.pose_features import FeatureSet, usual
+from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.training.behaviour_classifier import (
     Examples,
     examples,
     fit,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -29,15 +29,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import DeepLabStreamError, ModelError
-from core.overwriting import check_free
-from core.pose import Skeleton
-from pose.model_folder import DESCRIPTION
-from training.command import train_parser
-from training.tables import PREDICTIONS
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.overwriting import check_free
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.model.model_folder import DESCRIPTION
+from deeplabstream.training.command_line import train_parser
+from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
 
 if TYPE_CHECKING:
-    from training.run import Run
+    from deeplabstream.training.training_run import Run
 
 
 @ending("stopped; --resume goes on")
@@ -90,8 +90,8 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
         )
     import torch
 
-    from training.dataset import fingerprint
-    from training.others import read_others
+    from deeplabstream.training.data.dataset import fingerprint
+    from deeplabstream.training.evaluation.held_out_sets import read_others
 
     if not run.views:
         read_others(run.labels)  # what is wrong with them is told before, not after
@@ -130,11 +130,11 @@ def _train(arguments: argparse.Namespace, given: Sequence[str]) -> None:
 
 def _one(run: "Run", folder: Path, arguments: argparse.Namespace) -> None:
     """Train one network and say what came out."""
-    from training.cropzoom import carry_out_cropzoom
-    from training.others import predict_others
-    from training.progress import Progress
-    from training.run import carry_out
-    from training.telling import Teller
+    from deeplabstream.training.cropzoom import carry_out_cropzoom
+    from deeplabstream.training.evaluation.held_out_sets import predict_others
+    from deeplabstream.training.progress_reporting import Progress
+    from deeplabstream.training.training_run import carry_out
+    from deeplabstream.training.progress_reporting import Teller
 
     resume = arguments.resume
     if arguments.cropzoom:
@@ -170,12 +170,12 @@ def _one(run: "Run", folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def _from_data(arguments: argparse.Namespace) -> "Run":
-    from training.animals import Edges, edges_of, refused
-    from training.backbone import open_backbone
-    from training.dataset import load_dataset, split
-    from training.found_animals import padded
-    from training.input_size import SIZES, fitting_like
-    from training.projects import open_project
+    from deeplabstream.training.data.animal_targets import Edges, edges_of, refused
+    from deeplabstream.training.networks.backbone import open_backbone
+    from deeplabstream.training.data.dataset import load_dataset, split
+    from deeplabstream.training.evaluation.animal_matching import padded
+    from deeplabstream.training.data.input_size import SIZES, fitting_like
+    from deeplabstream.training.data.projects import open_project
 
     where = arguments.output / "labels"
     labels = open_project(arguments.data, where, several=True).labels
@@ -199,12 +199,12 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
     data = load_dataset(labels, fitting, context)
     parts = split(data.clips, arguments.held_out, arguments.seed)
 
-    from training.augmentation import Augmentation
-    from training.automatic import batch_and_rate
-    from training.networks import Architecture
-    from training.run import Run
-    from training.settings import FitSettings
-    from training.turning import turns_and_mirror
+    from deeplabstream.training.data.augmentation import Augmentation
+    from deeplabstream.training.automatic_batch import batch_and_rate
+    from deeplabstream.training.networks.pose_network import Architecture
+    from deeplabstream.training.training_run import Run
+    from deeplabstream.training.train_config import FitSettings
+    from deeplabstream.training.data.rotation_range import turns_and_mirror
 
     poses = labels.points.reshape(-1, len(labels.skeleton.bodyparts), 2)
     turns, mirror = turns_and_mirror(poses, labels.skeleton)
@@ -248,14 +248,17 @@ def _from_data(arguments: argparse.Namespace) -> "Run":
 
 
 def _from_config(arguments: argparse.Namespace) -> "Run":
-    from training.clips import look_at
-    from training.dataset import load_dataset, split_at_random
-    from training.fit import Unlabelled
-    from training.gpu_clips import clip_reader
-    from training.lightning_pose import read_pose_project
-    from training.pose_losses import losses_of_cameras, losses_on_video
-    from training.run import Run
-    from training.views import join_views
+    from deeplabstream.training.data.clips import look_at
+    from deeplabstream.training.data.dataset import load_dataset, split_at_random
+    from deeplabstream.training.fit import Unlabelled
+    from deeplabstream.training.data.gpu_clips import clip_reader
+    from deeplabstream.training.lightning_pose.project import read_pose_project
+    from deeplabstream.training.losses.configured import (
+        losses_of_cameras,
+        losses_on_video,
+    )
+    from deeplabstream.training.training_run import Run
+    from deeplabstream.training.data.camera_views import join_views
 
     project = read_pose_project(arguments.config, arguments.overrides)
     for remark in project.remarks:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.program import ending, prepare
+from deeplabstream.core.program import ending, prepare
 
 prepare()
 
@@ -20,27 +20,27 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from core.errors import DeviceError
-from core.frame import Frame, ImageFormat
-from core.record import Step
-from engine.comparing import compare
-from engine.network import introduced, open_network
-from engine.ready_made import load_with
-from engine.replay import new_folder, replay
-from engine.seeds import settled
-from engine.settings import Settings
-from engine.zones import Outline, zones_of
-from video.reading import VideoReader, open_video
-from offline.estimating import Foreseen, remembers
-from offline.parallel import open_parallel
-from pose.estimator import PoseEstimator
-from pose.per_camera import thresholds_of
-from recording.accounts import Accounts
-from recording.overlay import labelled
-from recording.opening import opened_run
-from recording.run_folder import RunFolder
-from recording.run_writer import RunWriter
-from recording.video import VideoFile
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.engine.network_loading import introduced, open_network
+from deeplabstream.settings.ready_made import load_with
+from deeplabstream.engine.replay.video_replay import new_folder, replay
+from deeplabstream.settings.random_seeds import settled
+from deeplabstream.settings.loading import Settings
+from deeplabstream.engine.trigger_shapes import Outline, zones_of
+from deeplabstream.video.video_reader import VideoReader, open_video
+from deeplabstream.offline.prediction import Foreseen, remembers
+from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.overlay import labelled
+from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.recording.video_writer import VideoFile
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_SHOWN = 50
@@ -255,13 +255,13 @@ def _exhaust(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
 
 def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
     """Show the analysis at the video's pace; return whether it came to its end."""
-    from core.clock import Pacer
-    from gui.qt_environment import why_no_window
+    from deeplabstream.core.clock import Pacer
+    from deeplabstream.gui.qt_environment import why_no_window
 
     rate = analysis.form.rate or 30.0
     reason = why_no_window()
     if not reason:
-        from gui.preview import run_feed
+        from deeplabstream.gui.preview import run_feed
 
         return run_feed(
             lambda: next(shown, None),

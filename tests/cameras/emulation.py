@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cameras.camera import Film
-from cameras.pylon_device import connected, find
-from cameras.pylon_film import filming
-from cameras.pylon_settings import Wanted, feature
-from core.frame import Image
+from cameras.basler.devices import connected, find
+from cameras.basler.features import Wanted, feature
+from cameras.basler.stream import filming
+from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera import Film
 
 FAST: dict[str, Any] = {"region": (0, 0, 64, 48), "exposure_us": 1000, "rate": 200}
 """Settings of small pictures that come quickly."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyrealsense2 as rs
 
-from core.frame import Image
+from deeplabstream.core.frame import Image
 
 SERIAL = "123456789012"
 STEP_MS = 10

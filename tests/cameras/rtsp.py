@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import av
 
-from core.clock import SystemClock
+from deeplabstream.core.clock import SystemClock
 from tests.cameras.videos import picture
 
 RATE = 50

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 import genicam
 import pytest
 
-from cameras.basler import Basler
-from cameras.camera import Camera
-from cameras.genicam import GenICam
+from cameras.basler.camera import Basler
+from cameras.genicam.camera import GenICam
 from cameras.network import NetworkStream
-from cameras.realsense import RealSense
+from cameras.realsense.camera import RealSense
 from cameras.zeromq import ZmqCamera
+from deeplabstream.plugins.camera import Camera
 from tests.cameras.emulation import emulated
 from tests.cameras.servers import free_port, http_camera, zmq_sender
 

@@ -4,8 +4,8 @@ from threading import Event
 
 import pytest
 
-from cameras.blocking import Waiting
-from core.errors import DeviceError
+from cameras.webcam import Waiting
+from deeplabstream.core.errors import DeviceError
 
 
 def test_results_and_errors_come_through() -> None:

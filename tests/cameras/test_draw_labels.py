@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cameras.arena import ARENA_SKELETON
-from training.labels import read_labels
+from deeplabstream.simulation.arena import ARENA_SKELETON
+from deeplabstream.training.data.labels import read_labels
 from utils.DrawLabels import main
 
 ASKED = ["--frames", "24", "--walks", "3", "--width", "160", "--height", "120"]

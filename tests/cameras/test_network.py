@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from cameras.network import NetworkStream
-from core.clock import SystemClock
-from core.errors import DeviceError
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
 from tests.cameras import servers
 from tests.cameras.rtsp import rtsp_camera
 from tests.cameras.servers import http_camera

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.camera import Shot
-from cameras.driver_buffer import DEPTH, DriverBuffer
 from cameras.simulated import SimulatedCamera
-from core.clock import SystemClock
-from core.frame import Image
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera import Shot
+from deeplabstream.simulation.camera_model import DEPTH, DriverBuffer
 
 
 class Startled(SimulatedCamera):

@@ -6,13 +6,13 @@ import av
 import numpy as np
 import pytest
 
-from cameras.camera import Shot
 from cameras.video import VideoFile
-from core.clock import SystemClock
-from core.errors import DeviceError
-from core.frame import Image
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera import Shot
+from deeplabstream.video.decoding import video_format
 from tests.cameras.videos import picture, write_video
-from video.decoding import video_format
 
 
 def filmed(camera: VideoFile, at_most: int = 100) -> list[tuple[Shot, Image]]:

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cameras.dial import Dial
-from cameras.webcam import Webcam
-from cameras.webcams import _listed, _opened
-from core.clock import SystemClock
-from core.errors import DeviceError
+from cameras.webcam import Webcam, _listed, _opened
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.plugins.camera_controls import Dial
 from tests.cameras.servers import http_camera
 from tests.cameras.videos import picture, write_video
 

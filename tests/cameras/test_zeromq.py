@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from cameras.zeromq import ZmqCamera
-from core.clock import SystemClock
-from core.errors import DeviceError
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
 from tests.cameras.servers import free_port, zmq_sender
 from tests.cameras.videos import picture
 from tests.core.test_picture_header import declaring

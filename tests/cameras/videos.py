@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.frame import Image
+from deeplabstream.core.frame import Image
 
 
 def picture(index: int, grey: bool = False, dtype: str = "uint8") -> Image:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 import pytest
 
-from core.command import OutputName, TriggerName
-from core.region import Region
-from engine.fields import Maker, keys_of
+from deeplabstream.core.command import OutputName, TriggerName
+from deeplabstream.core.regions import Region
+from deeplabstream.settings.fields import Maker, keys_of
 
 Sample: TypeAlias = Callable[[type], Maker[Any]]
 

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import cameras
-from cameras.camera import Camera, Shot
-from core.clock import SystemClock
-from core.errors import DeviceError, blaming
-from core.frame import Image
-from core.plugins import discover
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError, blaming
+from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera import Camera, Shot
+from deeplabstream.plugins.discovery import discover
 from tests.cameras.stand_ins import STAND_INS
 from tests.cameras.videos import write_video
 
@@ -63,8 +63,8 @@ def test_every_file_of_the_folder_can_be_read() -> None:
 
 def test_looking_for_cameras_loads_no_driver() -> None:
     code = (
-        "import sys, cameras; from core.plugins import discover; "
-        "from cameras.camera import Camera; discover(cameras, Camera); "
+        "import sys, cameras; from deeplabstream.plugins.discovery import discover; "
+        "from deeplabstream.plugins.camera import Camera; discover(cameras, Camera); "
         "print([n for n in ('cv2', 'av', 'torch', 'PyQt5') if n in sys.modules])"
     )
     root = Path(cameras.__file__).parents[1]

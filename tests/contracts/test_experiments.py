@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import experiments
-from core.command import Command, Mark, Pulse, Set
-from core.plugins import discover
-from core.pose import Pose, Skeleton
-from engine.fields import Maker, keys_of, unsettled
-from experiments.experiment import Experiment, Observation, Stepper
-from experiments.trigger import Trigger
+from deeplabstream.core.command import Command, Mark, Pulse, Set
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.plugins.discovery import discover
+from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.settings.fields import Maker, keys_of, unsettled
 
 MOUSE = Skeleton(("snout", "leftear", "rightear", "tailbase"))
 TRIGGERS = discover(experiments, Trigger)

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 import outputs
-from core.clock import SystemClock
-from core.command import OutputName, Pulse, on
-from core.plugins import discover
-from core.record import Edge, Note
-from outputs.bank import opened
-from outputs.board import BoardPin
-from outputs.output import Output
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.command import OutputName, Pulse, on
+from deeplabstream.core.journal_entries import Edge, Note
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.plugins.discovery import discover
+from deeplabstream.plugins.output import Output
+from outputs.board.output import BoardPin
 from tests.firmware.powered import powered
 from tests.outputs.stand_ins import STAND_INS
 
@@ -108,8 +108,8 @@ def test_it_works_in_a_bank(output: Output) -> None:
 
 def test_looking_into_the_folder_loads_no_driver() -> None:
     code = (
-        "import sys, outputs; from core.plugins import discover\n"
-        "from outputs.output import Output; discover(outputs, Output)\n"
+        "import sys, outputs; from deeplabstream.plugins.discovery import discover\n"
+        "from deeplabstream.plugins.output import Output; discover(outputs, Output)\n"
         "heavy = {'serial', 'PyQt5', 'cv2', 'torch', 'onnxruntime', 'nidaqmx', 'grpc',\n"
         "'gpiozero', 'sounddevice', 'pylsl', 'pythonosc', 'zmq'} & set(sys.modules)\n"
         "assert not heavy, heavy"

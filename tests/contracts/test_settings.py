@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from core.plugins import discover
-from engine.describe import written
-from engine.fields import Maker, Section, keys_of, unsettled
-from engine.settings import FAMILIES, FIXED
+from deeplabstream.plugins.discovery import discover
+from deeplabstream.settings.fields import Maker, Section, keys_of, unsettled
+from deeplabstream.settings.loading import FAMILIES, FIXED
+from deeplabstream.settings.reference import written
 
 FOLDER = Path("somewhere").resolve()
 KINDS = [

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.assignment import assign
+from deeplabstream.core.assignment import assign
 
 
 def best(costs: np.ndarray) -> tuple[int, float]:

@@ -5,17 +5,26 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from core.calibration import Calibration, Mark, from_marks, from_scale, parse_mark
+from deeplabstream.core.calibration import (
+    Calibration,
+    CalibrationMark,
+    from_marks,
+    from_scale,
+    parse_mark,
+)
 
 FLOOR = np.array([(0, 0), (400, 0), (400, 300), (0, 300), (200, 150), (50, 250)])
 TILTED = np.array([[1.2, 0.1, 80], [0.05, 1.1, 60], [2e-4, 5e-4, 1]])
 """From mm to px: a camera that does not look straight down."""
 
 
-def seen(floor: np.ndarray, shift: float = 0.0) -> list[Mark]:
+def seen(floor: np.ndarray, shift: float = 0.0) -> list[CalibrationMark]:
     there = np.column_stack([floor, np.ones(len(floor))]) @ TILTED.T
     pixels = there[:, :2] / there[:, 2:] + shift * np.array([[1, -1]] * len(floor))
-    return [Mark(*p, *f) for p, f in zip(pixels.tolist(), floor.tolist(), strict=True)]
+    return [
+        CalibrationMark(*p, *f)
+        for p, f in zip(pixels.tolist(), floor.tolist(), strict=True)
+    ]
 
 
 def test_four_marks_give_the_camera_back() -> None:
@@ -31,7 +40,11 @@ def test_a_mark_that_was_misread_is_told() -> None:
     marks = seen(FLOOR)
     calibration = from_marks(marks)
     assert calibration.residuals_mm.max() < 1e-6
-    wrong = [*marks[:4], Mark(marks[4].x + 10, marks[4].y, 200, 150), marks[5]]
+    wrong = [
+        *marks[:4],
+        CalibrationMark(marks[4].x + 10, marks[4].y, 200, 150),
+        marks[5],
+    ]
     assert from_marks(wrong).residuals_mm.argmax() == 4
     assert str(wrong[4]) in str(from_marks(wrong))
 
@@ -95,6 +108,6 @@ def test_a_mark_is_four_numbers(words: str) -> None:
 
 
 def test_a_mark_written_and_read_again_is_the_same() -> None:
-    mark = Mark(102.5, 88, 0, -3)
+    mark = CalibrationMark(102.5, 88, 0, -3)
     assert parse_mark(str(mark)) == mark
     assert isinstance(from_scale(1), Calibration)

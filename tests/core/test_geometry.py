@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.geometry import angle_between
+from deeplabstream.core.geometry import angle_between
 
 
 @given(st.floats(0, 360), st.floats(0, 180))

@@ -9,13 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
-from core import hdf5
-from core.hdf5 import open_hdf5
-from core.pandas_hdf5 import KEY, read_hdf5_table
+from deeplabstream.core import hdf5
+from deeplabstream.core.hdf5 import open_hdf5
+from deeplabstream.core.pandas_hdf5 import KEY, read_hdf5_table
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.sleap_packages import unpack_sleap
 from tests.core.test_pandas_hdf5 import frame
 from tests.training.test_projects import sleap
-from training.labels import LabelsError
-from training.sleap import unpack_sleap
 
 
 def table(file: Path) -> Path:

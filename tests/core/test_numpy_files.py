@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import DeepLabStreamError
-from core.numpy_files import read_array
-from offline.alf import read_times
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.numpy_files import read_array
+from deeplabstream.offline.ibl.alf import read_times
 
 
 def huge(file: Path) -> Path:

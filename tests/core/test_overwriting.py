@@ -3,8 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DeepLabStreamError, ModelError
-from core.overwriting import add_overwrite, check_free, check_new, free_path, taken
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.overwriting import (
+    add_overwrite,
+    check_free,
+    check_new,
+    free_path,
+    taken,
+)
 
 
 def test_a_folder_to_make_is_new_or_empty(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.command import Command, Mark, OutputName, Pulse, off, on
-from core.pose import Pose, Skeleton
-from core.record import Edge, Intent, Note, Step
+from deeplabstream.core.command import Command, Mark, OutputName, Pulse, off, on
+from deeplabstream.core.journal_entries import Edge, Intent, Note, Step
+from deeplabstream.core.pose import Pose, Skeleton
 
 LAMP = OutputName("lamp")
 COMMANDS: tuple[Command, ...] = (on(LAMP, 0.5), Pulse(LAMP, 0.2), Mark("x"), off(LAMP))

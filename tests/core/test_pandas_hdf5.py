@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.pandas_hdf5 import KEY, read_hdf5_table
+from deeplabstream.core.pandas_hdf5 import KEY, read_hdf5_table
 
 LEVELS = ["scorer", "individuals", "bodyparts", "coords"]
 

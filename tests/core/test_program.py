@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core import program
-from core.errors import DeviceError
-from core.program import ending, prepare
+from deeplabstream.core import program
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.program import ending, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(
@@ -78,7 +78,10 @@ def test_mistakes_of_ours_stay_tracebacks(capsys: pytest.CaptureFixture[str]) ->
 
     with pytest.raises(KeyError):
         main()
-    for error in (ValueError("x"), ModuleNotFoundError("no core.x", name="core.x")):
+    for error in (
+        ValueError("x"),
+        ModuleNotFoundError("no deeplabstream.x", name="deeplabstream.x"),
+    ):
         program._tell(type(error), error, None)
         assert type(error).__name__ in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from core.program import prepare
+from deeplabstream.core.program import prepare
 prepare()
 sys.stdin.readline()
 for word in ("one", "two"):

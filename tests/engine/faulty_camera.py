@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic.dataclasses import dataclass as settings
 
-from cameras.camera import Camera, Film, Shot
-from core.clock import Pacer
-from core.errors import DeviceError
-from core.frame import Image, ImageFormat
+from deeplabstream.core.clock import Pacer
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.plugins.camera import Camera, Film, Shot
 
 openings = 0
 """Of this process."""

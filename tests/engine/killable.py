@@ -12,12 +12,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from core.record import LAST_WORDS, Edge, Note
-from engine.live import Session
-from engine.settings import parse
-from engine.states import Action, Failed, Phase
-from recording.reading import read_events
-from recording.run_folder import RunFolder
+from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Note
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_reader import read_events
+from deeplabstream.settings.loading import parse
 
 SETTINGS = """
 [Streaming]

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from pydantic.dataclasses import dataclass as settings
 
-from core.clock import ManualClock
-from core.command import Mark, TriggerName, on
-from core.frame import Frame, Image
-from core.pose import Pose, Skeleton
-from core.record import Edge, Entry, Note, Step
-from core.region import Circle
-from engine.loop import Loop, run
-from engine.sections import ExperimentRun
-from experiments.experiment import Experiment, Plan
-from experiments.regions import InsideRegion
-from experiments.steps import during, until
-from outputs.bank import Bank, opened
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Mark, TriggerName, on
+from deeplabstream.core.frame import Frame, Image
+from deeplabstream.core.journal_entries import Edge, Entry, Note, Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.regions import Circle
+from deeplabstream.engine.loop import Loop, run
+from deeplabstream.engine.output_bank import Bank, opened
+from deeplabstream.plugins.experiment import Experiment, Plan
+from deeplabstream.plugins.steps import during, until
+from deeplabstream.settings.sections import ExperimentRun
+from experiments.triggers.regions import InsideRegion
 from outputs.simulated import SimulatedOutput
 
 SKELETON = Skeleton(("snout",))

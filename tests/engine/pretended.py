@@ -4,13 +4,13 @@ import contextlib
 import multiprocessing
 from multiprocessing.connection import Connection
 
-from core.clock import SystemClock
-from core.command import OutputName, on
-from core.record import Edge
-from engine.guard import Heartbeat, guard_main
-from engine.messages import Complaint
-from outputs.bank import opened
-from outputs.output import Output
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.command import OutputName, on
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.output_bank import opened
+from deeplabstream.engine.processes.guard import Heartbeat, guard_main
+from deeplabstream.engine.session.messages import Complaint
+from deeplabstream.plugins.output import Output
 
 
 def pretend_engine(

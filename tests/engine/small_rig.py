@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SettingsError
-from engine.settings import parse
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.loading import parse
 
 FOLDER = Path("somewhere").resolve()
 RIG = """

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from core.frame import ImageFormat
-from core.journal import Journal, JournalWriter, create_journal
-from core.pose import Pose, Skeleton
-from core.record import Step
-from core.ring import Ring, RingWriter, create_ring
-from engine import messages as say
-from engine.stream_recorder import StreamRecorder
-from recording.reading import rows
-from recording.run_folder import RunFolder
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.processes.recorder_process import StreamRecorder
+from deeplabstream.engine.session import messages as say
+from deeplabstream.ipc.journal import Journal, JournalWriter, create_journal
+from deeplabstream.ipc.ring import Ring, RingWriter, create_ring
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_reader import rows
 
 FORM = ImageFormat((48, 64, 3), 30.0)
 SKELETON = Skeleton(("nose", "tail"))

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine import messages as say
-from engine.listening import Listening
-from engine.settings import parse
-from engine.states import Failed, Phase, Status
-from recording.accounts import Accounts
+from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session.session_events import Listening
+from deeplabstream.engine.session.states import Failed, Phase, Status
+from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import FOLDER, RIG
 
 FULL = "Recording has ended, the disk failed: No space left on device"

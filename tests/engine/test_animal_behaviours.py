@@ -5,13 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cameras.arena import ARENA_SKELETON
-from core.pose import Pose, Skeleton
-from core.thresholds import Thresholds
-from engine.classifiers import classifier_problems, open_classifiers, read_classifiers
-from engine.seeing import seeing_of
-from engine.settings import Settings, parse
-from experiments.poseless import Known
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.behaviour_classifiers import (
+    classifier_problems,
+    open_classifiers,
+    read_classifiers,
+)
+from deeplabstream.engine.pose_filtering import seeing_of
+from deeplabstream.plugins.poseless_trigger import Known
+from deeplabstream.settings.loading import Settings, parse
+from deeplabstream.simulation.arena import ARENA_SKELETON
 
 RIG = """
 [Animals]

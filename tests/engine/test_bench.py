@@ -2,11 +2,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from core.clock import ManualClock
-from core.command import on
-from core.errors import DeviceError
-from engine.bench import Bench
-from outputs.output import Output
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import on
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.device_manager import Bench
+from deeplabstream.plugins.output import Output
 from outputs.simulated import SimulatedOutput
 from tests.outputs.stubborn import LASER, Stubborn, Watcher
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from core.record import Acknowledged, Sensed, Step
-from engine.again import decide_again
-from engine.settings import parse
-from engine.states import Action, Failed
-from recording.run_folder import RunFolder
-from tests.engine.test_live import SETTINGS, SIMULATED, Watched, experiment, rig
+from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
+from deeplabstream.engine.replay.rerun import decide_again
+from deeplabstream.engine.session.states import Action, Failed
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import parse
+from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment, rig
 from tests.firmware.emulation import MS, needs_simavr
 from tests.firmware.powered import Powered, powered
 

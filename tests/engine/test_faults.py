@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from cameras.camera import Camera
 from cameras.webcam import Webcam
-from core.record import Edge, Note, Step
-from engine.live import Session
-from engine.sections import PoseEstimation
-from engine.settings import parse
-from engine.states import Action, Failed, Phase
-from recording.reading import rows
+from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.plugins.camera import Camera
+from deeplabstream.recording.run_reader import rows
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.sections import PoseEstimation
 from tests.engine.faulty_camera import FaultyCamera
-from tests.engine.test_live import SETTINGS, SIMULATED, Watched, experiment
+from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment
 
 
 def rig_with(camera: Camera, folder: Path, patience_s: float = 0.3) -> Session:

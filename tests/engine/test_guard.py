@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from core.command import OutputName
-from core.pipe import speaks
-from core.record import Edge
-from engine.guard import Heartbeat, watch
-from engine.messages import Complaint
-from outputs.screen import Screen
+from deeplabstream.core.command import OutputName
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.processes.guard import Heartbeat, watch
+from deeplabstream.engine.session.messages import Complaint
+from deeplabstream.ipc.pipe import speaks
+from outputs.screen.output import Screen
 from outputs.serial_line import SerialLine
 from outputs.simulated import SimulatedOutput
 from tests.engine.pretended import Rig
@@ -187,7 +187,8 @@ def test_outputs_that_end_with_the_engine_are_not_opened_again() -> None:
 def test_the_guard_is_small() -> None:
     heavy = "{'torch', 'cv2', 'onnxruntime', 'PyQt5', 'av', 'pandas', 'scipy'}"
     code = (
-        "import sys, engine.guard, outputs.screen, outputs.serial_line\n"
+        "import sys, deeplabstream.engine.processes.guard\n"
+        "import outputs.screen.output, outputs.serial_line\n"
         f"heavy = {heavy} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -1,15 +1,15 @@
 from pathlib import Path
 
-from core.clock import ManualClock
-from core.command import Mark, on
-from core.record import Edge
-from engine.agenda import AGENDAS, Agenda
-from engine.headless import run_headless
-from engine.messages import RunClosed
-from engine.rig import News
-from engine.states import Action, Counts, Failed, Phase, Status
-from engine.summary import Summary
-from recording.accounts import Accounts
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Mark, on
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.session.headless import run_headless
+from deeplabstream.engine.session.messages import RunClosed
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.run_summary import Summary
+from deeplabstream.engine.session.states import Action, Counts, Failed, Phase, Status
+from deeplabstream.recording.frame_accounts import Accounts
 from tests.gui.fake_session import FakeSession, make_step
 
 

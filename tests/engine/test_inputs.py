@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic.dataclasses import dataclass as settings
 
-from core.clock import ManualClock
-from core.errors import DeviceError, SettingsError
-from core.record import Note, Sensed
-from engine.inputs import open_inputs
-from engine.settings import parse
-from outputs.input import Broken, Hear, Input, Level
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.errors import DeviceError, SettingsError
+from deeplabstream.core.journal_entries import Note, Sensed
+from deeplabstream.engine.device_manager import open_inputs
+from deeplabstream.plugins.input import Broken, Hear, Input, Level
+from deeplabstream.settings.loading import parse
 
 RIG = "[Camera top]\nKIND = SimulatedCamera\n"
 BOARD = "[Input lick]\nKIND = BoardInput\nPORT = COM3\nPIN = 2\n"

@@ -15,14 +15,14 @@ from time import perf_counter, sleep
 import av
 import pytest
 
-from core.clock import SystemClock
-from core.record import Edge
-from engine.live import Session
-from engine.settings import parse
-from engine.states import Action, Phase
-from recording.reading import read_events, rows
-from recording.repair import repair
-from recording.run_folder import RunFolder
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Phase
+from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_reader import read_events, rows
+from deeplabstream.settings.loading import parse
 from utils.RepairRun import main
 
 SETTINGS = """

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import Pulse, TriggerName, on
-from core.record import Intent, Step
-from core.region import Circle
-from engine.loop import run
-from experiments.experiment import Ask, Experiment, Plan
-from experiments.logic import Not
-from experiments.regions import InsideRegion
-from experiments.steps import wait
+from deeplabstream.core.command import Pulse, TriggerName, on
+from deeplabstream.core.journal_entries import Intent, Step
+from deeplabstream.core.regions import Circle
+from deeplabstream.engine.loop import run
+from deeplabstream.plugins.experiment import Ask, Experiment, Plan
+from deeplabstream.plugins.steps import wait
+from experiments.triggers.logic import Not
+from experiments.triggers.regions import InsideRegion
 from tests.engine.loop_rig import IN, LOST, OUT, Place, rig
 
 

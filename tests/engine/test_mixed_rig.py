@@ -9,12 +9,12 @@ from time import perf_counter
 
 import av
 
-from core.record import Note, Step
-from engine.live import Session
-from engine.settings import parse
-from engine.states import Action, Failed, Phase
+from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import emulated, feature_file, numbered
-from tests.engine.test_live import Watched, pictures
+from tests.engine.test_session import Watched, pictures
 
 SETTINGS = """
 [Streaming]

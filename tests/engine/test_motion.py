@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from core.pose import Pose, Skeleton
-from core.thresholds import Thresholds
-from engine.seeing import Seeing
-from engine.tracking import Tracking
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.pose_filtering import Seeing
+from deeplabstream.settings.tracking import Tracking
 
 SKELETON = Skeleton(("snout",))
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 import experiments
-from core.errors import SettingsError
-from engine.settings import parse
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.loading import parse
 
 HEAD = """
 from pydantic.dataclasses import dataclass as settings
-from experiments.trigger import Trigger
+from deeplabstream.plugins.trigger import Trigger
 """
 FILES = {
     "broken": "import no_such_package\n",

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from core.frame import ImageFormat
-from core.record import Acknowledged, Edge
-from core.ring import Stamp
-from engine.messages import Proved
-from engine.pace import Pace
-from engine.preflight import Finding, inspect
-from engine.settings import parse
-from engine.states import Counts
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Acknowledged, Edge
+from deeplabstream.engine.checks.preflight import Finding, inspect
+from deeplabstream.engine.session.frame_rate import Pace
+from deeplabstream.engine.session.messages import Proved
+from deeplabstream.engine.session.states import Counts
+from deeplabstream.ipc.ring import Stamp
+from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
 from tests.gui.fake_session import FakeSession
 

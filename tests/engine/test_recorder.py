@@ -5,14 +5,14 @@ from pathlib import Path
 import av
 import pytest
 
-from core.command import Mark
-from core.errors import DeviceError
-from core.frame import ImageFormat
-from core.record import Edge, Note, Step
-from engine import messages as say
-from recording.opening import goes_on, opened_run
-from recording.reading import rows
-from recording.recipe import Recipe
+from deeplabstream.core.command import Mark
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.session import messages as say
+from deeplabstream.recording.run_opening import goes_on, opened_run
+from deeplabstream.recording.run_reader import rows
+from deeplabstream.video.recording_options import Recipe
 from tests.engine.stream import TICK_NS, listed, open_run, recording, step
 
 

@@ -14,17 +14,17 @@ import av
 import numpy as np
 import pytest
 
-from core.journal import JournalSpec, JournalWriter
-from core.record import Note
-from core.ring import RingWriter
-from engine import messages as say
-from engine.recorder import recorder_main
-from recording.reading import rows
-from recording.recipe import Recipe
-from recording.repair import repair
-from recording.run_folder import RunFolder
-from recording.tables import Table
-from recording.video import VideoFile
+from deeplabstream.core.journal_entries import Note
+from deeplabstream.engine.processes.recorder_process import recorder_main
+from deeplabstream.engine.session import messages as say
+from deeplabstream.ipc.journal import JournalSpec, JournalWriter
+from deeplabstream.ipc.ring import RingWriter
+from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_reader import rows
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.video.recording_options import Recipe
 from tests.engine.stream import (
     FORM,
     SKELETON,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from core.journal import Journal, JournalSpec, JournalWriter
-from core.pipe import speaks
-from core.ring import Ring, RingWriter
-from engine import messages as say
-from engine.recorder import recorder_main
-from recording.run_folder import RunFolder
+from deeplabstream.engine.processes.recorder_process import recorder_main
+from deeplabstream.engine.session import messages as say
+from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
+from deeplabstream.ipc.pipe import speaks
+from deeplabstream.ipc.ring import Ring, RingWriter
+from deeplabstream.recording.run_folder import RunFolder
 from tests.engine.stream import SKELETON, TICK_NS, memory, step
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.comparing import compare
-from engine.ready_made import CONFIGS
-from engine.rehearsal import FLIGHT, rehearse
-from engine.settings import load, parse
+from deeplabstream.engine.replay.rehearsal import FLIGHT, rehearse
+from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.settings.loading import load, parse
+from deeplabstream.settings.ready_made import CONFIGS
 from utils.RehearseExperiment import main, on_times
 
 AVOIDANCE = CONFIGS / "place_avoidance.ini"

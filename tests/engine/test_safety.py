@@ -12,19 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.dataclasses import dataclass as settings
 
-from core.clock import ManualClock
-from core.command import Command, Mark, Pulse, Set, TriggerName
-from core.errors import DeepLabStreamError
-from core.frame import Frame
-from core.record import Entry
-from core.region import Circle
-from engine.loop import Loop
-from engine.sections import ExperimentRun
-from experiments.experiment import Ask, Experiment, Plan
-from experiments.regions import InsideRegion
-from outputs.bank import opened
-from outputs.output import Output
-from outputs.ticker import catch_up
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Command, Mark, Pulse, Set, TriggerName
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import Entry
+from deeplabstream.core.regions import Circle
+from deeplabstream.engine.loop import Loop
+from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.plugins.experiment import Ask, Experiment, Plan
+from deeplabstream.plugins.output import Output
+from deeplabstream.settings.sections import ExperimentRun
+from experiments.triggers.regions import InsideRegion
 from tests.engine.loop_rig import IN, LOST, MS, OUT, Place, Script, rig
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, Stubborn
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import SettingsError
-from core.pose import Pose, Skeleton
-from core.thresholds import Thresholds
-from engine.checks import check_against
-from engine.seeing import Seeing, seeing_of
-from engine.settings import parse
-from engine.tracking import Bone, Tracking
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.pose_filtering import Seeing, seeing_of
+from deeplabstream.settings.cross_checks import check_against
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.tracking import Bone, Tracking
 
 SKELETON = Skeleton(("snout", "tail"))
 CAMERA = "[Camera top]\nKIND = SimulatedCamera\n"

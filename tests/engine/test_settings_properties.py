@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import SettingsError
-from engine.describe import written
-from engine.fields import keys_of
-from engine.settings import FAMILIES, FIXED, load, parse
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.fields import keys_of
+from deeplabstream.settings.loading import FAMILIES, FIXED, load, parse
+from deeplabstream.settings.reference import written
 from tests.engine.small_rig import FOLDER, RIG
 
 LINES = st.one_of(

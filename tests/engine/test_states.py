@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from engine.states import Action, Phase, Status, allowed
+from deeplabstream.engine.session.states import Action, Phase, Status, allowed
 
 
 def every_status() -> list[Status]:

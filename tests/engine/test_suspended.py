@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from core.journal import Journal, create_journal
-from core.pipe import opened_pipe
-from engine import crew
-from engine.live import Session
-from engine.settings import parse
-from engine.states import Action, Failed, Phase
-from recording.run_folder import RunFolder
+from deeplabstream.engine.session import process_manager
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.ipc.journal import Journal, create_journal
+from deeplabstream.ipc.pipe import opened_pipe
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import parse
 from tests.engine.stream import listed
 from tests.engine.test_killed import SETTINGS
 
@@ -79,8 +79,8 @@ def small_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
 
 def run_until_told(root: Path, told: Any) -> None:
     """Run a rig with small pipes and a small journal until told to stop."""
-    crew.create_journal = small_journal  # type: ignore[assignment]
-    crew.opened_pipe = small_pipe
+    process_manager.create_journal = small_journal  # type: ignore[assignment]
+    process_manager.opened_pipe = small_pipe
     with rig(root) as session:
         started(session)
         told.send(session.run_folder)
@@ -127,7 +127,7 @@ def test_accounts_close_after_the_recorder_was_suspended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For longer than the ring holds frames."""
-    monkeypatch.setattr(crew, "RING_S", 0.3)
+    monkeypatch.setattr(process_manager, "RING_S", 0.3)
     with rig(tmp_path) as session:
         recorder = started(session)["recorder"]
 
@@ -158,7 +158,7 @@ def test_accounts_close_after_the_recorder_was_suspended(
 def test_an_overflow_of_the_journal_ends_the_experiment_and_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "create_journal", small_journal)
+    monkeypatch.setattr(process_manager, "create_journal", small_journal)
     said: list[str] = []
     with rig(tmp_path) as session:
         recorder = started(session)["recorder"]

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from core.journal import create_journal
-from engine.engine_links import EngineLinks
-from engine.engine_process import _Engine
-from engine.settings import parse
-from recording.repair import repair
+from deeplabstream.engine.processes.engine_links import EngineLinks
+from deeplabstream.engine.processes.engine_process import _Engine
+from deeplabstream.ipc.journal import create_journal
+from deeplabstream.recording.repair import repair
+from deeplabstream.settings.loading import parse
 from tests.engine.killable import laser_on
 
 ROOT = Path(__file__).resolve().parents[2]

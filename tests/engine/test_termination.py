@@ -14,9 +14,9 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 
-from engine.settings import parse
-from engine.termination import Termination, termination
-from recording.reading import read_events
+from deeplabstream.engine.processes.termination import Termination, termination
+from deeplabstream.recording.run_reader import read_events
+from deeplabstream.settings.loading import parse
 from tests.engine.ended_rig import ROOT, SETTINGS, SHELL, InTerminal, Laser
 
 pytestmark = pytest.mark.timeout(400)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.record import Edge
-from engine.states import Failed
-from tests.engine.test_live import SERIAL, experiment, rig
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.session.states import Failed
+from tests.engine.test_session import SERIAL, experiment, rig
 from tests.outputs.players import playing
 
 if sys.platform == "win32":

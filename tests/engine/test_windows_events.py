@@ -2,8 +2,8 @@
 
 import threading
 
-from engine.termination import Termination
-from engine.windows_events import (
+from deeplabstream.engine.processes.termination import Termination
+from deeplabstream.engine.processes.windows_events import (
     PBT_APMSUSPEND,
     WM_ENDSESSION,
     WM_POWERBROADCAST,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.command import Command, OutputName, TriggerName, off, on
+from deeplabstream.core.command import Command, OutputName, TriggerName, off, on
+from deeplabstream.plugins.experiment import Observation, Stepper
 from experiments.alternating import Alternating
-from experiments.experiment import Observation, Stepper
 
 LAMP = OutputName("lamp")
 

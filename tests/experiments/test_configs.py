@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.settings import check_against, load
-from experiments.experiment import Observation, Stepper
-from pose.model_folder import load_model_folder
-from pose.named import animals_of
-from pose.opening import find_model, open_estimator
+from deeplabstream.plugins.experiment import Observation, Stepper
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
+from deeplabstream.pose.tracking.named_estimator import animals_of
+from deeplabstream.settings.loading import check_against, load
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "experiments/configs").glob("*"))
 

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from core.command import Command, Mark, OutputName, Train, off, on
+from deeplabstream.core.command import Command, Mark, OutputName, Train, off, on
+from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
 from experiments.conditional import Conditional
 from experiments.example import ExampleExperiment
-from experiments.experiment import Experiment, Observation, Stepper
 from experiments.optogenetic import Optogenetic
 
 

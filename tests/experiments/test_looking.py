@@ -6,9 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.geometry import angle_between
-from core.pose import Pose, Skeleton
-from experiments.looking import HeadDirection, ScreenDirection
+from deeplabstream.core.geometry import angle_between
+from deeplabstream.core.pose import Pose, Skeleton
+from experiments.triggers.heading import HeadDirection, ScreenDirection
 
 MOUSE = Skeleton(("left", "right", "nose"))
 PX = st.floats(-500, 500, width=32)

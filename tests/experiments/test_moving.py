@@ -5,9 +5,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.pose import Pose, Skeleton
-from experiments.line import LineCrossing
-from experiments.moving import Freezing, MovingTowards
+from deeplabstream.core.pose import Pose, Skeleton
+from experiments.triggers.line_crossing import LineCrossing
+from experiments.triggers.locomotion import Freezing, MovingTowards
 
 MOUSE = Skeleton(("body", "tail"))
 PX = st.integers(-100, 100).map(float)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from core.command import Command, Mark, Pulse, Set
-from experiments.classical import ClassicalConditioning
-from experiments.experiment import Experiment, Observation, Stepper
-from experiments.pretraining import RewardPreTraining
-from experiments.stages import Stages
-from experiments.supply import Supply
+from deeplabstream.core.command import Command, Mark, Pulse, Set
+from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+from experiments.classical_conditioning import ClassicalConditioning
+from experiments.reward_pretraining import RewardPreTraining
+from experiments.reward_supply import Supply
+from experiments.shaping import Stages
 from experiments.trial_based import TrialBased
 from experiments.triggered import Triggered
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.pose import Pose, Skeleton
-from experiments.speed import Speed
+from deeplabstream.core.pose import Pose, Skeleton
+from experiments.triggers.locomotion import Speed
 
 MOUSE = Skeleton(("body",))
 

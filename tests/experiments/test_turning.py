@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from core.pose import Pose, Skeleton
-from experiments.social import AnyAnimalInside, Distance
-from experiments.turning import EgoHeadDirection, HeadDirectionRegion
+from deeplabstream.core.pose import Pose, Skeleton
+from experiments.triggers.heading import EgoHeadDirection, HeadDirectionRegion
+from experiments.triggers.social import AnyAnimalInside, Distance
 
 MOUSE = Skeleton(("tail", "neck", "nose"))
 PX = st.integers(-300, 300)

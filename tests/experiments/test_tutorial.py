@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 import experiments
-from engine.settings import parse
+from deeplabstream.settings.loading import parse
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "experiments.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)

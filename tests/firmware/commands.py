@@ -2,7 +2,7 @@
 
 import struct
 
-from outputs.board_frames import Kind, Mode, Status
+from outputs.board.protocol import Kind, Mode, Status
 from tests.firmware.emulation import Board
 
 LASER, LASER_PIN = 9, "B1"

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from outputs.board_frames import Mode, Status
+from outputs.board.protocol import Mode, Status
 from tests.firmware.commands import LASER, LED, LONG_US, configure
 from tests.firmware.emulation import Board, emulated
 

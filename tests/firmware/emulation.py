@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from outputs.board_frames import Frame, Kind, Splitter, decoded, encoded
+from outputs.board.protocol import Frame, Kind, Splitter, decoded, encoded
 
 ROOT = Path(__file__).resolve().parents[2]
 SKETCH = ROOT / "firmware" / "DeepLabStreamBoard"

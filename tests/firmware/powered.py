@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from outputs.board_frames import BAUDRATE
+from outputs.board.protocol import BAUDRATE
 from tests.firmware.emulation import HERTZ, UNO, Edge, Trace, emulator, firmware
 
 PATIENCE_S = 30.0

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from outputs.board_frames import Cause, Kind, Mode, Status, encoded
+from outputs.board.protocol import Cause, Kind, Mode, Status, encoded
 from tests.firmware.commands import (
     LASER,
     LASER_PIN,

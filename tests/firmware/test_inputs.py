@@ -2,7 +2,7 @@
 
 import struct
 
-from outputs.board_frames import Kind, Mode
+from outputs.board.protocol import Kind, Mode
 from tests.firmware.commands import (
     LED,
     LED_PIN,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outputs.board_frames import Cause, Frame, Kind, Mode, Status, encoded
+from outputs.board.protocol import Cause, Frame, Kind, Mode, Status, encoded
 from tests.firmware.commands import configure
 from tests.firmware.emulation import MS, Board, needs_simavr
 

@@ -4,16 +4,8 @@ import struct
 
 import pytest
 
-from outputs.board_frames import Cause, Kind, Status
-from tests.firmware.commands import (
-    LASER,
-    LASER_PIN,
-    LED,
-    LED_PIN,
-    put,
-    status,
-    train,
-)
+from outputs.board.protocol import Cause, Kind, Status
+from tests.firmware.commands import LASER, LASER_PIN, LED, LED_PIN, put, status, train
 from tests.firmware.emulation import Board, needs_simavr
 
 pytestmark = needs_simavr

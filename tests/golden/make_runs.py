@@ -7,11 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
-from engine.comparing import words
-from engine.ready_made import CONFIGS
-from engine.rehearsal import rehearse
-from engine.settings import parse
-from recording.run_folder import RunFolder
+from deeplabstream.engine.replay.rehearsal import rehearse
+from deeplabstream.engine.replay.rerun import words
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.ready_made import CONFIGS
 
 RUNS = Path(__file__).parent / "runs"
 CHANGED = {

@@ -5,8 +5,8 @@ import pytest
 from PyQt5.QtCore import QEvent
 from PyQt5.QtWidgets import QApplication
 
-from gui.application import application
-from gui.qt_environment import why_no_window
+from deeplabstream.gui.application import application
+from deeplabstream.gui.qt_environment import why_no_window
 from tests.gui.fake_session import FakeSession
 
 if why_no_window():

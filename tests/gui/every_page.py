@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 from PyQt5.QtWidgets import QApplication, QWidget
 
-from core.pose import Pose
-from engine.settings import load
-from engine.states import Action
-from engine.who import WhoIsWho
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.keys import KeysWindow
-from gui.network_page import NetworkPage
-from gui.pick_dialog import PickDialog
-from gui.runs_page import RunsPage
-from gui.settings_page import SettingsPage
-from gui.tour import STOPS
-from gui.video_check import VideoCheck
-from gui.window import Window
-from offline.tables import PoseRows
+from deeplabstream.core.pose import Pose
+from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.session.states import Action
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.runs_page import RunsPage
+from deeplabstream.gui.pages.settings_page import SettingsPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.tour import STOPS
+from deeplabstream.gui.widgets.video_check import VideoCheck
+from deeplabstream.gui.window import Window
+from deeplabstream.offline.pose_file_reading import PoseRows
+from deeplabstream.settings.loading import load
+from deeplabstream.training.data.label_book import open_book
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
-from training.label_book import open_book
 from utils.DrawLabels import draw
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,28 +9,17 @@ from typing import Any
 import numpy as np
 from PyQt5.QtGui import QColor
 
-from cameras.camera import Camera, Film
-from cameras.dial import Dial
-from core.command import Command
-from core.frame import Frame, ImageFormat
-from core.pose import Pose, Skeleton
-from core.record import Acknowledged, Edge, Note, Step
-from core.region import Circle, Rectangle
-from core.ring import Stamp
-from core.thresholds import Thresholds
-from engine.animals import Animals
-from engine.fields import Maker
-from engine.messages import Proved
-from engine.rig import News
-from engine.sections import (
-    ExperimentRun,
-    PoseEstimation,
-    Recording,
-    Settings,
-    Streaming,
-    Video,
-)
-from engine.states import (
+from deeplabstream.core.command import Command
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.regions import Circle, Rectangle
+from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.checks.system_monitor import Vitals
+from deeplabstream.engine.session.messages import Proved
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.states import (
     Action,
     Alarm,
     Counts,
@@ -40,11 +29,22 @@ from engine.states import (
     StatusChanged,
     allowed,
 )
-from engine.subject import Subject
-from engine.vitals import Vitals
-from engine.who import WhoIsWho
-from experiments.regions import InsideRegion
-from outputs.output import Output, Write
+from deeplabstream.ipc.ring import Stamp
+from deeplabstream.plugins.camera import Camera, Film
+from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.output import Output, Write
+from deeplabstream.settings.animals import Animals
+from deeplabstream.settings.fields import Maker
+from deeplabstream.settings.sections import (
+    ExperimentRun,
+    PoseEstimation,
+    Recording,
+    Settings,
+    Streaming,
+    Video,
+)
+from deeplabstream.settings.subject import Subject
+from experiments.triggers.regions import InsideRegion
 
 SKELETON = Skeleton(("nose", "ear", "tail"), (("nose", "ear"), ("ear", "tail")))
 POINTS = [[[60.0, 40.0], [50.0, 50.0], [30.0, 60.0]]]

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.pose import Pose, Skeleton
-from core.thresholds import Thresholds
-from engine.states import Action
-from engine.who import WhoIsWho
-from gui.animals_panel import Animals
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.health_page import HealthPage
-from gui.window import Window
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.session.states import Action
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.pages.health_page import HealthPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.animals_panel import Animals
+from deeplabstream.gui.window import Window
 from tests.gui.fake_session import SKELETON, FakeSession
 
 TOTALS = {"doubts": 3, "doubted_frames": 20, "exchanged": 0, "swapped": 2}

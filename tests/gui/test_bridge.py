@@ -1,9 +1,9 @@
 from pytestqt.qtbot import QtBot
 
-from core.record import Edge, Note, Step
-from engine.agenda import AGENDAS, Agenda
-from engine.states import Action, Failed, Status
-from gui.bridge import Bridge
+from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.states import Action, Failed, Status
+from deeplabstream.gui.bridge import Bridge
 from tests.gui.fake_session import FakeSession, make_step
 
 

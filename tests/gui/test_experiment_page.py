@@ -6,17 +6,17 @@ import pytest
 from PyQt5.QtWidgets import QAction, QPushButton
 from pytestqt.qtbot import QtBot
 
-from core.command import Mark
-from core.record import Edge
-from engine.kinds import kinds_of
-from engine.ready_made import CONFIGS, with_experiment
-from engine.settings import load, parse
-from engine.states import Action
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.experiment_page import ExperimentPage
-from gui.live_lanes import MEMORY_S, LiveLanes
-from gui.program_window import ProgramWindow
+from deeplabstream.core.command import Mark
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.session.states import Action
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.experiment_page import ExperimentPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.live_timeline import MEMORY_S, LiveLanes
+from deeplabstream.settings.kinds import kinds_of
+from deeplabstream.settings.loading import load, parse
+from deeplabstream.settings.ready_made import CONFIGS, with_experiment
 from tests.gui.fake_session import FakeSession, make_step
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,13 +1,13 @@
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.command import on
-from core.record import Note
-from engine.states import Action, Counts
-from engine.vitals import Vitals
-from gui.bridge import Bridge
-from gui.health_page import HealthPage
-from gui.stages import SPAN_S, Stages
+from deeplabstream.core.command import on
+from deeplabstream.core.journal_entries import Note
+from deeplabstream.engine.checks.system_monitor import Vitals
+from deeplabstream.engine.session.states import Action, Counts
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.live_figures import SPAN_S, Stages
+from deeplabstream.gui.pages.health_page import HealthPage
 from tests.gui.fake_session import FakeSession, make_step
 
 

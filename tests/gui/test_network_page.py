@@ -9,14 +9,14 @@ import pytest
 from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from gui.document import Document
-from gui.network_page import NetworkPage
-from gui.recent import Recent
-from gui.theme import AMBER
+from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import AMBER
+from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.training.data.labels import read_labels
 from tests.gui.fake_session import close_to
-from tests.offline.test_picking import film
-from training.label_files import write_labels
-from training.labels import read_labels
+from tests.offline.test_frame_selection import film
 
 SOON = 60_000  # ms
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton

@@ -4,12 +4,12 @@ from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from core.errors import DeviceError
-from core.frame import Frame
-from core.record import Step
-from engine.agenda import AGENDAS, Agenda
-from gui.bridge import Bridge
-from gui.preview import PreviewWindow, run_feed, run_preview
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.preview import PreviewWindow, run_feed, run_preview
 from tests.gui.fake_session import FakeSession, make_step
 
 

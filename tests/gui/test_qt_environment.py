@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from gui import qt_environment
-from gui.qt_environment import (
+from deeplabstream.gui import qt_environment
+from deeplabstream.gui.qt_environment import (
     free_qt_of_opencv,
     has_screen,
     missing_packages,
@@ -55,7 +55,7 @@ def test_only_opencvs_own_folders_are_dropped(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.skipif(not ON_X, reason="the trap is there on a real X screen only")
 def test_a_window_opens_although_opencv_was_imported() -> None:
     program = (
-        "import cv2; from gui.application import application; "
+        "import cv2; from deeplabstream.gui.application import application; "
         "from PyQt5.QtWidgets import QLabel; application(); QLabel('x').show()"
     )
     environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"}

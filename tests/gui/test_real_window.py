@@ -10,21 +10,21 @@ from PyQt5.QtGui import QColor, QImage
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from core.frame import Frame
-from core.record import Step
-from engine.live import Session
-from engine.settings import parse
-from engine.states import Action, Phase, Status
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.network_page import NetworkPage
-from gui.pick_dialog import PickDialog
-from gui.program_window import ProgramWindow
-from gui.theme import AMBER, DARK, GREEN, bodypart_colour
-from gui.video_view import VideoView
-from gui.window import Window
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Phase, Status
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import AMBER, DARK, GREEN, bodypart_colour
+from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.gui.window import Window
+from deeplabstream.settings.loading import parse
+from deeplabstream.training.data.labels import read_labels
 from tests.gui.fake_session import close_to
-from training.labels import read_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 SOON = 30_000  # ms

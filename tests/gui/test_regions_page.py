@@ -7,12 +7,12 @@ import pytest
 from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from core.frame import Frame
-from engine.settings import load
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.regions_page import RegionsPage
-from gui.shapes import shape_of
+from deeplabstream.core.frame import Frame
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.pages.regions_page import RegionsPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.shapes import shape_of
+from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
 ROOT = Path(__file__).resolve().parents[2]

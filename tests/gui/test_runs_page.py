@@ -7,12 +7,12 @@ import pytest
 from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from gui.document import Document
-from gui.program_window import ProgramWindow
-from gui.runs_page import RunsPage
-from gui.theme import bodypart_colour
-from recording import opening
-from recording.run_folder import RunFolder
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.runs_page import RunsPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import bodypart_colour
+from deeplabstream.recording import run_opening
+from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import close_to
 from tests.recording.recorded import SETTINGS, brightness, record
 
@@ -123,13 +123,13 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
     folder = RunFolder(record(tmp_path / "output" / "tuesday"))
     folder.update(ended=None, how=None)
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "goes_on", lambda path: True)
+        patch.setattr(run_opening, "goes_on", lambda path: True)
         with qtbot.waitSignal(page.view.pictures.failed, timeout=SOON):
             page.open(folder.path)
     assert "still being written" in page.view.video.empty_text
     assert folder.facts["ended"] is None
     assert "was killed and is mended" in page.about.text()
-    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.open(folder.path)
     assert folder.facts["how"] == "killed"

@@ -8,17 +8,17 @@ from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from engine import example
-from engine.settings import load
-from engine.states import Action
-from gui import menu
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.network_page import NetworkPage
-from gui.program_window import ProgramWindow
-from gui.stop_button import StopButton
-from gui.training_tab import TrainingTab
-from gui.window import Window
+from deeplabstream.engine.session.states import Action
+from deeplabstream.gui import menu
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.training_tab import TrainingTab
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.window import Window
+from deeplabstream.settings import shipped_example
+from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 from tests.gui.test_window_pages import answer, rig_of
 from utils.DrawLabels import draw
@@ -172,8 +172,8 @@ def _press_ok() -> None:
 def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
     """A window on a program folder's own settings.ini, as it was shipped."""
     file = tmp_path / "settings.ini"
-    file.write_text(example.example_text(), encoding="utf-8", newline="")
-    monkeypatch.setattr(example, "SETTINGS", file)
+    file.write_text(shipped_example.example_text(), encoding="utf-8", newline="")
+    monkeypatch.setattr(shipped_example, "SETTINGS", file)
     monkeypatch.setattr(menu, "SETTINGS", file)
     rig = FakeSession()
     rig.settings = load(file)
@@ -186,8 +186,12 @@ def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wi
 def test_the_example_that_is_kept_is_the_one_that_is_shipped() -> None:
     kept = ROOT / "engine" / "example_settings.ini"
     assert kept.read_bytes() == (ROOT / "settings.ini").read_bytes()
-    assert example.is_example(ROOT / "settings.ini", example.example_text())
-    assert not example.is_example(ROOT / "mine.ini", example.example_text())
+    assert shipped_example.is_example(
+        ROOT / "settings.ini", shipped_example.example_text()
+    )
+    assert not shipped_example.is_example(
+        ROOT / "mine.ini", shipped_example.example_text()
+    )
 
 
 def test_saving_the_shipped_example_asks_for_a_name(
@@ -208,7 +212,7 @@ def test_saving_the_shipped_example_asks_for_a_name(
     assert Path(proposed[0]).name == "my_rig.ini"
     assert shipped.document.path.name == "mouse.ini", "Open would hide it without .ini"
     text = (tmp_path / "settings.ini").read_text(encoding="utf-8")
-    assert text.splitlines() == example.example_text().splitlines()
+    assert text.splitlines() == shipped_example.example_text().splitlines()
     shipped.document.set_word("Session", "ANIMAL", "mouse 2")
     assert shipped.menu.save(), "the user's own file is saved without a question"
     shipped.end()
@@ -226,7 +230,10 @@ def test_the_example_can_be_restored_and_the_present_file_is_kept(
     assert shipped.document.path.read_text(encoding="utf-8") == mine
     answer("Restore")
     shipped.menu.restore_example()
-    assert shipped.document.text.splitlines() == example.example_text().splitlines()
+    assert (
+        shipped.document.text.splitlines()
+        == shipped_example.example_text().splitlines()
+    )
     backup = tmp_path / "settings.before_example.ini"
     assert backup.read_text(encoding="utf-8") == mine
     shipped.end()

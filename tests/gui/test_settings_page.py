@@ -6,13 +6,13 @@ import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from engine.kinds import kinds_of
-from engine.settings import FAMILIES, FIXED, load
-from gui.document import Document
-from gui.field_editors import Choice, Line
-from gui.mending import MendingWindow
-from gui.settings_form import problems_of
-from gui.settings_page import SettingsPage
+from deeplabstream.gui.dialogs.settings_repair import MendingWindow
+from deeplabstream.gui.pages.settings_page import SettingsPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.field_editors import Choice, Line
+from deeplabstream.gui.widgets.settings_form import problems_of
+from deeplabstream.settings.kinds import kinds_of
+from deeplabstream.settings.loading import FAMILIES, FIXED, load
 
 ROOT = Path(__file__).resolve().parents[2]
 

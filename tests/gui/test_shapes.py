@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gui.shapes import SMALLEST, Shape, between, drawn, polygon, shape_of
+from deeplabstream.gui.shapes import SMALLEST, Shape, between, drawn, polygon, shape_of
 
 PX = st.floats(-500, 2000).map(lambda number: round(number, 1))
 SIZE = st.floats(SMALLEST, 600).map(lambda number: round(number, 1))

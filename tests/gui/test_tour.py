@@ -7,16 +7,16 @@ from PyQt5.QtCore import QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from engine.live import Session
-from engine.settings import load, parse
-from engine.states import Action, Phase
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.keys import KeysWindow
-from gui.runs_page import RunsPage
-from gui.theme import AMBER, palette
-from gui.tour import STOPS
-from gui.window import Window
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Phase
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.pages.runs_page import RunsPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import AMBER, palette
+from deeplabstream.gui.tour import STOPS
+from deeplabstream.gui.window import Window
+from deeplabstream.settings.loading import load, parse
 from tests.gui.fake_session import FakeSession, close_to
 
 ROOT = Path(__file__).resolve().parents[2]

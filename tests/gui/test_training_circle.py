@@ -10,13 +10,13 @@ import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from core.pose import Skeleton
-from gui.document import Document
-from gui.network_page import NetworkPage
-from gui.recent import Recent
-from gui.training_progress import TrainingProgress
-from gui.video_check import VideoCheck
-from offline.tables import PoseRows
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.training_progress import TrainingProgress
+from deeplabstream.gui.widgets.video_check import VideoCheck
+from deeplabstream.offline.pose_file_reading import PoseRows
 from tests.offline.films import dot_at, write_film
 from utils.DrawLabels import draw
 
@@ -138,7 +138,7 @@ _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
 def _sizes() -> dict[str, str]:
-    from gui import training_tab
+    from deeplabstream.gui.pages import training_tab
 
     return training_tab._SIZES
 

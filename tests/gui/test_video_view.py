@@ -3,10 +3,10 @@ import pytest
 from PyQt5.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
-from core.frame import Image
-from engine.zones import zones_of
-from gui.theme import GREEN, bodypart_colour
-from gui.video_view import VideoGrid, VideoView, to_qimage
+from deeplabstream.core.frame import Image
+from deeplabstream.engine.trigger_shapes import zones_of
+from deeplabstream.gui.theme import GREEN, bodypart_colour
+from deeplabstream.gui.widgets.video_view import VideoGrid, VideoView, to_qimage
 from tests.gui.fake_session import close_to, make_settings, make_step
 
 RED_BGR = np.array([0, 0, 255], np.uint8)

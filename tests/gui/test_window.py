@@ -4,15 +4,15 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core.command import Mark, on
-from core.record import Edge, Note
-from engine.states import Action, Counts, Failed
-from gui.application import run_until_closed, use_palette
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.figures import Reading
-from gui.theme import BLUE, GREEN, PALETTES
-from gui.window import Window
+from deeplabstream.core.command import Mark, on
+from deeplabstream.core.journal_entries import Edge, Note
+from deeplabstream.engine.session.states import Action, Counts, Failed
+from deeplabstream.gui.application import run_until_closed, use_palette
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.live_figures import Reading
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import BLUE, GREEN, PALETTES
+from deeplabstream.gui.window import Window
 from tests.gui.fake_session import FakeSession, make_step
 
 

@@ -7,12 +7,12 @@ from PyQt5.QtCore import QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from engine.settings import load
-from engine.states import Action
-from gui.bridge import Bridge
-from gui.document import Document
-from gui.theme import LIGHT, palette
-from gui.window import Window
+from deeplabstream.engine.session.states import Action
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import LIGHT, palette
+from deeplabstream.gui.window import Window
+from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
 ROOT = Path(__file__).resolve().parents[2]

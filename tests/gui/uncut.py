@@ -37,9 +37,9 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from gui.application import application, use_palette
-from gui.elided import Elided
-from gui.theme import PALETTES
+from deeplabstream.gui.application import application, use_palette
+from deeplabstream.gui.theme import PALETTES
+from deeplabstream.gui.widgets.elided_text import Elided
 from tests.gui.every_page import pages
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from core.frame import Image
-from core.pose import Pose, Skeleton
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
 
 Draw = Callable[[int], Image]
 

@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from core.frame import ImageFormat
-from offline.predict import predict
-from pose.model_folder import DESCRIPTION
-from pose.opening import MODELS, open_estimator
-from recording.recipe import Recipe
-from recording.video import VideoFile
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.offline.prediction import predict
+from deeplabstream.pose.model.model_folder import DESCRIPTION
+from deeplabstream.pose.model.model_opening import MODELS, open_estimator
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.video.recording_options import Recipe
 
 GOLDEN = ROOT / "tests/golden/networks.json"
 

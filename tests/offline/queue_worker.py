@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from offline import run_queue
+from deeplabstream.offline import run_queue
 
 
 def work(session: Path) -> None:

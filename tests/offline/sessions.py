@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.frame import Image
-from core.pose import Pose, Skeleton
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
 from tests.offline.films import write_film
 
 LEVELS = {

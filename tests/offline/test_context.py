@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import ModelError
-from core.frame import Image
-from core.pose import Skeleton
-from offline.parallel import open_parallel, reach_of
-from offline.predict import predict
-from offline.windows import windows
-from pose.fitting import Fitting
-from pose.in_context import CONTEXT, open_for_videos
-from pose.opening import open_estimator
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.offline.frame_windows import windows
+from deeplabstream.offline.parallel import open_parallel, reach_of
+from deeplabstream.offline.prediction import predict
+from deeplabstream.pose.context_network import CONTEXT, open_for_videos
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.context_export import export_context
+from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.networks.pose_network import Architecture
+from deeplabstream.video.video_reader import Picture, open_video
 from tests.offline.films import spoil, write_film
-from training.context import ContextNetwork
-from training.context_export import export_context
-from training.export import Recipe, export
-from training.networks import Architecture
-from video.reading import Picture, open_video
 
 HEIGHT, WIDTH = 64, 96
 LOST = 9

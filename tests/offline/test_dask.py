@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from offline.queue import open_queue
+from deeplabstream.offline.queue.session_queue import open_queue
 
 PROGRAM = """
 import sys, warnings
@@ -21,7 +21,7 @@ def work(session):
 
 if __name__ == "__main__":
     from distributed import Client, LocalCluster
-    from offline.dask_queue import run_on
+    from deeplabstream.offline.queue.dask_queue import run_on
 
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.video.video_reader import open_video, sampled
 from tests.offline.films import brightest, dot_at, spoil, write_film
-from video.reading import open_video, sampled
 
 CONTAINERS = [
     ("film.mp4", "libx264"),

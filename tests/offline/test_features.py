@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import DeepLabStreamError
-from offline.features import (
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.ibl.features import (
     licks,
     likely,
     pupil_diameter,
@@ -13,15 +13,15 @@ from offline.features import (
     sniffs,
     speed,
 )
-from offline.merging import median_filtered
-from offline.pipeline import CameraPlan
-from offline.quality import (
+from deeplabstream.offline.ibl.pipeline import CameraPlan
+from deeplabstream.offline.ibl.quality import (
     film_checks,
     overall,
     picture_checks,
     pose_checks,
     pupil_checks,
 )
+from deeplabstream.offline.ibl.region_merging import median_filtered
 
 
 def table(**columns: object) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offline.predict import predict
-from pose.opening import MODELS, open_estimator
+from deeplabstream.offline.prediction import predict
+from deeplabstream.pose.model.model_opening import MODELS, open_estimator
 from tests.offline.golden import GOLDEN, decisions, fingerprints, release, scene
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from core.errors import DeepLabStreamError, ModelError, SettingsError
-from offline import dlc, lightning_pose, motion_energy
-from offline.pipeline import PIPELINES
+from deeplabstream.core.errors import DeepLabStreamError, ModelError, SettingsError
+from deeplabstream.offline import dlc, lightning_pose, motion_energy
+from deeplabstream.offline.ibl.pipeline import PIPELINES
 from tests.offline.films import write_film
 from tests.offline.sessions import PUPIL, Finders, places, write_camera
 

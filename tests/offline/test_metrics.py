@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import DeepLabStreamError
-from offline.labels import Known
-from offline.metrics import temporal_norm, write_metric
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.labelled_poses import Known
+from deeplabstream.offline.metrics import temporal_norm, write_metric
 
 
 def test_the_temporal_norm_is_how_far_a_point_moved() -> None:

@@ -7,13 +7,12 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from core.frame import Image
-from core.pose import Pose
-from offline.ahead import in_order
-from offline.estimating import posed
-from offline.parallel import MOST, Parallel, at_once, open_parallel
-from offline.predict import predict
-from offline.windows import batch_for
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.offline.frame_windows import batch_for
+from deeplabstream.offline.parallel import MOST, Parallel, at_once, open_parallel
+from deeplabstream.offline.prediction import posed, predict
+from deeplabstream.offline.prefetch import in_order
 from tests.offline.films import DotFinder, dot_at, write_film
 
 

@@ -8,9 +8,14 @@ import pandas as pd
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from core.errors import DeepLabStreamError, ModelError
-from offline import lightning_action
-from offline.paw_states import STATES, butterworth, evenly, wheel_velocity
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.offline import lightning_action
+from deeplabstream.offline.ibl.paw_states import (
+    STATES,
+    butterworth,
+    evenly,
+    wheel_velocity,
+)
 
 FRAMES = 300
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SettingsError
-from offline.pipeline import PIPELINES, load_pipeline
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.offline.ibl.pipeline import PIPELINES, load_pipeline
 
 SHIPPED = sorted(file.stem for file in PIPELINES.glob("*.ini"))
 

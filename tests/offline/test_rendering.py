@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import DeepLabStreamError
-from core.pose import Skeleton
-from offline.drawing import Drawing, Look, Shown
-from offline.predict import predict
-from offline.rendering import CODECS, Span, render
-from offline.tables import PoseRows, read_poses
-from offline.trials import read_trials
-from recording.pose_tables import WRITERS
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.offline.ibl.session_trials import read_trials
+from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
+from deeplabstream.offline.pose_file_reading import PoseRows, read_poses
+from deeplabstream.offline.prediction import predict
+from deeplabstream.offline.rendering import CODECS, Span, render
+from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.video.video_reader import open_video
 from tests.offline.films import DotFinder, dot_at, spoil, write_film
 from utils.RenderVideo import main
-from video.reading import open_video
 
 
 def poses_of(film: Path, rows: int) -> Shown:

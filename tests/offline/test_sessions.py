@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import DeepLabStreamError
-from engine.settings import load as load_settings
-from offline import roots, run_queue, run_session
-from offline.alf import CameraFiles, session_videos
-from offline.claims import claim, is_stale, latest
-from offline.pipeline import PIPELINES
-from offline.queue import open_queue
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline import run_queue, run_session
+from deeplabstream.offline.ibl import session_roots
+from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
+from deeplabstream.offline.ibl.pipeline import PIPELINES
+from deeplabstream.offline.queue.file_lock import claim, is_stale, latest
+from deeplabstream.offline.queue.session_queue import open_queue
+from deeplabstream.settings.loading import load as load_settings
 from tests.offline.sessions import Finders, write_camera
 
 
@@ -133,7 +134,7 @@ def test_the_tree_is_named_by_call_pipeline_or_settings(
         made(tmp_path / name)
     settings, plan = tmp_path / "settings.ini", tmp_path / "mine.ini"
     shipped = (PIPELINES / "ibl.ini").read_text("utf-8")
-    monkeypatch.setattr(roots, "SETTINGS", settings)
+    monkeypatch.setattr(session_roots, "SETTINGS", settings)
     done: list[str] = []
 
     def work(session: Path) -> None:
@@ -144,11 +145,11 @@ def test_the_tree_is_named_by_call_pipeline_or_settings(
     settings.write_text("[Video]\nVIDEO_SOURCE =\n")
     with pytest.raises(DeepLabStreamError, match=r"set \[Video\] SESSIONS"):
         run_queue(work=work)
-    lab = roots.SETTINGS.with_name("rig.ini")
-    ours = (Path(roots.__file__).parents[1] / "settings.ini").read_text("utf-8")
+    lab = session_roots.SETTINGS.with_name("rig.ini")
+    ours = (Path(session_roots.__file__).parents[1] / "settings.ini").read_text("utf-8")
     lab.write_text(ours.replace("\nSESSIONS =", "\nSESSIONS = set"), "utf-8")
     assert load_settings(lab).video.sessions == tmp_path / "set"
-    monkeypatch.setattr(roots, "SETTINGS", lab)
+    monkeypatch.setattr(session_roots, "SETTINGS", lab)
     assert run_queue(work=work) == 1
     plan.write_text(shipped.replace("SESSIONS =", "SESSIONS = planned"), "utf-8")
     assert run_queue(work=work, pipeline=plan) == 1

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from deeplabstream.plugins.output import Output
 from outputs.firmata import Firmata
-from outputs.network import OscEvents, UdpEvents, ZmqEvents
+from outputs.network_events import OscEvents, UdpEvents, ZmqEvents
 from outputs.nidaq import NiAnalog, NiDigital
-from outputs.output import Output
-from outputs.raspberry import RaspberryPin
+from outputs.raspberry_pi import RaspberryPin
 from outputs.serial_line import SerialLine
 from outputs.sound import Sound
 from tests.outputs.players import Player, playing

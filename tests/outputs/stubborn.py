@@ -5,8 +5,8 @@ from dataclasses import field
 
 from pydantic.dataclasses import dataclass as settings
 
-from core.command import OutputName
-from core.record import Edge, Note
+from deeplabstream.core.command import OutputName
+from deeplabstream.core.journal_entries import Edge, Note
 from outputs.simulated import SimulatedOutput
 
 LASER, LAMP, NOBODY = OutputName("laser"), OutputName("lamp"), OutputName("nobody")

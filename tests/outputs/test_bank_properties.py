@@ -6,14 +6,12 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.clock import ManualClock
-from core.command import Command, Mark, Pulse, Set
-from core.errors import DeepLabStreamError
-from core.record import Edge
-from outputs.bank import Bank, opened
-from outputs.line import RETRY_NS
-from outputs.output import Output
-from outputs.ticker import catch_up
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Command, Mark, Pulse, Set
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.output_bank import RETRY_NS, Bank, catch_up, opened
+from deeplabstream.plugins.output import Output
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
 
 names = st.sampled_from([LASER, LAMP, NOBODY] + [LASER, LAMP] * 5)

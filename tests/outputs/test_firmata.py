@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError
 from outputs.firmata import Firmata
 from outputs.serial_line import SerialLine
 from tests.outputs.players import Player, playing

@@ -2,13 +2,12 @@
 
 import pytest
 
-from core.clock import ManualClock
-from core.command import Pulse, off, on
-from core.record import Edge
-from outputs.bank import opened
-from outputs.output import Output
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Pulse, off, on
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.plugins.output import Output
 from outputs.simulated import SimulatedOutput
-from outputs.ticker import catch_up
 from tests.outputs.stubborn import LAMP, LASER, SECOND, Watcher
 
 

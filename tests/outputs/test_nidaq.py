@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import ValidationError
 
-from core.errors import DeviceError, blaming
+from deeplabstream.core.errors import DeviceError, blaming
 from outputs.nidaq import NiAnalog, NiDigital
 from tests.outputs.players import Player, playing
 

@@ -6,7 +6,7 @@ import pytest
 import serial
 from pydantic import ValidationError
 
-from core.errors import DeviceError, blaming
+from deeplabstream.core.errors import DeviceError, blaming
 from outputs.serial_line import SerialLine
 
 if sys.platform == "win32":

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from core.errors import DeviceError
+from deeplabstream.core.errors import DeviceError
 from outputs.sound import Sound
 from outputs.sound_player import Voice, opened_source, read_wave
 from tests.outputs.players import Player, playing

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.clock import ManualClock
-from core.command import Pulse, Set, Train, off, on
-from core.errors import ExperimentError
-from core.record import Edge
-from outputs.bank import opened
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Pulse, Set, Train, off, on
+from deeplabstream.core.errors import ExperimentError
+from deeplabstream.core.journal_entries import Edge
+from deeplabstream.engine.output_bank import catch_up, opened
 from outputs.simulated import SimulatedOutput
-from outputs.ticker import catch_up
 from tests.outputs.stubborn import LASER, Watcher
 
 MS = 1_000_000

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
-from pose.torch_plan import Graph
+from deeplabstream.pose.runtimes.torch_plan import Graph
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cameras.arena import ARENA_SKELETON, Arena
-from core.frame import Image
-from core.pose import Pose, Skeleton
-from pose.identity import Identity
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.tracking.identity import Identity
+from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 
 THRESHOLD = 0.5
 

@@ -8,11 +8,11 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from core.pose import Skeleton
-from pose.fitting import Fitting
-from pose.heatmaps import Heatmaps
-from pose.model_folder import ModelFolder
-from pose.torch_runtime import TorchNetwork
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 
 F32, I64 = np.float32, np.int64
 RNG = np.random.default_rng(0)

@@ -5,16 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cameras.arena import Arena
-from pose.choosing import measure
-from pose.comparing import compare, outputs, pictures_of
-from pose.estimator import PoseEstimator
-from pose.grouping import Grouping
-from pose.matching import distances, match_animals, nearest_px
-from pose.model_folder import ModelFolder, load_model_folder
-from pose.opening import MODELS, open_estimator
-from pose.per_camera import PerCamera
-from pose.runtimes import load_network
+from deeplabstream.pose.decoders.grouping import Grouping
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import MODELS, open_estimator
+from deeplabstream.pose.per_camera import PerCamera
+from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
+from deeplabstream.pose.runtimes.runtime_list import load_network
+from deeplabstream.pose.runtimes.runtime_selection import measure
+from deeplabstream.pose.tracking.pose_matching import (
+    distances,
+    match_animals,
+    nearest_px,
+)
+from deeplabstream.simulation.arena import Arena
 from utils import CheckAnimals
 
 MODEL = MODELS / "arena_animals"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cameras.arena import Arena
-from pose.opening import open_estimator
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.simulation.arena import Arena
 
 
 @pytest.mark.parametrize("shape", [(480, 640, 3), (480, 640), (1024, 1280, 3)])

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-import pose.batching as batching
-from core.errors import ModelError
-from core.frame import Image
-from core.pose import Pose, Skeleton
-from pose.batching import batches, worth_batching
-from pose.named import Named
-from pose.per_camera import PerCamera, thresholds_of
+import deeplabstream.pose.runtimes.batching as batching
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.per_camera import PerCamera, thresholds_of
+from deeplabstream.pose.runtimes.batching import batches, worth_batching
+from deeplabstream.pose.tracking.named_estimator import Named
 
 PARTS = Skeleton(("snout", "tailbase"))
 

@@ -7,12 +7,21 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from core.assignment import assign
-from pose.affinity import SAMPLES, encode_fields, line_scores
-from pose.grouping import Grouping
-from pose.heatmaps import Heatmaps
-from pose.peaks import find_peaks
-from pose.reading import Offsets, Several, animals, output_shape, read
+from deeplabstream.core.assignment import assign
+from deeplabstream.pose.decoders.decoders import (
+    Offsets,
+    Several,
+    animals,
+    output_shape,
+    read,
+)
+from deeplabstream.pose.decoders.grouping import Grouping, find_peaks
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.part_affinity_fields import (
+    SAMPLES,
+    encode_fields,
+    line_scores,
+)
 
 Points = NDArray[np.float32]
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from pose.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
 
 HEIGHT, WIDTH = 15, 20
 

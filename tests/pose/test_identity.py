@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cameras.arena import ARENA_SKELETON, Arena
-from core.pose import Pose
-from pose.identity import Identity, Rules
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 from tests.pose.crowd import THRESHOLD, Crowd, Tally, followed, skeleton
 
 SHAPE = (240, 320, 3)

@@ -9,17 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cameras.arena import Arena
-from core.errors import ModelError
-from core.pose import Pose, Skeleton
-from pose.fitting import Fitting
-from pose.heatmaps import Heatmaps
-from pose.live_crop import BOX, LiveCrop
-from pose.model_folder import ModelFolder, load_model_folder
-from pose.network_estimator import NetworkEstimator
-from pose.opening import MODELS, open_estimator, open_live_crop
-from pose.runtimes import load_network
-from pose.window import levels, same_scale, zoomed
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
+from deeplabstream.pose.image_fitting import Fitting, levels, same_scale, zoomed
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import (
+    MODELS,
+    open_estimator,
+    open_live_crop,
+)
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import load_network
+from deeplabstream.simulation.arena import Arena
 
 SHAPE = (480, 640, 3)
 

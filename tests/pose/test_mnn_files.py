@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import ModelError
-from pose.mnn_runtime import _convert
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.runtimes.mnn_runtime import _convert
 
 
 @pytest.fixture
@@ -41,7 +41,9 @@ def test_what_the_converter_says_is_told_whatever_letters_it_has(
     places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, file = places
-    monkeypatch.setattr("pose.mnn_runtime._CONVERT", "print('Łódź'); exit(1)")
+    monkeypatch.setattr(
+        "deeplabstream.pose.runtimes.mnn_runtime._CONVERT", "print('Łódź'); exit(1)"
+    )
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
     monkeypatch.setenv("PYTHONUTF8", "0")
     with pytest.raises(ModelError, match="Łódź"):

@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import ModelError
-from core.pose import Skeleton
-from pose.confidence import ConfidenceScale
-from pose.fitting import Fitting
-from pose.grouping import Grouping
-from pose.heatmaps import Heatmaps
-from pose.model_folder import (
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.grouping import Grouping
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
+from deeplabstream.pose.model.model_folder import (
     ModelFolder,
     load_model_folder,
     network_hash,
     save_description,
 )
-from pose.reading import Several
 
 
 @pytest.fixture

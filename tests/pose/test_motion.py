@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cameras.arena import Arena
-from pose.prediction import Prediction
-from pose.smoothing import OneEuro
+from deeplabstream.pose.filters.one_euro import OneEuro
+from deeplabstream.pose.filters.prediction import Prediction
+from deeplabstream.simulation.arena import Arena
 
 Points = NDArray[np.float32]
 

@@ -5,11 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import ModelError
-from pose.model_folder import load_model_folder
-from pose.network_estimator import NetworkEstimator
-from pose.onnx_runtime import OnnxNetwork, _tensorrt, cuda_driver, open_onnx
-from pose.opening import MODELS
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.onnx_runtime import (
+    OnnxNetwork,
+    _tensorrt,
+    cuda_driver,
+    open_onnx,
+)
 
 NAMES = sorted(file.parent.name for file in MODELS.glob("*/model.json"))
 

@@ -8,13 +8,17 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from core.pose import Skeleton
-from pose.fitting import Fitting
-from pose.heatmaps import Heatmaps
-from pose.model_folder import ModelFolder, load_model_folder, network_hash
-from pose.onnx_runtime import OnnxNetwork
-from pose.opening import MODELS
-from pose.torch_runtime import TorchNetwork
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import (
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+)
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
+from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 def test_whatever_is_said_by_inputs_is_onnx_runtimes(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pose.onnx_runtime._check", lambda *_: None)
+    monkeypatch.setattr(
+        "deeplabstream.pose.runtimes.onnx_runtime._check", lambda *_: None
+    )
     pictures = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
     theirs = OnnxNetwork(model, "cpu", 1).run(pictures)
     ours = TorchNetwork(model, "cpu", 1).run(pictures)

@@ -10,10 +10,10 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from core.errors import ModelError
-from pose.opening import MODELS
-from pose.torch_operations import OPERATIONS
-from pose.torch_plan import Graph
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.runtimes.torch_operations import OPERATIONS
+from deeplabstream.pose.runtimes.torch_plan import Graph
 from tests.pose.operations import (
     CASES,
     F32,

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from core.command import Mark
-from core.frame import ImageFormat
-from core.pose import Pose, Skeleton
-from core.record import Edge, Step
-from core.ring import Stamp
-from recording.run_folder import ModelFacts, RunFacts, RunFolder
-from recording.run_writer import RunWriter
-from recording.video import VideoFile
+from deeplabstream.core.command import Mark
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Edge, Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.ipc.ring import Stamp
+from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.recording.video_writer import VideoFile
 
 FORM = ImageFormat((48, 64), 10.0)
 SKELETON = Skeleton(("nose", "tail"), (("nose", "tail"),))

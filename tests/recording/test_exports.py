@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import DeviceError
-from recording import opening
-from recording.exports import EXPORTS, export
-from recording.run_folder import RunFolder
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.recording import run_opening
+from deeplabstream.recording.exporters.exports import EXPORTS, export
+from deeplabstream.recording.run_folder import RunFolder
 from tests.recording.small_run import NAMES, SKELETON, START, expected, exposed, made
 from utils.ExportRun import main
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_exported_is_a_sentence(
 def test_a_killed_run_is_made_whole_when_it_is_opened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
     folder = made(tmp_path)
     RunFolder(folder).update(ended=None, how=None)
     with (folder / "top.csv").open("ab") as table:
@@ -178,7 +178,7 @@ def test_a_run_that_is_being_written_is_not_repaired(
         with (folder / "top.csv").open("ab") as table:
             table.write(b"9,0.3")
 
-    monkeypatch.setattr(opening.time, "sleep", writes_meanwhile)
+    monkeypatch.setattr(run_opening.time, "sleep", writes_meanwhile)
     with pytest.raises(DeviceError, match="is still being written"):
         export(folder, "sleap")
     assert RunFolder(folder).facts["ended"] is None

@@ -8,14 +8,14 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.frame import ImageFormat
-from core.pose import Pose, Skeleton
-from core.record import Step
-from core.ring import RingWriter, Stamp, create_ring
-from recording.frame_rows import FrameRows
-from recording.reading import rows
-from recording.run_folder import RunFacts, RunFolder
-from recording.run_writer import RunWriter
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.ipc.ring import RingWriter, Stamp, create_ring
+from deeplabstream.recording.frame_rows import FrameRows
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
+from deeplabstream.recording.run_reader import rows
+from deeplabstream.recording.run_writer import RunWriter
 
 FORM = ImageFormat((2, 2), 30.0)
 SKELETON = Skeleton(("nose",))

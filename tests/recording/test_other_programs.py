@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.pose import Skeleton
-from recording.exports import export
-from recording.run_folder import RunFolder
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.exporters.exports import export
+from deeplabstream.recording.run_folder import RunFolder
 from tests.recording.small_run import SKELETON, START, expected, exposed, made
 
 FILMED = {"top": range(1, 5), "top_2": range(5, 10)}

@@ -1,6 +1,6 @@
 import pytest
 
-from recording.run_folder import stem
+from deeplabstream.recording.run_folder import stem
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.command import Command, Mark, OutputName, Pulse, Set
-from core.errors import DeviceError
-from core.frame import ImageFormat
-from core.pose import Pose, Skeleton
-from core.record import Edge, Intent, Note, Step
-from core.ring import Stamp
-from recording.reading import rows
-from recording.run_folder import ModelFacts, RunFacts, RunFolder
-from recording.run_writer import RunWriter
+from deeplabstream.core.command import Command, Mark, OutputName, Pulse, Set
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Edge, Intent, Note, Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.ipc.ring import Stamp
+from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
+from deeplabstream.recording.run_reader import rows
+from deeplabstream.recording.run_writer import RunWriter
 
 SKELETON = Skeleton(("nose", 'left ear, "upper"', "tail"), (("nose", "tail"),))
 STARTED = datetime(2026, 11, 21, 10, 58, 55, tzinfo=UTC)

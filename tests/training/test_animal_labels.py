@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from core.pose import Skeleton
-from training.labels import LabelsError, read_labels
-from training.projects import open_project
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.training.data.labels import LabelsError, read_labels
+from deeplabstream.training.data.projects import open_project
 
 MICE = 2
 PARTS = ("nose", "rump")

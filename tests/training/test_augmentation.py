@@ -3,8 +3,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.pose import Skeleton
-from training.augmentation import Augmentation, augment, mirrored
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.training.data.augmentation import Augmentation, augment, mirrored
 
 SKELETON = Skeleton(("leftear", "rightear"))
 POINTS = np.array([[40, 30], [70, 60]], np.float32)

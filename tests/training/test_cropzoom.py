@@ -8,16 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pose.fitting import Fitting
-from pose.live_crop import LiveCrop
-from pose.model_folder import load_model_folder
-from pose.opening import open_estimator
-from pose.window import zoomed
-from training.cropzoom import Finder, boxes
-from training.dataset import load_dataset
-from training.export import Recipe, export
-from training.labels import read_labels
-from training.others import predict_others
+from deeplabstream.pose.filters.live_crop import LiveCrop
+from deeplabstream.pose.image_fitting import Fitting, zoomed
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.cropzoom import Finder, boxes
+from deeplabstream.training.data.dataset import load_dataset
+from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.evaluation.held_out_sets import predict_others
+from deeplabstream.training.model_export import Recipe, export
 from utils import PredictFrames, TrainNetwork
 
 

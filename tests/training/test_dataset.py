@@ -5,9 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from pose.fitting import Fitting
-from training.dataset import fingerprint, load_dataset, split, split_at_random
-from training.labels import LabelsError, read_labels
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.data.dataset import (
+    fingerprint,
+    load_dataset,
+    split,
+    split_at_random,
+)
+from deeplabstream.training.data.labels import LabelsError, read_labels
 
 
 def test_points_follow_their_pictures_into_the_input(labelled: Path) -> None:

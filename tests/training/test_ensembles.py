@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from core.errors import ModelError
-from offline.tables import read_poses
-from pose.model_folder import load_model_folder
-from pose.opening import open_estimator
-from pose.several import Ensemble, members
+from deeplabstream.core.errors import ModelError
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.ensemble import Ensemble, members
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import open_estimator
 from utils import EvaluateNetwork, PredictVideos, SmoothEnsemble, TrainNetwork
 
 SMALL = ["--size", "64x48", "--steps", "2", "--batch", "2", "--stages", "4", "--quiet"]

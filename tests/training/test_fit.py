@@ -5,20 +5,28 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import ModelError
-from core.frame import Image
-from pose.fitting import Fitting
-from pose.onnx_runtime import open_onnx
-from training.augmentation import Augmentation
-from training.dataset import Dataset, load_dataset
-from training.evaluate import choose_threshold, held_out_error, summary
-from training.export import Recipe, compare, export
-from training.fit import fit
-from training.labels import read_labels
-from training.networks import Architecture, PoseNetwork, build_network
-from training.regression import RegressionNetwork
-from training.settings import FitSettings
-from training.watching import Epoch
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
+from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.dataset import Dataset, load_dataset
+from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.evaluation.evaluate import (
+    choose_threshold,
+    held_out_error,
+    summary,
+)
+from deeplabstream.training.fit import fit
+from deeplabstream.training.model_export import Recipe, compare, export
+from deeplabstream.training.networks.pose_network import (
+    Architecture,
+    PoseNetwork,
+    build_network,
+)
+from deeplabstream.training.networks.regression import RegressionNetwork
+from deeplabstream.training.train_config import FitSettings
 
 SETTINGS = FitSettings(
     steps=16,

@@ -15,10 +15,15 @@ import numpy as np
 import pytest
 import torch
 
-from pose.fitting import Fitting
-from training.augmentation import Augmentation
-from training.clips import Read, Video, draw_clip, look_at, read_clip
-from training.gpu_clips import OPEN, GpuReader, clip_reader, open_torchcodec
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.clips import Read, Video, draw_clip, look_at, read_clip
+from deeplabstream.training.data.gpu_clips import (
+    OPEN,
+    GpuReader,
+    clip_reader,
+    open_torchcodec,
+)
 
 
 def frames_of(file: str) -> np.ndarray:

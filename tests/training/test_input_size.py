@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pose.fitting import Fitting
-from training.input_size import SIZES, fitting_like
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.data.input_size import SIZES, fitting_like
 
 USUAL = SIZES["usual"]
 

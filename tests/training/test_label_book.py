@@ -5,12 +5,12 @@ import cv2
 import numpy as np
 import pytest
 
-from core.frame import Image
-from core.pose import Pose, Skeleton
-from training.label_book import open_book
-from training.labels import LabelsError, read_labels
-from training.projects import open_project
-from training.proposals import propose
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.label_proposals import propose
+from deeplabstream.training.data.labels import LabelsError, read_labels
+from deeplabstream.training.data.projects import open_project
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pose.pictures import read_picture
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.training.data.image_size import picture_size
+from deeplabstream.training.data.labels import LabelsError, read_labels
 from tests.core.test_picture_header import declaring
-from training.labels import LabelsError, read_labels
-from training.picture_size import picture_size
 
 HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import ModelError
-from pose.fitting import Fitting
-from training.augmentation import Augmentation
-from training.batches import Batches, clip_geometry
-from training.clips import draw_clip, look_at, read_clip
-from training.dataset import Dataset, load_dataset, neighbour
-from training.fit import CHECKPOINTS, LAST, LOGS, Unlabelled, fit
-from training.labels import read_labels
-from training.networks import Architecture, PoseNetwork
-from training.schedules import Schedule
-from training.settings import FitSettings
-from training.unsupervised import Anneal, TemporalLoss
-from training.watching import Epoch
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.batches import Batches, clip_geometry
+from deeplabstream.training.data.clips import draw_clip, look_at, read_clip
+from deeplabstream.training.data.dataset import Dataset, load_dataset, neighbour
+from deeplabstream.training.data.labels import read_labels
+from deeplabstream.training.fit import CHECKPOINTS, LAST, LOGS, Unlabelled, fit
+from deeplabstream.training.learning_rate import Schedule
+from deeplabstream.training.losses.unsupervised import Anneal, TemporalLoss
+from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
+from deeplabstream.training.train_config import FitSettings
 
 SETTINGS = FitSettings(
     steps=8,

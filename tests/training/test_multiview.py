@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.calibration import project, read_calibration
-from training.labels import LabelsError
-from training.lightning_pose import read_pose_project
-from training.multiview import MultiviewNetwork, hide_patches
-from training.networks import Architecture
-from training.pose_losses import losses_of_cameras
-from training.views import join_views
+from deeplabstream.training.camera_geometry import project, read_calibration
+from deeplabstream.training.data.camera_views import join_views
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.lightning_pose.project import read_pose_project
+from deeplabstream.training.losses.configured import losses_of_cameras
+from deeplabstream.training.networks.multiview import MultiviewNetwork, hide_patches
+from deeplabstream.training.networks.pose_network import Architecture
 from utils import TrainNetwork
 
 CONFIG = """

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from core.subspace import fit_subspace, multi_view_rows, single_view_rows
+from deeplabstream.core.pose_pca import fit_subspace, multi_view_rows, single_view_rows
+from deeplabstream.training.losses.unsupervised import PcaLoss
 from tests.training.from_lightning_pose.seeded import poses
-from training.unsupervised import PcaLoss
 
 TOLD = json.loads(
     (Path(__file__).parent / "from_lightning_pose" / "pca.json").read_text("utf-8")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose.model_folder import load_model_folder
+from deeplabstream.pose.model.model_folder import load_model_folder
 from utils import CheckNetwork, EvaluateNetwork, PredictFrames, TrainNetwork
 
 CPU = ["--device", "cpu"]  # nothing needs to be measured

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import yaml
 
-from core.clock import ManualClock
-from core.errors import ModelError
-from training.converting import convert
-from training.label_sets import read_label_sets
-from training.labels import LabelsError, read_labels
-from training.projects import Project, open_project
-from training.recommending import Seen, advise, cropzoom_pays, look
-from training.status import STATUS, Status
-from training.watching import Epoch
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.errors import ModelError
+from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.data.label_sets import read_label_sets
+from deeplabstream.training.data.labels import LabelsError, read_labels
+from deeplabstream.training.data.project_conversion import convert
+from deeplabstream.training.data.projects import Project, open_project
+from deeplabstream.training.lightning_pose.train_status import STATUS, Status
+from deeplabstream.training.recommendations import Seen, advise, cropzoom_pays, look
 from utils import (
     ConvertProject,
     CropFrames,
@@ -153,7 +153,7 @@ def test_lightning_pose_starts_with_what_is_recommended(
 def test_advice_has_reasons_and_can_be_trained_with(
     labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from training.lightning_pose import read_pose_project
+    from deeplabstream.training.lightning_pose.project import read_pose_project
 
     file = tmp_path / "config.yaml"
     assert RecommendSettings.main([str(labelled), "--output", str(file)]) == 0

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from training.labels import LabelsError
-from training.projects import open_project, read_yaml
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.projects import open_project, read_yaml
 
 CONFIG = """Task: reach
 scorer: me

@@ -9,18 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.pose import Skeleton
-from offline.tables import read_poses
-from pose.consensus import aligned, median
-from pose.model_folder import load_model_folder
-from pose.opening import open_estimator
-from pose.several import Ensemble, members
-from training.labels import Labels
-from training.predict import Found, LabelsError, alike, spread, together
-from training.report import Evidence, write_tables
-from training.report_gathering import gather
-from training.report_page import write_page
-from training.tables import read_predictions
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.ensemble import Ensemble, members
+from deeplabstream.pose.ensemble_consensus import aligned, median
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.data.labels import Labels
+from deeplabstream.training.evaluation.image_prediction import (
+    Found,
+    LabelsError,
+    alike,
+    spread,
+    together,
+)
+from deeplabstream.training.evaluation.point_errors import Evidence, write_tables
+from deeplabstream.training.evaluation.report_data import gather
+from deeplabstream.training.evaluation.report_page import write_page
+from deeplabstream.training.lightning_pose.result_tables import read_predictions
 from utils import EvaluateNetwork, SmoothEnsemble, TrainNetwork
 
 PARTS = ("nose", "rump")

@@ -8,13 +8,13 @@ from random import Random
 
 import numpy as np
 
-from core.frame import Frame, Image, ImageFormat
-from core.pose import Pose, Skeleton
-from core.record import Step
-from engine.replay import replay
-from engine.settings import parse
-from recording.run_folder import ModelFacts, RunFacts, RunFolder
-from recording.run_writer import RunWriter
+from deeplabstream.core.frame import Frame, Image, ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.replay.video_replay import replay
+from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.loading import parse
 
 RATE = 30
 SKELETON = Skeleton(("snout", "leftear", "rightear", "tailbase"))

@@ -4,8 +4,8 @@ from shutil import copytree
 
 import pytest
 
-from engine.describe import describe
-from pose.opening import find_model
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.settings.reference import describe
 from utils.CheckSettings import main
 
 RIG = """

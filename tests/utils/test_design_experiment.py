@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from core.plugins import discover
-from engine.design import SIMULATED, design
-from engine.settings import FAMILIES, load
+from deeplabstream.plugins.discovery import discover
+from deeplabstream.settings.experiment_design import SIMULATED, design
+from deeplabstream.settings.loading import FAMILIES, load
 from utils import CheckSettings, RehearseExperiment
 from utils.DesignExperiment import main
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.importing.experiments import CODED
-from engine.importing.whole import import_experiment, import_rig
-from engine.importing.words import OldFile
-from engine.ready_made import CONFIGS
-from engine.settings import load, parse
+from deeplabstream.settings.loading import load, parse
+from deeplabstream.settings.ready_made import CONFIGS
+from deeplabstream.settings.v1_import.conversion import import_experiment, import_rig
+from deeplabstream.settings.v1_import.key_conversion import OldFile
+from deeplabstream.settings.v1_import.v1_experiments import CODED
 from utils.ImportSettings import main
 
 OLD = Path(__file__).parent / "predecessor"

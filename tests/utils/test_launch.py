@@ -25,7 +25,11 @@ def launch(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for name in ("utils/Launch.py", "gui/qt_environment.py", "gui/__init__.py"):
+    for name in (
+        "utils/Launch.py",
+        "deeplabstream/gui/qt_environment.py",
+        "gui/__init__.py",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")

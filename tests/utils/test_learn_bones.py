@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.seeing import sights
-from engine.settings import parse
-from recording import opening
+from deeplabstream.engine.pose_filtering import sights
+from deeplabstream.recording import run_opening
+from deeplabstream.settings.loading import parse
 from tests.training.walker import PLACE, RIG, run
 from utils.LearnBones import main
 
@@ -36,7 +36,7 @@ def test_what_is_printed_is_a_section_that_fits_the_run(
 def test_a_killed_run_is_made_whole_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
     folder, steps = run(RIG + PLACE, tmp_path / "run", 1, 5)
     folder.update(ended=None, how=None)
     with folder.table_path("top").open("ab") as table:

@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 from onnxruntime.quantization.calibrate import HistogramCalibrater
 
-import pose.quantising as quantising
-from core.errors import ModelError
-from pose.comparing import Difference, compare, outputs, pictures_of
-from pose.model_folder import load_model_folder
-from pose.opening import MODELS
-from pose.quantising import quantise
-from pose.runtimes import load_network, present
+import deeplabstream.pose.runtimes.quantisation as quantising
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.runtimes.quantisation import quantise
+from deeplabstream.pose.runtimes.runtime_comparison import (
+    Difference,
+    compare,
+    outputs,
+    pictures_of,
+)
+from deeplabstream.pose.runtimes.runtime_list import load_network, present
 from utils.BenchmarkModel import main as benchmark
 from utils.QuantiseNetwork import main
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from core.frame import Image, ImageFormat
-from recording.video import VideoFile
+from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.recording.video_writer import VideoFile
 from tests.offline.films import write_film
 
 SIDE, ACROSS, DOWN = 32, 4, 3

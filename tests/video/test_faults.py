@@ -7,11 +7,11 @@ import av
 import numpy as np
 import pytest
 
+from deeplabstream.video import seeking
+from deeplabstream.video.decoding import sequential
+from deeplabstream.video.video_reader import VideoReader, open_video
 from tests.offline.films import write_film
 from tests.video.numbered import FRAMES, film, mjpeg, number_in, numbered
-from video import seeking
-from video.decoding import sequential
-from video.reading import VideoReader, open_video
 
 M3V1 = Path(__file__).parents[3] / "shared/data/openfield/videos/m3v1mp4.mp4"
 

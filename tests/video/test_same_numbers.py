@@ -15,22 +15,21 @@ import pytest
 
 import utils.CheckNetwork
 from cameras.video import VideoFile
-from core.frame import Image
-from core.pose import Pose, Skeleton
-from gui.run_pictures import RunPictures
-from offline.drawing import Look
-from offline.estimating import Foreseen
-from offline.motion import Box, motion_energies
-from offline.picking import write_pictures
-from offline.predict import predict
-from offline.rendering import render
-from outputs.film import Film
-from recording.labelled_export import _pictures as exported
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.offline.frame_selection import write_pictures
+from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
+from deeplabstream.offline.pose_drawing import Look
+from deeplabstream.offline.prediction import Foreseen, predict
+from deeplabstream.offline.rendering import render
+from deeplabstream.recording.exporters.labelled_video import _pictures as exported
+from deeplabstream.training.data.clips import look_at, read_clip
+from deeplabstream.video.video_reader import open_video, sampled
+from outputs.screen.stimulus_video import Film
 from tests.video.numbered import BEGINS_AT, MADE, number_in, one_after_the_other
-from training.clips import look_at, read_clip
 from utils.PickFrames import main as pick_frames
 from utils.QuantiseNetwork import _of_video as quantised
-from video.reading import open_video, sampled
 
 DATA = Path(__file__).parents[3] / "shared/data"
 REAL = {

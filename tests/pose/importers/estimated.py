@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from pose.matching import match_animals
-from pose.model_folder import load_model_folder, network_hash, save_description
-from pose.network_estimator import NetworkEstimator
-from pose.runtimes import Runtime, load_network
+from deeplabstream.pose.model.model_folder import (
+    load_model_folder,
+    network_hash,
+    save_description,
+)
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network
+from deeplabstream.pose.tracking.pose_matching import match_animals
 
 
 def frames_of(reference: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -9,14 +9,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from core.errors import ModelError
-from pose.importers.described import import_onnx
-from pose.importers.description import read_description
-from pose.importers.original import original
-from pose.model_folder import load_model_folder
-from pose.network_estimator import NetworkEstimator
-from pose.reading import Several
-from pose.runtimes import Runtime, load_network
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.importers.network_description import read_description
+from deeplabstream.pose.importers.onnx_import import import_onnx
+from deeplabstream.pose.importers.original_network import original
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network
 from utils.ImportModel import main
 
 PARTS = ["snout", "tailbase"]

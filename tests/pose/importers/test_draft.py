@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ModelError
-from pose.importers.draft import drafted
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.importers.folder_draft import drafted
 
 
 def test_what_was_written_takes_the_folders_name(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import ModelError
-from pose.importers.exported import SCRIPTS
-from pose.live_crop import BOX, LiveCrop
-from pose.matching import match_animals
-from pose.model_folder import IMPORTED, load_model_folder
-from pose.opening import open_estimator, open_live_crop
-from pose.reading import Several
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
+from deeplabstream.pose.importers.script_export import SCRIPTS
+from deeplabstream.pose.model.model_folder import IMPORTED, load_model_folder
+from deeplabstream.pose.model.model_opening import open_estimator, open_live_crop
+from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import estimated, frames_of, poses, rounding
 from tests.pose.importers.foreign.drawing import drawn_animals
 from utils.ImportModel import main

@@ -20,13 +20,13 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from pose.confidence import LINEAR_TO, confidence_of
-from pose.heatmaps import Heatmaps
-from pose.live_crop import LiveCrop
-from pose.model_folder import load_model_folder
-from pose.network_estimator import NetworkEstimator
-from pose.opening import outdated
-from pose.runtimes import load_network
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.filters.live_crop import LiveCrop
+from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import outdated
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import load_network
 from tests.offline.films import write_film
 from utils.CheckSettings import problems_of
 from utils.ImportModel import main

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pose.matching import match_animals
-from pose.model_folder import load_model_folder
-from pose.torch_runtime import TorchNetwork
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
+from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import estimated, frames_of, rounding
 from tests.pose.importers.test_sleap_nn import SIZE
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pose.importers.exported import SCRIPTS
+from deeplabstream.pose.importers.script_export import SCRIPTS
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from pose.confidence import LINEAR_TO, confidence_of
-from pose.matching import match_animals
-from pose.model_folder import load_model_folder
-from pose.reading import Several
+from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.tracking.pose_matching import match_animals
 from tests.pose.importers.estimated import estimated, frames_of, poses
 from tests.pose.importers.foreign.drawing import drawn
 from utils.ImportModel import main

@@ -1,0 +1,92 @@
+"""Basler cameras, through the vendor's pylon."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from deeplabstream import Camera, Device, Film
+
+from .devices import connected, describe, find, present
+from .features import Wanted
+from .stream import filming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basler(Camera):
+    """A Basler camera (GigE, USB), free-running or triggered; chosen by its serial number.
+
+    What is left empty stays as the camera, or CONFIG, has it. What it does not take is
+    told, setting by setting, when it is opened.
+    """
+
+    serial: str = Field(
+        "", description="serial number; empty: the only Basler camera that is there"
+    )
+    config: Path | None = Field(
+        None,
+        description="a feature file of the pylon Viewer (.pfs), loaded before all else",
+    )
+    pixel_format: str = Field(
+        "",
+        description="mono, mono12 (grey of 8, 12 bits), bayer, bgr (colour), or the camera's "
+        "own name of one (BayerGB8); empty: as it is set",
+    )
+    region: tuple[int, int, int, int] | None = Field(
+        None, description="x, y, width, height on the sensor, pixels; read out alone"
+    )
+    exposure_us: float | None = Field(
+        None, gt=0, description="exposure time, microseconds; switches automatic off"
+    )
+    gain: float | None = Field(
+        None,
+        description="gain in the camera's own unit (dB; steps for older GigE cameras); "
+        "switches automatic off",
+    )
+    rate: float | None = Field(
+        None,
+        ge=0.5,
+        description="frames per second; for TRIGGER = line: those of the pulses, as expected",
+    )
+    trigger: Literal["free", "line", "software"] = Field(
+        "free",
+        description="free: by its own clock; line: a picture for each pulse on LINE, waited "
+        "for as long as it takes; software: the computer asks for each, RATE times a second",
+    )
+    line: str = Field("Line1", description="input of the pulses, for TRIGGER = line")
+    edge: Literal["rising", "falling"] = Field(
+        "rising", description="edge of the pulse that exposes, for TRIGGER = line"
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Set the camera up; a triggered one is armed from here on.
+
+        A free-running one begins with the first reading.
+        """
+        with (
+            connected(find(self.serial)) as camera,
+            filming(camera, self._wanted()) as film,
+        ):
+            yield film
+
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the Basler cameras that are there; opens each for a moment."""
+        return tuple(describe(info, cls.__name__) for info in present())
+
+    def _wanted(self) -> Wanted:
+        return Wanted(
+            self.config,
+            self.pixel_format,
+            self.region,
+            self.exposure_us,
+            self.gain,
+            self.rate,
+            self.trigger,
+            self.line,
+            self.edge,
+        )

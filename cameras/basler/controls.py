@@ -1,0 +1,79 @@
+"""What can be changed of a Basler camera while it films."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deeplabstream import Area, DeviceError, Dial, Value
+
+from .devices import spoken
+from .features import (
+    EXPOSURE,
+    GAIN,
+    RATE,
+    feature,
+    rate_of,
+    set_exposure,
+    set_gain,
+    set_rate,
+)
+
+_AREA = ("OffsetX", "OffsetY", "Width", "Height")
+_SETTERS = {"exposure_us": set_exposure, "gain": set_gain, "rate": set_rate}
+
+
+@dataclass(frozen=True)
+class PylonDials:
+    """Exposure, gain, rate, and where on the sensor the pictures come from."""
+
+    camera: Any
+    free: bool
+    """It films by its own clock: its rate can be set."""
+
+    def read(self) -> tuple[Dial, ...]:
+        """Return what the camera says of each that it has."""
+        with spoken():
+            return tuple(self._read())
+
+    def turn(self, key: str, value: Value) -> bool:
+        """Set one as near as it can be; False: not while it films."""
+        with spoken():
+            if key == "region" and isinstance(value, tuple):
+                return self._move(value)
+            if key not in _SETTERS or not isinstance(value, float | int):
+                return False
+            if key == "rate" and not self.free:
+                return False
+            for said in _SETTERS[key](self.camera, float(value)):
+                if "can't be set" in said:
+                    raise DeviceError(said)
+            return True
+
+    def _read(self) -> Iterator[Dial]:
+        for key, names in (("exposure_us", EXPOSURE), ("gain", GAIN)):
+            if (node := feature(self.camera, *names)) is not None:
+                yield Dial(key, node.GetValue(), node.GetMin(), node.GetMax())
+        node = feature(self.camera, *RATE)
+        if self.free and node is not None:
+            yield Dial("rate", rate_of(self.camera), node.GetMin(), node.GetMax())
+        sides = [feature(self.camera, name) for name in ("WidthMax", "HeightMax")]
+        if None not in sides:
+            whole: Area = (0, 0, sides[0].GetValue(), sides[1].GetValue())
+            yield Dial("region", self._region(), (0, 0, 1, 1), whole)
+
+    def _region(self) -> Area:
+        x, y, width, height = (feature(self.camera, n).GetValue() for n in _AREA)
+        return x, y, width, height
+
+    def _move(self, region: Area) -> bool:
+        """Read another place of the sensor out, if it is as large as the present one."""
+        if region[2:] != self._region()[2:]:
+            return False
+        for name, value in zip(_AREA, region[:2], strict=False):
+            node = feature(self.camera, name)
+            if not node.IsWritable():
+                return False
+            step = node.GetInc()
+            nearest = min(max(value, node.GetMin()), node.GetMax())
+            node.SetValue(nearest // step * step)
+        return True

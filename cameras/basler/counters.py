@@ -1,0 +1,69 @@
+"""What a Basler camera's own counters mean: numbers of frames, and ticks of its clock."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from deeplabstream import DeviceError, Unwrapper
+
+from .features import feature
+
+_INVALID = 2**64 - 1
+_COUNTED = {"BaslerGigE": 1, "BaslerUsb": 0, "BaslerCamEmu": 0}
+"""Kinds of device whose block ids are understood, and the first id."""
+
+
+def ticks_per_second(camera: Any) -> int:
+    """Return how fast the clock behind the pictures' time stamps is; 0: there is none."""
+    frequency = feature(camera, "GevTimestampTickFrequency")
+    if frequency is not None:
+        return int(frequency.GetValue())
+    nanoseconds = feature(camera, "TimestampLatchValue", "BslTimestampLatchValue")
+    usb = camera.GetDeviceInfo().GetDeviceClass() == "BaslerUsb"
+    return 1_000_000_000 if nanoseconds is not None or usb else 0
+
+
+@dataclass
+class Count:
+    """Makes indices of block ids: exposures of the device from 0, losses included."""
+
+    knows: bool = True
+    """Whether the ids show what was lost; if not, pictures are counted as they come."""
+    bits: int = 64
+    first: int = 0
+    _last: int = -1
+
+    def __post_init__(self) -> None:
+        self._unwrapper = Unwrapper(self.bits, self.first)
+
+    @classmethod
+    def of(cls, camera: Any) -> "Count":
+        """Return the counter for this camera: GigE counts to 65535 and leaves out 0."""
+        kind = camera.GetDeviceInfo().GetDeviceClass()
+        if kind not in _COUNTED:
+            return cls(knows=False)
+        first = _COUNTED[kind]
+        mode = feature(camera, "BslGevGVSPExtendedIDMode", "GevGVSPExtendedIDMode")
+        short = first == 1 and (mode is None or mode.GetValue() != "On")
+        return cls(bits=16 if short else 64, first=first)
+
+    def index(self, block_id: int) -> int:
+        """Return the number of a picture; DeviceError: the device began to count anew."""
+        index = self._number(block_id) if self.knows else self._last + 1
+        if index <= self._last:
+            raise DeviceError("began to count its pictures anew")
+        self._last = index
+        return index
+
+    def told(self, block_id: int) -> int | None:
+        """Return the id as the record should hold it; None: the device gave none."""
+        return block_id if block_id < _INVALID else None
+
+    def lost(self, block_id: int) -> None:
+        """Take note of a damaged picture, which counts even if it is the first."""
+        if self.knows and self.first <= block_id < _INVALID:
+            self._number(block_id)
+
+    def _number(self, block_id: int) -> int:
+        if not self.first <= block_id < _INVALID:
+            raise DeviceError("gave a picture without a number")
+        return self._unwrapper.number(block_id)

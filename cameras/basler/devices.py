@@ -1,0 +1,83 @@
+"""Which Basler cameras there are, and the way to one of them."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from deeplabstream import Device, DeviceError
+
+from .pixel_formats import layout_of
+
+_BY_PROGRAMMERS = re.compile(r"\s*:\s*\w*Exception thrown.*$", re.DOTALL)
+
+
+def present() -> list[Any]:
+    """Return pylon's descriptions of the cameras that are there."""
+    with warnings.catch_warnings():  # one that is an error would crash this import
+        warnings.simplefilter("ignore")
+        from pypylon import pylon
+
+    return list(pylon.TlFactory.GetInstance().EnumerateDevices())
+
+
+def find(serial: str) -> Any:
+    """Return the description of the camera with that number, or of the only one."""
+    infos = {info.GetSerialNumber(): info for info in present()}
+    if not infos:
+        raise DeviceError("there is no Basler camera; is it plugged in and powered?")
+    listed = ", ".join(sorted(infos))
+    if serial and serial not in infos:
+        raise DeviceError(f"there is no Basler camera {serial}; there are: {listed}")
+    if not serial and len(infos) > 1:
+        raise DeviceError(f"SERIAL must say which Basler camera: {listed}")
+    return infos[serial or listed]
+
+
+@contextmanager
+def connected(info: Any) -> Iterator[Any]:
+    """Open the camera, as pylon's `InstantCamera`; it is let go whatever happens."""
+    from pypylon import genicam, pylon
+
+    with spoken():
+        device = pylon.TlFactory.GetInstance().CreateDevice(info)
+        camera = pylon.InstantCamera(device)
+    try:
+        with spoken():
+            camera.Open()
+        yield camera
+    finally:
+        with suppress(genicam.GenericException):  # it may be gone already
+            camera.Close()
+        with suppress(genicam.GenericException):
+            camera.DestroyDevice()
+
+
+@contextmanager
+def spoken(before: str = "") -> Iterator[None]:
+    """Turn pylon's errors into one sentence, without the part for programmers."""
+    from pypylon import genicam
+
+    try:
+        yield
+    except genicam.GenericException as error:
+        text = _BY_PROGRAMMERS.sub("", str(error)) or "pylon failed"
+        raise DeviceError(before + text) from error
+
+
+def describe(info: Any, kind: str) -> Device:
+    """Return what the user should know; a camera in use elsewhere tells no formats."""
+    serial = info.GetSerialNumber()
+    formats: tuple[str, ...] = ()
+    with suppress(DeviceError), connected(info) as camera:
+        formats = readable(camera)
+    choose = f"SERIAL = {serial}"
+    return Device(kind, serial, choose, info.GetModelName(), formats)
+
+
+def readable(camera: Any) -> tuple[str, ...]:
+    """Return the camera's names of the pixel formats that can be read here."""
+    with spoken():
+        names = camera.GetNodeMap().GetNode("PixelFormat").GetSettableValues()
+    return tuple(name for name in names if layout_of(name) is not None)

@@ -1,0 +1,231 @@
+"""A Basler camera set up as asked, in the order that works, and every value read back.
+
+Names of features differ between models. ExposureTimeAbs goes before ExposureTime: where
+both are there, the second does nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from deeplabstream import DeviceError
+
+from .devices import readable, spoken
+from .pixel_formats import SHORT_NAMES
+
+EXPOSURE = ("ExposureTimeAbs", "ExposureTime")
+"""Names of a feature, the one that acts first."""
+GAIN = ("Gain", "GainRaw")
+RATE = ("AcquisitionFrameRateAbs", "AcquisitionFrameRate")
+_RESULTING = (
+    "ResultingFrameRateAbs",
+    "ResultingFrameRate",
+    "BslResultingAcquisitionFrameRate",
+    "BslResultingFrameRate",
+)
+_OFF_BY = 0.005
+"""Part of a value by which the camera's may differ without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the settings ask of the camera; None: as it is."""
+
+    config: Path | None = None
+    pixel_format: str = ""
+    region: tuple[int, int, int, int] | None = None
+    exposure_us: float | None = None
+    gain: float | None = None
+    rate: float | None = None
+    trigger: Literal["free", "line", "software"] = "free"
+    line: str = "Line1"
+    edge: Literal["rising", "falling"] = "rising"
+
+
+def feature(camera: Any, *names: str) -> Any:
+    """Return the first feature that this camera has, None if it has none of them."""
+    nodes = camera.GetNodeMap()
+    for name in names:
+        node = nodes.GetNode(name)
+        if node is not None and node.IsReadable():
+            return node
+    return None
+
+
+def set_up(camera: Any, wanted: Wanted) -> tuple[str, ...]:
+    """Set all that is wanted; return a sentence for each thing that turned out otherwise.
+
+    DeviceError: it can't film like this at all.
+    """
+    with spoken():
+        return tuple(_set_up(camera, wanted))
+
+
+def rate_of(camera: Any) -> float:
+    """Return frames per second that it can give now, at most; 0: it does not say."""
+    with spoken():
+        resulting, exposure = feature(camera, *_RESULTING), feature(camera, *EXPOSURE)
+        if resulting is None:
+            resulting = feature(camera, *RATE)
+        if resulting is None:
+            return 0.0
+        longest = 1e6 / exposure.GetValue() if exposure is not None else float("inf")
+        return float(min(resulting.GetValue(), longest))
+
+
+def _set_up(camera: Any, wanted: Wanted) -> Iterator[str]:
+    if wanted.config is not None:
+        _load(camera, wanted.config)
+    _triggers_off(camera)
+    _choose_format(camera, wanted.pixel_format)
+    if wanted.region is not None:
+        yield from _set_region(camera, wanted.region)
+    if wanted.exposure_us is not None:
+        yield from set_exposure(camera, wanted.exposure_us)
+    if wanted.gain is not None:
+        yield from set_gain(camera, wanted.gain)
+    if wanted.trigger == "free":
+        if wanted.rate is not None:
+            yield from set_rate(camera, wanted.rate)
+        return
+    _try_choose(camera, "AcquisitionFrameRateEnable", False)
+    _arm(camera, wanted)
+
+
+def _load(camera: Any, config: Path) -> None:
+    from pypylon import pylon
+
+    with spoken(f"CONFIG = {config}: "):
+        pylon.FeaturePersistence.Load(str(config), camera.GetNodeMap(), True)
+
+
+def _choose_format(camera: Any, asked: str) -> None:
+    there, node = readable(camera), feature(camera, "PixelFormat")
+    names = SHORT_NAMES.get(asked.lower(), (asked or node.GetValue(),))
+    chosen = next((name for name in names if name in there), None)
+    if chosen is None:
+        raise DeviceError(
+            f"PIXEL_FORMAT = {asked or names[0]} can't be had from it; "
+            f"there are: {', '.join(there)}"
+        )
+    _choose(camera, "PixelFormat", chosen, "PIXEL_FORMAT")
+
+
+def _set_region(camera: Any, region: tuple[int, int, int, int]) -> Iterator[str]:
+    """Set size before place: offsets are bounded by what the size leaves."""
+    for name in ("OffsetX", "OffsetY"):
+        node = feature(camera, name)
+        if node is not None and node.IsWritable():
+            node.SetValue(node.GetMin())
+    x, y, width, height = region
+    got = {
+        name: _put(feature(camera, name), value)
+        for name, value in (
+            ("Width", width),
+            ("Height", height),
+            ("OffsetX", x),
+            ("OffsetY", y),
+        )
+    }
+    taken = got["OffsetX"], got["OffsetY"], got["Width"], got["Height"]
+    if taken != region:
+        yield _otherwise("REGION", _listed(region), _listed(taken))
+
+
+def set_exposure(camera: Any, exposure_us: float) -> Iterator[str]:
+    """Set the exposure time; yield a sentence if it turned out otherwise."""
+    _try_choose(camera, "ExposureAuto", "Off")
+    yield from _set_number(camera, EXPOSURE, "EXPOSURE_US", exposure_us)
+
+
+def set_gain(camera: Any, gain: float) -> Iterator[str]:
+    """Set the gain; yield a sentence if it turned out otherwise."""
+    _try_choose(camera, "GainAuto", "Off")
+    yield from _set_number(camera, GAIN, "GAIN", gain)
+
+
+def set_rate(camera: Any, rate: float) -> Iterator[str]:
+    """Set the rate; yield a sentence if it turned out otherwise."""
+    _try_choose(camera, "AcquisitionFrameRateEnable", True)
+    yield from _set_number(camera, RATE, "RATE", rate)
+    given = rate_of(camera)
+    if given and _differ(given, rate):
+        yield f"RATE = {rate:g} was asked for; exposure and size let it give {given:.4g}"
+
+
+def _set_number(
+    camera: Any, names: tuple[str, ...], key: str, value: float
+) -> Iterator[str]:
+    node = feature(camera, *names)
+    if node is None or not node.IsWritable():
+        yield f"{key} can't be set on this camera"
+        return
+    taken = _put(node, value)
+    if _differ(taken, value):
+        yield _otherwise(key, f"{value:g}", f"{taken:g}")
+
+
+def _triggers_off(camera: Any) -> None:
+    """Free every trigger: what an earlier program left on would wait for ever."""
+    _try_choose(camera, "AcquisitionMode", "Continuous")
+    selector = feature(camera, "TriggerSelector")
+    if selector is None:
+        return
+    for name in selector.GetSettableValues():
+        selector.SetValue(name)
+        _try_choose(camera, "TriggerMode", "Off")
+
+
+def _arm(camera: Any, wanted: Wanted) -> None:
+    """Set the trigger, last of all: other settings may switch it off again."""
+    _choose(camera, "TriggerSelector", "FrameStart", "TRIGGER")
+    if wanted.trigger == "line":
+        if _try_choose(camera, "LineSelector", wanted.line):
+            _try_choose(camera, "LineMode", "Input")
+        _choose(camera, "TriggerSource", wanted.line, "LINE")
+        _choose(camera, "TriggerActivation", f"{wanted.edge.title()}Edge", "EDGE")
+    else:
+        _choose(camera, "TriggerSource", "Software", "TRIGGER")
+    _choose(camera, "TriggerMode", "On", "TRIGGER")
+
+
+def _choose(camera: Any, name: str, value: str, key: str) -> None:
+    """Set one of a feature's values, and look whether it is; DeviceError: it is not."""
+    node = feature(camera, name)
+    there = node.GetSettableValues() if node is not None else ()
+    if value in there and node.GetValue() != value:
+        node.SetValue(value)
+    if node is None or node.GetValue() != value:
+        listed = ", ".join(there) or "nothing"
+        raise DeviceError(f"{key}: {name} {value} can't be had; there is: {listed}")
+
+
+def _try_choose(camera: Any, name: str, value: str | bool) -> bool:
+    node = feature(camera, name)
+    return bool(node is not None and node.IsWritable() and node.TrySetValue(value))
+
+
+def _put(node: Any, value: float) -> float:
+    """Set the nearest value that the camera can take; return what it says it took."""
+    low, high = node.GetMin(), node.GetMax()
+    nearest = min(max(value, low), high)
+    if isinstance(low, int):
+        step = node.GetInc()
+        nearest = low + int(nearest - low) // step * step
+    if node.IsWritable():
+        node.SetValue(nearest)
+    taken: float = node.GetValue()
+    return taken
+
+
+def _differ(taken: float, asked: float) -> bool:
+    return abs(taken - asked) > max(_OFF_BY * abs(asked), 1e-3)
+
+
+def _otherwise(key: str, asked: str, taken: str) -> str:
+    return f"{key} = {asked} was asked for; the camera took {taken}"
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

@@ -1,0 +1,202 @@
+"""The film of a Basler camera that is set up: pictures, their numbers and their times."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from deeplabstream import (
+    NOTHING_YET,
+    DeviceError,
+    Film,
+    Image,
+    ImageFormat,
+    Pacer,
+    Shot,
+    Synchroniser,
+    SystemClock,
+    Value,
+)
+
+from .controls import PylonDials
+from .counters import Count, ticks_per_second
+from .devices import spoken
+from .features import Wanted, feature, rate_of, set_up
+from .pixel_formats import Layout, layout_of
+
+_WAIT_S = 0.95
+"""The longest wait for a picture before `read` comes back."""
+_BUFFER_BYTES = 256 * 1024 * 1024
+_BUFFERS = 8, 64
+"""At the least, and at the most; as many as lie in `_BUFFER_BYTES`."""
+
+
+@contextmanager
+def filming(camera: Any, wanted: Wanted) -> Iterator[Film]:
+    """Set an open camera up; yield its film. A triggered one is armed when it is yielded."""
+    from pypylon import genicam
+
+    remarks = set_up(camera, wanted)
+    with spoken():
+        info = camera.GetDeviceInfo()
+        layout = _layout(camera)
+        form = _format(camera, wanted, layout)
+        count, ticks = Count.of(camera), ticks_per_second(camera)
+        fewest, most = _BUFFERS
+        buffers = min(max(_BUFFER_BYTES // form.nbytes, fewest), most)
+        camera.MaxNumBuffer.SetValue(buffers)
+    grabber = _Grabber(camera, wanted.trigger, form.rate, layout.copier(), count, ticks)
+    dials = PylonDials(camera, wanted.trigger == "free")
+
+    def turn(key: str, value: Value) -> bool:
+        done = dials.turn(key, value)
+        if done and wanted.trigger == "free":
+            grabber.expect(rate_of(camera))
+        return done
+
+    try:
+        if wanted.trigger != "free":
+            grabber.start()
+        yield Film(
+            form,
+            grabber.read,
+            knows_losses=count.knows,
+            clock="device" if ticks else "host",
+            device=f"{info.GetModelName()} {info.GetSerialNumber()}",
+            remarks=remarks,
+            dials=dials.read,
+            turn=turn,
+        )
+    finally:
+        with suppress(genicam.GenericException):  # it may be gone already
+            camera.StopGrabbing()
+
+
+def _layout(camera: Any) -> Layout:
+    layout = layout_of(feature(camera, "PixelFormat").GetValue())
+    if layout is None:
+        raise DeviceError("changed its pixel format while it was set up")
+    return layout
+
+
+def _format(camera: Any, wanted: Wanted, layout: Layout) -> ImageFormat:
+    height, width = (feature(camera, name).GetValue() for name in ("Height", "Width"))
+    rate = rate_of(camera) if wanted.trigger == "free" else wanted.rate or 0.0
+    return ImageFormat(layout.shape(height, width), rate, layout.dtype)
+
+
+@dataclass
+class _Grabber:
+    """Takes picture after picture out of pylon's queue."""
+
+    camera: Any
+    trigger: Literal["free", "line", "software"]
+    rate: float
+    copy: Callable[[NDArray[Any], Image], None]
+    count: Count
+    ticks: int
+    """Of the camera's clock, in a second; 0: it has none."""
+    synchroniser: Synchroniser = field(default_factory=Synchroniser)
+    _pacer: Pacer | None = None
+    _tick: int = 0
+    _fired_ns: int | None = None
+    """When a picture was asked for that has not come yet."""
+    _silent_ns: int | None = None
+    """Since when a picture was waited for in vain."""
+
+    def __post_init__(self) -> None:
+        self._clock = SystemClock()
+        self._started = False
+        self.expect(self.rate)
+
+    def expect(self, rate: float) -> None:
+        """Be as patient as pictures at this rate ask for."""
+        self.rate = rate
+        self._patience_s = max(_WAIT_S, 3 / rate if rate else 0.0)
+
+    def start(self) -> None:
+        """Begin to film, or to wait for pulses."""
+        from pypylon import pylon
+
+        with spoken():
+            self.camera.StartGrabbing(pylon.GrabStrategy_OneByOne)
+        self._started = True
+
+    def read(self, image: Image) -> Shot:
+        """Return the next picture, or that there is none yet; see `Film.read`."""
+        if not self._started:
+            self.start()
+        with spoken():
+            return self._read(image)
+
+    def _read(self, image: Image) -> Shot:
+        from pypylon import pylon
+
+        begun_ns = self._clock.now_ns()
+        since_ns = begun_ns if self._silent_ns is None else self._silent_ns
+        failure = ""
+        while (now_ns := self._clock.now_ns()) < begun_ns + _WAIT_S * 1e9:
+            if self.trigger == "software" and self._fired_ns is None:
+                self._fire()
+            left_ms = max(1, round(_WAIT_S * 1e3 - (now_ns - begun_ns) / 1e6))
+            result = self.camera.RetrieveResult(left_ms, pylon.TimeoutHandling_Return)
+            arrived_ns = self._clock.now_ns()
+            if not result.IsValid():
+                self._look_whether_it_is_there()
+                break
+            try:
+                if result.GrabSucceeded():
+                    self._silent_ns = None
+                    return self._shot(result, image, arrived_ns)
+                failure = result.GetErrorDescription()
+                self.count.lost(result.BlockID)
+                self._fired_ns = None
+            finally:
+                result.Release()
+        self._silent_ns = since_ns
+        silent_s = (self._clock.now_ns() - since_ns) / 1e9
+        if failure:
+            raise DeviceError(f"gave no whole picture for {silent_s:.0f} s: {failure}")
+        if self.trigger != "line" and silent_s >= self._patience_s - 0.01:
+            raise DeviceError(f"gave no picture for {silent_s:.0f} s")
+        return NOTHING_YET
+
+    def _shot(self, result: Any, image: Image, arrived_ns: int) -> Shot:
+        index = self.count.index(result.BlockID)
+        with result.GetArrayZeroCopy() as pixels:
+            self.copy(pixels, image)
+        fired_ns, self._fired_ns = self._fired_ns, None
+        if self.ticks and result.TimeStamp:
+            stamp_ns = result.TimeStamp * 1_000_000_000 // self.ticks
+            moment_ns = self.synchroniser.moment(stamp_ns, arrived_ns)
+            return Shot(index, moment_ns, self.count.told(result.BlockID))
+        return Shot(index, fired_ns, self.count.told(result.BlockID))
+
+    def _fire(self) -> None:
+        """Ask for a picture at its tick, or at once; ticks that are past are left out.
+
+        A camera that is not ready yet would lose the trigger without a word.
+        """
+        from pypylon import pylon
+
+        if self.rate:
+            if self._pacer is None:
+                self._pacer = Pacer(self.rate)
+                self._due_ns = self._pacer.wait(0) - self._pacer.period_ns
+            late_ns = self._clock.now_ns() - self._due_ns
+            self._tick += max(1, late_ns // self._pacer.period_ns)
+            self._due_ns = self._pacer.wait(self._tick)
+        ready = True
+        if self.camera.CanWaitForFrameTriggerReady():
+            wait_ms = round(_WAIT_S * 1e3)
+            waiting = self.camera.WaitForFrameTriggerReady
+            ready = waiting(wait_ms, pylon.TimeoutHandling_Return)
+        if ready:
+            self._fired_ns = self._clock.now_ns()
+            self.camera.ExecuteSoftwareTrigger()
+
+    def _look_whether_it_is_there(self) -> None:
+        if self.camera.IsCameraDeviceRemoved() or not self.camera.IsGrabbing():
+            raise DeviceError("was unplugged, or another program took it")

@@ -1,0 +1,236 @@
+"""GenICam cameras of any maker, through the maker's GenTL producer (a .cti file)."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from deeplabstream import (
+    Camera,
+    Device,
+    DeviceError,
+    Film,
+    Image,
+    ImageFormat,
+    Shot,
+    Synchroniser,
+    SystemClock,
+    Unwrapper,
+)
+
+from .features import adjusted, dials_of, turned, value_of
+from .pixel_formats import layout_of
+
+_SILENCE_S = 0.95
+_BUFFERS = 16
+_PRODUCERS = "GENICAM_GENTL64_PATH"
+"""Makers' software names its folders there; that is GenTL's own custom."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenICam(Camera):
+    """A camera that follows the GenICam standard: GigE Vision, USB3 Vision, CoaXPress."""
+
+    cti: Path | None = Field(
+        None,
+        description="the maker's GenTL producer, a .cti file; empty: all those that "
+        "GENICAM_GENTL64_PATH names",
+    )
+    serial: str = Field(
+        "", description="serial number of the camera; empty: the only one that is there"
+    )
+    pixel_format: str | None = Field(
+        None, description="Mono8, BayerRG8, Mono12, …; empty: as the camera is set"
+    )
+    resolution: tuple[int, int] | None = Field(
+        None,
+        description="width, height of the region that is read; empty: as it is set",
+    )
+    rate: float | None = Field(
+        None, gt=0, description="frames per second; empty: as the camera is set"
+    )
+    exposure_us: float | None = Field(
+        None, gt=0, description="exposure time in µs; empty: as the camera is set"
+    )
+    gain: float | None = Field(
+        None, description="gain, in the camera's own unit; empty: as the camera is set"
+    )
+    features: tuple[str, ...] = Field(
+        (),
+        description="any other features, in the order in which they are set: "
+        "GainAuto=Off, ReverseX=1",
+    )
+    patience_s: float = Field(
+        5.0, gt=0, le=60, description="seconds in which it has to give a first picture"
+    )
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Open and set the camera; a first picture shows what it tells with each.
+
+        `knows_losses` if it numbers its pictures: what came incomplete is a gap too.
+        """
+        with ExitStack() as stack:
+            producers = stack.enter_context(_producers(_files(self.cti)))
+            about = _chosen(producers.device_info_list, self.serial)
+            camera = producers.create(about)
+            stack.callback(camera.destroy)
+            nodes = camera.remote_device.node_map
+            remarks = adjusted(nodes, self)
+            layout = layout_of(str(value_of(nodes, "PixelFormat")))
+            shape = layout.shape(value_of(nodes, "Height"), value_of(nodes, "Width"))
+            camera.num_buffers = max(_BUFFERS, camera.min_num_buffers)
+            camera.start()
+
+            unwrapper, clock = Unwrapper(bits=16, first=1), Synchroniser()
+            index = -1
+            with _fetched(camera, self.patience_s)[0] as first:
+                numbered, stamped = bool(_number(first)), _stamp(first) is not None
+
+            def read(image: Image) -> Shot:
+                nonlocal index
+                taken, arrived_ns = _fetched(camera, _SILENCE_S)
+                with taken as buffer:
+                    part = buffer.payload.components[0]
+                    if (part.height, part.width) != image.shape[:2]:
+                        raise DeviceError(
+                            f"gave a picture of {part.width}×{part.height}"
+                        )
+                    np.copyto(image, layout.picture(part.data.reshape(*shape[:2], -1)))
+                    number = _number(buffer) if numbered else None
+                    count = unwrapper.number(number) if number is not None else 0
+                    stamp_ns = _stamp(buffer) if stamped else None
+                index = max(count, index + 1)
+                if stamp_ns is None:
+                    return Shot(index, arrived_ns, number)
+                return Shot(index, clock.moment(stamp_ns, arrived_ns), number)
+
+            yield Film(
+                ImageFormat(
+                    shape,
+                    float(value_of(nodes, "AcquisitionFrameRate") or 0),
+                    layout.dtype,
+                ),
+                read,
+                knows_losses=numbered,
+                clock="device" if stamped else "host",
+                device=_name(about),
+                remarks=remarks,
+                dials=lambda: dials_of(nodes),
+                turn=lambda key, value: turned(nodes, key, value),
+            )
+
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the cameras of all producers that GENICAM_GENTL64_PATH names."""
+        files = _installed()
+        if not files:
+            return ()
+        with _producers(files) as producers:
+            return tuple(
+                Device(
+                    "GenICam",
+                    about.serial_number,
+                    f"SERIAL = {about.serial_number}",
+                    _name(about),
+                    _formats(producers, about),
+                )
+                for about in producers.device_info_list
+            )
+
+
+def _installed() -> list[Path]:
+    folders = [
+        part for part in os.environ.get(_PRODUCERS, "").split(os.pathsep) if part
+    ]
+    return [path for folder in folders for path in sorted(Path(folder).glob("*.cti"))]
+
+
+def _files(cti: Path | None) -> list[Path]:
+    files = [cti] if cti else _installed()
+    if not files:
+        raise DeviceError(
+            f"there is no GenTL producer: install the maker's software, which sets "
+            f"{_PRODUCERS}, or give its .cti file as CTI"
+        )
+    if cti and not cti.is_file():
+        raise DeviceError(f"there is no GenTL producer {cti}")
+    return files
+
+
+@contextmanager
+def _producers(files: list[Path]) -> Iterator[Any]:
+    """Return harvesters' Harvester, which knows what these producers see."""
+    from harvesters.core import Harvester
+
+    logging.getLogger("harvesters.core").setLevel(logging.CRITICAL)
+    harvester = Harvester()
+    try:
+        for path in files:
+            harvester.add_file(str(path))
+        harvester.update()
+        yield harvester
+    finally:
+        harvester.reset()
+
+
+def _chosen(there: list[Any], serial: str) -> Any:
+    serials = ", ".join(about.serial_number for about in there)
+    matching = [about for about in there if serial in ("", about.serial_number)]
+    if len(matching) == 1:
+        return matching[0]
+    if not there:
+        raise DeviceError("the GenTL producer sees no camera; is it plugged in?")
+    if not matching:
+        raise DeviceError(f"SERIAL = {serial}: there are only {serials}")
+    raise DeviceError(f"there are several cameras, choose one by SERIAL: {serials}")
+
+
+def _name(about: Any) -> str:
+    return f"{about.vendor} {about.model} {about.serial_number}"
+
+
+def _formats(producers: Any, about: Any) -> tuple[str, ...]:
+    """Return the pixel formats of a camera; none when another program has it."""
+    try:
+        camera = producers.create(about)
+    except Exception:  # each producer refuses in its own words
+        return ()
+    try:
+        return tuple(camera.remote_device.node_map.PixelFormat.symbolics)
+    finally:
+        camera.destroy()
+
+
+def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
+    """Return the next complete buffer, to be used in a `with`, and when it was there."""
+    clock = SystemClock()
+    end_ns = clock.now_ns() + round(patience_s * 1e9)
+    while (left_ns := end_ns - clock.now_ns()) > 0:
+        buffer = camera.try_fetch(timeout=left_ns / 1e9)  # None too when incomplete
+        if buffer is not None:
+            return buffer, clock.now_ns()
+    raise DeviceError(f"gave no picture for {round(patience_s)} s")
+
+
+def _number(buffer: Any) -> int:
+    """Return the device's count, which may start again behind 65535; 0: it has none."""
+    try:
+        return int(buffer.module.frame_id)
+    except Exception:  # GenTL: "not available", in the words of each producer
+        return 0
+
+
+def _stamp(buffer: Any) -> int | None:
+    """Return the device's time of a picture in ns; None: it does not tell."""
+    try:
+        ticks, frequency = buffer.timestamp, buffer.timestamp_frequency
+    except Exception:  # as above
+        return None
+    return int(ticks) * 10**9 // int(frequency) if ticks and frequency else None

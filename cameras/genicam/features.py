@@ -1,0 +1,101 @@
+"""Features of a GenICam camera: set, read back, and told where they differ."""
+
+from typing import TYPE_CHECKING, Any
+
+from deeplabstream import DeviceError, Dial, Value
+
+if TYPE_CHECKING:
+    from .camera import GenICam
+
+_CLOSE = 0.01
+_DIALS = {
+    "exposure_us": "ExposureTime",
+    "gain": "Gain",
+    "rate": "AcquisitionFrameRate",
+}
+
+
+def value_of(nodes: Any, name: str) -> Any:
+    """Return a feature's value; None when the camera has no such feature."""
+    node = getattr(nodes, name, None)
+    return None if node is None else node.value
+
+
+def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
+    """Set what the settings ask for, and return a sentence for all that is otherwise.
+
+    The pixel format comes first and the rate last: the one limits the other. Features of
+    the user's own come before, because one of them may unlock the others.
+    """
+    asked: list[tuple[str, Any]] = []
+    for feature in wanted.features:
+        name, equals, value = (part.strip() for part in feature.partition("="))
+        if not (name and equals):
+            raise DeviceError(f"FEATURES: {feature} is not written as Name=value")
+        asked.append((name, value))
+    asked.append(("PixelFormat", wanted.pixel_format))
+    width, height = wanted.resolution or (None, None)
+    asked += [("Width", width), ("Height", height)]
+    asked += [("ExposureTime", wanted.exposure_us), ("Gain", wanted.gain)]
+    if wanted.rate is not None and hasattr(nodes, "AcquisitionFrameRateEnable"):
+        asked.append(("AcquisitionFrameRateEnable", True))
+    asked.append(("AcquisitionFrameRate", wanted.rate))
+    told = (_put(nodes, name, value) for name, value in asked if value is not None)
+    return tuple(sentence for sentence in told if sentence)
+
+
+def dials_of(nodes: Any) -> tuple[Dial, ...]:
+    """Return what can be changed while it films, of the features that the camera has."""
+    return tuple(
+        Dial(key, float(node.value), _limit(node, "min"), _limit(node, "max"))
+        for key, name in _DIALS.items()
+        if (node := getattr(nodes, name, None)) is not None
+    )
+
+
+def turned(nodes: Any, key: str, value: Value) -> bool:
+    """Set one of them as near as can be; False: the camera has none, or it is no dial."""
+    node = getattr(nodes, _DIALS.get(key, ""), None)
+    if node is None or not isinstance(value, float | int):
+        return False
+    low, high = _limit(node, "min"), _limit(node, "max")
+    nearest = max(value, value if low is None else low)
+    nearest = min(nearest, nearest if high is None else high)
+    try:
+        node.value = _like(node.value, nearest)
+    except Exception as error:  # each camera refuses in its own words
+        raise DeviceError(f"does not take {key.upper()} = {value:g}: {error}") from None
+    return True
+
+
+def _limit(node: Any, name: str) -> float | None:
+    limit = getattr(node, name, None)
+    return float(limit) if isinstance(limit, float | int) else None
+
+
+def _put(nodes: Any, name: str, value: Any) -> str | None:
+    """Set a feature; return a sentence when it is not what was asked for afterwards."""
+    node = getattr(nodes, name, None)
+    if node is None:
+        return f"the camera has no {name}: {value} was asked for"
+    try:
+        node.value = _like(node.value, value)
+    except Exception:  # each camera refuses in its own words
+        if options := getattr(node, "symbolics", ()):
+            raise DeviceError(
+                f"{name} = {value} is not one of {', '.join(options)}"
+            ) from None
+    now = node.value
+    if isinstance(now, float | int) and not isinstance(now, bool):
+        if abs(now - float(value)) <= _CLOSE * abs(float(value)):
+            return None
+    elif now == _like(now, value):
+        return None
+    return f"{name} is {now}; {value} was asked for"
+
+
+def _like(now: Any, value: Any) -> Any:
+    """Return a value in the type that the feature has."""
+    if isinstance(now, bool):
+        return str(value).casefold() in ("1", "true", "yes", "on")
+    return type(now)(value)

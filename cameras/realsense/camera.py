@@ -1,0 +1,86 @@
+"""RealSense cameras: colour, infrared or depth; and their recordings, as if live."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from deeplabstream import Camera, Device, Film
+
+from .devices import describe, find, play, present
+from .stream import stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealSense(Camera):
+    """A RealSense camera, or a recording of one; a section delivers one of its streams.
+
+    Colour and depth of one device are two sections with the same SERIAL: the SDK gives
+    different streams of a device to different processes, each stream once. (Infrared and
+    depth come from one sensor: not both.)
+    """
+
+    serial: str = Field(
+        "", description="serial number; empty: the only RealSense that is there"
+    )
+    recording: Path | None = Field(
+        None,
+        description="a recording (.db3, or an old .bag) that plays in the camera's place",
+    )
+    paced: bool = Field(
+        True,
+        description="yes: the recording's pictures come when they are due, and those that "
+        "nobody takes in time are lost, as live; no: one after the other, every one",
+    )
+    repeat: bool = Field(
+        False, description="whether the recording starts again at its end"
+    )
+    stream: Literal["color", "infrared", "depth"] = Field(
+        "color",
+        description="color: BGR; infrared: grey, of the left imager; depth: 16 bits, "
+        "not for analysis (ANALYSE = no), recorded without loss",
+    )
+    resolution: tuple[int, int] | None = Field(
+        None, description="width, height, pixels; empty: the device's usual one"
+    )
+    rate: float | None = Field(
+        None, gt=0, description="frames per second; empty: the device's usual one"
+    )
+    align: tuple[int, int] | None = Field(
+        None,
+        description="for depth: width, height of the colour pictures that it is laid onto, "
+        "so that both have the same pixels; empty: as the depth sensor sees it",
+    )
+    emitter: bool | None = Field(
+        None, description="infrared projector on or off; empty: as it is"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what fits no stream."""
+        if self.stream == "depth" and self.analyse:
+            raise ValueError(
+                "STREAM = depth needs ANALYSE = no: no network knows depth"
+            )
+        if self.stream != "depth" and self.align is not None:
+            raise ValueError(f"ALIGN is for STREAM = depth, not for {self.stream}")
+
+    @contextmanager
+    def opened(self) -> Iterator[Film]:
+        """Find the device, which takes no second when it is not there, and start it.
+
+        A recording starts with the first reading.
+        """
+        if self.recording is None:
+            with stream(find(self.serial), self) as film:
+                yield film
+        else:
+            with play(self.recording) as device, stream(device, self) as film:
+                yield film
+
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the RealSense cameras that are plugged in."""
+        return tuple(describe(device, cls.__name__) for device in present())

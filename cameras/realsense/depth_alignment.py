@@ -1,0 +1,44 @@
+"""Depth laid onto the pixels of the colour camera, which need not be filming for it."""
+
+from typing import Any
+
+from deeplabstream import DeviceError
+
+
+class Alignment:
+    """Moves depth pictures to where a colour picture of `profile` would show them.
+
+    The SDK aligns pairs of pictures, but looks only at the size and calibration of the
+    colour one: a blank picture stands in, and the colour sensor is free for others.
+    """
+
+    def __init__(self, profile: Any) -> None:
+        import pyrealsense2 as rs
+
+        width, height = profile.width(), profile.height()
+        color = 3
+
+        def pair(depth: Any, source: Any) -> None:
+            blank = source.allocate_video_frame(
+                profile,
+                depth,
+                color,
+                width,
+                height,
+                width * color,
+                rs.extension.video_frame,
+            )
+            source.frame_ready(source.allocate_composite_frame([depth, blank]))
+
+        self._pairs = rs.frame_queue(1)
+        self._pair = rs.processing_block(pair)
+        self._pair.start(self._pairs)
+        self._align = rs.align(rs.stream.color)
+
+    def __call__(self, depth: Any) -> Any:
+        """Return the aligned depth frame; 0 where nothing is known."""
+        self._pair.invoke(depth)
+        there, pair = self._pairs.try_wait_for_frame(500)
+        if not there:
+            raise DeviceError("depth could not be aligned to colour")
+        return self._align.process(pair.as_frameset()).get_depth_frame()

@@ -1,0 +1,75 @@
+"""Frames of a RealSense sensor as it films, without the SDK's pipeline.
+
+A pipeline pairs streams, repeats some pictures and leaves others out to do so; a sensor
+gives each picture once.
+"""
+
+from typing import Any
+
+from deeplabstream import DeviceError, Synchroniser, SystemClock, Unwrapper
+
+_SILENT_MS, _FIRST_MS = 1000, 5000
+_HELD = 10
+"""Pictures that wait in the SDK for a reader who is late; older ones are lost."""
+
+
+class LiveFrames:
+    """A sensor that films from now on; `first` is the frame that came first."""
+
+    def __init__(self, sensor: Any, profile: Any) -> None:
+        import pyrealsense2 as rs
+
+        self._sensor = sensor
+        self._queue = rs.frame_queue(_HELD)
+        self._clock = SystemClock()
+        self._synchroniser, self._unwrapper = Synchroniser(), Unwrapper(bits=32)
+        self._fresh = False
+        option = rs.option.global_time_enabled
+        if sensor.supports(option) and not sensor.is_option_read_only(option):
+            sensor.set_option(option, 0)
+        sensor.open(profile)
+        try:
+            sensor.start(self._queue)
+            self.first = self._wait(_FIRST_MS)
+        except BaseException:
+            self.stop()
+            raise
+        domain = self.first.get_frame_timestamp_domain()
+        self._wraps = domain == rs.timestamp_domain.hardware_clock
+        self._stamps = domain != rs.timestamp_domain.system_time
+
+    def next(self) -> tuple[Any, int]:
+        """Wait for the next frame, and say when it was stamped, on the run's clock.
+
+        Those that came before the first call are passed over.
+        """
+        while not self._fresh and self._queue.poll_for_frame():
+            continue
+        self._fresh = True
+        frame = self._wait(_SILENT_MS)
+        arrived_ns = self._clock.now_ns()
+        if not self._stamps:
+            return frame, arrived_ns
+        stamp_us = round(frame.get_timestamp() * 1000)
+        if self._wraps:  # the device counts microseconds with 32 bits: 72 minutes
+            stamp_us = self._unwrapper.number(stamp_us % 2**32)
+        return frame, self._synchroniser.moment(stamp_us * 1000, arrived_ns)
+
+    def stop(self) -> None:
+        """Stop the sensor, as far as it is still there."""
+        halt(self._sensor)
+
+    def _wait(self, at_most_ms: int) -> Any:
+        there, frame = self._queue.try_wait_for_frame(at_most_ms)
+        if not there:
+            raise DeviceError(f"gave no picture for {at_most_ms / 1000:g} s")
+        return frame
+
+
+def halt(sensor: Any) -> None:
+    """Stop and close a sensor, whatever state it is in."""
+    for step in (sensor.stop, sensor.close):
+        try:
+            step()
+        except RuntimeError:
+            continue

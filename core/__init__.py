@@ -1,1 +1,0 @@
-"""The words everybody speaks; numpy and the standard library."""

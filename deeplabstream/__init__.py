@@ -1,0 +1,200 @@
+"""Closed-loop experiments on animal posture in real time: the public names.
+
+Plug-ins in `cameras/`, `experiments/` and `outputs/` import what they need from here.
+Nothing is loaded before it is used: `import deeplabstream` imports neither torch nor Qt.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deeplabstream.core.clock import Pacer as Pacer
+    from deeplabstream.core.clock import SystemClock as SystemClock
+    from deeplabstream.core.clock_sync import Synchroniser as Synchroniser
+    from deeplabstream.core.clock_sync import Unwrapper as Unwrapper
+    from deeplabstream.core.command import Command as Command
+    from deeplabstream.core.command import InputName as InputName
+    from deeplabstream.core.command import Mark as Mark
+    from deeplabstream.core.command import OutputName as OutputName
+    from deeplabstream.core.command import Pulse as Pulse
+    from deeplabstream.core.command import Train as Train
+    from deeplabstream.core.command import TriggerName as TriggerName
+    from deeplabstream.core.command import off as off
+    from deeplabstream.core.command import on as on
+    from deeplabstream.core.errors import DeviceError as DeviceError
+    from deeplabstream.core.errors import ExperimentError as ExperimentError
+    from deeplabstream.core.frame import Image as Image
+    from deeplabstream.core.frame import ImageFormat as ImageFormat
+    from deeplabstream.core.geometry import angle_between as angle_between
+    from deeplabstream.core.geometry import middle as middle
+    from deeplabstream.core.geometry import turn as turn
+    from deeplabstream.core.picture_header import declared_size as declared_size
+    from deeplabstream.core.picture_header import too_large as too_large
+    from deeplabstream.core.pose import Pose as Pose
+    from deeplabstream.ipc.pipe import Connection as Connection
+    from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
+    from deeplabstream.ipc.pipe import speaks as speaks
+    from deeplabstream.plugins.camera import NOTHING_YET as NOTHING_YET
+    from deeplabstream.plugins.camera import Camera as Camera
+    from deeplabstream.plugins.camera import Device as Device
+    from deeplabstream.plugins.camera import Film as Film
+    from deeplabstream.plugins.camera import Shot as Shot
+    from deeplabstream.plugins.camera_controls import Area as Area
+    from deeplabstream.plugins.camera_controls import Dial as Dial
+    from deeplabstream.plugins.camera_controls import Value as Value
+    from deeplabstream.plugins.debounce import Hygiene as Hygiene
+    from deeplabstream.plugins.event_output import Event as Event
+    from deeplabstream.plugins.event_output import Events as Events
+    from deeplabstream.plugins.event_output import Send as Send
+    from deeplabstream.plugins.experiment import Ask as Ask
+    from deeplabstream.plugins.experiment import Experiment as Experiment
+    from deeplabstream.plugins.experiment import Plan as Plan
+    from deeplabstream.plugins.input import Broken as Broken
+    from deeplabstream.plugins.input import Hear as Hear
+    from deeplabstream.plugins.input import Input as Input
+    from deeplabstream.plugins.input import Level as Level
+    from deeplabstream.plugins.output import Done as Done
+    from deeplabstream.plugins.output import Output as Output
+    from deeplabstream.plugins.output import Watched as Watched
+    from deeplabstream.plugins.output import Write as Write
+    from deeplabstream.plugins.poseless_trigger import Answer as Answer
+    from deeplabstream.plugins.poseless_trigger import Known as Known
+    from deeplabstream.plugins.poseless_trigger import Poseless as Poseless
+    from deeplabstream.plugins.random_seed import SEED_WORDS as SEED_WORDS
+    from deeplabstream.plugins.random_seed import Seed as Seed
+    from deeplabstream.plugins.steps import during as during
+    from deeplabstream.plugins.steps import until as until
+    from deeplabstream.plugins.steps import until_known as until_known
+    from deeplabstream.plugins.steps import wait as wait
+    from deeplabstream.plugins.trigger import AnimalName as AnimalName
+    from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
+    from deeplabstream.plugins.trigger import Trigger as Trigger
+    from deeplabstream.plugins.trigger_combination import Combination as Combination
+    from deeplabstream.video.decoding import Converter as Converter
+    from deeplabstream.video.decoding import TimedFrame as TimedFrame
+    from deeplabstream.video.decoding import sequential as sequential
+    from deeplabstream.video.decoding import video_format as video_format
+
+_PUBLIC = {
+    "deeplabstream.core.clock": (
+        "Pacer",
+        "SystemClock",
+    ),
+    "deeplabstream.core.clock_sync": (
+        "Synchroniser",
+        "Unwrapper",
+    ),
+    "deeplabstream.core.command": (
+        "Command",
+        "InputName",
+        "Mark",
+        "OutputName",
+        "Pulse",
+        "Train",
+        "TriggerName",
+        "off",
+        "on",
+    ),
+    "deeplabstream.core.errors": (
+        "DeviceError",
+        "ExperimentError",
+    ),
+    "deeplabstream.core.frame": (
+        "Image",
+        "ImageFormat",
+    ),
+    "deeplabstream.core.geometry": (
+        "angle_between",
+        "middle",
+        "turn",
+    ),
+    "deeplabstream.core.picture_header": (
+        "declared_size",
+        "too_large",
+    ),
+    "deeplabstream.core.pose": ("Pose",),
+    "deeplabstream.ipc.pipe": (
+        "Connection",
+        "opened_pipe",
+        "speaks",
+    ),
+    "deeplabstream.plugins.camera": (
+        "Camera",
+        "Device",
+        "Film",
+        "NOTHING_YET",
+        "Shot",
+    ),
+    "deeplabstream.plugins.camera_controls": (
+        "Area",
+        "Dial",
+        "Value",
+    ),
+    "deeplabstream.plugins.debounce": ("Hygiene",),
+    "deeplabstream.plugins.event_output": (
+        "Event",
+        "Events",
+        "Send",
+    ),
+    "deeplabstream.plugins.experiment": (
+        "Ask",
+        "Experiment",
+        "Plan",
+    ),
+    "deeplabstream.plugins.input": (
+        "Broken",
+        "Hear",
+        "Input",
+        "Level",
+    ),
+    "deeplabstream.plugins.output": (
+        "Done",
+        "Output",
+        "Watched",
+        "Write",
+    ),
+    "deeplabstream.plugins.poseless_trigger": (
+        "Answer",
+        "Known",
+        "Poseless",
+    ),
+    "deeplabstream.plugins.random_seed": (
+        "SEED_WORDS",
+        "Seed",
+    ),
+    "deeplabstream.plugins.steps": (
+        "during",
+        "until",
+        "until_known",
+        "wait",
+    ),
+    "deeplabstream.plugins.trigger": (
+        "AnimalName",
+        "RegionSetting",
+        "Trigger",
+    ),
+    "deeplabstream.plugins.trigger_combination": ("Combination",),
+    "deeplabstream.video.decoding": (
+        "Converter",
+        "TimedFrame",
+        "sequential",
+        "video_format",
+    ),
+}
+_MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -1,0 +1,1 @@
+"""Vocabulary shared by all packages: frames, poses, commands, clocks, geometry, errors."""

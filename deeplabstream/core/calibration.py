@@ -1,0 +1,154 @@
+"""From pixels to millimetres on the floor of the arena, and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Matrix = tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class CalibrationMark:
+    """A point of the floor that is known in the picture: `X Y X_MM Y_MM`."""
+
+    x: float
+    y: float
+    x_mm: float
+    y_mm: float
+
+    def __str__(self) -> str:
+        return f"{self.x:g} {self.y:g} {self.x_mm:g} {self.y_mm:g}"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Where the pixels of one camera lie on the floor; both ways x right and y down.
+
+    A plane seen from anywhere: homogeneous coordinates of the floor are `matrix` times
+    those of the picture. What is above the floor is nearer than it seems.
+    """
+
+    matrix: Matrix
+    """3 × 3, scaled so that whatever lies before the camera has a positive third number."""
+    marks: tuple[CalibrationMark, ...] = ()
+    """What it was made from; none: a scale was given."""
+
+    def to_mm(self, pixels: ArrayLike) -> NDArray[np.float64]:
+        """Return points (…, 2) in mm; NaN stays NaN, and above the horizon is no floor."""
+        return _mapped(np.array(self.matrix), pixels)
+
+    def to_px(self, millimetres: ArrayLike) -> NDArray[np.float64]:
+        """Return where points (…, 2) of the floor are in the picture."""
+        return _mapped(np.linalg.inv(np.array(self.matrix)), millimetres)
+
+    @property
+    def residuals_mm(self) -> NDArray[np.float64]:
+        """(n,): how far each mark is from where it should be.
+
+        Four marks always fit, however wrong they are; a fifth tells.
+        """
+        places = self.to_mm([(mark.x, mark.y) for mark in self.marks])
+        wanted = np.array([(mark.x_mm, mark.y_mm) for mark in self.marks])
+        return np.asarray(np.linalg.norm(places - wanted, axis=1))
+
+    def mm_per_pixel(self, x: float, y: float) -> float:
+        """Return how large a pixel is there: the root of its area on the floor."""
+        corners = self.to_mm([(x, y), (x + 1, y), (x, y + 1)])
+        right, down = corners[1] - corners[0], corners[2] - corners[0]
+        return float(np.sqrt(abs(right[0] * down[1] - right[1] * down[0])))
+
+    def __str__(self) -> str:
+        if not self.marks:
+            return f"1 px is {self.matrix[0][0]:.4g} mm"
+        sizes = [self.mm_per_pixel(mark.x, mark.y) for mark in self.marks]
+        scale = f"1 px is {min(sizes):.4g} to {max(sizes):.4g} mm"
+        away = self.residuals_mm
+        if len(self.marks) == 4:
+            return f"{scale}; four marks always fit, a fifth would tell how well"
+        typical = float(np.sqrt((away**2).mean()))
+        worst = self.marks[int(away.argmax())]
+        return (
+            f"{scale}; {len(away)} marks fit to {typical:.2g} mm, "
+            f"the worst ({worst}) to {away.max():.2g} mm"
+        )
+
+
+def from_scale(mm_per_pixel: float) -> Calibration:
+    """Return the calibration of a camera that looks straight down.
+
+    The origin is the left upper pixel.
+
+    >>> from_scale(0.5).to_mm((10, 20)).tolist()
+    [5.0, 10.0]
+    """
+    return Calibration(
+        ((mm_per_pixel, 0.0, 0.0), (0.0, mm_per_pixel, 0.0), (0.0, 0.0, 1.0))
+    )
+
+
+def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
+    """Return the homography that fits four marks or more best.
+
+    ValueError says what is wrong with them. By the normalised direct linear transformation
+    (Hartley and Zisserman, Multiple View Geometry, 2nd edition, algorithm 4.2).
+    """
+    if len(marks) < 4:
+        raise ValueError(f"expected four marks X Y X_MM Y_MM or more, not {len(marks)}")
+    pixels = np.array([(mark.x, mark.y) for mark in marks])
+    floor = np.array([(mark.x_mm, mark.y_mm) for mark in marks])
+    for points in (pixels, floor):
+        if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 2:
+            raise ValueError("the marks lie on one line; take the corners of the floor")
+    here, there = _normaliser(pixels), _normaliser(floor)
+    x, y = _mapped(here, pixels).T
+    u, v = _mapped(there, floor).T
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    rows = [
+        np.column_stack([x, y, one, zero, zero, zero, -u * x, -u * y, -u]),
+        np.column_stack([zero, zero, zero, x, y, one, -v * x, -v * y, -v]),
+    ]
+    _, strength, directions = np.linalg.svd(np.vstack(rows))
+    if strength[7] < 1e-9 * strength[0]:
+        raise ValueError("three of the four marks lie on one line")
+    plane = np.linalg.inv(there) @ directions[-1].reshape(3, 3) @ here
+    weights = np.column_stack([pixels, np.ones(len(pixels))]) @ plane[2]
+    if not (np.all(weights > 0) or np.all(weights < 0)):
+        raise ValueError("no camera sees the marks so; look at their order")
+    plane *= np.sign(weights[0]) / np.linalg.norm(plane)
+    if np.linalg.det(plane) < 0:
+        raise ValueError(
+            "the marks are mirrored: in mm, as in px, x goes right and y goes down"
+        )
+    first, second, third = plane.tolist()
+    return Calibration((tuple(first), tuple(second), tuple(third)), tuple(marks))
+
+
+def parse_mark(words: object) -> CalibrationMark:
+    """Return the mark that four numbers describe: `102 88 0 0`."""
+    if isinstance(words, CalibrationMark):
+        return words
+    try:
+        numbers = [float(word) for word in str(words).split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4 or not np.isfinite(numbers).all():
+        raise ValueError(
+            f"expected X Y X_MM Y_MM for each mark, commas between them, not {words!r}"
+        )
+    return CalibrationMark(*numbers)
+
+
+def _mapped(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
+    there = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    depth = np.where(there[..., 2:] > 0, there[..., 2:], np.nan)
+    return np.asarray(there[..., :2] / depth)
+
+
+def _normaliser(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what brings points to the origin, at a mean distance of √2."""
+    middle = points.mean(axis=0)
+    scale = np.sqrt(2) / np.linalg.norm(points - middle, axis=1).mean()
+    shift = -scale * middle
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]])

@@ -1,0 +1,189 @@
+"""HDF5 files from outside: read without reaching into other files, within limits.
+
+HDF5 lets a file show the content of others (external links, external storage, virtual
+data sets), declare arrays far larger than itself, and, damaged, sends its library round
+in circles or crashes it. Every such file is therefore tried in a process of its own first,
+with a limit of time and memory; then its links and declared sizes are checked again where
+it is read. Nobody else opens HDF5 files for reading.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.paths import ROOT
+
+if TYPE_CHECKING:
+    import h5py
+
+ALWAYS_ALLOWED = 64 * 2**20
+"""Bytes that any array may declare."""
+TIMES_THE_FILE = 64
+"""An array may declare so many times the bytes of its whole file (it is compressed)."""
+PATIENCE_S = 30.0
+BYTES_PER_S = 5e6
+"""How long a file is tried: `PATIENCE_S`, and longer for large ones."""
+_PIECE = 16 * 2**20
+_MEMORY = 8 * 2**30
+
+
+@contextmanager
+def open_hdf5(file: Path) -> "Iterator[h5py.File]":
+    """Open it for reading; ValueError says what is wrong with it, OSError that it can't be.
+
+    What a damaged file makes of the code that reads it inside the `with` is a ValueError
+    too: nearly every kind of exception can come of it.
+    """
+    import h5py
+
+    stat = file.stat()
+    _try(file.resolve(), stat.st_size, stat.st_mtime_ns)
+    try:
+        with h5py.File(file, "r") as content:
+            check_own(content, stat.st_size)
+            yield content
+    except (OSError, ValueError, DeepLabStreamError):
+        raise
+    except MemoryError as error:
+        raise ValueError("it asks for more memory than there is") from error
+    except Exception as error:
+        raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
+
+
+def whole(dataset: "h5py.Dataset") -> NDArray[Any]:
+    """Return all of an array; ValueError for one whose cells lie elsewhere in the file.
+
+    Such cells, of any length each, could be the same bytes a million times over.
+    """
+    if dataset.dtype.hasobject:
+        raise ValueError(f"{dataset.name} is no table of numbers")
+    return np.asarray(dataset[:])
+
+
+def check_own(content: "h5py.File", file_size: int) -> None:
+    """Raise ValueError unless all of its content is its own, and not too large."""
+    for item in _datasets(content):
+        if item.is_virtual or item.external:
+            raise ValueError(
+                f"{item.name} shows the content of other files; no other file is read: "
+                "have its program write everything into one file"
+            )
+        most = max(ALWAYS_ALLOWED, TIMES_THE_FILE * file_size)
+        for shape in (item.shape or (), item.chunks or ()):
+            if (asked := prod(shape) * item.dtype.itemsize) > most:
+                raise ValueError(
+                    f"{item.name} is said to be {asked / 2**20:.0f} MB large, in a file of "
+                    f"{file_size / 2**20:.1f} MB: it is damaged"
+                )
+
+
+def _datasets(content: "h5py.File") -> "Iterator[h5py.Dataset]":
+    """Yield each array once; ValueError at a link that leaves the file."""
+    import h5py
+
+    seen: set[object] = set()
+    groups: list[h5py.Group] = [content]
+    while groups:
+        group = groups.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.SoftLink):  # stays in the file, is checked there
+                continue
+            if not isinstance(link, h5py.HardLink):
+                other = getattr(link, "filename", "elsewhere")
+                raise ValueError(
+                    f"{group.name.rstrip('/')}/{name} links to another file ({other}); "
+                    "no other file is read: have its program write everything into one"
+                )
+            item = group[name]
+            place = h5py.h5o.get_info(item.id).addr
+            if place in seen:
+                continue
+            seen.add(place)
+            if isinstance(item, h5py.Group):
+                groups.append(item)
+            elif isinstance(item, h5py.Dataset):
+                yield item
+
+
+@lru_cache(maxsize=256)
+def _try(file: Path, size: int, changed_ns: int) -> None:
+    """Read all of the file in another process; `changed_ns` is for the cache alone."""
+    patience_s = PATIENCE_S + size / BYTES_PER_S
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, str(file)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=patience_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(
+            f"it is damaged: HDF5's library did not get through it in {patience_s:.0f} s"
+        ) from None
+    if done.returncode in (_WRONG, _CANT):
+        kind = ValueError if done.returncode == _WRONG else OSError
+        raise kind(done.stderr.strip())
+    if done.returncode:
+        raise ValueError("it is damaged: HDF5's library breaks down reading it")
+
+
+_WRONG, _CANT = 3, 4
+
+
+def _read_through(file: Path) -> None:
+    """Read every array piece by piece, and every attribute."""
+    import h5py
+
+    with h5py.File(file, "r") as content:
+        check_own(content, file.stat().st_size)
+        for item in _datasets(content):
+            if not item.shape:
+                continue
+            row = max(1, prod(item.shape[1:]) * item.dtype.itemsize)
+            step = 1 if item.dtype.hasobject else max(1, _PIECE // row)
+            for first in range(0, item.shape[0], step):
+                item[first : first + step]
+        content.visititems(lambda _, item: dict(item.attrs).clear())
+
+
+def main(file: Path) -> int:
+    """Try a file within limits, and end with what is to be told."""
+    if sys.platform != "win32":
+        import resource
+
+        most = _MEMORY + 2 * file.stat().st_size
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        _read_through(file)
+    except OSError as error:
+        sys.stderr.write(str(error))
+        return _CANT
+    except MemoryError:
+        sys.stderr.write("it asks for more memory than there is")
+        return _WRONG
+    except ValueError as error:
+        sys.stderr.write(str(error))
+        return _WRONG
+    except Exception as error:  # a damaged file raises nearly anything
+        sys.stderr.write(f"it is damaged ({type(error).__name__}: {error})")
+        return _WRONG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,66 @@
+"""Overwriting: the one rule for whether a file or folder of the user may be written.
+
+A path is taken when a file is there, or a folder that is not empty. Programs call
+`check_free` or `check_new` before they begin to work; the window asks, and proposes
+`free_path`. Nothing else decides this.
+"""
+
+import argparse
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+
+from deeplabstream.core.errors import DeepLabStreamError
+
+
+def taken(path: Path) -> bool:
+    """Return whether writing to `path` would replace something, or mix with it."""
+    if path.is_dir() and not path.is_symlink():
+        return any(path.iterdir())
+    return path.is_symlink() or path.exists()
+
+
+def free_path(path: Path) -> Path:
+    """Return `path` if it is free, else the first free one of `NAME_2`, `NAME_3`."""
+    for number in count(1):
+        free = path if number == 1 else path.with_stem(f"{path.stem}_{number}")
+        if not taken(free):
+            return free
+    raise AssertionError("count() never ends")
+
+
+def check_new(
+    folder: Path, fault: type[DeepLabStreamError] = DeepLabStreamError
+) -> None:
+    """Raise a `fault` unless the folder to make is new, or empty."""
+    if not taken(folder):
+        return
+    what = "is not empty" if folder.is_dir() else "is a file"
+    raise fault(f"{folder} {what}; name a new folder: {free_path(folder).name} is free")
+
+
+def check_free(
+    files: Iterable[Path],
+    overwrite: bool = False,
+    option: str = "--overwrite",
+    fault: type[DeepLabStreamError] = DeepLabStreamError,
+) -> None:
+    """Raise a `fault` if one of the files to write is there, unless `overwrite`.
+
+    `option` is what allows it on the command line. A folder in a file's place is refused
+    even then.
+    """
+    for file in files:
+        if file.is_dir():
+            raise fault(f"{file} is a folder; name a file")
+        if taken(file) and not overwrite:
+            raise fault(
+                f"{file} is there already. Name another place, or replace it with {option}"
+            )
+
+
+def add_overwrite(parser: argparse.ArgumentParser, *also: str) -> None:
+    """Give a program the option `--overwrite`; `also` are its former names."""
+    parser.add_argument(
+        "--overwrite", *also, action="store_true", help="replace files that are there"
+    )

@@ -1,0 +1,44 @@
+"""Containment: paths that a table or a project names must stay inside their folder."""
+
+import re
+from pathlib import Path
+
+from deeplabstream.core.errors import DeepLabStreamError
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def inside(folder: Path, name: str) -> Path:
+    r"""Return the path in `folder` that a table or a project calls `name`.
+
+    Both / and \\ separate, on every system. DeepLabStreamError: the name is absolute, has
+    a drive letter, or leads out of the folder by `..`. Symbolic links are followed by
+    whoever reads: they are the user's own. Who writes calls `inside_for_writing`.
+    """
+    plain = name.replace("\\", "/")
+    if plain.startswith("/") or _DRIVE.match(plain) or "\0" in plain:
+        raise _leaves(folder, name)
+    parts: list[str] = []
+    for part in plain.split("/"):
+        if part == ".." and not parts:
+            raise _leaves(folder, name)
+        if part == "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return folder.joinpath(*parts)
+
+
+def inside_for_writing(folder: Path, name: str) -> Path:
+    """Return the path as `inside` does; a symbolic link out of the folder is refused too."""
+    path = inside(folder, name)
+    whole = folder.resolve()
+    if whole not in (path.resolve(), *path.resolve().parents):
+        raise _leaves(folder, name)
+    return path
+
+
+def _leaves(folder: Path, name: str) -> DeepLabStreamError:
+    return DeepLabStreamError(
+        f"the path {name!r} leads out of the folder {folder}: only files inside it are used"
+    )

@@ -1,0 +1,111 @@
+"""What all programs share: how they begin, and that they end with a sentence.
+
+This file is read by whatever Python a user happens to start, so old ones must understand it,
+and it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from deeplabstream.core.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+CANT, STOPPED = 2, 130
+"""Exit codes: a sentence said why not (as for options that are wrong); Ctrl-C."""
+OLDEST = (3, 11)
+Main = TypeVar("Main", bound="Callable[..., int]")
+
+
+def prepare() -> None:
+    """Be called before a program imports anything else.
+
+    From then on a package that this Python lacks is named in a sentence; letters that the
+    console lacks, and a console that was closed, are no error; and no library reports its
+    use to its maker. A Python that is too old ends here.
+    """
+    if sys.version_info < OLDEST:
+        asked, present = (".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info))
+        raise SystemExit(
+            f"DeepLabStream needs Python {asked} or newer, not {present}{_where_it_is()}"
+        )
+    from deeplabstream.core.telemetry import turn_off_telemetry
+
+    turn_off_telemetry()
+    sys.excepthook = _tell
+    from deeplabstream.core.standard_streams import outlive_readers
+
+    outlive_readers()
+
+
+def ending(stopped: str = "stopped") -> Callable[[Main], Main]:
+    """Return what makes a program's `main` end with a sentence and an exit code.
+
+    What the user can mend is written to the error stream, the code is 2; after Ctrl-C the
+    sentence is `stopped`, the code 130. Mistakes of ours stay tracebacks.
+    """
+
+    def around(main: Main) -> Main:
+        from deeplabstream.core.errors import DeepLabStreamError
+
+        @wraps(main)
+        def ended(*given: Any, **named: Any) -> int:
+            try:
+                return main(*given, **named)
+            except DeepLabStreamError as error:
+                _say(str(error))
+            except OSError as error:
+                of = f"{error.filename} can't be used: " if error.filename else ""
+                _say(f"{of}{error.strerror or error}")
+            except KeyboardInterrupt:
+                _say(stopped)
+                return STOPPED
+            return CANT
+
+        return cast("Main", ended)
+
+    return around
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:  # pythonw has none
+        sys.stderr.write(f"{text}\n")
+
+
+def _tell(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Name what can't be imported; show all that is no user's affair as Python does."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    library, lacking, _ = str(error).partition(": cannot open shared object file")
+    if isinstance(error, ModuleNotFoundError) and name and not (ROOT / name).is_dir():
+        from deeplabstream.core.errors import package_missing
+
+        _say(f"{Path(sys.argv[0]).name} {package_missing(name)}{_where_it_is()}")
+    elif isinstance(error, ImportError) and lacking:
+        _say(f"The system library {library} is missing; README.md says what to install")
+    elif isinstance(error, KeyboardInterrupt):  # while it was still loading
+        _say("stopped")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _where_it_is() -> str:
+    """Return the sentence about our own environment, which has what is needed."""
+    windows = sys.platform == "win32"
+    folder = ROOT / ".venv"
+    python = folder / ("Scripts/python.exe" if windows else "bin/python")
+    if Path(sys.prefix).resolve() == folder:
+        update = "py -3 utils\\Launch.py update" if windows else "make update"
+        return f"\nAll of requirements.txt is installed by `{update}` in {ROOT}"
+    told = f"\nThis Python is {sys.executable}. "
+    if python.exists():
+        return f"{told}Start with the program's own: {python} {' '.join(sys.argv)}"
+    run = "run.bat" if windows else "make run"
+    return f"{told}The program's own, {python}, is made by `{run}` in {ROOT}"

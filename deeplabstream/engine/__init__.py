@@ -1,0 +1,1 @@
+"""The engine: the loop, trigger evaluation, experiment, outputs."""

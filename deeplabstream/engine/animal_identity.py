@@ -1,0 +1,158 @@
+"""Who is who, told in sentences when it changes; and the memories that tell it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.settings.sections import Settings
+
+
+class Identities:
+    """Tells the animals apart, camera by camera. `forget` before a new run."""
+
+    def __init__(
+        self, skeleton: Skeleton, thresholds: Thresholds, rules: Rules
+    ) -> None:
+        self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
+        self._of: dict[str, Identity] = {}
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        self._of.clear()
+
+    def say(self, camera: str, exchanged: tuple[int, int] | None) -> None:
+        """Take a person's word: the names are right, or those of two to be exchanged."""
+        if camera in self._of:
+            self._of[camera].say(exchanged)
+
+    def tell(self, frame: Frame, pose: Pose) -> Pose:
+        """Return the pose of a frame with the animals in the order of their names."""
+        if frame.camera not in self._of:
+            threshold = self._thresholds.of(frame.camera)
+            self._of[frame.camera] = Identity(self._skeleton, threshold, self._rules)
+        return self._of[frame.camera].tell(frame.image, pose, frame.time_ns / 1e9)
+
+
+def identities_of(
+    settings: Settings, skeleton: Skeleton, thresholds: Thresholds
+) -> Identities | None:
+    """Return what tells the animals of a network apart; None: it finds one."""
+    if len(skeleton.animals) < 2:
+        return None
+    animals = settings.animals
+    rules = Rules(animals.first, animals.believe_after_s)
+    return Identities(skeleton, thresholds, rules)
+
+
+class Whereabouts:
+    """Follows the words of `Pose.identity`, camera by camera, and says what is new."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[str, ...]] = {}
+
+    def forget(self) -> None:
+        """Forget all that was said."""
+        self._before.clear()
+
+    def news(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
+        """Yield a sentence for all who came into doubt, and who are known again."""
+        before = self._before.get(camera, ("",) * len(pose.identity))
+        pairs = zip(pose.identity, before, strict=True)
+        now = tuple(
+            [
+                old if word == "stray" else word.removeprefix("stray+")
+                for word, old in pairs
+            ]
+        )
+        if now == before:
+            return
+        self._before[camera] = now
+        begins, ends = list[str](), dict[str, list[str]]()
+        names = pose.skeleton.named(len(now))
+        for name, old, new in zip(names, before, now, strict=True):
+            doubted = old.startswith("doubt")
+            if new.startswith("doubt"):
+                begins += [] if doubted else [name]
+                new = new.partition("+")[2]
+                doubted = False
+            if new or doubted:
+                ends.setdefault(new, []).append(name)
+        where = f"[Camera {camera}] {time_s:.3f} s: "
+        for word, known in ends.items():
+            yield f"{where}{_listed(known)}: {_ENDS[word]}"
+        if begins:
+            yield f"{where}{_listed(begins)}: in doubt who is who"
+
+
+_ENDS = {
+    "": "it is known again who is who",
+    "exchanged": "had been exchanged, which is mended",
+    "believed": "nothing told who is who; motion is believed (BELIEVE_AFTER_S)",
+    "swapped": "names exchanged by hand",
+    "confirmed": "a person says that the names are right",
+}
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+_SHORT = 22
+"""Letters that a window has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhoIsWho:
+    """What was said of several animals before one camera."""
+
+    pose: Pose
+    """The last one."""
+    totals: Mapping[str, int]
+    """How often, so far: see `deeplabstream.recording.identity_totals`."""
+
+    def states(self, threshold: float) -> dict[str, str]:
+        """Return in a word or two how it stands with each animal, by name."""
+        pose, words = self.pose, self.pose.identity
+        names = pose.skeleton.named(len(words))
+        told = {}
+        for animal, (name, word) in enumerate(zip(names, words, strict=True)):
+            mates = [
+                other
+                for other, theirs in zip(names, words, strict=True)
+                if other != name and theirs.partition("+")[0] == word.partition("+")[0]
+            ]
+            if word.startswith("doubt"):
+                whole = f"or {' or '.join(mates)}?" if mates else "in doubt?"
+                told[name] = (
+                    whole if len(whole) <= _SHORT else f"one of {len(mates) + 1}?"
+                )
+            elif word.startswith("stray"):
+                told[name] = "a stray?"
+            else:
+                seen = bool((pose.confidence[animal] >= threshold).any())
+                told[name] = "known" if seen else "not seen"
+        return told
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it is in doubt now who is who."""
+        return any(word.startswith("doubt") for word in self.pose.identity)
+
+
+def sentence(camera: str, who: WhoIsWho) -> str:
+    """Return who is in doubt now, and what happened so far."""
+    names, totals = who.pose.skeleton.named(len(who.pose.identity)), who.totals
+    doubted = [
+        name
+        for name, word in zip(names, who.pose.identity, strict=True)
+        if word.startswith("doubt")
+    ]
+    now = f"{_listed(doubted)} in doubt" if doubted else "all known"
+    return (
+        f"Who is who in [Camera {camera}]: {_listed(list(names))}; now {now}. So far in doubt "
+        f"{totals['doubts']} times, {totals['doubted_frames']} frames; animals whose names "
+        f"were put right: {totals['exchanged']}, by hand {totals['swapped']}"
+    )

@@ -1,0 +1,1 @@
+"""Checks: pre-flight, system monitor, camera watchdog, board watchdog, output test."""

@@ -1,0 +1,138 @@
+"""One short pulse of one output, to see that it works, by a process that a guard watches."""
+
+import multiprocessing
+from collections.abc import Sequence
+from contextlib import ExitStack
+from multiprocessing.connection import wait
+from typing import Any, Self
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.command import OutputName, Pulse
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
+from deeplabstream.engine.output_bank import Bank, Ticker, opened
+from deeplabstream.engine.processes.child_process import reporting, settle, tell
+from deeplabstream.engine.processes.guard import Heartbeat, guard_main
+from deeplabstream.engine.processes.termination import terminal_signals_held
+from deeplabstream.engine.session.messages import Complaint, ProcessFailed
+from deeplabstream.ipc.pipe import Connection, opened_pipe, speaks
+from deeplabstream.plugins.output import Output
+
+PULSE_S = 0.2
+LONGEST_S = 5.0
+"""A test is short."""
+_BEAT_S = 0.02
+_GIVE_UP_S = 2.0
+"""An output that can't be switched off is left to the guard after so long."""
+
+Told = Edge | Acknowledged | Note | Complaint | ProcessFailed
+
+
+class TryOut:
+    """A test of an output, from the `with` on; nothing here waits but `rest` and leaving.
+
+    Only this output is opened, so no rig may be using it. Whatever ends the test early,
+    the output goes off: by the process that tests it, or by its guard.
+    """
+
+    def __init__(
+        self, name: str, output: Output, seconds: float = PULSE_S, level: float = 1.0
+    ) -> None:
+        if not 0 < level <= 1:
+            raise ValueError(f"a level is above 0 and 1 at the most, not {level:g}")
+        if not 0 < seconds <= LONGEST_S:
+            raise ValueError(f"a test takes {LONGEST_S:g} s at the most, and some time")
+        self.name = name
+        self.seconds = min(seconds, output.max_on_s)
+        self.failed = False
+        """Whether something went wrong so far."""
+        self._output = output
+        self._level = level
+        self._pipes: list[Connection] = []
+        self._processes: list[Any] = []
+
+    def __enter__(self) -> Self:
+        spawn = multiprocessing.get_context("spawn")
+        heart_out, heart_in = opened_pipe(duplex=False)
+        ours, theirs = opened_pipe()
+        reports, guards = opened_pipe()
+        self._stop = ours
+        pulse = Pulse(OutputName(self.name), self.seconds, self._level)
+        tester = spawn.Process(
+            target=_test,
+            args=(pulse, self._output, heart_in, theirs),
+            name="output test",
+        )
+        with terminal_signals_held():
+            tester.start()
+        watched = {self.name: self._output}, heart_out, tester.pid, guards
+        guard = spawn.Process(target=guard_main, args=watched, name="guard")
+        with terminal_signals_held():
+            guard.start()
+        for end in (heart_in, heart_out, theirs, guards):
+            end.close()
+        self._pipes, self._processes = [ours, reports], [tester, guard]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the test, and wait until the output is off."""
+        self.stop()
+        while not self.over:
+            self.rest(1.0)
+            self.poll()
+        for process in self._processes:
+            process.join()
+            process.close()
+        for pipe in (self._stop, *self._pipes):
+            pipe.close()
+
+    @property
+    def over(self) -> bool:
+        """Whether the test has ended and all was told."""
+        return not self._pipes
+
+    def poll(self) -> Sequence[Told]:
+        """Return what happened since the last call."""
+        news: list[Told] = []
+        for pipe in [*self._pipes]:
+            try:
+                while speaks(pipe):
+                    news.append(pipe.recv())
+            except (EOFError, OSError):
+                self._pipes.remove(pipe)
+        self.failed |= any(
+            isinstance(told, Complaint | ProcessFailed)
+            or (isinstance(told, Note) and told.kind == "error")
+            for told in news
+        )
+        return news
+
+    def stop(self) -> None:
+        """Have the output go off now."""
+        tell(self._stop, None)
+
+    def rest(self, seconds: float) -> None:
+        """Wait until something is told, `seconds` at the most."""
+        wait(self._pipes, timeout=seconds)
+
+
+def _test(pulse: Pulse, output: Output, heart: Connection, pipe: Connection) -> None:
+    """Be the process that tests."""
+    stopped: list[bool] = []
+    settle(orphaned=lambda: stopped.append(True))
+    heartbeat, clock = Heartbeat(heart), SystemClock()
+    give_up_ns = clock.now_ns() + round((pulse.seconds + _GIVE_UP_S) * 1e9)
+    bank: Bank | None = None
+    with reporting(pipe), ExitStack() as stack:
+        bank = stack.enter_context(
+            opened({pulse.output: output}, clock, lambda entry: tell(pipe, entry))
+        )
+        stack.enter_context(Ticker(bank, clock))
+        if not (stopped or speaks(pipe)):
+            bank.apply([pulse], clock.now_ns(), "test")
+        while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
+            heartbeat.beat(clock.now_ns())
+            bank.beat(clock.now_ns())
+            if stopped or speaks(pipe, _BEAT_S):
+                break
+    if bank is None or not bank.left_on:
+        heartbeat.goodbye()

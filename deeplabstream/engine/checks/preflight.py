@@ -1,0 +1,176 @@
+"""What is looked at before an experiment starts, so that it need not be thrown away later."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.engine.checks.system_monitor import that_exists
+from deeplabstream.engine.session.rig import Rig
+from deeplabstream.engine.trigger_shapes import zones_of
+from deeplabstream.settings.cross_checks import check_against
+
+ENOUGH = 0.9
+"""A camera delivers its rate if it gives this share of it."""
+TOO_LITTLE = 0.2
+"""Below this share of it, decisions would come from too few pictures."""
+AHEAD_MS = 100.0
+"""A picture that seems to be exposed so long after it arrived has a wrong time."""
+EARLIEST_YEAR = 2025
+"""A computer that believes it is earlier has forgotten the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was looked at."""
+
+    text: str
+    """A sentence; of a grave one, the end of "Cannot start because …"."""
+    grave: bool = False
+    """The experiment can't start."""
+
+
+def inspect(rig: Rig, rates: Mapping[str, float]) -> list[Finding]:
+    """Return what was found in a rig that streams and analyses, all that is good too.
+
+    `rates`: pictures per second that the cameras give; of one that is not there nobody
+    knows it yet.
+    """
+    return [
+        *_cameras(rig, rates),
+        *_clocks(rig),
+        *_network(rig),
+        *_regions(rig),
+        *_outputs(rig),
+        *_disk(rig),
+    ]
+
+
+def _cameras(rig: Rig, rates: Mapping[str, float]) -> Iterator[Finding]:
+    for camera, form in rig.formats.items():
+        if not rig.counts[camera].delivered:
+            yield Finding(f"[Camera {camera}] has given no picture yet")
+            continue
+        if camera not in rates:
+            continue
+        rate, deciding = rates[camera], camera == rig.settings.deciding_camera
+        said = f"[Camera {camera}] gives {rate:.1f} pictures/s"
+        if not rate:
+            silent = f"[Camera {camera}] gives no pictures any more"
+            yield Finding(silent, grave=deciding)
+        elif not form.rate or rate >= ENOUGH * form.rate:
+            yield Finding(said)
+        else:
+            slow = f"{said} and not {form.rate:g}: exposure, light or cable?"
+            yield Finding(slow, grave=deciding and rate < TOO_LITTLE * form.rate)
+
+
+def _network(rig: Rig) -> Iterator[Finding]:
+    parts = ", ".join(rig.skeleton.bodyparts) if rig.skeleton else ""
+    if rig.skeleton is None:
+        yield Finding("the network is not loaded yet", grave=True)
+    else:
+        yield Finding(f"the network finds {parts}; it runs on {rig.provider}")
+        problems = check_against(rig.settings, rig.skeleton)
+        for problem in problems:
+            yield Finding(problem, grave=True)
+        if not problems:
+            yield Finding("it knows every body part that triggers and [Tracking] name")
+
+
+def _regions(rig: Rig) -> Iterator[Finding]:
+    good = 0
+    for zone in zones_of(rig.settings):
+        form = rig.formats.get(zone.camera)
+        if form is None:
+            continue
+        outside = _outside(zone.outline.tolist(), form)
+        whose = f"the place of [Trigger {zone.trigger}]"
+        picture = f"the picture of [Camera {zone.camera}], {form.width}×{form.height}"
+        if outside == 1:
+            yield Finding(
+                f"{whose} lies outside {picture}", grave=len(zone.outline) > 1
+            )
+        elif outside:
+            yield Finding(f"{whose} lies partly outside {picture}")
+        else:
+            good += 1
+    if good:
+        lie = "place of a trigger lies" if good == 1 else "places of triggers lie"
+        yield Finding(f"{good} {lie} in the picture")
+
+
+def _outside(points: list[list[float]], form: ImageFormat) -> float:
+    """Return the share of points that are not in the picture."""
+    inside = [0 <= x <= form.width and 0 <= y <= form.height for x, y in points]
+    return 1 - sum(inside) / len(inside)
+
+
+def _clocks(rig: Rig) -> Iterator[Finding]:
+    """Look whether cameras' times fit the computer's, and whether that knows the day."""
+    for camera, stamp in rig.stamps.items():
+        late_ms = (stamp.arrived_ns - stamp.time_ns) / 1e6
+        most_ms = rig.settings.experiment.max_age_ms
+        deciding = camera == rig.settings.deciding_camera
+        whose = f"the pictures of [Camera {camera}]"
+        if late_ms > most_ms:
+            text = f"{whose} are {late_ms:.0f} ms old when they arrive, and"
+            text = f"{text} MAX_AGE_MS = {most_ms:g}: nothing would be decided"
+            yield Finding(text, grave=deciding)
+        elif late_ms < -AHEAD_MS:
+            text = f"{whose} have times {-late_ms:.0f} ms ahead of the computer's clock"
+            yield Finding(text, grave=deciding)
+        elif late_ms:
+            yield Finding(f"{whose} arrive {late_ms:.1f} ms after their exposure")
+        else:
+            yield Finding(f"{whose} tell no time of exposure; their arrival counts")
+    now = datetime.now().astimezone()
+    finest_us = time.get_clock_info("perf_counter").resolution * 1e6
+    said = f"the computer's clock says {now:%Y-%m-%d %H:%M:%S %z}"
+    if now.year < EARLIEST_YEAR:
+        yield Finding(f"{said}: set it, runs are named by it")
+    else:
+        yield Finding(f"{said}; times are counted in steps of {finest_us:.3g} µs")
+
+
+def _outputs(rig: Rig) -> Iterator[Finding]:
+    """Look whether the outputs were opened and answer, and what their boards proved."""
+    for name in rig.settings.outputs:
+        edge, answer = rig.edges.get(name), rig.acknowledged.get(name)
+        if edge is None:
+            again = "it is opened again when the experiment starts"
+            yield Finding(f"[Output {name}] does not answer; {again}")
+        elif answer is not None:
+            after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
+            late = f", {after_ms:.2f} ms after it is told" if after_ms else ""
+            yield Finding(f"[Output {name}] acknowledges{late}")
+        else:
+            text = "was opened and switched off; it can't acknowledge"
+            yield Finding(f"[Output {name}] {text}")
+    for proof in rig.proofs:
+        yield Finding(proof.text, grave=proof.good is False)
+
+
+def _disk(rig: Rig) -> Iterator[Finding]:
+    folder = that_exists(rig.run_folder or rig.settings.output_directory)
+    recipe, needs = rig.settings.recording.recipe, ""
+    if limit_s := rig.settings.experiment.exp_time_s:
+        recipe = replace(recipe, planned_s=recipe.planned_s or limit_s)
+    try:
+        free = shutil.disk_usage(folder).free
+        if rig.settings.experiment.record_exp and not rig.status.recording:
+            filmed = [rig.formats[name] for name in rig.settings.recorded]
+            recipe.check_room(folder, filmed)
+            a_minute = 60 * sum(map(recipe.bytes_per_second, filmed))
+            needs = (
+                f"; an hour of video takes at most about {a_minute * 60 / 1e9:.1f} GB"
+            )
+            if not recipe.planned_s:
+                needs += ", and nobody said how long it will be (PLANNED_MINUTES)"
+    except (OSError, DeviceError) as error:
+        yield Finding(str(error), grave=True)
+    else:
+        yield Finding(f"{free / 1e9:.1f} GB are free in {folder}{needs}")

@@ -1,0 +1,149 @@
+"""The rig's outputs and inputs, as the engine holds them: all are open, or none is.
+
+The inputs of a rig while they are open: their levels, how often they became active.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from math import nan
+
+from deeplabstream.core.clock import Clock
+from deeplabstream.core.command import OutputName, Pulse
+from deeplabstream.core.errors import DeepLabStreamError, blaming
+from deeplabstream.core.journal_entries import Entry, Note, Sensed
+from deeplabstream.engine.checks.output_test import PULSE_S
+from deeplabstream.engine.output_bank import Bank, Ticker, opened
+from deeplabstream.plugins.input import Broken, Input, Level
+from deeplabstream.plugins.output import Output
+
+
+class Inputs:
+    """What is known of them at present; devices tell by threads of their own."""
+
+    def __init__(
+        self,
+        names: Mapping[str, Input],
+        clock: Clock,
+        write: Callable[[Sensed | Note], object],
+    ) -> None:
+        self._clock = clock
+        self._write = write
+        self._lock = threading.Lock()
+        self._known = {
+            key: nan for name in names for key in (name, f"{name}.count")
+        }  # as `Observation.inputs` has them
+
+    def now(self) -> dict[str, float]:
+        """Return levels and counts as they are now."""
+        with self._lock:
+            return dict(self._known)
+
+    def hear(self, name: str, news: Level | Broken) -> None:
+        """Take note of what a device tells of an input."""
+        if isinstance(news, Broken):
+            with self._lock:
+                self._known |= {name: nan, f"{name}.count": nan}
+            text = f"[Input {name}] {news.text}: it is unknown from now on"
+            self._write(Note("error", text, self._clock.now_ns()))
+            return
+        with self._lock:
+            count = self._known[f"{name}.count"]
+            count = 0 if count != count else int(count)
+            count += news.active and not news.first
+            self._known |= {name: float(news.active), f"{name}.count": float(count)}
+        self._write(Sensed(name, news.active, count, news.began_ns, news.heard_ns))
+
+
+@contextmanager
+def open_inputs(
+    inputs: Mapping[str, Input], clock: Clock, write: Callable[[Sensed | Note], object]
+) -> Iterator[Inputs]:
+    """Open all inputs; what they tell is written, and known to `now`."""
+    known = Inputs(inputs, clock, write)
+    with ExitStack() as stack:
+        for name, device in inputs.items():
+            with blaming(f"Input {name}"):
+
+                def hear(news: Level | Broken, name: str = name) -> None:
+                    known.hear(name, news)
+
+                stack.enter_context(device.opened(hear))
+        yield known
+
+
+class Bench:
+    """Opens them, and anew after one was lost; says why when they can't be."""
+
+    def __init__(
+        self,
+        outputs: Mapping[str, Output],
+        inputs: Mapping[str, Input],
+        clock: Clock,
+        write: Callable[[Entry], None],
+        complain: Callable[[str], None],
+        resources: ExitStack,
+    ) -> None:
+        self._outputs = outputs
+        self._inputs = inputs
+        self._clock = clock
+        self._write = write
+        self._complain = complain
+        self._resources = resources
+        """When this is left, all is closed."""
+        self._open = ExitStack()
+        self.bank: Bank | None = None
+        """None: nothing is open."""
+        self._sensed: Inputs | None = None
+        self._left_on = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all are open, and none was lost."""
+        return self.bank is not None and not self.bank.broken
+
+    @property
+    def left_on(self) -> bool:
+        """Whether an output could not be switched off, and may still be on."""
+        return bool(self.bank.left_on) if self.bank is not None else self._left_on
+
+    def levels(self) -> Mapping[str, float]:
+        """Return levels and counts of the inputs; nothing while they are closed."""
+        return self._sensed.now() if self._sensed is not None else {}
+
+    def open(self) -> bool:
+        """Open all; what was open and has lost an output is closed before."""
+        self._open.close()
+        self._left_on = self.left_on
+        self.bank = self._sensed = None
+        stack = ExitStack()
+        try:
+            bank = stack.enter_context(opened(self._outputs, self._clock, self._write))
+            sensed = stack.enter_context(
+                open_inputs(self._inputs, self._clock, self._write)
+            )
+            stack.enter_context(Ticker(bank, self._clock))
+        except DeepLabStreamError as error:
+            stack.close()
+            self._complain(str(error))
+            return False
+        self._resources.push(stack)
+        self._open, self.bank, self._sensed = stack, bank, sensed
+        return True
+
+    def switch_off(self, why: str, cause: str) -> None:
+        """Write 0 to all outputs and refuse to switch on; callable from any thread."""
+        bank = self.bank
+        if bank is not None:
+            bank.shut(why, self._clock.now_ns(), cause)
+
+    def test(self, name: str) -> None:
+        """Pulse an output for a moment."""
+        if self.bank is None:
+            return
+        seconds = min(PULSE_S, self._outputs[name].max_on_s)
+        pulse = Pulse(OutputName(name), seconds)
+        try:
+            self.bank.apply([pulse], self._clock.now_ns(), "test")
+        except DeepLabStreamError as error:
+            self._complain(str(error))

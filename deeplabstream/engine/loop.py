@@ -1,0 +1,293 @@
+"""The only loop: frames in, poses, triggers, decisions, outputs, and an entry for each.
+
+A live rig, a video and a test differ in what they iterate over, not in what happens to
+a frame.
+"""
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from deeplabstream.core.clock import Clock
+from deeplabstream.core.command import Command, Mark
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import Entry, Intent, Note, Step
+from deeplabstream.core.pose import Pose
+from deeplabstream.engine.animal_identity import Identities, Whereabouts
+from deeplabstream.engine.experiment_run import Conduct
+from deeplabstream.engine.output_bank import Bank
+from deeplabstream.engine.pose_filtering import Seeing, Sight
+from deeplabstream.engine.trigger_evaluator import Answers, Asking
+from deeplabstream.plugins.experiment import (
+    Experiment,
+    Observation,
+    Stepper,
+    triggers_of,
+)
+from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.settings.sections import ExperimentRun
+
+
+class Loop:
+    """What happens to a frame. It remembers only what the next decision needs.
+
+    Decisions use the frames' own times; `clock` stamps when things were done, judges how
+    old a frame is, and notices silence. `whole` tells, once a picture was looked at,
+    whether it had stayed what it was; if not, nothing is known of it. `seeing` stands
+    between poses and triggers. `inputs` gives what is known of the rig's inputs. `who`
+    tells several animals apart, where the poses do not come so already.
+    """
+
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        rules: ExperimentRun,
+        deciding: str,
+        clock: Clock,
+        write: Callable[[Entry], None],
+        zero_ns: int,
+        whole: Callable[[Frame], bool] = lambda frame: True,
+        seeing: Seeing | None = None,
+        inputs: Callable[[], Mapping[str, float]] = dict,
+        who: Identities | None = None,
+    ) -> None:
+        self._estimator = estimator
+        self._whole = whole
+        self._rules = rules
+        self._deciding = deciding
+        self._clock = clock
+        self._write = write
+        self._zero_ns = zero_ns
+        self._inputs = inputs
+        self._who, self._whereabouts = who, Whereabouts()
+        self._seeing = seeing or Seeing(thresholds_of(estimator))
+        self._asking = Asking(deciding, rules.stale_ms / 1e3, self._note)
+        self._conduct: Conduct | None = None
+
+    @property
+    def experimenting(self) -> bool:
+        """Whether an experiment runs."""
+        return self._conduct is not None
+
+    def ask(self, triggers: Mapping[str, Trigger]) -> None:
+        """Ask these triggers from the next frame on; they must be new, without memory."""
+        self._asking.begin(triggers)
+        self._seeing.forget()
+        self._whereabouts.forget()
+        if self._who is not None:
+            self._who.forget()
+
+    def say_who(self, camera: str, exchanged: tuple[int, int] | None) -> None:
+        """Take a person's word on the animals' names from the next frame on.
+
+        They are right, or those of two are to be exchanged.
+        """
+        if self._who is not None:
+            self._who.say(camera, exchanged)
+
+    def begin(
+        self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
+    ) -> None:
+        """Start an experiment; `triggers` are new ones."""
+        self.ask(triggers)
+        named = triggers_of(experiment)
+        self._conduct = Conduct(Stepper(experiment.plan()), bank, named)
+        self._conduct.heard_ns = self._clock.now_ns()
+        self._note("experiment", "started")
+
+    def end(self, how: str = "stopped", cause: str = "stop") -> None:
+        """End the experiment, if one runs: every output is off afterwards."""
+        if self._conduct is None:
+            return
+        conduct, self._conduct = self._conduct, None
+        try:
+            conduct.bank.all_off(self._clock.now_ns(), cause)
+        finally:
+            self._note("experiment", how)
+
+    def step(self, frame: Frame) -> Step:
+        """Take one frame all the way, from picture to written output."""
+        return self.together([frame])[0]
+
+    def together(self, frames: Sequence[Frame]) -> list[Step]:
+        """Take frames of several cameras, posed as one batch, in their order."""
+        images, cameras = [f.image for f in frames], [f.camera for f in frames]
+        poses = self._estimator.estimate(images, cameras)
+        return [self._take(*pair) for pair in zip(frames, poses, strict=True)]
+
+    def _take(self, frame: Frame, pose: Pose) -> Step:
+        if not self._whole(frame):
+            pose = pose.unknown()
+        if self._who is not None:
+            pose = self._who.tell(frame, pose)
+        posed_ns = self._clock.now_ns()
+        time_s = (frame.time_ns - self._zero_ns) / 1e9
+        for sentence in self._whereabouts.news(frame.camera, pose, time_s):
+            self._note("identity", sentence)
+        limit_ns = self._rules.max_age_ms * 1e6
+        too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
+        sight, inputs = Sight(pose), self._inputs()
+        answers: Answers = {}
+        done = _Done(posed_ns)
+        conduct = self._conduct if frame.camera == self._deciding else None
+        failure: Exception | None = None
+        try:
+            age_s = (posed_ns - frame.time_ns) / 1e9
+            sight = self._seeing.see(frame.camera, pose, time_s, age_s)
+            self._asking.ask(answers, frame.camera, sight, time_s, too_old, inputs)
+            if conduct is not None:
+                conduct.heard_ns, conduct.silent = posed_ns, False
+                done = self._decided(conduct, frame.index, time_s, too_old, inputs)
+        except Exception as error:
+            failure = error
+        step = Step(
+            frame.camera,
+            frame.index,
+            frame.time_ns,
+            frame.arrived_ns,
+            posed_ns,
+            done.decided_ns,
+            done.written_ns,
+            pose,
+            answers,
+            done.commands,
+            done.status,
+            done.lost,
+            too_old,
+            {**sight.doubts, **self._asking.held},
+            sight.pose if sight.changed else None,
+            sight.behaviours,
+            inputs,
+        )
+        self._write(step)
+        if failure is not None:
+            self._break_off(failure)
+        elif conduct is not None:
+            self._end_in_time(conduct, time_s)
+        return step
+
+    def idle(self) -> int | None:
+        """Notice silence, and broken outputs; return when to be called again at the latest, in ns.
+
+        To be called whenever no frame is there, and now and then while other cameras'
+        frames keep coming; None: any time.
+        """
+        conduct = self._conduct
+        if conduct is not None and conduct.bank.broken:
+            self._break_off(DeviceError(conduct.bank.broken))
+            return None
+        if conduct is None or conduct.silent:
+            return None
+        patience_ns = round(self._rules.patience_s * 1e9)
+        now_ns = self._clock.now_ns()
+        if now_ns - conduct.heard_ns < patience_ns:
+            return conduct.heard_ns + patience_ns
+        conduct.silent = True
+        conduct.bank.all_off(now_ns, "silence")
+        self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
+        return None
+
+    def _end_in_time(self, conduct: Conduct, time_s: float) -> None:
+        limit_s = self._rules.exp_time_s
+        if conduct.stepper.finished:
+            self.end("finished", "finished")
+        elif limit_s and time_s - conduct.began_s >= limit_s:
+            self.end(f"finished after {limit_s:g} s (EXP_TIME_S)", "finished")
+
+    def _decided(
+        self,
+        conduct: Conduct,
+        index: int,
+        time_s: float,
+        too_old: bool,
+        inputs: Mapping[str, float],
+    ) -> "_Done":
+        if conduct.bank.broken:
+            raise DeviceError(conduct.bank.broken)
+        everything = self._asking.known(time_s)
+        observation = Observation(
+            time_s,
+            everything,
+            self._asking.poses,
+            inputs=inputs,
+            behaviours=self._asking.behaviours(time_s),
+        )
+        lost = any(everything[name] is None for name in conduct.named)
+        if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):
+            conduct.bank.all_off(self._clock.now_ns(), "lost")
+            why = "lost: outputs are off until the experiment asks anew"
+            self._note("tracking", why)
+        commands = conduct.stepper.step(observation)
+        conduct.began_s = min(conduct.began_s, time_s)
+        decided_ns = self._clock.now_ns()
+        written_ns = 0
+        if commands:
+            self._write(Intent(index, decided_ns, commands))
+            permitted = commands
+            if conduct.revoked or too_old:
+                why = "the frame is too old" if too_old else "the animal is lost"
+                permitted = self._only_lower(commands, conduct.bank.levels, why)
+            written_ns = conduct.bank.apply(permitted, decided_ns) or 0
+            marks = [order.text for order in commands if isinstance(order, Mark)]
+            conduct.status = marks[-1] if marks else conduct.status
+        return _Done(decided_ns, written_ns, commands, conduct.status, lost)
+
+    def _only_lower(
+        self, commands: Sequence[Command], levels: Mapping[str, float], why: str
+    ) -> tuple[Command, ...]:
+        """Drop what would switch something on; lowering a level is never held back."""
+        kept = []
+        for order in commands:
+            if (
+                isinstance(order, Mark)
+                or order.level == 0
+                or order.level < levels.get(order.output, 0)
+            ):
+                kept.append(order)
+            else:
+                self._note("output", f"{order.output} was not switched on: {why}")
+        return tuple(kept)
+
+    def _break_off(self, error: Exception) -> None:
+        """End the experiment because a plan, a trigger or an output failed."""
+        text = str(error)
+        if not isinstance(error, DeepLabStreamError):
+            text = "".join(traceback.format_exception(error)).strip()
+        self._asking.begin({})
+        try:
+            self.end(f"failed: {str(error) or type(error).__name__}", "error")
+        except DeepLabStreamError as another:
+            text += f"\n{another}"
+        self._note("error", text)
+
+    def _note(self, kind: str, text: str) -> None:
+        self._write(Note(kind, text, self._clock.now_ns()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a frame led to."""
+
+    decided_ns: int
+    written_ns: int = 0
+    commands: tuple[Command, ...] = ()
+    status: str = ""
+    lost: bool = False
+
+
+def run(
+    frames: Iterable[Sequence[Frame]], loop: Loop, watch: Callable[[Step], object]
+) -> None:
+    """Take every frame through the loop, those that come together as one batch.
+
+    An empty sequence stands for "none came".
+    """
+    for ready in frames:
+        if not ready:
+            loop.idle()
+        else:
+            for step in loop.together(ready):
+                watch(step)

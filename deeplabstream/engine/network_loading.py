@@ -1,0 +1,91 @@
+"""The networks that the settings name, loaded, warm, and fit for their triggers."""
+
+from pathlib import Path
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.engine.session.messages import NetworkReady
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_opening import (
+    open_estimator,
+    open_live_crop,
+    outdated,
+)
+from deeplabstream.pose.per_camera import PerCamera, own_of
+from deeplabstream.pose.tracking.named_estimator import Named, animals_of
+from deeplabstream.recording.run_folder import ModelFacts, NetworkFacts
+from deeplabstream.settings.loading import Settings, check_against
+
+
+def open_network(settings: Settings, threads: int | None = None) -> PoseEstimator:
+    """Return the estimator; ModelError or SettingsError say what does not fit.
+
+    A network is loaded once, however many cameras use it. `threads` instead of the
+    settings' THREADS.
+    """
+    named = {
+        name: settings.model_named(camera.model)
+        for name, camera in settings.cameras.items()
+        if camera.analyse and camera.model
+    }
+    usual = settings.model
+    threads = settings.pose.threads if threads is None else threads
+    loaded = {usual: _open(settings, usual, threads)}
+    for model in named.values():
+        if model not in loaded:
+            loaded[model] = _open(settings, model, threads)
+    found = {model: animals_of(estimator) for model, estimator in loaded.items()}
+    least = min(found, key=lambda model: found[model])
+    problems = list(settings.animals.problems(found[least], Path(least).name))
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{model}: {count}" for model, count in found.items())
+        problems.append(f"all networks must tell as many animals apart: {told}")
+    others = {name: loaded[model] for name, model in named.items() if model != usual}
+    estimator: PoseEstimator = loaded[usual]
+    if others:
+        estimator = PerCamera(loaded[usual], others)
+    names = settings.animals.of(estimator.skeleton, found[usual])
+    if names:
+        estimator = Named(estimator, names)
+    problems += check_against(settings, estimator.skeleton)
+    if problems:
+        raise SettingsError(problems)
+    return estimator
+
+
+def introduced(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
+    """Return what there is to say of the networks that are ready, named as in `settings`."""
+    usual = settings.pose.model
+    own = {
+        camera: NetworkFacts(*_facts(settings.cameras[camera].model, other))
+        for camera, other in own_of(estimator).items()
+    }
+    return NetworkReady(estimator.skeleton, ModelFacts(*_facts(usual, estimator), own))
+
+
+def outdated_networks(settings: Settings) -> list[str]:
+    """Return a sentence for each network in use that must be imported anew."""
+    pose = settings.pose
+    named = [
+        settings.model,
+        *(settings.model_named(each.model) for each in settings.cameras.values()),
+    ]
+    if pose.live_crop and pose.detector:
+        named.append(settings.model_named(pose.detector))
+    told = [outdated(name) for name in dict.fromkeys(named) if name]
+    return list(dict.fromkeys(sentence for each in told for sentence in each))
+
+
+def _facts(name: str, estimator: PoseEstimator) -> tuple[str, str, float, str]:
+    return name, estimator.sha256, estimator.threshold, estimator.provider
+
+
+def _open(settings: Settings, model: str, threads: int) -> PoseEstimator:
+    pose = settings.pose
+    how = pose.runtime, threads, pose.tolerance_px
+    estimator = open_estimator(model, *how)
+    if not pose.live_crop:
+        return estimator
+    detector = None
+    if pose.detector:
+        detector = open_estimator(settings.model_named(pose.detector), *how)
+    return open_live_crop(estimator, detector, pose.crop_margin, pose.crop_full_every)

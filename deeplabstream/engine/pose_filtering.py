@@ -1,0 +1,300 @@
+"""What triggers see of what the network says: the seam between pose and decision.
+
+In this order: points below the model's threshold are unseen; implausible ones are refused;
+what is missing is held for a while; points are smoothed, then predicted; classifiers tell
+behaviours from what is left. The same poses at the same times are always seen the same, so
+a run is decided again from its raw poses (and from the behaviours that were told, so that
+no classifier is needed).
+
+Points that can't be true, whatever the network's confidence, and points that are held.
+
+Smoothing and prediction of one camera's points, as `[Tracking]` asks for them.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import dist, nan
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.calibration import Calibration
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Pose, changed_hands
+from deeplabstream.pose.filters.one_euro import OneEuro
+from deeplabstream.pose.filters.prediction import Prediction
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.tracking import Tracking
+
+Points = NDArray[np.float32]
+"""(animal, bodypart, 2); NaN: not seen."""
+Lengths = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+"""(animal, bodypart)."""
+
+
+class Plausibility:
+    """The gate of one camera. It remembers where and when each point was last believed.
+
+    A point is refused when it is farther from there than it can have gone since then; that
+    distance grows with time, so a refused point that was right is believed again. Of a
+    bone that is too short or too long, the end is refused that spoils more bones; when
+    both spoil as many, the one of which the network is less sure.
+    """
+
+    def __init__(self, rules: Tracking) -> None:
+        self._rules = rules
+        self._hold_s = rules.hold_ms / 1e3 or -1.0
+        self._bones = _Bones(rules)
+        self._shape: tuple[int, ...] = ()
+        self._places: Points
+        self._measured: Lengths
+        self._times: Lengths
+
+    def sift(
+        self, seen: Pose, time_s: float, calibration: Calibration | None = None
+    ) -> tuple[Points, dict[str, str]]:
+        """Return the points to believe, in px, and what was done to the others, by name.
+
+        With UNIT = mm lengths are those on the floor: `calibration`.
+        """
+        if self._shape != seen.points.shape:
+            self._begin(seen.points)
+        points = seen.points.copy()
+        measured = points.astype(np.float64)
+        if self._rules.unit == "mm" and calibration is not None:
+            measured = calibration.to_mm(points)
+        away_s = time_s - self._times
+        jumped = self._jumped(measured, away_s)
+        measured[jumped] = np.nan
+        bent = self._bones.spoilt(seen, measured)
+        points[jumped | bent] = np.nan
+        believed = np.isfinite(points[..., 0])
+        self._places[believed] = points[believed]
+        self._measured[believed] = measured[believed]
+        self._times[believed] = time_s
+        held = ~believed & (away_s <= self._hold_s)
+        points[held] = self._places[held]
+        what = {"jump": jumped, "bone": bent, "held": held}
+        return points, dict(_doubts(seen.names, what))
+
+    def _begin(self, points: Points) -> None:
+        self._shape = points.shape
+        self._places = np.full_like(points, np.nan)
+        self._measured = np.full(points.shape, np.nan)
+        self._times = np.full(points.shape[:2], -np.inf)
+
+    def _jumped(self, measured: Lengths, away_s: Lengths) -> Mask:
+        if not self._rules.max_speed:
+            return np.zeros(away_s.shape, np.bool_)
+        step = measured - self._measured
+        gone = np.hypot(step[..., 0], step[..., 1])
+        return np.asarray(gone > self._rules.max_speed * away_s)
+
+
+class _Bones:
+    """The bones that the settings measure."""
+
+    def __init__(self, rules: Tracking) -> None:
+        self._bones = rules.bones
+
+    def spoilt(self, seen: Pose, measured: Lengths) -> Mask:
+        """Return the points to refuse; `measured` (animal, bodypart, 2) has NaN for none."""
+        refused = np.zeros(measured.shape[:2], np.bool_)
+        if self._bones:
+            ends = [
+                seen.skeleton.indices((bone.one, bone.other)) for bone in self._bones
+            ]
+            for animal, places in enumerate(measured.tolist()):
+                sure: list[float] = seen.confidence[animal].tolist()
+                while (worst := self._worst(ends, places, sure)) is not None:
+                    refused[animal, worst] = True
+                    places[worst] = [nan, nan]
+        return refused
+
+    def _worst(
+        self, ends: list[list[int]], places: list[list[float]], sure: list[float]
+    ) -> int | None:
+        spoils: Counter[int] = Counter()
+        for (one, other), bone in zip(ends, self._bones, strict=True):
+            length = dist(places[one], places[other])
+            if length < bone.shortest or length > bone.longest:
+                spoils.update((one, other))
+        if not spoils:
+            return None
+        return max(spoils, key=lambda part: (spoils[part], -sure[part]))
+
+
+def _doubts(
+    names: tuple[str, ...], what: Mapping[str, Mask]
+) -> Iterator[tuple[str, str]]:
+    found = {word: mask.ravel().tolist() for word, mask in what.items() if mask.any()}
+    if found:
+        for place, name in enumerate(names):
+            words = [word for word, mask in found.items() if mask[place]]
+            if words:
+                yield name, "+".join(words)
+
+
+EVERY = "every point"
+"""Under this name the record says what was done to all points of a frame."""
+
+
+class Motion:
+    """The filters of one camera."""
+
+    def __init__(self, rules: Tracking) -> None:
+        self._smoothing = None
+        if rules.smooth_hz:
+            self._smoothing = OneEuro(rules.smooth_hz, rules.smooth_beta)
+        self._prediction = Prediction() if rules.predict else None
+        self._acts_after_s = rules.acts_after_ms / 1e3
+        steps = [("smoothed", self._smoothing), ("predicted", self._prediction)]
+        self._done = {EVERY: "+".join(word for word, step in steps if step)}
+
+    def step(
+        self, points: NDArray[np.float32], time_s: float, age_s: float
+    ) -> tuple[NDArray[np.float32], dict[str, str]]:
+        """Return the points to see, NaN where they were, and what was done to them."""
+        if self._smoothing is not None:
+            points = self._smoothing.step(points, time_s)
+        if self._prediction is not None:
+            ahead_s = age_s + self._acts_after_s
+            points = self._prediction.step(points, time_s, ahead_s)
+        return points, self._done
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One frame as triggers see it."""
+
+    pose: Pose
+    """In px; NaN where nothing is known."""
+    on_floor: Pose | None = None
+    """The same in mm; None: the camera has no calibration."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """See `Step.doubts`."""
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+    """See `Step.behaviours`."""
+
+    def in_unit(self, unit: Literal["px", "mm"]) -> Pose:
+        """Return the pose in `unit`."""
+        return self.on_floor if unit == "mm" and self.on_floor else self.pose
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is something else than the pose above the threshold."""
+        return bool(self.doubts)
+
+
+class Watcher(Protocol):
+    """Behaviour classifier, such as `pose.behaviour.classifier.Classifier`."""
+
+    @property
+    def unit(self) -> Literal["px", "mm"]:
+        """What it wants the pose in."""
+        ...
+
+    def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
+        """Return the probability of each behaviour; NaN: unknown."""
+        ...
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        ...
+
+
+class Seeing:
+    """The eyes of a run: one memory per camera. `forget` before a new run."""
+
+    def __init__(
+        self,
+        thresholds: Thresholds,
+        rules: Mapping[str, Tracking] | None = None,
+        calibrations: Mapping[str, Calibration] | None = None,
+        watchers: Mapping[str, Sequence[Watcher]] | None = None,
+    ) -> None:
+        """All by camera; `rules` under the empty name are those of all others."""
+        self._thresholds = thresholds
+        self._rules = rules or {}
+        self._calibrations = calibrations or {}
+        self._watchers = watchers or {}
+        self._gates: dict[str, Plausibility | None] = {}
+        self._filters: dict[str, Motion | None] = {}
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        self._gates.clear()
+        self._filters.clear()
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.forget()
+
+    def see(self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0) -> Sight:
+        """Return what triggers see of the network's pose of one frame.
+
+        `age_s` is how long ago it was exposed.
+        """
+        seen, doubts = pose.seen(self._thresholds.of(camera)), dict[str, str]()
+        if changed_hands(pose.identity):  # what was followed was another animal
+            self._gates.pop(camera, None)
+            self._filters.pop(camera, None)
+        calibration = self._calibrations.get(camera)
+        if gate := self._gate(camera):
+            points, doubts = gate.sift(seen, time_s, calibration)
+            seen = pose.moved(points)
+        if motion := self._motion(camera):
+            points, done = motion.step(seen.points, time_s, age_s)
+            seen = pose.moved(points)
+            doubts = {**doubts, **done}
+        on_floor = None
+        if calibration is not None:
+            places = calibration.to_mm(seen.points).astype(np.float32)
+            on_floor = pose.moved(places)
+        sight = Sight(seen, on_floor, doubts)
+        behaviours: dict[str, float] = {}
+        for watcher in self._watchers.get(camera, ()):
+            behaviours |= watcher.look(sight.in_unit(watcher.unit), time_s)
+        return replace(sight, behaviours=behaviours) if behaviours else sight
+
+    def _motion(self, camera: str) -> Motion | None:
+        if camera not in self._filters:
+            rules = self._rules.get(camera) or self._rules.get("")
+            active = rules is not None and (rules.smooth_hz or rules.predict)
+            self._filters[camera] = Motion(rules) if rules and active else None
+        return self._filters[camera]
+
+    def _gate(self, camera: str) -> Plausibility | None:
+        if camera not in self._gates:
+            rules = self._rules.get(camera) or self._rules.get("")
+            active = rules is not None and rules.active
+            self._gates[camera] = Plausibility(rules) if rules and active else None
+        return self._gates[camera]
+
+
+def seeing_of(
+    settings: Settings,
+    thresholds: Thresholds,
+    watchers: Mapping[str, Sequence[Watcher]] | None = None,
+) -> Seeing:
+    """Return the eyes that the settings describe, without memory.
+
+    `watchers`, by camera, are to be opened by
+    `deeplabstream.engine.network_loading.open_classifiers`.
+    """
+    return Seeing(thresholds, settings.tracking, settings.calibrations, watchers)
+
+
+def sights(
+    settings: Settings, folder: RunFolder, camera: str
+) -> Iterator[tuple[float, Sight]]:
+    """Yield what triggers of `settings` see of a recorded run, with its times in s."""
+    start_ns = int(folder.facts["start_ns"])
+    seeing = seeing_of(settings, folder.thresholds)
+    for step in folder.steps(camera):
+        time_s = (step.exposed_ns - start_ns) / 1e9
+        age_s = (step.posed_ns - step.exposed_ns) / 1e9
+        yield time_s, seeing.see(camera, step.pose, time_s, age_s)

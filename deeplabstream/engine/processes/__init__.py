@@ -1,0 +1,1 @@
+"""Bodies of the processes: camera, engine, recorder, guard."""

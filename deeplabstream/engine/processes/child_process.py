@@ -1,0 +1,95 @@
+"""What every child process does first: leave signals to its parent, and end with it."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.engine.processes.termination import leave_to_parent
+from deeplabstream.engine.session.messages import ProcessFailed
+from deeplabstream.engine.unblocked_pipe import UnblockedPipe
+from deeplabstream.ipc.pipe import Connection, Messages
+
+
+def settle(
+    orphaned: Callable[[], object], asked: Callable[[], object] | None = None
+) -> None:
+    """Leave signals to the parent; call `orphaned` when the parent dies.
+
+    `orphaned` runs in a thread of its own. `asked`, by default the same, is called on SIGTERM,
+    between two instructions of the main thread: it must not take a lock.
+    """
+    leave_to_parent()
+    terminated = asked or orphaned
+    signal.signal(signal.SIGTERM, lambda _number, _frame: terminated())
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        orphaned()
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def present(
+    presence: Connection, body: Callable[..., object], *arguments: object
+) -> None:
+    """Call `body`, and hold `presence` until this process ends, however it ends."""
+    try:
+        body(*arguments)
+    finally:
+        presence.close()
+
+
+def hurry(steps: int = 5) -> None:
+    """Have this process preferred to all that do not hurry, where that is allowed.
+
+    Cameras and engine hurry most, the recorder a little: what it does may wait, but not for
+    longer than a killed run may lose. On Windows only the calling thread is preferred.
+    """
+    if sys.platform == "win32":
+        from ctypes import WinDLL, c_int, c_void_p
+
+        kernel = WinDLL("kernel32")
+        kernel.GetCurrentThread.restype = c_void_p
+        kernel.SetThreadPriority.argtypes = c_void_p, c_int
+        kernel.SetThreadPriority(kernel.GetCurrentThread(), 1)
+    else:
+        with suppress(OSError):
+            os.nice(-steps)
+
+
+@contextmanager
+def reporting(pipe: Connection, latest: tuple[type, ...] = ()) -> Iterator[Messages]:
+    """Give a pipe whose `send` never waits; send an error on purpose as a sentence.
+
+    Such an error is swallowed. A bug is told too, and goes on upwards so that its traceback
+    is seen. Of the kinds in `latest` only the newest message waits to be sent.
+    """
+    unblocked = UnblockedPipe(pipe, latest)
+    try:
+        yield unblocked
+    except DeepLabStreamError as error:
+        tell(unblocked, ProcessFailed(str(error)))
+    except BaseException as error:
+        name = multiprocessing.current_process().name
+        text = f"{name} failed: {type(error).__name__}: {error}"
+        tell(unblocked, ProcessFailed(text))
+        raise
+    finally:
+        unblocked.flush()
+
+
+def tell(pipe: Messages, message: object) -> None:
+    """Send a message; nobody hears it when the other side is gone already."""
+    try:
+        pipe.send(message)
+    except (BrokenPipeError, ConnectionError, EOFError):
+        return

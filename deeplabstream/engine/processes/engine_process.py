@@ -1,0 +1,326 @@
+"""The engine's process: newest frames out of the rings, through the one loop."""
+
+import gc
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import LAST_WORDS, Entry, Intent, Note
+from deeplabstream.engine.animal_identity import identities_of
+from deeplabstream.engine.behaviour_classifiers import open_classifiers
+from deeplabstream.engine.checks.watchdog_check import proofs
+from deeplabstream.engine.device_manager import Bench
+from deeplabstream.engine.loop import Loop, run
+from deeplabstream.engine.network_loading import (
+    introduced,
+    open_network,
+    outdated_networks,
+)
+from deeplabstream.engine.pose_filtering import seeing_of
+from deeplabstream.engine.processes.child_process import hurry, reporting, settle, tell
+from deeplabstream.engine.processes.engine_links import EngineLinks
+from deeplabstream.engine.processes.guard import Heartbeat, last_words
+from deeplabstream.engine.session.messages import (
+    Analyse,
+    Analysing,
+    Complaint,
+    Conduct,
+    Conducting,
+    SayWho,
+    TestOutput,
+)
+from deeplabstream.ipc.journal import Journal, JournalWriter
+from deeplabstream.ipc.pipe import Connection, Messages, speaks
+from deeplabstream.ipc.ring import Ring, RingReader, RingSpec
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.pose.runtimes.batching import batches
+from deeplabstream.settings.loading import Settings
+
+LISTEN_S = 0.02
+"""An engine that is never idle looks for messages this often."""
+BEAT_S = 0.2
+"""The engine tells its guard at least this often that it goes on."""
+GUARDS_S = 60.0
+"""How long it waits for its guards before it opens outputs."""
+FEED_S = 0.02
+"""It comes round at least this often while a board's watchdog waits for that."""
+
+
+def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
+    """Load the network, open the outputs, and decide until told to stop."""
+    sys.setswitchinterval(0.0005)
+    with reporting(pipe) as messages, ExitStack() as resources:
+        engine = _Engine(settings, messages, links, resources)
+        settle(orphaned=engine.orphaned, asked=engine.stop)
+        resources.callback(engine.goodbye)
+        resources.callback(engine.farewell)
+        engine.prepare()
+        hurry()
+        engine.work()
+
+
+@dataclass
+class _Engine:
+    settings: Settings
+    pipe: Messages
+    links: EngineLinks
+    resources: ExitStack
+    clock: SystemClock = field(default_factory=SystemClock)
+    readers: tuple[RingReader, ...] = ()
+    analysing: bool = False
+    batching: bool = False
+    """Whether frames of several cameras that are ready together are posed together."""
+    conducting: bool = False
+    fed: bool = False
+    """Whether a board's watchdog waits for this loop to come round."""
+    stopped: bool = False
+    unguarded: int = 0
+    """Guards that do not watch yet."""
+    lost: int = 0
+    """Entries that the journal had no room for, as far as they were noticed."""
+
+    def __post_init__(self) -> None:
+        self.writing = threading.Lock()
+        self.unguarded = len(self.links.guards)
+        self.heart = Heartbeat(*self.links.guards)
+        self.journal = JournalWriter(Journal(self.links.journal))
+        self.bench = Bench(
+            self.settings.outputs,
+            self.settings.inputs,
+            self.clock,
+            self.write,
+            self.complain,
+            self.resources,
+        )
+        self.loop: Loop
+
+    def prepare(self) -> None:
+        """Do everything slow before the first frame; outputs are opened, and off."""
+        for proof in proofs(self.settings):
+            tell(self.pipe, proof)
+        if self.settings.outputs or self.settings.inputs:
+            self.ready()
+        estimator = open_network(self.settings)
+        skeleton, thresholds = estimator.skeleton, thresholds_of(estimator)
+        watchers = open_classifiers(self.settings, skeleton)
+        self.loop = Loop(
+            estimator,
+            self.settings.experiment,
+            self.settings.deciding_camera,
+            self.clock,
+            self.write,
+            self.links.zero_ns,
+            self.whole,
+            seeing_of(self.settings, thresholds, watchers),
+            self.bench.levels,
+            identities_of(self.settings, skeleton, thresholds),
+        )
+        self.batching = batches(estimator, len(self.settings.asked_of()))
+        self.tell_network(estimator)
+
+    def tell_network(self, estimator: PoseEstimator) -> None:
+        """Warm the network up and say that it is ready."""
+        estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
+        tell(self.pipe, introduced(estimator, self.settings))
+        for sentence in outdated_networks(self.settings):
+            tell(self.pipe, Complaint(sentence, grave=False))
+
+    def goodbye(self) -> None:
+        """Dismiss the guards, but not where an output could not be switched off."""
+        if not self.bench.left_on:
+            self.heart.goodbye()
+
+    def farewell(self) -> None:
+        """Write the last entry of the journal, when the outputs are off and closed.
+
+        A guard writes it where an output could not be switched off.
+        """
+        if not self.bench.left_on:
+            self.write(Note(LAST_WORDS, last_words(()), self.clock.now_ns()))
+
+    def stop(self) -> None:
+        """End soon; callable from any thread."""
+        self.stopped = True
+        self.links.wake.release()
+
+    def orphaned(self) -> None:
+        """Switch off at once, because the main process ended; then end.
+
+        Runs in a thread of its own: the loop may be in the network for a long time.
+        """
+        try:
+            self.bench.switch_off("The main process ended", "main ended")
+        finally:
+            self.stop()
+
+    def work(self) -> None:
+        """Run until told to stop; whatever happens, the experiment ends with it."""
+        try:
+            run(self.frames(), self.loop, lambda step: None)
+        finally:
+            self.loop.end("stopped with the stream")
+
+    def frames(self) -> Iterator[list[Frame]]:
+        """Yield the newest frames, the deciding camera's first; none when none came.
+
+        The engine is busy only when woken: by a frame, a message, or its own heartbeat.
+        A frame comes before messages, and is waited for only when none are left. A busy
+        engine listens, and looks for silence of the deciding camera, now and then.
+        """
+        listened_ns = 0
+        while not self.stopped:
+            now_ns = self.clock.now_ns()
+            self.heart.beat(now_ns)
+            bank = self.bench.bank
+            self.fed = bank is not None and bank.beat(now_ns)
+            ready = self.newest()
+            yield ready
+            self.check_record()
+            self.tell_end()
+            if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
+                listened_ns = now_ns
+                while not self.stopped and speaks(self.pipe):
+                    self.obey()
+                deadline_ns = self.loop.idle()
+                if not ready:
+                    self.sleep(deadline_ns)
+
+    def newest(self) -> list[Frame]:
+        """Return a frame that was not analysed yet; those of all cameras where that pays."""
+        ready: list[Frame] = []
+        if self.analysing:
+            for reader in self.readers:
+                if (frame := reader.newest()) is not None:
+                    ready.append(frame)
+                    if not self.batching:
+                        break
+        return ready
+
+    def whole(self, frame: Frame) -> bool:
+        """Return whether the picture has not been overwritten since `newest` gave it."""
+        return all(r.whole for r in self.readers if r.camera == frame.camera)
+
+    def sleep(self, deadline_ns: int | None) -> None:
+        """Wait to be woken, no longer than heartbeat and deadline allow."""
+        until_s = FEED_S if self.fed else BEAT_S
+        if deadline_ns is not None:
+            until_s = min(until_s, max(0.0, (deadline_ns - self.clock.now_ns()) / 1e9))
+        self.links.wake.acquire(timeout=until_s)
+        while self.links.wake.acquire(block=False):
+            pass
+
+    def obey(self) -> None:
+        """Do what the next message in the pipe asks."""
+        try:
+            message = self.pipe.recv()
+        except (EOFError, OSError):  # the main process ended
+            message = None
+        match message:
+            case tuple():
+                self.attach(message)
+            case Analyse(active):
+                self.analyse(active)
+            case Conduct(True):
+                self.conduct()
+            case Conduct(False, how):
+                self.loop.end(how)
+            case TestOutput(name):
+                self.test(name)
+            case SayWho(camera, exchanged):
+                self.loop.say_who(camera, exchanged)
+            case _:
+                self.stopped = True
+
+    def attach(self, specs: tuple[RingSpec, ...]) -> None:
+        """Map the cameras' rings, in the order given: the deciding camera's first."""
+        before, self.readers = self.readers, ()
+        for reader in before:
+            reader.close()
+        self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
+
+    def analyse(self, active: bool) -> None:
+        """Pose frames from the next one on, or no longer."""
+        for reader in self.readers:
+            reader.skip()
+        if active:
+            self.loop.ask(self.settings.new_triggers())
+        else:
+            self.loop.end()
+        self.analysing = active
+        tell(self.pipe, Analysing(active))
+
+    def conduct(self) -> None:
+        """Start the experiment with new triggers and a new plan."""
+        if not self.ready():
+            tell(self.pipe, Conducting(False, "its outputs can't be opened"))
+            return
+        if self.bench.bank is not None and not self.loop.experimenting:
+            experiment, triggers = (
+                self.settings.new_experiment(),
+                self.settings.new_triggers(),
+            )
+            self.loop.begin(experiment, triggers, self.bench.bank)
+            self.conducting = True
+            tell(self.pipe, Conducting(True))
+
+    def ready(self) -> bool:
+        """Return whether the outputs are open, anew after one was lost; say why not."""
+        if self.bench.whole:
+            return True
+        self.heart.pause()
+        if not self.guarded():
+            self.complain("The guards did not start, so the outputs stay closed")
+            return False
+        return self.bench.open()
+
+    def guarded(self) -> bool:
+        """Wait until the guards watch; no output is opened before."""
+        give_up_ns = self.clock.now_ns() + round(GUARDS_S * 1e9)
+        while self.unguarded and not self.stopped and self.clock.now_ns() < give_up_ns:
+            self.unguarded -= self.links.guarded.acquire(timeout=0.1)
+        return not self.unguarded
+
+    def test(self, name: str) -> None:
+        """Pulse an output for a moment; an experiment has them for itself."""
+        if not self.conducting and self.ready():
+            self.bench.test(name)
+
+    def check_record(self) -> None:
+        """End the experiment when entries of the record are lost: outputs go off."""
+        if (lost := self.journal.lost) == self.lost:
+            return
+        begins, self.lost = not self.lost or self.loop.experimenting, lost
+        text = "the recorder does not keep up, entries of the record are lost"
+        self.loop.end(f"failed: {text}", "error")
+        if begins:
+            self.complain(f"{text[0].upper()}{text[1:]}: is the disk slow?")
+
+    def tell_end(self) -> None:
+        """Say that the experiment is over, once."""
+        if self.conducting and not self.loop.experimenting:
+            self.conducting = False
+            tell(self.pipe, Conducting(False))
+
+    def complain(self, text: str) -> None:
+        """Tell the window, or whoever started this, what is wrong."""
+        tell(self.pipe, Complaint(text))
+
+    def write(self, entry: Entry) -> None:
+        """Write into the journal and wake whoever follows it."""
+        with self.writing:  # pulses end in the ticker's thread
+            self.journal.write(entry)
+        if isinstance(entry, Note) and entry.kind == "error":
+            self.complain(entry.text.splitlines()[-1])
+        if not isinstance(entry, Intent):  # the output first; its step wakes them
+            for listener in self.links.listeners:
+                listener.release()

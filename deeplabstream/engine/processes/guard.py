@@ -1,0 +1,260 @@
+"""A small process that switches the outputs off when the engine dies or hangs."""
+
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.synchronize import Semaphore
+from typing import Protocol
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError, blaming
+from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Note
+from deeplabstream.engine.processes.child_process import tell
+from deeplabstream.engine.processes.termination import leave_to_parent
+from deeplabstream.engine.session.messages import Complaint, GuardActs
+from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
+from deeplabstream.ipc.pipe import Connection, speaks
+from deeplabstream.plugins.output import Output
+
+HANG_S = 1.0
+"""An engine that has said nothing for so long hangs."""
+BEAT_EVERY_S = 0.1
+"""The engine says no more often that it is alive."""
+OPENING_S = 2.0
+"""How long the guard tries to open an output: its port may be busy for a moment."""
+ANSWER_S = 15.0
+"""How long it waits for an output that neither opens nor fails."""
+
+_BEAT, _PAUSE, _GOODBYE = b"b", b"p", b"g"
+
+
+class Heartbeat:
+    """The engine's side: say at least every `HANG_S / 2` that it goes on."""
+
+    def __init__(self, *guards: Connection) -> None:
+        self._guards = guards
+        self._next_ns = 0
+        if sys.platform != "win32":  # a guard that hangs must not hold the engine up
+            for guard in guards:
+                os.set_blocking(guard.fileno(), False)
+
+    def beat(self, now_ns: int) -> None:
+        """Say that the engine goes on; from the first time on, silence is judged."""
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + round(BEAT_EVERY_S * 1e9)
+            self._say(_BEAT)
+
+    def pause(self) -> None:
+        """Announce something slow: until the next `beat`, silence is not judged."""
+        self._next_ns = 0
+        self._say(_PAUSE)
+
+    def goodbye(self) -> None:
+        """Say that the outputs are off and closed: the guard is needed no more."""
+        self._say(_GOODBYE)
+
+    def _say(self, word: bytes) -> None:
+        for guard in self._guards:
+            with suppress(OSError):  # whoever started a guard notices that it is gone
+                guard.send_bytes(word)
+
+
+@dataclass(frozen=True)
+class GuardLinks:
+    """What connects a guard with the rest of the rig."""
+
+    journal: JournalSpec
+    """It is written by whoever takes over from a dead engine."""
+    listeners: tuple[Semaphore, ...]
+    """Released for every journal entry."""
+    ready: Semaphore
+    """Released when the guard watches."""
+    second: Connection | None = None
+    """The first guard's way to the second one."""
+
+
+def guard_main(
+    outputs: Mapping[str, Output],
+    heart: Connection,
+    engine_pid: int,
+    reports: Connection,
+    links: GuardLinks | None = None,
+) -> None:
+    """Wait until the engine says goodbye; switch off in its place if it does not.
+
+    What was done goes into the journal, or to `reports` where there is none: an `Edge` for
+    each output that was switched off. `reports` get a `Complaint` for what happened and for
+    each output that may still be on.
+    """
+    second = Heartbeat(links.second) if links and links.second else Heartbeat()
+    settle_guard(outputs, links)
+    what = watch(heart)
+    if not what:
+        return
+    second.pause()
+    kill(engine_pid)
+    wait_for_end(heart)
+    switch_off(outputs, f"The engine {what}", "guard", Report(reports, links))
+    second.goodbye()
+
+
+class Reporting(Protocol):
+    """Where somebody who takes over from a dead engine says what was done."""
+
+    def tell(self, message: object) -> None:
+        """Tell the main process."""
+
+    def write(self, entry: Edge | Note) -> None:
+        """Record it."""
+
+
+class Report:
+    """A guard's reports: messages through its pipe, entries into the journal."""
+
+    def __init__(self, pipe: Connection, links: GuardLinks | None) -> None:
+        self._pipe, self._links = pipe, links
+        self._journal = JournalWriter(Journal(links.journal)) if links else None
+
+    def tell(self, message: object) -> None:
+        """Tell the main process."""
+        tell(self._pipe, message)
+
+    def write(self, entry: Edge | Note) -> None:
+        """Record it: the recorder, or whoever completes its tables, writes it down."""
+        if self._links is not None and self._journal is not None:
+            with suppress(Exception):  # no trouble with the record keeps an output on
+                self._journal.write(entry)
+            for listener in self._links.listeners:
+                listener.release()
+        elif isinstance(entry, Edge):
+            self.tell(entry)
+
+
+def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> None:
+    """Ignore all signals that can be, load what outputs need, and say that this watches."""
+    leave_to_parent()
+    for name in ("SIGTERM", "SIGBREAK"):
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, signal.SIG_IGN)
+    _preload(outputs)
+    if links is not None:
+        links.ready.release()
+
+
+def switch_off(
+    outputs: Mapping[str, Output],
+    what: str,
+    who: str,
+    report: Reporting,
+) -> None:
+    """Open every output anew and write 0, in place of a dead engine; record all of it.
+
+    The last entry is the note that the engine could not write: what is off, what may be on.
+    """
+    clock = SystemClock()
+    text = f"{what}: the {who} switches the outputs off"
+    report.tell(GuardActs(text))
+    report.write(Note("guard", text, clock.now_ns()))
+    left_on = []
+    for name, found in _switch_off(outputs, who).items():
+        if isinstance(found, Edge):
+            report.write(found)
+        else:
+            left_on.append(name)
+            report.tell(found)
+            report.write(Note("error", found.text, clock.now_ns()))
+    for name, output in outputs.items():
+        if not output.reopens:
+            text = f"[Output {name}] goes off by itself when the engine ends"
+            report.write(Note("guard", text, clock.now_ns()))
+    report.write(Note(LAST_WORDS, last_words(left_on, who), clock.now_ns()))
+
+
+def last_words(left_on: Collection[str], who: str = "engine") -> str:
+    """Return the last sentence of a journal: only what was written is said to be off."""
+    ended = "ended" if who == "engine" else f"ended; the {who} acted for it"
+    names = ", ".join(f"[Output {name}]" for name in left_on)
+    return f"{ended}; {names} may still be on" if names else f"{ended}; outputs are off"
+
+
+def _preload(outputs: Mapping[str, Output]) -> None:
+    for package in {name for output in outputs.values() for name in output.packages}:
+        with suppress(Exception):  # what is missing or broken is told when it is opened
+            importlib.import_module(package)
+
+
+def watch(heart: Connection, hang_s: float = HANG_S) -> str:
+    """Return what happened to the engine; empty: it said goodbye."""
+    patience_s: float | None = None
+    while True:
+        began_s = time.perf_counter()
+        if not speaks(heart, patience_s):
+            if time.perf_counter() - began_s > 2 * hang_s + 1:
+                continue  # the whole computer slept
+            return f"did not answer for {hang_s:g} s"
+        try:
+            word = heart.recv_bytes()
+        except (EOFError, OSError):
+            return "ended unexpectedly"
+        if word == _GOODBYE:
+            return ""
+        patience_s = hang_s if word == _BEAT else None
+
+
+def kill(pid: int) -> None:
+    """End a process at once."""
+    try:
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    except OSError:
+        return  # it is gone already
+
+
+def wait_for_end(heart: Connection) -> None:
+    """Wait until nobody holds the other end any more."""
+    try:
+        while speaks(heart, OPENING_S):
+            heart.recv_bytes()
+    except (EOFError, OSError):
+        return
+
+
+def _switch_off(outputs: Mapping[str, Output], who: str) -> dict[str, Edge | Complaint]:
+    """Open every output anew, all at once, and write 0."""
+    found: dict[str, Edge | Complaint] = {}
+    threads = []
+    for name, output in outputs.items():
+        if output.reopens:
+            silence = f"[Output {name}] does not answer; it may still be on"
+            found[name] = Complaint(silence)
+            thread = threading.Thread(
+                target=lambda name=name, output=output: found.update(
+                    {name: _switch_one_off(name, output, who)}
+                ),
+                daemon=True,
+            )
+            thread.start()
+            threads.append(thread)
+    give_up_s = time.perf_counter() + ANSWER_S
+    for thread in threads:
+        thread.join(max(0.0, give_up_s - time.perf_counter()))
+    return dict(found)
+
+
+def _switch_one_off(name: str, output: Output, who: str) -> Edge | Complaint:
+    clock = SystemClock()
+    asked_ns = clock.now_ns()
+    while True:
+        try:
+            with blaming(f"Output {name}"), output.opened() as write:
+                write(0.0)
+                return Edge(name, 0.0, who, asked_ns, clock.now_ns())
+        except DeviceError as error:
+            if clock.now_ns() - asked_ns > OPENING_S * 1e9:
+                return Complaint(f"{error}; it may still be on")
+            time.sleep(0.02)

@@ -1,0 +1,380 @@
+"""What the recorder process does: one stream's messages, entries and frames to disk.
+
+The recorder process: what happened and what was seen, from shared memory to disk.
+
+One semaphore wakes it: the engine releases it with each entry of the journal, the session
+with each message. It never waits for anything else, so that the journal is drained whatever
+becomes of the disk. Films look for their frames by themselves.
+"""
+
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
+from datetime import datetime
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.journal_entries import LAST_WORDS, Entry, Note, Step
+from deeplabstream.engine.processes.child_process import hurry, reporting, settle, tell
+from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session.messages import Filmed, Saving
+from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
+from deeplabstream.ipc.pipe import Connection, Messages, speaks
+from deeplabstream.ipc.ring import Ring
+from deeplabstream.recording.camera_recording import Takes
+from deeplabstream.recording.camera_skew import recorded_skews
+from deeplabstream.recording.disk_sync import SYNC_S, Syncing
+from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_rows import FrameRows
+from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
+from deeplabstream.recording.run_writer import RunWriter
+
+LOOK_S = 0.1
+"""While a run is open: how often frames are listed and progress is told, at least."""
+IDLE_S = 0.5
+"""While none is: who sends more than the pipe holds waits so long, before it wakes us."""
+ORPHAN_S = 20.0
+"""How long to wait for the last words of the engine or a guard when the session is gone."""
+
+
+def recorder_main(
+    pipe: Connection, wake: Semaphore, journal: JournalSpec, zero_ns: int
+) -> None:
+    """Record until told to end, or until the session is gone: files are completed then.
+
+    Without its session it goes on until the engine has said its last words.
+    """
+    with reporting(pipe, latest=(Filmed, Saving)) as messages:
+        recorder = StreamRecorder(messages, wake.release, Journal(journal), zero_ns)
+
+        def orphaned() -> None:
+            recorder.orphaned = True
+            wake.release()
+
+        settle(orphaned)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the session ends the record
+        hurry(3)
+        try:
+            while not recorder.over:
+                patience_s = LOOK_S if recorder.busy else IDLE_S
+                if recorder.orphaned:
+                    patience_s = ORPHAN_S
+                if not wake.acquire(timeout=patience_s) and recorder.orphaned:
+                    break
+                while wake.acquire(block=False):
+                    pass
+                recorder.turn()
+        finally:
+            recorder.close("the application ended without a word")
+
+
+_KEPT = 256  # entries from before the run folder was made
+
+
+class StreamRecorder:
+    """One stream's recorder: at most one run, any number of spans in it."""
+
+    def __init__(
+        self,
+        pipe: Messages,
+        wake: Callable[[], None],
+        journal: Journal,
+        zero_ns: int,
+    ) -> None:
+        self.over = False
+        """There is nothing more to do."""
+        self.orphaned = False
+        """The session is gone."""
+        self._complete = False
+        self._pipe, self._wake = pipe, wake
+        self._journal = JournalReader(journal, recorder=True)
+        self._attached = say.Attach((), None, zero_ns, {})
+        self._rings: dict[str, Ring] = {}
+        self._rows: dict[str, FrameRows] = {}
+        self._takes = Takes(self._troubled)
+        self._early: deque[Entry] = deque(maxlen=_KEPT)
+        self._run: RunWriter | None = None
+        self._accounts: list[Accounts] = []
+        self._problems: deque[tuple[str, bool]] = deque()
+        self._clock = SystemClock()
+        self._told_ns = 0
+        self._late: set[str] = set()
+        self._lost = 0
+        self._done = self._saved = self._saved_ns = 0
+        self._not_saved: list[str] = []
+        """Sentences on what could not be written, for `run.json`."""
+        self._syncing: Syncing | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has to look by itself now and then: a run is open."""
+        return self._run is not None
+
+    def turn(self) -> None:
+        """Do everything that there is to do, without waiting for more."""
+        self._heed()
+        self._guarded(self._drain)
+        while self._problems:
+            text, whole = self._problems.popleft()
+            self._fail(text) if whole else self._guarded(self._end_takes, text)
+        self._tell_progress()
+        self.over = self.over or (self.orphaned and self._complete)
+
+    def close(self, how: str) -> None:
+        """Complete all files."""
+        self._guarded(self._drain)
+        self._guarded(self._close_run, how)
+
+    # --- what it is told
+
+    def _heed(self) -> None:
+        """Do as told. The engine is told to start after us, and to stop before us."""
+        try:
+            while not (self.over or self.orphaned) and speaks(self._pipe):
+                self._guarded(self._do, self._pipe.recv())
+        except (EOFError, ConnectionError):
+            self.orphaned = True
+
+    def _do(self, message: object) -> None:
+        match message:
+            case say.Attach():
+                self._attach(message)
+            case say.OpenRun():
+                self._open_run(message)
+            case say.StartAnalysis():
+                self._start_analysis(message)
+            case say.StopAnalysis(until_ns):
+                self._drain()
+                self._stop_analysis(until_ns)
+            case say.StartRecording():
+                self._start_recording(message)
+            case say.StopRecording():
+                self._stop_recording()
+            case say.WriteNote(note):
+                self._drain()
+                self._write(note)
+            case say.CloseRun(how, facts):
+                self._drain()
+                self._close_run(how, **facts)
+            case None:
+                self.over = True
+
+    def _attach(self, attached: say.Attach) -> None:
+        """Map the rings; one that a camera has no longer is given back."""
+        self._attached = attached
+        for spec in attached.rings:
+            old = self._rings.get(spec.camera)
+            if old is not None and old.spec != spec:
+                old.close()
+        self._rings = {spec.camera: Ring(spec) for spec in attached.rings}
+        self._rows = {
+            name: FrameRows(ring, attached.knows_losses.get(name, False))
+            for name, ring in self._rings.items()
+        }
+
+    def _open_run(self, wish: say.OpenRun) -> None:
+        if self._run is not None:
+            return
+        formats = {name: ring.spec.format for name, ring in self._rings.items()}
+        facts = RunFacts(
+            start_ns=self._attached.start_ns,
+            cameras=formats,
+            skeleton=self._attached.skeleton,
+            more={**wish.facts, "started_ns": self._clock.now_ns()},
+        )
+        now = datetime.now().astimezone()
+        root, text = Path(wish.root), wish.settings_text
+        folder = RunFolder.create(root, now, text, facts, wish.name)
+        self._run = run = RunWriter(folder, self._attached.start_ns)
+        self._syncing = Syncing(
+            lambda: [run, self._takes],
+            lambda error: self._troubled(_sentence(error), whole=True),
+        )
+        self._accounts, self._not_saved = [], []
+        while self._early:
+            self._write(self._early.popleft())
+        tell(self._pipe, say.RunOpened(folder.path))
+
+    def _start_analysis(self, wish: say.StartAnalysis) -> None:
+        run = self._opened()
+        for name in wish.cameras:
+            triggers = wish.triggers.get(name, ())
+            rows = self._rows[name]
+            if not rows.active:
+                rows.start(run, self._attached.skeleton, triggers, wish.since_ns)
+
+    def _stop_analysis(self, until_ns: int | None = None) -> None:
+        active = [rows for rows in self._rows.values() if rows.active]
+        accounts = tuple(rows.end(until_ns) for rows in active)
+        self._account(accounts)
+        tell(self._pipe, say.AnalysisStopped(accounts))
+
+    def _start_recording(self, wish: say.StartRecording) -> None:
+        run = self._opened()
+        rings = [self._rings[name] for name in wish.cameras]
+        self._late.clear()
+        remarks = self._takes.start(
+            run.folder, rings, wish.recipe, self._attached.knows_losses
+        )
+        for remark in remarks:
+            self._write(Note("recording", remark, self._clock.now_ns()))
+
+    def _stop_recording(self) -> None:
+        accounts = self._takes.stop(self._saving)
+        tell(self._pipe, say.RecordingStopped(accounts))
+        self._account(accounts)
+
+    def _close_run(self, how: str, **facts: object) -> None:
+        if any(rows.active for rows in self._rows.values()):
+            self._stop_analysis()
+        if self._takes:
+            self._stop_recording()
+        run = self._released()
+        if run is None:
+            return
+        run.folder.update(entries_missed=self._journal.lost, **facts)
+        self._closed()
+        run.folder.update(not_saved=self._not_saved)
+        self._closed()
+        run.folder.finish(datetime.now().astimezone(), how, self._accounts)
+        self._closed()
+        run.folder.update(skew=recorded_skews(run.folder, self._accounts))
+        tell(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
+
+    # --- what happened
+
+    def _drain(self) -> None:
+        entries = self._journal.read()
+        for rows in self._rows.values():
+            if rows.active:
+                rows.look()
+        with self._run.together() if self._run is not None else nullcontext():
+            for entry in entries:
+                self._write(entry)
+                if isinstance(entry, Note) and entry.kind == LAST_WORDS:
+                    self._complete = True
+        self._done += len(entries)
+        self._saving()
+        if (lost := self._journal.lost) > self._lost:
+            text = (
+                f"{lost - self._lost} entries of the record were lost: disk too slow?"
+            )
+            self._lost = lost
+            self._not_saved.append(text)
+            self._write(Note("recording", text, self._clock.now_ns()))
+        self._journal.recorded()
+
+    def _write(self, entry: Entry) -> None:
+        if isinstance(entry, Step):
+            if (rows := self._rows.get(entry.camera)) is not None:
+                rows.step(entry)
+        elif self._run is None:
+            self._early.append(entry)
+        else:
+            self._run.entry(entry)
+
+    def _account(self, accounts: tuple[Accounts, ...]) -> None:
+        self._accounts.extend(accounts)
+        if self._run is not None:
+            self._run.folder.update(accounting=accounting(self._accounts))
+
+    def _opened(self) -> RunWriter:
+        if self._run is None:
+            raise DeepLabStreamError("There is no run folder, so nothing is recorded")
+        return self._run
+
+    def _released(self) -> RunWriter | None:
+        """Close the tables and return them; None when no run is open."""
+        run, self._run = self._run, None
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.stop()
+        if run is not None:
+            run.close(self._closed)
+        return run
+
+    def _closed(self) -> None:
+        self._done += 1
+        self._saving()
+
+    def _saving(self) -> None:
+        """Tell that something more is on the disk: whoever waits for us waits on."""
+        takes = self._takes
+        done = self._done + sum(takes.recorded().values()) if takes else self._done
+        now_ns = self._clock.now_ns()
+        if done != self._saved and now_ns - self._saved_ns >= SYNC_S * 1e9:
+            self._saved, self._saved_ns = done, now_ns
+            tell(self._pipe, say.Saving(sum(takes.waiting().values())))
+
+    # --- when the disk fails
+
+    def _guarded(self, action: Callable[..., None], *arguments: object) -> None:
+        try:
+            action(*arguments)
+        except DeepLabStreamError as error:
+            self._problems.append((str(error), False))
+        except OSError as error:
+            self._fail(_sentence(error))
+
+    def _troubled(self, text: str, whole: bool = False) -> None:
+        """Hear of trouble in another thread: with a video, or with the whole run."""
+        self._problems.append((text, whole))
+        self._wake()
+
+    def _end_takes(self, text: str) -> None:
+        """Film no more, say why; the tables go on."""
+        tell(self._pipe, say.RecorderFailed(text))
+        self._not_saved.append(text)
+        if self._takes:
+            self._stop_recording()
+        if self._run is not None:
+            self._write(Note("recording", text, self._clock.now_ns()))
+
+    def _fail(self, text: str) -> None:
+        """Give the run up: keep what there is, say why, go on draining the journal."""
+        if self._takes:
+            with suppress(OSError):
+                self._stop_recording()
+        self._not_saved.append(text)
+        run = self._released()
+        for rows in self._rows.values():
+            if rows.active:
+                self._accounts.append(rows.end(None))
+        if run is not None:
+            with suppress(OSError):
+                now = datetime.now().astimezone()
+                run.folder.update(not_saved=self._not_saved)
+                run.folder.finish(now, f"failed: {text}", self._accounts)
+        self._problems.clear()
+        tell(self._pipe, say.RecorderFailed(text, whole=True))
+
+    def _tell_progress(self) -> None:
+        now_ns = self._clock.now_ns()
+        if self._takes and now_ns - self._told_ns >= SYNC_S * 1e9:
+            self._told_ns = now_ns
+            takes = self._takes
+            told = say.Filmed(takes.recorded(), takes.losses(), takes.waiting())
+            tell(self._pipe, told)
+            self._warn(told.losses)
+
+    def _warn(self, losses: Mapping[str, int]) -> None:
+        """Say once in a take that the disk, or the encoder, is too slow for a camera."""
+        for camera, lost in losses.items():
+            if lost and camera not in self._late:
+                self._late.add(camera)
+                self._not_saved.append(f"[Camera {camera}] frames, see the accounting")
+                text = (
+                    f"[Camera {camera}] frames are lost to the video: disk or encoder do "
+                    f"not keep up ({lost} so far)"
+                )
+                tell(self._pipe, say.Complaint(text, grave=False))
+                if self._run is not None:
+                    self._write(Note("recording", text, self._clock.now_ns()))
+
+
+def _sentence(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return f"Recording has ended, the disk failed: {error.strerror or error}{where}"

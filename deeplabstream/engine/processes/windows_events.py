@@ -1,0 +1,181 @@
+"""Windows' own termination requests: console closed, log-off, shut-down, sleep.
+
+`SetConsoleCtrlHandler` tells that the console is closed; Windows ends the process when the
+handler returns, or after 5 s. A program that has loaded user32, as all of ours have, is told
+of log-off and shut-down by messages to a window instead, and of sleep likewise: a hidden one
+gets them, in a thread of its own.
+"""
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deeplabstream.engine.processes.termination import Termination
+
+CTRL_C, CTRL_BREAK, CLOSE, LOGOFF, SHUTDOWN = 0, 1, 2, 5, 6
+WM_QUERYENDSESSION, WM_ENDSESSION, WM_POWERBROADCAST = 0x11, 0x16, 0x218
+WM_CLOSE, WM_DESTROY = 0x10, 0x02
+PBT_APMSUSPEND = 4
+CONSOLE_S = 5.0
+"""Windows waits so long for a console program; for a window at log-off it is the same."""
+SLEEP_S = 2.0
+"""Windows waits so long before the computer sleeps."""
+
+_REASONS = {
+    CLOSE: "the console window was closed",
+    LOGOFF: "the user logs off",
+    SHUTDOWN: "the computer is being shut down",
+}
+_kept: list[object] = []
+"""Callbacks that Windows may call at any time: they live as long as the process."""
+
+
+def _library(name: str) -> Any:
+    return vars(ctypes)["WinDLL"](name, use_last_error=True)
+
+
+def _callback(result: Any, *arguments: Any) -> Any:
+    return vars(ctypes)["WINFUNCTYPE"](result, *arguments)
+
+
+def outlive_console() -> None:
+    """Ignore, in a child process, that the console is closed: its parent acts."""
+
+    def handle(event: int) -> bool:
+        if event in _REASONS:
+            threading.Event().wait()  # Windows ends the process when this returns
+        return True
+
+    _set_console_handler(handle)
+
+
+def _set_console_handler(handle: Callable[[int], bool]) -> Callable[[], None]:
+    handler = _callback(ctypes.c_int, ctypes.c_uint)(handle)
+    _kept.append(handler)
+    kernel = _library("kernel32")
+    kernel.SetConsoleCtrlHandler(handler, True)
+    return lambda: kernel.SetConsoleCtrlHandler(handler, False)
+
+
+@contextmanager
+def listening(asked: "Termination") -> Iterator[None]:
+    """Note what Windows asks for, and have it wait until the outputs are off."""
+
+    def handle(event: int) -> bool:
+        if event not in _REASONS:
+            return False  # Ctrl-C and Ctrl-Break: Python makes signals of them
+        asked.ask(_REASONS[event])
+        asked.await_off(CONSOLE_S)
+        threading.Event().wait(CONSOLE_S)  # the program prints its summary and ends
+        return True
+
+    remove = _set_console_handler(handle)
+    window = _HiddenWindow(asked)
+    window.start()
+    try:
+        yield
+    finally:
+        window.close()
+        remove()
+
+
+def answer(asked: "Termination", message: int, word: int) -> int | None:
+    """Return the answer to a window's message; None: it is none of ours."""
+    if message == WM_QUERYENDSESSION:
+        return 1  # nothing stands against it; WM_ENDSESSION says whether it happens
+    if message == WM_ENDSESSION and word:
+        asked.ask("the user logs off or the computer is being shut down")
+        asked.await_off(CONSOLE_S)
+        return 0
+    if message == WM_POWERBROADCAST and word == PBT_APMSUSPEND:
+        asked.ask_pause("the computer is about to sleep")
+        asked.await_off(SLEEP_S)
+        return 1
+    return None
+
+
+class _HiddenWindow(threading.Thread):
+    """A window that is never shown, to which Windows tells of log-off and sleep."""
+
+    def __init__(self, asked: "Termination") -> None:
+        super().__init__(name="windows events", daemon=True)
+        self._asked = asked
+        self._made = threading.Event()
+        self._handle = 0
+
+    def run(self) -> None:
+        """Make the window and answer its messages until it is closed."""
+        from ctypes import wintypes
+
+        user = _library("user32")
+        long_ptr = ctypes.c_ssize_t
+        kind = _callback(
+            long_ptr,
+            wintypes.HWND,
+            ctypes.c_uint,
+            ctypes.c_size_t,
+            long_ptr,
+        )
+        user.DefWindowProcW.restype = long_ptr
+        user.DefWindowProcW.argtypes = (
+            wintypes.HWND,
+            ctypes.c_uint,
+            ctypes.c_size_t,
+            long_ptr,
+        )
+
+        def procedure(window: int, message: int, word: int, more: int) -> int:
+            if message == WM_DESTROY:
+                user.PostQuitMessage(0)
+                return 0
+            ours = answer(self._asked, message, word)
+            if ours is not None:
+                return ours
+            return int(user.DefWindowProcW(window, message, word, more))
+
+        class WindowClass(ctypes.Structure):
+            _fields_ = (
+                ("style", ctypes.c_uint),
+                ("procedure", kind),
+                ("class_extra", ctypes.c_int),
+                ("window_extra", ctypes.c_int),
+                ("instance", wintypes.HINSTANCE),
+                ("icon", ctypes.c_void_p),
+                ("cursor", ctypes.c_void_p),
+                ("background", ctypes.c_void_p),
+                ("menu", wintypes.LPCWSTR),
+                ("name", wintypes.LPCWSTR),
+            )
+
+        name = f"DeepLabStream events {threading.get_ident()}"
+        made = WindowClass()
+        made.procedure, made.name = kind(procedure), name
+        _kept.append(made)
+        user.RegisterClassW(ctypes.byref(made))
+        user.CreateWindowExW.restype = wintypes.HWND
+        user.CreateWindowExW.argtypes = (
+            wintypes.DWORD,
+            wintypes.LPCWSTR,
+            wintypes.LPCWSTR,
+            wintypes.DWORD,
+            *(ctypes.c_int,) * 4,
+            wintypes.HWND,
+            ctypes.c_void_p,
+            wintypes.HINSTANCE,
+            ctypes.c_void_p,
+        )
+        self._handle = user.CreateWindowExW(
+            0, name, name, 0, 0, 0, 0, 0, None, None, None, None
+        )
+        self._made.set()
+        message = wintypes.MSG()
+        while user.GetMessageW(ctypes.byref(message), None, 0, 0) > 0:
+            user.DispatchMessageW(ctypes.byref(message))
+
+    def close(self) -> None:
+        """Have the window closed and the thread end."""
+        if self._made.wait(1.0) and self._handle:
+            _library("user32").PostMessageW(self._handle, WM_CLOSE, 0, 0)

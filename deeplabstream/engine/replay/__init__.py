@@ -1,0 +1,1 @@
+"""Replay: video replay, re-run of decisions, rehearsal."""

@@ -1,0 +1,169 @@
+"""An experiment on drawn animals, without pictures and faster than time.
+
+Their true points take the place of the network's, and they may answer to the outputs: they
+run from those that they flee.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cameras.simulated import SimulatedCamera
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.frame import Frame, Image, ImageFormat
+from deeplabstream.core.journal_entries import Edge, Entry, Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.replay.video_replay import new_folder, replay
+from deeplabstream.engine.session.messages import NetworkReady
+from deeplabstream.recording.run_folder import ModelFacts, RunFolder
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.loading import check_against
+from deeplabstream.settings.random_seeds import settled
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.validation_messages import guess
+from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
+
+FLIGHT = 4.0
+"""How much faster than by itself an animal runs that flees."""
+
+_NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
+
+
+@dataclass
+class Truth:
+    """An estimator that needs no picture: it gives the points that it was last told."""
+
+    skeleton: Skeleton = ARENA_SKELETON
+    threshold: float = 0.5
+    provider: str = "the drawn animal"
+    sha256: str = ""
+    points: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((1, 4, 2), np.float32)
+    )
+    """(animal, 4, 2), px; NaN: hidden by the shelter."""
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return the same pose for each picture."""
+        seen = np.isfinite(self.points[..., 0]).astype(np.float32)
+        return [Pose(self.skeleton, self.points, seen)] * len(images)
+
+    def introduced(self) -> NetworkReady:
+        """Return what the record says of the network."""
+        facts = ModelFacts(self.provider, self.sha256, self.threshold, self.provider)
+        return NetworkReady(self.skeleton, facts)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a camera above the drawn animals sees."""
+
+    shape: tuple[int, ...] = (480, 640, 3)
+    rate: float = 30.0
+    seed: int = 0
+    shelter: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> "View":
+        """Return that of the deciding camera, if it is a simulated one."""
+        camera = settings.cameras[settings.deciding_camera]
+        if not isinstance(camera, SimulatedCamera):
+            return cls()
+        return cls(camera.shape, camera.rate, camera.seed, camera.shelter)
+
+
+class Animals:
+    """The drawn animals under a camera, whose walks depend on the outputs."""
+
+    def __init__(self, view: View, flees: Collection[str], number: int = 1) -> None:
+        self._rate = view.rate
+        self._arena = Arena(view.shape, view.seed, view.shelter, animals=number)
+        self._flees = frozenset(flees)
+        self._levels: dict[str, float] = {}
+        self._ahead_s = 0.0
+
+    def hear(self, edge: Edge) -> None:
+        """Take note of an output that was written."""
+        self._levels[edge.output] = edge.level
+
+    def where(self, index: int) -> NDArray[np.float32]:
+        """Return (animal, 4, 2), px: where they are in picture `index`, the next one.
+
+        They run on `FLIGHT` times as fast while an output is on that they flee.
+        """
+        if any(self._levels.get(name, 0.0) > 0 for name in self._flees):
+            self._ahead_s += (FLIGHT - 1) / self._rate
+        time_s = index / self._rate + self._ahead_s
+        return np.round(4 * self._arena.truth(time_s)) / np.float32(4)
+
+
+class _Heard(RunWriter):
+    """A record that the animals listen to."""
+
+    def __init__(self, folder: RunFolder, animals: Animals) -> None:
+        super().__init__(folder, 0)
+        self._animals = animals
+
+    def entry(self, entry: Entry) -> None:
+        if isinstance(entry, Edge):
+            self._animals.hear(entry)
+        super().entry(entry)
+
+
+def rehearse(
+    settings: Settings,
+    path: Path | None = None,
+    *,
+    seconds: float,
+    flees: Collection[str] = (),
+    seed: int | None = None,
+    animals: int = 1,
+) -> tuple[RunFolder, list[Step]]:
+    """Run the settings' experiment on drawn animals, until it ends or `seconds` do.
+
+    The deciding camera says rate, size and SEED of the walk if it is a simulated one. The
+    run folder, `path` or a new one, holds all but a video. SettingsError says what does not
+    fit the drawn animal.
+    """
+    settings = settled(settings)
+    settings.new_experiment()
+    view = View.of(settings)
+    view = view if seed is None else replace(view, seed=seed)
+    unknown = sorted(set(flees) - settings.outputs.keys())
+    animals = max(animals, len(settings.animals.names))
+    names = settings.animals.of(ARENA_SKELETON, animals)
+    skeleton = replace(ARENA_SKELETON, animals=names)
+    problems = check_against(settings, skeleton)
+    problems += [
+        f"flees {name}: there is no [Output {name}]{guess(name, settings.outputs)}"
+        for name in unknown
+    ]
+    if problems:
+        raise SettingsError(problems)
+    drawn, truth = Animals(view, flees, skeleton.count), Truth(skeleton)
+    form = ImageFormat(view.shape, view.rate)
+    more = {"rehearsal": True, "walk": view.seed}
+    folder = new_folder(settings, path, form, truth.introduced(), more)
+    with _Heard(folder, drawn) as writer:
+        frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
+        with closing(replay(settings, frames, truth, writer, identified=True)) as whole:
+            steps = list(takewhile(lambda step: bool(step.status), whole))
+    how = "finished" if steps and len(steps) < seconds * view.rate - 1 else "stopped"
+    folder.finish(datetime.now().astimezone(), how, [])
+    return folder, steps
+
+
+def _frames(
+    name: str, rate: float, seconds: float, animals: Animals, truth: Truth
+) -> Iterator[Frame]:
+    for index in range(round(seconds * rate)):
+        truth.points = animals.where(index)
+        time_ns = round(index * 1e9 / rate)
+        yield Frame(name, index, time_ns, time_ns, _NO_PICTURE)

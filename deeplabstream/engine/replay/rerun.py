@@ -1,0 +1,309 @@
+"""What a recorded run's decisions would be now, beside what they were.
+
+A recorded run decided again, from its poses alone: no video, no network, no outputs.
+"""
+
+import csv
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Frame, Image
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.loop import Loop
+from deeplabstream.engine.output_bank import catch_up, opened
+from deeplabstream.engine.pose_filtering import seeing_of
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import Settings
+from outputs.simulated import simulated
+
+_NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
+
+
+@dataclass
+class _Recorded:
+    """An estimator that gives the pose that was recorded."""
+
+    skeleton: Skeleton
+    threshold: float
+    provider: str = "record"
+    sha256: str = ""
+    pose: Pose | None = None
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        return [self.pose] * len(images) if self.pose else []
+
+
+@dataclass
+class _Told:
+    """A classifier that tells the behaviours that were recorded."""
+
+    unit: Literal["px", "mm"] = "px"
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, float] = field(default_factory=dict)
+
+    def look(self, pose: Pose, time_s: float) -> Mapping[str, float]:
+        return self.behaviours
+
+    def forget(self) -> None:
+        """Remember nothing."""
+
+
+def decide_again(
+    settings: Settings, folder: RunFolder, throughout: bool = False
+) -> Iterator[tuple[Step, Step]]:
+    """Yield each analysed frame as it was recorded, and as `settings` decide it now.
+
+    The clock stands where it stood when a frame had been posed, so that frames too old
+    then are too old now. An experiment begins and ends where it did; with `throughout`
+    it begins with the first frame, whether one ran then or not.
+    """
+    facts = folder.facts
+    start_ns = int(facts["start_ns"])
+    if facts["model"] is None:
+        raise DeviceError(f"nothing was analysed in {folder.path}")
+    network = _Recorded(folder.skeleton, folder.thresholds.usual)
+    told, clock, deciding = _Told(), ManualClock(), settings.deciding_camera
+    outputs = simulated(settings.outputs)
+    ignore = [].append  # type: ignore[var-annotated]
+    with opened(outputs, clock, ignore) as bank:
+        rules = settings.experiment
+        loop = Loop(
+            network,
+            rules,
+            deciding,
+            clock,
+            ignore,
+            start_ns,
+            seeing=seeing_of(
+                settings,
+                folder.thresholds,
+                {camera: [told] for camera in settings.cameras},
+            ),
+            inputs=lambda: told.inputs,
+        )
+        loop.ask(settings.new_triggers())
+        running = False
+        for recorded in _in_order(settings, folder):
+            runs = throughout or bool(recorded.status)
+            if recorded.camera == deciding and runs is not running:
+                running = not running
+                if running:
+                    loop.begin(settings.new_experiment(), settings.new_triggers(), bank)
+                else:
+                    loop.end()
+            catch_up(bank, clock, recorded.posed_ns)
+            network.pose, told.inputs = recorded.pose, recorded.inputs
+            told.behaviours = recorded.behaviours
+            yield recorded, loop.step(_frame(recorded))
+        loop.end()
+
+
+def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
+    """Yield the steps of all cameras in the order in which the engine took them."""
+    cameras = [name for name in settings.asked_of() if folder.table_path(name).exists()]
+    steps = (folder.steps(name) for name in cameras)
+    return heapq.merge(*steps, key=lambda step: step.posed_ns)
+
+
+def _frame(step: Step) -> Frame:
+    return Frame(step.camera, step.index, step.exposed_ns, step.arrived_ns, _NO_PICTURE)
+
+
+_MOST_TIMES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A frame on which something else would have been asked for."""
+
+    camera: str
+    index: int
+    time_s: float
+    recorded: tuple[Command, ...]
+    now: tuple[Command, ...]
+
+    def __str__(self) -> str:
+        place = f"frame {self.index} of {self.camera} ({self.time_s:.3f} s)"
+        return f"{place}: recorded {words(self.recorded)}; now {words(self.now)}"
+
+
+@dataclass
+class _Course:
+    """The answers of one trigger."""
+
+    camera: str
+    frames: int = 0
+    held: int = 0
+    onsets: list[float] = field(default_factory=list)
+    last: bool | None = None
+
+    def add(self, answer: bool | None, time_s: float) -> None:
+        self.frames += 1
+        self.held += answer is True
+        if answer is True and self.last is not True:
+            self.onsets.append(time_s)
+        self.last = answer
+
+    @property
+    def share(self) -> float:
+        return self.held / self.frames if self.frames else 0.0
+
+
+@dataclass
+class Comparison:
+    """A run beside the same run decided again; all times are of the run."""
+
+    frames: int = 0
+    experiment_frames: int = 0
+    commands: int = 0
+    """Asked for in the recorded run."""
+    differences: list[Difference] = field(default_factory=list)
+    other_answers: Counter[str] = field(default_factory=Counter)
+    """Frames on which a trigger's answer is another one now."""
+    _then: dict[str, _Course] = field(default_factory=dict)
+    _now: dict[str, _Course] = field(default_factory=dict)
+    _begun_then: Counter[str] = field(default_factory=Counter)
+    _begun_now: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def same(self) -> bool:
+        """Whether the commands are the same, on the same frames."""
+        return not self.differences
+
+    def add(self, then: Step, now: Step, time_s: float) -> None:
+        """Take in one frame."""
+        self.frames += 1
+        self.experiment_frames += bool(then.status)
+        self.commands += len(then.commands)
+        if then.commands != now.commands:
+            self.differences.append(
+                Difference(then.camera, then.index, time_s, then.commands, now.commands)
+            )
+        for courses, step in ((self._then, then), (self._now, now)):
+            for name, answer in step.triggers.items():
+                course = courses.setdefault(name, _Course(step.camera))
+                course.add(answer, time_s)
+        for name in then.triggers.keys() & now.triggers.keys():
+            self.other_answers[name] += then.triggers[name] is not now.triggers[name]
+        self._begun_then.update(begun(then.commands))
+        self._begun_now.update(begun(now.commands))
+
+    def lines(self, most: int = 50) -> Iterator[str]:
+        """Yield what a person wants to know, `most` differences at most."""
+        yield (
+            f"{self.frames} frames decided again, an experiment ran on "
+            f"{self.experiment_frames} of them"
+        )
+        for difference in self.differences[:most]:
+            yield str(difference)
+        if len(self.differences) > most:
+            yield f"… and {len(self.differences) - most} more"
+        for name, course in self._now.items():
+            yield from self._of_trigger(name, course)
+        for name in sorted(self._begun_then | self._begun_now):
+            then, now = self._begun_then[name], self._begun_now[name]
+            if then != now:
+                yield (
+                    f"[Output {name}] was asked to go on {then} times, "
+                    f"would be asked {now} times"
+                )
+        if self.same:
+            yield f"the same {self.commands} commands, on the same frames"
+        else:
+            count = len(self.differences)
+            yield f"{count} frames on which something else would have been asked for"
+
+    def write(self, path: Path) -> None:
+        """Write all differences as a table."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["time_s", "camera", "frame", "recorded", "now"])
+            for it in self.differences:
+                recorded, now = words(it.recorded), words(it.now)
+                table.writerow([f"{it.time_s:.6f}", it.camera, it.index, recorded, now])
+
+    def _of_trigger(self, name: str, now: _Course) -> Iterator[str]:
+        then = self._then.get(name)
+        if then is None:
+            yield f"[Trigger {name}] is new: it would have held {now.share:.1%} of the time"
+        elif other := self.other_answers[name]:
+            yield (
+                f"[Trigger {name}] gives another answer on {other} frames: it held "
+                f"{then.share:.1%} of the time, and would have held {now.share:.1%}"
+            )
+        else:
+            return
+        times = [f"{time_s:.3f}" for time_s in now.onsets[:_MOST_TIMES]]
+        more = len(now.onsets) - len(times)
+        yield (
+            f"    it would have begun to hold {len(now.onsets)} times"
+            + (f", at {', '.join(times)}" if times else "")
+            + (f" and {more} more times" if more > 0 else "")
+            + (" s" if times and more <= 0 else "")
+        )
+
+
+def compare(
+    settings: Settings, folder: RunFolder, throughout: bool = False
+) -> Comparison:
+    """Decide a run again with `settings`; DeviceError says why it can't be.
+
+    With `throughout` the experiment begins with the first frame.
+    """
+    result = Comparison()
+    start_ns = int(folder.facts["start_ns"])
+    for then, now in decide_again(settings, folder, throughout):
+        result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
+    if not result.frames:
+        there = ", ".join(folder.facts["cameras"]) or "none"
+        asked = ", ".join(settings.asked_of())
+        raise DeviceError(
+            f"{folder.path} has no analysed frames of the cameras in these settings "
+            f"({asked}); its cameras: {there}"
+        )
+    return result
+
+
+def words(commands: Sequence[Command]) -> str:
+    """Return commands as a person says them: `light on, 'trial 1'`."""
+    return ", ".join(map(_said, commands)) or "nothing"
+
+
+def begun(commands: Sequence[Command]) -> Iterator[str]:
+    """Yield the outputs that commands switch on."""
+    for command in commands:
+        if isinstance(command, Mark) or (
+            isinstance(command, Set) and not command.level
+        ):
+            continue
+        yield command.output
+
+
+def _said(command: Command) -> str:
+    match command:
+        case Mark(text):
+            return repr(text)
+        case Set(output, level):
+            return f"{output} {_level(level)}"
+        case Pulse(output, seconds, level):
+            return f"{output} {_level(level)} for {seconds:g} s"
+        case Train(output, frequency, width_s, count, level):
+            pulses = f"{count} pulses of {1000 * width_s:g} ms, {frequency:g} a second"
+            return f"{output} {_level(level)} for {pulses}"
+    return str(command)
+
+
+def _level(level: float) -> str:
+    return {0.0: "off", 1.0: "on"}.get(level, f"at {level:.0%}")

@@ -1,0 +1,100 @@
+"""Frames of a video through the same loop, on the frames' own clock: no processes."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from deeplabstream.core.clock import ManualClock
+from deeplabstream.core.frame import Frame, ImageFormat
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.animal_identity import identities_of
+from deeplabstream.engine.behaviour_classifiers import open_classifiers
+from deeplabstream.engine.loop import Loop
+from deeplabstream.engine.output_bank import Bank, catch_up, opened
+from deeplabstream.engine.pose_filtering import seeing_of
+from deeplabstream.engine.session.messages import NetworkReady
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.recording.run_folder import RunFacts, RunFolder
+from deeplabstream.recording.run_writer import RunWriter
+from deeplabstream.settings.effective_values import effective
+from deeplabstream.settings.loading import Settings
+from outputs.simulated import simulated
+
+
+def replay(
+    settings: Settings,
+    frames: Iterable[Frame],
+    estimator: PoseEstimator,
+    writer: RunWriter,
+    experiment: bool = True,
+    identified: bool = False,
+) -> Generator[Step, None, None]:
+    """Yield what happens to each frame; the outputs are simulated ones.
+
+    The frames move the clock, so equal frames give equal steps and equal files. Posing
+    takes no time here: a frame is decided at the moment it was taken. `identified`: the
+    estimator knows already who is who.
+    """
+    clock = ManualClock()
+    deciding = settings.deciding_camera
+    triggers = settings.new_triggers()
+    watchers = open_classifiers(settings, estimator.skeleton)
+    behaviours = [name for it in watchers.get(deciding, ()) for name in it.behaviours]
+    names = tuple(triggers)
+    writer.begin(deciding, estimator.skeleton, names, behaviours=tuple(behaviours))
+    outputs = simulated(settings.outputs)
+    who = None
+    if not identified:
+        who = identities_of(settings, estimator.skeleton, thresholds_of(estimator))
+    with opened(outputs, clock, writer.entry) as bank:
+        loop = Loop(
+            estimator,
+            settings.experiment,
+            deciding,
+            clock,
+            writer.entry,
+            zero_ns=0,
+            seeing=seeing_of(settings, thresholds_of(estimator), watchers),
+            who=who,
+        )
+        if experiment:
+            loop.begin(settings.new_experiment(), triggers, bank)
+        else:
+            loop.ask(triggers)
+        try:
+            yield from _steps(frames, loop, bank, clock)
+        finally:
+            loop.end("the video is over")
+
+
+def new_folder(
+    settings: Settings,
+    path: Path | None,
+    form: ImageFormat,
+    network: NetworkReady,
+    more: Mapping[str, object],
+) -> RunFolder:
+    """Make the run folder of a replay: `path`, or a new one under OUTPUT_DIRECTORY.
+
+    `form` is what the deciding camera's pictures are like.
+    """
+    facts = RunFacts(
+        start_ns=0,
+        cameras={settings.deciding_camera: form},
+        skeleton=network.skeleton,
+        model=network.facts,
+        more={**more, **effective(settings)},
+    )
+    now = datetime.now().astimezone()
+    if path is not None:
+        return RunFolder.create_at(path, now, settings.text, facts)
+    return RunFolder.create(settings.output_directory, now, settings.text, facts)
+
+
+def _steps(
+    frames: Iterable[Frame], loop: Loop, bank: Bank, clock: ManualClock
+) -> Iterator[Step]:
+    for frame in frames:
+        catch_up(bank, clock, frame.time_ns)
+        yield loop.step(frame)

@@ -1,0 +1,1 @@
+"""Session: start, stop and state of a rig's processes."""

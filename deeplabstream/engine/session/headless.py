@@ -1,0 +1,154 @@
+"""A rig run without a window: started, watched for some seconds, summed up."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.core.command import Mark
+from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.processes.termination import Termination
+from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.rig import News, Rig
+from deeplabstream.engine.session.run_summary import Summary
+from deeplabstream.engine.session.states import (
+    Action,
+    Failed,
+    Phase,
+    Status,
+    StatusChanged,
+)
+
+_TICK_S = 0.05
+_START_UP_S = 60.0
+_SHUT_DOWN_S = 10.0
+
+
+def run_headless(
+    rig: Rig,
+    agenda: Agenda,
+    seconds: float,
+    say: Callable[[str], object],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    asked: Termination | None = None,
+    clock: Clock | None = None,
+    rest: Callable[[float], object] = time.sleep,
+) -> Summary:
+    """Do all of `agenda`, go on for `seconds`, stop the stream, return what happened.
+
+    It ends early when the stream ends, when something fails, when `stopped`, or when
+    `asked`, also by Ctrl-Z: without a window nobody could start the experiment again.
+    `say` gets one sentence at a time. The caller closes the rig.
+    """
+
+    def to_stop() -> bool:
+        return stopped() or (asked is not None and asked.requested)
+
+    run = _Run(rig, agenda, say, Summary())
+    clock = clock or SystemClock()
+    start_ns = clock.now_ns()
+    deadline_ns = start_ns + round(1e9 * max(_START_UP_S, seconds))
+    counting = False
+    while not (to_stop() or run.over or clock.now_ns() >= deadline_ns):
+        run.look()
+        if agenda.done and not counting and _settled(rig.status):
+            counting = True
+            start_ns = clock.now_ns()
+            deadline_ns = start_ns + round(1e9 * seconds)
+            limit = (
+                f"it will be stopped in {seconds:g} s"
+                if seconds < 1e5
+                else "it goes on"
+            )
+            say(f"Everything runs; {limit}.")
+        rest(_TICK_S)
+    if not agenda.done and not run.over and not to_stop():
+        run.fail(f"the rig was not ready within {_START_UP_S:g} s")
+    run.look()
+    run_s = (clock.now_ns() - start_ns) / 1e9
+    agenda.drop()
+    if asked is not None and asked.requested:
+        rig.note("termination", f"{asked.reason}: everything is being stopped")
+    if Action.STOP_STREAM in rig.allowed:
+        rig.do(Action.STOP_STREAM)
+    last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)
+    while rig.status.phase is not Phase.IDLE:
+        if rig.status.phase is not Phase.STOPPING and clock.now_ns() >= last_ns:
+            break  # what is stopping ends by itself: a slow disk may take its time
+        run.look()
+        rest(_TICK_S)
+    run.look()
+    return replace(run.summary, seconds=run_s, started=run.streamed)
+
+
+def _settled(status: Status) -> bool:
+    return status.phase is Phase.STREAMING
+
+
+@dataclass
+class _Run:
+    rig: Rig
+    agenda: Agenda
+    say: Callable[[str], object]
+    summary: Summary
+    over: bool = False
+    streamed: bool = False
+    """The cameras have filmed."""
+    _began: bool = False
+    _words: str = ""
+    _levels: dict[str, float] = field(default_factory=dict)
+
+    def look(self) -> None:
+        for news in self.rig.poll():
+            self._take(news)
+        self.summary = self.summary.with_state(self.rig)
+        if not self.over:
+            self.agenda.advance(self.rig)
+
+    def fail(self, text: str, *, grave: bool = True) -> None:
+        self.over = self.over or grave
+        if text in self.summary.failures:  # it failed again when it was switched off
+            return
+        self.say(f"Problem: {text}")
+        self.summary = replace(self.summary, failures=(*self.summary.failures, text))
+
+    def _take(self, news: News) -> None:
+        self.summary.add(news)
+        if isinstance(news, Step):
+            for command in news.commands:
+                if isinstance(command, Mark):
+                    self.say(f"experiment: {command.text}")
+        if isinstance(news, Failed):
+            self.fail(news.text, grave=news.grave)
+        elif isinstance(news, Note):
+            self.say(f"{news.kind}: {news.text}")
+        elif isinstance(news, Edge):
+            if self._levels.get(news.output, 0.0) != news.level:
+                self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
+            self._levels[news.output] = news.level
+        elif isinstance(news, StatusChanged):
+            phase = news.status.phase
+            self.streamed = self.streamed or phase is Phase.STREAMING
+            if (words := _words(news.status)) != self._words:
+                self.say(words)
+            self._words = words
+            self.over = self.over or (self._began and phase is Phase.IDLE)
+            self._began = self._began or phase is not Phase.IDLE
+
+
+def _level(level: float) -> str:
+    return {0.0: "off", 1.0: "on"}.get(level, f"at {level:.0%}")
+
+
+def _words(status: Status) -> str:
+    doing = [
+        word
+        for word, does in (
+            ("analysing", status.analysing),
+            ("experiment running", status.experimenting),
+            ("recording", status.recording),
+        )
+        if does
+    ]
+    return ", ".join([status.phase.value, *doing])

@@ -1,0 +1,144 @@
+"""What came out of a run, in numbers and in words for the end of a program."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from deeplabstream.core.command import Mark
+from deeplabstream.core.journal_entries import Edge, Step
+from deeplabstream.engine.session.messages import RunClosed
+from deeplabstream.engine.session.rig import News, Rig
+from deeplabstream.engine.session.states import Counts
+from deeplabstream.recording.frame_accounts import Accounts
+
+
+def _times() -> "array[int]":
+    return array("q")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts and times of a run; `add` takes in what a rig tells."""
+
+    seconds: float = 0.0
+    started: bool = True
+    """Whether the stream ever ran."""
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    """Where the frames went, by camera, as last seen while it streamed."""
+    provider: str = ""
+    run_folder: Path | None = None
+    accounts: list[Accounts] = field(default_factory=list)
+    """Where the frames of each span went, as the run folder has it."""
+    failures: tuple[str, ...] = ()
+    exposed_ns: "dict[str, array[int]]" = field(default_factory=dict)
+    """When the analysed frames were exposed, by camera."""
+    decided_ns: "array[int]" = field(default_factory=_times)
+    """From exposure to decision, of each analysed frame."""
+    written_ns: "array[int]" = field(default_factory=_times)
+    """From exposure to the last written byte, of frames that wrote something."""
+    marks: Counter[str] = field(default_factory=Counter)
+    """How often the experiment marked what."""
+    switched_on: Counter[str] = field(default_factory=Counter)
+    """How often each output went on."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """Frames without an answer to a trigger of the experiment, by camera."""
+
+    def add(self, news: News) -> None:
+        """Take in one thing that happened."""
+        if isinstance(news, Step):
+            self.decided_ns.append(news.decided_ns - news.exposed_ns)
+            if news.written_ns:
+                self.written_ns.append(news.written_ns - news.exposed_ns)
+            self.lost[news.camera] += news.lost
+            self.exposed_ns.setdefault(news.camera, _times()).append(news.exposed_ns)
+            marks = (c.text for c in news.commands if isinstance(c, Mark))
+            self.marks.update(without_count(text) for text in marks)
+        elif isinstance(news, RunClosed):
+            self.accounts.extend(news.accounts)
+        elif isinstance(news, Edge) and news.level > 0:
+            self.switched_on[news.output] += 1
+
+    def with_state(self, rig: Rig) -> "Summary":
+        """Return this with what the rig says of itself, unless it has forgotten it."""
+        busy = any(count.delivered for count in rig.counts.values())
+        return replace(
+            self,
+            counts=dict(rig.counts) if busy else self.counts,
+            provider=rig.provider or self.provider,
+            run_folder=rig.run_folder or self.run_folder,
+        )
+
+    def lines(self) -> list[str]:
+        """Return the summary in words, line by line."""
+        lines = [f"Ran for {self.seconds:.1f} s on {self.provider or 'no network'}."]
+        if not self.started:
+            lines = ["It did not start."]
+        for camera, count in self.counts.items():
+            lines.append(_came(camera, count))
+            lines += [_where(each) for each in self.accounts if each.camera == camera]
+            if times := self.exposed_ns.get(camera):
+                lines.append(_poses(camera, times, self.lost[camera]))
+        for what, times in (
+            ("exposed to decided", self.decided_ns),
+            ("exposed to written", self.written_ns),
+        ):
+            if times:
+                p50, p99 = np.percentile(times, (50, 99)) / 1e6
+                lines.append(f"Latency, {what}: p50 {p50:.1f} ms, p99 {p99:.1f} ms.")
+        lines += [
+            f"Output {name}: on {n} times." for name, n in _sorted(self.switched_on)
+        ]
+        lines += [f"Experiment: {text!r} {n} times." for text, n in _sorted(self.marks)]
+        lines += [f"Problem: {text}" for text in self.failures]
+        lines.append(f"Run folder: {self.run_folder or 'none, nothing was recorded'}")
+        return lines
+
+
+def _came(camera: str, count: Counts) -> str:
+    device = "not known" if count.lost is None else str(count.lost)
+    return f"Camera {camera}: {count.delivered} frames, lost at the device: {device}."
+
+
+def _where(span: Accounts) -> str:
+    """Return the frame equation of a span."""
+    delivered = span.delivered
+    exposed = "exposed: not known to the device"
+    if span.lost is not None:
+        exposed = f"{span.exposed} exposed = {delivered} delivered + {span.lost} lost"
+    went = f"{span.analysed} analysed + {span.skipped} skipped"
+    if span.recorded is not None:
+        went = f"{span.recorded} recorded + {span.recording_losses} lost to the video"
+    end = "." if span.closes() else "; THIS DOES NOT CLOSE."
+    return f"  {span.span}: {exposed}; {delivered} delivered = {went}{end}"
+
+
+def _poses(camera: str, times_ns: "array[int]", lost: int) -> str:
+    span_s = (times_ns[-1] - times_ns[0]) / 1e9
+    rate = (len(times_ns) - 1) / span_s if span_s else 0.0
+    words = f"Camera {camera}: {len(times_ns)} poses, {rate:.1f} per second"
+    if lost:
+        share = lost / len(times_ns)
+        words += f"; a trigger of the experiment was unknown in {share:.1%} of them"
+    return f"{words}."
+
+
+def without_count(text: str) -> str:
+    """Return a mark's text without its count, its first number, so that it can be counted.
+
+    >>> without_count("entry 3 into left")
+    'entry into left'
+    >>> without_count("trial 12: tone")
+    'trial: tone'
+    >>> without_count("entry 3 into corner 2")
+    'entry into corner 2'
+    """
+    return re.sub(r"\s*\b\d+\b", "", text, count=1).strip() or text
+
+
+def _sorted(counter: Counter[str]) -> list[tuple[str, int]]:
+    return sorted((name, n) for name, n in counter.items() if n)

@@ -1,0 +1,166 @@
+"""What an experiment will do, in its order, told from its real plan and its seed.
+
+The plan is driven by frames of an animal that does at once what the plan waits for, and
+leaves again after a while. What chance decides (which trial comes when, how long the pauses
+are) is what it will be in a run with the same seed, as far as it does not hang on the animal.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
+from deeplabstream.core.errors import ExperimentError
+from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+
+STAYS_S = 2.0
+"""Seconds for which the animal does what the plan watches, before it leaves."""
+MOST_ROWS = 400
+_LONGEST_S = 24 * 3600.0
+_FRAMES_A_LOOK = 500
+
+
+@dataclass
+class Row:
+    """A thing that happens."""
+
+    time_s: float
+    """Since the experiment began: not earlier, an animal may keep it waiting."""
+    text: str
+    outputs: list[str] = field(default_factory=list)
+    """What goes on, and for how long."""
+    open: dict[str, float] = field(default_factory=dict)
+    """Outputs that are on, and since when."""
+
+    @property
+    def words(self) -> str:
+        """What goes on; the same again and again is counted."""
+        counted = [(each, len([*group])) for each, group in groupby(self.outputs)]
+        return ", ".join(f"{n} × ({each})" if n > 1 else each for each, n in counted)
+
+    def take(self, command: Command, now_s: float) -> None:
+        """Add what an output does."""
+        match command:
+            case Pulse(output, seconds):
+                self.outputs.append(f"{output} {_s(seconds)}")
+            case Train(output, frequency, width_s, count):
+                each = f"{count} × {width_s * 1000:.3g} ms at {frequency:g} Hz"
+                self.outputs.append(f"{output} {each}")
+            case Set(output, level) if level > 0:
+                self.open.setdefault(output, now_s)
+
+
+class _Obliging(Observation):
+    """A frame on which the animal does what it is asked for, until it has stayed."""
+
+    __slots__ = ("_left",)
+    _left: Callable[[], bool]
+
+    def holds(self, trigger: str) -> bool:
+        return True
+
+    def fails(self, trigger: str) -> bool:
+        return self._left()
+
+
+class _Any(dict[str, Any]):
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __missing__(self, _key: str) -> object:
+        return self._value
+
+
+class _Animal:
+    """Stays for `STAYS_S` from when somebody first looks whether it leaves."""
+
+    def __init__(self, period_s: float) -> None:
+        self._frames = round(STAYS_S / period_s)
+        self._watched = 0
+        self._now = self._last = -1
+
+    def frame(self, index: int, time_s: float) -> Observation:
+        self._now = index
+        seen = _Obliging(time_s, _Any(True), {}, _Any(1.0), _Any(1.0))
+        object.__setattr__(seen, "_left", self.left)
+        return seen
+
+    def left(self) -> bool:
+        if self._now - self._last > 1:
+            self._watched = 0
+        self._watched += self._now != self._last
+        self._last = self._now
+        return self._watched > self._frames
+
+
+def foretold(
+    experiment: Experiment, rate: float = 30.0, limit_s: float = 0.0
+) -> Iterator[Row | None]:
+    """Yield row after row; None now and then, so that who waits can do something else.
+
+    `limit_s`: seconds after which any experiment ends, 0: when it does by itself. The last
+    row says how it ended. ExperimentError: it can't be told without an animal.
+    """
+    stepper, animal = Stepper(experiment.plan()), _Animal(1 / rate)
+    rows: list[Row] = []
+    told, index, time_s = 0, 0, 0.0
+    end_s = limit_s or _LONGEST_S
+    while told < MOST_ROWS and time_s < end_s:
+        for command in _commands(stepper, animal.frame(index, time_s)):
+            _note(rows, command, time_s)
+        while len(rows) > 1 and not rows[0].open:
+            yield rows.pop(0)
+            told += 1
+        if stepper.finished:
+            break
+        index += 1
+        time_s = index / rate
+        if index % _FRAMES_A_LOOK == 0:
+            yield None
+    for row in rows if told < MOST_ROWS else ():
+        for output in list(row.open):
+            _close(rows, output, time_s)
+        yield row
+    if stepper.finished:
+        yield Row(time_s, "it ends")
+    elif told >= MOST_ROWS:
+        yield Row(time_s, "and so on")
+    else:
+        yield Row(time_s, "EXP_TIME_S ends it" if limit_s else "and so on")
+
+
+def _commands(stepper: Stepper, seen: Observation) -> tuple[Command, ...]:
+    try:
+        return stepper.step(seen)
+    except ExperimentError:
+        raise
+    except Exception as error:  # a lab's own plan may want more than answers
+        text = f"it can't be told without an animal ({type(error).__name__}: {error})"
+        raise ExperimentError(text) from error
+
+
+def _note(rows: list[Row], command: Command, now_s: float) -> None:
+    match command:
+        case Mark(text):
+            rows.append(Row(now_s, text))
+        case Set(output, level) if level <= 0:
+            _close(rows, output, now_s)
+        case _:
+            if not rows or (rows[-1].outputs and not rows[-1].text):
+                rows.append(Row(now_s, ""))
+            rows[-1].take(command, now_s)
+
+
+def _close(rows: list[Row], output: str, now_s: float) -> None:
+    """Say of the row that switched it on how long it was on."""
+    for row in rows:
+        if output in row.open:
+            row.outputs.append(f"{output} {_s(now_s - row.open.pop(output))}")
+            return
+
+
+def _s(seconds: float) -> str:
+    return (
+        f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s".replace(".0 s", " s")
+    )

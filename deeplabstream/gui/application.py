@@ -1,0 +1,159 @@
+"""Making the one `QApplication`, with our look, Ctrl-C, and errors that don't end it."""
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from types import TracebackType
+
+from PyQt5.QtCore import QPointF, QRectF, Qt, QTimer
+from PyQt5.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QSessionManager
+from PyQt5.QtWidgets import QApplication, QMessageBox, QWidget
+
+from deeplabstream.engine.processes.termination import Termination, termination
+from deeplabstream.gui.qt_environment import free_qt_of_opencv
+from deeplabstream.gui.theme import BACKGROUND, BLUE, GREEN, choose, style_sheet
+
+_MOST_PROBLEMS = 12
+
+
+@cache  # PyQt would end an application that nobody holds
+def application() -> QApplication:
+    """Return the application, made and styled on the first call."""
+    present = QApplication.instance()
+    if isinstance(present, QApplication):
+        return present
+    free_qt_of_opencv()
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
+    if sys.platform == "win32":  # 150 % is 150 % there, not 200 %
+        QApplication.setHighDpiScaleFactorRoundingPolicy(
+            Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+        )
+    made = QApplication(["DeepLabStream"])
+    made.setApplicationName("DeepLabStream")
+    made.setStyle("Fusion")
+    made.setStyleSheet(style_sheet(choose("dark")))
+    made.setWindowIcon(_icon())
+    return made
+
+
+def use_palette(name: str) -> None:
+    """Show all windows in the style of this name: `dark` or `light`."""
+    application().setStyleSheet(style_sheet(choose(name)))
+    for window in QApplication.topLevelWidgets():
+        window.update()
+
+
+def run_until_closed(
+    window: QWidget,
+    say: Callable[[str], object] | None = None,
+    end: Callable[[], object] | None = None,
+    outputs_off: Callable[[], bool] | None = None,
+) -> int:
+    """Show `window`, return the exit code once it is closed; a signal closes it by `end`.
+
+    `outputs_off` is called again and again on Ctrl-Z, or when the computer slept, until it
+    returns True: then the process stops, or the window goes on. Without it, it is closed.
+
+    An error in a slot, at which Qt would abort the process, closes the window and is
+    raised here. With `say` it is told once instead and the window stays: what the animal
+    gets does not hang on a window.
+    """
+    app = application()
+    window.show()
+    closed = _closed_by_signals(end or window.close, outputs_off)
+    with closed as asked, _catching(window, say):
+        return asked.exit_code(int(app.exec_()))
+
+
+def show_problems(title: str, problems: Sequence[str]) -> None:
+    """Show a window with sentences, and wait until it is closed."""
+    application()
+    box = QMessageBox(QMessageBox.Icon.Warning, "DeepLabStream", title)
+    shown = list(problems[:_MOST_PROBLEMS])
+    if more := len(problems) - len(shown):
+        shown.append(f"… and {more} more, on the console.")
+    box.setInformativeText("\n\n".join(shown))
+    with _closed_by_signals(box.close):
+        box.exec_()
+
+
+@contextmanager
+def _closed_by_signals(
+    end: Callable[[], object], outputs_off: Callable[[], bool] | None = None
+) -> Iterator[Termination]:
+    ended = False
+
+    def look() -> None:
+        nonlocal ended
+        if not asked.requested or ended:
+            return
+        if asked.pauses and outputs_off is not None:
+            if outputs_off():
+                asked.pause()
+            return
+        ended = True
+        end()
+
+    def end_session(_: QSessionManager) -> None:
+        asked.ask("the desktop session ends")
+        look()  # the desktop waits until this returns
+
+    app = application()
+    with termination() as asked:
+        awake = QTimer()  # Python sees a signal only when it gets to run
+        awake.timeout.connect(look)
+        awake.start(50)
+        app.commitDataRequest.connect(end_session)
+        try:
+            yield asked
+        finally:
+            app.commitDataRequest.disconnect(end_session)
+            awake.stop()
+
+
+@contextmanager
+def _catching(window: QWidget, say: Callable[[str], object] | None) -> Iterator[None]:
+    caught: list[BaseException] = []
+
+    def hook(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if any(repr(error) == repr(other) for other in caught):
+            return
+        caught.append(error)
+        if say is None:
+            window.close()
+        else:
+            traceback.print_exception(kind, error, trace)
+            say(f"The window made a mistake: {error!r}")
+
+    previous, sys.excepthook = sys.excepthook, hook
+    try:
+        yield
+    finally:
+        sys.excepthook = previous
+    if caught and say is None:
+        raise caught[0]
+
+
+def _icon() -> QIcon:
+    pixmap = QPixmap(64, 64)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(BACKGROUND))
+    painter.drawRoundedRect(QRectF(0, 0, 64, 64), 14, 14)
+    painter.setPen(QPen(QColor(GREEN), 4))
+    painter.drawEllipse(QPointF(32, 32), 21, 21)
+    painter.setPen(QPen(QColor(255, 255, 255), 3))
+    painter.drawLine(QPointF(20, 42), QPointF(31, 31))
+    painter.drawLine(QPointF(31, 31), QPointF(45, 23))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(BLUE))
+    for x, y in ((20, 42), (31, 31), (45, 23)):
+        painter.drawEllipse(QPointF(x, y), 5, 5)
+    painter.end()
+    return QIcon(pixmap)

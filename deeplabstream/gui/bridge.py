@@ -1,0 +1,145 @@
+"""The only file that knows both worlds: it polls a rig and tells widgets by signals."""
+
+from collections import Counter
+
+from PyQt5.QtCore import QObject, QTimer, pyqtSignal
+
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import Edge, Note, Step
+from deeplabstream.engine.session.messages import Turned
+from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.rig import Rig
+from deeplabstream.engine.session.states import (
+    Action,
+    Failed,
+    Phase,
+    Status,
+    StatusChanged,
+)
+from deeplabstream.settings.sections import Settings
+
+PERIOD_MS = 33
+_PATIENCE = 10  # ticks without a step after which pictures are shown without
+
+
+class Bridge(QObject):
+    """Polls a rig 30 times a second, on the thread of the windows; never blocks."""
+
+    stepped = pyqtSignal(object)
+    """tuple[Step, ...], in their order."""
+    noted = pyqtSignal(object)
+    """Note"""
+    edged = pyqtSignal(object)
+    """Edge"""
+    failed = pyqtSignal(str)
+    """A sentence for the user."""
+    status_changed = pyqtSignal(object)
+    """Status"""
+    pictured = pyqtSignal(object, object)
+    """Frame, valid until the slot returns, and the Step about it or None."""
+    turned = pyqtSignal(object)
+    """Turned: what became of a camera's setting that was changed."""
+    settings_changed = pyqtSignal()
+    """The rig is another one: cameras, outputs, triggers may be new."""
+    looked_back = pyqtSignal(object)
+    """Path: a person wants to look at this run folder."""
+    ticked = pyqtSignal()
+    """Everything that happened was told."""
+
+    def __init__(self, rig: Rig, agenda: Agenda | None = None) -> None:
+        super().__init__()
+        self.rig = rig
+        self._agenda = agenda or Agenda()
+        self.blocked = ""
+        """Why no stream may be started, as a sentence; empty: one may."""
+        self._steps: dict[str, Step] = {}
+        self._awaited: Counter[str] = Counter()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.tick)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._timer.start(PERIOD_MS)
+
+    def stop(self) -> None:
+        """Poll no more; nothing is told after this."""
+        self._timer.stop()
+
+    @property
+    def polling(self) -> bool:
+        """Whether it polls."""
+        return self._timer.isActive()
+
+    def do(self, action: Action) -> None:
+        """Ask the rig for an action, on behalf of a person."""
+        self._agenda.drop()
+        if action is Action.START_STREAM and self.blocked:
+            self.failed.emit(self.blocked)
+        else:
+            self.rig.do(action)
+
+    def stop_outputs(self) -> None:
+        """Switch every output off, whatever else goes on."""
+        self._agenda.drop()
+        if Action.STOP_EXPERIMENT in self.rig.allowed:
+            self.rig.do(Action.STOP_EXPERIMENT)
+
+    def outputs_off(self) -> bool:
+        """Switch every output off; return whether the engine has said that it did."""
+        self.stop_outputs()
+        return not self.rig.status.experimenting
+
+    def use(self, settings: Settings) -> bool:
+        """Have the rig use these settings; False: not now, it is running."""
+        if self.rig.status.phase is not Phase.IDLE:
+            return False
+        self.rig.settings = settings
+        self._steps.clear()
+        self.settings_changed.emit()
+        return True
+
+    def tick(self) -> None:
+        """Tell all that happened, in order, then show the pictures."""
+        steps: list[Step] = []
+        for news in self.rig.poll():
+            if isinstance(news, Step):
+                steps.append(news)
+                continue
+            self._tell_steps(steps)
+            if isinstance(news, Note):
+                self.noted.emit(news)
+            elif isinstance(news, Edge):
+                self.edged.emit(news)
+            elif isinstance(news, Turned):
+                self.turned.emit(news)
+            elif isinstance(news, Failed):
+                if news.grave:
+                    self._agenda.drop()
+                self.failed.emit(news.text)
+            elif isinstance(news, StatusChanged):
+                self._steps.clear()
+                self.status_changed.emit(news.status)
+        self._tell_steps(steps)
+        if not self.blocked:
+            self._agenda.advance(self.rig)
+        if self.rig.status.phase is Phase.STREAMING:
+            self._show(self.rig.status)
+        self.ticked.emit()
+
+    def _tell_steps(self, steps: list[Step]) -> None:
+        if steps:
+            self._steps.update((step.camera, step) for step in steps)
+            self.stepped.emit(tuple(steps))
+            steps.clear()
+
+    def _show(self, status: Status) -> None:
+        for camera in self.rig.cameras:
+            step = self._steps.pop(camera, None)
+            self._awaited[camera] = 0 if step else self._awaited[camera] + 1
+            frame: Frame | None = None
+            if step is not None:
+                frame = self.rig.image_of(step)
+            elif not status.analysing or self._awaited[camera] > _PATIENCE:
+                frame = self.rig.newest(camera)
+            if frame is not None:
+                self.pictured.emit(frame, step)

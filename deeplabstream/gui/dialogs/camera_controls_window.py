@@ -1,0 +1,172 @@
+"""A small window to change the settings of one camera while it films."""
+
+from functools import partial
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.engine.session.messages import Turned
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.plugins.camera_controls import Dial, Value, written
+
+_NAMES = {
+    "exposure_us": ("Exposure", "µs"),
+    "exposure": ("Exposure", "driver's unit"),
+    "gain": ("Gain", "camera's unit"),
+    "rate": ("Rate", "pictures/s"),
+    "region": ("Region on the sensor", "x, y, width, height px"),
+    "crop": ("Crop", "x, y, width, height px"),
+}
+_HELP = {
+    "crop": "part of the picture that is used; empty: all of it. Another size only while "
+    "nothing is analysed or recorded yet",
+    "region": "part of the sensor that is read out. Another size only while nothing is "
+    "analysed or recorded yet",
+    "rate": "the camera may give less: exposure and size bound it",
+}
+
+
+class CameraWindow(QDialog):
+    """Asks the camera for each value that is entered, and shows what it took."""
+
+    kept = pyqtSignal(str, object)
+    """The camera's name and Mapping[str, str]: keys and words for the settings."""
+
+    def __init__(self, bridge: Bridge, camera: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"Camera {camera} – DeepLabStream")
+        self.bridge, self.camera = bridge, camera
+        self.lines: dict[str, QLineEdit] = {}
+        self.now: dict[str, QLabel] = {}
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.words.setMinimumHeight(44)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.keep = QPushButton("Keep in settings")
+        self.keep.setToolTip("what was changed here, as the camera took it")
+        self.keep.setEnabled(False)
+        self.keep.clicked.connect(self._keep)
+        self._changed: dict[str, str] = {}
+        """Key and word of what was changed here and taken."""
+        self._arrange()
+        bridge.turned.connect(self._take_answer)
+        bridge.failed.connect(self._take_failure)
+        bridge.settings_changed.connect(self._leave)
+        self.resize(520, 0)
+
+    def _arrange(self) -> None:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(1, 1)
+        dials = self.bridge.rig.dials.get(self.camera, ())
+        for row, dial in enumerate(dials):
+            self._add(grid, row, dial)
+        close = QPushButton("Close")
+        close.setAutoDefault(False)
+        close.clicked.connect(self._leave)
+        self.keep.setAutoDefault(False)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        foot.addWidget(self.keep)
+        foot.addWidget(close)
+        column = QVBoxLayout(self)
+        column.setSpacing(10)
+        column.addLayout(grid)
+        if missing := self._missing(dials):
+            label = QLabel(missing)
+            label.setObjectName("caption")
+            label.setWordWrap(True)
+            column.addWidget(label)
+        column.addWidget(self.words)
+        column.addLayout(foot)
+
+    def _add(self, grid: QGridLayout, row: int, dial: Dial) -> None:
+        name, unit = _NAMES.get(dial.key, (dial.key.upper(), ""))
+        line = QLineEdit(written(dial.now))
+        line.setToolTip(_HELP.get(dial.key, "") or _between(dial))
+        line.setMinimumWidth(150)
+        line.returnPressed.connect(partial(self._ask, dial.key))
+        line.editingFinished.connect(partial(self._ask, dial.key))
+        now = QLabel()
+        now.setObjectName("caption")
+        self.lines[dial.key], self.now[dial.key] = line, now
+        label = QLabel(name)
+        label.setToolTip(line.toolTip())
+        grid.addWidget(label, row, 0)
+        grid.addWidget(line, row, 1)
+        grid.addWidget(QLabel(unit), row, 2)
+        grid.addWidget(now, row, 3)
+        self._show(dial)
+
+    def _missing(self, dials: tuple[Dial, ...]) -> str:
+        """Return a sentence on what people look for here and this kind can't do."""
+        there = {dial.key.removesuffix("_us") for dial in dials}
+        absent = [word for word in ("exposure", "gain", "rate") if word not in there]
+        if not absent:
+            return ""
+        kind = type(self.bridge.rig.settings.cameras[self.camera]).__name__
+        listed = " and ".join([", ".join(absent[:-1]), absent[-1]][len(absent) < 2 :])
+        return f"{kind} can't change its {listed} while it films."
+
+    def _ask(self, key: str) -> None:
+        word = self.lines[key].text().strip()
+        if word == self.lines[key].property("shown"):
+            return
+        self.lines[key].setProperty("shown", word)
+        self.words.setText("…")
+        self.bridge.rig.adjust(self.camera, key.upper(), word)
+
+    def _take_answer(self, told: Turned) -> None:
+        if told.camera != self.camera:
+            return
+        self.words.setText(told.text.removeprefix(f"[Camera {self.camera}] "))
+        for dial in told.dials:
+            self._show(dial, rewrite=dial.key == told.key)
+            if told.done and dial.key == told.key:
+                self._changed[told.key.upper()] = _kept(dial)
+        self.keep.setEnabled(bool(self._changed))
+
+    def _take_failure(self, text: str) -> None:
+        self.words.setText(text)
+
+    def _show(self, dial: Dial, rewrite: bool = True) -> None:
+        """Show what the device says, in the line too unless a person may be writing."""
+        if dial.key not in self.lines:
+            return
+        self.now[dial.key].setText(f"is {written(dial.now) or 'not told'}")
+        line = self.lines[dial.key]
+        if rewrite or not line.hasFocus():
+            line.setText(written(dial.now))
+            line.setProperty("shown", line.text())
+
+    def _keep(self) -> None:
+        self.kept.emit(self.camera, dict(self._changed))
+        self.words.setText("It is in the settings now; File → Save writes the file.")
+        self._changed.clear()
+        self.keep.setEnabled(False)
+
+    def _leave(self) -> None:
+        self.close()
+
+
+def _between(dial: Dial) -> str:
+    if isinstance(dial.low, float | int) and isinstance(dial.high, float | int):
+        return f"{written(dial.low)} to {written(dial.high)}"
+    return ""
+
+
+def _kept(dial: Dial) -> str:
+    """Return the word for the settings; a crop that is the whole picture is none."""
+    value: Value = dial.now
+    return "" if dial.key == "crop" and value == dial.high else written(value)

@@ -1,0 +1,73 @@
+"""Short pulses of single outputs, asked for by a person in the window."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from PyQt5.QtCore import QObject, pyqtSignal
+
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
+from deeplabstream.engine.checks.output_test import TryOut
+from deeplabstream.plugins.output import Output
+
+
+class OutputTest(QObject):
+    """At most one test at a time; `tick` keeps it going and never waits for it."""
+
+    told = pyqtSignal(str, str)
+    """A sentence, and the name of the colour that it is said in."""
+    edged = pyqtSignal(object)
+    """Edge: the output was written."""
+
+    acknowledged = pyqtSignal(object)
+    """Acknowledged: the output's device has answered."""
+
+    def __init__(self, make: Callable[[str, Output], TryOut] = TryOut) -> None:
+        super().__init__()
+        self._make = make
+        self._test: TryOut | None = None
+        self._stack = ExitStack()
+
+    @property
+    def running(self) -> bool:
+        """Whether an output is being tested."""
+        return self._test is not None
+
+    def start(self, name: str, output: Output) -> None:
+        """Pulse an output that nobody else uses now."""
+        if self._test is None:
+            self._test = self._make(name, output)
+            self._stack.enter_context(self._test)
+            self.told.emit(f"{name} is being tested", "blue")
+
+    def stop(self) -> None:
+        """End the test early: the output goes off."""
+        if self._test is not None:
+            self._test.stop()
+
+    def tick(self) -> None:
+        """Tell what happened since the last tick."""
+        test = self._test
+        if test is None:
+            return
+        for told in test.poll():
+            if isinstance(told, Edge):
+                self.edged.emit(told)
+            elif isinstance(told, Note):
+                self.told.emit(told.text, "red" if told.kind == "error" else "blue")
+            elif isinstance(told, Acknowledged):
+                self.acknowledged.emit(told)
+            else:
+                self.told.emit(told.text, "red")
+        if test.over:
+            self._test = None
+            self._stack.close()
+            good = f"{test.name} was on for {test.seconds:g} s and is off again"
+            bad = f"the test of {test.name} failed"
+            self.told.emit(
+                bad if test.failed else good, "red" if test.failed else "blue"
+            )
+
+    def finish(self) -> None:
+        """End the test, and wait until the output is off."""
+        self._test = None
+        self._stack.close()

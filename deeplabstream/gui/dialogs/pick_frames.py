@@ -1,0 +1,129 @@
+"""Asks which frames of which video are to be labelled."""
+
+from pathlib import Path
+
+from PyQt5.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QRadioButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.gui.settings_document import Document
+
+_MOST_RUNS = 20
+_VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
+
+
+class PickDialog(QDialog):
+    """`arguments` are those of `utils/PickFrames.py`."""
+
+    def __init__(self, document: Document, into: Path, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.into = into
+        self.setWindowTitle("Pick frames – DeepLabStream")
+        settings = document.settings
+        self.model = "" if settings is None else settings.model
+        self.source = QComboBox()
+        for run in _runs(document):
+            self.source.addItem(f"run {run.name}", run)
+        self.source.setToolTip("the newest runs that were recorded, and videos")
+        self.video = QPushButton("A video file …")
+        self.count = QSpinBox()
+        self.count.setRange(1, 1000)
+        self.count.setValue(20)
+        self.count.setSuffix(" frames")
+        self.count.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.count.setToolTip("1 to 1000; of each they differ as much as can be")
+        self.unlike = QRadioButton("as different from each other as can be")
+        self.unsure = QRadioButton("where the network is least sure")
+        self.unsure.setToolTip(
+            "low confidences and points that jump: as the run recorded them, or as the "
+            f"network finds them in a video ({self.model or 'none'})"
+        )
+        self.unlike.setChecked(True)
+        self.propose = QCheckBox("propose what the network finds as labels")
+        self.propose.setToolTip(f"the network of the settings: {self.model or 'none'}")
+        self.propose.setChecked(bool(self.model))
+        for widget in (self.propose, self.unsure):
+            widget.setEnabled(bool(self.model))
+        self._arrange()
+
+    def use(self, source: Path) -> None:
+        """Choose a video file or a run folder."""
+        kind = "run" if source.is_dir() else "video"
+        self.source.addItem(f"{kind} {source.name}", source)
+        self.source.setCurrentIndex(self.source.count() - 1)
+        self._show_state()
+
+    @property
+    def arguments(self) -> list[str]:
+        """The words that the program is to be started with."""
+        source = Path(self.source.currentData())
+        words = [str(source), "--into", str(self.into)]
+        words += ["--count", str(self.count.value())]
+        unsure = self.unsure.isChecked()
+        if unsure:
+            words.append("--unsure")
+        if self.propose.isChecked() or (unsure and not source.is_dir()):
+            words += ["--model", self.model]
+        return words
+
+    def _arrange(self) -> None:
+        of = QHBoxLayout()
+        of.addWidget(self.source, 1)
+        of.addWidget(self.video)
+        how = QVBoxLayout()
+        for widget in (self.unlike, self.unsure):
+            how.addWidget(widget)
+        form = QFormLayout()
+        form.setSpacing(10)
+        form.addRow("Of", of)
+        form.addRow("How many", self.count)
+        form.addRow("Which", how)
+        form.addRow("", self.propose)
+        kinds = QDialogButtonBox.StandardButton
+        self.box = QDialogButtonBox()
+        for kind in (kinds.Ok, kinds.Cancel):
+            self.box.addButton(kind)
+        self.box.accepted.connect(self.accept)
+        self.box.rejected.connect(self.reject)
+        self.video.clicked.connect(self._ask_video)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(self.box)
+        self.resize(520, self.sizeHint().height())
+        self._show_state()
+
+    def _show_state(self) -> None:
+        button = self.box.button(QDialogButtonBox.StandardButton.Ok)
+        if button is not None:
+            button.setText("Pick")
+            button.setEnabled(self.source.count() > 0)
+
+    def _ask_video(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
+        if name:
+            self.use(Path(name))
+
+
+def _runs(document: Document) -> list[Path]:
+    """Return the newest runs that hold a video, the newest first."""
+    settings = document.settings
+    if settings is None or not settings.output_directory.is_dir():
+        return []
+    files = sorted(
+        settings.output_directory.glob("*/run.json"),
+        key=lambda file: file.stat().st_mtime,
+        reverse=True,
+    )
+    found = [file.parent for file in files if any(file.parent.glob("*.mkv"))]
+    return found[:_MOST_RUNS]

@@ -1,0 +1,92 @@
+"""One of our programs running in a process of its own, its words in a window."""
+
+from collections.abc import Callable, Sequence
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QTextCursor
+from PyQt5.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.gui.program_process import Program
+from deeplabstream.gui.widgets.stop_button import StopButton
+
+
+class ProgramWindow(QDialog):
+    """Shows what a program under `utils/` says until it ends; closing stops it."""
+
+    ended = pyqtSignal(int)
+    """The program has ended: its exit code."""
+
+    def __init__(
+        self, title: str, program: str, arguments: Sequence[str], parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.title = title
+        self.setWindowTitle(f"{title} – DeepLabStream")
+        self.page = QPlainTextEdit()
+        self.page.setReadOnly(True)
+        self.page.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.state = QLabel("running …")
+        self.state.setObjectName("caption")
+        self.stop = StopButton("Stop")
+        self.stop.clicked.connect(self._close)
+        self._foot = foot = QHBoxLayout()
+        foot.addWidget(self.state, 1)
+        foot.addWidget(self.stop)
+        column = QVBoxLayout(self)
+        column.addWidget(self.page, 1)
+        column.addLayout(foot)
+        self.resize(860, 460)
+        self.program = Program(self)
+        self.program.said.connect(self._read)
+        self.program.ended.connect(self._ended)
+        self.program.start(program, arguments)
+
+    def _close(self) -> None:
+        self.close()
+
+    def _read(self, text: str) -> None:
+        for part in text.splitlines(keepends=True):
+            self._show(part)
+
+    def _show(self, part: str) -> None:
+        """Add to the page; a line that ends with a return is replaced by the next."""
+        cursor = self.page.textCursor()
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if self.page.property("replaced"):
+            cursor.select(QTextCursor.SelectionType.LineUnderCursor)
+            cursor.removeSelectedText()
+        self.page.setProperty("replaced", part.endswith("\r"))
+        cursor.insertText(part.removesuffix("\r"))
+        self.page.setTextCursor(cursor)
+
+    def _ended(self, code: int, killed: bool) -> None:
+        words = "killed from outside" if killed else f"ended with code {code}"
+        self.state.setText(words if code or killed else "done")
+        self.stop.setText("Close")
+        self.ended.emit(code)
+
+    def offer(self, text: str, do: Callable[[], object]) -> None:
+        """Add a button that does something with what the program made, and closes."""
+
+        def act(_checked: bool = False) -> None:
+            self.close()
+            do()
+
+        button = QPushButton(text)
+        button.setProperty("starts", True)
+        button.clicked.connect(act)
+        self._foot.insertWidget(1, button)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """Ask the program to end, then make it."""
+        self.program.stop()
+        super().closeEvent(event)

@@ -1,0 +1,46 @@
+"""Questions to the user; the default answer never loses anything."""
+
+from pathlib import Path
+
+from PyQt5.QtWidgets import QMessageBox, QWidget
+
+from deeplabstream.core.overwriting import free_path, taken
+
+REPLACE = "Replace it"
+CANCEL = "Cancel"
+
+
+def ask(window: QWidget, question: str, *answers: str, default: str = "") -> str:
+    """Show a question and return the chosen answer; Esc chooses the last one.
+
+    Enter chooses `default`, where none is given the last one too.
+    """
+    box = QMessageBox(window)
+    box.setWindowTitle("DeepLabStream")
+    box.setText(question)
+    buttons = {
+        text: box.addButton(text, QMessageBox.ButtonRole.ActionRole) for text in answers
+    }
+    box.setEscapeButton(buttons[answers[-1]])
+    box.setDefaultButton(buttons[default or answers[-1]])
+    box.exec_()
+    clicked = box.clickedButton()
+    return answers[-1] if clicked is None else clicked.text()
+
+
+def place_to_write(
+    window: QWidget, path: Path, what: str = "", replaceable: bool = True
+) -> Path | None:
+    """Return where to write instead of over something: asks if `path` is taken.
+
+    `what` says what is there. The default is a free name beside it; with `replaceable`
+    the user may replace what is there. None: the user cancelled.
+    """
+    if not taken(path):
+        return path
+    free = free_path(path)
+    other = f"Write {free.name}"
+    answers = [other, *([REPLACE] if replaceable else []), CANCEL]
+    question = what or f"{path} is there already."
+    answer = ask(window, question, *answers, default=other)
+    return {other: free, REPLACE: path}.get(answer)

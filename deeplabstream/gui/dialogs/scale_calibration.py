@@ -1,0 +1,124 @@
+"""From pixels to millimetres by drawing: a line of known length, or a rectangle's corners."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from PyQt5.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QInputDialog,
+    QLabel,
+    QPushButton,
+    QWidget,
+)
+
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.shapes import Shape
+from deeplabstream.gui.widgets.region_canvas import RegionCanvas
+from deeplabstream.settings import ini_editing
+
+Ask = Callable[[QWidget, str, float], float | None]
+"""Asks a person for millimetres; None: never mind."""
+
+
+def ask_mm(parent: QWidget, question: str, usual: float) -> float | None:
+    """Ask for a length in a small window."""
+    value, good = QInputDialog.getDouble(
+        parent, "DeepLabStream", f"{question}, mm:", usual, 0.1, 100_000, 2
+    )
+    return value if good else None
+
+
+class Calibrating(QFrame):
+    """Tells how large a pixel is, and has it drawn anew."""
+
+    def __init__(
+        self, document: Document, canvas: RegionCanvas, ask: Ask = ask_mm
+    ) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.document = document
+        self.canvas = canvas
+        self._ask = ask
+        self.waiting: Literal["", "scale", "corners"] = ""
+        """What the next shape on the canvas is for; empty: a trigger."""
+        self.words = QLabel()
+        self.words.setObjectName("caption")
+        self.words.setWordWrap(True)
+        self.scale = QPushButton("Draw a scale")
+        self.scale.setToolTip("drag along something whose length is known")
+        self.corners = QPushButton("Click 4 corners")
+        self.corners.setToolTip(
+            "of a rectangle on the floor: upper left, upper right, lower right, lower left; "
+            "a double click or Enter ends it. For a camera that looks aslant"
+        )
+        self.scale.clicked.connect(self._draw_scale)
+        self.corners.clicked.connect(self._click_corners)
+        title = QLabel("MILLIMETRES")
+        title.setObjectName("title")
+        grid = QGridLayout(self)
+        grid.setContentsMargins(12, 8, 12, 10)
+        grid.setSpacing(6)
+        grid.addWidget(title, 0, 0, 1, 2)
+        grid.addWidget(self.words, 1, 0, 1, 2)
+        grid.addWidget(self.scale, 2, 0)
+        grid.addWidget(self.corners, 2, 1)
+
+    def refresh(self) -> None:
+        """Say what is known of the camera that is shown."""
+        settings = self.document.settings
+        if settings is None:
+            self.words.setText("–")
+        else:
+            found = settings.calibrations.get(self.canvas.camera)
+            self.words.setText(str(found) if found else "not calibrated")
+
+    def take(self, shape: Shape) -> bool:
+        """Calibrate by a shape that was drawn for it; False: it is for a trigger."""
+        waiting, self.waiting = self.waiting, ""
+        if not waiting:
+            return False
+        self.canvas.use_tool(None)
+        if waiting == "scale":
+            self._take_scale(shape)
+        else:
+            self._take_corners(shape)
+        return True
+
+    def _draw_scale(self) -> None:
+        self._wait_for("scale")
+
+    def _click_corners(self) -> None:
+        self._wait_for("corners")
+
+    def _wait_for(self, what: Literal["scale", "corners"]) -> None:
+        self.waiting = what
+        self.canvas.use_tool("line" if what == "scale" else "polygon")
+
+    def _take_scale(self, line: Shape) -> None:
+        (x1, y1), (x2, y2) = line.corners
+        length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
+        millimetres = self._ask(self, "This line is how long", 100.0)
+        if millimetres and length:
+            self._write(MM_PER_PIXEL=f"{millimetres / length:.5g}", MARKS=None)
+
+    def _take_corners(self, shape: Shape) -> None:
+        if len(shape.corners) != 4:
+            self.words.setText(f"expected 4 corners, not {len(shape.corners)}")
+            return
+        width = self._ask(self, "From the first corner to the second", 400.0)
+        height = self._ask(self, "From the second corner to the third", 400.0)
+        if width and height:
+            floor = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
+            marks = [
+                f"{x:g} {y:g} {x_mm:g} {y_mm:g}"
+                for (x, y), (x_mm, y_mm) in zip(shape.corners, floor, strict=True)
+            ]
+            self._write(MM_PER_PIXEL=None, MARKS=", ".join(marks))
+
+    def _write(self, **words: str | None) -> None:
+        """Set the camera's keys, in one step that can be undone."""
+        text, title = self.document.text, f"Camera {self.canvas.camera}"
+        for key, word in words.items():
+            text = ini_editing.with_word(text, title, key, word)
+        self.document.edit(text)

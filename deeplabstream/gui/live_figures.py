@@ -1,0 +1,161 @@
+"""How long frames took, stage by stage, over the last seconds. Knows no Qt.
+
+Rates and latencies of the last second, for the status line. Knows no Qt.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from types import MappingProxyType
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.latency_statistics import Spread, spread
+from deeplabstream.engine.session.states import Counts
+
+_SPAN_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The figures at one moment; NaN: not known."""
+
+    index: int | None
+    """Of the newest analysed frame, else frames delivered."""
+    camera_rate: float
+    """Frames per second."""
+    analysed_rate: float
+    decided_ms: float
+    """Median time from exposure to decision."""
+    written_ms: float
+    """Median time from exposure to the last byte written."""
+
+
+class Figures:
+    """Looks at one camera."""
+
+    def __init__(self, camera: str) -> None:
+        self.camera = camera
+        self._counts: deque[tuple[int, Counts]] = deque()
+        self._steps: deque[Step] = deque()
+
+    def clear(self) -> None:
+        """Forget everything: a new stream begins."""
+        self._counts.clear()
+        self._steps.clear()
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Take in what was analysed."""
+        self._steps.extend(step for step in steps if step.camera == self.camera)
+        while self._steps and _old(self._steps):
+            self._steps.popleft()
+
+    def look(self, now_ns: int, counts: Counts) -> Reading:
+        """Take in the counts of this moment; return the figures of the last second."""
+        self._counts.append((now_ns, counts))
+        while len(self._counts) > 2 and now_ns - self._counts[0][0] > _SPAN_NS:
+            self._counts.popleft()
+        then_ns, then = self._counts[0]
+        seconds = max(now_ns - then_ns, 1) / 1e9
+        decided = [step.decided_ns - step.exposed_ns for step in self._steps]
+        written = [s.written_ns - s.exposed_ns for s in self._steps if s.written_ns]
+        analysed = (counts.analysed - then.analysed) / seconds
+        return Reading(
+            self._steps[-1].index
+            if analysed and self._steps
+            else counts.delivered or None,
+            (counts.delivered - then.delivered) / seconds,
+            analysed,
+            _median_ms(decided if analysed else []),
+            _median_ms(written if analysed else []),
+        )
+
+
+def _old(steps: deque[Step]) -> bool:
+    return steps[-1].exposed_ns - steps[0].exposed_ns > _SPAN_NS
+
+
+def _median_ms(times_ns: Sequence[int]) -> float:
+    return median(times_ns) / 1e6 if times_ns else float("nan")
+
+
+@dataclass
+class TileFigures:
+    """Rate and losses of one camera, for its tile."""
+
+    _counts: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def look(self, now_ns: int, counts: Counts) -> str:
+        """Take in the counts of this moment; return the last second in a few words.
+
+        >>> tile = TileFigures()
+        >>> tile.look(0, Counts(delivered=10, lost=0))
+        ''
+        >>> tile.look(1_000_000_000, Counts(delivered=40, lost=2))
+        '30 /s, 2 lost'
+        """
+        seen = self._counts
+        if seen and seen[-1][1] > counts.delivered:  # it was opened anew
+            seen.clear()
+        seen.append((now_ns, counts.delivered))
+        while len(seen) > 2 and now_ns - seen[0][0] > _SPAN_NS:
+            seen.popleft()
+        then_ns, then = seen[0]
+        seconds = (now_ns - then_ns) / 1e9
+        if not seconds:
+            return ""
+        lost = (counts.lost or 0) + counts.recording_losses
+        rate = f"{(counts.delivered - then) / seconds:.0f} /s"
+        return f"{rate}, {lost} lost" if lost else rate
+
+
+SPAN_S = 10.0
+"""Seconds that are looked at."""
+
+STAGES: Mapping[str, Callable[[Step], int | None]] = MappingProxyType(
+    {
+        "arrived": lambda step: step.arrived_ns - step.exposed_ns,
+        "posed": lambda step: step.posed_ns - step.arrived_ns,
+        "decided": lambda step: step.decided_ns - step.posed_ns,
+        "written": lambda step: (
+            step.written_ns - step.decided_ns if step.written_ns else None
+        ),
+        "in all": lambda step: max(step.decided_ns, step.written_ns) - step.exposed_ns,
+    }
+)
+"""By name: what a frame took in it, ns; None: it did not come to that."""
+
+
+class Stages:
+    """Remembers the frames of one camera."""
+
+    def __init__(self, camera: str) -> None:
+        self.camera = camera
+        self._steps: deque[Step] = deque()
+
+    def clear(self) -> None:
+        """Forget everything: a new stream begins."""
+        self._steps.clear()
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Take in what was analysed."""
+        self._steps.extend(step for step in steps if step.camera == self.camera)
+        span_ns = SPAN_S * 1e9
+        while (
+            self._steps
+            and self._steps[-1].exposed_ns - self._steps[0].exposed_ns > span_ns
+        ):
+            self._steps.popleft()
+
+    def times_ms(self, stage: str) -> list[float]:
+        """Return what each frame took in a stage."""
+        return [ns / 1e6 for ns in self._times_ns(stage)]
+
+    def spreads(self) -> dict[str, Spread | None]:
+        """Return the statistics of each stage; None: no frame came to it."""
+        return {stage: spread(self._times_ns(stage)) for stage in STAGES}
+
+    def _times_ns(self, stage: str) -> list[int]:
+        took = STAGES[stage]
+        times = (took(step) for step in self._steps)
+        return [time for time in times if time is not None]

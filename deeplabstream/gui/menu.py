@@ -1,0 +1,284 @@
+"""The menu bar: what can be done with the settings file, the pages and the style."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PyQt5.QtCore import QUrl
+from PyQt5.QtGui import QDesktopServices, QKeySequence
+from PyQt5.QtWidgets import (
+    QAction,
+    QFileDialog,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QWidget,
+)
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.overwriting import free_path
+from deeplabstream.core.paths import ROOT
+from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.dialogs.questions import ask, place_to_write
+from deeplabstream.gui.field_editing import commit_field, field_with_undo
+from deeplabstream.gui.overlay_options import CHOICES, Painted
+from deeplabstream.gui.pages.page_stack import Undoing
+from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.settings.shipped_example import SETTINGS, example_text
+
+_DOCS = ROOT / "docs"
+_FILES = "Settings (*.ini);;All files (*)"
+_OWN = "my_rig.ini"
+"""Proposed where the file that is open is the shipped example."""
+_OTHER, _HERE = "Save as …", "Save here anyway"
+_OVER, _RESTORE = "Write over it", "Restore"
+
+
+@dataclass(frozen=True)
+class Menu:
+    """The actions of a window's menu bar; `actions` by their text."""
+
+    window: QMainWindow
+    document: Document
+    actions: dict[str, QAction]
+    page: Callable[[], QWidget | None]
+    """Returns the page that is shown."""
+    kept: Callable[[], str]
+    """Returns why no other file can be opened now, in a sentence; empty: one can."""
+
+    def show_state(self) -> None:
+        """Enable what can be done now.
+
+        Save always can: the field that is being edited may differ from the file.
+        """
+        history, own = self.document.history, isinstance(self.page(), Undoing)
+        self.actions["Undo"].setEnabled(own or history.can_undo)
+        self.actions["Redo"].setEnabled(own or history.can_redo)
+
+    def undo(self) -> None:
+        """Take back the last change: of the focused field, the page, or the settings."""
+        if (field := field_with_undo()) is not None:
+            field.undo()
+        elif (page := self._page_with_undo()) is not None:
+            page.undo()
+        else:
+            self.document.undo()
+
+    def redo(self) -> None:
+        """Make the last change again that was taken back there."""
+        if (field := field_with_undo()) is not None:
+            field.redo()
+        elif (page := self._page_with_undo()) is not None:
+            page.redo()
+        else:
+            self.document.redo()
+
+    def _page_with_undo(self) -> Undoing | None:
+        page = self.page()
+        return page if isinstance(page, Undoing) and page.undoes else None
+
+    def save(self) -> bool:
+        """Save the settings; return whether they are in the file now."""
+        commit_field(self.window)
+        if not self.document.unsaved and not self.document.changed_on_disk():
+            return True
+        if self.document.is_example:
+            question = (
+                f"{self.document.path.name} is the example that came with DeepLabStream. "
+                "Save your rig under a name of its own?"
+            )
+            answer = ask(self.window, question, _OTHER, _HERE, "Cancel", default=_OTHER)
+            if answer != _HERE:
+                return answer == _OTHER and self.save_as()
+        return self._save(self.document.path)
+
+    def save_as(self) -> bool:
+        """Ask for a file, save there, and go on with that file."""
+        commit_field(self.window)
+        proposed = free_path(self.document.path.with_name(_OWN))
+        name, _ = QFileDialog.getSaveFileName(
+            self.window,
+            "Save settings as",
+            str(proposed if self.document.is_example else self.document.path),
+            _FILES,
+            options=QFileDialog.Option.DontConfirmOverwrite,  # asked below
+        )
+        if not name:
+            return False
+        path = Path(name)
+        path = path if path.suffix else path.with_name(f"{path.name}.ini")
+        if path.resolve() == self.document.path and not self.document.is_example:
+            return self._save(path.resolve())
+        place = place_to_write(self.window, path)
+        return place is not None and self._save(place)
+
+    def restore_example(self) -> None:
+        """Bring the shipped settings.ini back; the present file is kept beside it."""
+        if why := self.kept():
+            self._complain(why)
+            return
+        if not self.may_leave():
+            return
+        backup = free_path(SETTINGS.with_name("settings.before_example.ini"))
+        there = SETTINGS.is_file()
+        kept = f" The present file is kept as {backup.name}." if there else ""
+        question = (
+            f"Write the example that came with DeepLabStream to {SETTINGS}?{kept}"
+        )
+        if ask(self.window, question, _RESTORE, "Cancel") != _RESTORE:
+            return
+        try:
+            if there:
+                shutil.copy2(SETTINGS, backup)
+            draft = SETTINGS.with_name(f"{SETTINGS.name}.new")
+            draft.write_text(example_text(), encoding="utf-8", newline="")
+            replace(draft, SETTINGS)
+        except OSError as error:
+            self._complain(f"{SETTINGS} can't be written: {error.strerror or error}")
+            return
+        self._open(SETTINGS)
+
+    def open(self) -> None:
+        """Ask for another settings file and read it."""
+        if why := self.kept():
+            self._complain(why)
+            return
+        if not self.may_leave():
+            return
+        folder = str(self.document.path.parent)
+        name, _ = QFileDialog.getOpenFileName(
+            self.window, "Open settings", folder, _FILES
+        )
+        if name:
+            self._open(Path(name))
+
+    def open_again(self, path: Path) -> None:
+        """Read a settings file of before."""
+        if why := self.kept():
+            self._complain(why)
+        elif self.may_leave():
+            self._open(path)
+
+    def may_leave(self) -> bool:
+        """Ask what to do with unsaved changes; False: the person wants to stay."""
+        commit_field(self.window)
+        if not self.document.unsaved:
+            return True
+        question = f"Save the changes of {self.document.path.name}?"
+        answer = ask(self.window, question, "Save", "Discard", "Cancel", default="Save")
+        if answer == "Save":
+            return self.save()
+        return answer == "Discard"
+
+    def _open(self, path: Path) -> None:
+        try:
+            self.document.open(path)
+        except SettingsError as error:
+            self._complain("\n".join(error.problems))
+
+    def _save(self, path: Path) -> bool:
+        if path == self.document.path and self.document.changed_on_disk():
+            question = f"{path} was changed by another program. Write over it?"
+            if ask(self.window, question, _OVER, "Cancel") != _OVER:
+                return False
+        try:
+            self.document.save(path)
+        except OSError as error:
+            self._complain(
+                f"{path} can't be written: {error.strerror or error}. "
+                "Save as another file, or make room"
+            )
+            return False
+        return True
+
+    def _complain(self, text: str) -> None:
+        QMessageBox.warning(self.window, "DeepLabStream", text)
+
+
+def build_menu(
+    window: QMainWindow,
+    document: Document,
+    show_page: Callable[[str], object],
+    pages: tuple[str, ...],
+    use_style: Callable[[str], object],
+    painted: Painted,
+    tour: Callable[[], object],
+    recent: Recent,
+    look_back: Callable[[Path], object],
+    animals: Callable[[bool], object],
+    page: Callable[[], QWidget | None],
+    kept: Callable[[], str],
+) -> Menu:
+    """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names."""
+    menu = Menu(window, document, {}, page, kept)
+
+    def add(
+        to: QMenu, text: str, do: Callable[[], object], key: QKeySequence | str = ""
+    ) -> None:
+        action = QAction(text, window)
+        action.triggered.connect(partial(_do, do))
+        action.setShortcut(QKeySequence(key))
+        to.addAction(action)
+        menu.actions[text.rstrip("… ")] = action
+
+    keys = QKeySequence.StandardKey
+    file = _added(window, "&File")
+    add(file, "Open settings …", menu.open, QKeySequence(keys.Open))
+    file.addMenu(recent.menu("Recent settings", "settings", file, menu.open_again))
+    file.addMenu(recent.menu("Recent runs", "runs", file, look_back))
+    file.addSeparator()
+    add(file, "Save", menu.save, QKeySequence(keys.Save))
+    add(file, "Save as …", menu.save_as, "Ctrl+Shift+S")
+    add(file, "Restore example …", menu.restore_example)
+    file.addSeparator()
+    add(file, "Quit", window.close, "Ctrl+Q")
+    edit = _added(window, "&Edit")
+    add(edit, "Undo", menu.undo, QKeySequence(keys.Undo))
+    add(edit, "Redo", menu.redo, "Ctrl+Shift+Z")
+    edit.addSeparator()
+    add(edit, "Exchange animals' names …", partial(animals, True), "Ctrl+E")
+    add(edit, "Animals' names are right", partial(animals, False), "Ctrl+R")
+    view = _added(window, "&View")
+    for number, name in enumerate(pages, start=1):
+        add(view, name, partial(show_page, name), f"Ctrl+{number}")
+    view.addSeparator()
+    for name, text in CHOICES.items():
+        add(view, text, partial(_switch, painted, name))
+        action = menu.actions[text]
+        action.setCheckable(True)
+        action.setChecked(painted.shows(name))
+    view.addSeparator()
+    add(view, "Dark style", lambda: use_style("dark"))
+    add(view, "Light style", lambda: use_style("light"))
+    help_ = _added(window, "&Help")
+    add(help_, "Documentation", lambda: _open(_DOCS), "F1")
+    add(help_, "Tutorial", lambda: _open(_DOCS / "tutorial.md"))
+    add(help_, "Tour", tour)
+    add(help_, "Keys", lambda: KeysWindow(menu.actions.values(), window).show(), "F2")
+    add(help_, "Every key of the settings", lambda: _open(_DOCS / "settings.md"))
+    menu.show_state()
+    return menu
+
+
+def _switch(painted: Painted, name: str) -> None:
+    painted.choose(name, not painted.shows(name))
+
+
+def _do(what: Callable[[], object], _checked: bool = False) -> None:
+    what()
+
+
+def _added(window: QMainWindow, title: str) -> QMenu:
+    bar = window.menuBar()
+    menu = QMenu(title, window)
+    if bar is not None:
+        bar.addMenu(menu)
+    return menu
+
+
+def _open(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,243 @@
+"""Looks at a new network: its worst held-out pictures, a video; and has the rig use it."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QListWidget,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.training_tab import labels_of
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.compared_view import ComparedView
+from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.video_check import VideoCheck
+from deeplabstream.offline.pose_file_reading import read_poses
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.settings.loading import check_against
+from deeplabstream.training.data.label_book import LabelBook
+from deeplabstream.training.lightning_pose.result_tables import (
+    Predictions,
+    read_predictions,
+)
+
+_WIDTH = 300
+_HELD_OUT = ("validation", "test")
+_COLUMNS = ("body part", "median, px", "95 %, px", "not seen")
+_VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
+
+
+class CheckingTab(QWidget):
+    """Shows a model folder that training left."""
+
+    used = pyqtSignal(str)
+    """A sentence: the settings name the network now, and what that means."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.folder = Path()
+        self.book: LabelBook | None = None
+        self.model: ModelFolder | None = None
+        self.predictions: Predictions | None = None
+        self.worst: list[tuple[int, float]] = []
+        """Place in the predictions, and the px that the worst point is off."""
+        self.list, self.view, self.words = QListWidget(), ComparedView(), QLabel()
+        self.table = QTableWidget(0, len(_COLUMNS))
+        self.on_video = QPushButton("On a video …")
+        self.on_run = QPushButton("On a run …")
+        self.use = QPushButton("Use live")
+        self._arrange()
+        self.list.currentRowChanged.connect(self.show_picture)
+        self.on_video.clicked.connect(self._ask_video)
+        self.on_run.clicked.connect(self._ask_run)
+        self.use.clicked.connect(self._use)
+
+    def open(self, folder: Path, book: LabelBook | None) -> None:
+        """Show a model folder and the labels that it learned from."""
+        self.folder, self.book = folder, book
+        self.model = self.predictions = None
+        self.worst = []
+        try:
+            if (folder / "model.json").is_file():
+                self.model = load_model_folder(folder)
+                self.predictions = read_predictions(folder / "predictions.csv")
+        except (DeepLabStreamError, OSError) as error:
+            self.words.setText(str(error))
+        self._rank()
+        self._show_table()
+        self._list_worst()
+        for button in (self.on_video, self.on_run, self.use):
+            button.setEnabled(self.model is not None)
+        if self.model is None:
+            self.view.clear("Train a network first")
+        elif self.worst:
+            self.list.setCurrentRow(0)
+        else:
+            self.view.clear("No picture was held out")
+
+    def show_picture(self, row: int) -> None:
+        """Show one of the worst pictures, label and prediction."""
+        told, book = self.predictions, self.book
+        if told is None or book is None or not 0 <= row < len(self.worst):
+            return
+        place, _ = self.worst[row]
+        name = told.names[place]
+        own = self._labels(book, told, name)
+        self.view.compare(book.folder / name, row + 1, own, told.points[place])
+
+    def check_video(self, video: Path) -> ProgramWindow | None:
+        """Let the network look at a video, then show what it found."""
+        if self.model is None:
+            return None
+        into = self.folder / "videos"
+        arguments = [str(video), "--model", str(self.folder), "--output", str(into)]
+        window = ProgramWindow(
+            "Look at a video", "PredictVideos.py", [*arguments, "--no-metrics"], self
+        )
+        window.ended.connect(partial(self._show_video, video, window))
+        window.show()
+        return window
+
+    def _show_video(self, video: Path, window: ProgramWindow, code: int) -> None:
+        if code or self.model is None:
+            return
+        window.close()
+        try:
+            poses = read_poses(self.folder / "videos" / f"{video.stem}.csv")
+        except DeepLabStreamError as error:
+            self.words.setText(str(error))
+            return
+        VideoCheck(video, poses, self.model.threshold, self).show()
+
+    def _arrange(self) -> None:
+        self.list.setObjectName("clear")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.words.setObjectName("caption")
+        self.words.setWordWrap(True)
+        self.use.setProperty("starts", True)
+        self.use.setToolTip("writes MODEL into the settings; comments stay")
+        self.on_video.setToolTip("what it finds in each frame of a video")
+        self.on_run.setToolTip("what it finds in the video of a run that was recorded")
+        table = self.table
+        table.setHorizontalHeaderLabels(list(_COLUMNS))
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        table.setShowGrid(False)
+        table.setMaximumHeight(210)
+        if (header := table.horizontalHeader()) is not None:
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        if (side := table.verticalHeader()) is not None:
+            side.hide()
+        left = Panel("Held-out pictures, the worst first")
+        left.setFixedWidth(_WIDTH)
+        left.column.addWidget(self.list, 1)
+        for widget in (self.words, self.on_video, self.on_run, self.use):
+            left.column.addWidget(widget)
+        errors = Panel("Error of each body part")
+        errors.column.addWidget(table)
+        column = QVBoxLayout()
+        column.setSpacing(10)
+        column.addWidget(self.view, 1)
+        column.addWidget(errors)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        row.addWidget(left)
+        row.addLayout(column, 1)
+
+    def _labels(
+        self, book: LabelBook, told: Predictions, name: str
+    ) -> NDArray[np.float32]:
+        """Return the labels of a picture in the order of the network's body parts."""
+        own = labels_of(book, name)
+        points = np.full((len(told.bodyparts), 2), np.nan, np.float32)
+        for place, part in enumerate(told.bodyparts):
+            if part in book.bodyparts:
+                points[place] = own[book.bodyparts.index(part)]
+        return points
+
+    def _rank(self) -> None:
+        told, book = self.predictions, self.book
+        if told is None or book is None:
+            return
+        for place, name in enumerate(told.names):
+            if told.sets[place] in _HELD_OUT:
+                away = told.points[place] - self._labels(book, told, name)
+                far = np.linalg.norm(away, axis=1)
+                worst = float(np.nanmax(far)) if np.isfinite(far).any() else 0.0
+                self.worst.append((place, worst))
+        self.worst.sort(key=lambda each: -each[1])
+
+    def _list_worst(self) -> None:
+        self.list.blockSignals(True)
+        self.list.clear()
+        if self.predictions is not None:
+            for place, px in self.worst:
+                name = Path(self.predictions.names[place]).stem
+                self.list.addItem(f"{px:.1f} px   {name}")
+                item = self.list.item(self.list.count() - 1)
+                if item is not None:
+                    item.setToolTip(self.predictions.names[place])
+        self.list.blockSignals(False)
+
+    def _show_table(self) -> None:
+        errors: Any = self.model.about.get("held_out_error", []) if self.model else []
+        self.table.setRowCount(len(errors))
+        for row, error in enumerate(errors):
+            cells = (
+                str(error["bodypart"]),
+                _number(error["median_px"], ".1f"),
+                _number(error["p95_px"], ".1f"),
+                _number(error["below_threshold"], ".0%"),
+            )
+            for column, text in enumerate(cells):
+                self.table.setItem(row, column, QTableWidgetItem(text))
+
+    def _ask_video(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
+        if name:
+            self.check_video(Path(name))
+
+    def _ask_run(self) -> None:
+        settings = self.document.settings
+        start = str(settings.output_directory) if settings else ""
+        name = QFileDialog.getExistingDirectory(self, "A run folder", start)
+        videos = sorted(Path(name).glob("*.mkv")) if name else []
+        if videos:
+            self.check_video(videos[0])
+        elif name:
+            self.words.setText(f"{name} holds no video")
+
+    def _use(self) -> None:
+        if self.model is None:
+            return
+        usual = self.document.path.parent / "models"
+        beside = self.folder.parent == usual
+        word = self.folder.name if beside else str(self.folder)
+        self.document.set_word("Pose Estimation", "MODEL", word)
+        told = f"MODEL = {word} stands in the settings now; File, Save keeps it."
+        settings = self.document.settings
+        problems = check_against(settings, self.model.skeleton) if settings else ()
+        self.words.setText("\n".join([told, *problems]))
+        self.used.emit(told)
+
+
+def _number(value: float | None, how: str) -> str:
+    return "–" if value is None else format(value, how)

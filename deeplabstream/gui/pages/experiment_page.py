@@ -1,0 +1,243 @@
+"""The page to choose an experiment, set it up, rehearse it, and watch it run."""
+
+from functools import partial
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QFont
+from PyQt5.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.journal_entries import Edge, Step
+from deeplabstream.engine.session.states import Phase, Status
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.live_timeline import MEMORY_S, LiveLanes
+from deeplabstream.gui.widgets.rehearsal_panel import RehearsalPanel
+from deeplabstream.gui.widgets.settings_form import (
+    NARROW,
+    SettingsForm,
+    names_in,
+    usual_name,
+)
+from deeplabstream.gui.widgets.timeline_view import TimelineView
+from deeplabstream.gui.widgets.trial_preview_list import TrialList
+from deeplabstream.settings import ini_editing
+from deeplabstream.settings.ini_reading import read_sections
+from deeplabstream.settings.kinds import kinds_of
+from deeplabstream.settings.ready_made import CONFIGS, with_experiment
+
+_LIST_WIDTH = 250
+_FORM_WIDTH = 590
+_SHOWN_S = 60.0
+_NAME = Qt.ItemDataRole.UserRole
+
+
+class ExperimentPage(QWidget):
+    """Everything about the experiment that the rig runs."""
+
+    def __init__(self, bridge: Bridge, document: Document) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.document = document
+        self.list = QListWidget()
+        self.list.setObjectName("clear")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.use = QPushButton("Use this one")
+        self.ready = QPushButton("Ready-made …")
+        self.new = QPushButton("New …")
+        self.rehearsal = RehearsalPanel(bridge, document)
+        self.form: SettingsForm | None = None
+        self.timeline = TimelineView()
+        self.words = QLabel()
+        self.trials = TrialList()
+        self._area = QScrollArea()
+        self._lanes = LiveLanes((), ())
+        self._arrange()
+        self._connect()
+        self._refresh()
+        self._renew()
+
+    def _arrange(self) -> None:
+        self._area.setWidgetResizable(True)
+        self.ready.setMenu(self._ready_menu())
+        self.new.setMenu(self._kinds_menu())
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.setSpacing(10)
+        row.addWidget(self._choosing())
+        right = QVBoxLayout()
+        right.setSpacing(8)
+        upper = QHBoxLayout()
+        upper.setSpacing(10)
+        self._area.setMinimumWidth(_FORM_WIDTH)
+        upper.addWidget(self._area, 3)
+        upper.addWidget(self.trials, 2)
+        right.addLayout(upper, 1)
+        self.words.setObjectName("caption")
+        right.addWidget(self.words)
+        right.addWidget(self.timeline)
+        row.addLayout(right, 1)
+
+    def _choosing(self) -> QFrame:
+        panel = QFrame()
+        panel.setObjectName("panel")
+        panel.setFixedWidth(_LIST_WIDTH)
+        column = QVBoxLayout(panel)
+        column.setContentsMargins(10, 10, 10, 10)
+        column.addWidget(self.list, 1)
+        for button in (self.use, self.ready, self.new):
+            column.addWidget(button)
+        column.addSpacing(8)
+        column.addWidget(self.rehearsal)
+        return panel
+
+    def _connect(self) -> None:
+        self.document.changed.connect(self._refresh)
+        self.list.currentItemChanged.connect(self._choose)
+        self.use.clicked.connect(self._use)
+        self.bridge.settings_changed.connect(self._renew)
+        self.bridge.stepped.connect(self._take_steps)
+        self.bridge.edged.connect(self._take_edge)
+        self.bridge.status_changed.connect(self._take_status)
+        self.bridge.ticked.connect(self._tick)
+
+    @property
+    def used(self) -> str:
+        """The experiment that Start Experiment runs."""
+        return self.document.words.get("Experiment", {}).get("EXP_NAME", "")
+
+    @property
+    def chosen(self) -> str:
+        """The experiment whose form is shown; empty: none."""
+        item = self.list.currentItem()
+        return "" if item is None else str(item.data(_NAME))
+
+    def show_experiment(self, name: str) -> None:
+        """Show the form of an experiment."""
+        for row in range(self.list.count()):
+            item = self.list.item(row)
+            if item is not None and item.data(_NAME) == name:
+                self.list.setCurrentRow(row)
+
+    def _refresh(self) -> None:
+        names, before = names_in(self.document, "Experiment"), self.chosen
+        self.list.blockSignals(True)
+        self.list.clear()
+        for name in names:
+            self._list(name)
+        wanted = before if before in names else self.used
+        self.list.setCurrentRow(names.index(wanted) if wanted in names else -1)
+        self.list.blockSignals(False)
+        self._choose()
+
+    def _list(self, name: str) -> None:
+        used = name == self.used
+        item = QListWidgetItem(f"● {name}" if used else name)
+        item.setData(_NAME, name)
+        if used:
+            font = QFont(self.list.font())
+            font.setBold(True)
+            item.setFont(font)
+        self.list.addItem(item)
+
+    def _foretell(self) -> None:
+        """Show what the chosen one will do: with the run's own seed while it is in use."""
+        name, rig = self.chosen, self.bridge.rig
+        runs = (
+            rig.status.phase is not Phase.IDLE and name == rig.used.experiment.exp_name
+        )
+        settings = rig.used if runs else self.document.settings
+        if settings is None:
+            self.trials.show_experiment(None, name)
+            return
+        words = read_sections(settings.text).words
+        seed = words.get(f"Experiment {name}", {}).get("SEED", "")
+        self.trials.show_experiment(settings, name, seed)
+
+    def _choose(self) -> None:
+        self._foretell()
+        name = self.chosen
+        self.use.setEnabled(bool(name) and name != self.used)
+        if not name:
+            self.form = None
+            self._area.setWidget(QLabel("No experiment yet: take a ready-made one."))
+            return
+        title = f"Experiment {name}"
+        if self.form is None or self.form.title != title or self.form.outdated:
+            self.form = SettingsForm(self.document, title, NARROW)
+            self._area.setWidget(self.form)
+        else:
+            self.form.refresh()
+
+    def _use(self) -> None:
+        self.document.set_word("Experiment", "EXP_NAME", self.chosen)
+
+    def _ready_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for file in sorted(CONFIGS.glob("*.ini")):
+            action = menu.addAction(file.stem.replace("_", " "))
+            if action is not None:
+                first = file.read_text("utf-8").splitlines()[0]
+                action.setToolTip(first.lstrip("# "))
+                action.triggered.connect(partial(self._take_ready_made, file.stem))
+        return menu
+
+    def _take_ready_made(self, name: str) -> None:
+        """Put a ready-made experiment, with its triggers and outputs, on this rig."""
+        text, folder = self.document.text, self.document.path.parent
+        self.document.edit(with_experiment(text, name, folder))
+        self.show_experiment(self.used)
+
+    def _kinds_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for kind, what in kinds_of("Experiment").items():
+            action = menu.addAction(kind)
+            if action is not None:
+                action.setToolTip((what.__doc__ or "").strip().split("\n")[0])
+                action.triggered.connect(partial(self.add, kind))
+        return menu
+
+    def add(self, kind: str) -> None:
+        """Add an experiment of a kind, to be filled in."""
+        name = usual_name(self.document, "Experiment", kind)
+        title, words = f"Experiment {name}", {"KIND": kind}
+        self.document.edit(ini_editing.with_section(self.document.text, title, words))
+        self.show_experiment(name)
+
+    def _renew(self) -> None:
+        settings = self.bridge.rig.settings
+        self._lanes = LiveLanes(settings.triggers, settings.outputs)
+        self._tick()
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            self._lanes.step(step, self.bridge.rig.stream_start_ns)
+
+    def _take_edge(self, edge: Edge) -> None:
+        self._lanes.edge(edge, self.bridge.rig.stream_start_ns)
+
+    def _take_status(self, status: Status) -> None:
+        if status.phase is Phase.STARTING:
+            self._lanes.clear()
+        self._foretell()
+
+    def _tick(self) -> None:
+        if not self.isVisible():
+            return
+        lanes, now_s = self._lanes, self._lanes.now_s
+        marks = list(lanes.marks)
+        self.timeline.show_last(lanes.lanes, marks, now_s, min(_SHOWN_S, MEMORY_S))
+        last = marks[-1][1] if marks else "what triggers, outputs and marks do"
+        self.words.setText(f"The last minute: {last}")

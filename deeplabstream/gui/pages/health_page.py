@@ -1,0 +1,240 @@
+"""The page that says how the rig fares: latencies, every frame's way, the computer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QGridLayout,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.animal_identity import sentence
+from deeplabstream.engine.session.states import Counts, Phase, Status
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.live_figures import STAGES, Stages
+from deeplabstream.gui.theme import palette
+from deeplabstream.gui.widgets.panels import Log
+
+_MOST_OF_A_NAME = 110  # px
+_TICKS_PER_LOOK = 15
+_FIGURES = ("p50", "p95", "p99", "max")
+_COUNTS = (
+    "delivered",
+    "lost",
+    "analysed",
+    "skipped",
+    "recorded",
+    "waiting",
+    "unfilmed",
+)
+_COUNTS_HELP = (
+    "pictures that came from the camera",
+    "pictures lost at the camera; ?: it can't know",
+    "pictures whose pose was found",
+    "pictures that the analysis passed over because newer ones were there",
+    "pictures in the video",
+    "pictures that wait in memory to be put into the video",
+    "pictures lost to the video",
+)
+_ALARMS = ("camera", "computer", "error", "guard", "recording")
+
+
+class HealthPage(QWidget):
+    """Shows figures of the rig that runs, twice a second while it is looked at."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.plot = pg.PlotWidget()
+        self.stages = _table(list(STAGES), _FIGURES)
+        self.cameras = _table([], _COUNTS)
+        for column, text in enumerate(_COUNTS_HELP):
+            if (head := self.cameras.horizontalHeaderItem(column)) is not None:
+                head.setToolTip(text)
+        self.computer = QLabel("–")
+        self.alarms = Log("Alarms")
+        self.animals = QLabel()
+        self._stages = Stages(bridge.rig.cameras[0])
+        self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
+        self._ticks = 0
+        self._arrange()
+        bridge.stepped.connect(self._take_steps)
+        bridge.noted.connect(self._take_note)
+        bridge.failed.connect(self._take_failure)
+        bridge.status_changed.connect(self._take_status)
+        bridge.settings_changed.connect(self._renew)
+        bridge.ticked.connect(self._tick)
+        self._renew()
+
+    def _arrange(self) -> None:
+        self.plot.addItem(self._bars)
+        self.plot.setLabel("bottom", "from exposure to the last byte written, ms")
+        self.plot.setLabel("left", "frames of the last 10 s")
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.hideButtons()
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
+        self.plot.setMenuEnabled(False)
+        for label in (self.computer, self.animals):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(10, 10, 10, 10)
+        grid.setSpacing(10)
+        grid.addWidget(_framed("Latency", self.plot), 0, 0)
+        grid.addWidget(_framed("Stages, ms", self.stages), 1, 0)
+        went = QWidget()
+        went.setObjectName("clear")
+        inside = QVBoxLayout(went)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.cameras, 1)
+        inside.addWidget(self.animals)
+        grid.addWidget(_framed("Where the frames went", went), 0, 1)
+        grid.addWidget(_framed("The computer", self.computer), 1, 1)
+        grid.addWidget(self.alarms, 2, 0, 1, 2)
+        self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.stages.setMinimumHeight(206)
+        for row, stretch in enumerate((3, 2, 1)):
+            grid.setRowStretch(row, stretch)
+        for column, stretch in enumerate((2, 3)):  # seven columns need the room
+            grid.setColumnStretch(column, stretch)
+
+    def refresh(self) -> None:
+        """Show the figures of this moment."""
+        colours = palette()
+        self.plot.setBackground(colours.panel)
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).setPen(colours.line)
+            self.plot.getAxis(side).setTextPen(colours.faint)
+        self._show_histogram(self._stages.times_ms("in all"))
+        for row, found in enumerate(self._stages.spreads().values()):
+            for column, figure in enumerate(_FIGURES):
+                text = "–" if found is None else f"{found[figure]:.2f}"  # type: ignore[literal-required]
+                _put(self.stages, row, column, text)
+        self._show_counts(self.bridge.rig.counts)
+        self._show_animals()
+        vitals = self.bridge.rig.vitals
+        if vitals is not None and self.bridge.rig.status.phase is Phase.STREAMING:
+            self.computer.setText(vitals.text.replace("; ", "\n"))
+
+    def _show_histogram(self, times: Sequence[float]) -> None:
+        colour = palette().blue
+        if not times:
+            self.plot.setRange(xRange=(0, 50), yRange=(0, 100))
+            self._bars.setOpts(x=[0], height=[0], width=1, brush=colour, pen=colour)
+            return
+        self.plot.enableAutoRange()
+        most = max(1.0, float(np.percentile(times, 99.5)) * 1.1)
+        heights, edges = np.histogram(np.clip(times, 0, most), bins=40, range=(0, most))
+        width = edges[1] - edges[0]
+        centres = edges[:-1] + width / 2
+        self._bars.setOpts(
+            x=centres, height=heights, width=0.9 * width, brush=colour, pen=colour
+        )
+
+    def _show_counts(self, counts: Mapping[str, Counts]) -> None:
+        for row, camera in enumerate(self.bridge.rig.cameras):
+            each = counts.get(camera, Counts())
+            lost = "?" if each.lost is None else str(each.lost)
+            cells = (
+                str(each.delivered),
+                lost,
+                str(each.analysed),
+                str(each.skipped),
+                str(each.recorded),
+                str(each.waiting),
+                str(each.recording_losses),
+            )
+            for column, text in enumerate(cells):
+                bad = column in (1, 6) and text not in ("0", "?")
+                _put(self.cameras, row, column, text, bad=bad)
+
+    def _show_animals(self) -> None:
+        rig = self.bridge.rig
+        lines = [sentence(camera, who) for camera, who in rig.identity.items()]
+        self.animals.setText("\n".join(lines))
+        self.animals.setVisible(bool(lines))
+
+    def _renew(self) -> None:
+        """Have a row for each camera of a rig that is another one."""
+        cameras = self.bridge.rig.cameras
+        self._stages = Stages(cameras[0])
+        self.cameras.setRowCount(len(cameras))
+        self.cameras.setVerticalHeaderLabels(list(cameras))
+        for row, name in enumerate(cameras):
+            if (item := self.cameras.verticalHeaderItem(row)) is not None:
+                item.setToolTip(name)
+        self.refresh()
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        self._stages.add(steps)
+
+    def _take_note(self, note: Note) -> None:
+        if note.kind in _ALARMS:
+            start_ns = self.bridge.rig.stream_start_ns
+            since = (note.time_ns - start_ns) / 1e9 if start_ns else None
+            self.alarms.say(
+                note.text, since, "red" if note.kind == "error" else "amber"
+            )
+
+    def _take_failure(self, text: str) -> None:
+        self.alarms.complain(text)
+
+    def _take_status(self, status: Status) -> None:
+        if status.phase is Phase.STARTING:
+            self._stages.clear()
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % _TICKS_PER_LOOK == 0 and self.isVisible():
+            self.refresh()
+
+
+def _table(rows: Sequence[str], columns: Sequence[str]) -> QTableWidget:
+    table = QTableWidget(len(rows), len(columns))
+    table.setHorizontalHeaderLabels(list(columns))
+    table.setVerticalHeaderLabels(list(rows))
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    table.setShowGrid(False)
+    if (header := table.horizontalHeader()) is not None:
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    if (side := table.verticalHeader()) is not None:
+        side.setMaximumWidth(_MOST_OF_A_NAME)  # a long one is cut, not the figures
+    return table
+
+
+def _put(
+    table: QTableWidget, row: int, column: int, text: str, *, bad: bool = False
+) -> None:
+    item = table.item(row, column)
+    if item is None:
+        item = QTableWidgetItem()
+        item.setTextAlignment(int(Qt.AlignmentFlag.AlignCenter))
+        table.setItem(row, column, item)
+    if item.text() != text:
+        item.setText(text)
+    item.setForeground(pg.mkColor(palette().red if bad else palette().text))
+
+
+def _framed(title: str, content: QWidget) -> QFrame:
+    panel = QFrame()
+    panel.setObjectName("panel")
+    column = QVBoxLayout(panel)
+    column.setContentsMargins(12, 8, 12, 10)
+    label = QLabel(title.upper())
+    label.setObjectName("title")
+    column.addWidget(label)
+    column.addWidget(content, 1)
+    return panel

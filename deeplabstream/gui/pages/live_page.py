@@ -1,0 +1,220 @@
+"""The page to run a rig by: pictures on the left, buttons and what happens on the right."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.command import Mark
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
+from deeplabstream.engine.session.states import Action, Phase, Status
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
+from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
+from deeplabstream.gui.field_editing import commit_field
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.animals_panel import Animals
+from deeplabstream.gui.widgets.live_display import Display
+from deeplabstream.gui.widgets.outputs_panel import Outputs
+from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
+from deeplabstream.gui.widgets.run_buttons import Controls
+from deeplabstream.settings import ini_editing
+
+_SIDE_WIDTH = 316
+_TICKS_PER_LOOK = 8
+
+
+class LivePage(QWidget):
+    """Shows what a rig does and asks it for things; made anew when the rig is another."""
+
+    def __init__(
+        self, bridge: Bridge, document: Document, log: Log, test: OutputTest
+    ) -> None:
+        super().__init__()
+        settings = bridge.rig.settings
+        self.bridge = bridge
+        self.document = document
+        self.log = log
+        self.display = Display(bridge)
+        self.controls = Controls()
+        self.outputs = Outputs(list(settings.outputs))
+        self.animals = Animals(list(settings.asked_of()))
+        self.triggers = Triggers(list(settings.triggers))
+        self.marks = Marks()
+        self.test = test
+        self._experimenting = False
+        self._ticks = 0
+        self.adjusting: dict[str, QPushButton] = {}
+        """By camera: opens a window to change its settings."""
+        self._levels: dict[str, float] = {}
+        self._tested: dict[str, Edge] = {}
+        """What tests have written last."""
+        self._answered: dict[str, Acknowledged] = {}
+        """What devices have said in tests."""
+        self._lines: list[tuple[int, str, str]] = []
+        self._arrange()
+        self._connect()
+        self._show_status(bridge.rig.status)
+
+    def _arrange(self) -> None:
+        self.side, below = QWidget(), QScrollArea()
+        self.side.setObjectName("clear")
+        column = QVBoxLayout(self.side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        for panel in (self.outputs, self.animals, self.triggers, self.marks):
+            column.addWidget(panel)
+        column.addWidget(self.log, 1)
+        below.setWidget(self.side)
+        below.setWidgetResizable(True)
+        below.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        side = QVBoxLayout()
+        side.setSpacing(8)
+        for part in (self.controls, below):
+            part.setFixedWidth(_SIDE_WIDTH)
+            side.addWidget(part)
+        for camera, view in self.display.grid.views.items():
+            self.adjusting[camera] = button = QPushButton("Adjust …")
+            button.setObjectName("tile")
+            button.setToolTip("change exposure, gain, rate and crop while it films")
+            button.clicked.connect(partial(self._adjust, camera))
+            view.hold(button)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.setSpacing(10)
+        row.addWidget(self.display, 1)
+        row.addLayout(side)
+
+    def _connect(self) -> None:
+        self.controls.asked.connect(self._ask)
+        self.bridge.status_changed.connect(self._show_status)
+        self.bridge.stepped.connect(self._take_steps)
+        self.bridge.edged.connect(self._take_edge)
+        self.bridge.noted.connect(self._take_note)
+        self.bridge.failed.connect(self._take_failure)
+        self.bridge.ticked.connect(self._tick)
+        self.outputs.tested.connect(self._test_output)
+        self.animals.said.connect(self.bridge.rig.say_who)
+        self.test.told.connect(self._take_test)
+        self.test.edged.connect(self._take_test_edge)
+        self.test.acknowledged.connect(self._take_test_answer)
+
+    def _show_status(self, status: Status) -> None:
+        self.controls.show_status(status, self.bridge.blocked)
+        if status.experimenting != self._experimenting:
+            self._experimenting = status.experimenting
+            self.marks.restart(running=status.experimenting)
+        for button in self.adjusting.values():
+            button.setVisible(status.phase is Phase.STREAMING)
+        if not status.analysing:
+            self.triggers.show_answers({})
+            self.animals.show_who({}, Thresholds(0.0))
+        skeleton = self.bridge.rig.skeleton
+        self.animals.show_names(skeleton.animals if skeleton else ())
+        if status.phase is Phase.IDLE:
+            self.display.line.show_folder(self.bridge.rig.run_folder)
+
+    def show_blocked(self) -> None:
+        """Show whether a stream may be started, as the bridge says now."""
+        self.controls.show_status(self.bridge.rig.status, self.bridge.blocked)
+
+    def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        answers: dict[str, bool | None] = {}
+        for step in steps:
+            answers.update(step.triggers)
+        self.triggers.show_answers(answers)
+        self.marks.add(steps)
+        for step in steps:
+            for command in step.commands:
+                if isinstance(command, Mark):
+                    self._remember(command.text, step.exposed_ns, "green")
+
+    def _take_edge(self, edge: Edge) -> None:
+        before = self._levels.get(edge.output, 0.0)
+        self._levels[edge.output] = edge.level
+        if edge.level != before:
+            word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
+            self._remember(word, edge.written_ns, "amber")
+
+    def _take_note(self, note: Note) -> None:
+        tone = "red" if note.kind == "error" else "blue"
+        text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
+        self._remember(text, note.time_ns, tone)
+
+    def _take_failure(self, text: str) -> None:
+        self._remember(text, None, "red")
+
+    def _ask(self, action: Action) -> None:
+        commit_field(self)
+        if self.test.running:  # the rig would open the output too
+            self.test.stop()
+            text = "an output is being tested: start again once it is off"
+            self._take_test(text, "red")
+        else:
+            self.bridge.do(action)
+
+    def _adjust(self, camera: str, _checked: bool = False) -> None:
+        window = CameraWindow(self.bridge, camera, self)
+        window.kept.connect(self._keep)
+        window.show()
+
+    def _keep(self, camera: str, kept: Mapping[str, str]) -> None:
+        """Write what a camera was set to into the settings, as one step."""
+        text = self.document.text
+        for key, word in kept.items():
+            text = ini_editing.with_word(text, f"Camera {camera}", key, word or None)
+        self.document.edit(text)
+
+    def _test_output(self, name: str) -> None:
+        """Pulse an output: by the rig that has it open, else by a process of its own."""
+        rig = self.bridge.rig
+        if rig.status.phase is Phase.STREAMING:
+            rig.test(name)
+        elif rig.status.phase is Phase.IDLE and not self.bridge.blocked:
+            self.test.start(name, rig.settings.outputs[name])
+
+    def _take_test(self, text: str, tone: str) -> None:
+        self._remember(text, None, tone)
+
+    def _take_test_edge(self, edge: Edge) -> None:
+        self._tested[edge.output] = edge
+        self._take_edge(edge)
+
+    def _take_test_answer(self, answer: Acknowledged) -> None:
+        self._answered[answer.output] = answer
+
+    def _remember(self, text: str, time_ns: int | None, tone: str) -> None:
+        last_ns = self._lines[-1][0] if self._lines else 0
+        self._lines.append((last_ns if time_ns is None else time_ns, text, tone))
+
+    def _tick(self) -> None:
+        """Say what happened since the last tick; outputs act before steps are told."""
+        start_ns = self.bridge.rig.stream_start_ns
+        for time_ns, text, tone in sorted(self._lines, key=lambda line: line[0]):
+            since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
+            self.log.say(text, since, tone)
+        self._lines.clear()
+        levels = self._levels if self.test.running else self.bridge.rig.levels
+        self.outputs.show_levels(levels)
+        self._ticks += 1
+        if self._ticks % _TICKS_PER_LOOK == 0:
+            rig, now_ns = self.bridge.rig, SystemClock().now_ns()
+            edges = {**self._tested, **rig.edges}
+            answers = {**self._answered, **rig.acknowledged}
+            self.outputs.show_answers(edges, answers, now_ns)
+            if rig.status.analysing:
+                self.animals.show_who(rig.identity, rig.thresholds)
+        status = self.bridge.rig.status
+        changing = status.phase in (Phase.STARTING, Phase.STOPPING)
+        free = not (self.test.running or status.experimenting or changing)
+        free = free and not (self.bridge.blocked and status.phase is Phase.IDLE)
+        self.outputs.allow_tests(free)

@@ -1,0 +1,221 @@
+"""The page on which a lab makes its own network: label, train, check, use live."""
+
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from PyQt5.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages.checking_tab import CheckingTab
+from deeplabstream.gui.pages.labelling_tab import LabellingTab
+from deeplabstream.gui.pages.training_tab import TrainingTab
+from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.training.data.label_book import LabelBook, open_book
+from deeplabstream.training.data.labels import LabelsError
+
+_STEPS = ("Label", "Train", "Check")
+_NO_PICTURES = (
+    "No pictures yet: Start Recording on the page Live,\n"
+    "then Pick frames of that run, or of any video"
+)
+
+
+class NetworkPage(QWidget):
+    """Three steps, shown one at a time, over one folder of labels: at first the last one.
+
+    `recent` is where folders are remembered.
+    """
+
+    def __init__(self, document: Document, recent: Recent) -> None:
+        super().__init__()
+        self.document = document
+        self.recent = recent
+        self.book: LabelBook | None = None
+        self.folder = QPushButton("Folder of labels …")
+        self.parts_line = QLineEdit()
+        self.pick = QPushButton("Pick frames …")
+        self.problem = QLabel()
+        self.labelling = LabellingTab()
+        self.training = TrainingTab(document)
+        self.checking = CheckingTab(document)
+        self._stack = QStackedWidget()
+        self._group = QButtonGroup(self)
+        self.tabs = {name: QPushButton(name) for name in _STEPS}
+        self._arrange()
+        self._connect()
+        self._show_state()
+        for last in recent.there("labels")[:1]:
+            with suppress(LabelsError, OSError):  # nothing was labelled there
+                self._show(open_book(last))
+
+    def open(self, folder: Path) -> None:
+        """Show the pictures of a folder; a new one takes the body parts of the line."""
+        parts = [part.strip() for part in self.parts_line.text().split(",")]
+        try:
+            book = open_book(folder, [part for part in parts if part])
+        except (LabelsError, OSError) as error:
+            self.book = None
+            self.problem.setText(str(error))
+            self.labelling.show_book(None, "Choose a folder for your labels")
+            self._show_state()
+        else:
+            self._show(book)
+
+    def show_step(self, name: str) -> None:
+        """Show Label, Train or Check."""
+        tabs = dict(zip(_STEPS, self._steps(), strict=True))
+        if name == "Check":
+            self.checking.open(self.training.model, self.book)
+        self._stack.setCurrentWidget(tabs[name])
+        self.tabs[name].setChecked(True)
+
+    def pick_frames(self, *arguments: str) -> ProgramWindow | None:
+        """Add frames of a video or a run, as `utils/PickFrames.py` is told."""
+        book = self.book
+        if book is None:
+            return None
+        window = ProgramWindow("Pick frames", "PickFrames.py", arguments, self)
+        window.ended.connect(partial(self._reopen, book.folder))
+        window.show()
+        return window
+
+    @property
+    def undoes(self) -> bool:
+        """Whether Undo takes back labels: pictures are labelled now."""
+        return self._stack.currentWidget() is self.labelling and self.book is not None
+
+    def undo(self) -> None:
+        """Take back the last change of a label."""
+        self.labelling.undo()
+
+    def redo(self) -> None:
+        """Make it again."""
+        self.labelling.redo()
+
+    @property
+    def running(self) -> str:
+        """The training, while one runs."""
+        training = self.training
+        return f"the training of {training.model.name}" if training.running else ""
+
+    def finish(self) -> None:
+        """End what goes on behind the page."""
+        self.training.finish()
+
+    def _show(self, book: LabelBook) -> None:
+        self.problem.setText("")
+        self._join(book)
+        self.book = book
+        self.parts_line.setText(", ".join(book.bodyparts))
+        self.labelling.show_book(book, _NO_PICTURES)
+        self.recent.note("labels", book.folder.resolve())
+        self._show_state()
+
+    def _steps(self) -> tuple[QWidget, ...]:
+        return self.labelling, self.training, self.checking
+
+    def _arrange(self) -> None:
+        self.folder.setToolTip(
+            "a folder for pictures and labels, new or old; or a DeepLabCut project; one "
+            "animal is labelled in each picture"
+        )
+        self.parts_line.setPlaceholderText("body parts of a new folder, commas between")
+        self.parts_line.setToolTip(
+            "what to label, in this order; a folder keeps its own"
+        )
+        skeleton = self._present()
+        if skeleton is not None:
+            self.parts_line.setText(", ".join(skeleton.bodyparts))
+        self.problem.setObjectName("problem")
+        self.problem.setWordWrap(True)
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        for name, button in self.tabs.items():
+            button.setCheckable(True)
+            button.setMinimumWidth(86)
+            button.clicked.connect(partial(self._choose, name))
+            self._group.addButton(button)
+            top.addWidget(button)
+        top.addSpacing(24)
+        top.addWidget(self.folder)
+        top.addWidget(self.parts_line, 1)
+        top.addWidget(self.pick)
+        for tab in self._steps():
+            self._stack.addWidget(tab)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 10, 10, 10)
+        column.setSpacing(8)
+        column.addLayout(top)
+        column.addWidget(self.problem)
+        column.addWidget(self._stack, 1)
+        self.tabs["Label"].setChecked(True)
+
+    def _connect(self) -> None:
+        self.folder.clicked.connect(self._ask_folder)
+        self.pick.clicked.connect(self._ask_frames)
+        self.labelling.changed.connect(self._take_labels)
+        self.training.trained.connect(self._show_state)
+
+    def _choose(self, name: str, _checked: bool = False) -> None:
+        self.show_step(name)
+
+    def _take_labels(self) -> None:
+        self.training.show_book(self.book)
+
+    def _show_state(self) -> None:
+        self.problem.setVisible(bool(self.problem.text()))
+        self.pick.setEnabled(self.book is not None)
+        self.parts_line.setReadOnly(self.book is not None)
+        self.training.show_book(self.book)
+
+    def _present(self) -> Skeleton | None:
+        """Return the body parts of the network that the settings name."""
+        settings = self.document.settings
+        if settings is None:
+            return None
+        try:
+            return load_model_folder(find_model(settings.model)).skeleton
+        except DeepLabStreamError:
+            return None
+
+    def _join(self, book: LabelBook) -> None:
+        """Draw the present network's bones in a book that has none."""
+        skeleton = None if book.bones else self._present()
+        if skeleton is not None:
+            book.bones = tuple(
+                bone for bone in skeleton.bones if {*bone} <= {*book.bodyparts}
+            )
+
+    def _ask_folder(self) -> None:
+        last = self.recent.there("labels")
+        start = str(last[0] if last else self.document.path.parent)
+        name = QFileDialog.getExistingDirectory(self, "A folder for labels", start)
+        if name:
+            self.open(Path(name))
+
+    def _ask_frames(self) -> None:
+        if self.book is None:
+            return
+        dialog = PickDialog(self.document, self.book.folder, self)
+        if dialog.exec_():
+            self.pick_frames(*dialog.arguments)
+
+    def _reopen(self, folder: Path, _code: int) -> None:
+        self.open(folder)

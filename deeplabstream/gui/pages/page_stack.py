@@ -1,0 +1,95 @@
+"""The pages of the window, made when they are first looked at."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from PyQt5.QtWidgets import QWidget
+
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.settings_document import Document
+
+Maker: TypeAlias = Callable[[Bridge, Document, Recent], QWidget]
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A page that has to end something when the window closes."""
+
+    @property
+    def running(self) -> str:
+        """What runs behind the page and would be ended, in words; empty: nothing."""
+
+    def finish(self) -> None:
+        """End it."""
+
+
+@runtime_checkable
+class Undoing(Protocol):
+    """A page that has, at times, an undo history of its own."""
+
+    @property
+    def undoes(self) -> bool:
+        """Whether Undo and Redo are this page's now, not the settings'."""
+
+    def undo(self) -> None:
+        """Take the last change back, if there is one."""
+
+    def redo(self) -> None:
+        """Make it again, if it was taken back."""
+
+
+@runtime_checkable
+class Opening(Protocol):
+    """A page that shows run folders."""
+
+    def open(self, path: Path) -> None:
+        """Show a run."""
+
+
+def _regions(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.regions_page import RegionsPage
+
+    return RegionsPage(bridge, document)
+
+
+def _experiment(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.experiment_page import ExperimentPage
+
+    return ExperimentPage(bridge, document)
+
+
+def _settings(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.settings_page import SettingsPage
+
+    return SettingsPage(document)
+
+
+def _health(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.health_page import HealthPage
+
+    return HealthPage(bridge)
+
+
+def _runs(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.runs_page import RunsPage
+
+    return RunsPage(document)
+
+
+def _network(bridge: Bridge, document: Document, recent: Recent) -> QWidget:
+    from deeplabstream.gui.pages.network_page import NetworkPage
+
+    return NetworkPage(document, recent)
+
+
+PAGES: Mapping[str, Maker] = {
+    "Regions": _regions,
+    "Experiment": _experiment,
+    "Settings": _settings,
+    "Health": _health,
+    "Runs": _runs,
+    "Network": _network,
+}
+"""By the name on their button, in their order; `Live` is the window's own."""

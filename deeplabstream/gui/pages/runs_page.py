@@ -1,0 +1,180 @@
+"""The page of recorded runs: look at one again, decide it again, export it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PyQt5.QtCore import Qt, QUrl
+from PyQt5.QtGui import QDesktopServices, QHideEvent, QShowEvent
+from PyQt5.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.recorded_runs import decide_again, runs_of
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.run_view import RunView
+from deeplabstream.recording.exporters.exports import EXPORTS
+
+_LIST_WIDTH = 236
+_MOST_RUNS = 500
+_PATH = Qt.ItemDataRole.UserRole
+
+
+class RunsPage(QWidget):
+    """Lists the runs of the settings' output directory; the newest first."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.list = QListWidget()
+        self.list.setObjectName("clear")
+        self.other = QPushButton("Other folder …")
+        self.again = QPushButton("Decide again")
+        self.again.setToolTip(
+            "let the present settings decide this run from its recorded poses, and "
+            "compare with what was done; nothing is switched"
+        )
+        self.export = QPushButton("Export")
+        self.folder = QPushButton("Open folder")
+        self.about = QLabel()
+        self.about.setObjectName("caption")
+        self.about.setWordWrap(True)
+        self.view = RunView()
+        self.chosen: Path | None = None
+        self._arrange()
+        self._connect()
+        self._offer()
+
+    def refresh(self) -> None:
+        """List the runs that are there now."""
+        self.list.blockSignals(True)
+        self.list.clear()
+        for path, facts in self._found():
+            item = QListWidgetItem(path.name)
+            item.setData(_PATH, str(path))
+            item.setToolTip(_words(facts))
+            self.list.addItem(item)
+            if path == self.chosen:
+                self.list.setCurrentItem(item)
+        self.list.blockSignals(False)
+        if not self.list.count():
+            self.about.setText("No runs yet: Start Analysis or Start Recording.")
+
+    def open(self, path: Path) -> None:
+        """Show a run."""
+        self.chosen = path
+        self.about.setText(_words(_facts(path)))
+        self._offer()
+        self.view.open(path)
+
+    def _arrange(self) -> None:
+        left = QFrame()
+        left.setObjectName("panel")
+        left.setFixedWidth(_LIST_WIDTH)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(10, 10, 10, 10)
+        column.addWidget(self.list, 1)
+        column.addWidget(self.about)
+        menu = QMenu(self)
+        for kind in EXPORTS:
+            action = menu.addAction(kind)
+            if action is not None:
+                action.triggered.connect(lambda _=False, kind=kind: self._export(kind))
+        self.export.setMenu(menu)
+        for button in (self.again, self.export, self.folder, self.other):
+            column.addWidget(button)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 10, 10, 10)
+        row.setSpacing(10)
+        row.addWidget(left)
+        row.addWidget(self.view, 1)
+
+    def _connect(self) -> None:
+        self.list.currentItemChanged.connect(self._choose)
+        self.other.clicked.connect(self._ask_folder)
+        self.again.clicked.connect(self._decide_again)
+        self.folder.clicked.connect(self._open_folder)
+        self.view.opened.connect(lambda run: self.about.setText(_words(run.facts)))
+
+    def _found(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in runs_of(self.document.settings, _MOST_RUNS):
+            yield path, _facts(path)
+
+    def _choose(self) -> None:
+        item = self.list.currentItem()
+        if item is not None:
+            self.open(Path(item.data(_PATH)))
+
+    def _offer(self) -> None:
+        for button in (self.again, self.export, self.folder):
+            button.setEnabled(self.chosen is not None)
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "A run folder")
+        if name:
+            self.open(Path(name))
+
+    def _decide_again(self) -> None:
+        if self.chosen is not None:
+            decide_again(self.document, self.chosen, self)
+
+    def _export(self, kind: str) -> None:
+        arguments = [str(self.chosen), "--to", kind]
+        ProgramWindow("Export", "ExportRun.py", arguments, self).show()
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.chosen)))
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Look for new runs, and anew at one that could not be read before."""
+        self.refresh()
+        if self.chosen is not None and self.view.review is None:
+            self.open(self.chosen)
+        super().showEvent(event)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
+        """Play no more."""
+        self.view.play.setChecked(False)
+        super().hideEvent(event)
+
+    @property
+    def running(self) -> str:
+        """Nothing that closing would lose."""
+        return ""
+
+    def finish(self) -> None:
+        """End what goes on behind the page."""
+        self.view.finish()
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((path / "run.json").read_text("utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _words(facts: dict[str, Any]) -> str:
+    if not facts:
+        return "run.json can't be read: this is no whole run folder"
+    began, ended = str(facts.get("started", ""))[:19], facts.get("how")
+    cameras = ", ".join(facts.get("cameras", {}))
+    how = (
+        ended
+        or "not ended: it still runs, or was killed and is mended when it is opened"
+    )
+    lines = [f"{began.replace('T', ' ')} UTC", cameras, how]
+    if done := facts.get("repaired"):
+        lines += ["repaired:", *map(str, done)]
+    return "\n".join(lines)

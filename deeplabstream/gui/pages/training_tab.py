@@ -1,0 +1,337 @@
+"""Trains a network in a process of its own, and shows how it learns."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.overwriting import taken
+from deeplabstream.gui.dialogs.questions import place_to_write
+from deeplabstream.gui.program_process import Program
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.theme import palette
+from deeplabstream.gui.training_progress import TrainingProgress
+from deeplabstream.gui.widgets.compared_view import ComparedView
+from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.training.data.label_book import LabelBook
+
+FEWEST = 2
+"""Labelled pictures: one to learn from, one to be tried on."""
+_SHOWN = 6
+_COLUMNS = 3
+_WIDTH = 250
+_SIZES = {
+    "small: as 224 × 160": "small",
+    "usual: as 320 × 240": "usual",
+    "fine: as 480 × 368": "fine",
+}
+_LAST = Path("checkpoints", "last.ckpt")
+_NAME = re.compile(r"\w[\w -]*(?<! )")
+"""What a network's folder may be called on every system."""
+_UNNAMED = "network"
+_PLAIN = ("labels", "labeled", "labelled", "labeled-data", "data", "frames", "pictures")
+"""Folder names that say nothing of the project they belong to."""
+
+
+class TrainingTab(QWidget):
+    """Runs `utils/TrainNetwork.py`; curves and pictures grow from what it tells."""
+
+    trained = pyqtSignal()
+    """There is a network now, or another one."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.book: LabelBook | None = None
+        self.progress = TrainingProgress()
+        self.program = Program(self)
+        self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
+        self.train, self.stop = QPushButton("Train"), StopButton("Stop")
+        self.resume = QPushButton("Go on")
+        self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
+        self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
+        self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
+        self._began = False
+        self._named = False
+        """Whether the user has given a name: it is not proposed any more."""
+        self._curves = [plot.plot([], []) for plot in (self.loss, self.error)]
+        self._arrange()
+        self._connect()
+        self.show_book(None)
+
+    @property
+    def model(self) -> Path:
+        """The folder that the network is written to."""
+        name = self.name.text().strip()
+        name = name if _NAME.fullmatch(name) else _UNNAMED
+        return self.document.path.parent / "models" / name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds a network."""
+        return (self.model / "model.json").is_file()
+
+    @property
+    def running(self) -> bool:
+        """Whether a network is being trained."""
+        return self.program.running
+
+    def show_book(self, book: LabelBook | None) -> None:
+        """Train on these labels, if there are enough."""
+        self.book = book
+        if book is not None and not self._named:
+            self.name.setText(name_for(book.folder))
+        self._show_state()
+
+    def begin(self, *, resume: bool = False) -> None:
+        """Start to train, or go on with what was stopped."""
+        book = self.book
+        if book is None or self.program.running:
+            return
+        if not resume and not self._choose_place():
+            return
+        arguments = ["--data", str(book.folder), "--output", str(self.model), "--tell"]
+        arguments += ["--steps", str(self.steps.value())]
+        arguments += ["--size", _SIZES[self.sees.currentText()]]
+        if book.bones:
+            arguments += ["--bones", *(":".join(bone) for bone in book.bones)]
+        if resume:
+            arguments.append("--resume")
+            self.progress.words.clear()
+        else:
+            if taken(self.model):
+                arguments.append("--overwrite")  # the user has said so
+                (self.model / _LAST).unlink(missing_ok=True)
+            self.progress = TrainingProgress()
+        self._began = True
+        self.program.start("TrainNetwork.py", arguments)
+        self._show_progress()
+        self._show_state()
+
+    def _choose_place(self) -> bool:
+        """Ask where to train if the folder holds something; False: nowhere."""
+        settings = self.document.settings
+        used = settings is not None and Path(settings.model).resolve() == self.model
+        what = "a trained network" if self.finished else "an unfinished training"
+        question = f"{self.model} holds {what}."
+        if used:
+            question += " The settings use it, so it is not replaced."
+        place = place_to_write(self, self.model, question, replaceable=not used)
+        if place is not None:
+            self.name.setText(place.name)
+        return place is not None
+
+    def finish(self) -> None:
+        """End the training; `Go on` takes it up again."""
+        self.program.stop()
+
+    def _arrange(self) -> None:
+        self.name.setToolTip("the network's folder, in models/ beside the settings")
+        self.steps.setRange(10, 100_000)
+        self.steps.setValue(3000)
+        self.steps.setSuffix(" steps")
+        self.steps.setToolTip("batches of 8 pictures to learn from, 10 to 100000")
+        self.steps.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.sees.addItems(list(_SIZES))
+        self.sees.setCurrentIndex(1)
+        self.sees.setToolTip(
+            "pixels that the network sees of a picture: fewer are faster, more are finer"
+        )
+        self.train.setProperty("starts", True)
+        self.resume.setToolTip("from the last whole state that was kept (--resume)")
+        self.stop.setToolTip("what was learned is kept: Go on takes it up again")
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(10)
+        for label in (self.state, self.words):
+            label.setWordWrap(True)
+        self.words.setObjectName("caption")
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        left = Panel("Train")
+        left.setFixedWidth(_WIDTH)
+        named = (("Name", self.name), ("For how long", self.steps), ("Sees", self.sees))
+        for text, widget in named:
+            caption = QLabel(text)
+            caption.setObjectName("caption")
+            left.column.addWidget(caption)
+            left.column.addWidget(widget)
+        left.column.addSpacing(6)
+        for button in (self.train, self.resume, self.stop):
+            left.column.addWidget(button)
+        left.column.addSpacing(6)
+        for widget in (self.bar, self.state):
+            left.column.addWidget(widget)
+        left.column.addWidget(self.words, 1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        row.addWidget(left)
+        row.addLayout(self._pictures(), 1)
+
+    def _pictures(self) -> QVBoxLayout:
+        plots, curves = Panel("How it learns"), QHBoxLayout()
+        for plot, words in (
+            (self.loss, "loss"),
+            (self.error, "held-out error, px"),
+        ):
+            plot.setLabel("bottom", "step")
+            plot.setLabel("left", words)
+            plot.setMouseEnabled(x=False, y=False)
+            plot.hideButtons()
+            plot.setMenuEnabled(False)
+            plot.setMinimumHeight(150)
+            curves.addWidget(plot)
+        self.loss.setLogMode(y=True)
+        plots.column.addLayout(curves)
+        shown = Panel("What it finds: rings are labels, dots are its own")
+        grid = QGridLayout()
+        grid.setSpacing(6)
+        for place, view in enumerate(self.views):
+            view.clear("held-out picture")
+            grid.addWidget(view, place // _COLUMNS, place % _COLUMNS)
+        shown.column.addLayout(grid, 1)
+        column = QVBoxLayout()
+        column.setSpacing(10)
+        column.addWidget(plots, 2)
+        column.addWidget(shown, 3)
+        return column
+
+    def _connect(self) -> None:
+        self.train.clicked.connect(lambda: self.begin())
+        self.resume.clicked.connect(lambda: self.begin(resume=True))
+        self.stop.clicked.connect(self._stop)
+        self.name.textEdited.connect(self._take_name)
+        self.name.textChanged.connect(self._show_state)
+        self.program.said.connect(self._take)
+        self.program.ended.connect(self._ended)
+
+    def _take_name(self) -> None:
+        self._named = True
+
+    def _take(self, text: str) -> None:
+        before = self.progress.found
+        self.progress.take(text)
+        self._show_progress()
+        if self.progress.found is not before:
+            self._show_found()
+
+    def _show_progress(self) -> None:
+        told, colours = self.progress, palette()
+        self.bar.setRange(0, max(1, told.steps))
+        self.bar.setValue(told.step)
+        self.state.setText(told.sentence)
+        self.words.setText("\n".join(told.words[-12:]))
+        for plot in (self.loss, self.error):
+            plot.setBackground(colours.panel)
+            for side in ("bottom", "left"):
+                plot.getAxis(side).setPen(colours.line)
+                plot.getAxis(side).setTextPen(colours.faint)
+        _draw(self._curves[0], told.losses, pg.mkPen(colours.blue, width=2))
+        _draw(
+            self._curves[1],
+            told.errors,
+            pg.mkPen(colours.green, width=2),
+            symbol="o",
+        )
+
+    def _show_found(self) -> None:
+        book, shown = self.book, list(self.progress.found.items())
+        if book is None:
+            return
+        for view, (name, points) in zip(self.views, shown, strict=False):
+            found = [each or (np.nan, np.nan) for each in points]
+            view.compare(
+                book.folder / name, self.progress.step, labels_of(book, name), found
+            )
+        for view in self.views[len(shown) :]:
+            view.clear("held-out picture")
+
+    def _stop(self) -> None:
+        self.program.stop()
+        self.state.setText(f"Stopped at step {self.progress.step}. {self._rest()}")
+        self._show_state()
+
+    def _ended(self, code: int, killed: bool) -> None:
+        told = self.progress
+        if not code and not killed:
+            self.bar.setValue(self.bar.maximum())
+            self.state.setText("Done. Look at it under Check.")
+            self.trained.emit()
+        elif killed or told.silent:
+            self.state.setText(
+                f"The training was ended from outside at step {told.step}. "
+                + self._rest()
+            )
+        else:
+            last = told.words[-1] if told.words else f"It ended with code {code}"
+            self.state.setText(last)
+        self._show_state()
+
+    def _rest(self) -> str:
+        if (self.model / _LAST).is_file():
+            return "What was learned is kept: Go on takes it up."
+        return "Nothing was kept yet: Train begins anew."
+
+    def _show_state(self) -> None:
+        enough = self.book is not None and int(self.book.done.sum()) >= FEWEST
+        named = _NAME.fullmatch(self.name.text().strip()) is not None
+        running = self.program.running
+        self.train.setEnabled(enough and named and not running)
+        unfinished = (self.model / _LAST).is_file() and not self.finished
+        again = bool(self.progress.step) and (self.model / _LAST).is_file()
+        able = enough and named and not running
+        self.resume.setEnabled(able and (unfinished or again))
+        self.stop.setEnabled(running)
+        for widget in (self.name, self.steps, self.sees):
+            widget.setEnabled(not running)
+        if self.book is not None and not named:
+            self.state.setText("Name: letters, digits, spaces, - and _ only")
+        elif not self._began:
+            count = 0 if self.book is None else int(self.book.done.sum())
+            self.state.setText(
+                f"{count} labelled pictures"
+                if enough
+                else f"{count} labelled pictures; {FEWEST} are needed at least"
+            )
+
+
+def name_for(labels: Path) -> str:
+    """Return the name proposed for a network of these labels: that of their project."""
+    folder = labels.resolve()
+    name = folder.parent.name if folder.name.casefold() in _PLAIN else folder.name
+    return re.sub(r"[^\w -]+", "_", name).strip(" _-") or _UNNAMED
+
+
+def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:
+    """Return what a person placed in a picture (body part, 2); NaN where nothing."""
+    if name in book.names and book.done[book.names.index(name)]:
+        return np.asarray(book.points[book.names.index(name)], np.float32)
+    return np.full((len(book.bodyparts), 2), np.nan, np.float32)
+
+
+def _draw(
+    curve: pg.PlotDataItem,
+    values: Sequence[tuple[int, float]],
+    pen: object,
+    symbol: str | None = None,
+) -> None:
+    steps = [step for step, _ in values]
+    heights = [max(value, 1e-6) for _, value in values]
+    curve.setData(steps, heights, pen=pen, symbol=symbol, symbolSize=5)

@@ -1,0 +1,152 @@
+"""The settings file that is open: its text, what it says, what is wrong, undo and saving."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from PyQt5.QtCore import QObject, pyqtSignal
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.gui.undo_history import History
+from deeplabstream.settings import ini_editing
+from deeplabstream.settings.ini_reading import Words, read_sections, read_text
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.shipped_example import is_example
+
+
+class Document(QObject):
+    """One settings file; all editors change its text, and see each other's changes."""
+
+    changed = pyqtSignal()
+    """Text, problems or settings are others now."""
+    saved = pyqtSignal()
+    """The file holds the text."""
+
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        super().__init__()
+        self.history: History[str] = History()
+        self.settings: Settings | None = None
+        """What the text says; None while something is wrong with it."""
+        self.problems: tuple[str, ...] = ()
+        """What is wrong with it, a sentence each."""
+        self.open(path, text)
+
+    def open(self, path: Path, text: str | None = None) -> None:
+        """Read another file; SettingsError: it can't be read, all stays as it was.
+
+        With `text`, that is taken for what the file holds.
+        """
+        text = read_text(path) if text is None else text
+        self.path = path.resolve()
+        self.history.clear()
+        self._on_disk = text
+        self._take(text)
+
+    @property
+    def text(self) -> str:
+        """The file's text as it is now, comments and all."""
+        return self._text
+
+    @property
+    def words(self) -> Mapping[str, Words]:
+        """What stands behind the keys of each section, right or wrong."""
+        return self._words
+
+    @property
+    def is_example(self) -> bool:
+        """Whether the file is still the example that came with the program."""
+        return is_example(self.path, self._on_disk)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the text differs from the file."""
+        return self._text != self._on_disk
+
+    def edit(self, text: str) -> None:
+        """Take another text; a step that can be undone."""
+        if text == self._text:
+            return
+        self.history.remember(self._text)
+        self._take(text)
+
+    def set_word(self, title: str, key: str, word: str | None) -> None:
+        """Set one key of one section; None takes it away: its default counts."""
+        self.edit(ini_editing.with_word(self._text, title, key, word))
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self._go_to(self.history.undo(lambda _: self._text))
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._go_to(self.history.redo(lambda _: self._text))
+
+    def _go_to(self, text: str | None) -> None:
+        if text is not None:
+            self._take(text)
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the file, whole or not at all; OSError: it can't be written."""
+        target = (path or self.path).resolve()
+        draft = target.with_name(f"{target.name}.new")
+        draft.write_text(self._text, encoding="utf-8", newline="")
+        replace(draft, target)
+        moved = target.parent != self.path.parent
+        self.path, self._on_disk = target, self._text
+        if moved:  # relative paths start elsewhere now
+            self._take(self._text)
+        self.saved.emit()
+
+    @property
+    def draft(self) -> Path:
+        """Where text is kept that nobody had the time to save."""
+        return self.path.with_name(f"{self.path.stem}.unsaved{self.path.suffix}")
+
+    def keep_draft(self) -> None:
+        """Write the unsaved text beside the file."""
+        self.draft.write_text(self._text, encoding="utf-8", newline="")
+
+    def file_as_shown(self) -> Path:
+        """Return a file that holds the text, for another program: a copy if need be.
+
+        Paths in it start at the same folder. `forget_copy` takes it away.
+        """
+        if not self.unsaved:
+            return self.path
+        self._copy.write_text(self._text, encoding="utf-8", newline="")
+        return self._copy
+
+    def forget_copy(self) -> None:
+        """Take away what was written for other programs."""
+        with suppress(OSError):  # it may never have been
+            self._copy.unlink()
+
+    @property
+    def _copy(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.as_shown{self.path.suffix}")
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is a draft that says something else than the file."""
+        try:
+            return self.draft.exists() and read_text(self.draft) != self._on_disk
+        except SettingsError:
+            return True
+
+    def changed_on_disk(self) -> bool:
+        """Return whether the file is no longer what was read or saved: changed or gone."""
+        try:
+            return read_text(self.path) != self._on_disk
+        except SettingsError:
+            return True
+
+    def _take(self, text: str) -> None:
+        self._text = text
+        self._words = read_sections(text).words
+        try:
+            self.settings, self.problems = parse(text, self.path.parent), ()
+        except SettingsError as error:
+            self.settings, self.problems = None, tuple(error.problems)
+        self.changed.emit()

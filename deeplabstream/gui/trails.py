@@ -1,0 +1,96 @@
+"""Where each animal was in the last moments: a line above the picture that fades."""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt5.QtCore import QPointF
+from PyQt5.QtGui import QColor, QPainter, QPen, QPolygonF
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.gui.theme import animal_colour
+from deeplabstream.gui.widgets.frame_overlay import Fit
+
+SPAN_NS = 1_500_000_000
+_SHADES = 6
+_MOST = 96
+"""Points of a trail: of faster cameras some are left out."""
+
+
+class Trail:
+    """The ways of the animals before one camera, the newest frame last."""
+
+    def __init__(self) -> None:
+        self._ways: deque[tuple[int, NDArray[np.float64]]] = deque()
+        """When, and (animal, 2), px: the middle of what was seen, NaN: too little of it."""
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._ways.clear()
+
+    def add(self, step: Step, threshold: float) -> None:
+        """Take in what triggers saw of a frame; one out of a run before begins anew."""
+        if self._ways and step.exposed_ns < self._ways[-1][0]:
+            self.clear()
+        oldest_ns = step.exposed_ns - SPAN_NS
+        while self._ways and self._ways[0][0] < oldest_ns:
+            self._ways.popleft()
+        last_ns = self._ways[-1][0] if self._ways else oldest_ns
+        if step.exposed_ns - last_ns >= SPAN_NS // _MOST:
+            self._ways.append((step.exposed_ns, middles(step, threshold)))
+
+    def draw(self, painter: QPainter, place: Fit) -> None:
+        """Draw the ways, the fainter the longer ago; nothing where an animal was lost."""
+        if len(self._ways) < 2:
+            return
+        newest_ns = self._ways[-1][0]
+        ages = np.array([newest_ns - when for when, _ in self._ways]) / SPAN_NS
+        shades = np.minimum(((1 - ages) * _SHADES).astype(int), _SHADES - 1)
+        most = max(len(middle) for _, middle in self._ways)
+        for animal in range(most):
+            way = [
+                middle[animal] if animal < len(middle) else (np.nan, np.nan)
+                for _, middle in self._ways
+            ]
+            colour = animal_colour(animal) if most > 1 else QColor(255, 255, 255)
+            self._draw_one(painter, place.to_view(way), shades, colour)
+
+    def _draw_one(
+        self,
+        painter: QPainter,
+        way: NDArray[np.float64],
+        shades: NDArray[np.int64],
+        colour: QColor,
+    ) -> None:
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(way).all(axis=1))
+        for shade in range(_SHADES):
+            places = np.flatnonzero(shades == shade)
+            if not len(places):
+                continue
+            last = min(places[-1] + 2, len(way))  # up to where the next shade begins
+            colour.setAlpha(30 + 170 * shade // (_SHADES - 1))
+            painter.setPen(QPen(colour, 2.0))
+            for start, end in _runs(known[places[0] : last]):
+                part = way[places[0] + start : places[0] + end]
+                painter.drawPolyline(
+                    QPolygonF([QPointF(x, y) for x, y in part.tolist()])
+                )
+
+
+def middles(step: Step, threshold: float) -> NDArray[np.float64]:
+    """Return (animal, 2), px: the mean of an animal's seen points, if half are seen."""
+    points = step.as_seen(threshold).points.astype(np.float64)
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=2))
+    number = seen.sum(axis=1)
+    sums = np.where(seen[:, :, None], points, 0.0).sum(axis=1)
+    found = sums / np.maximum(number, 1)[:, None]
+    middle: NDArray[np.float64] = np.asarray(found)
+    middle[2 * number < seen.shape[1]] = np.nan
+    return middle
+
+
+def _runs(known: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return start and end of each stretch of two or more that are known."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]])))
+    pairs = edges.reshape(-1, 2).tolist()
+    return [(start, end) for start, end in pairs if end - start > 1]

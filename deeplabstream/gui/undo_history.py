@@ -1,0 +1,101 @@
+"""What labels were before: undo and redo.
+
+What something was before: undo and redo.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.training.data.label_book import LabelBook
+
+_MOST = 200
+
+State = TypeVar("State")
+
+
+class History(Generic[State]):
+    """The last 200 states."""
+
+    def __init__(self) -> None:
+        self._past: list[State] = []
+        self._future: list[State] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return bool(self._future)
+
+    def remember(self, state: State) -> None:
+        """Keep what is, before it is changed."""
+        self._past = [*self._past[1 - _MOST :], state]
+        self._future.clear()
+
+    def undo(self, present: Callable[[State], State]) -> State | None:
+        """Return the state before the last change, None: there is none.
+
+        `present` is given that state and returns what is now where it was.
+        """
+        return _moved(self._past, self._future, present)
+
+    def redo(self, present: Callable[[State], State]) -> State | None:
+        """Return the state that was taken back last; likewise."""
+        return _moved(self._future, self._past, present)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._past.clear()
+        self._future.clear()
+
+
+def _moved(
+    of: list[State], to: list[State], present: Callable[[State], State]
+) -> State | None:
+    if not of:
+        return None
+    state = of.pop()
+    to.append(present(state))
+    return state
+
+
+_State: TypeAlias = tuple[int, NDArray[np.float32], bool, bool]
+
+
+class LabelHistory(History[_State]):
+    """The last changes of the pictures of a book."""
+
+    def remember_picture(self, book: LabelBook, picture: int) -> None:
+        """Keep what a picture is, before it is changed."""
+        self.remember(_state(book, picture))
+
+    def undo_in(self, book: LabelBook) -> int | None:
+        """Take the last change back; return the picture, None: there is none."""
+        return _restored(book, self.undo(partial(_present, book)))
+
+    def redo_in(self, book: LabelBook) -> int | None:
+        """Make it again; likewise."""
+        return _restored(book, self.redo(partial(_present, book)))
+
+
+def _restored(book: LabelBook, state: _State | None) -> int | None:
+    if state is None:
+        return None
+    book.restore(*state)
+    return state[0]
+
+
+def _present(book: LabelBook, state: _State) -> _State:
+    return _state(book, state[0])
+
+
+def _state(book: LabelBook, picture: int) -> _State:
+    points = book.points[picture].copy()
+    return picture, points, bool(book.done[picture]), bool(book.proposed[picture])

@@ -1,0 +1,181 @@
+"""What a key of the settings is changed with: a list to choose from, or a line of text."""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from PyQt5.QtCore import QEvent, pyqtSignal
+from PyQt5.QtGui import QKeyEvent, QKeySequence, QWheelEvent
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
+
+from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.settings.reference import written
+from deeplabstream.settings.validation_messages import is_list, leaves, wording
+
+_FAMILIES = {OutputName: "Output", TriggerName: "Trigger", InputName: "Input"}
+
+
+class Editor(QWidget):
+    """Shows and changes the word behind one key."""
+
+    edited = pyqtSignal(object)
+    """str: the new word; None: the key is to be left out, its default counts."""
+
+    def show_word(self, word: str | None) -> None:
+        """Show what stands in the file; None: nothing does."""
+        raise NotImplementedError
+
+    def show_wrong(self, wrong: bool) -> None:
+        """Have a red border, or none."""
+        for inner in self.findChildren((QLineEdit, QComboBox)):
+            if inner.property("wrong") is not wrong:
+                inner.setProperty("wrong", wrong)
+                if style := inner.style():  # or it would not look at "wrong" again
+                    style.unpolish(inner)
+                    style.polish(inner)
+
+
+class Choice(Editor):
+    """A word out of a few."""
+
+    def __init__(self, options: Sequence[str], default: str | None) -> None:
+        super().__init__()
+        self.box = _CalmBox()
+        self._options = list(options)
+        self._free = default is not None
+        if default is not None:
+            self.box.addItem(f"{default or 'empty'} (default)")
+        self.box.addItems(self._options)
+        self.box.activated.connect(self._choose)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.box)
+
+    def show_word(self, word: str | None) -> None:
+        """Choose `word`; one that is not among the options is added, to be seen."""
+        folded = [option.casefold() for option in self._options]
+        if word is None or (not word and self._free):
+            self.box.setCurrentIndex(0 if self._free else -1)
+        elif word.casefold() in folded:
+            self.box.setCurrentIndex(folded.index(word.casefold()) + self._free)
+        else:
+            self._options.append(word)
+            self.box.addItem(word)
+            self.box.setCurrentIndex(self.box.count() - 1)
+
+    def _choose(self, index: int) -> None:
+        place = index - self._free
+        self.edited.emit(None if place < 0 else self._options[place])
+
+
+class Line(Editor):
+    """Any word; empty leaves the key out."""
+
+    def __init__(self, default: str | None, *, browse: bool = False) -> None:
+        super().__init__()
+        self.line = _Field()
+        needed = default is None
+        self.line.setPlaceholderText("needed" if needed else default or "empty")
+        self.line.editingFinished.connect(self._finish)
+        self._shown: str | None = None
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        row.addWidget(self.line, 1)
+        if browse:
+            button = QPushButton("…")
+            button.setFixedWidth(34)
+            button.setToolTip("choose a file")
+            button.clicked.connect(self._browse)
+            row.addWidget(button)
+
+    def show_word(self, word: str | None) -> None:
+        """Show `word`."""
+        self._shown = word
+        if self.line.text() != (word or ""):
+            self.line.setText(word or "")
+
+    def _finish(self) -> None:
+        word = " ".join(self.line.text().split()) or None
+        if word != (self._shown or None):
+            self.edited.emit(word)
+
+    def _browse(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.line.text())
+        if name:
+            self.line.setText(name)
+            self._finish()
+
+
+class _Field(QLineEdit):
+    """Leaves Ctrl+Z to the window where it has nothing of its own to undo."""
+
+    def event(self, event: QEvent | None) -> bool:
+        """Refuse the keys of Undo and Redo as long as there is none here."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.ShortcutOverride
+        ):
+            own = self.isUndoAvailable() or self.isRedoAvailable()
+            keys = QKeySequence.StandardKey
+            if not own and (event.matches(keys.Undo) or event.matches(keys.Redo)):
+                event.ignore()
+                return True
+        return super().event(event)
+
+
+class _CalmBox(QComboBox):
+    """Is not changed by the wheel while a person scrolls the page."""
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
+        """Leave it to the page."""
+        if event is not None:
+            event.ignore()
+
+
+def editor_for(info: FieldInfo, names: Callable[[str], Sequence[str]]) -> Editor:
+    """Return what changes the word of this field.
+
+    `names` gives the NAMEs of the sections of a family, such as `Output`.
+    """
+    default = None if info.is_required() else _default(info)
+    kinds = leaves(info.annotation)
+    editor: Editor
+    options = _options(kinds, names)
+    if options is not None and not is_list(info.annotation):
+        editor = Choice(options, default)
+    else:
+        editor = Line(default, browse=kinds == {Path})
+    told = (info.description, wording(info.annotation, info.metadata))
+    editor.setToolTip("\n".join(word for word in told if word))
+    return editor
+
+
+def _default(info: FieldInfo) -> str:
+    return written(info.get_default(call_default_factory=True, validated_data={}))
+
+
+def _options(
+    kinds: set[Any], names: Callable[[str], Sequence[str]]
+) -> Sequence[str] | None:
+    if len(kinds) != 1:
+        return None
+    (kind,) = kinds
+    if kind is bool:
+        return ("yes", "no")
+    if get_origin(kind) is Literal:
+        return [str(option) for option in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(option.value) for option in kind]
+    if kind in _FAMILIES:
+        return names(_FAMILIES[kind])
+    return None

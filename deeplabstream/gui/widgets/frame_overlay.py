@@ -1,0 +1,207 @@
+"""What is painted above a picture: zones, skeleton, banners. The picture stays as it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import starmap
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PyQt5.QtCore import QPointF, QRectF, Qt
+from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.pose import Pose
+from deeplabstream.engine.trigger_shapes import Zone
+from deeplabstream.gui.theme import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    animal_colour,
+    bodypart_colour,
+)
+
+_CORNER, _CORNER_WIDTH = 58.0, 250.0
+"""Above and left of this a picture's corner says which camera it is."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a picture lies in a widget: as large as it can, its proportions kept."""
+
+    scale: float
+    left: float
+    top: float
+
+    def to_view(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Return where the centres of the picture's pixels (…, 2) are in the widget."""
+        pixels: NDArray[np.float64] = np.asarray(points, np.float64)
+        return np.asarray((pixels + 0.5) * self.scale + np.array([self.left, self.top]))
+
+
+def fit(width: int, height: int, room: QRectF) -> Fit:
+    """Return how a picture of `width` × `height` pixels fills `room`."""
+    scale = min(room.width() / width, room.height() / height)
+    left = room.left() + (room.width() - scale * width) / 2
+    return Fit(scale, left, room.top() + (room.height() - scale * height) / 2)
+
+
+def draw_zones(
+    painter: QPainter,
+    place: Fit,
+    zones: Sequence[Zone],
+    answers: Mapping[str, bool | None] | None,
+) -> None:
+    """Draw each zone: green while its trigger holds, blue if not, dashed if unknown.
+
+    `answers` is None where nothing is analysed: all zones are drawn plain then.
+    """
+    ranked = sorted(zones, key=lambda zone: bool((answers or {}).get(zone.trigger)))
+    for zone in ranked:
+        answer = False if answers is None else answers.get(zone.trigger)
+        pen = zone_pen(answer)
+        corners = place.to_view(zone.outline).tolist()
+        colour = QColor(pen.color())
+        colour.setAlpha(34 if answer else 0)
+        painter.setPen(pen)
+        painter.setBrush(colour)
+        if len(corners) == 1:
+            _draw_cross(painter, corners[0])
+        else:
+            painter.drawPolygon(QPolygonF(starmap(QPointF, corners)))
+        draw_tag(painter, name_place(place, corners), zone.trigger, pen.color())
+
+
+def name_place(place: Fit, corners: Sequence[Sequence[float]]) -> QPointF:
+    """Return where an outline's name stands: above it, but not on the camera's name."""
+    left, top = map(min, zip(*corners, strict=True))
+    low = place.top + _CORNER if left < place.left + _CORNER_WIDTH else 0.0
+    return QPointF(left + 5 if top - 7 < low else left, max(top - 7, low))
+
+
+def zone_pen(answer: bool | None) -> QPen:
+    """Return the pen of a zone whose trigger gave this answer."""
+    if answer is None:
+        return QPen(QColor(GREY), 2, Qt.PenStyle.DashLine)
+    return QPen(QColor(GREEN), 4) if answer else QPen(QColor(BLUE), 2)
+
+
+def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> None:
+    """Draw bones and points as triggers saw them, and what they did not see.
+
+    Points below `threshold` are small and faint, refused ones crossed out where the network
+    had them, held ones hollow where they are held. Animals that have names bear them.
+    """
+    pose, seen = step.pose, step.as_seen(threshold)
+    bones = [pose.skeleton.indices(bone) for bone in pose.skeleton.bones]
+    doubts = [step.doubts.get(name, "") for name in pose.names]
+    parts = len(pose.skeleton.bodyparts)
+    for animal, points in enumerate(place.to_view(seen.points)):
+        raw, known = place.to_view(pose.points[animal]), np.isfinite(points).all(axis=1)
+        several = len(pose.skeleton.animals) > 1
+        colour = animal_colour(animal) if several else QColor(255, 255, 255, 150)
+        painter.setPen(QPen(colour, 2 if several else 1.5))
+        for one, other in bones:
+            if known[[one, other]].all():
+                painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
+        for part, doubt in enumerate(doubts[animal * parts : (animal + 1) * parts]):
+            colour = bodypart_colour(part)
+            if "jump" in doubt or "bone" in doubt:
+                painter.setPen(QPen(QColor(RED), 2))
+                _draw_saltire(painter, raw[part])
+            elif np.isfinite(raw[part]).all() and not known[part]:
+                _draw_unsure(painter, raw[part], colour)
+            if known[part]:
+                _draw_point(painter, points[part], colour, held="held" in doubt)
+        if pose.skeleton.animals and known.any():
+            _draw_name(painter, points[known], pose, animal)
+
+
+def _draw_name(
+    painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
+) -> None:
+    """Write an animal's name above its points; with a question mark while in doubt."""
+    doubted = pose.doubted(animal)
+    name = f"{pose.skeleton.animals[animal]}{'?' if doubted else ''}"
+    above = QPointF(float(points[:, 0].mean()), float(points[:, 1].min()) - 8)
+    colour = QColor(GREY) if doubted else animal_colour(animal)
+    draw_tag(painter, above, name, colour, centre=True)
+
+
+def _draw_point(
+    painter: QPainter, point: NDArray[np.float64], colour: QColor, held: bool
+) -> None:
+    if held:
+        painter.setPen(QPen(colour, 2, Qt.PenStyle.DotLine))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(*point), 6, 6)
+    else:
+        painter.setPen(QPen(QColor(0, 0, 0, 190), 1.2))
+        painter.setBrush(colour)
+        painter.drawEllipse(QPointF(*point), 4.5, 4.5)
+
+
+def _draw_unsure(painter: QPainter, point: NDArray[np.float64], colour: QColor) -> None:
+    colour.setAlpha(110)
+    painter.setPen(QPen(colour, 1))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawEllipse(QPointF(*point), 3, 3)
+
+
+def _draw_saltire(painter: QPainter, point: NDArray[np.float64]) -> None:
+    x, y = point
+    painter.drawLine(QPointF(x - 5, y - 5), QPointF(x + 5, y + 5))
+    painter.drawLine(QPointF(x - 5, y + 5), QPointF(x + 5, y - 5))
+
+
+def _draw_cross(painter: QPainter, point: Sequence[float]) -> None:
+    x, y = point
+    painter.drawLine(QPointF(x - 8, y), QPointF(x + 8, y))
+    painter.drawLine(QPointF(x, y - 8), QPointF(x, y + 8))
+
+
+def draw_state(
+    painter: QPainter, picture: QRectF, step: Step | None, levels: Mapping[str, float]
+) -> None:
+    """Draw a frame around the picture while an output is on, and say what is lost."""
+    on = [name for name, level in levels.items() if level > 0]
+    if on:
+        painter.setPen(QPen(QColor(AMBER), 5))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(picture.adjusted(2.5, 2.5, -2.5, -2.5))
+        corner = QPointF(picture.right() - 12, picture.top() + 30)
+        draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
+    if step is not None and (step.lost or step.too_old):
+        doubted = any(map(step.pose.doubted, range(len(step.pose.points))))
+        text = "Who is who is in doubt" if doubted else "Animal lost"
+        text = "Frames come too late" if step.too_old else text
+        middle = QPointF(picture.center().x(), picture.bottom() - 16)
+        draw_tag(
+            painter, middle, f"{text}: nothing is decided", QColor(RED), centre=True
+        )
+
+
+def draw_tag(
+    painter: QPainter,
+    corner: QPointF,
+    text: str,
+    colour: QColor,
+    *,
+    right: bool = False,
+    centre: bool = False,
+) -> None:
+    """Write on a dark plate whose lower left corner (or right, or middle) is given."""
+    font = QFont(painter.font())
+    font.setPixelSize(13)
+    font.setBold(True)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    width, height = metrics.horizontalAdvance(text) + 14, metrics.height() + 4
+    left = corner.x() - width * (1.0 if right else 0.5 if centre else 0.0)
+    plate = QRectF(left, max(corner.y() - height, 2.0), width, height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(10, 12, 15, 205))
+    painter.drawRoundedRect(plate, 4, 4)
+    painter.setPen(colour)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)

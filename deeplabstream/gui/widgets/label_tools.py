@@ -1,0 +1,93 @@
+"""What stands beside a picture that is labelled: body parts, zoom, undo, keys."""
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPushButton,
+    QSlider,
+)
+
+from deeplabstream.gui.widgets.panels import Panel
+
+_WIDTH = 236
+KEYS = (
+    ("Click", "places it, then the next"),
+    ("Drag", "moves a point"),
+    ("Right click, Delete", "it is not to be seen"),
+    ("1 to 9", "chooses a part"),
+    ("Arrows", "move it 0.5 px"),
+    ("Space", "right: next picture"),
+    ("B", "back one picture"),
+    ("U, Shift+U", "undo, redo"),
+    ("Wheel, + −, 0", "zoom; whole"),
+    ("Middle button", "moves the picture"),
+)
+"""Mouse and keys of the labelling page, and what they do."""
+
+
+class LabelTools(Panel):
+    """Widgets only; none but the line of bones ever takes the keys."""
+
+    def __init__(self) -> None:
+        super().__init__("Body parts")
+        self.parts = QListWidget()
+        self.bones = QLineEdit()
+        self.contrast = QSlider(Qt.Orientation.Horizontal)
+        self.closer, self.wider = QPushButton("+"), QPushButton("−")
+        self.whole = QPushButton("Whole")
+        self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
+        self.good = QPushButton("Looks right (Space)")
+        self.contrast.setRange(50, 400)
+        self.contrast.setValue(100)
+        self.setFixedWidth(_WIDTH)
+        self._explain()
+        self._arrange()
+
+    def _explain(self) -> None:
+        self.contrast.setToolTip("50 to 400 % of what is shown; no file changes")
+        self.bones.setPlaceholderText("nose-tail, …")
+        self.bones.setToolTip(
+            "lines to draw, A-B, commas between; the network gets them"
+        )
+        self.undo.setToolTip("U; the last 200 changes")
+        self.redo.setToolTip("Shift+U")
+        self.closer.setToolTip("zoom in (+ or the wheel)")
+        self.wider.setToolTip("zoom out (− or the wheel)")
+        self.whole.setToolTip("the whole picture (0)")
+        self.good.setToolTip("what is not placed is not to be seen; the next picture")
+        self.good.setProperty("starts", True)
+
+    def _arrange(self) -> None:
+        self.parts.setObjectName("clear")
+        self.column.addWidget(self.parts, 1)
+        for text, widget in (("Bones", self.bones), ("Contrast", self.contrast)):
+            self.column.addWidget(_caption(text))
+            self.column.addWidget(widget)
+        for buttons in ((self.wider, self.whole, self.closer), (self.undo, self.redo)):
+            line = QHBoxLayout()
+            for button in buttons:
+                line.addWidget(button)
+            self.column.addLayout(line)
+        self.column.addWidget(self.good)
+        keys = QGridLayout()
+        keys.setVerticalSpacing(0)
+        keys.setColumnStretch(1, 1)
+        for place, words in enumerate(KEYS):
+            for column, text in enumerate(words):
+                label = _caption(text)
+                keys.addWidget(label, place, column, Qt.AlignmentFlag.AlignTop)
+        self.column.addLayout(keys)
+        for widget in (self.parts, self.contrast, *self.findChildren(QPushButton)):
+            widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.bones.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+
+
+def _caption(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("caption")
+    label.setWordWrap(True)
+    return label

@@ -1,0 +1,108 @@
+"""The outputs beside the picture: what each does, what its device said last, a test."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import QGridLayout, QLabel, QPushButton
+
+from deeplabstream.core.journal_entries import Acknowledged, Edge
+from deeplabstream.gui.widgets.elided_text import Elided
+from deeplabstream.gui.widgets.panels import Panel
+
+_SAID_WIDTH = 92  # px
+
+
+class Outputs(Panel):
+    """A plate for each output, bright while it is on, and a button that tests it."""
+
+    tested = pyqtSignal(str)
+    """The name of an output that a person wants to see working."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__("Outputs")
+        grid = QGridLayout()
+        grid.setSpacing(6)
+        grid.setColumnStretch(0, 1)
+        self.plates = {name: Elided(name) for name in names}
+        self.said = {name: QLabel() for name in names}
+        """What the device said last, and when."""
+        self.tests = {name: QPushButton("Test") for name in names}
+        for row, (name, plate) in enumerate(self.plates.items()):
+            plate.setObjectName("plate")
+            plate.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            grid.addWidget(plate, row, 0)
+            self.said[name].setObjectName("caption")
+            self.said[name].setFixedWidth(_SAID_WIDTH)
+            grid.addWidget(self.said[name], row, 1)
+            self.tests[name].setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            self.tests[name].setToolTip("one short pulse; not while an experiment runs")
+            self.tests[name].clicked.connect(partial(self._ask, name))
+            grid.addWidget(self.tests[name], row, 2)
+        self.hold(grid)
+        if not names:  # shown without a parent it would be a window and take the focus
+            self.hide()
+        self._shown: dict[str, float] = {}
+        self.show_levels({})
+        self.show_answers({}, {}, 0)
+
+    def allow_tests(self, allowed: bool) -> None:
+        """Let the buttons be pressed, or not."""
+        for button in self.tests.values():
+            button.setEnabled(allowed)
+
+    def _ask(self, name: str, _checked: bool = False) -> None:
+        self.tested.emit(name)
+
+    def show_levels(self, levels: Mapping[str, float]) -> None:
+        """Show how far each output is on; one that is not there is off."""
+        for name, plate in self.plates.items():
+            level = levels.get(name, 0.0)
+            if self._shown.get(name) != level:
+                self._shown[name] = level
+                plate.setText(f"{name}  {level:.0%}" if 0 < level < 1 else name)
+                plate.setProperty("on", level > 0)
+                if style := plate.style():  # or it would not look at "on" again
+                    style.unpolish(plate)
+                    style.polish(plate)
+
+    def show_answers(
+        self,
+        edges: Mapping[str, Edge],
+        acknowledged: Mapping[str, Acknowledged],
+        now_ns: int,
+    ) -> None:
+        """Show what was written to each output, and what its device answered."""
+        for name, label in self.said.items():
+            text, tip = _said(edges.get(name), acknowledged.get(name), now_ns)
+            if label.text() != text:
+                label.setText(text)
+                label.setToolTip(tip)
+
+
+def _said(
+    edge: Edge | None, answer: Acknowledged | None, now_ns: int
+) -> tuple[str, str]:
+    if answer is not None:
+        after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
+        tip = f"the device says that it went to {answer.level:.0%}"
+        if answer.cause:
+            first, tip = answer.cause, f"{tip} by itself: {answer.cause}"
+        elif after_ms:
+            first = f"ack {after_ms:.2f} ms"
+            tip += f", {after_ms:.2f} ms after it was told, by its own clock"
+        else:
+            first, tip = "ack", f"{tip} when the time that it was given was over"
+        return f"{first}\n{_ago(now_ns - answer.heard_ns)}", tip
+    if edge is not None:
+        tip = f"set to {edge.level:.0%} ({edge.cause}); this kind does not acknowledge"
+        return f"written\n{_ago(now_ns - edge.written_ns)}", tip
+    return "not open\n", "it is opened with the stream"
+
+
+def _ago(time_ns: int) -> str:
+    seconds = max(0, time_ns) / 1e9
+    if seconds < 60:
+        return f"{seconds:.0f} s ago"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min ago" if minutes < 60 else f"{minutes / 60:.0f} h ago"

@@ -1,0 +1,182 @@
+"""The panels beside the picture: outputs, triggers, the experiment's words, the log."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from html import escape
+from textwrap import shorten
+
+from PyQt5.QtCore import QEvent, Qt
+from PyQt5.QtGui import QTextCursor
+from PyQt5.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPlainTextEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.command import Mark
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.session.run_summary import without_count
+from deeplabstream.gui.theme import BLUE, GREEN, GREY, palette
+from deeplabstream.gui.widgets.elided_text import Elided
+from deeplabstream.gui.widgets.indicator import Lamp
+
+_MOST_LINES = 500
+_MOST_MARKS = 5
+_MOST_LETTERS = 36
+_LEAST = 84  # px
+
+
+class Panel(QFrame):
+    """A titled box."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(12, 8, 12, 10)
+        self.column.setSpacing(4)
+        label = QLabel(title.upper())
+        label.setObjectName("title")
+        self.column.addWidget(label)
+
+    def hold(self, grid: QGridLayout) -> None:
+        """Show a grid, and bars to scroll it when it is too high for a small screen."""
+        content = QWidget()
+        content.setObjectName("clear")
+        grid.setContentsMargins(0, 0, 0, 0)
+        content.setLayout(grid)
+        if content.sizeHint().height() <= _LEAST:
+            self.column.addWidget(content)
+            return
+        area = QScrollArea()
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        area.setMinimumHeight(_LEAST)
+        area.setMaximumHeight(content.sizeHint().height())
+        self.column.addWidget(area)
+
+
+class Triggers(Panel):
+    """What each trigger answered last."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__("Triggers")
+        grid = QGridLayout()
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        grid.setColumnMinimumWidth(2, 76)
+        self.lamps = {name: Lamp() for name in names}
+        self.words = {name: QLabel("–") for name in names}
+        for row, name in enumerate(names):
+            grid.addWidget(self.lamps[name], row, 0)
+            grid.addWidget(Elided(name), row, 1)
+            grid.addWidget(self.words[name], row, 2, Qt.AlignmentFlag.AlignRight)
+        self.hold(grid)
+        if not names:  # shown without a parent it would be a window and take the focus
+            self.hide()
+
+    def show_answers(self, answers: Mapping[str, bool | None]) -> None:
+        """Show the answers; a trigger that is not among them was not asked."""
+        for name, lamp in self.lamps.items():
+            word, colour = _ANSWERS[answers[name]] if name in answers else ("–", "")
+            lamp.show_colour(colour)
+            self.words[name].setText(word)
+
+
+_ANSWERS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
+
+
+class Marks(Panel):
+    """What the experiment marked, and how often since it began."""
+
+    def __init__(self) -> None:
+        super().__init__("Experiment")
+        self.counts: Counter[str] = Counter()
+        self._over = True
+        """The marks that are shown are of an experiment that has ended."""
+        self._text = QLabel("not running")
+        self.column.addWidget(self._text)
+
+    def add(self, steps: Sequence[Step]) -> None:
+        """Count the marks of these steps; what they count themselves makes no difference."""
+        texts = [
+            command.text
+            for step in steps
+            for command in step.commands
+            if isinstance(command, Mark)
+        ]
+        if texts:
+            self._begin()
+            self.counts.update(without_count(text) for text in texts)
+            self._show("running")
+
+    def restart(self, *, running: bool) -> None:
+        """Say whether an experiment runs; one that starts counts from 0.
+
+        Marks of its first frame may come before the word that it runs.
+        """
+        if running:
+            self._begin()
+        self._over = not running
+        self._show("running" if running else "not running")
+
+    def _begin(self) -> None:
+        """Forget the marks of an experiment that has ended."""
+        if self._over:
+            self.counts.clear()
+            self._over = False
+
+    def _show(self, word: str) -> None:
+        lines = [
+            f"<b>{number}</b> × {escape(shorten(text, _MOST_LETTERS, placeholder=' …'))}"
+            for text, number in list(self.counts.items())[:_MOST_MARKS]
+        ]
+        if more := len(self.counts) - len(lines):
+            lines.append(f"and {more} more")
+        self._text.setText("<br>".join(lines) or word)
+
+
+class Log(Panel):
+    """What happened, a sentence a line, the newest last."""
+
+    def __init__(self, title: str = "Log") -> None:
+        super().__init__(title)
+        self.page = QPlainTextEdit()
+        self.page.setReadOnly(True)
+        self.page.setMinimumHeight(_LEAST // 2)
+        self.page.setMaximumBlockCount(_MOST_LINES)
+        self.page.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.page.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.column.addWidget(self.page)
+        self._lines: deque[tuple[str, str]] = deque(maxlen=_MOST_LINES)
+        """Text and tone of what is shown."""
+
+    def say(self, text: str, seconds: float | None = None, tone: str = "text") -> None:
+        """Add a line; `seconds` is when it happened in the run.
+
+        `tone` is the name of a colour of the palette.
+        """
+        time = "" if seconds is None else f"{seconds:.2f} s\u2002"
+        self._lines.append((f"{time}{text}", tone))
+        self._write(*self._lines[-1])
+
+    def complain(self, text: str) -> None:
+        """Add a line about something that went wrong."""
+        self.say(text, tone="red")
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Write all lines anew in the colours of another style."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self.page.clear()
+            for text, tone in self._lines:
+                self._write(text, tone)
+
+    def _write(self, text: str, tone: str) -> None:
+        colour = getattr(palette(), tone)
+        self.page.appendHtml(f'<span style="color:{colour}">{escape(text)}</span>')
+        self.page.moveCursor(QTextCursor.MoveOperation.End)

@@ -1,0 +1,243 @@
+"""The picture on which regions are drawn, moved and reshaped with the mouse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import hypot
+
+import numpy as np
+from PyQt5.QtCore import QPointF, Qt, pyqtSignal
+from PyQt5.QtGui import (
+    QColor,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPen,
+    QPolygonF,
+)
+
+from deeplabstream.gui.shapes import Corner, Shape, ShapeKind, drawn, polygon
+from deeplabstream.gui.theme import AMBER, BLUE
+from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag, name_place
+from deeplabstream.gui.widgets.video_view import VideoView
+
+_NEAR = 8.0
+"""Px of the screen within which the mouse takes hold of something."""
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
+KEYS = (
+    ("Drag", "draws a form, moves a region, or reshapes it by its squares"),
+    ("Click, Enter", "a corner of a polygon; Enter or a double click closes it"),
+    ("Arrows", "move the chosen region by 1 px, with Shift by 10 px"),
+)
+"""Mouse and keys of the picture, and what they do."""
+
+
+@dataclass
+class _Grip:
+    """What the mouse holds: a shape as it was, by one of its handles or as a whole."""
+
+    shape: Shape
+    start: Corner
+    handle: int | None
+
+
+class RegionCanvas(VideoView):
+    """Shows shapes by name above a picture; what a person does to them is told."""
+
+    chosen = pyqtSignal(str)
+    """The name of the shape that was clicked; empty: none."""
+    changed = pyqtSignal(str, object)
+    """A shape has another form or place: its name, the new Shape."""
+    made = pyqtSignal(object)
+    """A new Shape was drawn with the tool."""
+
+    def __init__(self, camera: str) -> None:
+        super().__init__(camera)
+        self.shapes: dict[str, Shape] = {}
+        self.chosen_name = ""
+        self.tool: ShapeKind | None = None
+        """What the next stroke draws; None: it moves what is there."""
+        self._draft: Shape | None = None
+        self._corners: list[Corner] = []
+        self._grip: _Grip | None = None
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def show_shapes(self, shapes: Mapping[str, Shape], chosen: str) -> None:
+        """Show these shapes; one of them is chosen."""
+        self.shapes, self.chosen_name = dict(shapes), chosen
+        self._grip = None
+        self.update()
+
+    def use_tool(self, kind: ShapeKind | None) -> None:
+        """Draw with the next stroke, or with clicks for a polygon; None: don't."""
+        self.tool, self._draft, self._corners = kind, None, []
+        drawing = Qt.CursorShape.CrossCursor
+        self.setCursor(drawing if kind else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def pixel(self, at: QPointF) -> Corner | None:
+        """Return where in the picture a place of the widget is; None: no picture."""
+        place = self.place
+        if place is None:
+            return None
+        x = (at.x() - place.left) / place.scale - 0.5
+        return round(x, 1), round((at.y() - place.top) / place.scale - 0.5, 1)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Begin a stroke, or take hold of what is there."""
+        at = self._at(event)
+        if event is None or at is None:
+            return
+        if event.button() == Qt.MouseButton.RightButton:
+            self._drop_corner(at)
+        elif self.tool == "polygon":
+            self._corners.append(at)
+            self.update()
+        elif self.tool is not None:
+            self._grip = _Grip(drawn(self.tool, at, at), at, None)
+            self._draft = self._grip.shape
+        else:
+            self._take_hold(at)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Go on with the stroke."""
+        at = self._at(event)
+        if at is not None:
+            self._go_on(at)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """End the stroke and tell what came of it."""
+        at = self._at(event)
+        if self._grip is None or at is None or self.tool == "polygon":
+            return
+        self._go_on(at)
+        draft, self._draft, self._grip = self._draft, None, None
+        if draft is not None and self.tool is not None:
+            self.made.emit(draft)
+        elif draft is not None and draft != self.shapes.get(self.chosen_name):
+            self.changed.emit(self.chosen_name, draft)
+        self.update()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Close the polygon that is being drawn, or add a corner to one."""
+        at = self._at(event)
+        shape = self.shapes.get(self.chosen_name)
+        if self.tool == "polygon":
+            self._close_polygon()
+        elif at is not None and shape is not None and shape.kind == "polygon":
+            self._grip = self._draft = None
+            self.changed.emit(self.chosen_name, shape.with_corner(*at))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Move the chosen shape by a pixel, by ten with Shift; Enter closes a polygon."""
+        if event is None:
+            return
+        shape = self.shapes.get(self.chosen_name)
+        arrow = _ARROWS.get(Qt.Key(event.key()))
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._close_polygon()
+        elif arrow and shape is not None:
+            shifted = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            step = 10 if shifted else 1
+            moved = shape.moved(step * arrow[0], step * arrow[1])
+            self.changed.emit(self.chosen_name, moved)
+        else:
+            super().keyPressEvent(event)
+
+    def paint_above(self, painter: QPainter, place: Fit) -> None:
+        """Paint the shapes, and the handles of the chosen one."""
+        for name, shape in self.shapes.items():
+            chosen = name == self.chosen_name
+            held = chosen and self._draft is not None and self.tool is None
+            self._paint(painter, place, name, self._draft if held else shape, chosen)
+        if self._draft is not None and self.tool is not None:
+            self._paint(painter, place, "", self._draft, True)
+
+    def _paint(
+        self,
+        painter: QPainter,
+        place: Fit,
+        name: str,
+        shape: Shape | None,
+        chosen: bool,
+    ) -> None:
+        if shape is None:
+            return
+        colour = QColor(AMBER if chosen else BLUE)
+        painter.setPen(QPen(colour, 3 if chosen else 2))
+        colour.setAlpha(30)
+        painter.setBrush(colour)
+        outline = place.to_view(shape.outline()).tolist()
+        corners = [QPointF(x, y) for x, y in outline]
+        if len(corners) == 1:
+            painter.drawEllipse(corners[0], 6, 6)
+        else:
+            painter.drawPolygon(QPolygonF(corners))
+        if name:
+            tag = QColor(AMBER if chosen else BLUE)
+            draw_tag(painter, name_place(place, outline), name, tag)
+        if chosen:
+            painter.setPen(QPen(QColor(20, 22, 26), 1.5))
+            painter.setBrush(QColor(AMBER))
+            handles = np.reshape(shape.handles(), (-1, 2))
+            for x, y in place.to_view(handles).tolist():
+                painter.drawRect(int(x) - 4, int(y) - 4, 9, 9)
+
+    def _go_on(self, at: Corner) -> None:
+        grip = self._grip
+        if self.tool == "polygon" and self._corners:
+            self._draft = polygon([*self._corners, at])
+        elif grip is None:
+            return
+        elif self.tool is not None:
+            self._draft = drawn(self.tool, grip.start, at)
+        elif grip.handle is not None:
+            self._draft = grip.shape.reshaped(grip.handle, *at)
+        else:
+            dx, dy = at[0] - grip.start[0], at[1] - grip.start[1]
+            self._draft = grip.shape.moved(dx, dy)
+        self.update()
+
+    def _take_hold(self, at: Corner) -> None:
+        near = self._near()
+        shape = self.shapes.get(self.chosen_name)
+        if shape is not None and (handle := self._handle(shape, at)) is not None:
+            self._grip = _Grip(shape, at, handle)
+            return
+        held = [name for name, one in self.shapes.items() if one.holds(*at, near)]
+        if not held:
+            self.chosen.emit("")
+            return
+        name = self.chosen_name if self.chosen_name in held else held[-1]
+        if name != self.chosen_name:
+            self.chosen_name = name
+            self.chosen.emit(name)
+        self._grip = _Grip(self.shapes[name], at, None)
+
+    def _handle(self, shape: Shape, at: Corner) -> int | None:
+        far = [hypot(x - at[0], y - at[1]) for x, y in shape.handles()]
+        return far.index(min(far)) if far and min(far) <= self._near() else None
+
+    def _drop_corner(self, at: Corner) -> None:
+        shape = self.shapes.get(self.chosen_name)
+        if shape is not None and shape.kind == "polygon":
+            corner = self._handle(shape, at)
+            if corner is not None:
+                self.changed.emit(self.chosen_name, shape.without_corner(corner))
+
+    def _close_polygon(self) -> None:
+        corners, self._corners, self._draft = self._corners, [], None
+        if self.tool == "polygon" and len(dict.fromkeys(corners)) >= 3:
+            self.made.emit(polygon(list(dict.fromkeys(corners))))
+        self.update()
+
+    def _near(self) -> float:
+        return _NEAR / self.place.scale if self.place else _NEAR
+
+    def _at(self, event: QMouseEvent | None) -> Corner | None:
+        return None if event is None else self.pixel(event.localPos())

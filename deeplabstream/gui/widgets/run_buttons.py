@@ -1,0 +1,93 @@
+"""The eight run buttons, enabled by `engine.session.states.allowed`."""
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
+
+from deeplabstream.engine.session.states import Action, Phase, Status, allowed
+from deeplabstream.gui.theme import AMBER, GREEN
+from deeplabstream.gui.widgets.indicator import Lamp
+from deeplabstream.gui.widgets.stop_button import StopButton
+
+_PAIRS = {
+    "Stream": (Action.START_STREAM, Action.STOP_STREAM),
+    "Analysis": (Action.START_ANALYSIS, Action.STOP_ANALYSIS),
+    "Experiment": (Action.START_EXPERIMENT, Action.STOP_EXPERIMENT),
+    "Recording": (Action.START_RECORDING, Action.STOP_RECORDING),
+}
+
+
+class Controls(QFrame):
+    """Four pairs of buttons, each with a lamp that tells whether it runs."""
+
+    asked = pyqtSignal(object)
+    """Action: a button was pressed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.buttons: dict[Action, QPushButton] = {}
+        self._lamps: dict[str, Lamp] = {}
+        grid = QGridLayout(self)
+        grid.setContentsMargins(12, 10, 12, 12)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(6)
+        for row, (name, pair) in enumerate(_PAIRS.items()):
+            self._lamps[name] = Lamp()
+            grid.addWidget(self._lamps[name], row, 0)
+            for column, action in enumerate(pair, start=1):
+                grid.addWidget(self._button(action, starts=column == 1), row, column)
+        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(2, 1)
+        self._words = QLabel()
+        self._words.setObjectName("caption")
+        self._words.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._words.setWordWrap(True)
+        grid.addWidget(self._words, len(_PAIRS), 0, 1, 3)
+        self.show_status(Status())
+
+    def show_status(self, status: Status, blocked: str = "") -> None:
+        """Enable what is allowed in this state, and light the lamps of what runs.
+
+        `blocked` says why no stream can be started; empty: it can.
+        """
+        for action, button in self.buttons.items():
+            able = action in allowed(status)
+            able = able and not (blocked and action is Action.START_STREAM)
+            if not able and button.hasFocus():  # or Qt would hand it to the next button
+                self.setFocus()
+            button.setEnabled(able)
+        streaming = status.phase is Phase.STREAMING
+        changing = status.phase in (Phase.STARTING, Phase.STOPPING)
+        self._lamps["Stream"].show_colour(
+            AMBER if changing else GREEN if streaming else ""
+        )
+        self._lamps["Analysis"].show_colour(GREEN if status.analysing else "")
+        self._lamps["Experiment"].show_colour(GREEN if status.experimenting else "")
+        self._lamps["Recording"].show_colour(GREEN if status.recording else "")
+        idle = status.phase is Phase.IDLE
+        self._words.setText(blocked if blocked and idle else _sentence(status))
+
+    def _button(self, action: Action, *, starts: bool) -> QPushButton:
+        button = QPushButton(action.value) if starts else StopButton(action.value)
+        if starts:  # a click leaves the focus where it was
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setProperty("starts", starts)
+        button.clicked.connect(lambda: self.asked.emit(action))
+        self.buttons[action] = button
+        return button
+
+
+def _sentence(status: Status) -> str:
+    if status.phase is Phase.IDLE:
+        return "Nothing runs. Start the stream first."
+    if status.phase is Phase.STARTING:
+        return "The cameras are being opened …"
+    if status.phase is Phase.STOPPING:
+        return "Everything is being stopped …"
+    if not status.network_ready:
+        return "The network is being loaded …"
+    if status.experimenting:
+        return "The experiment decides what the outputs do."
+    if status.analysing:
+        return "Every picture is analysed; nothing acts."
+    return "Pictures come in. Analysis can start."

@@ -1,0 +1,220 @@
+"""One recorded run: picture, what was found in it, timeline and events, scrubbed together."""
+
+from pathlib import Path
+
+import numpy as np
+from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.engine.trigger_shapes import Zone, zones_of
+from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.widgets.play_button import TICK_MS, PlayButton
+from deeplabstream.gui.widgets.timeline_view import TimelineView
+from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.recording.run_review import Review
+from deeplabstream.settings.loading import parse
+
+_MOST_EVENTS = 5000
+_SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+_TOLD = ("mark", "note", "edge")
+
+
+class RunView(QWidget):
+    """Shows a run that `pictures` reads, at the moment that was chosen."""
+
+    opened = pyqtSignal(object)
+    """Review: the run that is shown now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.review: Review | None = None
+        self.time_s = 0.0
+        self._unrecorded = False
+        """No picture belongs to the moment that is shown; late ones are passed over."""
+        self.pictures = RunPictures()
+        self.video = VideoView("")
+        self.video.clear("Choose a run")
+        self.timeline = TimelineView()
+        self.events = QTableWidget(0, 3)
+        self.play = PlayButton()
+        self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
+        self.speed, self.camera = QComboBox(), QComboBox()
+        self.words = QLabel()
+        self.words.setObjectName("caption")
+        self._arrange()
+        self._connect()
+
+    def open(self, path: Path) -> None:
+        """Read a run and show its beginning."""
+        self.play.stop()
+        self.review = None
+        self.video.clear("Being read …")
+        if not self.pictures.isRunning():
+            self.pictures.start()
+        self.pictures.open(path)
+
+    def go_to(self, time_s: float) -> None:
+        """Show a moment."""
+        run = self.review
+        if run is None:
+            return
+        self.time_s = min(max(0.0, time_s), run.end_s)
+        self.timeline.go_to(self.time_s)
+        camera = self.camera.currentText()
+        if camera in run.cameras:
+            row = run.row_at(camera, self.time_s)
+            place = run.picture_of(camera, row)
+            self._unrecorded = place is None
+            if place is None:
+                self._show_unrecorded(run, camera, row)
+            else:
+                self.video.figures = ""
+                self.pictures.want((camera, row), *place)
+        self.words.setText(f"{self.time_s:.3f} s of {run.end_s:.1f} s")
+
+    def finish(self) -> None:
+        """End the thread that reads."""
+        self.play.stop()
+        self.pictures.finish()
+
+    def _arrange(self) -> None:
+        self.speed.addItems([f"{speed:g} ×" for speed in _SPEEDS])
+        self.speed.setCurrentIndex(_SPEEDS.index(1.0))
+        self.speed.setToolTip("how many seconds of the run pass in one")
+        self.camera.setToolTip("the camera that is shown")
+        self.events.setHorizontalHeaderLabels(["time", "what", ""])
+        self.events.setShowGrid(False)
+        self.events.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.events.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        if (numbers := self.events.verticalHeader()) is not None:
+            numbers.hide()
+        if (header := self.events.horizontalHeader()) is not None:
+            header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        self.events.setMinimumWidth(300)
+        controls = QHBoxLayout()
+        for widget in (self.back, self.play, self.forth, self.speed, self.camera):
+            controls.addWidget(widget)
+        controls.addWidget(self.words, 1)
+        left = QVBoxLayout()
+        left.setSpacing(8)
+        left.addWidget(self.video, 1)
+        left.addLayout(controls)
+        left.addWidget(self.timeline)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        row.addLayout(left, 3)
+        row.addWidget(self.events, 1)
+
+    def _connect(self) -> None:
+        self.pictures.opened.connect(self._show)
+        self.pictures.failed.connect(self.video.clear)
+        self.pictures.decoded.connect(self._take_picture)
+        self.timeline.sought.connect(self.go_to)
+        self.events.cellClicked.connect(self._go_to_event)
+        self.camera.currentTextChanged.connect(self._choose_camera)
+        self.play.due.connect(self._tick)
+        self.back.clicked.connect(lambda: self._step(-1))
+        self.forth.clicked.connect(lambda: self._step(1))
+
+    def _show(self, run: Review) -> None:
+        self.review = run
+        self.timeline.show_run(run.lanes, run.marks, run.end_s)
+        self.camera.blockSignals(True)
+        self.camera.clear()
+        self.camera.addItems(list(run.cameras))
+        self.camera.blockSignals(False)
+        self._list_events(run)
+        self._choose_camera(self.camera.currentText())
+        self.opened.emit(run)
+
+    def _list_events(self, run: Review) -> None:
+        told = [row for row in run.events if row["kind"] in _TOLD][:_MOST_EVENTS]
+        told.sort(key=lambda row: float(row["time_s"]))  # written as they were known
+        self.events.setRowCount(len(told))
+        for at, row in enumerate(told):
+            text = row["text"]
+            if row["kind"] == "edge":
+                word = "on" if float(row["level"]) > 0 else "off"
+                text = f"{row['name']} {word} ({row['cause']})"
+            cells = (f"{float(row['time_s']):.3f}", row["kind"], text)
+            for column, cell in enumerate(cells):
+                self.events.setItem(at, column, QTableWidgetItem(cell))
+        self.events.resizeColumnsToContents()
+
+    def _choose_camera(self, camera: str) -> None:
+        run = self.review
+        if run is None:
+            return
+        self.video.camera = camera
+        if camera not in run.cameras:
+            self.video.clear("Nothing was analysed in this run")
+            return
+        self.video.threshold = run.folder.thresholds.of(camera)
+        self.video.zones = _zones(run, camera)
+        self.go_to(run.time_of(camera, run.first_row(camera)))
+
+    def _show_unrecorded(self, run: Review, camera: str, row: int) -> None:
+        """Show what was found in a frame without a picture, on an empty one."""
+        step, shape = run.step_of(camera, row), run.shape_of(camera)
+        if step is None or shape is None:
+            self.video.clear("Not recorded at this moment")
+            return
+        self.video.figures = "not recorded"
+        self._show_picture((camera, row), np.zeros(shape, np.uint8))
+
+    def _take_picture(self, key: tuple[str, int], image: Image | None) -> None:
+        if not self._unrecorded:
+            self._show_picture(key, image)
+
+    def _show_picture(self, key: tuple[str, int], image: Image | None) -> None:
+        run, (camera, row) = self.review, key
+        if run is None or camera not in run.cameras:
+            return
+        if image is None:
+            self.video.clear("This picture can't be decoded")
+            return
+        self.video.levels = run.levels_at(run.time_of(camera, row))
+        step = run.step_of(camera, row)
+        frame = int(run.cameras[camera].rows["frame"].iat[row])
+        self.video.show_picture(image, frame, step)
+
+    def _go_to_event(self, row: int, _column: int) -> None:
+        item = self.events.item(row, 0)
+        if item is not None:
+            self.go_to(float(item.text()))
+
+    def _step(self, rows: int) -> None:
+        run, camera = self.review, self.camera.currentText()
+        if run is None or camera not in run.cameras:
+            return
+        row = run.row_at(camera, self.time_s) + rows
+        row = min(max(0, row), len(run.cameras[camera].rows) - 1)
+        self.go_to(run.time_of(camera, row))
+
+    def _tick(self) -> None:
+        speed = _SPEEDS[self.speed.currentIndex()]
+        self.go_to(self.time_s + speed * TICK_MS / 1000)
+        if self.review is None or self.time_s >= self.review.end_s:
+            self.play.stop()
+
+
+def _zones(run: Review, camera: str) -> tuple[Zone, ...]:
+    """Return the regions that the run's settings had; none if they are no good now."""
+    try:
+        return zones_of(parse(run.folder.settings_text, run.folder.path), camera)
+    except (DeepLabStreamError, OSError):
+        return ()

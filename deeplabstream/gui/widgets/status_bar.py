@@ -1,0 +1,122 @@
+"""The strip below the pictures: rates, latency, losses, provider, run folder."""
+
+import re
+from math import isnan
+from pathlib import Path
+
+from PyQt5.QtCore import Qt, QUrl
+from PyQt5.QtGui import QDesktopServices
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
+
+from deeplabstream.engine.session.states import Counts
+from deeplabstream.gui.live_figures import Reading
+from deeplabstream.gui.widgets.elided_text import ElidedButton
+
+_FIGURES = (
+    "Time",
+    "Frame",
+    "Camera",
+    "Analysed",
+    "To decision",
+    "To output",
+    "Lost",
+    "Skipped",
+    "Network on",
+)
+_LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
+_LEAST_OF_A_FOLDER = 90  # px
+_HELP = {
+    "Time": "since Start Stream, as in the log and the record",
+    "Camera": "pictures that the camera delivers",
+    "Analysed": "pictures of which the pose was found",
+    "To decision": "from exposure to decision, median of the last second",
+    "To output": "from exposure to the last byte written to an output, median",
+    "Lost": "pictures lost at the camera / by the recording",
+    "Skipped": "pictures passed over by the analysis because newer ones were there",
+}
+
+
+class StatusLine(QFrame):
+    """Shows figures; it is given values and counts nothing itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.values: dict[str, QLabel] = {}
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 5, 14, 5)
+        row.setSpacing(10)
+        for name in _FIGURES:
+            row.addLayout(self._figure(name))
+        self._folder: Path | None = None
+        self.folder = ElidedButton(_LEAST_OF_A_FOLDER)
+        self.folder.setObjectName("link")
+        self.folder.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.folder.clicked.connect(self._open_folder)
+        row.addWidget(self.folder, 1)
+        self.show_folder(None)
+
+    def show_reading(self, reading: Reading, provider: str) -> None:
+        """Show rates and latencies."""
+        index = "–" if reading.index is None else str(reading.index)
+        self._set("Frame", index)
+        self._set("Camera", f"{reading.camera_rate:.1f} /s")
+        self._set("Analysed", f"{reading.analysed_rate:.1f} /s")
+        self._set("To decision", _ms(reading.decided_ms))
+        self._set("To output", _ms(reading.written_ms))
+        runtime = re.split("[ ,;]", provider)[0].removesuffix("ExecutionProvider")
+        self._set("Network on", runtime or "–")
+        self.values["Network on"].setToolTip(f"what computes: {provider or '–'}")
+
+    def show_time(self, seconds: float) -> None:
+        """Show how long the stream has been going on."""
+        minutes, rest = divmod(int(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        clock = f"{minutes:02}:{rest:02}"
+        self._set("Time", f"{hours}:{clock}" if hours else clock)
+
+    def show_losses(self, counts: Counts) -> None:
+        """Show what was lost and skipped since the stream began."""
+        at_camera = "?" if counts.lost is None else str(counts.lost)
+        self._set("Lost", f"{at_camera} / {counts.recording_losses}")
+        self._set("Skipped", str(counts.skipped))
+
+    def show_folder(self, folder: Path | None) -> None:
+        """Show where the run is written."""
+        self._folder = folder
+        self.folder.setEnabled(folder is not None)
+        self.folder.setText("no run folder yet" if folder is None else folder.name)
+        self.folder.setToolTip("" if folder is None else f"open {folder}")
+
+    def clear(self) -> None:
+        """Show nothing but the last run's folder."""
+        for label in self.values.values():
+            label.setText("–")
+
+    def _figure(self, name: str) -> QVBoxLayout:
+        caption, value = QLabel(name), QLabel("–")
+        caption.setObjectName("caption")
+        value.setObjectName("value")
+        caption.setToolTip(_HELP.get(name, ""))
+        value.setToolTip(_HELP.get(name, ""))
+        value.setMinimumWidth(_LEAST.get(name, 62))
+        self.values[name] = value
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(caption)
+        column.addWidget(value)
+        return column
+
+    def _set(self, name: str, text: str) -> None:
+        if self.values[name].text() != text:
+            self.values[name].setText(text)
+
+    def _open_folder(self) -> None:
+        if self._folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+
+
+def _ms(value: float) -> str:
+    if isnan(value):
+        return "–"
+    return f"{value:.1f} ms" if value < 99.95 else f"{value:.0f} ms"

@@ -1,0 +1,128 @@
+"""What the chosen experiment will do, in its order, before any animal is in the box."""
+
+from collections.abc import Iterator
+from itertools import islice
+from time import perf_counter
+
+from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.engine.trial_preview import STAYS_S, Row, foretold
+from deeplabstream.settings.sections import Settings
+
+_TURN_S = 0.006
+"""So long it computes before the window gets its turn again."""
+_PADDING = 14  # px
+_COLUMNS = ("from", "what", "outputs")
+
+
+class TrialList(QFrame):
+    """A table of trials, told by the experiment's own plan."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.table = QTableWidget(0, len(_COLUMNS))
+        self.table.setHorizontalHeaderLabels(list(_COLUMNS))
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.table.setShowGrid(False)
+        if (side := self.table.verticalHeader()) is not None:
+            side.setDefaultSectionSize(24)
+            side.setMinimumSectionSize(24)
+            side.hide()
+        if (head := self.table.horizontalHeader()) is not None:
+            head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            head.setStretchLastSection(True)
+            head.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.words = QLabel()
+        self.words.setObjectName("caption")
+        self.words.setWordWrap(True)
+        title = QLabel("WHAT IT WILL DO")
+        title.setObjectName("title")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 8, 12, 10)
+        column.addWidget(title)
+        column.addWidget(self.words)
+        column.addWidget(self.table, 1)
+        self._rows: Iterator[Row | None] = iter(())
+        self._shown: tuple[str, str] | None = None
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._go_on)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that can be told is told."""
+        return not self._timer.isActive()
+
+    def show_experiment(
+        self, settings: Settings | None, name: str, seed: str = ""
+    ) -> None:
+        """Tell of an experiment; `settings` None: something is wrong with them.
+
+        `seed`: the word behind SEED; empty: there is none.
+        """
+        text = "" if settings is None else settings.text
+        if (text, name) == self._shown:
+            return
+        self._shown = text, name
+        self._timer.stop()
+        self.table.setRowCount(0)
+        if settings is None or name not in settings.experiments:
+            self.words.setText("Nothing can be told while something is wrong.")
+            return
+        told = (
+            "With an animal that does at once what is waited for, stays "
+            f"{STAYS_S:g} s, and answers right; a real one may take longer."
+        )
+        if seed.casefold() == "new":
+            told += " SEED = new: another order in each run; this is that of seed 0."
+        elif seed:
+            told += f" SEED = {seed}."
+        self.words.setText(told)
+        form_rate = getattr(
+            settings.cameras.get(settings.deciding_camera), "rate", None
+        )
+        rate = form_rate if isinstance(form_rate, float) and form_rate > 0 else 30.0
+        limit_s = settings.experiment.exp_time_s
+        self._rows = foretold(settings.experiments[name](), rate, limit_s)
+        self._timer.start(0)
+
+    def _go_on(self) -> None:
+        """Compute for a moment; the rest has time until the window is idle again."""
+        end_s = perf_counter() + _TURN_S
+        try:
+            while perf_counter() < end_s:
+                for row in islice(self._rows, 1):
+                    if row is not None:
+                        self._add(row)
+                    break
+                else:
+                    self._timer.stop()
+                    return
+        except DeepLabStreamError as error:
+            self._timer.stop()
+            self.words.setText(f"Rehearse it instead: {error}.")
+
+    def _add(self, row: Row) -> None:
+        place = self.table.rowCount()
+        self.table.setRowCount(place + 1)
+        minutes, seconds = divmod(row.time_s, 60)
+        texts = (f"{minutes:.0f}:{seconds:04.1f}", row.text or "–", row.words)
+        for column, text in enumerate(texts):
+            item = QTableWidgetItem(text)
+            item.setToolTip(text)
+            self.table.setItem(place, column, item)
+        room = self.table.columnWidth(len(_COLUMNS) - 1) - _PADDING
+        if self.table.fontMetrics().horizontalAdvance(row.words) > room:
+            self.table.resizeRowToContents(place)

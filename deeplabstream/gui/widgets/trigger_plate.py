@@ -1,0 +1,70 @@
+"""What triggers answer and what the gate did to points, written into the picture's corner."""
+
+from collections.abc import Collection, Sequence
+
+from PyQt5.QtCore import QPointF, QRectF
+from PyQt5.QtGui import QColor, QPainter
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.gui.theme import AMBER, BLUE, GREEN, GREY, RED
+from deeplabstream.gui.widgets.frame_overlay import draw_tag
+
+_MOST = 7
+_LINE = 24.0
+_WORDS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
+_PREFIX = "[Trigger "
+Line = tuple[str, str]
+"""A sentence and its colour."""
+
+
+def lines_of(step: Step, drawn: Collection[str] = ()) -> list[Line]:
+    """Return what there is to say of a frame, the gate's part last.
+
+    Triggers that are `drawn`, their zone tells by its colour, are left out unless their
+    answer is held.
+    """
+    found: list[Line] = []
+    for name, answer in step.triggers.items():
+        held = f"{_PREFIX}{name}]" in step.doubts
+        if name in drawn and not held:
+            continue
+        word, colour = _WORDS[answer]
+        found.append((f"{name}: {word}{', held' if held else ''}", colour))
+    found += _gate(step)
+    if (more := len(found) - _MOST) > 0:
+        found = [*found[: _MOST - 1], (f"and {more + 1} more", GREY)]
+    return found
+
+
+def _gate(step: Step) -> list[Line]:
+    """Return what [Tracking] did to points."""
+    points = {
+        name: doubt for name, doubt in step.doubts.items() if not name.startswith("[")
+    }
+    refused = {
+        name: "jump" if "jump" in doubt else "bone"
+        for name, doubt in points.items()
+        if "jump" in doubt or "bone" in doubt
+    }
+    held = [name for name, doubt in points.items() if "held" in doubt]
+    found: list[Line] = []
+    if refused:
+        words = _listed([f"{name} ({why})" for name, why in refused.items()])
+        found.append((f"refused: {words}", RED))
+    if held:
+        found.append((f"held: {_listed(held)}", AMBER))
+    if any("predicted" in doubt for doubt in points.values()):
+        found.append(("points are predicted", GREY))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def draw_lines(painter: QPainter, picture: QRectF, lines: Sequence[Line]) -> None:
+    """Write the lines into the lower left corner, the last one lowest."""
+    for place, (text, colour) in enumerate(reversed(lines)):
+        bottom = picture.bottom() - 10 - place * _LINE
+        draw_tag(painter, QPointF(picture.left() + 10, bottom), text, QColor(colour))

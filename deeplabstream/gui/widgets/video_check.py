@@ -1,0 +1,107 @@
+"""A video with what a network found in each frame, played and scrubbed."""
+
+from pathlib import Path
+
+import numpy as np
+from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QCloseEvent
+from PyQt5.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.gui.run_frames import RunPictures
+from deeplabstream.gui.widgets.play_button import PlayButton
+from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.offline.pose_file_reading import PoseRows
+
+
+class VideoCheck(QDialog):
+    """Shows row after row of a video; `poses` has one row for each frame."""
+
+    def __init__(
+        self, video: Path, poses: PoseRows, threshold: float, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"{video.name} – DeepLabStream")
+        self.video, self.poses = video, poses
+        self.view = VideoView(video.stem)
+        self.view.threshold = threshold
+        self.view.clear("being read …")
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, max(0, len(poses) - 1))
+        self.slider.setToolTip("the frame, counted from 0")
+        self.play = PlayButton()
+        self.least = QPushButton("Least sure")
+        self.least.setToolTip("goes to the next frame with a point below the threshold")
+        self.words = QLabel()
+        self.words.setObjectName("caption")
+        self.pictures = RunPictures()
+        self._waiting = False
+        self._arrange()
+        self.pictures.start()
+        self.go_to(0)
+
+    def go_to(self, row: int) -> None:
+        """Show a frame."""
+        self.slider.setValue(row)
+        self._want(row)
+
+    def _arrange(self) -> None:
+        foot = QHBoxLayout()
+        for widget in (self.play, self.least):
+            foot.addWidget(widget)
+        foot.addWidget(self.slider, 1)
+        foot.addWidget(self.words)
+        column = QVBoxLayout(self)
+        column.addWidget(self.view, 1)
+        column.addLayout(foot)
+        self.resize(860, 700)
+        self.slider.valueChanged.connect(self._want)
+        self.play.due.connect(self._tick)
+        self.least.clicked.connect(self._go_to_least)
+        self.pictures.decoded.connect(self._show)
+        self.pictures.failed.connect(self.view.clear)
+
+    def _want(self, row: int) -> None:
+        self._waiting = True
+        self.words.setText(f"frame {row} of {len(self.poses)}")
+        self.pictures.want(row, self.video, row)
+
+    def _show(self, row: int, image: Image | None) -> None:
+        self._waiting = False
+        if image is None:
+            self.view.clear("This frame can't be decoded")
+            return
+        pose = self.poses.pose(row)
+        step = Step(self.view.camera, row, 0, 0, 0, 0, 0, pose, {}, ())
+        self.view.show_picture(image, row, step)
+
+    def _tick(self) -> None:
+        if self.slider.value() >= self.slider.maximum():
+            self.play.stop()
+        elif not self._waiting:
+            self.slider.setValue(self.slider.value() + 1)
+
+    def _go_to_least(self) -> None:
+        unsure = (self.poses.confidence < self.view.threshold).any(axis=(1, 2))
+        after = np.flatnonzero(unsure)
+        after = after[after > self.slider.value()]
+        if len(after):
+            self.go_to(int(after[0]))
+        else:
+            self.words.setText("all points of the frames after this one are sure")
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """End the thread that decodes."""
+        self.play.stop()
+        self.pictures.finish()
+        super().closeEvent(event)

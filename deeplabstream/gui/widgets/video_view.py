@@ -1,0 +1,180 @@
+"""The picture of one camera, with what is known about it painted above."""
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter_ns
+
+import numpy as np
+from PyQt5.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt5.QtGui import QColor, QImage, QPainter, QPaintEvent, QRegion
+from PyQt5.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+from PyQt5.sip import voidptr
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.trigger_shapes import Zone
+from deeplabstream.gui.theme import TEXT, palette
+from deeplabstream.gui.trails import Trail
+from deeplabstream.gui.widgets.frame_overlay import (
+    Fit,
+    draw_pose,
+    draw_state,
+    draw_tag,
+    draw_zones,
+    fit,
+)
+from deeplabstream.gui.widgets.trigger_plate import draw_lines, lines_of
+
+
+def to_qimage(image: Image) -> QImage:
+    """Return a copy of a picture as Qt paints it fastest.
+
+    Of more than 8 bits the upper 8 that the picture uses are shown: 12-bit cameras and
+    depth in millimetres are not black.
+    """
+    if image.dtype != np.uint8:
+        image = (image >> max(0, int(image.max()).bit_length() - 8)).astype(np.uint8)
+    pixels = np.ascontiguousarray(image)
+    height, width = pixels.shape[:2]
+    grey, colour = QImage.Format.Format_Grayscale8, QImage.Format.Format_BGR888
+    kind = grey if pixels.ndim == 2 else colour
+    data = voidptr(pixels.ctypes.data)
+    view = QImage(data, width, height, pixels.strides[0], kind)
+    return view.convertToFormat(QImage.Format.Format_RGB32)
+
+
+class VideoView(QWidget):
+    """Shows pictures of `camera`; it is given values and looks at nothing itself."""
+
+    def __init__(self, camera: str, zones: Sequence[Zone] = ()) -> None:
+        super().__init__()
+        self.camera = camera
+        self.zones = tuple(zone for zone in zones if zone.camera == camera)
+        self.threshold = 0.0
+        self.levels: Mapping[str, float] = {}
+        """Of the outputs; one that is on is seen in the picture."""
+        self.figures = ""
+        """What is said of the camera beside its frame number: rate, losses."""
+        self.empty_text = "No stream"
+        self.paint_ns = 0
+        """How long the last painting took."""
+        self.painted = 0
+        """Pictures that were painted so far, each counted once."""
+        self._new = False
+        self.trail: Trail | None = None
+        """Painted, if there is one."""
+        self.states = False
+        """Whether answers and what the gate did are written into the picture."""
+        self._image: QImage | None = None
+        self._index: int | None = None
+        self._step: Step | None = None
+        self.setMinimumSize(240, 180)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    def hold(self, button: QWidget) -> None:
+        """Have a button in the lower right corner, above the picture."""
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.addStretch(1)
+        column.addWidget(button, 0, Qt.AlignmentFlag.AlignRight)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Return what a picture of 640×480 takes."""
+        return QSize(640, 480)
+
+    def show_picture(self, image: Image, index: int, step: Step | None) -> None:
+        """Show a picture; `step` is what was found in exactly this one, None: nothing."""
+        self._image = to_qimage(image)
+        self._index, self._step, self._new = index, step, True
+        self.update()
+
+    def clear(self, text: str) -> None:
+        """Show no picture but a sentence."""
+        self.empty_text = text
+        self._image = self._index = self._step = None
+        self.figures = ""
+        if self.trail is not None:
+            self.trail.clear()
+        self.update()
+
+    @property
+    def place(self) -> Fit | None:
+        """Where the picture lies in the widget, None when there is none."""
+        if self._image is None:
+            return None
+        return fit(self._image.width(), self._image.height(), QRectF(self.rect()))
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """Paint the picture and everything above it."""
+        start_ns = perf_counter_ns()
+        painter = QPainter(self)
+        place = self.place
+        if self._image is None or place is None:
+            self._paint_nothing(painter)
+        else:
+            self._paint_picture(painter, self._image, place)
+            painter.setClipping(False)
+            self.paint_above(painter, place)
+        painter.end()
+        self.painted += self._new
+        self._new = False
+        self.paint_ns = perf_counter_ns() - start_ns
+
+    def paint_above(self, painter: QPainter, place: Fit) -> None:
+        """Paint what else belongs above the picture; it may reach beyond its edges."""
+
+    def _paint_nothing(self, painter: QPainter) -> None:
+        colours = palette()
+        painter.fillRect(self.rect(), QColor(colours.background))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QColor(colours.line))
+        painter.setBrush(QColor(colours.panel))
+        painter.drawRoundedRect(
+            QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8
+        )
+        painter.setPen(QColor(colours.faint))
+        text = f"{self.camera}\n{self.empty_text}"
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_picture(self, painter: QPainter, image: QImage, place: Fit) -> None:
+        width, height = image.width() * place.scale, image.height() * place.scale
+        picture = QRectF(place.left, place.top, width, height)
+        inside = picture.toAlignedRect().adjusted(1, 1, -1, -1)
+        for rect in QRegion(self.rect()).subtracted(QRegion(inside)).rects():
+            painter.fillRect(rect, QColor(palette().background))
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(picture, image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setClipRect(picture)
+        step = self._step
+        draw_zones(painter, place, self.zones, step.triggers if step else None)
+        if step is not None:
+            if self.trail is not None:
+                self.trail.draw(painter, place)
+            draw_pose(painter, place, step, self.threshold)
+            if self.states:
+                drawn = {zone.trigger for zone in self.zones}
+                draw_lines(painter, picture, lines_of(step, drawn))
+        draw_state(painter, picture, step, self.levels)
+        corner = QPointF(place.left + 10, place.top + 30)
+        words = f"{self.camera}  {self._index}  {self.figures}".rstrip()
+        draw_tag(painter, corner, words, QColor(TEXT))
+
+
+class VideoGrid(QWidget):
+    """The views of all cameras, as square a grid as can be."""
+
+    def __init__(self, cameras: Sequence[str], zones: Sequence[Zone] = ()) -> None:
+        super().__init__()
+        self.views = {camera: VideoView(camera, zones) for camera in cameras}
+        columns = int(np.ceil(np.sqrt(max(len(cameras), 1))))
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(8)
+        for number, view in enumerate(self.views.values()):
+            grid.addWidget(view, number // columns, number % columns)
+
+    def clear(self, text: str) -> None:
+        """Show no pictures but a sentence."""
+        for view in self.views.values():
+            view.clear(text)

@@ -1,0 +1,303 @@
+"""The main window: a bar of pages on the left, the chosen page beside it."""
+
+from pathlib import Path
+
+from PyQt5.QtCore import QByteArray, QSettings, Qt
+from PyQt5.QtGui import QCloseEvent, QKeySequence
+from PyQt5.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QShortcut,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from deeplabstream.engine.session.states import Phase, Status
+from deeplabstream.gui.alarm_banner import AlarmBanner
+from deeplabstream.gui.application import use_palette
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
+from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.field_editing import commit_field
+from deeplabstream.gui.menu import build_menu
+from deeplabstream.gui.overlay_options import Painted
+from deeplabstream.gui.pages.live_page import LivePage
+from deeplabstream.gui.pages.page_stack import PAGES, Finishing, Opening
+from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.tour import Tour
+from deeplabstream.gui.widgets.navigation_bar import Rail
+from deeplabstream.gui.widgets.panels import Log
+
+_LIVE = "Live"
+_END = "End it and close"
+
+
+class Window(QMainWindow):
+    """The desktop application's only window; closing it ends the rig.
+
+    `memory` is where style, size and page are remembered; None: nowhere.
+    """
+
+    def __init__(
+        self, bridge: Bridge, document: Document, memory: QSettings | None = None
+    ) -> None:
+        super().__init__()
+        self.bridge: Bridge = bridge
+        self.document = document
+        self.log = Log()
+        self.test = OutputTest()
+        self.recent = Recent(memory)
+        self.painted = Painted(memory)
+        self.painted.changed.connect(self._paint)
+        self.live: LivePage = LivePage(bridge, document, self.log, self.test)
+        self._paint()
+        self._memory = memory
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.live)
+        self._made: dict[str, QWidget] = {}
+        names = (_LIVE, *PAGES)
+        self.rail: Rail = Rail(names)
+        self.banner = QLabel()
+        self.banner.setObjectName("banner")
+        self.banner.setWordWrap(True)
+        self.tour: Tour = Tour(self, memory)
+        self.menu = build_menu(
+            self,
+            document,
+            self.show_page,
+            names,
+            self._use_style,
+            self.painted,
+            self.tour.begin,
+            self.recent,
+            self._look_back,
+            self._say_who,
+            self._stack.currentWidget,
+            self._why_kept,
+        )
+        self.setCentralWidget(self._arranged())
+        self.resize(1340, 740)
+        self._connect()
+        self.show_page(_LIVE)
+        self._recall()
+        self._fit_screen()
+        self._take_document()
+        if self.document.lost:
+            self.log.say(f"Settings that were not saved are in {self.document.draft}")
+
+    def show_page(self, name: str) -> None:
+        """Show a page; it is made on the first call."""
+        commit_field(self)
+        if name == _LIVE:
+            page: QWidget = self.live
+        else:
+            if name not in self._made:
+                self._made[name] = PAGES[name](self.bridge, self.document, self.recent)
+                self._stack.addWidget(self._made[name])
+            page = self._made[name]
+        self._stack.setCurrentWidget(page)
+        self.rail.show_page(name)
+        self.menu.show_state()
+
+    def page(self, name: str) -> QWidget:
+        """Return a page that was shown before."""
+        return self._made[name]
+
+    def _arranged(self) -> QWidget:
+        middle = QWidget()
+        row = QHBoxLayout(middle)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.rail)
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        around = QVBoxLayout()
+        around.setContentsMargins(10, 8, 10, 0)
+        around.addWidget(self.banner)
+        around.addWidget(AlarmBanner(self.bridge))
+        column.addLayout(around)
+        column.addWidget(self._stack, 1)
+        row.addLayout(column, 1)
+        return middle
+
+    def _connect(self) -> None:
+        self.rail.chosen.connect(self.show_page)
+        self.rail.stopped.connect(self._stop_outputs)
+        stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
+        stop.activated.connect(self._stop_outputs)
+        self.document.changed.connect(self._take_document)
+        self.document.saved.connect(self._show_document)
+        self.bridge.status_changed.connect(self._take_document)
+        self.bridge.status_changed.connect(self._note_run)
+        self.bridge.settings_changed.connect(self._renew)
+        self.bridge.looked_back.connect(self._look_back)
+        self.bridge.ticked.connect(self.test.tick)
+
+    def _stop_outputs(self) -> None:
+        self.test.stop()
+        self.bridge.stop_outputs()
+        self.log.say("STOP: every output goes off", tone="red")
+
+    def _take_document(self) -> None:
+        settings = self.document.settings
+        if settings is not None and settings.text != self.bridge.rig.settings.text:
+            self.bridge.use(settings)
+        self._show_document()
+
+    def _show_document(self) -> None:
+        self.bridge.blocked = self._why_blocked()
+        self.live.show_blocked()
+        star = " *" if self.document.unsaved else ""
+        self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
+        if self.document.path.exists():
+            self.recent.note("settings", self.document.path)
+        self.menu.show_state()
+        self.banner.setText(self._sentence())
+        self.banner.setVisible(bool(self.banner.text()))
+
+    def _sentence(self) -> str:
+        if count := len(self.document.problems):
+            told = self.document.problems[0]
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            told = told.rstrip(".")
+            if self.bridge.rig.status.phase is Phase.IDLE:
+                return f"{told}{more}. Nothing can start until this is mended."
+            return f"{told}{more}. The stream keeps the settings that it started with."
+        if self.document.text != self.bridge.rig.settings.text:
+            return "The changed settings count from the next Start Stream."
+        return ""
+
+    def _why_kept(self) -> str:
+        """Return why no other settings file can be opened now."""
+        if self.bridge.rig.status.phase is Phase.IDLE:
+            return ""
+        name = self.document.path.name
+        return f"The rig of {name} is running. Stop the stream, then open another file."
+
+    def _why_blocked(self) -> str:
+        """Return why no stream may start: the file that is open can't be used."""
+        count = len(self.document.problems)
+        if not count:
+            return ""
+        problems = "1 problem" if count == 1 else f"{count} problems"
+        name = self.document.path.name
+        return (
+            f"Nothing can start: {name} has {problems}. Mend them on the page Settings."
+        )
+
+    def _renew(self) -> None:
+        """Make the live page anew, for a rig that is another one."""
+        shown = self._stack.currentWidget() is self.live
+        old = self.live
+        self.live = LivePage(self.bridge, self.document, self.log, self.test)
+        self._paint()
+        self._stack.addWidget(self.live)
+        if shown:
+            self._stack.setCurrentWidget(self.live)
+        self._stack.removeWidget(old)
+        old.deleteLater()
+
+    def _paint(self) -> None:
+        self.live.display.paint_as(self.painted)
+
+    def _note_run(self, status: Status) -> None:
+        folder = self.bridge.rig.run_folder
+        if status.phase is Phase.IDLE and folder is not None:
+            self.recent.note("runs", folder)
+
+    def _look_back(self, path: Path) -> None:
+        self.recent.note("runs", path)
+        self.show_page("Runs")
+        page = self._made["Runs"]
+        if isinstance(page, Opening):
+            page.open(path)
+
+    def _say_who(self, exchanged: bool) -> None:
+        panel = self.live.animals
+        panel.ask_exchange() if exchanged else panel.confirm()
+
+    def _use_style(self, name: str) -> None:
+        use_palette(name)
+        if self._memory is not None:
+            self._memory.setValue("style", name)
+
+    def _recall(self) -> None:
+        if self._memory is None:
+            return
+        use_palette(str(self._memory.value("style", "dark")))
+        geometry = self._memory.value("geometry")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        page = str(self._memory.value("page", _LIVE))
+        if page in PAGES:
+            self.show_page(page)
+
+    def _fit_screen(self) -> None:
+        """Be no larger than the screen: it may be another one than when it was closed."""
+        screen = self.screen()
+        if screen is not None and not self.isMaximized() and not self.isFullScreen():
+            self.resize(self.size().boundedTo(screen.availableSize()))
+
+    def _may_close(self) -> bool:
+        """Ask before something that runs is ended, and about unsaved settings."""
+        if running := self._running():
+            question = f"Still running: {', '.join(running)}. Closing ends it."
+            if ask(self, question, _END, "Stay") != _END:
+                return False
+        return self.menu.may_leave()
+
+    def _running(self) -> list[str]:
+        """Return what closing the window would end, in words."""
+        status = self.bridge.rig.status
+        stages = {
+            "an experiment": status.experimenting,
+            "a recording": status.recording,
+            "an output test": self.test.running,
+        }
+        found = [name for name, runs in stages.items() if runs]
+        pages = [page for page in self._made.values() if isinstance(page, Finishing)]
+        found += [page.running for page in pages if page.running]
+        windows = self.findChildren(ProgramWindow)
+        return found + [each.title for each in windows if each.program.running]
+
+    def outputs_off(self) -> bool:
+        """Switch every output off, as Ctrl-Z demands; return whether they are."""
+        self.test.stop()
+        off = self.bridge.outputs_off() and not self.test.running
+        if off:
+            self.log.say(
+                "Paused by Ctrl-Z or sleep: the experiment has ended", tone="red"
+            )
+        return off
+
+    def end(self) -> None:
+        """Close without a question, as a signal demands; unsaved settings are kept."""
+        commit_field(self)
+        if self.document.unsaved:
+            self.document.keep_draft()
+        self.hide()
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """End everything, then vanish; stay if unsaved settings are to be kept."""
+        if event is not None and self.isVisible() and not self._may_close():
+            event.ignore()
+            return
+        if self._memory is not None:
+            self._memory.setValue("geometry", self.saveGeometry())
+            self._memory.setValue("page", self.rail.page)
+        self.live.controls.setEnabled(False)
+        self.hide()
+        self.bridge.stop()
+        self.test.finish()
+        self.document.forget_copy()
+        self.bridge.rig.close()
+        for page in self._made.values():
+            if isinstance(page, Finishing):
+                page.finish()
+        super().closeEvent(event)

@@ -1,0 +1,1 @@
+"""Communication between processes: shared-memory ring, journal, pipes."""

@@ -1,0 +1,187 @@
+"""The journal: entries of a run in shared memory, from the engine to whoever reads.
+
+It outlives the engine: whatever was written before a crash can still be read. One writer;
+each reader has its own position. An entry takes as many slots in a row as it needs. The
+first reader (the recorder) tells the writer how far it has come: an entry for which it
+leaves no room is not written but counted in `lost`. The writer never waits.
+"""
+
+import pickle
+from dataclasses import dataclass
+
+from deeplabstream.core.journal_entries import Entry
+from deeplabstream.ipc.ring import SharedBlock
+
+_SLOT = 1024
+_SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots this is
+_ROOM = _SLOT - _SLOT_HEAD
+_HEAD = 64
+_WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSpec:
+    """What another process must know to attach to a journal."""
+
+    memory: str
+    slots: int
+
+
+class Journal:
+    """A mapped journal."""
+
+    def __init__(self, spec: JournalSpec, block: SharedBlock | None = None) -> None:
+        self.spec = spec
+        self._block = block or SharedBlock(spec.memory)
+        self.bytes = self._block.bytes[: _HEAD + _SLOT * spec.slots]
+        """A head and the slots, each beginning with a head."""
+        self.words = self.bytes.cast("q")
+        """The same as int64. The first: slots written; slots that the recorder has read
+        (-1: there is no recorder); entries written; entries lost; entries recorded."""
+
+    @property
+    def waiting(self) -> int:
+        """Entries that the recorder has still to write to disk."""
+        return self.words[_ENTRIES] - self.words[_ENTRIES_RECORDED]
+
+    @property
+    def lost(self) -> int:
+        """Entries that were not written because the recorder had left no room."""
+        return self.words[_LOST]
+
+    def place(self, sequence: int) -> int:
+        """Return at which byte a slot begins; sequences count from 1."""
+        return _HEAD + _SLOT * ((sequence - 1) % self.spec.slots)
+
+    def close(self) -> None:
+        """Give the mapping back."""
+        self.words.release()
+        self.bytes.release()
+        self._block.drop()
+
+    def unlink(self) -> None:
+        """Remove the memory; only the process that made it does."""
+        self._block.unlink()
+
+
+def create_journal(slots: int = 32768) -> Journal:
+    """Make a journal; 32768 slots of 1 KiB hold minutes of frames at 100 a second."""
+    block = SharedBlock(create=True, size=_HEAD + _SLOT * slots)
+    journal = Journal(JournalSpec(block.name, slots), block)
+    journal.words[_RECORDED] = -1
+    return journal
+
+
+class JournalWriter:
+    """Writes entries; the engine has the only one."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @property
+    def lost(self) -> int:
+        """Entries that could not be written so far."""
+        return self._journal.lost
+
+    def write(self, entry: Entry) -> bool:
+        """Write one entry; False: there is no room for it, so it is counted as lost."""
+        journal, words = self._journal, self._journal.words
+        written, recorded = words[_WRITTEN], words[_RECORDED]
+        data = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
+        needed = -(-len(data) // _ROOM)
+        behind = max(0, written - recorded) if recorded >= 0 else 0
+        if behind + needed > journal.spec.slots - 1:
+            words[_LOST] += 1
+            return False
+        number, last = words[_ENTRIES] + 1, written + needed
+        for sequence in range(written + 1, last + 1):
+            words[journal.place(sequence) // 8] = 0
+        for part, sequence in enumerate(range(written + 1, last + 1)):
+            place = journal.place(sequence)
+            head, start = place // 8, place + _SLOT_HEAD
+            piece = data[part * _ROOM : (part + 1) * _ROOM]
+            journal.bytes[start : start + len(piece)] = piece
+            words[head + 1], words[head + 2], words[head + 3] = number, len(data), part
+            words[head] = sequence
+        words[_ENTRIES] = number
+        words[_WRITTEN] = last
+        return True
+
+
+class JournalReader:
+    """Reads entries in order; counts those that were overwritten before it came."""
+
+    def __init__(self, journal: Journal, recorder: bool = False) -> None:
+        self._journal = journal
+        self._read, self._number = 0, 0
+        if not recorder:  # it may start late
+            self._read, self._number = self._newest()
+        self.missed = 0
+        if recorder:
+            self.recorded()
+
+    @property
+    def lost(self) -> int:
+        """Entries that nobody can read: overwritten before, or never written."""
+        return self.missed + self._journal.lost
+
+    def read(self) -> list[Entry]:
+        """Return all entries not yet read, in order."""
+        written, slots = self._journal.words[_WRITTEN], self._journal.spec.slots
+        entries: list[Entry] = []
+        while self._read < written:
+            first = max(self._read + 1, written - slots + 2)
+            found = self._copied(first, written)
+            if found is None:
+                self._read = first
+                continue
+            number, data, self._read = found
+            self.missed += number - self._number - 1
+            self._number = number
+            entries.append(pickle.loads(data))
+        return entries
+
+    def recorded(self) -> None:
+        """Say that the recorder has written down all that it read: it may be overwritten."""
+        self._journal.words[_RECORDED] = self._read
+        self._journal.words[_ENTRIES_RECORDED] = self._number
+
+    def unrecorded(self) -> list[Entry]:
+        """Return what the recorder did not write down; for when it was killed."""
+        self._read = max(0, self._journal.words[_RECORDED])
+        self._number = self._journal.words[_ENTRIES_RECORDED]
+        return self.read()
+
+    def _newest(self) -> tuple[int, int]:
+        """Return the last slot that was written, and the number of its entry."""
+        written = self._journal.words[_WRITTEN]
+        return written, self._number_at(written) or self._journal.words[_ENTRIES]
+
+    def _number_at(self, sequence: int) -> int:
+        """Return the number of the entry in a slot; 0: it is not there any more."""
+        head, words = self._journal.place(sequence) // 8, self._journal.words
+        number = words[head + 1] if sequence else 0
+        return number if words[head] == sequence else 0
+
+    def _copied(self, first: int, written: int) -> tuple[int, bytes, int] | None:
+        """Return number and bytes of the entry that begins in a slot, and its last slot.
+
+        None: no entry begins here, or it is overwritten.
+        """
+        journal, words = self._journal, self._journal.words
+        head = journal.place(first) // 8
+        number, length, part = words[head + 1], words[head + 2], words[head + 3]
+        if words[head] != first or part != 0:
+            return None
+        last = first + -(-length // _ROOM) - 1
+        if last > written:
+            return None
+        pieces = []
+        for sequence in range(first, last + 1):
+            start = journal.place(sequence) + _SLOT_HEAD
+            size = min(_ROOM, length - (sequence - first) * _ROOM)
+            pieces.append(bytes(journal.bytes[start : start + size]))
+        for sequence in range(first, last + 1):
+            if self._number_at(sequence) != number:
+                return None
+        return number, b"".join(pieces), last

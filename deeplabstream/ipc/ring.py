@@ -1,0 +1,285 @@
+"""Frames in shared memory: one writer that never waits, many readers that never block it.
+
+A slot's header holds its sequence number; 0 means "being written". A reader looks at the
+sequence before and after it copied, so a frame comes out whole or not at all. Between
+processes only the `RingSpec` travels; the process that made a ring unlinks it.
+
+Stores must become visible in program order, as they do on x86-64.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Frame, Image, ImageFormat
+
+_SEQUENCE, _INDEX, _TIME, _ARRIVED, _DEVICE = range(5)
+_PUBLISHED, _PULSE = range(2)
+_NONE = -1
+_FIELDS = 8  # int64 fields of a header: one cache line
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A frame without its picture."""
+
+    index: int
+    time_ns: int
+    arrived_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RingSpec:
+    """What another process must know to attach to a ring."""
+
+    memory: str
+    camera: str
+    format: ImageFormat
+    slots: int
+
+
+class SharedBlock(SharedMemory):
+    """Shared memory that stays mapped as long as an array looks at it."""
+
+    def __del__(self) -> None:
+        """Do nothing: unmapping under an array that is still used would crash."""
+
+    @property
+    def bytes(self) -> memoryview:
+        """The memory itself."""
+        if self.buf is None:
+            raise ValueError("the shared memory was given back")
+        return self.buf
+
+    def unlink(self) -> None:
+        """Remove the memory; one that has vanished already is no error."""
+        try:
+            super().unlink()
+        except FileNotFoundError:
+            resource_tracker.unregister(f"/{self.name.lstrip('/')}", "shared_memory")
+
+    def drop(self) -> None:
+        """Unmap, unless an array still looks at the memory."""
+        try:
+            self.close()
+        except BufferError:
+            return
+
+
+def create_ring(camera: str, form: ImageFormat, slots: int) -> "Ring":
+    """Make a ring of `slots` pictures; OSError when shared memory has no room for it."""
+    size = 8 * _FIELDS * (1 + slots) + form.nbytes * slots
+    block = SharedBlock(create=True, size=size)
+    return Ring(RingSpec(block.name, camera, form, slots), block)
+
+
+class Ring:
+    """A mapped ring; hands out one writer and any number of readers."""
+
+    def __init__(self, spec: RingSpec, block: SharedBlock | None = None) -> None:
+        self.spec = spec
+        self._block = block or SharedBlock(spec.memory)
+        size = 8 * _FIELDS * (1 + spec.slots)
+        heads: NDArray[np.int64] = np.frombuffer(self._block.bytes[:size], np.int64)
+        self.heads = heads.reshape(1 + spec.slots, _FIELDS)
+        """(1 + slots, field): row 0 holds the number of frames published, and whether the
+        camera waits for a pulse."""
+        pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
+        images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
+        self.images: NDArray[Any] = images.reshape(spec.slots, *spec.format.shape)
+
+    @property
+    def published(self) -> int:
+        """How many frames were ever published."""
+        return int(self.heads[0, _PUBLISHED])
+
+    @property
+    def awaits_pulse(self) -> bool:
+        """Whether the camera said last that it waits for a trigger's pulse."""
+        return bool(self.heads[0, _PULSE])
+
+    @property
+    def last_index(self) -> int:
+        """The device's count of the newest frame; -1 before the first."""
+        published = self.published
+        if published == 0:
+            return -1
+        return int(self.heads[1 + (published - 1) % self.spec.slots, _INDEX])
+
+    @property
+    def last_stamp(self) -> Stamp | None:
+        """The newest frame without its picture; None before the first."""
+        published = self.published
+        if published == 0:
+            return None
+        head = self.heads[1 + (published - 1) % self.spec.slots]
+        return Stamp(*head[_INDEX : _ARRIVED + 1].tolist())
+
+    def close(self) -> None:
+        """Give the mapping back; readers and writers made from it are dead."""
+        del self.heads, self.images
+        self._block.drop()
+
+    def unlink(self) -> None:
+        """Remove the memory; only the process that made it does, at the end."""
+        self._block.unlink()
+
+
+class RingWriter:
+    """Fills slot after slot; never waits for a reader."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+
+    def slot(self) -> Image:
+        """Return the picture to fill next; its old content is void from here on."""
+        place = self._ring.published % self._ring.spec.slots
+        self._ring.heads[1 + place, _SEQUENCE] = 0
+        image: Image = self._ring.images[place]
+        return image
+
+    def await_pulse(self) -> None:
+        """Say that the camera waits for a pulse, and that this is as it should be."""
+        self._ring.heads[0, _PULSE] = 1
+
+    def publish(
+        self, index: int, time_ns: int, arrived_ns: int, device_id: int | None = None
+    ) -> None:
+        """Let readers see the slot that `slot` gave out last."""
+        published = self._ring.published
+        head = self._ring.heads[1 + published % self._ring.spec.slots]
+        head[_INDEX], head[_TIME], head[_ARRIVED] = index, time_ns, arrived_ns
+        head[_DEVICE] = _NONE if device_id is None else device_id
+        head[_SEQUENCE] = published + 1
+        self._ring.heads[0, _PULSE] = 0
+        self._ring.heads[0, _PUBLISHED] = published + 1
+
+
+class RingReader:
+    """Reads whole frames, newest first or one after the other; counts what it missed.
+
+    It starts at the frame that is published next. The picture of a returned frame is the
+    reader's own buffer and good until its next reading. A reader that `borrows` saves the
+    copy: the picture is the ring's, and `whole` tells afterwards what it was worth.
+    """
+
+    def __init__(self, ring: Ring, borrows: bool = False) -> None:
+        self._ring = ring
+        self._borrows = borrows
+        self._read = ring.published
+        form = ring.spec.format
+        self._image: Image = np.empty(() if borrows else form.shape, form.dtype)
+        self.taken = 0
+        """Frames returned."""
+        self.missed = 0
+        """Frames passed over: skipped by `newest`, overwritten before `following`."""
+
+    @property
+    def camera(self) -> str:
+        """The camera whose frames these are."""
+        return self._ring.spec.camera
+
+    @property
+    def place(self) -> int:
+        """How many of the frames ever published are behind it: read, missed or older."""
+        return self._read
+
+    @property
+    def waiting(self) -> int:
+        """Frames published and not yet read."""
+        return self._ring.published - self._read
+
+    @property
+    def whole(self) -> bool:
+        """Whether the picture read last is still the one that it was."""
+        return not self._borrows or bool(
+            self._head(self._read)[_SEQUENCE] == self._read
+        )
+
+    def newest(self) -> Frame | None:
+        """Return the latest frame not yet read, None when there is none; skip the others."""
+        while (latest := self._ring.published) > self._read:
+            if frame := self._copied(latest):
+                self._note(latest)
+                return frame
+        return None
+
+    def following(self, last: int | None = None) -> Frame | None:
+        """Return the next frame in order, None when there is none yet.
+
+        `last`: not beyond the frame that was the `last`-th to be published.
+        """
+        while (latest := self._ring.published) > self._read:
+            # the slot after the newest may be refilled at any moment
+            wanted = max(self._read + 1, latest - self._ring.spec.slots + 2)
+            if last is not None and wanted > last:
+                self.missed += last - self._read
+                self._read = last
+                return None
+            if frame := self._copied(wanted):
+                self._note(wanted)
+                return frame
+        return None
+
+    def stamps(self) -> Iterator[Stamp]:
+        """Yield the frames not yet read, in order, without their pictures.
+
+        `missed` grows just before the frame that comes after those missed.
+        """
+        latest = self._ring.published
+        first = max(self._read + 1, latest - self._ring.spec.slots + 2)
+        for wanted in range(first, latest + 1):
+            head = self._head(wanted)
+            stamp = Stamp(int(head[_INDEX]), int(head[_TIME]), int(head[_ARRIVED]))
+            if head[_SEQUENCE] == wanted:
+                self._note(wanted)
+                yield stamp
+
+    def of(self, index: int) -> Frame | None:
+        """Return the frame that the device counted as `index`, None when it is gone."""
+        for place in np.flatnonzero(self._ring.heads[1:, _INDEX] == index):
+            sequence = int(self._ring.heads[1 + place, _SEQUENCE])
+            frame = self._copied(sequence) if sequence else None
+            if frame is not None and frame.index == index:
+                return frame
+        return None
+
+    def close(self) -> None:
+        """Give the ring's mapping back; nothing can be read any more."""
+        self._ring.close()
+
+    def skip(self) -> None:
+        """Leave everything published so far unread and uncounted."""
+        self._read = self._ring.published
+
+    def _head(self, sequence: int) -> NDArray[np.int64]:
+        head: NDArray[np.int64] = self._ring.heads[
+            1 + (sequence - 1) % self._ring.spec.slots
+        ]
+        return head
+
+    def _copied(self, sequence: int) -> Frame | None:
+        head = self._head(sequence)
+        if head[_SEQUENCE] != sequence:
+            return None
+        index, time_ns, arrived_ns, device = head[_INDEX : _DEVICE + 1].tolist()
+        image: Image = self._ring.images[(sequence - 1) % self._ring.spec.slots]
+        if self._borrows:
+            image.flags.writeable = False
+        else:
+            np.copyto(self._image, image)
+            image = self._image
+        if head[_SEQUENCE] != sequence:
+            return None
+        device_id = None if device == _NONE else device
+        return Frame(self.camera, index, time_ns, arrived_ns, image, device_id)
+
+    def _note(self, sequence: int) -> None:
+        self.taken += 1
+        self.missed += sequence - self._read - 1
+        self._read = sequence

@@ -1,0 +1,109 @@
+"""Pieces of a film for a network, with the neighbours that some networks look at."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import TypeVar
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.offline.parallel import on_card, reach_of
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.video.video_reader import Picture
+
+CARDS_BATCH = 8
+"""Pictures that a network on a card gets at once."""
+HANDED = 4
+"""Pictures, at least, that go from thread to thread at once: handing over costs."""
+FOLLOWING = 16
+"""Pictures asked about at once of a network that looks at neighbours: these cost more."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Pictures that follow each other; those from `start` to `stop` are asked about."""
+
+    pictures: Sequence[Picture]
+    start: int
+    stop: int
+
+    @property
+    def asked(self) -> Sequence[Picture]:
+        """The pictures that are asked about."""
+        return self.pictures[self.start : self.stop]
+
+
+def batch_for(estimator: PoseEstimator) -> int:
+    """Return how many pictures the network is to get at once.
+
+    On a processor one: what lies between the layers of several would not fit its cache.
+    """
+    return CARDS_BATCH if on_card(estimator) else 1
+
+
+def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, int]:
+    """Return how many pictures a window asks about, and its reach, to suit them all."""
+    several = list(estimators)
+    batch = batch or max(map(batch_for, several), default=1)
+    reach = max(map(reach_of, several), default=0)
+    least = FOLLOWING if reach else HANDED
+    return batch * -(-least // batch), reach
+
+
+def windows(pictures: Iterable[Picture], size: int, reach: int) -> Iterator[Window]:
+    """Yield windows that ask about `size` pictures (the last about fewer), in order.
+
+    Each has up to `reach` pictures more on both sides; at the ends there are none.
+    """
+    held: list[Picture] = []
+    start = 0
+    for picture in pictures:
+        held.append(picture)
+        if len(held) == start + size + reach:
+            yield Window(held, start, start + size)
+            kept = start + size - reach
+            start, held = min(reach, start + size), held[max(0, kept) :]
+    if len(held) > start:
+        yield Window(held, start, len(held))
+
+
+def estimated(
+    images: Sequence[Image | None],
+    window: Window,
+    estimator: PoseEstimator,
+    batch: int = 0,
+    camera: str = "",
+) -> list[Pose | None]:
+    """Return the poses of the pictures that are asked about; None: there is no picture.
+
+    `images` are what the network is shown of the window's pictures. What is lost ends a
+    row of pictures that follow each other, as the film's ends do.
+    """
+    if not reach_of(estimator):
+        asked = images[window.start : window.stop]
+        return _singly(asked, estimator, batch or batch_for(estimator), camera)
+    poses: list[Pose | None] = []
+    for there, row in groupby(images, lambda image: image is not None):
+        following = list(row)
+        shown = [image for image in following if image is not None]
+        poses += estimator.estimate(shown) if there else [None] * len(following)
+    return poses[window.start : window.stop]
+
+
+def _singly(
+    images: Sequence[Image | None], estimator: PoseEstimator, batch: int, camera: str
+) -> list[Pose | None]:
+    whole = [image for image in images if image is not None]
+    poses: list[Pose] = []
+    for some in batches(whole, batch):
+        poses += estimator.estimate(some, [camera] * len(some) if camera else ())
+    found = iter(poses)
+    return [None if image is None else next(found) for image in images]
+
+
+def batches(pieces: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the pieces in lists of `size`, the last one shorter."""
+    iterator = iter(pieces)
+    while batch := list(islice(iterator, size)):
+        yield batch

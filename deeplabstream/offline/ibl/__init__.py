@@ -1,0 +1,1 @@
+"""Video pipeline of the International Brain Laboratory."""

@@ -1,0 +1,156 @@
+"""Where in a camera's picture the regions are, and back from there.
+
+All places are px, x right, y down, of the picture after it was mirrored (where the
+pipeline asks for that) unless said otherwise.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.offline.ibl.motion_energy import Box
+from deeplabstream.offline.ibl.pipeline import (
+    CameraPlan,
+    Motion,
+    Pipeline,
+    Quirks,
+    Region,
+)
+
+Place: TypeAlias = tuple[int, int]
+Places: TypeAlias = Mapping[str, Place]
+"""By body part; those that were not found are left out."""
+
+
+def mean_places(
+    bodyparts: Sequence[str],
+    points: NDArray[np.floating],
+    confidence: NDArray[np.floating],
+    likelihood: float,
+) -> dict[str, Place]:
+    """Return the mean place of each body part, cut to whole pixels.
+
+    `points` (row, body part, 2), `confidence` (row, body part); rows below `likelihood`
+    do not count, and a body part without any that does is left out.
+    """
+    places = {}
+    for part, name in enumerate(bodyparts):
+        sure = confidence[:, part] >= likelihood
+        known = points[sure, part].astype(np.float64)
+        known = known[np.isfinite(known).all(axis=1)]
+        if len(known):
+            x, y = known.mean(axis=0).tolist()
+            places[name] = int(x), int(y)
+    return places
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A part of the picture that a network gets."""
+
+    box: Box
+    """What is really cut."""
+    asked: tuple[float, float]
+    """Left upper corner that the anchor asked for: it may lie outside, or on a half."""
+    mirrored: bool
+    gain: float
+
+    def cut(self, image: Image) -> Image:
+        """Return the part of a picture as the camera gave it, mirrored and brightened."""
+        import cv2
+
+        box, width = self.box, image.shape[1]
+        left = width - box.x - box.width if self.mirrored else box.x
+        part = np.asarray(image, np.uint8)[
+            box.y : box.y + box.height, left : left + box.width
+        ]
+        part = part[:, ::-1] if self.mirrored else part
+        part = np.ascontiguousarray(part, np.uint8)
+        if self.gain == 1:
+            return part
+        return np.asarray(cv2.convertScaleAbs(part, alpha=self.gain), np.uint8)
+
+    def back(
+        self, points: NDArray[np.floating], width: int, quirks: Quirks
+    ) -> NDArray[np.float64]:
+        """Return where `points` (…, 2) of the part are in the camera's own picture."""
+        asked = quirks.clamped_crop == "compat"
+        origin = self.asked if asked else (self.box.x, self.box.y)
+        whole = points.astype(np.float64) + origin
+        if self.mirrored:
+            last = width if quirks.flip == "compat" else width - 1
+            whole[..., 0] = last - whole[..., 0]
+        return np.asarray(whole)
+
+
+def crop_of(
+    region: Region, camera: CameraPlan, places: Places, shape: Sequence[int]
+) -> Crop | None:
+    """Return the crop of a region, moved into the picture; None: not found.
+
+    `shape` is (height, width, …) of the pictures; sizes and offsets are divided by the
+    camera's scale.
+    """
+    height, width = shape[:2]
+    if region.crop is None:
+        return Crop(Box(0, 0, width, height), (0, 0), camera.flip, region.gain)
+    if any(part not in places for part in region.anchor):
+        return None
+    middle = np.mean([places[part] for part in region.anchor], axis=0)
+    x, y = (
+        float(at) + by / camera.scale
+        for at, by in zip(middle, region.offset, strict=True)
+    )
+    wide, high = (round(side / camera.scale) for side in region.crop)
+    wide, high = min(wide, width), min(high, height)
+    left = min(max(math.floor(x + 0.5), 0), width - wide)
+    top = min(max(math.floor(y + 0.5), 0), height - high)
+    return Crop(Box(left, top, wide, high), (x, y), camera.flip, region.gain)
+
+
+def motion_box(
+    name: str, pipeline: Pipeline, places: Places, shape: Sequence[int]
+) -> tuple[Box, Box] | None:
+    """Return a motion energy's region, as measured and as saved; None: not found.
+
+    `places` are px of the camera's own picture, not mirrored. DeepLabStreamError: the
+    region reaches over the left or upper border and the pipeline has that fail.
+    """
+    box = _motion_box(pipeline.motions[name], places)
+    if box is None:
+        return None
+    if pipeline.quirks.motion_border == "compat":
+        if min(box.x, box.y, box.width, box.height) < 0:
+            raise DeepLabStreamError(
+                f"the motion energy's region {name} begins outside of the picture: {box}"
+            )
+        return box.within(shape), box
+    cut = box.within(shape)
+    return (cut, cut) if cut.width and cut.height else None
+
+
+def _motion_box(motion: Motion, places: Places) -> Box | None:
+    if motion.from_ not in places:
+        return None
+    x, y = places[motion.from_]
+    if not motion.to:
+        width = int(motion.width_share * x)
+        left = int(x - motion.left_share * x)
+        return Box(left, int(y - motion.up), width, motion.height)
+    other = next((places[part] for part in motion.to if part in places), None)
+    if other is None:
+        return None
+    middle_x, middle_y = (x + other[0]) / 2, (y + other[1]) / 2
+    distance = math.sqrt((x - other[0]) ** 2 + (y - other[1]) ** 2)
+    return Box(
+        int(middle_x - distance / motion.left_over),
+        int(middle_y),
+        int(distance / motion.width_over),
+        int(distance / motion.height_over),
+    )

@@ -1,0 +1,254 @@
+"""What is tracked in which camera and how, as a file that a lab edits."""
+
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as ParserError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+import pydantic
+
+from deeplabstream.core.errors import SettingsError
+
+PIPELINES = Path(__file__).with_name("pipelines")
+"""Those that come with the application."""
+
+Quirk: TypeAlias = Literal["correct", "compat"]
+"""compat: what iblvideo 3.2.0 does; correct: what is right."""
+
+
+def _parts(word: object) -> object:
+    if isinstance(word, str):
+        return [part.strip() for part in word.split(",") if part.strip()]
+    return word
+
+
+Names = Annotated[tuple[str, ...], pydantic.BeforeValidator(_parts)]
+Two = Annotated[tuple[float, float], pydantic.BeforeValidator(_parts)]
+Size = Annotated[tuple[int, int], pydantic.BeforeValidator(_parts)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Above0 = Annotated[float, pydantic.Field(gt=0)]
+Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class General(_Section):
+    """What holds for all cameras."""
+
+    attribute: str = "lightningPose"
+    networks: Path | None = None
+    sessions: Path | None = None
+    """The tree of sessions that a queue works through."""
+    likelihood: Share = 0.9
+    samples_per_second: Above0 = 1
+    samples_min: Count = 20
+    samples_max: Count = 500
+
+
+class Quirks(_Section):
+    """Where iblvideo 3.2.0 does what is not right; each can be had."""
+
+    flip: Quirk = "correct"
+    clamped_crop: Quirk = "correct"
+    pupil_labels: Quirk = "correct"
+    pupil_variance: Quirk = "correct"
+    missing_region: Quirk = "correct"
+    motion_border: Quirk = "correct"
+
+
+class CameraPlan(_Section):
+    """One camera."""
+
+    size: Size
+    """width, height in pixels."""
+    rate: Above0
+    """Frames per second."""
+    flip: bool = False
+    scale: Above0 = 1
+    detect: str = ""
+    """Names of the network that finds the regions, as a pattern; empty: none needed."""
+    regions: Names
+    motion: Names = ()
+
+
+class Region(_Section):
+    """A part of the picture that has networks of its own."""
+
+    networks: str
+    anchor: Names = ()
+    crop: Size | None = None
+    """width, height in pixels of a camera of scale 1; None: the whole picture."""
+    offset: Two = (0, 0)
+    gain: Above0 = 1
+    """Brightness is multiplied by this."""
+    median: Annotated[int, pydantic.Field(ge=1)] = 1
+    """Frames of the median that coordinates are filtered by; 1: not filtered."""
+    prefix: str = ""
+    """Before the names of its body parts."""
+    smooth: Literal["none", "single", "pupil"] = "none"
+    smooth_s: Above0 = 10
+    smooth_s_slow: Above0 | None = None
+    slow_rates: Two = (25, 35)
+    posterior_gain: Above0 = 1
+    diameter: Share = 0.9999
+    centre: Share = 0.999
+
+    def s_at(self, rate: float) -> float:
+        """Return the smoothing of a camera of this rate."""
+        low, high = self.slow_rates
+        slow = self.smooth_s_slow is not None and low <= rate <= high
+        return self.smooth_s_slow if slow and self.smooth_s_slow else self.smooth_s
+
+
+class Motion(_Section):
+    """A region whose motion energy is measured, placed by points."""
+
+    from_: Annotated[str, pydantic.Field(alias="from")]
+    to: Names = ()
+    width_over: Above0 = 2
+    height_over: Above0 = 3
+    left_over: Above0 = 4
+    width_share: Share = 0.6
+    left_share: Share = 0.6
+    height: Count = 210
+    up: float = 120
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline file that was read and found whole."""
+
+    file: Path
+    text: str
+    general: General
+    quirks: Quirks
+    cameras: Mapping[str, CameraPlan]
+    regions: Mapping[str, Region]
+    motions: Mapping[str, Motion]
+
+    def camera_of(self, video: Path) -> str:
+        """Return the camera whose name the video's has; SettingsError when none has."""
+        label = video.stem.split(".")[0].split("_")[-1]
+        for name in self.cameras:
+            if f"{name}camera" in label.lower():
+                return name
+        known = ", ".join(f"{name}Camera" for name in self.cameras)
+        raise SettingsError([f"{video.name} names none of the cameras {known}"])
+
+
+def load_pipeline(which: Path | str) -> Pipeline:
+    """Read a pipeline file, or one that comes with the application, by its name.
+
+    SettingsError has all that is wrong with it.
+    """
+    file = PIPELINES / f"{which}.ini"
+    if not file.is_file():
+        file = Path(which)
+    try:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"the pipeline {file} can't be read: {error}"]) from error
+    parser = ConfigParser(interpolation=None, comment_prefixes=("#", ";"))
+    try:
+        parser.read_string(text)
+    except ParserError as error:
+        reason = str(error).replace("\n", " ").replace("'<string>'", str(file))
+        raise SettingsError([f"{file} is no pipeline: {reason}"]) from error
+    reading = _Reading(file, parser)
+    pipeline = Pipeline(
+        file,
+        text,
+        reading.one("Pipeline", General) or General(),
+        reading.one("Quirks", Quirks) or Quirks(),
+        reading.family("Camera", CameraPlan),
+        reading.family("Region", Region),
+        reading.family("Motion", Motion),
+    )
+    reading.check(pipeline)
+    if reading.problems:
+        raise SettingsError([f"{file.name}: {problem}" for problem in reading.problems])
+    return pipeline
+
+
+S = TypeVar("S", bound=_Section)
+
+
+class _Reading:
+    def __init__(self, file: Path, parser: ConfigParser) -> None:
+        self._file, self._parser = file, parser
+        self.problems: list[str] = []
+        known = ("Pipeline", "Quirks", "Camera", "Region", "Motion")
+        for title in parser.sections():
+            family, _, name = title.partition(" ")
+            if family not in known or (family in known[2:]) != bool(name):
+                self.problems.append(f"[{title}] is no section of a pipeline")
+
+    def one(self, title: str, kind: type[S]) -> S | None:
+        if not self._parser.has_section(title):
+            return None
+        words: dict[str, Any] = dict(self._parser.items(title))
+        for key in ("networks", "sessions") if title == "Pipeline" else ():
+            if word := words.pop(key, ""):
+                words[key] = self._file.parent / word
+        try:
+            return kind.model_validate(words)
+        except pydantic.ValidationError as error:
+            for fault in error.errors():
+                key = str(fault["loc"][0]).upper()
+                told = words.get(key.lower())
+                said = f" = {told}" if told is not None else ""
+                self.problems.append(f"[{title}] {key}{said}: {_sentence(fault)}")
+        return None
+
+    def family(self, family: str, kind: type[S]) -> dict[str, S]:
+        found = {}
+        for title in self._parser.sections():
+            if title.startswith(f"{family} "):
+                section = self.one(title, kind)
+                if section is not None:
+                    found[title.removeprefix(f"{family} ").strip()] = section
+        return found
+
+    def check(self, pipeline: Pipeline) -> None:
+        titles = set(self._parser.sections())
+        if not any(title.startswith("Camera ") for title in titles):
+            self.problems.append("there is no [Camera NAME]")
+        for name, camera in pipeline.cameras.items():
+            for wanted in camera.regions:
+                if f"Region {wanted}" not in titles:
+                    where = f"[Camera {name}] REGIONS"
+                    self.problems.append(f"{where}: there is no [Region {wanted}]")
+                    continue
+                found = pipeline.regions.get(wanted)
+                if found is not None and found.anchor and not camera.detect:
+                    self.problems.append(
+                        f"[Camera {name}] DETECT: is missing, [Region {wanted}] has an "
+                        "ANCHOR"
+                    )
+            for motion in camera.motion:
+                if f"Motion {motion}" not in titles:
+                    where = f"[Camera {name}] MOTION"
+                    self.problems.append(f"{where}: there is no [Motion {motion}]")
+        for name, region in pipeline.regions.items():
+            if region.anchor and region.crop is None:
+                self.problems.append(
+                    f"[Region {name}] CROP: is missing, it has an ANCHOR"
+                )
+            if region.crop is not None and not region.anchor:
+                self.problems.append(
+                    f"[Region {name}] ANCHOR: is missing, it has a CROP"
+                )
+            if region.median % 2 == 0:
+                self.problems.append(f"[Region {name}] MEDIAN: must be odd")
+
+
+def _sentence(fault: Any) -> str:
+    if fault["type"] == "missing":
+        return "is missing"
+    if fault["type"] == "extra_forbidden":
+        return "is no key of this section"
+    return str(fault["msg"])

@@ -1,0 +1,73 @@
+"""A folder with the networks of a pipeline, each a model folder, opened when needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.offline.ibl.pipeline import Pipeline
+from deeplabstream.offline.parallel import open_parallel
+from deeplabstream.pose.context_network import open_for_videos
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_folder import DESCRIPTION, load_model_folder
+from deeplabstream.pose.model.model_opening import MODELS
+
+
+@dataclass
+class NetworkFolder:
+    """The networks of one folder, by the names of its model folders."""
+
+    path: Path
+    runtime: str = "auto"
+    threads: int = 0
+    _opened: dict[Path, PoseEstimator] = field(default_factory=dict)
+
+    def matching(self, pattern: str) -> Sequence[PoseEstimator]:
+        """Return the networks of that name pattern, in the order of their names.
+
+        ModelError when one tells of several animals: a region has one.
+        """
+        found = sorted(
+            folder
+            for folder in self.path.glob(pattern)
+            if (folder / DESCRIPTION).is_file()
+        )
+        for folder in found:
+            if folder not in self._opened:
+                if (count := load_model_folder(folder).animals) > 1:
+                    raise ModelError(
+                        f"{folder} tells of up to {count} animals; a pipeline's regions "
+                        "want a network of one"
+                    )
+                open_one = partial(open_for_videos, folder, self.runtime)
+                self._opened[folder] = open_parallel(open_one, self.threads)
+        return [self._opened[folder] for folder in found]
+
+
+def networks_of(
+    pipeline: Pipeline, folder: Path | None, runtime: str = "auto", threads: int = 0
+) -> NetworkFolder:
+    """Return the networks of a pipeline: in `folder`, or where its NETWORKS says.
+
+    NETWORKS is looked for beside the pipeline's file and in the working directory;
+    `models` is the application's own. ModelError says in a sentence what to supply.
+    """
+    named = pipeline.general.networks
+    places = [folder] if folder else []
+    if folder is None and named is not None:
+        places = [named, Path(named.name)]
+        if named.name == MODELS.name:
+            places.append(MODELS)
+    for place in places:
+        if place is not None and place.is_dir():
+            return NetworkFolder(place, runtime, threads)
+    wanted = [camera.detect for camera in pipeline.cameras.values()]
+    wanted += [region.networks for region in pipeline.regions.values()]
+    names = ", ".join(dict.fromkeys(name for name in wanted if name))
+    where = folder or (named.name if named else "NETWORKS")
+    raise ModelError(
+        f"there is no folder {where} with the pipeline's networks: give one that holds "
+        f"model folders named {names} (as ckpts_path=, or NETWORKS in {pipeline.file}); "
+        "they are trained with utils/TrainNetwork.py or imported from checkpoints"
+    )

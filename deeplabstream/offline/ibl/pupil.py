@@ -1,0 +1,140 @@
+"""The pupil: its diameter and centre from four points, and their smoothing together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.ibl.pipeline import Quirks
+from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, SmoothedPoses
+from deeplabstream.offline.smoothing.kalman import Model, smooth
+
+Numbers = NDArray[np.float64]
+
+SIDES = ("top", "bottom", "right", "left")
+
+
+def places_of_sides(bodyparts: Sequence[str]) -> list[int]:
+    """Return where pupil_top…, pupil_bottom…, …_right…, …_left… are among `bodyparts`."""
+    places = []
+    for side in SIDES:
+        found = [i for i, name in enumerate(bodyparts) if f"pupil_{side}" in name]
+        if len(found) != 1:
+            raise DeepLabStreamError(
+                f"a pupil needs one body part pupil_{side}…; there are {len(found)}"
+            )
+        places += found
+    return places
+
+
+def diameter(sides: NDArray[np.floating]) -> Numbers:
+    """Return (row,): the median of six estimates from `sides` (row, side, 2).
+
+    The two diameters, and √2 times the four distances between neighbours on a circle.
+    NaN where no two points are known.
+    """
+    top, bottom, right, left = np.moveaxis(sides.astype(np.float64), 1, 0)
+    estimates = [top - bottom, left - right]
+    root = 2**0.5
+    for one in (top, bottom):
+        estimates += [(one - other) * root for other in (left, right)]
+    lengths = np.linalg.norm(np.array(estimates), axis=-1)
+    return _nanmedian(lengths)
+
+
+def centre(sides: NDArray[np.floating]) -> Numbers:
+    """Return (row, 2): the middle of `sides` (row, side, 2).
+
+    x: the median of what top and bottom say (one is enough) and left and right (both are
+    needed); y the other way round.
+    """
+    top, bottom, right, left = np.moveaxis(sides.astype(np.float64), 1, 0)
+    upright = _nanmedian(np.array([top[:, 0], bottom[:, 0]]))
+    across = (right[:, 0] + left[:, 0]) / 2
+    x = _nanmedian(np.array([upright, across]))
+    level = (top[:, 1] + bottom[:, 1]) / 2
+    beside = _nanmedian(np.array([right[:, 1], left[:, 1]]))
+    return np.stack([x, _nanmedian(np.array([level, beside]))], axis=1)
+
+
+def smooth_pupil(
+    ensemble: Ensemble,
+    bodyparts: Sequence[str],
+    diameter_s: float = 0.9999,
+    centre_s: float = 0.999,
+    quirks: Quirks | None = None,
+) -> SmoothedPoses:
+    """Smooth the four points of a pupil as a circle whose size and place drift.
+
+    Diameter and centre are autoregressive: what of the last frame is kept is
+    `diameter_s`, `centre_s`; the nearer to 1, the smoother. Other body parts stay as the
+    median. With its quirks the published one is had.
+    """
+    quirks = quirks or Quirks()
+    places = places_of_sides(bodyparts)
+    sides = ensemble.median[:, places]
+    sizes, middles = diameter(sides), centre(sides)
+    known = np.isfinite(sizes) & np.isfinite(middles).all(axis=1)
+    points, spread = ensemble.median.copy(), ensemble.variance.copy()
+    if known.any():
+        middle = middles[known].mean(axis=0)
+        spreads = np.array([sizes[known].var(), *(middles[known] - middle).var(axis=0)])
+        kept = np.array([diameter_s, centre_s, centre_s])
+        model = Model(
+            step=np.diag(kept),
+            noise=np.diag(spreads * (1 - kept**2)),
+            seen=_CIRCLE,
+            mean=np.array([sizes[known].mean(), 0.0, 0.0]),
+            variance=np.diag(spreads + 1e-9),
+            first_variance=quirks.pupil_variance,
+        )
+        offset = np.tile(middle, 4)
+        rows = len(sides)
+        noise = ensemble.variance[:, places].reshape(rows, 8)
+        found = smooth(model, sides.reshape(rows, 8) - offset, noise)
+        smoothed = (found.mean + offset).reshape(rows, 4, 2)
+        variances = found.variance.reshape(rows, 4, 2)
+        named = places
+        if quirks.pupil_labels == "compat":
+            top, bottom, right, left = places
+            named = [top, right, bottom, left]
+            ensemble = _swapped(ensemble, bottom, right)
+        points[:, named], spread[:, named] = smoothed, variances
+        if quirks.pupil_variance == "compat":
+            shifted = [place for side in range(4) for place in (side, side + 1)]
+            spread[:, places] = found.variance[:, shifted].reshape(rows, 4, 2)
+    return SmoothedPoses(points, spread, ensemble)
+
+
+_CIRCLE = np.array(
+    [
+        [0, 1, 0],
+        [-0.5, 0, 1],
+        [0, 1, 0],
+        [0.5, 0, 1],
+        [0.5, 1, 0],
+        [0, 0, 1],
+        [-0.5, 1, 0],
+        [0, 0, 1],
+    ]
+)
+"""(x, y of top, bottom, right, left) from (diameter, x, y of the centre)."""
+
+
+def _swapped(ensemble: Ensemble, one: int, other: int) -> Ensemble:
+    order = list(range(ensemble.median.shape[1]))
+    order[one], order[other] = other, one
+    return Ensemble(
+        ensemble.median[:, order],
+        ensemble.variance[:, order],
+        ensemble.likelihood[:, order],
+    )
+
+
+def _nanmedian(values: Numbers) -> Numbers:
+    """Return the median over the first axis, NaN where there is none."""
+    blank = np.isnan(values).all(axis=0)
+    return np.asarray(
+        np.where(blank, np.nan, np.nanmedian(np.where(blank, 0.0, values), axis=0))
+    )

@@ -1,0 +1,68 @@
+"""Trials: when each began and ended, and what is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_BOUNDS = (("intervals_0", "intervals_1"), ("start_s", "end_s"), ("start", "end"))
+"""Names of the two columns that say when a trial begins and ends."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """The trials of one session, in order, counted from 0."""
+
+    file: Path
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    table: "DataFrame"
+
+    def chosen(self, numbers: Sequence[int] | None) -> list[int]:
+        """Return the numbers, all when there are none; DeepLabStreamError: no such one."""
+        if not numbers:
+            return list(range(len(self.start_s)))
+        for number in numbers:
+            if not 0 <= number < len(self.start_s):
+                last = len(self.start_s) - 1
+                raise DeepLabStreamError(
+                    f"{self.file} has the trials 0 to {last}, not {number}"
+                )
+        return list(numbers)
+
+    def moments(self, event: str) -> NDArray[np.float64]:
+        """Return (trial,) s of an event's column; DeepLabStreamError: no such column."""
+        if event not in self.table:
+            known = ", ".join(str(name) for name in self.table)
+            raise DeepLabStreamError(f"{self.file} has no {event}, but {known}")
+        return np.asarray(self.table[event].to_numpy(np.float64))
+
+
+def read_trials(file: Path) -> Trials:
+    """Read IBL's trials table (.pqt) or a CSV with the columns start_s and end_s."""
+    import pandas as pd
+
+    try:
+        if file.suffix.lower() in (".pqt", ".parquet"):
+            table = pd.read_parquet(file)
+        else:
+            table = pd.read_csv(file)
+    except FileNotFoundError:
+        raise DeepLabStreamError(f"there is no file {file}") from None
+    except Exception as error:  # pandas and pyarrow have no common ancestor
+        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+    for first, second in _BOUNDS:
+        if first in table and second in table:
+            start = table[first].to_numpy(np.float64)
+            return Trials(file, start, table[second].to_numpy(np.float64), table)
+    raise DeepLabStreamError(
+        f"{file} does not say when trials begin and end: columns start_s and end_s"
+    )

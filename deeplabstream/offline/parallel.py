@@ -1,0 +1,87 @@
+"""One network on several processor cores: whole pictures side by side.
+
+A picture after the other, each on one core, needs less time than each on all cores: no
+core waits for another within a picture, and what belongs to one picture stays in a
+core's cache. How fast a single picture is done does not matter here.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from queue import LifoQueue
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.runtime_list import holds_up
+
+MOST = 8
+"""Copies of a network; more cores than that share them."""
+_CARDS = ("CUDA", "Tensorrt", "GPU", "cuda")
+"""What the names of providers that compute on a card have in them."""
+
+
+class Parallel(Front):
+    """The same network several times; each copy serves one thread at a time.
+
+    What is asked while all copies are busy waits. A copy that remembers where the animal
+    was would remember it for itself alone: such networks do not belong here.
+    """
+
+    def __init__(self, copies: Sequence[PoseEstimator]) -> None:
+        self.copies = tuple(copies)
+        self.estimator = self.copies[0]
+        self._idle: LifoQueue[PoseEstimator] = LifoQueue()
+        for copy in self.copies:
+            self._idle.put(copy)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, by a copy that is idle."""
+        copy = self._idle.get()
+        try:
+            return copy.estimate(images, cameras)
+        finally:
+            self._idle.put(copy)
+
+
+def open_parallel(
+    open_one: Callable[[int], PoseEstimator],
+    threads: int = 0,
+    alone: Callable[[PoseEstimator], bool] = lambda estimator: False,
+) -> PoseEstimator:
+    """Return the network that `open_one(threads)` opens, for `threads` cores; 0: all.
+
+    On a card it is opened once: a card computes a batch side by side by itself. It is
+    also opened once, and gets all cores, where `alone` says so of the first copy, and where
+    copies would wait for each other.
+    """
+    cores = threads or os.cpu_count() or 1
+    count = min(cores, MOST)
+    first = open_one(cores // count)
+    if count == 1 or on_card(first):
+        return first
+    if alone(first) or holds_up(first.provider):
+        return open_one(threads)
+    return Parallel([first, *(open_one(cores // count) for _ in range(count - 1))])
+
+
+def reach_of(estimator: PoseEstimator) -> int:
+    """Return how many pictures before and after each one an estimator looks at."""
+    if isinstance(estimator, Parallel):
+        return reach_of(estimator.copies[0])
+    if isinstance(estimator, NetworkEstimator):
+        return estimator.model.frames // 2
+    return 0
+
+
+def at_once(estimator: PoseEstimator) -> int:
+    """Return how many threads an estimator serves at the same time."""
+    return len(estimator.copies) if isinstance(estimator, Parallel) else 1
+
+
+def on_card(estimator: PoseEstimator) -> bool:
+    """Return whether a graphics card computes."""
+    return any(word in estimator.provider for word in _CARDS)

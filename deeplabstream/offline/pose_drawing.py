@@ -1,0 +1,186 @@
+"""Poses on a picture: points, bones, trails, of one network or several."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.offline.pose_file_reading import PoseRows
+
+Mark: TypeAlias = Literal["dot", "cross", "square", "diamond"]
+Colour: TypeAlias = tuple[int, int, int]
+
+MARKS: tuple[Mark, ...] = ("dot", "cross", "square", "diamond")
+"""By network, when several are shown."""
+NOWHERE = -(2**30)
+_BITS = 4
+"""Of a pixel's fraction."""
+_FAR = 30_000
+_BONE = (210, 210, 210)
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How poses are drawn."""
+
+    radius: int = 4
+    """Of a point, px of the picture that is made."""
+    trail: int = 0
+    """Frames of a point's past that are drawn."""
+    bones: bool = True
+    names: bool = False
+    text: bool = True
+    """Number and time of the frame."""
+    scale: float = 1.0
+    """By which the picture is enlarged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The poses of one network."""
+
+    poses: PoseRows
+    threshold: float = 0.5
+    """Points of a lower likelihood are not drawn."""
+    mark: Mark = "dot"
+    name: str = ""
+    bones: tuple[tuple[str, str], ...] = ()
+    """Where the table does not know them."""
+
+    def places(self, scale: float) -> NDArray[np.int32]:
+        """Return (row, animal, body part, 2) in fractions of a pixel; NOWHERE: not drawn."""
+        points = self.poses.points
+        points = (points + 0.5) * scale - 0.5 if scale != 1 else points
+        sure = self.poses.confidence >= self.threshold
+        near = np.asarray((np.abs(points) < _FAR).all(axis=-1) & sure)
+        whole = np.round(np.where(near[..., None], points, 0) * (1 << _BITS))
+        return np.where(near[..., None], whole, NOWHERE).astype(np.int32)
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return the bones as places of body parts."""
+        parts = self.poses.skeleton.bodyparts
+        bones = self.bones or self.poses.skeleton.bones
+        return [
+            (parts.index(one), parts.index(other))
+            for one, other in bones
+            if one in parts and other in parts
+        ]
+
+
+class Drawing:
+    """Draws the poses of one video; made once for all its rows."""
+
+    def __init__(self, shown: Sequence[Shown], look: Look) -> None:
+        self._shown, self._look = shown, look
+        self._places = [each.places(look.scale) for each in shown]
+        self._pairs = [each.pairs() if look.bones else [] for each in shown]
+
+    def on(self, image: Image, row: int, text: str) -> NDArray[np.uint8]:
+        """Return a copy of a BGR picture with the poses of a row drawn in."""
+        import cv2
+
+        look = self._look
+        picture: NDArray[Any] = np.array(image, np.uint8)
+        if look.scale != 1:
+            size = (
+                round(image.shape[1] * look.scale),
+                round(image.shape[0] * look.scale),
+            )
+            picture = np.asarray(cv2.resize(picture, size), np.uint8)
+        for each, places, pairs in zip(
+            self._shown, self._places, self._pairs, strict=True
+        ):
+            parts = each.poses.skeleton.bodyparts
+            colours = _colours(len(parts))
+            if look.trail:
+                _trails(picture, places[max(0, row - look.trail) : row + 1], colours)
+            for animal in places[row].tolist():
+                for one, other in pairs:
+                    if NOWHERE not in (animal[one][0], animal[other][0]):
+                        _line(picture, animal[one], animal[other], _BONE, 1)
+                for part, place in enumerate(animal):
+                    if place[0] == NOWHERE:
+                        continue
+                    _mark(picture, place, each.mark, look.radius, colours[part])
+                    if look.names:
+                        at = (place[0] >> _BITS) + 5, (place[1] >> _BITS) - 4
+                        _write(picture, parts[part], at, 0.35, colours[part])
+        if look.text:
+            self._texts(picture, text)
+        return picture
+
+    def _texts(self, picture: NDArray[Any], text: str) -> None:
+        _write(picture, text, (6, picture.shape[0] - 8), 0.45, _WHITE)
+        for line, each in enumerate(one for one in self._shown if one.name):
+            place = [10 << _BITS, (12 + 16 * line) << _BITS]
+            _mark(picture, place, each.mark, 4, _WHITE)
+            _write(picture, each.name, (20, 16 + 16 * line), 0.45, _WHITE)
+
+
+def _trails(
+    picture: NDArray[Any], past: NDArray[np.int32], colours: Sequence[Colour]
+) -> None:
+    """Draw where each body part came from; the older, the darker."""
+    for age, (before, after) in enumerate(pairwise(past.tolist()), start=1):
+        for one, other in zip(before, after, strict=True):
+            for colour, here, there in zip(colours, one, other, strict=True):
+                if NOWHERE not in (here[0], there[0]):
+                    faded = tuple(level * age // len(past) for level in colour)
+                    _line(picture, here, there, faded, 1)
+
+
+def _mark(
+    picture: NDArray[Any], place: Any, mark: Mark, radius: int, colour: Any
+) -> None:
+    import cv2
+
+    x, y = place
+    size = radius << _BITS
+    if mark == "dot":
+        cv2.circle(picture, (x, y), size, colour, -1, cv2.LINE_AA, _BITS)
+    elif mark == "cross":
+        _line(picture, (x - size, y - size), (x + size, y + size), colour, 2)
+        _line(picture, (x - size, y + size), (x + size, y - size), colour, 2)
+    else:
+        around = (
+            [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+            if mark == "square"
+            else [(0, -1), (1, 0), (0, 1), (-1, 0)]
+        )
+        corners = np.array(
+            [[x + size * dx, y + size * dy] for dx, dy in around], np.int32
+        )
+        cv2.polylines(picture, [corners], True, colour, 2, cv2.LINE_AA, _BITS)
+
+
+def _line(picture: NDArray[Any], one: Any, other: Any, colour: Any, width: int) -> None:
+    import cv2
+
+    cv2.line(picture, one, other, colour, width, cv2.LINE_AA, _BITS)
+
+
+@lru_cache(maxsize=64)
+def _colours(count: int) -> tuple[Colour, ...]:
+    """Return BGR colours from blue over green to red."""
+    import cv2
+
+    steps = np.linspace(20, 235, count).astype(np.uint8)[:, None]
+    ramp = cv2.applyColorMap(steps, cv2.COLORMAP_TURBO)[:, 0]
+    return tuple((int(b), int(g), int(r)) for b, g, r in ramp)
+
+
+def _write(
+    picture: NDArray[Any], text: str, place: tuple[int, int], size: float, colour: Any
+) -> None:
+    import cv2
+
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    shade = place[0] + 1, place[1] + 1
+    cv2.putText(picture, text, shade, font, size, _BLACK, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, place, font, size, colour, 1, cv2.LINE_AA)

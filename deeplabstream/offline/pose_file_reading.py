@@ -1,0 +1,130 @@
+"""Poses read back from the files that this program and others write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pandas_hdf5 import read_hdf5_table
+from deeplabstream.core.pose import Pose, Skeleton
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_COORDS = ("x", "y", "likelihood")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseRows:
+    """Poses of a video as a file holds them."""
+
+    file: Path
+    skeleton: Skeleton
+    points: NDArray[np.float64]
+    """(row, animal, body part, 2), px, x right, y down; NaN: nothing there."""
+    confidence: NDArray[np.float64]
+    """(row, animal, body part); 1 where the file has none, as with labels."""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def pose(self, row: int) -> Pose:
+        """Return one row."""
+        points = self.points[row].astype(np.float32)
+        return Pose(self.skeleton, points, self.confidence[row].astype(np.float32))
+
+
+def read_poses(file: Path) -> PoseRows:
+    """Read DeepLabCut's or Lightning Pose's CSV or HDF5, or a Parquet table of poses.
+
+    DeepLabStreamError says what is wrong with it.
+    """
+    import pandas as pd
+
+    if not file.is_file():
+        raise DeepLabStreamError(f"there is no file {file}")
+    ending = file.suffix.lower()
+    try:
+        if ending == ".csv":
+            table = pd.read_csv(file, header=_levels(file), index_col=0)
+            named = [tuple(map(str, column)) for column in table.columns]
+            return _deeplabcut(file, named, table.to_numpy())
+        if ending in (".h5", ".hdf5"):
+            held = read_hdf5_table(file)
+            return _deeplabcut(file, held.columns, held.values)
+        if ending in (".parquet", ".pqt"):
+            return _flat(file, pd.read_parquet(file))
+    except DeepLabStreamError:
+        raise
+    except Exception as error:  # pandas, pyarrow and tables have no common ancestor
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DeepLabStreamError(f"{file} can't be read: {reason}") from error
+    raise DeepLabStreamError(
+        f"{file} is no table of poses: .csv, .h5, .parquet or .pqt"
+    )
+
+
+def _levels(file: Path) -> list[int]:
+    with file.open(encoding="utf-8-sig") as lines:
+        starts = [next(lines, "").split(",")[0].strip() for _ in range(4)]
+    if starts[:3] == ["scorer", "bodyparts", "coords"]:
+        return [0, 1, 2]
+    if starts == ["scorer", "individuals", "bodyparts", "coords"]:
+        return [0, 1, 2, 3]
+    raise DeepLabStreamError(
+        f"{file} does not begin with the rows scorer, bodyparts and coords"
+    )
+
+
+def _deeplabcut(
+    file: Path, named: Sequence[tuple[str, ...]], values: NDArray[Any]
+) -> PoseRows:
+    """Make poses of values (row, column), whose columns are named level by level."""
+    columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
+    for place, (_, *animal, part, coord) in enumerate(named):
+        if coord in _COORDS:
+            own = values[:, place].astype(np.float64)
+            columns["".join(animal), part, coord] = own
+    return _poses(file, columns, len(values))
+
+
+def _flat(file: Path, table: "DataFrame") -> PoseRows:
+    columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
+    for name in table:
+        part, _, coord = str(name).rpartition("_")
+        coord = {"confidence": "likelihood"}.get(coord, coord)
+        if part and coord in _COORDS and f"{part}_x" in table and f"{part}_y" in table:
+            columns["", part, coord] = table[name].to_numpy(np.float64)
+    return _poses(file, columns, len(table))
+
+
+def _poses(
+    file: Path, columns: dict[tuple[str, str, str], NDArray[np.float64]], rows: int
+) -> PoseRows:
+    animals = list(dict.fromkeys(key[0] for key in columns))
+    parts = list(dict.fromkeys(key[1] for key in columns))
+    if not parts:
+        raise DeepLabStreamError(f"{file} holds no poses")
+    nothing = np.full(rows, np.nan)
+    points = [
+        [
+            [columns.get((animal, part, axis), nothing) for axis in "xy"]
+            for part in parts
+        ]
+        for animal in animals
+    ]
+    ones = np.ones(rows)
+    sure = [
+        [columns.get((animal, part, "likelihood"), ones) for part in parts]
+        for animal in animals
+    ]
+    return PoseRows(
+        file,
+        Skeleton(tuple(parts), animals=tuple(animals) if len(animals) > 1 else ()),
+        np.moveaxis(np.array(points), 3, 0),
+        np.moveaxis(np.array(sure), 2, 0),
+    )

@@ -1,0 +1,260 @@
+"""One video through one network, to a table with a row for every frame.
+
+Poses of a film's pictures, in batches, while the next pictures are decoded.
+
+A prediction while it is made: rows on disk that outlive a kill.
+
+`NAME.partial` holds one line of JSON, which says what the rows belong to, and then the
+rows as float32. What was written stays; a row that is not whole is made again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.closing import Closing
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Frame, Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.offline.animal_naming import Naming, naming_of
+from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
+from deeplabstream.offline.parallel import at_once, reach_of
+from deeplabstream.offline.prefetch import ahead, in_order
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.filters.live_crop import LiveCrop
+from deeplabstream.pose.per_camera import PerCamera
+from deeplabstream.pose.tracking.identity import Rules
+from deeplabstream.recording.exporters.pose_files import PoseTable
+from deeplabstream.video.decoding import Decoder
+from deeplabstream.video.video_reader import Picture, VideoReader, open_video
+
+
+def posed(
+    pictures: Iterable[Picture],
+    estimator: PoseEstimator,
+    batch: int = 0,
+    camera: str = "",
+) -> Iterator[list[tuple[Picture, Pose | None]]]:
+    """Yield the pictures, some at a time, each with its pose; None: no picture.
+
+    Without the name of a `camera` each picture is looked at for itself; with it, an
+    estimator that remembers where the animal was does so, a picture at a time.
+    A network that looks at neighbours is shown them. Decoding, and whatever the caller
+    does in between, go on beside the network. `batch` 0: see `batch_for`.
+    """
+    size, reach = size_for([estimator], batch)
+    threads = at_once(estimator)
+
+    def work(window: Window) -> list[tuple[Picture, Pose | None]]:
+        images = [picture.image for picture in window.pictures]
+        poses = estimated(images, window, estimator, batch, camera)
+        return list(zip(window.asked, poses, strict=True))
+
+    with (
+        ahead(windows(pictures, size, reach), most=threads + 1) as decoded,
+        in_order(work, decoded, threads) as ready,
+    ):
+        yield from ready
+
+
+def remembers(estimator: PoseEstimator, camera: str) -> bool:
+    """Return whether a pose of that camera depends on the ones before."""
+    if isinstance(estimator, PerCamera):
+        estimator = estimator.of(camera)
+    return isinstance(estimator, LiveCrop)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreseen(Front):
+    """An estimator that hands out poses which were estimated ahead, by picture.
+
+    It is used in the place of the one that made them, by what wants a picture's pose
+    when it comes to that picture.
+    """
+
+    estimator: PoseEstimator
+    _poses: dict[int, Pose] = field(default_factory=dict)
+
+    def frames(
+        self, pictures: Iterable[Picture], camera: str, batch: int = 0
+    ) -> Iterator[Frame]:
+        """Yield a frame for each whole picture; its pose is known while it is out."""
+        batch = 1 if remembers(self.estimator, camera) else batch
+        for done in posed(pictures, self.estimator, batch, camera):
+            for picture, pose in done:
+                if picture.image is None or pose is None:
+                    continue
+                self._poses.clear()
+                self._poses[id(picture.image)] = pose
+                time_ns = picture.time_ns
+                yield Frame(camera, picture.row, time_ns, time_ns, picture.image)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return the poses of the frame that is out."""
+        return [self._poses[id(image)] for image in images]
+
+
+class PartialRows(Closing):
+    """Rows of `shape` float32 that belong to `facts`; older ones of the same are kept."""
+
+    def __init__(
+        self, path: Path, facts: Mapping[str, object], shape: tuple[int, ...]
+    ) -> None:
+        self.path = path
+        self._shape = shape
+        self._head = (json.dumps({**facts, "shape": list(shape)}) + "\n").encode()
+        self._row_bytes = 4 * int(np.prod(shape))
+        self.rows = self._kept()
+        """How many rows are there."""
+        self._file = path.open("r+b" if self.rows else "wb", buffering=0)
+        if not self.rows:
+            self._file.write(self._head)
+        self._file.truncate(len(self._head) + self.rows * self._row_bytes)
+        self._file.seek(0, 2)
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """Append rows (row, *shape)."""
+        self._file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+        self.rows += len(rows)
+
+    def read(self) -> NDArray[np.float32]:
+        """Return all rows (row, *shape)."""
+        data = self.path.read_bytes()[len(self._head) :]
+        return np.frombuffer(data, np.float32).reshape(-1, *self._shape)
+
+    def close(self, done: bool = False) -> None:
+        """Close the file; `done`: it is no longer needed."""
+        self._file.close()
+        if done:
+            self.path.unlink(missing_ok=True)
+
+    def _kept(self) -> int:
+        try:
+            with self.path.open("rb") as file:
+                if file.readline() != self._head:
+                    return 0
+        except OSError:
+            return 0
+        return (self.path.stat().st_size - len(self._head)) // self._row_bytes
+
+
+Watch: TypeAlias = Callable[[int, int], object]
+"""Told how many rows are done, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a network saw in a video."""
+
+    rows: VideoReader
+    table: PoseTable
+    lost: int
+    """Rows without a picture: they could not be decoded. Their poses are NaN."""
+    resumed: int
+    """Rows that an earlier, interrupted run had made."""
+    naming: Naming | None = None
+    """Of several animals: what told who is who."""
+
+
+def predict(
+    video: Path,
+    estimator: PoseEstimator,
+    scorer: str,
+    *,
+    batch: int = 0,
+    decoder: Decoder = "cpu",
+    partial: Path | None = None,
+    watch: Watch = lambda done, rows: None,
+    names: Sequence[str] = (),
+    rules: Rules | None = None,
+) -> Prediction:
+    """Return the poses of every frame of `video`, raw: nothing is thresholded.
+
+    `scorer` is the network's name, for the table. With `partial`, rows are kept there
+    while they are made, and an interrupted prediction of the same video by the same
+    network goes on where it was. DeviceError: the file is no video that can be read.
+    Several animals are told apart and get `names`, as `rules` have it; that depends on all
+    pictures before, so such a prediction begins afresh.
+    """
+    rows = open_video(video)
+    if not len(rows):
+        raise DeepLabStreamError(f"{video} holds no frames")
+    naming = naming_of(rows, estimator, names, rules or Rules())
+    skeleton = naming.skeleton if naming else estimator.skeleton
+    shape = skeleton.count, len(skeleton.bodyparts), 3
+    with ExitStack() as files:
+        place = None if naming else partial
+        place = place or Path(files.enter_context(TemporaryDirectory()), "rows")
+        kept = files.enter_context(PartialRows(place, _facts(rows, estimator), shape))
+        resumed = kept.rows
+        watch(resumed, len(rows))
+        for block in _blocks(rows, estimator, shape, resumed, batch, decoder, naming):
+            kept.append(block)
+            watch(kept.rows, len(rows))
+        values = kept.read()
+    lost = int(np.isnan(values).all(axis=(1, 2, 3)).sum())
+    table = PoseTable(
+        video=video,
+        size=(rows.form.height, rows.form.width),
+        skeleton=skeleton,
+        scorer=scorer,
+        times_s=rows.times_ns / 1e9,
+        points=values[..., :2],
+        confidence=values[..., 2],
+    )
+    return Prediction(rows, table, lost, resumed, naming)
+
+
+def _blocks(
+    rows: VideoReader,
+    estimator: PoseEstimator,
+    shape: tuple[int, ...],
+    start: int,
+    batch: int,
+    decoder: Decoder,
+    naming: Naming | None,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield (row, animal, body part, 3) from row `start` on."""
+    begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
+    for done in posed(rows.pictures(begin, decoder), estimator, batch):
+        if naming is not None:
+            done = [(picture, naming.tell(picture, pose)) for picture, pose in done]
+        if new := [pose for picture, pose in done if picture.row >= start]:
+            yield np.stack([values_of(pose, shape) for pose in new])
+
+
+def _facts(rows: VideoReader, estimator: PoseEstimator) -> dict[str, object]:
+    """Return what must be the same for rows of an earlier run to be of use."""
+    file = rows.path.stat()
+    return {
+        "video": rows.path.name,
+        "bytes": file.st_size,
+        "changed_ns": file.st_mtime_ns,
+        "rows": len(rows),
+        "network": estimator.sha256 or type(estimator).__name__,
+        "bodyparts": list(estimator.skeleton.bodyparts),
+    }
+
+
+def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return (animal, body part, 3): x, y, confidence; NaN for what is not there."""
+    values = np.full(shape, np.nan, np.float32)
+    if pose is not None:
+        if len(pose.points) > shape[0]:
+            found = len(pose.points)
+            raise DeepLabStreamError(
+                f"the network told of {shape[0]} animals at first, then of {found}"
+            )
+        values[: len(pose.points), :, :2] = pose.points
+        values[: len(pose.points), :, 2] = pose.confidence
+    return values

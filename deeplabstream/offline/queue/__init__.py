@@ -1,0 +1,1 @@
+"""Queues of sessions, shared by several processes and machines."""

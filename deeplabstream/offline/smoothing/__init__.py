@@ -1,0 +1,1 @@
+"""Smoothing of poses over time: ensembles, Kalman filters, several cameras."""

@@ -1,0 +1,171 @@
+"""Whole cameras smoothed: each body part by what was chosen for it, as one table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.ibl.pupil import places_of_sides, smooth_pupil
+from deeplabstream.offline.smoothing.body_part_views import views_by_ending
+from deeplabstream.offline.smoothing.ensemble_kalman import (
+    Ensemble,
+    SmoothedPoses,
+    smooth_paws,
+    smooth_single,
+    smooth_views,
+)
+from deeplabstream.offline.smoothing.ensemble_members import Members
+from deeplabstream.offline.video_files import whole_file
+
+Numbers = NDArray[np.float64]
+Smoothed: TypeAlias = dict[str, dict[str, Numbers]]
+"""By body part: `deeplabstream.offline.smoothing.ensemble_kalman.COLUMNS`, each (row,)."""
+
+PAWS = {"paw_l": "paw_r", "paw_r": "paw_l"}
+"""What IBL's left camera calls a paw, and what its right camera calls the same one."""
+_SEEN = 5
+"""In how many frames all views have to see a body part together, at least."""
+
+
+def smooth_mirrored(
+    members: Members, endings: Sequence[str] = (), s: float | None = None
+) -> Smoothed:
+    """Smooth one camera; body parts that all `endings` have are views of the same point.
+
+    The others are smoothed each alone, as all are without `endings`.
+    """
+    found: Smoothed = {}
+    if endings:
+        try:
+            own = views_by_ending(members.bodyparts, endings)
+        except DeepLabStreamError as error:
+            raise DeepLabStreamError(f"{members.source}: {error}") from error
+        views = [(members, view) for view in own]
+        for view, smoothed in zip(own, _together(views, s), strict=True):
+            found |= _told(view, smoothed)
+    return _with_the_rest(members, found, s)
+
+
+def smooth_eye(members: Members) -> Smoothed:
+    """Smooth pupil_top…, _bottom…, _right… and _left… as a circle, the rest alone."""
+    try:
+        places = places_of_sides(members.bodyparts)
+    except DeepLabStreamError as error:
+        raise DeepLabStreamError(f"{members.source}: {error}") from error
+    own = [members.bodyparts[place] for place in places]
+    found = _told(own, smooth_pupil(members.ensemble(own), own))
+    return _with_the_rest(members, found, None)
+
+
+def smooth_cameras(
+    cameras: Sequence[Members], s: float | None = None
+) -> list[Smoothed]:
+    """Smooth what several cameras saw in the same moments, row by row.
+
+    Body parts that all cameras have are smoothed together, the others alone.
+    """
+    first = cameras[0]
+    if len(cameras) < 2:
+        raise DeepLabStreamError(f"{first.source}: several views need two cameras")
+    for each in cameras:
+        if len(each) != len(first):
+            raise DeepLabStreamError(
+                f"{each.source} has {len(each)} frames and {first.source} {len(first)}: "
+                "views need one for one"
+            )
+    shared = [
+        name for name in first.bodyparts if all(name in c.bodyparts for c in cameras)
+    ]
+    if not shared:
+        others = " and ".join(str(each.source) for each in cameras)
+        raise DeepLabStreamError(f"{others} have no body part in common")
+    together = _together([(each, shared) for each in cameras], s)
+    return [
+        _with_the_rest(each, _told(shared, smoothed), s)
+        for each, smoothed in zip(cameras, together, strict=True)
+    ]
+
+
+def smooth_both_paws(
+    left: Members,
+    right: Members,
+    times_s: tuple[Numbers, Numbers],
+    s: float | None = None,
+) -> list[Smoothed]:
+    """Smooth paw_l and paw_r, which two cameras see at `times_s`, each its own.
+
+    Rows of both results are the left camera's frames; each keeps the names its camera
+    has: the left camera's paw_l is the right one's paw_r.
+    """
+    for each in (left, right):
+        if lacking := [name for name in PAWS if name not in each.bodyparts]:
+            raise DeepLabStreamError(f"{each.source} has no {' and no '.join(lacking)}")
+    left_of = {paw: left.ensemble([paw]) for paw in PAWS}
+    right_of = {paw: right.ensemble([other]) for paw, other in PAWS.items()}
+    for paw in PAWS:
+        ours, theirs = _known(left_of[paw])[:, 0], _known(right_of[paw])[:, 0]
+        there = np.where(theirs, 1.0, np.nan)
+        both = np.interp(times_s[0], times_s[1], there, np.nan, np.nan)
+        count = np.isfinite(both[ours]).sum()
+        if count < _SEEN:
+            raise DeepLabStreamError(
+                f"{left.source} and {right.source} show {paw} together in {count} frames; "
+                f"{_SEEN} are needed: are the times on one clock?"
+            )
+    found = smooth_paws(left_of, right_of, times_s, 2.0 if s is None else s)
+    return [
+        {paw: found[paw][0].columns(0) for paw in PAWS},
+        {paw: found[other][1].columns(0) for paw, other in PAWS.items()},
+    ]
+
+
+def write_smoothed(file: Path, smoothed: Smoothed) -> None:
+    """Write scorer, bodyparts, coords, as the package `ensemble-kalman-smoother` does."""
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {
+            ("ensemble-kalman-smoother", name, column): values
+            for name, columns in smoothed.items()
+            for column, values in columns.items()
+        }
+    )
+    table.columns.names = ["scorer", "bodyparts", "coords"]
+    with whole_file(file) as making:
+        table.to_csv(making, lineterminator="\n", float_format="%.6g")
+
+
+def _together(
+    views: Sequence[tuple[Members, Sequence[str]]], s: float | None
+) -> list[SmoothedPoses]:
+    """Smooth views of the same body parts, which each view has its own names for."""
+    seen = [members.ensemble(own) for members, own in views]
+    frames = np.logical_and.reduce([_known(each) for each in seen]).sum(axis=0)
+    for name, count in zip(views[0][1], frames, strict=True):
+        if count < _SEEN:
+            raise DeepLabStreamError(
+                f"{views[0][0].source}: {name} is seen by all views in {count} frames; "
+                f"{_SEEN} are needed"
+            )
+    return smooth_views(seen, s)
+
+
+def _known(ensemble: Ensemble) -> NDArray[np.bool_]:
+    """Return (row, body part): whether the networks say where it is."""
+    known = np.isfinite(ensemble.median + ensemble.variance)
+    return np.asarray(known.all(axis=2))
+
+
+def _with_the_rest(members: Members, found: Smoothed, s: float | None) -> Smoothed:
+    """Return all body parts in their order; those not yet found are smoothed alone."""
+    rest = [name for name in members.bodyparts if name not in found]
+    if rest:
+        found = found | _told(rest, smooth_single(members.ensemble(rest), s))
+    return {name: found[name] for name in members.bodyparts}
+
+
+def _told(names: Sequence[str], smoothed: SmoothedPoses) -> Smoothed:
+    return {name: smoothed.columns(place) for place, name in enumerate(names)}

@@ -1,0 +1,232 @@
+"""Several networks' poses made into one, smoothed over time: ensemble Kalman smoothing.
+
+Where the networks disagree, the past and the future of the video decide. Source:
+Biderman et al., Nature Methods 2024; defaults as the package `ensemble-kalman-smoother`
+3.0.0 and iblvideo 3.2.0 have them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.offline.smoothing.kalman import (
+    Model,
+    best_scale,
+    smooth,
+    smooth_alone,
+    variance_of,
+)
+
+Numbers = NDArray[np.float64]
+
+COLUMNS = (
+    *("x", "y", "likelihood", "x_ens_median", "y_ens_median"),
+    *("x_ens_var", "y_ens_var", "x_posterior_var", "y_posterior_var"),
+)
+"""What a smoothed body part has in a table."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ensemble:
+    """What several networks say together."""
+
+    median: Numbers
+    """(row, body part, 2), px; NaN where no network saw anything."""
+    variance: Numbers
+    """(row, body part, 2): of the networks, divided by their mean confidence."""
+    likelihood: Numbers
+    """(row, body part): mean confidence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SmoothedPoses:
+    """Poses after smoothing, and what they were made of."""
+
+    points: Numbers
+    """(row, body part, 2), px."""
+    variance: Numbers
+    """(row, body part, 2): how unsure the smoother is."""
+    ensemble: Ensemble
+
+    def columns(self, part: int) -> dict[str, Numbers]:
+        """Return `COLUMNS` of one body part."""
+        ensemble = self.ensemble
+        values = (
+            *(self.points[:, part, axis] for axis in (0, 1)),
+            ensemble.likelihood[:, part],
+            *(ensemble.median[:, part, axis] for axis in (0, 1)),
+            *(ensemble.variance[:, part, axis] for axis in (0, 1)),
+            *(self.variance[:, part, axis] for axis in (0, 1)),
+        )
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+def ensemble_of(
+    points: NDArray[np.floating], confidence: NDArray[np.floating]
+) -> Ensemble:
+    """Return median, variance and mean confidence of the networks.
+
+    `points` (network, row, body part, 2), `confidence` (network, row, body part); NaN:
+    that network had no picture.
+    """
+    points, confidence = points.astype(np.float64), confidence.astype(np.float64)
+    blank = np.isnan(points).all(axis=0)
+    filled = np.where(blank, 0.0, points)
+    likelihood = np.mean(confidence, axis=0)
+    median = np.where(blank, np.nan, np.nanmedian(filled, axis=0))
+    spread = np.where(blank, np.nan, np.nanvar(filled, axis=0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = spread / likelihood[..., None]
+    return Ensemble(median, variance, likelihood)
+
+
+def smooth_single(ensemble: Ensemble, s: float | None = None) -> SmoothedPoses:
+    """Smooth each coordinate alone, as one camera sees it.
+
+    `s` is the variance of a step from frame to frame, px²; None: for each body part, that
+    which makes what was seen most likely. What was never seen stays NaN.
+    """
+    rows, parts = ensemble.median.shape[:2]
+    flat = ensemble.median.reshape(rows, -1)
+    middle = _nanmean(flat)
+    noise = ensemble.variance.reshape(rows, -1)
+    y = flat - np.nan_to_num(middle)
+    scales = np.full(2 * parts, s if s is not None else 1.0)
+    if s is None:
+        for part in range(parts):
+            pair = slice(2 * part, 2 * part + 2)
+            scales[pair] = _best_single(y[:, pair], noise[:, pair])
+    mean, variance = smooth_alone(y, noise, scales)
+    variance[:, np.isnan(middle)] = np.nan
+    shape = rows, parts, 2
+    return SmoothedPoses(
+        (mean + middle).reshape(shape), variance.reshape(shape), ensemble
+    )
+
+
+def _best_single(y: Numbers, noise: Numbers) -> float:
+    start = np.diag(variance_of(y) + 1e-9)
+    model = Model(np.eye(2), np.eye(2), np.eye(2), np.zeros(2), start, True)
+    return best_scale(model, y, noise)
+
+
+def smooth_views(
+    ensembles: Sequence[Ensemble], s: float | None = None, keep: float = 95
+) -> list[SmoothedPoses]:
+    """Smooth what several cameras, or mirrors, see of the same body parts at one time.
+
+    For each body part the views' coordinates follow three numbers that walk at random:
+    the principal components of the frames in which the networks agree best (`keep`, in
+    per cent). Needs two views; returns one result per view.
+    """
+    rows, parts = ensembles[0].median.shape[:2]
+    means = [np.empty((rows, parts, 2)) for _ in ensembles]
+    variances = [np.empty((rows, parts, 2)) for _ in ensembles]
+    for part in range(parts):
+        y = np.hstack([each.median[:, part] for each in ensembles])
+        noise = np.hstack([each.variance[:, part] for each in ensembles])
+        smoothed, spread = smooth_latent(y, noise, [y], [noise], s, keep)
+        for view in range(len(ensembles)):
+            pair = slice(2 * view, 2 * view + 2)
+            means[view][:, part] = smoothed[:, pair]
+            variances[view][:, part] = spread[:, pair]
+    return [
+        SmoothedPoses(mean, variance, each)
+        for mean, variance, each in zip(means, variances, ensembles, strict=True)
+    ]
+
+
+def smooth_latent(
+    y: Numbers,
+    noise: Numbers,
+    learnt_from: Sequence[Numbers],
+    learnt_noise: Sequence[Numbers],
+    s: float | None,
+    keep: float,
+) -> tuple[Numbers, Numbers]:
+    """Return mean and variance (row, number) of `y`, which follows three components.
+
+    The components are learnt from the rows of all `learnt_from` in which the largest
+    variance is among the lowest `keep` per cent; the steps' covariance from `y`'s.
+    """
+    good = [
+        _good(each, var, keep)
+        for each, var in zip(learnt_from, learnt_noise, strict=True)
+    ]
+    chosen = np.vstack(
+        [each[rows] for each, rows in zip(learnt_from, good, strict=True)]
+    )
+    middle = chosen.mean(axis=0)
+    _, _, right = np.linalg.svd(chosen - middle, full_matrices=False)
+    components = right[: min(3, len(right))]
+    latent = (y[_good(y, noise, keep)] - middle) @ components.T
+    steps = np.atleast_2d(np.cov(np.diff(latent, axis=0).T))
+    steps = steps + 1e-9 * np.eye(len(components))
+    start = np.diag(latent.var(axis=0) + 1e-9)
+    size = len(components)
+    model = Model(np.eye(size), steps, components.T, np.zeros(size), start)
+    scale = best_scale(model, y - middle, noise) if s is None else s
+    scaled = Model(np.eye(size), scale * steps, components.T, np.zeros(size), start)
+    found = smooth(scaled, y - middle, noise)
+    return found.mean + middle, found.variance
+
+
+def _good(y: Numbers, noise: Numbers, keep: float) -> NDArray[np.intp]:
+    worst = noise.max(axis=1)
+    known = np.isfinite(y).all(axis=1) & np.isfinite(worst)
+    limit = np.percentile(worst[known], keep)
+    return np.flatnonzero(known & (worst <= limit))
+
+
+def smooth_paws(
+    left: Mapping[str, Ensemble],
+    right: Mapping[str, Ensemble],
+    times_s: tuple[Numbers, Numbers],
+    s: float | None = 2.0,
+    keep: float = 95,
+) -> dict[str, tuple[SmoothedPoses, SmoothedPoses]]:
+    """Smooth IBL's paws, seen from two sides by cameras that do not tick together.
+
+    `left` and `right` have one body part each under the name of the same paw; the right
+    camera's points are brought to the left camera's times. Rows are those of the left
+    camera; where the right one did not film, only the left counts. Whether a camera's
+    picture is mirrored makes no difference to principal components.
+    """
+    others = {name: _at_times(right[name], times_s[1], times_s[0]) for name in left}
+    both, noise = {}, {}
+    for name, one in left.items():
+        other = others[name]
+        both[name] = np.hstack([one.median[:, 0], other.median[:, 0]])
+        noise[name] = np.hstack([one.variance[:, 0], other.variance[:, 0]])
+    found = {}
+    for name in left:
+        mean, variance = smooth_latent(
+            both[name], noise[name], [*both.values()], [*noise.values()], s, keep
+        )
+        found[name] = (
+            SmoothedPoses(mean[:, None, :2], variance[:, None, :2], left[name]),
+            SmoothedPoses(mean[:, None, 2:], variance[:, None, 2:], others[name]),
+        )
+    return found
+
+
+def _at_times(ensemble: Ensemble, have_s: Numbers, want_s: Numbers) -> Ensemble:
+    """Return the ensemble at other times, linearly between; NaN outside of them."""
+
+    def moved(values: Numbers) -> Numbers:
+        flat = values.reshape(len(values), -1).T
+        each = [np.interp(want_s, have_s, row, np.nan, np.nan) for row in flat]
+        return np.array(each).T.reshape(len(want_s), *values.shape[1:])
+
+    return Ensemble(
+        moved(ensemble.median), moved(ensemble.variance), moved(ensemble.likelihood)
+    )
+
+
+def _nanmean(values: Numbers) -> Numbers:
+    known = np.isfinite(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0).sum(axis=0) / count
+    return np.asarray(np.where(known.any(axis=0), mean, np.nan))

@@ -1,0 +1,80 @@
+"""One camera's ensemble: what each of several networks told of the same frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.pose_file_reading import PoseRows, read_poses
+from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, ensemble_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Members:
+    """Several networks' poses of one camera."""
+
+    source: Path
+    """The video, or the first table: what messages name."""
+    bodyparts: tuple[str, ...]
+    points: NDArray[np.floating]
+    """(network, row, body part, 2), px; NaN: nothing there."""
+    confidence: NDArray[np.floating]
+    """(network, row, body part)."""
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return int(self.points.shape[1])
+
+    def ensemble(self, bodyparts: Sequence[str]) -> Ensemble:
+        """Return what the networks say together of some body parts."""
+        own = [self.bodyparts.index(name) for name in bodyparts]
+        return ensemble_of(self.points[:, :, own], self.confidence[:, :, own])
+
+
+def read_members(files: Sequence[Path]) -> Members:
+    """Read one table for each network, as `read_poses` takes them.
+
+    DeepLabStreamError: fewer than two, one is not like the first, or tells of several
+    animals.
+    """
+    if len(files) < 2 or len({file.resolve() for file in files}) < len(files):
+        raise DeepLabStreamError(
+            f"{files[0]}: an ensemble needs two tables or more, each of another network"
+        )
+    each = [read_poses(file) for file in files]
+    for poses in each:
+        _check(poses, each[0])
+    parts = each[0].skeleton.bodyparts
+    places = [[poses.skeleton.bodyparts.index(p) for p in parts] for poses in each]
+    return Members(
+        files[0],
+        parts,
+        np.stack([p.points[:, 0, own] for p, own in zip(each, places, strict=True)]),
+        np.stack(
+            [p.confidence[:, 0, own] for p, own in zip(each, places, strict=True)]
+        ),
+    )
+
+
+def _check(poses: PoseRows, first: PoseRows) -> None:
+    if poses.points.shape[1] > 1:
+        raise DeepLabStreamError(
+            f"{poses.file} tells of several animals: each network has its own opinion of "
+            "who is who, so only tables of one animal are smoothed"
+        )
+    if not len(poses):
+        raise DeepLabStreamError(f"{poses.file} has no rows")
+    if len(poses) != len(first):
+        raise DeepLabStreamError(
+            f"{poses.file} has {len(poses)} rows and {first.file} {len(first)}: "
+            "they are not of the same video"
+        )
+    names, others = set(poses.skeleton.bodyparts), set(first.skeleton.bodyparts)
+    if names != others:
+        raise DeepLabStreamError(
+            f"{poses.file} and {first.file} do not have the same body parts: only one has "
+            f"{', '.join(sorted(names ^ others))}"
+        )

@@ -1,0 +1,109 @@
+"""Frames at which a network was unsure: low confidences, points that jump."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.offline.prediction import posed
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.timeline import analysed_cameras, timeline
+from deeplabstream.video.video_reader import VideoReader, sampled
+
+_MOST_PAIRS = 500
+"""Pairs of neighbouring frames, spread evenly, that are looked at in a long video."""
+_FAR = 10.0
+"""Times the usual way between two frames: a jump."""
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubts:
+    """How unsure a network was in the frames of one video."""
+
+    video: Path
+    rows: NDArray[np.int64]
+    """Those that were looked at, growing."""
+    doubt: NDArray[np.float64]
+    """(row,) 0 to 2: a lack of confidence and a share of points that jump, each 0 to 1."""
+
+    def most(self, count: int) -> NDArray[np.int64]:
+        """Return the `count` rows of the greatest doubt, growing."""
+        order = np.argsort(-self.doubt, kind="stable")
+        return np.sort(self.rows[order[:count]])
+
+
+def doubts(
+    points: NDArray[np.floating],
+    confidence: NDArray[np.floating],
+    rows: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return (row,) the doubt in points (row, part, 2) with confidences (row, part).
+
+    A point jumps when it goes more than ten times as far as it usually does from one frame
+    to the next; the one between two jumps counts twice. Only neighbours in `rows` (growing)
+    are compared. NaN is no confidence, and no jump.
+    """
+    lack = 1.0 - np.clip(np.nan_to_num(confidence), 0, 1).mean(axis=1)
+    moved = np.linalg.norm(np.diff(points, axis=0), axis=2)
+    moved[np.diff(rows) != 1] = np.nan
+    known = np.isfinite(moved)
+    usual = np.array(
+        [
+            np.median(column[there]) if there.any() else np.inf
+            for column, there in zip(moved.T, known.T, strict=True)
+        ]
+    )
+    far = np.zeros((len(points) + 1, points.shape[1]))
+    with np.errstate(invalid="ignore"):
+        far[1:-1] = moved > _FAR * np.maximum(usual, 1.0)
+    return np.asarray(lack + (far[:-1] + far[1:]).mean(axis=1) / 2)
+
+
+def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
+    """Let a network look at a video, at pairs of frames all over it if it is long."""
+    wanted = np.arange(len(rows))
+    if len(rows) > 2 * _MOST_PAIRS:
+        first = sampled(rows, _MOST_PAIRS)
+        wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
+    seen, points, confidence = [], [], []
+    for batch in posed(rows.pictures_at(wanted), estimator, _BATCH):
+        for picture, pose in batch:
+            if pose is not None:
+                seen.append(picture.row)
+                points.append(np.concatenate(list(pose.points)))
+                confidence.append(np.concatenate(list(pose.confidence)))
+    if not seen:
+        raise DeepLabStreamError(f"no frame of {rows.path} can be decoded")
+    at = np.array(seen, np.int64)
+    return Doubts(rows.path, at, doubts(np.stack(points), np.stack(confidence), at))
+
+
+def of_run(path: Path) -> Iterator[Doubts]:
+    """Yield for each video of a run how unsure the network was while it ran."""
+    folder = opened_run(path, lambda told: None)
+    found = False
+    for camera in analysed_cameras(folder):
+        whole = timeline(folder, camera)
+        for name in whole.parts():
+            part = whole.of_video(f"{name}.mkv")
+            posed_rows = part.rows["analysed"].to_numpy(np.float64) > 0
+            at = part.rows["video_frame"].to_numpy(np.float64)[posed_rows]
+            if not len(at):
+                continue
+            found = True
+            flat = len(at), -1
+            points = part.points[posed_rows].reshape(*flat, 2)
+            confidence = part.confidence[posed_rows].reshape(flat)
+            rows = at.astype(np.int64)
+            yield Doubts(
+                folder.path / f"{name}.mkv", rows, doubts(points, confidence, rows)
+            )
+    if not found:
+        raise DeepLabStreamError(
+            f"{path} holds no video whose frames were analysed while it was recorded"
+        )

@@ -1,0 +1,72 @@
+"""Which videos are meant, and where what is made of them goes."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import DeepLabStreamError
+
+ENDINGS = frozenset(
+    f".{kind}"
+    for kind in (
+        *("avi", "flv", "m4v", "mj2", "mkv", "mov", "mp4", "mpeg", "mpg", "mts"),
+        *("ogv", "ts", "webm", "wmv"),
+    )
+)
+"""What is looked for in a folder; a file that is named itself may end in anything."""
+
+
+def video_files(named: Sequence[Path]) -> list[Path]:
+    """Return the videos that are named: files, and all of a folder, each once.
+
+    DeepLabStreamError: one is not there, or a folder has none.
+    """
+    found: list[Path] = []
+    for path in named:
+        if path.is_dir():
+            inside = sorted(
+                each
+                for each in path.iterdir()
+                if each.suffix.lower() in ENDINGS and ".labeled." not in each.name
+            )
+            if not inside:
+                raise DeepLabStreamError(
+                    f"{path} holds no video ({', '.join(sorted(ENDINGS))})"
+                )
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise DeepLabStreamError(f"there is no video {path}")
+    return list(dict.fromkeys(found))
+
+
+def stems(videos: Sequence[Path]) -> dict[Path, str]:
+    """Return what the files of each video are called; alike names get their ending."""
+    times = Counter(video.stem for video in videos)
+    names = {
+        video: video.stem
+        if times[video.stem] == 1
+        else f"{video.stem}_{video.suffix.removeprefix('.')}"
+        for video in videos
+    }
+    if len(set(names.values())) < len(videos):
+        raise DeepLabStreamError(
+            "two of the videos have the same name; predict them into different folders"
+        )
+    return names
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; the file gets its name when all of it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = path.with_name(f".{path.stem}.{os.getpid()}.making{path.suffix}")
+    try:
+        yield making
+        replace(making, path)
+    finally:
+        making.unlink(missing_ok=True)

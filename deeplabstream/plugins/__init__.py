@@ -1,0 +1,1 @@
+"""Contracts of the plug-in families: cameras, triggers, experiments, outputs, inputs."""

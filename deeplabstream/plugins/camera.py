@@ -1,0 +1,142 @@
+"""What a camera is: settings, and a `with` that gives a film."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.calibration import (
+    Calibration,
+    CalibrationMark,
+    from_marks,
+    from_scale,
+    parse_mark,
+)
+from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.plugins.camera_controls import Dial, Value, fixed, no_dials
+
+MarkSetting = Annotated[CalibrationMark, BeforeValidator(parse_mark)]
+"""A `Mark` that is written `X Y X_MM Y_MM` in settings.ini."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What the device says of one picture."""
+
+    index: int
+    """Counts every exposure of the device from 0: a gap is a frame that it lost."""
+    exposed_ns: int | None = None
+    """When it was exposed, on the run's clock; None: the device can't say."""
+    device_id: int | None = None
+    """The number that the device itself gave it, as it came: it may begin anywhere, and
+    begin anew. None: the device gives none."""
+
+
+NOTHING_YET = Shot(-1)
+"""What `Film.read` returns each second while a camera waits for its pulses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """An open camera."""
+
+    format: ImageFormat
+    """What it really delivers, not what was asked for."""
+    read: Callable[[Image], Shot | None]
+    """Wait for the next picture and write it into the image given, which has `format`'s
+    shape and type (a slot of the ring: nothing is copied twice). None: there are no more.
+    Raises DeviceError when the camera fails, or gives no picture for a second; a camera
+    that waits for pulses comes back each second instead, with `NOTHING_YET`."""
+    knows_losses: bool = False
+    """Whether a gap in `index` shows every frame lost at the device."""
+    clock: Literal["device", "host"] = "host"
+    """Whose time `exposed_ns` is: the device's own (mapped by `deeplabstream.core.clock_sync`), or
+    the computer's, because the device does not say."""
+    device: str = ""
+    """Which device it is: model and serial number, as the record should name it."""
+    remarks: tuple[str, ...] = ()
+    """Sentences for the user: what was asked for and is not delivered."""
+    dials: Callable[[], tuple[Dial, ...]] = no_dials
+    """Read back what can be changed while it films. Called between two readings."""
+    turn: Callable[[str, Value], bool] = fixed
+    """Change the setting of that field from the next picture on, as near as the device can.
+    False: not while it films. Called between two readings; DeviceError: it refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device that is there, for `--list-cameras`."""
+
+    kind: str
+    """KIND in settings.ini."""
+    serial: str
+    """What tells it from others; the key that chooses it is in `choose`."""
+    choose: str
+    """The line for settings.ini that chooses it: `SERIAL = 21234567`."""
+    label: str = ""
+    formats: tuple[str, ...] = ()
+
+
+@settings(frozen=True, kw_only=True)
+class Camera(ABC):
+    """A camera of the rig: fields are its settings, opening it is a `with`."""
+
+    analyse: bool = Field(
+        True, description="whether its frames are posed and decided on"
+    )
+    model: str = Field(
+        "",
+        description="another network for this camera, named as [Pose Estimation] MODEL is; "
+        "empty: that one",
+    )
+    record: bool = Field(True, description="whether Start Recording records it")
+    rotate: Literal["0", "90", "180", "270"] = Field(
+        "0", description="degrees by which pictures are turned clockwise"
+    )
+    flip: Literal["no", "horizontal", "vertical"] = Field(
+        "no", description="mirror left and right (horizontal), or top and bottom"
+    )
+    crop: tuple[int, int, int, int] | None = Field(
+        None,
+        description="x, y, width, height in px of the part that is used, before turning",
+    )
+    mm_per_pixel: float | None = Field(
+        None,
+        gt=0,
+        description="millimetres on the floor that a pixel shows, for a camera that looks "
+        "straight down; empty: nobody knows",
+    )
+    marks: tuple[MarkSetting, ...] = Field(
+        (),
+        description="for any camera: X Y X_MM Y_MM of four points of the floor or more, in "
+        "the picture as it is recorded and on the floor, both with y downwards",
+    )
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What says where pixels are in mm; None: nobody knows. ValueError: it can't be."""
+        if self.marks and self.mm_per_pixel:
+            raise ValueError("there is MM_PER_PIXEL too; leave one of them out")
+        if self.marks:
+            return from_marks(self.marks)
+        return from_scale(self.mm_per_pixel) if self.mm_per_pixel else None
+
+    @abstractmethod
+    def opened(self) -> AbstractContextManager[Film]:
+        """Open the device; leaving the `with` closes it, whatever happened.
+
+        Imports the vendor's package here, not at the top of the file.
+        """
+
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the devices of this kind that are there now.
+
+        Imports the vendor's package, and may take a second; not for the GUI's thread.
+        Empty for kinds that no device stands behind.
+        """
+        return ()

@@ -1,0 +1,1 @@
+"""Classification of behaviour from poses."""

@@ -1,0 +1,113 @@
+"""What an animal does, from its pose over the last moments, by ONNX Runtime."""
+
+from collections.abc import Mapping
+from math import nan
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.behaviour.classifier_folder import ClassifierFolder
+from deeplabstream.pose.behaviour.pose_features import FeatureWindow
+from deeplabstream.pose.runtimes.compute_packages import package
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class Classifier:
+    """A classifier at work on one camera; `open_classifier` makes one."""
+
+    def __init__(
+        self,
+        folder: ClassifierFolder,
+        session: "InferenceSession",
+        animal: str = "1",
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """`animal`: of several the one that it looks at, by name or number.
+
+        `names`: what its behaviours are called, where not as the folder has them.
+        """
+        self.folder = folder
+        known = {name: (names or {}).get(name, name) for name in folder.behaviours}
+        self.behaviours = tuple(known.values())
+        """What it tells."""
+        self._animal = animal
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        self._output = _probabilities(folder, session)
+        self._window = FeatureWindow(folder.features)
+        classes = enumerate(folder.classes)
+        self._named = [(n, known[name]) for n, name in classes if name]
+        self._unknown = dict.fromkeys(self.behaviours, nan)
+
+    @property
+    def unit(self) -> Literal["px", "mm"]:
+        """What the pose must be in."""
+        return self.folder.features.unit
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        self._window.forget()
+
+    def look(self, pose: Pose, time_s: float) -> dict[str, float]:
+        """Return the probability of each behaviour; NaN while it is unknown."""
+        if len(pose.points) > 1:
+            place = pose.animal(self._animal)
+            if place is None or pose.doubted(place):
+                self.forget()
+                return dict(self._unknown)
+            pose = pose.of(place)
+        numbers = self._window.look(pose, time_s)
+        if numbers is None:
+            return dict(self._unknown)
+        (shares,) = self.classify(numbers[None])
+        return {name: float(shares[n]) for n, name in self._named}
+
+    def classify(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, class) for features (n, feature)."""
+        found: Any = self._session.run([self._output], {self._input: numbers})
+        return np.asarray(found[0], np.float32)
+
+
+def open_classifier(
+    folder: ClassifierFolder,
+    animal: str = "1",
+    names: Mapping[str, str] | None = None,
+) -> Classifier:
+    """Load the model and try it once; ModelError when it is not what the folder says."""
+    ort = package("onnxruntime", "telling behaviours")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        session = ort.InferenceSession(
+            str(folder.model), options, providers=["CPUExecutionProvider"]
+        )
+        classifier = Classifier(folder, session, animal, names)
+        count = len(folder.features.features)
+        shares = classifier.classify(np.zeros((1, count), np.float32))
+    except ModelError:
+        raise
+    except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder.model} can't be used: {reason}") from error
+    if shares.shape != (1, len(folder.classes)):
+        raise ModelError(
+            f"{folder.model} gives {shares.shape[-1]} probabilities, and "
+            f"{len(folder.classes)} classes have a name"
+        )
+    return classifier
+
+
+def _probabilities(folder: ClassifierFolder, session: "InferenceSession") -> str:
+    for output in session.get_outputs():
+        if output.type == "tensor(float)" and len(output.shape) == 2:
+            return str(output.name)
+    raise ModelError(
+        f"{folder.model} gives no table of probabilities, float32 (n, class); a scikit-learn "
+        "model is to be converted without ZipMap"
+    )

@@ -1,0 +1,175 @@
+"""A classifier of behaviours and all that must be known to use it, as a folder.
+
+`classifier.json` says which numbers it is given, over which time, and what its classes are
+called; `model.onnx` takes them, float32 (n, feature), and gives probabilities, float32
+(n, class). Both are data: nothing in them is ever run as a program.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import pydantic
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.behaviour.pose_features import (
+    PARTS,
+    Feature,
+    FeatureSet,
+    Quantity,
+    Statistic,
+)
+from deeplabstream.pose.model.model_folder import network_hash
+
+Words = TypeVar("Words", bound=pydantic.BaseModel)
+DESCRIPTION = "classifier.json"
+MODEL = "model.onnx"
+
+
+class _Words(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+
+class _Feature(_Words):
+    statistic: Statistic
+    what: Quantity
+    of: list[str] = pydantic.Field(min_length=1, max_length=3)
+
+
+class _Features(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="ignore", strict=True)
+    features: list[_Feature] = pydantic.Field(min_length=1)
+    window_s: float = pydantic.Field(gt=0, le=60)
+    rate: float = pydantic.Field(gt=0, le=1000)
+    max_gap_s: float = pydantic.Field(gt=0)
+    unit: Literal["px", "mm"]
+
+    @pydantic.field_validator("features")
+    @classmethod
+    def _complete(cls, features: list[_Feature]) -> list[_Feature]:
+        for each in features:
+            if len(each.of) != PARTS[each.what]:
+                raise ValueError(
+                    f"a {each.what} is of {PARTS[each.what]} body parts, "
+                    f"not of {', '.join(each.of)}"
+                )
+        return features
+
+    def made(self) -> FeatureSet:
+        features = [Feature(f.statistic, f.what, tuple(f.of)) for f in self.features]
+        return FeatureSet(
+            tuple(features), self.window_s, self.rate, self.max_gap_s, self.unit
+        )
+
+
+class _Description(_Features):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+    format: int = pydantic.Field(ge=1, le=1)
+    classes: list[str] = pydantic.Field(min_length=2)
+    sha256: str
+    about: dict[str, pydantic.JsonValue] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierFolder:
+    """A folder that was read and found whole."""
+
+    path: Path
+    classes: tuple[str, ...]
+    """In the model's order; one with an empty name is of no interest."""
+    features: FeatureSet
+    sha256: str
+    about: Mapping[str, object]
+    """How it was made. For people; nothing reads it."""
+
+    @property
+    def model(self) -> Path:
+        """The model's file."""
+        return self.path / MODEL
+
+    @property
+    def behaviours(self) -> tuple[str, ...]:
+        """The classes that have a name."""
+        return tuple(name for name in self.classes if name)
+
+
+def load_classifier_folder(path: Path) -> ClassifierFolder:
+    """Return the folder's content; ModelError says in a sentence what is wrong with it."""
+    file = path / DESCRIPTION
+    if not file.is_file():
+        raise ModelError(
+            f"{path} is no classifier: it has no {DESCRIPTION}; utils/TrainClassifier.py "
+            "and utils/ConvertClassifier.py make one"
+        )
+    words = _read(file, _Description)
+    names = [name for name in words.classes if name]
+    if not names or len(set(names)) < len(names):
+        raise ModelError(f"{file} is damaged: it names no class, or one twice")
+    digest = network_hash(path / MODEL)
+    if digest != words.sha256:
+        raise ModelError(
+            f"{path / MODEL} is damaged, or not the model that {DESCRIPTION} describes: "
+            f"its sha256 begins with {digest[:8]}, not {words.sha256[:8]}"
+        )
+    return ClassifierFolder(
+        path=path,
+        classes=tuple(words.classes),
+        features=words.made(),
+        sha256=digest,
+        about=words.about,
+    )
+
+
+def save_classifier(folder: ClassifierFolder) -> None:
+    """Write `classifier.json`; the model's file lies beside it already."""
+    words = {
+        "format": 1,
+        "classes": list(folder.classes),
+        **_words(folder.features),
+        "sha256": folder.sha256,
+        "about": dict(folder.about),
+    }
+    _write(folder.path / DESCRIPTION, words)
+
+
+def read_features(file: Path) -> FeatureSet:
+    """Return what `save_features` wrote, or what a classifier.json says of features."""
+    if not file.is_file():
+        raise ModelError(f"there is no file {file}")
+    return _read(file, _Features).made()
+
+
+def save_features(features: FeatureSet, file: Path) -> None:
+    """Write features down, for a classifier that is trained elsewhere."""
+    _write(file, _words(features))
+
+
+def _words(features: FeatureSet) -> dict[str, object]:
+    return {
+        "features": [
+            {"statistic": each.statistic, "what": each.what, "of": list(each.of)}
+            for each in features.features
+        ],
+        "window_s": float(features.window_s),
+        "rate": float(features.rate),
+        "max_gap_s": float(features.max_gap_s),
+        "unit": features.unit,
+    }
+
+
+def _write(file: Path, words: dict[str, object]) -> None:
+    text = json.dumps(words, indent=2, ensure_ascii=False) + "\n"
+    file.write_text(text, encoding="utf-8")
+
+
+def _read(file: Path, kind: type[Words]) -> Words:
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{file} can't be read: {error.strerror}") from error
+    except pydantic.ValidationError as error:
+        fault = error.errors()[0]
+        place = " → ".join(str(step) for step in fault["loc"]) or "it"
+        raise ModelError(f"{file} is damaged: {place}: {fault['msg']}") from error

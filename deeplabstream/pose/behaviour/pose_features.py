@@ -1,0 +1,207 @@
+"""Numbers that tell what an animal does: of its pose over the last moments."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Pose
+
+Quantity = Literal["distance", "angle", "speed"]
+Statistic = Literal["mean", "std", "min", "max"]
+PARTS: dict[Quantity, int] = {"distance": 2, "angle": 3, "speed": 1}
+"""How many body parts each is of; the angle is the one at the second of three."""
+_STATISTICS: dict[Statistic, Callable[..., Any]] = {
+    "mean": np.mean,
+    "std": np.std,
+    "min": np.min,
+    "max": np.max,
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number: the mean distance from snout to tail base, say."""
+
+    statistic: Statistic
+    what: Quantity
+    of: tuple[str, ...]
+    """Body parts as `Pose.names` has them: `snout`, or `animal2_snout` of several."""
+
+    def __str__(self) -> str:
+        return f"{self.statistic} {self.what} {' '.join(self.of)}"
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The numbers that a classifier is given, and the time that they are taken over."""
+
+    features: tuple[Feature, ...]
+    window_s: float
+    rate: float
+    """Moments per second of the window at which the pose is looked at."""
+    max_gap_s: float
+    """Nothing is known when the animal was lost for longer than that in the window."""
+    unit: Literal["px", "mm"] = "px"
+
+    @property
+    def moments(self) -> int:
+        """How many moments the window has, both of its ends counted."""
+        return max(2, round(self.window_s * self.rate) + 1)
+
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """The body parts that must be seen."""
+        return tuple(dict.fromkeys(part for each in self.features for part in each.of))
+
+
+class FeatureWindow:
+    """The last moments of one camera, as a classifier sees them.
+
+    The window's moments are the same times whatever the frames' rate is and whichever are
+    skipped: between two frames the animal is taken to have gone straight. A frame on which
+    a body part is missing is left out.
+    """
+
+    def __init__(self, features: FeatureSet) -> None:
+        self._set = features
+        self._ago_s = np.arange(features.moments)[::-1] / features.rate
+        self._columns = _Columns(features)
+        self._places: dict[tuple[str, ...], list[int]] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all that was seen."""
+        self._times: NDArray[np.float64] = np.empty(64)
+        self._points: NDArray[np.float64] = np.empty((64, len(self._set.bodyparts), 2))
+        self._first = self._end = 0
+
+    def look(self, pose: Pose, time_s: float) -> NDArray[np.float32] | None:
+        """Return (feature,) as they are now; None when the window has a gap.
+
+        `pose` is in the set's unit; `time_s` is later than that of the call before.
+        """
+        points = pose.points.reshape(-1, 2)[self._indices(pose.names)]
+        if not np.isfinite(points).all():
+            return None
+        self._add(points, time_s)
+        moments = time_s - self._ago_s
+        times = self._times[self._first : self._end]
+        since = int(np.searchsorted(times, moments[0], side="right")) - 1
+        if since < 0:
+            return None
+        self._first += since
+        times = times[since:]
+        if np.diff(times).max(initial=0.0) > self._set.max_gap_s:
+            return None
+        return self._columns.of(self._at(times, moments))
+
+    def _indices(self, names: tuple[str, ...]) -> list[int]:
+        if names not in self._places:
+            self._places[names] = [names.index(part) for part in self._set.bodyparts]
+        return self._places[names]
+
+    def _add(self, points: NDArray[np.float32], time_s: float) -> None:
+        if self._end == len(self._times):
+            kept = slice(self._first, self._end)
+            room = max(64, 2 * (self._end - self._first))
+            times, places = self._times[kept], self._points[kept]
+            self._times = np.resize(times, room)
+            self._points = np.resize(places, (room, *places.shape[1:]))
+            self._first, self._end = 0, len(times)
+        self._times[self._end], self._points[self._end] = time_s, points
+        self._end += 1
+
+    def _at(
+        self, times: NDArray[np.float64], moments: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return (moment, body part, 2), on the straight line between two frames."""
+        after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
+        span = times[after] - times[after - 1]
+        share = ((moments - times[after - 1]) / span)[:, None, None]
+        points = self._points[self._first : self._end]
+        return np.asarray((1 - share) * points[after - 1] + share * points[after])
+
+
+class _Columns:
+    """Which features are which columns, so that all of a kind are computed at once."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        self._rate = features.rate
+        self._count = len(features.features)
+        self._kinds = [
+            kind for what in PARTS if (kind := _Kind.of(what, features)).statistics
+        ]
+
+    def of(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return (feature,) of points (moment, body part, 2)."""
+        numbers = np.empty(self._count, np.float32)
+        for kind in self._kinds:
+            values = _values(kind.what, kind.ends, points, self._rate)
+            for statistic, (here, there) in kind.statistics.items():
+                numbers[there] = _STATISTICS[statistic](values[:, here], axis=0)
+        return numbers
+
+
+@dataclass(frozen=True)
+class _Kind:
+    what: Quantity
+    ends: NDArray[np.intp]
+    """(quantity, body part): each is computed once, whatever is asked of it."""
+    statistics: dict[Statistic, tuple[list[int], list[int]]]
+    """Which of the quantities, and which features they are."""
+
+    @classmethod
+    def of(cls, what: Quantity, features: FeatureSet) -> "_Kind":
+        part = {name: n for n, name in enumerate(features.bodyparts)}
+        mine = [(n, f) for n, f in enumerate(features.features) if f.what == what]
+        each = {of: n for n, of in enumerate(dict.fromkeys(f.of for _, f in mine))}
+        statistics: dict[Statistic, tuple[list[int], list[int]]] = {}
+        for n, feature in mine:
+            here, there = statistics.setdefault(feature.statistic, ([], []))
+            here.append(each[feature.of])
+            there.append(n)
+        ends = np.array([[part[name] for name in of] for of in each], np.intp)
+        return cls(what, ends, statistics)
+
+
+def _values(
+    what: Quantity,
+    ends: NDArray[np.intp],
+    points: NDArray[np.float64],
+    rate: float,
+) -> NDArray[np.float64]:
+    """Return (moment, quantity); speeds are one moment fewer."""
+    if what == "speed":
+        return _length(np.diff(points[:, ends[:, 0]], axis=0)) * rate
+    one = points[:, ends[:, 0]] - points[:, ends[:, 1]]
+    if what == "distance":
+        return _length(one)
+    other = points[:, ends[:, 2]] - points[:, ends[:, 1]]
+    cross = one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]
+    along = (one * other).sum(axis=-1)
+    return np.asarray(np.degrees(np.arctan2(np.abs(cross), along)))
+
+
+def usual(bodyparts: Sequence[str], chain: Sequence[str] = ()) -> tuple[Feature, ...]:
+    """Return features that do for many behaviours.
+
+    All distances and speeds of `bodyparts`, how much they vary, and the angles along
+    `chain`, body parts in their order along the body.
+    """
+    parts = list(bodyparts)
+    pairs = [(one, two) for n, one in enumerate(parts) for two in parts[n + 1 :]]
+    bends = list(zip(chain, chain[1:], chain[2:], strict=False))
+    statistics: tuple[Statistic, ...] = ("mean", "std")
+    found: list[Feature] = []
+    for statistic in statistics:
+        found += [Feature(statistic, "distance", pair) for pair in pairs]
+        found += [Feature(statistic, "angle", bend) for bend in bends]
+        found += [Feature(statistic, "speed", (part,)) for part in parts]
+    return tuple(found)
+
+
+def _length(way: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.hypot(way[..., 0], way[..., 1]))

@@ -1,0 +1,64 @@
+"""Animals without a network: what differs from a plain floor, as ellipses with a head.
+
+For benchmarks, tests and trying several animals out on the drawn arena without a shelter.
+Animals that touch are one blob, and the blob is one animal.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+
+_GRID = 160
+"""Columns of the picture that is looked at."""
+_DIFFERS = 28
+"""Grey levels, in any colour, from the floor around."""
+_BORDER = 0.06
+"""Of the width, at each side: walls."""
+_LEAST = 0.004
+"""Of the picture: smaller blobs are noise, or tails."""
+_PLACES = ((-1.75, 0.0), (-1.0, -0.75), (-1.0, 0.75), (1.85, 0.0))
+"""Snout, left ear, right ear, tail base: along and across, in standard deviations."""
+
+
+def blobs(image: Image, most: int) -> NDArray[np.float32]:
+    """Return (most, 4, 2), px: snout, ears and tail base of the largest blobs; NaN: none."""
+    import cv2
+
+    step = max(1, image.shape[1] // _GRID)
+    small = image[::step, ::step].astype(np.float32)
+    floor = np.median(small.reshape(-1, *small.shape[2:]), axis=0).astype(np.float32)
+    off = np.abs(np.asarray(cv2.blur(small, (3, 3)), np.float32) - floor)
+    differs = (off if off.ndim == 2 else off.max(axis=2)) > _DIFFERS
+    edge = round(_BORDER * small.shape[1])
+    mask = np.zeros(differs.shape, np.uint8)
+    mask[edge:-edge, edge:-edge] = differs[edge:-edge, edge:-edge]
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((4, 4), np.uint8)))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    sizes = stats[1:count, cv2.CC_STAT_AREA]
+    found = np.full((most, len(_PLACES), 2), np.nan, np.float32)
+    largest = (1 + np.argsort(-sizes, kind="stable"))[:most].tolist()
+    for row, label in enumerate(largest):
+        if sizes[label - 1] >= _LEAST * mask.size:
+            rows, columns = np.nonzero(labels == label)
+            found[row] = step * _outlined(np.column_stack([columns, rows]))
+    return found
+
+
+def _outlined(cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return (4, 2): the body parts of the blob that has these cells (n, 2), x and y.
+
+    It is longest from snout to tail base, and widest towards the tail base.
+    """
+    middle = cells.mean(axis=0)
+    off = cells - middle
+    spreads, axes = np.linalg.eigh(off.T @ off / len(cells))
+    along = axes[:, 1]
+    if ((off @ along) ** 3).sum() > 0:
+        along = -along  # the thin end is drawn out: that is the head
+    across = np.array([-along[1], along[0]])
+    long, wide = np.sqrt(spreads[1]), np.sqrt(max(spreads[0], 1.0))
+    places = np.array(_PLACES)
+    return np.asarray(
+        middle + long * places[:, :1] * along + wide * places[:, 1:] * across
+    )

@@ -1,0 +1,1 @@
+"""Decoders: from a network's output arrays to points."""

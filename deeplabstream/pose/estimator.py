@@ -1,0 +1,48 @@
+"""What turns pictures into poses."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+
+
+class PoseEstimator(Protocol):
+    """A network that is ready to run.
+
+    `open_estimator` gives one that was warmed up; it is used in one thread.
+    """
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that it knows."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen: see `Pose.seen`.
+
+        Of cameras with a network of their own: see `deeplabstream.pose.per_camera.thresholds_of`.
+        """
+        ...
+
+    @property
+    def provider(self) -> str:
+        """What really computes, as its runtime calls it: `CPUExecutionProvider`."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """The network's fingerprint, for the record; empty when there is no file."""
+        ...
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture: points and confidences as they come.
+
+        Nothing is thresholded: a point that was not seen is a guess with a low
+        confidence. Pictures may differ in size and be grey or BGR. `cameras` says whose
+        each is, for those that remember where the animal was; left out, nobody's.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Filters of poses: plausibility, smoothing, prediction, live crop."""

@@ -1,0 +1,204 @@
+"""Live crop: once the animal is found, only a window that follows it is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.image_fitting import (
+    Window,
+    around,
+    levels,
+    same_scale,
+    whole,
+    zoomed,
+)
+from deeplabstream.pose.network_estimator import NetworkEstimator
+
+Points = NDArray[np.float32]
+MARGIN = 0.5
+"""Around the animal, as a share of its longer side: what cropzoom networks learn with."""
+BOX = ("box left top", "box right bottom")
+"""The body parts of a detector that gives boxes. They have their margin already."""
+LEAST, MOST = 0.05, 1.0
+"""The margins that a box may have around what is seen in it."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """Where one camera's animal was last."""
+
+    low: Points
+    """(2,) px: the left upper corner of the box around its points."""
+    high: Points
+    step: Points
+    """(2,) px: how far the box's middle went from the picture before."""
+    parts: int
+    """How many body parts were believed."""
+    grown: int = 0
+    """Levels by which the next window is larger, as confidence fell."""
+    looks: int = 0
+    """Pictures since all of one was looked at."""
+    margin: float = MARGIN
+    """Around the box of its points."""
+
+
+class LiveCrop(Front):
+    """An estimator that remembers, camera by camera, where the animal was.
+
+    Without a `detector`, whole pictures are looked at until the animal is seen; then the
+    network gets a window in fewer pixels at the same scale, which saves time. With one,
+    the detector (another network) finds the animal in whole pictures, and the window fills
+    the network's input, which then sees it larger (cropzoom). Of a detector that gives
+    boxes, the window is the box, and keeps as much room around the points as it had there.
+    When fewer body parts are seen the next window is larger; when none is, the whole of
+    the same picture is looked at. Every `full_every` pictures all of one is looked at,
+    lest something else was followed.
+    """
+
+    estimator: NetworkEstimator
+
+    def __init__(
+        self,
+        estimator: NetworkEstimator,
+        detector: PoseEstimator | None = None,
+        margin: float = MARGIN,
+        full_every: int = 100,
+    ) -> None:
+        self.estimator = estimator
+        self._detector = detector
+        self._margin = margin
+        self._full_every = full_every
+        self._boxes = detector is not None and detector.skeleton.bodyparts == BOX
+        self._tracks: dict[str, _Track] = {}
+        self.windows: dict[str, Window] = {}
+        """By camera: where was looked last."""
+
+    @property
+    def provider(self) -> str:
+        """What computes, and that it looks at windows."""
+        how = "live crop"
+        if self._detector is not None:
+            how += f" by {self._detector.sha256[:8]} in {self._detector.provider}"
+        return f"{self.estimator.provider}, {how}"
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, in pixels of the whole picture.
+
+        Without `cameras`, nothing is remembered.
+        """
+        names = list(cameras) or [""] * len(images)
+        windows = [
+            self._following(image, name) if name else None
+            for image, name in zip(images, names, strict=True)
+        ]
+        poses: list[Pose | None] = [None] * len(images)
+        near = [i for i, window in enumerate(windows) if window is not None]
+        for i, pose in zip(near, self._look(images, windows, near), strict=True):
+            if self._believed(pose).any():
+                poses[i] = pose
+        far = [i for i, pose in enumerate(poses) if pose is None]
+        found_in = self._whole([images[i] for i in far])
+        for i, found_window in zip(far, found_in, strict=True):
+            windows[i] = found_window
+        for i, pose in zip(far, self._look(images, windows, far), strict=True):
+            poses[i] = pose
+        found = [pose for pose in poses if pose is not None]
+        for name, window, pose, i in zip(
+            names, windows, found, range(len(found)), strict=True
+        ):
+            if name and window is not None:
+                self._remember(name, window, pose, i in far)
+        return found
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Run every size of window once, so that the first real ones are not slow."""
+        self.estimator.warm_up(batch)
+        if self._detector is None:
+            for side in levels(self.estimator.model.fitting):
+                blank = np.full((batch, side, side, 3), 127, np.uint8)
+                self.estimator.network.run(blank)
+
+    def _following(self, image: Image, camera: str) -> Window | None:
+        """Return where the animal should be now; None: the whole picture."""
+        track = self._tracks.get(camera)
+        if track is None or (self._full_every and track.looks >= self._full_every):
+            return None
+        low, high = track.low + track.step, track.high + track.step
+        low, high = around(low, high, track.margin)
+        fitting = self.estimator.model.fitting
+        if self._detector is not None:
+            return zoomed(low, high, image.shape, fitting)
+        return same_scale(low, high, image.shape, fitting, track.grown)
+
+    def _whole(self, images: Sequence[Image]) -> list[Window]:
+        """Return windows for pictures in which the animal must be found first."""
+        fitting = self.estimator.model.fitting
+        windows = [whole(image.shape, fitting) for image in images]
+        if self._detector is None or not images:
+            return windows
+        for i, pose in enumerate(self._detector.estimate(images)):
+            seen = pose.points[0][pose.confidence[0] >= self._detector.threshold]
+            if len(seen):
+                low, high = seen.min(axis=0), seen.max(axis=0)
+                if not self._boxes:
+                    low, high = around(low, high, self._margin)
+                windows[i] = zoomed(low, high, images[i].shape, fitting)
+        return windows
+
+    def _look(
+        self,
+        images: Sequence[Image],
+        windows: Sequence[Window | None],
+        places: Sequence[int],
+    ) -> list[Pose]:
+        """Return the poses of the pictures at `places`; equal sizes are one batch."""
+        model = self.estimator.model
+        found: dict[int, Pose] = {}
+        sizes: dict[tuple[int, int], list[tuple[int, Window]]] = {}
+        for i in places:
+            if (window := windows[i]) is not None:
+                size = window.fitting.height, window.fitting.width
+                sizes.setdefault(size, []).append((i, window))
+        for size, members in sizes.items():
+            pictures = self.estimator.memory(len(members), *size)
+            for place, (i, window) in enumerate(members):
+                window.place(images[i], pictures[place])
+            points, sure = model.read(self.estimator.network.run(pictures))
+            for (i, window), xy, one in zip(members, points, sure, strict=True):
+                found[i] = Pose(self.skeleton, window.to_image(xy), one)
+        return [found[i] for i in places]
+
+    def _believed(self, pose: Pose) -> NDArray[np.bool_]:
+        return np.asarray(pose.confidence[0] >= self.threshold)
+
+    def _remember(self, camera: str, window: Window, pose: Pose, full: bool) -> None:
+        self.windows[camera] = window
+        seen = pose.points[0][self._believed(pose)]
+        before = self._tracks.pop(camera, None)
+        if not len(seen):
+            return
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        track = _Track(low, high, np.zeros(2, np.float32), len(seen))
+        track.margin = self._margin if before is None else before.margin
+        if full and self._boxes:
+            longer = max(float((high - low).max()), 1.0)
+            room = max(window.width, window.height) / longer
+            track.margin = min(max((room - 1) / 2, LEAST), MOST)
+        if before is not None:
+            if len(seen) < before.parts:  # what is missing was where it was, or near
+                track.low = np.minimum(low, before.low)
+                track.high = np.maximum(high, before.high)
+                track.grown = min(before.grown + 1, 3)
+            track.step = (low + high - before.low - before.high) / np.float32(2)
+            track.looks = before.looks + 1
+        if full:
+            track.looks = 0
+        self._tracks[camera] = track

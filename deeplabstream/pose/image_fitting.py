@@ -1,0 +1,319 @@
+"""A part of a picture, and how points go from one to the other exactly.
+
+How a camera's picture becomes the network's: one rule, in training and live.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+
+REST = 127
+"""The grey of what the picture does not cover; networks see it as 0."""
+MULTIPLE = 32
+"""Sides of inputs of `native` networks are multiples of this."""
+
+Fit = Literal["letterbox", "stretch", "native"]
+Sampling = Literal["average", "linear", "antialias"]
+Align = Literal["centre", "corner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """The size of a network's input, and how pictures of any size are brought to it.
+
+    The picture lies in the left upper corner; what is left over, at the right or at the
+    bottom, is grey. Our own networks have the defaults; imported ones get pictures as the
+    program prepared them that trained them.
+    """
+
+    height: int
+    width: int
+    fit: Fit = "letterbox"
+    """`letterbox`: scaled, the aspect kept, until it just fits. `stretch`: scaled to the
+    whole input, whatever the aspect (Lightning Pose). `native`: not scaled; the network
+    takes pictures of any size (DeepLabCut), see `of`."""
+    rest: int = REST
+    """The grey of what is left over."""
+    sampling: Sampling = "average"
+    """`average`: shrinking averages squares of whole pixels as long as they fit into both
+    sides, and is linear for the rest: five times as fast as averages of parts of pixels.
+    `linear`: between the four nearest pixels (OpenCV's INTER_LINEAR). `antialias`:
+    triangles as wide as the pixels of the result (torchvision, Pillow)."""
+    align: Align = "centre"
+    """Which points stay where they are when a picture is scaled: `centre`: pixels are
+    squares, x becomes (x + 0.5) · scale - 0.5. `corner`: x becomes x · scale, as other
+    programs have it for labels and for points."""
+    area: tuple[int, int] | None = None
+    """Rows and columns of the input that pictures are fitted into; None: all of it."""
+
+    def of(self, shape: tuple[int, ...]) -> "Fitting":
+        """Return the fitting for pictures of `shape`: `native` ones have inputs of any size."""
+        return _native(self, *shape[:2]) if self.fit == "native" else self
+
+    def extent(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return columns and rows that a picture of `shape` (height, width, …) covers."""
+        return _extent(self, *shape[:2])
+
+    def scales(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return pixels of the input per pixel of a picture of `shape`, along x and y."""
+        return _scales(self, *shape[:2])
+
+    def place(self, image: Image, into: NDArray[np.uint8]) -> None:
+        """Write the picture, grey or BGR, into `into` (height, width, 3), BGR."""
+        if image.dtype != np.uint8:
+            bits = 8 * image.itemsize
+            raise ModelError(f"the network wants pictures of 8 bit, not of {bits}")
+        columns, rows = self.extent(image.shape)
+        if rows < self.height:
+            into[rows:] = self.rest
+        if columns < self.width:
+            into[:rows, columns:] = self.rest
+        target = into[:rows, :columns]
+        if image.shape[:2] == (rows, columns):
+            target[...] = image[..., None] if image.ndim == 2 else image
+            return
+        if self.sampling == "antialias":
+            image = _antialiased(image, rows, columns)
+        _resize(image, target, self.sampling == "average")
+
+    def to_input(
+        self, points: NDArray[np.float32], shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """Return where `points` (…, 2) of a picture of `shape` lie in the input."""
+        half = 0.5 if self.align == "centre" else 0.0
+        return np.asarray((points + half) * self.scales(shape) - half, np.float32)
+
+    def to_image(
+        self, points: NDArray[np.float32], shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """Return where `points` (…, 2) of the input lie in a picture of `shape`."""
+        half = 0.5 if self.align == "centre" else 0.0
+        return np.asarray((points + half) / self.scales(shape) - half, np.float32)
+
+
+def _resize(image: Image, target: NDArray[np.uint8], average: bool) -> None:
+    import cv2
+
+    rows, columns = target.shape[:2]
+    high, wide = image.shape[:2]
+    if average and (side := _square(high, wide, rows, columns)) > 1:
+        size = (wide // side, high // side)
+        image = np.asarray(
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    if image.shape[:2] != (rows, columns):
+        if image.ndim == 3:
+            cv2.resize(image, (columns, rows), dst=target)
+            return
+        image = np.asarray(cv2.resize(image, (columns, rows)), np.uint8)
+    target[...] = image[..., None] if image.ndim == 2 else image
+
+
+def _antialiased(image: Image, rows: int, columns: int) -> Image:
+    """Return the picture, each shrunk side through triangles as wide as its new pixels."""
+    values: NDArray[np.float32] = image.astype(np.float32)
+    for axis, size in ((0, rows), (1, columns)):
+        places, weights = _triangles(values.shape[axis], size)
+        shape = [1] * values.ndim
+        shape[axis] = size
+        values = sum(
+            values.take(place, axis) * weight.reshape(shape)
+            for place, weight in zip(places, weights, strict=True)
+        )
+    return np.asarray(np.rint(values).clip(0, 255), np.uint8)
+
+
+# Remembered, as a camera's pictures are all of one size: once a network has emptied the
+# processor's caches, even these few lines take longer than they look.
+
+
+@lru_cache
+def _triangles(given: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return (tap, wanted): which pixels make each new one, and by how much."""
+    scale = given / wanted
+    reach = max(scale, 1.0)
+    middle = (np.arange(wanted) + 0.5) * scale
+    first = np.floor(middle - reach).astype(np.intp)
+    places = first + np.arange(int(np.ceil(2 * reach)) + 2)[:, None]
+    weights = np.clip(1 - np.abs(places + 0.5 - middle) / reach, 0, None)
+    weights[(places < 0) | (places >= given)] = 0
+    weights /= weights.sum(axis=0)
+    return places.clip(0, given - 1), weights.astype(np.float32)
+
+
+@lru_cache
+def _native(fitting: Fitting, high: int, wide: int) -> Fitting:
+    height, width = (-(-side // MULTIPLE) * MULTIPLE for side in (high, wide))
+    return replace(fitting, height=height, width=width)
+
+
+def _scale(fitting: Fitting, high: int, wide: int) -> float:
+    height, width = fitting.area or (fitting.height, fitting.width)
+    scale = min(height / high, width / wide)
+    return min(scale, 1.0) if fitting.fit == "native" else scale
+
+
+@lru_cache
+def _extent(fitting: Fitting, high: int, wide: int) -> tuple[int, int]:
+    height, width = fitting.area or (fitting.height, fitting.width)
+    if fitting.fit == "stretch":
+        return width, height
+    scale = _scale(fitting, high, wide)
+    columns, rows = round(wide * scale), round(high * scale)
+    return max(1, min(width, columns)), max(1, min(height, rows))
+
+
+@lru_cache
+def _scales(fitting: Fitting, high: int, wide: int) -> NDArray[np.float32]:
+    columns, rows = _extent(fitting, high, wide)
+    scales = np.array([columns / wide, rows / high], np.float32)
+    if fitting.align == "corner" and fitting.fit != "stretch":
+        scales[:] = _scale(fitting, high, wide)
+    scales.flags.writeable = False
+    return scales
+
+
+@lru_cache
+def _square(high: int, wide: int, rows: int, columns: int) -> int:
+    """Return the side of the largest squares to average: a divisor of both sides."""
+    most = min(high // rows, wide // columns)
+    sides = range(max(1, most), 0, -1)
+    return next(side for side in sides if not (high % side or wide % side))
+
+
+CELL = 32
+"""Windows that a network looks through are multiples of this, in its pixels."""
+LEAST = 64
+"""The smallest, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of whole pixels of a picture, and the network's pixels it becomes."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    fitting: Fitting
+
+    def place(self, image: Image, into: NDArray[np.uint8]) -> None:
+        """Write what the window shows into `into`, fitted to the network."""
+        self.fitting.place(self._cut(image), into)
+
+    def to_image(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return where `points` (…, 2) of the network's pixels lie in the picture."""
+        inside = self.fitting.to_image(points, (self.height, self.width))
+        return np.asarray(
+            inside + np.array([self.left, self.top], np.float32), np.float32
+        )
+
+    def to_input(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return where `points` (…, 2) of the picture lie in the network's pixels."""
+        inside = points - np.array([self.left, self.top], np.float32)
+        return self.fitting.to_input(inside, (self.height, self.width))
+
+    def shows(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which of `points` (…, 2) of the picture lie inside."""
+        x, y = points[..., 0], points[..., 1]
+        across = (x >= self.left - 0.5) & (x < self.left + self.width - 0.5)
+        down = (y >= self.top - 0.5) & (y < self.top + self.height - 0.5)
+        return np.asarray(across & down)
+
+    def _cut(self, image: Image) -> Image:
+        rows = slice(self.top, self.top + self.height)
+        return image[rows, self.left : self.left + self.width]
+
+
+def around(
+    low: NDArray[np.float32], high: NDArray[np.float32], margin: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the box with a margin on each side, as a share of its longer one."""
+    more = np.float32(margin * max(float((high - low).max()), 16.0))
+    return low - more, high + more
+
+
+def whole(shape: tuple[int, ...], fitting: Fitting) -> Window:
+    """Return the window that shows all of a picture of `shape`."""
+    return Window(0, 0, shape[1], shape[0], fitting.of(shape))
+
+
+def levels(fitting: Fitting) -> tuple[int, ...]:
+    """Return the sides, in the network's pixels, of windows that save work."""
+    most = int(np.sqrt(0.6 * fitting.height * fitting.width))
+    most = min(most, fitting.height, fitting.width)
+    sides = range(LEAST, most + 1, CELL)
+    return tuple(sides[:: max(1, round(len(sides) / 4))])
+
+
+def same_scale(
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    shape: tuple[int, ...],
+    fitting: Fitting,
+    grown: int = 0,
+) -> Window | None:
+    """Return the smallest window around the box `low` to `high` that a level offers.
+
+    The network sees it at the scale at which it sees whole pictures of `shape`, in fewer
+    pixels. `grown` levels larger than need be; None: no window saves anything.
+    """
+    fitting = fitting.of(shape)
+    columns, rows = fitting.extent(shape)
+    scales = columns / shape[1], rows / shape[0]
+    if fitting.fit != "stretch":
+        scales = scales[1], scales[1]
+    need = float(((high - low) * np.array(scales)).max())
+    fitting_sides = [side for side in levels(fitting) if side >= need]
+    if len(fitting_sides) <= grown:
+        return None
+    side = fitting_sides[grown]
+    squares = [max(1, int(1 / scale)) for scale in scales]
+    width, height = (
+        round(side / scale / square) * square
+        for scale, square in zip(scales, squares, strict=True)
+    )
+    if width > shape[1] or height > shape[0]:
+        return None
+    left, top = _corner(low, high, (width, height), shape)
+    inside = replace(fitting, height=side, width=side, area=None)
+    return Window(left, top, width, height, inside)
+
+
+def zoomed(
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    shape: tuple[int, ...],
+    fitting: Fitting,
+) -> Window:
+    """Return the window around the box that fills the network's whole input.
+
+    Of a network that sees pictures unscaled it is as large as the input.
+    """
+    if fitting.fit == "native":
+        own = min(fitting.width, shape[1]), min(fitting.height, shape[0])
+        left, top = _corner(low, high, own, shape)
+        return Window(left, top, own[0], own[1], fitting)
+    aspect = fitting.width / fitting.height
+    width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), 16.0)
+    size = min(round(width), shape[1]), min(round(width / aspect), shape[0])
+    left, top = _corner(low, high, size, shape)
+    return Window(left, top, size[0], size[1], fitting)
+
+
+def _corner(
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    size: tuple[int, int],
+    shape: tuple[int, ...],
+) -> tuple[int, int]:
+    middle = (low + high) / 2
+    left = min(max(0, round(float(middle[0]) - size[0] / 2)), shape[1] - size[0])
+    top = min(max(0, round(float(middle[1]) - size[1] / 2)), shape[0] - size[1])
+    return left, top

@@ -1,0 +1,1 @@
+"""Importers of networks trained by other programs."""

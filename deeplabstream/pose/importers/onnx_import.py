@@ -1,0 +1,170 @@
+"""A foreign ONNX network, described by a short file, made into a model folder.
+
+What has to be done to a picture before the network, and to its output after it, becomes
+part of the graph: the folder's `network.onnx` takes pictures as they come from a camera.
+Then both are run on the same pictures and compared.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.decoders import Coordinates, Decoder, Offsets, Several
+from deeplabstream.pose.decoders.grouping import Grouping
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.importers.graph_operations import give_shape, wrap
+from deeplabstream.pose.importers.network_description import Description
+from deeplabstream.pose.importers.original_network import original
+from deeplabstream.pose.importers.reference_points import TOLERANCE_PX, Reference
+from deeplabstream.pose.model.model_description import edge_places
+from deeplabstream.pose.model.model_folder import (
+    IMPORTED,
+    NETWORK,
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+    save_description,
+)
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
+
+MOST = 1e-3
+"""What any value of the imported network may differ by from the original's."""
+
+
+def import_onnx(
+    network: Path,
+    words: Description,
+    folder: Path,
+    about: dict[str, object],
+    reference: Reference | None = None,
+    tolerance_px: float = TOLERANCE_PX,
+) -> ModelFolder:
+    """Write the model into a folder (see `drafted`); return it as loaded again.
+
+    That the graph computes what the network does is checked here. Whether points are those
+    of the program that trained it shows only a `reference`: `tolerance_px` is the limit.
+    ModelError says what is wrong.
+    """
+    skeleton = Skeleton(
+        tuple(words.bodyparts), tuple((one, other) for one, other in words.bones)
+    )
+    fitting = words.input.fitting
+    try:
+        wrapped = wrap(network, words)
+        pictures, theirs = _theirs(network, words)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NETWORK).write_bytes(give_shape(wrapped, theirs.shape[1:]))
+    except OSError as error:
+        raise ModelError(f"{error.filename}: {error.strerror}") from error
+    model = ModelFolder(
+        folder,
+        skeleton,
+        fitting,
+        decoder_of(words),
+        words.threshold,
+        network_hash(folder / NETWORK),
+        {"source": words.source, "licence": words.licence, **about},
+        imported=IMPORTED,
+    )
+    _check_size(network, model, theirs)
+    check(network, model, pictures, theirs)
+    if reference is not None:
+        said = {**model.about, "compared": reference.check(model, tolerance_px)}
+        model = replace(model, about=said)
+    save_description(model)
+    return load_model_folder(folder)
+
+
+def decoder_of(words: Description) -> Decoder:
+    """Return how points are read off what the imported network gives."""
+    if say := words.coordinates:
+        return Coordinates(say.animals, say.linear_to)
+    maps: Heatmaps | Offsets
+    if it := words.offsets:
+        maps, first = Offsets(it.stride, it.origin, it.scale), it.origin
+    elif own := words.heatmaps:
+        maps = Heatmaps(own.stride, own.sigma, own.origin, own.linear_to)
+        first = maps.first
+    else:
+        raise ModelError("the description says no way to read points")
+    if (said := words.animals) is None:
+        return maps
+    names = words.bodyparts
+    edges = edge_places(names, said.edges)
+    return Several(
+        maps,
+        Grouping(
+            len(names),
+            edges,
+            said.most,
+            maps.stride,
+            first,
+            said.floor,
+            said.link,
+            said.worst,
+        ),
+    )
+
+
+def _theirs(
+    network: Path, words: Description
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return two pictures, and what the original gives for them."""
+    size = (words.input.height, words.input.width, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, *size), np.uint8)
+    try:
+        return pictures, original(network, words, pictures)
+    except Exception as error:  # ONNX Runtime's have no common ancestor
+        reason = " ".join(str(error).split())[:400]
+        raise ModelError(f"{network} can't be run as described: {reason}") from error
+
+
+def _check_size(network: Path, model: ModelFolder, theirs: NDArray[np.float32]) -> None:
+    """Raise ModelError when the maps are not as many, or as large, as was described."""
+    if isinstance(model.decoder, Coordinates):
+        return
+    wanted, given = model.output_shape, theirs.shape[1:]
+    more = (
+        wanted[0],
+        *(side + 1 for side in wanted[1:]),
+    )  # see `deeplabstream/pose/runtimes/onnx_runtime.py`
+    if given not in (wanted, more):
+        shapes = ("x".join(map(str, shape)) for shape in (given, wanted))
+        raise ModelError(
+            "{} gives maps of {} (number, rows, columns); what the description says of body "
+            "parts, input and stride makes {}: correct it".format(network, *shapes)
+        )
+
+
+def check(
+    network: Path,
+    model: ModelFolder,
+    pictures: NDArray[np.uint8],
+    theirs: NDArray[np.float32],
+) -> None:
+    """Run the imported one too, on two at once too; ModelError when they differ."""
+    imported = OnnxNetwork(model, "cpu", 0)
+    for count in (1, 2):
+        try:
+            ours = imported.run(pictures[:count])
+        except Exception as error:  # ONNX Runtime's have no common ancestor
+            reason = str(error).splitlines()[0]
+            raise ModelError(
+                f"{network} can't take {count} pictures at once; export it with an open "
+                f"batch size: {reason}"
+            ) from error
+        if ours.shape != theirs[:count].shape:
+            raise ModelError(
+                f"{network} gives {list(theirs.shape[1:])}, which became "
+                f"{list(ours.shape[1:])}: the description does not fit it"
+            )
+        off = float(np.abs(ours - theirs[:count]).max())
+        if not off <= MOST * max(1.0, float(np.abs(theirs).max())):
+            raise ModelError(
+                f"the imported network differs from {network} by {off:.2g} on the same "
+                "pictures"
+            )

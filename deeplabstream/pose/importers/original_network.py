@@ -1,0 +1,122 @@
+"""What a foreign network gives by itself: prepared and arranged by numpy alone.
+
+What was made of it is compared with this.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.importers.graph_operations import HALF
+from deeplabstream.pose.importers.network_description import (
+    Description,
+    Heatmaps,
+    Offsets,
+)
+from deeplabstream.pose.runtimes.compute_packages import package
+
+_KINDS: dict[str, type[np.generic]] = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float16)": np.float16,
+}
+
+
+def original(
+    network: Path, words: Description, pictures: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return what the original gives, prepared and arranged by numpy alone."""
+    ort = package("onnxruntime", "importing networks")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(
+        str(network), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+    x: NDArray[np.float32] = pictures.astype(np.float32)
+    if words.input.colour == "RGB":
+        x = x[..., ::-1]
+    elif words.input.colour == "GREY":
+        x = x @ np.array([[0.114], [0.587], [0.299]], np.float32)
+    mean, std = (
+        np.array(each, np.float32) for each in (words.input.mean, words.input.std)
+    )
+    x = (x - mean) / std
+    if words.input.layout == "NCHW":
+        x = x.transpose(0, 3, 1, 2)
+    (given,) = session.get_inputs()
+    names = [output.name for output in session.get_outputs()]
+    kind = _KINDS.get(given.type, np.float32)
+    if kind is np.uint8:
+        x = np.floor(x + np.float32(HALF))
+    singly = [
+        session.run(names, {given.name: np.ascontiguousarray(one[None], kind)})
+        for one in x
+    ]
+    outputs = {
+        name: np.concatenate([run[place] for run in singly])
+        for place, name in enumerate(names)
+    }
+    return _arranged(words, outputs, names)
+
+
+def _arranged(
+    words: Description, outputs: dict[str, NDArray[Any]], names: Sequence[str]
+) -> NDArray[np.float32]:
+    if it := words.offsets:
+        scores, moved = outputs[it.scores], outputs[it.offsets]
+        if it.layout == "NHWC":
+            scores, moved = scores.transpose(0, 3, 1, 2), moved.transpose(0, 3, 1, 2)
+        scores = _sigmoid(scores) if it.values == "logits" else scores
+        maps = [scores, moved[:, ::2], moved[:, 1::2]]
+        return np.concatenate([*maps, *_fields(words, outputs, it)], axis=1)
+    if own := words.heatmaps:
+        values = outputs[own.output or names[0]]
+        if own.layout == "NHWC":
+            values = values.transpose(0, 3, 1, 2)
+        if own.values == "logits":
+            values = _sigmoid(values)
+        elif own.values == "mass":
+            values = values * np.float32(2 * np.pi * own.sigma**2)
+        values = np.asarray(values, np.float32)
+        return np.concatenate([values, *_fields(words, outputs, own)], axis=1)
+    if say := words.coordinates:
+        parts = say.animals * len(words.bodyparts)
+        flat = outputs[say.output or names[0]].reshape(-1, parts, 2)
+        points = flat * np.array(say.scale, np.float32) + np.float32(say.origin)
+        unseen = np.isnan(points)
+        sure = 1 - unseen.max(axis=2, keepdims=True)
+        if say.confidences:
+            sure = outputs[say.confidences].reshape(-1, parts, 1)
+        points = np.where(unseen, 0, points)
+        return np.asarray(np.concatenate([points, sure], axis=2), np.float32)
+    raise ModelError("the description says no way to read points")
+
+
+def _fields(
+    words: Description, outputs: dict[str, NDArray[Any]], maps: Heatmaps | Offsets
+) -> list[NDArray[np.float32]]:
+    """Return the fields in a list, if any, with cells as large as those of the maps."""
+    if (said := words.animals) is None:
+        return []
+    fields = outputs[said.fields]
+    if maps.layout == "NHWC":
+        fields = fields.transpose(0, 3, 1, 2)
+    times = (said.stride or maps.stride) / maps.stride
+    for axis in (2, 3):
+        if times != 1:
+            most = fields.shape[axis] - 1
+            at = np.arange(int((most + 1) * times)) / times
+            low = np.minimum(at.astype(int), most)
+            share = np.clip(at - low, 0, 1).reshape(-1, *[1] * (3 - axis))
+            near, far = (
+                fields.take(places, axis) for places in (low, np.minimum(low + 1, most))
+            )
+            fields = near + (far - near) * share
+    return [np.asarray(fields, np.float32)]
+
+
+def _sigmoid(x: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-x)), np.float32)

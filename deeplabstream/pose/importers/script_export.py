@@ -1,0 +1,61 @@
+"""What a script in `pose/importers/scripts` wrote where a network was trained.
+
+`network.onnx`, `description.json`, and `reference.npz`: frames, and where the program
+that trained the network saw the body parts in them; it stays in the model folder. In
+`detector/` the same of a network that finds the animal for it.
+"""
+
+import shutil
+from pathlib import Path
+
+from deeplabstream.pose.importers.network_description import read_description
+from deeplabstream.pose.importers.onnx_import import import_onnx
+from deeplabstream.pose.importers.reference_points import (
+    REFERENCE,
+    TOLERANCE_PX,
+    read_reference,
+)
+from deeplabstream.pose.model.model_folder import (
+    DETECTOR,
+    NETWORK,
+    ModelFolder,
+    network_hash,
+)
+from deeplabstream.pose.runtimes.runtime_comparison import save_pictures
+
+WORDS = "description.json"
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+def typed(path: Path) -> str:
+    """Return the path as it is typed on a command line."""
+    return f'"{path}"' if " " in str(path) else str(path)
+
+
+def import_exported(
+    source: Path, folder: Path, licence: str, tolerance_px: float = TOLERANCE_PX
+) -> ModelFolder:
+    """Write the model into a folder (see `drafted`), its detector into one in it.
+
+    ModelError says what is wrong with what is in `source`.
+    """
+    if (source / DETECTOR / WORDS).is_file():
+        import_exported(source / DETECTOR, folder / DETECTOR, licence, tolerance_px)
+    words = read_description(source / WORDS)
+    if licence:
+        words = words.model_copy(update={"licence": licence})
+    reference = read_reference(source / REFERENCE, words)
+    about: dict[str, object] = {
+        "imported_from": {
+            "folder": source.name,
+            "sha256": network_hash(source / NETWORK),
+        },
+        "description": words.model_dump(mode="json", exclude_none=True),
+    }
+    if words.left_out:
+        about["left_out"] = words.left_out
+    model = import_onnx(source / NETWORK, words, folder, about, reference, tolerance_px)
+    if words.pictures == "own":
+        save_pictures(model, reference.fitted(model.fitting))
+    shutil.copyfile(source / REFERENCE, folder / REFERENCE)
+    return model

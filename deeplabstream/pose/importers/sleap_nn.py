@@ -1,0 +1,345 @@
+"""What `sleap-nn export --format onnx` writes: `model.onnx` and `export_metadata.json`.
+
+SLEAP-NN puts the search for peaks into the network, and finds whole cells. Networks of a
+single animal are cut before it: the confidence maps are read as ours are, between cells.
+So are bottom-up networks; their part affinity fields join body parts to animals as ours do.
+Top-down networks are taken whole; of the animals they find, the surest.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.importers.graph_operations import load_graph, onnx_package
+from deeplabstream.pose.importers.network_description import (
+    Animals,
+    Coordinates,
+    Description,
+    Heatmaps,
+    Input,
+)
+from deeplabstream.pose.importers.onnx_import import import_onnx
+from deeplabstream.pose.importers.reference_points import (
+    REFERENCE,
+    TOLERANCE_PX,
+    read_reference,
+)
+from deeplabstream.pose.importers.sleap_nn_metadata import (
+    METADATA,
+    Metadata,
+    configured,
+    read_metadata,
+    size_limit,
+)
+from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
+
+NETWORK = "model.onnx"
+SIGMA = 1.5
+"""Of SLEAP-NN's targets, in cells, where its configuration is not there."""
+FLOOR = 0.2
+"""The lowest peak, where the metadata do not say it."""
+
+
+def import_sleap_nn(
+    source: Path,
+    size: tuple[int, int] | None,
+    folder: Path,
+    licence: str,
+    animals: int = 0,
+    tolerance_px: float = 0.0,
+) -> ModelFolder:
+    """Write the model into a folder (see `drafted`), for pictures of `size`.
+
+    That is width and height; without one, the network's. A bottom-up network tells of at
+    most so many `animals`, 0: as its metadata say; a top-down one of the surest, 0: of one.
+    Where `from_sleap_nn.py` put a reference beside the network, points are compared with
+    it: `tolerance_px` is the limit, 0: half a cell, as SLEAP-NN reads maps otherwise than
+    we do. ModelError says what is wrong.
+    """
+    said = read_metadata(source)
+    if animals > 1 and said.model_type not in _OF_SEVERAL:
+        raise ModelError(
+            f"{source}: a {said.model_type} network tells of one animal; say no --animals"
+        )
+    network = load_graph(source / NETWORK)
+    width, height = size or _prepared(said, source) or _size(network, said, source)
+    step = _step(said, source)
+    if width % step or height % step:
+        raise ModelError(
+            f"--size {width}x{height}: both must be multiples of {step:g}, which is "
+            "max_stride in the training configuration"
+        )
+    words = _described(network, said, source, (width, height), animals)
+    about: dict[str, object] = {
+        "imported_from": {
+            "folder": source.name,
+            "sha256": network_hash(source / NETWORK),
+        }
+    }
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / NETWORK
+        file.write_bytes(network.SerializeToString())
+        try:
+            words = words.model_copy(update={"licence": licence})
+            if not (source / REFERENCE).is_file():
+                return import_onnx(file, words, folder, about)
+            reference = read_reference(source / REFERENCE, words)
+            limit = tolerance_px or max(TOLERANCE_PX, _reading_px(words, said))
+            model = import_onnx(file, words, folder, about, reference, limit)
+            shutil.copyfile(source / REFERENCE, folder / REFERENCE)
+            return model
+        except ModelError as error:
+            said_of = str(error).replace(str(file), str(source / NETWORK))
+            raise ModelError(said_of) from error
+
+
+def _described(
+    network: Any, said: Metadata, source: Path, size: tuple[int, int], animals: int
+) -> Description:
+    """Return what the network wants and gives; it is made to give what is read."""
+    width, height = size
+    how = _KINDS.get(said.model_type, _unknown)(network, said, source, animals)
+    try:
+        return Description(
+            bodyparts=said.node_names,
+            bones=said.bones,
+            input=Input(
+                width=width,
+                height=height,
+                colour="GREY" if said.input_channels == 1 else "RGB",
+                mean=[0.0],
+                std=[1.0],
+                rest=0,
+                sampling="antialias",
+                align="corner",
+                **_fit(said, source, size),
+            ),
+            threshold=said.peak_threshold or FLOOR,
+            source=f"SLEAP-NN {said.sleap_nn_version}, {said.model_type}",
+            **how,
+        )
+    except pydantic.ValidationError as error:
+        words = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ModelError(f"{source / METADATA}: {words}") from error
+
+
+def _reading_px(words: Description, said: Metadata) -> float:
+    """Return by how much points differ as they are read otherwise, in input pixels.
+
+    Half a cell: SLEAP-NN finds places between cells in another way. An exported top-down
+    pair finds whole cells, with both of its networks.
+    """
+    if words.heatmaps:
+        return words.heatmaps.stride / 2
+    return 1.5 * said.output_stride / said.input_scale
+
+
+def _step(said: Metadata, source: Path) -> float:
+    """Return what sides of the input are multiples of, in its pixels."""
+    step = configured(source, "backbone_config", said.backbone, "max_stride") or 1
+    return step / said.input_scale
+
+
+def _prepared(said: Metadata, source: Path) -> tuple[int, int] | None:
+    """Return width and height to which SLEAP-NN brings every frame; None: none."""
+    if said.model_type == "centered_instance" or not (limit := size_limit(source)):
+        return None
+    step = _step(said, source)
+    width, height = (int(np.ceil(side / step) * step) for side in limit[::-1])
+    return width, height
+
+
+def _fit(said: Metadata, source: Path, size: tuple[int, int]) -> dict[str, Any]:
+    """Return how SLEAP-NN fits frames: within a limit, else it leaves them as they are."""
+    if said.model_type == "centered_instance":
+        return {"fit": "native"}
+    if (prepared := _prepared(said, source)) is None:
+        return {} if said.model_type == "topdown" else {"fit": "native"}
+    if prepared != size:
+        raise ModelError(
+            f"--size {size[0]}x{size[1]}: SLEAP-NN brings every frame to "
+            f"{prepared[0]}x{prepared[1]} for this network (max_height and max_width in its "
+            "training configuration): leave --size out"
+        )
+    limit = size_limit(source)
+    return {"area": None if limit == prepared[::-1] else limit}
+
+
+def _single(network: Any, said: Metadata, source: Path, animals: int) -> dict[str, Any]:
+    """Make the confidence maps an output; return how they are read."""
+    made = _makers(network)
+    name, value = "", "peak_vals"
+    while value in made and not name:
+        node = made[value]
+        if node.op_type in ("ReduceMax", "Max", "TopK"):
+            name = _before_flattening(made, node.input[0])
+            break
+        value = node.input[-1]
+    if not name:
+        raise _not_found(said, source)
+    network.graph.output.append(_output(name, "n", "part", "h", "w"))
+    del network.graph.output[:-1]
+    return {"heatmaps": _maps(name, said, source)}
+
+
+def _bottom_up(
+    network: Any, said: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
+    """Make confidence maps and fields outputs; return how they are read."""
+    most = animals or said.max_instances
+    if not most:
+        raise ModelError(
+            f"{source} does not tell how many animals are in a picture at most; say it: "
+            "--animals 2"
+        )
+    made = _makers(network)
+    best = made.get("peak_vals")
+    kept = made.get(best.input[0]) if best is not None else None
+    if (
+        best is None
+        or best.op_type != "TopK"
+        or kept is None
+        or kept.op_type != "Where"
+    ):
+        raise _not_found(said, source)
+    name = _before_flattening(made, kept.input[1])
+    fields = set()
+    for node in network.graph.node:
+        if node.op_type == "GridSample":
+            value = node.input[0]
+            while value in made and made[value].op_type in ("Unsqueeze", "Gather"):
+                value = made[value].input[0]
+            fields.add(value)
+    if not name or len(fields) != 1:
+        raise _not_found(said, source)
+    (field,) = fields
+    outputs = [
+        _output(name, "n", "part", "h", "w"),
+        _output(field, "n", "xy", "v", "u"),
+    ]
+    del network.graph.output[:]
+    network.graph.output.extend(outputs)
+    maps = _maps(name, said, source)
+    stride = configured(source, "head_configs", "bottomup", "pafs", "output_stride")
+    grouped = Animals(
+        fields=field,
+        stride=said.stride(stride or said.output_stride, source),
+        edges=said.bones,
+        most=most,
+        floor=said.peak_threshold or FLOOR,
+    )
+    return {"heatmaps": maps, "animals": grouped}
+
+
+def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
+    stride = said.stride(said.output_stride, source)
+    sigma = configured(source, "head_configs", said.model_type, "confmaps", "sigma")
+    return Heatmaps(
+        output=name, stride=stride, sigma=sigma or SIGMA, origin=0, values="scores"
+    )
+
+
+def _makers(network: Any) -> dict[str, Any]:
+    """Return the operation that makes each value."""
+    return {name: node for node in network.graph.node for name in node.output}
+
+
+def _before_flattening(made: dict[str, Any], value: str) -> str:
+    """Return the maps that were flattened to this value; empty: it is none."""
+    flat = made.get(value)
+    return str(flat.input[0]) if flat and flat.op_type == "Reshape" else ""
+
+
+def _not_found(said: Metadata, source: Path) -> ModelError:
+    return ModelError(
+        f"{source / NETWORK}: its confidence maps are not found; it was tried with "
+        f"exports of SLEAP-NN 0.3.5, and this is of {said.sleap_nn_version}"
+    )
+
+
+def _top_down(
+    network: Any, said: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
+    """Take the first animals, whose middles are the surest."""
+    onnx = onnx_package()
+    most = max(1, animals)
+    if most > (said.max_instances or most):
+        raise ModelError(
+            f"{source}: the network was exported for {said.max_instances} animals; export "
+            f"it with --max-instances {most}"
+        )
+    first = onnx.numpy_helper.from_array(np.arange(most), "first_animals")
+    network.graph.initializer.append(first)
+    for name in ("peaks", "peak_vals"):
+        node = onnx.helper.make_node(
+            "Gather", [name, "first_animals"], [f"{name}_of_first"], axis=1
+        )
+        network.graph.node.append(node)
+    points = _output("peaks_of_first", "n", "animal", "part", "xy")
+    sure = _output("peak_vals_of_first", "n", "animal", "part")
+    network.graph.output.extend([points, sure])
+    del network.graph.output[:-2]
+    return {
+        "coordinates": Coordinates(
+            output="peaks_of_first",
+            confidences="peak_vals_of_first",
+            scale=[1.0, 1.0],
+            animals=most,
+            values="scores",
+        )
+    }
+
+
+def _output(name: str, *shape: str) -> Any:
+    onnx = onnx_package()
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
+def _unknown(
+    network: Any, said: Metadata, source: Path, animals: int
+) -> dict[str, Any]:
+    kind = said.model_type
+    advice = f"{', '.join(_KINDS)} can"
+    if kind == "centroid":
+        advice = (
+            "it finds middles alone. Export it together with its network of windows: "
+            "`sleap-nn export CENTROID_FOLDER CENTERED_INSTANCE_FOLDER`"
+        )
+    elif kind.startswith("multi_class"):
+        advice = (
+            "its classes, which say who is who, are not read here. Train the same without "
+            "classes, and give the animals names: [Animals] NAMES"
+        )
+    raise ModelError(
+        f"{source}: SLEAP-NN's {kind} networks can't be imported; {advice}"
+    )
+
+
+_KINDS: dict[str, Callable[[Any, Metadata, Path, int], dict[str, Any]]] = {
+    "single_instance": _single,
+    "centered_instance": _single,
+    "topdown": _top_down,
+    "bottomup": _bottom_up,
+}
+_OF_SEVERAL = ("topdown", "bottomup")
+
+
+def _size(network: Any, said: Metadata, source: Path) -> tuple[int, int]:
+    """Return width and height that the network has; ModelError when it takes any."""
+    if said.model_type == "centered_instance" and said.crop_size:
+        return said.crop_size[1], said.crop_size[0]
+    sides = network.graph.input[0].type.tensor_type.shape.dim[2:4]
+    height, width = (int(side.dim_value) for side in sides)
+    if not (height and width):
+        raise ModelError(
+            f"{source}: the network takes pictures of any size; say which is analysed: "
+            "--size 640x480 (what the training configuration calls max_stride must "
+            "divide both)"
+        )
+    return width, height

@@ -1,0 +1,92 @@
+"""What SLEAP-NN says of a network that it exported: metadata, and how it was trained."""
+
+from pathlib import Path
+
+import pydantic
+
+from deeplabstream.core.errors import ModelError
+
+METADATA = "export_metadata.json"
+CONFIG = "training_config.yaml"
+CONFIG_OF_CENTROID = "training_config_centroid.yaml"
+"""Of a top-down pair: it sees frames first."""
+
+
+class Metadata(pydantic.BaseModel):
+    """What is used of the metadata."""
+
+    model_type: str
+    node_names: list[str] = pydantic.Field(min_length=1)
+    edge_inds: list[tuple[int, int]] = []
+    input_scale: float = pydantic.Field(1.0, gt=0)
+    input_channels: int = pydantic.Field(1, ge=1)
+    output_stride: int = pydantic.Field(ge=1)
+    crop_size: tuple[int, int] | None = None
+    max_instances: int | None = None
+    peak_threshold: float | None = 0.2
+    backbone: str = ""
+    sleap_nn_version: str = ""
+
+    @property
+    def bones(self) -> list[tuple[str, str]]:
+        """Pairs of body parts that its skeleton joins."""
+        return [
+            (self.node_names[one], self.node_names[other])
+            for one, other in self.edge_inds
+        ]
+
+    def stride(self, cells: float, source: Path) -> int:
+        """Return pixels per cell of maps with so many in the network's own picture."""
+        wide = cells / self.input_scale
+        if wide != int(wide):
+            raise ModelError(
+                f"{source / METADATA}: a cell is {wide:g} pixels wide; only whole ones "
+                "can be imported"
+            )
+        return int(wide)
+
+
+def read_metadata(source: Path) -> Metadata:
+    """Return what the folder says; ModelError says what is wrong with it."""
+    file = source / METADATA
+    try:
+        said = Metadata.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{file} can't be read: {error.strerror}") from error
+    except pydantic.ValidationError as error:
+        fault = error.errors()[0]
+        place = " → ".join(str(step) for step in fault["loc"])
+        where = f"{place}: " if place else ""
+        raise ModelError(f"{file} is damaged: {where}{fault['msg']}") from error
+    if any(
+        not 0 <= end < len(said.node_names) for bone in said.edge_inds for end in bone
+    ):
+        raise ModelError(f"{file} is damaged: a bone ends at no body part")
+    return said
+
+
+def size_limit(source: Path) -> tuple[int, int] | None:
+    """Return rows and columns into which frames are fitted first; None: they are not."""
+    import yaml
+
+    file = source / CONFIG_OF_CENTROID
+    try:
+        text = (file if file.is_file() else source / CONFIG).read_text("utf-8")
+        words = yaml.safe_load(text)["data_config"]
+        said = words["preprocessing"]
+        return int(said["max_height"]), int(said["max_width"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return None
+
+
+def configured(source: Path, *keys: str) -> float | None:
+    """Return a number that the training configuration says of the model; None: none."""
+    import yaml
+
+    try:
+        words = yaml.safe_load((source / CONFIG).read_text("utf-8"))["model_config"]
+        for key in keys:
+            words = words[key]
+        return float(words)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return None

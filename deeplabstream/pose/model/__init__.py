@@ -1,0 +1,1 @@
+"""Model folders: description, opening, confidence calibration."""

@@ -1,0 +1,154 @@
+"""From the words of the settings to an estimator that is ready."""
+
+from pathlib import Path
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.paths import ROOT
+from deeplabstream.pose.decoders.decoders import Coordinates
+from deeplabstream.pose.ensemble import Ensemble, members
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.filters.live_crop import BOX, MARGIN, LiveCrop
+from deeplabstream.pose.model.model_folder import (
+    DESCRIPTION,
+    DETECTOR,
+    ModelFolder,
+    load_model_folder,
+)
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.placeholder_network import StandIn
+from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
+from deeplabstream.pose.runtimes.runtime_selection import open_fastest
+
+MODELS = ROOT / "models"
+"""The networks that come with the application."""
+EVERY = 30
+"""So often a detector of boxes, which looks at every picture elsewhere, looks for it."""
+TOLERANCE_PX = 0.02
+"""Pixels of the network's input that `auto` lets poses differ from the reference's."""
+
+
+def open_estimator(
+    name: str | Path,
+    runtime: str = "auto",
+    threads: int = 0,
+    tolerance_px: float = TOLERANCE_PX,
+) -> PoseEstimator:
+    """Return the estimator of that name, loaded and warmed up.
+
+    A model folder that holds another one, `detector/`, is a cropzoom network: that one
+    finds the animal in the whole picture, the network itself looks at it closely.
+
+    A folder of several model folders (`TrainNetwork --seeds`) is an ensemble: the median
+    of their points.
+
+    A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
+    at all, but 10 ms per call; `stand-in:10:2` finds two animals. `runtime` is one of
+    `deeplabstream.pose.runtimes.runtime_list`, or auto: the fastest whose poses are the
+    reference's. ModelError says
+    in a sentence why there is none.
+    """
+    words = str(name).strip()
+    if words.split(":")[0] == "stand-in":
+        return _stand_in(words)
+    folder = find_model(words)
+    if several := members(folder):
+        networks = [
+            open_estimator(each, runtime, threads, tolerance_px) for each in several
+        ]
+        return Ensemble(networks, folder)
+    model = load_model_folder(folder)
+    if model.frames > 1:
+        raise ModelError(
+            f"{model.path} looks at {model.frames} pictures that follow each other, two "
+            "of them still to come: it is for whole videos; for a rig and for single "
+            "pictures take the network in the folder around it"
+        )
+    estimator = opened(model, runtime, threads, tolerance_px)
+    detector = model.path / DETECTOR
+    if not (detector / DESCRIPTION).is_file():
+        return estimator
+    finds = open_estimator(detector, runtime, threads, tolerance_px)
+    every = EVERY if finds.skeleton.bodyparts == BOX else 0
+    return open_live_crop(estimator, finds, MARGIN, every)
+
+
+def opened(
+    model: ModelFolder,
+    runtime: str,
+    threads: int,
+    tolerance_px: float = TOLERANCE_PX,
+) -> NetworkEstimator:
+    """Return the estimator of one network, warmed up; as `open_estimator`."""
+    if runtime == "auto":
+        network = open_fastest(model, threads, tolerance_px)
+    else:
+        network = load_network(model, check_runtime(runtime), threads)
+    estimator = NetworkEstimator(model, network)
+    estimator.warm_up()
+    return estimator
+
+
+def open_live_crop(
+    estimator: PoseEstimator, detector: PoseEstimator | None, margin: float, every: int
+) -> PoseEstimator:
+    """Return an estimator that follows the animal with a window; see `LiveCrop`."""
+    if isinstance(estimator, LiveCrop):
+        return estimator  # it crops already
+    if not isinstance(estimator, NetworkEstimator):
+        raise ModelError("LIVE_CROP needs a network; a stand-in is none")
+    for each in (estimator, detector):
+        if isinstance(each, NetworkEstimator) and each.model.animals > 1:
+            raise ModelError(
+                f"LIVE_CROP follows one animal; {each.model.path.name} tells of "
+                f"{each.model.animals}: say LIVE_CROP = no"
+            )
+    if detector is None and isinstance(estimator.model.decoder, Coordinates):
+        raise ModelError(
+            f"{estimator.model.path.name} gives coordinates, which hold for pictures of its "
+            "own size alone: say LIVE_CROP = no, or name a DETECTOR"
+        )
+    cropping = LiveCrop(estimator, detector, margin, every)
+    cropping.warm_up()
+    return cropping
+
+
+def outdated(name: str | Path) -> list[str]:
+    """Return a sentence for each network of a folder that must be imported anew."""
+    words = str(name).strip()
+    if words.split(":")[0] == "stand-in":
+        return []
+    folder = find_model(words)
+    folders = [*(members(folder) or [folder])]
+    folders += [each / DETECTOR for each in folders]
+    return [
+        said
+        for each in folders
+        if (each / DESCRIPTION).is_file() and (said := load_model_folder(each).outdated)
+    ]
+
+
+def find_model(name: str | Path) -> Path:
+    """Return the model folder of that path, or of that name in `models/`."""
+    for folder in (Path(name), MODELS / name):
+        if str(name) and folder.is_dir():
+            return folder
+    known = sorted(file.parent.name for file in MODELS.glob(f"*/{DESCRIPTION}"))
+    raise ModelError(
+        f"there is no model {str(name)!r}; give the path of a model folder, or one of "
+        f"those in {MODELS.name}/: {', '.join(known) or 'none'}"
+    )
+
+
+def _stand_in(words: str) -> StandIn:
+    _, _, numbers = words.partition(":")
+    milliseconds, _, animals = numbers.partition(":")
+    try:
+        taken_ms, count = float(milliseconds or 0), int(animals or 1)
+    except ValueError:
+        taken_ms, count = -1.0, 0
+    if not (0 <= taken_ms <= 10_000 and 1 <= count <= 8):
+        raise ModelError(
+            f"{words!r}: expected milliseconds from 0 to 10000, as in stand-in:10, and "
+            "perhaps animals from 1 to 8, as in stand-in:10:2"
+        )
+    return StandIn(taken_ms / 1000, count)

@@ -1,0 +1,82 @@
+"""Poses from a network: pictures fitted to it, its maps read, points mapped back."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.runtimes.loaded_network import Network
+
+
+class NetworkEstimator:
+    """A model folder whose network is loaded in one of the runtimes.
+
+    Pictures are brought to the network's size straight into the memory that it reads,
+    which is kept from call to call.
+    """
+
+    def __init__(self, model: ModelFolder, network: Network) -> None:
+        self.model = model
+        self.network = network
+        self._inputs: dict[tuple[int, ...], NDArray[np.uint8]] = {}
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that the network knows."""
+        return self.model.skeleton
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+        return self.model.threshold
+
+    @property
+    def provider(self) -> str:
+        """What really computes, as the runtime itself tells."""
+        return self.network.provider
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the network's file."""
+        return self.model.sha256
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture; nothing is thresholded."""
+        if not images:
+            return []
+        fittings = [self.model.fitting.of(image.shape) for image in images]
+        if all(fitting is fittings[0] for fitting in fittings):
+            return self._of_one_size(images, fittings[0])
+        return [
+            self._of_one_size([image], fitting)[0]
+            for image, fitting in zip(images, fittings, strict=True)
+        ]
+
+    def _of_one_size(self, images: Sequence[Image], fitting: Fitting) -> list[Pose]:
+        """Return the poses of pictures that are brought to one size."""
+        pictures = self.memory(len(images), fitting.height, fitting.width)
+        for place, image in enumerate(images):
+            fitting.place(image, pictures[place])
+        points, confidence = self.model.read(self.network.run(pictures))
+        return [
+            Pose(self.model.skeleton, fitting.to_image(xy, image.shape), sure)
+            for xy, sure, image in zip(points, confidence, images, strict=True)
+        ]
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Run once on `batch` grey pictures, so that the first real ones are not slow."""
+        size = (self.model.fitting.height, self.model.fitting.width)
+        self.estimate([np.full(size, 127, np.uint8)] * batch)
+
+    def memory(self, count: int, height: int, width: int) -> NDArray[np.uint8]:
+        """Return what pictures are written into: the same each time for a shape."""
+        shape = count, height, width, 3
+        if shape not in self._inputs:
+            self._inputs[shape] = np.empty(shape, np.uint8)
+        return self._inputs[shape]

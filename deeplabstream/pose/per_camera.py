@@ -1,0 +1,83 @@
+"""Another network for some of the cameras."""
+
+from collections.abc import Mapping, Sequence
+
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.runtimes.batching import WarmsUp
+
+
+class PerCamera(Front):
+    """Estimators by camera, and one for all others; pictures that share one are a batch.
+
+    A rig's record has one skeleton, so all must agree in it; each has its own threshold.
+    `sha256` and `threshold` are the usual network's; `provider` has the others', too.
+    """
+
+    def __init__(
+        self, usual: PoseEstimator, others: Mapping[str, PoseEstimator]
+    ) -> None:
+        """Keep them; ModelError when they do not know the same body parts."""
+        for camera, estimator in others.items():
+            title = f"[Camera {camera}] MODEL"
+            if estimator.skeleton.bodyparts != usual.skeleton.bodyparts:
+                raise ModelError(
+                    f"{title}: all networks of a rig must know the same body parts in the "
+                    f"same order: {', '.join(estimator.skeleton.bodyparts)}, not "
+                    f"{', '.join(usual.skeleton.bodyparts)}"
+                )
+        self.estimator = usual
+        self.others: Mapping[str, PoseEstimator] = dict(others)
+
+    @property
+    def provider(self) -> str:
+        """What computes, camera by camera where it differs."""
+        words = [
+            f"{camera}: {other.sha256[:8]} by {other.provider}"
+            for camera, other in self.others.items()
+        ]
+        return "; ".join([self.estimator.provider, *words])
+
+    def of(self, camera: str) -> PoseEstimator:
+        """Return the estimator of a camera."""
+        return self.others.get(camera, self.estimator)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, each by its camera's network."""
+        names = list(cameras) or [""] * len(images)
+        groups: dict[int, tuple[PoseEstimator, list[int]]] = {}
+        for place, name in enumerate(names):
+            estimator = self.of(name)
+            groups.setdefault(id(estimator), (estimator, []))[1].append(place)
+        poses: dict[int, Pose] = {}
+        for estimator, places in groups.values():
+            given = [images[i] for i in places], [names[i] for i in places]
+            poses.update(zip(places, estimator.estimate(*given), strict=True))
+        return [poses[i] for i in range(len(images))]
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Warm all of them up, for batches of that size."""
+        for estimator in {
+            id(e): e for e in (self.estimator, *self.others.values())
+        }.values():
+            if isinstance(estimator, WarmsUp):
+                estimator.warm_up(batch)
+
+
+def own_of(estimator: PoseEstimator) -> Mapping[str, PoseEstimator]:
+    """Return the estimators of those cameras that have a network of their own."""
+    while isinstance(estimator, Front) and not isinstance(estimator, PerCamera):
+        estimator = estimator.estimator
+    return estimator.others if isinstance(estimator, PerCamera) else {}
+
+
+def thresholds_of(estimator: PoseEstimator) -> Thresholds:
+    """Return the confidences below which points are not seen, camera by camera."""
+    own = {name: other.threshold for name, other in own_of(estimator).items()}
+    return Thresholds(estimator.threshold, own)

@@ -1,0 +1,36 @@
+"""Picture files of labels, checks and packages, decoded within limits."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.picture_header import declared_size, too_large
+
+
+def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
+    """Return the picture as OpenCV decodes it (BGR without `flags`), None when it can't.
+
+    What declares no size, or more than `deeplabstream.core.picture_header.MOST_PIXELS`,
+    is not decoded.
+    """
+    import cv2
+
+    if declared_size(content) is None or too_large(content):
+        return None
+    wanted = cv2.IMREAD_COLOR if flags is None else flags
+    try:
+        read = cv2.imdecode(np.frombuffer(content, np.uint8), wanted)
+    except cv2.error:  # a limit of its own
+        return None
+    return None if read is None else np.asarray(read)
+
+
+def read_picture(file: Path) -> NDArray[np.uint8] | None:
+    """Return the picture as BGR, None when it can't be read."""
+    try:
+        read = decode(file.read_bytes())
+    except OSError:
+        return None
+    return None if read is None else np.asarray(read, np.uint8)

@@ -1,0 +1,1 @@
+"""Runtimes for networks (ONNX Runtime, OpenVINO, torch), their selection and measurement."""

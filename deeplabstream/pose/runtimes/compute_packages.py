@@ -1,0 +1,28 @@
+"""Packages that compute, which not every computer has."""
+
+from importlib import import_module
+from typing import Any
+
+from deeplabstream.core.errors import ModelError, package_missing
+from deeplabstream.core.telemetry import turn_off_events, turn_off_telemetry
+
+
+def package(name: str, purpose: str) -> Any:
+    """Return a package; ModelError says that `purpose` needs it, and how to get it.
+
+    None of them reports its use to its maker: nobody else imports those that would.
+    """
+    turn_off_telemetry()
+    try:
+        found = import_module(name)
+        if name.partition(".")[0] == "onnxruntime":
+            turn_off_events(import_module("onnxruntime"))
+        return found
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{purpose} {package_missing(error.name or name)}") from error
+    except ImportError as error:  # a library that it is made of
+        reason = (str(error) or "no reason given").splitlines()[0]
+        raise ModelError(
+            f"{purpose} {package_missing(name)} --force-reinstall (the one that is there "
+            f"can't be loaded: {reason})"
+        ) from error

@@ -1,0 +1,219 @@
+"""Networks run by ONNX Runtime, on the processor or on an NVIDIA card."""
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.image_fitting import LEAST
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.network_estimator import NetworkEstimator
+from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.onnx_graph import any_size
+from deeplabstream.pose.runtimes.user_cache import cache_folder
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""`auto`: CUDA where its driver is, else the processor."""
+_PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+_CUDA = {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"}
+"""float32 is float32: left to itself, CUDA would round to TF32 and say nothing."""
+_CARDS_BATCH = 8
+ONNX_RUNTIME = "running the network in ONNX Runtime"
+_SPIN_US = "10"
+"""How long a thread without work looks out for more before it sleeps.
+
+Waking a thread takes as long as many an operation. Left to itself ONNX Runtime looks out
+until the next picture comes, which costs a core per thread.
+"""
+
+
+class OnnxNetwork:
+    """A network in ONNX Runtime.
+
+    On a card, pictures lie in memory that is bound once per shape, so that a call copies
+    nothing but the bytes that must cross the bus: uint8 there, maps back.
+    """
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        device: Device,
+        threads: int,
+        file: Path | None = None,
+    ) -> None:
+        self._model = model
+        self._file = file or model.network
+        self._open = partial(_session, model=model, device=device, threads=threads)
+        self.session = self._open(str(self._file))
+        self.provider = str(self.session.get_providers()[0])
+        """What really computes, as the session itself tells."""
+        self._output = self.session.get_outputs()[0].name
+        self._of_any_size: InferenceSession | None = None
+        self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
+        self._card = "cuda"
+
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the maps of `pictures`; see `Network.run`."""
+        fitting = self._model.fitting
+        session = self.session
+        if pictures.shape[1:3] != (fitting.height, fitting.width):
+            if self._of_any_size is None:
+                self._of_any_size = self._open(any_size(self._file))
+            session = self._of_any_size
+        if self.provider != "CPUExecutionProvider":
+            return self._run_on_card(session, pictures)
+        (maps,) = session.run([self._output], {"images": pictures})
+        return np.asarray(maps, np.float32)
+
+    def _run_on_card(
+        self, session: "InferenceSession", pictures: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        if pictures.shape not in self._bound:
+            ort = package("onnxruntime", ONNX_RUNTIME)
+            there = ort.OrtValue.ortvalue_from_shape_and_type(
+                list(pictures.shape), np.uint8, self._card, 0
+            )
+            binding = session.io_binding()
+            binding.bind_ortvalue_input("images", there)
+            binding.bind_output(self._output, "cpu")
+            self._bound[pictures.shape] = there, binding
+        there, binding = self._bound[pictures.shape]
+        there.update_inplace(pictures)
+        session.run_with_iobinding(binding)
+        return np.asarray(binding.get_outputs()[0].numpy(), np.float32)
+
+
+def open_onnx(
+    model: ModelFolder, device: Device = "auto", threads: int = 0
+) -> NetworkEstimator:
+    """Load the network and check it against its description; ModelError when unfit.
+
+    `threads` compute on the processor, 0: as many as it has cores.
+    """
+    estimator = NetworkEstimator(model, OnnxNetwork(model, device, threads))
+    estimator.warm_up()
+    return estimator
+
+
+def _session(
+    network: str | bytes, model: ModelFolder, device: Device, threads: int
+) -> "InferenceSession":
+    ort = package("onnxruntime", ONNX_RUNTIME)
+    if device in _PROVIDERS and not cuda_driver():
+        raise ModelError(
+            "the network was to run on CUDA, but this computer has no NVIDIA driver"
+        )
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
+    wanted: list[Any] = ["CPUExecutionProvider"]
+    if device in _PROVIDERS or (device == "auto" and cuda_driver()):
+        ort.set_default_logger_severity(4)
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        wanted.insert(0, (_PROVIDERS["cuda"], _CUDA))
+    if device == "tensorrt":
+        options_of = _tensorrt(model, isinstance(network, bytes))
+        wanted.insert(0, (_PROVIDERS["tensorrt"], options_of))
+    try:
+        session = ort.InferenceSession(network, sess_options=options, providers=wanted)
+    except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{model.network} can't be loaded: {reason}") from error
+    provider = str(session.get_providers()[0])
+    if device in _PROVIDERS and provider != _PROVIDERS[device]:
+        raise ModelError(
+            f"the network was to run on {device}, and there is a driver, but ONNX Runtime "
+            f"could only offer {provider}: its libraries are missing or do not fit"
+        )
+    if isinstance(network, str):
+        _check(model, session)
+    return session
+
+
+def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
+    """Return TensorRT's options: half precision, engines kept from start to start.
+
+    ONNX Runtime names a kept engine after the graph's names, not after its weights: in
+    one folder, two networks of one architecture would be taken for each other. So each
+    network has its own. No CUDA graph (trt_cuda_graph_enable): when it is replayed,
+    ONNX Runtime copies no output back, and poses would stand still.
+    """
+    kept = cache_folder() / "tensorrt" / model.sha256
+    kept.mkdir(parents=True, exist_ok=True)
+    most = model.fitting.height, model.fitting.width
+    least = (LEAST, LEAST) if any_size else most
+    shapes = {"min": (1, *least), "opt": (1, *most), "max": (_CARDS_BATCH, *most)}
+    return {
+        "trt_fp16_enable": True,
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(kept),
+        "trt_timing_cache_enable": True,
+        "trt_timing_cache_path": str(kept.parent),
+        **{
+            f"trt_profile_{which}_shapes": f"images:{n}x{height}x{width}x3"
+            for which, (n, height, width) in shapes.items()
+        },
+    }
+
+
+def cuda_driver() -> bool:
+    """Return whether an NVIDIA driver that finds a card can be loaded."""
+    return bool(card())
+
+
+def card() -> str:
+    """Return the name of the first NVIDIA card, as its driver tells it; "": none."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+    except OSError:
+        return ""
+    count, first = ctypes.c_int(0), ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return ""
+    said = ctypes.create_string_buffer(100)
+    if not count.value or driver.cuDeviceGet(ctypes.byref(first), 0):
+        return ""
+    driver.cuDeviceGetName(said, len(said), first)
+    return said.value.decode(errors="replace") or "a card without a name"
+
+
+def _told(inputs: Sequence[tuple[str, str, Sequence[object]]]) -> str:
+    """Return in words what a network takes."""
+    return " and ".join(
+        f"{name} ({kind}) of {' × '.join(map(str, shape))}"
+        for name, kind, shape in inputs
+    )
+
+
+def _check(model: ModelFolder, session: "InferenceSession") -> None:
+    fitting = model.fitting
+    inputs = [(i.name, i.type, list(i.shape)[1:]) for i in session.get_inputs()]
+    expected = [("images", "tensor(uint8)", [fitting.height, fitting.width, 3])]
+    if inputs != expected:
+        raise ModelError(
+            f"{model.network} does not take the pictures that model.json describes: it takes "
+            f"{_told(inputs)} instead of {_told(expected)}"
+        )
+    maps = list(model.output_shape)
+    given = list(session.get_outputs()[0].shape)[1:]
+    # some have a row and a column of cells more than fit into the picture (DeepLabCut's)
+    more = [maps[0], *(side + 1 for side in maps[1:])]
+    if given not in (maps, more):
+        raise ModelError(
+            f"{model.network} does not give the heat maps that model.json describes: "
+            f"{given} instead of {maps}"
+        )

@@ -1,0 +1,78 @@
+"""Networks run by OpenVINO, on Intel's and AMD's processors and Intel's graphics."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.user_cache import cache_folder
+
+
+class OpenVinoNetwork:
+    """A network in OpenVINO, compiled for each shape of pictures that comes.
+
+    `precision` is always said: left to itself, OpenVINO computes in bf16 where the
+    processor can, and says nothing.
+    """
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        network: str,
+        threads: int,
+        precision: str = "f32",
+        device: str = "CPU",
+    ) -> None:
+        openvino = package("openvino", "running the network in OpenVINO")
+        self._openvino: Any = openvino
+        self._core = openvino.Core()
+        self._file = network
+        self._device = device
+        self._options: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if device == "CPU":
+            self._options["INFERENCE_NUM_THREADS"] = threads
+            # Several networks of few threads each were all tied to the same cores.
+            self._options["ENABLE_CPU_PINNING"] = threads == 0
+        else:
+            self._options["CACHE_DIR"] = str(cache_folder() / "openvino")
+        if device not in {name.split(".")[0] for name in self._core.available_devices}:
+            raise ModelError(f"OpenVINO finds no {device} in this computer")
+        self._requests: dict[tuple[int, ...], tuple[Any, NDArray[np.uint8]]] = {}
+        fitting = model.fitting
+        self._request((1, fitting.height, fitting.width, 3))
+        self.provider = f"OpenVINO {device} {precision}"
+
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the maps of `pictures`; see `Network.run`."""
+        request, bound = self._request(pictures.shape, pictures)
+        if bound is not pictures:
+            self._bind(request, pictures)
+        request.infer()
+        return np.asarray(request.get_output_tensor().data, np.float32)
+
+    def _request(
+        self, shape: tuple[int, ...], pictures: NDArray[np.uint8] | None = None
+    ) -> tuple[Any, NDArray[np.uint8]]:
+        if shape not in self._requests:
+            try:
+                model = self._core.read_model(self._file)
+                model.reshape(list(shape))
+                compiled = self._core.compile_model(model, self._device, self._options)
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[-1]
+                raise ModelError(f"{self._file}: OpenVINO says {reason}") from error
+            request = compiled.create_infer_request()
+            first = np.empty(shape, np.uint8) if pictures is None else pictures
+            self._bind(request, first)
+        return self._requests[shape]
+
+    def _bind(self, request: Any, pictures: NDArray[np.uint8]) -> None:
+        tensor = self._openvino.Tensor(pictures, shared_memory=True)
+        request.set_input_tensor(tensor)
+        self._requests[pictures.shape] = request, pictures

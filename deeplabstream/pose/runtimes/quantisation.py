@@ -1,0 +1,191 @@
+"""From a network in floating point to one in eight-bit whole numbers, with its price."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
+from deeplabstream.pose.runtimes.compute_packages import package
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
+from deeplabstream.pose.runtimes.quantised_network import (
+    INT8,
+    Quantised,
+    save_quantised,
+)
+from deeplabstream.pose.runtimes.runtime_comparison import (
+    MOST_OTHERWISE,
+    Difference,
+    compare,
+    outputs,
+)
+from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network
+
+METHODS = ("MinMax", "Percentile")
+LEAST_PICTURES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one way of finding the ranges costs."""
+
+    method: str
+    difference: Difference
+
+
+def quantise(
+    model: ModelFolder, pictures: NDArray[np.uint8], tolerance_px: float
+) -> list[Trial]:
+    """Write the int8 network into the model folder; return every trial, the best first.
+
+    Ranges are found on every other of `pictures` (n, height, width, 3), and poses
+    compared on the rest. No method is the best for all networks, so each is tried.
+    ModelError when even the best is not within `tolerance_px`: nothing is written then.
+    """
+    if len(pictures) < LEAST_PICTURES:
+        raise ModelError(
+            f"{len(pictures)} pictures are too few to find ranges on and to compare on "
+            f"others: {LEAST_PICTURES} at least"
+        )
+    known, unseen = pictures[::2], pictures[1::2]
+    reference = outputs(load_network(model, REFERENCE), unseen)
+    found: list[tuple[Trial, Path]] = []
+    try:
+        for method in METHODS:
+            file = model.path / f"{INT8}.{method}"
+            found.append((Trial(method, Difference(0, *[np.inf] * 5)), file))
+            _quantise(model, known, method, file)
+            network = OnnxNetwork(model, "cpu", 0, file)
+            difference = compare(model, reference, outputs(network, unseen))
+            found[-1] = (Trial(method, difference), file)
+        found.sort(key=lambda each: _cost(each[0].difference))
+        best, file = found[0]
+        if not best.difference.within(tolerance_px, own_pictures=True):
+            raise ModelError(_why_not(best, tolerance_px))
+        replace(file, model.path / INT8)
+        far = best.difference
+        save_quantised(
+            model,
+            Quantised(
+                model.sha256,
+                network_hash(model.path / INT8),
+                best.method,
+                len(unseen),
+                far.median_px,
+                far.p95_px,
+                far.seen_otherwise,
+            ),
+        )
+    finally:
+        for _, draft in found:
+            draft.unlink(missing_ok=True)
+    return [trial for trial, _ in found]
+
+
+def told(trial: Trial) -> str:
+    """Return a trial in words."""
+    far = trial.difference
+    return (
+        f"{trial.method}: median {far.median_px:.3f} px, 95 % below {far.p95_px:.3f} px, "
+        f"{far.seen_otherwise:.1%} seen otherwise"
+    )
+
+
+def _why_not(best: Trial, tolerance_px: float) -> str:
+    if not best.difference.points:
+        return (
+            "the network sees no body part in any of these pictures, so nothing can be "
+            "compared: give it pictures or a video of the animal that it knows"
+        )
+    if not best.difference.p95_px <= tolerance_px:
+        why, allowed = "its points move too far", f"{tolerance_px:g} px are allowed"
+        helps = "more and more varied pictures may help"
+    else:
+        why = "too many points are seen that were not, or the other way round"
+        allowed = f"{MOST_OTHERWISE:.0%} is allowed"
+        helps = (
+            "more and more varied pictures may help, and a network that is surer of its "
+            "points: longer training, another threshold in model.json"
+        )
+    return f"in eight bits {why}: {told(best)}; {allowed}; {helps}"
+
+
+def _cost(far: Difference) -> tuple[float, float]:
+    return far.p95_px + 100 * far.seen_otherwise, far.median_px
+
+
+def _quantise(
+    model: ModelFolder, pictures: NDArray[np.uint8], method: str, file: Path
+) -> None:
+    quantization = package("onnxruntime.quantization", "quantising")
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+        """Gives the pictures; in parts, as what a network computes of one is large."""
+
+        def __init__(self) -> None:
+            self.left = _singly(pictures)
+
+        def __len__(self) -> int:
+            return len(pictures)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self.left = _singly(pictures[start_index:end_index])
+
+        def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+            return next(self.left, None)
+
+    extra: dict[str, Any] = {"CalibStridedMinMax": 1}  # the parts: one picture each
+    if method == "Percentile":
+        extra["CalibPercentile"] = 99.99
+    with warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        try:
+            quantization.quantize_static(
+                str(model.network),
+                str(file),
+                Reader(),
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                calibrate_method=getattr(quantization.CalibrationMethod, method),
+                nodes_to_exclude=_ends(model.network),
+                extra_options=extra,
+            )
+        except AssertionError as error:
+            raise ModelError(
+                f"{model.network} can't be brought to eight bits: ONNX Runtime does not "
+                f"take its graph ({error})"
+            ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep its progress reports and advice to itself."""
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _singly(pictures: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.uint8]]]:
+    for one in pictures:
+        yield {"images": np.ascontiguousarray(one[None])}
+
+
+def _ends(network: Path) -> Sequence[str]:
+    """Return the names of the operations that stay as they are: what follows the maps."""
+    onnx = package("onnx", "quantising")
+    graph = onnx.load(str(network)).graph
+    return [node.name for node in graph.node if node.op_type in ("Sigmoid", "Softmax")]

@@ -1,0 +1,132 @@
+"""How far one runtime's poses are from the reference's, and what is still the same."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.decoders.decoders import Read
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.runtimes.loaded_network import Network
+from deeplabstream.pose.tracking.pose_matching import match_animals
+
+PICTURES = "pictures.jpg"
+"""In a model folder: pictures of its network's size, one below the other."""
+MOST_MAP = 0.002
+"""Without pictures of its own kind, no value that a network gives may differ by more."""
+MOST_OTHERWISE = 0.01
+"""Share of points that may be believed by one network and not by the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Of a network's poses to the reference's, on the same pictures."""
+
+    points: int
+    """How many points the reference believes."""
+    median_px: float
+    """Of their distances to the reference's, input pixels; NaN: there are none."""
+    p95_px: float
+    max_px: float
+    seen_otherwise: float
+    """Share of all points that one of the two believes and the other does not."""
+    output: float
+    """The largest difference of any value that the network gives."""
+
+    def within(self, tolerance_px: float, own_pictures: bool) -> bool:
+        """Return whether it may stand in for the reference.
+
+        On pictures of its own kind: 95 in 100 points within `tolerance_px`, and 1 in 100
+        seen otherwise. On others, where points may mean nothing, only full precision
+        counts as the same.
+        """
+        if not own_pictures or not self.points:
+            return self.output <= MOST_MAP
+        return self.p95_px <= tolerance_px and self.seen_otherwise <= MOST_OTHERWISE
+
+
+def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
+    """Return pictures (n, height, width, 3) to try a network on, and whether its own.
+
+    Those of the model folder; where there are none, drawn ones: noise with dark and
+    bright shapes in it.
+    """
+    import cv2
+
+    file = model.path / PICTURES
+    height, width = model.fitting.height, model.fitting.width
+    if file.is_file():
+        tall = read_picture(file)
+        if tall is None or tall.shape[1] != width or tall.shape[0] % height:
+            raise ModelError(
+                f"{file} is damaged: it must hold pictures {width} wide and {height} high"
+            )
+        return np.asarray(tall, np.uint8).reshape(-1, height, width, 3), True
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(6):
+        coarse = rng.integers(60, 200, (height // 16 + 1, width // 16 + 1, 3), np.uint8)
+        picture = np.ascontiguousarray(cv2.resize(coarse, (width, height)))
+        for shade in (20, 230, 60):
+            at = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+            axes = (max(2, width // 8), max(2, height // 16))
+            turn = float(rng.integers(0, 180))
+            cv2.ellipse(picture, at, axes, turn, 0, 360, (shade,) * 3, -1)
+        drawn.append(picture)
+    return np.asarray(drawn, np.uint8), False
+
+
+def save_pictures(model: ModelFolder, pictures: NDArray[np.uint8]) -> None:
+    """Put `pictures` (n, height, width, 3) into the model folder."""
+    import cv2
+
+    tall = pictures.reshape(-1, *pictures.shape[2:])
+    _, content = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    (model.path / PICTURES).write_bytes(content.tobytes())
+
+
+def outputs(network: Network, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what a network gives for each of `pictures`, one at a time."""
+    return np.concatenate(
+        [network.run(np.ascontiguousarray(one[None])).copy() for one in pictures]
+    )
+
+
+def compare(
+    model: ModelFolder, reference: NDArray[np.float32], other: NDArray[np.float32]
+) -> Difference:
+    """Return how far the poses of one output are from those of the reference's."""
+    if reference.shape != other.shape or not np.isfinite(other).all():
+        return Difference(1, np.inf, np.inf, np.inf, 1.0, np.inf)
+    (points, sure), (theirs, doubt) = model.read(reference), model.read(other)
+    if model.animals > 1:
+        theirs, doubt = _in_order(points, theirs, doubt)
+    seen, also = sure >= model.threshold, doubt >= model.threshold
+    away = np.linalg.norm(theirs - points, axis=-1)[seen]
+    away = away[np.isfinite(away)]  # what the other did not find is seen otherwise
+    median, p95, most = (
+        np.percentile(away, [50, 95, 100]) if away.size else [np.nan] * 3
+    )
+    return Difference(
+        int(away.size),
+        float(median),
+        float(p95),
+        float(most),
+        float(np.mean(seen != also)),
+        float(np.abs(reference - other).max()),
+    )
+
+
+def _in_order(
+    points: NDArray[np.float32], theirs: NDArray[np.float32], doubt: NDArray[np.float32]
+) -> Read:
+    """Return the other's animals in the order of the reference's, picture by picture.
+
+    All are (n, animal, bodypart, …). Whoever is surest comes first in each, and a
+    difference in the last digit may turn that round.
+    """
+    order = [match_animals(*pair) for pair in zip(points, theirs, strict=True)]
+    rows = np.arange(len(points))[:, None]
+    return theirs[rows, order], doubt[rows, order]

@@ -1,0 +1,118 @@
+"""The runtimes that a network can be loaded in, by the names that settings use."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Literal, TypeAlias, get_args
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.runtimes.loaded_network import Network
+from deeplabstream.pose.runtimes.mnn_runtime import MnnNetwork
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, cuda_driver
+from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork
+from deeplabstream.pose.runtimes.quantised_network import INT8, check_quantised
+
+Runtime: TypeAlias = Literal[
+    "cpu", "cpu-int8", "openvino", "openvino-bf16", "openvino-int8", "openvino-gpu",
+    "mnn", "torch", "torch-bf16", "cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16",
+]  # fmt: skip
+"""cpu, cuda and tensorrt are ONNX Runtime's."""
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+REFERENCE: Runtime = "cpu"
+"""What the others are compared with: full precision, and always there."""
+
+_PACKAGES = {"openvino": "openvino", "mnn": "MNN", "torch": "torch"}
+
+
+def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
+    """Load a model's network in a runtime; ModelError says why it can't be."""
+    return _LOADERS[runtime](model, threads)
+
+
+def holds_up(provider: str) -> bool:
+    """Return whether no other thread of the process goes on while `provider` computes.
+
+    A pulse that should end meanwhile ends late, and copies of a network wait for each
+    other. Such a runtime is taken only when it is named.
+    """
+    return provider.startswith(MnnNetwork.provider)
+
+
+def present(model: ModelFolder) -> tuple[Runtime, ...]:
+    """Return the runtimes that may run this network here, by what is installed.
+
+    torch is left out, where it is for the processor: it takes seconds to load and was
+    slower than the others wherever it was measured.
+    """
+    names = []
+    for name in RUNTIMES:
+        package = _PACKAGES.get(name.split("-")[0])
+        on_card = name in ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
+        if package and find_spec(package) is None:
+            continue
+        if on_card != cuda_driver() and (on_card or name == "openvino-gpu"):
+            continue
+        if name in ("torch", "torch-bf16", "openvino-gpu"):
+            continue
+        if name.endswith("int8") and not (model.path / INT8).is_file():
+            continue
+        names.append(name)
+    return tuple(names)
+
+
+def _onnx(device: Literal["cpu", "cuda", "tensorrt"]) -> Callable[..., Network]:
+    return lambda model, threads: OnnxNetwork(model, device, threads)
+
+
+def _openvino(precision: str, device: str = "CPU") -> Callable[..., Network]:
+    def load(model: ModelFolder, threads: int) -> Network:
+        file = str(model.network)
+        return OpenVinoNetwork(model, file, threads, precision, device)
+
+    return load
+
+
+def _torch(
+    device: str, precision: Literal["float32", "float16", "bfloat16"]
+) -> Callable[..., Network]:
+    def load(model: ModelFolder, threads: int) -> Network:
+        from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
+
+        return TorchNetwork(model, device, threads, precision)
+
+    return load
+
+
+def _int8_in_onnx(model: ModelFolder, threads: int) -> Network:
+    return OnnxNetwork(model, "cpu", threads, check_quantised(model))
+
+
+def _int8_in_openvino(model: ModelFolder, threads: int) -> Network:
+    return OpenVinoNetwork(model, str(check_quantised(model)), threads, "f32")
+
+
+_LOADERS: dict[Runtime, Callable[[ModelFolder, int], Network]] = {
+    "cpu": _onnx("cpu"),
+    "cuda": _onnx("cuda"),
+    "tensorrt": _onnx("tensorrt"),
+    "cpu-int8": _int8_in_onnx,
+    "openvino": _openvino("f32"),
+    "openvino-bf16": _openvino("bf16"),
+    "openvino-int8": _int8_in_openvino,
+    "openvino-gpu": _openvino("f32", "GPU"),
+    "mnn": lambda model, threads: MnnNetwork(model, threads),
+    "torch": _torch("cpu", "float32"),
+    "torch-bf16": _torch("cpu", "bfloat16"),
+    "torch-cuda": _torch("cuda", "float32"),
+    "torch-cuda-fp16": _torch("cuda", "float16"),
+}
+
+
+def check_runtime(name: str) -> Runtime:
+    """Return the runtime of that name; ModelError names those that there are."""
+    for runtime in RUNTIMES:
+        if name == runtime:
+            return runtime
+    raise ModelError(
+        f"there is no runtime {name!r}; there are auto, {', '.join(RUNTIMES)}"
+    )

@@ -1,0 +1,310 @@
+"""Which runtime is the fastest for a network on this computer, found out once.
+
+Each that is there runs the same pictures as the reference; one whose poses differ by
+more than allowed is refused, the fastest of the others is remembered, by the network's
+fingerprint, the computer and the versions.
+
+What was found out about runtimes on this computer, and for which networks it holds.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.paths import PACKAGE
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.runtimes.loaded_network import Network
+from deeplabstream.pose.runtimes.onnx_graph import layers
+from deeplabstream.pose.runtimes.runtime_comparison import (
+    PICTURES,
+    Difference,
+    compare,
+    outputs,
+    pictures_of,
+)
+from deeplabstream.pose.runtimes.runtime_list import (
+    REFERENCE,
+    Runtime,
+    check_runtime,
+    holds_up,
+    load_network,
+    present,
+)
+from deeplabstream.pose.runtimes.user_cache import cache_folder
+
+
+def keep(entries: dict[str, dict[str, object]]) -> None:
+    """Add to the memory; a cache that can't be written is done without."""
+    file = _memory()
+    known = _read(file) | entries
+    draft = file.with_suffix(f".{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(known, indent=1), "utf-8")
+        replace(draft, file)
+    except OSError:
+        draft.unlink(missing_ok=True)
+
+
+def chosen(key: str) -> Runtime | None:
+    """Return the runtime that was kept under a key; None: none was."""
+    known = _read(_memory()).get(key)
+    try:
+        return check_runtime(str(known["runtime"])) if known else None
+    except (ModelError, KeyError, TypeError):
+        return None
+
+
+def _memory() -> Path:
+    return cache_folder() / "runtimes.json"
+
+
+def _read(file: Path) -> dict[str, dict[str, object]]:
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def own_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
+    """Return what the choice depends on, in one line."""
+    marks = [f"{mark.name} {mark.stat().st_size}" for mark in _marks(model)]
+    return ", ".join([model.sha256, *_circumstances(threads, tolerance_px), *marks])
+
+
+def sisters_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
+    """Return it for all networks of the same layers; ModelError: they can't be told."""
+    names = [mark.name for mark in _marks(model)]
+    alike = f"layers {layers(model.network)}"
+    return ", ".join([alike, *_circumstances(threads, tolerance_px), *names])
+
+
+def _marks(model: ModelFolder) -> list[Path]:
+    """Return the files beside the network on which it depends what is right."""
+    files = [model.path / name for name in ("int8.json", PICTURES)]
+    return [file for file in files if file.is_file()]
+
+
+def _circumstances(threads: int, tolerance_px: float) -> list[str]:
+    words = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
+    words += [platform.processor() or platform.machine(), _processor()]
+    words += [f"{os.cpu_count()} cores", platform.system()]
+    for package in ("onnxruntime-gpu", "onnxruntime", "openvino", "MNN", "torch"):
+        try:
+            words.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return words
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.node()
+    return next((x.partition(":")[2].strip() for x in lines if "model name" in x), "")
+
+
+WORTH = 0.95
+"""Another than the reference is taken when it needs less than this share of its time."""
+SECONDS = 0.4
+"""That each runtime is measured for, at least three calls."""
+PATIENCE_S = 120.0
+"""Until when it must have found out the first time; else the reference is taken."""
+_SLOW = ("tensorrt",)  # to load, by minutes: only when somebody waits for it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a runtime did."""
+
+    runtime: str
+    provider: str = ""
+    p50_ms: float = np.nan
+    """Of one picture through the network alone."""
+    best_ms: float = np.nan
+    loading_s: float = np.nan
+    difference: Difference | None = None
+    accepted: bool = False
+    problem: str = ""
+    """Why it could not run."""
+
+
+def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Network:
+    """Return the network in the runtime that was found to be the fastest.
+
+    The first time on a computer, this measures, for seconds, in a process of its own:
+    whatever a runtime leaves running, or breaks, ends with it. Afterwards it looks it up.
+    Of networks that differ in their weights alone, as an ensemble's do, one is measured.
+    """
+    known = remembered(model, threads, tolerance_px)
+    if known is None and len(present(model)) > 1:
+        if sister := _as_its_sister(model, threads, tolerance_px):
+            return sister
+        _find_out(model, threads, tolerance_px)
+        known = remembered(model, threads, tolerance_px)
+    if known:
+        try:
+            return load_network(model, known, threads)
+        except ModelError:
+            pass  # what it needs is gone: the reference is there
+    return load_network(model, REFERENCE, threads)
+
+
+def _as_its_sister(
+    model: ModelFolder, threads: int, tolerance_px: float
+) -> Network | None:
+    """Return the network in what was chosen for one of the same layers, if that is right.
+
+    One is as fast as the other, but what a runtime rounds off may move another one's poses
+    farther. None: there is no such choice, or it is not right for this one.
+    """
+    try:
+        known = chosen(sisters_key(model, threads, tolerance_px))
+        if known is None:
+            return None
+        network = load_network(model, known, threads)
+        if known != REFERENCE:
+            pictures, own = pictures_of(model)
+            reference = outputs(load_network(model, REFERENCE, threads), pictures)
+            difference = compare(model, reference, outputs(network, pictures))
+            if not difference.within(tolerance_px, own):
+                return None
+    except ModelError:
+        return None
+    keep({own_key(model, threads, tolerance_px): {"runtime": known}})
+    return network
+
+
+def _find_out(model: ModelFolder, threads: int, tolerance_px: float) -> None:
+    """Have another process measure and remember; if it can't, nothing is remembered."""
+    words = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-m", __name__, *words],
+            cwd=PACKAGE.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+
+def measure(
+    model: ModelFolder,
+    runtimes: Sequence[Runtime],
+    threads: int,
+    tolerance_px: float,
+    patient: bool = False,
+    seconds: float = SECONDS,
+) -> list[Row]:
+    """Return one row per runtime, the reference's first.
+
+    They are measured in turns, so that what else the computer does hits all alike.
+    """
+    pictures, own = pictures_of(model)
+    wanted = [name for name in runtimes if name != REFERENCE]
+    if not patient:
+        wanted = [name for name in wanted if name not in _SLOW]
+    rows: dict[str, Row] = {}
+    networks: dict[str, Network] = {}
+    reference: NDArray[np.float32] | None = None
+    for name in [REFERENCE, *wanted]:
+        began = time.perf_counter()
+        try:
+            network = load_network(model, name, threads)
+            given = outputs(network, pictures)
+        except ModelError as error:
+            if name == REFERENCE:
+                raise
+            rows[name] = Row(name, problem=str(error))
+            continue
+        took = time.perf_counter() - began
+        reference = given if reference is None else reference
+        difference = compare(model, reference, given)
+        fine = name == REFERENCE or difference.within(tolerance_px, own)
+        rows[name] = Row(name, network.provider, np.nan, np.nan, took, difference, fine)
+        networks[name] = network
+    for measured, times in _times(networks, pictures, seconds).items():
+        row = rows[measured]
+        rows[measured] = Row(
+            row.runtime,
+            row.provider,
+            float(np.median(times)) * 1e3,
+            min(times) * 1e3,
+            row.loading_s,
+            row.difference,
+            row.accepted,
+        )
+    return list(rows.values())
+
+
+def choose(rows: Sequence[Row]) -> Runtime:
+    """Return the fastest accepted runtime; the reference unless another is worth it.
+
+    By their best times: whatever else the computer did has only made others longer. One
+    that holds up the other threads of a process is not taken, see `runtimes.holds_up`.
+    """
+    reference = next(row for row in rows if row.runtime == REFERENCE)
+    free = [row for row in rows if not holds_up(row.provider)]
+    fine = [row for row in free if row.accepted and row.best_ms > 0]
+    best = min(fine, key=lambda row: row.best_ms, default=reference)
+    if best.best_ms < WORTH * reference.best_ms:
+        return check_runtime(best.runtime)
+    return REFERENCE
+
+
+def remember(
+    model: ModelFolder, threads: int, tolerance_px: float, rows: Sequence[Row]
+) -> None:
+    """Keep what was measured, for this network and those of the same layers."""
+    found: dict[str, object] = {"runtime": choose(rows)}
+    own = own_key(model, threads, tolerance_px)
+    entries = {own: found | {"rows": [asdict(row) for row in rows]}}
+    with suppress(ModelError):
+        entries[sisters_key(model, threads, tolerance_px)] = found
+    keep(entries)
+
+
+def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime | None:
+    """Return the runtime that was chosen before, None when none was."""
+    return chosen(own_key(model, threads, tolerance_px))
+
+
+def _times(
+    networks: dict[str, Network], pictures: NDArray[np.uint8], seconds: float
+) -> dict[str, list[float]]:
+    """Return how long calls took, in turns of a few calls each."""
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    singles = cycle([np.ascontiguousarray(one[None]) for one in pictures])
+    for _ in range(3):
+        for name, network in networks.items():
+            spent = 0.0
+            while not times[name] or spent < seconds / 3:
+                began = time.perf_counter()
+                network.run(next(singles))
+                took = time.perf_counter() - began
+                times[name].append(took)
+                spent += took
+    return times
+
+
+if __name__ == "__main__":
+    _model = load_model_folder(Path(sys.argv[1]))
+    _how = int(sys.argv[2]), float(sys.argv[3])
+    remember(_model, *_how, measure(_model, present(_model), *_how))

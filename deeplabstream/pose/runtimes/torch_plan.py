@@ -1,0 +1,179 @@
+"""What torch has to do for pictures of a shape: a network's operations, one by one.
+
+Networks compute with shapes: of what, how many, how wide. All of that is known before the
+first picture, and is worked out here on torch's `meta` device, where tensors have shapes
+and no numbers. What is left needs the pixels, and never asks a card for a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.runtimes.torch_operations import OPERATIONS, SAID, Operation
+
+_SHAPES = ("Shape", "Size", "Constant")
+"""Operations that are none once a shape is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation."""
+
+    run: Operation
+    said: Mapping[str, Any]
+    """Its attributes."""
+    given: tuple[Any, ...]
+    """Names of values, numbers of Python's, or None for what is left out."""
+    results: tuple[str, ...]
+    spent: tuple[str, ...] = ()
+    """Values that nothing takes afterwards: their memory is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All operations in order, and the values that they take beside the pictures."""
+
+    steps: tuple[Step, ...]
+    constants: Mapping[str, NDArray[Any]]
+
+
+class Graph:
+    """A network's operations, as its file has them. ModelError when some are unknown."""
+
+    def __init__(self, network: Path, graph: onnx.GraphProto) -> None:
+        unknown = {node.op_type for node in graph.node} - {*OPERATIONS, *_SHAPES}
+        if unknown:
+            raise ModelError(
+                f"{network}: torch was not taught {', '.join(sorted(unknown))} here; "
+                "choose another RUNTIME"
+            )
+        self.network = network
+        self.result: str = graph.output[0].name
+        self.weights = {it.name: _tensor(it) for it in graph.initializer}
+        self._nodes = tuple((node, _attributes(node)) for node in graph.node)
+
+    def planned(self, shape: Sequence[int], precision: torch.dtype) -> Plan:
+        """Return what is done with pictures (n, height, width, 3) of this shape.
+
+        ModelError says which operation torch can't do.
+        """
+        known = dict(self.weights)
+        shapes = {"images": torch.empty(tuple(shape), dtype=torch.uint8, device="meta")}
+        used: dict[str, NDArray[Any]] = {}
+        steps = []
+        for node, attributes in self._nodes:
+            try:
+                if node.op_type in _SHAPES:
+                    known[node.output[0]] = _shape(node, attributes, known | shapes)
+                    continue
+                if all(name in known for name in node.input if name):
+                    step = self._step(node, attributes, known, None)
+                    known |= computed(step, known)
+                    continue
+                step = self._step(node, attributes, known, precision)
+                for name in step.given:
+                    if isinstance(name, str) and name in known and name not in used:
+                        used[name] = _array(known[name])
+                        shapes[name] = _as_shape(known[name], precision)
+                shapes |= computed(step, shapes)
+            except (RuntimeError, TypeError, ValueError, LookupError) as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                raise ModelError(
+                    f"{self.network}: torch can't compute its {node.op_type} {node.name}: "
+                    f"{reason}; choose another RUNTIME"
+                ) from error
+            steps.append(step)
+        return Plan(_with_what_is_spent(steps, {self.result, *used}), used)
+
+    def _step(
+        self,
+        node: Any,
+        attributes: Mapping[str, Any],
+        known: Mapping[str, Tensor],
+        precision: torch.dtype | None,
+    ) -> Step:
+        """Return one operation; its fractions are of a precision, None: as they are."""
+        given: list[Any] = []
+        for place, name in enumerate(node.input):
+            if name and place in SAID.get(node.op_type, ()):
+                if name not in known:
+                    raise ValueError("how it is done is known with the picture alone")
+                given.append(known[name].tolist())
+            else:
+                given.append(name or None)
+        said = dict(attributes)
+        if node.op_type == "Cast":
+            to: torch.dtype = said["to"]
+            said["to"] = precision if precision and to.is_floating_point else to
+        elif node.op_type == "Split":
+            said.setdefault("num_outputs", len(node.output))
+        return Step(OPERATIONS[node.op_type], said, tuple(given), tuple(node.output))
+
+
+def computed(step: Step, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what an operation gives, by name."""
+    given = [values[it] if isinstance(it, str) else it for it in step.given]
+    found = step.run(step.said, *given)
+    several = found if isinstance(found, tuple) else (found,)
+    return dict(zip(step.results, several, strict=False))  # some may be left out
+
+
+def _with_what_is_spent(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
+    """Return the steps, each with the values that it is the last to take or to give."""
+    later, told = set(kept), []
+    for step in reversed(steps):
+        names = {it for it in (*step.given, *step.results) if isinstance(it, str)}
+        told.append(replace(step, spent=tuple(sorted(names - later))))
+        later |= names
+    return tuple(reversed(told))
+
+
+def _shape(
+    node: Any, attributes: Mapping[str, Any], values: Mapping[str, Tensor]
+) -> Tensor:
+    """Return a number, or numbers, that are known beforehand."""
+    if node.op_type == "Constant":
+        (value,) = attributes.values()
+        return value if isinstance(value, Tensor) else torch.tensor(value)
+    shape = values[node.input[0]].shape
+    if node.op_type == "Size":
+        return torch.tensor(shape.numel())
+    first, last = attributes.get("start", 0), attributes.get("end")
+    return torch.tensor(shape[first:last], dtype=torch.int64)
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    said = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    for name, value in said.items():
+        if isinstance(value, bytes):
+            said[name] = value.decode()
+        elif isinstance(value, onnx.TensorProto):
+            said[name] = _tensor(value)
+    if node.op_type == "Cast":
+        kind = onnx.helper.tensor_dtype_to_np_dtype(said["to"])
+        said["to"] = torch.tensor(np.empty(0, kind)).dtype
+    return said
+
+
+def _tensor(weight: Any) -> Tensor:
+    array = onnx.numpy_helper.to_array(weight)
+    if array.dtype.kind not in "biuf":  # bfloat16, which numpy does not have
+        array = array.astype(np.float32)
+    return torch.tensor(array)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.contiguous().numpy()
+
+
+def _as_shape(tensor: Tensor, precision: torch.dtype) -> Tensor:
+    kind = precision if tensor.is_floating_point() else tensor.dtype
+    return torch.empty_like(tensor, dtype=kind, device="meta")

@@ -1,0 +1,143 @@
+"""Networks run by torch, from the same `network.onnx` as everything else.
+
+The graph's operations are said in torch one by one (`torch_plan.py`): nothing is
+unpickled, and torch's memory layout, half precision and CUDA graphs are there for any
+network, where ONNX Runtime for the card is not.
+"""
+
+import os
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.runtimes.compute_packages import package
+
+Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
+
+
+class TorchNetwork:
+    """A network in torch, on the processor or a card.
+
+    On a card the whole computation is one CUDA graph per shape: pictures go over the bus
+    as uint8 from pinned memory, maps come back into pinned memory.
+    """
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        device: str = "cpu",
+        threads: int = 0,
+        precision: Precision = "float32",
+    ) -> None:
+        # torch's threads look out for more work in between, and hold up other programs
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        onnx, torch = (
+            package(name, "running the network in torch") for name in ("onnx", "torch")
+        )
+        from deeplabstream.pose.runtimes.torch_plan import Graph, computed
+
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError(
+                "the network was to run in torch on CUDA, but torch finds no card"
+            )
+        if threads:
+            torch.set_num_threads(threads)
+        self._torch: Any = torch
+        self._compute = computed
+        self._device = torch.device(device, 0)
+        self._type: Any = getattr(torch, precision)
+        self._graph = Graph(model.network, onnx.load(str(model.network)).graph)
+        self._weights: dict[str, Any] = {}
+        self._plans: dict[tuple[int, ...], tuple[Any, dict[str, Any]]] = {}
+        self._recorded: dict[tuple[int, ...], tuple[Any, Any, Any]] = {}
+        self._plan((1, model.fitting.height, model.fitting.width, 3))
+        where = torch.cuda.get_device_name(0) if device == "cuda" else "CPU"
+        self.provider = f"torch {where} {precision}"
+
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the maps of `pictures`; see `Network.run`."""
+        with self._torch.inference_mode():
+            images = self._torch.from_numpy(pictures)
+            try:
+                if self._device.type == "cuda":
+                    return self._replayed(images)
+                maps = self._computed(images)
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                raise ModelError(
+                    f"{self._graph.network}: torch says {reason}"
+                ) from error
+            return np.asarray(maps.float().numpy(), np.float32)
+
+    def _plan(self, shape: tuple[int, ...]) -> tuple[Any, dict[str, Any]]:
+        """Return the steps for pictures of a shape, and their constants where they run."""
+        if shape not in self._plans:
+            plan = self._graph.planned(shape, self._type)
+            constants = {}
+            for name, array in plan.constants.items():
+                if name not in self._graph.weights:
+                    constants[name] = self._tensor(array)
+                    continue
+                if name not in self._weights:
+                    self._weights[name] = self._tensor(array)
+                constants[name] = self._weights[name]
+            self._plans[shape] = plan.steps, constants
+        return self._plans[shape]
+
+    def _computed(self, images: Any) -> Any:
+        steps, constants = self._plan(tuple(images.shape))
+        values: dict[str, Any] = {"images": images, **constants}
+        for step in steps:
+            values |= self._compute(step, values)
+            for name in step.spent:
+                values.pop(name, None)
+        return values[self._graph.result]
+
+    def _replayed(self, images: Any) -> NDArray[np.float32]:
+        """Run on the card: recorded as one graph when a shape comes first."""
+        torch = self._torch
+        shape = tuple(images.shape)
+        if shape not in self._recorded:
+            self._recorded[shape] = self._record(shape)
+        recorded, (there, maps), (back, forth) = self._recorded[shape]
+        forth.copy_(images)
+        there.copy_(forth, non_blocking=True)
+        recorded.replay()
+        back.copy_(maps, non_blocking=True)
+        torch.cuda.current_stream().synchronize()
+        return np.asarray(back.numpy(), np.float32)
+
+    def _record(self, shape: tuple[int, ...]) -> Any:
+        """Return the computation as a CUDA graph, with its memory on both sides.
+
+        cuDNN tries its ways of convolving in the warm-up, which the graph then keeps, and
+        float32 is float32: left to itself, it would round to TF32 and say nothing.
+        """
+        torch = self._torch
+        there = torch.zeros(shape, dtype=torch.uint8, device=self._device)
+        recorded = torch.cuda.CUDAGraph()
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=True, deterministic=False, allow_tf32=False
+        ):
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(3):
+                    self._computed(there)
+            torch.cuda.current_stream().wait_stream(aside)
+            with torch.cuda.graph(recorded):
+                maps = self._computed(there).float()
+        back = torch.empty(maps.shape, pin_memory=True)
+        forth = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        return recorded, (there, maps), (back, forth)
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        tensor = self._torch.from_numpy(np.array(array))
+        if tensor.is_floating_point():
+            tensor = tensor.to(self._type)
+            if tensor.ndim == 4:
+                tensor = tensor.to(memory_format=self._torch.channels_last)
+        return tensor.to(self._device)

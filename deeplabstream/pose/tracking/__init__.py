@@ -1,0 +1,1 @@
+"""Identity of several animals: motion, appearance, assignment."""

@@ -1,0 +1,114 @@
+"""What each animal looks like: brightness and colour along its body, learned online.
+
+Not marks, but coats: the quartiles of the pixels under a few lines of the body. Two animals
+are told apart when these differ by much more than those of one animal do from picture to
+picture.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Skeleton
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FLOOR = 6.0
+"""Grey levels by which any animal differs from itself: light, shadow, focus."""
+ENOUGH = 8
+"""Views after which it is known what an animal looks like."""
+LONG = 300.0
+"""Views over which that is averaged."""
+_QUARTILES = (0.25, 0.5, 0.75)
+
+
+class Looks:
+    """What the animals of one camera look like."""
+
+    def __init__(self, animals: int) -> None:
+        self._count = np.zeros(animals)
+        self._mean: Array = np.zeros((animals, 0))
+        self._spread: Array = np.zeros((animals, 0))
+        """Variance from view to view."""
+
+    @property
+    def learned(self) -> Mask:
+        """(animal,): whether it is known what it looks like."""
+        return np.asarray(self._count >= ENOUGH)
+
+    def learn(self, animal: int, view: Array, views: int = 1) -> None:
+        """Take note of how an animal looks, (feature,), of which it is known who it is.
+
+        `views` is of how many it is the mean.
+        """
+        if self._mean.shape[1] != len(view):
+            self._mean = np.zeros((len(self._mean), len(view)))
+            self._spread = np.zeros_like(self._mean)
+        self._count[animal] += views
+        share = views / min(self._count[animal], LONG)
+        off = view - self._mean[animal]
+        self._mean[animal] += share * off
+        self._spread[animal] += share * (off * off * (1 - share) - self._spread[animal])
+
+    def forget(self, animals: list[int]) -> None:
+        """Know no longer how these look."""
+        for values in (self._count, self._mean, self._spread):
+            values[animals] = 0.0
+
+    def exchange(self, one: int, other: int) -> None:
+        """Let each of two look as the other did."""
+        for values in (self._count, self._mean, self._spread):
+            values[[one, other]] = values[[other, one]]
+
+    def costs(self, views: Array) -> Array:
+        """Return (view, animal): how far a view (view, feature) is from each animal's.
+
+        The mean squared distance of the features, in standard deviations of all.
+        """
+        if self._mean.shape[1] != views.shape[1]:
+            return np.zeros((len(views), len(self._mean)))
+        learned = self._spread[self.learned]
+        usual = learned.mean(axis=0) if len(learned) else 0.0
+        off = views[:, None] - self._mean[None]
+        return np.asarray((off * off / (usual + FLOOR**2)).mean(axis=-1))
+
+
+def view(image: Image, points: Array, seen: Mask, skeleton: Skeleton) -> Array:
+    """Return (feature,): the quartiles of each colour along the body of one animal.
+
+    `points` (body part, 2) px, of which those `seen` are used; two at least. Grey pictures
+    give three numbers, colour nine, of 255.
+    """
+    ends, shares = _lines(skeleton)
+    usable = seen[ends].all(axis=1)
+    if usable.any():
+        ends, shares = ends[usable], shares[usable]
+        one, other = points[ends[:, 0]], points[ends[:, 1]]
+    else:
+        there = points[seen]
+        one = there
+        other = np.broadcast_to(there.mean(axis=0), there.shape)
+        shares = np.full((len(there), 1), 0.5)
+    places = (one + shares * (other - one)).round().astype(np.intp)
+    height, width = image.shape[:2]
+    x, y = places[:, 0].clip(0, width - 1), places[:, 1].clip(0, height - 1)
+    pixels = np.sort(image[y, x].reshape(len(x), -1), axis=0)
+    if image.dtype != np.uint8:
+        pixels = pixels / (np.iinfo(image.dtype).max / 255)
+    rows = [round(share * (len(pixels) - 1)) for share in _QUARTILES]
+    return np.asarray(pixels[rows].ravel(), np.float64)
+
+
+@lru_cache(maxsize=8)
+def _lines(skeleton: Skeleton) -> tuple[NDArray[np.intp], Array]:
+    """Return which body parts lie at the ends of lines, and the places on them."""
+    parts = len(skeleton.bodyparts)
+    pairs = [tuple(skeleton.indices(bone)) for bone in skeleton.bones] or [
+        (one, other) for one in range(parts) for other in range(one)
+    ]
+    ends = [pair for pair in pairs for _ in range(3)]
+    shares = [0.25, 0.5, 0.75] * len(pairs)
+    return np.array(ends, np.intp).reshape(-1, 2), np.array(shares)[:, None]

@@ -1,0 +1,280 @@
+"""Who is who, from picture to picture: several animals that meet, hide and are found again.
+
+A network gives animals in no order. They are told apart by motion
+(`deeplabstream.pose.tracking.motion_model`, and the
+assignment that explains all of them best); where another assignment explains them nearly
+as well, the two are in doubt until they look different enough
+(`deeplabstream.pose.tracking.appearance_model`). What looked
+like another all the while was exchanged, and is mended.
+
+Words of `Pose.identity`: empty: known. `doubt1`: one of those with the same number, not
+known which. `stray`: too far from where it was to be it. On the picture on which that is
+settled, `exchanged`: its points went under another name since the doubt began (or, without
+a doubt, for some pictures); `believed`: nothing told, but BELIEVE_AFTER_S are over;
+`swapped`: a person exchanged the names; `confirmed`: a person said that they are right;
+both may come behind another word: `doubt1+swapped`.
+"""
+
+from dataclasses import dataclass, field
+from itertools import combinations
+from math import dist
+from typing import Literal
+
+import numpy as np
+
+from deeplabstream.core.assignment import assign
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.tracking.appearance_model import ENOUGH, Looks
+from deeplabstream.pose.tracking.detections import Detections, detections
+from deeplabstream.pose.tracking.identity_ambiguity import Doubts
+from deeplabstream.pose.tracking.motion_model import NEVER, Array, Tracks
+
+MARGIN = 10.0
+"""Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
+FITS = 6.0
+"""Twice the mean squared distance, in standard deviations, that points usually are off."""
+HIDDEN_S = 0.15
+"""Who is not seen for longer, a length beside another, may come out on another side."""
+UPON = 0.3
+"""At so many lengths from it, at once."""
+CLEAR = 0.4
+"""Lengths between an animal's points and all others' for it to be looked at."""
+TOLD = 8.0
+"""By how much looks must speak for who is who, in squared standard deviations."""
+VIEWS = 5
+"""Clear pictures after which they are asked; twice as many where nothing was in doubt."""
+
+RESTING = 3
+"""While all are known, every third picture is enough to see how they look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the animals get their names."""
+
+    first: Literal["leftmost", "darkest"] = "leftmost"
+    """Who gets the first name, and so on, once all were seen apart for `ENOUGH` pictures."""
+    believe_after_s: float = 0.0
+    """Seconds after which motion alone is believed where looks don't tell; 0: never."""
+
+
+@dataclass(slots=True)
+class Identity:
+    """The memory of one camera. The same pictures and poses always give the same names."""
+
+    skeleton: Skeleton
+    """With the names of all animals."""
+    threshold: float
+    rules: Rules = field(default_factory=Rules)
+
+    _tracks: Tracks = field(init=False)
+    _looks: Looks = field(init=False)
+    _doubts: Doubts = field(init=False)
+    _said: dict[int, str] = field(init=False)
+    """By animal: the word of what a person said since the last picture."""
+    _views: Array = field(init=False)
+    """(animal, feature): how each looked lately."""
+    _counts: list[int] = field(init=False)
+    _unseen_since_s: list[float] = field(init=False)
+    _named: bool = field(init=False)
+    _pictures: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        animals = len(self.skeleton.animals)
+        self._tracks = Tracks(animals, len(self.skeleton.bodyparts))
+        self._looks = Looks(animals)
+        self._named, self._pictures = False, 0
+        self._doubts, self._said = Doubts(animals), {}
+        self._views = np.zeros((animals, 0))
+        self._counts = [0] * animals
+        self._unseen_since_s = [np.inf] * animals
+
+    def tell(self, image: Image, pose: Pose, time_s: float) -> Pose:
+        """Return the pose with the animals in the order of their names.
+
+        Animals that were not found are NaN, with no confidence. `time_s` must not go back.
+        """
+        tracks, found = self._tracks, detections(pose, self.threshold)
+        tracks.measure(found.points, max(image.shape[:2]) / 12)
+        tracks.advance(time_s)
+        costs, misfits = tracks.costs(found.points, found.seen, found.middles)
+        of = dict(assign(np.where(costs >= NEVER, np.inf, costs)))
+        self._doubt_what_is_alike(costs, misfits, of, found, time_s)
+        at = list(of.values())
+        tracks.correct(list(of), found.points[at], found.seen[at], found.middles[at])
+        views = dict[int, Array]()
+        self._pictures += 1
+        if self._pictures % RESTING == 0 or not self._named or self._doubts:
+            animals = range(len(self._counts))
+            hidden = [tracks.middles[n] for n in animals if n not in of]
+            views = found.clear_views(image, hidden, tracks.length, CLEAR)
+        told: dict[int, str] = {}
+        if not self._named:
+            of = self._name(of, found, views)
+        else:
+            of = self._judge(of)
+            told = self._doubts.settle(time_s, self.rules.believe_after_s)
+        told |= self._said
+        self._said = {}
+        self._learn(of, views)
+        return self._pose(found, of, told)
+
+    def _doubt_what_is_alike(
+        self,
+        costs: Array,
+        misfits: Array,
+        of: dict[int, int],
+        found: Detections,
+        time_s: float,
+    ) -> None:
+        """Doubt animals of which another assignment says nearly as well who is who.
+
+        Where the best one does not fit either, as when two are found as one, more is asked.
+        """
+        said, off = costs.tolist(), misfits.tolist()
+        self._unseen_since_s = [
+            np.inf if animal in of else min(since_s, time_s)
+            for animal, since_s in enumerate(self._unseen_since_s)
+        ]
+        for one, other in combinations(range(len(self._counts)), 2):
+            a, b = of.get(one), of.get(other)
+            if a is None and b is None:
+                continue
+            margin, asked = 0.0, MARGIN
+            for mine, theirs, detection in ((one, other, a), (other, one, b)):
+                if detection is not None:
+                    margin += said[theirs][detection] - said[mine][detection]
+                    asked += 3 * max(0.0, off[mine][detection] - FITS)
+            if margin < asked or self._hides(one, other, of, found, time_s):
+                for each in self._doubts.begin(one, other, time_s):
+                    self._counts[each] = 0
+
+    def _hides(
+        self, one: int, other: int, of: dict[int, int], found: Detections, time_s: float
+    ) -> bool:
+        """Return whether one of two has been out of sight for a while beside the other."""
+        for hidden, there in ((one, other), (other, one)):
+            if hidden in of or there not in of:
+                continue
+            last = self._tracks.middles[hidden].tolist()
+            away = dist(last, found.middles[of[there]].tolist()) / self._tracks.length
+            hidden_s = time_s - self._unseen_since_s[hidden]
+            if away < 1 and hidden_s >= HIDDEN_S * (away - UPON) / (1 - UPON):
+                return True
+        return False
+
+    def _name(
+        self, of: dict[int, int], found: Detections, views: dict[int, Array]
+    ) -> dict[int, int]:
+        """Give the names, in the order that the rules want, once all are seen apart."""
+        animals = range(len(self._counts))
+        if not all(of.get(animal) in views for animal in animals):
+            return of
+        if min(self._counts) < ENOUGH:
+            return of
+        if self.rules.first == "darkest":
+            key = self._views.mean(axis=1).tolist()
+        else:
+            key = [float(found.middles[of[animal], 0]) for animal in animals]
+        order = sorted(animals, key=lambda animal: key[animal])
+        self._named = True
+        of = self._reorder(order, of)
+        self._doubts.known(animals)
+        for animal in animals:
+            self._looks.learn(animal, self._views[animal], ENOUGH)
+        return of
+
+    def _judge(self, of: dict[int, int]) -> dict[int, int]:
+        """Exchange animals that look like one another; end doubts where looks tell."""
+        learned = self._looks.learned
+        if learned.sum() < 2 or max(self._counts) < VIEWS:
+            return of
+        for _ in self._counts:
+            costs = self._looks.costs(self._views)
+            costs[np.array(self._counts) < VIEWS] = 0.0
+            swaps = []
+            for one, other in combinations(np.flatnonzero(learned).tolist(), 2):
+                told = costs[one, other] + costs[other, one]
+                told -= costs[one, one] + costs[other, other]
+                if told >= TOLD:
+                    self._doubts.end(one, other)
+                seen = min(self._counts[one], self._counts[other]) >= 2 * VIEWS
+                if told <= -TOLD and (seen or self._doubts.between(one, other)):
+                    swaps.append((told, one, other))
+            if not swaps:
+                break
+            _, one, other = min(swaps)
+            of = self._exchange(one, other, of)
+        return of
+
+    def say(self, exchanged: tuple[int, int] | None = None) -> None:
+        """Take a person's word: the names are right, or those of two are to be exchanged.
+
+        Doubts about those animals end. What was learned of their looks may be of another:
+        it is kept as far as what was seen of them lately tells whose it is.
+        """
+        self._named = True
+        animals = exchanged or self._doubts.all()
+        if exchanged is not None:
+            self._exchange(*exchanged, {})
+        self._doubts.known(animals)
+        self._said |= dict.fromkeys(animals, "swapped" if exchanged else "confirmed")
+        pair = list(animals)
+        if min((self._counts[n] for n in pair), default=0) < VIEWS:
+            self._looks.forget(pair)
+        elif len(pair) == 2:
+            costs = self._looks.costs(self._views)[np.ix_(pair, pair)]
+            if 2 * np.trace(costs) > costs.sum():
+                self._looks.exchange(*pair)
+
+    def _learn(self, of: dict[int, int], views: dict[int, Array]) -> None:
+        """Learn the looks of those who are known."""
+        self._remember(of, views)
+        if not self._named:
+            return
+        learned = self._looks.learned
+        for animal, detection in of.items():
+            if detection not in views or self._doubts.about(animal):
+                continue
+            if learned[animal] and learned.sum() > 1:
+                costs = self._looks.costs(views[detection][None])[0]
+                if costs[animal] > costs[learned].min() + TOLD / 2:
+                    continue  # it looks like another: see `_judge`
+            self._looks.learn(animal, views[detection])
+
+    def _remember(self, of: dict[int, int], views: dict[int, Array]) -> None:
+        """Keep how each looked lately."""
+        for animal, detection in of.items():
+            if detection not in views:
+                continue
+            seen = views[detection]
+            if self._views.shape[1] != len(seen):
+                self._views = np.zeros((len(self._counts), len(seen)))
+                self._counts = [0] * len(self._counts)
+            self._counts[animal] += 1
+            share = max(1 / self._counts[animal], 0.2)
+            self._views[animal] += share * (seen - self._views[animal])
+
+    def _exchange(self, one: int, other: int, of: dict[int, int]) -> dict[int, int]:
+        order = list(range(len(self._counts)))
+        order[one], order[other] = other, one
+        of = self._reorder(order, of)
+        self._doubts.exchanged(order)
+        return of
+
+    def _reorder(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
+        """Let animal `order[n]` be the n-th one from now on; looks stay with the names."""
+        self._tracks.reorder(order)
+        self._views = self._views[order]
+        self._counts = [self._counts[n] for n in order]
+        self._unseen_since_s = [self._unseen_since_s[n] for n in order]
+        return {n: of[old] for n, old in enumerate(order) if old in of}
+
+    def _pose(
+        self, found: Detections, of: dict[int, int], told: dict[int, str]
+    ) -> Pose:
+        """Return the pose in the order of the names."""
+        order, words = found.in_order(of, self._doubts.words(told))
+        pose, identity = found.pose, tuple(words) if len(words) > 1 else ()
+        return Pose(self.skeleton, pose.points[order], pose.confidence[order], identity)

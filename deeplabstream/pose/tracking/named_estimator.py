@@ -1,0 +1,48 @@
+"""Names for the animals that a network tells apart in one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.runtimes.batching import WarmsUp
+
+
+@dataclass(frozen=True, eq=False)
+class Named(Front):
+    """An estimator whose skeleton has the animals' names; whose is whose it does not know.
+
+    Its poses are the network's: `deeplabstream.pose.tracking.identity` brings the
+    animals into the names' order.
+    """
+
+    estimator: PoseEstimator
+    animals: tuple[str, ...]
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """The network's body parts, and the names."""
+        return replace(self.estimator.skeleton, animals=self.animals)
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        """Return one pose per picture, as the network gives it."""
+        poses = self.estimator.estimate(images, cameras)
+        return [Pose(self.skeleton, pose.points, pose.confidence) for pose in poses]
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Warm the network up, if it needs that."""
+        if isinstance(self.estimator, WarmsUp):
+            self.estimator.warm_up(batch)
+
+
+def animals_of(estimator: PoseEstimator) -> int:
+    """Return how many animals a network finds at most; it says so of any picture."""
+    grey = np.full((480, 640, 3), 127, np.uint8)
+    return len(estimator.estimate([grey])[0].points)

@@ -1,0 +1,74 @@
+"""Which animals of two poses of one picture are the same."""
+
+import math
+import warnings
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.assignment import assign
+
+Points = NDArray[np.float32]
+NEAR = 0.25
+"""Two poses are of one animal where their points are, in the mean, within this share of an
+animal's length of each other."""
+
+
+def distances(points: Points, others: Points) -> Points:
+    """Return (animal, other): mean distance of the parts that both have, px; NaN: none.
+
+    `points` (animal, bodypart, 2) and `others` likewise; NaN: not there.
+    """
+    away = np.linalg.norm(points[:, None] - others[None], axis=-1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of no common part: NaN
+        return np.asarray(np.nanmean(away, axis=2), np.float32)
+
+
+def same_animals(points: Points, others: Points, near: float) -> list[tuple[int, int]]:
+    """Return pairs (animal, other), none farther apart than `near`, px; NaN: no pair.
+
+    As many as there can be, and those that together are nearest.
+    """
+    costs = distances(points, others)
+    return assign(np.where(costs <= near, costs, np.nan))
+
+
+def match_animals(points: Points, others: Points) -> list[int]:
+    """Return for each animal the other one that is the same, so that all are used.
+
+    Both have as many animals. Those that are near each other are the same; what is left
+    keeps its order.
+    """
+    pairs = dict(assign(distances(points, others)))
+    left = [other for other in range(len(others)) if other not in pairs.values()]
+    return [pairs[own] if own in pairs else left.pop(0) for own in range(len(points))]
+
+
+def nearest_px(points: Points) -> float:
+    """Return how near parts of two animals of `points` (animal, bodypart, 2) are.
+
+    Infinity when no two animals are there.
+    """
+    least = math.inf
+    for one, other in combinations(points, 2):
+        away = np.linalg.norm(one[:, None] - other[None], axis=2)
+        least = min(least, float(np.nan_to_num(away, nan=math.inf).min()))
+    return least
+
+
+def animal_length(points: Points) -> float:
+    """Return the median length of animals (…, bodypart, 2); NaN: none has two points."""
+    lengths = animal_lengths(points)
+    there = lengths[lengths > 0]
+    return float(np.median(there)) if there.size else float("nan")
+
+
+def animal_lengths(points: Points) -> Points:
+    """Return (…): how far the farthest two points of each animal (…, bodypart, 2) are.
+
+    0 where there are no two.
+    """
+    away = np.linalg.norm(points[..., :, None, :] - points[..., None, :, :], axis=-1)
+    return np.asarray(np.nan_to_num(away, nan=0.0).max(axis=(-2, -1)), np.float32)

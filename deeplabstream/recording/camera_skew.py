@@ -1,0 +1,60 @@
+"""How far apart the frames of two cameras were: one trigger should expose all at once."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.run_folder import RunFolder
+
+
+def skew_ms(one_ns: NDArray[np.int64], other_ns: NDArray[np.int64]) -> dict[str, float]:
+    """Return p50, p95 and max of the time to the nearest frame of the other camera, ms.
+
+    Both rising, shapes (n,) and (m,); asked for each frame of the one with fewer, where
+    the times of both overlap. Empty when they never do.
+    """
+    few, many = sorted((one_ns, other_ns), key=len)
+    if not len(few):
+        return {}
+    few = few[(few >= many[0]) & (few <= many[-1])]
+    if not len(few):
+        return {}
+    after = np.searchsorted(many, few).clip(1, max(1, len(many) - 1))
+    before = many[after - 1]
+    after_ns = many[after.clip(max=len(many) - 1)]
+    apart = np.minimum(np.abs(few - before), np.abs(after_ns - few)) / 1e6
+    p50, p95 = np.percentile(apart, [50, 95])
+    return {
+        "p50": round(float(p50), 4),
+        "p95": round(float(p95), 4),
+        "max": round(float(apart.max()), 4),
+    }
+
+
+def recorded_skews(
+    folder: RunFolder, accounts: Iterable[Accounts]
+) -> list[dict[str, object]]:
+    """Return the skew of each pair of recorded cameras, as `run.json` holds it."""
+    tables: dict[str, list[str]] = {}
+    for each in accounts:
+        names = [name for name in each.files if name.endswith(".frames.csv")]
+        tables.setdefault(each.camera, []).extend(names)
+    times = {
+        camera: np.sort(np.concatenate([_exposed(folder, name) for name in names]))
+        for camera, names in tables.items()
+        if names
+    }
+    skews = [
+        (pair, skew_ms(*(times[c] for c in pair))) for pair in combinations(times, 2)
+    ]
+    return [{"cameras": list(pair), "ms": ms} for pair, ms in skews if ms]
+
+
+def _exposed(folder: RunFolder, name: str) -> NDArray[np.int64]:
+    path = folder.path / name
+    with path.open(encoding="utf-8") as file:
+        whole = [line for line in file if line.endswith("\n")][1:]
+    return np.array([line.split(",")[2] for line in whole], np.int64)

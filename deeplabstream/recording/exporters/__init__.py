@@ -1,0 +1,1 @@
+"""Exporters of runs and poses to other programs' formats."""

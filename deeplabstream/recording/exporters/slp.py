@@ -1,0 +1,142 @@
+"""Poses as SLEAP's labels file (`.slp`), which SLEAP opens beside the video.
+
+The file is HDF5: `frames` names ranges of `instances`, these name ranges of `pred_points`.
+Read from SLEAP's and sleap-io's code; version 1.2 of the format, in which the centre of the
+left upper pixel is 0, 0.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.timeline import analysed_cameras, timeline
+
+FORMAT = 1.2
+PREDICTED = 1
+"""The kind of instance that a network placed."""
+_FRAME = [("frame_id", "u8"), ("video", "u4"), ("frame_idx", "u8"),
+          ("instance_id_start", "u8"), ("instance_id_end", "u8")]  # fmt: skip
+_INSTANCE = [("instance_id", "i8"), ("instance_type", "u1"), ("frame_id", "u8"),
+             ("skeleton", "u4"), ("track", "i4"), ("from_predicted", "i8"),
+             ("score", "f4"), ("point_id_start", "u8"), ("point_id_end", "u8"),
+             ("tracking_score", "f4")]  # fmt: skip
+_POINT = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]
+_PREDICTED_POINT = [*_POINT, ("score", "f8")]
+
+
+def slp(folder: RunFolder, into: Path) -> Iterator[Path]:
+    """Write `NAME.slp` for each video: frame n is the video's picture n."""
+    for camera in analysed_cameras(folder):
+        height, width = folder.facts["cameras"][camera]["shape"][:2]
+        for name, frames in timeline(folder, camera).parts().items():
+            path = into / f"{name}.slp"
+            video = folder.path / f"{name}.mkv"
+            poses = frames.points, frames.confidence
+            write_slp(path, folder.skeleton, *poses, video, (height, width))
+            yield path
+
+
+def write_slp(
+    path: Path,
+    skeleton: Skeleton,
+    points: NDArray[np.floating],
+    confidence: NDArray[np.floating],
+    video: Path,
+    size: tuple[int, int],
+) -> None:
+    """Write poses (frame, animal, part, 2) and confidence (frame, animal, part).
+
+    Animals that are not seen in a frame, and frames without any, are left out, as SLEAP
+    does; `size` is height and width of the pictures.
+    """
+    import h5py
+
+    seen = np.isfinite(points).all(axis=-1)
+    shown, animals = np.nonzero(seen.any(axis=2))
+    parts = len(skeleton.bodyparts)
+    rows, first = np.unique(shown, return_index=True)
+    ends = np.append(first[1:], len(shown))
+    frames = np.zeros(len(rows), _FRAME)
+    frames["frame_id"], frames["frame_idx"] = np.arange(len(rows)), rows
+    frames["instance_id_start"], frames["instance_id_end"] = first, ends
+    instances = np.zeros(len(shown), _INSTANCE)
+    instances["instance_id"] = places = np.arange(len(shown))
+    instances["instance_type"] = PREDICTED
+    instances["frame_id"] = np.repeat(np.arange(len(rows)), ends - first)
+    instances["track"], instances["from_predicted"] = animals, -1
+    there, sure = seen[shown, animals], confidence[shown, animals]
+    instances["score"] = (sure * there).sum(axis=1) / np.maximum(1, there.sum(axis=1))
+    instances["point_id_start"] = places * parts
+    instances["point_id_end"] = (places + 1) * parts
+    placed = np.zeros(len(shown) * parts, _PREDICTED_POINT)
+    placed["x"], placed["y"] = points[shown, animals].reshape(-1, 2).T
+    placed["visible"] = there.reshape(-1)
+    placed["score"] = np.nan_to_num(sure).reshape(-1)
+    tracks = [[0, f"animal{n + 1}"] for n in range(points.shape[1])]
+    with h5py.File(path, "w") as file:
+        for name, table in (
+            ("frames", frames),
+            ("instances", instances),
+            ("points", np.zeros(0, _POINT)),
+            ("pred_points", placed),
+        ):
+            file.create_dataset(name, data=table, compression="gzip", maxshape=(None,))
+        file["videos_json"] = _lines([_video(video, len(points), size)])
+        file["tracks_json"] = _lines(tracks)
+        file["suggestions_json"] = file["sessions_json"] = np.zeros(0, "S1")
+        about = file.create_group("metadata").attrs
+        about["format_id"] = FORMAT
+        about["json"] = np.bytes_(json.dumps(_metadata(skeleton)))
+
+
+def _lines(entries: Sequence[object]) -> NDArray[np.bytes_]:
+    return np.array([json.dumps(entry).encode() for entry in entries])
+
+
+def _video(video: Path, frames: int, size: tuple[int, int]) -> dict[str, object]:
+    name = str(video.resolve())
+    shape = [frames, *size, 3]
+    backend = {"type": "MediaVideo", "filename": name, "shape": shape, "bgr": True}
+    more = {"grayscale": None, "dataset": "", "input_format": ""}
+    return {"filename": name, "backend": {**backend, **more}}
+
+
+def _metadata(skeleton: Skeleton) -> dict[str, object]:
+    """Return names and bones; kinds of bones are written once, then referred to."""
+    first = {"py/reduce": [_BONE, {"py/tuple": [1]}]}
+    links = [
+        {
+            "edge_insert_idx": place,
+            "key": 0,
+            "source": skeleton.bodyparts.index(start),
+            "target": skeleton.bodyparts.index(end),
+            "type": {"py/id": 1} if place else first,
+        }
+        for place, (start, end) in enumerate(skeleton.bones)
+    ]
+    return {
+        "version": "2.0.0",
+        "skeletons": [
+            {
+                "directed": True,
+                "graph": {"name": "Skeleton-0", "num_edges_inserted": len(links)},
+                "links": links,
+                "multigraph": True,
+                "nodes": [{"id": place} for place in range(len(skeleton.bodyparts))],
+            }
+        ],
+        "nodes": [{"name": part, "weight": 1.0} for part in skeleton.bodyparts],
+        "videos": [],
+        "tracks": [],
+        "suggestions": [],
+        "negative_anchors": {},
+        "provenance": {"by": "DeepLabStream"},
+    }
+
+
+_BONE = {"py/type": "sleap.skeleton.EdgeType"}

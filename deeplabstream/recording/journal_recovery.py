@@ -1,0 +1,62 @@
+"""What a killed recorder left in the journal, written into the run's events."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from deeplabstream.core.journal_entries import Entry, Note
+from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.event_rows import EventRows
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.table_repair import cut_to, half_written
+
+_TAIL = 1 << 20
+
+
+class _Rest(Table):
+    """An existing table that goes on; the rows that it has already are not repeated."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._held = None
+        self._file = path.open("r+b", buffering=0)
+        end = self._file.seek(0, 2)
+        self._file.seek(max(0, end - _TAIL))
+        self._known = set(self._file.read().decode(errors="replace").splitlines())
+
+    def write(self, row: str) -> None:
+        """Append a row that is new."""
+        if row not in self._known:
+            super().write(row)
+
+
+def complete_events(path: Path, entries: Iterable[Entry]) -> None:
+    """Append the events of entries that the recorder may not have written any more.
+
+    Rows of frames and triggers are not: their tables end with the recorder. What can't be
+    written is lost, as the recorder would have lost it. A run that ended is let alone.
+    """
+    folder = RunFolder(path)
+    try:
+        facts = folder.facts
+        if facts["ended"] is not None:
+            return
+        if half := half_written(folder.events_path):
+            cut_to(folder.events_path, folder.events_path.stat().st_size - half)
+        table = _Rest(folder.events_path)
+    except OSError:
+        return
+    rows, last_ns = EventRows(table, facts["start_ns"]), 0
+    try:
+        for entry in entries:
+            rows.entry(entry)
+            last_ns = getattr(entry, "time_ns", last_ns)
+        rows.finish()
+        text = "the recorder ended unexpectedly: this run is repaired when it is opened"
+        rows.note(Note("recording", text, last_ns))
+        folder.update(
+            not_saved=[*facts.get("not_saved", []), f"{text[0].upper()}{text[1:]}"]
+        )
+    except OSError:
+        return
+    finally:
+        table.close()

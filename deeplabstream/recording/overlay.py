@@ -1,0 +1,89 @@
+"""A picture with what was seen and decided drawn on it; the raw video never has it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose
+
+_COLOURS = (
+    (80, 80, 255),
+    (80, 220, 255),
+    (255, 200, 80),
+    (255, 90, 220),
+    (110, 255, 110),
+    (255, 255, 120),
+)
+_ANIMALS = (
+    *((74, 213, 255), (255, 208, 77), (216, 138, 255), (122, 255, 156)),
+    *((90, 160, 255), (255, 157, 179), (107, 107, 255), (214, 255, 90)),
+)
+"""Of their bones and names, BGR."""
+_HOLDS, _FAILS, _UNKNOWN = (80, 220, 80), (220, 220, 220), (120, 120, 120)
+_BORDER = {True: _HOLDS, False: _FAILS, None: _UNKNOWN}
+_FRACTION = 4  # bits of a pixel's fraction, for cv2's `shift`
+
+
+def labelled(
+    image: Image,
+    pose: Pose,
+    zones: Mapping[str, tuple[NDArray[np.float64], bool | None]],
+    text: str,
+) -> Image:
+    """Return a BGR copy of an 8-bit picture with pose, zones and a line of text.
+
+    Points that are NaN are not drawn. A zone is the corners (n, 2) of a closed line; it is
+    green while its trigger holds, grey while that is unknown. Animals that have names bear
+    them, with a question mark while it is in doubt who is who.
+    """
+    import cv2
+
+    bgr = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+    drawn: NDArray[Any] = bgr.copy()
+    for name, (outline, answer) in zones.items():
+        corners = _fixed(outline)
+        cv2.polylines(
+            drawn, [corners], True, _BORDER[answer], 2, cv2.LINE_AA, _FRACTION
+        )
+        x, y = (int(c) for c in outline.min(axis=0))
+        _write(drawn, name, (max(x, 2), max(y - 4, 12)), _BORDER[answer])
+    names = pose.skeleton.animals
+    for animal in range(len(pose.points)):
+        bone = _ANIMALS[animal % len(_ANIMALS)] if len(names) > 1 else _FAILS
+        for first, second in pose.skeleton.bones:
+            ends = pose.select((first, second), animal)
+            if np.isfinite(ends).all():
+                one, two = (tuple(end.tolist()) for end in _fixed(ends))
+                cv2.line(drawn, one, two, bone, 1, cv2.LINE_AA, _FRACTION)
+        for part, point in enumerate(pose.points[animal]):
+            if np.isfinite(point).all():
+                centre = tuple(_fixed(point[None])[0].tolist())
+                colour = _COLOURS[part % len(_COLOURS)]
+                radius = 4 << _FRACTION
+                cv2.circle(drawn, centre, radius, colour, -1, cv2.LINE_AA, _FRACTION)
+        there = pose.points[animal][np.isfinite(pose.points[animal]).all(axis=1)]
+        if names and len(there):
+            doubted = pose.doubted(animal)
+            name = f"{names[animal]}{'?' if doubted else ''}"
+            x, y = int(there[:, 0].min()), int(there[:, 1].min())
+            _write(drawn, name, (x, max(y - 6, 12)), _UNKNOWN if doubted else bone)
+    _write(drawn, text, (6, drawn.shape[0] - 8), (255, 255, 255))
+    return drawn
+
+
+def _fixed(points: NDArray[Any]) -> NDArray[np.int32]:
+    return np.round(np.asarray(points) * (1 << _FRACTION)).astype(np.int32)
+
+
+def _write(
+    drawn: NDArray[Any], text: str, place: tuple[int, int], colour: tuple[int, int, int]
+) -> None:
+    import cv2
+
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+    shade = place[0] + 1, place[1] + 1  # a thicker text would be a wider one
+    cv2.putText(drawn, text, shade, font, size, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(drawn, text, place, font, size, colour, 1, cv2.LINE_AA)

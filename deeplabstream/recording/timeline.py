@@ -1,0 +1,121 @@
+"""Everything known of a camera's frames in one table: one row per frame, always.
+
+Rows are the frames of its table and of its videos, in order; where a frame was not posed
+its points are NaN.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton, part_names
+from deeplabstream.recording.csv_tables import VIDEO_COLUMNS
+from deeplabstream.recording.run_folder import RunFolder, stem
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_KEY = ["frame", "exposed_ns", "arrived_ns"]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of one camera; `rows` has the columns of its table, and its videos'."""
+
+    camera: str
+    rows: "DataFrame"
+    """CAMERA.csv's columns, and video (its name, or empty) and video_frame."""
+    skeleton: Skeleton
+
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """The body parts of each animal."""
+        return self.skeleton.bodyparts
+
+    @property
+    def animals(self) -> int:
+        """How many animals have poses."""
+        return self.skeleton.count
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(row, animal, body part, 2): px, x right, y down; NaN where nothing was seen."""
+        return self._values("x", "y")
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """(row, animal, body part); 0 where nothing was seen."""
+        return np.nan_to_num(self._values("confidence")[..., 0])
+
+    def of_video(self, video: str) -> "Timeline":
+        """Return the frames of one video, a row for each of its pictures."""
+        rows = self.rows[self.rows["video"] == video].sort_values("video_frame")
+        return Timeline(self.camera, rows, self.skeleton)
+
+    def parts(self) -> "dict[str, Timeline]":
+        """Return by file name without ending: each video, or the table without videos."""
+        videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
+        if not videos:
+            return {stem(self.camera): self}
+        return {name.removesuffix(".mkv"): self.of_video(name) for name in videos}
+
+    def _values(self, *what: str) -> NDArray[np.float64]:
+        columns = [
+            f"{name}_{each}"
+            for name in part_names(self.skeleton, self.animals)
+            for each in what
+        ]
+        values: NDArray[np.float64] = self.rows[columns].to_numpy(np.float64)
+        shape = len(self.rows), self.animals, len(self.bodyparts), len(what)
+        return values.reshape(shape)
+
+
+def analysed_cameras(folder: RunFolder) -> list[str]:
+    """Return the cameras that have poses; a table may have none below its header."""
+    tables = {name: folder.table_path(name) for name in folder.facts["cameras"]}
+    return [name for name, table in tables.items() if table.exists() and _filled(table)]
+
+
+def _filled(table: Path) -> bool:
+    with table.open("rb") as lines:
+        return len(list(islice(lines, 2))) > 1
+
+
+def timeline(folder: RunFolder, camera: str) -> Timeline:
+    """Read a camera's table and the tables of its videos."""
+    import pandas as pd
+
+    exact: dict[str, Any] = {"encoding": "utf-8"}
+    table = pd.read_csv(
+        folder.table_path(camera),
+        dtype={"status": "string", "posed_ns": "Int64", "decided_ns": "Int64"},
+        converters={"written_ns": lambda cell: int(cell or 0)},
+        **exact,
+    )
+    of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
+    videos = []
+    for path in sorted(folder.path.glob("*.frames.csv")):
+        if of_camera.fullmatch(path.name):
+            listed = pd.read_csv(path, dtype={"device_id": "Int64"}, **exact)
+            listed = listed.reindex(columns=list(VIDEO_COLUMNS))
+            listed["video"] = path.name.replace(".frames.csv", ".mkv")
+            videos.append(listed)
+    if videos:
+        filmed = pd.concat(videos)
+        rows = table.merge(filmed, on=_KEY, how="outer")
+    else:
+        rows = table.assign(video="", video_frame=pd.NA, device_id=pd.NA)
+    rows = rows.sort_values(["exposed_ns", "frame"], ignore_index=True)
+    rows["video"] = rows["video"].fillna("")
+    numbers = ["video_frame", "device_id"]
+    rows[numbers] = rows[numbers].astype("Int64")
+    rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
+    rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
+    start_ns = folder.facts["start_ns"]
+    rows["time_s"] = (rows["exposed_ns"] - start_ns) / 1e9
+    return Timeline(camera, rows, folder.skeleton)

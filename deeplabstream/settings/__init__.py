@@ -1,0 +1,1 @@
+"""Settings files: reading, validation, editing, reference text."""

@@ -1,0 +1,90 @@
+"""Settings of several animals, and whether those that are named are there."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.settings.validation_messages import guess
+
+MOST = 8
+"""The most animals that can be told apart."""
+_NAME = re.compile(r"(?!(trigger|behaviour|input)$)[^\W\d_][\w-]*")
+
+
+def parse_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names; ValueError when one can't head the columns of a table."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} can't be a name: letters, digits, - and _, a letter first; "
+                "trigger, behaviour and input are taken"
+            )
+    if len({name.lower() for name in names}) < len(names):
+        raise ValueError("each animal needs another name")
+    return names
+
+
+@settings(frozen=True, kw_only=True)
+class Animals:
+    """Several animals: their names, and how the network's animals get them."""
+
+    names: Annotated[tuple[str, ...], AfterValidator(parse_names)] = Field(
+        (),
+        max_length=MOST,
+        description="one for each animal that is there; empty: animal1, animal2 and so on, "
+        "as many as the network tells apart",
+    )
+    first: Literal["leftmost", "darkest"] = Field(
+        "leftmost",
+        description="who gets the first name, and so on from left to right, or from dark to "
+        "pale, once all were seen apart for a moment",
+    )
+    believe_after_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds of doubt who is who after which motion alone is believed, where "
+        "the animals look alike; 0: never, the doubt stays",
+    )
+
+    def of(self, skeleton: Skeleton, animals: int) -> tuple[str, ...]:
+        """Return the names of those that a network of so many animals finds."""
+        if self.names or animals == 1:
+            return self.names
+        return skeleton.named(animals)
+
+    def problems(self, animals: int, model: str) -> Iterator[str]:
+        """Yield a sentence if this network, of so many animals, finds too few."""
+        if len(self.names) > animals:
+            told = "one animal" if animals == 1 else f"{animals} animals apart"
+            yield (
+                f"[Animals] NAMES: names {len(self.names)} animals, and the network {model} "
+                f"tells {told}: set MODEL, in [Pose Estimation] or in the camera's "
+                f"section, to a network of {len(self.names)} or more (arena_animals for "
+                "drawn mice), or take NAMES out"
+            )
+
+
+def named_problems(
+    named: Sequence[tuple[str, str]], names: tuple[str, ...], count: int = MOST
+) -> Iterator[str]:
+    """Yield a sentence for each animal that is not there.
+
+    `named`: where, and its name or number; `names` are those of [Animals], `count` is how
+    many animals there can be.
+    """
+    for where, word in named:
+        if word.isdecimal():
+            if not 1 <= int(word) <= count:
+                told = (
+                    "tells one animal" if count == 1 else f"tells {count} animals apart"
+                )
+                yield f"{where} = {word}: the network {told}"
+        elif word not in names and (names or not re.fullmatch(r"animal[1-8]", word)):
+            yield (
+                f"{where} = {word}: no animal is named so in [Animals] NAMES"
+                f"{guess(word, names)}"
+            )

@@ -1,0 +1,390 @@
+"""An experiment's file from answers: an experiment, its triggers and outputs, on a rig.
+
+Questions whose answers fill a section of settings.ini; who asks them is another matter.
+"""
+
+from collections.abc import Callable, Container, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from deeplabstream.core.command import OutputName, TriggerName
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.paths import ROOT
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.plugins.debounce import Hygiene
+from deeplabstream.plugins.discovery import discover
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.settings import ini_editing
+from deeplabstream.settings.fields import Section, keys_of
+from deeplabstream.settings.ini_reading import Words, read_sections
+from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, load, parse
+from deeplabstream.settings.ready_made import CONFIGS
+from deeplabstream.settings.reference import written
+from deeplabstream.settings.relocate_paths import moved
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.validation_messages import guess, leaves, wording
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question; its answer is one line of text."""
+
+    section: str
+    """`Experiment`, `Trigger corner` …; with `key`, what names it on a command line."""
+    key: str
+    about: str
+    expected: str = ""
+    """What may be answered."""
+    default: str | None = None
+    """What an empty answer means; None: it must be answered."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """The only answers that there are, each with what it means; empty: any."""
+    check: Callable[[str], str | None] = lambda word: None
+    """Says what is wrong with an answer."""
+    said: tuple[str, ...] = ()
+    """Why it is asked again."""
+
+    @property
+    def name(self) -> str:
+        """Section and key, as an option names them."""
+        return f"{self.section} {self.key}"
+
+    def answer(self, words: str) -> str:
+        """Return what was meant; ValueError says what is wrong with it."""
+        word = " ".join(words.split())
+        if not word:
+            if self.default is None:
+                raise ValueError("this needs an answer")
+            return self.default
+        if self.choices:
+            return self._chosen(word)
+        if problem := self.check(word):
+            raise ValueError(problem)
+        return word
+
+    def _chosen(self, word: str) -> str:
+        names = list(self.choices)
+        if word.isdecimal() and 0 < int(word) <= len(names):
+            return names[int(word) - 1]
+        folded = {name.casefold(): name for name in names}
+        if word.casefold() not in folded:
+            near = guess(word, names) or f", there is: {', '.join(names)}"
+            raise ValueError(f"{word}: unknown{near}")
+        return folded[word.casefold()]
+
+
+Asking: TypeAlias = Generator[Question, str, T]
+"""Yields questions, is sent answers that were checked, returns what came of them."""
+
+
+def kinds_of(family: str) -> dict[str, str]:
+    """Return the kinds of a family, each with the first line of what it says of itself."""
+    folder, contract = FAMILIES[family]
+    found: dict[str, type] = discover(folder, contract).classes
+    return {
+        name: (kind.__doc__ or "").strip().splitlines()[0]
+        for name, kind in sorted(found.items())
+    }
+
+
+def kind_named(family: str, name: str) -> type:
+    """Return a kind of a family."""
+    folder, contract = FAMILIES[family]
+    return discover(folder, contract).classes[name]
+
+
+def question_about(
+    title: str,
+    kind: type,
+    key: str,
+    before: Words,
+    folder: Path,
+    check: Callable[[str], str | None] = lambda word: None,
+) -> Question:
+    """Return the question about one key of a kind, after those answered `before`."""
+    info = keys_of(kind)[key][1]
+    default = None
+    if not info.is_required():
+        value = info.get_default(call_default_factory=True, validated_data={})
+        default = written(value)
+
+    def complaint(word: str) -> str | None:
+        section = Section[Any](title, kind, {**before, key: word}, folder)
+        section.maker(lambda _: None)
+        start = f"[{title}] {key}"
+        mine = (text for text in section.problems if text.startswith(f"{start} "))
+        return next(
+            (text.removeprefix(start).strip(" =") for text in mine), check(word)
+        )
+
+    section = title.partition(" ")[0] if title.startswith("Experiment") else title
+    return Question(
+        section,
+        key,
+        info.description or "",
+        wording(info.annotation, info.metadata),
+        default,
+        check=complaint,
+    )
+
+
+def faults_of(title: str, kind: type, words: Words, folder: Path) -> tuple[str, ...]:
+    """Return what is wrong with a whole section."""
+    section = Section[Any](title, kind, words, folder)
+    section.maker(lambda _: None)
+    return tuple(section.problems)
+
+
+def ask_yes_no(section: str, key: str, about: str) -> Asking[bool]:
+    """Ask; the default is no."""
+    choices = {"no": "", "yes": ""}
+    return (yield Question(section, key, about, default="no", choices=choices)) == "yes"
+
+
+def keys_but(kind: type, without: Container[str]) -> list[str]:
+    """Return the keys of a kind that are asked for."""
+    return [key for key in keys_of(kind) if key not in without]
+
+
+SIMULATED = """\
+[Streaming]
+OUTPUT_DIRECTORY = output
+
+[Pose Estimation]
+MODEL = arena
+
+[Camera arena]
+KIND = SimulatedCamera
+"""
+"""The rig that needs no device."""
+_CALMER = keys_of(Hygiene)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What came of the answers."""
+
+    text: str
+    path: Path
+
+
+def design(overwrite: bool = False) -> Asking[Design]:
+    """Ask for everything; with `overwrite`, the file may be there already."""
+    word = yield Question(
+        "Rig",
+        "FILE",
+        "the rig: a settings.ini, or `simulated` for a drawn mouse without any device",
+        default=str(ROOT / "settings.ini"),
+        check=_faults_of_rig,
+    )
+    rig = _rig(word)
+    asked = _Asked(rig, _skeleton(rig))
+    text = yield from asked.questions()
+    path = yield Question(
+        "File",
+        "PATH",
+        "the file to write",
+        default=str(CONFIGS / f"{asked.name.replace(' ', '_')}.ini"),
+        check=lambda word: _faults_of_path(Path(word), overwrite),
+    )
+    folder = Path(path).absolute().parent
+    if rig.text != SIMULATED or folder.is_relative_to(ROOT):
+        text = moved(text, rig.folder, folder)
+    return Design(text, Path(path))
+
+
+def _rig(word: str) -> Settings:
+    return parse(SIMULATED, ROOT) if word == "simulated" else load(Path(word))
+
+
+def _faults_of_rig(word: str) -> str | None:
+    try:
+        _rig(word)
+    except SettingsError as error:
+        return "; ".join(error.problems)
+    return None
+
+
+def _faults_of_path(path: Path, overwrite: bool) -> str | None:
+    if path.exists() and not overwrite:
+        return f"{path} is there already; name another file, or --replace"
+    return None if path.parent.is_dir() else f"there is no folder {path.parent}"
+
+
+def _skeleton(rig: Settings) -> Skeleton | None:
+    """Return the network's body parts, None when it can't be read here."""
+    try:
+        return load_model_folder(find_model(rig.model)).skeleton
+    except DeepLabStreamError:
+        return None
+
+
+@dataclass
+class _Asked:
+    """What was answered so far."""
+
+    rig: Settings
+    skeleton: Skeleton | None
+    name: str = ""
+    sections: dict[str, Words] = field(default_factory=dict)
+    """What is new, in the order of the answers."""
+    used: set[str] = field(default_factory=set)
+    """Titles of the rig's own triggers and outputs that are named."""
+    _open: list[str] = field(default_factory=list)
+
+    def questions(self) -> Asking[str]:
+        """Ask for the experiment; return the whole file's text, for the rig's folder."""
+        self.name = yield Question(
+            "Experiment", "NAME", "a name for the experiment", check=_faults_of_name
+        )
+        run: Words = {"EXP_NAME": self.name}
+        yield from self._section(f"Experiment {self.name}")
+        run["EXP_TIME_S"] = yield question_about(
+            "Experiment", FIXED["Experiment"], "EXP_TIME_S", {}, self.rig.folder
+        )
+        run["RECORD_EXP"] = yield question_about(
+            "Experiment", FIXED["Experiment"], "RECORD_EXP", {}, self.rig.folder
+        )
+        who = yield Question("Experiment", "EXPERIMENTER", "who does it", default="")
+        head = f"# {self.name}{f', by {who}' if who else ''}\n"
+        return head + self._text(run)
+
+    def _section(self, title: str) -> Asking[None]:
+        """Ask for a kind and its keys, until they fit together."""
+        family = title.partition(" ")[0]
+        section = family if family == "Experiment" else title
+        said: tuple[str, ...] = ()
+        self._open.append(title)
+        while True:
+            word = yield Question(
+                section,
+                "KIND",
+                f"what kind of {family.lower()} {title.partition(' ')[2]} is",
+                choices=kinds_of(family),
+                said=said,
+            )
+            kind = kind_named(family, word)
+            words = yield from self._keys(title, kind)
+            said = faults_of(title, kind, words, self.rig.folder)
+            if not said:
+                break
+        self._open.remove(title)
+        self.sections[title] = {"KIND": word, **words}
+
+    def _keys(self, title: str, kind: type) -> Asking[Words]:
+        words: Words = {}
+        hidden = set(_CALMER) if issubclass(kind, Hygiene) else set()
+        if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
+            hidden.add("CAMERA")
+        for key in keys_but(kind, hidden):
+            if "BODYPARTS" in key and keys_of(kind)[key][1].get_default() == ():
+                continue  # a combination looks at no body parts
+            yield from self._key(title, kind, key, words)
+        if hidden > {"CAMERA"}:
+            about = "shall it be calmer, rest, be limited or be a sham at times"
+            if (yield from ask_yes_no(title, "CALMER", about)):
+                for key in _CALMER:
+                    yield from self._key(title, kind, key, words)
+        return words
+
+    def _key(self, title: str, kind: type, key: str, words: Words) -> Asking[None]:
+        types = leaves(keys_of(kind)[key][1].annotation)
+        family = "Trigger" if TriggerName in types else ""
+        family = "Output" if OutputName in types else family
+        check = self._check_of_names(family) if family else self._check_of(key)
+        question = question_about(title, kind, key, words, self.rig.folder, check)
+        if hint := self._hint(family, key):
+            question = replace(question, expected=f"{question.expected}; {hint}")
+        word = yield question
+        if word != question.default:
+            words[key] = word
+        for name in filter(None, map(str.strip, word.split(","))) if family else ():
+            new = f"{family} {name}"
+            if name in self._there(family):
+                self.used.add(new)
+            elif new not in self.sections:
+                yield from self._section(new)
+
+    def _hint(self, family: str, key: str) -> str:
+        """Return what there is to choose from."""
+        if family:
+            new = [title.partition(" ")[2] for title in self._new(family)]
+            names = dict.fromkeys([*self._there(family), *new])
+            there = f"there is: {', '.join(names)}; " if names else ""
+            return f"{there}another name makes a new one"
+        if "BODYPARTS" in key and self.skeleton:
+            return f"there is: {', '.join(self.skeleton.bodyparts)}"
+        return ""
+
+    def _new(self, family: str) -> list[str]:
+        return [title for title in self.sections if title.startswith(f"{family} ")]
+
+    def _there(self, family: str) -> list[str]:
+        return list(self.rig.triggers if family == "Trigger" else self.rig.outputs)
+
+    def _check_of(self, key: str) -> Callable[[str], str | None]:
+        def check(word: str) -> str | None:
+            known = self.skeleton.bodyparts if self.skeleton else ()
+            for part in map(str.strip, word.split(",")):
+                if "BODYPARTS" in key and known and part not in known:
+                    return f"the network does not know {part!r}{guess(part, known)}"
+            return None
+
+        return check
+
+    def _check_of_names(self, family: str) -> Callable[[str], str | None]:
+        def check(word: str) -> str | None:
+            for name in map(str.strip, word.split(",")):
+                if problem := _faults_of_name(name):
+                    return problem
+                if f"{family} {name}" in self._open:
+                    return f"{name} would look at itself"
+            return None
+
+        return check
+
+    def _text(self, run: Words) -> str:
+        """Return the rig without what is not used, and what is new."""
+        text = self.rig.text
+        for title in read_sections(text).words:
+            family, _, name = title.partition(" ")
+            old = family == "Experiment" and name
+            unused = family in ("Trigger", "Output") and title not in self.needed
+            if old or unused:
+                text = ini_editing.without_section(text, title)
+        directory = str(self.rig.streaming.output_directory)
+        text = ini_editing.with_word(text, "Streaming", "OUTPUT_DIRECTORY", directory)
+        for key, word in run.items():
+            text = ini_editing.with_word(text, "Experiment", key, word)
+        for title, words in self.sections.items():
+            text = ini_editing.with_section(text, title, words)
+        return text
+
+    @property
+    def needed(self) -> set[str]:
+        """The rig's triggers and outputs that are named, and what those look at."""
+        words = read_sections(self.rig.text).words
+        needed = set(self.used)
+        while True:
+            more = {
+                f"Trigger {name.strip()}"
+                for title in needed
+                for key in ("TRIGGER", "TRIGGERS")
+                for name in words.get(title, {}).get(key, "").split(",")
+                if f"Trigger {name.strip()}" in words
+            }
+            if more <= needed:
+                return needed
+            needed |= more
+
+
+def _faults_of_name(name: str) -> str | None:
+    if NAME.fullmatch(name):
+        return None
+    return (
+        f"{name or 'an empty name'}: a NAME may have letters, digits, spaces, - and _"
+    )

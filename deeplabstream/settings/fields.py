@@ -1,0 +1,177 @@
+"""A section of settings.ini and the dataclass that it fills."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.ini_reading import Words
+from deeplabstream.settings.validation_messages import (
+    complaint,
+    guess,
+    is_list,
+    leaves,
+    takes_nothing,
+)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Maker(Generic[T_co]):
+    """A class and its values: makes a new object at each call."""
+
+    kind: type[T_co]
+    values: Mapping[str, Any]
+
+    def __call__(self) -> T_co:
+        """Return a new object."""
+        return self.kind(**self.values)
+
+
+@dataclass
+class Section(Generic[T]):
+    """One section while it is being read; collects what is wrong with it."""
+
+    title: str
+    kind: type[T]
+    words: Words
+    folder: Path
+    problems: list[str] = field(default_factory=list)
+    bad: set[str] = field(default_factory=set)
+    """Keys that have a problem."""
+
+    def maker(self, moved: Callable[[str], str | None]) -> Maker[T] | None:
+        """Return what makes the object, None with `problems` when something is wrong.
+
+        `moved` says where a key of the predecessor went.
+        """
+        if own := unsettled(self.kind):
+            self.problems.append(f"[{self.title}] KIND = {self.kind.__name__}: {own}")
+            return None
+        known = keys_of(self.kind)
+        values: dict[str, Any] = {}
+        for key, word in self.words.items():
+            if key in known:
+                value = self.cut(word, known[key][1])
+                if _finite(value, known[key][1]):
+                    values[known[key][0]] = value
+                else:
+                    self.complain(key, "expected a finite number")
+            elif place := moved(key):
+                self.complain(key, place)
+            else:
+                self.complain(key, f"unknown{guess(key, known)}")
+        maker = Maker(self.kind, values)
+        made = self.made(maker)
+        return maker if made is not None and not self.problems else None
+
+    def complain(self, key: str, sentence: str) -> None:
+        """Note a problem of one key."""
+        self.bad.add(key)
+        word = self.words.get(key)
+        value = "" if word is None else f" = {shorten(word, 80) or '(empty)'}"
+        self.problems.append(f"[{self.title}] {key}{value}: {sentence}")
+
+    def cut(self, word: str, info: FieldInfo) -> Any:
+        """Return the word as pydantic takes it: None, text, or a list of texts."""
+        annotation = info.annotation
+        if not word and takes_nothing(annotation):
+            return None
+        parts = [part.strip() for part in word.split(",")] if word else []
+        if leaves(annotation) == {Path}:
+            parts = [str(self.folder / part) for part in parts]
+            word = str(self.folder / word) if word else word
+        return parts if is_list(annotation) else word
+
+    def made(self, maker: Maker[T]) -> T | None:
+        """Return the object, None with `problems` when something is wrong."""
+        try:
+            return maker()
+        except ValidationError as error:
+            self._explain(error.errors(include_url=False))
+        except Exception as error:  # a lab's own class may fail in any way
+            self.problems.append(
+                f"[{self.title}]: {str(error) or type(error).__name__}"
+            )
+        return None
+
+    def _explain(self, errors: Sequence[ErrorDetails]) -> None:
+        known = keys_of(self.kind)
+        by_field: dict[str, list[ErrorDetails]] = {}
+        for error in errors:
+            place = str(error["loc"][0]) if error["loc"] else ""
+            by_field.setdefault(place, []).append(error)
+        for name, found in by_field.items():
+            key = name.upper()
+            if not name:
+                whole = complaint(found, str)
+                self.problems.append(f"[{self.title}] {whole}")
+            elif key not in self.words:
+                about = known[key][1].description if key in known else None
+                self.complain(key, "is missing" + (f" ({about})" if about else ""))
+            elif found[0]["type"] != "missing" or len(found[0]["loc"]) > 1:
+                said = complaint(found, known[key][1].annotation)
+                if found[0]["type"] == "string_pattern_mismatch":
+                    said = f"is not written as it should ({known[key][1].description})"
+                self.complain(key, said)
+
+
+def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:
+    """Return the keys of a settings class: KEY to the field's name and description."""
+    infos = cast("dict[str, FieldInfo]", getattr(kind, "__pydantic_fields__", {}))
+    return {
+        name.upper(): (name, info)
+        for name, info in infos.items()
+        if info.init is not False and not name.startswith("_")
+    }
+
+
+def changed(thing: T, title: str, key: str, word: str) -> T:
+    """Return settings that differ in one key; SettingsError: it can't hold that word."""
+    kind: type[T] = type(thing)
+    section = Section(title, kind, {key: word}, Path())
+    known = keys_of(kind)
+    if key not in known:
+        raise SettingsError([f"[{title}] {key}: {kind.__name__} has no such setting"])
+    now = {name: getattr(thing, name) for name, _ in known.values()}
+    value = section.cut(word, known[key][1])
+    made = section.made(Maker(kind, {**now, known[key][0]: value}))
+    if made is None:
+        raise SettingsError(section.problems)
+    return made
+
+
+def unsettled(kind: type) -> str | None:
+    """Return what keeps a class from being a settings class, None if nothing does."""
+    own = {
+        name
+        for name, what in inspect.get_annotations(kind).items()
+        if name[0] != "_" and "ClassVar" not in str(what)
+    }
+    if own and "__pydantic_fields__" not in vars(kind):
+        return (
+            "its class needs @settings above it "
+            "(from pydantic.dataclasses import dataclass as settings)"
+        )
+    return None
+
+
+def _finite(value: Any, info: FieldInfo) -> bool:
+    if isinstance(value, list):
+        return all(_finite(part, info) for part in value)
+    if value is None or float not in leaves(info.annotation):
+        return True
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return True  # pydantic says what is wrong with it

@@ -1,0 +1,96 @@
+"""The text of a settings file as sections of words, with every fault of its form."""
+
+import re
+from configparser import (
+    ConfigParser,
+    DuplicateOptionError,
+    DuplicateSectionError,
+    MissingSectionHeaderError,
+    ParsingError,
+)
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from deeplabstream.core.errors import SettingsError
+
+Words: TypeAlias = dict[str, str]
+"""The keys of one section, in upper case, and what stands behind them."""
+
+_MOST_FAULTS = 50
+
+
+@dataclass(frozen=True)
+class Sections:
+    """What could be read of a settings file, and what could not."""
+
+    words: dict[str, Words]
+    problems: tuple[str, ...]
+
+
+class _Reader(ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr.strip().upper()
+
+
+def read_text(path: Path) -> str:
+    """Return a settings file as it is; SettingsError: it can't be read or is no text."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise SettingsError([f"{path} can't be read: {said}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(
+            [f"{path} is not UTF-8 text (line {line}): save it with that encoding"]
+        ) from error
+
+
+def read_sections(text: str) -> Sections:
+    """Return the sections of `text`; a line that can't be read is named and left out."""
+    if "\0" in text:
+        return Sections({}, ("the file holds NUL characters: it is no text",))
+    lines = text.removeprefix("\ufeff").splitlines()
+    problems: list[str] = []
+    for _ in range(_MOST_FAULTS):
+        reader = _Reader(
+            interpolation=None, default_section="", empty_lines_in_values=False
+        )
+        try:
+            reader.read_string("\n".join(lines))
+        except (DuplicateSectionError, DuplicateOptionError) as error:
+            at = error.lineno or 1
+            problems.append(f"line {at}: {lines[at - 1].strip()!r} is there twice")
+            twice = isinstance(error, DuplicateSectionError)
+            lines[at - 1] = f"[?{at}]" if twice else ""
+        except MissingSectionHeaderError as error:
+            at = error.lineno
+            shown = lines[at - 1].strip()
+            problems.append(f"line {at}: {shown!r} stands before the first [Section]")
+            lines[at - 1] = ""
+        except ParsingError as error:
+            for at, _line in error.errors:
+                shown = lines[at - 1].strip()
+                problems.append(f"line {at}: {shown!r} is no KEY = value")
+                lines[at - 1] = ""
+        else:
+            return Sections(_tidied(reader, problems), tuple(problems))
+    return Sections({}, (*problems, "and more: this is no settings file"))
+
+
+def _tidied(reader: ConfigParser, problems: list[str]) -> dict[str, Words]:
+    sections: dict[str, Words] = {}
+    taken: dict[str, str] = {}
+    for title in reader.sections():
+        name = " ".join(title.split())
+        if re.match(r"\?\d", name):
+            continue
+        if name.casefold() in taken:
+            problems.append(f"[{name}]: is there twice, as [{taken[name.casefold()]}]")
+        taken[name.casefold()] = name
+        sections[name] = {
+            key: " ".join(value.split("\n")).strip()
+            for key, value in reader.items(title)
+        }
+    return sections

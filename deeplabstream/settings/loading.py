@@ -1,0 +1,302 @@
+"""settings.ini as one typed object; loading it touches no hardware."""
+
+import re
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import cameras
+import experiments
+import outputs
+from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.plugins.camera import Camera
+from deeplabstream.plugins.discovery import Found, discover
+from deeplabstream.plugins.experiment import Experiment
+from deeplabstream.plugins.input import Input
+from deeplabstream.plugins.output import Output
+from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.plugins.trigger_combination import named_by
+from deeplabstream.settings.animals import Animals
+from deeplabstream.settings.classifier import Classification
+from deeplabstream.settings.cross_checks import (
+    animal_problems,
+    check_against,
+    unit_problems,
+)
+from deeplabstream.settings.fields import Maker, Section, keys_of
+from deeplabstream.settings.ini_reading import Words, read_sections, read_text
+from deeplabstream.settings.sections import (
+    ExperimentRun,
+    PoseEstimation,
+    Recording,
+    Settings,
+    Streaming,
+    Video,
+)
+from deeplabstream.settings.subject import Subject
+from deeplabstream.settings.tracking import Tracking
+from deeplabstream.settings.v1_import.moved_keys import MOVED, MOVED_SECTIONS
+from deeplabstream.settings.validation_messages import guess, leaves
+
+__all__ = ["FAMILIES", "FIXED", "Settings", "check_against", "load", "parse"]
+
+FIXED: dict[str, type] = {
+    "Streaming": Streaming,
+    "Pose Estimation": PoseEstimation,
+    "Animals": Animals,
+    "Experiment": ExperimentRun,
+    "Recording": Recording,
+    "Video": Video,
+    "Session": Subject,
+    "Tracking": Tracking,
+}
+"""The sections that are there once."""
+NAMED: dict[str, type] = {"Tracking": Tracking, "Classifier": Classification}
+"""The sections that have a NAME (of a camera: Tracking), and no KIND."""
+FAMILIES: dict[str, tuple[Any, type]] = {
+    "Camera": (cameras, Camera),
+    "Output": (outputs, Output),
+    "Input": (outputs, Input),
+    "Trigger": (experiments, Trigger),
+    "Experiment": (experiments, Experiment),
+}
+"""The sections that have a NAME, and where their KIND is looked for."""
+
+NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
+"""What the NAME of a section may be; files are named so."""
+
+_NAMING = {"Trigger": TriggerName, "Output": OutputName, "Input": InputName}
+
+
+def load(path: Path) -> Settings:
+    """Return the settings of a file; SettingsError has all its problems."""
+    return parse(read_text(path), path.resolve().parent)
+
+
+def parse(text: str, folder: Path) -> Settings:
+    """Return the settings that `text` holds, its relative paths starting at `folder`."""
+    return _Reading(text, folder).settings()
+
+
+class _Reading:
+    """One reading of a settings file, collecting every problem on its way."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        self._text, self._folder = text, folder
+        found = read_sections(text)
+        self._words = found.words
+        self._problems = list(found.problems)
+        self._found: dict[str, Found[Any]] = {
+            family: discover(folder, kind)
+            for family, (folder, kind) in FAMILIES.items()
+        }
+        self._names: dict[str, list[str]] = {family: [] for family in FAMILIES}
+        self._makers: dict[str, dict[str, Maker[Any]]] = {
+            family: {} for family in FAMILIES
+        }
+
+    def settings(self) -> Settings:
+        """Return the settings, or raise everything that is wrong with them."""
+        fixed = {title: self._fixed(title) for title in FIXED}
+        streaming: Streaming = fixed["Streaming"]
+        run: ExperimentRun = fixed["Experiment"]
+        named: dict[str, dict[str, Any]] = {family: {} for family in NAMED}
+        for title, words in self._words.items():
+            family, _, name = title.partition(" ")
+            if family in NAMED and name:
+                if maker := self._maker(title, family, NAMED[family], words):
+                    named[family][name] = maker()
+            elif title not in FIXED:
+                self._named(title, words, streaming)
+        self._choose_experiment(run)
+        makers = self._makers
+        used = None if streaming.multiple_devices else 1
+        rig = Settings(
+            streaming=streaming,
+            pose=fixed["Pose Estimation"],
+            animals=fixed["Animals"],
+            experiment=run,
+            recording=fixed["Recording"],
+            subject=fixed["Session"],
+            video=fixed["Video"],
+            tracking={"": fixed["Tracking"], **named["Tracking"]},
+            classifiers=named["Classifier"],
+            cameras={
+                name: maker() for name, maker in [*makers["Camera"].items()][:used]
+            },
+            outputs={name: maker() for name, maker in makers["Output"].items()},
+            inputs={name: maker() for name, maker in makers["Input"].items()},
+            triggers=makers["Trigger"],
+            experiments=makers["Experiment"],
+            folder=self._folder,
+            text=self._text,
+        )
+        self._check_names(rig)
+        if self._problems:
+            raise SettingsError(list(dict.fromkeys(self._problems)))
+        return rig
+
+    def _fixed(self, title: str) -> Any:
+        kind, words = FIXED[title], self._words.get(title, {})
+        section = Section[Any](title, kind, words, self._folder)
+        maker = section.maker(lambda key: MOVED.get((title, key)))
+        self._problems += section.problems
+        if maker is None:  # what is right in it can still be checked against the rest
+            right = {key: words[key] for key in words.keys() - section.bad}
+            maker = Section[Any](title, kind, right, self._folder).maker(str)
+        return maker() if maker else kind()
+
+    def _named(self, title: str, words: Words, streaming: Streaming) -> None:
+        family, _, name = title.partition(" ")
+        if family not in FAMILIES or not name:
+            self._unknown(title)
+            return
+        if not NAME.fullmatch(name):
+            self._problems.append(
+                f"[{title}]: a NAME may have letters, digits, spaces, - and _ (files are "
+                "named so)"
+            )
+            return
+        self._names[family].append(name)
+        words = dict(words)
+        kinds = self._found[family].classes
+        word = words.pop("KIND", name if family == "Experiment" else None)
+        if word in kinds:
+            if family == "Camera":
+                words = _defaults(kinds[word], streaming) | words
+            maker = self._maker(title, family, kinds[word], words)
+            if maker:
+                self._makers[family][name] = maker
+            return
+        if word is None:
+            problem = f"[{title}] KIND: is missing{guess('', kinds)}"
+        else:
+            problem = f"[{title}] KIND = {word}: unknown{guess(word, kinds)}"
+        self._problems += [problem, *self._found[family].problems]
+
+    def _unknown(self, title: str) -> None:
+        if place := MOVED_SECTIONS.get(title):
+            self._problems.append(f"[{title}]: {place}")
+        elif title in FAMILIES:
+            self._problems.append(f"[{title}]: needs a name, [{title} NAME]")
+        else:
+            name = title.partition(" ")[2]
+            named = [f"{kind} {name or 'NAME'}" for kind in (*FAMILIES, *NAMED)]
+            known = [f"[{word}]" for word in [*FIXED, *named]]
+            near = guess(f"[{title}]", known)
+            self._problems.append(f"[{title}]: unknown section{near}")
+
+    def _maker(self, title: str, family: str, kind: type, words: Words) -> Any:
+        section = Section[Any](title, kind, words, self._folder)
+        maker = section.maker(lambda key: MOVED.get((family, key)))
+        self._problems += section.problems
+        return maker
+
+    def _choose_experiment(self, run: ExperimentRun) -> None:
+        name = run.exp_name
+        if not name or name in self._names["Experiment"]:
+            return
+        if kind := self._found["Experiment"].classes.get(name):
+            self._names["Experiment"].append(name)
+            maker = self._maker(f"Experiment {name}", "Experiment", kind, {})
+            if maker:
+                self._makers["Experiment"][name] = maker
+            return
+        known = [*self._names["Experiment"], *self._found["Experiment"].classes]
+        self._problems.append(
+            f"[Experiment] EXP_NAME = {name}: there is no [Experiment {name}]"
+            f"{guess(name, known)}"
+        )
+
+    def _check_names(self, rig: Settings) -> None:
+        if not self._names["Camera"]:
+            self._problems.append("[Camera NAME]: is missing, one camera at least")
+        kinds_used = [maker.kind for maker in self._makers["Camera"].values()]
+        if rig.streaming.streams != ("color",) and not any(
+            "STREAMS" in keys_of(kind) for kind in kinds_used
+        ):
+            words = self._words["Streaming"]["STREAMS"]
+            self._problems.append(
+                f"[Streaming] STREAMS = {words}: another stream is a [Camera NAME] of "
+                "its own now, KIND = RealSense with STREAM = depth or infrared"
+            )
+        for name in filter(None, rig.tracking):
+            self._check_name(f"[Tracking {name}]: CAMERA", "Camera", name)
+        self._check_camera(rig, "Experiment", rig.experiment.camera)
+        for name, maker in rig.triggers.items():
+            self._check_camera(rig, f"Trigger {name}", maker().camera)
+        for name, classifier in rig.classifiers.items():
+            self._check_camera(rig, f"Classifier {name}", classifier.camera)
+        self._problems += [*unit_problems(rig), *animal_problems(rig)]
+        for name, maker in rig.triggers.items():
+            self._check_named(f"Trigger {name}", maker)
+        for name, plan in rig.experiments.items():
+            self._check_named(f"Experiment {name}", plan)
+        for name, output in self._makers["Output"].items():
+            self._check_named(f"Output {name}", output)
+            taker = rig.outputs.get(output().then or "")
+            if taker is not None and taker.then:
+                self._problems.append(
+                    f"[Output {name}] THEN = {output().then}: it must have no THEN itself"
+                )
+        named = {
+            name: named_by(trigger) for name, trigger in rig.new_triggers().items()
+        }
+        try:
+            TopologicalSorter(named).prepare()
+        except CycleError as error:
+            way = " looks at ".join(reversed(error.args[1]))
+            self._problems.append(f"[Trigger {error.args[1][0]}] in a circle: {way}")
+
+    def _check_named(self, title: str, maker: Maker[Any]) -> None:
+        """Check the names of triggers, outputs and inputs that a section has."""
+        made = maker()
+        for key, (attribute, info) in keys_of(maker.kind).items():
+            for family, kind in _NAMING.items():
+                if kind in leaves(info.annotation):
+                    for word in _flat(getattr(made, attribute)):
+                        self._check_name(f"[{title}] {key}", family, word)
+
+    def _check_name(self, title: str, family: str, name: str) -> None:
+        if name not in self._names[family]:
+            self._problems.append(
+                f"{title} = {name}: there is no [{family} {name}]"
+                f"{guess(name, self._names[family])}"
+            )
+
+    def _check_camera(self, rig: Settings, title: str, name: str) -> None:
+        if not name:
+            return
+        self._check_name(f"[{title}] CAMERA", "Camera", name)
+        camera = rig.cameras.get(name)
+        said = f"[{title}] CAMERA = {name}: [Camera {name}]"
+        if camera is not None and not camera.analyse:
+            self._problems.append(f"{said} has ANALYSE = no")
+        elif camera is None and name in self._makers["Camera"]:
+            self._problems.append(f"{said} is off by [Streaming] MULTIPLE_DEVICES = no")
+
+
+def _defaults(kind: type, streaming: Streaming) -> Words:
+    """Return what [Streaming] says of a camera that does not say it itself."""
+    words: Words = {}
+    if streaming.resolution:
+        width, height = map(str, streaming.resolution)
+        words |= {
+            "WIDTH": width,
+            "HEIGHT": height,
+            "RESOLUTION": f"{width}, {height}",
+        }
+    if streaming.framerate:
+        words |= dict.fromkeys(["RATE", "FRAMERATE"], f"{streaming.framerate:g}")
+    words["STREAMS"] = ", ".join(streaming.streams)
+    return {key: word for key, word in words.items() if key in keys_of(kind)}
+
+
+def _flat(value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, tuple | list | set | frozenset):
+        return [word for part in value for word in _flat(part)]
+    return [] if value is None else [str(value)]

@@ -1,0 +1,134 @@
+"""An experiment from one file, on the rig of another."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.paths import ROOT
+from deeplabstream.settings.ini_reading import read_text
+from deeplabstream.settings.loading import load, parse
+from deeplabstream.settings.relocate_paths import moved
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.validation_messages import guess
+
+CONFIGS = ROOT / "experiments" / "configs"
+_THEIRS = ("Trigger", "Classifier", "Experiment")
+_HEADER = re.compile(r"\s*\[(.+)\]")
+_KEY = re.compile(r"\s*([^#;\s=:][^=:]*?)\s*[=:]")
+
+
+def load_with(rig: Path, experiment: str | None = None) -> Settings:
+    """Return the settings of `rig`, with the experiment of another file if one is named.
+
+    `experiment` is a file, or the name of one in experiments/configs/. SettingsError has
+    all problems.
+    """
+    if not experiment:
+        return load(rig)
+    folder = rig.resolve().parent
+    return parse(with_experiment(read_text(rig), experiment, folder), folder)
+
+
+def with_experiment(rig: str, experiment: str, folder: Path) -> str:
+    """Return the text of a rig in `folder` with the experiment of a file; see `joined`."""
+    file = find(experiment)
+    return joined(rig, moved(read_text(file), file.resolve().parent, folder))
+
+
+def find(experiment: str) -> Path:
+    """Return the file that is meant; SettingsError when there is none."""
+    for place in (
+        Path(experiment),
+        CONFIGS / experiment,
+        CONFIGS / f"{experiment}.ini",
+    ):
+        if place.is_file():
+            return place
+    known = sorted(file.stem for file in CONFIGS.glob("*.ini"))
+    near = guess(experiment, known) or f", there is: {', '.join(known)}"
+    said = f"there is no such file, nor one of that name in {CONFIGS}{near}"
+    raise SettingsError([f"experiment {experiment}: {said}"])
+
+
+def joined(rig: str, experiment: str) -> str:
+    """Return the text of a rig with the experiment of another text, comments and all.
+
+    Of the experiment's text come its triggers, classifiers, experiments, the outputs and
+    names of animals that the rig does not have, and what it says in `[Experiment]`; all
+    else is the rig's.
+    """
+    theirs = {part.name: part for part in _parts(experiment)}
+    parts: list[str] = []
+    for part in _parts(rig):
+        other = theirs.get(part.name)
+        if other is None or part.family in ("Camera", "Output"):
+            parts.append(part.text)
+        elif part.name == "experiment":
+            parts.append(_of_both(part.text, other.text))
+        elif part.family in _THEIRS:
+            parts.append(other.text)
+        else:
+            parts.append(part.text)
+    there = {part.name for part in _parts(rig)}
+    parts += [
+        part.text
+        for part in theirs.values()
+        if part.family in (*_THEIRS, "Output", "Animals") and part.name not in there
+    ]
+    return "\n".join(text.strip("\n") + "\n" for text in parts if text.strip())
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A section with the comments above it."""
+
+    title: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        return " ".join(self.title.split()).casefold()
+
+    @property
+    def family(self) -> str:
+        return " ".join(self.title.split()).partition(" ")[0]
+
+
+def _parts(text: str) -> Iterator[_Part]:
+    """Yield the head of a text, with an empty title, then its sections."""
+    title, lines = "", list[str]()
+    for line in text.removeprefix("\ufeff").splitlines():
+        header = _HEADER.match(line)
+        if header is None:
+            lines.append(line)
+            continue
+        above = len(lines)
+        while above and lines[above - 1].lstrip()[:1] in ("#", ";"):
+            above -= 1
+        yield _Part(title, "\n".join(lines[:above]))
+        title, lines = header[1], [*lines[above:], line]
+    yield _Part(title, "\n".join(lines))
+
+
+def _of_both(rig: str, experiment: str) -> str:
+    """Return the experiment's section with the keys that only the rig's has."""
+    said = {
+        found[1].upper() for found in map(_KEY.match, experiment.split("\n")) if found
+    }
+    kept: list[str] = []
+    above: list[str] = []
+    keeping = False
+    for line in rig.split("\n"):
+        continued = line[:1].isspace() and line.strip()
+        found = None if continued else _KEY.match(line)
+        if found:
+            keeping = found[1].upper() not in said
+            kept += [*above, line] if keeping else []
+            above = []
+        elif continued:
+            kept += [line] * keeping
+        elif not _HEADER.match(line):
+            above.append(line)
+    return "\n".join([experiment.strip("\n"), *kept])

@@ -1,0 +1,1 @@
+"""Import of settings and experiment files of DeepLabStream 1."""

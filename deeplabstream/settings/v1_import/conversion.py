@@ -1,0 +1,101 @@
+"""Old files in, one new file out, and what could not be carried over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.ini_reading import read_text
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.ready_made import CONFIGS, joined
+from deeplabstream.settings.v1_import.key_conversion import Made, Old, OldFile
+from deeplabstream.settings.v1_import.v1_experiments import CODED, ExperimentFile
+from deeplabstream.settings.v1_import.v1_rig import carry_rig
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A new settings file."""
+
+    text: str
+    sentences: tuple[str, ...]
+    """What could not be carried over, or not as it was."""
+    problems: tuple[str, ...]
+    """What has to be mended before it can be used."""
+
+
+def is_experiment(text: str) -> bool:
+    """Return whether it is an experiment file, not a settings.ini."""
+    return OldFile(text).has("EXPERIMENT") and not OldFile(text).has("Streaming")
+
+
+def import_rig(
+    text: str, advanced: str, experiment: Callable[[str], str | None], folder: Path
+) -> Imported:
+    """Return the new file for settings.ini, with its experiment.
+
+    `experiment` returns the text of the experiment file of that name, None if there is
+    none; the new file will be in `folder`.
+    """
+    old, more, made = OldFile(text), OldFile(advanced), Made()
+    carry_rig(old, more, made)
+    made.carry("Experiment", "RECORD_EXP", old.take("Experiment", "RECORD_EXP"))
+    origin = old.word("Experiment", "EXP_ORIGIN", "CUSTOM").upper()
+    name = old.take("Experiment", "EXP_NAME")
+    coded = ""
+    if name is not None and name.word and origin == "BASE":
+        file = experiment(name.word)
+        if file is None:
+            made.say(name, "there is no such file in experiments/configs/")
+        else:
+            ExperimentFile(OldFile(file), made, OldFile(text)).carry(_plain(name.word))
+    elif name is not None and name.word:
+        coded = _coded(name, made)
+    for key in (*old.left(), *more.left()):
+        made.say(key, "is not known, and not carried over")
+    return _finished(joined(made.text(), coded), made, folder)
+
+
+def import_experiment(text: str, name: str, rig: str, folder: Path) -> Imported:
+    """Return a rig with an old experiment file's experiment as `name`."""
+    made = Made()
+    ExperimentFile(OldFile(text), made, OldFile(rig)).carry(_plain(name))
+    return _finished(joined(rig, made.text()), made, folder)
+
+
+def _coded(name: Old, made: Made) -> str:
+    """Return the ready-made file that does what an experiment in Python did."""
+    ours = CODED.get(name.word.casefold(), "")
+    file = CONFIGS / f"{ours}.ini"
+    if not ours or not file.is_file():
+        made.say(
+            name,
+            "was a Python class: write it as a plan, about 30 lines (docs/experiments.md), "
+            "then name it here",
+        )
+        return ""
+    made.say(
+        name,
+        f"was a Python class; its place has experiments/configs/{file.name}: look at the "
+        "triggers' BODYPARTS and places, the outputs, and the times",
+    )
+    return read_text(file)
+
+
+def _plain(name: str) -> str:
+    """Return a name that a section may have."""
+    kept = "".join(c if c.isalnum() or c in " _-" else " " for c in name)
+    return " ".join(kept.split()) or "imported"
+
+
+def _finished(text: str, made: Made, folder: Path) -> Imported:
+    try:
+        parse(text, folder)
+        problems: tuple[str, ...] = ()
+    except SettingsError as error:
+        problems = tuple(error.problems)
+    sentences = list(dict.fromkeys(made.sentences))
+    if made.untouched:
+        came = ", ".join(dict.fromkeys(made.untouched))
+        sentences.append(f"as they came, and not needed here: {came}")
+    return Imported(text, tuple(sentences), problems)

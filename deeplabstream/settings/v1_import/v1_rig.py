@@ -1,0 +1,136 @@
+"""settings.ini and advanced_settings.ini of DeepLabStream 1."""
+
+from deeplabstream.settings.v1_import.key_conversion import Made, OldFile, numbers
+
+CAMERA = "camera"
+"""The NAME that the one camera gets."""
+_PLACEHOLDERS = ("MODEL_ORIGIN", "PATH_TO_MODEL", "NAME_OF_MODEL", "PATH_TO_VIDEO", "")
+_MODEL = (
+    "the network has to become a model folder first (models/README.md); write that "
+    "folder's name behind MODEL"
+)
+_CLASSIFIER = (
+    "convert the classifier with utils/ConvertClassifier.py; it becomes a [Classifier NAME] "
+    "and a [Trigger NAME] with KIND = Behaviour and its THRESHOLD"
+)
+_PER_ANIMAL = "poses keep their animals apart; triggers name the animal they look at"
+_UNKNOWN = (
+    "a body part that is not seen is unknown, neither inside nor outside; HOLD_MS of a "
+    "trigger and [Experiment] LOST_MS say for how long"
+)
+
+
+def carry_rig(old: OldFile, advanced: OldFile, made: Made) -> None:
+    """Carry over cameras, network and recording."""
+    made.head += old.head
+    for key in ("RESOLUTION", "FRAMERATE", "OUTPUT_DIRECTORY"):
+        made.carry("Streaming", key, old.take("Streaming", key))
+    made.carry(
+        "Streaming", "MULTIPLE_DEVICES", advanced.take("Streaming", "MULTIPLE_DEVICES")
+    )
+    _network(old, advanced, made)
+    _camera(old, advanced, made)
+    made.drop(
+        old,
+        "Classification",
+        dict.fromkeys(
+            ("PATH_TO_CLASSIFIER", "TIME_WINDOW", "THRESHOLD", "TRIGGER"), _CLASSIFIER
+        ),
+    )
+    made.drop(
+        old,
+        "Classification",
+        {
+            "POOL_SIZE": "classifiers need no pool of processes any more",
+            "PIXPERMM": "MM_PER_PIXEL of the camera, 1 divided by this, gives millimetres",
+        },
+    )
+
+
+def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
+    made.put("Pose Estimation", "MODEL", "")
+    origin = old.take("Pose Estimation", "MODEL_ORIGIN")
+    for key in ("MODEL_PATH", "MODEL_NAME", "DLC_PATH"):
+        found = old.take("Pose Estimation", key)
+        if found is not None and found.word not in _PLACEHOLDERS:
+            made.say(found, _MODEL)
+    if origin is not None and origin.word not in _PLACEHOLDERS:
+        made.say(origin, "the model folder says how its network is run")
+    parts = old.take("Pose Estimation", "ALL_BODYPARTS")
+    made.say(parts, "the model folder names the body parts")
+    made.drop(
+        advanced,
+        "Pose",
+        {
+            "FLATTEN_MA": _PER_ANIMAL,
+            "SPLIT_MA": _PER_ANIMAL,
+            "HANDLE_MISSING": _UNKNOWN,
+            "FILTER_LIKELIHOOD": "the model folder says from which confidence on a body "
+            "part counts as seen",
+            "LIKELIHOOD_THRESHOLD": "the threshold stands in the model folder",
+            "USE_DLSTREAM_POSTURE_DETECTION": "the model folder says how points are found",
+        },
+    )
+
+
+def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
+    kind = old.word("Streaming", "STREAMING_SOURCE", "camera").casefold()
+    source = old.take("Streaming", "CAMERA_SOURCE")
+    port = old.take("IPWEBCAM", "PORT")
+    video = old.take("Video", "VIDEO_SOURCE")
+    if video is not None and video.word in _PLACEHOLDERS:
+        video = None
+    repeat = advanced.take("Video", "REPEAT_VIDEO")
+    title = f"Camera {CAMERA}"
+    if kind == "video":
+        made.put(title, "KIND", "VideoFile")
+        made.carry(title, "SOURCE", video)
+        made.carry(title, "REPEAT", repeat)
+        made.say(source, "frames came from the video, not from a camera")
+    elif kind == "ipwebcam":
+        made.put(title, "KIND", "ZmqCamera")
+        made.carry(title, "PORT", port)
+        made.say(source, "frames came from the network, not from a camera")
+        made.sentences.append(
+            f"[Camera {CAMERA}] takes pictures of this computer's programs only: ADDRESS "
+            "and PASSWORD_FILE let others send (docs/cameras.md)"
+        )
+    else:
+        made.put(title, "KIND", "Webcam")
+        made.carry(title, "SOURCE", source)
+        made.sentences.append(
+            f"[Camera {CAMERA}] is a webcam: if a RealSense or Basler was found by itself, "
+            "write KIND = RealSense or Basler; each camera gets a section of its own"
+        )
+    if kind != "video":
+        made.say(repeat, "REPEAT is a key of a camera with KIND = VideoFile")
+    if kind != "ipwebcam":
+        made.say(port, "PORT is a key of a camera with KIND = ZmqCamera")
+    made.carry("Video", "VIDEO_SOURCE", video)
+    _crop(advanced, made, title)
+    made.drop(
+        advanced,
+        "Streaming",
+        {
+            "STREAMS": "depth and infrared were never used; for them give a RealSense "
+            "camera STREAM = depth or infrared",
+            "STACK_FRAMES": "the window shows all cameras",
+            "PASS_SEPARATE": _PER_ANIMAL,
+            "ANIMALS_NUMBER": "the network says how many animals there are",
+        },
+    )
+
+
+def _crop(advanced: OldFile, made: Made, title: str) -> None:
+    crop = advanced.take("Streaming", "CROP")
+    sides = advanced.take("Streaming", "CROP_X"), advanced.take("Streaming", "CROP_Y")
+    if crop is None or crop.word.casefold() not in ("true", "yes", "on", "1"):
+        for side in (crop, *sides):
+            made.say(side, "CROP was off")
+        return
+    x, y = (numbers(side.word) if side else [] for side in sides)
+    if len(x) == len(y) == 2:
+        corners = (x[0], y[0], x[1] - x[0], y[1] - y[0])
+        made.put(title, "CROP", ", ".join(f"{n:g}" for n in corners), crop)
+    else:
+        made.say(crop, "CROP_X and CROP_Y are no pairs of numbers")

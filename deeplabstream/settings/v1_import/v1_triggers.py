@@ -1,0 +1,156 @@
+"""The base triggers of DeepLabStream 1's experiment files."""
+
+from collections.abc import Callable
+
+from deeplabstream.settings.v1_import.key_conversion import (
+    Made,
+    Old,
+    OldFile,
+    listed,
+    numbers,
+)
+
+_DEBUG = "regions and answers are always drawn in the window"
+
+
+def carry_trigger(
+    old: OldFile, made: Made, name: str, rate: float, picture: str
+) -> str:
+    """Carry over the trigger of that class; return its NAME, empty if it can't be.
+
+    `rate` (per second) turns pixels per frame into pixels per second, `picture` is the
+    picture's width, height.
+    """
+    title = f"Trigger {name}"
+    if title in made.titles:
+        return name
+    carry = _KINDS.get(name.casefold())
+    if carry is None:
+        made.sentences.append(
+            f"the trigger {name} is a class of your own: write it as a trigger "
+            "(docs/experiments.md) and name it in the experiment's section"
+        )
+        return ""
+    if not old.has(name):
+        made.sentences.append(f"[{name}]: the section is missing, so is the trigger")
+        return ""
+    made.say(old.take(name, "DEBUG"), _DEBUG)
+    carry(old, made, name, rate, picture)
+    return name
+
+
+def _region(old: OldFile, made: Made, name: str, kind: str, title: str) -> None:
+    made.put(title, "KIND", kind)
+    parts = old.take(name, "BODYPARTS") or old.take(name, "ROI_BODYPARTS")
+    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    shape, center = old.word(name, "TYPE", "circle"), old.take(name, "CENTER")
+    radius = old.take(name, "RADIUS")
+    xy = numbers(center.word) if center else []
+    r = numbers(radius.word) if radius else []
+    if len(xy) != 2 or len(r) != 1:
+        made.say(center or radius, "no circle or square comes of it; write REGION")
+        made.put(title, "REGION", "", center)
+    elif shape.casefold() == "square":
+        corner = (xy[0] - r[0], xy[1] - r[0], 2 * r[0], 2 * r[0])
+        made.put(title, "REGION", _words("rectangle", *corner), center)
+    else:
+        made.put(title, "REGION", _words("circle", *xy, r[0]), center)
+    made.put(title, "INSIDE", "any")
+
+
+def _words(shape: str, *values: float) -> str:
+    return " ".join([shape, *(f"{value:g}" for value in values)])
+
+
+def _inside(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+    _region(old, made, name, "InsideRegion", f"Trigger {name}")
+
+
+def _outside(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+    _region(old, made, name, "OutsideRegion", f"Trigger {name}")
+
+
+def _head(old: OldFile, made: Made, name: str, title: str) -> None:
+    made.put(title, "KIND", "HeadDirection")
+    parts = old.take(name, "BODYPARTS") or old.take(name, "ANGLE_BODYPARTS")
+    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    point = old.take(name, "POINT")
+    made.put(title, "POINT", listed(point.word if point else ""), point)
+    made.carry(title, "ANGLE", old.take(name, "ANGLE"))
+    _order(made, title, parts)
+
+
+def _order(made: Made, title: str, parts: Old | None) -> None:
+    made.say(
+        parts,
+        f"[{title}] wants the back of the head (or body) first and its tip last: look at "
+        "the order",
+    )
+
+
+def _heading(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+    _head(old, made, name, f"Trigger {name}")
+
+
+def _ego(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+    title = f"Trigger {name}"
+    made.put(title, "KIND", "EgoHeadDirection")
+    parts = old.take(name, "BODYPARTS")
+    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    side = old.take(name, "HEADDIRECTION")
+    made.put(title, "SIDE", side.word.casefold() if side else "both", side)
+    made.carry(title, "ANGLE", old.take(name, "ANGLE"))
+    _order(made, title, parts)
+
+
+def _screen(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+    title = f"Trigger {name}"
+    made.put(title, "KIND", "ScreenDirection")
+    parts = old.take(name, "BODYPARTS")
+    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    edge = old.take(name, "DIRECTION")
+    made.put(title, "EDGE", edge.word.casefold() if edge else "", edge)
+    made.carry(title, "ANGLE", old.take(name, "ANGLE"))
+    made.put(title, "PICTURE", picture)
+    _order(made, title, parts)
+
+
+def _turned_outside(
+    old: OldFile, made: Made, name: str, rate: float, picture: str
+) -> None:
+    made.put(f"Trigger {name}", "KIND", "AllOf")
+    turned, outside = f"{name} turned", f"{name} outside"
+    made.put(f"Trigger {name}", "TRIGGERS", f"{turned}, {outside}")
+    _region(old, made, name, "OutsideRegion", f"Trigger {outside}")
+    _head(old, made, name, f"Trigger {turned}")
+
+
+def _speed(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None:
+    title = f"Trigger {name}"
+    made.put(title, "KIND", "Speed")
+    parts = old.take(name, "BODYPARTS")
+    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    limit = old.take(name, "THRESHOLD")
+    per_frame = numbers(limit.word) if limit else []
+    speed = f"{per_frame[0] * rate:g}" if per_frame else ""
+    made.put(title, "SPEED", speed, limit)
+    freezing = "freez" in name.casefold()
+    made.put(title, "WHEN", "below" if freezing else "above")
+    made.say(
+        limit,
+        f"pixels from one analysed frame to the next; [{title}] SPEED = {speed} pixels per "
+        f"second is the same at {rate:g} frames per second. A threshold that held for "
+        "frames that were skipped has to be found anew",
+    )
+
+
+_KINDS: dict[str, Callable[[OldFile, Made, str, float, str], None]] = {
+    "baseregiontrigger": _inside,
+    "baseoutsideregiontrigger": _outside,
+    "baseheaddirectiontrigger": _heading,
+    "baseegoheaddirectiontrigger": _ego,
+    "basescreentrigger": _screen,
+    "baseheaddirectionroitrigger": _turned_outside,
+    "basespeedtrigger": _speed,
+    "basefreezetrigger": _speed,
+}

@@ -1,0 +1,1 @@
+"""Simulated arena, animals and camera timing."""

@@ -1,0 +1,205 @@
+"""A drawn arena: floor, walls, a shelter, and the mice that walk in it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.simulation.mouse import (
+    BLACK,
+    COATS,
+    Mouse,
+    mouse_at,
+    outline,
+    paint_mouse,
+)
+from deeplabstream.simulation.walk import Walk
+
+ARENA_SKELETON = Skeleton(
+    ("snout", "leftear", "rightear", "tailbase"),
+    (
+        ("snout", "leftear"),
+        ("snout", "rightear"),
+        ("leftear", "rightear"),
+        ("leftear", "tailbase"),
+        ("rightear", "tailbase"),
+    ),
+)
+"""What `Arena.truth` tells of each animal."""
+
+MOST_ANIMALS = len(COATS)
+
+_WALL = 20  # px of the world
+_ROOF = (176, 96)
+_BACKGROUNDS = 4  # with different noise
+_SEEDS_APART = 1000  # of the walks of two animals
+
+
+@dataclass(frozen=True, eq=False)
+class Arena:
+    """What a camera above the arena would see at any time."""
+
+    shape: tuple[int, ...]
+    """(height, width) or (height, width, 3)."""
+    seed: int = 0
+    shelter: bool = True
+    noise: float = 2.0
+    """Standard deviation, in grey levels."""
+    animals: int = 1
+    """1 to `MOST_ANIMALS`; each walks its own way, through the others if it comes so."""
+    alike: bool = True
+    """Whether all are black, or each has another coat: see `COATS`."""
+    walks: tuple[Walk, ...] = field(init=False)
+    _backgrounds: tuple[Image, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        height, width = self.shape[0] / self.scale, self.shape[1] / self.scale
+        stop = (width / 2, _WALL + 24 + _ROOF[1] / 2) if self.shelter else None
+        seeds = [self.seed + _SEEDS_APART * each for each in range(self.animals)]
+        walks = tuple(Walk(width, height, seed, stop) for seed in seeds)
+        object.__setattr__(self, "walks", walks)
+        object.__setattr__(self, "_backgrounds", self._painted())
+
+    @property
+    def walk(self) -> Walk:
+        """Where the first animal goes."""
+        return self.walks[0]
+
+    @property
+    def scale(self) -> float:
+        """Pixels per px of the world, in which a mouse is 97 px long."""
+        return min(self.shape[1] / 640, self.shape[0] / 480)
+
+    @property
+    def background(self) -> Image:
+        """The arena without mice, with the noise of picture 0."""
+        return self._backgrounds[0]
+
+    @property
+    def roof(self) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom of the shelter; what lies below is hidden."""
+        if self.walk.stop is None:
+            return None
+        x, y = self.walk.stop
+        half = _ROOF[0] / 2, _ROOF[1] / 2
+        corners = (x - half[0], y - half[1], x + half[0], y + half[1])
+        left, top, right, bottom = (round(corner * self.scale) for corner in corners)
+        return left, top, right, bottom
+
+    def truth(self, time_s: float) -> NDArray[np.float32]:
+        """Return (animal, 4, 2), px: where the body parts are.
+
+        NaN when the shelter hides them. What another animal lies on has a place: see
+        `covered`.
+        """
+        points = np.stack([mouse.points for mouse in self._mice(time_s)]) * self.scale
+        if self.roof is not None:
+            left, top, right, bottom = self.roof
+            x, y = points[..., 0], points[..., 1]
+            hidden = (x > left - 0.5) & (x < right - 0.5)
+            hidden &= (y > top - 0.5) & (y < bottom - 0.5)
+            points[hidden] = np.nan
+        return points.astype(np.float32)
+
+    def covered(self, time_s: float) -> NDArray[np.bool_]:
+        """Return (animal, 4): whether another animal lies on the body part.
+
+        Later animals are drawn above earlier ones.
+        """
+        import cv2
+
+        mice = self._mice(time_s)
+        covered = np.zeros((self.animals, len(ARENA_SKELETON.bodyparts)), np.bool_)
+        for above in range(1, self.animals):
+            ring = outline(mice[above]).astype(np.float32)
+            for below in range(above):
+                for part, (x, y) in enumerate(mice[below].points.tolist()):
+                    if cv2.pointPolygonTest(ring, (x, y), measureDist=False) > 0:
+                        covered[below, part] = True
+        return covered
+
+    def draw(self, image: Image, time_s: float, index: int = 0) -> None:
+        """Draw the arena into `image`; `index` chooses the noise."""
+        background = self._backgrounds[index % len(self._backgrounds)]
+        np.copyto(image, background)
+        for mouse, coat in zip(self._mice(time_s), COATS, strict=False):
+            self._shade(image, outline(mouse) + np.array([5, 7]))
+            paint_mouse(image, mouse, self.scale, BLACK if self.alike else coat)
+        if self.roof is not None:
+            left, top, right, bottom = self.roof
+            image[top:bottom, left:right] = background[top:bottom, left:right]
+
+    def _mice(self, time_s: float) -> list[Mouse]:
+        return [mouse_at(walk, time_s) for walk in self.walks]
+
+    def _shade(self, image: Image, outline: NDArray[np.float64]) -> None:
+        """Darken what a mouse keeps from the light."""
+        import cv2
+
+        border = 9 * self.scale
+        points = outline * self.scale
+        low = np.maximum(np.floor(points.min(axis=0) - border), 0).astype(int)
+        high = np.ceil(points.max(axis=0) + border).astype(int)
+        patch = image[low[1] : high[1], low[0] : high[0]]
+        light = np.full(patch.shape[:2], 255, np.uint8)
+        cv2.fillPoly(light, [np.round(points - low).astype(np.int32)], (165,))
+        width = 2 * round(4 * self.scale) + 1
+        soft = cv2.blur(light, (width, width))
+        layers = soft if image.ndim == 2 else cv2.merge([soft, soft, soft])
+        cv2.multiply(patch, layers, patch, 1 / 255)
+
+    def _painted(self) -> tuple[Image, ...]:
+        """Return the arena without mice, a few times with other noise."""
+        import cv2
+
+        random = np.random.default_rng((self.seed, 1))
+        height, width = self.shape[:2]
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        light = 1.06 - 0.24 * (((x / width - 0.45) ** 2 + (y / height - 0.4) ** 2) * 2)
+        floor = np.full((height, width), 176, np.float32)
+        for size, strength in ((1.2, 3.0), (5.0, 3.5), (28.0, 6.0)):
+            grain = random.standard_normal((height, width)).astype(np.float32)
+            soft = np.asarray(cv2.GaussianBlur(grain, (0, 0), size * self.scale))
+            floor += soft * (strength / soft.std())
+        edge = np.minimum.reduce([x, y, width - 1 - x, height - 1 - y]) / self.scale
+        corner = np.clip((edge - _WALL) / 26, 0, 1)
+        floor *= 0.82 + 0.18 * corner
+        wall = 96 + 2.2 * edge
+        grey = np.where(edge < _WALL, wall, floor) * light
+        picture = np.stack([grey * 0.93, grey * 0.985, grey], axis=-1)
+        if self.roof is not None:
+            self._add_roof(picture, self.roof, random)
+        if len(self.shape) == 2:
+            picture = picture @ np.array([0.114, 0.587, 0.299], np.float32)
+        pictures = []
+        for _ in range(_BACKGROUNDS):
+            grain = random.standard_normal(picture.shape[:2]).astype(np.float32)
+            grain = grain if picture.ndim == 2 else grain[..., None]
+            noisy = picture + self.noise * grain
+            pictures.append(np.clip(np.round(noisy), 0, 255).astype(np.uint8))
+        return tuple(pictures)
+
+    def _add_roof(
+        self,
+        picture: NDArray[np.float32],
+        roof: tuple[int, int, int, int],
+        random: np.random.Generator,
+    ) -> None:
+        import cv2
+
+        left, top, right, bottom = roof
+        shadow = np.ones(picture.shape[:2], np.float32)
+        drop = round(8 * self.scale)
+        shadow[top + drop : bottom + drop, left + drop : right + drop] = 0.62
+        soft = cv2.GaussianBlur(shadow, (0, 0), 5 * self.scale)
+        picture *= np.asarray(soft)[..., None]
+        size = (bottom - top, right - left)
+        grain = random.standard_normal(size).astype(np.float32)
+        wood = np.asarray(
+            cv2.GaussianBlur(grain, (0, 0), sigmaX=22 * self.scale, sigmaY=self.scale)
+        )
+        plank = np.indices(size)[0] % max(2, round(24 * self.scale)) < self.scale * 1.5
+        tone = (1 + 0.06 * wood / wood.std()) * np.where(plank, 0.72, 1.0)
+        picture[top:bottom, left:right] = tone[..., None] * np.array([84, 124, 156])

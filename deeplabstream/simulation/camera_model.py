@@ -1,0 +1,134 @@
+"""The buffer that a made camera has as real ones have: who reads late loses nothing at once.
+
+At which moments a made camera exposes, when its rate is changed while it films.
+
+Exposure and gain of a made camera, and what they do to pictures and rate.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deeplabstream.core.clock import Pacer
+from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera_controls import Dial, Value
+
+
+@dataclass
+class Tempo:
+    """Counts exposures at a rate, from picture `first` at the film's second `since_s` on."""
+
+    rate: float
+    first: int = 0
+    since_s: float = 0.0
+    _pacer: Pacer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pacer = Pacer(self.rate)
+
+    def exposed(self, now_ns: int) -> int:
+        """Return how many pictures were exposed since the film began."""
+        return self.first + self._pacer.past(now_ns)
+
+    def wait(self, index: int, early_ns: int = 0) -> int:
+        """Sleep until `early_ns` before picture `index`; return when it is due, in ns."""
+        return self._pacer.wait(index - self.first, early_ns)
+
+    def time_s(self, index: int) -> float:
+        """Return the second of the film that picture `index` shows."""
+        return self.since_s + (index - self.first) / self.rate
+
+    def changed(self, rate: float, first: int) -> "Tempo":
+        """Return how it goes on from picture `first`, due at once."""
+        return Tempo(rate, first, self.time_s(first))
+
+
+_USUAL_US = 10_000.0
+_LONGEST_US, _MOST_DB, _FASTEST = 1e6, 20.0, 2000.0
+_SHORTEST_US, _SLOWEST = 10.0, 0.1
+
+
+@dataclass
+class Lens:
+    """What its dials are set to.
+
+    >>> Lens(100.0, 20_000.0).real_rate  # a picture takes 20 ms
+    50.0
+    """
+
+    rate: float
+    exposure_us: float | None = None
+    gain: float = 0.0
+
+    @property
+    def real_rate(self) -> float:
+        """Pictures per second: as asked for, or as exposure lets it."""
+        return min(self.rate, 1e6 / (self.exposure_us or 1.0))
+
+    @property
+    def brightness(self) -> float:
+        """By what the pictures are brighter than they are drawn."""
+        exposed = (self.exposure_us or _USUAL_US) / _USUAL_US
+        return float(exposed * 10 ** (self.gain / 20))
+
+    def expose(self, image: Image) -> None:
+        """Make a picture as bright as that, in place."""
+        if self.brightness != 1.0:
+            import cv2
+
+            levels = np.clip(np.arange(256) * self.brightness, 0, 255)
+            cv2.LUT(image, levels.astype(np.uint8), image)
+
+    def dials(self) -> tuple[Dial, ...]:
+        """Return what it is set to."""
+        exposure_us = self.exposure_us or _USUAL_US
+        return (
+            Dial("exposure_us", exposure_us, _SHORTEST_US, _LONGEST_US),
+            Dial("gain", self.gain, -_MOST_DB, _MOST_DB),
+            Dial("rate", self.real_rate, _SLOWEST, _FASTEST),
+        )
+
+    def turn(self, key: str, value: Value) -> bool:
+        """Set one of them, as near as it can be; False: it is none."""
+        limits = {dial.key: (dial.low, dial.high) for dial in self.dials()}
+        if key not in limits or not isinstance(value, float | int):
+            return False
+        low, high = limits[key]
+        setattr(self, key, float(np.clip(value, low, high)))
+        return True
+
+
+DEPTH = 10
+"""Pictures that wait for a late reader; as many as Basler's driver keeps unless asked."""
+
+
+class DriverBuffer:
+    """Counts exposures, keeps the oldest unread ones, loses new ones while it is full.
+
+    Only their numbers are kept: a made picture is made when it is read.
+
+    >>> buffer = DriverBuffer(depth=2)
+    >>> buffer.expose(4)  # 0 and 1 wait, 2 and 3 found no room
+    >>> [buffer.take(), buffer.take(), buffer.take()]
+    [0, 1, 4]
+    """
+
+    def __init__(self, depth: int = DEPTH) -> None:
+        self._depth = depth
+        self._waiting: deque[int] = deque()
+        self._exposed = 0
+
+    def expose(self, count: int) -> None:
+        """Take in that `count` pictures were exposed since the first one."""
+        room = self._depth - len(self._waiting)
+        new = range(self._exposed, max(count, self._exposed))
+        self._waiting.extend(new[:room])
+        self._exposed = new.stop
+
+    def take(self) -> int:
+        """Return the oldest that waits; else the one that is exposed next."""
+        if self._waiting:
+            return self._waiting.popleft()
+        self._exposed += 1
+        return self._exposed - 1

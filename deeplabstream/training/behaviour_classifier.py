@@ -1,0 +1,206 @@
+"""A classifier of behaviours from poses and what a person saw in them.
+
+scikit-learn fits, skl2onnx writes; whoever uses the classifier needs neither.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.behaviour.classifier import Classifier, open_classifier
+from deeplabstream.pose.behaviour.classifier_folder import (
+    MODEL,
+    ClassifierFolder,
+    load_classifier_folder,
+    save_classifier,
+)
+from deeplabstream.pose.behaviour.pose_features import FeatureSet, FeatureWindow
+from deeplabstream.pose.model.model_folder import network_hash
+
+LARGEST_ERROR = 1e-4
+"""By how much the written classifier's probabilities may differ from scikit-learn's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What an animal did from one time to another, in seconds."""
+
+    start_s: float
+    end_s: float
+    behaviour: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Moments of which it is known what the animal did."""
+
+    numbers: NDArray[np.float32]
+    """(example, feature)."""
+    behaviours: NDArray[np.str_]
+    """(example,)."""
+    times_s: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+
+def read_intervals(file: Path) -> list[Interval]:
+    """Read a table with the columns start_s, end_s and behaviour."""
+    wanted = ("start_s", "end_s", "behaviour")
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            table = csv.DictReader(lines)
+            if not set(wanted) <= set(table.fieldnames or ()):
+                raise DeepLabStreamError(
+                    f"{file} needs the columns {', '.join(wanted)} in its first line"
+                )
+            return [_interval(file, number, row) for number, row in enumerate(table, 2)]
+    except OSError as error:
+        raise DeepLabStreamError(f"{file} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DeepLabStreamError(
+            f"{file} is not UTF-8 text: save it with that encoding"
+        ) from error
+
+
+def _interval(file: Path, line: int, row: dict[str, str]) -> Interval:
+    try:
+        start_s, end_s = float(row["start_s"]), float(row["end_s"])
+    except (TypeError, ValueError):
+        raise DeepLabStreamError(
+            f"{file}, line {line}: expected start_s and end_s in seconds"
+        ) from None
+    name = (row["behaviour"] or "").strip()
+    if not (start_s < end_s and name):
+        raise DeepLabStreamError(
+            f"{file}, line {line}: expected start_s below end_s, and a behaviour"
+        )
+    return Interval(start_s, end_s, name)
+
+
+def examples(
+    poses: Iterable[tuple[float, Pose]],
+    intervals: Sequence[Interval],
+    features: FeatureSet,
+) -> Examples:
+    """Return the moments inside of intervals, as a running rig would see them.
+
+    A moment is of an interval when most of its window lies in it: for half a window after
+    a behaviour began, what is seen is mostly the one before.
+    """
+    window = FeatureWindow(features)
+    numbers, names, times = [], [], []
+    for time_s, pose in poses:
+        found = window.look(pose, time_s)
+        middle_s = time_s - features.window_s / 2
+        name = next(
+            (
+                each.behaviour
+                for each in intervals
+                if each.start_s <= middle_s < each.end_s
+            ),
+            None,
+        )
+        if found is not None and name is not None:
+            numbers.append(found)
+            names.append(name)
+            times.append(time_s)
+    table = np.array(numbers, np.float32).reshape(-1, len(features.features))
+    return Examples(table, np.array(names, np.str_), np.array(times))
+
+
+def joined(several: Sequence[Examples]) -> Examples:
+    """Return the examples of several runs as one."""
+    return Examples(
+        np.concatenate([each.numbers for each in several]),
+        np.concatenate([each.behaviours for each in several]),
+        np.concatenate([each.times_s for each in several]),
+    )
+
+
+def split(data: Examples, block_s: float, every: int = 4) -> tuple[Examples, Examples]:
+    """Return examples to learn from and to test on: one in `every` blocks of time.
+
+    Neighbouring frames are nearly the same; were they split at random, the test would be
+    too easy.
+    """
+    test = (data.times_s // block_s).astype(int) % every == every - 1
+    return _chosen(data, ~test), _chosen(data, test)
+
+
+def _chosen(data: Examples, rows: NDArray[np.bool_]) -> Examples:
+    return Examples(data.numbers[rows], data.behaviours[rows], data.times_s[rows])
+
+
+def fit(data: Examples, trees: int = 50, seed: int = 0) -> Any:
+    """Return scikit-learn's random forest; every behaviour weighs the same."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    if len(set(data.behaviours.tolist())) < 2:
+        raise DeepLabStreamError(
+            "two behaviours or more are needed, each in the part that is learned from; "
+            f"there is: {', '.join(sorted(set(data.behaviours.tolist()))) or 'none'}"
+        )
+    forest = RandomForestClassifier(
+        trees,
+        max_depth=12,
+        min_samples_leaf=3,
+        class_weight="balanced",
+        random_state=seed,
+        n_jobs=1,
+    )
+    return forest.fit(data.numbers, data.behaviours)
+
+
+def write_classifier(
+    model: Any,
+    classes: Sequence[str],
+    features: FeatureSet,
+    path: Path,
+    about: dict[str, object],
+    trial: NDArray[np.float32] | None = None,
+) -> ClassifierFolder:
+    """Convert a scikit-learn classifier, compare it on `trial` (n, feature), write it.
+
+    ModelError says why it can't be converted, or that it would say something else.
+    """
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+
+    count = len(features.features)
+    if trial is None:
+        trial = np.random.default_rng(0).normal(0, 100, (200, count)).astype(np.float32)
+    try:
+        converted = to_onnx(
+            model,
+            initial_types=[("features", FloatTensorType([None, count]))],
+            options={id(model): {"zipmap": False}},
+        )
+        wanted = np.asarray(model.predict_proba(trial), np.float64)
+    except Exception as error:  # whatever a model of a lab may do
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"a {type(model).__name__} can't be converted: {reason}"
+        ) from error
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MODEL).write_bytes(converted.SerializeToString())
+    folder = ClassifierFolder(
+        path, tuple(classes), features, network_hash(path / MODEL), about
+    )
+    save_classifier(folder)
+    written: Classifier = open_classifier(load_classifier_folder(path))
+    away = float(np.abs(written.classify(trial) - wanted).max())
+    if away > LARGEST_ERROR:
+        (path / MODEL).unlink()
+        raise ModelError(
+            f"the converted classifier differs from the {type(model).__name__} by "
+            f"{away:.2g} in its probabilities; it was not kept"
+        )
+    return folder

@@ -1,0 +1,81 @@
+"""What is told of a training while it goes on, and what tells it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import lightning.pytorch as lightning
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
+
+from deeplabstream.training.data.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What `watch` gets after each step."""
+
+    step: int
+    """Counts from 1."""
+    loss: float
+    """Running mean."""
+
+
+Watch: TypeAlias = Callable[[Epoch], object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What was found in the held-out pictures while the network learned."""
+
+    step: int
+    """After which it was looked."""
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px of the original pictures."""
+    error_px: float
+    """Median distance to the labels, in the same pixels; NaN: none is labelled."""
+
+
+Looked: TypeAlias = Callable[[Look], object]
+
+
+def unseen(_look: Look) -> None:
+    """Take a look that nobody asked for."""
+
+
+class Watching(Callback):
+    """Tells `watch` of each step, and `looked` of each look at the held-out pictures."""
+
+    def __init__(self, watch: Watch, held_out: Dataset | None, looked: Looked) -> None:
+        self.watch, self.held_out, self.looked = watch, held_out, looked
+        self.mean: float | None = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, *rest: Any
+    ) -> None:
+        """Tell of the step."""
+        if not trainer.is_global_zero:
+            return
+        now = float(outputs["loss"])
+        self.mean = now if self.mean is None else 0.98 * self.mean + 0.02 * now
+        self.watch(Epoch(trainer.global_step, self.mean))
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Tell of what was found."""
+        data = self.held_out
+        if data is None or self.looked is unseen or not trainer.is_global_zero:
+            return
+        found = data.in_camera_px(module.found.numpy())
+        away = np.linalg.norm(found - data.in_camera_px(data.points), axis=2)
+        there = away[np.isfinite(away)]
+        error = float(np.median(there)) if len(there) else float("nan")
+        self.looked(Look(trainer.global_step, found, error))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run goes on with."""
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with it."""
+        self.mean = state["mean"]

@@ -1,0 +1,193 @@
+"""Calibrated cameras: where a point in space is seen, and from views back into space.
+
+Everything is made of torch's operations, so that losses go through it. The file is anipose's
+`calibration.toml`: for each camera a matrix, distortions (k1, k2, p1, p2, k3 as OpenCV has
+them), a rotation vector and a translation.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deeplabstream.training.data.labels import LabelsError
+
+ROUNDS = 10
+"""Of undoing the distortion; each makes the rest of it much smaller."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibratedCamera:
+    """What is known of one camera."""
+
+    name: str
+    matrix: NDArray[np.float64]
+    """(3, 3): focal lengths and principal point, px."""
+    distortion: NDArray[np.float64]
+    """(5,): k1, k2, p1, p2, k3."""
+    rotation: NDArray[np.float64]
+    """(3, 3): from the world's axes to the camera's."""
+    translation: NDArray[np.float64]
+    """(3,): the world's origin in the camera's axes."""
+
+
+def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera, ...]:
+    """Return the cameras of those names, in that order; LabelsError says what is missing."""
+    import cv2
+
+    try:
+        words = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise LabelsError([f"{file} can't be read: {error}"]) from error
+    sections = [part for part in words.values() if isinstance(part, dict)]
+    named = {str(part.get("name")): part for part in sections if "matrix" in part}
+    missing = [view for view in views if view not in named]
+    if missing:
+        raise LabelsError([f"{file} knows no camera {name}" for name in missing])
+    cameras = []
+    for view in views:
+        part = named[view]
+        try:
+            distortion = np.zeros(5)
+            given = np.array(part.get("distortions", []), np.float64).ravel()[:5]
+            distortion[: len(given)] = given
+            rotation = np.array(part["rotation"], np.float64)
+            if rotation.shape != (3, 3):
+                rotation = np.asarray(cv2.Rodrigues(rotation.reshape(3))[0])
+            cameras.append(
+                CalibratedCamera(
+                    view,
+                    np.array(part["matrix"], np.float64).reshape(3, 3),
+                    distortion,
+                    rotation,
+                    np.array(part["translation"], np.float64).reshape(3),
+                )
+            )
+        except (KeyError, ValueError, cv2.error) as error:
+            raise LabelsError([f"{file}, camera {view}: {error}"]) from error
+    return tuple(cameras)
+
+
+def project(camera: CalibratedCamera, space: Tensor) -> Tensor:
+    """Return pixels (…, 2) of points in space (…, 3)."""
+    seen = space @ _like(camera.rotation, space).T + _like(camera.translation, space)
+    flat = seen[..., :2] / seen[..., 2:]
+    bent = _bend(flat, camera.distortion)
+    matrix = _like(camera.matrix, space)
+    return bent @ matrix[:2, :2].T + matrix[:2, 2]
+
+
+def rays(camera: CalibratedCamera, pixels: Tensor) -> Tensor:
+    """Return where (…, 2) pixels lie in the plane at distance 1, distortion undone."""
+    inverse = _like(np.linalg.inv(camera.matrix[:2, :2]), pixels)
+    bent = (pixels - _like(camera.matrix[:2, 2], pixels)) @ inverse.T
+    flat = bent
+    for _ in range(ROUNDS):
+        flat = flat + bent - _bend(flat, camera.distortion)
+    return flat
+
+
+def triangulate(
+    cameras: Sequence[CalibratedCamera], pixels: Sequence[Tensor]
+) -> Tensor:
+    """Return points in space (…, 3) from (…, 2) in each camera; NaN where any is NaN.
+
+    The linear least squares of both rays' equations.
+    """
+    rows, values = [], []
+    for camera, xy in zip(cameras, pixels, strict=True):
+        flat = rays(camera, xy)
+        rotation = _like(camera.rotation, xy)
+        translation = _like(camera.translation, xy)
+        for axis in (0, 1):
+            along = flat[..., axis, None]
+            rows.append(rotation[axis] - along * rotation[2])
+            values.append(along[..., 0] * translation[2] - translation[axis])
+    a, b = torch.stack(rows, dim=-2), torch.stack(values, dim=-1)
+    there = torch.isfinite(b).all(dim=-1)
+    safe_a = torch.where(there[..., None, None], a, torch.eye(len(rows), 3).to(a))
+    safe_b = torch.where(there[..., None], b, torch.zeros_like(b))
+    normal = safe_a.transpose(-1, -2) @ safe_a
+    right = (safe_a.transpose(-1, -2) @ safe_b[..., None])[..., 0]
+    space = torch.linalg.solve(normal, right[..., None])[..., 0]
+    return torch.where(there[..., None], space, torch.full_like(space, torch.nan))
+
+
+def pairwise(cameras: Sequence[CalibratedCamera], pixels: Tensor) -> Tensor:
+    """Return points in space (pair, …, 3) from each pair of views of (view, …, 2)."""
+    return torch.stack(
+        [
+            triangulate((cameras[i], cameras[j]), (pixels[i], pixels[j]))
+            for i, j in combinations(range(len(cameras)), 2)
+        ]
+    )
+
+
+def pairwise_projection_loss(
+    cameras: Sequence[CalibratedCamera], pixels: Tensor, space: Tensor
+) -> Tensor:
+    """Return how far each pair of views puts a point (view, …, 2) from where it is.
+
+    `space` (…, 3) comes from the labels; NaN there, or in a view, is left out.
+    """
+    away = torch.linalg.vector_norm(_known(pairwise(cameras, pixels) - space), dim=-1)
+    there = torch.isfinite(pairwise(cameras, pixels.detach())).all(dim=-1)
+    there = there & torch.isfinite(space).all(dim=-1)
+    return torch.as_tensor((away * there).sum() / there.sum().clamp(min=1))
+
+
+def reprojection_heatmap_loss(
+    cameras: Sequence[CalibratedCamera],
+    pixels: Tensor,
+    targets: Tensor,
+    cell: float,
+    sigma: float,
+) -> Tensor:
+    """Return the heat map MSE, times cells, of the views' common point seen by each view.
+
+    `pixels` (view, n, bodypart, 2) are the network's; the mean of all pairs' points is
+    projected into each view and drawn like the targets (view, n, bodypart, h, w), which
+    have a sum of 1. `cell` is camera pixels per cell. NaN is left out.
+    """
+    space = pairwise(cameras, pixels).nanmean(dim=0)
+    height, width = targets.shape[-2:]
+    total, count = targets.new_zeros(()), 0
+    for camera, target in zip(cameras, targets, strict=True):
+        cells = (project(camera, space) + 0.5) / cell - 0.5
+        there = torch.isfinite(cells).all(dim=-1) & (target.sum(dim=(-1, -2)) > 0)
+        cells = _known(cells)
+        x = torch.arange(width, device=cells.device) - cells[..., :1]
+        y = torch.arange(height, device=cells.device) - cells[..., 1:]
+        along = (-(x**2) / (2 * sigma**2)).softmax(dim=-1)
+        down = (-(y**2) / (2 * sigma**2)).softmax(dim=-1)
+        drawn = down[..., :, None] * along[..., None, :]
+        miss = ((drawn - target) ** 2).mean(dim=(-1, -2)) * (height * width)
+        total = total + (miss * there).sum()
+        count += int(there.sum())
+    return total / max(1, count)
+
+
+def _bend(flat: Tensor, distortion: NDArray[np.float64]) -> Tensor:
+    """Return (…, 2) in the plane at distance 1 as the lens bends them."""
+    k1, k2, p1, p2, k3 = distortion.tolist()
+    x, y = flat[..., 0], flat[..., 1]
+    square = x * x + y * y
+    radial = 1 + square * (k1 + square * (k2 + square * k3))
+    bent_x = x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x)
+    bent_y = y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y
+    return torch.stack([bent_x, bent_y], dim=-1)
+
+
+def _known(values: Tensor) -> Tensor:
+    """Return the values with 0 for NaN, through which no gradient goes."""
+    return torch.where(torch.isfinite(values), values, torch.zeros_like(values))
+
+
+def _like(values: NDArray[np.floating], other: Tensor) -> Tensor:
+    return torch.as_tensor(values, dtype=other.dtype, device=other.device)

@@ -1,0 +1,145 @@
+"""The words that the training program takes."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from deeplabstream.core.overwriting import add_overwrite
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.training.data.input_size import SIZES
+
+
+def train_parser(description: str) -> argparse.ArgumentParser:
+    """Return what reads the command line of `utils/TrainNetwork.py`."""
+    parser = argparse.ArgumentParser(prog="TrainNetwork", description=description)
+    add = parser.add_argument
+    add("config", type=Path, nargs="?", help="a Lightning Pose configuration (.yaml)")
+    add("--data", type=Path, help="labelled frames, where there is no configuration")
+    add("--output", "--output_dir", type=Path, required=True, help="folder to write")
+    add("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of the .yaml")
+    add(
+        "--cropzoom", action="store_true",
+        help="train a second network that looks closely at what the first finds",
+    )  # fmt: skip
+    add(
+        "--seeds", type=seeds, default=(), metavar="0,1,2",
+        help="train an ensemble: one network for each, in folders of their own",
+    )  # fmt: skip
+    add(
+        "--within", type=number(0.5, 1000), default=RIGHT_PX,
+        help="px of the pictures in which a point is right, for confidences",
+    )  # fmt: skip
+    add("--resume", action="store_true", help="go on with a run that was stopped")
+    add_overwrite(parser)
+    add("--device", default="cpu", help="cpu or cuda")
+    add("--devices", type=count, default=1, help="how many; each has its own process")
+    add(
+        "--precision", choices=("auto", "full", "mixed"), default="auto",
+        help="mixed: 16 bits where they do; auto: where that is faster",
+    )  # fmt: skip
+    add("--workers", type=count, default=1, help="threads that prepare batches")
+    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    add("--licence", default="", help="of the network, written into model.json")
+    add("--quiet", action="store_true", help="no progress bar")
+    add(
+        "--tell", action="store_true", help="how it goes as lines of JSON, for a window"
+    )
+    own = parser.add_argument_group("with --data")
+    add = own.add_argument
+    add(
+        "--size", type=size, default="usual", metavar="small|usual|fine|320x240",
+        help="of the network's input; words: shaped as the pictures are",
+    )  # fmt: skip
+    add("--steps", type=count, default=1500, help="batches to train on")
+    add("--batch", type=count_or_0, default=8, help="pictures per step; 0: as fits")
+    add("--seed", type=int, default=0)
+    add(
+        "--held-out", type=number(0, 0.9), default=0.15,
+        help="share kept back for the error",
+    )  # fmt: skip
+    add("--backbone", default="efficientnet_lite0", help="or resnet18, unet, …")
+    add("--kind", choices=("heatmap", "regression", "context"), default="heatmap")
+    add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
+    add("--channels", type=count, default=32, help="of the head")
+    add(
+        "--sigma", type=number(0.5, 10), default=1.25,
+        help="of a point, in cells of 4 pixels",
+    )  # fmt: skip
+    add(
+        "--rotation", type=number(0, 180), metavar="DEGREES",
+        help="pictures are turned up to this; default: as the labelled poses are",
+    )  # fmt: skip
+    add(
+        "--mirror", action=argparse.BooleanOptionalAction, default=None,
+        help="mirror half of the pictures; default: where labelled poses look alike then",
+    )  # fmt: skip
+    add("--light", type=number(0, 1), default=1.0, help="changes of light, 0 to 1")
+    add(
+        "--moved", type=number(0, 1), default=0.0,
+        help="share of pictures whose animal is cut out and put elsewhere (still camera)",
+    )  # fmt: skip
+    add("--bones", nargs="*", default=[], metavar="A:B", help="lines to draw")
+    add(
+        "--animals", type=count_or_0, default=0,
+        help="most animals in a picture; default: as many as the labels have",
+    )  # fmt: skip
+    add("--no-imagenet", action="store_true", help="start from random weights")
+    return parser
+
+
+def size(text: str) -> Fitting | str:
+    """Return the network's input of `WIDTHxHEIGHT`, or the word given for one."""
+    if text in SIZES:
+        return text
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected WIDTHxHEIGHT, or {', '.join(SIZES)}"
+        )
+    sides = (int(width), int(height))
+    if any(side % 16 or not 32 <= side <= 2048 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: both must be multiples of 16, from 32 to 2048"
+        )
+    return Fitting(height=sides[1], width=sides[0])
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """Return the numbers of `0,1,2`: two at least, each once."""
+    words = text.split(",")
+    if not all(word.isdigit() for word in words) or len(set(words)) < len(words):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers, as in 0,1,2")
+    if len(words) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: an ensemble needs two or more")
+    return tuple(int(word) for word in words)
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return what reads a number from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected a number from {low:g} to {high:g}"
+            )
+        return value
+
+    return parse
+
+
+def count(text: str) -> int:
+    """Return a whole number above 0."""
+    if not text.isdigit() or not 0 < int(text) < 10**8:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
+    return int(text)
+
+
+def count_or_0(text: str) -> int:
+    """Return a whole number, 0 too."""
+    return 0 if text == "0" else count(text)

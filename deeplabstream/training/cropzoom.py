@@ -1,0 +1,97 @@
+"""Cropzoom: one network finds the animal, another looks at it closely; one model folder.
+
+Where the animal is said to be goes through the same windows
+(`deeplabstream.pose.image_fitting`) in training, in
+predictions and live, so points are always in pixels of the whole picture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import get_ident
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.frame import Image
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.filters.live_crop import MARGIN
+from deeplabstream.pose.image_fitting import around
+from deeplabstream.pose.model.model_folder import DETECTOR
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.data.dataset import load_dataset
+from deeplabstream.training.evaluation.image_prediction import predict_pictures
+from deeplabstream.training.training_run import Outcome, Run, carry_out
+
+
+def carry_out_cropzoom(
+    run: Run, folder: Path, watch: Callable[[int], Callable[..., object]], resume: bool
+) -> Outcome:
+    """Train the detector, then the network on what it finds; write one model folder.
+
+    The network learns from windows around the labels, and is measured in windows around
+    what the detector found. `watch` gives for 0 and 1 what is told of each step of the
+    detector and of the network.
+    """
+    detector = folder / DETECTOR
+    if not (resume and (detector / "predictions.csv").is_file()):
+        simple = replace(
+            run.settings.network,
+            kind="heatmap",
+            stages=min(4, run.settings.network.stages),
+        )
+        settings = replace(run.settings, network=simple, clip_length=0)
+        data = replace(run.data, context=None)
+        first = replace(run, settings=settings, data=data, unlabelled=None)
+        carry_out(first, detector, watch(0), resume)
+    finds = open_estimator(detector)
+    found = predict_pictures(finds, run.labels.images, run.labels.names)
+    seen = np.where(
+        (found.confidence >= finds.threshold)[..., None], found.points, np.nan
+    )
+    own = boxes(run.labels.points)
+    boxed = boxes(seen.astype(np.float32))
+    boxed[list(run.parts.train)] = own[list(run.parts.train)]
+    context = run.data.context is not None
+    data = load_dataset(run.labels, run.data.fitting, context, boxed)
+    more = run.unlabelled and replace(run.unlabelled, find=Finder(detector))
+    closer = replace(run, data=data, unlabelled=more)
+    return carry_out(closer, folder, watch(1), resume)
+
+
+def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return boxes (picture, 2, 2) with the usual margin around `points`.
+
+    They are left upper and right lower corners, px; NaN where there is no point.
+    """
+    out = np.full((len(points), 2, 2), np.nan, np.float32)
+    for place, own in enumerate(points):
+        there = own[np.isfinite(own).all(axis=1)]
+        if len(there):
+            low, high = there.min(axis=0), there.max(axis=0)
+            out[place] = around(low, high, MARGIN)
+    return out
+
+
+@dataclass
+class Finder:
+    """Tells where the animal is in a clip; can be sent to another process."""
+
+    detector: Path
+    """The model folder of the network that finds it."""
+    _estimators: dict[int, PoseEstimator] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """One for each thread, as each uses memory of its own."""
+
+    def __call__(self, images: Sequence[Image]) -> NDArray[np.float32] | None:
+        """Return one box (2, 2) around all that is seen in the pictures, or None."""
+        thread = get_ident()
+        if thread not in self._estimators:
+            self._estimators[thread] = open_estimator(self.detector, "cpu", 1)
+        finds = self._estimators[thread]
+        seen = [
+            pose.points[0][pose.confidence[0] >= finds.threshold]
+            for pose in finds.estimate(images)
+        ]
+        return boxes(np.concatenate(seen)[None])[0] if sum(map(len, seen)) else None

@@ -1,0 +1,1 @@
+"""Training data: labels, projects, clips, augmentation, batches."""

@@ -1,0 +1,279 @@
+"""The same scene in another light, through another camera.
+
+The same animal elsewhere, turned, larger, in another light.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton
+
+Picture = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far training pictures are changed. The defaults are for views from above."""
+
+    rotation_deg: float = 180.0
+    """Turned by up to this, either way."""
+    scale: tuple[float, float] = (0.75, 1.3)
+    shift: float = 0.08
+    """Standard deviation of a shift, as a share of the sides."""
+    mirror: bool = True
+    """Mirror, and swap the body parts called left and right."""
+    light: float = 1.0
+    """0: no change of light; 1: strong ones."""
+    moved: float = 0.0
+    """Share of pictures in which the animal is cut out and put anywhere on the empty
+    background, which is the median of its clip. For cameras that stand still."""
+    empty: float = 0.05
+    """Share of pictures without an animal, where there is an empty background."""
+
+
+def augment(
+    how: Augmentation,
+    skeleton: Skeleton,
+    picture: Picture,
+    points: Points,
+    background: Picture | None,
+    rng: np.random.Generator,
+) -> tuple[Picture, Points]:
+    """Return a changed picture (height, width, 3) and its points (bodypart, 2).
+
+    Of several animals, the points of one stand after another's.
+
+    Points that leave the picture stay outside of it; `Heatmaps.encode` drops them.
+    `background` is the same camera's picture without an animal, if there is one.
+    """
+    chance = rng.random()
+    if background is not None and chance < how.empty:
+        picture, points = _scenery(background, rng), np.full_like(points, np.nan)
+    elif background is not None and chance < how.empty + how.moved:
+        picture, points = _move(how, picture, points, background, rng)
+    else:
+        picture, points = _warp(how, picture, points, rng)
+    if how.mirror and rng.random() < 0.5:
+        picture = np.ascontiguousarray(picture[:, ::-1])
+        swapped = points.reshape(-1, len(skeleton.bodyparts), 2)[:, mirrored(skeleton)]
+        points = swapped.reshape(-1, 2) * [-1, 1] + [picture.shape[1] - 1, 0]
+    return relight(picture, how.light, rng), points.astype(np.float32)
+
+
+def mirrored(skeleton: Skeleton) -> list[int]:
+    """Return for each body part the one that it becomes in a mirror.
+
+    >>> mirrored(Skeleton(("snout", "leftear", "rightear")))
+    [0, 2, 1]
+    """
+    swapped = [
+        name.replace("left", "\0").replace("right", "left").replace("\0", "right")
+        for name in skeleton.bodyparts
+    ]
+    places = {name: place for place, name in enumerate(skeleton.bodyparts)}
+    return [places.get(name, own) for own, name in enumerate(swapped)]
+
+
+def augment_clip(
+    how: Augmentation,
+    pictures: NDArray[np.uint8],
+    points: Points | None,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return pictures (frame, height, width, 3) changed alike, and the matrix (2, 3).
+
+    It takes a pixel of the given pictures to where it is in the changed ones. `points`, if
+    there are any, are kept in sight.
+    """
+    height, width = pictures.shape[1:3]
+    if points is None:
+        points = np.empty((0, 2), np.float32)
+    matrix = _drawn(how, (height, width), points, rng)
+    constant = rng.random() < 0.3
+    grey = rng.uniform(0, 255)
+    state = rng.bit_generator.state
+    changed = []
+    for picture in pictures:
+        rng.bit_generator.state = state  # the same light for all
+        warped = _warped(picture, matrix, constant, grey)
+        changed.append(relight(warped, how.light, rng))
+    return np.stack(changed), matrix
+
+
+def apply(matrix: NDArray[np.float64], points: Points) -> Points:
+    """Return where `matrix` (2, 3) takes `points` (…, 2)."""
+    return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def _warp(
+    how: Augmentation, picture: Picture, points: Points, rng: np.random.Generator
+) -> tuple[Picture, Points]:
+    """Turn, scale and shift the whole picture; its border is drawn out."""
+    if rng.random() < 0.15:  # some pictures as they are
+        return picture, points
+    matrix = _drawn(how, picture.shape[:2], points, rng)
+    constant, grey = rng.random() < 0.3, rng.uniform(0, 255)
+    return _warped(picture, matrix, constant, grey), apply(matrix, points)
+
+
+def _drawn(
+    how: Augmentation, shape: tuple[int, ...], points: Points, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a matrix (2, 3) that turns, scales and shifts, the animal kept in sight."""
+    size = np.array([shape[1], shape[0]])
+    middle = (size - 1) / 2
+    inside = points[np.isfinite(points).all(axis=1)]
+    centre = inside.mean(axis=0) if len(inside) else middle
+    turn = rng.uniform(-1, 1) * how.rotation_deg * (1 if rng.random() < 0.5 else 0.1)
+    matrix = _similarity(turn, rng.uniform(*how.scale), middle, middle)
+    goal = matrix[:, :2] @ centre + matrix[:, 2]
+    # Where the turned animal would leave the picture, bring it back.
+    wish = goal + rng.normal(0, how.shift, 2) * size
+    matrix[:, 2] += wish.clip(0.02 * size, 0.98 * size) - goal
+    return matrix
+
+
+def _warped(
+    picture: Picture, matrix: NDArray[np.float64], constant: bool, grey: float
+) -> Picture:
+    import cv2
+
+    out = cv2.warpAffine(
+        picture, matrix, (picture.shape[1], picture.shape[0]), flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT if constant else cv2.BORDER_REPLICATE,
+        borderValue=(grey, grey, grey),
+    )  # fmt: skip
+    return np.asarray(out, np.uint8)
+
+
+def _move(
+    how: Augmentation,
+    picture: Picture,
+    points: Points,
+    background: Picture,
+    rng: np.random.Generator,
+) -> tuple[Picture, Points]:
+    """Cut the animal out and put it anywhere on the background."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    inside = points[np.isfinite(points).all(axis=1)]
+    if not len(inside):
+        return _warp(how, picture, points, rng)
+    centre = inside.mean(axis=0)
+    radius = 1.5 * max(8.0, float(np.ptp(inside, axis=0).max()))
+    difference = np.abs(picture.astype(np.int16) - background).max(axis=2)
+    alpha = ((difference - 8) / 16.0).clip(0, 1)
+    y, x = np.ogrid[:height, :width]
+    away = np.hypot(x - centre[0], y - centre[1]) / radius
+    alpha = (alpha * ((1.25 - away) / 0.25).clip(0, 1)).astype(np.float32)
+    alpha = cv2.GaussianBlur(cv2.dilate(alpha, np.ones((3, 3))), (0, 0), 0.7)
+    goal = rng.uniform(-0.03, 1.03, 2) * [width, height]
+    turn = rng.uniform(-1, 1) * how.rotation_deg
+    matrix = _similarity(turn, rng.uniform(*how.scale), centre, goal)
+    size = (width, height)
+    scene = _scenery(background, rng).astype(np.float32)
+    cover = cv2.warpAffine(alpha, matrix, size)[..., None]
+    if rng.random() < 0.5:  # paste the animal itself …
+        animal = cv2.warpAffine(picture, matrix, size).astype(np.float32)
+        out = scene * (1 - cover) + animal * cover
+    else:  # … or how much darker or brighter it makes what lies behind it
+        ratio = (picture.astype(np.float32) + 1) / (background.astype(np.float32) + 1)
+        moved = cv2.warpAffine(ratio.clip(0, 4), matrix, size)
+        out = scene * (1 + cover * (moved - 1))
+    return out.clip(0, 255).astype(np.uint8), apply(matrix, points)
+
+
+def _scenery(background: Picture, rng: np.random.Generator) -> Picture:
+    """Return the background, often turned round, mirrored or enlarged."""
+    import cv2
+
+    if rng.random() < 0.5:
+        background = np.ascontiguousarray(background[:, ::-1])
+    if rng.random() < 0.3:
+        background = np.ascontiguousarray(background[::-1])
+    if rng.random() < 0.6:
+        return background
+    height, width = background.shape[:2]
+    middle = np.array([width - 1, height - 1]) / 2
+    goal = middle + rng.normal(0, 0.15, 2) * [width, height]
+    matrix = _similarity(rng.uniform(-180, 180), rng.uniform(0.7, 1.6), middle, goal)
+    warped = cv2.warpAffine(
+        background, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(warped, np.uint8)
+
+
+def _similarity(
+    turn_deg: float,
+    scale: float,
+    centre: NDArray[np.floating],
+    goal: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Return the (2, 3) matrix that turns and scales, and takes `centre` to `goal`."""
+    angle = np.radians(turn_deg)
+    across, down = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[across, -down], [down, across]])
+    return np.column_stack([linear, goal - linear @ centre])
+
+
+def relight(
+    picture: NDArray[np.uint8], strength: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return the picture (height, width, 3) with other light, shadows, blur and noise.
+
+    `strength` 0 leaves it alone, 1 changes it strongly.
+    """
+    import cv2
+
+    if strength <= 0:
+        return picture
+    height, width = picture.shape[:2]
+    out: NDArray[np.float32] = picture.astype(np.float32)
+    if rng.random() < 0.3 * strength:
+        blur = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 1.2))
+        out = np.asarray(blur, np.float32)
+    light = np.ones((height, width), np.float32)
+    if rng.random() < 0.5 * strength:
+        light *= _gradient(height, width, rng)
+    for _ in range(rng.poisson(0.5 * strength)):
+        light *= _shadow(height, width, rng)
+    out *= light[..., None]
+    gamma = np.exp(rng.normal(0, 0.25) * strength)
+    contrast = np.exp(rng.normal(0, 0.2) * strength)
+    brightness = rng.normal(0, 20) * strength
+    out = 255 * (out.clip(0, 255) / 255) ** gamma
+    out = (out - 127) * contrast + 127 + brightness
+    if rng.random() < 0.3 * strength:  # a grey camera's
+        out[:] = out @ np.array([0.114, 0.587, 0.299], np.float32)[:, None]
+    elif rng.random() < 0.3 * strength:  # a tint
+        out *= rng.uniform(0.8, 1.2, 3).astype(np.float32)
+    if rng.random() < 0.5 * strength:
+        noise = rng.standard_normal((height, width, 1), np.float32)
+        out += rng.uniform(1, 8) * noise
+    return np.asarray(out.clip(0, 255), np.uint8)
+
+
+def _gradient(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return light that falls off from one side, 0.6 to 1.2."""
+    angle = rng.uniform(0, 2 * np.pi)
+    steepness = rng.uniform(0, 0.3)
+    x = np.linspace(-1, 1, width, dtype=np.float32) * steepness * np.cos(angle)
+    y = np.linspace(-1, 1, height, dtype=np.float32) * steepness * np.sin(angle)
+    return np.asarray(np.float32(0.95) + x + y[:, None], np.float32)
+
+
+def _shadow(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return an ellipse of less, sometimes of more light, with a hard or soft edge."""
+    cx, cy = rng.uniform(0, 1, 2) * [width, height]
+    rx, ry = rng.uniform(0.04, 0.35, 2) * width
+    x = ((np.arange(width) - cx) / rx).astype(np.float32)
+    y = ((np.arange(height) - cy) / ry).astype(np.float32)
+    inside = 1 - np.sqrt(x**2 + (y**2)[:, None])
+    edge = rng.uniform(0.05, 1.0)
+    level = rng.uniform(0.35, 1.25)
+    depth = (inside * np.float32(1 / edge)).clip(0, 1)
+    return np.asarray(1 + np.float32(level - 1) * depth, np.float32)

@@ -1,0 +1,267 @@
+"""Batches, each a function of the seed and its number: a resumed run draws the same."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.part_affinity_fields import Edges, encode_fields
+from deeplabstream.pose.image_fitting import Window
+from deeplabstream.training.data.augmentation import apply, augment, augment_clip
+from deeplabstream.training.data.clips import (
+    Clip,
+    Find,
+    Read,
+    Video,
+    draw_clip,
+    read_clip,
+)
+from deeplabstream.training.data.dataset import Dataset
+from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.train_config import FitSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a step learns from."""
+
+    pictures: Tensor
+    """(n, height, width, 3), or (n, 5, height, width, 3) for a context network."""
+    targets: Tensor
+    """Heat maps (n, bodypart, h, w) of height 1; zeros where there is nothing. Of several
+    animals all, and the fields of their edges behind: (n, bodypart + 2 · edge, h, w)."""
+    points: Tensor
+    """(n, bodypart, 2) in input pixels; NaN: not to be seen. Of several animals (n, animal
+    · bodypart, 2)."""
+    weight: Tensor
+    """(n, bodypart); 0: nothing is known, of one animal at least."""
+    clip: Tensor | None = None
+    """(frame, height, width, 3) of an unlabelled video."""
+    matrix: Tensor | None = None
+    scale: tuple[float, float] = (1.0, 1.0)
+    """Input pixels per camera pixel in the clip, along x and y."""
+    corner: tuple[float, float] = (0.0, 0.0)
+    """Where the clip's input begins in the camera's pictures, px."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the same on another device."""
+        there = [
+            None if it is None else it.to(device, non_blocking=True)
+            for it in (self.clip, self.matrix)
+        ]
+        return Batch(
+            self.pictures.to(device, non_blocking=True),
+            self.targets.to(device, non_blocking=True),
+            self.points.to(device, non_blocking=True),
+            self.weight.to(device, non_blocking=True),
+            there[0],
+            there[1],
+            self.scale,
+            self.corner,
+        )
+
+
+class Batches:
+    """The batches of one epoch after another; `state_dict` tells where it is.
+
+    `rank` of `world` processes gets its part of each batch.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        settings: FitSettings,
+        videos: tuple[Video, ...] = (),
+        rank: int = 0,
+        world: int = 1,
+        find: Find | None = None,
+        read: Read = read_clip,
+    ) -> None:
+        self.data, self.settings, self.videos = data, settings, videos
+        self.find, self.read = find, read
+        self.rank, self.world = rank, world
+        self.step = 0
+        still = settings.augmentation.moved > 0
+        self.scenes = backgrounds(data) if still else [None] * len(data)
+
+    def __len__(self) -> int:
+        return self.settings.epoch_steps(len(self.data))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the next batch comes from."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another run was."""
+        self.step = int(state["step"])
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give the rest of the epoch, batches made ahead by threads."""
+        stop = (self.step // len(self) + 1) * len(self)
+        workers = max(1, self.settings.workers)
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Future[Batch]] = deque()
+            coming = iter(range(self.step, stop))
+            for step in coming:
+                ahead.append(pool.submit(self.make, step))
+                if len(ahead) > workers:
+                    yield self._next(ahead)
+            while ahead:
+                yield self._next(ahead)
+
+    def _next(self, ahead: deque["Future[Batch]"]) -> Batch:
+        ready = ahead.popleft().result()
+        self.step += 1
+        return ready
+
+    def places(self, step: int) -> NDArray[np.int64]:
+        """Return which pictures a step sees: each once before any comes again."""
+        count, batch = len(self.data), self.settings.batch
+        numbers = np.arange(step * batch, (step + 1) * batch)
+        orders = {
+            turn: np.random.default_rng((self.settings.seed, 1, turn)).permutation(
+                count
+            )
+            for turn in set((numbers // count).tolist())
+        }
+        return np.array([orders[n // count][n % count] for n in numbers.tolist()])
+
+    def make(self, step: int) -> Batch:
+        """Return the batch of that number."""
+        settings, data = self.settings, self.data
+        mine = list(enumerate(self.places(step)))[self.rank :: self.world]
+        changed = [
+            self._changed(int(place), np.random.default_rng((settings.seed, step, own)))
+            for own, place in mine
+        ]
+        pictures = np.stack([picture for picture, _ in changed])
+        points = np.stack([points for _, points in changed])
+        own = [int(place) for _, place in mine]
+        weight = data.known[own]
+        if settings.missing == "unknown":
+            weight = weight & np.isfinite(data.points[own]).all(axis=2)
+        clip = self._clip(step)
+        return to_batch(data, settings, pictures, points, weight, clip)
+
+    def _changed(
+        self, place: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        how, data = self.settings.augmentation, self.data
+        if data.context is not None:
+            frames, matrix = augment_clip(
+                how, data.context[place], data.points[place], rng
+            )
+            return frames, apply(matrix, data.points[place])
+        return augment(
+            how, data.skeleton, data.pictures[place], data.points[place],
+            self.scenes[place], rng,
+        )  # fmt: skip
+
+    def _clip(self, step: int) -> Clip | None:
+        if not (self.videos and self.settings.clip_length):
+            return None
+        rng = np.random.default_rng((self.settings.seed, 2, step, self.rank))
+        return draw_clip(
+            self.videos,
+            self.settings.clip_length,
+            self.data.fitting,
+            self.settings.clip_augmentation,
+            rng,
+            self.find,
+            self.read,
+        )
+
+
+class HeldOut:
+    """The held-out pictures as they are, in batches."""
+
+    def __init__(self, data: Dataset, settings: FitSettings) -> None:
+        self.data, self.settings = data, settings
+
+    def __len__(self) -> int:
+        return -(-len(self.data) // self.settings.batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Give each picture once, in order."""
+        size = self.settings.batch
+        for start in range(0, len(self.data), size):
+            part = self.data.pick(range(start, min(start + size, len(self.data))))
+            pictures = part.pictures if part.context is None else part.context
+            weight = part.known & (
+                np.isfinite(part.points).all(axis=2)
+                if self.settings.missing == "unknown"
+                else True
+            )
+            yield to_batch(part, self.settings, pictures, part.points, weight, None)
+
+
+def to_batch(
+    data: Dataset,
+    settings: FitSettings,
+    pictures: NDArray[np.uint8],
+    points: NDArray[np.float32],
+    weight: NDArray[np.bool_],
+    clip: Clip | None,
+) -> Batch:
+    """Return tensors of what was drawn."""
+    heatmaps = Heatmaps(STRIDE, settings.network.sigma)
+    height, width = data.fitting.height // STRIDE, data.fitting.width // STRIDE
+    if edges := settings.network.edges:
+        each = points.reshape(len(points), data.animals, -1, 2)
+        told = weight.reshape(len(points), data.animals, -1)
+        weight = np.asarray(told.all(axis=1))
+        targets = np.stack([_of_all(heatmaps, xy, edges, height, width) for xy in each])
+    else:
+        targets = heatmaps.encode(points, height, width)
+    return Batch(
+        torch.from_numpy(pictures),
+        torch.from_numpy(targets),
+        torch.from_numpy(points),
+        torch.from_numpy(weight.astype(np.float32)),
+        None if clip is None else torch.from_numpy(clip.pictures),
+        None if clip is None else torch.from_numpy(clip.matrix.astype(np.float32)),
+        *(((1.0, 1.0), (0.0, 0.0)) if clip is None else clip_geometry(clip.window)),
+    )
+
+
+def _of_all(
+    heatmaps: Heatmaps,
+    points: NDArray[np.float32],
+    edges: Edges,
+    height: int,
+    width: int,
+) -> NDArray[np.float32]:
+    """Return maps and fields of `points` (animal, bodypart, 2): the highest of all."""
+    maps = heatmaps.encode(points, height, width).max(axis=0)
+    cells = (points - heatmaps.first) / heatmaps.stride
+    fields = encode_fields(cells, edges, height, width, heatmaps.sigma)
+    return np.concatenate([maps, fields])
+
+
+def clip_geometry(
+    window: Window,
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return input pixels per camera pixel along x and y, and the window's corner."""
+    columns, rows = window.fitting.extent((window.height, window.width))
+    scale = (columns / window.width, rows / window.height)
+    return scale, (float(window.left), float(window.top))
+
+
+def backgrounds(data: Dataset) -> list[NDArray[np.uint8] | None]:
+    """Return for each picture the median of its clip, None for clips under 8 pictures."""
+    medians: dict[str, NDArray[np.uint8] | None] = {}
+    for clip in set(data.clips):
+        own = [i for i, name in enumerate(data.clips) if name == clip]
+        medians[clip] = (
+            np.median(data.pictures[own], axis=0).astype(np.uint8)
+            if len(own) >= 8
+            else None
+        )
+    return [medians[clip] for clip in data.clips]

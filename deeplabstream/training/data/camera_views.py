@@ -1,0 +1,107 @@
+"""Labels of several cameras' pictures: one file each, the same moments in the same order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.camera_geometry import (
+    CalibratedCamera,
+    pairwise,
+    pairwise_projection_loss,
+    reprojection_heatmap_loss,
+)
+from deeplabstream.training.data.dataset import Dataset, load_dataset
+from deeplabstream.training.data.labels import Labels, LabelsError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraLosses:
+    """What views must agree on, where cameras are calibrated."""
+
+    cameras: tuple[CalibratedCamera, ...]
+    scales: tuple[tuple[float, float], ...]
+    """Of each view: input pixels per camera pixel along x and y."""
+    pairwise: float | None
+    """Its log_weight; None: left out."""
+    reprojection: float | None
+
+    def in_camera_px(self, points: Tensor) -> Tensor:
+        """Return (view, n, bodypart, 2) of (n, view · bodypart, 2) in input pixels."""
+        views = len(self.cameras)
+        own = points.view(len(points), views, -1, 2).transpose(0, 1)
+        scale = torch.as_tensor(self.scales, dtype=points.dtype, device=points.device)
+        return (own + 0.5) / scale.view(views, 1, 1, 2) - 0.5
+
+    def pairwise_loss(self, found: Tensor, labelled: Tensor) -> Tensor:
+        """Return the loss of points (n, view · bodypart, 2) against labelled ones."""
+        space = pairwise(self.cameras, self.in_camera_px(labelled)).nanmean(dim=0)
+        return pairwise_projection_loss(self.cameras, self.in_camera_px(found), space)
+
+    def reprojection_loss(
+        self, found: Tensor, targets: Tensor, stride: int, sigma: float
+    ) -> Tensor:
+        """Return the loss of points against maps (n, view · bodypart, h, w)."""
+        views = len(self.cameras)
+        own = targets.view(len(targets), views, -1, *targets.shape[2:]).transpose(0, 1)
+        mass = own / own.sum(dim=(-1, -2), keepdim=True).clamp(min=1e-6)
+        cell = stride / self.scales[0][0]
+        pixels = self.in_camera_px(found)
+        return reprojection_heatmap_loss(self.cameras, pixels, mass, cell, sigma)
+
+
+def join_views(
+    parts: Sequence[Labels], views: Sequence[str], fitting: Fitting
+) -> tuple[Labels, Dataset]:
+    """Return one label set and one dataset of all views.
+
+    Body parts get their view's name: `paw_left`. LabelsError when the files do not hold
+    the same body parts or numbers of pictures.
+    """
+    problems = []
+    for part in parts[1:]:
+        if part.skeleton.bodyparts != parts[0].skeleton.bodyparts:
+            problems.append(
+                f"{part.file} and {parts[0].file} differ in their body parts"
+            )
+        if len(part.images) != len(parts[0].images):
+            problems.append(
+                f"{part.file} has {len(part.images)} pictures, {parts[0].file} "
+                f"{len(parts[0].images)}"
+            )
+    if problems:
+        raise LabelsError(problems)
+    names = tuple(
+        f"{name}_{view}" for view in views for name in parts[0].skeleton.bodyparts
+    )
+    labels = Labels(
+        parts[0].file,
+        Skeleton(names),
+        parts[0].images,
+        np.concatenate([part.points for part in parts], axis=1),
+        np.concatenate([part.known for part in parts], axis=1),
+        parts[0].names,
+        parts[0].root,
+    )
+    own = [load_dataset(part, fitting) for part in parts]
+    windows = tuple(
+        window
+        for row in zip(*(data.windows for data in own), strict=True)
+        for window in row
+    )
+    data = Dataset(
+        labels.skeleton,
+        fitting,
+        own[0].pictures,
+        np.concatenate([each.points for each in own], axis=1),
+        labels.known,
+        windows,
+        own[0].clips,
+        np.stack([each.pictures for each in own], axis=1),
+        len(parts),
+    )
+    return labels, data

@@ -1,0 +1,129 @@
+"""Stretches of unlabelled video, brought to the network's size."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeviceError, ModelError
+from deeplabstream.core.frame import Image
+from deeplabstream.pose.image_fitting import Fitting, Window, whole, zoomed
+from deeplabstream.training.data.augmentation import Augmentation, augment_clip
+from deeplabstream.video.decoding import as_bgr
+from deeplabstream.video.video_reader import VideoReader, open_video
+
+Find: TypeAlias = Callable[[Sequence[Image]], NDArray[np.float32] | None]
+"""From pictures to the box (2, 2) around the animal in all of them, px; None: not seen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """Consecutive frames of one video as the network sees them."""
+
+    pictures: NDArray[np.uint8]
+    """(frame, height, width, 3), BGR, changed by `matrix`."""
+    matrix: NDArray[np.float64]
+    """(2, 3): where a pixel of the unchanged input is in `pictures`."""
+    window: Window
+    """What part of the video's pictures the input shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video that clips are taken from."""
+
+    reader: VideoReader
+
+    @property
+    def file(self) -> Path:
+        """The video file."""
+        return self.reader.path
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has."""
+        return len(self.reader)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.reader.form.height, self.reader.form.width
+
+
+Read: TypeAlias = Callable[[Video, int, int], list[Image]]
+"""From a video, a frame's number and a count to so many consecutive frames, BGR."""
+
+
+def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
+    """Return the videos that hold `length` frames; ModelError names what is no video.
+
+    Whether clips may be jumped to is checked here: see `deeplabstream.video.seeking`.
+    """
+    videos = []
+    for file in files:
+        try:
+            reader = open_video(file)
+        except DeviceError as error:
+            raise ModelError(f"{file} is no video that can be read: {error}") from error
+        if len(reader) >= length:
+            reader.prepare_jumps()
+            videos.append(Video(reader))
+    if not videos:
+        names = ", ".join(file.name for file in files) or "none"
+        raise ModelError(f"no video has {length} frames; there is {names}")
+    return tuple(videos)
+
+
+def read_clip(video: Video, start: int, length: int) -> list[Image]:
+    """Return consecutive frames, BGR, decoded on the processor.
+
+    A frame that can't be decoded is replaced by the one before it, at the beginning by the
+    first that can; so are frames beyond the end. The reader warns of them.
+    """
+    images: list[Image | None] = []
+    for picture in video.reader.pictures(start):
+        images.append(None if picture.image is None else as_bgr(picture.image))
+        if len(images) == length:
+            break
+    last = next((image for image in images if image is not None), None)
+    if last is None:
+        raise ModelError(f"no frame of {video.file} from {start} on can be decoded")
+    whole: list[Image] = []
+    for image in [*images, *[None] * (length - len(images))]:
+        last = last if image is None else image
+        whole.append(last)
+    return whole
+
+
+def draw_clip(
+    videos: Sequence[Video],
+    length: int,
+    fitting: Fitting,
+    how: Augmentation,
+    rng: np.random.Generator,
+    find: Find | None = None,
+    read: Read = read_clip,
+) -> Clip:
+    """Return `length` frames from anywhere, longer videos more often.
+
+    `find` tells from the first and the last frame where the animal is (cropzoom); the
+    whole clip then shows that part of the pictures, enlarged. `read` decodes.
+    """
+    room = np.array([video.frames - length + 1 for video in videos])
+    video = videos[int(rng.choice(len(videos), p=room / room.sum()))]
+    start = int(rng.integers(video.frames - length + 1))
+    images = read(video, start, length)
+    box = find([images[0], images[-1]]) if find else None
+    window = (
+        whole(video.shape, fitting)
+        if box is None
+        else zoomed(box[0], box[1], video.shape, fitting)
+    )
+    pictures = np.empty((length, fitting.height, fitting.width, 3), np.uint8)
+    for image, picture in zip(images, pictures, strict=True):
+        window.place(image, picture)
+    changed, matrix = augment_clip(how, pictures, None, rng)
+    return Clip(changed, matrix, window)

@@ -1,0 +1,238 @@
+"""Labelled pictures as the network sees them, in memory, and how they are split."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting, Window, whole, zoomed
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.training.data.labels import Labels, LabelsError
+
+FRAMES = 5
+"""That a context network looks at; the middle one is asked about."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Pictures of the network's input size, and their points in its pixels."""
+
+    skeleton: Skeleton
+    fitting: Fitting
+    pictures: NDArray[np.uint8]
+    """(picture, height, width, 3), BGR."""
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px of the input; NaN: not to be seen there. Of several
+    animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
+    known: NDArray[np.bool_]
+    """(picture, bodypart); False: nothing is said about it, nothing is learned."""
+    windows: tuple[Window, ...]
+    """What part of the original picture each one shows."""
+    clips: tuple[str, ...]
+    """The folder that each picture came from: one recording."""
+    context: NDArray[np.uint8] | None = None
+    """(picture, 5, height, width, 3): two frames before, itself, two after; None: not
+    loaded. Or (picture, view, height, width, 3): all cameras' pictures of that moment."""
+    views: int = 1
+    """Of how many cameras; `windows` then has one entry per picture and view."""
+    animals: int = 1
+    """The most in a picture."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def pick(self, places: Sequence[int]) -> "Dataset":
+        """Return the part of the data at `places`."""
+        at = list(places)
+        return Dataset(
+            self.skeleton,
+            self.fitting,
+            self.pictures[at],
+            self.points[at],
+            self.known[at],
+            tuple(
+                self.windows[self.views * i + view]
+                for i in at
+                for view in range(self.views)
+            ),
+            tuple(self.clips[i] for i in at),
+            None if self.context is None else self.context[at],
+            self.views,
+            self.animals,
+        )
+
+    def in_camera_px(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `points` (picture, bodypart, 2) in pixels of the original pictures."""
+        own = points.reshape(len(self.windows), -1, 2)
+        pairs = zip(own, self.windows, strict=True)
+        mapped = [window.to_image(xy) for xy, window in pairs]
+        return np.stack(mapped).reshape(points.shape)
+
+
+def load_dataset(
+    labels: Labels,
+    fitting: Fitting,
+    context: bool = False,
+    boxes: NDArray[np.float32] | None = None,
+) -> Dataset:
+    """Read all pictures; LabelsError names every one that can't be read.
+
+    With `context` also the two before and the two after each, whose names differ from its
+    by the last number in them; the picture itself stands in for one that is not there.
+    `boxes` (picture, 2, 2), left upper and right lower corner in px, let the network look
+    at that part only, enlarged; NaN: at all.
+    """
+    problems: list[str] = []
+    windows: list[Window] = []
+    pictures = np.empty(
+        (len(labels.images), fitting.height, fitting.width, 3), np.uint8
+    )
+    points = np.empty_like(labels.points)
+    for place, file in enumerate(labels.images):
+        image = read_picture(file)
+        if image is None:
+            problems.append(f"the picture {file} can't be read")
+            continue
+        box = None if boxes is None or np.isnan(boxes[place]).any() else boxes[place]
+        window = (
+            whole(image.shape, fitting)
+            if box is None
+            else zoomed(box[0], box[1], image.shape, fitting)
+        )
+        window.place(image, pictures[place])
+        points[place] = window.to_input(labels.points[place])
+        windows.append(window)
+    if problems:
+        raise LabelsError(problems)
+    clips = tuple(file.parent.name for file in labels.images)
+    return Dataset(
+        labels.skeleton,
+        fitting,
+        pictures,
+        points,
+        labels.known,
+        tuple(windows),
+        clips,
+        _load_context(labels, windows, pictures) if context else None,
+        animals=labels.animals,
+    )
+
+
+def neighbour(file: Path, away: int) -> Path:
+    """Return the picture `away` frames later, by the last number in its name.
+
+    >>> neighbour(Path("07me-img055.png"), -2).name
+    '07me-img053.png'
+    """
+    numbers = list(re.finditer(r"\d+", file.stem))
+    if not numbers:
+        return file
+    last = numbers[-1]
+    index = max(0, int(last[0]) + away)
+    stem = (
+        file.stem[: last.start()] + f"{index:0{len(last[0])}}" + file.stem[last.end() :]
+    )
+    return file.with_name(stem + file.suffix)
+
+
+def _load_context(
+    labels: Labels, windows: Sequence[Window], pictures: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    reach = FRAMES // 2
+    context = np.repeat(pictures[:, None], FRAMES, axis=1)
+    for place, file in enumerate(labels.images):
+        for away in range(-reach, reach + 1):
+            beside = read_picture(neighbour(file, away)) if away else None
+            if beside is not None:
+                windows[place].place(beside, context[place, away + reach])
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Which pictures are for what."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    """Choose weights and threshold."""
+    test: tuple[int, ...] = ()
+    """Only measured."""
+
+    def sets(self, count: int) -> list[str]:
+        """Return the name of the set that each picture is in."""
+        names = ["unused"] * count
+        for name in ("train", "validation", "test"):
+            for place in getattr(self, name):
+                names[place] = name
+        return names
+
+
+def split(clips: Sequence[str], held_out: float, seed: int) -> Parts:
+    """Return what to train on and what to measure with, `held_out` (0 to 1) of all.
+
+    Neighbouring frames of one recording are nearly the same picture, so they stay
+    together: whole clips are held out where there are five or more, else the last part
+    of each clip.
+    """
+    names = sorted(set(clips))
+    members = {c: [i for i, own in enumerate(clips) if own == c] for c in names}
+    if len(names) >= 5:
+        order = np.random.default_rng(seed).permutation(len(names))
+        out = {names[i] for i in order[: max(1, round(held_out * len(names)))]}
+        test = [i for i, clip in enumerate(clips) if clip in out]
+    else:
+        test = [
+            i
+            for own in members.values()
+            for i in own[len(own) - max(1, round(held_out * len(own))) :]
+        ]
+    train = [i for i in range(len(clips)) if i not in set(test)]
+    if not train:
+        raise LabelsError(
+            ["so many pictures are held out that none is left to train on"]
+        )
+    return Parts(tuple(train), tuple(test))
+
+
+def split_at_random(
+    count: int, train: float, validation: float, seed: int, frames: float = 1
+) -> Parts:
+    """Return Lightning Pose's split: `train` and `validation` are shares, the rest tests.
+
+    Under 5 left over are trained on; one at least validates. `frames` keeps only the first
+    so many of the training frames, or (up to 1) that share of them. The same seed gives the
+    same frames as there.
+    """
+    import torch
+
+    sizes = [int(train * count), int(validation * count)]
+    rest = count - sum(sizes)
+    sizes = [sizes[0] + (rest if rest < 5 else 0), sizes[1], rest if rest >= 5 else 0]
+    if sizes[1] == 0:
+        sizes[0], sizes[1] = sizes[0] - 1, 1
+    if sizes[0] < 1:
+        raise LabelsError(
+            ["two labelled pictures are needed, to train and to validate"]
+        )
+    order = torch.randperm(
+        count, generator=torch.Generator().manual_seed(seed)
+    ).tolist()
+    kept = sizes[0] if frames == 1 else int(frames if frames > 1 else frames * sizes[0])
+    return Parts(
+        tuple(order[: max(1, min(kept, sizes[0]))]),
+        tuple(order[sizes[0] : sizes[0] + sizes[1]]),
+        tuple(order[sizes[0] + sizes[1] :]),
+    )
+
+
+def fingerprint(labels: Labels) -> str:
+    """Return the sha256 of the labels and all their pictures."""
+    digest = hashlib.sha256(labels.file.read_bytes())
+    for image in labels.images:
+        digest.update(image.read_bytes())
+    return digest.hexdigest()

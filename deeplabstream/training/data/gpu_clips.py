@@ -1,0 +1,186 @@
+"""Unlabelled clips decoded by a graphics card, through torchcodec or PyNvVideoCodec.
+
+Only decoding moves: frames come back whole, BGR, and go through the same windows
+(`deeplabstream.pose.image_fitting`) as those that the processor decodes. Whatever can't
+be decoded there is
+decoded on the processor.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack
+
+from deeplabstream.core.frame import Image
+from deeplabstream.training.data.clips import Read, Video, read_clip
+from deeplabstream.video.video_reader import sampled
+
+OPEN = 8
+"""Videos that are kept open: each takes memory of the card."""
+_COMPARED = 3
+"""Frames of each video that are compared with the processor's."""
+_ROUNDING = 0.05
+"""Mean grey levels that decoders may differ by."""
+Decoder: TypeAlias = Callable[[int, int], Tensor]
+"""Gives the frames from one number to before another: (frame, height, width, 3), RGB."""
+Open: TypeAlias = Callable[[Path, torch.device], Decoder]
+
+_log = logging.getLogger("training")
+
+
+def clip_reader(device: str) -> tuple[Read, str | None]:
+    """Return what reads clips for a network on `device`, and a sentence about it.
+
+    On a processor there is nothing to be said.
+    """
+    if torch.device(device).type != "cuda":
+        return read_clip, None
+    faults = []
+    for package, opened in DECODERS.items():
+        try:
+            import_module(package)
+        except ModuleNotFoundError as error:
+            faults.append(f"{error.name} is not installed")
+        except Exception as error:  # drivers and FFmpeg that are missing: many kinds
+            faults.append(f"{package} does not load: {_first_line(error)}")
+        else:
+            reader = GpuReader(device, opened)
+            return reader, f"unlabelled clips are decoded on {device} by {package}"
+    return (
+        read_clip,
+        f"unlabelled clips are decoded on the processor: {'; '.join(faults)}",
+    )
+
+
+@dataclass
+class GpuReader:
+    """Reads clips as `read_clip` does; may be called from several threads and sent on."""
+
+    device: str
+    opened: Open
+    _decoders: OrderedDict[Path, Decoder] = field(
+        default_factory=OrderedDict, init=False, repr=False
+    )
+    _refused: set[Path] = field(default_factory=set, init=False, repr=False)
+    _lock: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False
+    )
+
+    def __call__(self, video: Video, start: int, length: int) -> list[Image]:
+        """Return consecutive frames, BGR; a video that ends too early, its last again."""
+        if video.file not in self._refused:
+            try:
+                return self._read(video, start, length)
+            except Exception as error:  # whatever a driver or FFmpeg finds
+                self._refused.add(video.file)
+                _log.warning(
+                    "%s is decoded on the processor: %s", video.file, _first_line(error)
+                )
+        return read_clip(video, start, length)
+
+    def _read(self, video: Video, start: int, length: int) -> list[Image]:
+        with self._lock:
+            decode = self._decoders.pop(video.file, None)
+            if decode is None:
+                decode = self.opened(video.file, self._card())
+                _check_numbers(decode, video)
+            self._decoders[video.file] = decode
+            if len(self._decoders) > OPEN:
+                self._decoders.popitem(last=False)
+            images = _images(decode, video, start, start + length)
+        return [images[min(place, len(images) - 1)] for place in range(length)]
+
+    def _card(self) -> torch.device:
+        """Return this process's card: each of several has its own."""
+        device = torch.device(self.device)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            return torch.device(device.type, torch.distributed.get_rank())
+        return device
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send on what it reads with; another process opens the videos anew."""
+        return type(self), (self.device, self.opened)
+
+
+def _images(decode: Decoder, video: Video, start: int, stop: int) -> NDArray[np.uint8]:
+    """Return frames as BGR; ValueError: they have another size than the video."""
+    frames = decode(start, stop)
+    images = np.ascontiguousarray(frames.flip(-1).cpu().numpy(), np.uint8)
+    if not len(images) or images.shape[1:] != (*video.shape, 3):
+        height, width = video.shape
+        raise ValueError(
+            f"{len(images)} frames of {images.shape[1:]} came, not of {width}x{height}"
+        )
+    return images
+
+
+def _check_numbers(decode: Decoder, video: Video) -> None:
+    """Raise ValueError when frames have other numbers than on the processor.
+
+    At some places a frame must be most like the one of its number, not a neighbour.
+    """
+    for row in sampled(video.reader, _COMPARED).tolist():
+        first = max(0, row - 1)
+        own = np.stack(read_clip(video, first, min(3, video.frames - first)))
+        image = _images(decode, video, row, row + 1)[0]
+        away = np.abs(own.astype(np.int16) - image).mean(axis=(1, 2, 3))
+        if away[row - first] > away.min() + _ROUNDING:
+            raise ValueError(f"its frame {row} is another than the processor's")
+
+
+def open_torchcodec(file: Path, device: torch.device) -> Decoder:
+    """Return torchcodec's decoder of a video; frames are found by counting them."""
+    decoders = import_module("torchcodec.decoders")
+    decoder = decoders.VideoDecoder(
+        str(file), dimension_order="NHWC", device=str(device), seek_mode="exact"
+    )
+    if fallback := getattr(decoder, "cpu_fallback", None):
+        raise ValueError(str(fallback))
+
+    def decode(start: int, stop: int) -> Tensor:
+        frames: Tensor = decoder.get_frames_in_range(
+            start, min(stop, len(decoder))
+        ).data
+        return frames
+
+    return decode
+
+
+def open_pynvvideocodec(file: Path, device: torch.device) -> Decoder:
+    """Return PyNvVideoCodec's decoder of a video."""
+    codec = import_module("PyNvVideoCodec")
+    decoder = codec.SimpleDecoder(
+        str(file),
+        gpu_id=device.index or 0,
+        use_device_memory=True,
+        output_color_type=codec.OutputColorType.RGB,
+    )
+
+    def decode(start: int, stop: int) -> Tensor:
+        places = list(range(start, min(stop, len(decoder))))
+        frames = decoder.get_batch_frames_by_index(places)
+        return torch.stack([from_dlpack(frame) for frame in frames])
+
+    return decode
+
+
+DECODERS: dict[str, Open] = {
+    "torchcodec.decoders": open_torchcodec,
+    "PyNvVideoCodec": open_pynvvideocodec,
+}
+"""In the order in which they are tried."""
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,35 @@
+"""The size of a network's input, shaped as the pictures are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.data.image_size import picture_size
+
+SIZES = {
+    "small": Fitting(height=160, width=224),
+    "usual": Fitting(height=240, width=320),
+    "fine": Fitting(height=368, width=480),
+}
+"""How many pixels each has."""
+LOOKED_AT = 10
+"""Pictures whose sizes are read."""
+
+
+def fitting_like(images: Sequence[Path], usual: Fitting, multiple: int) -> Fitting:
+    """Return a size with about as many pixels as `usual`, shaped as most pictures are.
+
+    Both sides are multiples of `multiple`. Without a picture that can be read, those of
+    `usual` decide.
+    """
+    some = images[:: max(1, len(images) // LOOKED_AT)]
+    sizes = [size for size in map(picture_size, some) if size is not None]
+    height, width = np.median(sizes or [(usual.height, usual.width)], axis=0)
+    scale = (usual.height * usual.width / (height * width)) ** 0.5
+    sides = [
+        max(multiple, round(side * scale / multiple) * multiple)
+        for side in (height, width)
+    ]
+    return Fitting(*sides)

@@ -1,0 +1,220 @@
+"""Pictures that a person labels: read, changed point by point, saved after every change."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.training.data.label_files import write_dlc_video, write_labels
+from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
+from deeplabstream.training.data.projects import DLC_CONFIG, open_project, read_yaml
+
+FILE = "CollectedData.csv"
+PROPOSALS = "proposals.csv"
+"""What networks found in pictures that nobody has looked at; written like labels."""
+BONES = "bones.csv"
+PICTURES = "labeled-data"
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(eq=False)
+class LabelBook:
+    """A folder with `labeled-data/VIDEO/*.png` and its labels.
+
+    They are in one `CollectedData.csv`, as Lightning Pose has it; in a DeepLabCut project
+    in a CSV and an HDF5 in the folder of each video, where a picture without any point
+    counts as not looked at. `open_project` reads both.
+    """
+
+    folder: Path
+    scorer: str
+    bodyparts: tuple[str, ...]
+    names: list[str]
+    """The pictures, relative to the folder, with slashes; in order."""
+    points: NDArray[np.float32]
+    """(picture, body part, 2), px, x right, y down; NaN: not to be seen."""
+    done: NDArray[np.bool_]
+    """(picture,): a person has looked at it; only these are learned from."""
+    proposed: NDArray[np.bool_]
+    """(picture,): its points are a network's, and perhaps corrected, but nobody has said
+    yet that they are right."""
+    project: bool = False
+    """Whether it is a DeepLabCut project."""
+    bones: tuple[tuple[str, str], ...] = ()
+    """Lines between body parts, to draw."""
+
+    def path(self, picture: int) -> Path:
+        """Return where a picture is."""
+        return self.folder.joinpath(*self.names[picture].split("/"))
+
+    def place(self, picture: int, part: int, x: float, y: float) -> None:
+        """Put a body part where it is seen, and save."""
+        self._change(picture, part, (x, y))
+
+    def remove(self, picture: int, part: int) -> None:
+        """Say that a body part is not to be seen, and save."""
+        self._change(picture, part, (np.nan, np.nan))
+
+    def _change(self, picture: int, part: int, xy: tuple[float, float]) -> None:
+        self.points[picture, part] = xy
+        if self.proposed[picture]:
+            self.save_proposals()
+        else:
+            self.done[picture] = True
+            self.save(picture)
+
+    def accept(self, picture: int) -> None:
+        """Say that all is as it should be; and save."""
+        was = bool(self.proposed[picture])
+        self.done[picture], self.proposed[picture] = True, False
+        self.save(picture)
+        if was:
+            self.save_proposals()
+
+    def restore(
+        self, picture: int, points: NDArray[np.float32], done: bool, proposed: bool
+    ) -> None:
+        """Make a picture what it was before; and save."""
+        self.points[picture] = points
+        self.done[picture], self.proposed[picture] = done, proposed
+        self.save(picture)
+        self.save_proposals()
+
+    def join(self, bones: Sequence[tuple[str, str]]) -> None:
+        """Draw these bones from now on; OSError: they can't be written."""
+        self.bones = tuple(bones)
+        lines = [f"{one},{other}\n" for one, other in bones]
+        (self.folder / BONES).write_text("".join(lines), encoding="utf-8")
+
+    @property
+    def left(self) -> int:
+        """How many pictures nobody has looked at."""
+        return int((~self.done).sum())
+
+    def save(self, changed: int | None = None) -> None:
+        """Write the labels, whole or not at all; OSError: they can't be written.
+
+        Of a DeepLabCut project only the tables of the picture that was `changed`.
+        """
+        places = np.flatnonzero(self.done).tolist()
+        if not self.project:
+            self._write(self.folder / FILE, places)
+            return
+        videos = [name.rpartition("/")[0] for name in self.names]
+        chosen = {videos[changed]} if changed is not None else set(videos)
+        for video in chosen:
+            own = [place for place in places if videos[place] == video]
+            names = [self.names[place] for place in own]
+            write_dlc_video(
+                self.folder.joinpath(*video.split("/")),
+                self.scorer,
+                self.bodyparts,
+                names,
+                self.points[own],
+            )
+
+    def save_proposals(self) -> None:
+        """Write the points that nobody has said to be right; OSError as above."""
+        file = self.folder / PROPOSALS
+        places = np.flatnonzero(self.proposed & ~self.done).tolist()
+        if places:
+            self._write(file, places)
+        else:
+            file.unlink(missing_ok=True)
+
+    def _write(self, file: Path, places: Sequence[int]) -> None:
+        names = [self.names[place] for place in places]
+        points = self.points[list(places)]
+        write_labels(file, self.scorer, self.bodyparts, names, points)
+
+
+def open_book(
+    folder: Path, bodyparts: Sequence[str] = (), scorer: str = "me"
+) -> LabelBook:
+    """Return the pictures of a folder, what is known of them and what is proposed.
+
+    `bodyparts` are those of a new book; one that exists has its own. LabelsError says
+    what is wrong with its table, that there are no body parts, or several animals.
+    """
+    found = sorted(
+        file.relative_to(folder).as_posix()
+        for file in (folder / PICTURES).rglob("*")
+        if file.suffix.lower() in _SUFFIXES
+    )
+    project = (folder / DLC_CONFIG).is_file() and not (folder / FILE).exists()
+    labels: Labels | None = None
+    if project:
+        words = read_yaml(folder / DLC_CONFIG)
+        if words.get("multianimalproject"):
+            raise LabelsError(
+                [
+                    f"{folder} is a project of several animals, and here one is labelled in "
+                    "each picture: label them in DeepLabCut, then "
+                    f"python utils/TrainNetwork.py --data {folder} trains from it"
+                ]
+            )
+        scorer = str(words.get("scorer") or scorer)
+        bodyparts = [str(name) for name in words.get("bodyparts") or bodyparts]
+        if _labelled(folder.glob(f"{PICTURES}/*/CollectedData*.csv")):
+            labels = open_project(folder, folder).labels
+    elif (folder / FILE).exists():
+        rows = _rows(folder / FILE)
+        if len(rows) > 3:
+            labels = read_labels(folder / FILE, pictures=False)
+            scorer = next((cell for cell in rows[0][1:] if cell), scorer)
+        elif len(rows) > 1:  # all of them were taken back
+            bodyparts = rows[1][1::2]
+    if not bodyparts and (folder / PROPOSALS).is_file():
+        bodyparts = _rows(folder / PROPOSALS)[1][1::2]
+    names = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
+    parts = labels.skeleton.bodyparts if labels else tuple(bodyparts)
+    if not parts:
+        raise LabelsError([f"{folder} has no {FILE} yet: name its body parts"])
+    points = np.full((len(names), len(parts), 2), np.nan, np.float32)
+    done = np.zeros(len(names), np.bool_)
+    if labels is not None:
+        points[: len(labels.names)] = labels.points
+        seen = np.isfinite(labels.points).any(axis=(1, 2))
+        done[: len(labels.names)] = seen if project else True
+    none = np.zeros(len(names), np.bool_)
+    book = LabelBook(folder, scorer, parts, names, points, done, none, project)
+    _take_proposals(book)
+    if (folder / BONES).is_file():
+        pairs = [tuple(row) for row in _rows(folder / BONES)]
+    else:
+        pairs = list(labels.skeleton.bones) if labels else []
+    book.bones = tuple(
+        (pair[0], pair[1])
+        for pair in pairs
+        if len(pair) == 2 and set(pair) <= set(parts)
+    )
+    return book
+
+
+def _labelled(files: Iterable[Path]) -> bool:
+    return any(len(_rows(file)) > 3 for file in files)
+
+
+def _rows(file: Path) -> list[list[str]]:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        return [row for row in csv.reader(lines) if any(row)]
+
+
+def _take_proposals(book: LabelBook) -> None:
+    """Show what is proposed, until a person says that it is right."""
+    file = book.folder / PROPOSALS
+    if not file.is_file() or len(_rows(file)) <= 3:
+        return
+    proposed = read_labels(file, pictures=False)
+    places = {name: place for place, name in enumerate(book.names)}
+    for name, own in zip(proposed.names, proposed.points, strict=True):
+        place = places.get(name)
+        if place is None or book.done[place]:
+            continue
+        for part, xy in zip(proposed.skeleton.bodyparts, own, strict=True):
+            if part in book.bodyparts:
+                book.points[place, book.bodyparts.index(part)] = xy
+        book.proposed[place] = True

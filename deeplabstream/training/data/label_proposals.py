@@ -1,0 +1,49 @@
+"""Labels that a network proposes for pictures, until a person has looked at them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.training.data.label_book import open_book
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.evaluation.image_prediction import predict_pictures
+
+
+def propose(folder: Path, estimator: PoseEstimator) -> int:
+    """Propose what the network finds in all pictures of a book that nobody looked at.
+
+    Points below its threshold are left out. A folder without labels gets the network's
+    body parts. Returns in how many pictures something is proposed; LabelsError when the
+    network knows none of the body parts.
+    """
+    book = open_book(folder, estimator.skeleton.bodyparts)
+    common = [name for name in book.bodyparts if name in estimator.skeleton.bodyparts]
+    if not common:
+        raise LabelsError(
+            [
+                "the network knows none of the body parts "
+                f"{', '.join(book.bodyparts)}, but {', '.join(estimator.skeleton.bodyparts)}"
+            ]
+        )
+    waiting = np.flatnonzero(~book.done)
+    if not len(waiting):
+        return 0
+    paths = [book.path(int(picture)) for picture in waiting]
+    found = predict_pictures(estimator, paths, [book.names[p] for p in waiting])
+    if found.animals > 1:
+        raise LabelsError(
+            [
+                f"labels are proposed for one animal in a picture; the network tells of "
+                f"{found.animals}"
+            ]
+        )
+    sure = found.confidence >= estimator.threshold
+    points = np.where(sure[..., None], found.points, np.nan)
+    for picture, own in zip(waiting.tolist(), points, strict=True):
+        for name in common:
+            place = estimator.skeleton.bodyparts.index(name)
+            book.points[picture, book.bodyparts.index(name)] = own[place]
+    book.proposed[waiting] = np.isfinite(book.points[waiting]).any(axis=(1, 2))
+    book.save_proposals()
+    return int(book.proposed.sum())

@@ -1,0 +1,297 @@
+"""Labelled frames, read from DeepLabCut's and Lightning Pose's `CollectedData.csv`.
+
+DeepLabCut's label tables in HDF5, as the rows of the CSV that is usually beside them.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pandas_hdf5 import read_hdf5_table
+from deeplabstream.core.path_containment import inside
+from deeplabstream.core.picture_header import MOST_PIXELS
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.training.data.image_size import picture_size
+
+
+def hdf5_rows(file: Path) -> list[list[str]]:
+    """Return the rows that the CSV beside it would have, its header first.
+
+    ValueError when it is laid out in another way; OSError when it can't be read.
+    """
+    table = read_hdf5_table(file)
+    blank = [""] * (len(table.rows[0]) - 1) if table.rows else []
+    rows = [
+        [level, *blank, *[column[place] for column in table.columns]]
+        for place, level in enumerate(table.levels)
+    ]
+    for name, own in zip(table.rows, table.values, strict=True):
+        cells = ["" if np.isnan(value) else repr(value) for value in own.tolist()]
+        rows.append([*name, *cells])
+    return rows
+
+
+TOLERANCE_PX = 1.0
+"""A label so little outside of its picture was rounded; further off it is a fault."""
+VISIBLE = "visible"
+APART = ("_new", "_test")
+"""How label files end beside the one trained on, as Lightning Pose names them."""
+SINGLE = "single"
+"""What DeepLabCut calls the owner of points that belong to no animal."""
+
+
+class LabelsError(DeepLabStreamError):
+    """The labels can't be used; `problems` names each fault and its line."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type["LabelsError"], tuple[tuple[str, ...]]]:
+        """Return what rebuilds the error in another process."""
+        return LabelsError, (self.problems,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Pictures and where the body parts are in them."""
+
+    file: Path
+    skeleton: Skeleton
+    images: tuple[Path, ...]
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there. Of several
+    animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
+    known: NDArray[np.bool_]
+    """(picture, bodypart); False: nothing is said about it, nothing is learned."""
+    names: tuple[str, ...]
+    """The pictures as the file calls them, for tables of results."""
+    root: Path
+    """The folder that these names are relative to."""
+    animals: int = 1
+    """The most that are labelled in a picture; which is which means nothing."""
+
+
+def read_labels(
+    path: Path, pictures: bool = True, root: Path | None = None, several: bool = False
+) -> Labels:
+    """Return the labels of a folder, or of the `.csv` or `.h5` itself.
+
+    Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
+    is relative to `root` (the file's folder), must stay inside it, and may be spread over
+    several columns, as newer DeepLabCut versions do. A third column `visible` may say 0
+    (say nothing), 1 (not to be seen) or 2 (there). With `several` there may be a header
+    row `individuals` below the first, as DeepLabCut has it for several animals.
+    LabelsError tells all faults at once; with `pictures` a picture that is not there is
+    one, and so is a point outside of it.
+    """
+    file = _find(path)
+    try:
+        rows = _rows(file)
+    except (OSError, ValueError, csv.Error) as error:
+        raise LabelsError([f"{file} can't be read: {error}"]) from error
+    table = _header(file, rows, several)
+    problems = list(table.problems)
+    images, names, points, known = [], [], [], []
+    parts = table.bodyparts * table.animals
+    for line, row in enumerate(rows[table.rows :], start=table.rows + 1):
+        where = f"{file.name}, line {line}"
+        expected = table.first + table.step * len(parts)
+        if len(row) != expected:
+            problems.append(f"{where}: {len(row)} columns instead of {expected}")
+            continue
+        name = "/".join(row[: table.first]).replace("\\", "/")
+        try:
+            image = inside(root or file.parent, name)
+        except DeepLabStreamError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        try:
+            xy, told = _points(row[table.first :], table.step)
+        except ValueError as error:
+            problems.append(f"{where}: {str(error).replace('could not convert', 'no')}")
+            continue
+        half = np.isnan(xy).sum(axis=1) == 1
+        if half.any() or np.isinf(xy).any():
+            problems.append(f"{where}: a point needs both x and y, or neither")
+        if pictures:
+            problems += _faults(where, image, parts, xy)
+        images.append(image)
+        names.append(name)
+        points.append(xy)
+        known.append(told)
+    for image, times in Counter(images).items():
+        if times > 1:
+            problems.append(f"{file.name}: the picture {image} has {times} rows")
+    if not problems and not images:
+        problems.append(f"{file} labels no picture")
+    if problems:
+        raise LabelsError(problems)
+    return Labels(
+        file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
+        np.stack(known), tuple(names), root or file.parent, table.animals,
+    )  # fmt: skip
+
+
+def _rows(file: Path) -> list[list[str]]:
+    if file.suffix == ".h5":
+        return hdf5_rows(file)
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        return [row for row in csv.reader(lines) if any(row)]
+
+
+def _points(
+    cells: Sequence[str], step: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the points (bodypart, 2) of a row, and of which it says something."""
+    numbers = [float(cell) if cell.strip() else np.nan for cell in cells]
+    row = np.array(numbers, np.float32).reshape(-1, step)
+    xy = row[:, :2].copy()
+    known = np.ones(len(xy), np.bool_)
+    if step == 3:
+        known = row[:, 2] != 0
+        xy[row[:, 2] <= 1] = np.nan
+    return xy, known
+
+
+def _faults(
+    where: str, image: Path, bodyparts: Sequence[str], xy: NDArray[np.float32]
+) -> list[str]:
+    """Return what is wrong with a picture and the points (bodypart, 2) in it."""
+    if not image.is_file():
+        return [f"{where}: there is no picture {image}"]
+    size = picture_size(image)
+    if size is None:
+        return [f"{where}: the picture {image} can't be read"]
+    height, width = size
+    if height * width > MOST_PIXELS:
+        return [
+            f"{where}: the picture {image} declares {width}x{height} pixels, more than "
+            f"{MOST_PIXELS / 1e6:.0f} million: it is not decoded"
+        ]
+    most = np.array([width, height]) - 0.5 + TOLERANCE_PX
+    outside = ((xy < -0.5 - TOLERANCE_PX) | (xy > most)).any(axis=1)
+    return [
+        f"{where}: {bodyparts[int(place)]} at x {xy[place, 0]:g}, y {xy[place, 1]:g} lies "
+        f"outside of {image.name} ({width}x{height})"
+        for place in np.flatnonzero(outside)
+    ]
+
+
+def _find(path: Path) -> Path:
+    if not path.exists():
+        raise LabelsError([f"there is no file or folder {path}"])
+    if path.is_file():
+        return path
+    found = sorted(path.glob("CollectedData*.csv"))
+    found = found or sorted(path.glob("CollectedData*.h5"))
+    if len(found) > 1:  # those set apart are not what a folder is asked for
+        found = [file for file in found if not file.stem.endswith(APART)]
+    if len(found) != 1:
+        raise LabelsError(
+            [f"{path} holds {len(found)} files CollectedData*.csv; one is needed"]
+        )
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    bodyparts: tuple[str, ...]
+    first: int
+    """The number of columns before the first point."""
+    step: int
+    """Columns per body part: x, y and perhaps visible."""
+    problems: tuple[str, ...]
+    """What is wrong, though the rows can be read all the same."""
+    animals: int
+    rows: int
+    """Of the header."""
+
+
+def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
+    starts = [row[0] for row in rows[:4]]
+    grouped = starts[1:2] == ["individuals"]
+    if grouped and not several:
+        raise LabelsError([f"{file} labels several animals; one per picture is needed"])
+    if grouped:
+        starts.pop(1)
+    if starts[:3] != ["scorer", "bodyparts", "coords"]:
+        raise LabelsError(
+            [f"{file} does not begin with the rows scorer, bodyparts and coords"]
+        )
+    first = next((i for i, cell in enumerate(rows[1]) if i and cell), len(rows[1]))
+    named, told = rows[1 + grouped], rows[2 + grouped]
+    names, coords = named[first:], told[first:]
+    axes = ["x", "y", VISIBLE] if VISIBLE in coords else ["x", "y"]
+    step = len(axes)
+    bodyparts = tuple(names[::step])
+    problems = []
+    if not bodyparts:
+        problems.append(f"{file} names no body part")
+    repeated = [name for name in bodyparts for _ in axes]
+    if names != repeated or coords != axes * len(bodyparts):
+        problems.append(f"{file}: each body part needs a column x and a column y")
+    if problems:
+        raise LabelsError(problems)
+    if not all(len(row) == len(named) for row in rows[: 3 + grouped]):
+        problems.append(f"{file}: the rows of the header do not have as many columns")
+    if problems:
+        raise LabelsError(problems)
+    animals = 1
+    if grouped:
+        animals, bodyparts = _individuals(file, rows[1][first::step], bodyparts)
+    doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
+    problems += [f"{file} names the body part {name} twice" for name in doubles]
+    scorers = sorted({cell for cell in rows[0][first:] if cell})
+    if len(scorers) > 1:
+        problems.append(
+            f"{file} holds the labels of {len(scorers)} scorers, {', '.join(scorers)}; "
+            "keep the columns of one"
+        )
+    return _Header(bodyparts, first, step, tuple(problems), animals, 3 + grouped)
+
+
+def known_of(labels: Labels, bodyparts: Sequence[str]) -> NDArray[np.bool_]:
+    """Return `known` (picture, bodypart) of one animal's body parts, False for others."""
+    own = labels.skeleton.bodyparts
+    known = np.zeros((len(labels.known), len(bodyparts)), bool)
+    for place, name in enumerate(bodyparts):
+        if name in own:
+            known[:, place] = labels.known[:, own.index(name)]
+    return known
+
+
+def _individuals(
+    file: Path, owners: Sequence[str], bodyparts: Sequence[str]
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many animals there are and the body parts of each."""
+    names = tuple(dict.fromkeys(owners))
+    parts = {
+        name: tuple(p for p, own in zip(bodyparts, owners, strict=True) if own == name)
+        for name in names
+    }
+    if SINGLE in parts and len(names) > 1:
+        raise LabelsError(
+            [
+                f"{file} labels points that are no animal's, of the individual "
+                f"{SINGLE!r} ({', '.join(parts[SINGLE])}): leave these columns out"
+            ]
+        )
+    own = parts[names[0]]
+    for name in names:
+        if parts[name] != own:
+            raise LabelsError(
+                [
+                    f"{file}: all animals need the same body parts in the same order; "
+                    f"{name} has {', '.join(parts[name])}, {names[0]} {', '.join(own)}"
+                ]
+            )
+    if list(owners) != [name for name in names for _ in own]:
+        raise LabelsError([f"{file}: the columns of an animal do not stand together"])
+    return len(names), own

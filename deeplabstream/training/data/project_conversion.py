@@ -1,0 +1,129 @@
+"""DeepLabCut's and SLEAP's projects as Lightning Pose has them: a folder and a YAML file."""
+
+import shutil
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.core.overwriting import check_new
+from deeplabstream.training.data.label_files import write_labels
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.data.projects import Project
+
+TABLE = "CollectedData.csv"
+CONFIG = "config.yaml"
+
+THEIR_TRAINING: dict[str, Any] = {
+    "val_batch_size": 16,
+    "test_batch_size": 16,
+    "train_frames": 1,
+    "num_gpus": 1,
+    "log_every_n_steps": 10,
+    "early_stopping": False,
+    "rng_seed_data_pt": 0,
+    "rng_seed_model_pt": 0,
+}
+"""What Lightning Pose does not start without; what each is here without being said."""
+THEIRS: dict[str, Any] = {
+    "dali": {
+        "base": {"train": {"sequence_length": 16}, "predict": {"sequence_length": 96}},
+        "context": {"train": {"batch_size": 16}, "predict": {"sequence_length": 96}},
+    },
+    "losses": {
+        "pca_multiview": {"log_weight": 5.0, "components_to_keep": 3, "epsilon": None},
+        "pca_singleview": {
+            "log_weight": 5.0, "components_to_keep": 0.99, "epsilon": None,
+        },
+        "temporal": {"log_weight": 5.0, "epsilon": 20.0, "prob_threshold": 0.05},
+    },
+    "callbacks": {
+        "anneal_weight": {
+            "attr_name": "total_unsupervised_importance",
+            "init_val": 0.0,
+            "increase_factor": 0.01,
+            "final_val": 1.0,
+            "freeze_until_epoch": 0,
+        }
+    },
+    "eval": {
+        "predict_vids_after_training": False,
+        "save_vids_after_training": False,
+        "test_videos_directory": None,
+        "colormap": "cool",
+        "confidence_thresh_for_vid": 0.9,
+    },
+}  # fmt: skip
+"""Groups that its files have; `losses_to_use=[temporal]` then needs nothing more."""
+
+
+def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
+    """Write the project into `folder`, which must be new or empty; return its YAML file.
+
+    Pictures and videos are copied. `advice` are settings by their dotted keys. LabelsError:
+    there are several animals, or two files would get one name.
+    """
+    labels = project.labels
+    if labels.animals > 1:
+        raise LabelsError(["Lightning Pose's projects have one animal in each picture"])
+    check_new(folder)
+    names = [_place(file) for file in labels.images]
+    if len(set(names)) < len(names):
+        raise LabelsError(["two pictures have the same folder and name"])
+    films = [video.name for video in project.videos]
+    if twice := next((name for name in films if films.count(name) > 1), ""):
+        raise LabelsError([f"two videos are named {twice}: give one another name"])
+    for file, name in zip(labels.images, names, strict=True):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    videos = folder / "videos"
+    videos.mkdir(parents=True, exist_ok=True)
+    for video in project.videos:
+        shutil.copyfile(video, videos / video.name)
+    parts = labels.skeleton.bodyparts
+    write_labels(folder / TABLE, "scorer", parts, names, labels.points)
+    places = {"data.data_dir": str(folder.resolve()), "data.csv_file": TABLE}
+    places["data.video_dir"] = str(videos.resolve())
+    return write_config(folder / CONFIG, parts, {**advice, **places})
+
+
+def write_config(
+    file: Path, bodyparts: Sequence[str], settings: dict[str, Any]
+) -> Path:
+    """Write a project's YAML file, settings by their dotted keys, and return it."""
+    import yaml
+
+    words: dict[str, Any] = {
+        "data": {
+            "num_keypoints": len(bodyparts),
+            "keypoint_names": list(bodyparts),
+            "mirrored_column_matches": None,
+            "columns_for_singleview_pca": None,
+        },
+        "training": {
+            "imgaug": "dlc",
+            "train_prob": 0.9,
+            "val_prob": 0.1,
+            "check_val_every_n_epoch": 5,
+            "lr_scheduler": "multisteplr",
+        },
+        "model": {"model_type": "heatmap", "model_name": file.stem},
+        **deepcopy(THEIRS),
+    }
+    words["training"] |= THEIR_TRAINING
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        place = words
+        for name in path:
+            place = place.setdefault(name, {})
+        place[last] = value
+    if steps := words["training"].get("max_steps"):
+        words["training"]["min_steps"] = steps
+    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _place(file: Path) -> str:
+    return f"labeled-data/{file.parent.name}/{file.name}"

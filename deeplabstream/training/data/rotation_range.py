@@ -1,0 +1,95 @@
+"""How far training pictures may be turned, and whether mirrored, as the labels say.
+
+A camera above sees an animal headed anywhere, and its mirror image is one that it might see;
+one beside a treadmill sees neither. A network that learns pictures which never occur learns
+the others less well, and takes left for right.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.training.data.augmentation import mirrored
+
+FEWEST = 20
+"""Poses of three points or more; with fewer, all turns and mirroring are allowed."""
+ALL_ROUND_DEG = 60.0
+"""Poses turned further than this from the mean one may be turned anywhere."""
+LEAST_DEG = 15.0
+OUTLYING = 95
+"""Percentile of the poses' turns that counts: a label in the wrong place turns one."""
+ROUNDS = 10
+"""Of fitting poses to their mean, and taking the mean of what was fitted."""
+
+Shape = NDArray[np.complex128]
+"""(bodypart,): x + iy; NaN: not labelled."""
+
+
+def turns_and_mirror(
+    points: NDArray[np.float32], skeleton: Skeleton
+) -> tuple[float, bool]:
+    """Return degrees, either way, and whether mirrored pictures are of the same kind.
+
+    `points` are the labels, (pose, bodypart, 2) in pixels; NaN: not labelled. The first is
+    twice as far as poses are turned from their mean (generalised Procrustes fit), 180 where
+    that is all round. Pictures may be mirrored where the mean pose, mirrored, left and
+    right swapped, and turned no more than that, is as near to itself as the poses are.
+    """
+    enough = np.isfinite(points).all(axis=2).sum(axis=1) >= 3
+    poses = points[enough].astype(np.float64) @ np.array([1, 1j])
+    if len(poses) < FEWEST:
+        return 180.0, True
+    mean = poses[np.isfinite(poses).sum(axis=1).argmax()]
+    for _ in range(ROUNDS):
+        turn = np.array([_turn(pose, mean) for pose in poses])
+        fitted = [
+            _onto(mean, pose, each) for pose, each in zip(poses, turn, strict=True)
+        ]
+        mean = _mean(np.array(fitted))
+    turn = np.angle(np.exp(1j * turn) / np.exp(1j * turn).mean())
+    spread = float(np.degrees(np.percentile(np.abs(turn), OUTLYING)))
+    most = 180.0 if spread > ALL_ROUND_DEG else max(LEAST_DEG, 2 * spread)
+    image = -np.conj(mean)[mirrored(skeleton)]
+    limit = np.radians(most)
+    image = _onto(mean, image, float(np.clip(_turn(image, mean), -limit, limit)))
+    usual = np.median([_misfit(pose, mean) for pose in fitted])
+    return most, bool(_misfit(image, mean) <= usual)
+
+
+def _turn(pose: Shape, mean: Shape) -> float:
+    """Return by how much `pose` has to be turned to lie best on `mean`, rad."""
+    both = np.isfinite(pose) & np.isfinite(mean)
+    own, its = _around_middle(pose, both), _around_middle(mean, both)
+    return float(np.angle(np.vdot(own[both], its[both])))
+
+
+def _onto(mean: Shape, pose: Shape, turn: float) -> Shape:
+    """Return `pose` turned, as large as `mean` and where it is."""
+    both = np.isfinite(pose) & np.isfinite(mean)
+    own, its = _around_middle(pose, both), _around_middle(mean, both)
+    size = float(np.linalg.norm(own[both]))
+    scale = float(np.linalg.norm(its[both])) / size if size > 0 else 1.0
+    return np.asarray(own * scale * np.exp(1j * turn) + _middle(mean, both))
+
+
+def _misfit(pose: Shape, mean: Shape) -> float:
+    """Return how far `pose` is from `mean`, as a share of its size."""
+    both = np.isfinite(pose) & np.isfinite(mean)
+    size = float(np.linalg.norm(_around_middle(mean, both)[both]))
+    return float(np.linalg.norm((pose - mean)[both])) / max(size, 1e-9)
+
+
+def _around_middle(pose: Shape, of: NDArray[np.bool_]) -> Shape:
+    return np.asarray(pose - _middle(pose, of))
+
+
+def _middle(pose: Shape, of: NDArray[np.bool_]) -> complex:
+    return complex(pose[of].mean()) if of.any() else 0j
+
+
+def _mean(poses: NDArray[np.complex128]) -> Shape:
+    """Return the mean of (pose, bodypart); NaN where a part is in none."""
+    there = np.isfinite(poses)
+    count = there.sum(axis=0)
+    total = np.where(there, poses, 0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

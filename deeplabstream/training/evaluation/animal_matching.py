@@ -1,0 +1,210 @@
+"""What a network for several animals found, beside the labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.pose.tracking.pose_matching import NEAR, animal_length, same_animals
+from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.evaluation.image_prediction import Found
+
+Points = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Counts = NDArray[np.intp]
+LEAST_PARTS = 2
+"""Fewer body parts, and an animal need not be found: one alone is joined to nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """How many animals were found, (picture,)."""
+
+    labelled: Counts
+    """Animals to be found, of two body parts at least."""
+    found: Counts
+    """How many of them were."""
+    told: Counts
+    """Animals that the network tells of; found or not."""
+
+    def of(self, pictures: Sequence[bool] | Mask) -> "Counted":
+        """Return those of some pictures."""
+        some = np.asarray(pictures, np.bool_)
+        return Counted(self.labelled[some], self.found[some], self.told[some])
+
+    @property
+    def recall(self) -> float:
+        """The share of the labelled animals that was found; NaN: there are none."""
+        return _share(self.found.sum(), self.labelled.sum())
+
+    @property
+    def precision(self) -> float:
+        """The share of the animals told that is there; NaN: there are none."""
+        return _share(self.found.sum(), self.told.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matched:
+    """Animals found, in the order of the labelled ones, and how well that went."""
+
+    points: Points
+    """(picture, animal, bodypart, 2); those that match no label fill the other rows."""
+    confidence: Points
+    labels: Points
+    """(picture, animal, bodypart, 2); NaN: not labelled."""
+    distance: Points
+    """(picture, animal, bodypart), px; NaN: not labelled, or not found."""
+    counted: Counted
+    near_px: float
+    rows: Counts
+    """(picture, animal): the row of each one told; -1: it has none."""
+    right: Mask
+    """(picture, animal): whether it is the labelled animal of that row."""
+
+    def placed(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return (picture, row, bodypart) of values by animal as told; NaN elsewhere."""
+        out = np.full(self.distance.shape, np.nan)
+        pictures, animals = np.nonzero(self.rows >= 0)
+        out[pictures, self.rows[pictures, animals]] = values[pictures, animals]
+        return out
+
+
+def match(
+    points: Points, confidence: Points, labels: Points, threshold: float = 0.0
+) -> Matched:
+    """Return found animals (picture, animal, bodypart, 2) in the order of the labels'.
+
+    Both have room for as many animals, and are in one unit. In each picture the best
+    assignment by mean distance counts; what is farther than `NEAR` is not found. Points
+    below `threshold` are not there, nor is who has no other. An animal that is no labelled
+    one takes a row without a label, if one is left.
+    """
+    near = NEAR * animal_length(labels)
+    believed = np.where((confidence >= threshold)[..., None], points, np.nan)
+    out = np.full_like(points, np.nan)
+    sure = np.zeros_like(confidence)
+    labelled, found, told = np.zeros((3, len(labels)), np.intp)
+    of = np.full(points.shape[:2], -1, np.intp)
+    right = np.zeros(points.shape[:2], np.bool_)
+    for place, (own, truth) in enumerate(zip(believed, labels, strict=True)):
+        pairs = same_animals(own, truth, near)
+        there = np.isfinite(own).all(axis=2).sum(axis=1)
+        wanted = np.isfinite(truth).all(axis=2).sum(axis=1)
+        good = sum(int(wanted[row]) >= LEAST_PARTS for _, row in pairs)
+        labelled[place] = (wanted >= LEAST_PARTS).sum()
+        found[place] = good
+        # What lies on an animal of which one part is to be seen is neither right nor wrong.
+        told[place] = (there > 0).sum() - (len(pairs) - good)
+        rows = dict(pairs)
+        left = [row for row in range(len(truth)) if row not in rows.values()]
+        left.sort(key=lambda row: int(wanted[row]))  # rows without a label first
+        for animal in range(len(own)):
+            row = rows[animal] if animal in rows else left.pop(0)
+            right[place, animal] = animal in rows
+            if there[animal] and (animal in rows or not wanted[row]):
+                of[place, animal] = row
+                out[place, row] = points[place, animal]
+                sure[place, row] = confidence[place, animal]
+    away = np.linalg.norm(out - labels, axis=3).astype(np.float32)
+    counted = Counted(labelled, found, told)
+    return Matched(out, sure, labels, away, counted, near, of, right)
+
+
+def claims(
+    points: Points, confidence: Points, labels: Points, known: Mask
+) -> tuple[Points, Points, Mask]:
+    """Return of all points told (picture, animal · bodypart) how right they are.
+
+    Their distances to the labels, NaN: nothing is there; their confidences; and whether a
+    point is told of which it is `known`, as it is of labels (picture, animal, bodypart).
+    """
+    matched = match(points, confidence, labels)
+    rows, right = matched.rows.clip(0)[..., None], matched.right[..., None]
+    own = np.take_along_axis(matched.distance, rows, 1)
+    distance = np.where(right, own, np.float32(np.nan))
+    asked = ~right | np.take_along_axis(known, rows, 1)
+    flat = len(points), -1
+    asked = asked & np.isfinite(points).all(axis=3)
+    return distance.reshape(flat), confidence.reshape(flat), asked.reshape(flat)
+
+
+def padded(labels: Labels, animals: int) -> Labels:
+    """Return the labels with room for so many animals; LabelsError: there are more."""
+    if labels.animals > animals:
+        raise LabelsError(
+            [
+                f"{labels.file} labels up to {labels.animals} animals, more than {animals}"
+            ]
+        )
+    more = (animals - labels.animals) * len(labels.skeleton.bodyparts)
+    spread = (0, 0), (0, more)
+    return Labels(
+        labels.file, labels.skeleton, labels.images,
+        np.pad(labels.points, (*spread, (0, 0)), constant_values=np.nan),
+        np.pad(labels.known, spread, constant_values=True),
+        labels.names, labels.root, animals,
+    )  # fmt: skip
+
+
+def beside(found: Found, labels: Labels, room: int) -> tuple[Points, Mask]:
+    """Return the labels and of what they are known, as `found` has its body parts.
+
+    (picture, animal, bodypart, 2) and (picture, animal, bodypart), for `room` animals.
+    Nothing is known of body parts that are not labelled.
+    """
+    there = padded(labels, room)
+    shape = len(there.points), room, len(labels.skeleton.bodyparts)
+    own, known = there.points.reshape(*shape, 2), there.known.reshape(shape)
+    truth = np.full((*shape[:2], len(found.bodyparts), 2), np.nan, np.float32)
+    asked = np.zeros(truth.shape[:3], np.bool_)
+    for place, name in enumerate(found.bodyparts):
+        if name in labels.skeleton.bodyparts:
+            part = labels.skeleton.bodyparts.index(name)
+            truth[:, :, place], asked[:, :, place] = own[:, :, part], known[:, :, part]
+    return truth, asked
+
+
+def matched(found: Found, labels: Labels, threshold: float) -> Matched:
+    """Return the animals found in the order of those labelled, by body part as found.
+
+    There is room for all of both: none that is told is left out. Points below `threshold`
+    are not there.
+    """
+    room = found.animals + labels.animals
+    truth, _ = beside(found, labels, room)
+    points, sure = found.by_animal
+    more = (0, 0), (0, labels.animals), (0, 0)
+    points = np.pad(points, (*more, (0, 0)), constant_values=np.nan)
+    return match(points, np.pad(sure, more), truth, threshold)
+
+
+def told(which: Matched) -> str:
+    """Return how many animals were found, in a sentence."""
+    counted = which.counted
+    if not counted.labelled.any():
+        return "no animal is labelled"
+    return (
+        f"{counted.labelled.sum()} animals: recall {counted.recall:.1%}, precision "
+        f"{counted.precision:.1%}; found is an animal within {which.near_px:.1f} px"
+    )
+
+
+def check_animals(found: Found, labels: Labels) -> None:
+    """Raise LabelsError when the labels have several animals and the network only one."""
+    if labels.animals > found.animals:
+        raise LabelsError(
+            [
+                f"{labels.file} labels up to {labels.animals} animals in a picture; the "
+                f"network tells of {found.animals}"
+            ]
+        )
+
+
+def by_part(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (picture · animal, bodypart) of (picture, animal, bodypart)."""
+    return values.reshape(-1, values.shape[2])
+
+
+def _share(some: int, of: int) -> float:
+    return float(some / of) if of else float("nan")

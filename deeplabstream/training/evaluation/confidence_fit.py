@@ -1,0 +1,83 @@
+"""How much a confidence is worth, learned from held-out pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.pose.model.confidence_calibration import ConfidenceScale, logit
+
+Points = NDArray[np.float32]
+ENOUGH = 20
+"""Points that are needed at least; below, confidences stay as they are."""
+SURE = 0.02
+"""Whoever is this unsure is held to be wrong, this far from 1 to be right, until the pictures
+say otherwise: held-out pictures in which all points are right must not teach that a
+body part which is not to be seen is right too."""
+ANCHORS = 4.0
+"""How many points each of the two is worth."""
+STIFF = 0.5
+"""How strongly the scale is held to leave confidences as they are."""
+FOLDS = 5
+
+
+def fit_scale(
+    distance: Points, confidence: Points, known: NDArray[np.bool_], within_px: float
+) -> ConfidenceScale | None:
+    """Return the scale that makes what happened most likely; None: too few points.
+
+    `distance` (picture, bodypart) px of the original pictures; NaN: the body part was not
+    to be seen, so whatever was found is wrong. Only what is `known` counts. Source: logistic
+    regression of right and wrong on the logit (Platt 1999), by Newton's steps.
+    """
+    if known.sum() < ENOUGH:
+        return None
+    right = (distance <= within_px)[known].astype(np.float64)  # NaN is not
+    said = logit(confidence[known])
+    end = float(logit(np.array(SURE)))
+    x = np.concatenate([said, [end, -end]])
+    y = np.concatenate([right, [0.0, 1.0]])
+    weight = np.concatenate([np.ones(len(said)), [ANCHORS, ANCHORS]])
+    columns = np.stack([x, np.ones_like(x)], axis=1)
+    found, start = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    for _ in range(50):
+        share = 1 / (1 + np.exp(-np.clip(columns @ found, -50, 50)))
+        slope = columns.T @ (weight * (share - y)) + STIFF * (found - start)
+        spread = (weight * share * (1 - share))[:, None]
+        step = np.linalg.solve(
+            columns.T @ (spread * columns) + STIFF * np.eye(2), slope
+        )
+        found = found - np.clip(step, -1, 1)
+        found[0] = max(found[0], 0.05)
+        if np.abs(step).max() < 1e-9:
+            break
+    return ConfidenceScale(
+        round(float(found[0]), 4), round(float(found[1]), 4), within_px
+    )
+
+
+def cross_fitted(
+    distance: Points,
+    confidence: Points,
+    known: NDArray[np.bool_],
+    within_px: float,
+    clips: Sequence[str],
+) -> Points:
+    """Return confidences, each calibrated by a scale that did not see its picture.
+
+    Whole clips stay together where there are enough of them, so that no neighbour of a
+    picture tells of it.
+    """
+    names = sorted(set(clips))
+    groups = (
+        np.array([names.index(clip) for clip in clips])
+        if len(names) >= FOLDS
+        else np.arange(len(clips)) * FOLDS // max(1, len(clips))
+    )
+    out = confidence.astype(np.float32).copy()
+    for fold in range(FOLDS):
+        own = groups % FOLDS == fold
+        scale = fit_scale(distance[~own], confidence[~own], known[~own], within_px)
+        if scale is not None and own.any():
+            out[own] = scale(confidence[own])
+    return out

@@ -1,0 +1,211 @@
+"""How far off a network's points are, and how sure it must be to be believed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.training.data.animal_targets import predict_animals
+from deeplabstream.training.data.dataset import Dataset
+from deeplabstream.training.evaluation.animal_matching import claims, match
+from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.networks.pose_network import PoseNetwork
+
+Points: TypeAlias = NDArray[np.float32]
+Predict: TypeAlias = Callable[[NDArray[np.uint8]], tuple[Points, Points]]
+
+
+@dataclass(frozen=True, slots=True)
+class PartError:
+    """How one body part fared."""
+
+    bodypart: str
+    pictures: int
+    """In how many pictures it was labelled."""
+    median_px: float
+    """Of the distance to the label, in pixels of the original pictures."""
+    p95_px: float
+    below_threshold: float
+    """Share of those pictures in which it would count as not seen."""
+
+
+def predict(
+    network: PoseNetwork, heatmaps: Heatmaps, pictures: NDArray[np.uint8]
+) -> tuple[Points, Points]:
+    """Return points (picture, bodypart, 2), px of the input, and confidences.
+
+    Pictures are (n, height, width, 3), or (n, 5, height, width, 3) for what a context
+    network says of the middle ones.
+    """
+    found = []
+    run = network.maps
+    if isinstance(network, ContextNetwork) and pictures.ndim == 5:
+        run = network.surest  # a multiview network's `maps` takes all views anyway
+    with torch.inference_mode():
+        for start in range(0, len(pictures), 16):
+            batch = torch.from_numpy(pictures[start : start + 16])
+            found.append(run(batch).numpy())
+    maps = np.concatenate(found)
+    points, confidence = heatmaps.decode(maps.reshape(-1, *maps.shape[2:]))
+    return points.reshape(*maps.shape[:2], 2), confidence.reshape(maps.shape[:2])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What a network says of pictures with labels."""
+
+    distance: Points
+    """(picture, animal · bodypart), px of the original pictures; NaN: no label, or of
+    several animals not found."""
+    confidence: Points
+    points: Points
+    """(picture, animal · bodypart, 2), px of the original pictures. Several animals stand in
+    the order of the labels' as `match` finds it; what was not found is NaN, with 0."""
+    claimed: tuple[Points, Points, NDArray[np.bool_]]
+    """What calibration learns from, (picture, …): distances and confidences of what the
+    network told, found or not, and of which of it is known whether it is right."""
+
+
+def held_out_error(
+    network: PoseNetwork,
+    data: Dataset,
+    several: Several | None = None,
+    known: NDArray[np.bool_] | None = None,
+) -> HeldOut:
+    """Return how far a network's points are from the labels.
+
+    `several` says how several animals are read; `known` (picture, animal · bodypart) of
+    which points it is known where they are, or that they are not to be seen.
+    """
+    labels = data.in_camera_px(data.points)
+    known = data.known if known is None else known
+    if several is not None:
+        given, sure = predict_animals(network, several, data.pictures)
+        found = data.in_camera_px(given.reshape(data.points.shape)).reshape(given.shape)
+        truth = labels.reshape(given.shape)
+        ordered = match(found, sure, truth)
+        claimed = claims(found, sure, truth, known.reshape(sure.shape))
+        flat = data.points.shape[:2]
+        return HeldOut(
+            ordered.distance.reshape(flat),
+            ordered.confidence.reshape(flat),
+            ordered.points.reshape(data.points.shape),
+            claimed,
+        )
+    heatmaps = Heatmaps(STRIDE, network.how.sigma, linear_to=network.how.linear_to)
+    pictures = data.pictures if data.context is None else data.context
+    points, confidence = predict(network, heatmaps, pictures)
+    found = data.in_camera_px(points)
+    away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
+    return HeldOut(away, confidence, found, (away, confidence, known))
+
+
+def summary(
+    skeleton: Skeleton,
+    distance: Points,
+    confidence: Points,
+    threshold: float,
+    labelled: NDArray[np.bool_] | None = None,
+) -> tuple[PartError, ...]:
+    """Return one `PartError` per body part; NaN where it was never labelled.
+
+    `labelled` says where there is a label although nothing was found, which several
+    animals allow; otherwise it is where there is a distance.
+    """
+    parts = []
+    if labelled is None:
+        labelled = np.isfinite(distance)
+    for name, away, sure, own in zip(
+        skeleton.bodyparts, distance.T, confidence.T, labelled.T, strict=True
+    ):
+        there = np.isfinite(away)
+        median, p95 = (
+            np.percentile(away[there], [50, 95]) if there.any() else (np.nan, np.nan)
+        )
+        below = float(np.mean(sure[own] < threshold)) if own.any() else np.nan
+        parts.append(PartError(name, int(own.sum()), float(median), float(p95), below))
+    return tuple(parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """How often a confidence was right: one row per tenth of confidence."""
+
+    points: NDArray[np.int64]
+    """How many had such a confidence."""
+    confidence: NDArray[np.float64]
+    """Their mean; NaN where there are none."""
+    right: NDArray[np.float64]
+    """The share of them that was right."""
+    radius_px: float
+    """Within which a point is right."""
+
+    def error(self) -> float:
+        """Return the expected calibration error, 0 to 1."""
+        there = self.points > 0
+        gap = np.abs(self.confidence - self.right)[there] * self.points[there]
+        return float(gap.sum() / max(1, self.points.sum()))
+
+    def write(self, file: Path) -> None:
+        """Write the rows as CSV."""
+        lines = ["points,confidence,right"]
+        rows = zip(self.points, self.confidence, self.right, strict=True)
+        lines += [f"{n},{c:.4g},{r:.4g}" for n, c, r in rows]
+        file.write_text("\n".join(lines).replace("nan", "") + "\n", encoding="utf-8")
+
+
+def reliability(
+    distance: Points,
+    confidence: Points,
+    known: NDArray[np.bool_] | None = None,
+    within_px: float = RIGHT_PX,
+    tenths: int = 10,
+) -> Reliability:
+    """Return how often points (picture, bodypart) of each confidence were right.
+
+    A point is right when it is within `within_px` of its label. One without a label is
+    wrong: there was nothing to be found. What is not `known` does not count.
+    """
+    asked = np.ones(distance.shape, bool) if known is None else known
+    good = (np.isfinite(distance) & (distance <= within_px))[asked].astype(float)
+    sure = confidence[asked]
+    which = np.clip((sure * tenths).astype(int), 0, tenths - 1)
+    counts = np.bincount(which, minlength=tenths)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(which, sure, tenths) / counts
+        right = np.bincount(which, good, tenths) / counts
+    return Reliability(counts, mean, right, within_px)
+
+
+def share_within(distance: Points, radius_px: float) -> float:
+    """Return the share of labelled points within `radius_px` (PCK); NaN: none."""
+    there = distance[np.isfinite(distance)]
+    return float(np.mean(there <= radius_px)) if len(there) else float("nan")
+
+
+def choose_threshold(
+    distance: Points, confidence: Points, known: NDArray[np.bool_] | None = None
+) -> float:
+    """Return the confidence from which a point is believed, 0.1 to 0.6.
+
+    Half of what 98 in 100 labelled points reach; higher, if body parts that are known to
+    be absent reach that: then halfway between the two.
+    """
+    there = np.isfinite(distance)
+    asked = np.ones(distance.shape, bool) if known is None else known
+    if not there.any():
+        return 0.5
+    sure = float(np.percentile(confidence[there], 2))
+    absent = confidence[~there & asked]
+    doubtful = float(np.percentile(absent, 98)) if absent.size else 0.0
+    threshold = max(sure / 2, (sure + doubtful) / 2 if doubtful > sure / 2 else 0.0)
+    return round(float(np.clip(threshold, 0.1, 0.6)), 2)

@@ -1,0 +1,54 @@
+"""Pictures that were set apart: predicted after training, never trained on."""
+
+from pathlib import Path
+
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.training.data.labels import APART, Labels, LabelsError, read_labels
+from deeplabstream.training.evaluation.image_prediction import predict_pictures
+from deeplabstream.training.lightning_pose.result_tables import (
+    write_metric,
+    write_predictions,
+)
+
+
+def read_others(labels: Labels) -> dict[str, Labels]:
+    """Return the labels of each suffix that is there; LabelsError tells all faults."""
+    others: dict[str, Labels] = {}
+    problems: list[str] = []
+    for suffix in APART:
+        file = labels.file.with_name(f"{labels.file.stem}{suffix}.csv")
+        if not file.is_file():
+            continue
+        try:
+            own = read_labels(file, root=labels.root, several=True)
+        except LabelsError as error:
+            problems += error.problems
+            continue
+        if not set(own.skeleton.bodyparts) & set(labels.skeleton.bodyparts):
+            problems.append(f"{file} labels no body part that {labels.file.name} does")
+        others[suffix] = own
+    if problems:
+        raise LabelsError(problems)
+    return others
+
+
+def predict_others(labels: Labels, folder: Path) -> list[Path]:
+    """Predict `<labels>_new.csv` and `<labels>_test.csv`, if they are there.
+
+    Errors are written of one animal alone: several are told in no order.
+
+    Returns the tables that were written into `folder`.
+    """
+    written = []
+    for suffix, own in read_others(labels).items():
+        found = predict_pictures(open_estimator(folder), own.images, own.names)
+        table = folder / f"predictions{suffix}.csv"
+        write_predictions(
+            table, "heatmap_tracker", found.bodyparts, own.names, found.points,
+            found.confidence, animals=found.animals,
+        )  # fmt: skip
+        if found.animals == 1:
+            errors = folder / f"predictions{suffix}_pixel_error.csv"
+            write_metric(errors, found.bodyparts, own.names, found.distance(own))
+        written.append(table)
+    return written

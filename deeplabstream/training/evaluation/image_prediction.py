@@ -1,0 +1,165 @@
+"""A network's points in pictures, and beside their labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.pose.ensemble_consensus import aligned, median
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.training.data.labels import Labels, LabelsError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+TOGETHER = 8
+"""Pictures per call of the network."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a network found in some pictures."""
+
+    bodyparts: tuple[str, ...]
+    names: tuple[str, ...]
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px of the pictures; of several animals (picture, animal ·
+    bodypart, 2), one's body parts after the other's."""
+    confidence: NDArray[np.float32]
+    """(picture, bodypart)"""
+    animals: int = 1
+
+    @property
+    def by_animal(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Points (picture, animal, bodypart, 2), and confidences likewise."""
+        shape = len(self.points), self.animals, len(self.bodyparts)
+        return self.points.reshape(*shape, 2), self.confidence.reshape(shape)
+
+    def distance(self, labels: Labels) -> NDArray[np.float32]:
+        """Return (picture, bodypart) in px; NaN where there is no such label.
+
+        LabelsError when there are several animals: see
+        `deeplabstream.training.evaluation.animal_matching`.
+        """
+        if labels.animals > 1 or self.animals > 1:
+            raise LabelsError(
+                [
+                    f"{labels.file} labels up to {labels.animals} animals, the network "
+                    f"tells of {self.animals}: that is compared for several alone"
+                ]
+            )
+        away = np.full(self.confidence.shape, np.nan, np.float32)
+        for place, name in enumerate(self.bodyparts):
+            if name in labels.skeleton.bodyparts:
+                own = labels.points[:, labels.skeleton.bodyparts.index(name)]
+                away[:, place] = np.linalg.norm(self.points[:, place] - own, axis=1)
+        return away
+
+
+def find_pictures(path: Path) -> tuple[Path, ...]:
+    """Return the pictures of a folder, in order, or the one that `path` is."""
+    found = (
+        [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES]
+        if path.is_dir()
+        else [path]
+    )
+    if not found:
+        raise LabelsError([f"{path} holds no picture ({', '.join(PICTURES)})"])
+    return tuple(found)
+
+
+def predict_pictures(
+    estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
+) -> Found:
+    """Return what the network finds; LabelsError names every picture that can't be read."""
+    problems, points, confidence = [], [], []
+    for start in range(0, len(images), TOGETHER):
+        some = []
+        for file in images[start : start + TOGETHER]:
+            image = read_picture(file)
+            if image is None:
+                problems.append(f"the picture {file} can't be read")
+            else:
+                some.append(image)
+        if not problems:
+            for pose in estimator.estimate(some):
+                points.append(pose.points.reshape(-1, 2))
+                confidence.append(pose.confidence.ravel())
+    if problems:
+        raise LabelsError(problems)
+    return Found(
+        estimator.skeleton.bodyparts,
+        tuple(names),
+        np.stack(points),
+        np.stack(confidence),
+        len(points[0]) // len(estimator.skeleton.bodyparts),
+    )
+
+
+def together(members: Sequence[Found]) -> Found:
+    """Return what an ensemble says: the median of its points, the mean confidence.
+
+    LabelsError: they know other body parts.
+    """
+    first = members[0]
+    if len(members) == 1:
+        return first
+    each = alike(members)
+    points = median(np.stack([found.points for found in each]))
+    sure = np.mean([found.confidence for found in each], axis=0)
+    return replace(each[0], points=points, confidence=sure.astype(np.float32))
+
+
+def check_alike(first: Found, others: Sequence[Found]) -> None:
+    """Raise LabelsError unless all tell of the same body parts, and of as many animals."""
+    for other in others:
+        if other.bodyparts != first.bodyparts:
+            raise LabelsError(
+                [f"an ensemble needs the same body parts: {', '.join(other.bodyparts)} "
+                 f"are not {', '.join(first.bodyparts)}"]
+            )  # fmt: skip
+        if other.animals != first.animals:
+            raise LabelsError(
+                [f"an ensemble needs networks of as many animals: one tells of "
+                 f"{other.animals}, the first of {first.animals}"]
+            )  # fmt: skip
+
+
+def alike(members: Sequence[Found]) -> list[Found]:
+    """Return what networks found, with the same animals in the same rows.
+
+    LabelsError: they know other body parts, or tell of more or fewer animals.
+    """
+    first = members[0]
+    check_alike(first, members[1:])
+    pictures = zip(
+        *(zip(*each.by_animal, strict=True) for each in members), strict=True
+    )
+    told = [aligned(picture) for picture in pictures]
+    points = np.stack([each for each, _ in told], axis=1)
+    sure = np.stack([each for _, each in told], axis=1)
+    count, animals = points.shape[1:3]
+    return [
+        Found(
+            first.bodyparts, first.names, own.reshape(count, -1, 2),
+            confidence.reshape(count, -1), animals,
+        )
+        for own, confidence in zip(points, sure, strict=True)
+    ]  # fmt: skip
+
+
+def spread(members: Sequence[Found]) -> NDArray[np.float64]:
+    """Return (picture, bodypart): root mean square distance to the members' mean, px.
+
+    NaN: fewer than two of them tell of it. Several animals must be in the same rows: see
+    `alike`.
+    """
+    points = np.stack([each.points for each in members]).astype(np.float64)
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=-1))
+    count = np.maximum(there.sum(axis=0), 1)
+    kept = np.where(there[..., None], points, 0.0)
+    away = kept - kept.sum(axis=0) / count[..., None]
+    squares = np.where(there, (away**2).sum(axis=-1), 0.0).sum(axis=0)
+    apart = np.sqrt(squares / count)
+    return np.asarray(np.where(there.sum(axis=0) > 1, apart, np.nan))

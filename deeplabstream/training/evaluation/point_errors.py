@@ -1,0 +1,239 @@
+"""What is known of a network's points, one row per point, and the tables of it."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.pose_pca import multi_view_error, single_view_error
+from deeplabstream.training.evaluation.animal_matching import Counted
+from deeplabstream.training.evaluation.evaluate import (
+    Reliability,
+    reliability,
+    share_within,
+)
+
+Numbers: TypeAlias = NDArray[np.float64]
+ORDER = ("train", "validation", "test", "unused", "all")
+"""Of the sets; "all" where nobody told them apart."""
+TRAINED = ("train", "unused")
+"""The sets that tell nothing of what the network does with new pictures."""
+MEASURES = {
+    "error_px": "distance to the label",
+    "spread_px": "spread of the ensemble",
+    "pca_singleview_px": "PCA error, the whole pose",
+    "pca_multiview_px": "PCA error, several views",
+    "temporal_px": "temporal norm",
+}
+"""What may be known of each point, by the name of its column."""
+ANIMALS = ("labelled", "found", "told", "recall", "precision")
+FIGURES = ("labels", "median_px", "mean_px", "p95_px", "within")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """A network's points in labelled pictures, and how far each measure says they are off.
+
+    There is a row for each picture; of several animals as many as `animals`, those of a
+    picture one after the other. An animal that was found is in its label's row.
+    """
+
+    bodyparts: tuple[str, ...]
+    names: tuple[str, ...]
+    images: tuple[Path, ...]
+    sets: tuple[str, ...]
+    """One per picture: of `ORDER`, or the label file's name where there are several."""
+    points: NDArray[np.float32]
+    """(row, bodypart, 2), px of the pictures, x right, y down; NaN: not told."""
+    labels: NDArray[np.float32]
+    """(row, bodypart, 2); NaN: no label there."""
+    confidence: NDArray[np.float32]
+    """(row, bodypart), 0 to 1."""
+    measures: dict[str, Numbers]
+    """(row, bodypart) by its name in `MEASURES`, `error_px` at least; NaN: not known."""
+    known: NDArray[np.bool_] | None = None
+    """(row, bodypart): whether a point is told of which it is known where it is, or that it
+    is not; None: all."""
+    raw: NDArray[np.float32] | None = None
+    """Confidences before they were calibrated; None: they never were."""
+    animals: int = 1
+    """Rows of each picture."""
+    counted: Counted | None = None
+    """Of several animals: how many were found."""
+    bones: tuple[tuple[int, int], ...] = ()
+
+    def of_set(self, name: str) -> NDArray[np.bool_]:
+        """Return which rows belong to a set."""
+        return np.repeat([own == name for own in self.sets], self.animals)
+
+    def set_names(self) -> tuple[str, ...]:
+        """Return the sets that there are, training first."""
+        return tuple(
+            sorted(
+                set(self.sets),
+                key=lambda name: (ORDER.index(name) if name in ORDER else -1, name),
+            )
+        )
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Which rows are of pictures not trained on."""
+        return np.repeat(~np.isin(self.sets, TRAINED), self.animals)
+
+    def reliability(self, within: float, raw: bool = False) -> Reliability:
+        """Return how often a confidence was right, in pictures not trained on."""
+        out = self.held_out
+        away = self.measures["error_px"][out].astype(np.float32)
+        sure = self.raw if raw and self.raw is not None else self.confidence
+        known = None if self.known is None else self.known[out]
+        return reliability(away, sure[out], known, within)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Film:
+    """What can be told of the points of a video, of which there are no labels."""
+
+    name: str
+    bodyparts: tuple[str, ...]
+    measures: dict[str, Numbers]
+    """(frame, bodypart) by name; NaN: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poses:
+    """The poses that occur among labels (principal components), and their columns."""
+
+    bodyparts: tuple[str, ...]
+    labels: NDArray[np.float32]
+    """(picture, bodypart, 2) to learn from."""
+    single: tuple[int, ...]
+    """The body parts that make up the pose of a single view."""
+    views: tuple[tuple[int, ...], ...] = ()
+    """For each view, the same body parts in the same order; empty: one view."""
+
+    def errors(self, points: NDArray[np.floating]) -> dict[str, Numbers]:
+        """Return by measure (row, bodypart): how far points are from a pose that occurs, px.
+
+        A measure for which there are too few labels is left out.
+        """
+        found: dict[str, Numbers] = {}
+        with suppress(DeepLabStreamError):
+            found["pca_singleview_px"] = single_view_error(
+                points, self.labels, self.single
+            )
+        if self.views:
+            with suppress(DeepLabStreamError):
+                found["pca_multiview_px"] = multi_view_error(
+                    points, self.labels, self.views
+                )
+        return found
+
+
+def figures(away: NDArray[np.floating], within: float) -> tuple[object, ...]:
+    """Return `FIGURES`: how many, median, mean, 95th percentile, share within `within` px."""
+    there = away[np.isfinite(away)]
+    if not there.size:
+        return 0, np.nan, np.nan, np.nan, np.nan
+    median, p95 = np.percentile(there, [50, 95])
+    share = share_within(there.astype(np.float32), within)
+    return there.size, float(median), float(there.mean()), float(p95), share
+
+
+def figure_rows(evidence: Evidence, within: float) -> Iterator[tuple[object, ...]]:
+    """Yield (set, bodypart, measure, `FIGURES`) for each, and for all parts together."""
+    for name in evidence.set_names():
+        own = evidence.of_set(name)
+        for measure, values in evidence.measures.items():
+            yield from _rows(name, evidence.bodyparts, measure, values[own], within)
+
+
+def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
+    """Yield (set, `ANIMALS`): how many of several animals were found."""
+    if (counted := evidence.counted) is None:
+        return
+    for name in evidence.set_names():
+        own = counted.of([each == name for each in evidence.sets])
+        found = own.labelled, own.found, own.told
+        yield (name, *(int(each.sum()) for each in found), own.recall, own.precision)
+
+
+def film_rows(film: Film, within: float) -> Iterator[tuple[object, ...]]:
+    """Yield the same of a video, whose name stands in the place of the set."""
+    for measure, values in film.measures.items():
+        yield from _rows(film.name, film.bodyparts, measure, values, within)
+
+
+def _rows(
+    name: str, bodyparts: Sequence[str], measure: str, values: Numbers, within: float
+) -> Iterator[tuple[object, ...]]:
+    for part, column in zip(bodyparts, values.T, strict=True):
+        yield (name, part, measure, *figures(column, within))
+    yield (name, "together", measure, *figures(values, within))
+
+
+def write_tables(
+    page: Path, evidence: Evidence, films: Sequence[Film], within: float
+) -> tuple[Path, ...]:
+    """Write all figures of the page as CSV beside it; return the files."""
+    files = tuple(
+        page.with_name(f"{page.stem}_{end}.csv")
+        for end in ("figures", "points", "reliability")
+    )
+    rows = [*figure_rows(evidence, within)]
+    for film in films:
+        rows += film_rows(film, within)
+    _write(files[0], [("set", "bodypart", "measure", *FIGURES), *rows])
+    _write(files[1], _point_rows(evidence))
+    evidence.reliability(within).write(files[2])
+    if evidence.counted is None:
+        return files
+    of_animals = page.with_name(f"{page.stem}_animals.csv")
+    _write(of_animals, [("set", *ANIMALS), *animal_rows(evidence)])
+    return (*files, of_animals)
+
+
+def _point_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
+    measures, several = evidence.measures, evidence.animals > 1
+    yield (
+        "set", "picture", *(["animal"] if several else []), "bodypart", "x", "y",
+        "label_x", "label_y", "confidence", *measures,
+    )  # fmt: skip
+    for row in range(len(evidence.points)):
+        place, animal = divmod(row, evidence.animals)
+        first = [evidence.sets[place], evidence.names[place]]
+        for part, name in enumerate(evidence.bodyparts):
+            ends = [
+                *evidence.points[row, part].tolist(),
+                *evidence.labels[row, part].tolist(),
+            ]
+            if several and np.isnan(ends).all():
+                continue
+            sure = float(evidence.confidence[row, part])
+            numbers = [
+                *ends,
+                sure,
+                *(float(own[row, part]) for own in measures.values()),
+            ]
+            yield (*first, *([animal + 1] if several else []), name, *numbers)
+
+
+def _write(
+    file: Path,
+    rows: Sequence[tuple[object, ...]] | Iterator[tuple[object, ...]],
+) -> None:
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.writer(lines, lineterminator="\n")
+        for row in rows:
+            table.writerow([_cell(cell) for cell in row])
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return "" if np.isnan(value) else f"{value:.6g}"

@@ -1,0 +1,201 @@
+"""One HTML file that shows how a network fares; it needs no other file and no network."""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from deeplabstream.training.evaluation.evaluate import Reliability
+from deeplabstream.training.evaluation.point_errors import (
+    ANIMALS,
+    FIGURES,
+    MEASURES,
+    Evidence,
+    Film,
+    animal_rows,
+    figure_rows,
+    film_rows,
+)
+from deeplabstream.training.evaluation.report_frames import LINES, frames, part_colour
+from deeplabstream.training.evaluation.report_plots import (
+    Series,
+    cumulative,
+    plot,
+    running_median,
+)
+
+_ORDERS = (
+    '<option value="error">largest error first</option>'
+    '<option value="confidence">least confidence first</option>'
+    '<option value="name">by name</option>'
+)
+_ANIMALS_FIRST = '<option value="animals">missed and wrong animals first</option>'
+TEMPLATE = Path(__file__).with_name("report_page.html")
+
+
+def write_page(
+    file: Path,
+    title: str,
+    evidence: Evidence,
+    films: Sequence[Film] = (),
+    within: float = 5.0,
+) -> None:
+    """Write the report; `within` px count as right (PCK).
+
+    LabelsError names a picture that can't be read any more.
+    """
+    sure = evidence.reliability(within)
+    told = {
+        "title": escape(title),
+        "summary": _summary(evidence, sure, within),
+        "plots": "\n".join([*_plots(evidence, sure, within), *_film_plots(films)]),
+        "table": _table(evidence, films, within),
+        "sets": _options(evidence.set_names()),
+        "parts": _options(evidence.bodyparts),
+        "key": " ".join(
+            f'<span style="color:{part_colour(place)}">&#9679;&nbsp;{escape(part)}</span>'
+            for place, part in enumerate(evidence.bodyparts)
+        ),
+        "frames": "\n".join(frames(evidence)),
+        "orders": _ORDERS if evidence.counted is None else _ANIMALS_FIRST + _ORDERS,
+        "animals": _animals(evidence),
+        "lines": "" if evidence.counted is None else LINES,
+    }
+    page = TEMPLATE.read_text(encoding="utf-8")
+    for name, text in told.items():
+        page = page.replace("{{" + name + "}}", text)
+    file.write_text(page, encoding="utf-8")
+
+
+def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
+    sets = ", ".join(
+        f"{evidence.sets.count(name)} {name}" for name in evidence.set_names()
+    )
+    which = (
+        "; which of them were trained on is not known"
+        if "all" in evidence.sets
+        else " of pictures not trained on"
+    )
+    return escape(
+        f"{len(evidence.names)} pictures ({sets}), {len(evidence.bodyparts)} body parts. "
+        f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
+        f"calibration error of the confidence {sure.error():.3f}, over "
+        f"{int(sure.points.sum())} points{which}. There a point is right within "
+        f"{sure.radius_px:g} px of its label."
+        + (
+            ""
+            if evidence.raw is None
+            else " Before it was calibrated, on such pictures, the error was "
+            f"{evidence.reliability(within, raw=True).error():.3f}."
+        )
+    )
+
+
+def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str]:
+    error = evidence.measures["error_px"]
+    there = error[np.isfinite(error)]
+    most = max(1.0, float(np.percentile(there, 98))) if there.size else 1.0
+    sets = [(name, evidence.of_set(name)) for name in evidence.set_names()]
+    yield plot(
+        "PCK: points within a distance", "distance to the label, px", "share",
+        [cumulative(name, error[own], most) for name, own in sets], most, 1.0,
+    )  # fmt: skip
+    before = evidence.reliability(within, raw=True)
+    calibrated = evidence.raw is not None
+    yield plot(
+        "Reliability of the confidence", "confidence", "share that was right",
+        [
+            Series("as good as said", np.array([0.0, 1.0]), np.array([0.0, 1.0])),
+            *(
+                [Series("before calibration", before.confidence, before.right)]
+                if calibrated
+                else []
+            ),
+            Series("the network", sure.confidence, sure.right),
+        ],
+        1.0, 1.0,
+    )  # fmt: skip
+    yield plot(
+        "Error against confidence", "confidence", "distance to the label, px",
+        [
+            Series(name, evidence.confidence[own].ravel(), error[own].ravel(), False)
+            for name, own in sets
+        ],
+        1.0, most,
+    )  # fmt: skip
+    for name, values in evidence.measures.items():
+        if name == "error_px":
+            continue
+        clouds = [
+            Series(label, values[own].ravel(), error[own].ravel(), False)
+            for label, own in sets
+        ]
+        middle = running_median("median", values.ravel(), error.ravel())
+        known = values[np.isfinite(values)]
+        end = float(np.percentile(known, 98)) if known.size else None
+        words = MEASURES[name]
+        yield plot(
+            f"Error against {words}", f"{words}, px", "distance to the label, px",
+            [*clouds, middle], end or None, most,
+        )  # fmt: skip
+
+
+def _film_plots(films: Sequence[Film]) -> Iterator[str]:
+    for film in films:
+        for name, values in film.measures.items():
+            known = values[np.isfinite(values)]
+            most = max(1.0, float(np.percentile(known, 99))) if known.size else 1.0
+            curves = [
+                cumulative(part, column, most)
+                for part, column in zip(film.bodyparts, values.T, strict=True)
+                if np.isfinite(column).any()
+            ]
+            words = MEASURES[name]
+            yield plot(
+                f"{film.name}: {words}", f"{words}, px", "share", curves, most, 1
+            )
+
+
+def _table(evidence: Evidence, films: Sequence[Film], within: float) -> str:
+    heads = ("set", "body part", "measure", "points", *FIGURES[1:])
+    rows = list(figure_rows(evidence, within))
+    for film in films:
+        rows += film_rows(film, within)
+    lines = ["<tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
+    for row in rows:
+        cells = [*row[:2], MEASURES[str(row[2])], *row[3:]]
+        kind = ' class="all"' if row[1] == "together" else ""
+        lines.append(
+            f"<tr{kind}>"
+            + "".join(f"<td>{escape(_short(cell))}</td>" for cell in cells)
+            + "</tr>"
+        )
+    return "\n".join(lines)
+
+
+def _animals(evidence: Evidence) -> str:
+    """Return a table of how many animals were found; empty: there is one."""
+    if evidence.counted is None:
+        return ""
+    heads = "".join(f"<th>{escape(head)}</th>" for head in ("set", *ANIMALS))
+    rows = [
+        "<tr>" + "".join(f"<td>{escape(_short(cell))}</td>" for cell in row) + "</tr>"
+        for row in animal_rows(evidence)
+    ]
+    return (
+        "<h2>Animals</h2><p>Recall: the share of the labelled animals (of two body parts "
+        "or more) that was found; precision: the share of those told that is there. All "
+        "other figures are of animals that were found.</p>"
+        f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
+    )
+
+
+def _options(words: Sequence[str]) -> str:
+    return "".join(f"<option>{escape(word)}</option>" for word in words)
+
+
+def _short(cell: object) -> str:
+    if isinstance(cell, float):
+        return "–" if np.isnan(cell) else f"{cell:.2f}"
+    return str(cell)

@@ -1,0 +1,273 @@
+"""Training: Lightning's loop over our batches."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import ModelError
+from deeplabstream.training.callbacks import Looked, Watch, Watching, unseen
+from deeplabstream.training.data.animal_targets import decoder_of
+from deeplabstream.training.data.batches import Batches, HeldOut
+from deeplabstream.training.data.camera_views import CameraLosses
+from deeplabstream.training.data.clips import Find, Read, Video, read_clip
+from deeplabstream.training.data.dataset import Dataset
+from deeplabstream.training.lightning_module import PoseModule
+from deeplabstream.training.losses.unsupervised import UnsupervisedLoss
+from deeplabstream.training.networks.pose_network import (
+    PoseNetwork,
+    build_network,
+    check_size,
+)
+from deeplabstream.training.train_config import FitSettings
+
+LAST = "last.ckpt"
+CHECKPOINTS = "checkpoints"
+LOGS = "tb_logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Unlabelled:
+    """What there is to learn from without labels."""
+
+    videos: tuple[Video, ...]
+    losses: Mapping[str, UnsupervisedLoss]
+    find: Find | None = None
+    """Where the animal is in a clip, for cropzoom networks."""
+    read: Read = read_clip
+    """What decodes."""
+
+
+def fit(
+    data: Dataset,
+    settings: FitSettings,
+    watch: Watch,
+    held_out: Dataset | None = None,
+    unlabelled: Unlabelled | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    cameras: CameraLosses | None = None,
+    looked: Looked = unseen,
+) -> PoseNetwork:
+    """Return a network trained on `data`, ready to evaluate, on the CPU.
+
+    The same settings and data on the same device give the same network; on a CPU with as
+    many threads, bit for bit. With a `folder`, curves go to `tb_logs/` in it and all that
+    is needed to go on to `checkpoints/`; `resume` goes on there after a kill and ends with
+    the same weights as if there had been none. `looked` gets what is found in the
+    pictures of `held_out` whenever these are looked at.
+    """
+    device = open_device(settings.device)
+    check_size(settings.network, data.fitting.height, data.fitting.width)
+    torch.manual_seed(settings.seed)
+    network = build_network(len(data.skeleton.bodyparts), settings.network)
+    if settings.imagenet:
+        network.load_imagenet()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    steps = settings.epoch_steps(len(data))
+    extra = unlabelled.losses if unlabelled else {}
+    edges = settings.network.edges
+    several = decoder_of(data, edges, settings.network.sigma) if edges else None
+    module = PoseModule(network, settings, steps, extra, cameras, several)
+    batches = _Rankless(
+        data,
+        settings,
+        unlabelled.videos if unlabelled else (),
+        find=unlabelled.find if unlabelled else None,
+        read=unlabelled.read if unlabelled else read_clip,
+    )
+    looks = HeldOut(held_out, settings) if held_out is not None else None
+    last = folder / CHECKPOINTS / LAST if folder else None
+    start = str(last) if resume and last is not None and last.is_file() else None
+    with _quiet():
+        watching = Watching(watch, held_out, looked)
+        trainer = _trainer(settings, watching, folder, device, looks is not None)
+        with _interruptible(trainer):
+            trainer.fit(
+                module,
+                batches,
+                looks,
+                ckpt_path=start,
+                weights_only=True if start else None,
+            )
+    if settings.keep == "best" and looks is not None:
+        _take_best(trainer, module)
+    network.freeze(False)
+    return network.cpu().eval()
+
+
+@contextmanager
+def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Make a KeyboardInterrupt of what Lightning makes of one: the end of the program."""
+    heeded = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from error
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, handler)
+
+
+class _Rankless(Batches):
+    """Batches that learn in each process which part is theirs."""
+
+    def __iter__(self) -> Iterator[Any]:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            self.rank = torch.distributed.get_rank()
+            self.world = torch.distributed.get_world_size()
+        return super().__iter__()
+
+
+def _trainer(
+    settings: FitSettings,
+    watching: Callback,
+    folder: Path | None,
+    device: torch.device,
+    looks: bool,
+) -> lightning.Trainer:
+    callbacks: list[Callback] = [watching]
+    logger = TensorBoardLogger(folder, name=LOGS) if folder else None
+    if logger:
+        callbacks.append(LearningRateMonitor())
+    if folder:
+        callbacks.append(_Saving(folder / CHECKPOINTS / LAST, settings.check_epochs))
+    if looks and settings.keep == "best":
+        callbacks.append(_Best())
+    if looks and settings.patience:
+        callbacks.append(
+            EarlyStopping("val_supervised_loss", patience=settings.patience)
+        )
+    return lightning.Trainer(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=settings.devices,
+        strategy=_strategy(device) if settings.devices > 1 else "auto",
+        precision=_precision(settings, device),
+        min_steps=settings.least_steps or None,
+        max_steps=settings.steps,
+        gradient_clip_val=5.0,
+        check_val_every_n_epoch=settings.check_epochs,
+        num_sanity_val_steps=0,
+        logger=logger or False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=settings.log_every,
+        deterministic="warn",
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+
+
+def _precision(
+    settings: FitSettings, device: torch.device
+) -> Literal["32-true", "16-mixed", "bf16-mixed"]:
+    if settings.precision == "full":
+        return "32-true"
+    if device.type == "cuda":
+        return "16-mixed"
+    fast = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    return "bf16-mixed" if fast or settings.precision == "mixed" else "32-true"
+
+
+def _strategy(device: torch.device) -> DDPStrategy:
+    """Return how several processes learn together, each started anew, on any system.
+
+    While the backbone is frozen its parameters are unused, which must be allowed for.
+    """
+    return DDPStrategy(
+        start_method="spawn",
+        process_group_backend="nccl" if device.type == "cuda" else "gloo",
+        find_unused_parameters=True,
+    )
+
+
+class _Saving(Callback):
+    """Writes all that is needed to go on, whole or not at all."""
+
+    def __init__(self, file: Path, every: int) -> None:
+        self.file, self.every = file, every
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if (trainer.current_epoch + 1) % self.every:
+            return
+        beside = self.file.with_suffix(".part")
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            replace(beside, self.file)
+
+
+class _Best(Callback):
+    """Keeps the weights that had the least held-out loss, in memory and checkpoints."""
+
+    def __init__(self) -> None:
+        self.loss = float("inf")
+        self.weights: dict[str, Any] | None = None
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        loss = float(trainer.callback_metrics["val_supervised_loss"])
+        if loss < self.loss:
+            self.loss = loss
+            self.weights = {
+                name: value.detach().cpu().clone()
+                for name, value in module.network.state_dict().items()
+            }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"loss": self.loss, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.loss, self.weights = state["loss"], state["weights"]
+
+
+def _take_best(trainer: lightning.Trainer, module: PoseModule) -> None:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, _Best) and callback.weights is not None:
+            module.network.load_state_dict(callback.weights)
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device; ModelError when there is none of that kind."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"torch has no device {name!r} here: {reason}") from error
+    return device
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's remarks about itself from the user."""
+    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning")]
+    levels = [talker.level for talker in talkers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for talker in talkers:
+            talker.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for talker, level in zip(talkers, levels, strict=True):
+                talker.setLevel(level)

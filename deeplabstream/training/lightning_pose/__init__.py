@@ -1,0 +1,1 @@
+"""Lightning Pose's projects, configuration files, checkpoints and result files."""

@@ -1,0 +1,202 @@
+"""Models that Lightning Pose trained: single-frame heat maps of a ResNet-18 or ResNet-50.
+
+The folder holds `config.yaml` and, under `tb_logs`, the checkpoint. Only its tensors are
+loaded; a checkpoint that holds more than tensors is converted in its own environment.
+"""
+
+import pickle
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.importers.script_export import SCRIPTS, typed
+from deeplabstream.pose.model.model_folder import (
+    IMPORTED,
+    ModelFolder,
+    load_model_folder,
+    save_description,
+)
+from deeplabstream.training.data.projects import read_yaml
+from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
+
+SIGMA = 1.25
+"""Of Lightning Pose's targets, in heat map cells."""
+ORIGIN = 0.0
+"""The input pixel of cell 0's centre, as Lightning Pose draws its targets."""
+THRESHOLD = 0.5
+BACKBONES = {
+    "resnet18": "resnet18",
+    "resnet50": "resnet50",
+    "resnet50_animal_apose": "resnet50",
+    "resnet50_animal_ap10k": "resnet50",
+    "resnet50_human_jhmdb": "resnet50",
+    "resnet50_human_res_rle": "resnet50",
+    "resnet50_human_top_res": "resnet50",
+    "resnet50_human_hand": "resnet50",
+}
+_PLACES = {
+    "backbone.0.": "body.conv1.",
+    "backbone.1.": "body.bn1.",
+    **{f"backbone.{n + 3}.": f"body.layer{n}." for n in range(1, 5)},
+    "head.upsampling_layers.": "head.layers.",
+}
+CONVERSION = """\
+import sys, torch
+checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=False)
+torch.save({"state_dict": checkpoint["state_dict"]}, sys.argv[2])
+"""
+"""What the user runs where Lightning Pose is installed."""
+
+
+_INERT = (
+    *(
+        f"omegaconf.{name}"
+        for name in ("dictconfig.DictConfig", "listconfig.ListConfig")
+    ),
+    *(f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata")),
+    *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "Boolean", "Float", "Integer")),
+    *(f"omegaconf.nodes.{kind}Node" for kind in ("String", "Path", "Enum", "Bytes")),
+)
+"""What the settings that lie beside the tensors are made of; nothing is made of it here."""
+
+
+class _Nothing:
+    """Stands for an object of a settings library, and is empty."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        """Take nothing over."""
+
+
+def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFolder:
+    """Write the model into a folder (see `drafted`).
+
+    ModelError says what can't be imported, and what to do.
+    """
+    words = read_yaml(source / "config.yaml")
+    data, how = _section(source, words, "data"), _section(source, words, "model")
+    kind, backbone = str(how.get("model_type", "heatmap")), str(how.get("backbone"))
+    if "multiview" in kind:
+        raise ModelError(
+            f"{source}: a {kind} model looks at pictures of several cameras at once, and "
+            "can't be imported; train a heatmap model, which looks at one"
+        )
+    if kind != "heatmap" or backbone not in BACKBONES:
+        script = typed(SCRIPTS / "from_lightning_pose.py")
+        raise ModelError(
+            f"{source}: a {kind} model on {backbone} can't be imported from its "
+            "checkpoint. Where Lightning Pose is installed, run `python "
+            f"{script} {typed(source)} --output exported`, and import `exported`"
+        )
+    if int(data.get("downsample_factor", 2)) != 2:
+        raise ModelError(f"{source}: only downsample_factor 2 can be imported")
+    names = tuple(str(name) for name in data.get("keypoint_names") or ())
+    size = data.get("image_resize_dims") or {}
+    try:
+        sides = int(size["height"]), int(size["width"])
+        fitting = Fitting(*sides, "stretch", sampling="linear", align="corner")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{source / 'config.yaml'}: data.image_resize_dims needs height and width"
+        ) from error
+    checkpoint = _checkpoint(source)
+    network = network_of(load_tensors(checkpoint), names, BACKBONES[backbone], source)
+    recipe = Recipe(
+        Skeleton(names),
+        fitting,
+        SIGMA,
+        THRESHOLD,
+        {
+            "source": f"Lightning Pose, {backbone}",
+            "licence": licence,
+            "imported_from": {"file": checkpoint.name},
+            "version": str(how.get("lightning_pose_version", "")),
+        },
+    )
+    rng = np.random.default_rng(0)
+    shape = (4, fitting.height, fitting.width, 3)
+    noise = rng.integers(0, 256, shape, np.uint8)
+    model = export(network, recipe, noise, folder, ORIGIN, own=False)
+    save_description(replace(model, imported=IMPORTED))
+    return load_model_folder(folder)
+
+
+def network_of(
+    tensors: Mapping[str, Tensor], names: tuple[str, ...], backbone: str, source: Path
+) -> PoseNetwork:
+    """Return our network with Lightning Pose's weights in it.
+
+    Its pictures are RGB and ours BGR: the first convolution's weights are turned around.
+    """
+    how = Architecture(
+        backbone=backbone, head="deconvolution", scale="mass", sigma=SIGMA
+    )
+    network = PoseNetwork(len(names), how)
+    own = {}
+    for key, tensor in tensors.items():
+        place = next((p for p in _PLACES if key.startswith(p)), None)
+        if place is not None:
+            own[_PLACES[place] + key.removeprefix(place)] = tensor
+    if "body.conv1.weight" in own:
+        own["body.conv1.weight"] = own["body.conv1.weight"].flip(1)
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()[:200]
+        raise ModelError(
+            f"{source}: the checkpoint does not fit config.yaml: {reason}"
+        ) from error
+    return network.eval()
+
+
+def load_tensors(file: Path) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by name; ModelError when it holds more than data."""
+    known: list[Any] = [(type("Nothing", (_Nothing,), {}), name) for name in _INERT]
+    known += [(Any, "typing.Any"), defaultdict]
+    known += [(kind, f"builtins.{kind.__name__}") for kind in (dict, list, int, str)]
+    try:
+        with torch.serialization.safe_globals(known):
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file} holds more than numbers, and is not opened here. Where Lightning Pose "
+            f"is installed, save this as tensors.py, run it as `python tensors.py {file} "
+            f"{file.with_suffix('.tensors.ckpt')}` and import again:\n{CONVERSION}"
+        ) from error
+    except (OSError, RuntimeError, EOFError) as error:
+        reason = (str(error) or "it is empty").partition(". ")[0]
+        raise ModelError(f"{file} can't be read as a checkpoint: {reason}") from error
+    tensors = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(tensors, dict):
+        raise ModelError(f"{file} is no checkpoint of Lightning Pose: no state_dict")
+    return tensors
+
+
+def _checkpoint(source: Path) -> Path:
+    """Return the checkpoint: a converted one, else the best, else the newest."""
+    found = sorted(source.rglob("*.ckpt"), key=lambda file: file.stat().st_mtime)
+    for mark in (".tensors.ckpt", "-best.ckpt", ".ckpt"):
+        if marked := [file for file in found if file.name.endswith(mark)]:
+            return marked[-1]
+    raise ModelError(f"{source} has no .ckpt file in it")
+
+
+def _section(source: Path, words: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = words.get(name)
+    if not isinstance(section, dict):
+        raise ModelError(
+            f"{source / 'config.yaml'} is none of Lightning Pose's: it has no section {name}"
+        )
+    return section

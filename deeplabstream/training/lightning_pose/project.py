@@ -1,0 +1,259 @@
+"""A Lightning Pose project and its YAML file, as our own settings of a training run."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
+from deeplabstream.training.data.projects import find_videos, read_yaml
+from deeplabstream.training.learning_rate import Schedule
+from deeplabstream.training.lightning_pose.config import PoseConfig, parse_config
+from deeplabstream.training.lightning_pose.overrides import overridden
+from deeplabstream.training.losses.unsupervised import Anneal
+from deeplabstream.training.networks.pose_network import Architecture, Kind
+from deeplabstream.training.train_config import FitSettings
+
+SIDE = 256
+"""Of the network's input, where the file does not say."""
+KINDS: dict[str, Kind] = {
+    "heatmap": "heatmap",
+    "heatmap_mhcrnn": "context",
+    "regression": "regression",
+    "heatmap_multiview_transformer": "multiview",
+}
+NO_CHANGE = Augmentation(
+    rotation_deg=0, scale=(1, 1), shift=0, mirror=False, light=0, empty=0
+)
+DLC = Augmentation(
+    rotation_deg=25, scale=(0.85, 1.15), shift=0.05, mirror=False, light=0.7, empty=0
+)
+KNOWN = re.compile(
+    r"resnet(18|34|50|101|152)|resnet50_(animal|human|contrastive)\w*|unet|timm:.+"
+    r"|efficientnet_(b|lite)[012]|vit_tiny|vit[a-z]*_(dino|sam|imagenet)\w*"
+)
+"""Names of backbones, ours and Lightning Pose's."""
+STILL = replace(NO_CHANGE, light=0.7)
+"""For several views: the geometry between them stays."""
+ROUND = Augmentation(rotation_deg=180, scale=(0.85, 1.15), mirror=False, light=0.7)
+PIPELINES = {
+    "none": NO_CHANGE,
+    "dlc": DLC,
+    "default": DLC,
+    "dlc-mv": DLC,
+    "dlc-lr": ROUND,
+    "dlc-top-down": ROUND,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PoseProject:
+    """What the file says, read and checked."""
+
+    file: Path
+    config: PoseConfig
+    words: dict[str, Any]
+    """As given, overrides applied: what a run's `config.yaml` says."""
+    remarks: tuple[str, ...]
+    """What is done otherwise than there, for the user to know."""
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        folder = Path(self.config.data.data_dir)
+        return folder if folder.is_absolute() else self.file.parent / folder
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the cameras; empty when there is one file."""
+        several = isinstance(self.config.data.csv_file, list)
+        return tuple(self.config.data.view_names or ()) if several else ()
+
+    def tables(self) -> tuple[Path, ...]:
+        """Return the label files, one for each view."""
+        files = self.config.data.csv_file
+        return tuple(
+            self.root / file for file in ([files] if isinstance(files, str) else files)
+        )
+
+    def labels(self, several: bool = False) -> Labels:
+        """Return the labels of a project with one label file."""
+        labels = read_labels(self.tables()[0], root=self.root, several=several)
+        names = self.config.data.keypoint_names
+        expected = self.config.data.num_keypoints
+        own = labels.skeleton.bodyparts
+        if names and set(names) != set(own):
+            raise LabelsError(
+                [
+                    f"{labels.file} and keypoint_names differ: {sorted(set(names) ^ set(own))}"
+                ]
+            )
+        if expected and expected != len(own):
+            raise LabelsError(
+                [
+                    f"{labels.file} labels {len(own)} body parts, num_keypoints is {expected}"
+                ]
+            )
+        return labels
+
+    def labels_of_views(self) -> tuple[Labels, ...]:
+        """Return the labels of each camera; LabelsError tells the faults of all."""
+        parts: list[Labels] = []
+        problems: list[str] = []
+        for file in self.tables():
+            try:
+                parts.append(read_labels(file, root=self.root))
+            except LabelsError as error:
+                problems += error.problems
+        if problems:
+            raise LabelsError(problems)
+        return tuple(parts)
+
+    def videos(self) -> tuple[Path, ...]:
+        """Return the unlabelled videos, if a loss wants them."""
+        folder = self.config.data.video_dir
+        if not self.wanted() or folder is None:
+            return ()
+        place = Path(folder) if Path(folder).is_absolute() else self.root / folder
+        return find_videos(place)
+
+    def wanted(self) -> tuple[str, ...]:
+        """Return the names of the losses on unlabelled video."""
+        losses = self.config.model.losses_to_use or ()
+        return (losses,) if isinstance(losses, str) else tuple(losses)
+
+    def fitting(self) -> Fitting:
+        """Return the size of the network's input."""
+        size = self.config.data.image_resize_dims
+        return Fitting(size.height or SIDE, size.width or SIDE)
+
+    def settings(self, pictures: int, device: str = "cpu") -> FitSettings:
+        """Return how to train on that many pictures."""
+        training, model = self.config.training, self.config.model
+        anneal = self.config.callbacks.anneal_weight
+        clips = bool(self.wanted())
+        batch = training.train_batch_size
+        least = 10 if clips else 1
+        epoch = max(least, -(-pictures // batch))
+        steps = training.max_steps or (training.max_epochs or 300) * epoch
+        multi = training.lr_scheduler_params.multisteplr
+        unfreeze = training.unfreezing_step
+        augmentation = (
+            STILL
+            if self.views
+            else (
+                PIPELINES.get(training.imgaug, DLC)
+                if isinstance(training.imgaug, str)
+                else DLC
+            )
+        )
+        ours = model.heatmap_loss_type == "cross_entropy"
+        if training.imgaug_hflip and not self.views:
+            augmentation = replace(augmentation, mirror=True)
+        return FitSettings(
+            steps=steps,
+            batch=batch,
+            learning_rate=training.optimizer_params.learning_rate,
+            optimiser="adam" if training.optimizer == "Adam" else "adamw",
+            network=Architecture(
+                backbone=backbone(model.backbone, model.backbone_pretrained)[0],
+                kind=KINDS[model.model_type],
+                head="deconvolution" if model.head == "heatmap_cnn" else "light",
+                scale="peak" if ours else "mass",
+                views=max(1, len(self.views)),
+            ),
+            imagenet=model.backbone_pretrained and not self.views,
+            masked=(
+                training.patch_mask.init_epoch,
+                training.patch_mask.final_epoch,
+                training.patch_mask.init_ratio,
+                training.patch_mask.final_ratio,
+            ),
+            loss=model.heatmap_loss_type,
+            missing="absent"
+            if training.uniform_heatmaps_for_nan_keypoints
+            else "unknown",
+            schedule=Schedule(
+                "multistep",
+                tuple(multi.milestone_steps or [m * epoch for m in multi.milestones]),
+                multi.gamma,
+                training.unfreezing_epoch * epoch if unfreeze is None else unfreeze,
+                0.1,
+                1.5,
+            ),
+            augmentation=augmentation,
+            least_epoch=least,
+            log_every=training.log_every_n_steps,
+            check_epochs=training.check_val_every_n_epoch,
+            patience=training.early_stop_patience if training.early_stopping else 0,
+            least_steps=training.min_steps or (training.min_epochs or 0) * epoch,
+            keep="best",
+            clip_length=self.config.dali.base.train.sequence_length if clips else 0,
+            anneal=Anneal(
+                anneal.init_val,
+                anneal.increase_factor,
+                anneal.final_val,
+                anneal.freeze_until_epoch,
+            ),
+            seed=training.rng_seed_model_pt,
+            device=device,
+            devices=max(1, training.num_gpus) if device != "cpu" else 1,
+        )
+
+
+def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
+    """Return what the YAML file says; LabelsError tells all that is wrong with it."""
+    words = overridden(read_yaml(file), overrides)
+    config = parse_config(file, words)
+    several = isinstance(config.data.csv_file, list)
+    multi = config.model.model_type == "heatmap_multiview_transformer"
+    if several != multi:
+        raise LabelsError(
+            [f"{file}: several files in data.csv_file go with model.model_type "
+             "heatmap_multiview_transformer, and only with it"]
+        )  # fmt: skip
+    if several and config.model.losses_to_use:
+        raise LabelsError(
+            [f"{file}: model.losses_to_use must be empty for several views"]
+        )
+    remarks = []
+    if unused := config.unused():
+        verb = "changes" if len(unused) == 1 else "change"
+        remarks.append(f"{', '.join(unused)} of {file.name} {verb} nothing here")
+    if not KNOWN.fullmatch(config.model.backbone):
+        raise LabelsError(
+            [f"{file}: model.backbone: there is no {config.model.backbone!r}; known are "
+             "efficientnet_lite0 to 2, resnet18, resnet50, vit_tiny, unet, timm:NAME, "
+             "and Lightning Pose's"]
+        )  # fmt: skip
+    _, remark = backbone(config.model.backbone, config.model.backbone_pretrained)
+    if remark:
+        remarks.insert(0, remark)
+    imgaug = config.training.imgaug
+    if not isinstance(imgaug, str) or imgaug not in PIPELINES:
+        remarks.append("training.imgaug is no pipeline known here; dlc is taken")
+    return PoseProject(file, config, words, tuple(remarks))
+
+
+def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:
+    """Return our backbone of Lightning Pose's name, and what is to be said about it.
+
+    Its pretrained weights come from places that are not packages; where they are asked
+    for, EfficientNet-Lite0 with ImageNet's weights stands in.
+
+    >>> backbone("resnet18", pretrained=False)
+    ('resnet18', None)
+    """
+    own = name.split("_animal")[0].split("_human")[0]
+    if own.startswith(("efficientnet_lite", "timm:")):
+        return own, None
+    if not pretrained and own in ("resnet18", "resnet50", "vit_tiny", "unet"):
+        return own, None
+    if not pretrained and own.startswith("vit"):
+        return "vit_tiny", f"{name} is not here; a small ViT stands in"
+    return "efficientnet_lite0", (
+        f"no package carries weights for {name}; EfficientNet-Lite0 with ImageNet's stands in"
+    )

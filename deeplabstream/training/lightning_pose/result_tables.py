@@ -1,0 +1,125 @@
+"""The tables that a training run leaves, laid out as Lightning Pose's are."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.training.data.labels import LabelsError
+
+PREDICTIONS = "predictions.csv"
+
+
+def write_predictions(
+    file: Path,
+    scorer: str,
+    bodyparts: Sequence[str],
+    names: Sequence[str],
+    points: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    sets: Sequence[str] | None = None,
+    animals: int = 1,
+) -> None:
+    """Write points (row, bodypart, 2) and confidences (row, bodypart).
+
+    Three header rows (scorer, bodyparts, coords), x, y and likelihood of each; `sets` adds
+    a last column that says train, validation, test or unused. Of several animals (row,
+    animal · bodypart, …) a row `individuals` comes second, as DeepLabCut has it.
+    """
+    triple = [name for name in bodyparts for _ in range(3)] * animals
+    head = [
+        ["scorer", *[scorer] * len(triple)],
+        ["bodyparts", *triple],
+        ["coords", *["x", "y", "likelihood"] * (len(bodyparts) * animals)],
+    ]
+    if animals > 1:
+        own = [f"animal{n}" for n in range(1, animals + 1)]
+        head.insert(
+            1,
+            ["individuals", *[name for name in own for _ in range(3 * len(bodyparts))]],
+        )
+    if sets is not None:
+        for place, row in enumerate(head):
+            row.append("" if place else "set")
+    values = np.concatenate([points, confidence[..., None]], axis=2)
+    _write(file, head, names, values.reshape(len(points), -1), sets)
+
+
+def write_metric(
+    file: Path,
+    bodyparts: Sequence[str],
+    names: Sequence[str],
+    values: NDArray[np.floating],
+    sets: Sequence[str] | None = None,
+) -> None:
+    """Write one number per row and body part (row, bodypart); NaN is an empty cell."""
+    head = [["", *bodyparts, *(["set"] if sets is not None else [])]]
+    _write(file, head, names, values, sets)
+
+
+def read_sets(file: Path) -> dict[str, str]:
+    """Return for each picture of a `predictions.csv` the set that it was in."""
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.reader(lines))
+    if not rows or rows[0][-1] != "set":
+        return {}
+    header = 4 if rows[1][0] == "individuals" else 3
+    return {row[0]: row[-1] for row in rows[header:]}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """A `predictions.csv`, read back."""
+
+    names: tuple[str, ...]
+    """Of the pictures."""
+    bodyparts: tuple[str, ...]
+    points: NDArray[np.float32]
+    """(picture, bodypart, 2), px; NaN: nothing."""
+    confidence: NDArray[np.float32]
+    """(picture, bodypart)"""
+    sets: tuple[str, ...]
+    """train, validation, test or unused; empty where the file does not say."""
+
+
+def read_predictions(file: Path) -> Predictions:
+    """Read what `write_predictions` wrote; LabelsError: it can't be read."""
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.reader(lines))
+        if rows[1][0] == "individuals":
+            raise LabelsError(
+                [
+                    f"{file} tells of several animals: EvaluateNetwork.py --report shows "
+                    "its pictures"
+                ]
+            )
+        told = rows[0][-1] == "set"
+        end = -1 if told else None
+        bodyparts = tuple(rows[1][1:end:3])
+        cells = [[float(cell or "nan") for cell in row[1:end]] for row in rows[3:]]
+        values = np.array(cells, np.float32).reshape(-1, len(bodyparts), 3)
+    except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
+        raise LabelsError([f"{file} can't be read: {error}"]) from error
+    sets = tuple(row[-1] if told else "" for row in rows[3:])
+    names = tuple(row[0] for row in rows[3:])
+    return Predictions(names, bodyparts, values[..., :2], values[..., 2], sets)
+
+
+def _write(
+    file: Path,
+    head: Sequence[Sequence[str]],
+    names: Sequence[str],
+    values: NDArray[np.floating],
+    sets: Sequence[str] | None,
+) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.writer(lines, lineterminator="\n")
+        table.writerows(head)
+        for place, (name, row) in enumerate(zip(names, values, strict=True)):
+            cells = ["" if np.isnan(v) else f"{v:.6g}" for v in row.tolist()]
+            table.writerow([name, *cells, *([sets[place]] if sets is not None else [])])

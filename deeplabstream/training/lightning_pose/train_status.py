@@ -1,0 +1,86 @@
+"""How far a run is, in the file that Lightning Pose's app looks at: `train_status.json`.
+
+{"status": "TRAINING", "pid": 4711, "progress": {"completed": 40, "total": 300, …}}
+
+The app shows a folder that has a `config.yaml` beside it, and calls a run failed when there
+is no process of that number any more.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.training.callbacks import Epoch, Watch
+
+STATUS = "train_status.json"
+Word: TypeAlias = Literal[
+    "STARTED", "TRAINING", "EVALUATING", "COMPLETED", "FAILED", "CANCELED"
+]
+_EVERY_NS = 1_000_000_000
+
+
+@dataclass
+class Status:
+    """Writes the file, once a second at most, and tells `then`; can be sent on."""
+
+    folder: Path
+    steps: int
+    then: Watch
+    clock: Clock = field(default_factory=SystemClock)
+    pid: int = field(default_factory=os.getpid)
+    """The process that trains; of several, the one that began."""
+    _written_ns: int | None = field(default=None, init=False)
+    _done: int = field(default=0, init=False)
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Note a step."""
+        now = self.clock.now_ns()
+        if self._written_ns is None or now - self._written_ns >= _EVERY_NS:
+            self._written_ns = now
+            self.write("TRAINING", epoch.step)
+        self.then(epoch)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Say that it began, and how it ended if not well."""
+        self.write("STARTED", 0)
+        try:
+            yield
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            self.write("CANCELED" if stopped else "FAILED", self._done)
+            raise
+
+    def write(self, status: Word, done: int) -> None:
+        """Write the file, whole or not at all; what else is in it stays."""
+        self._done = done
+        file = self.folder / STATUS
+        self.folder.mkdir(parents=True, exist_ok=True)
+        words = {
+            **_read(file),
+            "status": status,
+            "pid": self.pid,
+            "progress": {
+                "completed": done,
+                "total": self.steps,
+                "timestamp": datetime.now(UTC).timestamp(),
+            },
+        }
+        draft = file.with_name(f"{file.name}.tmp")
+        draft.write_text(json.dumps(words, indent=4), "utf-8")
+        replace(draft, file)
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        words = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return words if isinstance(words, dict) else {}

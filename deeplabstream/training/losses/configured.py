@@ -1,0 +1,113 @@
+"""The losses that a Lightning Pose file asks for, beside that of the labels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.pose_pca import fit_subspace, multi_view_rows, single_view_rows
+from deeplabstream.training.camera_geometry import read_calibration
+from deeplabstream.training.data.camera_views import CameraLosses
+from deeplabstream.training.data.dataset import Dataset
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.lightning_pose.config import LossWords
+from deeplabstream.training.lightning_pose.project import PoseProject
+from deeplabstream.training.losses.unsupervised import (
+    PcaLoss,
+    TemporalLoss,
+    UnsupervisedLoss,
+)
+
+KNOWN = ("temporal", "pca_singleview", "pca_multiview")
+OF_CAMERAS = ("supervised_pairwise_projections", "supervised_reprojection_heatmap_mse")
+
+
+def losses_on_video(
+    project: PoseProject, skeleton: Skeleton, points: NDArray[np.float32]
+) -> dict[str, UnsupervisedLoss]:
+    """Return the losses on unlabelled video; `points` are the training frames'.
+
+    They are (picture, bodypart, 2) in pixels of the pictures; planes of poses are laid
+    through them.
+    """
+    given = project.config.losses
+    words = {name: given.get(name, LossWords()) for name in project.wanted()}
+    unknown = sorted(set(words) - set(KNOWN))
+    if unknown:
+        where = f"{project.file}: model.losses_to_use"
+        raise LabelsError([f"{where}: there is no loss {name}" for name in unknown])
+    return {
+        name: _temporal(own)
+        if name == "temporal"
+        else _pca(project, name, own, skeleton, points)
+        for name, own in words.items()
+    }
+
+
+def losses_of_cameras(project: PoseProject, data: Dataset) -> CameraLosses | None:
+    """Return what calibrated views must agree on; None when nothing is asked."""
+    given = project.config.losses
+    pair, back = (
+        given[name].log_weight if name in given else None for name in OF_CAMERAS
+    )
+    file = project.root / (project.config.data.camera_params_file or "calibration.toml")
+    if not project.views or not file.is_file() or (pair is None and back is None):
+        return None
+    cameras = read_calibration(file, project.views)
+    scales = []
+    for window in data.windows[: len(cameras)]:
+        columns, rows = window.fitting.extent((window.height, window.width))
+        scales.append((columns / window.width, rows / window.height))
+    return CameraLosses(cameras, tuple(scales), pair, back)
+
+
+def _temporal(words: LossWords) -> TemporalLoss:
+    epsilon = words.epsilon
+    return TemporalLoss(
+        words.log_weight,
+        tuple(epsilon)
+        if isinstance(epsilon, list)
+        else 20.0
+        if epsilon is None
+        else epsilon,
+        words.prob_threshold,
+    )
+
+
+def _pca(
+    project: PoseProject,
+    name: str,
+    words: LossWords,
+    skeleton: Skeleton,
+    points: NDArray[np.float32],
+) -> PcaLoss:
+    exact, data = points.astype(np.float64), project.config.data
+    if name == "pca_multiview":
+        matches = data.mirrored_column_matches or []
+        views = tuple(
+            tuple(view) for view in matches if isinstance(view, list) and view
+        )
+        if len(views) < 2 or len({len(view) for view in views}) > 1:
+            raise LabelsError(
+                [f"{project.file}: pca_multiview needs data.mirrored_column_matches, as "
+                 "many columns for each view"]
+            )  # fmt: skip
+    else:
+        columns = data.columns_for_singleview_pca
+        views = (tuple(columns or range(len(skeleton.bodyparts))),)
+    most = len(skeleton.bodyparts)
+    wrong = [column for view in views for column in view if not 0 <= column < most]
+    if wrong:
+        raise LabelsError([f"{project.file}: {name}: there is no column {wrong[0]}"])
+    if len(views) > 1:
+        rows, keep = multi_view_rows(exact, views), 3.0
+    else:
+        rows = single_view_rows(exact, views[0], words.centering_method)
+        keep = words.components_to_keep or 0.99
+    plane = fit_subspace(
+        rows,
+        keep,
+        words.epsilon if isinstance(words.epsilon, float) else None,
+        words.empirical_epsilon_percentile,
+        words.empirical_epsilon_multiplier,
+    )
+    return PcaLoss(plane, views, words.log_weight, words.centering_method)

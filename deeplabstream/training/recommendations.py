@@ -1,0 +1,198 @@
+"""What to train with, from a look at a project and at this machine; each with a reason."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.pose.pictures import read_picture
+from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.data.projects import Project
+from deeplabstream.training.data.rotation_range import turns_and_mirror
+from deeplabstream.video.decoding import video_format
+
+LEAST_STEPS, MOST_STEPS = 600, 6000
+EPOCHS = 150
+"""How often each picture is seen, between these numbers of steps."""
+SMALL = 12
+"""Pixels of the network's input: animals that are shorter in it need a closer look."""
+SIDES = (128, 192, 256, 320, 384, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One setting, and why."""
+
+    key: str
+    """In Lightning Pose's file."""
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a project and a machine are like."""
+
+    pictures: int
+    clips: int
+    bodyparts: tuple[str, ...]
+    height: int
+    width: int
+    """Of most pictures, px."""
+    animal_px: float
+    """Median extent of an animal's points, the larger side; NaN: never two points."""
+    missing: float
+    """Share of points without a label."""
+    videos: tuple[Path, ...]
+    card_gb: float
+    """Memory of the graphics card; 0: there is none."""
+    all_round: bool = True
+    """Whether animals are headed anywhere, as a camera above sees them."""
+
+
+def look(project: Project, card_gb: float) -> Seen:
+    """Return what the project is like; LabelsError: a picture can't be read."""
+    labels = project.labels
+    if labels.animals > 1:
+        raise LabelsError(
+            ["several animals: train with --data, which finds its own way"]
+        )
+    shapes = []
+    for file in labels.images[:: max(1, len(labels.images) // 10)]:
+        image = read_picture(file)
+        if image is None:
+            raise LabelsError([f"the picture {file} can't be read"])
+        shapes.append(image.shape[:2])
+    height, width = np.median(shapes, axis=0).astype(int).tolist()
+    there = np.isfinite(labels.points).all(axis=2)
+    return Seen(
+        len(labels.images),
+        len({file.parent for file in labels.images}),
+        labels.skeleton.bodyparts,
+        height,
+        width,
+        _extent(labels),
+        float(1 - there.mean()),
+        tuple(video for video in project.videos if _opens(video)),
+        card_gb,
+        turns_and_mirror(labels.points, labels.skeleton)[0] == 180,
+    )
+
+
+def advise(seen: Seen) -> list[Advice]:
+    """Return a setting for each thing that matters."""
+    side = _side(seen)
+    batch = 8 if seen.card_gb == 0 else 16 if seen.card_gb < 12 else 32
+    steps = int(np.clip(EPOCHS * seen.pictures / batch, LEAST_STEPS, MOST_STEPS))
+    scaled = seen.animal_px * side / max(seen.height, seen.width)
+    advice = [
+        Advice(
+            "model.backbone", "efficientnet_lite0",
+            "its ImageNet weights come as a package, and it is fast on processors",
+        ),
+        Advice(
+            "data.image_resize_dims", _size(seen),
+            f"pictures are {seen.width}x{seen.height}"
+            + ("" if np.isnan(scaled) else f"; the animal is about {scaled:.0f} px in it"),
+        ),
+        Advice(
+            "model.heatmap_loss_type", "cross_entropy",
+            "the height of its maps says how sure the network is",
+        ),
+        Advice(
+            "training.imgaug", "dlc-top-down" if seen.all_round else "dlc",
+            "labelled poses are headed anywhere, or too few to tell"
+            if seen.all_round
+            else "labelled poses are all turned alike",
+        ),
+        Advice(
+            "training.train_batch_size", batch,
+            f"a card of {seen.card_gb:.0f} GB"
+            if seen.card_gb
+            else "no graphics card: more at once would not be faster",
+        ),
+        Advice(
+            "training.max_steps", steps,
+            f"{seen.pictures} pictures, each seen about "
+            f"{steps * batch / max(1, seen.pictures):.0f} times",
+        ),
+        Advice("training.unfreezing_step", 20, "the head learns first"),
+        Advice(
+            "training.lr_scheduler_params.multisteplr",
+            {"milestone_steps": [steps // 2, steps * 3 // 4, steps * 9 // 10],
+             "gamma": 0.4},
+            "the rate falls towards the end",
+        ),
+        Advice("training.optimizer", "AdamW", "with the rate below, what we train with"),
+        Advice(
+            "training.optimizer_params.learning_rate",
+            round(2e-3 * (batch / 8) ** 0.5, 5),
+            "0.002 for 8 pictures, growing with the square root",
+        ),
+        Advice(
+            "training.uniform_heatmaps_for_nan_keypoints", seen.missing > 0,
+            f"{100 * seen.missing:.2g} % of the points have no label: if that means not to be "
+            "seen, true teaches it; if nobody looked, set it to false"
+            if seen.missing
+            else "every point is labelled",
+        ),
+    ]  # fmt: skip
+    enough = seen.pictures >= 2 * len(seen.bodyparts)
+    losses = (
+        ["temporal", *(["pca_singleview"] if enough else [])] if seen.videos else []
+    )
+    advice.append(
+        Advice(
+            "model.losses_to_use",
+            [],
+            f"to try against the labels alone: {losses}. They double the time, and what "
+            "they gave in one example is in docs/training.md"
+            if losses
+            else "there are no videos to learn from",
+        )
+    )
+    return advice
+
+
+def cropzoom_pays(seen: Seen) -> bool:
+    """Return whether the animal is so small in the picture that it needs a closer look."""
+    side = _side(seen)
+    return bool(seen.animal_px * side / max(seen.height, seen.width) < 4 * SMALL)
+
+
+def _side(seen: Seen) -> int:
+    """Return the longer side of the input: the more points on an animal, the finer."""
+    most = max(seen.height, seen.width)
+    fine = 40 * len(seen.bodyparts) ** 0.5
+    wish = most / 2 if np.isnan(seen.animal_px) else fine * most / seen.animal_px
+    wish = min(max(wish, 128), most, 384 if seen.card_gb == 0 else 512)
+    return next(side for side in SIDES if side >= wish - 32)
+
+
+def _size(seen: Seen) -> dict[str, int]:
+    """Return the input's size: the picture's aspect, in multiples of 32."""
+    side, most = _side(seen), max(seen.height, seen.width)
+
+    def fitted(length: int) -> int:
+        return max(64, -(-round(side * length / most) // 32) * 32)
+
+    return {"height": fitted(seen.height), "width": fitted(seen.width)}
+
+
+def _extent(labels: Labels) -> float:
+    sizes = []
+    for own in labels.points:
+        there = own[np.isfinite(own).all(axis=1)]
+        if len(there) > 1:
+            sizes.append(float(np.ptp(there, axis=0).max()))
+    return float(np.median(sizes)) if sizes else float("nan")
+
+
+def _opens(video: Path) -> bool:
+    try:
+        video_format(video)
+    except DeviceError:
+        return False
+    return True

@@ -1,0 +1,66 @@
+"""Everything that a training run depends on, besides the data."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from deeplabstream.training.data.augmentation import Augmentation
+from deeplabstream.training.learning_rate import Schedule
+from deeplabstream.training.losses.supervised import Loss
+from deeplabstream.training.losses.unsupervised import Anneal
+from deeplabstream.training.networks.pose_network import Architecture
+
+CLIPS = Augmentation(
+    rotation_deg=10, scale=(0.8, 1.2), shift=0, mirror=False, light=0.3
+)
+"""How unlabelled clips are changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How a network is trained; frozen, so that a run is what it says."""
+
+    steps: int = 1500
+    batch: int = 8
+    """Pictures per step, all graphics cards together."""
+    learning_rate: float = 2e-3
+    """At its highest."""
+    optimiser: Literal["adamw", "adam"] = "adamw"
+    network: Architecture = field(default_factory=Architecture)
+    imagenet: bool = True
+    """Start from ImageNet's weights; else from random ones."""
+    loss: Loss = "cross_entropy"
+    missing: Literal["absent", "unknown"] = "absent"
+    """What a body part without a label is: not to be seen, or nothing is known."""
+    schedule: Schedule = field(default_factory=Schedule)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    least_epoch: int = 1
+    """Steps that an epoch has at least."""
+    log_every: int = 10
+    """Steps from one point of the curves to the next."""
+    check_epochs: int = 5
+    """Epochs from one look at the held-out pictures to the next."""
+    patience: int = 0
+    """Looks without improvement after which training stops; 0: never."""
+    least_steps: int = 0
+    """Steps that are made before it may stop so."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights are kept in the end: the last, or the best in the held-out loss."""
+    clip_length: int = 0
+    """Frames of unlabelled video per step; 0: none."""
+    anneal: Anneal = field(default_factory=Anneal)
+    clip_augmentation: Augmentation = CLIPS
+    masked: tuple[int, int, float, float] = (40, 300, 0.0, 0.5)
+    """Of a multiview network: epochs and shares between which patches are hidden."""
+    seed: int = 0
+    device: str = "cpu"
+    devices: int = 1
+    """How many of them; each in a process of its own."""
+    precision: Literal["auto", "full", "mixed"] = "auto"
+    """`mixed` computes in 16 bits what can bear it; `auto` where that is faster: on
+    graphics cards, and on processors that multiply matrices of bfloat16 (AMX)."""
+    workers: int = 1
+    """Threads that prepare batches."""
+
+    def epoch_steps(self, pictures: int) -> int:
+        """Return the steps in which each picture is seen once."""
+        return max(self.least_epoch, -(-pictures // self.batch))

@@ -1,0 +1,279 @@
+"""One training run, from labels to the folder that it leaves.
+
+```text
+FOLDER/
+  model.json network.onnx       the network, for the rig and all programs
+  context/                      of a context network: the one that looks at five frames
+  weights.pt                    the same for torch
+  config.yaml CollectedData.csv as given
+  predictions.csv               all labelled pictures, with the set that each was in
+  predictions_pixel_error.csv   and …_pca_singleview_error.csv, …_pca_multiview_error.csv
+  reliability.csv               how often a confidence was right, held-out pictures;
+                                reliability_raw.csv: before it was calibrated
+  train_status.json             how far it is, as Lightning Pose's app reads it
+  tb_logs/ checkpoints/         curves; what a killed run goes on with
+```
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.training.callbacks import Looked, Watch, unseen
+from deeplabstream.training.context_export import export_context
+from deeplabstream.training.data.animal_targets import choose_link, decoder_of
+from deeplabstream.training.data.camera_views import CameraLosses
+from deeplabstream.training.data.dataset import Dataset, Parts
+from deeplabstream.training.data.labels import Labels
+from deeplabstream.training.evaluation.animal_matching import match
+from deeplabstream.training.evaluation.confidence_fit import cross_fitted, fit_scale
+from deeplabstream.training.evaluation.evaluate import (
+    PartError,
+    choose_threshold,
+    held_out_error,
+    reliability,
+    summary,
+)
+from deeplabstream.training.fit import Unlabelled, fit, open_device
+from deeplabstream.training.lightning_pose.result_tables import (
+    write_metric,
+    write_predictions,
+)
+from deeplabstream.training.lightning_pose.train_status import Status
+from deeplabstream.training.losses.unsupervised import PcaLoss
+from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.train_config import FitSettings
+
+WEIGHTS = "weights.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is trained on what, and how."""
+
+    labels: Labels
+    data: Dataset
+    parts: Parts
+    settings: FitSettings
+    unlabelled: Unlabelled | None = None
+    cameras: CameraLosses | None = None
+    views: tuple[str, ...] = ()
+    """The cameras' names, where there are several."""
+    words: Mapping[str, Any] = field(default_factory=dict)
+    """For `config.yaml`."""
+    about: Mapping[str, object] = field(default_factory=dict)
+    """For `model.json`."""
+    right_px: float = RIGHT_PX
+    """Pixels of the original pictures within which a point is right, for confidences."""
+
+    def known(self) -> NDArray[np.bool_]:
+        """Return of which points (picture, bodypart) it is known where they are, or not."""
+        if self.settings.missing == "absent":
+            return self.data.known
+        return self.data.known & np.isfinite(self.data.points).all(axis=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out."""
+
+    errors: tuple[PartError, ...]
+    """In the held-out pictures: test pictures where there are some, else validation."""
+    threshold: float
+    calibration_error: tuple[float, float]
+    """Of the confidence, as it came and calibrated: of held-out pictures, each calibrated
+    by what the others say."""
+    animals: Mapping[str, object] = field(default_factory=dict)
+    """Of several animals: how many were found, and how many of those told are there."""
+
+
+def carry_out(
+    run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
+) -> Outcome:
+    """Train, measure, export; write the folder."""
+    open_device(run.settings.device)  # before anything is written
+    status = Status(folder, run.settings.steps, watch)
+    with status.watched():
+        _write_config(run, folder)
+        outcome = _carried_out(run, folder, status, resume, looked)
+        status.write("COMPLETED", run.settings.steps)
+    return outcome
+
+
+def _carried_out(
+    run: Run, folder: Path, status: Status, resume: bool, looked: Looked
+) -> Outcome:
+    data, parts = run.data, run.parts
+    network = fit(
+        data.pick(parts.train), run.settings, status, data.pick(parts.validation),
+        run.unlabelled, folder, resume, run.cameras, looked,
+    )  # fmt: skip
+    torch.save(network.state_dict(), folder / WEIGHTS)
+    status.write("EVALUATING", run.settings.steps)
+    out = list(parts.validation) + list(parts.test)
+    sigma, edges = run.settings.network.sigma, run.settings.network.edges
+    several = decoder_of(data, edges, sigma) if edges else None
+    if several is not None:
+        several = choose_link(network, data.pick(out), several)
+    told = held_out_error(network, data, several, run.known())
+    distance, confidence, points = told.distance, told.confidence, told.points
+    claimed, sure, asked = told.claimed
+    claimed, sure, asked = claimed[out], sure[out], asked[out]
+    before = reliability(claimed, sure, asked, run.right_px)
+    scale = fit_scale(claimed, sure, asked, run.right_px)
+    clips = [data.clips[place] for place in out]
+    fitted = cross_fitted(claimed, sure, asked, run.right_px, clips)
+    after = reliability(claimed, fitted, asked, run.right_px)
+    before.write(folder / "reliability_raw.csv")
+    after.write(folder / "reliability.csv")
+    if scale is not None:
+        there = np.isfinite(points).all(axis=2)
+        confidence = np.where(there, scale(confidence), np.float32(0))
+    known = run.known()[out]
+    threshold = choose_threshold(distance[out], confidence[out], known)
+    measured = list(parts.test or parts.validation)
+    errors, found = _measured(run, measured, distance, confidence, points, threshold)
+    about = {
+        **run.about,
+        "pictures": {
+            "trained_on": len(parts.train),
+            "held_out": len(parts.validation) + len(parts.test),
+        },
+        "calibration_error": {
+            "raw": round(before.error(), 4),
+            "calibrated": round(after.error(), 4),
+        },
+        "settings": _plain(asdict(run.settings)),
+        "held_out_error": [_rounded(asdict(error)) for error in errors],
+        **({"held_out_animals": found} if found else {}),
+    }
+    recipe = Recipe(
+        data.skeleton, data.fitting, sigma, threshold, about, several, scale
+    )
+    some = data.pictures[out] if out else data.pictures
+    if not run.views:
+        export(network, recipe, some[:64], folder)
+    if isinstance(network, ContextNetwork) and data.context is not None:
+        export_context(network, recipe, data.context[out or slice(None)], folder)
+    _write_tables(run, folder, points, distance, confidence)
+    return Outcome(errors, threshold, (before.error(), after.error()), found)
+
+
+def _measured(
+    run: Run,
+    places: Sequence[int],
+    distance: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+    points: NDArray[np.float32],
+    threshold: float,
+) -> tuple[tuple[PartError, ...], dict[str, object]]:
+    """Return errors of each body part and, of several animals, how many were found."""
+    data, at = run.data, list(places)
+    if data.animals == 1:
+        return summary(data.skeleton, distance[at], confidence[at], threshold), {}
+    count = len(data.skeleton.bodyparts)
+    each = distance[at].reshape(-1, count), confidence[at].reshape(-1, count)
+    labels = data.in_camera_px(data.points)[at].reshape(-1, data.animals, count, 2)
+    labelled = np.isfinite(labels).all(axis=3).reshape(-1, count)
+    errors = summary(data.skeleton, *each, threshold, labelled)
+    shape = labels.shape[:3]
+    matched = match(
+        points[at].reshape(labels.shape),
+        confidence[at].reshape(shape),
+        labels,
+        threshold,
+    )
+    found: dict[str, object] = {
+        "animals": int(matched.counted.labelled.sum()),
+        "recall": matched.counted.recall,
+        "precision": matched.counted.precision,
+        "near_px": matched.near_px,
+    }
+    return errors, _rounded(found)
+
+
+def _write_tables(
+    run: Run,
+    folder: Path,
+    points: NDArray[np.float32],
+    distance: NDArray[np.float32],
+    confidence: NDArray[np.float32],
+) -> None:
+    parts, labels = run.data.skeleton.bodyparts, run.labels
+    names = labels.names
+    sets = run.parts.sets(len(names))
+    scorer = f"{run.settings.network.kind}_tracker"
+    animals = run.data.animals
+    count = animals * len(parts) // max(1, len(run.views))
+    each = [f"animal{n}_{part}" for n in range(1, animals + 1) for part in parts]
+    for place, view in enumerate(run.views or ("",)):
+        end = f"_{view}" if view else ""
+        own = slice(place * count, (place + 1) * count)
+        bare = [part.removesuffix(end) for part in parts[own]]
+        columns = bare if animals == 1 else each
+        write_predictions(
+            folder / f"predictions{end}.csv", scorer, bare, names, points[:, own],
+            confidence[:, own], sets, animals,
+        )  # fmt: skip
+        write_metric(
+            folder / f"predictions{end}_pixel_error.csv", columns, names,
+            distance[:, own], sets,
+        )  # fmt: skip
+    for name, loss in (run.unlabelled.losses if run.unlabelled else {}).items():
+        if isinstance(loss, PcaLoss):
+            write_metric(
+                folder / f"predictions_{name}_error.csv", parts, names,
+                loss.errors(points), sets,
+            )  # fmt: skip
+    if labels.file.is_file():
+        copy = folder / f"CollectedData{labels.file.suffix}"
+        copy.write_bytes(labels.file.read_bytes())
+
+
+def _write_config(run: Run, folder: Path) -> None:
+    import yaml
+
+    words = {**run.words, "data": {**_data_words(run), **run.words.get("data", {})}}
+    absent = run.settings.missing == "absent"
+    words["training"] = {
+        "uniform_heatmaps_for_nan_keypoints": absent,
+        **words.get("training", {}),
+    }
+    words["data"]["data_dir"] = str(run.labels.root.resolve())
+    text = yaml.safe_dump(words, sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _data_words(run: Run) -> dict[str, Any]:
+    """Return what a configuration says of the data."""
+    labels, fitting = run.labels, run.data.fitting
+    return {
+        "image_resize_dims": {"height": fitting.height, "width": fitting.width},
+        "csv_file": str(labels.file.resolve()),
+        "num_keypoints": len(labels.skeleton.bodyparts),
+        "keypoint_names": list(labels.skeleton.bodyparts),
+    }
+
+
+def _rounded(words: dict[str, object]) -> dict[str, object]:
+    """Return figures that JSON can hold: short, and None for NaN."""
+    short = {k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()}
+    return {k: None if v != v else v for k, v in short.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: lists for tuples, text for paths."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return (
+        value if value is None or isinstance(value, str | int | float) else str(value)
+    )

@@ -1,0 +1,194 @@
+"""Jumps to key frames, and the check that they show what reading from the beginning shows.
+
+A container's key frame need not decode on its own. The decoder may need something that
+stands only at the beginning of the file (x264 writes its build number there, and FFmpeg
+decodes 4:4:4 pictures of old builds wrongly without it), the container may mark what is no
+key frame, or take one to a wrong place. So before a file is jumped in, some of its key
+frames are decoded twice, after a jump and in one go, and the pictures are compared:
+
+* Short files are decoded whole, and up to 16 key frames are compared with that.
+* Of long ones the first two key frames are compared with decoding from the first frame on:
+  that shows whatever a decoder learns at the beginning. Four more, spread to the end, are
+  compared with decoding from the key frame before each. This costs a few groups of
+  pictures, however long the file is.
+
+One difference, and the file is only read from its beginning. Every later jump is checked
+too: the first frame after it must be the key frame that was asked for, and undamaged.
+"""
+
+import logging
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deeplabstream.video.decoding import Converter, decoded, packets_of
+
+if TYPE_CHECKING:
+    from av import VideoStream
+    from av.container import InputContainer
+    from av.packet import Packet
+
+    from deeplabstream.video.video_reader import Decoded, VideoReader
+
+WHOLE_PX = 1_000_000_000
+"""Files of up to so many pixels, all frames together, are checked as a whole."""
+_OF_WHOLE, _AT_BEGINNING, _SPREAD = 16, 2, 4
+"""Key frames that are compared."""
+_COMPARED = 8
+"""Frames compared from each key frame on: B-frames are among them."""
+_TRIED = 3
+"""Key frames before a frame to which a jump is tried."""
+
+_trust: dict[tuple[str, int, int], bool] = {}
+_lock = Lock()
+_log = logging.getLogger("video")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Frames decoded in one go, and the key frames in it that are compared."""
+
+    start: int
+    keys: tuple[int, ...]
+
+    @property
+    def stop(self) -> int:
+        return self.keys[-1] + _COMPARED
+
+    @property
+    def frames(self) -> int:
+        """How many are decoded, jumps included."""
+        return self.stop - self.start + _COMPARED * len(self.keys)
+
+
+def trusted(reader: "VideoReader") -> bool:
+    """Return whether jumps in this file show the right frames; checked on first use."""
+    with _lock:
+        known = _trust.get(reader.identity)
+        if known is None:
+            known = all(_same(reader, each) for each in _stretches(reader))
+            _trust[reader.identity] = known
+            if not known:
+                _warn(reader)
+        return known
+
+
+def cost(reader: "VideoReader") -> int:
+    """Return how many frames the check decodes; 0 when it is done."""
+    if reader.identity in _trust:
+        return 0
+    return sum(each.frames for each in _stretches(reader))
+
+
+def _warn(reader: "VideoReader") -> None:
+    _log.warning(
+        "%s: a jump to a key frame gives other pictures than decoding from the beginning; "
+        "the file is read from its beginning each time, which is slower",
+        reader.path,
+    )
+
+
+def _stretches(reader: "VideoReader") -> list[_Stretch]:
+    keys = [row for row in reader.entries[:, 0].tolist() if row > 0]
+    if not keys:
+        return []
+    form = reader.form
+    if len(reader) * form.width * form.height <= WHOLE_PX:
+        return [_Stretch(0, tuple(_spread(keys, _OF_WHOLE)))]
+    found = [_Stretch(0, tuple(keys[:_AT_BEGINNING]))]
+    before = dict(zip(keys[1:], keys, strict=False))
+    for key in _spread(keys[_AT_BEGINNING:], _SPREAD):
+        found.append(_Stretch(before[key], (key,)))
+    return found
+
+
+def _spread(keys: list[int], count: int) -> list[int]:
+    if len(keys) <= count:
+        return keys
+    places = np.linspace(0, len(keys) - 1, count).round().astype(int)
+    return [keys[place] for place in places.tolist()]
+
+
+def _same(reader: "VideoReader", stretch: _Stretch) -> bool:
+    """Return whether jumps into a stretch show what decoding it in one go shows."""
+    wanted = {row for key in stretch.keys for row in range(key, key + _COMPARED)}
+    one_go = reader.jumped(stretch.start) if stretch.start else reader.from_beginning()
+    known = {
+        each.row: mark for each, mark in _marked(one_go, stretch.stop, wanted) if mark
+    }
+    for key in stretch.keys:
+        jumped = _marked(reader.jumped(key), key + _COMPARED, wanted)
+        there = {each.row: mark for each, mark in jumped if each.row >= key}
+        own = range(key, key + _COMPARED)
+        if any(row in known and there.get(row) != known[row] for row in own):
+            return False
+    return True
+
+
+def _marked(
+    found: "Iterator[Decoded]", stop: int, wanted: set[int]
+) -> "Iterator[tuple[Decoded, int | None]]":
+    """Yield frames up to row `stop` with a checksum of their pixels; None: damaged."""
+    converter = Converter()
+    for each in found:
+        if each.row >= stop:
+            return
+        if each.row in wanted:
+            pixels = converter.pixels(each.frame, "bgr24")
+            yield (
+                each,
+                None if each.damaged else zlib.crc32(pixels.tobytes()),
+            )
+
+
+def seek(
+    reader: "VideoReader",
+    container: "InputContainer",
+    stream: "VideoStream",
+    start: int,
+) -> "tuple[int, Iterator[Packet[Any] | None]] | None":
+    """Jump to a key frame before `start`; return its row and the packets from it on.
+
+    The first packets of the file are decoded before, so that the decoder knows what stands
+    only there. None: the container leads to no key frame that is in the index.
+    """
+    import av
+
+    for packet in packets_of(container, stream):
+        for _ in decoded(stream, [packet]):
+            pass
+        if packet is None or not packet.size or packet.is_keyframe:
+            break
+    known = {
+        position if position >= 0 else pts: row
+        for row, pts, _, position in reader.entries.tolist()
+    }
+    place = int(np.searchsorted(reader.entries[:, 0], start, side="right")) - 1
+    for each in range(place, max(-1, place - _TRIED), -1):
+        _, pts, dts, _ = reader.entries[each].tolist()
+        for target in dict.fromkeys((pts, dts)):
+            try:
+                container.seek(target, stream=stream, backward=True)
+            except av.error.FFmpegError:
+                continue
+            packets = packets_of(container, stream)
+            for packet in packets:
+                if packet is None or not packet.size:
+                    break
+                if packet.is_keyframe:
+                    row = known.get(position_of(packet))
+                    if row is not None and row <= start:
+                        return row, chain([packet], packets)
+                    break
+    return None
+
+
+def position_of(packet: "Packet[Any]") -> int:
+    """Return the place of a packet in its file; its time where that is not known."""
+    place = -1 if packet.pos is None else packet.pos
+    return int(place if place >= 0 else packet.pts or 0)

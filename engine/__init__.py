@@ -1,1 +1,0 @@
-"""The machine: the one loop, the processes, the settings."""

@@ -1,1 +1,0 @@
-"""Files of DeepLabStream 1, turned into ours."""

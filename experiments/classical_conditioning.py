@@ -1,0 +1,77 @@
+"""Classical conditioning (the first experiment of the DeepLabStream paper)."""
+
+from random import Random
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import (
+    SEED_WORDS,
+    Experiment,
+    ExperimentError,
+    Mark,
+    OutputName,
+    Plan,
+    Pulse,
+    Seed,
+    TriggerName,
+    off,
+    on,
+    until,
+    until_known,
+    wait,
+)
+
+from .trial_order import INTERVAL_WORDS, IntervalSetting, Uniform, in_blocks
+
+Count = Annotated[int, Field(gt=0)]
+
+
+@settings(kw_only=True, config={"arbitrary_types_allowed": True})
+class ClassicalConditioning(Experiment):
+    """Pair one cue with an outcome and the other with none, when the animal sees the cue."""
+
+    trigger: TriggerName = Field(description="the animal looks where the cues are")
+    paired: OutputName = Field(description="the cue that announces OUTCOME")
+    neutral: OutputName = Field(description="the cue that announces nothing")
+    outcome: OutputName = Field(description="reward, puff, tone or shock")
+    cue_s: float = Field(10.0, gt=0, description="seconds of a cue")
+    outcome_s: float = Field(1.0, gt=0, description="seconds of OUTCOME, after the cue")
+    block: tuple[Count, Count] = Field(
+        (2, 2), description="trials with PAIRED and with NEUTRAL in each block"
+    )
+    blocks: int = Field(10, gt=0, description="blocks after which it ends")
+    longest_run: int = Field(3, ge=0, description="trials of a kind in a row; 0: any")
+    interval: IntervalSetting = Field(
+        Uniform((10.0, 41.0)), description=f"between trials, {INTERVAL_WORDS}"
+    )
+    seed: Seed = Field(
+        0, description=f"another number, another order and intervals; {SEED_WORDS}"
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            self._order(Random(self.seed))
+        except ExperimentError as error:
+            raise ValueError(f"BLOCK, LONGEST_RUN: {error}") from error
+
+    def _order(self, random: Random) -> list[bool]:
+        return in_blocks(
+            (True, False), self.block, self.blocks, random, self.longest_run
+        )
+
+    def plan(self) -> Plan[None]:
+        """Trial by trial."""
+        random = Random(self.seed)
+        for trial, with_outcome in enumerate(self._order(random), 1):
+            cue = self.paired if with_outcome else self.neutral
+            yield from until(self.trigger)
+            yield Mark(f"trial {trial}: {cue}")
+            yield on(cue)
+            yield from wait(self.cue_s)
+            yield off(cue)
+            if with_outcome:
+                yield from until_known(self.trigger)
+                yield Pulse(self.outcome, seconds=self.outcome_s)
+            yield from wait(self.interval.draw(random))

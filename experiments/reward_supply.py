@@ -1,0 +1,40 @@
+"""Reward by the drop, for as long as the animal stays; what it leaves is taken away."""
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import (
+    Experiment,
+    Mark,
+    OutputName,
+    Plan,
+    Pulse,
+    TriggerName,
+    during,
+    until,
+)
+
+
+@settings(kw_only=True)
+class Supply(Experiment):
+    """Supply drops while a trigger holds, and remove the last one when it no longer does."""
+
+    trigger: TriggerName = Field(description="the trigger that earns drops")
+    supply: OutputName = Field(description="the pump or valve that gives a drop")
+    drop_s: float = Field(0.2, gt=0, description="seconds for which it gives")
+    every_s: float = Field(5.0, gt=0, description="seconds from one drop to the next")
+    drops: int = Field(100, gt=0, description="drops after which it ends")
+    removal: OutputName | None = Field(
+        None, description="the pump that takes away; empty: there is none"
+    )
+    removal_s: float = Field(1.0, gt=0, description="seconds for which it takes away")
+
+    def plan(self) -> Plan[None]:
+        """Drop by drop."""
+        for drop in range(1, self.drops + 1):
+            yield from until(self.trigger)
+            yield Mark(f"drop {drop}")
+            yield Pulse(self.supply, seconds=self.drop_s)
+            stayed = yield from during(self.trigger, at_most_s=self.every_s)
+            if self.removal and not stayed:
+                yield Pulse(self.removal, seconds=self.removal_s)

@@ -1,0 +1,56 @@
+"""Shaping by stages (the second experiment of the DeepLabStream paper)."""
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import (
+    Ask,
+    Experiment,
+    Mark,
+    OutputName,
+    Plan,
+    Pulse,
+    TriggerName,
+    during,
+    until,
+    wait,
+)
+
+
+@settings(kw_only=True)
+class Stages(Experiment):
+    """Ask for more, stage by stage: first the place, then the place and the direction.
+
+    An animal that fails for PATIENCE_S goes back by one stage.
+    """
+
+    stages: tuple[TriggerName, ...] = Field(
+        min_length=1, description="what earns a reward in each stage, easy ones first"
+    )
+    reward: OutputName = Field(description="what a reward opens")
+    reward_s: float = Field(0.2, gt=0, description="seconds for which REWARD is open")
+    rewards: int = Field(10, gt=0, description="rewards after which a stage is passed")
+    rest_s: float = Field(5.0, ge=0, description="seconds after a reward without one")
+    patience_s: float = Field(
+        300.0, gt=0, description="seconds without a reward before it goes back a stage"
+    )
+
+    def plan(self) -> Plan[None]:
+        """Reward by reward; it ends when the last stage is passed."""
+        stage = earned = 0
+        yield Mark("stage 1")
+        while stage < len(self.stages):
+            trigger = self.stages[stage]
+            if not (yield from until(trigger, at_most_s=self.patience_s)):
+                stage, earned = max(stage - 1, 0), 0
+                yield Mark(f"back to stage {stage + 1}")
+                continue
+            yield Pulse(self.reward, seconds=self.reward_s)
+            earned += 1
+            if earned == self.rewards:
+                stage, earned = stage + 1, 0
+                if stage < len(self.stages):
+                    yield Mark(f"stage {stage + 1}")
+            yield from wait(self.rest_s)
+            if not (yield Ask.NOW).fails(trigger):
+                yield from during(trigger, at_most_s=self.patience_s)

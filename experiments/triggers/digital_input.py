@@ -1,0 +1,70 @@
+"""Triggers that look at a digital input of the rig: lick, lever, beam."""
+
+from abc import abstractmethod
+from collections import deque
+from dataclasses import field
+from math import nan
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Answer, InputName, Known, Poseless
+
+
+@settings(kw_only=True)
+class InputTrigger(Poseless):
+    """A question about an input; asked on the frames of its camera."""
+
+    input: InputName = Field(description="the input that it looks at")
+
+    @abstractmethod
+    def tells(self, active: bool, count: int, time_s: float) -> bool:
+        """Return the answer; `count` is how often it became active since the beginning."""
+
+    def judge(self, known: Known, time_s: float) -> Answer:
+        """Return the answer; None: nothing is known of the input."""
+        level = known.inputs.get(self.input, nan)
+        count = known.inputs.get(f"{self.input}.count", nan)
+        if level != level or count != count:
+            self.forget()
+            return None
+        return self.tells(level > 0, int(count), time_s)
+
+
+@settings(kw_only=True)
+class InputIs(InputTrigger):
+    """Holds while an input is active, and on a frame since the last of which it was."""
+
+    _before: int | None = field(default=None, init=False, repr=False, compare=False)
+
+    def tells(self, active: bool, count: int, time_s: float) -> bool:
+        """Return whether it is active or became so: the shortest lick is not missed."""
+        before, self._before = self._before, count
+        return active or (before is not None and count > before)
+
+    def forget(self) -> None:
+        """Forget what was counted."""
+        self._before = None
+
+
+@settings(kw_only=True)
+class InputCount(InputTrigger):
+    """Holds while an input has become active often enough, lately."""
+
+    times: int = Field(gt=0, description="how often it must have become active")
+    within_s: float = Field(gt=0, description="in the last so many seconds")
+    _counts: deque[tuple[float, int]] = field(
+        default_factory=deque, init=False, repr=False, compare=False
+    )
+
+    def tells(self, active: bool, count: int, time_s: float) -> bool:
+        """Return whether it was counted often enough since `within_s` ago."""
+        counts = self._counts
+        counts.append((time_s, count))
+        while len(counts) > 1 and counts[1][0] <= time_s - self.within_s:
+            counts.popleft()
+        return count - counts[0][1] >= self.times
+
+    def forget(self) -> None:
+        """Forget what was counted."""
+        self._counts.clear()

@@ -1,0 +1,64 @@
+"""A trigger that asks whether the animal has just crossed a line."""
+
+from dataclasses import field
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Pose, Trigger, middle
+
+
+@settings(kw_only=True)
+class LineCrossing(Trigger):
+    """Holds on the frame on which the middle of the body parts is past a line.
+
+    For longer than that one frame with EXIT_DELAY_S. Between two frames it is taken to have
+    gone straight; standing on the line is not yet past it. What it did while it was lost,
+    nobody knows: that is no crossing.
+    """
+
+    line: tuple[float, float, float, float] = Field(
+        description="X1, Y1, X2, Y2: both ends, in UNIT"
+    )
+    to: Literal["left", "right", "both"] = Field(
+        "both", description="to which side it goes, as seen from 1 looking at 2"
+    )
+    _before: tuple[float, float] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.line[:2] == self.line[2:]:
+            raise ValueError("LINE: both ends are the same point")
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether it has crossed since the frame before."""
+        x, y = middle(pose.places(self.bodyparts))
+        here, before = (x, y), self._before
+        if before is None:
+            self._before = here if self._side(here) else None
+            return None if self._before is None else False
+        if not self._side(here):
+            return False
+        self._before = here
+        if self._side(here) * self._side(before) > 0 or not self._meets(before, here):
+            return False
+        return self.to in ("both", "right" if self._side(here) > 0 else "left")
+
+    def forget(self) -> None:
+        """Forget where it was."""
+        self._before = None
+
+    def _side(self, point: tuple[float, float]) -> float:
+        """Return above 0 for a point on the right, below for the left, 0 on the line."""
+        x1, y1, x2, y2 = self.line
+        return (x2 - x1) * (point[1] - y1) - (y2 - y1) * (point[0] - x1)
+
+    def _meets(self, start: tuple[float, float], end: tuple[float, float]) -> bool:
+        """Return whether the way from start to end goes between the line's ends."""
+        way_x, way_y = end[0] - start[0], end[1] - start[1]
+        x1, y1, x2, y2 = self.line
+        one = way_x * (y1 - start[1]) - way_y * (x1 - start[0])
+        two = way_x * (y2 - start[1]) - way_y * (x2 - start[0])
+        return one * two <= 0

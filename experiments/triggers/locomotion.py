@@ -1,0 +1,129 @@
+"""A trigger that asks how fast the animal is.
+
+Triggers that ask where the animal goes, and whether it goes anywhere.
+"""
+
+from collections import deque
+from dataclasses import field
+from math import dist, hypot
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Pose, Trigger, angle_between, middle
+
+from .hysteresis import Margins
+
+
+@settings(kw_only=True)
+class Moving(Trigger):
+    """The way of the middle of the body parts since WINDOW_S ago.
+
+    Skipped frames change nothing. Unknown until the animal was seen for WINDOW_S.
+    """
+
+    window_s: float = Field(
+        0.2, gt=0, description="seconds over which the movement is taken"
+    )
+    _past: deque[tuple[float, float, float]] = field(
+        default_factory=deque, init=False, repr=False, compare=False
+    )
+
+    def way(self, pose: Pose, time_s: float) -> tuple[float, float, float] | None:
+        """Return seconds, and x and y since then; None when there is no then yet."""
+        x, y = middle(pose.places(self.bodyparts))
+        past = self._past
+        past.append((time_s, x, y))
+        while len(past) > 1 and time_s - past[1][0] >= self.window_s:
+            past.popleft()
+        then_s, then_x, then_y = past[0]
+        if time_s - then_s < self.window_s:
+            return None
+        return time_s - then_s, x - then_x, y - then_y
+
+    def forget(self) -> None:
+        """Forget where it was."""
+        self._past.clear()
+
+
+@settings(kw_only=True)
+class MovingTowards(Margins, Moving):
+    """Holds while the animal moves towards a point, within ANGLE degrees.
+
+    Slower than MIN_SPEED it moves nowhere: the answer is no.
+    """
+
+    point: tuple[float, float] = Field(description="X, Y in UNIT")
+    angle: float = Field(
+        30.0,
+        gt=0,
+        le=180,
+        description="degrees that it may move past the point, to either side",
+    )
+    min_speed: float = Field(20.0, ge=0, description="UNIT per second")
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether it moves so."""
+        way = self.way(pose, time_s)
+        if way is None:
+            return None
+        seconds, *step = way
+        if hypot(*step) <= self.min_speed * seconds:
+            return False
+        x, y = middle(pose.places(self.bodyparts))
+        apart = angle_between(step, (self.point[0] - x, self.point[1] - y))
+        return self.past(self.angle - apart)
+
+
+@settings(kw_only=True)
+class Freezing(Trigger):
+    """Holds once no body part has gone RADIUS away from where it was WINDOW_S ago, or more.
+
+    Unknown until the animal was seen for WINDOW_S, unless it moves.
+    """
+
+    radius: float = Field(3.0, gt=0, description="UNIT that it may tremble")
+    window_s: float = Field(1.0, gt=0, description="seconds of keeping still")
+    _since: tuple[float, list[list[float]]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+    _moved: bool = field(default=False, init=False, repr=False, compare=False)
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether it has kept still."""
+        points = pose.places(self.bodyparts)
+        if self._since is None:
+            self._since = time_s, points
+        elif max(map(dist, points, self._since[1])) > self.radius:
+            self._since, self._moved = (time_s, points), True
+        if time_s - self._since[0] >= self.window_s:
+            return True
+        return False if self._moved else None
+
+    def forget(self) -> None:
+        """Forget where it was."""
+        self._since, self._moved = None, False
+
+
+@settings(kw_only=True)
+class Speed(Margins, Moving):
+    """Holds while the middle of the body parts moves faster (or slower) than SPEED.
+
+    Speed is the distance from where it was WINDOW_S ago, divided by the time since then.
+    """
+
+    speed: float = Field(gt=0, description="UNIT per second")
+    when: Literal["above", "below"] = Field(
+        "above", description="holds above SPEED, or below it"
+    )
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether it moves so."""
+        way = self.way(pose, time_s)
+        if way is None:
+            return None
+        seconds, x, y = way
+        speed = hypot(x, y) / seconds
+        over = speed - self.speed
+        return self.past(over if self.when == "above" else -over)

@@ -1,0 +1,95 @@
+"""Triggers made of other triggers: all, any, not, one after the other."""
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Answer, Combination, TriggerName
+
+
+@settings(kw_only=True)
+class Several(Combination):
+    """A combination of two triggers or more."""
+
+    triggers: tuple[TriggerName, ...] = Field(
+        min_length=1, description="triggers, with commas between"
+    )
+
+    @property
+    def named(self) -> tuple[TriggerName, ...]:
+        """Return TRIGGERS."""
+        return self.triggers
+
+
+@settings(kw_only=True)
+class AllOf(Several):
+    """Holds while all TRIGGERS do; fails when one does, known or not the others."""
+
+    def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Return `and` of three values."""
+        known = [answers[name] for name in self.triggers]
+        return False if False in known else None if None in known else True
+
+
+@settings(kw_only=True)
+class AnyOf(Several):
+    """Holds while one of TRIGGERS does; fails when all are known to."""
+
+    def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Return `or` of three values."""
+        known = [answers[name] for name in self.triggers]
+        return True if True in known else None if None in known else False
+
+
+@settings(kw_only=True)
+class Not(Combination):
+    """Holds while TRIGGER is known to fail; a lost animal does not make it hold."""
+
+    trigger: TriggerName = Field(description="the trigger")
+
+    @property
+    def named(self) -> tuple[TriggerName, ...]:
+        """Return TRIGGER."""
+        return (self.trigger,)
+
+    def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Return `not` of three values."""
+        answer = answers[self.trigger]
+        return None if answer is None else not answer
+
+
+@settings(kw_only=True)
+class Sequence(Several):
+    """Holds once TRIGGERS held in their order, and for as long as the last one does.
+
+    Each but the first must begin to hold after the one before did, within WITHIN_S of when
+    that was last seen to hold. Unknown while one of them is.
+    """
+
+    within_s: float = Field(5.0, gt=0, description="seconds from one to the next")
+    _passed: int = field(default=0, init=False, repr=False, compare=False)
+    _last_s: float = field(default=0.0, init=False, repr=False, compare=False)
+    _armed: bool = field(default=True, init=False, repr=False, compare=False)
+
+    def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Go on to the next trigger, or start again when it took too long."""
+        known = [answers[name] for name in self.triggers]
+        if self._passed == len(known) and known[-1] is False:
+            self._passed, self._armed = 0, True
+        if self._passed < len(known):
+            self._advance(known, time_s)
+        return None if None in known else self._passed == len(known)
+
+    def _advance(self, known: list[Answer], time_s: float) -> None:
+        if self._passed and time_s - self._last_s > self.within_s:
+            self._passed, self._armed = 0, True
+        if self._passed and known[self._passed - 1]:
+            self._last_s = time_s
+        awaited = known[self._passed]
+        if awaited and self._armed:
+            self._passed, self._last_s = self._passed + 1, time_s
+            self._armed = known[self._passed % len(known)] is False
+        elif self._passed and awaited is False:
+            self._armed = True

@@ -1,0 +1,72 @@
+"""Triggers that ask where the animal is."""
+
+from dataclasses import field
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Pose, RegionSetting, Trigger
+
+
+@settings(kw_only=True)
+class Place(Trigger):
+    """Where the body parts are, as seen from a region.
+
+    It begins and ends at the border, or at margins on both sides of it, between which
+    the last answer stands. Until the first margin was passed the answer is no.
+    """
+
+    region: RegionSetting = Field(
+        description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
+        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
+    )
+    enter_margin: float = Field(
+        0.0, ge=0, description="UNIT past the border at which a body part has entered"
+    )
+    exit_margin: float = Field(
+        0.0, ge=0, description="UNIT past the border at which a body part has left"
+    )
+    _inside: bool | None = field(default=None, init=False, repr=False, compare=False)
+
+    def forget(self) -> None:
+        """Forget where it was."""
+        self._inside = None
+
+    def inside_now(self, pose: Pose, how: Literal["all", "any"], first: bool) -> bool:
+        """Return whether the body parts are inside; `first`: from which side they came."""
+        region, together = self.region, all if how == "all" else any
+        places = pose.places(self.bodyparts)
+        if self.enter_margin or self.exit_margin:
+            was_inside = first if self._inside is None else self._inside
+            margin = -self.exit_margin if was_inside else self.enter_margin
+            self._inside = together(region.depth(x, y) >= margin for x, y in places)
+        else:
+            self._inside = together(region.has(x, y) for x, y in places)
+        return self._inside
+
+
+@settings(kw_only=True)
+class InsideRegion(Place):
+    """Holds while the body parts are inside the region; its border belongs to it."""
+
+    inside: Literal["all", "any"] = Field(
+        "all", description="whether all of the body parts must be inside, or any"
+    )
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether the body parts are inside."""
+        return self.inside_now(pose, self.inside, first=False)
+
+
+@settings(kw_only=True)
+class OutsideRegion(Place):
+    """Holds while `InsideRegion` with the same values does not, and the animal is seen."""
+
+    inside: Literal["all", "any"] = Field(
+        "any", description="any: one body part inside ends it; all: the last one does"
+    )
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether the body parts are not inside."""
+        return not self.inside_now(pose, self.inside, first=True)

@@ -1,0 +1,104 @@
+"""Triggers that look at more animals than the first."""
+
+from collections.abc import Mapping
+from math import dist
+from typing import Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import AnimalName, Pose, RegionSetting, Trigger
+
+from .hysteresis import Margins
+
+
+@settings(kw_only=True)
+class Distance(Margins, Trigger):
+    """Holds while two body parts are nearer (or farther) than DISTANCE.
+
+    ANIMALS = 1, 2 is social: BODYPARTS = snout, tailbase is the first animal's snout at the
+    second one's tail base. ANIMALS = 1, 1 are two parts of one. Unknown while the network
+    sees fewer animals, and while it is in doubt who they are; but not where that makes no
+    difference: the same body part of two that are taken for one another.
+    """
+
+    bodyparts: tuple[str, str] = Field(
+        description="a body part of the one and of the other; may be the same"
+    )
+    animals: tuple[AnimalName, AnimalName] = Field(
+        ("1", "2"), description="whose body parts: names, or numbers from 1 on"
+    )
+    animal: AnimalName = Field(
+        "", max_length=0, description="stays empty: ANIMALS says whose"
+    )
+    distance: float = Field(gt=0, description="in UNIT")
+    when: Literal["nearer", "farther"] = Field(
+        "nearer", description="holds at DISTANCE and nearer, or farther"
+    )
+
+    @property
+    def named_animals(self) -> Mapping[str, tuple[str, ...]]:
+        """ANIMALS."""
+        return {"ANIMALS": self.animals}
+
+    def whose(self, pose: Pose) -> Pose | None:
+        """Return the pose, if it is known who they are or does not matter."""
+        one, other = (pose.animal(word) for word in self.animals)
+        if one is None or other is None:
+            return None
+        if self.in_doubt == "unknown" and (pose.doubted(one) or pose.doubted(other)):
+            same = pose.identity[one] == pose.identity[other] != "stray"
+            if not same or self.bodyparts[0] != self.bodyparts[1]:
+                return None
+        return pose
+
+    def sees(self, pose: Pose) -> bool:
+        """Return whether both body parts were seen."""
+        return _known(self._places(pose))
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether they are so near."""
+        nearer = self.distance - dist(*self._places(pose))
+        return self.past(nearer if self.when == "nearer" else -nearer)
+
+    def _places(self, pose: Pose) -> list[list[float]]:
+        pairs = zip(self.bodyparts, self.animals, strict=True)
+        return [pose.places((part,), pose.animal(who) or 0)[0] for part, who in pairs]
+
+
+@settings(kw_only=True)
+class AnyAnimalInside(Trigger):
+    """Holds while all body parts of one animal, whichever, are inside a region.
+
+    Unknown while an animal is lost, unless another one is inside.
+    """
+
+    region: RegionSetting = Field(
+        description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
+        "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
+    )
+
+    animal: AnimalName = Field(
+        "", max_length=0, description="stays empty: whichever animal it is"
+    )
+    in_doubt: Literal["asked"] = Field("asked", description="whoever is who")
+
+    def whose(self, pose: Pose) -> Pose:
+        """Return the whole pose."""
+        return pose
+
+    def sees(self, pose: Pose) -> bool:
+        """Return whether the body parts of an animal were seen."""
+        return len(pose.points) > 0 and pose.knows(self.bodyparts)
+
+    def holds(self, pose: Pose, time_s: float) -> bool | None:
+        """Return whether one is inside."""
+        animals = [pose.places(self.bodyparts, n) for n in range(len(pose.points))]
+        seen = [places for places in animals if _known(places)]
+        if any(all(self.region.has(x, y) for x, y in places) for places in seen):
+            return True
+        return False if len(seen) == len(animals) else None
+
+
+def _known(places: list[list[float]]) -> bool:
+    return all(x == x and y == y for x, y in places)

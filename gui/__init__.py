@@ -1,1 +1,0 @@
-"""The windows; PyQt5 lives only here."""

@@ -1,0 +1,107 @@
+"""A thread that writes for a device that may take longer than a millisecond."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deeplabstream import DeviceError, Done, Watched, Write
+
+HANG_S = 1.0
+"""A device that has not taken a level for so long hangs."""
+LATE_NS = 200_000_000
+"""What had to wait for so long behind others is not switched on any more."""
+
+
+@contextmanager
+def aside(write: Write) -> Iterator[Watched]:
+    """Hand levels over to a thread, which writes them in their order.
+
+    What is given returns at once, and raises what went wrong since the last call.
+    Once something went wrong it waits, `HANG_S` at the most, until the level is written.
+    """
+    hand = _Hand(write)
+    try:
+        yield hand.watched
+    finally:
+        hand.end()
+
+
+class _Hand:
+    """Levels on their way to the thread that writes them."""
+
+    def __init__(self, write: Write) -> None:
+        self.watched = Watched(self.over, self.check)
+        self._write = write
+        self._waiting: deque[tuple[float, int]] = deque()
+        self._writing_since_ns: int | None = None
+        self._error: Exception | None = None
+        self._failed = False
+        self._ended = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+        self._thread.start()
+
+    def over(self, level: float) -> None:
+        """Hand a level over."""
+        with self._change:
+            self._waiting.append((level, time.perf_counter_ns()))
+            self._change.notify_all()
+            if self._failed:
+                self._change.wait_for(lambda: self._idle, HANG_S)
+            self._complain()
+
+    def check(self) -> None:
+        """Raise what went wrong since the last call of any kind."""
+        with self._change:
+            self._complain()
+
+    def end(self) -> None:
+        """Wait for what was handed over, and end the thread."""
+        with self._change:
+            self._ended = True
+            self._change.notify_all()
+            self._change.wait_for(lambda: self._idle, HANG_S)
+            self._complain(0)
+        self._thread.join()
+
+    @property
+    def _idle(self) -> bool:
+        return not self._waiting and self._writing_since_ns is None
+
+    def _complain(self, patience_s: float = HANG_S) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        since_ns = self._writing_since_ns
+        if since_ns is None:
+            return
+        if time.perf_counter_ns() - since_ns >= patience_s * 1e9:
+            self._failed = True
+            raise DeviceError("does not answer; it may still be on")
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or self._ended)
+                if not self._waiting:
+                    return
+                level, asked_ns = self._waiting.popleft()
+                self._writing_since_ns = time.perf_counter_ns()
+                late = self._writing_since_ns - asked_ns > LATE_NS
+            error: Exception | None = None
+            try:
+                if level > 0 and (late or self._failed):
+                    raise DeviceError("is too slow for how often it is switched")
+                self._write(level)
+                now_ns = time.perf_counter_ns()
+                self.watched.hear(Done(level, asked_ns, now_ns, now_ns))
+            except Exception as failure:
+                error = failure
+            with self._change:
+                self._writing_since_ns = None
+                if error is not None:
+                    self._failed = True
+                    self._error = self._error or error
+                self._change.notify_all()

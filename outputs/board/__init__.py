@@ -1,0 +1,1 @@
+"""Boards that run the DeepLabStream firmware."""

@@ -1,0 +1,250 @@
+"""Talk with a board that has our firmware: frames go out at once, a thread hears answers."""
+
+import secrets
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Self
+
+from deeplabstream import Broken, DeviceError, Done
+
+from ..serial_port import Port
+from .protocol import PROTOCOL, Cause, Frame, Kind, Splitter, Status, decoded, encoded
+from .status_messages import (
+    CAUSES,
+    BoardClock,
+    Changed,
+    News,
+    refusal,
+    stranger,
+    tripping,
+)
+
+START_S = 4.0
+"""Opening the port restarts many boards; the firmware answers 2 s later at the latest."""
+HELLO_EVERY_S = 0.2
+ANSWER_S = 0.5
+"""A command that was not answered for so long was lost, and so is the board."""
+MOST_UNANSWERED = 32
+"""The board keeps 48 answers for a busy line."""
+LISTEN_S = 0.02
+
+
+@dataclass(slots=True)
+class _Sent:
+    kind: Kind
+    sent_ns: int
+    pin: int
+    level: float
+
+
+@dataclass
+class Talk:
+    """Says things to a board, and hears what it answers. From any thread."""
+
+    port: Port
+    name: str = ""
+    broken: str = ""
+    """Why it can't be relied on any more."""
+    tripped: bool = False
+    """The board says that all its pins are off, and stay so."""
+    session: int = field(default_factory=lambda: secrets.randbelow(0xFFFE) + 1)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answered = threading.Condition(self._lock)
+        self._sequence = 0
+        self._unanswered: dict[int, _Sent] = {}
+        self._splitter = Splitter()
+        self._expected = 0
+        self._clock = BoardClock()
+        self.ears: dict[int, Callable[[News], object]] = {}
+        """Who hears of which pin."""
+        self.seen: set[int] = set()
+        """Inputs whose first level was told."""
+        self._acted_ns: dict[int, int] = {}
+        self.told_state: tuple[int, ...] = ()
+        """The numbers of the last STATE."""
+        self._closing = False
+
+    def greet(self) -> None:
+        """Wait until the board answers; all its pins are off then."""
+        link = self.port.link
+        link.timeout = LISTEN_S
+        payload = struct.pack("<BH", PROTOCOL, self.session)
+        hello = b"\0" + encoded(0, Kind.HELLO, payload, self.session)
+        give_up_s = time.perf_counter() + START_S
+        while time.perf_counter() < give_up_s:
+            self.port.write(hello)
+            again_s = time.perf_counter() + HELLO_EVERY_S
+            while time.perf_counter() < again_s:
+                for coded in self._splitter.frames(self._read()):
+                    with suppress(ValueError):
+                        frame = decoded(coded, self.session)
+                        if frame.kind == Kind.IDENTITY:
+                            self._met(frame)
+                            return
+        raise DeviceError(
+            f"{self.port.name} is open, but nothing on it answers; is our firmware on "
+            "the board (docs/board.md)?"
+        )
+
+    @contextmanager
+    def listening(self) -> Iterator[Self]:
+        """Hear what the board says as long as the `with` lasts; switch off at its end."""
+        thread = threading.Thread(
+            target=self._listen, name=f"board at {self.port.name}", daemon=True
+        )
+        thread.start()
+        try:
+            yield self
+        finally:
+            with suppress(DeviceError):  # it is told by whoever switched its pins off
+                self.ask(Kind.ALL_OFF, b"")
+            self._closing = True
+            thread.join()
+
+    def ask(self, kind: Kind, payload: bytes, pin: int = -1) -> None:
+        """Send a command and wait until the board has answered it."""
+        sequence = self.send(kind, payload, pin)
+        with self._answered:
+            answered = self._answered.wait_for(
+                lambda: sequence not in self._unanswered or self._deaf(kind), ANSWER_S
+            )
+            if self._deaf(kind) or not answered:
+                raise DeviceError(self.broken or self._silence)
+
+    def _deaf(self, kind: Kind) -> bool:
+        """Return whether nothing is sent any more; a board that tripped says its state."""
+        return bool(self.broken) and not (self.tripped and kind is Kind.ASK_STATE)
+
+    def send(
+        self, kind: Kind, payload: bytes, pin: int = -1, level: float = 0.0
+    ) -> int:
+        """Send a command and return its sequence; DeviceError: nothing is sent any more."""
+        with self._answered:
+            self._answered.wait_for(
+                lambda: len(self._unanswered) < MOST_UNANSWERED or self.broken, ANSWER_S
+            )
+            if self._deaf(kind):
+                raise DeviceError(self.broken)
+            self._sequence = (self._sequence + 1) % 256
+            now_ns = time.perf_counter_ns()
+            sent = _Sent(kind, now_ns, pin, level)
+            self._unanswered[self._sequence] = sent
+            self.port.write(encoded(self._sequence, kind, payload, self.session))
+            return self._sequence
+
+    def _met(self, frame: Frame) -> None:
+        protocol, board_us = frame.payload[0], frame.payload[7:11]
+        self.name = frame.payload[11:].decode("latin-1")
+        if protocol != PROTOCOL:
+            raise DeviceError(stranger(self.port.name, protocol))
+        self._expected = (frame.sequence + 1) % 256
+        self._clock.learn(int.from_bytes(board_us, "little"), time.perf_counter_ns())
+
+    def _read(self) -> bytes:
+        link = self.port.link
+        try:
+            data: bytes = link.read(1)
+            return data + link.read(link.in_waiting) if data else data
+        except (OSError, TypeError) as error:
+            raise DeviceError(f"{self.port.name} is gone ({error})") from error
+
+    def _listen(self) -> None:
+        try:
+            while not self._closing:
+                data = self._read()
+                heard_ns = time.perf_counter_ns()
+                for coded in self._splitter.frames(data):
+                    self._heard(decoded(coded, self.session), heard_ns)
+                self._look_at_the_clock(heard_ns)
+        except Exception as error:  # whoever hears it may fail in any way
+            self._break(str(error) or type(error).__name__)
+
+    def _look_at_the_clock(self, now_ns: int) -> None:
+        with self._lock:
+            oldest = next(iter(self._unanswered.values()), None)
+        if oldest is not None and now_ns - oldest.sent_ns > ANSWER_S * 1e9:
+            raise DeviceError(self._silence)
+
+    @property
+    def _silence(self) -> str:
+        return f"the board at {self.port.name} did not answer for {ANSWER_S:g} s"
+
+    def _break(self, text: str) -> None:
+        with self._answered:
+            if self.broken or self._closing:
+                return
+            self.broken = text
+            self._answered.notify_all()
+        for hear in [*self.ears.values()]:
+            with suppress(
+                Exception
+            ):  # what can't be recorded; the link is broken anyway
+                hear(Broken(text))
+
+    def _heard(self, frame: Frame, heard_ns: int) -> None:
+        if frame.kind == Kind.IDENTITY:  # an answer to one of several HELLOs
+            self._expected = (frame.sequence + 1) % 256
+            return
+        if frame.sequence != self._expected:
+            raise DeviceError(f"what the board at {self.port.name} said was lost")
+        self._expected = (frame.sequence + 1) % 256
+        match frame.kind:
+            case Kind.ACK:
+                sequence, status, board_us = frame.numbers("BBI")
+                self._acknowledged(sequence, Status(status), board_us, heard_ns)
+            case Kind.STATE:
+                self.told_state = frame.numbers("BBBI")
+                self._take(self.told_state[0])
+            case Kind.INPUT_CHANGED:
+                pin, high, board_us = frame.numbers("BBI")
+                first = pin not in self.seen
+                self.seen.add(pin)
+                moment_ns = min(self._clock.moment(board_us), heard_ns)
+                self._tell(pin, Changed(bool(high), moment_ns, heard_ns, first))
+            case Kind.WENT_OFF:
+                pin, cause, board_us = frame.numbers("BBI")
+                moment_ns = min(self._clock.moment(board_us), heard_ns)
+                moment_ns = max(moment_ns, self._acted_ns.get(pin, 0))
+                why = CAUSES.get(Cause(cause), "board")
+                self.tripped |= cause == Cause.WATCHDOG
+                self._tell(
+                    pin, Done(0.0, moment_ns, moment_ns, heard_ns, board_us, why)
+                )
+                if cause != Cause.TRAIN_END:
+                    self._break(tripping(self.port.name, cause))
+            case Kind.FAULT:
+                self.tripped = True
+                self._break(tripping(self.port.name, frame.numbers("B")[0]))
+
+    def _tell(self, pin: int, news: News) -> None:
+        if hear := self.ears.get(pin):
+            hear(news)
+
+    def _take(self, sequence: int) -> _Sent | None:
+        with self._answered:
+            sent = self._unanswered.pop(sequence, None)
+            self._answered.notify_all()
+        return sent
+
+    def _acknowledged(
+        self, sequence: int, status: Status, board_us: int, heard_ns: int
+    ) -> None:
+        with self._lock:
+            sent = self._unanswered.get(sequence)
+        if sent is None:
+            raise DeviceError(f"{self.port.name} answered what nobody asked")
+        if status is not Status.OK:
+            raise DeviceError(refusal(self.port.name, status, sent.pin))
+        self._clock.learn(board_us, heard_ns, sent.sent_ns)
+        if sent.kind in (Kind.SET, Kind.TRAIN):
+            acted_ns = min(max(self._clock.moment(board_us), sent.sent_ns), heard_ns)
+            self._acted_ns[sent.pin] = acted_ns
+            done = Done(sent.level, sent.sent_ns, acted_ns, heard_ns, board_us)
+            self._tell(sent.pin, done)
+        self._take(sequence)

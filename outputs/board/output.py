@@ -1,0 +1,144 @@
+"""Pins of a board with our firmware (`firmware/`): they acknowledge, and guard themselves."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Broken, DeviceError, Done, Hear, Input, Level, Output, Write
+
+from ..serial_port import shared_port
+from ..shared_devices import shared
+from .link import Link
+from .protocol import BAUDRATE, LONGEST_ON_S, Mode
+from .status_messages import Changed, News
+
+BEAT_EVERY_NS = 20_000_000
+"""The board hears no more often that the loop goes on."""
+GRACE_S = 0.1
+"""The program ends what is on for too long; the board does so much later, if it has to."""
+
+
+@settings(frozen=True, kw_only=True)
+class BoardPin(Output):
+    """A pin of an Arduino or Teensy with DeepLabStream's firmware; it goes off by itself."""
+
+    reopens: ClassVar[bool] = False  # the board's watchdog is quicker than any guard
+    exact: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("serial",)
+
+    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
+    pin: int = Field(ge=2, le=127, description="the pin's number on the board")
+    pwm: bool = Field(
+        False, description="yes: the level is the share of time that the pin is high"
+    )
+    watchdog_ms: int = Field(
+        100,
+        ge=20,
+        le=1000,
+        description="milliseconds after which the board switches all its pins off when the "
+        "program's loop does not come round; the shortest of a board's outputs counts",
+    )
+    proof_pin: int = Field(
+        13,
+        ge=0,
+        le=127,
+        description="a pin that may be high for WATCHDOG_MS at Start Stream, to prove the "
+        "watchdog; 13 is the LED of most boards; 0: it is not proved",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what the board can't count."""
+        if self.max_on_s > LONGEST_ON_S - 1:
+            raise ValueError(f"MAX_ON_S: a board counts to {LONGEST_ON_S - 1:g} s")
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Open the board, which takes up to 2 s where that restarts it."""
+        mode = Mode.PWM_OUT if self.pwm else Mode.DIGITAL_OUT
+        with link_to(self.port) as link:
+            write = _BoardWrite(link, self.pin)
+            limit_s = self.max_on_s + GRACE_S
+            with link.pin(self.pin, mode, limit_s, write.heard, self.watchdog_ms):
+                yield write
+
+
+@dataclass
+class _BoardWrite:
+    """`Autonomous`."""
+
+    link: Link
+    pin: int
+    hear: Callable[[Done], object] = lambda done: None
+
+    def __call__(self, level: float) -> None:
+        self.link.set(self.pin, level)
+
+    def train(self, level: float, width_s: float, period_s: float, count: int) -> None:
+        self.link.train(self.pin, level, width_s, period_s, count)
+
+    def beat(self, now_ns: int) -> None:
+        self.link.beat(now_ns, BEAT_EVERY_NS)
+
+    def check(self) -> None:
+        if self.link.broken:
+            raise DeviceError(self.link.broken)
+
+    def heard(self, news: News) -> None:
+        if isinstance(news, Done):
+            self.hear(news)
+
+
+@settings(frozen=True, kw_only=True)
+class BoardInput(Input):
+    """A pin of such a board that looks: lick, lever, beam."""
+
+    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
+    pin: int = Field(ge=2, le=127, description="the pin's number on the board")
+    pull_up: bool = Field(
+        False,
+        description="yes: a resistor in the board pulls the pin high, for switches that "
+        "close to ground",
+    )
+    active_low: bool = Field(False, description="yes: low is active, high is not")
+    debounce_ms: float = Field(
+        5.0,
+        ge=0,
+        le=1000,
+        description="milliseconds for which a level must last to count; its begin is what "
+        "is told",
+    )
+
+    @contextmanager
+    def opened(self, hear: Hear) -> Iterator[None]:
+        """Open the board, or join its outputs."""
+
+        def heard(news: News) -> None:
+            if isinstance(news, Changed):
+                active = news.high is not self.active_low
+                hear(Level(active, news.began_ns, news.heard_ns, news.first))
+            elif isinstance(news, Broken):
+                hear(news)
+
+        mode = Mode.PULLED_UP_IN if self.pull_up else Mode.DIGITAL_IN
+        with (
+            link_to(self.port) as link,
+            link.pin(self.pin, mode, self.debounce_ms / 1e3, heard),
+        ):
+            yield
+
+
+def link_to(port: str) -> AbstractContextManager[Link]:
+    """Open a board, or join those who use it; the last to leave closes it."""
+
+    @contextmanager
+    def opening() -> Iterator[Link]:
+        with shared_port(port, BAUDRATE, "DeepLabStreamBoard", Link) as link:
+            link.greet()
+            with link.listening():
+                yield link
+
+    return shared(f"the board at {port}", "Link", opening)

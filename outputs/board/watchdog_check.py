@@ -1,0 +1,103 @@
+"""Proves on a board that its watchdog works: switch on, stop feeding, see it go off."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deeplabstream import DeviceError, Done
+
+from .output import link_to
+from .protocol import Cause, Mode
+from .status_messages import News
+
+LED = 13
+"""The pin of the LED on most boards."""
+LONGEST_S = 5.0
+_PATIENCE_S = 2.0
+_LOOK_S = 0.02
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was seen."""
+
+    board: str
+    """Its own name for itself."""
+    pin: int
+    off_after_ms: float
+    """From the last thing heard of us to its going off, by the board's clock."""
+    low: bool
+    """The board has read the pin back as low."""
+    watchdog_ms: int
+
+    def __str__(self) -> str:
+        state = "low" if self.low else "STILL HIGH"
+        return (
+            f"{self.board}: pin {self.pin} went off after {self.off_after_ms:.1f} ms without "
+            f"the program (WATCHDOG_MS = {self.watchdog_ms}), and reads {state}"
+        )
+
+    @property
+    def holds(self) -> bool:
+        """Whether it went off, neither too late nor at once."""
+        least, most = 0.9 * self.watchdog_ms, 1.1 * self.watchdog_ms + 5
+        return self.low and least <= self.off_after_ms <= most
+
+
+def prove_watchdog(
+    port: str,
+    pin: int = LED,
+    watchdog_ms: int = 100,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Proof:
+    """Switch a pin on, feed the board no more, and return what it did.
+
+    The pin is high for `watchdog_ms`: it must be one at which that does no harm, such as
+    that of the board's own LED. Nothing else may use the board. DeviceError: it can't be
+    opened, or did not switch off, or it `stopped`: then the pin is switched off at once.
+    """
+    ear = _Ear(stopped)
+    with link_to(port) as link:
+        if link.used:
+            raise DeviceError(f"{port} is in use; stop the rig first")
+        with link.pin(pin, Mode.DIGITAL_OUT, LONGEST_S, ear.hear, watchdog_ms):
+            link.set(pin, 1.0)
+            on = ear.until(lambda done: done.level > 0)
+            off = ear.until(lambda done: done.cause == "board watchdog")
+            if stopped():
+                link.set(pin, 0.0)
+                raise DeviceError(f"the proof of the board at {port} was ended early")
+            if on is None or off is None:
+                raise DeviceError(
+                    f"the board at {port} did not switch pin {pin} off by itself: do not "
+                    "use it for anything that must not stay on"
+                )
+        cause, high = link.state()
+        went_off_ms = ((off.device_us - on.device_us) & 0xFFFFFFFF) / 1e3
+        low = cause is Cause.WATCHDOG and high == 0
+        return Proof(link.name, pin, went_off_ms, low, watchdog_ms)
+
+
+class _Ear:
+    """Hears of a pin, by the thread that reads."""
+
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self._stopped = stopped
+        self._heard: list[Done] = []
+        self._change = threading.Condition()
+
+    def hear(self, news: News) -> None:
+        if isinstance(news, Done):
+            with self._change:
+                self._heard.append(news)
+                self._change.notify_all()
+
+    def until(self, which: Callable[[Done], bool]) -> Done | None:
+        """Wait for one; None: it never came, or the proof was stopped."""
+        give_up_s = time.perf_counter() + _PATIENCE_S
+        with self._change:
+            while not (self._stopped() or time.perf_counter() > give_up_s):
+                if self._change.wait_for(lambda: any(map(which, self._heard)), _LOOK_S):
+                    break
+            return next(filter(which, self._heard), None)

@@ -1,0 +1,102 @@
+"""A process of an output's own, which does what takes long: a window, a sound."""
+
+import multiprocessing
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+from deeplabstream import (
+    Connection,
+    DeviceError,
+    Done,
+    Output,
+    Watched,
+    opened_pipe,
+    speaks,
+)
+
+OPENING_S = 10.0
+"""How long it may take to be ready."""
+HANG_S = 1.0
+"""One that has not answered for so long hangs."""
+
+
+@contextmanager
+def companion(
+    body: Callable[[Output, Connection], object], output: Output, what: str, hint: str
+) -> Iterator[Watched]:
+    """Run `body(output, pipe)` in a process that ends with this one.
+
+    It says (0.0, time in ns) when it is ready, or a sentence why it is not; then it gets
+    levels, and answers each with (level, time in ns when it was done). It ends when the
+    other end of the pipe is closed. `what` names it in sentences ("its window"), `hint`
+    is what may be wrong when it ends before it is ready.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = opened_pipe()
+    process = spawn.Process(target=body, args=(output, theirs), name=what, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        _wait_until_ready(ours, what, hint)
+        yield _Side(ours, what).watched
+    finally:
+        ours.close()
+        _end(process)
+
+
+class _Side:
+    """Our side of a companion that is ready."""
+
+    def __init__(self, pipe: Connection, what: str) -> None:
+        self.watched = Watched(self.write, self.check)
+        self._pipe = pipe
+        self._what = what
+        self._undone: deque[int] = deque()
+        """When each level was sent that is not answered yet."""
+        self._heard_ns = 0
+
+    def write(self, level: float) -> None:
+        """Ask for a level; it is done soon after."""
+        now_ns = time.perf_counter_ns()
+        if not self._undone:
+            self._heard_ns = now_ns
+        try:
+            self._pipe.send(level)
+        except OSError as error:
+            raise DeviceError(f"{self._what} was closed") from error
+        self._undone.append(now_ns)
+        self.check()
+
+    def check(self) -> None:
+        """Raise a DeviceError if it has ended, or answers no more."""
+        now_ns = time.perf_counter_ns()
+        try:
+            while speaks(self._pipe):
+                level, done_ns = self._pipe.recv()
+                self._heard_ns = now_ns
+                sent_ns = self._undone.popleft() if self._undone else done_ns
+                self.watched.hear(Done(level, sent_ns, done_ns, now_ns))
+        except (OSError, EOFError) as error:
+            raise DeviceError(f"{self._what} was closed") from error
+        if self._undone and now_ns - self._heard_ns > HANG_S * 1e9:
+            raise DeviceError(f"{self._what} does not answer any more")
+
+
+def _wait_until_ready(pipe: Connection, what: str, hint: str) -> None:
+    try:
+        said = pipe.recv() if speaks(pipe, OPENING_S) else f"{what} does not appear"
+    except (EOFError, OSError) as error:
+        raise DeviceError(f"{what} can't be opened; {hint}") from error
+    if isinstance(said, str):
+        raise DeviceError(said)
+
+
+def _end(process: BaseProcess) -> None:
+    process.join(HANG_S)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    process.close()

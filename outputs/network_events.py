@@ -1,0 +1,138 @@
+"""Events to other programs: UDP, OSC, ZeroMQ and the Lab Streaming Layer."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import DeviceError, Event, Events, Send
+
+SUBSCRIBING_S = 0.5
+"""How long the opening of a ZeroMQ port waits for a program that listens."""
+LINGER_MS = 500
+
+
+@settings(frozen=True, kw_only=True)
+class UdpEvents(Events):
+    """One packet of JSON for each event: {"name": …, "value": …, "cause": …, "time_ns": …}."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="who is told")
+    port: int = Field(gt=0, lt=65_536, description="where it listens")
+
+    @contextmanager
+    def sending(self) -> Iterator[Send]:
+        """Look HOST up; nobody knows whether packets arrive."""
+        with _udp(self.host, self.port) as (link, address):
+            yield lambda event: link.sendto(event.as_json(), address)
+
+
+@settings(frozen=True, kw_only=True)
+class OscEvents(Events):
+    """One OSC message for each event, such as `/deeplabstream/laser 1.0`, by UDP."""
+
+    packages: ClassVar[tuple[str, ...]] = ("pythonosc.osc_message_builder",)
+
+    host: str = Field("127.0.0.1", min_length=1, description="who is told")
+    port: int = Field(gt=0, lt=65_536, description="where it listens")
+    prefix: str = Field(
+        "/deeplabstream",
+        pattern=r"^(/[^ #*,/?\[\]{}]+)+$",
+        description="what addresses begin with: /deeplabstream",
+        examples=["/deeplabstream"],
+    )
+
+    @contextmanager
+    def sending(self) -> Iterator[Send]:
+        """Look HOST up; nobody knows whether messages arrive."""
+        from pythonosc.osc_message_builder import OscMessageBuilder
+
+        def packet(event: Event) -> bytes:
+            name = re.sub(r"[ #*,/?\[\]{}]", "_", event.name)
+            builder = OscMessageBuilder(address=f"{self.prefix}/{name}")
+            builder.add_arg(event.value)
+            return bytes(builder.build().dgram)
+
+        with _udp(self.host, self.port) as (link, address):
+            yield lambda event: link.sendto(packet(event), address)
+
+
+@settings(frozen=True, kw_only=True)
+class ZmqEvents(Events):
+    """Publishes each event over ZeroMQ, in two parts: its name, and JSON as of `UdpEvents`."""
+
+    packages: ClassVar[tuple[str, ...]] = ("zmq",)
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="the address of this computer at which others may subscribe; "
+        "127.0.0.1: only programs on this computer",
+    )
+    port: int = Field(gt=0, lt=65_536, description="where they subscribe")
+
+    @contextmanager
+    def sending(self) -> Iterator[Send]:
+        """Listen at the port; whoever subscribes hears all from then on."""
+        import zmq
+
+        place = f"tcp://{self.host}:{self.port}"
+        with zmq.Context() as context, context.socket(zmq.XPUB) as link:
+            link.linger = LINGER_MS
+            try:
+                link.bind(place)
+            except zmq.ZMQError as error:
+                raise DeviceError(f"{place} can't be used: {error}") from error
+            link.poll(round(SUBSCRIBING_S * 1e3))
+            yield lambda event: link.send_multipart(
+                [event.name.encode(), event.as_json()], zmq.NOBLOCK
+            )
+
+
+@settings(frozen=True, kw_only=True)
+class LslEvents(Events):
+    """A stream of markers for LabRecorder and others: `laser 1`, `mark trial 3`."""
+
+    packages: ClassVar[tuple[str, ...]] = ("pylsl",)
+    reopens: ClassVar[bool] = False  # the stream ends with the engine
+
+    stream: str = Field(
+        "DeepLabStream", min_length=1, description="the stream's name in other programs"
+    )
+
+    @contextmanager
+    def sending(self) -> Iterator[Send]:
+        """Announce the stream in the network."""
+        import pylsl
+
+        info = pylsl.StreamInfo(
+            self.stream, "Markers", 1, 0, "string", f"DeepLabStream {self.stream}"
+        )
+        outlet = pylsl.StreamOutlet(info)
+
+        def send(event: Event) -> None:
+            value = event.value
+            text = f"{event.name} {value if isinstance(value, str) else f'{value:g}'}"
+            ago_s = (
+                (time.perf_counter_ns() - event.time_ns) / 1e9 if event.time_ns else 0
+            )
+            outlet.push_sample([text], pylsl.local_clock() - ago_s)
+
+        yield send
+
+
+@contextmanager
+def _udp(host: str, port: int) -> Iterator[tuple[socket.socket, tuple[object, ...]]]:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_DGRAM
+        )[0]
+    except OSError as error:
+        raise DeviceError(f"HOST = {host} is not known ({error})") from error
+    with socket.socket(family, kind) as link:
+        link.setblocking(False)
+        yield link, address

@@ -1,0 +1,96 @@
+"""Pins of a Raspberry Pi: of this one, or of one in the network that runs pigpiod."""
+
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import Any, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import DeviceError, Output, Write
+
+from .background_writer import aside
+from .shared_devices import shared
+
+ANSWER_S = 2.0
+"""How long a Raspberry Pi in the network may take to answer."""
+
+
+@settings(frozen=True, kw_only=True)
+class RaspberryPin(Output):
+    """A pin of a Raspberry Pi, digital or PWM."""
+
+    packages: ClassVar[tuple[str, ...]] = ("gpiozero",)
+
+    pin: int = Field(
+        ge=0, le=27, description="its GPIO number (17 for GPIO17), not its place"
+    )
+    pwm: bool = Field(
+        False, description="yes: the level is the share of time that the pin is high"
+    )
+    pwm_hz: int = Field(1000, gt=0, le=10_000, description="of PWM")
+    active_low: bool = Field(False, description="yes: on is low, off is high")
+    host: str = Field(
+        "", description="a Raspberry Pi in the network; empty: the pins are of this one"
+    )
+    port: int = Field(8888, gt=0, lt=65_536, description="where its pigpiod listens")
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Make the pin an output, switched off; pins of another computer have a thread."""
+        with self._factory() as factory, closing(self._device(factory)) as device:
+
+            def write(level: float) -> None:
+                device.value = level if self.pwm else level > 0
+
+            if not self.host:
+                yield write
+                return
+            with aside(write) as handed_over:
+                yield handed_over
+
+    def _device(self, factory: Any) -> Any:
+        import gpiozero
+
+        how = {"active_high": not self.active_low, "pin_factory": factory}
+        if self.pwm:
+            return gpiozero.PWMOutputDevice(self.pin, frequency=self.pwm_hz, **how)
+        return gpiozero.DigitalOutputDevice(self.pin, **how)
+
+    def _factory(self) -> AbstractContextManager[Any]:
+        if self.host:
+            place = f"{self.host}:{self.port}"
+            return shared(place, "pigpio", self._remote)
+        return shared("the pins of this Raspberry Pi", "", _local)
+
+    @contextmanager
+    def _remote(self) -> Iterator[Any]:
+        try:
+            socket.create_connection((self.host, self.port), ANSWER_S).close()
+        except OSError as error:
+            raise DeviceError(
+                f"HOST = {self.host} does not answer at port {self.port}; does pigpiod "
+                f"run there? ({error})"
+            ) from error
+        from gpiozero.pins.pigpio import PiGPIOFactory
+
+        with closing(PiGPIOFactory(self.host, self.port)) as factory:
+            yield factory
+
+
+@contextmanager
+def _local() -> Iterator[Any]:
+    import gpiozero
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
+            gpiozero.Device.ensure_pin_factory()
+    except gpiozero.BadPinFactory as error:
+        raise DeviceError(
+            "no pins can be reached: on a Raspberry Pi, pip install lgpio; for pins of "
+            "another one, say HOST"
+        ) from error
+    yield gpiozero.Device.pin_factory

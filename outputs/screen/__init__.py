@@ -1,0 +1,1 @@
+"""Visual stimuli on a monitor."""

@@ -1,0 +1,104 @@
+"""The pictures that a stimulus window shows, made beforehand as far as that can be.
+
+Qt is imported in the functions: looking for outputs in this folder must not load it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deeplabstream import DeviceError
+
+from .output import Screen
+from .stimulus_video import RGB, Film
+
+if TYPE_CHECKING:
+    from PyQt5.QtGui import QPixmap
+    from PyQt5.QtWidgets import QLabel
+
+
+class Canvas:
+    """What the window shows: one picture while off, one or many while on.
+
+    DeviceError: a file can't be shown.
+    """
+
+    def __init__(self, settings: Screen, window: "QLabel") -> None:
+        from PyQt5.QtGui import QColor, QPixmap
+
+        self._settings = settings
+        self._ratio = window.devicePixelRatioF()
+        plain = QPixmap(window.size() * self._ratio)
+        plain.fill(QColor(settings.background))
+        self._plain = plain
+        self.film = None if settings.video is None else Film(settings.video)
+        background = plain
+        if settings.background_image is not None:
+            background = self._with(_read(settings.background_image))
+        self.off = self._finished(background, on=False)
+        if self.film is not None:
+            self.on = self.drawn(self.film.picture(0.0))
+        elif settings.image is not None:
+            self.on = self._finished(self._with(_read(settings.image)), on=True)
+        else:
+            white = QPixmap(plain)
+            white.fill(QColor("white"))
+            self.on = self._finished(white, on=True)
+
+    def drawn(self, picture: "RGB | None") -> "QPixmap":
+        """Return a picture of the film, as large as it fits."""
+        from PyQt5.QtGui import QImage, QPixmap
+
+        if picture is None:
+            return self.on
+        height, width, _ = picture.shape
+        kind = QImage.Format.Format_RGB888
+        image = QImage(picture.tobytes(), width, height, 3 * width, kind)
+        return self._finished(self._with(QPixmap.fromImage(image)), on=True)
+
+    def close(self) -> None:
+        """Close the film."""
+        if self.film is not None:
+            self.film.close()
+
+    def _with(self, picture: "QPixmap") -> "QPixmap":
+        """Return the background with a picture in its middle, as large as it fits."""
+        from PyQt5.QtCore import Qt
+        from PyQt5.QtGui import QPainter, QPixmap
+
+        whole = QPixmap(self._plain)
+        picture = picture.scaled(
+            whole.size(),
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        place = whole.rect().center() - picture.rect().center()
+        painter = QPainter(whole)
+        painter.drawPixmap(place, picture)
+        painter.end()
+        return whole
+
+    def _finished(self, picture: "QPixmap", on: bool) -> "QPixmap":
+        """Return it with the photodiode's patch."""
+        from PyQt5.QtGui import QColor, QPainter, QPixmap
+
+        picture = QPixmap(picture)
+        if self._settings.patch != "none":
+            side = round(self._settings.patch_size * self._ratio)
+            right, bottom = picture.width() - side, picture.height() - side
+            left_edge = right if "right" in self._settings.patch else 0
+            top_edge = bottom if "bottom" in self._settings.patch else 0
+            painter = QPainter(picture)
+            colour = QColor("white" if on else "black")
+            painter.fillRect(left_edge, top_edge, side, side, colour)
+            painter.end()
+        picture.setDevicePixelRatio(self._ratio)
+        return picture
+
+
+def _read(path: Path) -> "QPixmap":
+    from PyQt5.QtGui import QPixmap
+
+    picture = QPixmap(str(path))
+    if picture.isNull():
+        raise DeviceError(f"{path} is no picture that can be shown")
+    return picture

@@ -1,0 +1,82 @@
+"""A picture on a monitor, in a window with a process of its own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as settings
+
+from deeplabstream import Connection, DeviceError, Output, Write
+
+from ..helper_process import companion
+
+
+@settings(frozen=True, kw_only=True)
+class Screen(Output):
+    """A visual stimulus on one monitor: a picture, a video, or white."""
+
+    reopens: ClassVar[bool] = False  # the window ends with the engine
+
+    monitor: int = Field(0, ge=0, description="0 is the main one")
+    full_screen: bool = Field(False, description="cover the whole monitor")
+    size: tuple[int, int] = Field(
+        (400, 400), description="width, height in pixels where FULL_SCREEN = no"
+    )
+    image: Path | None = Field(
+        None, description="the picture shown while on; empty: all white"
+    )
+    video: Path | None = Field(
+        None,
+        description="the video shown while on, from its beginning, again and again",
+    )
+    background: str = Field(
+        "#000000",
+        pattern="^#[0-9a-fA-F]{6}$",
+        description="colour while off and around the picture, as #rrggbb",
+    )
+
+    background_image: Path | None = Field(
+        None, description="the picture shown while off; empty: BACKGROUND alone"
+    )
+    patch: Literal["none", "top left", "top right", "bottom left", "bottom right"] = (
+        Field(
+            "none",
+            description="the corner for a photodiode: white while on, black while off",
+        )
+    )
+    patch_size: int = Field(
+        60, gt=0, le=1000, description="of that patch, width and height in pixels"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a window without an area."""
+        if min(self.size) < 1:
+            raise ValueError("SIZE: width and height must be above 0")
+        if self.image and self.video:
+            raise ValueError("IMAGE or VIDEO, not both")
+
+    @contextmanager
+    def opened(self) -> Iterator[Write]:
+        """Show the window; it takes up to a second to appear."""
+        for what, path in {
+            "picture": self.image,
+            "video": self.video,
+            "background": self.background_image,
+        }.items():
+            if path is not None and not path.is_file():
+                raise DeviceError(f"there is no {what} {path}")
+        where = os.environ.get("DISPLAY", "")
+        hint = f"is there a screen?{f' (DISPLAY={where})' if where else ''}"
+        with companion(_show, self, "its window", hint) as write:
+            yield write
+
+
+def _show(screen: Output, pipe: Connection) -> None:
+    """Be the window's process: Qt is imported in no other."""
+    from .window import show
+
+    if isinstance(screen, Screen):
+        show(screen, pipe)

@@ -1,0 +1,72 @@
+"""The pictures of a video file by time, for a stimulus that moves."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream import Converter, DeviceError, sequential, video_format
+
+RGB = NDArray[np.uint8]
+"""(height, width, 3), red first."""
+Shown: TypeAlias = tuple[float, RGB, float]
+"""When a picture is due, in seconds, the picture, and for how many seconds it stays."""
+
+
+class Film:
+    """A video that begins anew at its end, for ever; DeviceError: it can't be shown."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frames = _decoded(self._path)
+        self._next = self._following()
+        self._offset_s = 0.0
+
+    @property
+    def due_s(self) -> float:
+        """When the next picture is due, in seconds since the beginning."""
+        return self._next[0] + self._offset_s
+
+    def rewind(self) -> None:
+        """Begin anew."""
+        self._frames.close()
+        self._frames = _decoded(self._path)
+        self._next = self._following()
+        self._offset_s = 0.0
+
+    def picture(self, time_s: float) -> RGB | None:
+        """Return the newest picture due by then; None: it was returned already.
+
+        Pictures that nobody asked for in time are skipped.
+        """
+        found = None
+        while self.due_s <= time_s:
+            found = self._next[1]
+            length_s = self._next[0] + self._next[2]
+            try:
+                self._next = next(self._frames)
+            except StopIteration:
+                self._offset_s += length_s
+                self._frames = _decoded(self._path)
+                self._next = self._following()
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames.close()
+
+    def _following(self) -> Shown:
+        try:
+            return next(self._frames)
+        except StopIteration:
+            raise DeviceError(f"{self._path} has no pictures") from None
+
+
+def _decoded(path: Path) -> "Generator[Shown, None, None]":
+    """Yield each picture, when it is due, and for how long."""
+    converter, lasts_s = Converter(), 1 / (video_format(path).rate or 25)
+    for found in sequential(path):
+        picture = cast("RGB", converter.pixels(found.frame, "rgb24"))
+        yield found.time_ns / 1e9, picture, lasts_s

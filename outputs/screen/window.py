@@ -1,0 +1,163 @@
+"""The stimulus window's own process; the only place outside the GUI that knows Qt.
+
+Qt is imported in the functions: looking for outputs in this folder must not load it.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from deeplabstream import Connection, DeviceError
+
+from .canvas import Canvas
+from .output import Screen
+
+if TYPE_CHECKING:
+    from PyQt5.QtGui import QPixmap, QScreen
+    from PyQt5.QtWidgets import QLabel
+
+APPEARING_S = 2.0
+
+
+def show(settings: Screen, pipe: Connection) -> None:
+    """Show a window until the other end of `pipe` is closed, or the window is.
+
+    Levels come in; for each, (level, time in ns when it had been painted) goes out. The
+    first thing out says that the window is there, or a sentence why it is not.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
+        if "cv2" in os.environ.get(name, ""):  # OpenCV's plug-ins, where PyQt5 aborts
+            del os.environ[name]
+    if not _has_screen():
+        pipe.send("there is no screen to show its window on")
+        return
+    try:
+        from PyQt5.QtWidgets import QApplication
+    except ImportError as error:
+        pipe.send(f"needs PyQt5 ({error})")
+        return
+    app = QApplication([])
+    screens = app.screens()
+    if settings.monitor >= len(screens):
+        pipe.send(f"MONITOR = {settings.monitor}: there are {len(screens)}, from 0 on")
+        return
+    monitor = screens[settings.monitor]
+    window = _window(settings, monitor)
+    try:
+        canvas = Canvas(settings, window)
+    except DeviceError as error:
+        pipe.send(str(error))
+        return
+    window.setPixmap(canvas.off)
+    if settings.full_screen:
+        window.showFullScreen()
+    else:
+        window.show()
+    give_up_s = time.perf_counter() + APPEARING_S
+    while not _exposed(window) and time.perf_counter() < give_up_s:
+        app.processEvents()
+        time.sleep(0.001)
+    _follow(pipe, window, canvas)
+    canvas.close()
+
+
+def _exposed(window: "QLabel") -> bool:
+    handle = window.windowHandle()
+    return handle is not None and handle.isExposed()
+
+
+def _has_screen() -> bool:
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
+
+
+def _window(settings: Screen, monitor: "QScreen") -> "QLabel":
+    from PyQt5.QtCore import Qt
+    from PyQt5.QtWidgets import QLabel
+
+    window = QLabel()
+    window.setWindowTitle("Stimulus")
+    window.setStyleSheet(f"background-color: {settings.background}")
+    window.setWindowFlag(Qt.WindowType.WindowStaysOnTopHint)
+    window.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
+    area = monitor.geometry()
+    if settings.full_screen:
+        window.setWindowFlag(Qt.WindowType.FramelessWindowHint)
+        window.setCursor(Qt.CursorShape.BlankCursor)
+        window.setGeometry(area)
+    else:
+        window.setFixedSize(*settings.size)
+        window.move(area.topLeft())
+    return window
+
+
+def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
+    """Paint what is asked for until nobody asks any more."""
+    from PyQt5.QtCore import QCoreApplication, QObject, Qt, QTimer, pyqtSignal
+
+    class Orders(QObject):
+        """Brings what a thread hears to the thread that paints."""
+
+        level = pyqtSignal(float)
+        over = pyqtSignal()
+
+    began_s: float | None = None
+
+    def listen() -> None:
+        try:
+            while True:
+                orders.level.emit(pipe.recv())
+        except (EOFError, OSError):
+            orders.over.emit()
+
+    def show_now(picture: "QPixmap") -> None:
+        window.setPixmap(picture)
+        window.repaint()
+
+    def paint(level: float) -> None:
+        nonlocal began_s
+        if level == 0:
+            began_s = None
+            show_now(canvas.off)
+        elif began_s is None:
+            began_s = time.perf_counter()
+            show_now(canvas.on)
+        try:
+            pipe.send((level, time.perf_counter_ns()))
+        except OSError:
+            return  # `listen` hears of it too
+        go_on()
+
+    def go_on() -> None:
+        """Show the film's next picture when it is due; after it, begin anew."""
+        film = canvas.film
+        if film is None:
+            return
+        if began_s is None:
+            timer.stop()
+            film.rewind()
+            return
+        time_s = time.perf_counter() - began_s
+        if (picture := film.picture(time_s)) is not None:
+            show_now(canvas.drawn(picture))
+        timer.start(max(0, round(1e3 * (film.due_s - time_s))))
+
+    def leave() -> None:
+        show_now(canvas.off)
+        QCoreApplication.quit()
+
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.timeout.connect(go_on)
+    orders = Orders()
+    orders.level.connect(paint)
+    orders.over.connect(leave)
+    threading.Thread(target=listen, name="orders", daemon=True).start()
+    paint(0.0)
+    QCoreApplication.exec_()
+    timer.stop()

@@ -1,0 +1,58 @@
+"""What several outputs use together, such as a port, and is opened once."""
+
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from deeplabstream import DeviceError
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Link:
+    """Something that may be open, and how many use it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+    manner: Hashable = None
+    manager: AbstractContextManager[Any] | None = None
+    value: Any = None
+
+
+_links: dict[Hashable, _Link] = {}
+_all = threading.Lock()
+
+
+@contextmanager
+def shared(
+    what: str, manner: Hashable, opening: Callable[[], AbstractContextManager[T]]
+) -> Iterator[T]:
+    """Give what is open already, or open it; the last user closes it.
+
+    `what` names it (a port, say). Whoever opens it in another `manner` (another speed,
+    or another kind of output) gets a DeviceError.
+    """
+    with _all:
+        link = _links.setdefault(what, _Link())
+    with link.lock:
+        if link.users == 0:
+            manager = opening()
+            link.value = manager.__enter__()
+            link.manager, link.manner = manager, manner
+        elif link.manner != manner:
+            raise DeviceError(
+                f"{what} is used by another [Output NAME] with other settings; those of "
+                "the port must be the same"
+            )
+        link.users += 1
+    try:
+        yield link.value
+    finally:
+        with link.lock:
+            link.users -= 1
+            if link.users == 0 and link.manager is not None:
+                manager, link.manager, link.value = link.manager, None, None
+                manager.__exit__(None, None, None)

@@ -1,1 +1,0 @@
-"""Networks from elsewhere, brought into a model folder."""

@@ -1,0 +1,193 @@
+"""Basler cameras: which one, and what it takes of the settings; by pylon's emulator."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+from cameras.basler.camera import Basler
+from cameras.basler.features import feature
+from deeplabstream.core.errors import DeviceError
+from tests.cameras.emulation import FAST, at_hand, emulated, feature_file, save, slot
+
+
+@pytest.fixture(autouse=True)
+def _one_camera() -> Iterator[None]:
+    with emulated(1):
+        yield
+
+
+# which camera
+
+
+def test_the_only_camera_needs_no_serial_number() -> None:
+    with Basler(**FAST).opened() as film:
+        assert film.device == "Emulation 0815-0000"
+
+
+def test_with_several_the_serial_number_decides() -> None:
+    with emulated(2):
+        listed = r"SERIAL must say which .*0815-0000, 0815-0001"
+        with pytest.raises(DeviceError, match=listed), Basler().opened():
+            pass
+        with Basler(serial="0815-0001", **FAST).opened() as film:
+            assert film.device.endswith("0815-0001")
+
+
+def test_absent_cameras_are_a_sentence_at_once() -> None:
+    begun = perf_counter()
+    missing = pytest.raises(DeviceError, match=r"no Basler camera 7; .*0815-0000")
+    with missing, Basler(serial="7").opened():
+        pass
+    with (
+        emulated(0),
+        pytest.raises(DeviceError, match="is it plugged in"),
+        Basler().opened(),
+    ):
+        pass
+    assert perf_counter() - begun < 2
+
+
+def test_what_is_there_is_listed_with_its_formats() -> None:
+    with emulated(2):
+        found = Basler.found()
+    assert [device.choose for device in found] == [
+        "SERIAL = 0815-0000",
+        "SERIAL = 0815-0001",
+    ]
+    assert {"Mono8", "Mono12", "BayerRG8", "BGR8Packed"} <= set(found[0].formats)
+
+
+# settings
+
+
+@pytest.mark.parametrize(
+    ("asked", "shape", "dtype"),
+    [
+        ("mono", (48, 64), "uint8"),
+        ("Mono8", (48, 64), "uint8"),
+        ("mono12", (48, 64), "uint16"),
+        ("bayer", (48, 64, 3), "uint8"),
+        ("BayerGB8", (48, 64, 3), "uint8"),
+        ("bgr", (48, 64, 3), "uint8"),
+        ("RGB8Packed", (48, 64, 3), "uint8"),
+    ],
+)
+def test_formats_are_what_they_are_asked_to_be(
+    asked: str, shape: tuple[int, ...], dtype: str
+) -> None:
+    with Basler(pixel_format=asked, **FAST).opened() as film:
+        assert (film.format.shape, film.format.dtype) == (shape, dtype)
+        image = slot(film)
+        film.read(image)
+        assert image.any()
+        assert dtype == "uint8" or 255 < image.max() < 4096
+
+
+def test_a_format_that_can_not_be_had_names_those_that_can() -> None:
+    with (
+        pytest.raises(DeviceError, match=r"PIXEL_FORMAT = YUV.*Mono8"),
+        Basler(pixel_format="YUV").opened(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("asked", "corner"), [("bgr", 2), ("RGB8Packed", 2)])
+def test_red_is_red(asked: str, corner: int, tmp_path: Path) -> None:
+    folder = tmp_path / "red"
+    folder.mkdir()
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[..., 2] = 200
+    save(folder / "0.bmp", red)
+    config = feature_file(tmp_path / "red.pfs", folder)
+    with Basler(pixel_format=asked, config=config, **FAST).opened() as film:
+        image = slot(film)
+        film.read(image)
+        assert image[20, 20].tolist() == [0, 0, 200]
+
+
+def test_exposure_is_the_one_that_acts_and_bounds_the_rate() -> None:
+    with at_hand(exposure_us=20_000, rate=200) as (camera, film):
+        assert feature(camera, "ExposureTimeAbs").GetValue() == 20_000
+        assert film.format.rate == pytest.approx(50)
+        assert film.remarks == (
+            "RATE = 200 was asked for; exposure and size let it give 50",
+        )
+
+
+def test_a_short_exposure_really_lets_it_film_fast() -> None:
+    with Basler(**{**FAST, "exposure_us": 500, "rate": 400}).opened() as film:
+        assert film.remarks == ()
+        image = slot(film)
+        film.read(image)
+        begun = perf_counter()
+        shots = [film.read(image) for _ in range(80)]
+        assert shots[-1]
+        assert 80 / (perf_counter() - begun) > 150  # with ExposureTime it is 95
+
+
+def test_what_it_does_not_take_is_told() -> None:
+    camera = Basler(
+        region=(0, 10, 5000, 48), gain=1e6, exposure_us=1000, rate=50, trigger="free"
+    )
+    with camera.opened() as film:
+        region, gain = film.remarks
+        assert film.format.shape == (48, 4096)
+        assert region == (
+            "REGION = 0, 10, 5000, 48 was asked for; the camera took 0, 10, 4096, 48"
+        )
+        assert gain.startswith("GAIN = 1e+06 was asked for; the camera took ")
+
+
+def test_a_feature_file_that_is_none_is_named(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere.pfs"
+    with (
+        pytest.raises(
+            DeviceError, match=r"CONFIG = .*nowhere\.pfs: The file could not"
+        ),
+        Basler(config=nowhere).opened(),
+    ):
+        pass
+
+
+def test_an_error_of_pylon_is_a_sentence_without_its_source_code() -> None:
+    with (
+        pytest.raises(DeviceError, match=r"^LINE: TriggerSource Line9 .*Line1, Line2"),
+        Basler(trigger="line", line="Line9").opened(),
+    ):
+        pass
+
+
+def test_it_is_changed_while_it_films_and_says_what_it_took() -> None:
+    with Basler(**FAST).opened() as film:
+        image = slot(film)
+        before = film.read(image)
+        assert film.turn("exposure_us", 20_000.0)
+        now = {dial.key: dial.now for dial in film.dials()}
+        assert now["exposure_us"] == 20_000
+        assert now["rate"] == pytest.approx(50), "so long an exposure lets it no faster"
+        assert film.turn("gain", 1e6)
+        gain = next(dial for dial in film.dials() if dial.key == "gain")
+        assert gain.now == pytest.approx(gain.high)
+        assert film.turn("rate", 20.0)
+        assert film.turn("region", (8, 16, 64, 48))
+        assert {dial.key: dial.now for dial in film.dials()}["region"] == (
+            8,
+            16,
+            64,
+            48,
+        )
+        assert not film.turn("region", (0, 0, 128, 48)), "that is another size"
+        assert not film.turn("line", 1.0)
+        after = film.read(image)
+        assert before is not None
+        assert after is not None
+        assert after.index > before.index
+
+
+def test_the_rate_of_a_triggered_one_is_that_of_its_pulses() -> None:
+    with Basler(**FAST, trigger="line").opened() as film:
+        assert not film.turn("rate", 20.0)
+        assert "rate" not in {dial.key for dial in film.dials()}

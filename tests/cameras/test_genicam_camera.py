@@ -1,0 +1,154 @@
+"""GenICam cameras, through the virtual ones in the `genicam` package."""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import genicam
+import numpy as np
+import pytest
+
+from cameras.genicam.camera import GenICam
+from cameras.genicam.pixel_formats import layout_of
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Image
+
+VIKY = Path(genicam.__file__).with_name("viky.cti")
+"""Three cameras with a ball, red, green and blue: serial numbers 0, 1 and 2."""
+
+
+def first_picture(camera: GenICam) -> Image:
+    with camera.opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        return image
+
+
+def test_a_camera_is_chosen_by_its_serial_number() -> None:
+    for serial, channel in (("0", 2), ("1", 1), ("2", 0)):
+        with GenICam(cti=VIKY, serial=serial, rate=200).opened() as film:
+            assert film.format.shape == (400, 400, 3)
+            assert film.device == f"Machine Vision Games Ltd. Viky {serial}"
+            image = np.zeros(film.format.shape, film.format.dtype)
+            film.read(image)
+            mean = image.mean((0, 1))
+            assert mean.argmax() == channel
+
+
+def test_settings_are_set_and_read_back() -> None:
+    camera = GenICam(
+        cti=VIKY, serial="1", pixel_format="Mono8", rate=150, resolution=(200, 100)
+    )
+    with camera.opened() as film:
+        assert film.format.rate == 150
+        assert len(film.format.shape) == 2
+        image = np.zeros(film.format.shape, film.format.dtype)
+        assert film.read(image)
+        assert image.any()
+
+
+def test_what_the_camera_can_not_do_is_a_remark() -> None:
+    camera = GenICam(cti=VIKY, serial="1", rate=1000, exposure_us=500)
+    with camera.opened() as film:
+        assert film.format.rate <= 200
+        assert "the camera has no ExposureTime: 500.0 was asked for" in film.remarks
+        assert any(text.startswith("AcquisitionFrameRate is") for text in film.remarks)
+
+
+def test_the_rate_is_changed_while_it_films() -> None:
+    with GenICam(cti=VIKY, serial="1", rate=50).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        film.read(image)
+        assert {dial.key: dial.now for dial in film.dials()} == {"rate": 50.0}
+        assert film.turn("rate", 120.0)
+        assert film.dials()[0].now == 120.0
+        assert not film.turn("exposure_us", 500.0), "it has none"
+        assert film.read(image)
+
+
+def test_pictures_that_are_lost_are_gaps_in_the_count() -> None:
+    with GenICam(cti=VIKY, serial="0", rate=200).opened() as film:
+        image = np.zeros(film.format.shape, film.format.dtype)
+        assert film.knows_losses
+        assert film.clock == "host"  # these cameras do not tell the time
+        clock = SystemClock()
+        end_ns = clock.now_ns() + 200_000_000
+        while clock.now_ns() < end_ns:
+            pass  # 40 pictures, and there are 16 buffers
+        shots = [film.read(image) for _ in range(20)]
+        indices = [shot.index for shot in shots if shot]
+        assert np.diff(indices).max() > 1
+        assert len(indices) == 20
+
+
+def test_silence_is_seen_within_a_second() -> None:
+    with GenICam(cti=VIKY, serial="0", rate=1, patience_s=3).opened() as film:
+        clock = SystemClock()
+        start_ns = clock.now_ns()
+        with pytest.raises(DeviceError, match="gave no picture for 1 s"):
+            film.read(np.zeros(film.format.shape, film.format.dtype))
+        assert clock.now_ns() - start_ns < 1_100_000_000
+
+
+def test_two_cameras_run_at_once_each_in_its_process() -> None:
+    with (
+        GenICam(cti=VIKY, serial="0", rate=200).opened() as film,
+        ProcessPoolExecutor(1, get_context("spawn")) as other,
+    ):
+        there = other.submit(first_picture, GenICam(cti=VIKY, serial="2", rate=200))
+        assert there.result().mean((0, 1)).argmax() == 0
+        assert film.read(np.zeros(film.format.shape, film.format.dtype))
+
+
+@pytest.mark.parametrize(
+    ("camera", "words"),
+    [
+        (GenICam(cti=VIKY), "several cameras, choose one by SERIAL: 0, 1, 2"),
+        (GenICam(cti=VIKY, serial="7"), "SERIAL = 7: there are only 0, 1, 2"),
+        (GenICam(cti=Path("nowhere.cti")), r"no GenTL producer .*nowhere\.cti"),
+        (
+            GenICam(cti=VIKY, serial="0", pixel_format="Mono99"),
+            "PixelFormat = Mono99 is not one of RGBa8, Mono8",
+        ),
+        (
+            GenICam(cti=VIKY, serial="0", features=("Width",)),
+            "Width is not written as Name=value",
+        ),
+    ],
+)
+def test_mistakes_are_sentences(camera: GenICam, words: str) -> None:
+    with pytest.raises(DeviceError, match=words), camera.opened():
+        pass
+
+
+def test_cameras_are_found_where_makers_put_their_producers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GENICAM_GENTL64_PATH", raising=False)
+    assert GenICam.found() == ()
+    monkeypatch.setenv("GENICAM_GENTL64_PATH", str(VIKY.parent))
+    found = GenICam.found()
+    assert [device.choose for device in found] == [f"SERIAL = {n}" for n in range(3)]
+    assert found[0].formats == ("RGBa8", "Mono8")
+    with GenICam(serial="1", rate=200).opened() as film:
+        assert film.device == found[1].label
+
+
+@pytest.mark.parametrize("pattern", ["RGGB", "GRBG", "GBRG", "BGGR"])
+def test_bayer_pictures_get_their_colours(pattern: str) -> None:
+    levels = {"R": 200, "G": 100, "B": 50}
+    tile = np.array([levels[letter] for letter in pattern], np.uint8).reshape(2, 2)
+    raw = np.tile(tile, (8, 8))[:, :, None]
+    name = {"RGGB": "RG", "GRBG": "GR", "GBRG": "GB", "BGGR": "BG"}[pattern]
+    image = layout_of(f"Bayer{name}8").picture(raw)
+    assert (image[4:-4, 4:-4] == (50, 100, 200)).all()
+
+
+def test_twelve_bits_stay_and_strange_formats_are_refused() -> None:
+    layout = layout_of("Mono12")
+    raw = np.full((4, 6, 1), 4095, np.uint16)
+    assert layout.picture(raw).shape == layout.shape(4, 6) == (4, 6)
+    assert layout.dtype == "uint16"
+    with pytest.raises(DeviceError, match="YUV422_8 can't be used"):
+        layout_of("YUV422_8")

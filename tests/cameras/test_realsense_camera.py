@@ -1,0 +1,291 @@
+"""The SDK itself, on a made device of its own and on recordings that it wrote."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cameras.realsense.camera import RealSense
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera import Film, Shot
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.video.video_reader import open_video
+
+rs = pytest.importorskip("pyrealsense2")
+
+from cameras.realsense.devices import describe, present  # noqa: E402
+from cameras.realsense.stream import stream  # noqa: E402
+from tests.cameras.recordings import (  # noqa: E402
+    SERIAL,
+    STEP_MS,
+    MadeDevice,
+    pictures,
+    write_recording,
+)
+
+SEEN = (0, 1, 2, 5, 6, 7)
+"""The device lost two pictures."""
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recording(tmp_path_factory.mktemp("film") / "film.db3", SEEN)
+
+
+@pytest.mark.parametrize("kind", ["color", "infrared", "depth"])
+def test_a_recording_gives_every_picture_once(recording: Path, kind: Any) -> None:
+    camera = RealSense(
+        recording=recording, stream=kind, analyse=kind != "depth", paced=False
+    )
+    with camera.opened() as film:
+        assert film.knows_losses
+        assert film.clock == "device"
+        assert SERIAL in film.device
+        taken = shots(film)
+    assert [shot.index for shot, _ in taken] == list(SEEN)
+    for shot, image in taken:
+        np.testing.assert_array_equal(image, pictures(shot.index)[kind])
+        assert shot.exposed_ns == shot.index * STEP_MS * 1_000_000
+
+
+def test_a_recording_plays_as_live(recording: Path) -> None:
+    start_ns = SystemClock().now_ns()
+    with RealSense(recording=recording).opened() as film:
+        taken = shots(film)
+    indices = np.array([shot.index for shot, _ in taken])
+    times = np.array([shot.exposed_ns or 0 for shot, _ in taken])
+    assert set(indices) <= set(SEEN)
+    assert start_ns < times[0] < times[-1] < SystemClock().now_ns()
+    np.testing.assert_allclose(
+        np.diff(times) / 1e6, STEP_MS * np.diff(indices), atol=1e-3
+    )
+
+
+def test_who_reads_late_loses_pictures_as_live(recording: Path) -> None:
+    with RealSense(recording=recording).opened() as film:
+        first, *_ = shots(film, 1)
+        Event().wait(2.5 * STEP_MS / 1000)
+        then, *_ = shots(film, 1)
+    assert first[0].index == 0
+    assert then[0].index >= 2
+
+
+def test_a_recording_that_repeats_counts_on(recording: Path) -> None:
+    camera = RealSense(recording=recording, repeat=True, paced=False)
+    with camera.opened() as film:
+        taken = shots(film, 2 * len(SEEN) + 1)
+    shown = [int(image[0, 0, 2]) for _, image in taken]
+    assert shown == [*SEEN, *SEEN, SEEN[0]]
+    indices = [shot.index for shot, _ in taken]
+    assert indices == [*SEEN, *(8 + index for index in SEEN), 16]
+    times = [shot.exposed_ns or 0 for shot, _ in taken]
+    assert (np.diff(times) > 0).all()
+
+
+def test_colour_and_depth_of_one_device_at_once(recording: Path) -> None:
+    color = RealSense(recording=recording, paced=False)
+    depth = RealSense(recording=recording, stream="depth", analyse=False, paced=False)
+    with color.opened() as first, depth.opened() as second:
+        assert [s.index for s, _ in shots(first)] == list(SEEN)
+        assert [s.index for s, _ in shots(second)] == list(SEEN)
+
+
+def test_depth_is_laid_onto_colour(tmp_path: Path) -> None:
+    film_path = write_recording(tmp_path / "film.db3", range(3), shift=8.0)
+    camera = RealSense(
+        recording=film_path, stream="depth", analyse=False, align=(64, 48)
+    )
+    with camera.opened() as film:
+        assert film.format.dtype == "uint16"
+        assert "steps of 1 mm" in film.device
+        taken = shots(film)
+    for shot, image in taken:
+        seen = pictures(shot.index)["depth"].astype(int)
+        # A pixel of depth covers a little more than one of colour; the nearest wins.
+        assert np.abs(image[1:-1, 9:-1] - seen[1:-1, 1:-9]).max() <= 5
+        assert not image[:, :7].any()
+
+
+def test_depth_is_recorded_without_loss(recording: Path, tmp_path: Path) -> None:
+    camera = RealSense(recording=recording, stream="depth", analyse=False)
+    path = tmp_path / "depth.mkv"
+    with camera.opened() as film, VideoFile(path, film.format) as video:
+        taken = shots(film)
+        for shot, image in taken:
+            time_ns = shot.exposed_ns or 0
+            video.write(image, shot.index, time_ns, time_ns)
+    for (_, image), kept in zip(taken, open_video(path).pictures(), strict=True):
+        np.testing.assert_array_equal(kept.image, image)
+
+
+def test_a_live_device() -> None:
+    made = MadeDevice(projector=True)
+    with running(made), stream(made.device, RealSense(emitter=True)) as film:
+        assert film.remarks == ()
+        taken = shots(film, 5)
+    assert taken[0][0].index == 0
+    assert taken[-1][0].index >= 4
+    for _, image in taken:
+        shown = int(image[0, 0, 2])
+        np.testing.assert_array_equal(image, pictures(shown)["color"])
+    assert made.device.query_sensors()[0].get_option(rs.option.emitter_enabled) == 1
+
+
+def test_a_live_device_aligns_depth_while_its_colour_is_off() -> None:
+    made = MadeDevice(shift=8.0)
+    camera = RealSense(stream="depth", analyse=False, align=(64, 48))
+    with running(made), stream(made.device, camera) as film:
+        (_, image), *_ = shots(film, 1)
+    assert not image[:, :7].any()
+    assert image[24, 40] >= 1000
+
+
+def test_red_and_blue_are_told_apart(tmp_path: Path) -> None:
+    film_path = write_recording(tmp_path / "film.db3", range(2), layout=rs.format.rgb8)
+    with RealSense(recording=film_path, paced=False).opened() as film:
+        for shot, image in shots(film):
+            seen = pictures(shot.index)["color"]
+            np.testing.assert_array_equal(image, seen[..., ::-1])
+
+
+def test_a_device_that_falls_silent_is_noticed_within_a_second() -> None:
+    made, clock = MadeDevice(), SystemClock()
+    with running(made) as stop, stream(made.device, RealSense()) as film:
+        shots(film, 2)
+        stop.set()
+        began_ns = clock.now_ns()
+        with pytest.raises(DeviceError, match="no picture for 1 s"):
+            shots(film, 200)
+    assert clock.now_ns() - began_ns < 2e9
+
+
+def test_a_clock_that_starts_again_after_72_minutes_goes_on() -> None:
+    turn_ms = 2**32 / 1000
+    made = MadeDevice()
+    beginning_ms = turn_ms - 15 * STEP_MS
+    with (
+        running(made, beginning_ms, turn_ms),
+        stream(made.device, RealSense()) as film,
+    ):
+        taken = shots(film, 30)
+    indices = np.array([shot.index for shot, _ in taken])
+    times_ms = np.array([shot.exposed_ns or 0 for shot, _ in taken]) / 1e6
+    late_ms = times_ms - times_ms[0] - STEP_MS * (indices - indices[0])
+    assert np.abs(late_ms).max() < 150
+
+
+def test_a_device_without_clock_and_counter_says_so() -> None:
+    made = MadeDevice(domain=rs.timestamp_domain.system_time, counts=False)
+    with running(made), stream(made.device, RealSense()) as film:
+        assert film.clock == "host"
+        assert not film.knows_losses
+        assert shots(film, 2)[1][0].exposed_ns
+
+
+def test_the_projector_of_a_recording_stays_as_it_is(tmp_path: Path) -> None:
+    with_one = write_recording(tmp_path / "film.db3", range(2), projector=True)
+    with RealSense(recording=with_one, emitter=True).opened() as film:
+        assert film.remarks == ("EMITTER: a recording can't be lit; asked for: on",)
+    made = MadeDevice()
+    with running(made), stream(made.device, RealSense(emitter=False)) as film:
+        assert "no projector" in film.remarks[0]
+
+
+def test_what_it_can_not_do_lists_what_it_can(recording: Path) -> None:
+    camera = RealSense(recording=recording, resolution=(640, 480), rate=30)
+    with (
+        pytest.raises(DeviceError, match=r"640×480 at 30/s; .*color 64×48 at 100/s"),
+        camera.opened(),
+    ):
+        pass
+
+
+def test_no_device_is_told_within_a_second() -> None:
+    if present():
+        pytest.skip("a RealSense camera is plugged in")
+    clock = SystemClock()
+    began_ns = clock.now_ns()
+    for serial in ("", "1"):
+        with (
+            pytest.raises(DeviceError, match="no RealSense camera"),
+            RealSense(serial=serial).opened(),
+        ):
+            pass
+    assert RealSense.found() == ()
+    assert clock.now_ns() - began_ns < 1e9
+
+
+def test_devices_are_listed_by_serial_number() -> None:
+    device = describe(MadeDevice().device, "RealSense")
+    assert device.choose == f"SERIAL = {SERIAL}"
+    assert device.label == "Made RealSense"
+    assert device.formats[0] == "color 64×48 at 100/s"
+
+
+@pytest.mark.parametrize("name", ["broken.db3", "broken.bag"])
+def test_a_broken_recording_is_a_sentence(tmp_path: Path, name: str) -> None:
+    broken = tmp_path / name
+    broken.write_bytes(b"not a recording" * 100)
+    with (
+        pytest.raises(DeviceError, match=rf"{name} is no RealSense recording"),
+        RealSense(recording=broken).opened(),
+    ):
+        pass
+
+
+def test_settings_that_fit_no_stream_are_refused() -> None:
+    with pytest.raises(ValueError, match="ANALYSE = no"):
+        RealSense(stream="depth")
+    with pytest.raises(ValueError, match="ALIGN"):
+        RealSense(align=(64, 48))
+
+
+def test_reading_settings_loads_no_sdk() -> None:
+    import subprocess
+
+    code = "import cameras.realsense.camera, sys; print('pyrealsense2' in sys.modules)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def shots(film: Film, at_most: int = 100) -> list[tuple[Shot, Image]]:
+    taken = []
+    while len(taken) < at_most:
+        image = np.empty(film.format.shape, film.format.dtype)
+        shot = film.read(image)
+        if shot is None:
+            break
+        taken.append((shot, image))
+    return taken
+
+
+@contextmanager
+def running(
+    made: MadeDevice, first_ms: float = 5000.0, wrap_ms: float = 1e12
+) -> Iterator[Event]:
+    """Have a device film, until the event is set."""
+    stop = Event()
+
+    def film() -> None:
+        index = 0
+        while not stop.wait(STEP_MS / 1000):
+            made.send(index, (first_ms + index * STEP_MS) % wrap_ms)
+            index += 1
+
+    thread = Thread(target=film)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,83 @@
+"""Files that somebody looks into while they are to be replaced, as on Windows."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core import atomic_replace
+from deeplabstream.core.atomic_replace import replace
+
+
+class Windows:
+    """Refuses to replace a file as long as it has `readers`; one goes at each attempt."""
+
+    def __init__(self, readers: int, number: int) -> None:
+        self.readers, self.number = readers, number
+        self._replace = Path.replace
+
+    def __call__(self, draft: Path, file: Path) -> Path:
+        if self.readers:
+            self.readers -= 1
+            error = PermissionError(13, "Access is denied", str(draft))
+            error.winerror = self.number  # type: ignore[attr-defined,unused-ignore]
+            raise error
+        return self._replace(draft, file)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    draft, file = tmp_path / "run.json.new", tmp_path / "run.json"
+    draft.write_text("new", encoding="utf-8")
+    file.write_text("old", encoding="utf-8")
+    return draft, file
+
+
+@pytest.mark.parametrize("number", [5, 32])
+def test_a_reader_is_waited_for(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    windows = Windows(readers=3, number=number)
+    monkeypatch.setattr(Path, "replace", lambda draft, file: windows(draft, file))
+    replace(*files)
+    draft, file = files
+    assert file.read_text(encoding="utf-8") == "new"
+    assert not draft.exists()
+
+
+def test_a_reader_that_stays_is_told_by_the_name_of_the_file(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = Windows(readers=10**9, number=5)
+    monkeypatch.setattr(Path, "replace", lambda draft, file: windows(draft, file))
+    monkeypatch.setattr(atomic_replace, "PATIENCE_S", 0.02)
+    draft, file = files
+    with pytest.raises(PermissionError, match="another program") as caught:
+        replace(draft, file)
+    assert caught.value.filename == str(file)
+    assert file.read_text(encoding="utf-8") == "old"
+    assert draft.read_text(encoding="utf-8") == "new"
+
+
+def test_what_no_waiting_mends_is_an_error_at_once(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = Windows(readers=2, number=0)
+    monkeypatch.setattr(Path, "replace", lambda draft, file: windows(draft, file))
+    with pytest.raises(PermissionError, match="denied"):
+        replace(*files)
+    assert windows.readers == 1
+
+
+def test_a_real_reader_is_waited_for(files: tuple[Path, Path]) -> None:
+    draft, file = files
+    code = "import sys\nwith open(sys.argv[1]):\n print(flush=True)\n input()"
+    command = [sys.executable, "-c", code, str(file)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as reader:  # type: ignore[call-overload]
+        reader.stdout.readline()
+        reader.stdin.write(b"\n")
+        reader.stdin.flush()
+        replace(draft, file)  # on Windows while the reader still has it open, or had
+    assert file.read_text(encoding="utf-8") == "new"

@@ -1,0 +1,113 @@
+"""A person says who is who: through the engine, into the record, and back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.journal_entries import Note
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.animal_identity import Whereabouts, WhoIsWho, sentence
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import parse
+from tests.engine.test_session import Watched
+
+RIG = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:0:2
+[Animals]
+NAMES = anna, bob
+[Camera arena]
+KIND = SimulatedCamera
+ANIMALS = 2
+SEED = 6
+SHELTER = no
+WIDTH = 320
+HEIGHT = 240
+"""
+NAMES = Skeleton(("snout",), animals=("anna", "bob", "carl"))
+
+
+def pose(*words: str, sure: float = 1.0) -> Pose:
+    shape = len(words), 1
+    points, confidence = np.ones((*shape, 2), np.float32), np.full(shape, sure)
+    return Pose(NAMES, points, confidence.astype(np.float32), words)
+
+
+def said(*poses: Pose) -> list[str]:
+    whereabouts = Whereabouts()
+    told = [each for pose in poses for each in whereabouts.news("top", pose, 1.0)]
+    return [each.removeprefix("[Camera top] 1.000 s: ") for each in told]
+
+
+def test_what_a_person_said_is_told_whatever_else_happens() -> None:
+    known, swapped = pose("", "", ""), pose("swapped", "swapped", "")
+    assert said(known, swapped, known) == ["anna and bob: names exchanged by hand"]
+    doubted = pose("doubt1", "doubt1", "")
+    again = pose("doubt1+swapped", "doubt1+swapped", "")
+    assert said(doubted, again, doubted, pose("confirmed", "confirmed", "")) == [
+        "anna and bob: in doubt who is who",
+        "anna and bob: names exchanged by hand",
+        "anna and bob: a person says that the names are right",
+    ]
+
+
+def test_a_window_says_how_it_stands_with_each() -> None:
+    totals = dict.fromkeys(("doubts", "doubted_frames", "exchanged", "swapped"), 2)
+    who = WhoIsWho(pose("doubt1", "doubt1+swapped", "stray"), totals)
+    assert who.states(0.5) == {"anna": "or bob?", "bob": "or anna?", "carl": "a stray?"}
+    assert "now anna and bob in doubt. So far in doubt 2 times" in sentence("top", who)
+    long = replace(NAMES, animals=("alexandrina", "bartholomew", "carl"))
+    points = np.ones((3, 1, 2), np.float32)
+    crowd = Pose(long, points, points[..., 0], ("doubt1",) * 3)
+    assert set(WhoIsWho(crowd, totals).states(0.5).values()) == {"one of 3?"}
+    hidden = WhoIsWho(pose("", "", "", sure=0.2), totals)
+    assert set(hidden.states(0.5).values()) == {"not seen"}
+    assert "anna, bob and carl; now all known" in sentence("top", hidden)
+
+
+def notes(it: Watched, words: str) -> list[Note]:
+    return [n for n in it.told if isinstance(n, Note) and words in n.text]
+
+
+def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
+    with Session(parse(RIG, tmp_path)) as session:
+        it = Watched(session)
+        session.say_who("arena", ("anna", "bob"))
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        it.until(lambda it: session.status.analysing)
+        assert [str(failed.text) for failed in it.of(Failed)] == [
+            "who is who can be said while frames are analysed"
+        ]
+        it.until(lambda it: bool(session.identity))
+        session.say_who("arena", ("anna", "dora"))
+        session.say_who("arena", ("anna", "bob"))
+        it.until(lambda it: bool(notes(it, "names exchanged by hand")))
+        assert [failed.text for failed in it.of(Failed)][1:] == [
+            "no animal is named dora"
+        ]
+        it.until(lambda it: not session.identity["arena"].doubted)
+        assert session.identity["arena"].totals["swapped"] == 2
+        it.stop()
+        folder = session.run_folder
+    assert folder is not None
+    run = RunFolder(folder)
+    assert run.facts["identity"]["arena"]["swapped"] == 2
+    words = [step.pose.identity for step in run.steps("arena")]
+    assert sum(any(w.endswith("swapped") for w in word) for word in words) == 1
+    rows = [row["text"] for row in run.events() if row["name"] == "identity"]
+    assert any(row.endswith("anna and bob: names exchanged by hand") for row in rows)
+
+
+@pytest.mark.parametrize("camera", ["arena", "elsewhere"])
+def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
+    from deeplabstream.engine.animal_identity import Identities
+    from deeplabstream.pose.tracking.identity import Rules
+
+    Identities(NAMES, Thresholds(0.5), Rules()).say(camera, None)

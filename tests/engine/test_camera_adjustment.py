@@ -1,0 +1,136 @@
+"""Settings of a camera that is changed while it films: through all processes, and kept."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core.journal_entries import Note
+from deeplabstream.engine.session.messages import Turned
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_reader import read_events
+from deeplabstream.settings.loading import parse
+from tests.cameras.emulation import emulated
+from tests.engine.test_session import SETTINGS, SIMULATED, Watched, pictures, rig
+
+
+def turned(it: Watched, camera: str, key: str, word: str) -> Turned:
+    """Change something, and return what the camera answers."""
+    before = len(it.of(Turned))
+    it.session.adjust(camera, key, word)
+    it.until(lambda it: len(it.of(Turned)) > before)
+    answer = it.of(Turned)[-1]
+    assert isinstance(answer, Turned)
+    return answer
+
+
+def now(it: Watched, camera: str, key: str) -> object:
+    return next(dial.now for dial in it.session.dials[camera] if dial.key == key)
+
+
+def streaming(it: Watched) -> bool:
+    return it.session.status.phase is Phase.STREAMING
+
+
+def more(it: Watched, camera: str, number: int) -> Callable[[Watched], bool]:
+    seen = it.session.counts[camera].delivered
+    return lambda it: it.session.counts[camera].delivered >= seen + number
+
+
+def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        it.session.adjust("top", "GAIN", "6")
+        it.do(Action.START_STREAM)
+        it.until(streaming)
+        it.session.adjust("top", "GAIN", "much")
+        it.session.adjust("top", "COLOUR", "red")
+        assert turned(it, "top", "GAIN", "6").done
+        it.do(Action.START_ANALYSIS, Action.START_RECORDING)
+        it.until(lambda it: it.session.counts["side"].recorded > 5)
+        answer = turned(it, "side", "EXPOSURE_US", "40000")
+        assert answer.text == "[Camera side] EXPOSURE_US is 40000 now, as asked for"
+        assert it.session.formats["side"].rate == 25
+        it.until(more(it, "side", 10))
+        answer = turned(it, "side", "CROP", "0, 0, 64, 48")
+        assert not answer.done
+        assert answer.text == (
+            "[Camera side] CROP = 0, 0, 64, 48 can't be had: it would change the "
+            "pictures' size within a run; Stop Stream first"
+        )
+        answer = turned(it, "side", "WIDTH", "64")
+        assert "SimulatedCamera can't change its WIDTH while it films" in answer.text
+        it.stop()
+        folder = it.session.run_folder
+        failed = [each.text for each in it.of(Failed) if isinstance(each, Failed)]
+    assert failed == [
+        "[Camera top] does not film now",
+        "[Camera top] GAIN = much: expected a number",
+        "[Camera top] COLOUR: SimulatedCamera has no such setting",
+    ]
+    assert folder is not None
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    assert all(span["closes"] for span in facts["accounting"])
+    assert facts["dials"]["side"]["exposure_us"] == 40_000
+    assert facts["dials"]["side"]["rate"] == 25
+    events = read_events(folder / "events.csv")
+    notes = [row["text"] for row in events if row["name"] == "setting"]
+    assert notes[0] == "[Camera top] GAIN is 6 now, as asked for", "told before the run"
+    assert any("EXPOSURE_US is 40000" in note for note in notes)
+
+
+def test_before_a_run_another_size_is_taken_and_all_processes_follow(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM)
+        it.until(lambda it: Action.START_ANALYSIS in it.session.allowed)
+        for word, shape in (("10, 8, 80, 60", (60, 80, 3)), ("", (120, 160, 3))):
+            assert turned(it, "top", "CROP", word).done
+            assert it.session.formats["top"].shape == shape
+            it.until(lambda it: it.session.newest("top") is not None)
+        answer = turned(it, "top", "CROP", "100, 0, 80, 60")
+        assert "does not lie in the picture of 160×120 pixels" in answer.text
+        it.until(more(it, "top", 5))
+        assert turned(it, "top", "CROP", "16, 8, 100, 90").done
+        moved = turned(it, "top", "CROP", "20, 10, 100, 90")
+        assert moved.text == "[Camera top] CROP is 20, 10, 100, 90 now, as asked for"
+        frame = None
+        it.do(Action.START_ANALYSIS, Action.START_RECORDING)
+        it.until(lambda it: it.session.counts["top"].recorded > 20)
+        it.until(lambda it: it.session.counts["top"].analysed > 20)
+        frame = it.session.newest("top")
+        it.stop()
+        folder = it.session.run_folder
+        assert it.of(Failed) == []
+    assert frame is not None
+    assert frame.image.shape == (90, 100, 3)
+    assert folder is not None
+    facts = RunFolder(folder).facts
+    assert all(span["closes"] for span in facts["accounting"])
+    assert facts["dials"]["top"]["crop"] == [20, 10, 100, 90]
+    assert pictures(folder / "top.mkv") > 20
+
+
+def test_a_basler_camera_says_what_it_took(tmp_path: Path) -> None:
+    camera = "[Camera top]\nKIND = Basler\nREGION = 0, 0, 64, 48\nEXPOSURE_US = 1000\n"
+    start, rest = SETTINGS.split("[Camera top]")
+    text = start + camera + "RATE = 100\n[Trigger" + rest.split("[Trigger", 1)[1]
+    settings = parse(text.replace("0 0 160 120", "0 0 60 40") + SIMULATED, tmp_path)
+    with emulated(1), Session(settings) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(streaming)
+        answer = turned(it, "top", "EXPOSURE_US", "20000")
+        assert answer.text == "[Camera top] EXPOSURE_US is 20000 now, as asked for"
+        assert now(it, "top", "rate") == pytest.approx(50)
+        answer = turned(it, "top", "GAIN", "1000")
+        assert "GAIN = 1000 was asked for; the camera took 48" in answer.text
+        assert turned(it, "top", "REGION", "16, 16, 128, 96").done
+        assert it.session.formats["top"].shape == (96, 128)
+        assert now(it, "top", "exposure_us") == 20_000, "kept when it is opened anew"
+        it.until(lambda it: it.session.newest("top") is not None)
+        assert not [n for n in it.told if isinstance(n, Note) and "lost" in n.text]
+        assert it.of(Failed) == []

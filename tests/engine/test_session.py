@@ -1,0 +1,278 @@
+"""A whole rig of real processes, from Start Stream to Stop, and with the plug pulled."""
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import av
+import pytest
+
+from deeplabstream.core.journal_entries import Edge, Step
+from deeplabstream.engine.replay.rerun import decide_again
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.settings.loading import parse
+
+SETTINGS = """
+[Streaming]
+OUTPUT_DIRECTORY = runs
+[Pose Estimation]
+MODEL = stand-in:0
+[Experiment]
+EXP_NAME = Conditional
+PATIENCE_S = 5
+[Camera top]
+KIND = SimulatedCamera
+WIDTH = 160
+HEIGHT = 120
+RATE = 100
+[Camera side]
+KIND = SimulatedCamera
+WIDTH = 120
+HEIGHT = 90
+RATE = 50
+ANALYSE = no
+[Trigger anywhere]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = rectangle 0 0 160 120
+[Experiment Conditional]
+TRIGGER = anywhere
+OUTPUT = light
+MAX_ON_S = 60
+"""
+SIMULATED = "[Output light]\nKIND = SimulatedOutput\n"
+SERIAL = "[Output light]\nKIND = SerialLine\nPORT = {port}\n"
+
+
+@dataclass
+class Watched:
+    """A session, and all that it told."""
+
+    session: Session
+    told: list[News] = field(default_factory=list)
+
+    def until(self, what: Callable[["Watched"], bool], limit_s: float = 60) -> None:
+        """Poll until `what` is true of this."""
+        give_up = perf_counter() + limit_s
+        while not what(self):
+            told = [news for news in self.told if not isinstance(news, Step)]
+            assert perf_counter() < give_up, f"never came: {told} {self.told[-1:]}"
+            self.session.rest(0.02)
+            self.told += self.session.poll()
+
+    def do(self, *actions: Action) -> None:
+        for action in actions:
+            self.until(lambda it, action=action: action in it.session.allowed)  # type: ignore[misc]
+            self.session.do(action)
+
+    def of(self, kind: type) -> list[News]:
+        return [news for news in self.told if isinstance(news, kind)]
+
+    def stop(self) -> None:
+        self.session.do(Action.STOP_STREAM)
+        self.until(lambda it: it.session.status.phase is Phase.IDLE)
+
+
+@contextlib.contextmanager
+def rig(folder: Path, output: str = SIMULATED) -> Iterator[Watched]:
+    with Session(parse(SETTINGS + output, folder)) as session:
+        yield Watched(session)
+
+
+def experiment(it: Watched) -> None:
+    """Start everything and wait until the light is on."""
+    it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+    it.until(lambda it: it.session.levels.get("light") == 1)
+
+
+def pictures(path: Path) -> int:
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
+def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        experiment(it)
+        seen = len(it.of(Step))
+        it.until(lambda it: len(it.of(Step)) > seen + 50)
+        it.until(lambda it: it.session.counts["top"].recorded > 0)
+        it.until(lambda it: it.session.counts["side"].recorded > 0)
+        it.stop()
+        folder = it.session.run_folder
+        assert it.of(Failed) == []
+    assert folder is not None
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    assert facts["how"] == "stopped"
+    spans = {(each["camera"], each["span"]): each for each in facts["accounting"]}
+    assert set(spans) == {
+        ("top", "analysis"),
+        ("top", "recording"),
+        ("side", "recording"),
+    }
+    assert all(each["closes"] for each in spans.values())
+    rows = (folder / "top.csv").read_text("utf-8").splitlines()
+    assert len(rows) - 1 == spans["top", "analysis"]["delivered"]
+    for camera in ("top", "side"):
+        sidecar = (folder / f"{camera}.frames.csv").read_text("utf-8").splitlines()
+        recorded = spans[camera, "recording"]["recorded"]
+        assert len(sidecar) - 1 == recorded == pictures(folder / f"{camera}.mkv") > 0
+    steps = [step for step in it.of(Step) if isinstance(step, Step)]
+    assert [step.index for step in steps] == sorted({step.index for step in steps})
+    edges = [edge for edge in it.of(Edge) if isinstance(edge, Edge)]
+    assert edges[-1].level == 0
+    run = RunFolder(folder)
+    pairs = list(decide_again(parse(run.settings_text, folder), run))
+    assert len(pairs) == spans["top", "analysis"]["analysed"]
+    assert sum(len(then.commands) for then, _ in pairs) > 0
+    assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+
+
+def test_an_output_is_tested_by_the_rig_that_has_it_open(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM)
+        it.until(lambda it: Action.START_ANALYSIS in it.session.allowed)
+        it.session.test("light")
+        it.until(lambda it: len(it.of(Edge)) >= 3)
+        edges = [edge for edge in it.of(Edge) if isinstance(edge, Edge)]
+        assert [edge.level for edge in edges] == [0, 1, 0]
+        assert edges[1].cause == "test"
+        assert edges[2].written_ns - edges[1].written_ns >= 0.19e9
+        it.do(Action.START_ANALYSIS, Action.START_EXPERIMENT)
+        it.until(lambda it: it.session.levels.get("light") == 1)
+        it.session.test("light")
+        it.stop()
+        causes = [e.cause for e in it.of(Edge) if isinstance(e, Edge)]
+        assert causes.count("test") == 1, "the experiment has it for itself"
+        assert it.of(Failed) == []
+
+
+def test_stopping_the_stream_resets_it_and_it_can_start_again(tmp_path: Path) -> None:
+    with rig(tmp_path) as it:
+        for _ in range(2):
+            it.do(Action.START_STREAM)
+            it.until(lambda it: it.session.status.phase is Phase.STREAMING)
+            it.until(lambda it: it.session.counts["top"].delivered > 5)
+            it.stop()
+            assert it.session.counts == {}
+        assert it.of(Failed) == []
+        assert not (tmp_path / "runs").exists()  # nothing was asked to be written
+
+
+def test_analysis_alone_writes_poses_and_recording_alone_writes_video(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        it.until(lambda it: len(it.of(Step)) > 20)
+        it.do(Action.STOP_ANALYSIS, Action.START_RECORDING)
+        it.until(lambda it: it.session.counts["top"].recorded > 0)
+        it.do(Action.STOP_RECORDING)
+        it.stop()
+        folder = it.session.run_folder
+    assert folder is not None
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    assert all(each["closes"] for each in facts["accounting"])
+    spans = {(each["camera"], each["span"]) for each in facts["accounting"]}
+    assert spans == {("top", "analysis"), ("top", "recording"), ("side", "recording")}
+    assert pictures(folder / "top.mkv") > 0
+
+
+@pytest.mark.parametrize("name", ["camera top", "engine", "recorder", "guard"])
+def test_a_killed_process_ends_everything(tmp_path: Path, name: str) -> None:
+    with rig(tmp_path) as it:
+        experiment(it)
+        process = next(p for p in it.session.processes() if p.name == name)
+        process.kill()
+        it.until(lambda it: it.session.status.phase is Phase.IDLE)
+        told = " ".join(news.text for news in it.told if isinstance(news, Failed))
+        assert name in told
+        assert it.session.levels == {"light": 0.0}
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "openpty"), reason="Windows has no pseudo-terminals"
+)
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
+def test_the_laser_is_off_when_the_engine_dies_or_hangs(
+    tmp_path: Path, number: str
+) -> None:
+    board, port = os.openpty()
+    try:
+        os.set_blocking(board, False)
+        with rig(tmp_path, SERIAL.format(port=os.ttyname(port))) as it:
+            experiment(it)
+            engine = next(p for p in it.session.processes() if p.name == "engine")
+            assert engine.pid is not None
+            os.kill(engine.pid, getattr(signal, number))
+            it.until(lambda it: it.session.status.phase is Phase.IDLE)
+            said = os.read(board, 10_000)
+            assert b"H" in said
+            assert said.endswith(b"L")
+    finally:
+        os.close(board)
+        os.close(port)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "openpty"), reason="Windows has no pseudo-terminals"
+)
+def test_the_laser_is_off_when_all_processes_are_asked_to_end(tmp_path: Path) -> None:
+    """As when the computer is shut down."""
+    board, port = os.openpty()
+    try:
+        os.set_blocking(board, False)
+        with rig(tmp_path, SERIAL.format(port=os.ttyname(port))) as it:
+            experiment(it)
+            for process in it.session.processes():
+                process.terminate()
+            it.until(lambda it: it.session.status.phase is Phase.IDLE)
+            said = os.read(board, 10_000)
+            assert b"H" in said
+            assert said.endswith(b"L")
+    finally:
+        os.close(board)
+        os.close(port)
+
+
+def test_an_output_that_can_not_be_opened_is_told_and_stops_no_analysis(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path, SERIAL.format(port="/dev/no-such-port")) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        it.until(lambda it: len(it.of(Step)) > 5)
+        it.do(Action.START_EXPERIMENT)
+        it.until(lambda it: len(it.of(Failed)) > 1)
+        assert "[Output light]" in str(it.of(Failed)[0])
+        assert not it.session.status.experimenting
+        it.stop()
+
+
+def test_a_network_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> None:
+    text = SETTINGS.replace("stand-in:0", "no-such-network") + SIMULATED
+    with Session(parse(text, tmp_path)) as session:
+        it = Watched(session)
+        it.do(Action.START_STREAM)
+        it.until(lambda it: it.session.status.phase is Phase.IDLE)
+        assert "no-such-network" in str(it.of(Failed))
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no files of shared memory")
+def test_vanished_shared_memory_does_not_keep_the_stream_from_ending(
+    tmp_path: Path,
+) -> None:
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS)
+        crew = it.session._crew
+        assert crew is not None
+        for ring in crew.rings.values():
+            (Path("/dev/shm") / ring.spec.memory).unlink()
+        it.stop()
+        assert it.session.allowed == {Action.START_STREAM}

@@ -1,0 +1,55 @@
+"""What is known of one camera when another one decides."""
+
+from math import isnan
+
+import numpy as np
+
+from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.engine.pose_filtering import Seeing
+from deeplabstream.engine.trigger_evaluator import Asking
+from experiments.triggers.behaviour import Behaviour
+from experiments.triggers.regions import InsideRegion
+
+NOWHERE = Pose(Skeleton(("snout",)), np.zeros((1, 1, 2)), np.ones((1, 1), np.float32))
+
+
+class Sure:
+    """A classifier that is always sure."""
+
+    unit = "px"
+
+    def look(self, pose: Pose, time_s: float) -> dict[str, float]:
+        return {"walk": 0.9}
+
+    def forget(self) -> None: ...
+
+
+def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
+    seeing = Seeing(Thresholds(0.5), watchers={"side": [Sure()]})  # type: ignore[list-item]
+    asking = Asking("top", 0.5, lambda kind, text: None)
+    asking.begin({"walking": Behaviour(behaviour="walk")})
+
+    def ask(camera: str, time_s: float) -> dict[str, bool | None]:
+        answers: dict[str, bool | None] = {}
+        sight = seeing.see(camera, NOWHERE, time_s)
+        asking.ask(answers, camera, sight, time_s, too_old=False)
+        return answers
+
+    assert ask("top", 0.0) == {"walking": None}
+    assert ask("side", 0.1) == {}, "it is asked on the deciding camera's frames"
+    assert ask("top", 0.2) == {"walking": True}
+    assert ask("top", 0.7) == {"walking": None}
+    assert isnan(asking.behaviours(0.7)["walk"])
+
+
+def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
+    asking = Asking("top", 0.5, lambda kind, text: None)
+    inside = InsideRegion(bodyparts=("snout",), region="circle 0 0 9", hold_ms=100)
+    asking.begin({"inside": inside})
+    answers: dict[str, bool | None] = {}
+    for time_s, too_old in ((0.0, False), (0.1, True)):
+        sight = Seeing(Thresholds(0.5)).see("top", NOWHERE, time_s)
+        asking.ask(answers, "top", sight, time_s, too_old)
+    assert answers == {"inside": None}
+    assert asking.held == {}

@@ -1,0 +1,169 @@
+"""Keys while something is edited: save, undo and leaving, with real key events."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PyQt5.QtCore import QPoint, Qt
+from PyQt5.QtWidgets import QApplication, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.pages.network_page import NetworkPage
+from deeplabstream.gui.pages.settings_page import SettingsPage
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.field_editors import Line
+from deeplabstream.gui.window import Window
+from deeplabstream.settings.loading import load
+from tests.gui.fake_session import FakeSession
+
+ROOT = Path(__file__).resolve().parents[2]
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
+    file = tmp_path / "rig.ini"
+    file.write_bytes((ROOT / "settings.ini").read_bytes())
+    rig = FakeSession()
+    rig.settings = load(file)
+    made = Window(Bridge(rig), Document(file))
+    qtbot.addWidget(made)
+    made.show()
+    QApplication.setActiveWindow(made)
+    yield made
+    made.end()  # without a question
+
+
+def field(window: Window, section: str, key: str) -> QLineEdit:
+    """Return the field of a key, with the focus in it."""
+    window.show_page("Settings")
+    page = window.page("Settings")
+    assert isinstance(page, SettingsPage)
+    page.show_section(section)
+    assert page.form is not None
+    editor = page.form.editors[key]
+    assert isinstance(editor, Line)
+    editor.line.setFocus()
+    assert QApplication.focusWidget() is editor.line
+    return editor.line
+
+
+def words_of(window: Window) -> str:
+    return window.document.path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("way", ["key", "menu"])
+def test_saving_takes_the_field_that_is_being_edited(
+    window: Window, qtbot: QtBot, way: str
+) -> None:
+    line = field(window, "Session", "ANIMAL")
+    line.clear()
+    qtbot.keyClicks(line, "mouse 7")
+    if way == "key":
+        qtbot.keyClick(line, Qt.Key.Key_S, CTRL)
+    else:
+        window.menu.actions["Save"].trigger()
+    assert "mouse 7" in words_of(window)
+    assert not window.document.unsaved
+    assert QApplication.focusWidget() is line, "typing goes on where it was"
+    window.end()
+
+
+def test_going_to_another_page_by_keys_takes_the_field_over(
+    window: Window, qtbot: QtBot
+) -> None:
+    line = field(window, "Session", "ANIMAL")
+    line.clear()
+    qtbot.keyClicks(line, "mouse 8")
+    qtbot.keyClick(line, Qt.Key.Key_1, CTRL)
+    assert window.document.words["Session"]["ANIMAL"] == "mouse 8"
+    window.end()
+
+
+def test_a_signal_keeps_the_field_that_is_being_edited(
+    window: Window, qtbot: QtBot
+) -> None:
+    line = field(window, "Session", "ANIMAL")
+    line.clear()
+    qtbot.keyClicks(line, "mouse 9")
+    window.end()
+    assert "mouse 9" in window.document.draft.read_text(encoding="utf-8")
+
+
+def test_undo_in_a_field_takes_back_typing_and_then_the_settings(
+    window: Window, qtbot: QtBot
+) -> None:
+    before = window.document.text
+    window.document.set_word("Session", "ANIMAL", "mouse 1")
+    line = field(window, "Session", "ANIMAL")
+    qtbot.keyClicks(line, "23")
+    qtbot.keyClick(line, Qt.Key.Key_Z, CTRL)
+    assert line.text() == "mouse 1"
+    assert window.document.words["Session"]["ANIMAL"] == "mouse 1"
+    line = field(window, "Session", "EXPERIMENTER")
+    qtbot.keyClick(line, Qt.Key.Key_Z, CTRL)
+    assert window.document.text == before, "nothing was typed in this field"
+    window.end()
+
+
+@pytest.fixture
+def labelling(window: Window, tmp_path: Path) -> NetworkPage:
+    for number in range(2):
+        file = tmp_path / "labels/labeled-data/film" / f"img{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), np.full((48, 64), 90, np.uint8))
+    window.show_page("Network")
+    page = window.page("Network")
+    assert isinstance(page, NetworkPage)
+    page.parts_line.setText("nose, tail")
+    page.open(tmp_path / "labels")
+    return page
+
+
+def place_label(page: NetworkPage, qtbot: QtBot) -> Callable[[], bool]:
+    """Place a body part by a click; return what says whether it is placed."""
+    canvas = page.labelling.canvas
+    assert canvas.place is not None
+    x, y = canvas.place.to_view((20, 20))
+    qtbot.mouseClick(canvas, LEFT, pos=QPoint(round(x), round(y)))
+
+    def placed() -> bool:
+        assert page.book is not None
+        return bool(np.isfinite(page.book.points[0, 0, 0]))
+
+    assert placed()
+    return placed
+
+
+def test_undo_while_labelling_takes_back_the_label_not_the_settings(
+    window: Window, labelling: NetworkPage, qtbot: QtBot
+) -> None:
+    window.document.set_word("Session", "ANIMAL", "mouse 1")
+    text = window.document.text
+    placed = place_label(labelling, qtbot)
+    canvas = labelling.labelling.canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_Z, CTRL)
+    assert not placed()
+    assert window.document.text == text
+    qtbot.keyClick(canvas, Qt.Key.Key_Z, CTRL | SHIFT)
+    assert placed()
+    window.menu.actions["Undo"].trigger()
+    assert not placed()
+    labelling.show_step("Train")
+    window.menu.actions["Undo"].trigger()
+    assert window.document.text != text, "elsewhere it is the settings' again"
+    window.end()
+
+
+def test_undo_while_labelling_works_though_no_setting_was_changed(
+    window: Window, labelling: NetworkPage, qtbot: QtBot
+) -> None:
+    placed = place_label(labelling, qtbot)
+    qtbot.keyClick(labelling.labelling.canvas, Qt.Key.Key_Z, CTRL)
+    assert not placed()
+    window.end()

@@ -1,0 +1,33 @@
+from itertools import product
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.engine.session.states import Action, Phase, Status, allowed
+from deeplabstream.gui.widgets.run_buttons import Controls
+
+EVERY = [Status(p, *flags) for p in Phase for flags in product((False, True), repeat=4)]
+
+
+def test_buttons_follow_the_table_in_every_status(qtbot: QtBot) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    assert set(controls.buttons) == set(Action)
+    for status in EVERY:
+        controls.show_status(status)
+        enabled = {
+            act for act, button in controls.buttons.items() if button.isEnabled()
+        }
+        assert enabled == allowed(status), status
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_button_says_what_it_asks(qtbot: QtBot, action: Action) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    button = controls.buttons[action]
+    button.setEnabled(True)
+    assert button.text() == action.value
+    with qtbot.waitSignal(controls.asked) as asked:
+        button.click()
+    assert asked.args == [action]

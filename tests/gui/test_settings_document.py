@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.gui.settings_document import Document
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def document(tmp_path: Path, qtbot: QtBot) -> Document:
+    file = tmp_path / "rig.ini"
+    file.write_bytes((ROOT / "settings.ini").read_bytes())
+    return Document(file)
+
+
+def test_a_change_is_seen_undone_and_made_again(
+    document: Document, qtbot: QtBot
+) -> None:
+    before = document.text
+    with qtbot.waitSignal(document.changed):
+        document.set_word("Experiment", "PATIENCE_S", "0.25")
+    assert document.settings is not None
+    assert document.settings.experiment.patience_s == 0.25
+    assert document.unsaved
+    document.undo()
+    assert document.text == before
+    assert not document.unsaved
+    assert not document.history.can_undo
+    document.redo()
+    assert document.words["Experiment"]["PATIENCE_S"] == "0.25"
+
+
+def test_what_is_wrong_is_told_and_can_be_undone(document: Document) -> None:
+    document.set_word("Experiment", "PATIENCE_S", "soon")
+    assert document.settings is None
+    assert document.problems == ("[Experiment] PATIENCE_S = soon: expected a number",)
+    document.undo()
+    assert document.settings is not None
+    assert not document.problems
+
+
+def test_saving_keeps_every_comment(document: Document) -> None:
+    before = document.path.read_text(encoding="utf-8")
+    document.set_word("Camera arena", "SEED", "7")
+    document.save()
+    after = document.path.read_text(encoding="utf-8")
+    assert after == before.replace("SEED = 1", "SEED = 7")
+    assert not document.unsaved
+    assert list(document.path.parent.iterdir()) == [document.path]
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_file_alone(
+    document: Document,
+) -> None:
+    document.set_word("Camera arena", "SEED", "7")
+    with pytest.raises(OSError, match="nowhere"):
+        document.save(document.path.parent / "nowhere" / "rig.ini")
+    assert document.unsaved
+
+
+def test_another_programs_change_is_noticed(document: Document) -> None:
+    assert not document.changed_on_disk()
+    document.path.write_text("[Streaming]\n", encoding="utf-8")
+    assert document.changed_on_disk()
+    document.path.unlink()
+    assert document.changed_on_disk()
+
+
+def test_a_file_that_cannot_be_read_leaves_the_open_one(document: Document) -> None:
+    text = document.text
+    with pytest.raises(SettingsError, match="nowhere"):
+        document.open(document.path.with_name("nowhere.ini"))
+    assert document.text == text
+
+
+def test_windows_line_ends_survive(tmp_path: Path) -> None:
+    file = tmp_path / "rig.ini"
+    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
+    file.write_bytes(text.replace("\n", "\r\n").encode())
+    document = Document(file)
+    document.set_word("Camera arena", "SEED", "7")
+    document.save()
+    saved = file.read_bytes()
+    assert saved.count(b"\r\n") == saved.count(b"\n")
+
+
+def test_a_copy_for_another_program_is_no_lost_work(document: Document) -> None:
+    assert document.file_as_shown() == document.path
+    document.set_word("Camera arena", "SEED", "7")
+    copy = document.file_as_shown()
+    assert copy.parent == document.path.parent, "its relative paths mean the same"
+    assert copy.read_text(encoding="utf-8") == document.text
+    assert not document.lost
+    assert not Document(document.path).lost
+    document.forget_copy()
+    assert list(document.path.parent.iterdir()) == [document.path]
+
+
+def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) -> None:
+    document.set_word("Camera arena", "SEED", "7")
+    document.keep_draft()
+    assert Document(document.path).lost
+    document.save()
+    assert not Document(document.path).lost

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.offline.frame_selection import pick, postures
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.video.video_reader import open_video
+from utils.PickFrames import main
+
+FORM = ImageFormat((48, 64), 25.0)
+
+
+def film(path: Path) -> Path:
+    """Write 60 frames: five scenes of 12, a bright block in another place in each."""
+    with VideoFile(path, FORM) as video:
+        for frame in range(60):
+            image = np.full(FORM.shape, 30, np.uint8)
+            left = 12 * (frame // 12)
+            image[10:40, left : left + 12] = 220
+            video.write(image, frame, frame * 40_000_000, frame * 40_000_000 + 1)
+    return path
+
+
+def test_one_frame_of_each_scene_is_picked(tmp_path: Path) -> None:
+    rows = open_video(film(tmp_path / "scenes.mkv"))
+    picked = pick(rows, 5)
+    assert sorted(picked // 12) == [0, 1, 2, 3, 4]
+    assert pick(rows, 5).tolist() == picked.tolist(), "the same seed, the same frames"
+    assert pick(rows, 100).tolist() == list(range(60)), "there are no more"
+
+
+def test_the_program_writes_pictures_once(tmp_path: Path) -> None:
+    video = film(tmp_path / "scenes.mkv")
+    asked = [str(video), "--into", str(tmp_path / "labels"), "--count", "5"]
+    assert main(asked) == 0
+    files = sorted((tmp_path / "labels/labeled-data/scenes").glob("*.png"))
+    assert len(files) == 5
+    image = cv2.imread(str(files[0]), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    assert image.shape[:2] == (48, 64)
+    before = [file.stat().st_mtime_ns for file in files]
+    assert main(asked) == 0, "five more"
+    assert len(list(files[0].parent.glob("*.png"))) == 10
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_a_video_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+    assert main([str(tmp_path / "no.mp4"), "--into", str(tmp_path)]) == 2
+
+
+def table(path: Path, rows: int = 60) -> Path:
+    """Write a table of two points: nine in ten frames alike, the rest stretched."""
+    lines = ["scorer,m,m,m,m,m,m", "bodyparts,nose,nose,nose,tail,tail,tail"]
+    lines.append("coords" + ",x,y,likelihood" * 2)
+    for row in range(rows):
+        length = 30 if row >= 54 else 10
+        lines.append(f"{row},{20 + length / 2},24,1,{20 - length / 2},24,1")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_frames_are_picked_by_posture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = film(tmp_path / "scenes.mkv")
+    asked = [str(video), "--into", str(tmp_path / "labels"), "--count", "2"]
+    poses = ["--poses", str(table(tmp_path / "poses.csv"))]
+    assert main([*asked, *poses]) == 0
+    files = (tmp_path / "labels/labeled-data/scenes").glob("*.png")
+    first, second = sorted(int(file.stem[3:]) for file in files)
+    assert first < 54 <= second
+    table(tmp_path / "poses.csv", 59)
+    assert main([*asked, *poses]) == 2
+    assert "has 59 rows" in capsys.readouterr().err
+
+
+def test_postures_count_shape_and_place_alike_and_gaps_as_usual() -> None:
+    points = np.zeros((4, 1, 2, 2))
+    points[:, 0, 0] = [(0, 0), (100, 0), (0, 0), (100, 0)]  # place
+    points[:, 0, 1] = points[:, 0, 0] + [(10, 0), (10, 0), (-10, 0), (-10, 0)]
+    values = postures(points)
+    away = np.linalg.norm(values - values[0], axis=1)
+    assert away[0] < away[1] < away[3]
+    points[2, 0, 1] = np.nan
+    points[3] = np.nan
+    assert np.isfinite(postures(points)).all()

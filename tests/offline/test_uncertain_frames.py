@@ -1,0 +1,89 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.offline.uncertain_frames import Doubts, doubts, of_run, of_video
+from deeplabstream.video.video_reader import open_video
+from tests.offline.films import dot_at, write_film
+from utils.PickFrames import main
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def walked(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points of two parts that go 2 px a frame, and full confidence."""
+    x = np.arange(frames)[:, None] * 2.0 + [0, 30]
+    return np.stack([x, x], axis=2), np.ones((frames, 2))
+
+
+def test_a_sure_and_steady_network_leaves_no_doubt() -> None:
+    points, sure = walked(20)
+    assert doubts(points, sure, np.arange(20)).tolist() == [0.0] * 20
+
+
+def test_the_frame_of_a_jump_is_doubted_more_than_its_neighbours() -> None:
+    points, sure = walked(20)
+    points[7, 1] += 200
+    found = doubts(points, sure, np.arange(20))
+    assert found.argmax() == 7
+    assert found[6] == found[8] == found[7] / 2
+    assert not found[[5, 9]].any()
+
+
+def test_frames_that_are_no_neighbours_do_not_jump() -> None:
+    points, sure = walked(20)
+    rows = np.r_[0:10, 500:510]
+    points[10:] += 900
+    assert not doubts(points, sure, rows).any()
+
+
+def test_a_lack_of_confidence_is_doubt_and_nan_is_no_confidence() -> None:
+    points, sure = walked(20)
+    sure[3] = 0.2
+    sure[5, 0] = np.nan
+    found = doubts(points, sure, np.arange(20))
+    assert found[3] == pytest.approx(0.8)
+    assert found[5] == pytest.approx(0.5)
+    assert Doubts(Path(), np.arange(20), found).most(2).tolist() == [3, 5]
+
+
+class _Dotty:
+    """Finds the dot of `dotted`, but says of some frames that it is not sure."""
+
+    skeleton = Skeleton(("dot",))
+    threshold, provider, sha256 = 0.5, "none", ""
+
+    def estimate(self, images: Sequence[Image], cameras: object = ()) -> list[Pose]:
+        poses = []
+        for image in images:
+            y, x = (float(each.mean()) for each in (image[..., 0] > 130).nonzero())
+            sure = 0.1 if x < 12 else 1.0
+            points = np.array([[[x, y]]], np.float32)
+            poses.append(Pose(self.skeleton, points, np.array([[sure]], np.float32)))
+        return poses
+
+
+def test_a_network_looks_at_a_video(tmp_path: Path) -> None:
+    rows = open_video(write_film(tmp_path / "dots.mkv", frames=100, codec="ffv1"))
+    found = of_video(rows, _Dotty())
+    assert len(found.rows) == 100
+    unsure = [row for row in range(100) if dot_at(row)[0] < 12]
+    assert set(found.most(len(unsure)).tolist()) == set(unsure)
+
+
+def test_a_video_without_a_network_is_asked_for_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video = write_film(tmp_path / "dots.mkv")
+    assert main([str(video), "--into", str(tmp_path), "--unsure"]) == 2
+    assert "--unsure: say with --model" in capsys.readouterr().err
+
+
+def test_a_run_without_videos_is_a_sentence() -> None:
+    with pytest.raises(DeepLabStreamError, match="holds no video whose frames"):
+        list(of_run(next(GOLDEN.glob("runs/*/run.json")).parent))

@@ -1,0 +1,128 @@
+import threading
+
+import pytest
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.command import on
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.journal_entries import Note
+from deeplabstream.engine.output_bank import LOOK_NS, opened
+from deeplabstream.plugins.output import Output, Watched
+from outputs.background_writer import aside
+from tests.outputs.stubborn import LAMP, LASER
+
+
+class Device:
+    """Takes its time: until it may go on."""
+
+    def __init__(self, fails_at: int = -1) -> None:
+        self.levels: list[float] = []
+        self.asked = threading.Semaphore(0)
+        self.may = threading.Event()
+        self.may.set()
+        self.fails_at = fails_at
+
+    def write(self, level: float) -> None:
+        self.asked.release()
+        assert self.may.wait(20)
+        if len(self.levels) == self.fails_at:
+            self.fails_at = -1
+            raise OSError("the cable is out")
+        self.levels.append(level)
+
+
+def test_levels_arrive_in_their_order() -> None:
+    device = Device()
+    with aside(device.write) as write:
+        for level in (1.0, 0.0, 0.5, 0.0):
+            write(level)
+    assert device.levels == [1, 0, 0.5, 0]
+
+
+def test_nobody_waits_for_a_slow_device() -> None:
+    device = Device()
+    with aside(device.write) as write:
+        device.may.clear()
+        write(1.0)
+        write(0.0)
+        assert device.levels == []
+        device.may.set()
+    assert device.levels[-1] == 0
+
+
+def test_when_it_was_done_in_fact_is_told() -> None:
+    device, heard = Device(), []
+    with aside(device.write) as write:
+        write.hear = heard.append
+        device.may.clear()
+        write(1.0)
+        assert device.asked.acquire(timeout=20)
+        asked_ns = SystemClock().now_ns()
+        device.may.set()
+    (done,) = heard
+    assert done.level == 1
+    assert done.sent_ns < asked_ns < done.acted_ns <= done.heard_ns
+
+
+def test_what_waited_too_long_is_not_switched_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("outputs.background_writer.LATE_NS", 0)
+    device = Device()
+    with pytest.raises(DeviceError, match="too slow"), aside(device.write) as write:
+        write(1.0)
+    assert device.levels == []
+
+
+def test_a_failure_is_told_once_and_then_waited_for() -> None:
+    device = Device(fails_at=0)
+    with aside(device.write) as write:
+        assert isinstance(write, Watched)
+        device.may.clear()
+        write(1.0)
+        assert device.asked.acquire(timeout=20)
+        device.may.set()
+        with pytest.raises(OSError, match="the cable is out"):
+            while True:
+                write.check()
+        write(0.0)
+        assert device.levels == [0]
+
+
+def test_a_device_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outputs.background_writer.HANG_S", 0.05)
+    device = Device()
+    device.may.clear()
+    with (
+        pytest.raises(DeviceError, match="does not answer; it may still be on"),
+        aside(device.write) as write,
+    ):
+        write(1.0)
+    device.may.set()
+
+
+def test_a_device_that_goes_wrong_by_itself_switches_all_off() -> None:
+    """The last write succeeded, as far as anybody knew; the bank looks after it."""
+
+    class Slow(Output):
+        def opened(self):  # type: ignore[no-untyped-def]
+            return aside(device.write)
+
+    device, lamp = Device(fails_at=1), Device()
+
+    class Quick(Output):
+        def opened(self):  # type: ignore[no-untyped-def]
+            return aside(lamp.write)
+
+    clock, heard = SystemClock(), []
+    with opened({"laser": Slow(), "lamp": Quick()}, clock, heard.append) as bank:
+        bank.apply([on(LASER), on(LAMP)], clock.now_ns())
+        with pytest.raises(DeviceError, match=r"^\[Output laser\] the cable is out$"):
+            while True:
+                now_ns = clock.now_ns()
+                due_ns = bank.tick(now_ns)
+                assert due_ns is not None
+                assert due_ns <= now_ns + LOOK_NS
+        assert bank.broken == "[Output laser] the cable is out"
+    assert lamp.levels[-1] == device.levels[-1] == 0
+    assert [e for e in heard if isinstance(e, Note)] == []

@@ -1,0 +1,73 @@
+"""The proof that a board's watchdog works, on the real firmware."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core.errors import DeviceError
+from outputs.board.output import BoardPin
+from outputs.board.watchdog_check import Proof, prove_watchdog
+from tests.firmware.emulation import needs_simavr
+from tests.firmware.powered import Powered, powered
+from utils.TestBoard import main
+
+pytestmark = needs_simavr
+
+
+@pytest.fixture
+def board() -> Iterator[Powered]:
+    with powered() as board:
+        yield board
+
+
+@pytest.mark.parametrize("watchdog_ms", [100, 300])
+def test_the_proof_is_what_the_pin_did(board: Powered, watchdog_ms: int) -> None:
+    proof = prove_watchdog(board.port, watchdog_ms=watchdog_ms)
+    (width,) = board.widths_us("B5")
+    assert abs(width / 1000 - proof.off_after_ms) < 0.1
+    assert proof.holds and abs(proof.off_after_ms - watchdog_ms) < 1
+    assert "Arduino Uno: pin 13 went off after" in str(proof)
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "low"), [(160.0, True), (10.0, True), (100, False)]
+)
+def test_what_is_too_late_too_early_or_still_high_is_no_proof(
+    after_ms: float, low: bool
+) -> None:
+    assert not Proof("Uno", 13, after_ms, low, 100).holds
+
+
+def test_a_proof_that_is_stopped_switches_the_pin_off_at_once(board: Powered) -> None:
+    asked: list[float] = []
+
+    def stopped() -> bool:  # asked every 20 ms while the pin is high
+        asked.append(0.0)
+        return len(asked) > 5
+
+    with pytest.raises(DeviceError, match="was ended early"):
+        prove_watchdog(board.port, watchdog_ms=1000, stopped=stopped)
+    (width,) = board.widths_us("B5")
+    assert width / 1000 < 900
+
+
+def test_a_board_in_use_is_let_alone(board: Powered) -> None:
+    pin = BoardPin(port=board.port, pin=9)
+    with pin.opened(), pytest.raises(DeviceError, match="is in use; stop the rig"):
+        prove_watchdog(board.port)
+    assert board.edges_of("B5") == []
+
+
+def test_the_program_asks_all_boards_of_the_settings(
+    board: Powered, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.ini"
+    words = "[Camera top]\nKIND = SimulatedCamera\n[Output laser]\nKIND = BoardPin\n"
+    words += f"PORT = {board.port}\n"
+    settings.write_text(words + "PIN = 9\nWATCHDOG_MS = 150\n")
+    assert main(["--settings", str(settings)]) == 0
+    assert "WATCHDOG_MS = 150), and reads low: right" in capsys.readouterr().out
+    settings.write_text(words + "PIN = 13\n")
+    assert main(["--settings", str(settings)]) == 2
+    assert "pin 13 is [Output laser]: name a --pin" in capsys.readouterr().err

@@ -1,0 +1,192 @@
+"""Doubts, and what a person says of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.pose import Pose
+from deeplabstream.pose.tracking.identity import Identity
+from deeplabstream.pose.tracking.identity_ambiguity import Doubts
+from deeplabstream.simulation.arena import ARENA_SKELETON
+from tests.pose.crowd import THRESHOLD, skeleton
+
+SHAPE = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
+
+
+def test_doubts_spread_and_end() -> None:
+    doubts = Doubts(4)
+    doubts.known(range(4))
+    assert not doubts
+    assert doubts.begin(0, 1, 1.0) == [0, 1]
+    assert doubts.begin(1, 2, 2.0) == [0, 1, 2]
+    assert doubts.words({3: "believed"}) == ["doubt1"] * 3 + ["believed"]
+    assert doubts.words({0: "swapped"})[0] == "doubt1+swapped"
+    doubts.exchanged([1, 0, 2, 3])
+    doubts.known([2])
+    doubts.end(0, 1)
+    assert not doubts
+    assert doubts.settle(3.0, 0.0) == {0: "exchanged", 1: "exchanged"}
+    assert doubts.settle(4.0, 0.0) == {}
+
+
+def test_patience_counts_from_when_a_doubt_began() -> None:
+    doubts = Doubts(3)
+    doubts.known(range(3))
+    for began_s in (1.0, 9.0):
+        doubts.begin(0, 1, began_s)
+        doubts.begin(0, 1, began_s + 0.4)  # the same doubt still
+        assert doubts.settle(began_s + 0.49, 0.5) == {}
+        assert doubts.settle(began_s + 100, 0.0) == {}
+        assert doubts.all() == (0, 1)
+        assert doubts.settle(began_s + 0.5, 0.5) == {0: "believed", 1: "believed"}
+        assert not doubts
+    doubts.begin(0, 1, 200.0)
+    doubts.begin(1, 2, 200.4)  # the third has been in doubt for a moment only
+    assert doubts.settle(200.6, 0.5) == {}
+    assert set(doubts.settle(200.9, 0.5)) == {0, 1, 2}
+
+
+class Scene:
+    """Two or three animals that stand far apart, or upon each other."""
+
+    def __init__(
+        self, animals: int = 2, shades: tuple[int, ...] = (60, 60, 60)
+    ) -> None:
+        self.identity = Identity(skeleton(animals), THRESHOLD)
+        self.shades = shades[:animals]
+        self.time_s = 0.0
+
+    def show(self, *places: tuple[float, float]) -> Pose:
+        self.time_s += 1 / 30
+        image = np.full((400, 400), 120, np.uint8)
+        points = np.full((len(self.shades), 4, 2), np.nan, np.float32)
+        for row, (place, shade) in enumerate(zip(places, self.shades, strict=True)):
+            points[row] = SHAPE + np.float32(place)
+            x, y = (int(v) for v in place)
+            image[y - 10 : y + 10, x - 5 : x + 45] = shade
+        sure = np.isfinite(points[..., 0]).astype(np.float32)
+        pose = Pose(ARENA_SKELETON, points, sure)
+        return self.identity.tell(image, pose, self.time_s)
+
+    def shown(self, *places: tuple[float, float], times: int = 20) -> Pose:
+        for _ in range(times):
+            told = self.show(*places)
+        return told
+
+
+APART = (50, 50), (300, 300)
+UPON = (175, 175), (176, 176)
+
+
+def test_a_person_ends_a_doubt_that_nothing_else_would_end() -> None:
+    scene = Scene()
+    assert scene.shown(*APART).identity == ("", "")
+    scene.shown(*UPON)
+    told = scene.shown(*APART)
+    assert told.identity == ("doubt1", "doubt1")  # they look alike
+    scene.identity.say()
+    before = told.points
+    told = scene.show(*APART)
+    assert told.identity == ("confirmed", "confirmed")
+    np.testing.assert_array_equal(told.points, before)
+    assert scene.show(*APART).identity == ("", "")
+
+
+def test_a_person_exchanges_two_and_it_stays_so() -> None:
+    scene = Scene()
+    before = scene.shown(*APART)
+    scene.identity.say((0, 1))
+    told = scene.show(*APART)
+    assert told.identity == ("swapped", "swapped")
+    np.testing.assert_array_equal(told.points, before.points[::-1])
+    told = scene.shown(*APART)
+    assert told.identity == ("", "")
+    np.testing.assert_array_equal(told.points, before.points[::-1])
+    scene.identity.say((0, 1))  # and back
+    np.testing.assert_array_equal(scene.show(*APART).points, before.points)
+
+
+def test_names_that_were_wrong_from_the_start_are_not_taken_back() -> None:
+    """Black and white: what each looks like goes with it."""
+    scene = Scene(shades=(20, 220))
+    before = scene.shown(*APART)
+    scene.identity.say((0, 1))
+    told = scene.shown(*APART, times=60)
+    np.testing.assert_array_equal(told.points, before.points[::-1])
+    assert told.identity == ("", "")
+    scene.identity.say((0, 1))
+    scene.shown(
+        *UPON, times=2
+    )  # at once in doubt again, and back before they were seen
+    scene.identity.say((0, 1))
+    told = scene.shown(*APART, times=60)
+    assert told.identity == ("", "")
+    assert {tuple(end) for end in told.points[:, 0].tolist()} == {(50, 50), (300, 300)}
+
+
+def test_a_word_taken_back_before_they_were_seen_leaves_the_names_as_they_were() -> (
+    None
+):
+    scene = Scene(shades=(20, 220))
+    scene.shown(*APART)
+    scene.shown(*UPON, times=3)
+    before = scene.show(*UPON).points
+    for _ in range(2):
+        scene.identity.say((0, 1))
+        told = scene.show(*UPON)
+    np.testing.assert_array_equal(told.points, before)
+    scene.shown(*UPON, times=2)
+    words = {word for _ in range(60) for word in scene.show(*APART).identity}
+    assert "exchanged" not in words  # nothing that the person did not say
+
+
+def test_of_three_in_doubt_two_are_told_and_the_third_is_known_too() -> None:
+    scene = Scene(animals=3)
+    places = (150, 140), (230, 190), (150, 230)
+    assert scene.shown(*places).identity == ("", "", "")
+    for step in range(1, 11):  # they walk onto one place
+        scene.show(
+            *[(x + (180 - x) * step / 10, y + (180 - y) * step / 10) for x, y in places]
+        )
+    for step in range(9, 0, -1):
+        scene.show(
+            *[(x + (180 - x) * step / 10, y + (180 - y) * step / 10) for x, y in places]
+        )
+    assert scene.shown(*places).identity == ("doubt1",) * 3
+    scene.identity.say((0, 2))
+    assert scene.show(*places).identity == ("swapped", "", "swapped")
+
+
+@pytest.mark.parametrize("exchanged", [None, (0, 1)])
+def test_a_person_names_animals_that_nobody_could_name(
+    exchanged: tuple[int, int] | None,
+) -> None:
+    scene = Scene()
+    touching = (150, 150), (150, 172)
+    told = scene.shown(*touching)
+    assert told.identity == ("doubt1", "doubt1")
+    scene.identity.say(exchanged)
+    again = scene.show(*touching)
+    assert all("doubt" not in word for word in again.identity)
+    wanted = told.points if exchanged is None else told.points[::-1]
+    np.testing.assert_array_equal(again.points, wanted)
+
+
+def test_what_a_person_says_of_one_that_is_hidden_beside_a_stray_is_not_lost() -> None:
+    scene = Scene()
+    scene.shown(*APART)
+    scene.identity.say((0, 1))
+    told = scene.show((50, 50), (180, 150))
+    assert sorted(told.identity) == ["stray+swapped", "swapped"]
+
+
+def test_what_a_person_says_into_a_new_doubt_is_not_lost() -> None:
+    scene = Scene()
+    scene.shown(*APART)
+    scene.shown(*UPON)
+    scene.identity.say((0, 1))
+    told = scene.show(*UPON)
+    assert told.identity == ("doubt1+swapped",) * 2
+    assert told.doubted(0)
+    assert replace(ARENA_SKELETON, animals=("anna", "bob")) == told.skeleton

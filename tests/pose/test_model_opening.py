@@ -1,0 +1,40 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.placeholder_network import StandIn
+
+
+def test_a_stand_in_takes_its_time_and_finds_the_dark_animal() -> None:
+    estimator = open_estimator("stand-in:20")
+    image = np.full((480, 640), 200, np.uint8)
+    image[230:270, 380:420] = 20
+    start = time.perf_counter()
+    (pose,) = estimator.estimate([image])
+    assert time.perf_counter() - start >= 0.02
+    assert np.abs(pose.points[0] - [400, 250]).max() <= 36
+    assert pose.confidence.min() == 1
+
+
+def test_without_a_time_a_stand_in_takes_none() -> None:
+    assert open_estimator("stand-in") == StandIn(0)
+
+
+@pytest.mark.parametrize("name", ["stand-in:fast", "stand-in:-1", "stand-in:nan"])
+def test_an_odd_time_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="expected milliseconds"):
+        open_estimator(name)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"there is no model 'unicorn'; .*arena"):
+        open_estimator("unicorn")
+
+
+def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is no model folder"):
+        open_estimator(tmp_path)

@@ -1,0 +1,82 @@
+"""A take begins and ends between two frames: each is in it or not, and none is forgotten."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.ipc.ring import Ring, RingReader, RingWriter, create_ring
+from deeplabstream.recording.camera_recording import Filming
+from deeplabstream.recording.run_reader import rows
+from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.video.recording_options import Recipe
+
+FORM = ImageFormat((48, 64), 1000.0)
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    ring = create_ring("top", FORM, 512)
+    yield ring
+    ring.close()
+    ring.unlink()
+
+
+def published(ring: Ring, *indices: int) -> None:
+    writer = RingWriter(ring)
+    for index in indices:
+        writer.slot()[:] = index % 250
+        writer.publish(index, index * 1_000_000, index * 1_000_000)
+
+
+def film(ring: Ring, root: Path, name: str = "top") -> Filming:
+    return Filming(ring, lambda: root / f"{name}.mkv", Recipe(), True, pytest.fail)
+
+
+def test_a_frame_that_comes_while_a_take_begins_is_in_it(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(ring: Ring) -> RingReader:
+        reader = RingReader(ring)
+        published(ring, 7)
+        return reader
+
+    published(ring, *range(7))
+    monkeypatch.setattr("deeplabstream.recording.camera_recording.RingReader", made)
+    one = film(ring, tmp_path)
+    published(ring, 8, 9)
+    one.stop()
+    published(ring, 10)
+    account = one.accounts()
+    assert account.closes()
+    assert (account.delivered, account.recorded) == (3, 3)
+    listed = list(rows(tmp_path / "top.frames.csv"))[1:]
+    assert [row[1] for row in listed] == ["7", "8", "9"]
+
+
+def test_what_came_after_the_end_is_no_loss_of_the_take(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, free = threading.Event(), threading.Event()
+    write = VideoFile.write
+
+    def slowly(video: VideoFile, *frame: Any) -> None:
+        begun.set()
+        free.wait()
+        write(video, *frame)
+
+    monkeypatch.setattr(VideoFile, "write", slowly)
+    one = film(ring, tmp_path)
+    published(ring, *range(20))
+    begun.wait()
+    one.stop()
+    published(ring, *range(20, 2000))  # the ring goes round while the disk sleeps
+    free.set()
+    account = one.accounts()
+    assert account.delivered == 20
+    assert account.recorded == 1
+    assert account.recording_losses == 19
+    assert account.closes()

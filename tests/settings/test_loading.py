@@ -1,0 +1,268 @@
+import pickle
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.settings.loading import Settings, check_against, load, parse
+from deeplabstream.settings.reference import describe
+from experiments.example import ExampleExperiment
+from experiments.optogenetic import Optogenetic
+from experiments.triggers.regions import InsideRegion
+from tests.engine.small_rig import FOLDER, RIG, problems
+
+HERE = Path(__file__).resolve().parents[2]
+
+
+def test_a_rig_is_read() -> None:
+    rig = parse(RIG + "[Experiment]\nexp_name = light\nRecord_Exp = no", FOLDER)
+    assert list(rig.cameras) == ["arena"]
+    assert rig.new_triggers()["corner"] == InsideRegion(
+        bodyparts=("snout", "tail"), region="circle 10 20 30"
+    )
+    assert rig.new_experiment() == Optogenetic(trigger="corner", output="laser")
+    assert rig.experiment.record_exp is False
+    assert rig.deciding_camera == "arena"
+    assert rig.output_directory == FOLDER / "output"
+
+
+def test_triggers_are_new_in_each_run() -> None:
+    rig = parse(RIG, FOLDER)
+    assert rig.new_triggers()["corner"] is not rig.new_triggers()["corner"]
+
+
+def test_settings_go_to_another_process() -> None:
+    rig = parse(RIG, FOLDER)
+    again: Settings = pickle.loads(pickle.dumps(rig))
+    assert again == rig
+    assert again.new_triggers() == rig.new_triggers()
+
+
+def test_what_lies_beside_the_file_is_named_from_there() -> None:
+    rig = parse(RIG + "[Video]\nVIDEO_SOURCE = films/a.mp4", FOLDER)
+    assert rig.video.video_source == FOLDER / "films" / "a.mp4"
+    assert parse(RIG + "[Video]\nVIDEO_SOURCE =", FOLDER).video.video_source is None
+
+
+def test_streaming_speaks_for_cameras_that_say_nothing() -> None:
+    rig = parse(RIG + "[Streaming]\nRESOLUTION = 320, 200\nFRAMERATE = 12.5", FOLDER)
+    camera = rig.cameras["arena"]
+    assert (camera.width, camera.height, camera.rate) == (320, 200, 12.5)  # type: ignore[attr-defined]
+    said = RIG.replace("SimulatedCamera", "SimulatedCamera\nRATE = 50\nWIDTH = 400")
+    camera = parse(said + "[Streaming]\nFRAMERATE = 12.5", FOLDER).cameras["arena"]
+    assert (camera.width, camera.rate) == (400, 50)  # type: ignore[attr-defined]
+
+
+def test_one_device_is_the_first_camera() -> None:
+    two = RIG + "[Camera side]\nKIND = SimulatedCamera\n"
+    assert list(parse(two, FOLDER).cameras) == ["arena", "side"]
+    one = parse(two + "[Streaming]\nMULTIPLE_DEVICES = no", FOLDER)
+    assert list(one.cameras) == ["arena"]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = """
+    lonely
+    [Streaming]
+    FRAMERATE = fast
+    RESOLUTION = 640
+    MULTIPLE_DEVICES = maybe
+    CAMERA_SOURCE = 0
+    [Experiment]
+    PATIENCE_S = -1
+    LOST_MS = inf
+    EXP_NAME = lihgt
+    CAMERA = aren
+    [Experiment light]
+    KIND = Optogenetic
+    REST = 3
+    TRIGGER = cornre
+    OUTPUT = laser
+    [Output lazer]
+    KIND = SimulatedOutptu
+    [Trigger corner]
+    KIND = InsideRegion
+    REGION = circle 1 2
+    """
+    text = "\n".join(line.strip() for line in text.splitlines())
+    assert problems(text) == [
+        "line 2: 'lonely' stands before the first [Section]",
+        "[Streaming] CAMERA_SOURCE = 0: now SOURCE of [Camera NAME] with KIND = Webcam",
+        "[Streaming] RESOLUTION = 640: expected 2 values with commas between "
+        "(each a whole number, above 0)",
+        "[Streaming] FRAMERATE = fast: expected a number",
+        "[Streaming] MULTIPLE_DEVICES = maybe: expected yes or no",
+        "[Experiment] LOST_MS = inf: expected a finite number",
+        "[Experiment] PATIENCE_S = -1: must be above 0",
+        "[Experiment light] REST = 3: unknown, did you mean REST_S?",
+        "[Output lazer] KIND = SimulatedOutptu: unknown, did you mean SimulatedOutput?",
+        "[Trigger corner] BODYPARTS: is missing "
+        "(body parts that it looks at, as the network names them)",
+        "[Trigger corner] REGION = circle 1 2: expected circle X Y R",
+        "[Experiment] EXP_NAME = lihgt: there is no [Experiment lihgt], "
+        "did you mean light?",
+        "[Camera NAME]: is missing, one camera at least",
+        "[Experiment] CAMERA = aren: there is no [Camera aren]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[Experiment]\nEXP_NAME = lihgt",
+            "[Experiment] EXP_NAME = lihgt: there is no [Experiment lihgt], "
+            "did you mean light?",
+        ),
+        (
+            "[Experiment]\nCAMERA = aren",
+            "[Experiment] CAMERA = aren: there is no [Camera aren], did you mean arena?",
+        ),
+        (
+            "[Experiment other]\nKIND = Conditional\nTRIGGER = cornr\nOUTPUT = laser",
+            "[Experiment other] TRIGGER = cornr: there is no [Trigger cornr], "
+            "did you mean corner?",
+        ),
+        (
+            "[Experiment other]\nKIND = ExampleExperiment\nREGIONS = corner, no\n"
+            "STIMULI = laser, laser",
+            "[Experiment other] REGIONS = no: there is no [Trigger no], there is: corner",
+        ),
+        (
+            "[Experiment other]\nKIND = ExampleExperiment\nREGIONS = corner, corner\n"
+            "STIMULI = laser",
+            "[Experiment other] STIMULI: 1 for 2 REGIONS, expected one for each",
+        ),
+        (
+            "[Camera side]\nKIND = SimulatedCamera\nANALYSE = no\n"
+            "[Experiment]\nCAMERA = side",
+            "[Experiment] CAMERA = side: [Camera side] has ANALYSE = no",
+        ),
+        (
+            "[Camera side]\nKIND = SimulatedCamera\n[Streaming]\nMULTIPLE_DEVICES = no\n"
+            "[Experiment]\nCAMERA = side",
+            "[Experiment] CAMERA = side: [Camera side] is off by "
+            "[Streaming] MULTIPLE_DEVICES = no",
+        ),
+        (
+            "[Pose Estimation]\nDLC_PATH = C:/models",
+            "[Pose Estimation] DLC_PATH = C:/models: now MODEL, the name of a folder "
+            "under models/ or the path of one",
+        ),
+        (
+            "[Pose Estimation]\nRUNTIME = CPU",
+            "[Pose Estimation] RUNTIME = CPU: expected one of auto, cpu, cpu-int8, ",
+        ),
+        (
+            "[Pose Estimation]\nTHREADS = 2 # two",
+            "[Pose Estimation] THREADS = 2 # two: expected a whole number; "
+            "a comment needs a line of its own",
+        ),
+        (
+            "[Streaming]\nFRAMERATE = 3,5",
+            "[Streaming] FRAMERATE = 3,5: expected a number with a point: 3.5",
+        ),
+        ("[Streaming]\nSTREAMS =", "[Streaming] STREAMS = (empty): expected 1 or more"),
+        (
+            "[Streaming]\nSTREAMS = color, depth",
+            "[Streaming] STREAMS = color, depth: another stream is a [Camera NAME] of "
+            "its own now, KIND = RealSense with STREAM = depth or infrared",
+        ),
+        ("[camera x]", "[camera x]: unknown section, did you mean [Camera x]?"),
+        ("[Output]", "[Output]: needs a name, [Output NAME]"),
+        (
+            "[Output ../x]\nKIND = SimulatedOutput",
+            "[Output ../x]: a NAME may have letters, digits, spaces, - and _ "
+            "(files are named so)",
+        ),
+        ("[Output LASER]\nKIND = SimulatedOutput", "[Output LASER]: is there twice"),
+        ("[Camera arena]", "'[Camera arena]' is there twice"),
+        ("[Experiment]\nCAMERA = \nCAMERA = x", "'CAMERA = x' is there twice"),
+        ("[Experiment]\nnonsense", "'nonsense' is no KEY = value"),
+        ("[Output a]", "[Output a] KIND: is missing"),
+        (
+            "[Classification]",
+            "[Classification]: now [Classifier NAME]",
+        ),
+    ],
+)
+def test_a_problem_is_one_sentence(text: str, problem: str) -> None:
+    found = problems(f"{RIG}\n{text}\n")
+    assert len(found) == 1
+    assert problem in found[0]
+
+
+COMBINED = """
+[Trigger both]
+KIND = AllOf
+TRIGGERS = corner, {}
+[Trigger other]
+KIND = Not
+TRIGGER = {}
+"""
+
+
+def test_triggers_may_name_triggers() -> None:
+    parse(RIG + COMBINED.format("other", "corner"), FOLDER)
+    assert problems(RIG + COMBINED.format("othr", "corner")) == [
+        "[Trigger both] TRIGGERS = othr: there is no [Trigger othr], did you mean other?"
+    ]
+
+
+def test_triggers_that_name_each_other_are_a_problem() -> None:
+    (problem,) = problems(RIG + COMBINED.format("other", "both"))
+    assert problem in (
+        "[Trigger both] in a circle: both looks at other looks at both",
+        "[Trigger other] in a circle: other looks at both looks at other",
+    )
+    (problem,) = problems(RIG + COMBINED.format("other", "other"))
+    assert problem == "[Trigger other] in a circle: other looks at other"
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    for content, words in (
+        (b"[Video]\nVIDEO_SOURCE = \xff\xfe", "UTF-8 text (line 2)"),
+        (b"\0" * 9, "NUL characters"),
+    ):
+        file = tmp_path / "settings.ini"
+        file.write_bytes(content)
+        with pytest.raises(SettingsError, match=words.replace("(", r"\(")[:9]):
+            load(file)
+    with pytest.raises(SettingsError, match="can't be read"):
+        load(tmp_path / "none.ini")
+    with pytest.raises(SettingsError, match="can't be read"):
+        load(tmp_path)
+
+
+def test_body_parts_are_checked_against_the_network() -> None:
+    rig = parse(RIG, FOLDER)
+    assert check_against(rig, Skeleton(("snout", "tail"))) == []
+    assert check_against(rig, Skeleton(("snout", "tailbase"))) == [
+        "[Trigger corner] BODYPARTS: the network does not know 'tail', "
+        "did you mean tailbase?"
+    ]
+
+
+def test_the_shipped_settings_are_right() -> None:
+    rig = load(HERE / "settings.ini")
+    assert isinstance(rig.new_experiment(), ExampleExperiment)
+
+
+def test_docs_are_what_the_fields_say() -> None:
+    page = (HERE / "docs" / "settings.md").read_text(encoding="utf-8")
+    again = "python utils/CheckSettings.py --describe docs/settings.md"
+    assert page == describe(), f"run {again}"
+
+
+def test_an_output_may_name_another_but_not_in_a_chain() -> None:
+    text = RIG.replace("KIND = SimulatedOutput", "KIND = SimulatedOutput\nTHEN = pump")
+    assert problems(text)[0].startswith(
+        "[Output laser] THEN = pump: there is no [Output pump]"
+    )
+    pump = "[Output pump]\nKIND = SimulatedOutput\n"
+    assert parse(text + pump, FOLDER).outputs["laser"].then == "pump"
+    assert problems(text + pump + "THEN = laser") == [
+        "[Output laser] THEN = pump: it must have no THEN itself",
+        "[Output pump] THEN = laser: it must have no THEN itself",
+    ]

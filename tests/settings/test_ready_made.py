@@ -1,0 +1,92 @@
+"""A ready-made experiment on a lab's own rig."""
+
+from pathlib import Path
+
+import pytest
+
+from deeplabstream.core.errors import SettingsError
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.ready_made import CONFIGS, find, joined, load_with
+
+RIG = """\
+# The rig of room 3.
+[Streaming]
+OUTPUT_DIRECTORY = runs
+
+[Pose Estimation]
+MODEL = stand-in:0
+
+[Experiment]
+EXP_NAME = old
+# We are patient.
+PATIENCE_S =
+    0.7
+EXP_TIME_S = 5
+
+# Above the arena.
+[Camera top]
+KIND = SimulatedCamera
+
+[Trigger zone]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = circle 60 30 25
+
+[Trigger in the corner]
+KIND = InsideRegion
+BODYPARTS = snout
+REGION = circle 1 2 3
+
+[Output stimulus]
+KIND = SerialLine
+PORT = COM3
+
+[Experiment old]
+KIND = Conditional
+TRIGGER = zone
+OUTPUT = stimulus
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.ini"
+    path.write_text(RIG, "utf-8")
+    return path
+
+
+def test_the_rig_stays_and_the_experiment_comes(rig: Path) -> None:
+    found = load_with(rig, "conditional")
+    ready_made = parse((CONFIGS / "conditional.ini").read_text("utf-8"), CONFIGS)
+    assert list(found.cameras) == ["top"]
+    assert found.model == "stand-in:0"
+    assert type(found.outputs["stimulus"]).__name__ == "SerialLine"
+    assert list(found.triggers) == ["zone", "in the corner"]
+    assert found.triggers["in the corner"]() == ready_made.triggers["in the corner"]()
+    assert found.new_experiment() == ready_made.new_experiment()
+    assert found.experiment.exp_name == "conditional"
+    assert found.experiment.exp_time_s == 3600
+    assert found.experiment.patience_s == 0.7
+    for comment in ("# The rig of room 3.", "# We are patient.", "# Above the arena."):
+        assert comment in found.text
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.ini")), ids=lambda f: f.stem)
+def test_every_ready_made_one_fits_a_rig(rig: Path, file: Path) -> None:
+    found = load_with(rig, file.stem)
+    expected = parse(file.read_text("utf-8"), CONFIGS)
+    assert found.new_experiment() == expected.new_experiment()
+    assert expected.triggers.keys() <= found.triggers.keys()
+    assert found.outputs.keys() == {"stimulus", *expected.outputs}
+    assert load_with(rig).experiment.exp_name == "old"
+
+
+def test_what_is_joined_twice_is_the_same() -> None:
+    text = (CONFIGS / "stages.ini").read_text("utf-8")
+    once = joined(RIG, text)
+    assert joined(once, text) == once
+
+
+def test_one_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="did you mean conditional"):
+        find("condtional")

@@ -1,0 +1,231 @@
+"""A classifier of behaviours, from labels to a light: rest and walk of a drawn animal."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
+
+from deeplabstream.core.errors import ModelError, SettingsError
+from deeplabstream.engine.behaviour_classifiers import open_classifiers
+from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.pose.behaviour.classifier import open_classifier
+from deeplabstream.pose.behaviour.classifier_folder import (
+    load_classifier_folder,
+    read_features,
+)
+from deeplabstream.recording import run_opening
+from deeplabstream.settings.loading import load, parse
+from tests.training.walker import PLACE, RATE, RIG, SKELETON, Animal, run
+from utils import CheckSettings, ConvertClassifier, TrainClassifier
+
+ASKING = """
+[Classifier gait]
+FOLDER = gait
+
+[Trigger walking]
+KIND = Behaviour
+BEHAVIOUR = walk
+THRESHOLD = 0.6
+"""
+
+
+def labels(path: Path, seed: int) -> Path:
+    rows = [f"{start},{end},{name}" for start, end, name in Animal(seed).bouts]
+    path.write_text("\n".join(["start_s,end_s,behaviour", *rows]) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, its labels and the classifier `gait` trained on them."""
+    root = tmp_path_factory.mktemp("behaviours")
+    folder, _ = run(RIG + PLACE, root / "run", 1, 60)
+    words = [
+        str(root / "gait"),
+        "--of",
+        str(folder.path),
+        str(labels(root / "l.csv", 1)),
+    ]
+    words += ["--chain", "snout,leftear,tailbase", "--window-s", "0.4", "--trees", "10"]
+    assert TrainClassifier.main(words) == 0
+    return root
+
+
+def test_a_killed_run_is_made_whole_before_it_is_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    folder, _ = run(RIG + PLACE, tmp_path / "run", 1, 10)
+    folder.update(ended=None, how=None)
+    with folder.table_path("top").open("ab") as table:
+        table.write(b"9,0.3,1000")  # half a row
+    words = [str(tmp_path / "gait"), "--of", str(folder.path)]
+    words += [str(labels(tmp_path / "l.csv", 1)), "--features-only"]
+    assert TrainClassifier.main(words) == 0
+    assert "repaired: top.csv: a half-written row" in capsys.readouterr().out
+    assert folder.facts["how"] == "killed"
+
+
+def test_a_behaviour_switches_a_light_and_is_replayed_without_its_classifier(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "gait", tmp_path / "gait")
+    folder, steps = run(RIG + ASKING, tmp_path / "run", 2, 40)
+    truth, right, told = Animal(2), 0, 0
+    for step in steps:
+        time_s = step.exposed_ns / 1e9
+        if step.triggers["walking"] is not None and time_s > 0.5:
+            told += 1
+            right += step.triggers["walking"] is (truth.does(time_s - 0.2) == "walk")
+    assert told > 0.95 * len(steps) - RATE
+    assert right > 0.95 * told
+    switched = [c for step in steps for c in step.commands if type(c).__name__ == "Set"]
+    bouts = sum(name == "walk" and start < 39 for start, _, name in truth.bouts)
+    assert len(switched) == pytest.approx(2 * bouts, abs=3)
+
+    shutil.rmtree(tmp_path / "gait")
+    again = compare(load(folder.path / "settings.ini"), folder)
+    assert again.same
+    assert again.commands >= len(switched)
+    stricter = (RIG + ASKING).replace("THRESHOLD = 0.6", "THRESHOLD = 0.9999")
+    assert not compare(parse(stricter, tmp_path), folder).same
+
+
+def test_what_is_told_is_in_the_record(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "gait", tmp_path / "gait")
+    folder, steps = run(RIG + ASKING, tmp_path / "run", 3, 3)
+    for step, read in zip(steps, folder.steps("top"), strict=True):
+        assert str(step.behaviours) == str(read.behaviours)
+    assert np.isnan(steps[0].behaviours["walk"]), "its window is not full yet"
+    assert sum(steps[-1].behaviours.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_classifier_that_is_damaged_or_unfit_is_a_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.ini"
+    shutil.copytree(trained / "gait", tmp_path / "gait")
+    wrong = ASKING.replace("= walk", "= wakl")
+    for text, complaint in [
+        (RIG + wrong, "no [Classifier NAME] knows it, did you mean walk?"),
+        (RIG + ASKING + "[Classifier b]\nFOLDER = gait\n", "both know 'rest'"),
+        (RIG + ASKING + "[Classifier b]\nFOLDER = none\n", "is no classifier"),
+    ]:
+        settings.write_text(text, "utf-8")
+        assert CheckSettings.main([str(settings)]) == 1
+        assert complaint in capsys.readouterr().out
+    words = json.loads((tmp_path / "gait" / "classifier.json").read_text("utf-8"))
+    words["features"][0]["of"] = ["nose", "tailbase"]
+    (tmp_path / "gait" / "classifier.json").write_text(json.dumps(words), "utf-8")
+    with pytest.raises(SettingsError, match="does not know 'nose'"):
+        open_classifiers(parse(RIG + ASKING, tmp_path), SKELETON)
+    (tmp_path / "gait" / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="sha256"):
+        load_classifier_folder(tmp_path / "gait")
+
+
+@pytest.fixture(scope="module")
+def features(trained: Path) -> Path:
+    """Features of the run, for a classifier of one's own."""
+    words = [str(trained / "features"), "--of", str(trained / "run")]
+    words += [str(trained / "l.csv"), "--features-only"]
+    assert TrainClassifier.main(words) == 0
+    return trained / "features"
+
+
+def a_model(features: Path) -> KNeighborsClassifier:
+    import pandas as pd
+
+    table = pd.read_csv(features / "features.csv")
+    assert set(table["behaviour"]) == {"rest", "walk"}
+    return KNeighborsClassifier(5).fit(
+        table.iloc[:, 2:].to_numpy(np.float32), table["behaviour"] == "walk"
+    )
+
+
+def test_a_model_of_one_s_own_is_converted(features: Path, tmp_path: Path) -> None:
+    joblib.dump([None, a_model(features)], tmp_path / "mine.sav")
+    words = [str(tmp_path / "mine.sav"), str(tmp_path / "mine"), "--trust"]
+    words += ["--features", str(features / "features.json"), "--element", "1"]
+    assert ConvertClassifier.main([*words, "--classes", "", "walk"]) == 0
+    folder = load_classifier_folder(tmp_path / "mine")
+    assert folder.behaviours == ("walk",)
+    assert folder.features == read_features(features / "features.json")
+    assert open_classifier(folder).look(Animal(1).estimate([])[0], 0.0).keys() == {
+        "walk"
+    }
+
+
+class Poison:
+    """What a pickle may hold."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_is_unpickled_without_trust(
+    features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.pkl").write_bytes(pickle.dumps(Poison(tmp_path / "ran")))
+    words = [str(tmp_path / "bad.pkl"), str(tmp_path / "bad")]
+    words += ["--features", str(features / "features.json")]
+    assert ConvertClassifier.main(words) == 2
+    assert "--trust" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
+    assert ConvertClassifier.main([*words, "--trust"]) == 2
+    assert (tmp_path / "ran").exists(), "this is what trust means"
+    assert "no scikit-learn classifier" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (KNeighborsClassifier(1).fit(np.eye(3), [0, 1, 1]), "trained on 3 features"),
+        (LinearSVC().fit(np.eye(3), [0, 1, 1]), "gives probabilities"),
+        ("a word", "no scikit-learn classifier"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_a_sentence(
+    features: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: object,
+    complaint: str,
+) -> None:
+    joblib.dump(model, tmp_path / "m.joblib")
+    words = [str(tmp_path / "m.joblib"), str(tmp_path / "m"), "--trust"]
+    assert (
+        ConvertClassifier.main([*words, "--features", str(features / "features.json")])
+        == 2
+    )
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a,b\n1,2\n", "columns start_s"),
+        ("start_s,end_s,behaviour\n2,1,rest\n", "line 2"),
+        ("start_s,end_s,behaviour\n0,60,rest\n", "two behaviours"),
+    ],
+)
+def test_labels_that_can_not_be_are_a_sentence(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    complaint: str,
+) -> None:
+    (tmp_path / "l.csv").write_text(text, "utf-8")
+    words = [str(tmp_path / "c"), "--of", str(trained / "run"), str(tmp_path / "l.csv")]
+    assert TrainClassifier.main(words) == 2
+    assert complaint in capsys.readouterr().err

@@ -1,0 +1,222 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.training.lightning_pose.overrides import overridden
+from deeplabstream.training.lightning_pose.project import backbone, read_pose_project
+from deeplabstream.training.lightning_pose.result_tables import read_sets
+from deeplabstream.training.losses.configured import losses_on_video
+from deeplabstream.training.losses.unsupervised import PcaLoss, TemporalLoss
+from utils import TrainNetwork
+
+CONFIG = """
+data:
+  image_resize_dims: {height: 64, width: 64}
+  data_dir: .
+  video_dir: videos
+  csv_file: CollectedData.csv
+  num_keypoints: 2
+  keypoint_names: [leftear, rightear]
+  mirrored_column_matches: [[0], [1]]
+training:
+  imgaug: dlc
+  train_batch_size: 4
+  train_prob: 0.5
+  val_prob: 0.25
+  unfreezing_epoch: 1
+  max_epochs: 2
+  check_val_every_n_epoch: 1
+  rng_seed_data_pt: 0
+  optimizer_params: {learning_rate: 1.0e-3}
+  lr_scheduler_params: {multisteplr: {milestones: [1], gamma: 0.5}}
+  profiler: simple
+model:
+  losses_to_use: []
+  backbone: unet
+  backbone_pretrained: false
+  model_type: heatmap
+  heatmap_loss_type: mse
+  model_name: dots
+losses:
+  temporal: {log_weight: 5.0, epsilon: 20.0, prob_threshold: 0.05}
+  pca_singleview: {log_weight: 5.0, components_to_keep: 2, epsilon: 3.0}
+  pca_multiview: {log_weight: 5.0}
+callbacks:
+  anneal_weight: {init_val: 0.5, freeze_until_epoch: 0}
+dali:
+  base: {train: {sequence_length: 4}}
+eval: {predict_vids_after_training: true}
+"""
+
+
+@pytest.fixture
+def project(labelled: Path, tmp_path: Path) -> Path:
+    """Return the configuration of a project of eight pictures and a video."""
+    folder = tmp_path / "project"
+    shutil.copytree(labelled, folder)
+    (folder / "videos").mkdir()
+    writer = cv2.VideoWriter(
+        str(folder / "videos" / "dots.avi"),
+        cv2.VideoWriter.fourcc(*"MJPG"), 30, (128, 96),
+    )  # fmt: skip
+    for picture in sorted(labelled.glob("*/*.png")):
+        frame = cv2.imread(str(picture))
+        assert frame is not None
+        writer.write(frame)
+    writer.release()
+    (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    return folder / "config.yaml"
+
+
+def test_the_file_decides_how_is_trained(project: Path) -> None:
+    read = read_pose_project(
+        project, ["training.max_epochs=3", "+model.head=heatmap_cnn"]
+    )
+    assert read.remarks == ("training.profiler of config.yaml changes nothing here",)
+    settings = read.settings(10)
+    assert (settings.steps, settings.batch, settings.loss) == (9, 4, "mse")
+    assert settings.schedule.milestones == (3,)
+    assert settings.schedule.unfreeze_at == 3
+    assert settings.network.scale == "mass"
+    assert settings.network.head == "deconvolution"
+    assert settings.missing == "unknown"
+    assert settings.clip_length == 0
+    assert (settings.least_steps, settings.augmentation.mirror) == (0, False)
+    assert read.labels().names[0] == "clip0/img00.png"
+    assert read.videos() == ()
+
+
+def test_pictures_are_mirrored_and_stopping_waits_if_the_file_says_so(
+    project: Path,
+) -> None:
+    words = ["+training.imgaug_hflip=true", "+training.min_epochs=2"]
+    settings = read_pose_project(project, words).settings(10)
+    assert (settings.least_steps, settings.augmentation.mirror) == (6, True)
+    assert settings.augmentation.rotation_deg == 25
+
+
+def test_losses_on_video_are_made_of_the_training_frames(project: Path) -> None:
+    names = "[temporal, pca_singleview, pca_multiview]"
+    read = read_pose_project(project, [f"model.losses_to_use={names}"])
+    labels = read.labels()
+    losses = losses_on_video(read, labels.skeleton, labels.points)
+    temporal, single, multi = losses.values()
+    assert isinstance(temporal, TemporalLoss)
+    assert temporal.epsilon == 20
+    assert isinstance(single, PcaLoss)
+    assert single.subspace.epsilon == 3
+    assert len(single.subspace.components) == 2
+    assert isinstance(multi, PcaLoss)
+    assert multi.columns == ((0,), (1,))
+    assert multi.errors(labels.points).shape == (8, 2)
+    settings = read.settings(10)
+    assert (settings.clip_length, settings.epoch_steps(10)) == (4, 10)
+    assert settings.anneal(0) == 0.5
+    assert [video.name for video in read.videos()] == ["dots.avi"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentences"),
+    [
+        (["training.max_epoch=3"], ["no training.max_epoch to change; did you mean"]),
+        (
+            ["training.train_prob=2", "+training.optimizer=SGD"],
+            ["training.train_prob: Input should be less", "training.optimizer"],
+        ),
+        (["data.num_keypoints=3"], ["keypoint_names has 2"]),
+        (["+training.max_steps=9"], ["can't be mixed with max_epochs"]),
+        (["model.backbone=resnet19"], ["there is no 'resnet19'; known are effic"]),
+        (["model.head=light"], ["no model.head to change; +model.head=… would add"]),
+        (["=3", "a.b.c=1", "training=["], ["KEY=VALUE", "no a.b.c", "can't be read"]),
+    ],
+)
+def test_all_that_is_wrong_is_told(
+    project: Path, overrides: list[str], sentences: list[str]
+) -> None:
+    with pytest.raises(LabelsError) as refusal:
+        read_pose_project(project, overrides)
+    for sentence in sentences:
+        assert sentence in str(refusal.value)
+
+
+def test_losses_and_names_that_are_not_there_are_refused(project: Path) -> None:
+    read = read_pose_project(project, ["model.losses_to_use=[unimodal_mse]"])
+    labels = read.labels()
+    with pytest.raises(LabelsError, match="there is no loss unimodal_mse"):
+        losses_on_video(read, labels.skeleton, labels.points)
+    other = read_pose_project(project, ["data.keypoint_names=[leftear, tail]"])
+    with pytest.raises(LabelsError, match="keypoint_names differ"):
+        other.labels()
+
+
+def test_all_that_changes_nothing_is_one_sentence(project: Path) -> None:
+    read = read_pose_project(project, ["+training.val_batch_size=4"])
+    assert read.remarks == (
+        "training.profiler, training.val_batch_size of config.yaml change nothing here",
+    )
+
+
+def test_overrides_add_and_remove() -> None:
+    words = {"a": {"b": 1, "c": [1]}}
+    changed = overridden(words, ["++a.b=x", "+a.d={e: 1.5}", "~a.c", "+n.o='null'"])
+    assert changed == {"a": {"b": "x", "d": {"e": 1.5}}, "n": {"o": "null"}}
+    assert words == {"a": {"b": 1, "c": [1]}}
+
+
+def test_weights_that_can_not_be_had_are_replaced_and_that_is_told() -> None:
+    name, remark = backbone("resnet50_animal_ap10k", pretrained=True)
+    assert name == "efficientnet_lite0"
+    assert remark is not None
+    assert "no package carries weights for resnet50_animal_ap10k" in remark
+    assert backbone("efficientnet_lite2", pretrained=True) == (
+        "efficientnet_lite2",
+        None,
+    )
+
+
+def test_a_run_leaves_lightning_poses_tables_and_a_model_for_the_rig(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    words = [str(project), "--output", str(folder), "--quiet", "--overrides"]
+    assert (
+        TrainNetwork.main([*words, "model.losses_to_use=[temporal, pca_singleview]"])
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert "training.profiler of config.yaml changes nothing here" in told
+    model = load_model_folder(folder)
+    assert model.skeleton.bodyparts == ("leftear", "rightear")
+    assert json.loads((folder / "model.json").read_text())["about"]["pictures"] == {
+        "trained_on": 6, "held_out": 2
+    }  # fmt: skip
+    with (folder / "predictions.csv").open(newline="") as lines:
+        rows = list(csv.reader(lines))
+    assert rows[0] == ["scorer", *["heatmap_tracker"] * 6, "set"]
+    assert rows[1][:4] == ["bodyparts", "leftear", "leftear", "leftear"]
+    assert rows[2] == ["coords", *["x", "y", "likelihood"] * 2, ""]
+    assert rows[3][0] == "clip0/img00.png"
+    sets = read_sets(folder / "predictions.csv")
+    assert sorted(sets.values()) == ["train"] * 6 + ["validation"] * 2
+    with (folder / "predictions_pixel_error.csv").open(newline="") as lines:
+        errors = list(csv.reader(lines))
+    assert errors[0] == ["", "leftear", "rightear", "set"]
+    away = np.hypot(*(float(rows[3][i]) - _label(project, i) for i in (1, 2)))
+    assert float(errors[1][1]) == pytest.approx(away, rel=1e-3)
+    for name in (
+        "predictions_pca_singleview_error.csv", "CollectedData.csv", "config.yaml",
+        "weights.pt", "reliability.csv", "checkpoints/last.ckpt",
+    ):  # fmt: skip
+        assert (folder / name).is_file(), name
+
+
+def _label(project: Path, column: int) -> float:
+    lines = (project.parent / "CollectedData.csv").read_text().splitlines()
+    return float(lines[3].split(",")[column])

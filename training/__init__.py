@@ -1,1 +1,0 @@
-"""From labelled frames to a model folder."""

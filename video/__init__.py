@@ -1,1 +1,0 @@
-"""The one reader of video files: the same frame has the same number everywhere."""
