@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -119,8 +120,10 @@ def _in_a_rig(harm: Callable[[KillableRig], object], paused: str = "") -> Fault:
             harm(rig)
             if paused:  # what goes on afterwards is ended as a user would
                 time.sleep(chance.uniform(0.2, 5))
-                rig.kill(paused, number=signal.SIGCONT)
-                rig.kill("main", number=signal.SIGUSR1)
+                with suppress(ProcessLookupError):  # a guard has killed what hung
+                    rig.kill(paused, number=signal.SIGCONT)
+                with suppress(ProcessLookupError):
+                    rig.kill("main", number=signal.SIGUSR1)
             off_ms = _off_ms(rig.board, began_s)
             if off_ms is None:
                 return {"ms": None, "closed": False, "left": 0}
