@@ -209,7 +209,7 @@ def test_no_file_names_a_place_of_one_machine() -> None:
 
 
 def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
-    telling = ("onnxruntime", "openvino", "MNN")
+    telling = ("onnxruntime", "openvino")
     allowed = {
         ROOT / "deeplabstream/pose/runtimes/compute_packages.py",
         ROOT / "deeplabstream/core/telemetry.py",

@@ -30,7 +30,6 @@ from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
     RUNTIMES,
     check_runtime,
-    holds_up,
     present,
 )
 
@@ -96,8 +95,7 @@ def _line(row: Row, reference: Row) -> str:
         words += f"{far.median_px:7.3f}{far.p95_px:8.3f}{far.max_px:8.3f}"
         words += f"{far.seen_otherwise:16.1%}"
     how = "" if row.accepted else "refused: "
-    only = " (only by name)" if holds_up(row.provider) else ""
-    return f"{words} | {how}{row.provider}{only}"
+    return f"{words} | {how}{row.provider}"
 
 
 def _would_pass(row: Row, own: bool) -> float | None:

@@ -14,7 +14,6 @@ from deeplabstream.core.pose import Pose
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.estimator_wrapper import Front
 from deeplabstream.pose.network_estimator import NetworkEstimator
-from deeplabstream.pose.runtimes.runtime_list import holds_up
 
 MOST = 8
 """Copies of a network; more cores than that share them."""
@@ -63,7 +62,7 @@ def open_parallel(
     first = open_one(cores // count)
     if count == 1 or on_card(first):
         return first
-    if alone(first) or holds_up(first.provider):
+    if alone(first):
         return open_one(threads)
     return Parallel([first, *(open_one(cores // count) for _ in range(count - 1))])
 

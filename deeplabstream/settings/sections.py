@@ -7,7 +7,7 @@ from dataclasses import field as plain_field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.calibration import Calibration
@@ -101,6 +101,12 @@ class PoseEstimation:
         description="with LIVE_CROP: after so many pictures all of one is looked at; 0: "
         "only when the animal was lost",
     )
+
+    @field_validator("runtime", mode="before")
+    @classmethod
+    def _read_removed_runtime(cls, word: object) -> object:
+        """Read MNN, a runtime of earlier versions, as `auto`."""
+        return "auto" if word == "mnn" else word
 
 
 @settings(frozen=True, kw_only=True)

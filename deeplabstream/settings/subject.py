@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from string import Formatter
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
@@ -27,10 +28,14 @@ class Subject:
     @field_validator("run_name")
     @classmethod
     def _known_places(cls, word: str) -> str:
+        refused = f"may hold {_WORDS} in braces, nothing else"
         try:
-            word.format(**dict.fromkeys(_PLACES, ""))
-        except (KeyError, ValueError, IndexError) as error:
-            raise ValueError(f"may hold {_WORDS} in braces, nothing else") from error
+            places = [place[1:] for place in Formatter().parse(word)]
+        except ValueError as error:
+            raise ValueError(refused) from error
+        for name, form, conversion in places:
+            if name is not None and (name not in _PLACES or form or conversion):
+                raise ValueError(refused)
         return word
 
     def folder_name(self, started: datetime, experiment: str) -> str:

@@ -18,7 +18,6 @@ from deeplabstream.pose.model.model_folder import (
     network_hash,
 )
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
-from deeplabstream.pose.runtimes.mnn_runtime import MnnNetwork
 from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
 from deeplabstream.pose.runtimes.runtime_list import load_network, present
 from deeplabstream.pose.runtimes.runtime_selection import (
@@ -43,7 +42,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "DeepLabStream" / "runtimes.json"
 
 
-@pytest.mark.parametrize("name", ["openvino", "mnn", "torch"])
+@pytest.mark.parametrize("name", ["openvino", "torch"])
 def test_full_precision_is_the_same_in_every_runtime(
     model: ModelFolder, name: str
 ) -> None:
@@ -60,7 +59,7 @@ def test_full_precision_is_the_same_in_every_runtime(
     np.testing.assert_allclose(two, reference[:2], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cpu", "openvino", "mnn", "torch"])
+@pytest.mark.parametrize("name", ["cpu", "openvino", "torch"])
 def test_other_sizes_give_the_same_maps_where_the_same_is_seen(
     model: ModelFolder, name: str
 ) -> None:
@@ -110,7 +109,6 @@ def row(name: str, best_ms: float, accepted: bool = True, provider: str = "") ->
             [row("cpu", 10), row("openvino-bf16", 2, False), row("openvino", 6)],
             "openvino",
         ),
-        ([row("cpu", 10), row("mnn", 2, provider=MnnNetwork.provider)], "cpu"),
         ([row("cpu", 10), Row("cuda", problem="there is no driver")], "cpu"),
     ],
 )
@@ -236,7 +234,6 @@ def test_a_runtime_that_cannot_run_is_told_and_passed_over(model: ModelFolder) -
     [
         ("cpu", "onnxruntime"),
         ("openvino", "openvino"),
-        ("mnn", "MNN"),
         ("torch", "onnx"),
         ("torch", "torch"),
     ],

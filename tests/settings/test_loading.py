@@ -266,3 +266,8 @@ def test_an_output_may_name_another_but_not_in_a_chain() -> None:
         "[Output laser] THEN = pump: it must have no THEN itself",
         "[Output pump] THEN = laser: it must have no THEN itself",
     ]
+
+
+def test_the_removed_runtime_is_read_as_auto() -> None:
+    rig = parse(RIG + "\n[Pose Estimation]\nRUNTIME = mnn\n", FOLDER)
+    assert rig.pose.runtime == "auto"

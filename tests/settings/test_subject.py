@@ -48,3 +48,11 @@ def test_what_is_known_of_the_animal_is_in_the_settings(tmp_path: Path) -> None:
     facts = parse(text, tmp_path).subject.facts()
     assert facts["animal"] == "m7"
     assert facts["notes"] == "first day, calm"
+
+
+@pytest.mark.parametrize(
+    "template", ["{date:{time}}", "{date!r}", "{date:>9}", "{0}", "{date"]
+)
+def test_a_run_name_holds_plain_places_only(template: str) -> None:
+    (problem,) = problems(RIG + f"[Session]\nRUN_NAME = {template}\n")
+    assert problem.startswith(f"[Session] RUN_NAME = {template}: may hold {{date}}")

@@ -7,35 +7,25 @@ from typing import Literal, TypeAlias, get_args
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.loaded_network import Network
-from deeplabstream.pose.runtimes.mnn_runtime import MnnNetwork
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, cuda_driver
 from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork
 from deeplabstream.pose.runtimes.quantised_network import INT8, check_quantised
 
 Runtime: TypeAlias = Literal[
     "cpu", "cpu-int8", "openvino", "openvino-bf16", "openvino-int8", "openvino-gpu",
-    "mnn", "torch", "torch-bf16", "cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16",
+    "torch", "torch-bf16", "cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16",
 ]  # fmt: skip
 """cpu, cuda and tensorrt are ONNX Runtime's."""
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 REFERENCE: Runtime = "cpu"
 """What the others are compared with: full precision, and always there."""
 
-_PACKAGES = {"openvino": "openvino", "mnn": "MNN", "torch": "torch"}
+_PACKAGES = {"openvino": "openvino", "torch": "torch"}
 
 
 def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
     """Load a model's network in a runtime; ModelError says why it can't be."""
     return _LOADERS[runtime](model, threads)
-
-
-def holds_up(provider: str) -> bool:
-    """Return whether no other thread of the process goes on while `provider` computes.
-
-    A pulse that should end meanwhile ends late, and copies of a network wait for each
-    other. Such a runtime is taken only when it is named.
-    """
-    return provider.startswith(MnnNetwork.provider)
 
 
 def present(model: ModelFolder) -> tuple[Runtime, ...]:
@@ -100,7 +90,6 @@ _LOADERS: dict[Runtime, Callable[[ModelFolder, int], Network]] = {
     "openvino-bf16": _openvino("bf16"),
     "openvino-int8": _int8_in_openvino,
     "openvino-gpu": _openvino("f32", "GPU"),
-    "mnn": lambda model, threads: MnnNetwork(model, threads),
     "torch": _torch("cpu", "float32"),
     "torch-bf16": _torch("cpu", "bfloat16"),
     "torch-cuda": _torch("cuda", "float32"),

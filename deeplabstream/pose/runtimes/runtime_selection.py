@@ -40,7 +40,6 @@ from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
     Runtime,
     check_runtime,
-    holds_up,
     load_network,
     present,
 )
@@ -103,7 +102,7 @@ def _circumstances(threads: int, tolerance_px: float) -> list[str]:
     words = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
     words += [platform.processor() or platform.machine(), _processor()]
     words += [f"{os.cpu_count()} cores", platform.system()]
-    for package in ("onnxruntime-gpu", "onnxruntime", "openvino", "MNN", "torch"):
+    for package in ("onnxruntime-gpu", "onnxruntime", "openvino", "torch"):
         try:
             words.append(f"{package} {version(package)}")
         except PackageNotFoundError:
@@ -257,12 +256,10 @@ def measure(
 def choose(rows: Sequence[Row]) -> Runtime:
     """Return the fastest accepted runtime; the reference unless another is worth it.
 
-    By their best times: whatever else the computer did has only made others longer. One
-    that holds up the other threads of a process is not taken, see `runtimes.holds_up`.
+    Best times are compared: other load on the computer only lengthens the others.
     """
     reference = next(row for row in rows if row.runtime == REFERENCE)
-    free = [row for row in rows if not holds_up(row.provider)]
-    fine = [row for row in free if row.accepted and row.best_ms > 0]
+    fine = [row for row in rows if row.accepted and row.best_ms > 0]
     best = min(fine, key=lambda row: row.best_ms, default=reference)
     if best.best_ms < WORTH * reference.best_ms:
         return check_runtime(best.runtime)

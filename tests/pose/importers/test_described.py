@@ -145,7 +145,7 @@ def test_coordinates_are_scaled_to_pixels(tmp_path: Path) -> None:
     assert (pose.confidence == 1).all()
 
 
-@pytest.mark.parametrize("runtime", ["openvino", "mnn", "torch"])
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
 def test_an_imported_network_runs_everywhere(tmp_path: Path, runtime: str) -> None:
     words = read_description(described(tmp_path / "it.json", heatmaps=HEATMAPS))
     file = network(tmp_path / "it.onnx", {"maps": 2})
