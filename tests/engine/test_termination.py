@@ -175,6 +175,22 @@ def test_a_test_of_an_output_ends_with_its_terminal(
         program.kill()
 
 
+def test_a_killed_test_of_an_output_leaves_nothing_on(
+    tmp_path: Path, laser: Laser
+) -> None:
+    """All of its processes but the second guard are killed at once."""
+    program = started(TEST, tmp_path, laser)
+    try:
+        family, semaphores = program.family(), program.shared_memory()
+        program.signal_all(signal.SIGKILL)
+        program.until("the laser is off", lambda: not laser.on)
+        program.until("all ended", lambda: not psutil.wait_procs(family[1:], 0)[1])
+        assert laser.heard.endswith(b"HL")
+        assert [path for path in semaphores if path.exists()] == []
+    finally:
+        program.kill()
+
+
 def test_a_run_goes_on_when_nobody_reads_its_output(
     tmp_path: Path, laser: Laser
 ) -> None:

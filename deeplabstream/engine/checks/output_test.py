@@ -1,17 +1,31 @@
-"""One short pulse of one output, to see that it works, by a process that a guard watches."""
+"""One short pulse of one output, to see that it works, by a process that two guards watch."""
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing.connection import wait
-from typing import Any, Self
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
+from typing import Self
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, Pulse
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.output_bank import Bank, Ticker, opened
 from deeplabstream.engine.processes.child_process import reporting, settle, tell
-from deeplabstream.engine.processes.guard import Heartbeat, guard_main
+from deeplabstream.engine.processes.guard import (
+    GuardLinks,
+    Heartbeat,
+    guard_main,
+    guards_missing,
+)
+from deeplabstream.engine.processes.second_guard import (
+    Remains,
+    names_of,
+    second_guard_main,
+)
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session.messages import Complaint, ProcessFailed
 from deeplabstream.ipc.pipe import Connection, opened_pipe, speaks
@@ -48,30 +62,51 @@ class TryOut:
         self._output = output
         self._level = level
         self._pipes: list[Connection] = []
-        self._processes: list[Any] = []
+        """Those of tester, guard and second guard that are still open."""
+        self._processes: list[BaseProcess] = []
 
     def __enter__(self) -> Self:
-        spawn = multiprocessing.get_context("spawn")
-        heart_out, heart_in = opened_pipe(duplex=False)
-        ours, theirs = opened_pipe()
-        reports, guards = opened_pipe()
-        self._stop = ours
+        heart, heart_in = opened_pipe(duplex=False)
+        second_heart, second_in = opened_pipe(duplex=False)
+        guarded = multiprocessing.get_context("spawn").Semaphore(0)
+        outputs = {self.name: self._output}
         pulse = Pulse(OutputName(self.name), self.seconds, self._level)
-        tester = spawn.Process(
-            target=_test,
-            args=(pulse, self._output, heart_in, theirs),
-            name="output test",
+        hearts = heart_in, second_in
+        tester = self._start(
+            "output test", _test, (pulse, self._output, hearts, guarded)
+        )
+        links = GuardLinks(guarded, second=second_in)
+        guard = self._start("guard", guard_main, (outputs, heart, tester.pid), links)
+        watched = outputs, second_heart, (tester.pid, guard.pid), None
+        self._start(
+            "second guard", second_guard_main, watched, replace(links, second=None)
+        )
+        for end in (heart, heart_in, second_heart, second_in):
+            end.close()
+        self._stop, _, self._second = self._pipes
+        self._ends = [*self._pipes]
+        self._guarded = guarded
+        tell(self._second, Remains(semaphores=names_of(guarded)))
+        return self
+
+    def _start(
+        self,
+        name: str,
+        body: Callable[..., object],
+        before: tuple[object, ...],
+        *after: object,
+    ) -> BaseProcess:
+        """Spawn a process: `body` is called with before, its end of a pipe, after."""
+        ours, theirs = opened_pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=body, args=(*before, theirs, *after), name=name
         )
         with terminal_signals_held():
-            tester.start()
-        watched = {self.name: self._output}, heart_out, tester.pid, guards
-        guard = spawn.Process(target=guard_main, args=watched, name="guard")
-        with terminal_signals_held():
-            guard.start()
-        for end in (heart_in, heart_out, theirs, guards):
-            end.close()
-        self._pipes, self._processes = [ours, reports], [tester, guard]
-        return self
+            process.start()
+        theirs.close()
+        self._pipes.append(ours)
+        self._processes.append(process)
+        return process
 
     def __exit__(self, *_: object) -> None:
         """End the test, and wait until the output is off."""
@@ -82,7 +117,7 @@ class TryOut:
         for process in self._processes:
             process.join()
             process.close()
-        for pipe in (self._stop, *self._pipes):
+        for pipe in self._ends:
             pipe.close()
 
     @property
@@ -99,6 +134,8 @@ class TryOut:
                     news.append(pipe.recv())
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
+        if self._pipes == [self._second]:  # it has heard what it has to do, and ends
+            tell(self._second, None)
         self.failed |= any(
             isinstance(told, Complaint | ProcessFailed)
             or (isinstance(told, Note) and told.kind == "error")
@@ -115,14 +152,27 @@ class TryOut:
         wait(self._pipes, timeout=seconds)
 
 
-def _test(pulse: Pulse, output: Output, heart: Connection, pipe: Connection) -> None:
+def _test(
+    pulse: Pulse,
+    output: Output,
+    hearts: tuple[Connection, ...],
+    guarded: Semaphore,
+    pipe: Connection,
+) -> None:
     """Be the process that tests."""
     stopped: list[bool] = []
     settle(orphaned=lambda: stopped.append(True))
-    heartbeat, clock = Heartbeat(heart), SystemClock()
-    give_up_ns = clock.now_ns() + round((pulse.seconds + _GIVE_UP_S) * 1e9)
+    heartbeat, clock = Heartbeat(*hearts), SystemClock()
     bank: Bank | None = None
     with reporting(pipe), ExitStack() as stack:
+        if guards_missing(guarded, len(hearts), lambda: bool(stopped) or speaks(pipe)):
+            if not (stopped or speaks(pipe)):
+                raise DeviceError(
+                    "the guards did not start, so the output stays closed"
+                )
+            heartbeat.goodbye()
+            return
+        give_up_ns = clock.now_ns() + round((pulse.seconds + _GIVE_UP_S) * 1e9)
         bank = stack.enter_context(
             opened({pulse.output: output}, clock, lambda entry: tell(pipe, entry))
         )

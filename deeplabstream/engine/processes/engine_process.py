@@ -25,7 +25,7 @@ from deeplabstream.engine.network_loading import (
 from deeplabstream.engine.pose_filtering import seeing_of
 from deeplabstream.engine.processes.child_process import hurry, reporting, settle, tell
 from deeplabstream.engine.processes.engine_links import EngineLinks
-from deeplabstream.engine.processes.guard import Heartbeat, last_words
+from deeplabstream.engine.processes.guard import Heartbeat, guards_missing, last_words
 from deeplabstream.engine.session.messages import (
     Analyse,
     Analysing,
@@ -47,8 +47,6 @@ LISTEN_S = 0.02
 """An engine that is never idle looks for messages this often."""
 BEAT_S = 0.2
 """The engine tells its guard at least this often that it goes on."""
-GUARDS_S = 60.0
-"""How long it waits for its guards before it opens outputs."""
 FEED_S = 0.02
 """It comes round at least this often while a board's watchdog waits for that."""
 
@@ -278,17 +276,12 @@ class _Engine:
         if self.bench.whole:
             return True
         self.heart.pause()
-        if not self.guarded():
+        guarded = self.links.guarded
+        self.unguarded = guards_missing(guarded, self.unguarded, lambda: self.stopped)
+        if self.unguarded:
             self.complain("The guards did not start, so the outputs stay closed")
             return False
         return self.bench.open()
-
-    def guarded(self) -> bool:
-        """Wait until the guards watch; no output is opened before."""
-        give_up_ns = self.clock.now_ns() + round(GUARDS_S * 1e9)
-        while self.unguarded and not self.stopped and self.clock.now_ns() < give_up_ns:
-            self.unguarded -= self.links.guarded.acquire(timeout=0.1)
-        return not self.unguarded
 
     def test(self, name: str) -> None:
         """Pulse an output for a moment; an experiment has them for itself."""

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.synchronize import Semaphore
@@ -28,6 +28,8 @@ BEAT_EVERY_S = 0.1
 """The engine says no more often that it is alive."""
 OPENING_S = 2.0
 """How long the guard tries to open an output: its port may be busy for a moment."""
+GUARDS_S = 60.0
+"""How long an engine waits for its guards before it opens outputs."""
 ANSWER_S = 15.0
 """How long it waits for an output that neither opens nor fails."""
 
@@ -69,12 +71,12 @@ class Heartbeat:
 class GuardLinks:
     """What connects a guard with the rest of the rig."""
 
-    journal: JournalSpec
-    """It is written by whoever takes over from a dead engine."""
-    listeners: tuple[Semaphore, ...]
-    """Released for every journal entry."""
     ready: Semaphore
     """Released when the guard watches."""
+    journal: JournalSpec | None = None
+    """It is written by whoever takes over from a dead engine."""
+    listeners: tuple[Semaphore, ...] = ()
+    """Released for every journal entry."""
     second: Connection | None = None
     """The first guard's way to the second one."""
 
@@ -118,8 +120,10 @@ class Report:
     """A guard's reports: messages through its pipe, entries into the journal."""
 
     def __init__(self, pipe: Connection, links: GuardLinks | None) -> None:
-        self._pipe, self._links = pipe, links
-        self._journal = JournalWriter(Journal(links.journal)) if links else None
+        self._pipe = pipe
+        self._listeners = links.listeners if links else ()
+        spec = links.journal if links else None
+        self._journal = JournalWriter(Journal(spec)) if spec else None
 
     def tell(self, message: object) -> None:
         """Tell the main process."""
@@ -127,13 +131,27 @@ class Report:
 
     def write(self, entry: Edge | Note) -> None:
         """Record it: the recorder, or whoever completes its tables, writes it down."""
-        if self._links is not None and self._journal is not None:
+        if self._journal is not None:
             with suppress(Exception):  # no trouble with the record keeps an output on
                 self._journal.write(entry)
-            for listener in self._links.listeners:
+            for listener in self._listeners:
                 listener.release()
         elif isinstance(entry, Edge):
             self.tell(entry)
+
+
+def guards_missing(
+    ready: Semaphore, guards: int, given_up: Callable[[], bool] = lambda: False
+) -> int:
+    """Wait until so many guards watch; return how many of them do not.
+
+    No output is opened before they do.
+    """
+    clock = SystemClock()
+    give_up_ns = clock.now_ns() + round(GUARDS_S * 1e9)
+    while guards and not given_up() and clock.now_ns() < give_up_ns:
+        guards -= ready.acquire(timeout=0.05)
+    return guards
 
 
 def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> None:

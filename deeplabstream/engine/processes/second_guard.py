@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 from deeplabstream.core.shared_memory_cleanup import remove_leftovers
@@ -41,18 +42,24 @@ class Remains:
     """The run folder that is being written."""
 
 
+def names_of(*semaphores: Semaphore) -> tuple[str, ...]:
+    """Return the names of semaphores, where the system has any."""
+    locks = (vars(each).get("_semlock") for each in semaphores)
+    return tuple(lock.name for lock in locks if lock is not None and lock.name)
+
+
 def second_guard_main(
     outputs: Mapping[str, Output],
     heart: Connection,
     pids: tuple[int, ...],
-    presence: Connection,
+    presence: Connection | None,
     main: Connection,
     links: GuardLinks,
 ) -> None:
     """Switch off when engine and guard are gone or hang; clear up after a killed rig.
 
-    `heart` is held by engine and guard, `presence` by all other processes. The main process
-    sends `Remains`, and None when all is well.
+    `heart` is held by engine and guard, `presence` by all other processes, if there are any.
+    The main process sends `Remains`, and None when all is well.
     """
     leave_session()
     settle_guard(outputs, links)
@@ -65,7 +72,8 @@ def second_guard_main(
     remains = _remains(main)
     if remains is None:
         return
-    if _all_ended(presence) and remains.run is not None:
+    ended = presence is None or _all_ended(presence)
+    if ended and remains.run is not None and links.journal is not None:
         from deeplabstream.recording.journal_recovery import complete_events
 
         entries = JournalReader(Journal(links.journal)).unrecorded()

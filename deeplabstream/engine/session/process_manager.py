@@ -21,7 +21,11 @@ from deeplabstream.engine.processes.engine_links import EngineLinks
 from deeplabstream.engine.processes.engine_process import engine_main
 from deeplabstream.engine.processes.guard import GuardLinks, guard_main, switch_off
 from deeplabstream.engine.processes.recorder_process import recorder_main
-from deeplabstream.engine.processes.second_guard import Remains, second_guard_main
+from deeplabstream.engine.processes.second_guard import (
+    Remains,
+    names_of,
+    second_guard_main,
+)
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
 from deeplabstream.ipc.pipe import Connection, opened_pipe, speaks
@@ -114,7 +118,7 @@ class Crew:
         )
         self.engine = self._start("engine", engine_main, (settings,), (links,))
         to_guard = GuardLinks(
-            self.journal.spec, (self._recorder_wake,), self._guarded, second_in
+            self._guarded, self.journal.spec, (self._recorder_wake,), second_in
         )
         pid = self.engine.process.pid
         before = self.outputs, heart, pid
@@ -159,11 +163,10 @@ class Crew:
         self._run = run or self._run
         rings = (ring.spec.memory for ring in self.rings.values())
         semaphores = self._engine_wake, self._recorder_wake, self._guarded
-        names = (vars(each).get("_semlock") for each in semaphores)
         self.second_guard.tell(
             Remains(
                 (self.journal.spec.memory, *rings),
-                tuple(lock.name for lock in names if lock is not None and lock.name),
+                names_of(*semaphores),
                 self._run,
             )
         )
