@@ -3,19 +3,28 @@
 It outlives the engine: whatever was written before a crash can still be read. One writer;
 each reader has its own position. An entry takes as many slots in a row as it needs. The
 first reader (the recorder) tells the writer how far it has come: an entry for which it
-leaves no room is not written but counted in `lost`. The writer never waits.
+leaves no room is not written but counted in `lost`. The writer never waits. Some slots are
+reserved: frames are lost before notes, and notes before edges of outputs.
 """
 
 import pickle
 from dataclasses import dataclass
 
-from deeplabstream.core.journal_entries import Entry
+from deeplabstream.core.journal_entries import (
+    LAST_WORDS,
+    Acknowledged,
+    Edge,
+    Entry,
+    Note,
+)
 from deeplabstream.ipc.ring import SharedBlock
 
 _SLOT = 1024
 _SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots this is
 _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
+_RESERVED = 8
+"""One slot of so many is not for frames, and half of those not for notes."""
 _WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED = range(5)
 
 
@@ -90,7 +99,7 @@ class JournalWriter:
         data = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
         needed = -(-len(data) // _ROOM)
         behind = max(0, written - recorded) if recorded >= 0 else 0
-        if behind + needed > journal.spec.slots - 1:
+        if behind + needed > journal.spec.slots - 1 - self._reserved(entry):
             words[_LOST] += 1
             return False
         number, last = words[_ENTRIES] + 1, written + needed
@@ -106,6 +115,21 @@ class JournalWriter:
         words[_ENTRIES] = number
         words[_WRITTEN] = last
         return True
+
+    def _reserved(self, entry: Entry) -> int:
+        """Return how many slots an entry must leave free for more important ones.
+
+        Edges and the last words always fit: the record must say when an output was on.
+        """
+        slots = self._journal.spec.slots // _RESERVED
+        match entry:
+            case Edge():
+                return 0
+            case Note(kind):
+                return 0 if kind == LAST_WORDS else slots // 2
+            case Acknowledged():
+                return slots // 2
+        return slots
 
 
 class JournalReader:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.core.journal_entries import (
+    LAST_WORDS,
+    Edge,
+    Entry,
+    Intent,
+    Note,
+    Step,
+)
 from deeplabstream.core.pose import Pose, Skeleton, part_names
 from deeplabstream.ipc.journal import (
     Journal,
@@ -74,6 +81,26 @@ def test_an_entry_that_the_recorder_would_lose_is_counted_as_lost(
     assert reader.read() == [note(99)]
     assert JournalReader(journal).unrecorded() == [note(99)]
     assert reader.lost == 3
+
+
+def test_edges_and_last_words_fit_when_frames_and_notes_no_longer_do() -> None:
+    """The record must say that an output went off, whatever was written before."""
+    off, last = Edge("laser", 0.0, "error", 1, 2), Note(LAST_WORDS, "ended", 3)
+    journal = create_journal(slots=160)
+    try:
+        writer, reader = JournalWriter(journal), JournalReader(journal, recorder=True)
+        kept: list[Entry] = []
+        for kind in (Intent(1, 1, ()), note(1)):
+            while writer.write(kind):
+                kept.append(kind)
+        assert [kept.count(note(1)), writer.lost] == [10, 2]
+        assert all(writer.write(entry) for entry in (*[off] * 9, last))
+        assert reader.read() == [*kept, *[off] * 9, last]
+        assert reader.missed == 0
+        assert not writer.write(off)
+    finally:
+        journal.close()
+        journal.unlink()
 
 
 def test_a_recorder_that_starts_late_misses_nothing(journal: Journal) -> None:
