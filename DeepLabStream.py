@@ -14,6 +14,7 @@ from pathlib import Path
 
 from deeplabstream.core.arguments import at_least
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.latency_statistics import Timings
 from deeplabstream.engine.processes.termination import Termination, termination
 from deeplabstream.engine.session.request_queue import Agenda
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     if asked.list_cameras:
         return _list_cameras()
+    check_free([asked.json] if asked.json else [], asked.overwrite)
     return _run(load_with(asked.settings, asked.experiment), asked)
 
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="write the benchmark's statistics here",
     )
+    add_overwrite(parser)
     return parser
 
 

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.runtimes.runtime_selection import Row, choose, measure, remember
 from deeplabstream.pose.runtimes.runtime_comparison import pictures_of
 from deeplabstream.pose.model.model_folder import load_model_folder
@@ -38,6 +39,7 @@ from deeplabstream.pose.runtimes.runtime_list import (
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
     options = _parser().parse_args(argv)
+    check_free([options.json] if options.json else [], options.overwrite)
     _benchmark(options)
     return 0
 
@@ -128,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these: {', '.join(RUNTIMES)}",
     )
     add("--json", type=Path, help="write the rows there")
+    add_overwrite(parser)
     return parser
 
 

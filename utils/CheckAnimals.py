@@ -30,6 +30,7 @@ from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.pose_matching import nearest_px
 from deeplabstream.pose.model.model_opening import open_estimator
@@ -57,6 +58,9 @@ HEADER = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
     options = _parser().parse_args(argv)
+    check_free(
+        [file for file in (options.json, options.sheet) if file], options.overwrite
+    )
     _check(options)
     return 0
 
@@ -222,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=SEED, help="of the first walk")
     add("--json", type=Path, help="write the rows there")
     add("--sheet", type=Path, metavar="FILE.png", help="write some pictures as found")
+    add_overwrite(parser)
     add("--device", choices=("auto", *RUNTIMES), default="cpu")
     add(
         "--threads",

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
@@ -39,6 +40,7 @@ JUMP_PX = 40
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the errors."""
     arguments = _parser().parse_args(argv)
+    check_free([arguments.sheet] if arguments.sheet else [], arguments.overwrite)
     _check(arguments)
     return 0
 
@@ -185,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="a .png to write: the labelled frames, with all points drawn",
     )
+    add_overwrite(parser)
     return parser
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from deeplabstream.core.errors import ModelError, SettingsError, package_missing
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
@@ -45,12 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="write every key there is into FILE (docs/settings.md), or print it, and end",
     )
+    add_overwrite(options)
     chosen = options.parse_args(argv)
     if chosen.describe:
         page = describe().encode()
         if chosen.describe == "-":
             sys.stdout.buffer.write(page)
         else:
+            check_free([Path(chosen.describe)], chosen.overwrite)
             Path(chosen.describe).write_bytes(page)
         return 0
     problems = problems_of(chosen.settings)

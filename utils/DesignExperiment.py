@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.overwriting import add_overwrite
 from deeplabstream.settings.experiment_design import Design, design
 from deeplabstream.settings.experiment_design import Question
 from deeplabstream.settings.loading import check_against, parse
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ask = None if asked.yes else _on_terminal
     if ask:
         print("An empty answer takes what stands behind Enter; `back` goes back.")
-    made = Conversation(answers, ask, asked.replace).made()
+    made = Conversation(answers, ask, asked.overwrite).made()
     _check(made)
     made.path.write_text(made.text, encoding="utf-8", newline="\n")
     print(f"\n{made.path} is written. What next:")
@@ -76,9 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="ask nothing: what is not given takes its default",
     )
-    parser.add_argument(
-        "--replace", action="store_true", help="the file may be there already"
-    )
+    add_overwrite(parser, "--replace")
     return parser
 
 
@@ -113,7 +112,7 @@ class Conversation:
     """Answers by the questions' names, in lower case."""
     ask: Callable[[Question], str] | None
     """Asks a person; None: there is none."""
-    replace: bool = False
+    overwrite: bool = False
     _given: list[str] = field(default_factory=list)
     """Answers so far, in order: to go back is to begin anew with one fewer."""
     _personal: list[int] = field(default_factory=list)
@@ -130,7 +129,7 @@ class Conversation:
 
     def _once(self) -> Design:
         left, place = dict(self.options), 0
-        questions = design(self.replace)
+        questions = design(self.overwrite)
         try:
             question = next(questions)
             while True:

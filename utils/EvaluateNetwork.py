@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.estimator import PoseEstimator
@@ -73,8 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from deeplabstream.training.evaluation.evaluate import share_within
-    from deeplabstream.training.evaluation.point_errors import figure_rows
+    from deeplabstream.training.evaluation.point_errors import figure_rows, table_files
 
+    files = [arguments.csv] if arguments.csv else []
+    if arguments.report:
+        files += [arguments.report, *table_files(arguments.report)]
+    check_free(files, arguments.overwrite)
     folder = find_model(arguments.model)
     if arguments.data:
         labels, sets = read_label_sets(arguments.data, folder / "labels")
@@ -285,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--poses", nargs="+", default=[], type=Path, metavar="TABLE",
         help="in the report: points of videos, as PredictVideos writes them")  # fmt: skip
+    add_overwrite(parser)
     add("--device", choices=("auto", *RUNTIMES), default="auto")
     add(
         "--threads",

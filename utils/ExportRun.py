@@ -1,6 +1,7 @@
-"""Writes a run for other programs: python utils/ExportRun.py FOLDER --to nwb.
+"""Export a run for other programs: python utils/ExportRun.py FOLDER --to nwb.
 
-The files come into FOLDER/export and can be made anew at any time.
+The files are written into FOLDER/export. A file that is there is replaced only with
+--overwrite.
 """
 
 import sys
@@ -15,26 +16,37 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
-from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.recording.exporters.exports import EXPORTS, export
+from deeplabstream.core.errors import DeepLabStreamError, DeviceError
+from deeplabstream.core.overwriting import add_overwrite
+from deeplabstream.recording.exporters.exports import (
+    EXPORTED_BEFORE,
+    EXPORTS,
+    ExportedBeforeError,
+    export,
+)
 
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export the run."""
+    """Export the run; return EXPORTED_BEFORE when a file is there already."""
     options = argparse.ArgumentParser(prog="ExportRun.py", description=__doc__)
     options.add_argument("folder", type=Path, help="a run folder")
     options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
+    options.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="default: export/ of the run"
+    )
+    add_overwrite(options)
     asked = options.parse_args(argv)
     kinds = list(EXPORTS) if asked.to == "all" else [asked.to]
-    for kind in kinds:
-        try:
-            for path in export(asked.folder, kind, print):
-                print(path)
-        except (DeepLabStreamError, OSError, ValueError) as error:
-            raise DeepLabStreamError(
-                f"{asked.folder} can't be exported to {kind}: {error}"
-            ) from error
+    try:
+        export(asked.folder, kinds, asked.output, print, asked.overwrite)
+    except ExportedBeforeError as error:
+        print(error, file=sys.stderr)
+        return EXPORTED_BEFORE
+    except (DeviceError, OSError, ValueError) as error:
+        raise DeepLabStreamError(
+            f"{asked.folder} can't be exported to {asked.to}: {error}"
+        ) from error
     return 0
 
 

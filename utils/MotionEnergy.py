@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.video.video_reader import open_video
 from deeplabstream.offline.video_files import whole_file
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
@@ -32,11 +33,21 @@ from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the motion energies."""
     asked = _parser().parse_args(argv)
+    regions: dict[str, Box | None] = dict(asked.region or [("whole", None)])
+    if len(regions) < len(asked.region or regions):
+        raise DeepLabStreamError("--region: each region needs a name of its own")
+    folder: Path = asked.output or asked.video.parent
+    files = {
+        name: tuple(
+            folder / f"{asked.video.stem}.{name}.ROIMotionEnergy{end}.npy"
+            for end in ("", ".position")
+        )
+        for name in regions
+    }
+    check_free([file for both in files.values() for file in both], asked.overwrite)
     rows = open_video(asked.video)
     whole = Box(0, 0, rows.form.width, rows.form.height)
-    boxes = dict(asked.region or [("whole", whole)])
-    if len(boxes) < len(asked.region or boxes):
-        raise DeepLabStreamError("--region: each region needs a name of its own")
+    boxes = {name: box or whole for name, box in regions.items()}
     with _bar(asked.video.name, len(rows)) as bar:
         energies = motion_energies(
             rows,
@@ -44,10 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             decoder=asked.decoder,
             watch=lambda done, _: bar.update(done - bar.n),
         )
-    folder = asked.output or asked.video.parent
     for name, values in energies.items():
-        path = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.npy"
-        place = folder / f"{asked.video.stem}.{name}.ROIMotionEnergy.position.npy"
+        path, place = files[name]
         box = boxes[name]
         with whole_file(place) as making:
             np.save(making, np.array([box.width, box.height, box.x, box.y]))
@@ -81,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, metavar="FOLDER", help="default: beside the video")
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto")
+    add_overwrite(parser)
     return parser
 
 

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
@@ -40,13 +41,21 @@ from deeplabstream.training.lightning_pose.result_tables import (
     write_predictions,
 )
 
+ERRORS = "predictions_pixel_error.csv"
+
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict."""
     arguments = _parser().parse_args(argv)
-    estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
     folder = arguments.output or find_model(arguments.model) / "image_preds"
+    tables = [
+        folder / path.name / name
+        for path in arguments.input
+        for name in (PREDICTIONS, ERRORS)
+    ]
+    check_free(tables, arguments.overwrite)
+    estimator = open_estimator(arguments.model, arguments.device, arguments.threads)
     for path in arguments.input:
         _predict(estimator, path, folder / path.name)
     return 0
@@ -74,7 +83,7 @@ def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
         print(f"  {told(matched(found, labels, estimator.threshold))}")
     elif labels is not None:
         distance = found.distance(labels)
-        write_metric(folder / "predictions_pixel_error.csv", parts, names, distance)
+        write_metric(folder / ERRORS, parts, names, distance)
         print(f"  median error {np.nanmedian(distance):.2f} px")
 
 
@@ -86,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("input", type=Path, nargs="+", help="picture, folder of them, or label file")
     add("--model", required=True, help="model folder, or one in models/")
     add("--output", type=Path, help="folder of the tables; default: in the model's")
+    add_overwrite(parser)
     add("--device", choices=("auto", *RUNTIMES), default="auto")
     add(
         "--threads",

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.runtimes.runtime_comparison import (
     PICTURES,
     pictures_of,
@@ -31,6 +32,7 @@ from deeplabstream.pose.runtimes.runtime_comparison import (
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.pose.pictures import read_picture
+from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.pose.runtimes.quantisation import quantise, told
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video, sampled
@@ -44,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Quantise."""
     options = _parser().parse_args(argv)
     model = load_model_folder(find_model(options.model))
+    check_free([model.path / INT8], options.overwrite)
     pictures = _pictures(model, options)
     trials = quantise(model, pictures, options.tolerance)
     if not (model.path / PICTURES).is_file():
@@ -110,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1.0,
         help="pixels of the input that 95 in 100 points must stay within",
     )
+    add_overwrite(parser)
     return parser
 
 

@@ -34,6 +34,7 @@ import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.arguments import at_least
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.ibl.alf import read_times
 from deeplabstream.offline.video_files import stems, video_files, whole_file
 from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
@@ -109,14 +110,25 @@ def _from_tables(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
             raise DeepLabStreamError(f"--output {file} must be the name of a .csv")
         if place in inputs or places.count(place) > 1:
             raise DeepLabStreamError(f"--output {file} would replace another table")
+    check_free(asked.output, asked.overwrite)
     for tables, file in zip(asked.tables, asked.output, strict=True):
         yield read_members(tables), file
 
 
 def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
     """Yield each video's ensemble, and where it goes."""
-    networks = _networks(asked)
+    folder = _ensemble(asked)
     videos = video_files(asked.videos)
+    places = _places(asked, videos)
+    check_free(
+        [
+            place.with_name(f"{place.name}{end}.csv")
+            for place in places
+            for end in (*(f".{each.name}" for each in members(folder)), "_eks")
+        ],
+        asked.overwrite,
+    )
+    networks = _networks(folder, asked)
     if asked.views and len(videos) < 2:
         raise DeepLabStreamError(f"{videos[0]}: several views need two cameras")
     bodyparts = next(iter(networks.values())).skeleton.bodyparts
@@ -124,17 +136,26 @@ def _from_videos(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
         views_by_ending(bodyparts, asked.mirrored)
     if asked.pupil:
         places_of_sides(bodyparts)
+    for video, place in zip(videos, places, strict=True):
+        smoothed = place.with_name(f"{place.name}_eks.csv")
+        yield _predicted(video, networks, place), smoothed
+
+
+def _places(asked: argparse.Namespace, videos: Sequence[Path]) -> list[Path]:
+    """Return the path that the names of each video's tables begin with."""
     folders = [asked.output[0] if asked.output else video.parent for video in videos]
     named = {
         folder: stems([v for v, f in zip(videos, folders, strict=True) if f == folder])
         for folder in folders
     }
-    for video, folder in zip(videos, folders, strict=True):
-        name = named[folder][video]
-        yield _predicted(video, networks, folder, name), folder / f"{name}_eks.csv"
+    return [
+        folder / named[folder][video]
+        for video, folder in zip(videos, folders, strict=True)
+    ]
 
 
-def _networks(asked: argparse.Namespace) -> dict[str, PoseEstimator]:
+def _ensemble(asked: argparse.Namespace) -> Path:
+    """Return the folder of the networks."""
     folder = find_model(asked.model)
     if not members(folder):
         raise ModelError(
@@ -147,6 +168,10 @@ def _networks(asked: argparse.Namespace) -> dict[str, PoseEstimator]:
             "way, and each network loses track of who is who at moments of its own; "
             "PredictVideos takes the networks' median"
         )
+    return folder
+
+
+def _networks(folder: Path, asked: argparse.Namespace) -> dict[str, PoseEstimator]:
     return {
         each.name: open_parallel(
             partial(open_estimator, each, asked.runtime), asked.threads
@@ -155,13 +180,11 @@ def _networks(asked: argparse.Namespace) -> dict[str, PoseEstimator]:
     }
 
 
-def _predicted(
-    video: Path, networks: dict[str, PoseEstimator], folder: Path, name: str
-) -> Members:
+def _predicted(video: Path, networks: dict[str, PoseEstimator], place: Path) -> Members:
     found: list[Prediction] = []
     for network, estimator in networks.items():
         each = predict(video, estimator, network)
-        with whole_file(folder / f"{name}.{network}.csv") as making:
+        with whole_file(place.with_name(f"{place.name}.{network}.csv")) as making:
             WRITERS["csv"](each.table, making)
         found.append(each)
     return Members(
@@ -214,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of --paws: .npy with each frame's time, s, on one clock")  # fmt: skip
     add("--s", type=float, help="the smaller, the smoother; default: what makes the poses "
         "most likely, with --paws 2")  # fmt: skip
+    add_overwrite(parser)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto")
     add("--threads", type=at_least(0), default=0, help="of a network; 0: all cores")
     return parser

@@ -23,6 +23,7 @@ from functools import partial
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.engine.network_loading import introduced, open_network
 from deeplabstream.settings.ready_made import load_with
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --run: write all frames on which something else would have been "
         "asked for as a table (CSV)",
     )
+    add_overwrite(parser)
     add("--no-experiment", action="store_true", help="poses and triggers only")
     add("--no-labels", action="store_true", help="make no labelled video")
     return parser
@@ -93,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _decide_again(asked: argparse.Namespace) -> int:
     path: Path = asked.run
+    check_free([asked.differences] if asked.differences else [], asked.overwrite)
     folder = opened_run(path, print)
     rig = asked.settings or path / "settings.ini"
     settings = load_with(rig, asked.experiment)

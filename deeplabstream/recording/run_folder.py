@@ -25,6 +25,7 @@ from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
+from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.run_reader import read_events, read_steps
@@ -104,9 +105,8 @@ class RunFolder:
     ) -> "RunFolder":
         """Make exactly this folder; DeviceError when it exists and is not empty."""
         try:
+            check_new(path, DeviceError)
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise DeviceError(f"{path} is not empty; name a new folder")
             folder = cls(path)
             folder._begin(started, settings_text, facts)
         except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.debounce import Hygiene
@@ -210,8 +211,10 @@ def _faults_of_rig(word: str) -> str | None:
 
 
 def _faults_of_path(path: Path, overwrite: bool) -> str | None:
-    if path.exists() and not overwrite:
-        return f"{path} is there already; name another file, or --replace"
+    try:
+        check_free([path], overwrite)
+    except DeepLabStreamError as error:
+        return str(error)
     return None if path.parent.is_dir() else f"there is no folder {path.parent}"
 
 

@@ -16,7 +16,7 @@ from deeplabstream.settings.validation_messages import wording
 _HEAD = """\
 # settings.ini, key by key
 
-This page is written by `python utils/CheckSettings.py --describe docs/settings.md` from
+This page is written by `python utils/CheckSettings.py --describe docs/settings.md --overwrite` from
 the classes themselves; a test sees to it that it stays true. `settings.ini` as it comes is
 an example with comments, and `python utils/CheckSettings.py` lists all that is wrong with
 yours.

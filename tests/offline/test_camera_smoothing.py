@@ -248,7 +248,8 @@ def test_a_body_part_that_nobody_sees(
     found = read(out)
     assert np.isfinite(found["paw_l", "x"]).all()
     assert found["paw_r"][["x", "y", "x_posterior_var"]].isna().all(axis=None)
-    words = ["--tables", *files, "--output", str(out), "--mirrored", "l", "r"]
+    words = ["--tables", *files, "--output", str(out), "--overwrite"]
+    words += ["--mirrored", "l", "r"]
     assert "is seen by all views in 0 frames" in refusal(words, capsys)
 
 

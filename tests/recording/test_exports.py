@@ -11,7 +11,11 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording import run_opening
-from deeplabstream.recording.exporters.exports import EXPORTS, export
+from deeplabstream.recording.exporters.exports import (
+    EXPORTED_BEFORE,
+    EXPORTS,
+    export,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from tests.recording.small_run import NAMES, SKELETON, START, expected, exposed, made
 from utils.ExportRun import main
@@ -22,7 +26,7 @@ from utils.ExportRun import main
 def test_deeplabcut_has_a_row_for_each_picture(
     tmp_path: Path, kind: str, animals: int
 ) -> None:
-    paths = export(made(tmp_path, animals), kind)
+    paths = export(made(tmp_path, animals), [kind])
     assert [path.name.partition(".")[0] for path in paths] == ["top", "top_2"]
     for path, frames in zip(paths, (range(1, 5), range(5, 10)), strict=True):
         if kind == "dlc-csv":
@@ -44,14 +48,14 @@ def test_deeplabcut_has_a_row_for_each_picture(
 
 
 def test_without_a_video_the_rows_are_the_tables(tmp_path: Path) -> None:
-    (path,) = export(made(tmp_path, video=False), "dlc-csv")
+    (path,) = export(made(tmp_path, video=False), ["dlc-csv"])
     table = pd.read_csv(path, header=[0, 1, 2], index_col=0)
     found = table.to_numpy().reshape(7, 1, 2, 3)
     np.testing.assert_allclose(found, expected(range(2, 9)), rtol=1e-7)
 
 
 def test_the_predecessors_layout_has_the_analysed_frames(tmp_path: Path) -> None:
-    (path,) = export(made(tmp_path), "predecessor-csv")
+    (path,) = export(made(tmp_path), ["predecessor-csv"])
     assert path.name == "DataOutputtop.csv"
     lines = path.read_text("utf-8").splitlines()
     assert lines[:4] == [
@@ -66,7 +70,7 @@ def test_the_predecessors_layout_has_the_analysed_frames(tmp_path: Path) -> None
 
 
 def test_parquet_keeps_every_number(tmp_path: Path) -> None:
-    table_path, events_path = export(made(tmp_path), "parquet")
+    table_path, events_path = export(made(tmp_path), ["parquet"])
     table = pd.read_parquet(table_path)
     assert list(table["frame"]) == list(range(1, 10))
     assert list(table["exposed_ns"]) == [exposed(index) for index in range(1, 10)]
@@ -83,7 +87,7 @@ def test_parquet_keeps_every_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("animals", [1, 2])
 def test_nwb_has_poses_and_true_times(tmp_path: Path, animals: int) -> None:
-    (path,) = export(made(tmp_path, animals), "nwb")
+    (path,) = export(made(tmp_path, animals), ["nwb"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pynwb import NWBHDF5IO
@@ -111,7 +115,7 @@ def test_nwb_has_poses_and_true_times(tmp_path: Path, animals: int) -> None:
 def test_the_poses_are_drawn_into_a_copy_of_the_video(tmp_path: Path) -> None:
     folder = made(tmp_path)
     before = (folder / "top.mkv").read_bytes()
-    first, second = export(folder, "labelled-video")
+    first, second = export(folder, ["labelled-video"])
     assert (folder / "top.mkv").read_bytes() == before
     with av.open(str(first)) as one, av.open(str(second)) as two:
         assert len(list(one.decode(video=0))) == 4
@@ -122,13 +126,23 @@ def test_the_poses_are_drawn_into_a_copy_of_the_video(tmp_path: Path) -> None:
     assert colours[3] > 60
 
 
-def test_the_program_writes_all_and_again(
+def test_the_program_writes_all_and_replaces_them_only_on_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(tmp_path)
-    for _ in range(2):
-        assert main([str(folder), "--to", "all"]) == 0
+    edited = folder / "export" / "top_2.slp"
+    edited.parent.mkdir()
+    edited.write_text("corrected by hand", "utf-8")
+    command = [str(folder), "--to", "all"]
+    assert main(command) == EXPORTED_BEFORE
+    assert "top_2.slp is there already" in capsys.readouterr().err
+    assert [*edited.parent.iterdir()] == [edited], "it said so before it wrote others"
+    assert edited.read_text("utf-8") == "corrected by hand"
+    for also in (["--output", str(tmp_path / "elsewhere")], ["--overwrite"]):
+        assert main([*command, *also]) == 0
         assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 6
+        kept = edited.read_bytes() == b"corrected by hand"
+        assert kept == ("--output" in also)
 
 
 def test_what_cannot_be_exported_is_a_sentence(
@@ -161,7 +175,7 @@ def test_a_killed_run_is_made_whole_when_it_is_opened(
     assert "repaired: run.json: the run was killed" in told
     assert (folder / "top.csv.damaged").read_bytes().endswith(b"9,0.3,1000")
     assert RunFolder(folder).facts["how"] == "killed"
-    assert main([str(folder), "--to", "sleap"]) == 0
+    assert main([str(folder), "--to", "sleap", "--overwrite"]) == 0
     assert "repaired" not in capsys.readouterr().out
     (folder / "run.json").write_text("{", "utf-8")  # cut in the middle
     assert main([str(folder), "--to", "sleap"]) == 2  # nobody knows its cameras
@@ -180,5 +194,5 @@ def test_a_run_that_is_being_written_is_not_repaired(
 
     monkeypatch.setattr(run_opening.time, "sleep", writes_meanwhile)
     with pytest.raises(DeviceError, match="is still being written"):
-        export(folder, "sleap")
+        export(folder, ["sleap"])
     assert RunFolder(folder).facts["ended"] is None

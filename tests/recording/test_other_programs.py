@@ -33,7 +33,7 @@ def test_sleap_io_reads_values_frames_and_skeleton(
 ) -> None:
     import sleap_io
 
-    paths = export(made(tmp_path, animals), "sleap")
+    paths = export(made(tmp_path, animals), ["sleap"])
     assert [path.name for path in paths] == ["top.analysis.h5", "top_2.analysis.h5"]
     for path, filmed in zip(paths, FILMED.values(), strict=True):
         labels = sleap_io.load_file(str(path))
@@ -62,7 +62,7 @@ def test_sleap_io_reads_labels_and_writes_them_as_they_were(
 ) -> None:
     import sleap_io
 
-    paths = export(made(tmp_path, animals), "slp")
+    paths = export(made(tmp_path, animals), ["slp"])
     assert [path.name for path in paths] == ["top.slp", "top_2.slp"]
     for path, filmed in zip(paths, FILMED.values(), strict=True):
         again = tmp_path / "again.slp"
@@ -91,7 +91,7 @@ def test_the_sleap_file_has_the_times_that_sleap_does_not_know(tmp_path: Path) -
     import h5py
 
     for path, filmed in zip(
-        export(made(tmp_path), "sleap"), FILMED.values(), strict=True
+        export(made(tmp_path), ["sleap"]), FILMED.values(), strict=True
     ):
         with h5py.File(path) as file:
             assert list(file["exposed_ns"]) == [exposed(n) for n in filmed]
@@ -111,7 +111,7 @@ def test_movement_reads_a_row_for_each_picture(
     if kind == "sleap":
         load = load_poses.from_sleap_file
     for path, filmed in zip(
-        export(made(tmp_path, animals), kind), FILMED.values(), strict=True
+        export(made(tmp_path, animals), [kind]), FILMED.values(), strict=True
     ):
         poses = load(path, fps=30)
         check(poses, expected(filmed, animals))
@@ -121,7 +121,7 @@ def test_movement_reads_a_row_for_each_picture(
 def test_movement_reads_nwb(tmp_path: Path) -> None:
     from movement.io import load_poses
 
-    (path,) = export(made(tmp_path), "nwb")
+    (path,) = export(made(tmp_path), ["nwb"])
     poses = load_poses.from_nwb_file(path, pose_estimation_key="top")
     check(poses, expected(range(1, 10)))
     # it makes times of its own from the median of ours, beginning with 0
@@ -134,7 +134,7 @@ def test_a_skeleton_without_bones_is_readable(tmp_path: Path) -> None:
     folder = made(tmp_path)
     bare = Skeleton(SKELETON.bodyparts)
     RunFolder(folder).update(skeleton={"bodyparts": bare.bodyparts, "bones": []})
-    (path, _) = export(folder, "sleap")
+    (path, _) = export(folder, ["sleap"])
     assert sleap_io.load_file(str(path)).skeleton.edges == []
 
 

@@ -251,7 +251,7 @@ def test_the_shipped_settings_are_right() -> None:
 
 def test_docs_are_what_the_fields_say() -> None:
     page = (HERE / "docs" / "settings.md").read_text(encoding="utf-8")
-    again = "python utils/CheckSettings.py --describe docs/settings.md"
+    again = "python utils/CheckSettings.py --describe docs/settings.md --overwrite"
     assert page == describe(), f"run {again}"
 
 

@@ -115,7 +115,7 @@ def test_a_video_is_predicted_and_smoothed(
         assert sentence in capsys.readouterr().err
         assert not nowhere.exists()  # nothing was predicted
     side = Path(shutil.copy(video, tmp_path / "side.avi"))
-    assert SmoothEnsemble.main([str(side), *words, "--views"]) == 0
+    assert SmoothEnsemble.main([str(side), *words, "--views", "--overwrite"]) == 0
     views = [read_poses(tmp_path / f"{name}_eks.csv") for name in ("dots", "side")]
     assert np.isfinite(views[0].points).all()
     np.testing.assert_allclose(views[0].points, views[1].points, atol=0.01)

@@ -188,7 +188,7 @@ def test_the_program_writes_page_and_tables(
     assert rows["walk", "snout", "temporal_px"]["median_px"] == "5"
     assert rows["all", "together", "spread_px"]["mean_px"] == "0"
     film.write_text(text.replace("snout", "paw"), encoding="utf-8")
-    assert EvaluateNetwork.main(words) == 2
+    assert EvaluateNetwork.main([*words, "--overwrite"]) == 2
     assert "needs the body parts snout" in capsys.readouterr().err
     nowhere = [*words[:4], "--report", str(tmp_path / "no" / "page.html")]
     assert EvaluateNetwork.main(nowhere) == 2

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
 from deeplabstream.gui.recorded_runs import decide_again, runs_of
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_view import RunView
-from deeplabstream.recording.exporters.exports import EXPORTS
+from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
 
 _LIST_WIDTH = 236
 _MOST_RUNS = 500
@@ -129,9 +131,28 @@ class RunsPage(QWidget):
         if self.chosen is not None:
             decide_again(self.document, self.chosen, self)
 
-    def _export(self, kind: str) -> None:
+    def _export(self, kind: str, overwrite: bool = False) -> ProgramWindow:
         arguments = [str(self.chosen), "--to", kind]
-        ProgramWindow("Export", "ExportRun.py", arguments, self).show()
+        if overwrite:
+            arguments.append("--overwrite")
+        window = ProgramWindow("Export", "ExportRun.py", arguments, self)
+        window.ended.connect(partial(self._exported, window, self.chosen, kind))
+        window.show()
+        return window
+
+    def _exported(
+        self, window: ProgramWindow, run: Path | None, kind: str, code: int
+    ) -> None:
+        """Ask whether to replace files that an earlier export has left."""
+        if code != EXPORTED_BEFORE or run != self.chosen:
+            return
+        question = (
+            f"{run}/export has files of {kind} already. "
+            "Replace them with a new export of this run?"
+        )
+        if ask(self, question, REPLACE, CANCEL) == REPLACE:
+            window.close()
+            self._export(kind, overwrite=True)
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.chosen)))

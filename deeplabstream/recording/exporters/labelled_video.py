@@ -2,12 +2,14 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.core.pose import Pose
+from deeplabstream.recording.exporters.planned_file import PlannedFile
 from deeplabstream.recording.overlay import labelled
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_reader import who_is_who
@@ -17,22 +19,22 @@ from deeplabstream.video.decoding import Converter
 from deeplabstream.video.video_reader import open_video
 
 
-def labelled_video(folder: RunFolder, into: Path) -> Iterator[Path]:
-    """Write `NAME.labelled.mkv` for each video: skeleton, time, status, answers.
+def labelled_video(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+    """Plan `NAME.labelled.mkv` for each video: skeleton, time, status, answers.
 
     Points below the network's threshold, and refused ones, are not drawn.
     """
     for camera in analysed_cameras(folder):
         for name, frames in timeline(folder, camera).parts().items():
-            if (folder.path / f"{name}.mkv").exists():
-                path = into / f"{name}.labelled.mkv"
-                for old in (path, path.with_suffix(".frames.csv")):
-                    old.unlink(missing_ok=True)
-                _draw(folder, folder.path / f"{name}.mkv", path, frames)
-                yield path
+            video = folder.path / f"{name}.mkv"
+            if video.exists():
+                draw = partial(_draw, folder, video, frames)
+                yield PlannedFile(into / f"{name}.labelled.mkv", draw)
 
 
-def _draw(folder: RunFolder, video: Path, path: Path, frames: Timeline) -> None:
+def _draw(folder: RunFolder, video: Path, frames: Timeline, path: Path) -> None:
+    for old in (path, path.with_suffix(".frames.csv")):
+        old.unlink(missing_ok=True)
     facts, skeleton = folder.facts, folder.skeleton
     points, confidence = frames.points, frames.confidence
     points[confidence < folder.thresholds.of(frames.camera)] = np.nan

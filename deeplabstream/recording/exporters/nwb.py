@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.exporters.planned_file import PlannedFile
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.timeline import analysed_cameras, timeline
 
@@ -34,9 +36,13 @@ class Track:
     """Of the program that made the poses."""
 
 
-def nwb(folder: RunFolder, into: Path) -> Iterator[Path]:
-    """Write `run.nwb`: one row per frame, in pixels, seconds from Start Stream."""
-    facts, path = folder.facts, into / "run.nwb"
+def nwb(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+    """Plan `run.nwb`: one row per frame, in pixels, seconds from Start Stream."""
+    yield PlannedFile(into / "run.nwb", partial(_write_run, folder))
+
+
+def _write_run(folder: RunFolder, path: Path) -> None:
+    facts = folder.facts
     about = "closed-loop experiment, recorded by DeepLabStream"
     identifier = f"{folder.path.name} {facts['start_ns']}"
     tracks = [
@@ -45,7 +51,6 @@ def nwb(folder: RunFolder, into: Path) -> Iterator[Path]:
         for track in _tracks(folder, camera)
     ]
     write_nwb(path, about, identifier, stream_start(facts), folder.skeleton, tracks)
-    yield path
 
 
 def write_nwb(

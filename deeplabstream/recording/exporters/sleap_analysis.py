@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.exporters.planned_file import PlannedFile
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.timeline import analysed_cameras, timeline
+from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 
 
-def sleap(folder: RunFolder, into: Path) -> Iterator[Path]:
-    """Write `NAME.analysis.h5` for each video: frame n is the video's picture n.
+def sleap(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+    """Plan `NAME.analysis.h5` for each video: frame n is the video's frame n.
 
     Axes are in SLEAP's own order (MATLAB's). SLEAP counts frames and knows no times; the
     extra datasets `time_s` (from Start Stream), `exposed_ns` and `frame` (the device's own
@@ -21,15 +23,16 @@ def sleap(folder: RunFolder, into: Path) -> Iterator[Path]:
     """
     for camera in analysed_cameras(folder):
         for name, frames in timeline(folder, camera).parts().items():
-            path = into / f"{name}.analysis.h5"
-            video = folder.path / f"{name}.mkv"
-            extras = {
-                n: frames.rows[n].to_numpy() for n in ("time_s", "exposed_ns", "frame")
-            }
-            shown = video if video.exists() else None
-            poses = frames.points, frames.confidence
-            write_sleap(path, folder.skeleton, *poses, shown, extras, folder.path.name)
-            yield path
+            write = partial(_write_part, folder, name, frames)
+            yield PlannedFile(into / f"{name}.analysis.h5", write)
+
+
+def _write_part(folder: RunFolder, name: str, frames: Timeline, path: Path) -> None:
+    video = folder.path / f"{name}.mkv"
+    extras = {n: frames.rows[n].to_numpy() for n in ("time_s", "exposed_ns", "frame")}
+    shown = video if video.exists() else None
+    poses = frames.points, frames.confidence
+    write_sleap(path, folder.skeleton, *poses, shown, extras, folder.path.name)
 
 
 def write_sleap(

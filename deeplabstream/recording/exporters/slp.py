@@ -7,14 +7,16 @@ left upper pixel is 0, 0.
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.exporters.planned_file import PlannedFile
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.timeline import analysed_cameras, timeline
+from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 
 FORMAT = 1.2
 PREDICTED = 1
@@ -29,16 +31,19 @@ _POINT = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]
 _PREDICTED_POINT = [*_POINT, ("score", "f8")]
 
 
-def slp(folder: RunFolder, into: Path) -> Iterator[Path]:
-    """Write `NAME.slp` for each video: frame n is the video's picture n."""
+def slp(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+    """Plan `NAME.slp` for each video: frame n is the video's frame n."""
     for camera in analysed_cameras(folder):
-        height, width = folder.facts["cameras"][camera]["shape"][:2]
         for name, frames in timeline(folder, camera).parts().items():
-            path = into / f"{name}.slp"
-            video = folder.path / f"{name}.mkv"
-            poses = frames.points, frames.confidence
-            write_slp(path, folder.skeleton, *poses, video, (height, width))
-            yield path
+            write = partial(_write_part, folder, name, frames)
+            yield PlannedFile(into / f"{name}.slp", write)
+
+
+def _write_part(folder: RunFolder, name: str, frames: Timeline, path: Path) -> None:
+    height, width = folder.facts["cameras"][frames.camera]["shape"][:2]
+    video = folder.path / f"{name}.mkv"
+    poses = frames.points, frames.confidence
+    write_slp(path, folder.skeleton, *poses, video, (height, width))
 
 
 def write_slp(

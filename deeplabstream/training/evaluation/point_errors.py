@@ -177,14 +177,17 @@ def _rows(
     yield (name, "together", measure, *figures(values, within))
 
 
+def table_files(page: Path) -> tuple[Path, ...]:
+    """Return the CSV files beside a page; the last one only if there are several animals."""
+    ends = ("figures", "points", "reliability", "animals")
+    return tuple(page.with_name(f"{page.stem}_{end}.csv") for end in ends)
+
+
 def write_tables(
     page: Path, evidence: Evidence, films: Sequence[Film], within: float
 ) -> tuple[Path, ...]:
     """Write all figures of the page as CSV beside it; return the files."""
-    files = tuple(
-        page.with_name(f"{page.stem}_{end}.csv")
-        for end in ("figures", "points", "reliability")
-    )
+    *files, of_animals = table_files(page)
     rows = [*figure_rows(evidence, within)]
     for film in films:
         rows += film_rows(film, within)
@@ -192,8 +195,7 @@ def write_tables(
     _write(files[1], _point_rows(evidence))
     evidence.reliability(within).write(files[2])
     if evidence.counted is None:
-        return files
-    of_animals = page.with_name(f"{page.stem}_animals.csv")
+        return tuple(files)
     _write(of_animals, [("set", *ANIMALS), *animal_rows(evidence)])
     return (*files, of_animals)
 
