@@ -10,6 +10,7 @@ class AlarmBanner(QFrame):
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
+        self.setObjectName("alarms")
         self._bridge = bridge
         self.words = QLabel()
         self.words.setObjectName("banner")

@@ -212,6 +212,7 @@ def build_menu(
     animals: Callable[[bool], object],
     page: Callable[[], QWidget | None],
     kept: Callable[[], str],
+    run: QMenu,
 ) -> Menu:
     """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names."""
     menu = Menu(window, document, {}, page, kept)
@@ -242,6 +243,8 @@ def build_menu(
     edit.addSeparator()
     add(edit, "Exchange animals' names …", partial(animals, True), "Ctrl+E")
     add(edit, "Animals' names are right", partial(animals, False), "Ctrl+R")
+    if (bar := window.menuBar()) is not None:
+        bar.addMenu(run)
     view = _added(window, "&View")
     for number, name in enumerate(pages, start=1):
         add(view, name, partial(show_page, name), f"Ctrl+{number}")

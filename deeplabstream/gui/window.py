@@ -14,7 +14,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.engine.session.states import Phase, Status
+from deeplabstream.engine.session.states import Action, Phase, Status
 from deeplabstream.gui.alarm_banner import AlarmBanner
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
@@ -27,6 +27,7 @@ from deeplabstream.gui.overlay_options import Painted
 from deeplabstream.gui.pages.live_page import LivePage
 from deeplabstream.gui.pages.page_stack import PAGES, Finishing, Opening
 from deeplabstream.gui.recent_items import Recent
+from deeplabstream.gui.run_menu import RunMenu
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import Tour
 from deeplabstream.gui.widgets.navigation_bar import Rail
@@ -65,6 +66,7 @@ class Window(QMainWindow):
         self.banner.setObjectName("banner")
         self.banner.setWordWrap(True)
         self.tour: Tour = Tour(self, memory)
+        self.run_menu = RunMenu(self._run, self)
         self.menu = build_menu(
             self,
             document,
@@ -78,6 +80,7 @@ class Window(QMainWindow):
             self._say_who,
             self._stack.currentWidget,
             self._why_kept,
+            self.run_menu,
         )
         self.setCentralWidget(self._arranged())
         self.resize(1340, 740)
@@ -138,6 +141,9 @@ class Window(QMainWindow):
         self.bridge.looked_back.connect(self._look_back)
         self.bridge.ticked.connect(self.test.tick)
 
+    def _run(self, action: Action) -> None:
+        self.live.ask(action)
+
     def _stop_outputs(self) -> None:
         self.test.stop()
         self.bridge.stop_outputs()
@@ -152,6 +158,7 @@ class Window(QMainWindow):
     def _show_document(self) -> None:
         self.bridge.blocked = self._why_blocked()
         self.live.show_blocked()
+        self.run_menu.show_status(self.bridge.rig.status, self.bridge.blocked)
         star = " *" if self.document.unsaved else ""
         self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
         if self.document.path.exists():

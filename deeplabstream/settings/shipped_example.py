@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from deeplabstream.core.paths import ROOT
 from deeplabstream.settings.ini_reading import read_text
 
-SETTINGS = Path(__file__).resolve().parents[1] / "settings.ini"
+SETTINGS = ROOT / "settings.ini"
 """The rig of the program's own folder: the example, until a lab edits it."""
 _TEXT = Path(__file__).with_name("example_settings.ini")
 

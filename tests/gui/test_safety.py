@@ -184,7 +184,7 @@ def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wi
 
 
 def test_the_example_that_is_kept_is_the_one_that_is_shipped() -> None:
-    kept = ROOT / "engine" / "example_settings.ini"
+    kept = ROOT / "deeplabstream" / "settings" / "example_settings.ini"
     assert kept.read_bytes() == (ROOT / "settings.ini").read_bytes()
     assert shipped_example.is_example(
         ROOT / "settings.ini", shipped_example.example_text()

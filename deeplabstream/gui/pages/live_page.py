@@ -95,7 +95,7 @@ class LivePage(QWidget):
         row.addLayout(side)
 
     def _connect(self) -> None:
-        self.controls.asked.connect(self._ask)
+        self.controls.asked.connect(self.ask)
         self.bridge.status_changed.connect(self._show_status)
         self.bridge.stepped.connect(self._take_steps)
         self.bridge.edged.connect(self._take_edge)
@@ -153,7 +153,8 @@ class LivePage(QWidget):
     def _take_failure(self, text: str) -> None:
         self._remember(text, None, "red")
 
-    def _ask(self, action: Action) -> None:
+    def ask(self, action: Action) -> None:
+        """Start or stop something, as a run button or the Run menu demands."""
         commit_field(self)
         if self.test.running:  # the rig would open the output too
             self.test.stop()

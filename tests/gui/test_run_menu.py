@@ -1,0 +1,67 @@
+"""The Run menu: everything can be stopped by keyboard, nothing by one key."""
+
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from deeplabstream.engine.session.states import Action, Status, allowed
+from deeplabstream.gui.run_menu import RunMenu
+from tests.gui.test_run_buttons import EVERY
+from tests.gui.test_window_pages import file, opened, rig_of
+
+__all__ = ["file"]
+
+
+def test_entries_follow_the_table_in_every_status(qtbot: QtBot) -> None:
+    menu = RunMenu(lambda _action: None)
+    qtbot.addWidget(menu)
+    assert {each.text() for each in menu.actions()} == {each.value for each in Action}
+    for status in EVERY:
+        menu.show_status(status)
+        enabled = {act for act, entry in menu.entries.items() if entry.isEnabled()}
+        assert enabled == allowed(status), status
+    menu.show_status(Status(), "rig.ini has 2 problems")
+    assert not any(entry.isEnabled() for entry in menu.entries.values())
+
+
+def choose(qtbot: QtBot, menu: RunMenu, action: Action) -> None:
+    """Choose an entry by keys alone."""
+    menu.popup(menu.pos())
+    for _ in menu.entries:
+        qtbot.keyClick(menu, Qt.Key.Key_Down)
+        if menu.activeAction() is menu.entries[action]:
+            break
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+
+
+@pytest.mark.parametrize("what", ["Stream", "Recording"])
+def test_what_runs_can_be_stopped_by_keys(qtbot: QtBot, file: Path, what: str) -> None:
+    window = opened(qtbot, file)
+    start, stop = Action(f"Start {what}"), Action(f"Stop {what}")
+    for action in dict.fromkeys((Action.START_STREAM, start)):
+        choose(qtbot, window.run_menu, action)
+        window.bridge.tick()
+    assert rig_of(window).asked[-1] is start
+    assert window.run_menu.entries[stop].isEnabled()
+    choose(qtbot, window.run_menu, stop)
+    window.bridge.tick()
+    assert rig_of(window).asked[-1] is stop
+    assert not window.run_menu.entries[stop].isEnabled()
+    window.end()
+
+
+def test_no_single_key_starts_or_stops_anything(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    menu = window.run_menu
+    for entry in menu.entries.values():
+        assert entry.shortcut().isEmpty()
+        assert "&" not in entry.text()
+    menu.popup(menu.pos())
+    for letter in "srtaeor":
+        qtbot.keyClicks(QApplication.activePopupWidget() or window, letter)
+    assert rig_of(window).asked == []
+    menu.close()
+    window.end()
