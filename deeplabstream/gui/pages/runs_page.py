@@ -131,14 +131,13 @@ class RunsPage(QWidget):
         if self.chosen is not None:
             decide_again(self.document, self.chosen, self)
 
-    def _export(self, kind: str, overwrite: bool = False) -> ProgramWindow:
+    def _export(self, kind: str, overwrite: bool = False) -> None:
         arguments = [str(self.chosen), "--to", kind]
         if overwrite:
             arguments.append("--overwrite")
         window = ProgramWindow("Export", "ExportRun.py", arguments, self)
         window.ended.connect(partial(self._exported, window, self.chosen, kind))
         window.show()
-        return window
 
     def _exported(
         self, window: ProgramWindow, run: Path | None, kind: str, code: int

@@ -1,6 +1,6 @@
 """Poses as other programs want them: DeepLabCut's tables, DeepLabStream 1's table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,21 +23,15 @@ if TYPE_CHECKING:
 def dlc_csv(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
     """Plan a DeepLabCut CSV for each video: one row per frame."""
     for name, frames in _parts(folder):
-        table = partial(_deeplabcut, folder, frames)
-        yield PlannedFile(
-            into / f"{name}.dlc.csv",
-            lambda path, table=table: write_dlc_csv(table(), path),
-        )
+        write = partial(_write_deeplabcut, write_dlc_csv, folder, frames)
+        yield PlannedFile(into / f"{name}.dlc.csv", write)
 
 
 def dlc_h5(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
     """Plan a DeepLabCut HDF5 for each video: one row per frame."""
     for name, frames in _parts(folder):
-        table = partial(_deeplabcut, folder, frames)
-        yield PlannedFile(
-            into / f"{name}.dlc.h5",
-            lambda path, table=table: write_dlc_h5(table(), path),
-        )
+        write = partial(_write_deeplabcut, write_dlc_h5, folder, frames)
+        yield PlannedFile(into / f"{name}.dlc.h5", write)
 
 
 def predecessor_csv(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
@@ -79,6 +73,12 @@ def _parts(folder: RunFolder) -> Iterator[tuple[str, Timeline]]:
         yield from timeline(folder, camera).parts().items()
 
 
-def _deeplabcut(folder: RunFolder, frames: Timeline) -> "DataFrame":
+def _write_deeplabcut(
+    write: Callable[["DataFrame", Path], object],
+    folder: RunFolder,
+    frames: Timeline,
+    path: Path,
+) -> None:
     scorer = (folder.facts["model"] or {}).get("name") or "DeepLabStream"
-    return deeplabcut(frames.points, frames.confidence, frames.skeleton, scorer)
+    table = deeplabcut(frames.points, frames.confidence, frames.skeleton, scorer)
+    write(table, path)
