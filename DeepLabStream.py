@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.latency_statistics import Timings
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(load_with(asked.settings, asked.experiment), asked)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="DeepLabStream.py", description=__doc__)
+def _parser() -> ProgramParser:
+    parser = ProgramParser(prog="DeepLabStream.py", description=__doc__)
     add = parser.add_argument
     add("--dlc-enabled", action="store_true", help="pose the frames")
     add(
@@ -58,8 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--list-cameras", action="store_true", help="show what is connected, and end")
     add("--frames", type=at_least(1), metavar="N", help="stop by itself after N frames")
     add("--headless", action="store_true", help="no window")
-    ours = Path(__file__).with_name("settings.ini")
-    add("--settings", type=Path, default=ours, metavar="FILE")
+    parser.add_settings()
     add(
         "--json",
         type=Path,

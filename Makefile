@@ -1,5 +1,5 @@
 # Two commands: `make run` starts the application, `make test` all checks and tests.
-# `make update` installs requirements.txt anew. On Windows: run.bat and test.bat.
+# `make update` installs requirements.txt anew, with ARGS=--all what tests and exports need too. On Windows: run.bat and test.bat.
 # ARGS goes on to the program, as in: make run ARGS="--headless --seconds 5"
 .PHONY: run test update
 

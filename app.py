@@ -4,12 +4,12 @@ from deeplabstream.core.program import prepare
 
 prepare()
 
-import argparse
 import multiprocessing
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
 from deeplabstream.gui.qt_environment import has_screen, why_no_window
@@ -101,14 +101,9 @@ def _tell_problems(path: Path, error: SettingsError, *, headless: bool) -> int:
     return BAD_SETTINGS
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py", description=__doc__)
-    parser.add_argument(
-        "--settings",
-        type=Path,
-        default=Path(__file__).with_name("settings.ini"),
-        help="the settings file (default: settings.ini beside app.py)",
-    )
+def _parser() -> ProgramParser:
+    parser = ProgramParser(prog="app.py", description=__doc__)
+    parser.add_settings()
     parser.add_argument(
         "--experiment",
         metavar="FILE",

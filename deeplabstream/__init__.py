@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from deeplabstream.core.paths import make_plugins_importable
+
 if TYPE_CHECKING:
     from deeplabstream.core.clock import Pacer as Pacer
     from deeplabstream.core.clock import SystemClock as SystemClock
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from deeplabstream.core.picture_header import declared_size as declared_size
     from deeplabstream.core.picture_header import too_large as too_large
     from deeplabstream.core.pose import Pose as Pose
+    from deeplabstream.core.rig_folder import plugin_path as plugin_path
     from deeplabstream.ipc.pipe import Connection as Connection
     from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
     from deeplabstream.ipc.pipe import speaks as speaks
@@ -115,6 +118,7 @@ _PUBLIC = {
         "too_large",
     ),
     "deeplabstream.core.pose": ("Pose",),
+    "deeplabstream.core.rig_folder": ("plugin_path",),
     "deeplabstream.ipc.pipe": (
         "Connection",
         "opened_pipe",
@@ -183,6 +187,7 @@ _PUBLIC = {
         "video_format",
     ),
 }
+make_plugins_importable()
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = sorted(_MODULES)

@@ -15,6 +15,7 @@ import cv2  # noqa: F401  (its import sets what the next lines take away)
 import pytest
 from hypothesis import settings
 
+from deeplabstream.core.rig_folder import VARIABLE
 from deeplabstream.core.telemetry import turn_off_telemetry
 from deeplabstream.gui.qt_environment import free_qt_of_opencv, has_screen
 
@@ -33,6 +34,12 @@ settings.register_profile(
     "suite", deadline=None, max_examples=50, derandomize="CI" in os.environ
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def the_checkout_is_the_rig(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test choose the rig folder for the next one."""
+    monkeypatch.setenv(VARIABLE, "")
 
 
 @pytest.fixture(scope="session")

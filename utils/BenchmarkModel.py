@@ -20,8 +20,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from deeplabstream.core.arguments import at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.pose.runtimes.runtime_selection import Row, choose, measure, remember
 from deeplabstream.pose.runtimes.runtime_comparison import pictures_of
 from deeplabstream.pose.model.model_folder import load_model_folder
@@ -109,8 +109,8 @@ def _would_pass(row: Row, own: bool) -> float | None:
     return needed if needed <= 1 and far.within(needed, own) else None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="BenchmarkModel", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

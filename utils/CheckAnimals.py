@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.arguments import at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.pose_matching import nearest_px
 from deeplabstream.pose.model.model_opening import open_estimator
@@ -214,8 +214,8 @@ def _marked(
     return out
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="CheckAnimals", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

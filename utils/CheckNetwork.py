@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.core.arguments import at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
@@ -172,8 +172,8 @@ def _write_sheet(file: Path, tiles: Sequence[Image]) -> None:
         raise DeviceError(f"{file} can't be written: {error.strerror}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="CheckNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

@@ -9,10 +9,10 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import ModelError, SettingsError, package_missing
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Skeleton
@@ -25,19 +25,15 @@ from deeplabstream.settings.loading import check_against, load
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, outdated
 
-HERE = Path(__file__).resolve().parents[1]
-
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the settings are right, 1 when they are not."""
-    options = argparse.ArgumentParser(prog="CheckSettings.py", description=__doc__)
-    options.add_argument(
+    options = ProgramParser(prog="CheckSettings.py", description=__doc__)
+    options.add_settings(
         "settings",
         nargs="?",
-        type=Path,
-        default=HERE / "settings.ini",
-        help="the file to check (default: settings.ini of the application)",
+        help="the file to check (default: settings.ini of the rig folder)",
     )
     options.add_argument(
         "--describe",

@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.pose.behaviour.classifier_folder import read_features
@@ -33,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    options = ProgramParser(
         prog="ConvertClassifier.py", description=__doc__, epilog=EPILOG
     )
     options.add_argument("model", type=Path, help="a .pkl, .sav or .joblib file")

@@ -16,10 +16,10 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import open_project
 from deeplabstream.training.recommendations import advise, look
@@ -28,7 +28,7 @@ from deeplabstream.training.recommendations import advise, look
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert."""
-    parser = argparse.ArgumentParser(
+    parser = ProgramParser(
         prog="ConvertProject", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("project", type=Path, help="a DeepLabCut folder, or a .pkg.slp")

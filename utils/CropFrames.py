@@ -25,7 +25,7 @@ import numpy as np
 
 from deeplabstream.core.path_containment import inside, inside_for_writing
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.bounding_boxes import (
     Boxes,
@@ -185,8 +185,8 @@ def _remap(asked: argparse.Namespace) -> None:
     print(file)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="CropFrames",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

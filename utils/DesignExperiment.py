@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import add_overwrite
 from deeplabstream.settings.experiment_design import Design, design
@@ -26,7 +27,7 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 
 OPTIONS = {
-    "--rig": ("Rig FILE", "a settings.ini, or `simulated`"),
+    "--rig": ("Rig FILE", "a rig folder or a settings.ini, or `simulated`"),
     "--name": ("Experiment NAME", "the experiment's name"),
     "--kind": ("Experiment KIND", "what kind of experiment"),
     "--minutes": ("Experiment EXP_TIME_S", "minutes after which it ends; 0: by itself"),
@@ -61,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="DesignExperiment.py", description=__doc__)
+def _parser() -> ProgramParser:
+    parser = ProgramParser(rig=False, prog="DesignExperiment.py", description=__doc__)
     for name, (_, text) in OPTIONS.items():
         parser.add_argument(name, help=text)
     parser.add_argument(

@@ -9,13 +9,13 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 import csv
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.simulation.arena import ARENA_SKELETON, MOST_ANIMALS, Arena
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import check_new
@@ -29,7 +29,7 @@ TRIED = 10
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Write `CollectedData.csv` and `labeled-data/arena/img0000.png` and so on."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ProgramParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write; made if missing")
     parser.add_argument("--frames", type=int, default=600, help="pictures to draw")
     parser.add_argument("--width", type=int, default=640)

@@ -31,8 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.estimator import PoseEstimator
@@ -260,8 +260,8 @@ def _short(cell: object) -> str:
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="EvaluateNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

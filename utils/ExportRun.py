@@ -13,9 +13,9 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.overwriting import add_overwrite
 from deeplabstream.recording.exporters.exports import (
@@ -29,7 +29,7 @@ from deeplabstream.recording.exporters.exports import (
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Export the run; return EXPORTED_BEFORE when a file is there already."""
-    options = argparse.ArgumentParser(prog="ExportRun.py", description=__doc__)
+    options = ProgramParser(prog="ExportRun.py", description=__doc__)
     options.add_argument("folder", type=Path, help="a run folder")
     options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
     options.add_argument(

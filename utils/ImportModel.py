@@ -22,6 +22,7 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
 from deeplabstream.pose.importers.sleap_nn_metadata import METADATA
@@ -203,8 +204,8 @@ def _size(words: str) -> tuple[int, int]:
     return size
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="ImportModel", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

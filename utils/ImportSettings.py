@@ -16,6 +16,7 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.settings.experiment_design import SIMULATED
 from deeplabstream.settings.v1_import.conversion import (
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if made.problems else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ImportSettings.py", description=__doc__)
+def _parser() -> ProgramParser:
+    parser = ProgramParser(prog="ImportSettings.py", description=__doc__)
     parser.add_argument(
         "old",
         type=Path,

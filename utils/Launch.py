@@ -2,10 +2,11 @@
 
     python3 utils/Launch.py run      the application, with its experiment started
     python3 utils/Launch.py test     all checks and all tests
-    python3 utils/Launch.py update   install requirements.txt (and -alone.txt) anew
+    python3 utils/Launch.py update   install requirements.txt anew; --all: all lists
 
 The environment is the folder .venv; it is made when it is not there, and filled again
-when a list changed. What follows `run` goes to app.py, what follows `test` to
+when a list changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
+requirements-alone.txt. What follows `run` goes to app.py, what follows `test` to
 pytest. Needs nothing but Python, and tells an older one that it is too old.
 """
 
@@ -31,7 +32,10 @@ ENVIRONMENT = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements.txt"
 ALONE = ROOT / "requirements-alone.txt"
 """What must be installed without its own requirements."""
+TO_RUN = (REQUIREMENTS,)
+TO_TEST = (REQUIREMENTS, ROOT / "requirements-dev.txt", ALONE)
 STAMP = ENVIRONMENT / "requirements.sha256"
+"""The lists that are installed, each with the hash of its text."""
 OLDEST, FIRST_TOO_NEW = (3, 11), (3, 14)
 
 CHECKS = (
@@ -68,14 +72,14 @@ class _NotReadyError(Exception):
 
 def _run(extra: Sequence[str]) -> int:
     _look_for_libraries()
-    _install(anew=False)
+    _install(TO_RUN)
     command = [_program("python"), str(ROOT / "app.py")]
     return _become([*command, "--start", "experiment", *extra])
 
 
 def _test(extra: Sequence[str]) -> int:
     _look_for_libraries()
-    _install(anew=False)
+    _install(TO_TEST)
     failed = _failed_checks()
     if failed:
         print(f"\nFAILED: {'; '.join(failed)}")
@@ -108,7 +112,9 @@ def _failed_checks() -> list[str]:
 
 
 def _update(extra: Sequence[str]) -> int:
-    _install(anew=True, extra=extra)
+    whole = "--all" in extra or set(_installed()) > {REQUIREMENTS.name}
+    words = [word for word in extra if word != "--all"]
+    _install(TO_TEST if whole else TO_RUN, anew=True, extra=words)
     return 0
 
 
@@ -121,13 +127,24 @@ def _look_for_libraries() -> None:
         )
 
 
-def _install(*, anew: bool, extra: Sequence[str] = ()) -> None:
-    """Bring .venv in line with requirements.txt; touch nothing when it is already."""
-    lists = REQUIREMENTS.read_bytes() + ALONE.read_bytes()
-    wanted = hashlib.sha256(lists).hexdigest()
+def _installed() -> dict[str, str]:
+    """Return the lists that are installed by name, each with its hash."""
+    if not (Path(_program("python")).exists() and STAMP.exists()):
+        return {}
+    lines = [line.split() for line in STAMP.read_text(encoding="utf-8").splitlines()]
+    return {words[1]: words[0] for words in lines if len(words) == 2}
+
+
+def _install(
+    lists: Sequence[Path], *, anew: bool = False, extra: Sequence[str] = ()
+) -> None:
+    """Bring .venv in line with lists of packages; touch nothing when it is already."""
     python = _program("python")
-    there = Path(python).exists() and STAMP.exists()
-    if there and not anew and STAMP.read_text(encoding="utf-8") == wanted:
+    wanted = {
+        each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in lists
+    }
+    installed = _installed()
+    if not anew and wanted.items() <= installed.items():
         return
     if not Path(python).exists():
         print(f"Making the environment {ENVIRONMENT}", flush=True)
@@ -137,15 +154,19 @@ def _install(*, anew: bool, extra: Sequence[str] = ()) -> None:
                 "Python's module venv is missing or broken; on Debian and Ubuntu "
                 "install it with: sudo apt-get install -y python3-venv"
             )
-    print("Installing requirements.txt, which takes some minutes", flush=True)
+    names = " and ".join(wanted)
+    print(f"Installing {names}, which takes some minutes", flush=True)
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     upgrade = ["--upgrade"] if anew else []
-    for words in ([str(REQUIREMENTS)], [str(ALONE), "--no-deps"]):
-        if subprocess.run([*pip, *upgrade, "-r", *words, *extra]).returncode:
+    for each in lists:
+        words = ["-r", str(each), *(["--no-deps"] if each == ALONE else [])]
+        if subprocess.run([*pip, *upgrade, *words, *extra]).returncode:
             raise _NotReadyError(
-                f"{Path(words[0]).name} could not be installed; see pip's words above."
+                f"{each.name} could not be installed; see pip's words above."
             )
-    STAMP.write_text(wanted, encoding="utf-8")
+    stamps = {**installed, **wanted}.items()
+    text = "".join(f"{stamp} {name}\n" for name, stamp in stamps)
+    STAMP.write_text(text, encoding="utf-8")
 
 
 def _fitting_python() -> str:

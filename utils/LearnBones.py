@@ -9,13 +9,13 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.loading import load
@@ -34,7 +34,7 @@ FASTER = 2.0
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
-    options = argparse.ArgumentParser(prog="LearnBones.py", description=__doc__)
+    options = ProgramParser(prog="LearnBones.py", description=__doc__)
     options.add_argument("run", type=Path, help="a run folder with good tracking")
     options.add_argument("--camera", default="", help="of a run with several")
     options.add_argument(

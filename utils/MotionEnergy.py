@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.video.video_reader import open_video
@@ -74,8 +75,8 @@ def _bar(name: str, rows: int) -> Any:
     return tqdm(total=rows, desc=name, unit=" frames", disable=None)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument

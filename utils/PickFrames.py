@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.frame_selection import (
     candidates,
@@ -115,8 +115,8 @@ def _parts(
         yield f"{source.name}_{each.video.stem}", open_video(each.video), each
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="PickFrames.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -17,6 +17,7 @@ prepare()
 import argparse
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.ibl.trial_activity import Around, Signal, around, signals
@@ -78,8 +79,8 @@ def _draw(
         figure.savefig(making, dpi=110)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument

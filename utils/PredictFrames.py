@@ -15,12 +15,11 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Sequence
 
 import numpy as np
 
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
@@ -87,8 +86,8 @@ def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
         print(f"  median error {np.nanmedian(distance):.2f} px")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="PredictFrames", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

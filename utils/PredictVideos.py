@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.offline.video_files import stems, video_files, whole_file
 from deeplabstream.offline.labelled_poses import Known, known_poses
@@ -201,8 +201,8 @@ class Job:
             return False
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument

@@ -20,6 +20,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl.pipeline import PIPELINES
 from deeplabstream.offline.queue.session_queue import open_queue
@@ -64,8 +65,8 @@ def _status(asked: argparse.Namespace) -> int:
     return 1 if any(row["state"] == "set aside" for row in rows) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument

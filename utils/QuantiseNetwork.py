@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.overwriting import add_overwrite, check_free
@@ -98,8 +99,8 @@ def _of_folder(folder: Path, count: int) -> Iterator[Image]:
         yield image
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="QuantiseNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument

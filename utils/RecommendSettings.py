@@ -15,10 +15,10 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.training.data.project_conversion import write_config
 from deeplabstream.training.data.labels import Labels, LabelsError
@@ -29,7 +29,7 @@ from deeplabstream.training.recommendations import Advice, advise, cropzoom_pays
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Recommend."""
-    parser = argparse.ArgumentParser(
+    parser = ProgramParser(
         prog="RecommendSettings", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("data", type=Path, help="labelled frames")

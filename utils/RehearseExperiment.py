@@ -16,14 +16,13 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.session.run_summary import without_count
 from deeplabstream.recording.run_folder import RunFolder
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @ending()
@@ -45,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="RehearseExperiment.py", description=__doc__)
+def _parser() -> ProgramParser:
+    parser = ProgramParser(prog="RehearseExperiment.py", description=__doc__)
     add = parser.add_argument
-    add("--settings", type=Path, metavar="FILE", default=ROOT / "settings.ini")
+    parser.add_settings()
     add(
         "--experiment",
         metavar="FILE",

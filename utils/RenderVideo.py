@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.ibl.alf import files_of, read_times
@@ -144,8 +144,8 @@ def _bone(word: str) -> tuple[str, str]:
     return one, other
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument

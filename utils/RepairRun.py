@@ -14,9 +14,9 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.recording.run_opening import goes_on
 from deeplabstream.recording.repair import repair
 
@@ -24,7 +24,7 @@ from deeplabstream.recording.repair import repair
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Repair the folders; 1 when one could not be."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ProgramParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="+", help="a run folder")
     failed = 0
     for folder in parser.parse_args(argv).folder:

@@ -33,7 +33,7 @@ from functools import partial
 import numpy as np
 
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
-from deeplabstream.core.arguments import at_least
+from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.ibl.alf import read_times
 from deeplabstream.offline.video_files import stems, video_files, whole_file
@@ -211,8 +211,8 @@ def _write(file: Path, smoothed: Smoothed) -> None:
     print(file)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    parser = ProgramParser(
         prog="SmoothEnsemble",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -13,13 +13,13 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 import multiprocessing
 import subprocess
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
 from deeplabstream.engine.session.session import Session
 from deeplabstream.settings.loading import load
@@ -36,8 +36,8 @@ HERE = Path(__file__).resolve().parents[1]
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the pictures were taken."""
-    options = argparse.ArgumentParser(prog="TakeScreenshots.py", description=__doc__)
-    options.add_argument("--settings", type=Path, default=HERE / "settings.ini")
+    options = ProgramParser(prog="TakeScreenshots.py", description=__doc__)
+    options.add_settings()
     options.add_argument("--output", type=Path, default=HERE / "docs/images")
     options.add_argument(
         "--after",

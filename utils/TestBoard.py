@@ -13,23 +13,21 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.engine.checks.watchdog_check import boards_of
 from deeplabstream.settings.loading import Settings, load
 from deeplabstream.engine.processes.termination import termination
 from outputs.board.watchdog_check import LED, prove_watchdog
 
-HERE = Path(__file__).resolve().parents[1]
-
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when every board switched off in time."""
-    parser = argparse.ArgumentParser(prog="TestBoard.py", description=__doc__)
-    parser.add_argument("--settings", type=Path, default=HERE / "settings.ini")
+    parser = ProgramParser(prog="TestBoard.py", description=__doc__)
+    parser.add_settings()
     parser.add_argument("--port", help="this board only, whatever the settings say")
     parser.add_argument("--pin", type=int, default=LED, help="high for a moment")
     chosen = parser.parse_args(argv)

@@ -13,9 +13,9 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
 from collections.abc import Mapping, Sequence
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.settings.validation_messages import guess
@@ -24,7 +24,6 @@ from deeplabstream.engine.processes.termination import termination
 from deeplabstream.engine.checks.output_test import PULSE_S, TryOut
 from deeplabstream.plugins.output import Output
 
-HERE = Path(__file__).resolve().parents[1]
 LOOK_S = 0.05
 """How often it is looked whether the test is to end early."""
 
@@ -32,9 +31,9 @@ LOOK_S = 0.05
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the output was on and is off again."""
-    parser = argparse.ArgumentParser(prog="TestOutput.py", description=__doc__)
+    parser = ProgramParser(prog="TestOutput.py", description=__doc__)
     parser.add_argument("name", nargs="?", help="the NAME of an [Output NAME]")
-    parser.add_argument("--settings", type=Path, default=HERE / "settings.ini")
+    parser.add_settings()
     parser.add_argument("--list", action="store_true", help="name all outputs, and end")
     parser.add_argument("--seconds", type=float, default=PULSE_S, help="5 at the most")
     parser.add_argument("--level", type=float, default=1.0, help="above 0, up to 1")

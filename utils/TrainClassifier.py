@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Pose
@@ -50,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
+def _parser() -> ProgramParser:
+    options = ProgramParser(
         prog="TrainClassifier.py", description=__doc__, epilog=EPILOG
     )
     options.add_argument("into", type=Path, help="the folder to make")

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from deeplabstream.core.arguments import ProgramParser, rig_settings
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
@@ -43,7 +44,6 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.recording.video_writer import VideoFile
 
-ROOT = Path(__file__).resolve().parents[1]
 MOST_SHOWN = 50
 
 
@@ -56,14 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     if asked.run is not None:
         return _decide_again(asked)
-    rig = asked.settings or ROOT / "settings.ini"
+    rig = asked.settings or rig_settings()
     return _analyse(settled(load_with(rig, asked.experiment)), asked)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _parser() -> ProgramParser:
+    parser = ProgramParser(description=__doc__)
     add = parser.add_argument
-    add("--settings", type=Path, metavar="FILE", help="default: the shipped ones")
+    add("--settings", type=Path, metavar="FILE", help="default: of the rig folder")
     add(
         "--run",
         type=Path,

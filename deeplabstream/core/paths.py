@@ -1,18 +1,27 @@
 """Folders of the program itself."""
 
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The package `deeplabstream`."""
 
 
-def _root() -> Path:
-    checkout = PACKAGE.parent
-    return checkout if (checkout / "cameras").is_dir() else PACKAGE / "rig"
-
-
-ROOT = _root()
+INSTALLED = (PACKAGE / "rig").is_dir()
+"""Whether this is an installed package, not a checkout."""
+ROOT = PACKAGE / "rig" if INSTALLED else PACKAGE.parent
 """What comes with the program: settings.ini, plug-in folders, models, configurations.
 
 It is the checkout, or the folder `rig` of an installed package.
 """
+
+
+def make_plugins_importable(*, first: bool = False) -> None:
+    """Put ROOT on `sys.path`, from which `cameras`, `experiments` and `outputs` are imported.
+
+    `first`: before all other folders, so that no package of that name hides them.
+    """
+    if first and sys.path[:1] != [str(ROOT)]:
+        sys.path.insert(0, str(ROOT))
+    elif str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))

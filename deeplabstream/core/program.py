@@ -103,7 +103,11 @@ def _where_it_is() -> str:
     python = folder / ("Scripts/python.exe" if windows else "bin/python")
     if Path(sys.prefix).resolve() == folder:
         update = "py -3 utils\\Launch.py update" if windows else "make update"
-        return f"\nAll of requirements.txt is installed by `{update}` in {ROOT}"
+        whole = f"{update} --all" if windows else f"{update} ARGS=--all"
+        return (
+            f"\nAll of requirements.txt is installed by `{update}` in {ROOT}, the optional "
+            f"packages of requirements-dev.txt too by `{whole}`"
+        )
     told = f"\nThis Python is {sys.executable}. "
     if python.exists():
         return f"{told}Start with the program's own: {python} {' '.join(sys.argv)}"

@@ -3,7 +3,10 @@
 import importlib
 import inspect
 import pkgutil
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -16,6 +19,8 @@ class Found(Generic[T]):
 
     classes: dict[str, type[T]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    clashes: tuple[str, ...] = ()
+    """Files and classes of a rig folder that have the name of another one."""
 
 
 def discover(package: ModuleType, contract: type[T]) -> Found[T]:
@@ -26,7 +31,9 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
     """
     classes: dict[str, type[T]] = {}
     problems = []
-    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    clashes = []
+    start = f"{package.__name__}."
+    for info in pkgutil.walk_packages(package.__path__, start, lambda name: None):
         try:
             module = importlib.import_module(info.name)
         except Exception as error:  # a lab's own file may fail in any way
@@ -36,6 +43,41 @@ def discover(package: ModuleType, contract: type[T]) -> Found[T]:
         for name, member in inspect.getmembers(module, inspect.isclass):
             if member.__module__ != info.name or inspect.isabstract(member):
                 continue
-            if issubclass(member, contract):
+            if not issubclass(member, contract):
+                continue
+            if name in classes:
+                clashes.append(
+                    f"{inspect.getfile(member)}: the class {name} has the name of a class in "
+                    f"{inspect.getfile(classes[name])}: give it another name"
+                )
+            else:
                 classes[name] = member
-    return Found(classes, tuple(problems))
+    return Found(classes, tuple(problems), (*_files_twice(package), *clashes))
+
+
+def _files_twice(package: ModuleType) -> Iterator[str]:
+    """Yield a sentence for each module that several folders of a package have.
+
+    A package that extends over both folders, as `experiments.triggers`, is one package.
+    """
+    first: dict[str, str] = {}
+    for folder in package.__path__:
+        for info in pkgutil.iter_modules([folder]):
+            if info.name not in first:
+                first[info.name] = _file(folder, info)
+                continue
+            inner = sys.modules.get(f"{package.__name__}.{info.name}")
+            if inner is not None and len(getattr(inner, "__path__", ())) > 1:
+                continue
+            yield (
+                f"{_file(folder, info)} has the name of {first[info.name]}: "
+                "give it another name"
+            )
+    for name in first:
+        inner = sys.modules.get(f"{package.__name__}.{name}")
+        if inner is not None and len(getattr(inner, "__path__", ())) > 1:
+            yield from _files_twice(inner)
+
+
+def _file(folder: str, info: pkgutil.ModuleInfo) -> str:
+    return str(Path(folder, info.name if info.ispkg else f"{info.name}.py"))

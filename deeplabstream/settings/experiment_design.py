@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from deeplabstream.core import rig_folder
 from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_free
-from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.debounce import Hygiene
 from deeplabstream.plugins.discovery import discover
@@ -21,7 +21,6 @@ from deeplabstream.settings import ini_editing
 from deeplabstream.settings.fields import Section, keys_of
 from deeplabstream.settings.ini_reading import Words, read_sections
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, load, parse
-from deeplabstream.settings.ready_made import CONFIGS
 from deeplabstream.settings.reference import written
 from deeplabstream.settings.relocate_paths import moved
 from deeplabstream.settings.sections import Settings
@@ -178,8 +177,9 @@ def design(overwrite: bool = False) -> Asking[Design]:
     word = yield Question(
         "Rig",
         "FILE",
-        "the rig: a settings.ini, or `simulated` for a drawn mouse without any device",
-        default=str(ROOT / "settings.ini"),
+        "the rig: its folder or settings.ini, or `simulated` for a simulated mouse "
+        "without any device",
+        default=str(rig_folder.settings_file() or "simulated"),
         check=_faults_of_rig,
     )
     rig = _rig(word)
@@ -189,17 +189,22 @@ def design(overwrite: bool = False) -> Asking[Design]:
         "File",
         "PATH",
         "the file to write",
-        default=str(CONFIGS / f"{asked.name.replace(' ', '_')}.ini"),
+        default=str(
+            rig_folder.config_places()[0] / f"{asked.name.replace(' ', '_')}.ini"
+        ),
         check=lambda word: _faults_of_path(Path(word), overwrite),
     )
     folder = Path(path).absolute().parent
-    if rig.text != SIMULATED or folder.is_relative_to(ROOT):
+    if rig.text != SIMULATED or folder.is_relative_to(rig_folder.current()):
         text = moved(text, rig.folder, folder)
     return Design(text, Path(path))
 
 
 def _rig(word: str) -> Settings:
-    return parse(SIMULATED, ROOT) if word == "simulated" else load(Path(word))
+    if word == "simulated":
+        return parse(SIMULATED, rig_folder.current())
+    path = Path(word)
+    return load(path / rig_folder.SETTINGS if path.is_dir() else path)
 
 
 def _faults_of_rig(word: str) -> str | None:

@@ -11,6 +11,7 @@ import experiments
 import outputs
 from deeplabstream.core.command import InputName, OutputName, TriggerName
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.discovery import Found, discover
 from deeplabstream.plugins.experiment import Experiment
@@ -85,6 +86,7 @@ class _Reading:
 
     def __init__(self, text: str, folder: Path) -> None:
         self._text, self._folder = text, folder
+        use_for_settings(folder)
         found = read_sections(text)
         self._words = found.words
         self._problems = list(found.problems)
@@ -92,6 +94,8 @@ class _Reading:
             family: discover(folder, kind)
             for family, (folder, kind) in FAMILIES.items()
         }
+        for plugins in self._found.values():
+            self._problems += plugins.clashes
         self._names: dict[str, list[str]] = {family: [] for family in FAMILIES}
         self._makers: dict[str, dict[str, Maker[Any]]] = {
             family: {} for family in FAMILIES

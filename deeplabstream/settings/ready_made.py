@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.paths import ROOT
+from deeplabstream.core.rig_folder import config_places
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.relocate_paths import moved
@@ -14,6 +15,7 @@ from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
 
 CONFIGS = ROOT / "experiments" / "configs"
+"""The ready-made experiments that come with the program."""
 _THEIRS = ("Trigger", "Classifier", "Experiment")
 _HEADER = re.compile(r"\s*\[(.+)\]")
 _KEY = re.compile(r"\s*([^#;\s=:][^=:]*?)\s*[=:]")
@@ -33,22 +35,30 @@ def load_with(rig: Path, experiment: str | None = None) -> Settings:
 
 def with_experiment(rig: str, experiment: str, folder: Path) -> str:
     """Return the text of a rig in `folder` with the experiment of a file; see `joined`."""
-    file = find(experiment)
+    file = find(experiment, folder)
     return joined(rig, moved(read_text(file), file.resolve().parent, folder))
 
 
-def find(experiment: str) -> Path:
+def ready_made(rig: Path | None = None) -> dict[str, Path]:
+    """Return the ready-made experiments by name: a rig's own, and the built-in ones.
+
+    An own file hides a built-in one of the same name.
+    """
+    places = reversed(config_places(rig))
+    files = {file.stem: file for place in places for file in place.glob("*.ini")}
+    return dict(sorted(files.items()))
+
+
+def find(experiment: str, rig: Path | None = None) -> Path:
     """Return the file that is meant; SettingsError when there is none."""
-    for place in (
-        Path(experiment),
-        CONFIGS / experiment,
-        CONFIGS / f"{experiment}.ini",
-    ):
-        if place.is_file():
-            return place
-    known = sorted(file.stem for file in CONFIGS.glob("*.ini"))
+    if Path(experiment).is_file():
+        return Path(experiment)
+    known = ready_made(rig)
+    if file := known.get(experiment.removesuffix(".ini")):
+        return file
     near = guess(experiment, known) or f", there is: {', '.join(known)}"
-    said = f"there is no such file, nor one of that name in {CONFIGS}{near}"
+    places = " or ".join(map(str, config_places(rig)))
+    said = f"there is no such file, nor one of that name in {places}{near}"
     raise SettingsError([f"experiment {experiment}: {said}"])
 
 

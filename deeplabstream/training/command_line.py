@@ -5,15 +5,16 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.overwriting import add_overwrite
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.training.data.input_size import SIZES
 
 
-def train_parser(description: str) -> argparse.ArgumentParser:
+def train_parser(description: str) -> ProgramParser:
     """Return what reads the command line of `utils/TrainNetwork.py`."""
-    parser = argparse.ArgumentParser(prog="TrainNetwork", description=description)
+    parser = ProgramParser(prog="TrainNetwork", description=description)
     add = parser.add_argument
     add("config", type=Path, nargs="?", help="a Lightning Pose configuration (.yaml)")
     add("--data", type=Path, help="labelled frames, where there is no configuration")

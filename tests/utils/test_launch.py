@@ -1,9 +1,11 @@
 """The script behind `make run`, tried on a copy that needs no package."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ import pytest
 from utils import Launch
 
 ROOT = Path(__file__).resolve().parents[2]
+LISTS = ("requirements.txt", "requirements-dev.txt", "requirements-alone.txt")
 APP = "import sys\nprint('app.py got', *sys.argv[1:])\nsys.exit(7)\n"
 
 
@@ -28,12 +31,15 @@ def checkout(tmp_path: Path) -> Path:
     for name in (
         "utils/Launch.py",
         "deeplabstream/gui/qt_environment.py",
-        "gui/__init__.py",
+        "deeplabstream/gui/__init__.py",
+        "deeplabstream/__init__.py",
+        "deeplabstream/core/__init__.py",
+        "deeplabstream/core/paths.py",
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
-    for name in ("requirements.txt", "requirements-alone.txt"):
+    for name in LISTS:
         (tmp_path / name).write_text("# none\n", encoding="utf-8")
     return tmp_path
 
@@ -55,6 +61,55 @@ def test_run_makes_the_environment_once_and_passes_on_words_and_exit_code(
     assert "Making the environment" not in third.stdout
 
 
+def test_run_installs_what_a_rig_needs_and_test_what_tests_need(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    def pip(words: list[str], **_: object) -> SimpleNamespace:
+        given.append(" ".join(words[words.index("-r") :]))
+        return SimpleNamespace(returncode=0)
+
+    python = checkout / "python"
+    python.touch()
+    monkeypatch.setattr(Launch, "_program", lambda _: str(python))
+    monkeypatch.setattr(Launch, "STAMP", checkout / "stamp")
+    monkeypatch.setattr(subprocess, "run", pip)
+    assert Launch.main(["update"]) == 0
+    assert [Path(words[3:]).name for words in given] == ["requirements.txt"]
+    Launch._install(Launch.TO_RUN)
+    assert len(given) == 1
+    Launch._install(Launch.TO_TEST)
+    assert [Path(words.split()[1]).name for words in given[1:]] == list(LISTS)
+    assert given[-1].endswith("--no-deps")
+    Launch._install(Launch.TO_TEST)
+    Launch._install(Launch.TO_RUN)
+    assert len(given) == 4
+    assert Launch.main(["update"]) == 0, "what tests need stays in line too"
+    assert len(given) == 7
+
+
+def test_a_rig_does_without_what_tests_need() -> None:
+    rig, dev, _ = ((ROOT / name).read_text(encoding="utf-8") for name in LISTS)
+    names = {line.partition("==")[0] for line in rig.splitlines() if "==" in line}
+    asked = {
+        *("PyQt5", "opencv-python", "pypylon", "pyrealsense2", "torch"),
+        *("onnxruntime-gpu", "numpy", "pandas", "pyserial", "configparser"),
+    }
+    assert asked <= names
+    assert not names & {"pytest", "ruff", "mypy", "dask", "matplotlib", "pynwb"}
+    assert "-r requirements.txt" in dev.splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    parts = project["project"]
+    groups = [parts["dependencies"], *parts["optional-dependencies"].values()]
+    named = [each for group in groups for each in group]
+    packages = {re.split(r"[\[;\s]", each)[0] for each in named}
+    listed = {line.partition("==")[0].partition("[")[0] for line in (rig + dev).split()}
+    assert packages <= listed, "pip install -c requirements-dev.txt pins each of them"
+    needed = {name.partition("[")[0] for name in names}
+    assert needed - packages == {"PyQt5-Qt5", "configparser"}
+
+
 def test_what_can_not_be_installed_is_a_sentence_and_tried_again(
     checkout: Path,
 ) -> None:
@@ -69,7 +124,7 @@ def test_what_can_not_be_installed_is_a_sentence_and_tried_again(
 def test_a_missing_system_library_is_told_before_anything_is_installed(
     checkout: Path,
 ) -> None:
-    file = checkout / "gui" / "qt_environment.py"
+    file = checkout / "deeplabstream" / "gui" / "qt_environment.py"
     code = file.read_text(encoding="utf-8")
     file.write_text(code.replace("libGL.so.1", "libNone.so.9"), encoding="utf-8")
     told = launch(checkout, "run")

@@ -34,7 +34,7 @@ from deeplabstream.gui.widgets.trial_preview_list import TrialList
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.kinds import kinds_of
-from deeplabstream.settings.ready_made import CONFIGS, with_experiment
+from deeplabstream.settings.ready_made import ready_made, with_experiment
 
 _LIST_WIDTH = 250
 _FORM_WIDTH = 590
@@ -185,7 +185,7 @@ class ExperimentPage(QWidget):
     def _ready_menu(self) -> QMenu:
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        for file in sorted(CONFIGS.glob("*.ini")):
+        for file in ready_made(self.document.path.parent).values():
             action = menu.addAction(file.stem.replace("_", " "))
             if action is not None:
                 first = file.read_text("utf-8").splitlines()[0]

@@ -4,11 +4,8 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.paths import ROOT
+from deeplabstream.core.rig_folder import settings_file
 from deeplabstream.offline.ibl.pipeline import Pipeline
-
-SETTINGS = ROOT / "settings.ini"
-"""The lab's settings; `[Video] SESSIONS` is read of them, and nothing else."""
 
 
 def sessions_root(
@@ -16,10 +13,12 @@ def sessions_root(
 ) -> Path:
     """Return the tree of sessions: `folder`, else the pipeline's, else the settings'.
 
+    The settings are those given, else the rig's; only [Video] SESSIONS is read of them.
     DeepLabStreamError: none is named, or it is no folder.
     """
     named = Path(folder) if folder is not None else plan.general.sessions
-    root = named or _of_settings(settings or SETTINGS)
+    own = settings or settings_file()
+    root = named or (_of_settings(own) if own else None)
     if root is None or not root.is_dir():
         raise DeepLabStreamError(
             f"there is no folder of sessions{f' {root}' if root else ''}: name one, or set "

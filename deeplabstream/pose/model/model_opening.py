@@ -4,6 +4,7 @@ from pathlib import Path
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.paths import ROOT
+from deeplabstream.core.rig_folder import model_places
 from deeplabstream.pose.decoders.decoders import Coordinates
 from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.estimator import PoseEstimator
@@ -128,11 +129,21 @@ def outdated(name: str | Path) -> list[str]:
 
 
 def find_model(name: str | Path) -> Path:
-    """Return the model folder of that path, or of that name in `models/`."""
-    for folder in (Path(name), MODELS / name):
+    """Return the model folder of that path, or of that name in a folder `models/`.
+
+    The rig's own networks come before those of the program.
+    """
+    places = model_places()
+    for folder in (Path(name), *(place / name for place in places)):
         if str(name) and folder.is_dir():
             return folder
-    known = sorted(file.parent.name for file in MODELS.glob(f"*/{DESCRIPTION}"))
+    known = sorted(
+        {
+            file.parent.name
+            for place in places
+            for file in place.glob(f"*/{DESCRIPTION}")
+        }
+    )
     raise ModelError(
         f"there is no model {str(name)!r}; give the path of a model folder, or one of "
         f"those in {MODELS.name}/: {', '.join(known) or 'none'}"

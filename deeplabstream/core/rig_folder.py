@@ -1,0 +1,121 @@
+"""The rig folder: the settings, plug-ins, networks and experiments of one rig.
+
+A rig folder holds `settings.ini` and, where the lab has its own, `cameras/`, `experiments/`,
+`outputs/` and `models/`. The folder of the program itself (ROOT) is one too. The rig in use is
+
+1. the folder that `--rig` names, or that a settings file was loaded from,
+2. else the working directory, if it holds a `settings.ini`,
+3. else ROOT.
+
+The environment variable DEEPLABSTREAM_RIG holds the first, so that child processes and
+programs that the window starts use the same rig.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from deeplabstream.core.paths import INSTALLED, ROOT
+
+VARIABLE = "DEEPLABSTREAM_RIG"
+SETTINGS = "settings.ini"
+MODELS = "models"
+CONFIGS = Path("experiments", "configs")
+PLUGIN_FOLDERS = ("cameras", "experiments", "outputs")
+"""The folders of plug-ins that a rig may have."""
+_PACKAGES = ("cameras", "experiments", "experiments.triggers", "outputs")
+_RUN = "run.json"
+"""A folder with this file is a run: the settings in it are a record, not a rig."""
+
+
+def current() -> Path:
+    """Return the rig folder in use."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was deleted
+        return ROOT
+    rig = (here / SETTINGS).is_file() and not (here / _RUN).exists()
+    return here if rig else ROOT
+
+
+def settings_file() -> Path | None:
+    """Return the settings file of the rig in use; None: there is no rig.
+
+    An installed program has no rig of its own: runs would be written into the folder of
+    the installed packages.
+    """
+    folder = current()
+    return None if INSTALLED and folder == ROOT else folder / SETTINGS
+
+
+def model_places() -> list[Path]:
+    """Return the folders in which networks are looked for by name, the rig's own first."""
+    return list(dict.fromkeys([current() / MODELS, ROOT / MODELS]))
+
+
+def config_places(folder: Path | None = None) -> list[Path]:
+    """Return the folders of ready-made experiments: those of a rig, then the built-in ones.
+
+    `folder` is the rig's; None: the rig in use.
+    """
+    own = (current() if folder is None else folder) / CONFIGS
+    return list(dict.fromkeys([own, ROOT / CONFIGS]))
+
+
+def use(folder: Path) -> None:
+    """Make a folder the rig in use, in this process and those that it starts."""
+    os.environ[VARIABLE] = str(folder.resolve())
+    refresh_plugins()
+
+
+def use_for_settings(folder: Path) -> None:
+    """Prepare for settings that stand in `folder`: its own plug-ins are found from now on.
+
+    A folder without plug-ins, and the folder of a run, leave the rig in use as it is: code
+    that came with a recorded run is never executed.
+    """
+    own = any((folder / name).is_dir() for name in PLUGIN_FOLDERS)
+    if own and not (folder / _RUN).exists():
+        use(folder)
+    else:
+        refresh_plugins()
+
+
+def plugin_path(built_in: Iterable[str], package: str) -> list[str]:
+    """Return the `__path__` of a package of plug-ins: the built-in folder, then the rig's.
+
+    >>> plugin_path(["/nowhere/cameras"], "no_such_family")
+    ['/nowhere/cameras']
+    """
+    first = next(iter(built_in))
+    own = current().joinpath(*package.split("."))
+    same = Path(first).resolve() == own.resolve()
+    return [first] if same or not own.is_dir() else [first, str(own)]
+
+
+def refresh_plugins() -> None:
+    """Bring the loaded packages of plug-ins in line with the rig in use.
+
+    Modules of another rig's folder are forgotten: they must not answer for a file of the
+    same name here.
+    """
+    for name in _PACKAGES:
+        package = sys.modules.get(name)
+        if package is None:
+            continue
+        path = plugin_path(package.__path__, name)
+        if path == list(package.__path__):
+            continue
+        gone = [Path(each) for each in package.__path__ if each not in path]
+        package.__path__[:] = path
+        for module in [each for each in sys.modules if each.startswith(f"{name}.")]:
+            file = getattr(sys.modules[module], "__file__", None)
+            if file and any(Path(file).is_relative_to(each) for each in gone):
+                del sys.modules[module]
+    importlib.invalidate_caches()

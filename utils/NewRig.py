@@ -1,0 +1,36 @@
+"""Make a rig folder: settings, and places for plug-ins and networks of a lab's own.
+
+    python utils/NewRig.py rigs/left
+
+Upgrading the program changes nothing in it.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deeplabstream.core.program import ending, prepare
+
+prepare()
+
+from collections.abc import Sequence
+
+from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.settings.new_rig import make_rig
+
+
+@ending()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the folder; return 0, or 2 when it can't be made."""
+    parser = ProgramParser(rig=False, prog="NewRig.py", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
+    folder = make_rig(parser.parse_args(argv).folder)
+    print(f"{folder} is a rig folder. What next, in that folder:")
+    print("    deeplabstream check")
+    print("    deeplabstream run")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
