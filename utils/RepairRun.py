@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.recording.run_opening import goes_on
 from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.table_reader import table_warnings
 
 
 @ending()
@@ -32,12 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             if goes_on(folder):
                 raise ValueError("it is still being written")
             report = repair(folder)
+            broken = table_warnings(RunFolder(folder).tables())
         except (OSError, ValueError) as error:
             print(f"{folder}: can't be repaired: {error}")
             failed = 1
             continue
         print(f"{folder}: {'whole, nothing to do' if not report.done else 'repaired'}")
-        for sentence in report.done:
+        for sentence in (*report.done, *broken):
             print(f"  {sentence}")
         if report.done:
             print(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.table_reader import picture_rows, pictures_table
 
 
 def skew_ms(one_ns: NDArray[np.int64], other_ns: NDArray[np.int64]) -> dict[str, float]:
@@ -54,7 +55,5 @@ def recorded_skews(
 
 
 def _exposed(folder: RunFolder, name: str) -> NDArray[np.int64]:
-    path = folder.path / name
-    with path.open(encoding="utf-8") as file:
-        whole = [line for line in file if line.endswith("\n")][1:]
-    return np.array([line.split(",")[2] for line in whole], np.int64)
+    listed = picture_rows(pictures_table(folder.path / name)).values()
+    return np.array([line.split(",")[2] for _, line in listed], np.int64)

@@ -27,6 +27,16 @@ def pictures(path: Path) -> int:
         return 0
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Return height and width of a video; 1, 1 when it can't be read at all."""
+    try:
+        with av.open(str(path)) as video:
+            stream = video.streams.video[0]
+            return stream.height, stream.width
+    except (av.FFmpegError, OSError, IndexError):
+        return 1, 1
+
+
 def finished_copy(path: Path, copy: Path) -> int:
     """Write all whole pictures into a file that has its length and can be searched.
 

@@ -2,17 +2,22 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.recording.frame_accounts import Accounts
-from deeplabstream.recording.remux import finished_copy, pictures, unfinished
+from deeplabstream.recording.remux import finished_copy, pictures, size_of, unfinished
 from deeplabstream.recording.run_folder import RunFolder, accounting, stem
-from deeplabstream.recording.run_reader import rows
+from deeplabstream.recording.sound_facts import Facts, sound_facts
+from deeplabstream.recording.table_reader import (
+    bodyparts_of,
+    camera_table,
+    picture_rows,
+    pictures_table,
+)
 from deeplabstream.recording.table_repair import cut_rows, cut_to, half_written, kept_as
 
 TABLES = ("events", "triggers")
@@ -51,9 +56,9 @@ def repair(path: Path) -> Repair:
                 f"{table.name}: a half-written row was cut off ({half} bytes; the "
                 f"original is {kept.name})"
             )
+    folder = RunFolder(path)
     cameras = list(facts["cameras"]) or _stems(path)
     films = [film for camera in cameras for film in _films(path, camera, report)]
-    folder = RunFolder(path)
     if facts["ended"] is None:
         spans = [*_analysed(folder, cameras, facts), *_recorded(films, facts)]
         ended = _ended(folder, facts, films)
@@ -69,21 +74,66 @@ def repair(path: Path) -> Repair:
     return report
 
 
-def _facts(path: Path, report: Repair) -> dict[str, Any]:
-    """Return what `run.json` says; make one when it was not even begun."""
-    folder, file = RunFolder(path), path / "run.json"
+def _facts(path: Path, report: Repair) -> Facts:
+    """Return what `run.json` says; what it does not say any more is looked up in the tables."""
+    file = path / "run.json"
+    found: object = {}
     try:
-        return folder.facts
+        found = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         report.done.append("run.json: was missing; versions and cameras are not known")
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        kept = kept_as(file)
-        replace(file, kept)
-        report.done.append(f"run.json: could not be read (kept as {kept.name})")
-    unknown = dict.fromkeys(("started", "ended", "how", "skeleton", "model"))
-    facts: dict[str, Any] = {**unknown, "cameras": {}, "accounting": []}
+    except ValueError:
+        report.done.append(f"run.json: could not be read (kept as {_kept(file)})")
+    facts, bad = sound_facts(found)
+    if not bad:
+        return facts
+    if not report.done:
+        names = ", ".join(bad)
+        report.done.append(f"run.json: {names} can't be used (kept as {_kept(file)})")
+    if "cameras" in bad:
+        tables = {name: path / f"{name}.csv" for name in _stems(path)}
+        facts["cameras"] = {
+            name: {"shape": _size(path / f"{name}.mkv"), "rate": None}
+            for name, table in tables.items()
+            if table.exists()
+        }
+    first = next(_first_rows(path, facts["cameras"] or _stems(path)), None)
+    if "start_ns" in bad:
+        facts["start_ns"] = first.start_ns if first else 0
+    if "skeleton" in bad and first and first.bodyparts:
+        bodyparts = list(first.bodyparts)
+        facts["skeleton"] = {"bodyparts": bodyparts, "bones": [], "animals": []}
+        report.done.append("run.json: the body parts are those of the table's header")
     file.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     return facts
+
+
+def _size(video: Path) -> list[int]:
+    """Return height and width of a video; 1, 1 when nobody knows them any more."""
+    return list(size_of(video)) if video.exists() else [1, 1]
+
+
+def _kept(file: Path) -> str:
+    kept = kept_as(file)
+    replace(file, kept)
+    return kept.name
+
+
+@dataclass(frozen=True)
+class _FirstRow:
+    """What the table of a camera says of its run."""
+
+    start_ns: int
+    bodyparts: tuple[str, ...]
+
+
+def _first_rows(path: Path, cameras: Iterable[str]) -> Iterator[_FirstRow]:
+    for camera in cameras:
+        table = camera_table(RunFolder(path).table_path(camera), None)
+        for row in table.rows():
+            start_ns = int(row["exposed_ns"]) - round(float(row["time_s"]) * 1e9)
+            yield _FirstRow(start_ns, bodyparts_of(table.columns))
+            break
 
 
 def _stems(path: Path) -> list[str]:
@@ -100,13 +150,19 @@ def _films(path: Path, camera: str, report: Repair) -> Iterator[_Filmed]:
     for _, table in sorted(takes.items()):
         video = table.with_name(table.name.replace(".frames.csv", ".mkv"))
         shown = _mend(video, report)
-        listed = _exposed(table)
-        yield _Filmed(camera, (video.name, table.name), len(listed), shown)
-        lacking = len(listed) - shown
+        listed = {
+            picture: (number, int(line.split(",")[2]))
+            for picture, (number, line) in picture_rows(pictures_table(table)).items()
+        }
+        count = max(listed, default=-1) + 1
+        yield _Filmed(camera, (video.name, table.name), count, shown)
+        lacking = count - shown
         if lacking > 0:
-            last_ns = listed[shown - 1] if shown else listed[0]
-            seconds = (listed[-1] - last_ns) / 1e9
-            kept = cut_rows(table, shown)
+            lost = [picture for picture in listed if picture >= shown]
+            before = [ns for picture, (_, ns) in listed.items() if picture < shown]
+            last_ns = before[-1] if before else listed[lost[0]][1]
+            seconds = (listed[lost[-1]][1] - last_ns) / 1e9
+            kept = cut_rows(table, listed[lost[0]][0] - 2)
             report.missing += lacking
             report.missing_s = max(report.missing_s, seconds)
             report.done.append(
@@ -142,14 +198,8 @@ def _mend(video: Path, report: Repair) -> int:
     return count
 
 
-def _exposed(table: Path) -> list[int]:
-    listed = rows(table)
-    next(listed, None)
-    return [int(row[2]) for row in listed]
-
-
 def _analysed(
-    folder: RunFolder, cameras: list[str], facts: dict[str, Any]
+    folder: RunFolder, cameras: list[str], facts: Facts
 ) -> Iterator[Accounts]:
     """Yield the accounts of analyses that were going on."""
     for camera in cameras:
@@ -161,19 +211,22 @@ def _analysed(
             for each in facts["accounting"]
             if (each["camera"], each["span"]) == (camera, "analysis")
         )
-        seen = [row[7] == "1" for row in rows(table)][1 + closed :]
-        if seen:
+        listed = camera_table(table, None)
+        numbered = [(n, line.split(",", 8)[7]) for n, line in listed.lines()]
+        seen = [cell == "1" for number, cell in numbered if number > 1 + closed]
+        broken = sum(number > 1 + closed for number in listed.broken)
+        if seen or broken:
             yield Accounts(
                 camera,
                 "analysis",
-                delivered=len(seen),
+                delivered=len(seen) + broken,
                 analysed=sum(seen),
-                skipped=len(seen) - sum(seen),
-                unlisted=0,
+                skipped=len(seen) + broken - sum(seen),
+                unlisted=broken,
             )
 
 
-def _recorded(films: list[_Filmed], facts: dict[str, Any]) -> Iterator[Accounts]:
+def _recorded(films: list[_Filmed], facts: Facts) -> Iterator[Accounts]:
     """Yield the accounts of recordings that were going on."""
     closed = {name for each in facts["accounting"] for name in each["files"]}
     for camera in dict.fromkeys(film.camera for film in films):
@@ -192,18 +245,17 @@ def _recorded(films: list[_Filmed], facts: dict[str, Any]) -> Iterator[Accounts]
         )
 
 
-def _ended(folder: RunFolder, facts: dict[str, Any], films: list[_Filmed]) -> str:
+def _ended(folder: RunFolder, facts: Facts, films: list[_Filmed]) -> str:
     """Return when the last thing that is known happened."""
-    tables = [
-        *(folder.path / film.files[1] for film in films),
-        *(folder.table_path(camera) for camera in facts["cameras"]),
-    ]
+    films_of = [pictures_table(folder.path / film.files[1]) for film in films]
+    paths = [folder.table_path(camera) for camera in facts["cameras"]]
+    tables = [*films_of, *(camera_table(path, None) for path in paths)]
     times = [0]
     for table in tables:
-        if table.exists():
-            times += [int(row[3]) for row in [*rows(table)][1:]]  # arrived_ns, in both
+        last = [line for _, line in table.lines()][-1:]
+        times += [int(line.split(",")[3]) for line in last]  # arrived_ns, in both
     if facts.get("started") and "started_ns" in facts and max(times):
         passed = timedelta(microseconds=(max(times) - facts["started_ns"]) // 1000)
         return (datetime.fromisoformat(facts["started"]) + passed).isoformat()
-    last = max(file.stat().st_mtime for file in folder.path.iterdir())
-    return datetime.fromtimestamp(last, UTC).isoformat()
+    ended_s = max(file.stat().st_mtime for file in folder.path.iterdir())
+    return datetime.fromtimestamp(ended_s, UTC).isoformat()

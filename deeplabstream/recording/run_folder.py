@@ -28,7 +28,16 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.recording.frame_accounts import Accounts
-from deeplabstream.recording.run_reader import read_events, read_steps
+from deeplabstream.recording.run_reader import read_steps
+from deeplabstream.recording.sound_facts import skeleton_from
+from deeplabstream.recording.table_reader import (
+    RunTable,
+    camera_table,
+    events_table,
+    pictures_table,
+    read_events,
+    triggers_table,
+)
 from deeplabstream.recording.versions import versions
 
 SCHEMA = 1
@@ -151,13 +160,11 @@ class RunFolder:
 
     @property
     def skeleton(self) -> Skeleton:
-        """Return the skeleton of the poses; ValueError when there were none."""
+        """Return the skeleton of the poses; DeviceError when there were none."""
         words = self.facts["skeleton"]
         if words is None:
-            raise ValueError(f"nothing was analysed in {self.path}")
-        bones = tuple((first, second) for first, second in words["bones"])
-        animals = tuple(words.get("animals", ()))
-        return Skeleton(tuple(words["bodyparts"]), bones, animals)
+            raise DeviceError(f"nothing was analysed in {self.path}")
+        return skeleton_from(words)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -176,6 +183,18 @@ class RunFolder:
     def events(self) -> list[dict[str, str]]:
         """Return the rows of the events by column."""
         return read_events(self.events_path)
+
+    def tables(self) -> Iterator[RunTable]:
+        """Yield all tables of the run."""
+        words = self.facts.get("skeleton")
+        skeleton = self.skeleton if words else None
+        yield events_table(self.events_path)
+        yield triggers_table(self.triggers_path)
+        for camera in self.facts["cameras"]:
+            if (path := self.table_path(camera)).exists():
+                yield camera_table(path, skeleton)
+        for path in sorted(self.path.glob("*.frames.csv")):
+            yield pictures_table(path)
 
     def update(self, **facts: object) -> None:
         """Change facts in `run.json`: the old file is there until the new one is whole."""

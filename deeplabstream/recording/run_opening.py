@@ -1,6 +1,5 @@
 """Opens the folder of a run to read it: one that was killed is made whole first."""
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,6 +8,8 @@ from pathlib import Path
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.sound_facts import sound_facts
+from deeplabstream.recording.table_reader import table_warnings
 
 LOOK_S = 2.0
 """Who writes a run renews something in its folder within this time."""
@@ -23,7 +24,7 @@ def opened_run(path: Path, say: Callable[[str], object]) -> RunFolder:
     """
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is no run folder: it has no run.json")
-    if not ended(path):
+    if not ended(path) or not _sound(path):
         if goes_on(path):
             raise DeviceError(f"{path} is still being written; end that run first")
         try:
@@ -34,7 +35,18 @@ def opened_run(path: Path, say: Callable[[str], object]) -> RunFolder:
             ) from error
         for sentence in done:
             say(f"repaired: {sentence}")
-    return RunFolder(path)
+    folder = RunFolder(path)
+    try:
+        for warning in table_warnings(folder.tables()):
+            say(warning)
+    except OSError as error:
+        raise DeviceError(f"{path} can't be read: {error}") from error
+    return folder
+
+
+def _sound(path: Path) -> bool:
+    """Return whether all entries of `run.json` can be used."""
+    return not sound_facts(RunFolder(path).facts)[1]
 
 
 def goes_on(path: Path) -> bool:
@@ -53,7 +65,7 @@ def ended(path: Path) -> bool:
     """Return whether `run.json` is whole and says when the run ended."""
     try:
         return RunFolder(path).facts["ended"] is not None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         return False
 
 

@@ -1,9 +1,5 @@
-"""Reads the tables of a run back, exactly as they were written, older ones too.
+"""Reads steps and commands of a run back, exactly as they were written, older ones too."""
 
-A last line without its end (the power went) is left out.
-"""
-
-import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from deeplabstream.core.command import Command, Mark, OutputName, Pulse, Set, Train
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.recording.csv_tables import FRAME_COLUMNS
+from deeplabstream.recording.table_reader import camera_table, read_events
 
 _ANSWERS = {"1": True, "0": False, "": None}
 
@@ -29,40 +27,34 @@ class Run(Protocol):
     def table_path(self, camera: str) -> Path: ...  # noqa: D102
 
 
-def rows(path: Path) -> Iterator[list[str]]:
-    """Yield the rows of a table, its header first."""
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.reader(line for line in file if line.endswith("\n"))
-
-
-def read_events(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the events by column."""
-    table = rows(path)
-    header = next(table)
-    return [dict(zip(header, row, strict=True)) for row in table]
-
-
 def read_steps(run: Run, camera: str) -> Iterator[Step]:
     """Yield the analysed frames of a camera in order."""
     skeleton = run.skeleton
     commands = _commands(run.events_path, camera)
-    table = rows(run.table_path(camera))
-    header = next(table)
+    table = camera_table(run.table_path(camera), skeleton)
+    header = table.columns
     place = {name: column for column, name in enumerate(header)}
     asked = _named(header, "trigger_")
     classes = _named(header, "behaviour_")
     inputs = _named(header, "input_")
-    first = len(FRAME_COLUMNS)
-    values = slice(first, min([*asked.values(), place["status"]]))
+    first, parts = len(FRAME_COLUMNS), len(skeleton.bodyparts)
+    status = place.get("status", len(header))
+    values = slice(first, min([*(n for n in asked.values() if n > first), status]))
+    if (values.stop - first) % (3 * parts):
+        raise DeviceError(
+            f"{table.path} and run.json do not agree on the body parts; "
+            "a broken header is line 1"
+        )
+    repeated = ("", "", "")
     for row in table:
-        if row[7] != "1":
+        if row[7] != "1" or (row[0], row[2], row[3]) == repeated:
             continue
-        parts = len(skeleton.bodyparts)
+        repeated = row[0], row[2], row[3]
         numbers = np.array(row[values], np.float32).reshape(-1, parts, 3)
         exposed, arrived, posed, decided, written = (
             int(cell or 0) for cell in row[2:7]
         )
-        doubts = _doubts(row[place["doubts"]] if "doubts" in place else "")
+        doubts = _doubts(_cell(row, place, "doubts"))
         who = tuple([doubts.pop(name, "") for name in skeleton.animals])
         yield Step(
             camera,
@@ -73,15 +65,20 @@ def read_steps(run: Run, camera: str) -> Iterator[Step]:
             decided,
             written,
             Pose(skeleton, numbers[..., :2].copy(), numbers[..., 2].copy(), who),
-            {name: _ANSWERS[row[column]] for name, column in asked.items()},
+            {name: _ANSWERS.get(row[column]) for name, column in asked.items()},
             tuple(commands[exposed]),
-            status=row[place["status"]],
-            lost=row[place["lost"]] == "1",
-            too_old=row[place["too_old"]] == "1",
+            status=_cell(row, place, "status"),
+            lost=_cell(row, place, "lost") == "1",
+            too_old=_cell(row, place, "too_old") == "1",
             doubts=doubts,
             behaviours=_numbers(row, classes),
             inputs=_numbers(row, inputs),
         )
+
+
+def _cell(row: Sequence[str], place: Mapping[str, int], name: str) -> str:
+    """Return a cell; empty where the table has no such column."""
+    return row[place[name]] if name in place else ""
 
 
 def who_is_who(skeleton: Skeleton, words: object) -> tuple[str, ...]:

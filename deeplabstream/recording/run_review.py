@@ -1,6 +1,5 @@
 """A run as a person looks back at it: what was seen, asked and done at any moment."""
 
-import csv
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
 from deeplabstream.recording.run_reader import who_is_who
+from deeplabstream.recording.table_reader import triggers_table
 from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 
 _ANSWERS: Mapping[str, bool | None] = {"1": True, "0": False, "unknown": None}
@@ -66,6 +66,8 @@ class Review:
     """When the experiment marked what."""
     end_s: float
     """The time of the last thing that is known."""
+    warnings: Sequence[str] = ()
+    """Sentences on what could not be read, and on what was repaired."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -152,7 +154,8 @@ def review(path: Path) -> Review:
 
     A run that was killed is made whole first; what was done stands in its `run.json`.
     """
-    folder = opened_run(path, lambda told: None)
+    told: list[str] = []
+    folder = opened_run(path, told.append)
     try:
         facts = folder.facts
         events = folder.events()
@@ -172,7 +175,7 @@ def review(path: Path) -> Review:
     marks = [
         (float(row["time_s"]), row["text"]) for row in events if row["kind"] == "mark"
     ]
-    return Review(folder, facts, cameras, events, lanes, marks, end_s)
+    return Review(folder, facts, cameras, events, lanes, marks, end_s, told)
 
 
 _Changes = dict[str, list[tuple[float, float | None]]]
@@ -180,11 +183,10 @@ _Changes = dict[str, list[tuple[float, float | None]]]
 
 def _changes(path: Path) -> _Changes:
     found: _Changes = defaultdict(list)
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(line for line in file if line.endswith("\n")):
-            answer = _ANSWERS[row["answer"]]
-            value = None if answer is None else float(answer)
-            found[row["trigger"]].append((float(row["time_s"]), value))
+    for row in triggers_table(path).rows():
+        answer = _ANSWERS[row["answer"]]
+        value = None if answer is None else float(answer)
+        found[row["trigger"]].append((float(row["time_s"]), value))
     return dict(found)
 
 

@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 from deeplabstream.core.atomic_replace import replace
@@ -22,16 +23,18 @@ def kept_as(path: Path) -> Path:
 def half_written(path: Path) -> int:
     """Return how many bytes at the end of a table are no whole rows."""
     with path.open("rb") as file:
-        columns = _cells(file.readline())
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL))
         tail = file.read()
     end = tail.rfind(b"\n") + 1
+    counts = Counter(_cells(line + b"\n") for line in tail[:end].split(b"\n")[:-1])
+    counts.pop(0, None)
+    columns = counts.most_common(1)[0][0] if counts else 0
     while end:
         start = tail.rfind(b"\n", 0, end - 1) + 1
         if start == 0 and size > len(tail):
             break  # a single row longer than the tail: there is none
-        if columns and _cells(tail[start:end]) == columns:
+        if not columns or _cells(tail[start:end]) == columns:
             break
         end = start
     return len(tail) - end

@@ -8,19 +8,27 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.pose import Skeleton, part_names
 from deeplabstream.recording.csv_tables import VIDEO_COLUMNS
 from deeplabstream.recording.run_folder import RunFolder, stem
+from deeplabstream.recording.table_reader import (
+    camera_table,
+    framed,
+    picture_rows,
+    pictures_table,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _KEY = ["frame", "exposed_ns", "arrived_ns"]
+_WORDS = ("status", "doubts")
 
 
 @dataclass(frozen=True)
@@ -90,19 +98,29 @@ def timeline(folder: RunFolder, camera: str) -> Timeline:
     """Read a camera's table and the tables of its videos."""
     import pandas as pd
 
-    exact: dict[str, Any] = {"encoding": "utf-8"}
-    table = pd.read_csv(
-        folder.table_path(camera),
-        dtype={"status": "string", "posed_ns": "Int64", "decided_ns": "Int64"},
+    skeleton = folder.skeleton
+    written = camera_table(folder.table_path(camera), skeleton)
+    known = part_names(skeleton, skeleton.count)
+    points = [f"{name}_{what}" for name in known for what in ("x", "y", "confidence")]
+    if lacking := {*points, "status"} - {*written.columns}:
+        raise DeviceError(
+            f"{written.path} and run.json do not agree: the table has no column "
+            f"{min(lacking)!r}; a broken header is line 1"
+        )
+    table = written.frame(
+        dtype={
+            **dict.fromkeys(points, np.float64),
+            **{name: "string" for name in written.columns if name in _WORDS},
+            "posed_ns": "Int64",
+            "decided_ns": "Int64",
+        },
         converters={"written_ns": lambda cell: int(cell or 0)},
-        **exact,
-    )
+    ).drop_duplicates(_KEY, ignore_index=True)
     of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
     videos = []
     for path in sorted(folder.path.glob("*.frames.csv")):
         if of_camera.fullmatch(path.name):
-            listed = pd.read_csv(path, dtype={"device_id": "Int64"}, **exact)
-            listed = listed.reindex(columns=list(VIDEO_COLUMNS))
+            listed = _pictures_of(path, table)
             listed["video"] = path.name.replace(".frames.csv", ".mkv")
             videos.append(listed)
     if videos:
@@ -118,4 +136,36 @@ def timeline(folder: RunFolder, camera: str) -> Timeline:
     rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
     start_ns = folder.facts["start_ns"]
     rows["time_s"] = (rows["exposed_ns"] - start_ns) / 1e9
-    return Timeline(camera, rows, folder.skeleton)
+    return Timeline(camera, rows, skeleton)
+
+
+def _pictures_of(path: Path, table: "DataFrame") -> "DataFrame":
+    """Return the table of a video with a row for each picture, up to the last known one.
+
+    A picture whose line is broken takes its frame from the camera's table, by its number;
+    where that does not tell, its times lie between those of its neighbours.
+    """
+    read = pictures_table(path)
+    found = picture_rows(read)
+    listed = framed(
+        read.columns, (line for _, line in found.values()), dtype={"device_id": "Int64"}
+    ).reindex(columns=list(VIDEO_COLUMNS))
+    count = max(found, default=-1) + 1
+    if len(found) == count:
+        return listed
+    whole = listed.set_index("video_frame").reindex(range(count))
+    at, missing = np.array([*found]), np.setdiff1d(np.arange(count), [*found])
+    for name in _KEY:
+        known = listed[name].to_numpy(np.int64)
+        base = known[0]
+        guess = base + np.interp(missing, at, (known - base).astype(np.float64))
+        column = np.zeros(count, np.int64)
+        column[at], column[missing] = known, np.rint(guess).astype(np.int64)
+        whole[name] = column
+    certain = table.drop_duplicates("frame").set_index("frame")
+    for picture in missing:
+        frame = int(whole["frame"].iat[picture])
+        if frame in certain.index:
+            for name in _KEY[1:]:
+                whole.loc[picture, name] = certain.at[frame, name]
+    return whole.rename_axis("video_frame").reset_index()

@@ -16,7 +16,7 @@ from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Note
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import read_events
+from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
 
 SETTINGS = """

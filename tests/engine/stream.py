@@ -15,7 +15,7 @@ from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import Journal, JournalWriter, create_journal
 from deeplabstream.ipc.ring import Ring, RingWriter, create_ring
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import rows
+from tests.recording.written_rows import rows
 
 FORM = ImageFormat((48, 64, 3), 30.0)
 SKELETON = Skeleton(("nose", "tail"))

@@ -11,7 +11,7 @@ from deeplabstream.engine.session.messages import Turned
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import read_events
+from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import emulated
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, pictures, rig

@@ -12,11 +12,11 @@ from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.plugins.camera import Camera
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import PoseEstimation
 from tests.engine.faulty_camera import FaultyCamera
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment
+from tests.recording.written_rows import rows
 
 
 def rig_with(camera: Camera, folder: Path, patience_s: float = 0.3) -> Session:

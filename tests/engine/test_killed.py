@@ -21,8 +21,9 @@ from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Phase
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import read_events, rows
+from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
+from tests.recording.written_rows import rows
 from utils.RepairRun import main
 
 SETTINGS = """

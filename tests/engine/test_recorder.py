@@ -11,9 +11,9 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session import messages as say
 from deeplabstream.recording.run_opening import goes_on, opened_run
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.video.recording_options import Recipe
 from tests.engine.stream import TICK_NS, listed, open_run, recording, step
+from tests.recording.written_rows import rows
 
 
 def test_every_frame_that_came_while_analysing_has_a_row(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from deeplabstream.ipc.ring import RingWriter
 from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.recording_options import Recipe
 from tests.engine.stream import (
@@ -35,6 +34,7 @@ from tests.engine.stream import (
     recording,
     step,
 )
+from tests.recording.written_rows import rows
 
 
 def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 
 from deeplabstream.engine.processes.termination import Termination, termination
-from deeplabstream.recording.run_reader import read_events
+from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
 from tests.engine.ended_rig import ROOT, SETTINGS, SHELL, InTerminal, Laser
 

@@ -10,9 +10,9 @@ import pytest
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.ipc.ring import Ring, RingReader, RingWriter, create_ring
 from deeplabstream.recording.camera_recording import Filming
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.recording_options import Recipe
+from tests.recording.written_rows import rows
 
 FORM = ImageFormat((48, 64), 1000.0)
 

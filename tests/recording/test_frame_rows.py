@@ -14,8 +14,8 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.ipc.ring import RingWriter, Stamp, create_ring
 from deeplabstream.recording.frame_rows import FrameRows
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.recording.run_writer import RunWriter
+from tests.recording.written_rows import rows
 
 FORM = ImageFormat((2, 2), 30.0)
 SKELETON = Skeleton(("nose",))

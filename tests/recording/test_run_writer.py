@@ -17,8 +17,8 @@ from deeplabstream.core.journal_entries import Edge, Intent, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.recording.run_writer import RunWriter
+from tests.recording.written_rows import rows
 
 SKELETON = Skeleton(("nose", 'left ear, "upper"', "tail"), (("nose", "tail"),))
 STARTED = datetime(2026, 11, 21, 10, 58, 55, tzinfo=UTC)
@@ -271,7 +271,7 @@ def test_facts_are_there_from_the_start_and_complete_at_the_end(tmp_path: Path) 
 
 def test_a_skeleton_that_comes_late_is_in_the_facts(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, STARTED, "", RunFacts(0, {}))
-    with pytest.raises(ValueError, match="nothing was analysed"):
+    with pytest.raises(DeviceError, match="nothing was analysed"):
         _ = folder.skeleton
     with RunWriter(folder, 0) as run:
         run.begin("top", SKELETON)

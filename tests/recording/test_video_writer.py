@@ -10,9 +10,9 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.recording.run_reader import rows
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.recording_options import Codec, Recipe
+from tests.recording.written_rows import rows
 
 FORMATS = [
     ImageFormat((48, 64, 3), 30.0),

@@ -27,6 +27,8 @@ from deeplabstream.gui.recorded_runs import decide_again, runs_of
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
+from deeplabstream.recording.run_review import Review
+from deeplabstream.recording.sound_facts import sound_facts
 
 _LIST_WIDTH = 236
 _MOST_RUNS = 500
@@ -107,7 +109,11 @@ class RunsPage(QWidget):
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._decide_again)
         self.folder.clicked.connect(self._open_folder)
-        self.view.opened.connect(lambda run: self.about.setText(_words(run.facts)))
+        self.view.opened.connect(self._tell)
+
+    def _tell(self, run: Review) -> None:
+        """Say of an opened run what it was, and what could not be read."""
+        self.about.setText("\n".join([_words(dict(run.facts)), *run.warnings]))
 
     def _found(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for path in runs_of(self.document.settings, _MOST_RUNS):
@@ -181,7 +187,7 @@ class RunsPage(QWidget):
 def _facts(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((path / "run.json").read_text("utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -189,7 +195,7 @@ def _words(facts: dict[str, Any]) -> str:
     if not facts:
         return "run.json can't be read: this is no whole run folder"
     began, ended = str(facts.get("started", ""))[:19], facts.get("how")
-    cameras = ", ".join(facts.get("cameras", {}))
+    cameras = ", ".join(sound_facts(facts)[0]["cameras"])
     how = (
         ended
         or "not ended: it still runs, or was killed and is mended when it is opened"

@@ -14,6 +14,7 @@ from deeplabstream.recording.exporters.sleap_analysis import sleap
 from deeplabstream.recording.exporters.slp import slp
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.table_reader import events_table
 from deeplabstream.recording.timeline import analysed_cameras, timeline
 
 Export = Callable[[RunFolder, Path], Iterator[PlannedFile]]
@@ -33,10 +34,10 @@ def _write_frames(folder: RunFolder, camera: str, path: Path) -> None:
 
 
 def _write_events(folder: RunFolder, path: Path) -> None:
-    import pandas as pd
-
-    events = pd.read_csv(
-        folder.events_path, dtype={"text": "string", "name": "string"}, encoding="utf-8"
+    table = events_table(folder.events_path)
+    words = ("kind", "camera", "name", "cause", "text")
+    events = table.frame(
+        dtype={name: "string" for name in table.columns if name in words}
     )
     whole = [name for name in events if name == "frame" or name.endswith("_ns")]
     events.astype(dict.fromkeys(whole, "Int64")).to_parquet(path, index=False)
@@ -71,13 +72,13 @@ def export(
 ) -> list[Path]:
     """Write a run into `PATH/export/`, or another folder; return the files.
 
-    DeviceError or ValueError says why the run can't be exported; ExportedBeforeError names
+    DeepLabStreamError says why the run can't be exported; ExportedBeforeError names
     a file that is there, and nothing is written. A run that was killed is repaired first.
     `say` gets what was repaired, and each file when it is written.
     """
     folder = opened_run(path, say)
     if not analysed_cameras(folder):
-        raise ValueError(f"nothing was analysed in {path}")
+        raise DeepLabStreamError(f"nothing was analysed in {path}")
     into = into or path / "export"
     planned = [file for kind in kinds for file in EXPORTS[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)

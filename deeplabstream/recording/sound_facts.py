@@ -1,0 +1,142 @@
+"""Which entries of `run.json` can be used: a file that was damaged may hold anything."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from deeplabstream.core.pose import Skeleton
+
+Facts = dict[str, Any]
+
+
+def sound_facts(found: object) -> tuple[Facts, list[str]]:
+    """Return the facts, those that can't be used replaced; and the names of those."""
+    facts: Facts = dict(found) if isinstance(found, Mapping) else {}
+    bad = []
+    for name, (is_sound, default) in _CHECKS.items():
+        optional = name in _OPTIONAL and name not in facts
+        if optional or (name in facts and is_sound(facts[name])):
+            continue
+        bad.append(name)
+        facts.pop(name, None)
+        if name not in _OPTIONAL:
+            facts[name] = default()
+    return facts, bad
+
+
+def skeleton_from(words: Mapping[str, Any]) -> Skeleton:
+    """Return the skeleton that `run.json` describes."""
+    bones = tuple((first, second) for first, second in words["bones"])
+    return Skeleton(tuple(words["bodyparts"]), bones, tuple(words.get("animals", ())))
+
+
+def _is_whole_number(value: object) -> bool:
+    return type(value) is int and abs(value) < 9e18
+
+
+def _is_share(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= float(str(value)) <= 1
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return not value or bool(datetime.fromisoformat(str(value)))
+    except ValueError:
+        return False
+
+
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_skeleton(value: object) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, Mapping):
+        return False
+    parts: Any = value.get("bodyparts")
+    bones: Any = value.get("bones")
+    animals: Any = value.get("animals", [])
+    return (
+        _is_list_of_text(parts)
+        and _is_list_of_text(animals)
+        and bool(parts)
+        and len(set(parts)) == len(parts)
+        and len(set(animals)) == len(animals)
+        and isinstance(bones, list)
+        and all(
+            _is_list_of_text(bone) and len(bone) == 2 and set(bone) <= set(parts)
+            for bone in bones
+        )
+    )
+
+
+def _is_network(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("name"), str)
+        and _is_share(value.get("threshold"))
+    )
+
+
+def _is_model(value: object) -> bool:
+    if value is None:
+        return True
+    if not _is_network(value) or not isinstance(value, Mapping):
+        return False
+    own = value.get("cameras", {})
+    return isinstance(own, Mapping) and all(map(_is_network, own.values()))
+
+
+def _is_camera(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    shape, rate = value.get("shape"), value.get("rate")
+    return (
+        isinstance(shape, list)
+        and len(shape) in (2, 3)
+        and all(type(side) is int and 0 < side < 2**16 for side in shape)
+        and (len(shape) == 2 or shape[2] == 3)
+        and (rate is None or (type(rate) in (int, float) and 0 < rate < 1e6))
+    )
+
+
+def _are_cameras(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_camera, value.values()))
+
+
+def _is_account(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    counts = ["lost", "analysed", "skipped", "unlisted", "recorded", "recording_losses"]
+    return (
+        all(isinstance(value.get(name), str) for name in ("camera", "span"))
+        and _is_whole_number(value.get("delivered"))
+        and all(value.get(n) is None or _is_whole_number(value[n]) for n in counts)
+        and _is_list_of_text(value.get("files"))
+        and {*counts} <= {*value}
+    )
+
+
+def _are_accounts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_account, value))
+
+
+_CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
+    "started": (_is_time, str),
+    "ended": (_is_time, lambda: None),
+    "how": (_is_text, lambda: None),
+    "cameras": (_are_cameras, dict),
+    "skeleton": (_is_skeleton, lambda: None),
+    "model": (_is_model, lambda: None),
+    "start_ns": (_is_whole_number, lambda: None),
+    "accounting": (_are_accounts, list),
+    "started_ns": (_is_whole_number, int),
+    "repaired": (_is_list_of_text, list),
+    "not_saved": (_is_list_of_text, list),
+}
+_OPTIONAL = ("started_ns", "repaired", "not_saved")

@@ -1,0 +1,239 @@
+"""Run folders with damaged files: they are read as far as they can be, or refused in a sentence."""
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.recording import run_opening
+from deeplabstream.recording.exporters.exports import EXPORTS, export
+from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_review import review
+from deeplabstream.recording.timeline import timeline
+from deeplabstream.settings.loading import load
+from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, record
+from utils.RepairRun import main
+
+CASES = int(os.environ.get("DAMAGED_RUNS", "200"))
+FILES = (
+    "run.json",
+    "settings.ini",
+    "events.csv",
+    "triggers.csv",
+    "top.csv",
+    "top.frames.csv",
+)
+FAST = ("dlc-csv", "predecessor-csv", "sleap", "slp", "parquet")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record(tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(autouse=True)
+def _do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "LOOKS", 1)
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+def break_line(file: Path, number: int, line: bytes = b"no such line") -> None:
+    lines = file.read_bytes().split(b"\n")
+    lines[number - 1] = line
+    file.write_bytes(b"\n".join(lines))
+
+
+@pytest.mark.parametrize("name", FILES[2:])
+@pytest.mark.parametrize("line", [b"1,2", b"\0\0\0\0", b"\xff\xfe", b'"', b""])
+def test_a_broken_line_is_skipped_counted_and_told(
+    run: Path, name: str, line: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_line(run / name, 3, line)
+    said: list[str] = []
+    opened_run(run, said.append)
+    assert said == [f"{name}: 1 line is broken and skipped (line 3)"]
+    assert review(run).warnings == said
+    assert main([str(run)]) == 0
+    assert "whole, nothing to do" in capsys.readouterr().out
+
+
+def test_the_rows_around_a_broken_line_stay_as_they_were(run: Path) -> None:
+    break_line(run / "top.csv", 5)
+    steps = list(RunFolder(run).steps("top"))
+    gone = {3, SKIPPED}
+    assert [step.index for step in steps] == [n for n in range(FRAMES) if n not in gone]
+    assert steps[4].exposed_ns == exposed_ns(5)
+    assert steps[4].pose.points[0, 0, 0] == 5
+
+
+def test_a_broken_line_does_not_shift_the_pictures_of_a_video(run: Path) -> None:
+    """The frame of the picture is found by its number in the table of the camera."""
+    break_line(run / "top.frames.csv", 6)
+    rows = timeline(RunFolder(run), "top").of_video("top.mkv").rows
+    assert list(rows["video_frame"]) == list(range(UNFILMED))
+    assert list(rows["frame"]) == list(range(UNFILMED))
+    assert list(rows["exposed_ns"]) == [exposed_ns(n) for n in range(UNFILMED)]
+    assert len(timeline(RunFolder(run), "top").rows) == FRAMES
+
+
+def test_a_picture_whose_frame_nobody_knows_keeps_its_place(run: Path) -> None:
+    break_line(run / "top.frames.csv", 6)
+    break_line(run / "top.csv", 6)
+    part = timeline(RunFolder(run), "top").of_video("top.mkv")
+    assert list(part.rows["video_frame"]) == list(range(UNFILMED))
+    assert np.isnan(part.points[4]).all()
+    assert part.points[5, 0, 0, 0] == 5
+    assert abs(int(part.rows["exposed_ns"].iat[4]) - exposed_ns(4)) < 2
+
+
+def test_an_event_that_can_not_be_done_again_is_a_broken_line(run: Path) -> None:
+    """As a command whose text was cut."""
+    columns = (run / "events.csv").read_text("utf-8").partition("\n")[0].split(",")
+    row = {"time_s": "1.0", "kind": "command", "camera": "top", "exposed_ns": "5"}
+    row |= {"name": "light", "level": "1.0", "text": "pulse"}
+    line = ",".join(row.get(name, "") for name in columns)
+    break_line(run / "events.csv", 2, line.encode())
+    folder = opened_run(run, lambda told: None)
+    assert not any(step.commands and step.index == 0 for step in folder.steps("top"))
+    assert (
+        len(folder.events()) == len((run / "events.csv").read_text().splitlines()) - 2
+    )
+
+
+def test_repair_of_a_killed_run_counts_its_broken_lines(run: Path) -> None:
+    RunFolder(run).update(ended=None, how=None)
+    break_line(run / "top.csv", 5)
+    break_line(run / "top.frames.csv", 4)
+    repair(run)
+    accounts = {each["span"]: each for each in RunFolder(run).facts["accounting"]}
+    assert all(each["closes"] for each in accounts.values())
+    assert accounts["analysis"]["delivered"] == FRAMES
+    assert accounts["analysis"]["unlisted"] == 1
+    assert accounts["recording"]["recorded"] == UNFILMED
+    assert repair(run).done == []
+
+
+def test_a_run_json_that_is_lost_is_made_from_the_tables(run: Path) -> None:
+    before = timeline(RunFolder(run), "top")
+    (run / "run.json").write_bytes(b"\0" * 900)
+    after = review(run)
+    assert any("run.json: could not be read" in told for told in after.warnings)
+    assert after.skeleton.bodyparts == before.bodyparts
+    np.testing.assert_array_equal(after.cameras["top"].points, before.points)
+    assert (run / "run.json.damaged").read_bytes() == b"\0" * 900
+
+
+def damage(file: Path, chance: random.Random) -> None:
+    """Damage a file as disks, power cuts, editors and copying do."""
+    data = bytearray(file.read_bytes())
+    lines = bytes(data).split(b"\n")
+    at = chance.randrange(max(1, len(data)))
+    line = chance.randrange(len(lines))
+    match chance.randrange(12):
+        case 0:
+            file.unlink()
+            return
+        case 1:
+            data = bytearray()
+        case 2:
+            data = data[:at]
+        case 3 | 4 | 5:
+            for _ in range(chance.choice([1, 1, 3, 30])):
+                if data:
+                    place = chance.randrange(len(data))
+                    data[place] ^= 1 << chance.randrange(8)
+        case 6:
+            length = chance.choice([1, 16, 300])
+            data[at : at + length] = bytes(length)
+        case 7:
+            del lines[line]
+            data = bytearray(b"\n".join(lines))
+        case 8:
+            lines.insert(line, lines[chance.randrange(len(lines))])
+            data = bytearray(b"\n".join(lines))
+        case 9:
+            lines[line] += b"," * chance.choice([1, 4])
+            data = bytearray(b"\n".join(lines))
+        case 10:
+            lines[line] = b",".join(lines[line].split(b",")[: chance.randrange(6)])
+            data = bytearray(b"\n".join(lines))
+        case _:
+            cells = lines[line].split(b",")
+            cells[chance.randrange(len(cells))] = chance.choice(WRONG)
+            lines[line] = b",".join(cells)
+            data = bytearray(b"\n".join(lines))
+    file.write_bytes(data)
+
+
+WRONG = [
+    b"",
+    b"x",
+    b"-1",
+    b"9" * 30,
+    b"nan",
+    b"1e999",
+    b'"',
+    b"\xc3",
+    "ä".encode(),
+    b"0.5",
+]
+
+
+def decided_again(path: Path) -> None:
+    compare(load(path / "settings.ini"), opened_run(path, lambda told: None))
+
+
+def repaired(path: Path) -> None:
+    with suppress(ValueError):  # its sentence says that this is no run folder
+        repair(path)
+
+
+def test_damaged_run_folders_end_in_data_or_in_a_sentence(
+    whole: Path, tmp_path: Path
+) -> None:
+    """Opening, repair, exports, review and deciding again: never another error."""
+    ends = {"data": 0, "sentence": 0}
+    for number in range(CASES):
+        chance = random.Random(number)
+        path = Path(shutil.copytree(whole, tmp_path / "run"))
+        for _ in range(chance.choice([1, 1, 1, 2, 4])):
+            file = path / chance.choice(FILES)
+            if file.exists():
+                damage(file, chance)
+        kind = chance.choice(FAST)
+        uses: list[Callable[[Path], object]] = [
+            review,
+            repaired,
+            lambda path, kind=kind: export(path, [kind]),  # type: ignore[misc]
+            decided_again,
+        ]
+        chance.shuffle(uses)
+        for use in uses:
+            try:
+                use(path)
+                ends["data"] += 1
+            except DeepLabStreamError as error:
+                assert str(error)
+                ends["sentence"] += 1
+            except Exception as error:
+                kept = tmp_path / f"case_{number}"
+                path.rename(kept)
+                raise AssertionError(f"case {number}, left in {kept}") from error
+        shutil.rmtree(path)
+    assert ends["data"] > CASES
+    assert ends["data"] + ends["sentence"] == 4 * CASES
+    assert {*FAST} < {*EXPORTS}
