@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
     from PyQt5.QtCore import QSettings
 
+    from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.session import Session
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
@@ -63,7 +64,7 @@ def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
     if settings is None:
         print(*document.problems, sep="\n")
         return BAD_SETTINGS
-    with Session(settings) as session:
+    with termination(), Session(settings) as session:
         bridge = Bridge(session, agenda)
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = Window(bridge, document, memory)

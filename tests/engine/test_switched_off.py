@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from deeplabstream.core.journal_entries import LAST_WORDS, Note
 from deeplabstream.engine.processes.engine_links import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
-from deeplabstream.ipc.journal import create_journal
+from deeplabstream.ipc.journal import JournalReader, create_journal
 from deeplabstream.recording.repair import repair
 from deeplabstream.settings.loading import parse
-from tests.engine.killable import laser_on
+from tests.engine.killable import SETTINGS, laser_on
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_MEMORY = Path("/dev/shm")
@@ -66,6 +67,29 @@ def test_an_engine_ends_when_the_pipe_of_the_main_process_is_closed(
     finally:
         for end in (theirs, guards_end, heart):
             end.close()
+        journal.close()
+        journal.unlink()
+
+
+def test_an_engine_that_opened_no_output_does_not_say_that_they_are_off(
+    tmp_path: Path,
+) -> None:
+    spawn = get_context("spawn")
+    _, theirs = spawn.Pipe()
+    journal = create_journal(16)
+    semaphores = spawn.Semaphore(0), spawn.Semaphore(0)
+    links = EngineLinks((), *semaphores, (), journal.spec, 0)
+    settings = parse(SETTINGS.format(port="COM99", network_ms=0), tmp_path)
+    reader = JournalReader(journal)
+    with ExitStack() as resources:
+        engine = _Engine(settings, theirs, links, resources)
+        resources.callback(engine.farewell)
+        assert not engine.ready()
+    try:
+        (said,) = (e for e in reader.read() if isinstance(e, Note))
+        assert (said.kind, said.text) == (LAST_WORDS, "ended; no output was open")
+    finally:
+        theirs.close()
         journal.close()
         journal.unlink()
 

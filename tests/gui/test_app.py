@@ -1,10 +1,14 @@
 """The application as a newcomer without a screen starts it."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 import app
+from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.session import Session
+from deeplabstream.gui import application
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,3 +38,23 @@ def test_headless_ends_with_a_summary(
         last == f"Run folder: {folders[0] if folders else 'none, nothing was recorded'}"
     )
     assert bool(folders) == (code == 0)
+
+
+def test_signals_are_noted_until_the_rig_has_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal that is closed sends SIGHUP more than once: the last comes while closing."""
+    settings = tmp_path / "rig.ini"
+    settings.write_text("[Camera arena]\nKIND = SimulatedCamera\n", "utf-8")
+    before = signal.getsignal(signal.SIGTERM)
+    handlers: list[object] = []
+
+    def close(_: Session, how: str = "") -> None:
+        handlers.append(signal.getsignal(signal.SIGTERM))
+
+    monkeypatch.setattr(Session, "close", close)
+    monkeypatch.setattr(application, "run_until_closed", lambda *_: 0)
+    assert app._window(settings, None, Agenda(())) == 0
+    assert handlers
+    assert handlers[-1] != before
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -32,6 +32,7 @@ def settle(
         return
 
     def watch() -> None:
+        hurry()
         wait([parent.sentinel])
         orphaned()
 

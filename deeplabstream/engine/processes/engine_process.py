@@ -144,7 +144,10 @@ class _Engine:
         A guard writes it where an output could not be switched off.
         """
         if not self.bench.left_on:
-            self.write(Note(LAST_WORDS, last_words(()), self.clock.now_ns()))
+            words = last_words(())
+            if self.bench.bank is None and self.settings.outputs:
+                words = "ended; no output was open"  # so nothing was written either
+            self.write(Note(LAST_WORDS, words, self.clock.now_ns()))
 
     def stop(self) -> None:
         """End soon; callable from any thread."""
