@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -56,14 +56,17 @@ def run_a_rig(
     network_ms: int,
     said: Connection,
     print_pids: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Run until killed or until the stream ends; tell when the laser is on, then all news.
 
     SIGUSR1 ends the stream as a user would.
     """
     os.setpgid(0, 0)
+    os.environ.update(environment or {})
     asked: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
+    parent = multiprocessing.parent_process()
     wanted, text = list(ACTIONS), SETTINGS.format(port=port, network_ms=network_ms)
     with Session(parse(text, root)) as session:
         told = started = False
@@ -71,6 +74,8 @@ def run_a_rig(
             if wanted and wanted[0] in session.allowed:
                 session.do(wanted.pop(0))
                 started = True
+            if parent is not None and not parent.is_alive():
+                return  # the test was killed
             if asked and Action.STOP_STREAM in session.allowed:
                 session.do(Action.STOP_STREAM)
             session.rest(0.01)
@@ -166,11 +171,15 @@ def heard(board: int, length: int = 1) -> bytes:
 
 @contextmanager
 def laser_on(
-    root: Path, network_ms: int = 0, unplugged: bool = False
+    root: Path,
+    network_ms: int = 0,
+    unplugged: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[KillableRig]:
     """Yield a rig whose laser is on; whatever is left afterwards is killed.
 
-    `unplugged`: its port has vanished by the name that the settings give it.
+    `unplugged`: its port has vanished by the name that the settings give it. `environment`
+    is added to that of its processes.
     """
     import tty
 
@@ -180,7 +189,8 @@ def laser_on(
     ears, mouth = spawn.Pipe(duplex=False)
     port = str(root / "port")
     Path(port).symlink_to(os.ttyname(line))
-    main = spawn.Process(target=run_a_rig, args=(root, port, network_ms, mouth))
+    arguments = root, port, network_ms, mouth, False, environment
+    main = spawn.Process(target=run_a_rig, args=arguments)
     main.start()
     mouth.close()
     pidfds: dict[str, int] = {}

@@ -21,4 +21,6 @@ def test_a_killed_engine_leaves_no_laser_on(
     (row,) = json.loads(file.read_text("utf-8"))["kill main + engine"]
     assert row["ms"] > 0
     assert row["left"] == 0
-    assert "kill main + engine | 1 | 1 |" in capsys.readouterr().out
+    assert row["recorded"]
+    assert row["closed"]
+    assert "| kill main + engine | 1 | 1 |" in capsys.readouterr().out
