@@ -225,7 +225,8 @@ class Signalled(Trial):
         ended = self.program.ended
         if self.number == signal.SIGTSTP:  # it stops when all is done; then `fg`
             self.program.until("it stopped", lambda: ended() or self.program.stopped())
-            self.program.signal_all(signal.SIGCONT)
+            if not ended():  # nobody can stop a group whose terminal has no shell
+                self.program.signal_all(signal.SIGCONT)
         self.program.until("it ended", ended)
         super().finish()
         self.outcome.left += sum(path.exists() for path in self.mapped)
