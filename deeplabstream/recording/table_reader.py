@@ -102,7 +102,7 @@ class RunTable:
     def warning(self) -> str:
         """Read all; return the sentence about broken lines, empty when there are none."""
         if not self.path.exists():
-            return f"{self.path.name}: is missing"
+            return f"{self.path.name} is missing"
         for _ in self.lines():
             pass
         if not self.broken:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.session_events import Listening
+from deeplabstream.engine.session.session_events import BEGIN_S, Listening
 from deeplabstream.engine.session.states import Failed, Phase, Status
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.settings.loading import parse
@@ -50,6 +51,34 @@ def test_video_that_the_experiment_did_not_ask_for_does_not_end_it(whole: bool) 
     rig, told, crew = listening("RECORD_EXP = no")
     rig._heard(crew, say.RecorderFailed(FULL, whole))
     assert bool(told) is whole
+
+
+def test_a_recording_that_never_begins_is_an_alarm() -> None:
+    """As when the recorder hangs on a network drive."""
+    rig, _, _ = listening()
+    crew: Any = SimpleNamespace(tell_recorder=lambda message: None)
+    rig._film(crew, True)
+    asked_s = SystemClock().now_ns() / 1e9
+    rig._check_begun(asked_s + BEGIN_S / 2)
+    assert rig.alarms == ()
+    rig._check_begun(asked_s + 2 * BEGIN_S)
+    rig._check_begun(asked_s + 3 * BEGIN_S)
+    assert "The recording has not begun" in rig.alarms[0].text
+    rig._check_saved()
+    texts = [alarm.text for alarm in rig.alarms]
+    assert len(texts) == 2
+    assert "Nothing was recorded" in texts[1]
+
+
+def test_a_recording_that_has_begun_or_was_refused_is_no_further_alarm() -> None:
+    for answer in (say.Filmed({}, {}, {}), say.RecorderFailed(FULL)):
+        rig, _, crew = listening()
+        crew.tell_recorder = lambda message: None
+        rig._film(crew, True)
+        rig._heard(crew, answer)
+        before = len(rig.alarms)
+        rig._check_begun(SystemClock().now_ns() / 1e9 + 2 * BEGIN_S)
+        assert len(rig.alarms) == before
 
 
 def test_a_video_without_a_frame_is_an_alarm() -> None:

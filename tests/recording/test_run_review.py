@@ -75,5 +75,4 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
         review(tmp_path)
     path = record(tmp_path / "run")
     (path / "triggers.csv").unlink()
-    with pytest.raises(DeviceError, match="can't be read as a run"):
-        review(path)
+    assert review(path).warnings == ["triggers.csv is missing"]

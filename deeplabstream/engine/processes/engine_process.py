@@ -131,7 +131,7 @@ class _Engine:
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
         tell(self.pipe, introduced(estimator, self.settings))
         for sentence in outdated_networks(self.settings):
-            tell(self.pipe, Complaint(sentence, grave=False))
+            self.write(Note("network", sentence, self.clock.now_ns()))
 
     def goodbye(self) -> None:
         """Dismiss the guards, but not where an output could not be switched off."""

@@ -126,6 +126,7 @@ class Session(Listening):
                 for text in self._watchman.look(crew.rings, now_ns):
                     self._tell(crew, "camera", text)
                 self._examine(crew, now_ns)
+                self._check_begun(now_ns / 1e9)
         news, self._news = self._news, []
         return news
 
@@ -199,7 +200,7 @@ class Session(Listening):
         self.used = used = settled(self.settings)
         self._stream = Stream.of(used, now_ns)
         self._filming_for_experiment = False
-        self._alarms, self._closed = [], True
+        self._alarms, self._closed, self._asked_s = [], True, None
         try:
             self._crew = Crew(used, now_ns)
         except OSError as error:

@@ -29,6 +29,10 @@ SAVING_TOLD_S = 5.0
 """While the record is saved at the end: how often that is said."""
 
 
+BEGIN_S = 10.0
+"""A recording that was asked for must have begun within this time."""
+
+
 class Listening(StreamView):
     """Hears the processes of a stream and keeps them together; asks nothing of them itself."""
 
@@ -50,6 +54,8 @@ class Listening(StreamView):
         self._closed = True
         """The run folder is complete, or there is none."""
         self._told_s = 0.0
+        self._asked_s: float | None = None
+        """When a recording was asked for that has not begun yet."""
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
@@ -93,6 +99,7 @@ class Listening(StreamView):
     def _open_run(self, crew: Crew) -> None:
         """Have the recorder make the run folder, if there is none yet."""
         if self.run_folder is None:
+            self._closed = False
             self._adjusting.run_begins()
             root, text = self.settings.output_directory, self._stream.text
             now = datetime.now().astimezone()
@@ -102,6 +109,7 @@ class Listening(StreamView):
             crew.tell_recorder(wish)
 
     def _film(self, crew: Crew, active: bool) -> None:
+        self._asked_s = SystemClock().now_ns() / 1e9 if active else None
         if active:
             self._open_run(crew)
             recipe = self.settings.recording.recipe
@@ -155,6 +163,8 @@ class Listening(StreamView):
                             f"[Camera {span.camera}] has no video: none of its "
                             f"{span.delivered} frames was saved"
                         )
+            case say.Filmed():
+                self._asked_s = None
             case say.Saving(frames):
                 self._saving(crew, frames)
             case say.RecorderFailed(text, whole):
@@ -172,7 +182,8 @@ class Listening(StreamView):
         rules = self.settings.experiment
         of_experiment = self.status.experimenting and (whole or rules.record_exp)
         goes_on = of_experiment and rules.on_recording_lost == "go on"
-        self._closed = self._closed or whole
+        self._closed = self._closed or whole or self.run_folder is None
+        self._asked_s = None
         self._alarm(text, grave=not goes_on)
         if of_experiment and not goes_on:
             how = "failed: its recording has ended ([Experiment] ON_RECORDING_LOST = stop)"
@@ -188,10 +199,23 @@ class Listening(StreamView):
             text = f"the disk is slow, the record is still being saved ({frames} frames wait)"
             self._news.append(Note("recording", text, SystemClock().now_ns()))
 
+    def _check_begun(self, now_s: float) -> None:
+        """Say so, once, when a recording that was asked for does not begin."""
+        if self._asked_s is not None and now_s - self._asked_s > BEGIN_S:
+            self._asked_s = None
+            self._alarm(
+                f"The recording has not begun after {BEGIN_S:g} s: the recorder does not "
+                "answer; is the disk slow, or OUTPUT_DIRECTORY not reachable?",
+                grave=False,
+            )
+
     def _check_saved(self) -> None:
         """Say so when the recorder ended before the run folder was complete."""
         if not self._closed:
             self._closed = True
+            if self.run_folder is None:
+                self._alarm("Nothing was recorded: the recorder made no run folder")
+                return
             self._alarm(
                 f"The run was not saved whole, the recorder ended before: {self.run_folder} "
                 "is repaired when it is opened, or by utils/RepairRun.py"
