@@ -5,12 +5,12 @@ import importlib
 import re
 import runpy
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from deeplabstream.core import rig_folder
 from deeplabstream.settings.loading import parse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,16 +53,13 @@ def written(
     files = FILE.findall(page.read_text(encoding="utf-8"))
     rest = blocks(page)
     for package, name, code in files:
-        folder = tmp_path / "written" / package
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = tmp_path / package
+        folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(code, encoding="utf-8")
-        paths = importlib.import_module(package).__path__
-        monkeypatch.setattr(sys.modules[package], "__path__", [*paths, str(folder)])
         rest.remove(("python", code))
+    rig_folder.use(tmp_path)
     yield rest
-    for package, name, _ in files:
-        sys.modules.pop(f"{package}.{name}", None)
-        vars(sys.modules[package]).pop(name, None)
+    rig_folder.use(ROOT)
 
 
 @pytest.mark.parametrize("written", PAGES, ids=name_of, indirect=True)

@@ -87,16 +87,26 @@ def use_for_settings(folder: Path) -> None:
         refresh_plugins()
 
 
+_own_folders: dict[str, str] = {}
+"""The folder of the rig that a loaded package of plug-ins extends over, by package."""
+
+
 def plugin_path(built_in: Iterable[str], package: str) -> list[str]:
     """Return the `__path__` of a package of plug-ins: the built-in folder, then the rig's.
+
+    Other folders that the package extends over stay.
 
     >>> plugin_path(["/nowhere/cameras"], "no_such_family")
     ['/nowhere/cameras']
     """
-    first = next(iter(built_in))
+    first, *others = built_in
+    others = [each for each in others if each != _own_folders.get(package)]
     own = current().joinpath(*package.split("."))
-    same = Path(first).resolve() == own.resolve()
-    return [first] if same or not own.is_dir() else [first, str(own)]
+    if Path(first).resolve() == own.resolve() or not own.is_dir():
+        _own_folders.pop(package, None)
+        return [first, *others]
+    _own_folders[package] = str(own)
+    return [first, str(own), *others]
 
 
 def refresh_plugins() -> None:
@@ -109,11 +119,12 @@ def refresh_plugins() -> None:
         package = sys.modules.get(name)
         if package is None:
             continue
-        path = plugin_path(package.__path__, name)
-        if path == list(package.__path__):
+        before = list(package.__path__)
+        path = plugin_path(before, name)
+        if path == before:
             continue
-        gone = [Path(each) for each in package.__path__ if each not in path]
         package.__path__[:] = path
+        gone = [Path(each) for each in before if each not in path]
         for module in [each for each in sys.modules if each.startswith(f"{name}.")]:
             file = getattr(sys.modules[module], "__file__", None)
             if file and any(Path(file).is_relative_to(each) for each in gone):
