@@ -147,10 +147,13 @@ class RunTable:
         last, place = -1, self.columns.index(self._order)
         for _, raw in self._numbered():
             cells = raw.split(b",", place + 1)
-            if place < len(cells) and cells[place].isdigit():
-                before, last = last, int(cells[place])
+            cell = cells[place] if place < len(cells) else b""
+            if cell.isdigit():
+                before, last = last, int(cell)
                 if last < before or (place == 0 and last != before + 1):
                     return True
+            elif cell:
+                return True
         return False
 
     def _out_of_order(self) -> set[int]:

@@ -100,6 +100,20 @@ def test_a_picture_whose_frame_nobody_knows_keeps_its_place(run: Path) -> None:
     assert abs(int(part.rows["exposed_ns"].iat[4]) - exposed_ns(4)) < 2
 
 
+@pytest.mark.parametrize("posed", [b"-1", b"5", b"8000000000000000000"])
+def test_a_row_whose_time_runs_backwards_is_a_broken_line(
+    run: Path, posed: bytes
+) -> None:
+    """Whether it is the wrong one of its neighbours is seen from all the others."""
+    cells = (run / "top.csv").read_bytes().split(b"\n")[19].split(b",")
+    cells[4] = posed
+    break_line(run / "top.csv", 20, b",".join(cells))
+    said: list[str] = []
+    steps = list(opened_run(run, said.append).steps("top"))
+    assert said == ["top.csv: 1 line is broken and skipped (line 20)"]
+    assert len(steps) == FRAMES - 2
+
+
 def test_an_event_that_can_not_be_done_again_is_a_broken_line(run: Path) -> None:
     """As a command whose text was cut."""
     columns = (run / "events.csv").read_text("utf-8").partition("\n")[0].split(",")
