@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     if estimator is not None:
         count = propose(asked.into, estimator)
-        print(f"labels are proposed for {count} pictures that nobody has looked at")
+        print(f"{count} frames pre-labelled, awaiting review")
     return 0
 
 

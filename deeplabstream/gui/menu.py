@@ -261,8 +261,13 @@ def build_menu(
     add(help_, "Documentation", lambda: _open(_DOCS), "F1")
     add(help_, "Tutorial", lambda: _open(_DOCS / "tutorial.md"))
     add(help_, "Tour", tour)
-    add(help_, "Keys", lambda: KeysWindow(menu.actions.values(), window).show(), "F2")
-    add(help_, "Every key of the settings", lambda: _open(_DOCS / "settings.md"))
+    add(
+        help_,
+        "Keyboard shortcuts",
+        lambda: KeysWindow(menu.actions.values(), window).show(),
+        "F2",
+    )
+    add(help_, "Settings reference", lambda: _open(_DOCS / "settings.md"))
     menu.show_state()
     return menu
 

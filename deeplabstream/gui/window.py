@@ -176,7 +176,7 @@ class Window(QMainWindow):
                 return f"{told}{more}. Nothing can start until this is mended."
             return f"{told}{more}. The stream keeps the settings that it started with."
         if self.document.text != self.bridge.rig.settings.text:
-            return "The changed settings count from the next Start Stream."
+            return "Changes take effect when you restart the stream."
         return ""
 
     def _why_kept(self) -> str:

@@ -144,7 +144,7 @@ def test_a_rig_with_devices_is_not_toured(qtbot: QtBot, memory: QSettings) -> No
 
 def test_all_keys_of_the_menu_are_listed(qtbot: QtBot, memory: QSettings) -> None:
     window = window_of(qtbot, memory)
-    window.menu.actions["Keys"].trigger()
+    window.menu.actions["Keyboard shortcuts"].trigger()
     (keys,) = window.findChildren(KeysWindow)
     texts = [label.text() for label in keys.findChildren(QLabel)]
     for action in window.menu.actions.values():

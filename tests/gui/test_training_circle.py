@@ -87,7 +87,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     with qtbot.waitSignal(tab.program.ended, timeout=SOON):
         os.kill(tab.program.process.processId(), _KILL)
     assert "ended from outside at step" in tab.state.text()
-    assert "Go on" in tab.state.text()
+    assert "Resume" in tab.state.text()
     assert tab.resume.isEnabled()
 
     before = tab.progress.step

@@ -18,7 +18,9 @@ from tests.gui.fake_session import FakeSession, make_step
 
 @pytest.fixture
 def window(qtbot: QtBot, rig: FakeSession) -> Window:
-    made = Window(Bridge(rig), Document(Path("rig.ini"), ""))
+    document = Document(Path("rig.ini"), "")
+    document.problems = ()  # the rig is the test's, not this empty file's
+    made = Window(Bridge(rig), document)
     qtbot.addWidget(made)
     return made
 
@@ -127,7 +129,7 @@ def test_our_own_mistakes_are_told_once_and_end_nothing(
     window.bridge.start()
     run_until_closed(window, window.log.complain)
     assert len(ticks) == 4
-    assert lines(window) == ["The window made a mistake: KeyError('tail')"]
+    assert lines(window) == ["Internal error: KeyError('tail')"]
     assert capsys.readouterr().err.count("Traceback") == 1
 
 

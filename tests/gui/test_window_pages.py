@@ -74,7 +74,7 @@ def test_a_running_rig_keeps_its_settings_until_the_next_start(
     used = rig_of(window).settings
     window.document.set_word("Experiment", "PATIENCE_S", "0.2")
     assert rig_of(window).settings is used
-    assert "next Start Stream" in window.banner.text()
+    assert "restart the stream" in window.banner.text()
     window.live.controls.buttons[Action.STOP_STREAM].click()
     window.bridge.tick()
     assert rig_of(window).settings.experiment.patience_s == 0.2

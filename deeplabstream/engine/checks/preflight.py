@@ -169,7 +169,7 @@ def _disk(rig: Rig) -> Iterator[Finding]:
                 f"; an hour of video takes at most about {a_minute * 60 / 1e9:.1f} GB"
             )
             if not recipe.planned_s:
-                needs += ", and nobody said how long it will be (PLANNED_MINUTES)"
+                needs += "; planned duration not set (PLANNED_MINUTES)"
     except (OSError, DeviceError) as error:
         yield Finding(str(error), grave=True)
     else:

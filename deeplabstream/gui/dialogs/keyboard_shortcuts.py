@@ -41,7 +41,7 @@ class KeysWindow(QDialog):
     def __init__(self, actions: Iterable[QAction], parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Keys – DeepLabStream")
+        self.setWindowTitle("Keyboard shortcuts – DeepLabStream")
         inside = QWidget()
         grid = QGridLayout(inside)
         grid.setColumnMinimumWidth(0, 170)

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from PyQt5.QtWidgets import QMessageBox, QWidget
+from PyQt5.QtWidgets import QLabel, QMessageBox, QWidget
 
 from deeplabstream.core.overwriting import free_path, taken
 
 REPLACE = "Replace it"
 CANCEL = "Cancel"
+_WIDTH = 520
 
 
 def ask(window: QWidget, question: str, *answers: str, default: str = "") -> str:
@@ -18,6 +19,7 @@ def ask(window: QWidget, question: str, *answers: str, default: str = "") -> str
     box = QMessageBox(window)
     box.setWindowTitle("DeepLabStream")
     box.setText(question)
+    _show_whole(box)
     buttons = {
         text: box.addButton(text, QMessageBox.ButtonRole.ActionRole) for text in answers
     }
@@ -26,6 +28,15 @@ def ask(window: QWidget, question: str, *answers: str, default: str = "") -> str
     box.exec_()
     clicked = box.clickedButton()
     return answers[-1] if clicked is None else clicked.text()
+
+
+def _show_whole(box: QMessageBox) -> None:
+    """Give the question room for all its lines: a style sheet makes Qt count too few."""
+    for label in box.findChildren(QLabel, "qt_msgbox_label"):
+        label.ensurePolished()
+        label.setWordWrap(True)
+        width = min(_WIDTH, label.fontMetrics().horizontalAdvance(label.text()) + 2)
+        label.setMinimumSize(width, label.heightForWidth(width))
 
 
 def place_to_write(

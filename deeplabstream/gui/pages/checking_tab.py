@@ -232,7 +232,7 @@ class CheckingTab(QWidget):
         beside = self.folder.parent == usual
         word = self.folder.name if beside else str(self.folder)
         self.document.set_word("Pose Estimation", "MODEL", word)
-        told = f"MODEL = {word} stands in the settings now; File, Save keeps it."
+        told = f"Now using {word}. Save the settings to keep it."
         settings = self.document.settings
         problems = check_against(settings, self.model.skeleton) if settings else ()
         self.words.setText("\n".join([told, *problems]))

@@ -41,7 +41,7 @@ _TOOLS: tuple[ShapeKind, ...] = (
 _KINDS = {"line": "LineCrossing", "point": "HeadDirection"}
 _CORNERS = "later, a double click adds a corner, a right click removes one"
 _HOW = (
-    "Choose a form and drag; click a polygon's corners, a double click closes it. Drag a "
+    "Choose a shape and drag; click a polygon's corners, a double click closes it. Drag a "
     "region or its squares to change it; arrow keys move it by 1 px, with Shift by 10."
 )
 
@@ -104,14 +104,14 @@ class RegionsPage(QWidget):
         return panel
 
     def _choosing(self) -> QFrame:
-        panel, grid = _panel("Places in the picture of")
+        panel, grid = _panel("Regions in camera")
         self.camera.setToolTip("the camera whose picture is drawn on")
         grid.addWidget(self.camera, 1, 0, 1, 3)
         grid.addWidget(self.list, 2, 0, 1, 3)
         return panel
 
     def _chosen(self) -> QFrame:
-        panel, grid = _panel("The chosen one")
+        panel, grid = _panel("Selected region")
         rows = (("name", self.name), ("place", self.place), ("body parts", self.parts))
         self.name.setToolTip("what experiments call it; those that do follow")
         self.place.setToolTip("as in the settings, px from the left upper corner")

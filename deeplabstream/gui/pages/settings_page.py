@@ -114,7 +114,7 @@ class SettingsPage(QWidget):
             self.list.setCurrentRow(0)
         count = len(self.document.problems)
         word = "1 problem" if count == 1 else f"{count} problems"
-        self.summary.setText(word if count else "Nothing is wrong with it.")
+        self.summary.setText(word if count else "No problems")
 
     def _list(self, title: str) -> None:
         wrong = problems_of(self.document.problems, title)

@@ -64,7 +64,7 @@ class TrainingTab(QWidget):
         self.program = Program(self)
         self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
         self.train, self.stop = QPushButton("Train"), StopButton("Stop")
-        self.resume = QPushButton("Go on")
+        self.resume = QPushButton("Resume")
         self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
         self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
         self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
@@ -139,7 +139,7 @@ class TrainingTab(QWidget):
         return place is not None
 
     def finish(self) -> None:
-        """End the training; `Go on` takes it up again."""
+        """End the training; `Resume` takes it up again."""
         self.program.stop()
 
     def _arrange(self) -> None:
@@ -156,7 +156,7 @@ class TrainingTab(QWidget):
         )
         self.train.setProperty("starts", True)
         self.resume.setToolTip("from the last whole state that was kept (--resume)")
-        self.stop.setToolTip("what was learned is kept: Go on takes it up again")
+        self.stop.setToolTip("the state is kept: Resume continues the training")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
         for label in (self.state, self.words):
@@ -166,7 +166,11 @@ class TrainingTab(QWidget):
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         left = Panel("Train")
         left.setFixedWidth(_WIDTH)
-        named = (("Name", self.name), ("For how long", self.steps), ("Sees", self.sees))
+        named = (
+            ("Name", self.name),
+            ("Training steps", self.steps),
+            ("Input size", self.sees),
+        )
         for text, widget in named:
             caption = QLabel(text)
             caption.setObjectName("caption")
@@ -200,7 +204,7 @@ class TrainingTab(QWidget):
             curves.addWidget(plot)
         self.loss.setLogMode(y=True)
         plots.column.addLayout(curves)
-        shown = Panel("What it finds: rings are labels, dots are its own")
+        shown = Panel("Held-out frames (ring = label, dot = prediction)")
         grid = QGridLayout()
         grid.setSpacing(6)
         for place, view in enumerate(self.views):
@@ -286,7 +290,7 @@ class TrainingTab(QWidget):
 
     def _rest(self) -> str:
         if (self.model / _LAST).is_file():
-            return "What was learned is kept: Go on takes it up."
+            return "The state is kept: Resume continues the training."
         return "Nothing was kept yet: Train begins anew."
 
     def _show_state(self) -> None:

@@ -20,7 +20,7 @@ KEYS = (
     ("Right click, Delete", "it is not to be seen"),
     ("1 to 9", "chooses a part"),
     ("Arrows", "move it 0.5 px"),
-    ("Space", "right: next picture"),
+    ("Space", "accept, next frame"),
     ("B", "back one picture"),
     ("U, Shift+U", "undo, redo"),
     ("Wheel, + −, 0", "zoom; whole"),
@@ -38,9 +38,9 @@ class LabelTools(Panel):
         self.bones = QLineEdit()
         self.contrast = QSlider(Qt.Orientation.Horizontal)
         self.closer, self.wider = QPushButton("+"), QPushButton("−")
-        self.whole = QPushButton("Whole")
+        self.whole = QPushButton("Fit")
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
-        self.good = QPushButton("Looks right (Space)")
+        self.good = QPushButton("Accept (Space)")
         self.contrast.setRange(50, 400)
         self.contrast.setValue(100)
         self.setFixedWidth(_WIDTH)

@@ -60,8 +60,8 @@ class RehearsalPanel(QWidget):
             column.addWidget(each)
 
     def _refresh(self) -> None:
-        outputs = ["it flees from nothing"]
-        outputs += [f"it flees {name}" for name in names_in(self.document, "Output")]
+        outputs = ["avoids: nothing"]
+        outputs += [f"avoids: {name}" for name in names_in(self.document, "Output")]
         shown = self.flees.currentText()
         self.flees.clear()
         self.flees.addItems(outputs)

@@ -89,5 +89,5 @@ def _sentence(status: Status) -> str:
     if status.experimenting:
         return "The experiment decides what the outputs do."
     if status.analysing:
-        return "Every picture is analysed; nothing acts."
+        return "Tracking; outputs idle."
     return "Pictures come in. Analysis can start."

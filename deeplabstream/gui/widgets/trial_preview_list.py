@@ -48,7 +48,7 @@ class TrialList(QFrame):
         self.words = QLabel()
         self.words.setObjectName("caption")
         self.words.setWordWrap(True)
-        title = QLabel("WHAT IT WILL DO")
+        title = QLabel("TRIAL PREVIEW")
         title.setObjectName("title")
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 8, 12, 10)
@@ -79,7 +79,7 @@ class TrialList(QFrame):
         self._timer.stop()
         self.table.setRowCount(0)
         if settings is None or name not in settings.experiments:
-            self.words.setText("Nothing can be told while something is wrong.")
+            self.words.setText("Fix the problems to see the preview.")
             return
         told = (
             "With an animal that does at once what is waited for, stays "
