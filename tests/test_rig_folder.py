@@ -238,6 +238,21 @@ def test_the_command_lists_all_and_names_what_was_meant(
     assert "did you mean train?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", sorted(set(cli.PROGRAMS) - {"environment", "new"}))
+def test_every_program_takes_a_rig_and_has_the_command_s_name(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [*sys.argv])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert told.startswith(f"usage: deeplabstream {name} ")
+    assert "--rig" in told
+
+
 HEAVY = ("cv2", "torch", "PyQt5", "onnxruntime", "numpy", "pandas")
 
 

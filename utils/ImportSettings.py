@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.core.rig_folder import SETTINGS
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.settings.experiment_design import SIMULATED
 from deeplabstream.settings.v1_import.conversion import (
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> ProgramParser:
-    parser = ProgramParser(prog="ImportSettings.py", description=__doc__)
+    parser = ProgramParser(rig=False, prog="ImportSettings.py", description=__doc__)
     parser.add_argument(
         "old",
         type=Path,
@@ -58,9 +59,9 @@ def _parser() -> ProgramParser:
     parser.add_argument(
         "--rig",
         type=Path,
-        metavar="FILE",
-        help="for an experiment file alone: our settings file whose cameras, network and "
-        "outputs it gets; else a drawn mouse",
+        metavar="FOLDER|FILE",
+        help="for an experiment file alone: the rig folder or settings file whose cameras, "
+        "network and outputs it gets; else a simulated mouse",
     )
     add_overwrite(parser, "--replace")
     return parser
@@ -70,7 +71,8 @@ def _imported(asked: argparse.Namespace) -> Imported:
     old: Path = asked.old
     text, folder = read_text(old), asked.output.absolute().parent
     if is_experiment(text):
-        rig = SIMULATED if asked.rig is None else read_text(asked.rig)
+        file = asked.rig / SETTINGS if asked.rig and asked.rig.is_dir() else asked.rig
+        rig = SIMULATED if file is None else read_text(file)
         return import_experiment(text, old.stem, rig, folder)
     beside = old.parent / "utils" / "advanced_settings.ini"
     advanced = asked.advanced or (beside if beside.is_file() else None)
