@@ -26,6 +26,7 @@ from drawn import crops, frames
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.user_cache import cache_folder
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
@@ -35,7 +36,6 @@ from deeplabstream.pose.runtimes.quantised_network import (
     Quantised,
     save_quantised,
 )
-from deeplabstream.pose.runtimes.user_cache import cache_folder
 from deeplabstream.simulation.arena import ARENA_SKELETON
 
 SIZES = ((256, 256), (384, 384), (480, 640))

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from benchmarks.training_rivals import existing
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.user_cache import cache_folder
 from deeplabstream.pose.importers.script_export import SCRIPTS, import_exported
 from deeplabstream.pose.importers.sleap_nn import import_sleap_nn
 from deeplabstream.pose.model.model_folder import ModelFolder
@@ -47,7 +48,6 @@ from deeplabstream.pose.runtimes.runtime_comparison import (
     save_pictures,
 )
 from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network, present
-from deeplabstream.pose.runtimes.user_cache import cache_folder
 
 SIZES = ((256, 256), (640, 480))
 FRAMES, CROPS, SIDE = 96, 512, 128

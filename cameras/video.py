@@ -75,18 +75,20 @@ class VideoFile(Camera):
 def _frames(
     path: Path, period_ns: int, repeat: bool = False
 ) -> Generator[TimedFrame, None, None]:
-    """Yield the frames; their times grow, also from one repetition to the next."""
-    number = begin_ns = 0
+    """Yield the frames; numbers and times grow, also from one repetition to the next.
+
+    Frames that can't be decoded leave gaps in the numbers: the camera has lost them.
+    """
+    begin = begin_ns = 0
     while True:
-        first, time_ns = number, begin_ns
+        number, time_ns = begin - 1, begin_ns
         with closing(sequential(path)) as frames:
             for found in frames:
-                time_ns = begin_ns + found.time_ns
+                number, time_ns = begin + found.number, begin_ns + found.time_ns
                 yield TimedFrame(number, time_ns, found.frame)
-                number += 1
-        if not repeat or number == first:
+        if not repeat or number < begin:
             return
-        begin_ns = time_ns + period_ns
+        begin, begin_ns = number + 1, time_ns + period_ns
 
 
 def _image(

@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.trigger import Trigger as Trigger
     from deeplabstream.plugins.trigger_combination import Combination as Combination
     from deeplabstream.video.decoding import Converter as Converter
-    from deeplabstream.video.decoding import TimedFrame as TimedFrame
-    from deeplabstream.video.decoding import sequential as sequential
     from deeplabstream.video.decoding import video_format as video_format
+    from deeplabstream.video.sequential_reading import TimedFrame as TimedFrame
+    from deeplabstream.video.sequential_reading import sequential as sequential
 
 _PUBLIC = {
     "deeplabstream.core.clock": (
@@ -182,9 +182,11 @@ _PUBLIC = {
     "deeplabstream.plugins.trigger_combination": ("Combination",),
     "deeplabstream.video.decoding": (
         "Converter",
+        "video_format",
+    ),
+    "deeplabstream.video.sequential_reading": (
         "TimedFrame",
         "sequential",
-        "video_format",
     ),
 }
 make_plugins_importable()

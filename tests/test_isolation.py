@@ -29,6 +29,7 @@ ADDRESS = re.compile(
 DNS = "53"
 KNOWN = (
     r"cache/DeepLabStream/runtimes\.json",
+    r"cache/DeepLabStream/videos\.json",
     r"cache/(matplotlib|torch|fontconfig|mesa_shader_cache)/.*",
     r"home/\.config/matplotlib/.*",
 )

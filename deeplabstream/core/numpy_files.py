@@ -1,11 +1,15 @@
-"""NumPy's `.npy` files from outside: no larger than they are, and nothing unpickled."""
+"""NumPy's `.npy` and `.npz` files from outside: limited in size, and nothing unpickled."""
 
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+
+MOST_BYTES = 2**31
+"""That the arrays of one `.npz` file may take together: 2 GiB."""
 
 
 def read_array(file: Path) -> NDArray[Any]:
@@ -16,21 +20,56 @@ def read_array(file: Path) -> NDArray[Any]:
     """
     try:
         with file.open("rb") as content:
-            version = np.lib.format.read_magic(content)
-            header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = header(content)
-            there = file.stat().st_size - content.tell()
-            if prod(shape) * dtype.itemsize > there:
-                raise ValueError(
-                    f"it declares {'×'.join(map(str, shape))} numbers, and ends before"
-                )
+            _check_declared(content, file.stat().st_size)
             content.seek(0)
             return np.asarray(np.load(content, allow_pickle=False))
     except (OSError, ValueError):
         raise
     except Exception as error:  # a damaged header raises nearly anything
         raise ValueError(f"it is damaged ({type(error).__name__})") from error
+
+
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a `.npz` file by name; OSError, ValueError as `read_array`.
+
+    A compressed file of some kB may hold gigabytes: what is declared is added up before any
+    array is read.
+    """
+    try:
+        with ZipFile(file) as archive:
+            entries = [each for each in archive.infolist() if not each.is_dir()]
+            total = sum(each.file_size for each in entries)
+            if total > MOST_BYTES:
+                raise ValueError(
+                    f"it declares {total} bytes, more than {MOST_BYTES // 2**30} GiB"
+                )
+            for each in entries:
+                with archive.open(each) as content:
+                    _check_declared(content, each.file_size)
+            found = {}
+            for each in entries:
+                with archive.open(each) as content:
+                    values = np.lib.format.read_array(content, allow_pickle=False)
+                    found[each.filename.removesuffix(".npy")] = values
+            return found
+    except (OSError, ValueError):
+        raise
+    except BadZipFile as error:
+        raise ValueError(f"it is damaged ({error})") from error
+    except Exception as error:  # a damaged header raises nearly anything
+        raise ValueError(f"it is damaged ({type(error).__name__})") from error
+
+
+def _check_declared(content: IO[bytes], size: int) -> None:
+    """Raise ValueError when the header declares more than `size` bytes can hold."""
+    version = np.lib.format.read_magic(content)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = header(content)
+    if prod(shape) * dtype.itemsize > size - content.tell():
+        raise ValueError(
+            f"it declares {'×'.join(map(str, shape))} numbers, and ends before"
+        )

@@ -1,6 +1,5 @@
 """A thread of its own that reads runs and decodes their pictures, so that no window waits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Condition
 
@@ -9,10 +8,7 @@ from PyQt5.QtCore import QThread, pyqtSignal
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.recording.run_review import review
-from deeplabstream.video.video_reader import Picture, VideoReader, open_video
-
-_NEAR = 40
-"""Rows that are sooner decoded one after the other than jumped to."""
+from deeplabstream.video.video_reader import VideoCursor, open_video
 
 
 class RunPictures(QThread):
@@ -31,10 +27,7 @@ class RunPictures(QThread):
         self._run: Path | None = None
         self._wanted: tuple[object, Path, int] | None = None
         self._over = False
-        self._rows: dict[Path, VideoReader] = {}
-        self._film: Iterator[Picture] = iter(())
-        self._playing: Path | None = None
-        self._next = 0
+        self._cursors: dict[Path, VideoCursor] = {}
 
     def open(self, path: Path) -> None:
         """Read a run."""
@@ -62,6 +55,7 @@ class RunPictures(QThread):
                 while not (self._over or self._run or self._wanted):
                     self._changed.wait()
                 if self._over:
+                    self._forget()
                     return
                 path, wanted = self._run, self._wanted
                 self._run = None
@@ -69,8 +63,7 @@ class RunPictures(QThread):
                     self._wanted = None
             try:
                 if path is not None:
-                    self._rows.clear()
-                    self._playing = None
+                    self._forget()
                     self.opened.emit(review(path))
                 elif wanted is not None:
                     key, video, row = wanted
@@ -79,16 +72,14 @@ class RunPictures(QThread):
                 self.failed.emit(str(error))
 
     def _picture(self, video: Path, row: int) -> Image | None:
-        if video not in self._rows:
-            self._rows[video] = open_video(video)
-        if video != self._playing or not self._next <= row <= self._next + _NEAR:
-            if row > 0:
-                self._rows[video].prepare_jumps()
-            self._film = self._rows[video].pictures(row)
-            self._playing = video
-        for picture in self._film:
-            self._next = picture.row + 1
-            if picture.row >= row:
-                return picture.image
-        self._playing = None
-        return None
+        if video not in self._cursors:
+            self._cursors[video] = VideoCursor(open_video(video))
+        cursor = self._cursors[video]
+        if row > 0:
+            cursor.reader.prepare_jumps()
+        return cursor.picture(row).image
+
+    def _forget(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.close()
+        self._cursors.clear()

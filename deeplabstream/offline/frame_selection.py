@@ -92,11 +92,10 @@ def candidates(rows: VideoReader) -> NDArray[np.int64]:
 
 
 def _small(image: Image) -> NDArray[np.float32]:
-    grey = image.astype(np.float32)
-    if grey.ndim == 3:
-        grey = grey.mean(axis=2)
-    tiny = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(tiny, np.float32).ravel()
+    values = image.astype(np.float32)
+    tiny = cv2.resize(values, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    grey = tiny if tiny.ndim == 2 else tiny.mean(axis=2)
+    return np.asarray(grey, np.float32).ravel()
 
 
 def picture_path(rows: VideoReader, row: int, into: Path) -> Path:

@@ -1,19 +1,19 @@
 """Decoding of video files with FFmpeg: opening, packets to frames, frames to pixels.
 
-Only this package decodes video files. `reading.py` numbers the frames; `sequential` is for
-those who read a file once from its first frame to its last.
+Only this package decodes video files. `video_reader.py` numbers the frames;
+`sequential_reading.py` is for those who read a file once from its first frame to its last.
 """
 
-import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
+from deeplabstream.core.picture_header import MOST_PIXELS
 
 if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
@@ -26,17 +26,8 @@ Decoder: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 _MOST_BEFORE = 1000
 """Packets that are looked at for a first key frame."""
-
-_log = logging.getLogger("video")
-
-
-class TimedFrame(NamedTuple):
-    """One decoded frame of a file that is read from its beginning."""
-
-    number: int
-    time_ns: int
-    """Since the first frame; times grow strictly, even where the file's do not."""
-    frame: "VideoFrame"
+_LIMITS = {"max_pixels": str(MOST_PIXELS)}
+"""FFmpeg decodes no frame that declares more, and asks for no memory for it."""
 
 
 @contextmanager
@@ -49,7 +40,11 @@ def opened(
     if not path.is_file():
         raise DeviceError(f"there is no video {path}")
     try:
-        container = av.open(str(path), hwaccel=_acceleration(decoder, path))
+        container = av.open(
+            str(path),
+            options=_LIMITS,
+            hwaccel=_acceleration(decoder, path),
+        )
     except av.error.FFmpegError as error:
         said = f"{path} is no video that can be read: {error.strerror}"
         raise DeviceError(said) from error
@@ -57,10 +52,23 @@ def opened(
         if not container.streams.video:
             raise DeviceError(f"{path} holds no pictures")
         stream = container.streams.video[0]
+        width, height = stream.width, stream.height
+        most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
+        if not width * height:  # FFmpeg says the same of too large frames and of none
+            raise DeviceError(
+                f"{path} can't be read: its frames have no size, or more than {most}"
+            )
+        if width * height > MOST_PIXELS:
+            raise DeviceError(
+                f"{path} is not decoded: it declares frames of {width}×{height}, more "
+                f"than {most}"
+            )
         stream.thread_type = "AUTO"
-        if stream.codec_context.name == "mjpeg":
+        context = stream.codec_context
+        context.options = dict(_LIMITS)
+        if context.name == "mjpeg":
             # Without this, half a JPEG picture is returned as a whole one, unmarked.
-            stream.codec_context.options = {"err_detect": "explode"}
+            context.options = {**_LIMITS, "err_detect": "explode"}
         yield container, stream
 
 
@@ -73,7 +81,7 @@ def _acceleration(decoder: Decoder, path: Path) -> "HWAccel | None":
     try:
         if "cuda" in hwdevices_available():
             card = HWAccel("cuda", allow_software_fallback=False)
-            with av.open(str(path), hwaccel=card) as container:
+            with av.open(str(path), options=_LIMITS, hwaccel=card) as container:
                 for _ in container.decode(video=0):
                     return HWAccel("cuda", allow_software_fallback=False)
     except (av.error.FFmpegError, RuntimeError, NotImplementedError):
@@ -161,35 +169,6 @@ def video_format(path: Path) -> ImageFormat:
             if frame is not None:
                 return image_format(frame, rate)
     raise DeviceError(f"{path} holds no pictures")
-
-
-def sequential(path: Path) -> Generator[TimedFrame, None, None]:
-    """Yield every frame from the first to the last, without an index of the file.
-
-    DeviceError tells after which frame a file is broken: what follows has no number. Frames
-    whose data were damaged are counted in a warning at the end.
-    """
-    number, time_ns, begin, damaged = 0, -1, None, 0
-    with opened(path) as (container, stream):
-        period_ns = round(1e9 / (stream.average_rate or stream.guessed_rate or 25))
-        try:
-            for frame in decoded(stream, packets_of(container, stream)):
-                if frame is None:
-                    raise DeviceError(
-                        f"{path} is broken after {number} pictures: FFmpeg can't decode "
-                        "what follows"
-                    )
-                passed_ns = number * period_ns
-                if frame.pts is not None and frame.time_base is not None:
-                    begin = frame.pts if begin is None else begin
-                    passed_ns = int((frame.pts - begin) * frame.time_base * 10**9)
-                time_ns = max(time_ns + 1, passed_ns)
-                damaged += frame.is_corrupt
-                yield TimedFrame(number, time_ns, frame)
-                number += 1
-        finally:
-            if damaged:
-                _log.warning("%s: %d of %d frames are damaged", path, damaged, number)
 
 
 class Converter:

@@ -14,11 +14,15 @@ frames are decoded twice, after a jump and in one go, and the pictures are compa
 
 One difference, and the file is only read from its beginning. Every later jump is checked
 too: the first frame after it must be the key frame that was asked for, and undamaged.
+
+What was found is kept in the user's cache, by path, size and time of the last change, and by
+the version of FFmpeg that decoded.
 """
 
 import logging
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from threading import Lock
@@ -26,6 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.video.decoding import Converter, decoded, packets_of
 
 if TYPE_CHECKING:
@@ -43,8 +49,14 @@ _COMPARED = 8
 """Frames compared from each key frame on: B-frames are among them."""
 _TRIED = 3
 """Key frames before a frame to which a jump is tried."""
+_CHECK = 1
+"""Version of this check: what an earlier one found is not believed."""
+_MOST_KEPT = 2000
+"""Files whose check is remembered."""
 
+_FILE = "videos.json"
 _trust: dict[tuple[str, int, int], bool] = {}
+_asked: set[tuple[str, int, int]] = set()
 _lock = Lock()
 _log = logging.getLogger("video")
 
@@ -69,20 +81,64 @@ class _Stretch:
 def trusted(reader: "VideoReader") -> bool:
     """Return whether jumps in this file show the right frames; checked on first use."""
     with _lock:
-        known = _trust.get(reader.identity)
+        known = _remembered(reader)
         if known is None:
             known = all(_same(reader, each) for each in _stretches(reader))
-            _trust[reader.identity] = known
-            if not known:
-                _warn(reader)
+            _remember(reader, known)
         return known
+
+
+def known_good(reader: "VideoReader") -> bool:
+    """Return whether a check has shown that this file can be jumped in; checks nothing."""
+    return _remembered(reader) is True
 
 
 def cost(reader: "VideoReader") -> int:
     """Return how many frames the check decodes; 0 when it is done."""
-    if reader.identity in _trust:
+    if _remembered(reader) is not None:
         return 0
     return sum(each.frames for each in _stretches(reader))
+
+
+def _remembered(reader: "VideoReader") -> bool | None:
+    """Return what this process or an earlier one found; None: nothing that holds."""
+    known = _trust.get(reader.identity)
+    if known is not None:
+        return known
+    if reader.identity in _asked:
+        return None
+    _asked.add(reader.identity)  # the file in the cache is read once for each video
+    try:
+        entry = read_entries(cache_folder() / _FILE).get(_key(reader), {})
+    except ModelError:
+        return None
+    found = entry.get("jumps")
+    if not isinstance(found, bool):
+        return None
+    _trust[reader.identity] = found
+    if not found:
+        _warn(reader)
+    return found
+
+
+def _remember(reader: "VideoReader", known: bool) -> None:
+    _trust[reader.identity] = known
+    if not known:
+        _warn(reader)
+    with suppress(ModelError):
+        add_entries(
+            cache_folder() / _FILE, {_key(reader): {"jumps": known}}, _MOST_KEPT
+        )
+
+
+def _key(reader: "VideoReader") -> str:
+    """Return what the finding depends on, in one line."""
+    from av import __version__, library_versions
+
+    path, size, changed_ns = reader.identity
+    codec = ".".join(str(part) for part in library_versions["libavcodec"])
+    versions = f"check {_CHECK}, PyAV {__version__}, libavcodec {codec}"
+    return f"{path}, {size} bytes, {changed_ns} ns, {versions}"
 
 
 def _warn(reader: "VideoReader") -> None:

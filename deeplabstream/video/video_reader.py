@@ -7,44 +7,47 @@ so that tables of times and poses stay in step. FFmpeg's errors, its marks on da
 frames, and frames that depend on such ones are counted and told.
 """
 
-import logging
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain, islice, pairwise
+from itertools import chain, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.video import seeking
 from deeplabstream.video.decoding import (
     Converter,
     Decoder,
     decoded,
-    image_format,
     opened,
     packets_of,
 )
+from deeplabstream.video.frame_times import (
+    FrameNumbers,
+    Listed,
+    frame_ticks,
+    listed,
+    probed,
+    report_losses,
+)
 
 if TYPE_CHECKING:
-    from av import VideoFrame
+    from av import VideoFrame, VideoStream
+    from av.packet import Packet
 
-_PROBED = 48
-"""Frames decoded to learn whether a file tells the right times."""
 _REORDERED = 16
 """Most frames between decoding and display that any codec here allows."""
+_NEAR = 40
+"""Frames that are sooner decoded one after the other than jumped over."""
 _UNKNOWN_ORDER = 4
 """Frames that are held back where the order of decoding is not known."""
-
-_log = logging.getLogger("video")
-_told: set[tuple[Path, int, int, int]] = set()
 
 
 class Decoded(NamedTuple):
@@ -133,26 +136,10 @@ class VideoReader:
         It jumps to key frames where that decodes less than reading on does.
         """
         rows = np.asarray(wanted).tolist()
-        if not rows:
-            return
-        if not self._jumps_pay(rows):
-            chosen = set(rows)
-            for picture in self.pictures(rows[0]):
-                if picture.row in chosen:
-                    yield picture
-                if picture.row >= rows[-1]:
-                    return
-            return
-        reading: Iterator[Picture] = iter(())
-        at = -1
-        for row in rows:
-            if at < 0 or self.entry_before(row) > at:
-                reading = self.pictures(row)
-            for picture in reading:
-                at = picture.row + 1
-                if picture.row == row:
-                    yield picture
-                    break
+        if rows:
+            with closing(VideoCursor(self, jumps=self._jumps_pay(rows))) as cursor:
+                for row in rows:
+                    yield cursor.picture(row)
 
     def prepare_jumps(self) -> None:
         """Check now whether the file can be jumped in: for many reads in any order."""
@@ -167,6 +154,10 @@ class VideoReader:
             by_jumps += row + 1 - max(at, self.entry_before(row))
             at = row + 1
         return by_jumps < rows[-1] + 1 and seeking.trusted(self)
+
+    def start_for(self, row: int) -> int:
+        """Return the row from which on a frame is decoded, if it is read now, on its own."""
+        return self.entry_before(row) if seeking.known_good(self) else 0
 
     def entry_before(self, row: int) -> int:
         """Return the row of the last key frame up to `row`; 0 when there is none."""
@@ -202,7 +193,7 @@ class VideoReader:
             if ended and row < len(self):
                 first = row if first < 0 else first
                 lost += len(self) - row
-            self._tell(lost, damaged, first)
+            report_losses(self.path, lost, damaged, first)
 
     def _from(self, start: int, decoder: Decoder, jump: bool) -> Iterator[Decoded]:
         """Yield from the key frame before `start`, or from the beginning."""
@@ -217,8 +208,8 @@ class VideoReader:
     def from_beginning(self, decoder: Decoder = "cpu") -> Iterator[Decoded]:
         """Yield all frames, decoded one after the other from the beginning."""
         with opened(self.path, decoder) as (container, stream):
-            found = decoded(stream, packets_of(container, stream))
-            yield from self._checked(self._numbered(found, 0))
+            packets = packets_of(container, stream)
+            yield from self._checked(self._numbered(stream, packets, 0))
 
     def jumped(self, start: int, decoder: Decoder = "cpu") -> Iterator[Decoded]:
         """Yield frames from the key frame before `start` on; nothing: no way there."""
@@ -226,22 +217,31 @@ class VideoReader:
             way = seeking.seek(self, container, stream, start)
             if way is not None:
                 first, packets = way
-                found = decoded(stream, packets)
-                yield from self._checked(self._numbered(found, first))
+                yield from self._checked(self._numbered(stream, packets, first))
 
     def _numbered(
-        self, found: "Iterator[VideoFrame | None]", first: int
+        self,
+        stream: "VideoStream",
+        packets: "Iterator[Packet[Any] | None]",
+        first: int,
     ) -> Iterator[Decoded]:
         """Give frames their rows; what follows an error up to a key frame is damaged."""
         row, spoiled = first, False
-        for frame in found:
+        counted = None if self.timed else FrameNumbers(timed=False, begin=first)
+        if counted is not None:
+            packets = counted.noted(packets)
+        for frame in decoded(stream, packets):
             if frame is None:
                 spoiled = True
+                if counted is not None:
+                    counted.error()
                 continue
-            place = row
-            if self.timed:
+            if counted is None:
                 place = -1 if frame.pts is None else self._rows.get(frame.pts, -1)
-            if place < row:
+            else:
+                found = counted.of(frame)
+                place = -1 if found is None else found
+            if not row <= place < len(self):
                 continue
             spoiled = (spoiled or place > row) and not frame.key_frame
             row = place + 1
@@ -251,7 +251,11 @@ class VideoReader:
                 return
 
     def _checked(self, found: Iterator[Decoded]) -> Iterator[Decoded]:
-        """Mark also frames shown before a damaged one that were decoded after it."""
+        """Mark also frames shown before a damaged one that were decoded after it.
+
+        Where the order of decoding differs from that of display, FFmpeg may give a frame
+        shortly before a lost one a wrong time: those are marked, too.
+        """
         held: deque[Decoded] = deque()
         wait = self._held_back
         row = -1
@@ -259,7 +263,8 @@ class VideoReader:
             bad = list(range(row + 1, each.row)) if row >= 0 else []
             bad += [each.row] if each.frame.is_corrupt else []
             for place, before in enumerate(held):
-                if any(self._decoded_after(before.row, one) for one in bad):
+                lost = each.row > row + 1 and before.row > row - wait
+                if lost or any(self._decoded_after(before.row, one) for one in bad):
                     held[place] = before._replace(damaged=True)
             held.append(each)
             row = each.row
@@ -284,28 +289,48 @@ class VideoReader:
     def _decoded_after(self, row: int, other: int) -> bool:
         return self.order is None or bool(self.order[row] > self.order[other])
 
-    def _tell(self, lost: int, damaged: int, first: int) -> None:
-        """Warn of what could not be read, once for each finding."""
-        finding = self.path, lost, damaged, first
-        if (lost or damaged) and finding not in _told:
-            _told.add(finding)
-            _log.warning(
-                "%s: %d frames can't be decoded, %d are damaged (FFmpeg made up a part); "
-                "the first is frame %d",
-                self.path,
-                lost,
-                damaged,
-                first,
-            )
 
+class VideoCursor:
+    """Reads single frames of a video; goes on where it is unless a jump is shorter.
 
-class _Listed(NamedTuple):
-    """A packet that holds a frame."""
+    Frames on the way are decoded, but not converted. Growing rows take one pass over a file
+    that can't be jumped in.
+    """
 
-    pts: int | None
-    dts: int | None
-    place: int
-    key: bool
+    def __init__(self, reader: VideoReader, jumps: bool = True) -> None:
+        self.reader, self._jumps = reader, jumps
+        self._converter = Converter()
+        self._times = reader.times_ns
+        self._frames: Generator[Decoded, None, None] | None = None
+        self._head: Decoded | None = None
+        """Decoded, and not passed yet; None: the file has ended."""
+        self._at = 0
+        """The row that was asked for last."""
+
+    def picture(self, row: int) -> Picture:
+        """Return a frame; one that can't be decoded has no image."""
+        if self._frames is None or row < self._at or self._far(row):
+            self.close()
+            self._frames = self.reader.frames(row)
+            self._head = next(self._frames, None)
+        self._at = row
+        while self._head is not None and self._head.row < row:
+            self._head = next(self._frames, None)
+        found, time_ns = self._head, int(self._times[row])
+        if found is None or found.row > row:
+            return Picture(row, time_ns, None)
+        image = self._converter.image(found.frame, self.reader.form)
+        return Picture(row, time_ns, image, found.damaged)
+
+    def _far(self, row: int) -> bool:
+        """Return whether jumping decodes so much less that it is worth it."""
+        return self._jumps and self.reader.start_for(row) > self._at + _NEAR
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._frames is not None:
+            self._frames.close()
+            self._frames = None
 
 
 def open_video(path: Path) -> VideoReader:
@@ -314,16 +339,16 @@ def open_video(path: Path) -> VideoReader:
     Packets are listed without decoding. Where they have no times that the decoder's frames
     can be known by, the file is decoded once to count its frames.
     """
-    form, shown, whole = _probed(path)
+    probe = probed(path)
     facts = path.stat()
     identity = str(path.resolve()), facts.st_size, facts.st_mtime_ns
-    listed, tick_s, period_s = _listed(path)
+    packets, tick_s, period_s = _listed(path)
     keys = [
         [pts if pts is not None else dts, dts if dts is not None else pts, place]
-        for pts, dts, place, key in listed
+        for pts, dts, place, key in packets
         if key and (pts is not None or dts is not None)
     ]
-    ticks, order = _times(listed, shown, whole)
+    ticks, order = frame_ticks(packets, probe)
     if ticks is None:
         count, keyed = _counted(path)
         known = len(keyed) == len(keys)  # else nobody knows which is which
@@ -334,79 +359,39 @@ def open_video(path: Path) -> VideoReader:
         entries = sorted([rows[key[0]], *key] for key in keys if key[0] in rows)
     table = np.array(entries, np.int64).reshape(-1, 4)
     timed = order is not None
-    return VideoReader(path, form, ticks, tick_s, timed, table, order, identity)
+    return VideoReader(path, probe.form, ticks, tick_s, timed, table, order, identity)
 
 
-def _listed(path: Path) -> tuple[list[_Listed], Fraction, Fraction]:
+def _listed(path: Path) -> tuple[list[Listed], Fraction, Fraction]:
     """Return the packets, the unit of their times and the usual time of a frame, s."""
     found = []
     with opened(path) as (container, stream):
         tick_s = Fraction(stream.time_base or Fraction(1, 1000))
         period_s = 1 / Fraction(stream.average_rate or stream.guessed_rate or 25)
         for packet in packets_of(container, stream):
-            if packet is not None and packet.size and not packet.is_discard:
-                place = -1 if packet.pos is None else packet.pos
-                found.append(_Listed(packet.pts, packet.dts, place, packet.is_keyframe))
+            if entry := listed(packet):
+                found.append(entry)
     return found, tick_s, period_s
 
 
-def _times(
-    listed: list[_Listed], shown: list[int | None], whole: bool
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Return the frames' times and places in the order of decoding; None: not known.
-
-    `shown` are the times of the first decoded frames: they must grow, and be those of the
-    packets, one for each, unless the beginning is not `whole`.
-    """
-    known = [time for time in shown if time is not None]
-    kept = [packet.pts for packet in listed if packet.pts is not None]
-    grow = all(one < other for one, other in pairwise(known))
-    if not grow or len(known) < len(shown) or len(kept) < len(listed):
-        return None, None
-    first = next((each.pts for each in listed if each.key), None)
-    first = known[0] if first is None else first
-    later = np.array([time for time in kept if time >= first], np.int64)
-    ticks, order = np.unique(later, return_index=True)
-    same = known == ticks[: len(known)].tolist() or not whole
-    if len(ticks) < len(later) or not same:
-        return None, None
-    return ticks, order
-
-
 def _counted(path: Path) -> tuple[int, list[int]]:
-    """Decode a file; return how many frames it has, and the rows of its key frames."""
-    count, keys = 0, []
-    with opened(path) as (container, stream):
-        for frame in decoded(stream, packets_of(container, stream)):
-            if frame is not None:
-                if frame.key_frame:
-                    keys.append(count)
-                count += 1
-    return count, keys
+    """Decode a file; return how many frames it has, and the rows of its key frames.
 
-
-def _probed(path: Path) -> tuple[ImageFormat, list[int | None], bool]:
-    """Return the format, the times of the first frames, and whether all decoded."""
-    form, times, whole = None, [], True
+    Packets that FFmpeg reports an error for count as frames.
+    """
+    numbers, keys = FrameNumbers(timed=False), []
     with opened(path) as (container, stream):
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-        found = decoded(stream, packets_of(container, stream))
-        for frame in islice(found, _PROBED):
+        packets = packets_of(container, stream)
+        readable = takewhile(lambda each: each is not None, packets)
+        for frame in decoded(stream, numbers.noted(readable)):
             if frame is None:
-                whole = False
+                numbers.error()
                 continue
-            form = form or image_format(frame, rate)
-            times.append(frame.pts)
-            whole = whole and not frame.is_corrupt
-        if form is None:  # the beginning can't be decoded: what comes later may
-            for frame in found:
-                if frame is not None:
-                    form = image_format(frame, rate)
-                    times.append(frame.pts)
-                    break
-    if form is None:
-        raise DeviceError(f"{path} holds no pictures")
-    return form, times, whole
+            row = numbers.of(frame)
+            if frame.key_frame and row is not None:
+                keys.append(row)
+    report_losses(path, 0, 0, -1, numbers.end())
+    return numbers.next, keys
 
 
 def sampled(reader: VideoReader, count: int) -> NDArray[np.int64]:

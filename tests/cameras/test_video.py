@@ -125,13 +125,26 @@ def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
         video_format(path)
 
 
-def test_a_broken_video_tells_where(tmp_path: Path) -> None:
+def test_a_frame_that_does_not_decode_is_lost_and_the_others_keep_their_numbers(
+    tmp_path: Path,
+) -> None:
     path = write_video(tmp_path / "film.mov", frames=20, codec="png")
-    camera = VideoFile(source=path, paced=False)
-    assert len(filmed(camera)) == 20
+    camera = VideoFile(source=path, paced=False, repeat=False)
+    whole = numbers_of(camera)
+    assert whole == list(range(20))
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 200] = bytes(200)
     path.write_bytes(data)
-    with pytest.raises(DeviceError, match=r"film\.mov is broken after \d+ pictures"):
-        filmed(camera)
+    found = numbers_of(camera)
+    assert found[-1] == 19
+    assert 1 <= len(set(whole) - set(found)) <= 2
+
+
+def numbers_of(camera: VideoFile) -> list[int]:
+    with camera.opened() as film:
+        image = np.empty(film.format.shape, film.format.dtype)
+        found = []
+        while shot := film.read(image):
+            found.append(shot.index)
+    return found

@@ -1,16 +1,32 @@
 """What a video reader must never do: show another picture, or a made-up one, silently."""
 
 import logging
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from cameras.video import VideoFile
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.user_cache import VARIABLE, cache_folder
 from deeplabstream.video import seeking
-from deeplabstream.video.decoding import sequential
-from deeplabstream.video.video_reader import VideoReader, open_video
-from tests.offline.films import write_film
+from deeplabstream.video.decoding import Converter, Decoder, video_format
+from deeplabstream.video.sequential_reading import sequential
+from deeplabstream.video.video_reader import (
+    Decoded,
+    VideoCursor,
+    VideoReader,
+    open_video,
+)
+from outputs.screen.stimulus_video import Film
+from tests.offline.films import spoil, write_film
 from tests.video.numbered import FRAMES, film, mjpeg, number_in, numbered
 
 M3V1 = Path(__file__).parents[3] / "shared/data/openfield/videos/m3v1mp4.mp4"
@@ -143,7 +159,64 @@ def test_a_camera_in_whose_file_a_frame_is_damaged_says_so(
     with caplog.at_level(logging.WARNING):
         count = len(list(sequential(path)))
     assert count == FRAMES
-    assert f"{path}: 1 of {FRAMES} frames are damaged" in caplog.text
+    assert f"{path}: 0 frames can't be decoded, " in caplog.text
+    assert "the first is frame 30" in caplog.text
+
+
+SPOILED = {
+    "mpeg4_avi": (".avi", {"codec": "mpeg4", "bf": "0"}, [50]),
+    "mpeg4_avi_at_the_beginning": (".avi", {"codec": "mpeg4", "bf": "0"}, [20, 21]),
+    "mpeg4_avi_with_b_frames": (".avi", {"codec": "mpeg4", "bf": "2"}, [26]),
+    "h264_avi_without_times": (".avi", {"bf": "3"}, [20]),
+    "h264_mkv": (".mkv", {"bf": "3"}, [30]),
+}
+"""Ending, how it is encoded, and packets whose data are overwritten with zeros."""
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_frames_behind_a_lost_one_keep_their_numbers_however_they_are_read(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ending, how, packets = SPOILED[name]
+    path = film(tmp_path / f"film{ending}", **how)
+    spoil(path, packets)
+    converter = Converter()
+    with caplog.at_level(logging.WARNING):
+        passed = [
+            (found.number, number_in(converter.pixels(found.frame, "bgr24")))
+            for found in sequential(path)
+        ]
+    assert passed[-1] == (FRAMES - 1, FRAMES - 1)
+    lost = FRAMES - len(passed)
+    assert lost > 0
+    assert f"{path}: {lost} frames can't be decoded" in caplog.text
+    assert "packets give no frame" not in caplog.text
+    pictures = list(open_video(path).pictures())
+    assert len(pictures) == FRAMES
+    indexed = [
+        (each.row, number_in(each.image)) for each in pictures if each.image is not None
+    ]
+    assert [row for row, _ in indexed] == [number for number, _ in passed]
+    # Between a lost packet and the next key frame FFmpeg may repeat an older frame.
+    unsure = {each.row for each in pictures if each.damaged}
+    assert all(row == painted for row, painted in indexed if row not in unsure)
+    assert all(row == painted for row, painted in passed if row not in unsure)
+
+
+def test_a_camera_counts_the_frames_that_its_file_has_lost(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.avi", codec="mpeg4", bf="0")
+    spoil(path, [50])
+    with VideoFile(source=path, paced=False, repeat=True).opened() as opened:
+        image = np.empty(opened.format.shape, opened.format.dtype)
+        shots = []
+        while len(shots) < 2 * FRAMES and (shot := opened.read(image)):
+            shots.append((shot.index, number_in(image)))
+            if shot.index >= FRAMES + 20:
+                break
+    first = [each for each in shots if each[0] < FRAMES]
+    assert all(index == painted for index, painted in first)
+    assert len(first) < FRAMES
+    assert all(index - painted == FRAMES for index, painted in shots[len(first) :])
 
 
 @pytest.mark.skipif(not M3V1.exists(), reason="the lab's video is not on this computer")
@@ -163,3 +236,130 @@ def test_key_frames_that_need_the_beginning_of_the_file_decode(
             blue, green, red = picture.image.reshape(-1, 3).astype(float).mean(axis=0)
             assert abs(green - (blue + red) / 2) < 20  # a green frame: about 70
     assert not caplog.records
+
+
+def declaring(path: Path, width: int, height: int) -> Path:
+    """Write a small JPEG film whose headers declare frames of another size."""
+    mjpeg(path.parent).rename(path)
+    data = bytearray(path.read_bytes())
+    frame = data.index(b"\xff\xc0")
+    while frame >= 0:
+        struct.pack_into(">HH", data, frame + 5, height, width)
+        frame = data.find(b"\xff\xc0", frame + 1)
+    struct.pack_into("<II", data, data.index(b"avih") + 8 + 32, width, height)
+    struct.pack_into("<II", data, data.index(b"strf") + 8 + 4, width, height)
+    path.write_bytes(data)
+    return path
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "open_video": open_video,
+    "video_format": video_format,
+    "sequential": lambda path: next(sequential(path)),
+    "camera": lambda path: VideoFile(source=path).opened().__enter__(),
+    "stimulus": Film,
+}
+
+
+@pytest.mark.parametrize("side", [12000, 16000, 30000])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_small_file_that_declares_huge_frames_is_refused(
+    reader: str, side: int, tmp_path: Path
+) -> None:
+    path = declaring(tmp_path / "huge.avi", side, side)
+    with pytest.raises(DeviceError, match="more than 134 million pixels"):
+        READERS[reader](path)
+
+
+def test_a_small_file_that_declares_huge_frames_takes_no_memory(tmp_path: Path) -> None:
+    path = declaring(tmp_path / "huge.avi", 16000, 16000)
+    words = (
+        "import resource, sys; from pathlib import Path\n"
+        "from deeplabstream.video.video_reader import open_video\n"
+        "from deeplabstream.core.errors import DeviceError\n"
+        "import av; av.open(sys.argv[2]).close()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: open_video(Path(sys.argv[1]))\n"
+        "except DeviceError: pass\n"
+        "else: sys.exit('it was opened')\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    usual = film(tmp_path / "film.mp4")
+    done = subprocess.run(
+        [sys.executable, "-c", words, str(path), str(usual)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert int(done.stdout) < 200_000  # kB; a decoded frame has 375,000
+
+
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process forget which files were checked, as a new one does not know."""
+    monkeypatch.setattr(seeking, "_trust", {})
+    monkeypatch.setattr(seeking, "_asked", set())
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_the_check_of_a_file_found_is_remembered(
+    good: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    path = tmp_path / "film.mp4"
+    if good:
+        film(path)
+    else:
+        falsely_marked(path, 30)
+    assert seeking.trusted(open_video(path)) is good
+
+    forgotten(monkeypatch)
+    reader = open_video(path)
+    assert seeking.cost(reader) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(seeking, "_same", None)  # not called
+        assert seeking.trusted(reader) is good
+
+    forgotten(monkeypatch)
+    os.utime(path, (1, 1))  # it may be another file now
+    assert seeking.cost(open_video(path)) > 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": 3}', "[" * 100_000])
+def test_a_damaged_memory_of_checks_is_ignored_and_written_anew(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    memory = cache_folder() / "videos.json"
+    memory.write_text(text)
+    reader = open_video(film(tmp_path / "film.mp4"))
+    assert seeking.cost(reader) > 0
+    assert seeking.trusted(reader)
+    forgotten(monkeypatch)
+    assert seeking.cost(reader) == 0
+
+
+def test_frames_of_a_file_without_jumps_are_read_in_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = open_video(falsely_marked(tmp_path / "false.mp4", 30))
+    reader.prepare_jumps()
+    passes = []
+    original = VideoReader.from_beginning
+
+    def counted(self: VideoReader, decoder: Decoder = "cpu") -> Iterator[Decoded]:
+        passes.append(1)
+        return original(self, decoder)
+
+    monkeypatch.setattr(VideoReader, "from_beginning", counted)
+    found = list(reader.pictures_at(np.arange(0, FRAMES, 3)))
+    assert [number_in(each.image) for each in found if each.image is not None] == list(
+        range(0, FRAMES, 3)
+    )
+    assert len(passes) == 1
+    with closing(VideoCursor(reader)) as cursor:
+        for row in (2, 2, 30, 63):
+            image = cursor.picture(row).image
+            assert image is not None
+            assert number_in(image) == row
+    assert len(passes) == 2

@@ -7,13 +7,13 @@ The imported network is compared from frame to point, as live.
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
+from deeplabstream.core.numpy_files import read_arrays
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.importers.network_description import Description
 from deeplabstream.pose.model.model_folder import ModelFolder
@@ -124,16 +124,16 @@ class Reference:
 def read_reference(file: Path, words: Description) -> Reference:
     """Return what the file holds; nothing is unpickled. ModelError says what is wrong."""
     try:
-        with np.load(file, allow_pickle=False) as held:
-            if "pictures" in held and "frame0" not in held:
-                raise ModelError(
-                    f"{file} is of an earlier version of the script, which did not show "
-                    "how the original prepares frames: run the script of this version "
-                    "where the network was trained, and import what it writes"
-                )
-            points, confidences = held["points"], held["confidences"]
-            frames = tuple(held[f"frame{place}"] for place in range(len(points)))
-    except (ValueError, KeyError, EOFError, BadZipFile) as error:
+        held = read_arrays(file)
+        if "pictures" in held and "frame0" not in held:
+            raise ModelError(
+                f"{file} is of an earlier version of the script, which did not show "
+                "how the original prepares frames: run the script of this version "
+                "where the network was trained, and import what it writes"
+            )
+        points, confidences = held["points"], held["confidences"]
+        frames = tuple(held[f"frame{place}"] for place in range(len(points)))
+    except (ValueError, KeyError) as error:
         raise ModelError(f"{file} is damaged: {error}") from error
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror or error}") from error

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.user_cache import cache_folder
 from deeplabstream.pose.image_fitting import LEAST
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.compute_packages import package
 from deeplabstream.pose.runtimes.onnx_graph import any_size
-from deeplabstream.pose.runtimes.user_cache import cache_folder
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -7,7 +7,6 @@ fingerprint, the computer and the versions.
 What was found out about runtimes on this computer, and for which networks it holds.
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -23,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.paths import PACKAGE
+from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.runtimes.loaded_network import Network
 from deeplabstream.pose.runtimes.onnx_graph import layers
@@ -43,40 +42,24 @@ from deeplabstream.pose.runtimes.runtime_list import (
     load_network,
     present,
 )
-from deeplabstream.pose.runtimes.user_cache import cache_folder
 
 
 def keep(entries: dict[str, dict[str, object]]) -> None:
     """Add to the memory; a cache that can't be written is done without."""
-    file = _memory()
-    known = _read(file) | entries
-    draft = file.with_suffix(f".{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(known, indent=1), "utf-8")
-        replace(draft, file)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    add_entries(_memory(), entries)
 
 
 def chosen(key: str) -> Runtime | None:
     """Return the runtime that was kept under a key; None: none was."""
-    known = _read(_memory()).get(key)
+    known = read_entries(_memory()).get(key)
     try:
         return check_runtime(str(known["runtime"])) if known else None
-    except (ModelError, KeyError, TypeError):
+    except (ModelError, KeyError):
         return None
 
 
 def _memory() -> Path:
     return cache_folder() / "runtimes.json"
-
-
-def _read(file: Path) -> dict[str, dict[str, object]]:
-    try:
-        known = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def own_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:

@@ -1,0 +1,64 @@
+"""Folder in the user's cache: engines, converted networks, measured speeds, checked videos.
+
+All of it can be deleted at any time; it is made anew when it is needed.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.errors import ModelError
+
+VARIABLE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
+"""That says where the user's cache is, if it does."""
+_USUAL = {"win32": "AppData/Local", "darwin": "Library/Caches"}
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for it, made if need be; ModelError when it can't be."""
+    usual = _USUAL.get(sys.platform, ".cache")
+    folder = Path(os.environ.get(VARIABLE) or Path.home() / usual) / "DeepLabStream"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"{folder}, where what was found out about networks is kept, can't be made "
+            f"({error.strerror}): say {VARIABLE} = a folder that can be written in the "
+            "environment, or RUNTIME = cpu in [Pose Estimation]"
+        ) from error
+    return folder
+
+
+def read_entries(file: Path) -> dict[str, dict[str, Any]]:
+    """Return the entries of a JSON file in the cache; a damaged or missing file has none."""
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(known, dict):
+        return {}
+    return {key: value for key, value in known.items() if isinstance(value, dict)}
+
+
+def add_entries(
+    file: Path, entries: dict[str, dict[str, Any]], most: int | None = None
+) -> None:
+    """Add to a JSON file in the cache; a cache that can't be written is done without.
+
+    Of more than `most` entries the oldest are left out.
+    """
+    known = read_entries(file)
+    for key in entries:
+        known.pop(key, None)  # the newest come last
+    known |= entries
+    if most is not None:
+        known = dict(list(known.items())[-most:])
+    draft = file.with_suffix(f".{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(known, indent=1), "utf-8")
+        replace(draft, file)
+    except OSError:
+        draft.unlink(missing_ok=True)
