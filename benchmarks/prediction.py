@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -40,20 +41,20 @@ def simulated(rate: float, seconds: float, seeds: int) -> Iterator[tuple[Track, 
 
 def filmed(video: Path, model: str, most: int) -> tuple[float, Track]:
     """Return frames per second and the points of a video, NaN where not seen."""
-    import cv2
-
     from deeplabstream.pose.model.model_opening import open_estimator
+    from deeplabstream.video.decoding import as_bgr
+    from deeplabstream.video.video_reader import open_video
 
-    estimator = open_estimator(model)
-    film = cv2.VideoCapture(str(video))
+    estimator, reader = open_estimator(model), open_video(video)
     points = []
-    while len(points) < most:
-        there, image = film.read()
-        if not there:
-            break
-        pose = estimator.estimate([np.asarray(image, np.uint8)])[0]
+    for picture in islice(reader.pictures(), most):
+        if picture.image is None:  # keeps its place: the animal was not seen
+            bodyparts = len(estimator.skeleton.bodyparts)
+            points.append(np.full((bodyparts, 2), np.nan, np.float32))
+            continue
+        pose = estimator.estimate([as_bgr(picture.image)])[0]
         points.append(pose.seen(estimator.threshold).points[0])
-    return float(film.get(cv2.CAP_PROP_FPS)), np.stack(points)
+    return reader.rate, np.stack(points)
 
 
 def gain(truth: Track, seen: Track, rate: float, ahead: int) -> dict[str, float]:

@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +34,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.training_rivals import BATCH, Ours, Theirs, configuration, existing
+from deeplabstream.video.decoding import as_bgr
+from deeplabstream.video.video_reader import open_video
 
 SHORT = 24
 """Frames of the short video: what predicting takes to begin."""
@@ -243,17 +246,17 @@ def first_video(data: Path) -> Path:
 
 def cut(video: Path, frames: int, folder: Path) -> Path:
     """Return a video of the first so many frames."""
-    capture = cv2.VideoCapture(str(video))
-    size = (int(capture.get(3)), int(capture.get(4)))
+    reader = open_video(video)
+    if len(reader) < frames:
+        raise SystemExit(f"{video} has less than {frames} frames")
+    size = (reader.form.width, reader.form.height)
     file = folder / f"{frames}.mp4"
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 30, size)
-    for _ in range(frames):
-        there, frame = capture.read()
-        if not there:
-            raise SystemExit(f"{video} has less than {frames} frames")
-        writer.write(frame)
+    for picture in islice(reader.pictures(), frames):
+        if picture.image is None:
+            raise SystemExit(f"{video}: frame {picture.row} can't be decoded")
+        writer.write(as_bgr(picture.image))
     writer.release()
-    capture.release()
     return file
 
 
