@@ -1,6 +1,7 @@
 """Closed-loop experiments on animal posture in real time: the public names.
 
-Plug-ins in `cameras/`, `experiments/` and `outputs/` import what they need from here.
+Plug-ins in `cameras/`, `experiments/` and `outputs/` import what they need from here, and so
+do notebooks: docs/api.md lists the functions for these.
 Nothing is loaded before it is used: `import deeplabstream` imports neither torch nor Qt.
 """
 
@@ -12,6 +13,14 @@ from typing import TYPE_CHECKING
 from deeplabstream.core.paths import make_plugins_importable
 
 if TYPE_CHECKING:
+    from deeplabstream.api.decisions import replay as replay
+    from deeplabstream.api.evaluation import evaluate as evaluate
+    from deeplabstream.api.live_session import Session as Session
+    from deeplabstream.api.networks import load_model as load_model
+    from deeplabstream.api.networks import predict as predict
+    from deeplabstream.api.pose_arrays import PoseArrays as PoseArrays
+    from deeplabstream.api.recorded_run import RecordedRun as RecordedRun
+    from deeplabstream.api.recorded_run import open_run as open_run
     from deeplabstream.core.clock import Pacer as Pacer
     from deeplabstream.core.clock import SystemClock as SystemClock
     from deeplabstream.core.clock_sync import Synchroniser as Synchroniser
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
     from deeplabstream.core.geometry import angle_between as angle_between
     from deeplabstream.core.geometry import middle as middle
     from deeplabstream.core.geometry import turn as turn
+    from deeplabstream.core.journal_entries import Edge as Edge
+    from deeplabstream.core.journal_entries import Step as Step
     from deeplabstream.core.picture_header import declared_size as declared_size
     from deeplabstream.core.picture_header import too_large as too_large
     from deeplabstream.core.pose import Pose as Pose
@@ -75,12 +86,27 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
     from deeplabstream.plugins.trigger import Trigger as Trigger
     from deeplabstream.plugins.trigger_combination import Combination as Combination
+    from deeplabstream.training.training_job import TrainConfig as TrainConfig
+    from deeplabstream.training.training_job import Trained as Trained
+    from deeplabstream.training.training_job import train as train
     from deeplabstream.video.decoding import Converter as Converter
     from deeplabstream.video.decoding import video_format as video_format
     from deeplabstream.video.sequential_reading import TimedFrame as TimedFrame
     from deeplabstream.video.sequential_reading import sequential as sequential
 
 _PUBLIC = {
+    "deeplabstream.api.decisions": ("replay",),
+    "deeplabstream.api.evaluation": ("evaluate",),
+    "deeplabstream.api.live_session": ("Session",),
+    "deeplabstream.api.networks": (
+        "load_model",
+        "predict",
+    ),
+    "deeplabstream.api.pose_arrays": ("PoseArrays",),
+    "deeplabstream.api.recorded_run": (
+        "RecordedRun",
+        "open_run",
+    ),
     "deeplabstream.core.clock": (
         "Pacer",
         "SystemClock",
@@ -112,6 +138,10 @@ _PUBLIC = {
         "angle_between",
         "middle",
         "turn",
+    ),
+    "deeplabstream.core.journal_entries": (
+        "Edge",
+        "Step",
     ),
     "deeplabstream.core.picture_header": (
         "declared_size",
@@ -180,6 +210,11 @@ _PUBLIC = {
         "Trigger",
     ),
     "deeplabstream.plugins.trigger_combination": ("Combination",),
+    "deeplabstream.training.training_job": (
+        "TrainConfig",
+        "Trained",
+        "train",
+    ),
     "deeplabstream.video.decoding": (
         "Converter",
         "video_format",

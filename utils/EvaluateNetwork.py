@@ -24,7 +24,6 @@ prepare()
 import argparse
 import csv
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,25 +34,11 @@ from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.offline.metrics import temporal_norm
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
-from deeplabstream.pose.ensemble import members
-from deeplabstream.training.evaluation.animal_matching import (
-    check_animals,
-    matched,
-    told,
-)
-from deeplabstream.training.data.label_sets import ALL, read_label_sets
-from deeplabstream.training.data.labels import Labels, LabelsError
-from deeplabstream.training.lightning_pose.project import read_pose_project
-from deeplabstream.training.evaluation.image_prediction import (
-    Found,
-    predict_pictures,
-    together,
-)
-from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
+from deeplabstream.training.data.labels import Labels
+from deeplabstream.training.evaluation.animal_matching import matched, told
+from deeplabstream.training.evaluation.image_prediction import Found, together
+from deeplabstream.training.evaluation.network_errors import evaluate_network
 
 if TYPE_CHECKING:
     from deeplabstream.training.evaluation.point_errors import Evidence, Film, Poses
@@ -80,19 +65,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.report:
         files += [arguments.report, *table_files(arguments.report)]
     check_free(files, arguments.overwrite)
-    folder = find_model(arguments.model)
-    if arguments.data:
-        labels, sets = read_label_sets(arguments.data, folder / "labels")
-    else:
-        labels = _own_labels(folder)
-        table = next(iter(members(folder)), folder) / PREDICTIONS
-        told_sets = read_sets(table) if table.is_file() else {}
-        sets = tuple(told_sets.get(name, ALL) for name in labels.names)
-    every, opened = _asked(members(folder) or (folder,), labels, arguments)
-    others, _ = _asked(
-        [find_model(name) for name in arguments.ensemble], labels, arguments
+    done = evaluate_network(
+        arguments.model,
+        arguments.data,
+        arguments.ensemble,
+        arguments.device,
+        arguments.threads,
     )
-    evidence, poses = _gathered(labels, sets, every, [*every, *others], opened, folder)
+    labels, every, evidence = done.labels, done.found, done.evidence
     within = arguments.within
     rows = [
         (name, part, *cells)
@@ -104,7 +84,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print("  ".join(f"{_short(cell):>10}" for cell in row))
     print(f"within: share of labelled points within {within:g} px")
     if evidence.counted is not None:
-        print(told(matched(together(every), labels, opened[0].threshold)))
+        print(told(matched(together(every), labels, done.threshold)))
     sure = evidence.reliability(within)
     right = share_within(_held_out(evidence, "error_px"), within)
     print(
@@ -112,56 +92,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         f"{within:g} px), {right:.1%} right"
     )
     if len(every) > 1:
-        _compare_members(every, labels, evidence, opened[0].threshold)
+        _compare_members(every, labels, evidence, done.threshold)
     if arguments.csv:
         with arguments.csv.open("w", newline="", encoding="utf-8") as lines:
             csv.writer(lines, lineterminator="\n").writerows([COLUMNS, *rows])
     if arguments.report:
-        _report(arguments, folder, evidence, poses)
-
-
-def _asked(
-    folders: Sequence[Path], labels: Labels, arguments: argparse.Namespace
-) -> tuple[list[Found], list[PoseEstimator]]:
-    """Return what networks find in the labelled pictures, and the networks."""
-    opened = [
-        open_estimator(each, arguments.device, arguments.threads) for each in folders
-    ]
-    found = [predict_pictures(each, labels.images, labels.names) for each in opened]
-    for each in found:
-        check_animals(each, labels)
-    return found, opened
-
-
-def _gathered(
-    labels: Labels,
-    sets: Sequence[str],
-    every: Sequence[Found],
-    networks: Sequence[Found],
-    opened: Sequence[PoseEstimator],
-    folder: Path,
-) -> "tuple[Evidence, Poses]":
-    from deeplabstream.training.evaluation.report_data import gather
-
-    views, single = _pose_columns(next(iter(members(folder)), folder))
-    scale = load_model_folder(folder).confidence if len(every) == 1 else None
-    threshold, bones = opened[0].threshold, opened[0].skeleton.bones
-    several = networks if len(networks) > 1 else []
-    found = together(every)
-    return gather(labels, sets, found, several, views, single, scale, threshold, bones)
-
-
-def _own_labels(folder: Path) -> Labels:
-    """Return the labels that a run's `config.yaml` names."""
-    file = next(iter(members(folder)), folder) / "config.yaml"
-    if not file.is_file():
-        raise LabelsError([f"{folder} does not tell its labels; give --data"])
-    project = read_pose_project(file)
-    labels = project.labels(several=True)
-    if project.config.training.uniform_heatmaps_for_nan_keypoints:
-        return labels
-    known = labels.known & np.isfinite(labels.points).all(axis=2)
-    return replace(labels, known=known)
+        _report(arguments, done.folder, evidence, done.poses)
 
 
 def _compare_members(
@@ -225,19 +161,6 @@ def _report(
     write_page(page, title, evidence, films, arguments.within)
     tables = write_tables(page, evidence, films, arguments.within)
     print(f"{page} written, {', '.join(file.name for file in tables)} beside it")
-
-
-def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
-    """Return the body parts of each view, and those of the pose, as a run's file says."""
-    file = folder / "config.yaml"
-    if not file.is_file():
-        return [], None
-    data = read_pose_project(file).config.data
-    names = data.keypoint_names or []
-    matches = data.mirrored_column_matches or []
-    views = [[names[i] for i in view] for view in matches if isinstance(view, list)]
-    columns = data.columns_for_singleview_pca
-    return views, [names[i] for i in columns] if columns else None
 
 
 def _films(file: Path, poses: "Poses") -> "list[Film]":

@@ -25,7 +25,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.engine.replay.rerun import compare
+from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.network_loading import introduced, open_network
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.engine.replay.video_replay import new_folder, replay
@@ -39,7 +39,6 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.overlay import labelled
-from deeplabstream.recording.run_opening import opened_run
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.recording.video_writer import VideoFile
@@ -94,16 +93,8 @@ def _parser() -> ProgramParser:
 
 
 def _decide_again(asked: argparse.Namespace) -> int:
-    path: Path = asked.run
     check_free([asked.differences] if asked.differences else [], asked.overwrite)
-    folder = opened_run(path, print)
-    rig = asked.settings or path / "settings.ini"
-    settings = load_with(rig, asked.experiment)
-    try:
-        throughout = asked.experiment is not None
-        found = compare(settings, folder, throughout)
-    except (OSError, ValueError, KeyError) as error:
-        raise DeviceError(f"{path} can't be decided again: {error}") from error
+    found = rerun(asked.run, asked.settings, asked.experiment, print)
     for line in found.lines(MOST_SHOWN):
         print(line)
     if asked.differences is not None:

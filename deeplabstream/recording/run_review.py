@@ -11,7 +11,6 @@ import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.path_containment import inside
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
@@ -76,9 +75,7 @@ class Review:
 
     def row_at(self, camera: str, time_s: float) -> int:
         """Return the row of the last frame at a moment; the first one before it."""
-        times = self.cameras[camera].rows["time_s"].to_numpy(np.float64)
-        after = np.searchsorted(times, np.float64(time_s + 1e-9), side="right")
-        return max(0, int(after) - 1)
+        return self.cameras[camera].row_at(time_s)
 
     def time_of(self, camera: str, row: int) -> float:
         """Return when the frame of a row was taken, in seconds since the stream began."""
@@ -104,11 +101,7 @@ class Review:
 
     def picture_of(self, camera: str, row: int) -> tuple[Path, int] | None:
         """Return the video and the picture in it of a row; None: it was not recorded."""
-        rows = self.cameras[camera].rows
-        video = rows["video"].iat[row]
-        if not video:
-            return None
-        return inside(self.folder.path, str(video)), int(rows["video_frame"].iat[row])
+        return self.cameras[camera].picture_of(self.folder.path, row)
 
     def step_of(self, camera: str, row: int) -> Step | None:
         """Return what was found and decided on a row's frame; None: not analysed."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.path_containment import inside
 from deeplabstream.core.pose import Skeleton, part_names
 from deeplabstream.recording.csv_tables import VIDEO_COLUMNS
 from deeplabstream.recording.run_folder import RunFolder, stem
@@ -60,6 +61,19 @@ class Timeline:
         """(row, animal, body part); 0 where nothing was seen."""
         return np.nan_to_num(self._values("confidence")[..., 0])
 
+    def row_at(self, time_s: float) -> int:
+        """Return the row of the last frame at a moment; the first one before it."""
+        times = self.rows["time_s"].to_numpy(np.float64)
+        after = np.searchsorted(times, np.float64(time_s + 1e-9), side="right")
+        return max(0, int(after) - 1)
+
+    def picture_of(self, folder: Path, row: int) -> tuple[Path, int] | None:
+        """Return the video and the frame in it of a row; None: it was not recorded."""
+        video = self.rows["video"].iat[row]
+        if not video:
+            return None
+        return inside(folder, str(video)), int(self.rows["video_frame"].iat[row])
+
     def of_video(self, video: str) -> "Timeline":
         """Return the frames of one video, a row for each of its pictures."""
         rows = self.rows[self.rows["video"] == video].sort_values("video_frame")
@@ -94,6 +108,28 @@ def _filled(table: Path) -> bool:
         return len(list(islice(lines, 2))) > 1
 
 
+def video_frames(
+    folder: RunFolder, camera: str, table: "DataFrame | None" = None
+) -> "DataFrame":
+    """Return the frames of a camera's videos: `VIDEO_COLUMNS` and video, its file name.
+
+    `table` is the camera's own, if it has one: it completes broken lines.
+    """
+    import pandas as pd
+
+    known = pd.DataFrame(columns=_KEY) if table is None else table
+    of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
+    videos = []
+    for path in sorted(folder.path.glob("*.frames.csv")):
+        if of_camera.fullmatch(path.name):
+            listed = _pictures_of(path, known)
+            listed["video"] = path.name.replace(".frames.csv", ".mkv")
+            videos.append(listed)
+    if not videos:
+        return pd.DataFrame(columns=[*VIDEO_COLUMNS, "video"])
+    return pd.concat(videos)
+
+
 def timeline(folder: RunFolder, camera: str) -> Timeline:
     """Read a camera's table and the tables of its videos."""
     import pandas as pd
@@ -116,15 +152,8 @@ def timeline(folder: RunFolder, camera: str) -> Timeline:
         },
         converters={"written_ns": lambda cell: int(cell or 0)},
     ).drop_duplicates(_KEY, ignore_index=True)
-    of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
-    videos = []
-    for path in sorted(folder.path.glob("*.frames.csv")):
-        if of_camera.fullmatch(path.name):
-            listed = _pictures_of(path, table)
-            listed["video"] = path.name.replace(".frames.csv", ".mkv")
-            videos.append(listed)
-    if videos:
-        filmed = pd.concat(videos)
+    filmed = video_frames(folder, camera, table)
+    if len(filmed):
         rows = table.merge(filmed, on=_KEY, how="outer")
     else:
         rows = table.assign(video="", video_frame=pd.NA, device_id=pd.NA)

@@ -4,12 +4,15 @@ import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.core.errors import ModelError
 from deeplabstream.core.overwriting import add_overwrite
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
-from deeplabstream.training.data.input_size import SIZES
+from deeplabstream.training.data.input_size import parse_size
+from deeplabstream.training.training_job import LIMITS, TrainConfig
 
 
 def train_parser(description: str) -> ProgramParser:
@@ -29,7 +32,7 @@ def train_parser(description: str) -> ProgramParser:
         help="train an ensemble: one network for each, in folders of their own",
     )  # fmt: skip
     add(
-        "--within", type=number(0.5, 1000), default=RIGHT_PX,
+        "--within", type=number(*LIMITS["within"]), default=RIGHT_PX,
         help="px of the pictures in which a point is right, for confidences",
     )  # fmt: skip
     add("--resume", action="store_true", help="go on with a run that was stopped")
@@ -57,7 +60,7 @@ def train_parser(description: str) -> ProgramParser:
     add("--batch", type=count_or_0, default=8, help="pictures per step; 0: as fits")
     add("--seed", type=int, default=0)
     add(
-        "--held-out", type=number(0, 0.9), default=0.15,
+        "--held-out", type=number(*LIMITS["held_out"]), default=0.15,
         help="share kept back for the error",
     )  # fmt: skip
     add("--backbone", default="efficientnet_lite0", help="or resnet18, unet, …")
@@ -65,20 +68,23 @@ def train_parser(description: str) -> ProgramParser:
     add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
     add("--channels", type=count, default=32, help="of the head")
     add(
-        "--sigma", type=number(0.5, 10), default=1.25,
+        "--sigma", type=number(*LIMITS["sigma"]), default=1.25,
         help="of a point, in cells of 4 pixels",
     )  # fmt: skip
     add(
-        "--rotation", type=number(0, 180), metavar="DEGREES",
+        "--rotation", type=number(*LIMITS["rotation"]), metavar="DEGREES",
         help="pictures are turned up to this; default: as the labelled poses are",
     )  # fmt: skip
     add(
         "--mirror", action=argparse.BooleanOptionalAction, default=None,
         help="mirror half of the pictures; default: where labelled poses look alike then",
     )  # fmt: skip
-    add("--light", type=number(0, 1), default=1.0, help="changes of light, 0 to 1")
     add(
-        "--moved", type=number(0, 1), default=0.0,
+        "--light", type=number(*LIMITS["light"]), default=1.0,
+        help="changes of light, 0 to 1",
+    )  # fmt: skip
+    add(
+        "--moved", type=number(*LIMITS["moved"]), default=0.0,
         help="share of pictures whose animal is cut out and put elsewhere (still camera)",
     )  # fmt: skip
     add("--bones", nargs="*", default=[], metavar="A:B", help="lines to draw")
@@ -90,21 +96,22 @@ def train_parser(description: str) -> ProgramParser:
     return parser
 
 
+def config_of(arguments: argparse.Namespace, command: str) -> TrainConfig:
+    """Return what the command line asks for; ModelError says what is not possible."""
+    given = vars(arguments)
+    quiet, tell = given.pop("quiet"), given.pop("tell")
+    given["imagenet"] = not given.pop("no_imagenet")
+    progress: Literal["bar", "json", "none"] = "none" if quiet else "bar"
+    progress = "json" if tell else progress
+    return TrainConfig(command=command, progress=progress, **given)
+
+
 def size(text: str) -> Fitting | str:
     """Return the network's input of `WIDTHxHEIGHT`, or the word given for one."""
-    if text in SIZES:
-        return text
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected WIDTHxHEIGHT, or {', '.join(SIZES)}"
-        )
-    sides = (int(width), int(height))
-    if any(side % 16 or not 32 <= side <= 2048 for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: both must be multiples of 16, from 32 to 2048"
-        )
-    return Fitting(height=sides[1], width=sides[0])
+    try:
+        return parse_size(text)
+    except ModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def seeds(text: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ A recorded run decided again, from its poses alone: no video, no network, no out
 import csv
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,9 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import seeing_of
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_opening import opened_run
 from deeplabstream.settings.loading import Settings
+from deeplabstream.settings.ready_made import load_with
 from outputs.simulated import simulated
 
 _NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
@@ -122,6 +124,7 @@ def _frame(step: Step) -> Frame:
 
 
 _MOST_TIMES = 12
+DIFFERENCE_COLUMNS = ("time_s", "camera", "frame", "recorded", "now")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +232,14 @@ class Comparison:
         """Write all differences as a table."""
         with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
-            table.writerow(["time_s", "camera", "frame", "recorded", "now"])
-            for it in self.differences:
-                recorded, now = words(it.recorded), words(it.now)
-                table.writerow([f"{it.time_s:.6f}", it.camera, it.index, recorded, now])
+            table.writerow(DIFFERENCE_COLUMNS)
+            for time_s, *cells in self.rows():
+                table.writerow([f"{time_s:.6f}", *cells])
+
+    def rows(self) -> Iterator[tuple[float, str, int, str, str]]:
+        """Yield `DIFFERENCE_COLUMNS` of each difference; the time in seconds."""
+        for it in self.differences:
+            yield it.time_s, it.camera, it.index, words(it.recorded), words(it.now)
 
     def _of_trigger(self, name: str, now: _Course) -> Iterator[str]:
         then = self._then.get(name)
@@ -274,6 +281,26 @@ def compare(
             f"({asked}); its cameras: {there}"
         )
     return result
+
+
+def rerun(
+    path: Path,
+    settings: Path | None = None,
+    experiment: str | None = None,
+    say: Callable[[str], object] = lambda text: None,
+) -> Comparison:
+    """Decide the run in the folder `path` again, and compare.
+
+    `settings` is a settings file, by default the run's own. An `experiment`, as
+    `load_with` takes it, begins with the first frame. `say` gets what was repaired.
+    DeviceError or SettingsError: the run or the settings can't be used.
+    """
+    folder = opened_run(path, say)
+    used = load_with(settings or path / "settings.ini", experiment)
+    try:
+        return compare(used, folder, throughout=experiment is not None)
+    except (OSError, ValueError, KeyError) as error:
+        raise DeviceError(f"{path} can't be decided again: {error}") from error
 
 
 def words(commands: Sequence[Command]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.training.data.image_size import picture_size
 
@@ -16,6 +17,22 @@ SIZES = {
 """How many pixels each has."""
 LOOKED_AT = 10
 """Pictures whose sizes are read."""
+
+
+def parse_size(text: str) -> Fitting | str:
+    """Return the network's input of `WIDTHxHEIGHT`, or the word of `SIZES` given for one.
+
+    ModelError: it is neither.
+    """
+    if text in SIZES:
+        return text
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise ModelError(f"{text!r}: expected WIDTHxHEIGHT, or {', '.join(SIZES)}")
+    sides = (int(width), int(height))
+    if any(side % 16 or not 32 <= side <= 2048 for side in sides):
+        raise ModelError(f"{text!r}: both must be multiples of 16, from 32 to 2048")
+    return Fitting(height=sides[1], width=sides[0])
 
 
 def fitting_like(images: Sequence[Path], usual: Fitting, multiple: int) -> Fitting:

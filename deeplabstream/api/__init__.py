@@ -1,0 +1,1 @@
+"""Public functions for notebooks; `deeplabstream` itself has their names."""

@@ -1,0 +1,65 @@
+"""A recorded run decided again, as a table for notebooks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deeplabstream.api.recorded_run import RecordedRun
+from deeplabstream.engine.replay.rerun import DIFFERENCE_COLUMNS, rerun
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def replay(
+    run: RecordedRun | str | Path,
+    *,
+    settings: str | Path | None = None,
+    experiment: str | None = None,
+) -> "DataFrame":
+    """Decide a recorded run again from its poses, and compare with what was decided then.
+
+    No video, no network and no output is used.
+
+    Parameters
+    ----------
+    run : RecordedRun, str or pathlib.Path
+        What `open_run` returned, or a run folder.
+    settings : str or pathlib.Path, optional
+        A settings file; left out: the run's own.
+    experiment : str, optional
+        A file with another experiment, or the name of one in experiments/configs. It begins
+        with the first frame.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per frame on which something else would have been asked for: `time_s`
+        (seconds since Start Stream), `camera`, `frame`, `recorded`, `now` (the commands in
+        words). No rows: every decision is the same. `attrs["frames"]`: how many frames were
+        decided again; `attrs["commands"]`: how many commands the run has;
+        `attrs["summary"]`: all that was compared, as sentences.
+
+    Raises
+    ------
+    DeviceError
+        The run can't be read, nothing was analysed in it, or its cameras are not those of
+        the settings.
+    SettingsError
+        The settings can't be used on this computer.
+
+    Examples
+    --------
+    >>> differences = dls.replay("output/2026-11-21_10-58-55")
+    >>> assert differences.empty, differences
+    """
+    import pandas as pd
+
+    path = run.path if isinstance(run, RecordedRun) else Path(run)
+    found = rerun(path, Path(settings) if settings is not None else None, experiment)
+    table = pd.DataFrame(found.rows(), columns=list(DIFFERENCE_COLUMNS))
+    table.attrs = {
+        "frames": found.frames,
+        "commands": found.commands,
+        "summary": list(found.lines()),
+    }
+    return table

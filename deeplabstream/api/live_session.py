@@ -1,0 +1,143 @@
+"""A live session driven from a notebook or a script."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.session import Session as EngineSession
+from deeplabstream.engine.session.states import (
+    Action,
+    Failed,
+    Phase,
+    Status,
+    StatusChanged,
+)
+from deeplabstream.settings.loading import load
+from deeplabstream.settings.sections import Settings
+
+What: TypeAlias = Literal["stream", "analysis", "experiment"]
+_REST_S = 0.03
+
+
+class Session(EngineSession):
+    """A rig from start to stop: cameras, network, experiment, outputs, record.
+
+    Use it in a `with`: leaving it ends everything, the outputs first. `start`, `events` and
+    `stop` wait; `do`, `poll`, `status`, `counts`, `levels` and `newest` never do. In a
+    script on Windows and macOS, call it below `if __name__ == "__main__":`.
+
+    Parameters
+    ----------
+    settings : Settings, str or pathlib.Path
+        What `open_run(...).settings` gives, or a settings file.
+
+    Raises
+    ------
+    SettingsError
+        The settings are wrong; it lists all problems.
+
+    Examples
+    --------
+    >>> with dls.Session("settings.ini") as session:
+    ...     session.start("experiment", record=True)
+    ...     for event in session.events(seconds=60):
+    ...         if isinstance(event, dls.Step) and event.commands:
+    ...             print(event.index, event.commands)
+    ...     run_folder = session.stop()
+    >>> run = dls.open_run(run_folder)
+    """
+
+    def __init__(self, settings: Settings | str | Path) -> None:
+        given = settings if isinstance(settings, Settings) else load(Path(settings))
+        super().__init__(given)
+        self._early: list[News] = []
+
+    def start(
+        self, what: What = "experiment", *, record: bool = False, timeout_s: float = 60
+    ) -> None:
+        """Start the stream and what depends on it; return when all of it runs.
+
+        Parameters
+        ----------
+        what : {"stream", "analysis", "experiment"}
+            How much to start. Each includes the ones before it.
+        record : bool
+            Whether the videos are recorded.
+        timeout_s : float
+            Seconds to wait; opening cameras and loading a network take some.
+
+        Raises
+        ------
+        DeviceError
+            Something failed, or it did not run in time. The stream is stopped then.
+        """
+        stream, *more = AGENDAS[what]
+        agenda = Agenda([stream, *[Action.START_RECORDING] * record, *more])
+        wanted = {"stream", what, *["recording"] * record}
+        clock = SystemClock()
+        end_ns = clock.now_ns() + round(timeout_s * 1e9)
+        while wanted:
+            agenda.advance(self)
+            self.rest(_REST_S)
+            told = self.poll()
+            self._early += told
+            failed = [e.text for e in told if isinstance(e, Failed) and e.grave]
+            for news in told:
+                if isinstance(news, StatusChanged):
+                    wanted -= _running(news.status)
+            if wanted and not failed and clock.now_ns() > end_ns:
+                failed = [f"The rig was not ready within {timeout_s:g} s"]
+            if failed:
+                self.close("failed to start")
+                raise DeviceError("; ".join(failed))
+
+    def events(self, seconds: float) -> Iterator[News]:
+        """Yield what happens, as it happens.
+
+        Parameters
+        ----------
+        seconds : float
+            How long; it ends sooner when the stream ends.
+
+        Yields
+        ------
+        News
+            `Step`: an analysed frame with its pose, triggers and commands. `Edge`: an
+            output was written. `StatusChanged`, `Failed`, `Note` and others: see
+            docs/api.md.
+        """
+        clock = SystemClock()
+        end_ns = clock.now_ns() + round(seconds * 1e9)
+        while True:
+            early, self._early = self._early, []
+            yield from [*early, *self.poll()]
+            left_s = (end_ns - clock.now_ns()) / 1e9
+            if left_s <= 0 or self.status.phase is Phase.IDLE:
+                return
+            self.rest(min(_REST_S, left_s))
+
+    def stop(self) -> Path | None:
+        """Stop everything, outputs first; return the run folder when it is whole.
+
+        Returns
+        -------
+        pathlib.Path or None
+            The run folder; None: nothing was analysed or recorded.
+        """
+        self.close()
+        return self.run_folder
+
+
+def _running(status: Status) -> set[str]:
+    """Return what runs, in the words of `start`."""
+    runs = {
+        "stream": status.phase is Phase.STREAMING,
+        "analysis": status.analysing,
+        "experiment": status.experimenting,
+        "recording": status.recording,
+    }
+    return {name for name, is_running in runs.items() if is_running}

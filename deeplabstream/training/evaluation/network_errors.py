@@ -1,0 +1,114 @@
+"""Errors of a network in labelled images: one evaluation for all programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deeplabstream.pose.ensemble import members
+from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import find_model, open_estimator
+from deeplabstream.training.data.label_sets import ALL, read_label_sets
+from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.evaluation.animal_matching import check_animals
+from deeplabstream.training.evaluation.image_prediction import (
+    Found,
+    predict_pictures,
+    together,
+)
+from deeplabstream.training.lightning_pose.project import read_pose_project
+from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS, read_sets
+
+if TYPE_CHECKING:
+    from deeplabstream.training.evaluation.point_errors import Evidence, Poses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """A network beside labels."""
+
+    folder: Path
+    """The model folder."""
+    labels: Labels
+    found: tuple[Found, ...]
+    """What the network found; of an ensemble, what each of its networks found."""
+    threshold: float
+    evidence: "Evidence"
+    poses: "Poses"
+
+
+def evaluate_network(
+    model: str | Path,
+    data: Sequence[Path] = (),
+    ensemble: Sequence[str | Path] = (),
+    runtime: str = "auto",
+    threads: int = 0,
+) -> Evaluation:
+    """Run a network over labelled images and compare.
+
+    Without `data`, those that the network was trained with. `ensemble` names other
+    networks, for the spread. LabelsError, ModelError: something can't be used.
+    """
+    from deeplabstream.training.evaluation.report_data import gather
+
+    folder = find_model(model)
+    if data:
+        labels, sets = read_label_sets(data, folder / "labels")
+    else:
+        labels = _own_labels(folder)
+        table = next(iter(members(folder)), folder) / PREDICTIONS
+        known_sets = read_sets(table) if table.is_file() else {}
+        sets = tuple(known_sets.get(name, ALL) for name in labels.names)
+    own = members(folder) or (folder,)
+    found, opened = _predicted(own, labels, runtime, threads)
+    named = [find_model(name) for name in ensemble]
+    others, _ = _predicted(named, labels, runtime, threads)
+    networks = [*found, *others]
+    views, single = _pose_columns(next(iter(members(folder)), folder))
+    scale = load_model_folder(folder).confidence if len(found) == 1 else None
+    threshold, bones = opened[0].threshold, opened[0].skeleton.bones
+    several = networks if len(networks) > 1 else []
+    evidence, poses = gather(
+        labels, sets, together(found), several, views, single, scale, threshold, bones
+    )
+    return Evaluation(folder, labels, tuple(found), threshold, evidence, poses)
+
+
+def _predicted(
+    folders: Sequence[Path], labels: Labels, runtime: str, threads: int
+) -> tuple[list[Found], list[PoseEstimator]]:
+    """Return what networks find in the labelled images, and the networks."""
+    opened = [open_estimator(each, runtime, threads) for each in folders]
+    found = [predict_pictures(each, labels.images, labels.names) for each in opened]
+    for each in found:
+        check_animals(each, labels)
+    return found, opened
+
+
+def _own_labels(folder: Path) -> Labels:
+    """Return the labels that a run's `config.yaml` names."""
+    file = next(iter(members(folder)), folder) / "config.yaml"
+    if not file.is_file():
+        raise LabelsError([f"{folder} does not tell its labels; give --data"])
+    project = read_pose_project(file)
+    labels = project.labels(several=True)
+    if project.config.training.uniform_heatmaps_for_nan_keypoints:
+        return labels
+    known = labels.known & np.isfinite(labels.points).all(axis=2)
+    return replace(labels, known=known)
+
+
+def _pose_columns(folder: Path) -> tuple[list[list[str]], list[str] | None]:
+    """Return the body parts of each view, and those of the pose, as a run's file says."""
+    file = folder / "config.yaml"
+    if not file.is_file():
+        return [], None
+    data = read_pose_project(file).config.data
+    names = data.keypoint_names or []
+    matches = data.mirrored_column_matches or []
+    views = [[names[i] for i in view] for view in matches if isinstance(view, list)]
+    columns = data.columns_for_singleview_pca
+    return views, [names[i] for i in columns] if columns else None

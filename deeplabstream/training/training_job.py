@@ -1,0 +1,511 @@
+"""Training of a network from labels to its model folder: one call for all programs."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from deeplabstream.core.errors import DeepLabStreamError, ModelError
+from deeplabstream.core.overwriting import check_free
+from deeplabstream.core.paths import ROOT
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.image_fitting import Fitting
+from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
+from deeplabstream.pose.model.model_folder import (
+    DESCRIPTION,
+    ModelFolder,
+    load_model_folder,
+)
+from deeplabstream.training.data.input_size import SIZES, fitting_like, parse_size
+from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
+
+if TYPE_CHECKING:
+    from deeplabstream.training.evaluation.evaluate import PartError
+    from deeplabstream.training.training_run import Outcome, Run
+
+LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "within": (0.5, 1000),
+        "held_out": (0, 0.9),
+        "sigma": (0.5, 10),
+        "rotation": (0, 180),
+        "light": (0, 1),
+        "moved": (0, 1),
+    }
+)
+"""Smallest and largest value of each number in `TrainConfig`."""
+_COUNTS = ("steps", "channels", "devices", "workers")
+_FROM_0 = ("batch", "animals", "threads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What to train on, how, and where the network goes.
+
+    Give either `data` or `config`.
+
+    Attributes
+    ----------
+    output : pathlib.Path
+        The folder to write.
+    data : pathlib.Path, optional
+        Labelled frames: a folder with `CollectedData.csv`, that file, a DeepLabCut
+        project, or a SLEAP package (`.pkg.slp`).
+    config : pathlib.Path, optional
+        A Lightning Pose configuration (`.yaml`). It says what the attributes from `size` on
+        say.
+    overrides : sequence of str
+        `KEY=VALUE` for the configuration.
+    cropzoom : bool
+        Train a second network that looks closely at what the first finds.
+    seeds : tuple of int
+        Train an ensemble: one network for each seed, two at least.
+    within : float
+        Pixels of the labelled images within which a point counts as right.
+    resume : bool
+        Continue a training that was stopped.
+    overwrite : bool
+        Replace a network in `output`.
+    device : str
+        `cpu` or `cuda`.
+    devices : int
+        Number of devices; each has its own process.
+    precision : {"auto", "full", "mixed"}
+        `mixed`: 16 bits where they do; `auto`: where that is faster.
+    workers : int
+        Threads that prepare batches.
+    threads : int
+        Threads of the processor; 0: one per core.
+    licence : str
+        Licence of the network, for `model.json`.
+    command : str
+        The command that was used, for `model.json`.
+    progress : {"bar", "json", "none"}
+        How progress is shown: a bar, lines of JSON, or not.
+    size : str or Fitting
+        Input of the network: `small`, `usual`, `fine`, or `WIDTHxHEIGHT` in pixels, both
+        multiples of 16.
+    steps : int
+        Batches to train on.
+    batch : int
+        Images per step; 0: as many as fit.
+    seed : int
+        Seed of all random numbers.
+    held_out : float
+        Share of the images that is kept back for the errors.
+    backbone : str
+        `efficientnet_lite0`, `resnet18`, `unet` and others; see docs/training.md.
+    kind : {"heatmap", "regression", "context"}
+        Kind of network.
+    stages : int
+        4 or 5 stages of the backbone; 4: smaller and faster.
+    channels : int
+        Channels of the head.
+    sigma : float
+        Width of a point's heat map, in cells of 4 pixels.
+    rotation : float, optional
+        Images are turned by up to this many degrees; None: as the labelled poses are.
+    mirror : bool, optional
+        Mirror half of the images; None: where labelled poses look alike then.
+    light : float
+        Strength of the changes of light, 0 to 1.
+    moved : float
+        Share of images whose animal is put elsewhere in the frame, 0 to 1.
+    bones : sequence of str
+        `A:B`: lines to draw between body parts.
+    animals : int
+        Most animals in an image; 0: as many as the labels have.
+    imagenet : bool
+        Start from ImageNet's weights, otherwise from random ones.
+
+    Raises
+    ------
+    ModelError
+        A value is not possible; the sentence names it.
+    """
+
+    output: Path
+    data: Path | None = None
+    config: Path | None = None
+    overrides: Sequence[str] = ()
+    cropzoom: bool = False
+    seeds: tuple[int, ...] = ()
+    within: float = RIGHT_PX
+    resume: bool = False
+    overwrite: bool = False
+    device: str = "cpu"
+    devices: int = 1
+    precision: Literal["auto", "full", "mixed"] = "auto"
+    workers: int = 1
+    threads: int = 0
+    licence: str = ""
+    command: str = ""
+    progress: Literal["bar", "json", "none"] = "bar"
+    size: Fitting | str = "usual"
+    steps: int = 1500
+    batch: int = 8
+    seed: int = 0
+    held_out: float = 0.15
+    backbone: str = "efficientnet_lite0"
+    kind: Literal["heatmap", "regression", "context"] = "heatmap"
+    stages: int = 5
+    channels: int = 32
+    sigma: float = 1.25
+    rotation: float | None = None
+    mirror: bool | None = None
+    light: float = 1.0
+    moved: float = 0.0
+    bones: Sequence[str] = ()
+    animals: int = 0
+    imagenet: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("output", "data", "config"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, Path(value))
+        if isinstance(self.size, str):
+            object.__setattr__(self, "size", parse_size(self.size))
+        if (self.config is None) == (self.data is None):
+            raise ModelError("give either --data or a Lightning Pose configuration")
+        programs = ROOT / "outputs"
+        if programs in (self.output.resolve(), *self.output.resolve().parents):
+            raise ModelError(
+                f"--output: {programs} holds programs; give another folder"
+            )
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ModelError(
+                    f"{name} = {value}: expected a number from {low:g} to {high:g}"
+                )
+        for name in (*_COUNTS, *_FROM_0):
+            least = 0 if name in _FROM_0 else 1
+            if getattr(self, name) < least:
+                raise ModelError(
+                    f"{name} = {getattr(self, name)}: expected {least} or more"
+                )
+        if self.seeds and len(set(self.seeds)) != max(2, len(self.seeds)):
+            raise ModelError(f"seeds = {self.seeds}: an ensemble needs two or more")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        The network, or the ensemble of networks: `load_model` and `predict` take it.
+    networks : tuple of pathlib.Path
+        The folder of each network that was trained now.
+    errors : tuple of tuple of PartError
+        For each of them, by body part: errors in the held-out images, in their pixels.
+    """
+
+    folder: Path
+    networks: tuple[Path, ...] = ()
+    errors: "tuple[tuple[PartError, ...], ...]" = ()
+
+    @property
+    def model(self) -> ModelFolder:
+        """The model folder; ModelError: it is an ensemble, or of several views."""
+        return load_model_folder(self.folder)
+
+
+def train(config: TrainConfig, say: Callable[[str], object] = print) -> Trained:
+    """Train a network on labelled frames and write it as a model folder.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        What to train on, how, and where the network goes.
+    say : callable
+        Gets each sentence about the training.
+
+    Returns
+    -------
+    Trained
+        The folder and the errors in the held-out images.
+
+    Raises
+    ------
+    DeepLabStreamError
+        A network is there already, labels or settings are wrong, or memory is too small.
+        The message says which.
+
+    Examples
+    --------
+    >>> config = dls.TrainConfig(data="labels", output="models/mine", steps=500)
+    >>> trained = dls.train(config)
+    >>> for error in trained.errors[0]:
+    ...     print(error.bodypart, error.median_px)
+    >>> network = dls.load_model(trained.folder)
+    """
+    if not config.resume:
+        _check_output(config)
+    try:
+        return _train(config, say)
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise DeepLabStreamError(
+            "there is too little memory; make the batch smaller"
+        ) from error
+
+
+def _check_output(config: TrainConfig) -> None:
+    """Refuse to train over a network, or over a training that was stopped."""
+    folders = [config.output / f"seed{seed}" for seed in config.seeds]
+    kept = (DESCRIPTION, "checkpoints/last.ckpt")
+    check_free(
+        [folder / name for folder in folders or [config.output] for name in kept],
+        config.overwrite,
+        "--overwrite (--resume goes on with a training that was stopped)",
+    )
+
+
+def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
+    # Threads that wait by spinning slow each other down where other programs run too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if config.config is not None:
+        run = _from_config(config, config.config, say)
+    else:
+        run = _from_data(config, config.data or config.output, say)
+    taken = {run.labels.root, config.config.parent if config.config else None}
+    beside = any(each and each.resolve() == config.output.resolve() for each in taken)
+    if beside and not config.resume:
+        raise DeepLabStreamError(
+            f"--output {config.output}: labels or settings lie there, and the network's "
+            "own would replace them; give another folder"
+        )
+    import torch
+
+    from deeplabstream.training.data.dataset import fingerprint
+    from deeplabstream.training.evaluation.held_out_sets import read_others
+
+    if not run.views:
+        read_others(run.labels)  # what is wrong with them is told before, not after
+    if config.threads > 0:
+        torch.set_num_threads(config.threads)
+    about = {
+        "command": config.command,
+        "network": run.settings.network.backbone
+        + (", ImageNet weights (Apache-2.0)" if run.settings.imagenet else ""),
+        "licence": config.licence,
+        "data_sha256": fingerprint(run.labels),
+        "made_with": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    run = replace(run, about=about, right_px=config.within)
+    parts = run.parts
+    say(
+        f"{len(parts.train)} pictures to train on, "
+        f"{len(parts.validation) + len(parts.test)} held out"
+    )
+    if not config.seeds:
+        errors = _one(run, config.output, config, say).errors
+        return Trained(config.output, (config.output,), (errors,))
+    trained: dict[Path, tuple[PartError, ...]] = {}
+    for seed in config.seeds:
+        folder = config.output / f"seed{seed}"
+        if config.resume and (folder / PREDICTIONS).is_file():
+            say(f"{folder} was trained before")
+            continue
+        say(f"seed {seed}:")
+        own = replace(run, settings=replace(run.settings, seed=seed))
+        trained[folder] = _one(own, folder, config, say).errors
+    say(f"{config.output} is an ensemble: give it as --model")
+    return Trained(config.output, tuple(trained), tuple(trained.values()))
+
+
+def _one(
+    run: "Run", folder: Path, config: TrainConfig, say: Callable[[str], object]
+) -> "Outcome":
+    """Train one network and say what came out."""
+    from deeplabstream.training.cropzoom import carry_out_cropzoom
+    from deeplabstream.training.evaluation.held_out_sets import predict_others
+    from deeplabstream.training.progress_reporting import Progress, Teller
+    from deeplabstream.training.training_run import carry_out
+
+    quiet = config.progress == "none"
+    if config.cropzoom:
+        outcome = carry_out_cropzoom(
+            run,
+            folder,
+            lambda _: Progress(run.settings.steps, quiet),
+            config.resume,
+        )
+    elif config.progress == "json":
+        teller = Teller.of(run)
+        outcome = carry_out(run, folder, teller, config.resume, teller.look)
+    else:
+        progress = Progress(run.settings.steps, quiet)
+        outcome = carry_out(run, folder, progress, config.resume)
+    for table in [] if run.views else predict_others(run.labels, folder):
+        say(f"also predicted: {table}")
+    say("error in the held-out pictures, in their pixels:")
+    for error in outcome.errors:
+        say(
+            f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
+            f"{error.p95_px:5.1f}   not seen {error.below_threshold:4.0%}"
+        )
+    for name, value in outcome.animals.items():
+        say(f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -")
+    before, after = outcome.calibration_error
+    say(
+        f"calibration error of the confidence {before:.3f} as it came, {after:.3f} "
+        f"calibrated; threshold {outcome.threshold:g}; written to {folder}"
+    )
+    return outcome
+
+
+def _from_data(
+    config: TrainConfig, data_path: Path, say: Callable[[str], object]
+) -> "Run":
+    from deeplabstream.training.data.animal_targets import Edges, edges_of, refused
+    from deeplabstream.training.data.dataset import load_dataset, split
+    from deeplabstream.training.data.projects import open_project
+    from deeplabstream.training.evaluation.animal_matching import padded
+    from deeplabstream.training.networks.backbone import open_backbone
+
+    where = config.output / "labels"
+    labels = open_project(data_path, where, several=True).labels
+    bones = tuple(_bone(word, labels.skeleton) for word in config.bones)
+    bones = bones or labels.skeleton.bones
+    labels = replace(labels, skeleton=replace(labels.skeleton, bones=bones))
+    edges: Edges = ()
+    if config.animals > 1 or labels.animals > 1:
+        words = {
+            "--moved": config.moved > 0,
+            "--cropzoom": config.cropzoom,
+        }
+        refused(config.kind, [word for word, given in words.items() if given])
+        labels = padded(labels, config.animals or labels.animals)
+        edges = edges_of(labels.skeleton, labels.points)
+    context = config.kind == "context"
+    fitting = config.size
+    if isinstance(fitting, str):
+        multiple = open_backbone(config.backbone, config.stages).multiple
+        fitting = fitting_like(labels.images, SIZES[fitting], multiple)
+    data = load_dataset(labels, fitting, context)
+    parts = split(data.clips, config.held_out, config.seed)
+
+    from deeplabstream.training.automatic_batch import batch_and_rate
+    from deeplabstream.training.data.augmentation import Augmentation
+    from deeplabstream.training.data.rotation_range import turns_and_mirror
+    from deeplabstream.training.networks.pose_network import Architecture
+    from deeplabstream.training.train_config import FitSettings
+    from deeplabstream.training.training_run import Run
+
+    poses = labels.points.reshape(-1, len(labels.skeleton.bodyparts), 2)
+    turns, mirror = turns_and_mirror(poses, labels.skeleton)
+    turns = turns if config.rotation is None else config.rotation
+    mirror = mirror if config.mirror is None else config.mirror
+    say(
+        f"input {fitting.width}x{fitting.height}; pictures are turned up to {turns:.0f} "
+        f"degrees{' and mirrored' if mirror else ', never mirrored'}"
+    )
+    settings = FitSettings(
+        steps=config.steps,
+        batch=config.batch,
+        network=Architecture(
+            backbone=config.backbone,
+            kind=config.kind,
+            stages=config.stages,
+            channels=config.channels,
+            sigma=config.sigma,
+            edges=edges,
+        ),
+        imagenet=config.imagenet,
+        augmentation=Augmentation(
+            rotation_deg=turns,
+            mirror=mirror,
+            light=config.light,
+            moved=config.moved,
+        ),
+        seed=config.seed,
+        device=config.device,
+        devices=config.devices,
+        precision=config.precision,
+        workers=config.workers,
+    )
+    if config.batch == 0:
+        settings = batch_and_rate(settings, data.pick(parts.train))
+        say(
+            f"{settings.batch} pictures per step, learning rate "
+            f"{settings.learning_rate:.2g}"
+        )
+    return Run(labels, data, parts, settings)
+
+
+def _from_config(
+    config: TrainConfig, file: Path, say: Callable[[str], object]
+) -> "Run":
+    from deeplabstream.training.data.camera_views import join_views
+    from deeplabstream.training.data.clips import look_at
+    from deeplabstream.training.data.dataset import load_dataset, split_at_random
+    from deeplabstream.training.data.gpu_clips import clip_reader
+    from deeplabstream.training.fit import Unlabelled
+    from deeplabstream.training.lightning_pose.project import read_pose_project
+    from deeplabstream.training.losses.configured import (
+        losses_of_cameras,
+        losses_on_video,
+    )
+    from deeplabstream.training.training_run import Run
+
+    project = read_pose_project(file, config.overrides)
+    for remark in project.remarks:
+        say(remark)
+    training = project.config.training
+    if project.views:
+        parts_of_views = project.labels_of_views()
+        labels, data = join_views(parts_of_views, project.views, project.fitting())
+    else:
+        labels = project.labels()
+        context = project.config.model.model_type == "heatmap_mhcrnn"
+        data = load_dataset(labels, project.fitting(), context)
+    parts = split_at_random(
+        len(data),
+        training.train_prob,
+        (1 - training.train_prob) / 2
+        if training.val_prob is None
+        else training.val_prob,
+        training.rng_seed_data_pt,
+        training.train_frames or 1,
+    )
+    settings = project.settings(len(parts.train), config.device)
+    settings = replace(
+        settings,
+        workers=config.workers,
+        devices=config.devices,
+        precision=config.precision,
+    )
+    unlabelled = None
+    if project.wanted():
+        train = labels.points[list(parts.train)]
+        losses = losses_on_video(project, labels.skeleton, train)
+        videos = look_at(project.videos(), settings.clip_length)
+        read, said = clip_reader(config.device)
+        if said:
+            say(said)
+        unlabelled = Unlabelled(videos, losses, read=read)
+    return Run(
+        labels, data, parts, settings, unlabelled, losses_of_cameras(project, data),
+        project.views, project.words,
+    )  # fmt: skip
+
+
+def _bone(word: str, skeleton: Skeleton) -> tuple[str, str]:
+    ends = word.split(":")
+    if len(ends) != 2 or not set(ends) <= set(skeleton.bodyparts):
+        known = ", ".join(skeleton.bodyparts)
+        raise ModelError(f"--bones {word}: expected A:B, two of {known}")
+    return ends[0], ends[1]
