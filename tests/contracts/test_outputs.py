@@ -75,10 +75,13 @@ def test_it_is_a_value(output: Output) -> None:
 
 @every_kind
 def test_it_opens_again_and_again_and_takes_every_level(output: Output) -> None:
+    taken = []
     for _ in range(2):
         with output.opened() as write:
             for level in (0.0, 1.0, 0.25, 0.0, 0.0):
                 write(level)
+                taken.append(level)
+    assert taken == [0.0, 1.0, 0.25, 0.0, 0.0] * 2
 
 
 @every_kind
@@ -112,7 +115,9 @@ def test_looking_into_the_folder_loads_no_driver() -> None:
         "from deeplabstream.plugins.output import Output; discover(outputs, Output)\n"
         "heavy = {'serial', 'PyQt5', 'cv2', 'torch', 'onnxruntime', 'nidaqmx', 'grpc',\n"
         "'gpiozero', 'sounddevice', 'pylsl', 'pythonosc', 'zmq'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "print(sorted(heavy))"
     )
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=60)
+    assert (
+        subprocess.check_output([sys.executable, "-c", code], cwd=root).strip() == b"[]"
+    )

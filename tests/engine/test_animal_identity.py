@@ -110,4 +110,6 @@ def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
     from deeplabstream.engine.animal_identity import Identities
     from deeplabstream.pose.tracking.identity import Rules
 
-    Identities(NAMES, Thresholds(0.5), Rules()).say(camera, None)
+    identities = Identities(NAMES, Thresholds(0.5), Rules())
+    identities.say(camera, None)
+    assert identities._of == {}

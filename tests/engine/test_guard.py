@@ -190,7 +190,9 @@ def test_the_guard_is_small() -> None:
         "import sys, deeplabstream.engine.processes.guard\n"
         "import outputs.screen.output, outputs.serial_line\n"
         f"heavy = {heavy} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "print(sorted(heavy))"
     )
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code], cwd=root, check=True, timeout=60)
+    assert (
+        subprocess.check_output([sys.executable, "-c", code], cwd=root).strip() == b"[]"
+    )

@@ -68,6 +68,7 @@ def test_a_failure_or_a_person_ends_the_agenda(qtbot: QtBot, rig: FakeSession) -
 def test_it_polls_by_itself(qtbot: QtBot, rig: FakeSession) -> None:
     bridge = Bridge(rig)
     rig.put(Status())
-    with qtbot.waitSignal(bridge.status_changed, timeout=2000):
+    with qtbot.waitSignal(bridge.status_changed, timeout=60_000) as changed:
         bridge.start()
     bridge.stop()
+    assert changed.args == [Status()]

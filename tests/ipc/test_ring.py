@@ -164,6 +164,8 @@ def test_no_torn_picture_passes_between_processes() -> None:
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no files of shared memory")
 def test_memory_that_has_vanished_is_given_back_without_an_error() -> None:
     ring = create_ring("top", FORM, 8)
-    (Path("/dev/shm") / ring.spec.memory).unlink()
+    memory = Path("/dev/shm") / ring.spec.memory
+    memory.unlink()
     ring.close()
     ring.unlink()
+    assert not memory.exists()

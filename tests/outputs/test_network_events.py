@@ -133,7 +133,9 @@ def test_nobody_has_to_listen() -> None:
     with bank_with(UdpEvents(port=free_port())) as bank:
         for _ in range(5):
             bank.apply([on(LASER)], 0)
+            assert bank.levels["laser"] == 1
             bank.all_off(1, "stop")
+            assert bank.levels["laser"] == 0
 
 
 def test_what_can_not_be_told_switches_everything_off() -> None:
