@@ -1,13 +1,17 @@
-# Two commands: `make run` starts the application, `make test` all checks and tests.
+# `make run` starts the application, `make test` all checks and tests; `make test-fast` the
+# tests that take little time.
 # `make update` installs requirements.txt anew, with ARGS=--all what tests and exports need too. On Windows: run.bat and test.bat.
 # ARGS goes on to the program, as in: make run ARGS="--headless --seconds 5"
-.PHONY: run test update
+.PHONY: run test test-fast update
 
 run:
 	@python3 utils/Launch.py run $(ARGS)
 
 test:
 	@python3 utils/Launch.py test $(ARGS)
+
+test-fast:
+	@python3 utils/Launch.py test-fast $(ARGS)
 
 update:
 	@python3 utils/Launch.py update $(ARGS)

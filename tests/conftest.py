@@ -19,6 +19,13 @@ from deeplabstream.core.rig_folder import VARIABLE
 from deeplabstream.core.telemetry import turn_off_telemetry
 from deeplabstream.gui.qt_environment import free_qt_of_opencv, has_screen
 
+TESTS = Path(__file__).resolve().parent
+SLOW = frozenset(
+    line
+    for line in (TESTS / "slow_modules.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+)
+"""Modules whose tests are marked `slow`, by their paths below tests/."""
 GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -34,6 +41,22 @@ settings.register_profile(
     "suite", deadline=None, max_examples=50, derandomize="CI" in os.environ
 )
 settings.load_profile("suite")
+
+
+def _is_slow(path: Path) -> bool:
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix() in SLOW
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow modules unimported where no slow test is asked for."""
+    fast = config.getoption("markexpr") == "not slow"
+    return True if fast and _is_slow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -265,3 +265,10 @@ def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
         if re.search(r"\.(imdecode|imread|imreadmulti)\(", file.read_text("utf-8"))
     }
     assert decoding == {"cameras/zeromq.py", "deeplabstream/pose/pictures.py"}
+
+
+def test_every_module_in_the_list_of_slow_modules_exists() -> None:
+    lines = (ROOT / "tests/slow_modules.txt").read_text("utf-8").splitlines()
+    modules = [line for line in lines if not line.startswith("#")]
+    assert modules == sorted(set(modules))
+    assert [name for name in modules if not (ROOT / "tests" / name).is_file()] == []

@@ -1,13 +1,14 @@
 """What `make` and the .bat files call: make the environment, then run or test.
 
-    python3 utils/Launch.py run      the application, with its experiment started
-    python3 utils/Launch.py test     all checks and all tests
-    python3 utils/Launch.py update   install requirements.txt anew; --all: all lists
+    python3 utils/Launch.py run         the application, with its experiment started
+    python3 utils/Launch.py test        all checks and all tests
+    python3 utils/Launch.py test-fast   unit and architecture tests alone, no checks
+    python3 utils/Launch.py update      install requirements.txt anew; --all: all lists
 
 The environment is the folder .venv; it is made when it is not there, and filled again
 when a list changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
-requirements-alone.txt. What follows `run` goes to app.py, what follows `test` to
-pytest. Needs nothing but Python, and tells an older one that it is too old.
+requirements-alone.txt. What follows `run` goes to app.py, what follows `test` and
+`test-fast` to pytest. Needs nothing but Python, and tells an older one that it is too old.
 """
 
 from __future__ import annotations
@@ -52,7 +53,12 @@ CHECKS = (
 
 def main(argv: Sequence[str]) -> int:
     """Do what the first argument says with the others; return the exit code."""
-    tasks = {"run": _run, "test": _test, "update": _update}
+    tasks = {
+        "run": _run,
+        "test": _test,
+        "test-fast": _test_fast,
+        "update": _update,
+    }
     if not argv or argv[0] not in tasks:
         print(__doc__)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
@@ -84,8 +90,19 @@ def _test(extra: Sequence[str]) -> int:
     if failed:
         print(f"\nFAILED: {'; '.join(failed)}")
     print("\n--- pytest", flush=True)
-    pytest = [_program("python"), "-m", "pytest", *extra]
-    return subprocess.run(pytest, cwd=ROOT).returncode or int(bool(failed))
+    return _pytest(extra) or int(bool(failed))
+
+
+def _test_fast(extra: Sequence[str]) -> int:
+    """Run the tests that are not marked slow: tests/slow_modules.txt lists those."""
+    _look_for_libraries()
+    _install(TO_TEST)
+    return _pytest(["-m", "not slow", *extra])
+
+
+def _pytest(words: Sequence[str]) -> int:
+    pytest = [_program("python"), "-m", "pytest", *words]
+    return subprocess.run(pytest, cwd=ROOT).returncode
 
 
 def _failed_checks() -> list[str]:

@@ -183,3 +183,20 @@ def test_on_windows_the_launcher_py_finds_a_python_that_fits(
     monkeypatch.setattr(shutil, "which", lambda name: name if name == "py" else None)
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch._fitting_python() == r"C:\Users\Łukasz\python.exe"
+
+
+def test_test_fast_leaves_slow_tests_out_and_runs_no_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words)
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["test-fast", "-x"]) == 3
+    (words,) = ran
+    assert words[1:] == ["-m", "pytest", "-m", "not slow", "-x"]
