@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from drawn import crops, frames
 from numpy.typing import NDArray
 
+from benchmarks.support.drawn import crops, frames
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.user_cache import cache_folder
 from deeplabstream.pose.image_fitting import Fitting

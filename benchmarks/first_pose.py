@@ -15,14 +15,15 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("libtorch", "torch/_C")
-GIVE_UP_S = 60.0
+GIVE_UP_S = 600.0
+"""A busy computer takes minutes for the start; 60 s were too few on one with a load of 24."""
 
 
-def time_to_first_pose(window: bool) -> dict[str, Any]:
+def time_to_first_pose(window: bool, starts: int = 2) -> dict[str, Any]:
     """Start the application as it is shipped, headless and with its window; print."""
-    results = {"headless": _start("--headless", "--seconds", "30")}
+    results = {"headless": _start(starts, "--headless", "--seconds", str(GIVE_UP_S))}
     if window:
-        results["window"] = _start()
+        results["window"] = _start(starts)
     for how, result in results.items():
         if result["problem"]:
             print(f"First pose, {how}: {result['problem']}")
@@ -30,15 +31,15 @@ def time_to_first_pose(window: bool) -> dict[str, Any]:
         torch = ", ".join(result["torch_in"]) or "no process"
         print(
             f"First pose, {how}: {result['seconds']:.2f} s after starting app.py with "
-            f"{result['model']} (second start); torch is loaded in {torch}"
+            f"{result['model']} ({starts}. start); torch is loaded in {torch}"
         )
     return results
 
 
-def _start(*how: str) -> dict[str, Any]:
-    """Start it twice; the second time the disk is warm and everything compiled."""
+def _start(starts: int, *how: str) -> dict[str, Any]:
+    """Start it so many times; from the second on, the disk is warm, everything compiled."""
     with tempfile.TemporaryDirectory() as compiled:
-        for _ in range(2):
+        for _ in range(starts):
             with tempfile.TemporaryDirectory() as folder:
                 result = _started(Path(folder), how, Path(compiled))
     return result
@@ -64,9 +65,10 @@ def _started(folder: Path, how: tuple[str, ...], compiled: Path) -> dict[str, An
         torch_in = _loading_torch(app.pid) if posed_ns else []
     finally:
         app.send_signal(signal.SIGTERM)
-        said = app.communicate(timeout=30)[0].decode(errors="replace")
+        said = app.communicate()[0].decode(errors="replace")
     if posed_ns is None:
-        return {"problem": f"no pose came: {said[-500:]}"}
+        waited_s = (time.perf_counter_ns() - start_ns) / 1e9
+        return {"problem": f"no pose within {waited_s:.0f} s. app.py printed:\n{said}"}
     seconds = (posed_ns - start_ns) / 1e9
     return {"problem": "", "seconds": seconds, "model": model, "torch_in": torch_in}
 
@@ -109,5 +111,9 @@ if __name__ == "__main__":
     parser.add_argument(
         "--window", action="store_true", help="with the window, too: it needs a screen"
     )
-    found = time_to_first_pose(parser.parse_args().window)
+    parser.add_argument(
+        "--starts", type=int, default=2, help="the last is measured (default: 2)"
+    )
+    given = parser.parse_args()
+    found = time_to_first_pose(given.window, given.starts)
     raise SystemExit(any(each["problem"] for each in found.values()))

@@ -68,9 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; return 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--calls", type=int, help="of each kind (1000, quick: 100)")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(argv)
-    calls = 100 if arguments.quick else 1000
+    calls = arguments.calls or (100 if arguments.quick else 1000)
     heatmaps = Heatmaps(4, 1.0)
     rows = []
     print(

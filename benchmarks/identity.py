@@ -76,9 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two walks of 30 s each")
+    parser.add_argument("--walks", type=int, help="of each kind (5, quick: 2)")
+    parser.add_argument("--frames", type=int, help="of a walk (1800, quick: 900)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     asked = parser.parse_args(argv)
     seeds, pictures = (2, 900) if asked.quick else (5, 1800)
+    seeds, pictures = asked.walks or seeds, asked.frames or pictures
     print(
         "           believed             in      wrong,  wrong,  mended    ms a frame"
     )
@@ -93,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             kind = "alike" if alike else "unlike"
             print(
                 f"{animals} {kind:<8} {believe_s:>6g} {row['told']:>8} "
-                f"{row['doubted'] / row['told']:>7.1%} {row['wrong']:>9} "
+                f"{row['doubted'] / max(1, row['told']):>7.1%} {row['wrong']:>9} "
                 f"{row['silent']:>8} {row['exchanged']:>8} "
                 f"{row['p50_ms']:>9.3f} {row['p99_ms']:>6.3f}",
                 flush=True,

@@ -32,10 +32,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from drawn_networks import SIZES, kept
-from followed import follow, in_words
 from numpy.typing import NDArray
 
+from benchmarks.drawn_networks import SIZES, kept
+from benchmarks.support.followed import follow, in_words
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.image_fitting import Fitting

@@ -27,9 +27,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from first_pose import time_to_first_pose
-from floor import Job, drained_terminal, run_floor, spread
-from most_poses import most_poses
+from benchmarks.first_pose import time_to_first_pose
+from benchmarks.floor import Job, drained_terminal, run_floor, spread
+from benchmarks.most_poses import most_poses
 
 HERE = Path(__file__).resolve().parent
 CAMERAS = ((640, 480, 30.0), (640, 480, 100.0), (1280, 1024, 100.0))
@@ -71,7 +71,7 @@ def run_rig(case: Case) -> dict[str, Any]:
     """Measure the rig in a process of its own."""
     job = case.job
     with drained_terminal() as port, tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, str(HERE / "rig_case.py"), "--port", port]
+        words = [sys.executable, str(HERE / "support/rig_case.py"), "--port", port]
         words += ["--folder", folder, "--width", str(job.width)]
         words += ["--height", str(job.height), "--rate", str(job.rate)]
         words += ["--network-ms", str(job.network_ms), "--seconds", str(job.seconds)]

@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from floor import drained_terminal
+from benchmarks.floor import drained_terminal
 
 HERE = Path(__file__).resolve().parent
 
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 def most_poses(seconds: float) -> dict[str, Any]:
     """Measure and print; the network takes no time, every pose is written to disk."""
     with drained_terminal() as port, tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, str(HERE / "rig_case.py"), "--port", port]
+        words = [sys.executable, str(HERE / "support/rig_case.py"), "--port", port]
         words += ["--folder", folder, "--seconds", str(seconds), "--flood"]
         words += ["--rate", "4000"]
         done = subprocess.run(

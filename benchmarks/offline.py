@@ -23,8 +23,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.offline_rivals import energy_as_iblvideo, lightning_pose
-from benchmarks.training_rivals import existing
+from benchmarks.support.offline_programs import energy_as_iblvideo, lightning_pose
+from benchmarks.support.training_programs import existing
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.parallel import open_parallel
@@ -140,7 +140,7 @@ def queueing(folder: Path, sessions: int, kills: int) -> dict[str, float]:
     places = [tree / f"mouse/2026-11-21/{number:03}" for number in range(sessions)]
     for place in places:
         (place / "raw_video_data").mkdir(parents=True)
-    worker = str(Path(__file__).with_name("queue_worker.py"))
+    worker = str(Path(__file__).with_name("support") / "queue_worker.py")
     start = time.perf_counter()
     running = [_worker(worker, tree, n) for n in range(2)]
     chance = random.Random(0)
@@ -179,6 +179,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="fewer frames and sessions"
     )
+    parser.add_argument("--frames", type=int, help="of the video (900, quick: 400)")
+    parser.add_argument("--sessions", type=int, help="in the queue (40, quick: 8)")
     parser.add_argument("--json", type=Path, help="write everything there")
     parser.add_argument("--model", default="arena")
     parser.add_argument("--batch", type=int, default=0, help="0: as PredictVideos")
@@ -194,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     asked = parser.parse_args(argv)
     frames, repeats = (400, 2) if asked.quick else (900, 3)
+    frames = asked.frames or frames
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -208,7 +211,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             theirs = lightning_pose(program, model, path, folder / "theirs")
             results["Lightning Pose"] = theirs
         results["motion energy"] = moving(path, repeats)
-        sessions, kills = (8, 3) if asked.quick else (40, 15)
+        sessions = asked.sessions or (8 if asked.quick else 40)
+        kills = sessions * 3 // 8
         results["queue"] = queueing(folder, sessions, kills)
     for part, numbers in results.items():
         print(part)

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import psutil
-from rendered import Rendered, shown
 
+from benchmarks.support.rendered import Rendered, shown
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase

@@ -28,8 +28,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from floor import drained_terminal
-from loop_latency import screen
+
+from benchmarks.floor import drained_terminal
+from benchmarks.loop_latency import screen
 
 HERE = Path(__file__).resolve().parent
 AIMS = "aims: ratios about 1, 25 pictures/s a tile or more, input 50 ms at most"
@@ -87,7 +88,7 @@ def _percentiles(values: Sequence[float], unit: float) -> tuple[float, float]:
 def run_rig(cameras: int, seconds: float, window: bool) -> dict[str, Any]:
     """Measure the rig in a process of its own."""
     with drained_terminal() as port, tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, str(HERE / "rig_case.py"), "--port", port]
+        words = [sys.executable, str(HERE / "support/rig_case.py"), "--port", port]
         words += ["--folder", folder, "--seconds", str(seconds)]
         words += ["--cameras", str(cameras), *(["--window"] if window else [])]
         done = subprocess.run(

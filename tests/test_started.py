@@ -1,6 +1,8 @@
 """Benchmarks start by their paths, in whatever folder a user stands."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = sorted((ROOT / "benchmarks").glob("*.py"))
-OURS = [place.stem for place in (*ROOT.iterdir(), *(ROOT / "benchmarks").iterdir())]
+BENCHMARKS = ROOT / "benchmarks"
+PROGRAMS = sorted([*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("rivals/*.py")])
+OURS = [place.stem for place in (*ROOT.iterdir(), *BENCHMARKS.iterdir())]
 STARTER = """
 import contextlib, io, json, runpy, sys, traceback
 ours, *programs = json.loads(sys.stdin.read())
@@ -60,67 +63,56 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
     assert [program for program, _, _ in told] == programs
     assert [(program, text) for program, code, text in told if code] == []
     for program, _, text in told:
-        if "argparse" in Path(program).read_text(encoding="utf-8"):
-            runs_by_itself = "__main__" in Path(program).read_text(encoding="utf-8")
-            assert not runs_by_itself or text.startswith("usage: "), program
-        else:
-            assert "Traceback" not in text, program
+        assert text.startswith("usage: "), program
 
 
 SMALLEST = {
     "board_latency.py --quick": "write to pin",
+    "faults.py --quick --only 'kill guard'": "kill guard | 1 | 1 |",
+    "first_pose.py --starts 1": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",
+    "grouping.py --calls 3": "4 +8 +noise",
+    "identity.py --walks 1 --frames 20": "4 alike +1",
+    "inference.py --networks arena --runtimes cpu --threads 1 --seconds 0.1": "cores",
+    "loop_latency.py --quick --seconds 1 --only /30 --no-window --no-extras": "load at",
+    "most_poses.py --seconds 0.5": "poses/s",
+    "offline.py --frames 40 --sessions 2": r"done exactly once +2\.00",
+    "prediction.py --quick": "",
+    "record_load.py --seconds 0.5": "recorder process / bare encoder",
+    "triggers.py --quick": "10 triggers:",
+    "two_cameras.py --seconds 1 --runtime cpu": "right [0-9]+ frames delivered",
+    "window_cost.py --rounds 1 --seconds 1 --cameras 1": "load at the end",
 }
-"""What each benchmark is started with, and what it says in the end."""
-
-ELSEWHERE = {
-    "grouping.py": "measures for a minute on a busy computer",
-    "queue_worker.py": "started by offline.py",
-    "triggers.py": "measures for a minute on a busy computer",
-    "first_pose.py": "starts the application four times, and gives up after 30 s",
-    "identity.py": "walks of 30 s, some minutes on a busy computer",
-    "inference.py": "measures runtimes, some minutes on a busy computer",
-    "loop_latency.py": "runs a whole rig, which needs an idle computer",
-    "most_poses.py": "runs a whole rig, which needs an idle computer",
-    "prediction.py": "a whole walk, some minutes on a busy computer",
-    "record_load.py": "three cameras at once, which need an idle computer",
-    "two_cameras.py": "runs a whole rig, which needs an idle computer",
-    "window_cost.py": "runs a whole rig, which needs an idle computer",
-    "drawn_networks.py": "trains for minutes; its networks are trained in tests/training",
-    "faults.py": "kills for minutes; tests/engine kill the same processes",
-    "offline.py": "whole videos through a network and a renderer; tests/offline run both",
-    "rig_case.py": "started by loop_latency.py, most_poses.py and window_cost.py",
-    "rival_worker.py": "needs a rival's environment",
-    "rivals.py": "needs the rivals' environments",
-    "training.py": "needs labelled videos of a user, and Lightning Pose beside it",
+"""What each benchmark is started with, and what it prints in the end (an expression)."""
+LONG = {
+    "drawn_networks.py": "two steps of the smallest network for its smallest images took "
+    "more than 25 s of processor time: its eight-bit form is tried on 48 images",
 }
-"""Benchmarks of which no case takes a few seconds, and why: these give help alone."""
+"""Benchmarks without a small case, and what was measured: these give help alone."""
+AIM_MISSED = ("offline.py", "record_load.py", "triggers.py")
+"""End with 1 when this computer was too slow for an aim: no fault of the program."""
+NEEDS = {"board_latency.py": "avr-gcc", "window_cost.py": "Xvfb"}
 
 
-def test_every_benchmark_is_started() -> None:
-    programs = {
-        file.name
-        for file in (ROOT / "benchmarks").glob("*.py")
-        if "__main__" in file.read_text(encoding="utf-8")
-    }
-    tried = {case.split()[0] for case in SMALLEST}
-    assert programs - tried - set(ELSEWHERE) == set()
-    assert tried - programs == set()
+def test_every_benchmark_has_a_smallest_case() -> None:
+    programs = {file.name for file in BENCHMARKS.glob("*.py")}
+    assert {case.split()[0] for case in SMALLEST} == programs - set(LONG)
+    assert set(LONG) <= programs
 
 
-@pytest.mark.timeout(600)  # for a computer on which much else runs
+@pytest.mark.timeout(900)  # for a computer on which much else runs
 @pytest.mark.skipif(sys.platform == "win32", reason="they need pseudo-terminals")
 @pytest.mark.parametrize(("case", "end"), SMALLEST.items(), ids=list(SMALLEST))
 def test_the_smallest_case_of_a_benchmark_comes_to_its_end(
     tmp_path: Path, case: str, end: str
 ) -> None:
-    name, *words = case.split()
-    if name == "board_latency.py" and not shutil.which("avr-gcc"):
-        pytest.skip("the emulated board needs avr-gcc")
-    done = started(ROOT / "benchmarks" / name, *words, folder=tmp_path)
+    name, *words = shlex.split(case)
+    if (needed := NEEDS.get(name)) and not shutil.which(needed):
+        pytest.skip(f"it needs {needed}")
+    done = started(BENCHMARKS / name, *words, folder=tmp_path)
     said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert end in done.stdout, said
+    assert done.returncode in ((0, 1) if name in AIM_MISSED else (0,)), said
+    assert re.search(end, done.stdout), said
     for problem in ("Traceback", "no result", "FAILED"):
         assert problem not in said, said
 
@@ -128,12 +120,18 @@ def test_the_smallest_case_of_a_benchmark_comes_to_its_end(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("rivals.py", "name --dlc-live or --sleap-nn"),
-        ("rivals.py --dlc-live nowhere/python", "nowhere/python does not exist"),
+        ("rivals/inference.py", "name --dlc-live or --sleap-nn"),
+        (
+            "rivals/inference.py --dlc-live nowhere/python",
+            "nowhere/python does not exist",
+        ),
         ("offline.py --litpose nowhere/litpose", "nowhere/litpose does not exist"),
-        ("training.py --data . --rival nowhere/litpose", "litpose does not exist"),
-        ("rival_worker.py dlc-live . 1 weights.pt 1", "install dlc-live"),
-        ("rival_worker.py sleap-nn . 1 weights.pt 1", "install sleap-nn"),
+        (
+            "rivals/training.py --data . --rival nowhere/litpose",
+            "litpose does not exist",
+        ),
+        ("rivals/inference_worker.py dlc-live . 1 weights.pt 1", "install dlc-live"),
+        ("rivals/inference_worker.py sleap-nn . 1 weights.pt 1", "install sleap-nn"),
     ],
 )
 def test_a_rival_that_is_missing_is_a_sentence(
@@ -142,7 +140,7 @@ def test_a_rival_that_is_missing_is_a_sentence(
     np.save(tmp_path / "frames.npy", np.zeros((2, 64, 64, 3), np.uint8))
     np.savez(tmp_path / "crops.npz", crops=np.zeros((2, 64, 64), np.uint8))
     name, *rest = words.split()
-    done = started(ROOT / "benchmarks" / name, *rest, folder=tmp_path)
+    done = started(BENCHMARKS / name, *rest, folder=tmp_path)
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

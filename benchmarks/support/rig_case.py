@@ -16,14 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
 import psutil
-from flood import Flood
-from rendered import Rendered
 
+from benchmarks.support.flood import Flood
+from benchmarks.support.rendered import Rendered
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
 from deeplabstream.engine.session.rig import News
@@ -34,7 +34,7 @@ from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
 
 if TYPE_CHECKING:
-    from window_watch import WindowWatch
+    from benchmarks.support.window_watch import WindowWatch
 
 WARM_UP_S = 2.0
 GIVE_UP_S = 60.0
@@ -166,8 +166,7 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
 
 
 def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
-    from window_watch import WindowWatch
-
+    from benchmarks.support.window_watch import WindowWatch
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
     from deeplabstream.gui.settings_document import Document

@@ -1,11 +1,7 @@
 """A camera that costs nothing: it only says that there is a new picture."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pydantic.dataclasses import dataclass
 

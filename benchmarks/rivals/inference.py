@@ -12,7 +12,7 @@ from half the median confidence on: rivals' own thresholds suit networks that le
 longer. How far points are from the rival's is said too. Figures taken while other programs
 compute mean little.
 
-    python benchmarks/rivals.py --dlc-live DLC_ENVIRONMENT/bin/python \
+    python benchmarks/rivals/inference.py --dlc-live DLC_ENVIRONMENT/bin/python \
         --sleap-nn SLEAP_ENVIRONMENT/bin/python [--quick] [--json rivals.json]
 """
 
@@ -28,13 +28,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from drawn import Drawn, crops, frames
 from numpy.typing import NDArray
 
-from benchmarks.training_rivals import existing
+from benchmarks.support.drawn import Drawn, crops, frames
+from benchmarks.support.training_programs import existing
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.user_cache import cache_folder
 from deeplabstream.pose.importers.script_export import SCRIPTS, import_exported
@@ -51,7 +51,7 @@ from deeplabstream.pose.runtimes.runtime_list import REFERENCE, load_network, pr
 
 SIZES = ((256, 256), (640, 480))
 FRAMES, CROPS, SIDE = 96, 512, 128
-WORKER = Path(__file__).with_name("rival_worker.py")
+WORKER = Path(__file__).with_name("inference_worker.py")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 AIMS = {
     "dlc-live": {"fp32": 1.3, "bf16": 2.5, "int8": 5.0},

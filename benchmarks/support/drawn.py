@@ -1,10 +1,5 @@
 """Pictures of a drawn mouse with the truth, for networks that benchmarks train."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,6 +1,6 @@
 """Training and predicting, side by side with Lightning Pose, in turns on one machine.
 
-    python benchmarks/training.py --data mirror-mouse/ --rival venv-lp/bin/litpose
+    python benchmarks/rivals/training.py --data mirror-mouse/ --rival venv-lp/bin/litpose
 
 Same pictures, same split, same backbone from random weights, same head, loss, optimiser and
 number of steps, same processor. A step's time is taken from the times at which each program
@@ -31,9 +31,15 @@ import cv2
 import numpy as np
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.training_rivals import BATCH, Ours, Theirs, configuration, existing
+from benchmarks.support.training_programs import (
+    BATCH,
+    Ours,
+    Theirs,
+    configuration,
+    existing,
+)
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import open_video
 

@@ -13,14 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import av
 import cv2
 import numpy as np
 import yaml
 
-from benchmarks.training_rivals import HERE, Theirs, configuration, timed
+from benchmarks.support.training_programs import ROOT, Theirs, configuration, timed
 from deeplabstream.offline.ibl.motion_energy import Box
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 
@@ -72,7 +70,7 @@ def lightning_pose(
         model = folder / "trained"
         theirs.train(model, 1)
     ours = folder / "imported"
-    importing = [sys.executable, "-W", "ignore", str(HERE / "utils/ImportModel.py")]
+    importing = [sys.executable, "-W", "ignore", str(ROOT / "utils/ImportModel.py")]
     timed([*importing, str(model), "--output", str(ours)])
     films = [
         _mp4(film, folder / f"{name}.mp4", n)
@@ -98,7 +96,7 @@ def lightning_pose(
 
 
 def _ours(model: Path, film: Path, folder: Path) -> float:
-    program = [sys.executable, "-W", "ignore", str(HERE / "utils/PredictVideos.py")]
+    program = [sys.executable, "-W", "ignore", str(ROOT / "utils/PredictVideos.py")]
     words = [str(film), "--model", str(model), "--output", str(folder / "ours")]
     return timed([*program, *words, "--overwrite"])
 

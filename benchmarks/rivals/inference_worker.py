@@ -1,11 +1,11 @@
 """A rival's own network on a drawn mouse, trained and timed in the rival's own environment.
 
-Started by rivals.py with that environment's Python; it imports nothing of ours. The first
+Started by inference.py with that environment's Python; it imports nothing of ours. The first
 time, the network learns for STEPS steps from the drawn crops in FOLDER; what it learned
 is kept in WEIGHTS. It leaves the network in FOLDER in the rival's own format, and prints
 one line of JSON: ms per frame from picture to points on one thread, and the points.
 
-    rival_worker.py RIVAL FOLDER SECONDS WEIGHTS STEPS
+    inference_worker.py RIVAL FOLDER SECONDS WEIGHTS STEPS
 """
 
 import argparse

@@ -1,11 +1,7 @@
 """How long frames take with live crop, beside whole pictures, on the simulated mouse."""
 
-import sys
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 

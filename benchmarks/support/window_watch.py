@@ -1,13 +1,9 @@
 """How often a window's tiles are painted, and how long a person's input waits for it."""
 
 import random
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PyQt5.QtCore import QCoreApplication, QEvent, QObject
 

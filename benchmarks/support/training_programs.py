@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BATCH = 8
 
 
@@ -137,20 +137,20 @@ class Ours:
         return self._train(folder, [*words, *without])
 
     def _train(self, folder: Path, overrides: Sequence[str]) -> float:
-        program = [sys.executable, "-W", "ignore", str(HERE / "utils/TrainNetwork.py")]
+        program = [sys.executable, "-W", "ignore", str(ROOT / "utils/TrainNetwork.py")]
         words = [str(self.config), "--output", str(folder), "--quiet"]
         words += ["--precision", self.precision, "--overrides", *overrides]
         return timed([*program, *words])
 
     def take_over(self, theirs: Path, folder: Path) -> Path:
         """Return the model folder of what Lightning Pose trained."""
-        program = [sys.executable, "-W", "ignore", str(HERE / "utils/ImportModel.py")]
+        program = [sys.executable, "-W", "ignore", str(ROOT / "utils/ImportModel.py")]
         timed([*program, str(theirs), "--output", str(folder)])
         return folder
 
     def predict(self, folder: Path, video: Path) -> float:
         """Predict a video in 32 bits and return the seconds that it took."""
-        program = [sys.executable, "-W", "ignore", str(HERE / "utils/PredictVideos.py")]
+        program = [sys.executable, "-W", "ignore", str(ROOT / "utils/PredictVideos.py")]
         words = [str(video), "--model", str(folder), "--output", str(folder / "videos")]
         words += ["--to", "csv", "--no-metrics", "--overwrite"]
         return timed([*program, *words])

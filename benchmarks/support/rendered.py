@@ -1,11 +1,7 @@
 """A camera whose pictures were drawn before: moving content with noise, for little CPU."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from numpy.typing import NDArray
