@@ -83,14 +83,15 @@ def test_pictures_that_are_lost_are_gaps_in_the_count() -> None:
 
 
 def test_silence_is_seen_within_a_second() -> None:
-    silent = GenICam(cti=VIKY, serial="0", rate=0.5, patience_s=4)
-    with (
-        silent.opened() as film,
-        pytest.raises(DeviceError, match="gave no picture for 1 s"),
-    ):
-        image = np.zeros(film.format.shape, film.format.dtype)
-        for _ in range(20):
-            film.read(image)
+    slow = GenICam(cti=VIKY, serial="0", rate=1, patience_s=3)
+    for _ in range(10):  # on a busy computer an image is there before the first read
+        with slow.opened() as film:
+            try:
+                film.read(np.zeros(film.format.shape, film.format.dtype))
+            except DeviceError as error:
+                assert "gave no picture for 1 s" in str(error)
+                return
+    pytest.fail("images came sooner than once a second")
 
 
 def test_two_cameras_run_at_once_each_in_its_process() -> None:
