@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(argv)
     # The rig's processes import this file anew: what is heavy is imported by this one only.
-    from benchmarks.fault_trials import FAULTS, Outcome, run
+    from benchmarks.support.fault_trials import FAULTS, Outcome, run
 
     names = [name for name in FAULTS if asked.only in name]
     rounds = 1 if asked.quick else asked.rounds

@@ -20,7 +20,7 @@ from deeplabstream.recording.run_reader import read_events
 from tests.engine.ended_rig import SETTINGS, InTerminal, Laser
 from tests.engine.killable import laser_on
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OFF_S = 20.0
 """A laser that is still on after so long stays on."""
 END_S = 60.0
