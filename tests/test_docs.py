@@ -85,7 +85,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_exists(page: Path) -> None:
     targets = re.findall(
-        r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+        r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
     )
     for command in commands(page):
         words = command.split()

@@ -68,7 +68,7 @@ def test_every_benchmark_gives_help_in_another_folder(tmp_path: Path) -> None:
 
 SMALLEST = {
     "board_latency.py --quick": "write to pin",
-    "faults.py --quick --only 'kill guard'": "kill guard | 1 | 1 |",
+    "faults.py --quick --only 'kill guard'": r"kill guard \| 1 \| 1 \|",
     "first_pose.py --starts 1": "First pose, headless: .* after starting app.py",
     "floor.py --seconds 0.2 --rate 50": "poses_per_s",
     "grouping.py --calls 3": "4 +8 +noise",
