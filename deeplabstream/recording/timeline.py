@@ -152,6 +152,8 @@ def timeline(folder: RunFolder, camera: str) -> Timeline:
         },
         converters={"written_ns": lambda cell: int(cell or 0)},
     ).drop_duplicates(_KEY, ignore_index=True)
+    if "doubts" not in table:  # tables of earlier versions
+        table["doubts"] = ""
     filmed = video_frames(folder, camera, table)
     if len(filmed):
         rows = table.merge(filmed, on=_KEY, how="outer")

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,12 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     path = record(tmp_path / "run")
     (path / "triggers.csv").unlink()
     assert review(path).warnings == ["triggers.csv is missing"]
+
+
+def test_a_run_of_an_earlier_version_is_reviewed(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "runs" / "conditional"
+    shutil.copytree(golden, tmp_path / "run")
+    found = review(tmp_path / "run")
+    step = found.step_of("arena", 0)
+    assert step is not None
+    assert step.pose.identity == ()
