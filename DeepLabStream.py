@@ -17,7 +17,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.latency_statistics import Timings
 from deeplabstream.engine.processes.termination import Termination, termination
-from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.request_queue import RequestQueue
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed
@@ -121,7 +121,7 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
         print("There is no window and so no Q: Ctrl-C stops it, or --frames N.")
     with termination() as requests, Watched(settings, frames, posed) as session:
         run = _headless if headless else _with_window
-        failures = run(session, Agenda(actions), requests)
+        failures = run(session, RequestQueue(actions), requests)
         folder = session.run_folder
         forms = dict(session.formats)
     for alarm in session.alarms:
@@ -138,7 +138,7 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
 def _list_cameras() -> int:
     """Print every device that a driver finds, with the lines that choose it."""
     import cameras
-    from deeplabstream.core.errors import DeepLabStreamError, blaming
+    from deeplabstream.core.errors import DeepLabStreamError, error_context
     from deeplabstream.plugins.camera import Camera, Device
     from deeplabstream.plugins.discovery import discover
 
@@ -146,7 +146,7 @@ def _list_cameras() -> int:
     found = discover(cameras, Camera)  # type: ignore[type-abstract]
     for name, kind in found.classes.items():
         try:
-            with blaming(f"Camera NAME, KIND = {name}"):
+            with error_context(f"Camera NAME, KIND = {name}"):
                 devices += kind.found()
         except DeepLabStreamError as error:
             print(error)
@@ -161,7 +161,7 @@ def _list_cameras() -> int:
     return 0
 
 
-def _headless(session: Watched, agenda: Agenda, requests: Termination) -> bool:
+def _headless(session: Watched, agenda: RequestQueue, requests: Termination) -> bool:
     from deeplabstream.engine.session.headless import run_headless
 
     summary = run_headless(
@@ -176,7 +176,7 @@ def _headless(session: Watched, agenda: Agenda, requests: Termination) -> bool:
     return bool(summary.failures)
 
 
-def _with_window(session: Watched, agenda: Agenda, requests: Termination) -> bool:
+def _with_window(session: Watched, agenda: RequestQueue, requests: Termination) -> bool:
     from deeplabstream.gui.preview import preview_of, run_preview
 
     bridge = preview_of(session, agenda)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.gui.qt_environment import has_screen, why_no_window
 from deeplabstream.settings.ready_made import load_with, with_experiment
 from deeplabstream.settings.sections import Settings
@@ -31,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.headless = True
     try:
         if options.headless:
-            agenda = Agenda(AGENDAS[options.start or "experiment"])
+            agenda = RequestQueue(AGENDAS[options.start or "experiment"])
             settings = load_with(options.settings, options.experiment)
             return _headless(settings, agenda, options.seconds)
-        agenda = Agenda(AGENDAS[options.start] if options.start else ())
+        agenda = RequestQueue(AGENDAS[options.start] if options.start else ())
         return _window(options.settings, options.experiment, agenda)
     except SettingsError as error:
         return _tell_problems(options.settings, error, headless=options.headless)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
+def _window(path: Path, experiment: str | None, agenda: RequestQueue) -> int:
     from PyQt5.QtCore import QSettings
 
     from deeplabstream.engine.processes.termination import termination
@@ -76,7 +76,7 @@ def _window(path: Path, experiment: str | None, agenda: Agenda) -> int:
         )
 
 
-def _headless(settings: Settings, agenda: Agenda, seconds: float) -> int:
+def _headless(settings: Settings, agenda: RequestQueue, seconds: float) -> int:
     from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.headless import run_headless
     from deeplabstream.engine.session.session import Session

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
-from deeplabstream.engine.pose_filtering import Seeing, seeing_of
-from deeplabstream.engine.trigger_evaluator import Asking
+from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
+from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from deeplabstream.settings.loading import parse
 
 AIM_US = 100.0
@@ -71,17 +71,19 @@ def cost_us(text: str, frames: list[Pose], repeats: int) -> dict[str, float]:
     settings = parse(text, Path())
     best: dict[str, float] = {}
     for _ in range(repeats):
-        seeing = seeing_of(
+        seeing = pose_filter_of(
             settings, Thresholds(0.5), open_classifiers(settings, SKELETON)
         )
-        asking = Asking("top", 0.5, lambda kind, text: None)
+        asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
         asking.begin(settings.new_triggers())
         for what, us in _timed(seeing, asking, frames).items():
             best[what] = min(best.get(what, np.inf), us)
     return best
 
 
-def _timed(seeing: Seeing, asking: Asking, frames: list[Pose]) -> dict[str, float]:
+def _timed(
+    seeing: PoseFilter, asking: TriggerEvaluator, frames: list[Pose]
+) -> dict[str, float]:
     seen_ns, asked_ns = [], []
     now: Callable[[], int] = perf_counter_ns
     for index, pose in enumerate(frames):

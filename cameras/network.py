@@ -11,12 +11,12 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
     Camera,
+    CameraStream,
+    CapturedFrame,
+    ClockSync,
     DeviceError,
-    Film,
     Image,
     ImageFormat,
-    Shot,
-    Synchroniser,
     SystemClock,
 )
 
@@ -58,7 +58,7 @@ class NetworkStream(Camera):
     )
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Connect, and decode a first picture, which tells what comes.
 
         Its frames are numbered as they come: nobody knows what the network lost.
@@ -70,9 +70,9 @@ class NetworkStream(Camera):
                 frames = self._frames(container)
                 first = next(frames)[1]
                 form, timed = self._format(container, first)
-                clock, index = Synchroniser(), -1
+                clock, index = ClockSync(), -1
 
-                def read(image: Image) -> Shot:
+                def read(image: Image) -> CapturedFrame:
                     nonlocal index
                     try:
                         arrived_ns, frame = next(frames)
@@ -86,11 +86,11 @@ class NetworkStream(Camera):
                     np.copyto(image, _image(frame))
                     index += 1
                     if not timed or frame.time is None:
-                        return Shot(index, arrived_ns)
+                        return CapturedFrame(index, arrived_ns)
                     sent_ns = round(frame.time * 1e9)
-                    return Shot(index, clock.moment(sent_ns, arrived_ns))
+                    return CapturedFrame(index, clock.moment(sent_ns, arrived_ns))
 
-                yield Film(
+                yield CameraStream(
                     form,
                     read,
                     clock="device" if timed else "host",

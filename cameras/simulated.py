@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, Film, Image, ImageFormat, Shot, SystemClock, Value
+from deeplabstream import (
+    Camera,
+    CameraStream,
+    CapturedFrame,
+    Image,
+    ImageFormat,
+    SystemClock,
+    Value,
+)
 from deeplabstream.simulation.arena import MOST_ANIMALS, Arena
 from deeplabstream.simulation.camera_model import DriverBuffer, Lens, Tempo
 
@@ -60,7 +68,7 @@ class SimulatedCamera(Camera):
     )
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Draw the arena; the first reading starts the walk.
 
         A picture is drawn just before its tick and there at its tick: exposure and
@@ -74,7 +82,7 @@ class SimulatedCamera(Camera):
         tempo: Tempo | None = None
         last, ahead_s, lead_ns = -1, 0.0, _LONG_NS
 
-        def read(image: Image) -> Shot | None:
+        def read(image: Image) -> CapturedFrame | None:
             nonlocal tempo, last, ahead_s, lead_ns
             if tempo is None:
                 tempo = Tempo(lens.real_rate)
@@ -91,7 +99,7 @@ class SimulatedCamera(Camera):
             lens.expose(image)
             drawn_ns = clock.now_ns() - began_ns
             lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
-            return Shot(index, tempo.wait(index), index)
+            return CapturedFrame(index, tempo.wait(index), index)
 
         def turn(key: str, value: Value) -> bool:
             nonlocal tempo
@@ -102,7 +110,7 @@ class SimulatedCamera(Camera):
             return True
 
         form = ImageFormat(self.shape, lens.real_rate)
-        yield Film(form, read, knows_losses=True, dials=lens.dials, turn=turn)
+        yield CameraStream(form, read, knows_losses=True, dials=lens.dials, turn=turn)
 
     def startled(self) -> bool:
         """Return whether the animals take flight: run on four times as fast.

@@ -11,13 +11,13 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
     Camera,
+    CameraStream,
+    CapturedFrame,
     Converter,
     DeviceError,
-    Film,
     Image,
     ImageFormat,
     Pacer,
-    Shot,
     SystemClock,
     TimedFrame,
     sequential,
@@ -41,7 +41,7 @@ class VideoFile(Camera):
     repeat: bool = Field(False, description="whether it starts again at its end")
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Open the file; the first reading starts the film.
 
         Without pace, a picture's time counts from the start of the video.
@@ -54,7 +54,7 @@ class VideoFile(Camera):
             pacer: Pacer | None = None
             start_ns = 0
 
-            def read(image: Image) -> Shot | None:
+            def read(image: Image) -> CapturedFrame | None:
                 nonlocal held, pacer, start_ns
                 if pacer is None:
                     pacer = Pacer(1e9)  # its ticks are nanoseconds
@@ -66,10 +66,12 @@ class VideoFile(Camera):
                     if self.paced and late:
                         continue
                     np.copyto(image, _image(converter, frame, form, self.source))
-                    return Shot(index, pacer.wait(time_ns) if self.paced else time_ns)
+                    return CapturedFrame(
+                        index, pacer.wait(time_ns) if self.paced else time_ns
+                    )
                 return None
 
-            yield Film(form, read, knows_losses=True)
+            yield CameraStream(form, read, knows_losses=True)
 
 
 def _frames(

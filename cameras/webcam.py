@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from deeplabstream import Device, DeviceError, Dial, Value
+from deeplabstream import CameraControl, Device, DeviceError, Value
 
 if TYPE_CHECKING:
     from cv2 import VideoCapture
@@ -27,7 +27,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, Film, Image, ImageFormat, Shot, SystemClock
+from deeplabstream import (
+    Camera,
+    CameraStream,
+    CapturedFrame,
+    Image,
+    ImageFormat,
+    SystemClock,
+)
 
 if TYPE_CHECKING:
     from cv2 import VideoCapture
@@ -155,9 +162,9 @@ _BY_HAND = 1.0 if sys.platform == "linux" else 0.25
 """Of CAP_PROP_AUTO_EXPOSURE: V4L2 counts its menu, DirectShow wants a quarter."""
 
 
-def dials_of(capture: "VideoCapture") -> tuple[Dial, ...]:
+def dials_of(capture: "VideoCapture") -> tuple[CameraControl, ...]:
     """Return what the driver says of each; it does not tell limits, nor what it can't do."""
-    return tuple(Dial(key, _read(capture, key)) for key in _PROPERTIES)
+    return tuple(CameraControl(key, _read(capture, key)) for key in _PROPERTIES)
 
 
 def turned(capture: "VideoCapture", key: str, value: Value) -> bool:
@@ -240,7 +247,7 @@ class Webcam(Camera):
     )
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Open the camera and take a first picture, which tells what it really gives.
 
         Its frames are numbered as they come: a webcam does not say what it lost.
@@ -257,14 +264,14 @@ class Webcam(Camera):
 
         waiting = Waiting(taken, capture.release)
 
-        def read(image: Image) -> Shot:
+        def read(image: Image) -> CapturedFrame:
             nonlocal index
             picture, grabbed_ns = waiting.result(_SILENCE_S)
             if picture is None:
                 raise DeviceError("gave a picture that can't be read")
             _put(picture, image)
             index += 1
-            return Shot(index, grabbed_ns)
+            return CapturedFrame(index, grabbed_ns)
 
         try:
             first = self._first(waiting) if capture.isOpened() else None
@@ -274,7 +281,7 @@ class Webcam(Camera):
                     "and does no other program use it?"
                 )
             form = ImageFormat(first.shape, rate_of(capture), str(first.dtype))
-            yield Film(
+            yield CameraStream(
                 form,
                 read,
                 device=self._name,

@@ -13,11 +13,11 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
     Camera,
+    CameraStream,
+    CapturedFrame,
     DeviceError,
-    Film,
     Image,
     ImageFormat,
-    Shot,
     SystemClock,
     declared_size,
     too_large,
@@ -68,7 +68,7 @@ class ZmqCamera(Camera):
             )
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Listen, and wait for a first picture, which tells what comes.
 
         Its frames are numbered as they are taken: those that a newer one replaced before
@@ -79,7 +79,7 @@ class ZmqCamera(Camera):
             first, _ = self._received(socket, clock, self.patience_s)
             shape, size = first.shape, (first.shape[0], first.shape[1])
 
-            def read(image: Image) -> Shot:
+            def read(image: Image) -> CapturedFrame:
                 nonlocal index
                 picture, arrived_ns = self._received(socket, clock, _SILENCE_S, size)
                 if picture.shape != shape:
@@ -89,9 +89,9 @@ class ZmqCamera(Camera):
                     )
                 np.copyto(image, picture)
                 index += 1
-                return Shot(index, arrived_ns)
+                return CapturedFrame(index, arrived_ns)
 
-            yield Film(ImageFormat(shape, 0.0), read, device=self._endpoint)
+            yield CameraStream(ImageFormat(shape, 0.0), read, device=self._endpoint)
 
     @property
     def _endpoint(self) -> str:

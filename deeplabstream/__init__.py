@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from deeplabstream.api.recorded_run import open_run as open_run
     from deeplabstream.core.clock import Pacer as Pacer
     from deeplabstream.core.clock import SystemClock as SystemClock
-    from deeplabstream.core.clock_sync import Synchroniser as Synchroniser
-    from deeplabstream.core.clock_sync import Unwrapper as Unwrapper
+    from deeplabstream.core.clock_sync import ClockSync as ClockSync
+    from deeplabstream.core.clock_sync import CounterUnwrapper as CounterUnwrapper
     from deeplabstream.core.command import Command as Command
     from deeplabstream.core.command import InputName as InputName
     from deeplabstream.core.command import Mark as Mark
@@ -48,34 +48,36 @@ if TYPE_CHECKING:
     from deeplabstream.core.pose import Pose as Pose
     from deeplabstream.core.rig_folder import plugin_path as plugin_path
     from deeplabstream.ipc.pipe import Connection as Connection
+    from deeplabstream.ipc.pipe import has_message as has_message
     from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
-    from deeplabstream.ipc.pipe import speaks as speaks
     from deeplabstream.plugins.camera import NOTHING_YET as NOTHING_YET
     from deeplabstream.plugins.camera import Camera as Camera
+    from deeplabstream.plugins.camera import CameraStream as CameraStream
+    from deeplabstream.plugins.camera import CapturedFrame as CapturedFrame
     from deeplabstream.plugins.camera import Device as Device
-    from deeplabstream.plugins.camera import Film as Film
-    from deeplabstream.plugins.camera import Shot as Shot
     from deeplabstream.plugins.camera_controls import Area as Area
-    from deeplabstream.plugins.camera_controls import Dial as Dial
+    from deeplabstream.plugins.camera_controls import CameraControl as CameraControl
     from deeplabstream.plugins.camera_controls import Value as Value
-    from deeplabstream.plugins.debounce import Hygiene as Hygiene
+    from deeplabstream.plugins.debounce import Debounce as Debounce
     from deeplabstream.plugins.event_output import Event as Event
     from deeplabstream.plugins.event_output import Events as Events
     from deeplabstream.plugins.event_output import Send as Send
     from deeplabstream.plugins.experiment import Ask as Ask
     from deeplabstream.plugins.experiment import Experiment as Experiment
     from deeplabstream.plugins.experiment import Plan as Plan
-    from deeplabstream.plugins.input import Broken as Broken
     from deeplabstream.plugins.input import Hear as Hear
     from deeplabstream.plugins.input import Input as Input
-    from deeplabstream.plugins.input import Level as Level
-    from deeplabstream.plugins.output import Done as Done
+    from deeplabstream.plugins.input import InputBroken as InputBroken
+    from deeplabstream.plugins.input import InputLevel as InputLevel
+    from deeplabstream.plugins.output import AcknowledgingWrite as AcknowledgingWrite
+    from deeplabstream.plugins.output import DeviceReport as DeviceReport
     from deeplabstream.plugins.output import Output as Output
-    from deeplabstream.plugins.output import Watched as Watched
     from deeplabstream.plugins.output import Write as Write
     from deeplabstream.plugins.poseless_trigger import Answer as Answer
-    from deeplabstream.plugins.poseless_trigger import Known as Known
-    from deeplabstream.plugins.poseless_trigger import Poseless as Poseless
+    from deeplabstream.plugins.poseless_trigger import (
+        PoselessTrigger as PoselessTrigger,
+    )
+    from deeplabstream.plugins.poseless_trigger import TriggerContext as TriggerContext
     from deeplabstream.plugins.random_seed import SEED_WORDS as SEED_WORDS
     from deeplabstream.plugins.random_seed import Seed as Seed
     from deeplabstream.plugins.steps import during as during
@@ -85,7 +87,9 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.trigger import AnimalName as AnimalName
     from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
     from deeplabstream.plugins.trigger import Trigger as Trigger
-    from deeplabstream.plugins.trigger_combination import Combination as Combination
+    from deeplabstream.plugins.trigger_combination import (
+        TriggerCombination as TriggerCombination,
+    )
     from deeplabstream.training.training_job import TrainConfig as TrainConfig
     from deeplabstream.training.training_job import Trained as Trained
     from deeplabstream.training.training_job import train as train
@@ -112,8 +116,8 @@ _PUBLIC = {
         "SystemClock",
     ),
     "deeplabstream.core.clock_sync": (
-        "Synchroniser",
-        "Unwrapper",
+        "ClockSync",
+        "CounterUnwrapper",
     ),
     "deeplabstream.core.command": (
         "Command",
@@ -152,21 +156,21 @@ _PUBLIC = {
     "deeplabstream.ipc.pipe": (
         "Connection",
         "opened_pipe",
-        "speaks",
+        "has_message",
     ),
     "deeplabstream.plugins.camera": (
         "Camera",
         "Device",
-        "Film",
+        "CameraStream",
         "NOTHING_YET",
-        "Shot",
+        "CapturedFrame",
     ),
     "deeplabstream.plugins.camera_controls": (
         "Area",
-        "Dial",
+        "CameraControl",
         "Value",
     ),
-    "deeplabstream.plugins.debounce": ("Hygiene",),
+    "deeplabstream.plugins.debounce": ("Debounce",),
     "deeplabstream.plugins.event_output": (
         "Event",
         "Events",
@@ -178,21 +182,21 @@ _PUBLIC = {
         "Plan",
     ),
     "deeplabstream.plugins.input": (
-        "Broken",
+        "InputBroken",
         "Hear",
         "Input",
-        "Level",
+        "InputLevel",
     ),
     "deeplabstream.plugins.output": (
-        "Done",
+        "DeviceReport",
         "Output",
-        "Watched",
+        "AcknowledgingWrite",
         "Write",
     ),
     "deeplabstream.plugins.poseless_trigger": (
         "Answer",
-        "Known",
-        "Poseless",
+        "TriggerContext",
+        "PoselessTrigger",
     ),
     "deeplabstream.plugins.random_seed": (
         "SEED_WORDS",
@@ -209,7 +213,7 @@ _PUBLIC = {
         "RegionSetting",
         "Trigger",
     ),
-    "deeplabstream.plugins.trigger_combination": ("Combination",),
+    "deeplabstream.plugins.trigger_combination": ("TriggerCombination",),
     "deeplabstream.training.training_job": (
         "TrainConfig",
         "Trained",

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deeplabstream import DeviceError, Done, Watched, Write
+from deeplabstream import AcknowledgingWrite, DeviceError, DeviceReport, Write
 
 HANG_S = 1.0
 """A device that has not taken a level for so long hangs."""
@@ -15,7 +15,7 @@ LATE_NS = 200_000_000
 
 
 @contextmanager
-def aside(write: Write) -> Iterator[Watched]:
+def background_write(write: Write) -> Iterator[AcknowledgingWrite]:
     """Hand levels over to a thread, which writes them in their order.
 
     What is given returns at once, and raises what went wrong since the last call.
@@ -32,7 +32,7 @@ class _Hand:
     """Levels on their way to the thread that writes them."""
 
     def __init__(self, write: Write) -> None:
-        self.watched = Watched(self.over, self.check)
+        self.watched = AcknowledgingWrite(self.over, self.check)
         self._write = write
         self._waiting: deque[tuple[float, int]] = deque()
         self._writing_since_ns: int | None = None
@@ -96,7 +96,7 @@ class _Hand:
                     raise DeviceError("is too slow for how often it is switched")
                 self._write(level)
                 now_ns = time.perf_counter_ns()
-                self.watched.hear(Done(level, asked_ns, now_ns, now_ns))
+                self.watched.hear(DeviceReport(level, asked_ns, now_ns, now_ns))
             except Exception as failure:
                 error = failure
             with self._change:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DeviceError, Output, Watched, Write
+from deeplabstream import AcknowledgingWrite, DeviceError, Output, Write
 
 from .serial_port import Port, shared_port
 
@@ -49,7 +49,9 @@ class Firmata(Output):
         with shared_port(self.port, self.baudrate, "Firmata", _answering) as board:
             mode = _PWM if self.mode == "pwm" else _OUTPUT
             board.port.write(bytes([_SET_PIN_MODE, self.pin, mode]))
-            yield Watched(lambda level: self._write(board, level), board.port.check)
+            yield AcknowledgingWrite(
+                lambda level: self._write(board, level), board.port.check
+            )
 
     def _write(self, board: "_Board", level: float) -> None:
         if self.mode == "pwm":

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 from deeplabstream import (
+    AcknowledgingWrite,
     Connection,
     DeviceError,
-    Done,
+    DeviceReport,
     Output,
-    Watched,
+    has_message,
     opened_pipe,
-    speaks,
 )
 
 OPENING_S = 10.0
@@ -24,9 +24,9 @@ HANG_S = 1.0
 
 
 @contextmanager
-def companion(
+def helper_process(
     body: Callable[[Output, Connection], object], output: Output, what: str, hint: str
-) -> Iterator[Watched]:
+) -> Iterator[AcknowledgingWrite]:
     """Run `body(output, pipe)` in a process that ends with this one.
 
     It says (0.0, time in ns) when it is ready, or a sentence why it is not; then it gets
@@ -51,7 +51,7 @@ class _Side:
     """Our side of a companion that is ready."""
 
     def __init__(self, pipe: Connection, what: str) -> None:
-        self.watched = Watched(self.write, self.check)
+        self.watched = AcknowledgingWrite(self.write, self.check)
         self._pipe = pipe
         self._what = what
         self._undone: deque[int] = deque()
@@ -74,11 +74,11 @@ class _Side:
         """Raise a DeviceError if it has ended, or answers no more."""
         now_ns = time.perf_counter_ns()
         try:
-            while speaks(self._pipe):
+            while has_message(self._pipe):
                 level, done_ns = self._pipe.recv()
                 self._heard_ns = now_ns
                 sent_ns = self._undone.popleft() if self._undone else done_ns
-                self.watched.hear(Done(level, sent_ns, done_ns, now_ns))
+                self.watched.hear(DeviceReport(level, sent_ns, done_ns, now_ns))
         except (OSError, EOFError) as error:
             raise DeviceError(f"{self._what} was closed") from error
         if self._undone and now_ns - self._heard_ns > HANG_S * 1e9:
@@ -87,7 +87,9 @@ class _Side:
 
 def _wait_until_ready(pipe: Connection, what: str, hint: str) -> None:
     try:
-        said = pipe.recv() if speaks(pipe, OPENING_S) else f"{what} does not appear"
+        said = (
+            pipe.recv() if has_message(pipe, OPENING_S) else f"{what} does not appear"
+        )
     except (EOFError, OSError) as error:
         raise DeviceError(f"{what} can't be opened; {hint}") from error
     if isinstance(said, str):

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import DeviceError, Output, Write
 
-from .background_writer import HANG_S, aside
+from .background_writer import HANG_S, background_write
 
 if TYPE_CHECKING:
     import nidaqmx
@@ -38,7 +38,10 @@ class _NiOutput(Output):
         import nidaqmx.errors
 
         try:
-            with self._task() as task, aside(_sentence(self._writer(task))) as write:
+            with (
+                self._task() as task,
+                background_write(_sentence(self._writer(task))) as write,
+            ):
                 yield write
         except nidaqmx.errors.Error as error:
             raise DeviceError(_short(error)) from error

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import DeviceError, Output, Write
 
-from .background_writer import aside
+from .background_writer import background_write
 from .shared_devices import shared
 
 ANSWER_S = 2.0
@@ -48,7 +48,7 @@ class RaspberryPin(Output):
             if not self.host:
                 yield write
                 return
-            with aside(write) as handed_over:
+            with background_write(write) as handed_over:
                 yield handed_over
 
     def _device(self, factory: Any) -> Any:

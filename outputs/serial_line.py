@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Output, Watched, Write
+from deeplabstream import AcknowledgingWrite, Output, Write
 
 from .serial_port import Port, shared_port
 
@@ -47,7 +47,7 @@ class SerialLine(Output):
         """Open the port for this program alone; other outputs may share it."""
         on, off = _as_bytes(self.on_bytes), _as_bytes(self.off_bytes)
         with shared_port(self.port, self.baudrate, "text", self._settle) as port:
-            yield Watched(
+            yield AcknowledgingWrite(
                 lambda level: port.write(on if level > 0 else off), port.check
             )
 

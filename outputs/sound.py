@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import Connection, DeviceError, Output, Write
 
-from .helper_process import companion
+from .helper_process import helper_process
 
 
 @settings(frozen=True, kw_only=True)
@@ -55,7 +55,9 @@ class Sound(Output):
         """Start the sound's process and its silence; it takes up to a second."""
         if self.sound == "file" and (self.file is None or not self.file.is_file()):
             raise DeviceError(f"there is no sound file {self.file}")
-        with companion(_play, self, "its sound", "is there a sound device?") as write:
+        with helper_process(
+            _play, self, "its sound", "is there a sound device?"
+        ) as write:
             yield write
 
 

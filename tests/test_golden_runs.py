@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.engine.replay.rerun import decide_again, words
+from deeplabstream.engine.replay.rerun import rerun_decisions, words
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load
 from tests.golden.make_runs import CHANGED, RUNS, commands_of
@@ -23,7 +23,7 @@ def test_the_decisions_are_those_of_the_record(
 ) -> None:
     folder = RunFolder(path)
     expected = (path / "commands.txt").read_text("utf-8")
-    again = decide_again(load(path / "settings.ini"), folder)
+    again = rerun_decisions(load(path / "settings.ini"), folder)
     decided = [(now.index, words(now.commands)) for _, now in again if now.commands]
     assert "".join(f"{index} {what}\n" for index, what in decided) == expected
     assert commands_of(folder) == expected

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.session import Session
 from deeplabstream.settings.loading import load
 from deeplabstream.gui.application import application, run_until_closed
@@ -65,7 +65,7 @@ def _photographed(
     settings: Path, labels: Path, output: Path, after_s: float
 ) -> Photographer:
     with Session(load(settings)) as session:
-        bridge = Bridge(session, Agenda(AGENDAS["experiment"]))
+        bridge = Bridge(session, RequestQueue(AGENDAS["experiment"]))
         window = Window(bridge, Document(settings))
         camera = Photographer(window, output, after_s, labels)
         bridge.stepped.connect(camera.look)

@@ -21,7 +21,7 @@ from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.settings.validation_messages import guess
 from deeplabstream.settings.loading import load
 from deeplabstream.engine.processes.termination import termination
-from deeplabstream.engine.checks.output_test import PULSE_S, TryOut
+from deeplabstream.engine.checks.output_test import PULSE_S, OutputTestProcess
 from deeplabstream.plugins.output import Output
 
 LOOK_S = 0.05
@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"there is no [Output {chosen.name}]{guess(chosen.name, outputs)}"
         )
     try:
-        test = TryOut(chosen.name, outputs[chosen.name], chosen.seconds, chosen.level)
+        test = OutputTestProcess(
+            chosen.name, outputs[chosen.name], chosen.seconds, chosen.level
+        )
     except ValueError as error:
         raise DeviceError(str(error)) from error
     return _run(test)
@@ -61,7 +63,7 @@ def _list(outputs: Mapping[str, Output]) -> None:
         print("there is no [Output NAME] in these settings")
 
 
-def _run(test: TryOut) -> int:
+def _run(test: OutputTestProcess) -> int:
     began_ns: int | None = None
     seen_on = off = False
     with termination() as asked, test:

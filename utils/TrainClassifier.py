@@ -18,7 +18,7 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.pose_filtering import sights
+from deeplabstream.engine.pose_filtering import filtered_poses
 from deeplabstream.settings.loading import load
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.behaviour.classifier_folder import save_features
@@ -161,7 +161,7 @@ def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pos
             raise DeepLabStreamError(
                 f"{source}: [Camera {camera}] has no MM_PER_PIXEL and no MARKS"
             )
-        for time_s, sight in sights(rig, folder, camera):
+        for time_s, sight in filtered_poses(rig, folder, camera):
             yield time_s, sight.in_unit(asked.unit)
         return
     table = read_poses(source)

@@ -31,7 +31,7 @@ from deeplabstream.settings.ready_made import load_with
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.settings.random_seeds import settled
 from deeplabstream.settings.loading import Settings
-from deeplabstream.engine.trigger_shapes import Outline, zones_of
+from deeplabstream.engine.trigger_shapes import Outline, trigger_shapes_of
 from deeplabstream.video.video_reader import VideoReader, open_video
 from deeplabstream.offline.prediction import Foreseen, remembers
 from deeplabstream.offline.parallel import open_parallel
@@ -153,7 +153,7 @@ class Analysis:
     def __post_init__(self) -> None:
         self.camera = self.settings.deciding_camera
         self.source, self.form = self.rows.path, self.rows.form
-        self.zones = zones_of(self.settings, self.camera)
+        self.zones = trigger_shapes_of(self.settings, self.camera)
         self.threshold = thresholds_of(self.estimator).of(self.camera)
 
     @property

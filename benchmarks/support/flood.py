@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream.core.clock import Pacer
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.plugins.camera import Camera, Film, Shot
+from deeplabstream.plugins.camera import Camera, CameraStream, CapturedFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,15 +17,17 @@ class Flood(Camera):
     rate: float
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Open nothing."""
         pacer: Pacer | None = None
         index = -1
 
-        def read(image: Image) -> Shot | None:
+        def read(image: Image) -> CapturedFrame | None:
             nonlocal pacer, index
             pacer = pacer or Pacer(self.rate)
             index += 1
-            return Shot(index, pacer.wait(index))
+            return CapturedFrame(index, pacer.wait(index))
 
-        yield Film(ImageFormat((480, 640, 3), self.rate), read, knows_losses=True)
+        yield CameraStream(
+            ImageFormat((480, 640, 3), self.rate), read, knows_losses=True
+        )

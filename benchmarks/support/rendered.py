@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from cameras.simulated import SimulatedCamera
 from deeplabstream.core.clock import Pacer, SystemClock
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.plugins.camera import Film, Shot
+from deeplabstream.plugins.camera import CameraStream, CapturedFrame
 from deeplabstream.simulation.camera_model import DriverBuffer
 
 PICTURES = 32
@@ -33,12 +33,12 @@ class Rendered(SimulatedCamera):
         return drawn
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Draw everything, then deliver."""
         drawn, clock, buffer = self.pictures(), SystemClock(), DriverBuffer()
         pacer: Pacer | None = None
 
-        def read(image: Image) -> Shot | None:
+        def read(image: Image) -> CapturedFrame | None:
             nonlocal pacer
             if pacer is None:
                 pacer = Pacer(self.rate)
@@ -46,9 +46,9 @@ class Rendered(SimulatedCamera):
             index = buffer.take()
             due_ns = pacer.wait(index)
             image[:] = drawn[shown(index)]
-            return Shot(index, due_ns, index)
+            return CapturedFrame(index, due_ns, index)
 
-        yield Film(ImageFormat(self.shape, self.rate), read, knows_losses=True)
+        yield CameraStream(ImageFormat(self.shape, self.rate), read, knows_losses=True)
 
 
 def shown(index: int) -> int:

@@ -25,7 +25,7 @@ import psutil
 from benchmarks.support.flood import Flood
 from benchmarks.support.rendered import Rendered
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Failed
@@ -145,7 +145,7 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
     """Run the rig and return what came of it; times in ns."""
     with Session(settings) as session:
         watch = Watch(session, seconds)
-        agenda = Agenda(AGENDAS["experiment"])
+        agenda = RequestQueue(AGENDAS["experiment"])
         if window:
             _in_window(session, agenda, watch)
         else:
@@ -165,7 +165,7 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
     return result
 
 
-def _in_window(session: Session, agenda: Agenda, watch: Watch) -> None:
+def _in_window(session: Session, agenda: RequestQueue, watch: Watch) -> None:
     from benchmarks.support.window_watch import WindowWatch
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, Device, Film
+from deeplabstream import Camera, CameraStream, Device
 
 from .devices import connected, describe, find, present
 from .features import Wanted
@@ -62,7 +62,7 @@ class Basler(Camera):
     )
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Set the camera up; a triggered one is armed from here on.
 
         A free-running one begins with the first reading.

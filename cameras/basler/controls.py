@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deeplabstream import Area, DeviceError, Dial, Value
+from deeplabstream import Area, CameraControl, DeviceError, Value
 
 from .devices import spoken
 from .features import (
@@ -23,14 +23,14 @@ _SETTERS = {"exposure_us": set_exposure, "gain": set_gain, "rate": set_rate}
 
 
 @dataclass(frozen=True)
-class PylonDials:
+class PylonControls:
     """Exposure, gain, rate, and where on the sensor the pictures come from."""
 
     camera: Any
     free: bool
     """It films by its own clock: its rate can be set."""
 
-    def read(self) -> tuple[Dial, ...]:
+    def read(self) -> tuple[CameraControl, ...]:
         """Return what the camera says of each that it has."""
         with spoken():
             return tuple(self._read())
@@ -49,17 +49,19 @@ class PylonDials:
                     raise DeviceError(said)
             return True
 
-    def _read(self) -> Iterator[Dial]:
+    def _read(self) -> Iterator[CameraControl]:
         for key, names in (("exposure_us", EXPOSURE), ("gain", GAIN)):
             if (node := feature(self.camera, *names)) is not None:
-                yield Dial(key, node.GetValue(), node.GetMin(), node.GetMax())
+                yield CameraControl(key, node.GetValue(), node.GetMin(), node.GetMax())
         node = feature(self.camera, *RATE)
         if self.free and node is not None:
-            yield Dial("rate", rate_of(self.camera), node.GetMin(), node.GetMax())
+            yield CameraControl(
+                "rate", rate_of(self.camera), node.GetMin(), node.GetMax()
+            )
         sides = [feature(self.camera, name) for name in ("WidthMax", "HeightMax")]
         if None not in sides:
             whole: Area = (0, 0, sides[0].GetValue(), sides[1].GetValue())
-            yield Dial("region", self._region(), (0, 0, 1, 1), whole)
+            yield CameraControl("region", self._region(), (0, 0, 1, 1), whole)
 
     def _region(self) -> Area:
         x, y, width, height = (feature(self.camera, n).GetValue() for n in _AREA)

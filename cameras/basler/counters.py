@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from deeplabstream import DeviceError, Unwrapper
+from deeplabstream import CounterUnwrapper, DeviceError
 
 from .features import feature
 
@@ -33,7 +33,7 @@ class Count:
     _last: int = -1
 
     def __post_init__(self) -> None:
-        self._unwrapper = Unwrapper(self.bits, self.first)
+        self._unwrapper = CounterUnwrapper(self.bits, self.first)
 
     @classmethod
     def of(cls, camera: Any) -> "Count":

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from deeplabstream import (
     NOTHING_YET,
+    CameraStream,
+    CapturedFrame,
+    ClockSync,
     DeviceError,
-    Film,
     Image,
     ImageFormat,
     Pacer,
-    Shot,
-    Synchroniser,
     SystemClock,
     Value,
 )
 
-from .controls import PylonDials
+from .controls import PylonControls
 from .counters import Count, ticks_per_second
 from .devices import spoken
 from .features import Wanted, feature, rate_of, set_up
@@ -34,7 +34,7 @@ _BUFFERS = 8, 64
 
 
 @contextmanager
-def filming(camera: Any, wanted: Wanted) -> Iterator[Film]:
+def filming(camera: Any, wanted: Wanted) -> Iterator[CameraStream]:
     """Set an open camera up; yield its film. A triggered one is armed when it is yielded."""
     from pypylon import genicam
 
@@ -48,7 +48,7 @@ def filming(camera: Any, wanted: Wanted) -> Iterator[Film]:
         buffers = min(max(_BUFFER_BYTES // form.nbytes, fewest), most)
         camera.MaxNumBuffer.SetValue(buffers)
     grabber = _Grabber(camera, wanted.trigger, form.rate, layout.copier(), count, ticks)
-    dials = PylonDials(camera, wanted.trigger == "free")
+    dials = PylonControls(camera, wanted.trigger == "free")
 
     def turn(key: str, value: Value) -> bool:
         done = dials.turn(key, value)
@@ -59,7 +59,7 @@ def filming(camera: Any, wanted: Wanted) -> Iterator[Film]:
     try:
         if wanted.trigger != "free":
             grabber.start()
-        yield Film(
+        yield CameraStream(
             form,
             grabber.read,
             knows_losses=count.knows,
@@ -98,7 +98,7 @@ class _Grabber:
     count: Count
     ticks: int
     """Of the camera's clock, in a second; 0: it has none."""
-    synchroniser: Synchroniser = field(default_factory=Synchroniser)
+    synchroniser: ClockSync = field(default_factory=ClockSync)
     _pacer: Pacer | None = None
     _tick: int = 0
     _fired_ns: int | None = None
@@ -124,14 +124,14 @@ class _Grabber:
             self.camera.StartGrabbing(pylon.GrabStrategy_OneByOne)
         self._started = True
 
-    def read(self, image: Image) -> Shot:
-        """Return the next picture, or that there is none yet; see `Film.read`."""
+    def read(self, image: Image) -> CapturedFrame:
+        """Return the next picture, or that there is none yet; see `CameraStream.read`."""
         if not self._started:
             self.start()
         with spoken():
             return self._read(image)
 
-    def _read(self, image: Image) -> Shot:
+    def _read(self, image: Image) -> CapturedFrame:
         from pypylon import pylon
 
         begun_ns = self._clock.now_ns()
@@ -163,7 +163,7 @@ class _Grabber:
             raise DeviceError(f"gave no picture for {silent_s:.0f} s")
         return NOTHING_YET
 
-    def _shot(self, result: Any, image: Image, arrived_ns: int) -> Shot:
+    def _shot(self, result: Any, image: Image, arrived_ns: int) -> CapturedFrame:
         index = self.count.index(result.BlockID)
         with result.GetArrayZeroCopy() as pixels:
             self.copy(pixels, image)
@@ -171,8 +171,8 @@ class _Grabber:
         if self.ticks and result.TimeStamp:
             stamp_ns = result.TimeStamp * 1_000_000_000 // self.ticks
             moment_ns = self.synchroniser.moment(stamp_ns, arrived_ns)
-            return Shot(index, moment_ns, self.count.told(result.BlockID))
-        return Shot(index, fired_ns, self.count.told(result.BlockID))
+            return CapturedFrame(index, moment_ns, self.count.told(result.BlockID))
+        return CapturedFrame(index, fired_ns, self.count.told(result.BlockID))
 
     def _fire(self) -> None:
         """Ask for a picture at its tick, or at once; ticks that are past are left out.

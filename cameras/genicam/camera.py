@@ -13,18 +13,18 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
     Camera,
+    CameraStream,
+    CapturedFrame,
+    ClockSync,
+    CounterUnwrapper,
     Device,
     DeviceError,
-    Film,
     Image,
     ImageFormat,
-    Shot,
-    Synchroniser,
     SystemClock,
-    Unwrapper,
 )
 
-from .features import adjusted, dials_of, turned, value_of
+from .features import adjusted, controls_of, turned, value_of
 from .pixel_formats import layout_of
 
 _SILENCE_S = 0.95
@@ -71,7 +71,7 @@ class GenICam(Camera):
     )
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Open and set the camera; a first picture shows what it tells with each.
 
         `knows_losses` if it numbers its pictures: what came incomplete is a gap too.
@@ -88,12 +88,12 @@ class GenICam(Camera):
             camera.num_buffers = max(_BUFFERS, camera.min_num_buffers)
             camera.start()
 
-            unwrapper, clock = Unwrapper(bits=16, first=1), Synchroniser()
+            unwrapper, clock = CounterUnwrapper(bits=16, first=1), ClockSync()
             index = -1
             with _fetched(camera, self.patience_s)[0] as first:
                 numbered, stamped = bool(_number(first)), _stamp(first) is not None
 
-            def read(image: Image) -> Shot:
+            def read(image: Image) -> CapturedFrame:
                 nonlocal index
                 taken, arrived_ns = _fetched(camera, _SILENCE_S)
                 with taken as buffer:
@@ -108,10 +108,10 @@ class GenICam(Camera):
                     stamp_ns = _stamp(buffer) if stamped else None
                 index = max(count, index + 1)
                 if stamp_ns is None:
-                    return Shot(index, arrived_ns, number)
-                return Shot(index, clock.moment(stamp_ns, arrived_ns), number)
+                    return CapturedFrame(index, arrived_ns, number)
+                return CapturedFrame(index, clock.moment(stamp_ns, arrived_ns), number)
 
-            yield Film(
+            yield CameraStream(
                 ImageFormat(
                     shape,
                     float(value_of(nodes, "AcquisitionFrameRate") or 0),
@@ -122,7 +122,7 @@ class GenICam(Camera):
                 clock="device" if stamped else "host",
                 device=_name(about),
                 remarks=remarks,
-                dials=lambda: dials_of(nodes),
+                dials=lambda: controls_of(nodes),
                 turn=lambda key, value: turned(nodes, key, value),
             )
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream import DeviceError, Dial, Value
+from deeplabstream import CameraControl, DeviceError, Value
 
 if TYPE_CHECKING:
     from .camera import GenICam
@@ -44,10 +44,10 @@ def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
     return tuple(sentence for sentence in told if sentence)
 
 
-def dials_of(nodes: Any) -> tuple[Dial, ...]:
+def controls_of(nodes: Any) -> tuple[CameraControl, ...]:
     """Return what can be changed while it films, of the features that the camera has."""
     return tuple(
-        Dial(key, float(node.value), _limit(node, "min"), _limit(node, "max"))
+        CameraControl(key, float(node.value), _limit(node, "min"), _limit(node, "max"))
         for key, name in _DIALS.items()
         if (node := getattr(nodes, name, None)) is not None
     )

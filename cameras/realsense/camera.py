@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, Device, Film
+from deeplabstream import Camera, CameraStream, Device
 
 from .devices import describe, find, play, present
 from .stream import stream
@@ -68,7 +68,7 @@ class RealSense(Camera):
             raise ValueError(f"ALIGN is for STREAM = depth, not for {self.stream}")
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Find the device, which takes no second when it is not there, and start it.
 
         A recording starts with the first reading.

@@ -6,7 +6,7 @@ gives each picture once.
 
 from typing import Any
 
-from deeplabstream import DeviceError, Synchroniser, SystemClock, Unwrapper
+from deeplabstream import ClockSync, CounterUnwrapper, DeviceError, SystemClock
 
 _SILENT_MS, _FIRST_MS = 1000, 5000
 _HELD = 10
@@ -22,7 +22,7 @@ class LiveFrames:
         self._sensor = sensor
         self._queue = rs.frame_queue(_HELD)
         self._clock = SystemClock()
-        self._synchroniser, self._unwrapper = Synchroniser(), Unwrapper(bits=32)
+        self._synchroniser, self._unwrapper = ClockSync(), CounterUnwrapper(bits=32)
         self._fresh = False
         option = rs.option.global_time_enabled
         if sensor.supports(option) and not sensor.is_option_read_only(option):

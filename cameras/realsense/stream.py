@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeplabstream import DeviceError, Film, Image, ImageFormat, Shot
+from deeplabstream import CameraStream, CapturedFrame, DeviceError, Image, ImageFormat
 
 from .depth_alignment import Alignment
 from .devices import about, choose
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def stream(device: Any, camera: "RealSense") -> Iterator[Film]:
+def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
     """Start the stream that the camera's settings ask for; yields its film."""
     import pyrealsense2 as rs
 
@@ -33,7 +33,7 @@ def stream(device: Any, camera: "RealSense") -> Iterator[Film]:
         raise DeviceError(f"can't be set up: {error}") from error
     number, index = -1, -1
 
-    def read(image: Image) -> Shot | None:
+    def read(image: Image) -> CapturedFrame | None:
         nonlocal number, index
         try:
             there = frames.next()
@@ -45,14 +45,14 @@ def stream(device: Any, camera: "RealSense") -> Iterator[Film]:
             _put(frame if alignment is None else alignment(frame), image)
         except RuntimeError as error:
             raise DeviceError(f"failed: {error}") from error
-        return Shot(index, time_ns, number)
+        return CapturedFrame(index, time_ns, number)
 
     try:
         first = frames.first
         counter = rs.frame_metadata_value.frame_counter
         unstamped = rs.timestamp_domain.system_time
         stamped = first.get_frame_timestamp_domain() != unstamped
-        yield Film(
+        yield CameraStream(
             _format(first if alignment is None else alignment(first), profile.fps()),
             read,
             knows_losses=first.supports_frame_metadata(counter),

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session as EngineSession
 from deeplabstream.engine.session.states import (
@@ -76,7 +76,7 @@ class Session(EngineSession):
             Something failed, or it did not run in time. The stream is stopped then.
         """
         stream, *more = AGENDAS[what]
-        agenda = Agenda([stream, *[Action.START_RECORDING] * record, *more])
+        agenda = RequestQueue([stream, *[Action.START_RECORDING] * record, *more])
         wanted = {"stream", what, *["recording"] * record}
         clock = SystemClock()
         end_ns = clock.now_ns() + round(timeout_s * 1e9)

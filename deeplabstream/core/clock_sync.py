@@ -17,7 +17,7 @@ _JUMPED_FRAMES = 3
 
 
 @dataclass
-class Synchroniser:
+class ClockSync:
     """Turns the device's stamps into moments of the run's clock.
 
     The delay between exposure and stamp, and the shortest delay between stamp and
@@ -123,7 +123,7 @@ class Synchroniser:
 
 
 @dataclass
-class Unwrapper:
+class CounterUnwrapper:
     """Makes a counter that starts again at its end go on for ever.
 
     GigE Vision counts blocks with 16 bits and leaves out 0: `first=1`.

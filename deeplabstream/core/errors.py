@@ -54,7 +54,7 @@ def package_missing(name: str) -> str:
 
 
 @contextmanager
-def blaming(section: str) -> Iterator[None]:
+def error_context(section: str) -> Iterator[None]:
     """Turn a driver's error into a `DeviceError` that names its settings section.
 
     Drivers need no `try`: whatever they raise comes out as

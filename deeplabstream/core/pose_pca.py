@@ -21,7 +21,7 @@ Centring = Literal["mean", "median"] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subspace:
+class PosePca:
     """A mean and the directions along which poses vary."""
 
     mean: NDArray[np.float64]
@@ -43,13 +43,13 @@ class Subspace:
         return np.asarray(np.linalg.norm(away, axis=2))
 
 
-def fit_subspace(
+def fit_pose_pca(
     rows: NDArray[np.float64],
     keep: float,
     epsilon: float | None = None,
     percentile: float = 99.0,
     multiplier: float = 1.0,
-) -> Subspace:
+) -> PosePca:
     """Return the plane through `rows` (n, d), points as x, y, x, y, …; NaN: not labelled.
 
     `keep` is a number of components (1 or more) or the share of variance to explain (below
@@ -78,7 +78,7 @@ def fit_subspace(
         explained = np.cumsum(values) / max(values.sum(), 1e-12)
         count = int(np.searchsorted(explained, keep - 1e-9) + 1)
     axes = np.ascontiguousarray(vectors[:, : min(count, d)].T)
-    whole = Subspace(mean, axes, epsilon or 0.0)
+    whole = PosePca(mean, axes, epsilon or 0.0)
     if epsilon is not None:
         return whole
     misses = whole.error(rows)
@@ -88,7 +88,7 @@ def fit_subspace(
             "PCA needs some frames in which all body parts are labelled"
         )
     own = multiplier * float(np.percentile(misses, percentile))
-    return Subspace(whole.mean, whole.components, own)
+    return PosePca(whole.mean, whole.components, own)
 
 
 def single_view_rows(
@@ -148,7 +148,7 @@ def single_view_error(
     centring: Centring = "mean" if walks_about(labels[:, chosen]) else None
     known = single_view_rows(labels, chosen, centring)
     known = known[np.isfinite(known).any(axis=1)]
-    plane = fit_subspace(known, SINGLE_VIEW_VARIANCE, 0.0)
+    plane = fit_pose_pca(known, SINGLE_VIEW_VARIANCE, 0.0)
     error = np.full(points.shape[:2], np.nan)
     error[:, chosen] = plane.error(single_view_rows(points, chosen, centring))
     return error
@@ -166,7 +166,7 @@ def multi_view_error(
     """
     known = multi_view_rows(labels, views)
     known = known[np.isfinite(known).all(axis=1)]
-    plane = fit_subspace(known, MULTI_VIEW_COMPONENTS, 0.0)
+    plane = fit_pose_pca(known, MULTI_VIEW_COMPONENTS, 0.0)
     off = plane.error(multi_view_rows(points, views))
     off = off.reshape(len(points), len(views[0]), len(views))
     error = np.full(points.shape[:2], np.nan)

@@ -7,7 +7,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 
-def remove_leftovers(memory: Iterable[str], semaphores: Iterable[str]) -> None:
+def remove_shared_memory(memory: Iterable[str], semaphores: Iterable[str]) -> None:
     """Remove what is left of these names.
 
     Windows does so by itself. Python's resource tracker does so too, but only where it was

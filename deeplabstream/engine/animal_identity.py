@@ -47,7 +47,7 @@ def identities_of(
     return Identities(skeleton, thresholds, rules)
 
 
-class Whereabouts:
+class IdentityReporter:
     """Follows the words of `Pose.identity`, camera by camera, and says what is new."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ _SHORT = 22
 
 
 @dataclass(frozen=True, slots=True)
-class WhoIsWho:
+class IdentityState:
     """What was said of several animals before one camera."""
 
     pose: Pose
@@ -142,7 +142,7 @@ class WhoIsWho:
         return any(word.startswith("doubt") for word in self.pose.identity)
 
 
-def sentence(camera: str, who: WhoIsWho) -> str:
+def sentence(camera: str, who: IdentityState) -> str:
     """Return who is in doubt now, and what happened so far."""
     names, totals = who.pose.skeleton.named(len(who.pose.identity)), who.totals
     doubted = [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.session.messages import Turn, Turned
+from deeplabstream.engine.session.messages import ChangeControl, ControlChanged
 from deeplabstream.engine.session.states import Action
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.camera_controls import SIZING
@@ -13,14 +13,14 @@ _BEGINNINGS = (Action.START_ANALYSIS, Action.START_EXPERIMENT, Action.START_RECO
 
 
 @dataclass
-class Adjusting:
+class CameraAdjustment:
     """What was asked of the cameras of one stream and is not answered yet."""
 
     _awaited: set[str] = field(default_factory=set)
     """Cameras whose pictures may come in another size soon."""
     _run: bool = False
 
-    def ask(self, camera: Camera, name: str, key: str, word: str) -> Turn:
+    def ask(self, camera: Camera, name: str, key: str, word: str) -> ChangeControl:
         """Return what to tell the camera; DeviceError, SettingsError: it makes no sense."""
         wanted = changed(camera, f"Camera {name}", key, word)
         field_name = keys_of(type(camera))[key][0]
@@ -29,9 +29,9 @@ class Adjusting:
             if self._awaited:
                 raise DeviceError("wait until the camera is open again")
             self._awaited.add(name)
-        return Turn(field_name, getattr(wanted, field_name), may_resize)
+        return ChangeControl(field_name, getattr(wanted, field_name), may_resize)
 
-    def answered(self, told: Turned) -> None:
+    def answered(self, told: ControlChanged) -> None:
         """Take note of an answer."""
         if told.key in SIZING:
             self._awaited.discard(told.camera)

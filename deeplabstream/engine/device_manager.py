@@ -10,11 +10,11 @@ from math import nan
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import OutputName, Pulse
-from deeplabstream.core.errors import DeepLabStreamError, blaming
+from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import Entry, Note, Sensed
 from deeplabstream.engine.checks.output_test import PULSE_S
 from deeplabstream.engine.output_bank import Bank, Ticker, opened
-from deeplabstream.plugins.input import Broken, Input, Level
+from deeplabstream.plugins.input import Input, InputBroken, InputLevel
 from deeplabstream.plugins.output import Output
 
 
@@ -39,9 +39,9 @@ class Inputs:
         with self._lock:
             return dict(self._known)
 
-    def hear(self, name: str, news: Level | Broken) -> None:
+    def hear(self, name: str, news: InputLevel | InputBroken) -> None:
         """Take note of what a device tells of an input."""
-        if isinstance(news, Broken):
+        if isinstance(news, InputBroken):
             with self._lock:
                 self._known |= {name: nan, f"{name}.count": nan}
             text = f"[Input {name}] {news.text}: it is unknown from now on"
@@ -63,16 +63,16 @@ def open_inputs(
     known = Inputs(inputs, clock, write)
     with ExitStack() as stack:
         for name, device in inputs.items():
-            with blaming(f"Input {name}"):
+            with error_context(f"Input {name}"):
 
-                def hear(news: Level | Broken, name: str = name) -> None:
+                def hear(news: InputLevel | InputBroken, name: str = name) -> None:
                     known.hear(name, news)
 
                 stack.enter_context(device.opened(hear))
         yield known
 
 
-class Bench:
+class DeviceManager:
     """Opens them, and anew after one was lost; says why when they can't be."""
 
     def __init__(

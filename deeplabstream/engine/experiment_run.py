@@ -6,7 +6,7 @@ from deeplabstream.engine.output_bank import Bank
 from deeplabstream.plugins.experiment import Stepper
 
 
-class Conduct:
+class RunningExperiment:
     """What the loop remembers of the experiment that runs."""
 
     def __init__(self, stepper: Stepper, bank: Bank, named: frozenset[str]) -> None:

@@ -14,11 +14,11 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Note, Step
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.animal_identity import Identities, Whereabouts
-from deeplabstream.engine.experiment_run import Conduct
+from deeplabstream.engine.animal_identity import Identities, IdentityReporter
+from deeplabstream.engine.experiment_run import RunningExperiment
 from deeplabstream.engine.output_bank import Bank
-from deeplabstream.engine.pose_filtering import Seeing, Sight
-from deeplabstream.engine.trigger_evaluator import Answers, Asking
+from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
+from deeplabstream.engine.trigger_evaluator import Answers, TriggerEvaluator
 from deeplabstream.plugins.experiment import (
     Experiment,
     Observation,
@@ -50,7 +50,7 @@ class Loop:
         write: Callable[[Entry], None],
         zero_ns: int,
         whole: Callable[[Frame], bool] = lambda frame: True,
-        seeing: Seeing | None = None,
+        seeing: PoseFilter | None = None,
         inputs: Callable[[], Mapping[str, float]] = dict,
         who: Identities | None = None,
     ) -> None:
@@ -62,10 +62,10 @@ class Loop:
         self._write = write
         self._zero_ns = zero_ns
         self._inputs = inputs
-        self._who, self._whereabouts = who, Whereabouts()
-        self._seeing = seeing or Seeing(thresholds_of(estimator))
-        self._asking = Asking(deciding, rules.stale_ms / 1e3, self._note)
-        self._conduct: Conduct | None = None
+        self._who, self._whereabouts = who, IdentityReporter()
+        self._seeing = seeing or PoseFilter(thresholds_of(estimator))
+        self._asking = TriggerEvaluator(deciding, rules.stale_ms / 1e3, self._note)
+        self._conduct: RunningExperiment | None = None
 
     @property
     def experimenting(self) -> bool:
@@ -94,7 +94,7 @@ class Loop:
         """Start an experiment; `triggers` are new ones."""
         self.ask(triggers)
         named = triggers_of(experiment)
-        self._conduct = Conduct(Stepper(experiment.plan()), bank, named)
+        self._conduct = RunningExperiment(Stepper(experiment.plan()), bank, named)
         self._conduct.heard_ns = self._clock.now_ns()
         self._note("experiment", "started")
 
@@ -129,7 +129,7 @@ class Loop:
             self._note("identity", sentence)
         limit_ns = self._rules.max_age_ms * 1e6
         too_old = bool(limit_ns and posed_ns - frame.time_ns > limit_ns)
-        sight, inputs = Sight(pose), self._inputs()
+        sight, inputs = FilteredPose(pose), self._inputs()
         answers: Answers = {}
         done = _Done(posed_ns)
         conduct = self._conduct if frame.camera == self._deciding else None
@@ -190,7 +190,7 @@ class Loop:
         self._note("camera", f"[Camera {self._deciding}] is silent: outputs are off")
         return None
 
-    def _end_in_time(self, conduct: Conduct, time_s: float) -> None:
+    def _end_in_time(self, conduct: RunningExperiment, time_s: float) -> None:
         limit_s = self._rules.exp_time_s
         if conduct.stepper.finished:
             self.end("finished", "finished")
@@ -199,7 +199,7 @@ class Loop:
 
     def _decided(
         self,
-        conduct: Conduct,
+        conduct: RunningExperiment,
         index: int,
         time_s: float,
         too_old: bool,

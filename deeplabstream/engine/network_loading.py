@@ -11,7 +11,7 @@ from deeplabstream.pose.model.model_opening import (
     outdated,
 )
 from deeplabstream.pose.per_camera import PerCamera, own_of
-from deeplabstream.pose.tracking.named_estimator import Named, animals_of
+from deeplabstream.pose.tracking.named_estimator import NamedEstimator, animals_of
 from deeplabstream.recording.run_folder import ModelFacts, NetworkFacts
 from deeplabstream.settings.loading import Settings, check_against
 
@@ -45,7 +45,7 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
         estimator = PerCamera(loaded[usual], others)
     names = settings.animals.of(estimator.skeleton, found[usual])
     if names:
-        estimator = Named(estimator, names)
+        estimator = NamedEstimator(estimator, names)
     problems += check_against(settings, estimator.skeleton)
     if problems:
         raise SettingsError(problems)

@@ -16,10 +16,16 @@ from dataclasses import dataclass, field
 
 from deeplabstream.core.clock import Clock, ManualClock
 from deeplabstream.core.command import Command, Mark, OutputName, Pulse, Set, Train
-from deeplabstream.core.errors import DeviceError, ExperimentError, blaming
+from deeplabstream.core.errors import DeviceError, ExperimentError, error_context
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.plugins.event_output import Heralds
-from deeplabstream.plugins.output import Autonomous, Done, Output, Watched, Write
+from deeplabstream.plugins.event_output import EventSenders
+from deeplabstream.plugins.output import (
+    AcknowledgingWrite,
+    AutonomousWrite,
+    DeviceReport,
+    Output,
+    Write,
+)
 
 NEVER = 2**63 - 1
 RETRY_NS = 200_000_000
@@ -78,11 +84,13 @@ class Line:
     @property
     def watched(self) -> bool:
         """Whether it is to be looked after."""
-        return not self.failed and isinstance(self.write, Watched | Autonomous)
+        return not self.failed and isinstance(
+            self.write, AcknowledgingWrite | AutonomousWrite
+        )
 
     def beat(self, now_ns: int) -> bool:
         """Tell the device that the loop has come round; return whether it wants to know."""
-        if self.failed or not isinstance(self.write, Autonomous):
+        if self.failed or not isinstance(self.write, AutonomousWrite):
             return False
         with suppress(DeviceError):  # `look` raises it
             self.write.beat(now_ns)
@@ -90,7 +98,7 @@ class Line:
 
     def begin(self, command: Pulse | Train, began_ns: int) -> None:
         """Expect the edges of a pulse or a train that has begun."""
-        alone = isinstance(self.write, Autonomous)
+        alone = isinstance(self.write, AutonomousWrite)
         self.course = _last(command, began_ns) if alone else _turns(command, began_ns)
         self.turn()
 
@@ -115,11 +123,11 @@ class Line:
 
     def makes(self, pulses: Pulse | Train | None) -> bool:
         """Return whether the device makes these pulses itself."""
-        return pulses is not None and isinstance(self.write, Autonomous)
+        return pulses is not None and isinstance(self.write, AutonomousWrite)
 
     def put(self, level: float, pulses: Pulse | Train | None = None) -> None:
         """Write a level; a device that can is given all the pulses that are to begin."""
-        if pulses is None or not isinstance(self.write, Autonomous):
+        if pulses is None or not isinstance(self.write, AutonomousWrite):
             self.write(level)
         elif isinstance(pulses, Pulse):
             self.write.train(level, pulses.seconds, 0.0, 1)
@@ -129,14 +137,16 @@ class Line:
 
     def look(self) -> None:
         """Raise a DeviceError if it went wrong by itself."""
-        if not self.failed and isinstance(self.write, Watched | Autonomous):
-            with blaming(f"Output {self.name}"):
+        if not self.failed and isinstance(
+            self.write, AcknowledgingWrite | AutonomousWrite
+        ):
+            with error_context(f"Output {self.name}"):
                 self.write.check()
 
     def close(self, problems: list[str]) -> None:
         """Close the device; add what goes wrong, if it is new."""
         try:
-            with blaming(f"Output {self.name}"):
+            with error_context(f"Output {self.name}"):
                 self.device.__exit__(None, None, None)
         except DeviceError as error:
             if not self.failed:
@@ -192,11 +202,11 @@ class Answers:
 
     def __init__(self, watch: Callable[[Acknowledged], object]) -> None:
         self._watch = watch
-        self._ended: deque[tuple[str, Done]] = deque()
+        self._ended: deque[tuple[str, DeviceReport]] = deque()
 
     def listen_to(self, line: Line) -> None:
         """Hear what this output's device says, if it says anything."""
-        if isinstance(line.write, Autonomous | Watched):
+        if isinstance(line.write, AutonomousWrite | AcknowledgingWrite):
             line.write.hear = lambda done: self._heard(line.name, done)
 
     def follow(self, lines: Mapping[str, Line]) -> Iterator[Edge]:
@@ -210,7 +220,7 @@ class Answers:
                 line.went_off(at_ns, done.cause)
                 yield Edge(name, 0.0, done.cause, at_ns, at_ns)
 
-    def _heard(self, name: str, done: Done) -> None:
+    def _heard(self, name: str, done: DeviceReport) -> None:
         level, sent_ns, acted_ns = done.level, done.sent_ns, done.acted_ns
         if done.cause:
             self._ended.append((name, done))
@@ -261,7 +271,7 @@ class Bank:
         self._clock = clock
         self._watch = watch
         self._lines: dict[str, Line] = {}
-        self._answers, self._heralds = Answers(watch), Heralds()
+        self._answers, self._heralds = Answers(watch), EventSenders()
         self._untold: list[Edge | Note | Mark] = []
         self._said_ns = NEVER
         self._broken = ""
@@ -342,7 +352,7 @@ class Bank:
         """Open one more output and write 0 to it."""
         now_ns = self._clock.now_ns()
         with self._door(now_ns):
-            with blaming(f"Output {name}"):
+            with error_context(f"Output {name}"):
                 device = output.opened()
                 write = device.__enter__()
             line = Line(name, output, device, write)
@@ -393,7 +403,7 @@ class Bank:
                     self._heralds.tell(entry)
         except BaseException as error:
             self._broken = self._broken or str(error)
-            self._heralds = Heralds()
+            self._heralds = EventSenders()
             self._all_off(self._clock.now_ns(), "error")
             self._tell()
             raise
@@ -495,7 +505,7 @@ class Bank:
     ) -> int:
         line.put_ns = self._clock.now_ns()
         try:
-            with blaming(f"Output {line.name}"):
+            with error_context(f"Output {line.name}"):
                 line.put(level, pulses)
         except BaseException as error:
             self._note_failure(line, level, error)

@@ -48,7 +48,7 @@ class Plausibility:
     def __init__(self, rules: Tracking) -> None:
         self._rules = rules
         self._hold_s = rules.hold_ms / 1e3 or -1.0
-        self._bones = _Bones(rules)
+        self._bones = _EdgeLimits(rules)
         self._shape: tuple[int, ...] = ()
         self._places: Points
         self._measured: Lengths
@@ -95,7 +95,7 @@ class Plausibility:
         return np.asarray(gone > self._rules.max_speed * away_s)
 
 
-class _Bones:
+class _EdgeLimits:
     """The bones that the settings measure."""
 
     def __init__(self, rules: Tracking) -> None:
@@ -143,7 +143,7 @@ EVERY = "every point"
 """Under this name the record says what was done to all points of a frame."""
 
 
-class Motion:
+class PointSmoother:
     """The filters of one camera."""
 
     def __init__(self, rules: Tracking) -> None:
@@ -168,7 +168,7 @@ class Motion:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class FilteredPose:
     """One frame as triggers see it."""
 
     pose: Pose
@@ -190,7 +190,7 @@ class Sight:
         return bool(self.doubts)
 
 
-class Watcher(Protocol):
+class BehaviourSource(Protocol):
     """Behaviour classifier, such as `pose.behaviour.classifier.Classifier`."""
 
     @property
@@ -207,7 +207,7 @@ class Watcher(Protocol):
         ...
 
 
-class Seeing:
+class PoseFilter:
     """The eyes of a run: one memory per camera. `forget` before a new run."""
 
     def __init__(
@@ -215,7 +215,7 @@ class Seeing:
         thresholds: Thresholds,
         rules: Mapping[str, Tracking] | None = None,
         calibrations: Mapping[str, Calibration] | None = None,
-        watchers: Mapping[str, Sequence[Watcher]] | None = None,
+        watchers: Mapping[str, Sequence[BehaviourSource]] | None = None,
     ) -> None:
         """All by camera; `rules` under the empty name are those of all others."""
         self._thresholds = thresholds
@@ -223,7 +223,7 @@ class Seeing:
         self._calibrations = calibrations or {}
         self._watchers = watchers or {}
         self._gates: dict[str, Plausibility | None] = {}
-        self._filters: dict[str, Motion | None] = {}
+        self._filters: dict[str, PointSmoother | None] = {}
 
     def forget(self) -> None:
         """Forget all that was seen."""
@@ -233,7 +233,9 @@ class Seeing:
             for watcher in watchers:
                 watcher.forget()
 
-    def see(self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0) -> Sight:
+    def see(
+        self, camera: str, pose: Pose, time_s: float, age_s: float = 0.0
+    ) -> FilteredPose:
         """Return what triggers see of the network's pose of one frame.
 
         `age_s` is how long ago it was exposed.
@@ -254,17 +256,17 @@ class Seeing:
         if calibration is not None:
             places = calibration.to_mm(seen.points).astype(np.float32)
             on_floor = pose.moved(places)
-        sight = Sight(seen, on_floor, doubts)
+        sight = FilteredPose(seen, on_floor, doubts)
         behaviours: dict[str, float] = {}
         for watcher in self._watchers.get(camera, ()):
             behaviours |= watcher.look(sight.in_unit(watcher.unit), time_s)
         return replace(sight, behaviours=behaviours) if behaviours else sight
 
-    def _motion(self, camera: str) -> Motion | None:
+    def _motion(self, camera: str) -> PointSmoother | None:
         if camera not in self._filters:
             rules = self._rules.get(camera) or self._rules.get("")
             active = rules is not None and (rules.smooth_hz or rules.predict)
-            self._filters[camera] = Motion(rules) if rules and active else None
+            self._filters[camera] = PointSmoother(rules) if rules and active else None
         return self._filters[camera]
 
     def _gate(self, camera: str) -> Plausibility | None:
@@ -275,25 +277,25 @@ class Seeing:
         return self._gates[camera]
 
 
-def seeing_of(
+def pose_filter_of(
     settings: Settings,
     thresholds: Thresholds,
-    watchers: Mapping[str, Sequence[Watcher]] | None = None,
-) -> Seeing:
+    watchers: Mapping[str, Sequence[BehaviourSource]] | None = None,
+) -> PoseFilter:
     """Return the eyes that the settings describe, without memory.
 
     `watchers`, by camera, are to be opened by
     `deeplabstream.engine.network_loading.open_classifiers`.
     """
-    return Seeing(thresholds, settings.tracking, settings.calibrations, watchers)
+    return PoseFilter(thresholds, settings.tracking, settings.calibrations, watchers)
 
 
-def sights(
+def filtered_poses(
     settings: Settings, folder: RunFolder, camera: str
-) -> Iterator[tuple[float, Sight]]:
+) -> Iterator[tuple[float, FilteredPose]]:
     """Yield what triggers of `settings` see of a recorded run, with its times in s."""
     start_ns = int(folder.facts["start_ns"])
-    seeing = seeing_of(settings, folder.thresholds)
+    seeing = pose_filter_of(settings, folder.thresholds)
     for step in folder.steps(camera):
         time_s = (step.exposed_ns - start_ns) / 1e9
         age_s = (step.posed_ns - step.exposed_ns) / 1e9

@@ -94,7 +94,7 @@ class _Animal:
         return self._watched > self._frames
 
 
-def foretold(
+def preview_trials(
     experiment: Experiment, rate: float = 30.0, limit_s: float = 0.0
 ) -> Iterator[Row | None]:
     """Yield row after row; None now and then, so that who waits can do something else.

@@ -5,8 +5,8 @@ from math import inf, nan
 from types import MappingProxyType
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.pose_filtering import Sight
-from deeplabstream.plugins.poseless_trigger import Known, Poseless
+from deeplabstream.engine.pose_filtering import FilteredPose
+from deeplabstream.plugins.poseless_trigger import PoselessTrigger, TriggerContext
 from deeplabstream.plugins.trigger import Trigger
 from deeplabstream.plugins.trigger_combination import in_order, named_by
 
@@ -14,7 +14,7 @@ Answers = dict[str, bool | None]
 _NEVER = -inf, None
 
 
-class Asking:
+class TriggerEvaluator:
     """Asks triggers and knows the last of everything that a decision may use.
 
     `note` gets a sentence when a sham begins or ends.
@@ -28,7 +28,7 @@ class Asking:
         self._note = note
         self.triggers: Mapping[str, Trigger] = {}
         self._answers: dict[str, tuple[float, bool | None]] = {}
-        self._sights: dict[str, tuple[float, Sight]] = {}
+        self._sights: dict[str, tuple[float, FilteredPose]] = {}
         self._shams: set[str] = set()
         self.held: dict[str, str] = {}
 
@@ -48,7 +48,7 @@ class Asking:
         self,
         answers: Answers,
         camera: str,
-        sight: Sight,
+        sight: FilteredPose,
         time_s: float,
         too_old: bool,
         inputs: Mapping[str, float] = MappingProxyType({}),
@@ -65,9 +65,9 @@ class Asking:
                 continue
             if too_old:
                 answers[name] = None
-            elif isinstance(trigger, Poseless):
+            elif isinstance(trigger, PoselessTrigger):
                 named = self.known(time_s, named_by(trigger))
-                known = Known(named, self.behaviours(time_s), inputs)
+                known = TriggerContext(named, self.behaviours(time_s), inputs)
                 answers[name] = trigger.ask_about(known, time_s)
             else:
                 answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)

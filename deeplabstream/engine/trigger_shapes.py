@@ -15,7 +15,7 @@ line."""
 
 
 @dataclass(frozen=True, eq=False)
-class Zone:
+class TriggerShape:
     """A trigger's place in the picture of its camera."""
 
     trigger: str
@@ -23,7 +23,7 @@ class Zone:
     outline: Outline
 
 
-def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
+def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShape, ...]:
     """Return the places of all triggers that have one: a `region`, a `point` or a `line`.
 
     With `camera`, only of those that see it.
@@ -40,7 +40,7 @@ def zones_of(settings: Settings, camera: str = "") -> tuple[Zone, ...]:
                 outline = floors[sees].to_px(outline)
                 outline = outline[np.isfinite(outline).all(axis=1)]
             if len(outline):
-                zones.append(Zone(name, sees, outline))
+                zones.append(TriggerShape(name, sees, outline))
     return tuple(zones)
 
 

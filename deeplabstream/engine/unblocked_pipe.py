@@ -9,7 +9,7 @@ from collections import deque
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from deeplabstream.ipc.pipe import Connection, speaks
+from deeplabstream.ipc.pipe import Connection, has_message
 
 FLUSH_S = 60.0
 """How long a process that ends waits for a reader that lives but does not read."""
@@ -47,7 +47,7 @@ class UnblockedPipe:
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Return whether `recv` would not wait."""
-        return speaks(self._pipe, timeout)
+        return has_message(self._pipe, timeout)
 
     def flush(self, patience_s: float = FLUSH_S) -> None:
         """Send what is queued and end; give up after `patience_s` without a reader."""

@@ -6,8 +6,8 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Edge, Note, Step
-from deeplabstream.engine.session.messages import Turned
-from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.messages import ControlChanged
+from deeplabstream.engine.session.request_queue import RequestQueue
 from deeplabstream.engine.session.rig import Rig
 from deeplabstream.engine.session.states import (
     Action,
@@ -46,10 +46,10 @@ class Bridge(QObject):
     ticked = pyqtSignal()
     """Everything that happened was told."""
 
-    def __init__(self, rig: Rig, agenda: Agenda | None = None) -> None:
+    def __init__(self, rig: Rig, agenda: RequestQueue | None = None) -> None:
         super().__init__()
         self.rig = rig
-        self._agenda = agenda or Agenda()
+        self._agenda = agenda or RequestQueue()
         self.blocked = ""
         """Why no stream may be started, as a sentence; empty: one may."""
         self._steps: dict[str, Step] = {}
@@ -110,7 +110,7 @@ class Bridge(QObject):
                 self.noted.emit(news)
             elif isinstance(news, Edge):
                 self.edged.emit(news)
-            elif isinstance(news, Turned):
+            elif isinstance(news, ControlChanged):
                 self.turned.emit(news)
             elif isinstance(news, Failed):
                 if news.grave:

@@ -8,9 +8,9 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.request_queue import RequestQueue
 from deeplabstream.engine.session.rig import Rig
-from deeplabstream.engine.trigger_shapes import Zone
+from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.application import application, run_until_closed
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.widgets.live_display import Display
@@ -43,7 +43,7 @@ class PreviewWindow(QWidget):
         super().closeEvent(event)
 
 
-def preview_of(rig: Rig, agenda: Agenda) -> Bridge:
+def preview_of(rig: Rig, agenda: RequestQueue) -> Bridge:
     """Return a bridge to `rig` that asks for all of `agenda` by itself."""
     application()
     return Bridge(rig, agenda)
@@ -77,7 +77,7 @@ def run_preview(
 def run_feed(
     feed: Feed,
     camera: str,
-    zones: Sequence[Zone] = (),
+    zones: Sequence[TriggerShape] = (),
     *,
     threshold: float = 0.0,
     rate: float = 30.0,

@@ -9,7 +9,7 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Connection", "Messages", "opened_pipe", "speaks"]
+__all__ = ["Connection", "Messages", "has_message", "opened_pipe"]
 
 ROOM = 1 << 20
 """Bytes that a pipe takes on Windows before its sender waits; Python's own are 8192."""
@@ -33,7 +33,7 @@ def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     return get_context("spawn").Pipe(duplex)
 
 
-def speaks(pipe: Messages, patience_s: float | None = 0.0) -> bool:
+def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
     """Return whether `recv` would not wait: something was sent, or the other end is closed.
 
     In the latter case `recv` raises EOFError on all systems, whereas `poll` does so only on

@@ -12,7 +12,7 @@ from queue import LifoQueue
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
 from deeplabstream.pose.network_estimator import NetworkEstimator
 
 MOST = 8
@@ -21,7 +21,7 @@ _CARDS = ("CUDA", "Tensorrt", "GPU", "cuda")
 """What the names of providers that compute on a card have in them."""
 
 
-class Parallel(Front):
+class Parallel(EstimatorWrapper):
     """The same network several times; each copy serves one thread at a time.
 
     What is asked while all copies are busy waits. A copy that remembers where the animal

@@ -28,7 +28,7 @@ from deeplabstream.offline.frame_windows import Window, estimated, size_for, win
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.pose.tracking.identity import Rules
@@ -73,7 +73,7 @@ def remembers(estimator: PoseEstimator, camera: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Foreseen(Front):
+class Foreseen(EstimatorWrapper):
     """An estimator that hands out poses which were estimated ahead, by picture.
 
     It is used in the place of the one that made them, by what wants a picture's pose

@@ -17,14 +17,19 @@ from deeplabstream.core.calibration import (
     parse_mark,
 )
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.plugins.camera_controls import Dial, Value, fixed, no_dials
+from deeplabstream.plugins.camera_controls import (
+    CameraControl,
+    Value,
+    fixed_control,
+    no_controls,
+)
 
 MarkSetting = Annotated[CalibrationMark, BeforeValidator(parse_mark)]
 """A `Mark` that is written `X Y X_MM Y_MM` in settings.ini."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class CapturedFrame:
     """What the device says of one picture."""
 
     index: int
@@ -36,17 +41,17 @@ class Shot:
     begin anew. None: the device gives none."""
 
 
-NOTHING_YET = Shot(-1)
-"""What `Film.read` returns each second while a camera waits for its pulses."""
+NOTHING_YET = CapturedFrame(-1)
+"""What `CameraStream.read` returns each second while a camera waits for its pulses."""
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class CameraStream:
     """An open camera."""
 
     format: ImageFormat
     """What it really delivers, not what was asked for."""
-    read: Callable[[Image], Shot | None]
+    read: Callable[[Image], CapturedFrame | None]
     """Wait for the next picture and write it into the image given, which has `format`'s
     shape and type (a slot of the ring: nothing is copied twice). None: there are no more.
     Raises DeviceError when the camera fails, or gives no picture for a second; a camera
@@ -60,9 +65,9 @@ class Film:
     """Which device it is: model and serial number, as the record should name it."""
     remarks: tuple[str, ...] = ()
     """Sentences for the user: what was asked for and is not delivered."""
-    dials: Callable[[], tuple[Dial, ...]] = no_dials
+    dials: Callable[[], tuple[CameraControl, ...]] = no_controls
     """Read back what can be changed while it films. Called between two readings."""
-    turn: Callable[[str, Value], bool] = fixed
+    turn: Callable[[str, Value], bool] = fixed_control
     """Change the setting of that field from the next picture on, as near as the device can.
     False: not while it films. Called between two readings; DeviceError: it refuses."""
 
@@ -126,7 +131,7 @@ class Camera(ABC):
         return from_scale(self.mm_per_pixel) if self.mm_per_pixel else None
 
     @abstractmethod
-    def opened(self) -> AbstractContextManager[Film]:
+    def opened(self) -> AbstractContextManager[CameraStream]:
         """Open the device; leaving the `with` closes it, whatever happened.
 
         Imports the vendor's package here, not at the top of the file.

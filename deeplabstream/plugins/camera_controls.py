@@ -12,7 +12,7 @@ SIZING = frozenset({"crop", "region", "resolution"})
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
+class CameraControl:
     """A setting of an open camera that can be changed from one picture to the next."""
 
     key: str
@@ -25,12 +25,12 @@ class Dial:
     high: Value = None
 
 
-def fixed(_key: str, _value: Value) -> bool:
+def fixed_control(_key: str, _value: Value) -> bool:
     """Change nothing: what a camera does that has no dials."""
     return False
 
 
-def no_dials() -> tuple[Dial, ...]:
+def no_controls() -> tuple[CameraControl, ...]:
     """Return none."""
     return ()
 

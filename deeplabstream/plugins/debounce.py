@@ -16,10 +16,10 @@ from deeplabstream.plugins.random_seed import SEED_WORDS, Seed
 MINUTE_S = 60.0
 
 
-class Gate:
+class DebounceGate:
     """Follows the raw answers of one trigger and gives the clean ones."""
 
-    def __init__(self, rules: "Hygiene") -> None:
+    def __init__(self, rules: "Debounce") -> None:
         self._rules = rules
         waits = (rules.hold_ms, rules.min_dwell_s, rules.exit_delay_s)
         limits = (rules.refractory_s, rules.max_rate_per_min, rules.max_total_s)
@@ -88,7 +88,7 @@ class Gate:
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
-class Hygiene:
+class Debounce:
     """Settings of every trigger, applied to its raw answers.
 
     Once unknown for longer than HOLD_MS it is unknown, and dwell and delay begin afresh. An
@@ -128,12 +128,14 @@ class Hygiene:
         "in events",
     )
     seed: Seed = Field(0, description=f"another number, others are sham; {SEED_WORDS}")
-    _gate: Gate | None = field(default=None, init=False, repr=False, compare=False)
+    _gate: DebounceGate | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def clean(self, raw: bool | None, time_s: float) -> bool | None:
         """Return the answer to give for a raw one."""
         if self._gate is None:
-            self._gate = Gate(self)
+            self._gate = DebounceGate(self)
         return self._gate.answer(raw, time_s)
 
     def forget(self) -> None:

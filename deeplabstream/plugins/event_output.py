@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import Mark
-from deeplabstream.core.errors import blaming
+from deeplabstream.core.errors import error_context
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.plugins.output import Output, Write
 
@@ -64,7 +64,7 @@ class Events(Output):
 
 
 @runtime_checkable
-class Herald(Protocol):
+class EventSender(Protocol):
     """A `Write` that is also told what other outputs do."""
 
     def __call__(self, level: float) -> object:
@@ -93,20 +93,20 @@ class _Herald(_Own):
         self.send(told)
 
 
-class Heralds:
+class EventSenders:
     """The open outputs that are told what happens; the bank's side."""
 
     def __init__(self) -> None:
-        self._heralds: dict[str, Herald] = {}
+        self._heralds: dict[str, EventSender] = {}
 
     def add(self, name: str, write: Write) -> None:
         """Tell this output from now on, if it is a herald."""
-        if isinstance(write, Herald):
+        if isinstance(write, EventSender):
             self._heralds[name] = write
 
     def tell(self, event: Edge | Mark) -> None:
         """Tell all, but not an output what it did itself; DeviceError: one can't be told."""
         for name, herald in self._heralds.items():
             if isinstance(event, Mark) or event.output != name:
-                with blaming(f"Output {name}"):
+                with error_context(f"Output {name}"):
                     herald.tell(event)

@@ -10,14 +10,14 @@ from pydantic.dataclasses import dataclass as settings
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class InputBroken:
     """The device can't be relied on any more; a sentence says why."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class InputLevel:
     """What an input shows from a moment on."""
 
     active: bool
@@ -28,8 +28,8 @@ class Level:
     """Nothing changed: it is what was found when it was opened."""
 
 
-Hear: TypeAlias = Callable[[Level | Broken], object]
-"""Told of each change in its order, from any thread. After `Broken`, nothing is known."""
+Hear: TypeAlias = Callable[[InputLevel | InputBroken], object]
+"""Told of each change in its order, from any thread. After `InputBroken`, nothing is known."""
 
 
 @settings(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ Write: TypeAlias = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class DeviceReport:
     """A level that a device has set, in its own words."""
 
     level: float
@@ -33,13 +33,13 @@ class Done:
 
 
 @dataclass
-class Watched:
+class AcknowledgingWrite:
     """A `Write` of a device that can go wrong, or be done, between two writes."""
 
     write: Write
     check: Callable[[], object]
     """Raises what went wrong since it was asked last; called ten times a second."""
-    hear: Callable[[Done], object] = lambda done: None
+    hear: Callable[[DeviceReport], object] = lambda done: None
     """Told when a level was set in fact, where that is known; the bank puts its ear here."""
 
     def __call__(self, level: float) -> None:
@@ -48,10 +48,10 @@ class Watched:
 
 
 @runtime_checkable
-class Autonomous(Protocol):
+class AutonomousWrite(Protocol):
     """A `Write` to a device that pulses by itself, tells what it did, and wants to be fed."""
 
-    hear: Callable[[Done], object]
+    hear: Callable[[DeviceReport], object]
     """Told what the device did, by a thread of its own; the bank puts its ear here."""
 
     def __call__(self, level: float) -> object:
@@ -66,7 +66,7 @@ class Autonomous(Protocol):
         """Say that the loop has come round: without that the device switches off."""
 
     def check(self) -> object:
-        """Raise what went wrong since it was asked last, as `Watched` does."""
+        """Raise what went wrong since it was asked last, as `AcknowledgingWrite` does."""
 
 
 @settings(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ Answer: TypeAlias = bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TriggerContext:
     """What is known on one frame beside the pose; too old is not known."""
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Known:
 
 
 @settings(kw_only=True)
-class Poseless(Trigger):
+class PoselessTrigger(Trigger):
     """A trigger that looks at no pose; asked on the frames of its camera all the same."""
 
     bodyparts: tuple[str, ...] = Field(
@@ -40,13 +40,13 @@ class Poseless(Trigger):
     in_doubt: Literal["asked"] = Field("asked", description="it looks at no pose")
 
     @abstractmethod
-    def judge(self, known: Known, time_s: float) -> Answer:
+    def judge(self, known: TriggerContext, time_s: float) -> Answer:
         """Return the answer; None when `known` does not tell."""
 
     def holds(self, pose: Pose, time_s: float) -> Answer:
         """Return None: a pose alone does not tell."""
         return None
 
-    def ask_about(self, known: Known, time_s: float) -> Answer:
+    def ask_about(self, known: TriggerContext, time_s: float) -> Answer:
         """Return what `ask` returns of other triggers."""
         return self.clean(self.judge(known, time_s), time_s)

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Region, parse_region
-from deeplabstream.plugins.debounce import Hygiene
+from deeplabstream.plugins.debounce import Debounce
 
 RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 """A `Region` that is written in one line of settings.ini."""
@@ -20,7 +20,7 @@ AnimalName = Annotated[str, BeforeValidator(str)]
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
-class Trigger(Hygiene, ABC):
+class Trigger(Debounce, ABC):
     """A question about the pose of one animal, asked once per analysed frame.
 
     Made anew for each run, so it may remember what it saw.

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import TriggerName
-from deeplabstream.plugins.poseless_trigger import Answer, Known, Poseless
+from deeplabstream.plugins.poseless_trigger import (
+    Answer,
+    PoselessTrigger,
+    TriggerContext,
+)
 from deeplabstream.plugins.trigger import Trigger
 
-__all__ = ["Answer", "Combination", "in_order", "named_by"]
+__all__ = ["Answer", "TriggerCombination", "in_order", "named_by"]
 
 
 @settings(kw_only=True)
-class Combination(Poseless):
+class TriggerCombination(PoselessTrigger):
     """A trigger that looks at other triggers; asked after them.
 
     It sees their last answers, on the frames of its own camera. Unknown is not no.
@@ -28,7 +32,7 @@ class Combination(Poseless):
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
         """Return the answer; `answers` has those of `named`."""
 
-    def judge(self, known: Known, time_s: float) -> Answer:
+    def judge(self, known: TriggerContext, time_s: float) -> Answer:
         """Return what their answers come to."""
         return self.combine(known.answers, time_s)
 
@@ -54,4 +58,4 @@ def in_order(triggers: Mapping[str, Trigger]) -> dict[str, Trigger]:
 
 def named_by(trigger: Trigger) -> tuple[TriggerName, ...]:
     """Return the triggers that one looks at."""
-    return trigger.named if isinstance(trigger, Combination) else ()
+    return trigger.named if isinstance(trigger, TriggerCombination) else ()

@@ -4,7 +4,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.estimator import PoseEstimator
 
 
-class Front:
+class EstimatorWrapper:
     """Says of the network what the estimator behind it says."""
 
     estimator: PoseEstimator

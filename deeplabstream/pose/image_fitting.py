@@ -194,7 +194,7 @@ LEAST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ImageWindow:
     """A rectangle of whole pixels of a picture, and the network's pixels it becomes."""
 
     left: int
@@ -239,9 +239,9 @@ def around(
     return low - more, high + more
 
 
-def whole(shape: tuple[int, ...], fitting: Fitting) -> Window:
+def whole(shape: tuple[int, ...], fitting: Fitting) -> ImageWindow:
     """Return the window that shows all of a picture of `shape`."""
-    return Window(0, 0, shape[1], shape[0], fitting.of(shape))
+    return ImageWindow(0, 0, shape[1], shape[0], fitting.of(shape))
 
 
 def levels(fitting: Fitting) -> tuple[int, ...]:
@@ -258,7 +258,7 @@ def same_scale(
     shape: tuple[int, ...],
     fitting: Fitting,
     grown: int = 0,
-) -> Window | None:
+) -> ImageWindow | None:
     """Return the smallest window around the box `low` to `high` that a level offers.
 
     The network sees it at the scale at which it sees whole pictures of `shape`, in fewer
@@ -283,7 +283,7 @@ def same_scale(
         return None
     left, top = _corner(low, high, (width, height), shape)
     inside = replace(fitting, height=side, width=side, area=None)
-    return Window(left, top, width, height, inside)
+    return ImageWindow(left, top, width, height, inside)
 
 
 def zoomed(
@@ -291,7 +291,7 @@ def zoomed(
     high: NDArray[np.float32],
     shape: tuple[int, ...],
     fitting: Fitting,
-) -> Window:
+) -> ImageWindow:
     """Return the window around the box that fills the network's whole input.
 
     Of a network that sees pictures unscaled it is as large as the input.
@@ -299,12 +299,12 @@ def zoomed(
     if fitting.fit == "native":
         own = min(fitting.width, shape[1]), min(fitting.height, shape[0])
         left, top = _corner(low, high, own, shape)
-        return Window(left, top, own[0], own[1], fitting)
+        return ImageWindow(left, top, own[0], own[1], fitting)
     aspect = fitting.width / fitting.height
     width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), 16.0)
     size = min(round(width), shape[1]), min(round(width / aspect), shape[0])
     left, top = _corner(low, high, size, shape)
-    return Window(left, top, size[0], size[1], fitting)
+    return ImageWindow(left, top, size[0], size[1], fitting)
 
 
 def _corner(

@@ -7,11 +7,11 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
 from deeplabstream.pose.runtimes.batching import WarmsUp
 
 
-class PerCamera(Front):
+class PerCamera(EstimatorWrapper):
     """Estimators by camera, and one for all others; pictures that share one are a batch.
 
     A rig's record has one skeleton, so all must agree in it; each has its own threshold.
@@ -72,7 +72,9 @@ class PerCamera(Front):
 
 def own_of(estimator: PoseEstimator) -> Mapping[str, PoseEstimator]:
     """Return the estimators of those cameras that have a network of their own."""
-    while isinstance(estimator, Front) and not isinstance(estimator, PerCamera):
+    while isinstance(estimator, EstimatorWrapper) and not isinstance(
+        estimator, PerCamera
+    ):
         estimator = estimator.estimator
     return estimator.others if isinstance(estimator, PerCamera) else {}
 

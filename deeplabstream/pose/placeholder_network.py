@@ -22,7 +22,7 @@ SKELETON = Skeleton(
 
 
 @dataclass(frozen=True, slots=True)
-class StandIn:
+class PlaceholderNetwork:
     """Takes `seconds` per call and computes next to nothing.
 
     It sleeps for that time, so it uses no processor, as a network on a graphics card

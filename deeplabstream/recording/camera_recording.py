@@ -20,7 +20,7 @@ LOOK_S = 0.02
 costs more than all its other work but the encoding."""
 
 
-class Filming:
+class VideoRecording:
     """Films from the frame that is published next until it is told to stop.
 
     `new_path` says where the next file goes: a take may be cut into several, without a
@@ -154,12 +154,12 @@ class Filming:
         self._failed(f"Recording has ended, the video of {camera!r} failed: {why}")
 
 
-class Takes:
+class CameraRecordings:
     """Starts and stops the films; `failed` is told, from any thread, why they end."""
 
     def __init__(self, failed: Callable[[str], None]) -> None:
         self._failed = failed
-        self._films: dict[str, Filming] = {}
+        self._films: dict[str, VideoRecording] = {}
         self._recipe = Recipe()
         self._folder: RunFolder | None = None
         self._full = False
@@ -193,7 +193,7 @@ class Takes:
             for ring in rings:
                 name = ring.spec.camera
                 knows = knows_losses.get(name, False)
-                self._films[name] = Filming(
+                self._films[name] = VideoRecording(
                     ring,
                     lambda name=name: folder.new_video_path(name),  # type: ignore[misc]
                     recipe,

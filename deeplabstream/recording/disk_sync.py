@@ -15,7 +15,7 @@ class Syncable(Protocol):
         """Have the disk itself take everything; OSError when it does not."""
 
 
-class Syncing:
+class DiskSync:
     """Syncs in a thread of its own, because a disk may take its time.
 
     `failed` is called, from the thread, with the error that ended it.

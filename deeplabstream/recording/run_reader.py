@@ -81,7 +81,7 @@ def _cell(row: Sequence[str], place: Mapping[str, int], name: str) -> str:
     return row[place[name]] if name in place else ""
 
 
-def who_is_who(skeleton: Skeleton, words: object) -> tuple[str, ...]:
+def identity_states(skeleton: Skeleton, words: object) -> tuple[str, ...]:
     """Return `Pose.identity` as a cell of the column `doubts` has it."""
     doubts = _doubts(words) if isinstance(words, str) else {}
     return tuple([doubts.get(name, "") for name in skeleton.animals])

@@ -14,7 +14,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
-from deeplabstream.recording.run_reader import who_is_who
+from deeplabstream.recording.run_reader import identity_states
 from deeplabstream.recording.table_reader import triggers_table
 from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 
@@ -114,7 +114,7 @@ class Review:
             self.skeleton,
             part.points[0].astype(np.float32),
             part.confidence[0].astype(np.float32),
-            who_is_who(self.skeleton, values["doubts"]),
+            identity_states(self.skeleton, values["doubts"]),
         )
         answers = {
             str(name).removeprefix("trigger_"): _answer(values[name])

@@ -13,7 +13,7 @@ from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.plugins.debounce import Hygiene
+from deeplabstream.plugins.debounce import Debounce
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
@@ -161,7 +161,7 @@ MODEL = arena
 KIND = SimulatedCamera
 """
 """The rig that needs no device."""
-_CALMER = keys_of(Hygiene)
+_CALMER = keys_of(Debounce)
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class _Asked:
 
     def _keys(self, title: str, kind: type) -> Asking[Words]:
         words: Words = {}
-        hidden = set(_CALMER) if issubclass(kind, Hygiene) else set()
+        hidden = set(_CALMER) if issubclass(kind, Debounce) else set()
         if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
             hidden.add("CAMERA")
         for key in keys_but(kind, hidden):

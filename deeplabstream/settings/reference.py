@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from deeplabstream.plugins.debounce import Hygiene
+from deeplabstream.plugins.debounce import Debounce
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.output import Output
 from deeplabstream.settings.fields import keys_of
@@ -48,9 +48,9 @@ def describe() -> str:
             parts += [f"## [{family} NAME]\n", _first_line(kind), _table(kind)]
     for family, (folder, contract) in FAMILIES.items():
         parts += [f"## [{family} NAME]\n", _FAMILY.format(folder=folder.__name__)]
-        shared = keys_of(Hygiene) if issubclass(contract, Hygiene) else {}
+        shared = keys_of(Debounce) if issubclass(contract, Debounce) else {}
         if shared:
-            parts += ["### Whatever the KIND\n", _EVERY, _table(Hygiene)]
+            parts += ["### Whatever the KIND\n", _EVERY, _table(Debounce)]
         elif contract is Output:
             shared = keys_of(Output)
             parts += ["### Whatever the KIND\n", _table(Output)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from deeplabstream.core.clock import Pacer
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera_controls import Dial, Value
+from deeplabstream.plugins.camera_controls import CameraControl, Value
 
 
 @dataclass
@@ -80,13 +80,13 @@ class Lens:
             levels = np.clip(np.arange(256) * self.brightness, 0, 255)
             cv2.LUT(image, levels.astype(np.uint8), image)
 
-    def dials(self) -> tuple[Dial, ...]:
+    def dials(self) -> tuple[CameraControl, ...]:
         """Return what it is set to."""
         exposure_us = self.exposure_us or _USUAL_US
         return (
-            Dial("exposure_us", exposure_us, _SHORTEST_US, _LONGEST_US),
-            Dial("gain", self.gain, -_MOST_DB, _MOST_DB),
-            Dial("rate", self.real_rate, _SLOWEST, _FASTEST),
+            CameraControl("exposure_us", exposure_us, _SHORTEST_US, _LONGEST_US),
+            CameraControl("gain", self.gain, -_MOST_DB, _MOST_DB),
+            CameraControl("rate", self.real_rate, _SLOWEST, _FASTEST),
         )
 
     def turn(self, key: str, value: Value) -> bool:

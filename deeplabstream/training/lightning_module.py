@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.training.data.animal_targets import field_loss, matched_points
 from deeplabstream.training.data.batches import Batch
 from deeplabstream.training.data.camera_views import CameraLosses
@@ -40,7 +40,7 @@ class PoseModule(lightning.LightningModule):
         epoch_steps: int,
         extra: Mapping[str, UnsupervisedLoss],
         cameras: CameraLosses | None = None,
-        several: Several | None = None,
+        several: MultiAnimalDecoder | None = None,
     ) -> None:
         """Keep them; `several` says how several animals are read off the maps."""
         super().__init__()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
@@ -46,7 +46,7 @@ class Recipe:
     sigma: float
     threshold: float
     about: dict[str, object]
-    several: Several | None = None
+    several: MultiAnimalDecoder | None = None
     """How several animals are read off; None: there is one."""
     confidence: ConfidenceScale | None = None
 
@@ -112,7 +112,7 @@ def compare(
     network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
 ) -> float:
     """Return the largest difference of a believed point to torch's, in input pixels."""
-    if isinstance(model.decoder, Several):
+    if isinstance(model.decoder, MultiAnimalDecoder):
         worst_px, worst = _several(network, model, pictures)
     else:
         points, confidence = predict(network, model.heatmaps, pictures)

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AnimalName, Answer, Known, Poseless
+from deeplabstream import AnimalName, Answer, PoselessTrigger, TriggerContext
 
 from .hysteresis import Margins
 
@@ -16,7 +16,7 @@ def of_animal(animal: str, behaviour: str) -> str:
 
 
 @settings(kw_only=True)
-class Behaviour(Margins, Poseless):
+class Behaviour(Margins, PoselessTrigger):
     """Holds while a classifier finds a behaviour probable: a [Classifier NAME] says which.
 
     Unknown while the classifier does not know: the animal is lost, or was a moment ago.
@@ -37,7 +37,7 @@ class Behaviour(Margins, Poseless):
         "above", description="holds at THRESHOLD and above it, or below it"
     )
 
-    def judge(self, known: Known, time_s: float) -> Answer:
+    def judge(self, known: TriggerContext, time_s: float) -> Answer:
         """Return whether it is so probable."""
         name = of_animal(self.animal, self.behaviour)
         share = known.behaviours.get(name, known.behaviours.get(self.behaviour))

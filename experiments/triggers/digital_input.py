@@ -8,11 +8,11 @@ from math import nan
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Answer, InputName, Known, Poseless
+from deeplabstream import Answer, InputName, PoselessTrigger, TriggerContext
 
 
 @settings(kw_only=True)
-class InputTrigger(Poseless):
+class InputTrigger(PoselessTrigger):
     """A question about an input; asked on the frames of its camera."""
 
     input: InputName = Field(description="the input that it looks at")
@@ -21,7 +21,7 @@ class InputTrigger(Poseless):
     def tells(self, active: bool, count: int, time_s: float) -> bool:
         """Return the answer; `count` is how often it became active since the beginning."""
 
-    def judge(self, known: Known, time_s: float) -> Answer:
+    def judge(self, known: TriggerContext, time_s: float) -> Answer:
         """Return the answer; None: nothing is known of the input."""
         level = known.inputs.get(self.input, nan)
         count = known.inputs.get(f"{self.input}.count", nan)

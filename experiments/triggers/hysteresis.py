@@ -5,11 +5,11 @@ from dataclasses import field
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Hygiene
+from deeplabstream import Debounce
 
 
 @settings(kw_only=True)
-class Margins(Hygiene):
+class Margins(Debounce):
     """Settings of triggers that hold from a number on: a speed, a distance, an angle.
 
     Between the two margins the last answer stands; at first it is no.

@@ -6,11 +6,11 @@ from dataclasses import field
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Answer, Combination, TriggerName
+from deeplabstream import Answer, TriggerCombination, TriggerName
 
 
 @settings(kw_only=True)
-class Several(Combination):
+class Several(TriggerCombination):
     """A combination of two triggers or more."""
 
     triggers: tuple[TriggerName, ...] = Field(
@@ -44,7 +44,7 @@ class AnyOf(Several):
 
 
 @settings(kw_only=True)
-class Not(Combination):
+class Not(TriggerCombination):
     """Holds while TRIGGER is known to fail; a lost animal does not make it hold."""
 
     trigger: TriggerName = Field(description="the trigger")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from deeplabstream import Broken, DeviceError, Done
+from deeplabstream import DeviceError, DeviceReport, InputBroken
 
 from ..serial_port import Port
 from .protocol import PROTOCOL, Cause, Frame, Kind, Splitter, Status, decoded, encoded
@@ -42,7 +42,7 @@ class _Sent:
 
 
 @dataclass
-class Talk:
+class BoardConnection:
     """Says things to a board, and hears what it answers. From any thread."""
 
     port: Port
@@ -185,7 +185,7 @@ class Talk:
             with suppress(
                 Exception
             ):  # what can't be recorded; the link is broken anyway
-                hear(Broken(text))
+                hear(InputBroken(text))
 
     def _heard(self, frame: Frame, heard_ns: int) -> None:
         if frame.kind == Kind.IDENTITY:  # an answer to one of several HELLOs
@@ -214,7 +214,8 @@ class Talk:
                 why = CAUSES.get(Cause(cause), "board")
                 self.tripped |= cause == Cause.WATCHDOG
                 self._tell(
-                    pin, Done(0.0, moment_ns, moment_ns, heard_ns, board_us, why)
+                    pin,
+                    DeviceReport(0.0, moment_ns, moment_ns, heard_ns, board_us, why),
                 )
                 if cause != Cause.TRAIN_END:
                     self._break(tripping(self.port.name, cause))
@@ -245,6 +246,6 @@ class Talk:
         if sent.kind in (Kind.SET, Kind.TRAIN):
             acted_ns = min(max(self._clock.moment(board_us), sent.sent_ns), heard_ns)
             self._acted_ns[sent.pin] = acted_ns
-            done = Done(sent.level, sent.sent_ns, acted_ns, heard_ns, board_us)
+            done = DeviceReport(sent.level, sent.sent_ns, acted_ns, heard_ns, board_us)
             self._tell(sent.pin, done)
         self._take(sequence)

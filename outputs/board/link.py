@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from deeplabstream import DeviceError
 
-from .connection import Talk
+from .connection import BoardConnection
 from .protocol import Cause, Kind, Mode
 from .status_messages import News
 
 
-class Link(Talk):
+class BoardLink(BoardConnection):
     """An open board. Commands may be sent from any thread."""
 
     _beat_ns = 0

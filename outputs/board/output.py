@@ -8,11 +8,20 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Broken, DeviceError, Done, Hear, Input, Level, Output, Write
+from deeplabstream import (
+    DeviceError,
+    DeviceReport,
+    Hear,
+    Input,
+    InputBroken,
+    InputLevel,
+    Output,
+    Write,
+)
 
 from ..serial_port import shared_port
 from ..shared_devices import shared
-from .link import Link
+from .link import BoardLink
 from .protocol import BAUDRATE, LONGEST_ON_S, Mode
 from .status_messages import Changed, News
 
@@ -70,9 +79,9 @@ class BoardPin(Output):
 class _BoardWrite:
     """`Autonomous`."""
 
-    link: Link
+    link: BoardLink
     pin: int
-    hear: Callable[[Done], object] = lambda done: None
+    hear: Callable[[DeviceReport], object] = lambda done: None
 
     def __call__(self, level: float) -> None:
         self.link.set(self.pin, level)
@@ -88,7 +97,7 @@ class _BoardWrite:
             raise DeviceError(self.link.broken)
 
     def heard(self, news: News) -> None:
-        if isinstance(news, Done):
+        if isinstance(news, DeviceReport):
             self.hear(news)
 
 
@@ -119,8 +128,8 @@ class BoardInput(Input):
         def heard(news: News) -> None:
             if isinstance(news, Changed):
                 active = news.high is not self.active_low
-                hear(Level(active, news.began_ns, news.heard_ns, news.first))
-            elif isinstance(news, Broken):
+                hear(InputLevel(active, news.began_ns, news.heard_ns, news.first))
+            elif isinstance(news, InputBroken):
                 hear(news)
 
         mode = Mode.PULLED_UP_IN if self.pull_up else Mode.DIGITAL_IN
@@ -131,14 +140,14 @@ class BoardInput(Input):
             yield
 
 
-def link_to(port: str) -> AbstractContextManager[Link]:
+def link_to(port: str) -> AbstractContextManager[BoardLink]:
     """Open a board, or join those who use it; the last to leave closes it."""
 
     @contextmanager
-    def opening() -> Iterator[Link]:
-        with shared_port(port, BAUDRATE, "DeepLabStreamBoard", Link) as link:
+    def opening() -> Iterator[BoardLink]:
+        with shared_port(port, BAUDRATE, "DeepLabStreamBoard", BoardLink) as link:
             link.greet()
             with link.listening():
                 yield link
 
-    return shared(f"the board at {port}", "Link", opening)
+    return shared(f"the board at {port}", "BoardLink", opening)

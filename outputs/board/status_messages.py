@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deeplabstream import Broken, Done, Synchroniser, Unwrapper
+from deeplabstream import ClockSync, CounterUnwrapper, DeviceReport, InputBroken
 
 from .protocol import PROTOCOL, Cause, Status
 
@@ -20,7 +20,7 @@ class Changed:
     """It is the level that it had when it was configured."""
 
 
-News: TypeAlias = Done | Changed | Broken
+News: TypeAlias = DeviceReport | Changed | InputBroken
 
 _REFUSED = {
     Status.UNKNOWN: "does not know this command; is its firmware up to date?",
@@ -74,7 +74,7 @@ class BoardClock:
     """
 
     def __init__(self) -> None:
-        self._synchroniser, self._unwrap = Synchroniser(), Unwrapper(bits=32)
+        self._synchroniser, self._unwrap = ClockSync(), CounterUnwrapper(bits=32)
         self._round_trip_ns: int | None = None
 
     @property

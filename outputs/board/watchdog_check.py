@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deeplabstream import DeviceError, Done
+from deeplabstream import DeviceError, DeviceReport
 
 from .output import link_to
 from .protocol import Cause, Mode
@@ -84,16 +84,16 @@ class _Ear:
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
-        self._heard: list[Done] = []
+        self._heard: list[DeviceReport] = []
         self._change = threading.Condition()
 
     def hear(self, news: News) -> None:
-        if isinstance(news, Done):
+        if isinstance(news, DeviceReport):
             with self._change:
                 self._heard.append(news)
                 self._change.notify_all()
 
-    def until(self, which: Callable[[Done], bool]) -> Done | None:
+    def until(self, which: Callable[[DeviceReport], bool]) -> DeviceReport | None:
         """Wait for one; None: it never came, or the proof was stopped."""
         give_up_s = time.perf_counter() + _PATIENCE_S
         with self._change:

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import Connection, DeviceError, Output, Write
 
-from ..helper_process import companion
+from ..helper_process import helper_process
 
 
 @settings(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Screen(Output):
                 raise DeviceError(f"there is no {what} {path}")
         where = os.environ.get("DISPLAY", "")
         hint = f"is there a screen?{f' (DISPLAY={where})' if where else ''}"
-        with companion(_show, self, "its window", hint) as write:
+        with helper_process(_show, self, "its window", hint) as write:
             yield write
 
 

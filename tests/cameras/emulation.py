@@ -13,7 +13,7 @@ from cameras.basler.devices import connected, find
 from cameras.basler.features import Wanted, feature
 from cameras.basler.stream import filming
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import Film
+from deeplabstream.plugins.camera import CameraStream
 
 FAST: dict[str, Any] = {"region": (0, 0, 64, 48), "exposure_us": 1000, "rate": 200}
 """Settings of small pictures that come quickly."""
@@ -65,7 +65,7 @@ def numbered(folder: Path, count: int, shape: tuple[int, ...] = (48, 64)) -> Pat
 
 
 @contextmanager
-def at_hand(**wanted: Any) -> Iterator[tuple[Any, Film]]:
+def at_hand(**wanted: Any) -> Iterator[tuple[Any, CameraStream]]:
     """A film, and the camera itself, to make it fail."""
     with (
         connected(find("")) as camera,
@@ -74,7 +74,7 @@ def at_hand(**wanted: Any) -> Iterator[tuple[Any, Film]]:
         yield camera, film
 
 
-def slot(film: Film) -> Image:
+def slot(film: CameraStream) -> Image:
     image: Image = np.empty(film.format.shape, film.format.dtype)
     return image
 

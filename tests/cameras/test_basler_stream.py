@@ -10,7 +10,7 @@ import pytest
 from cameras.basler.camera import Basler
 from cameras.basler.features import feature
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.plugins.camera import NOTHING_YET, Shot
+from deeplabstream.plugins.camera import NOTHING_YET, CapturedFrame
 from deeplabstream.simulation.arena import Arena
 from tests.cameras.emulation import (
     FAST,
@@ -118,7 +118,7 @@ def test_a_follower_is_armed_and_waits_for_its_pulses() -> None:
         feature(camera, "TriggerSource").SetValue("Software")  # a pulse, at last
         camera.WaitForFrameTriggerReady(1000)
         camera.ExecuteSoftwareTrigger()
-        assert film.read(image) == Shot(0, None, 0)
+        assert film.read(image) == CapturedFrame(0, None, 0)
 
 
 def test_a_follower_that_is_gone_is_lost() -> None:

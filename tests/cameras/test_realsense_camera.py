@@ -14,7 +14,7 @@ from cameras.realsense.camera import RealSense
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import Film, Shot
+from deeplabstream.plugins.camera import CameraStream, CapturedFrame
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.video_reader import open_video
 
@@ -253,7 +253,7 @@ def test_reading_settings_loads_no_sdk() -> None:
     assert done.stdout.strip() == "False", done.stderr
 
 
-def shots(film: Film, at_most: int = 100) -> list[tuple[Shot, Image]]:
+def shots(film: CameraStream, at_most: int = 100) -> list[tuple[CapturedFrame, Image]]:
     taken = []
     while len(taken) < at_most:
         image = np.empty(film.format.shape, film.format.dtype)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cameras.simulated import SimulatedCamera
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import Shot
+from deeplabstream.plugins.camera import CapturedFrame
 from deeplabstream.simulation.camera_model import DEPTH, DriverBuffer
 
 
@@ -17,7 +17,7 @@ class Startled(SimulatedCamera):
         return True
 
 
-def filmed(camera: SimulatedCamera) -> tuple[list[Shot], list[Image]]:
+def filmed(camera: SimulatedCamera) -> tuple[list[CapturedFrame], list[Image]]:
     shots, images = [], []
     with camera.opened() as film:
         image = np.empty(film.format.shape, np.uint8)

@@ -10,12 +10,12 @@ from cameras.video import VideoFile
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import Shot
+from deeplabstream.plugins.camera import CapturedFrame
 from deeplabstream.video.decoding import video_format
 from tests.cameras.videos import picture, write_video
 
 
-def filmed(camera: VideoFile, at_most: int = 100) -> list[tuple[Shot, Image]]:
+def filmed(camera: VideoFile, at_most: int = 100) -> list[tuple[CapturedFrame, Image]]:
     taken = []
     with camera.opened() as film:
         image = np.empty(film.format.shape, film.format.dtype)

@@ -10,7 +10,7 @@ import pytest
 
 from cameras.webcam import Webcam, _listed, _opened
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.camera_controls import CameraControl
 from tests.cameras.servers import http_camera
 from tests.cameras.videos import picture, write_video
 
@@ -97,7 +97,9 @@ def test_it_is_changed_while_it_films_by_the_thread_that_reads(
         film.read(image)
         assert film.turn("exposure", 100.0)
         assert device.get(cv2.CAP_PROP_AUTO_EXPOSURE) in (1.0, 0.25)
-        assert Dial("exposure", 96.0) in film.dials(), "what the driver really took"
+        assert CameraControl("exposure", 96.0) in film.dials(), (
+            "what the driver really took"
+        )
         with pytest.raises(DeviceError, match="does not let its gain be set"):
             film.turn("gain", 9.0)
         assert not film.turn("source", 1.0)

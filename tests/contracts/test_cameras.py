@@ -18,9 +18,9 @@ import pytest
 
 import cameras
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.errors import DeviceError, blaming
+from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import Camera, Shot
+from deeplabstream.plugins.camera import Camera, CapturedFrame
 from deeplabstream.plugins.discovery import discover
 from tests.cameras.stand_ins import STAND_INS
 from tests.cameras.videos import write_video
@@ -167,7 +167,7 @@ def test_a_missing_device_is_a_sentence(camera: Camera, tmp_path: Path) -> None:
     nowhere = replace(camera, **{name: str(tmp_path / "nowhere.avi")})
     with (
         pytest.raises(DeviceError, match=r"^\[Camera top\] .*nowhere\.avi"),
-        blaming("Camera top"),
+        error_context("Camera top"),
         nowhere.opened(),
     ):
         pass
@@ -192,7 +192,7 @@ def short(camera: Camera) -> dict[str, Any]:
     return {"frames": 5}
 
 
-def ends(read: Callable[[], Shot | None]) -> bool:
+def ends(read: Callable[[], CapturedFrame | None]) -> bool:
     """Return whether a film is over within 20 pictures."""
     try:
         return any(read() is None for _ in range(20))

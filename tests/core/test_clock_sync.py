@@ -5,20 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.core.clock_sync import Synchroniser, Unwrapper
+from deeplabstream.core.clock_sync import ClockSync, CounterUnwrapper
 
 MS = 1_000_000
 
 
 def run(
     drift_ppm: float, seconds: int = 60, rate: int = 100, seed: int = 0, offset: int = 7
-) -> tuple[Synchroniser, np.ndarray, np.ndarray]:
+) -> tuple[ClockSync, np.ndarray, np.ndarray]:
     """Return the synchroniser, the true moments and its own, both in ns."""
     random = np.random.default_rng(seed)
     truth = np.arange(seconds * rate) * round(1e9 / rate) + 10**12
     device = (truth - 10**12) * (1 - drift_ppm * 1e-6) + offset * 10**9
     delay = 0.3 * MS + random.exponential(2 * MS, len(truth))
-    sync = Synchroniser()
+    sync = ClockSync()
     arrived = np.maximum.accumulate((truth + delay).astype(np.int64))
     moments = [
         sync.moment(int(d), int(a)) for d, a in zip(device, arrived, strict=True)
@@ -38,7 +38,7 @@ def test_drift_is_found_and_the_jitter_of_arrival_is_gone(drift_ppm: float) -> N
 
 
 def test_a_single_mad_stamp_is_not_believed_and_changes_nothing() -> None:
-    sync = Synchroniser()
+    sync = ClockSync()
     for index in range(500):
         sync.moment(index * 10 * MS, index * 10 * MS + MS)
     moment = sync.moment(10**15, 5000 * MS + MS)
@@ -50,7 +50,7 @@ def test_a_single_mad_stamp_is_not_believed_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize("jump_s", [-100, 100])
 def test_a_clock_that_is_set_is_followed_after_three_frames(jump_s: int) -> None:
-    sync = Synchroniser()
+    sync = ClockSync()
     for index in range(500):
         sync.moment(index * 10 * MS, index * 10 * MS + MS)
     for index in range(500, 1000):
@@ -65,7 +65,7 @@ def test_a_clock_that_is_set_is_followed_after_three_frames(jump_s: int) -> None
 def test_moments_grow_and_are_never_later_than_the_arrival(
     stamps: list[tuple[int, int]],
 ) -> None:
-    sync, arrived_ns, last_ns = Synchroniser(), 0, -1
+    sync, arrived_ns, last_ns = ClockSync(), 0, -1
     for device_ns, later_ns in stamps:
         arrived_ns += later_ns
         moment = sync.moment(device_ns, arrived_ns)
@@ -82,7 +82,7 @@ def test_a_count_of_16_bits_goes_on_for_ever(
     start: int, steps: list[int], kind: tuple[int, int]
 ) -> None:
     bits, first = kind
-    size, unwrap = 2**bits - first, Unwrapper(bits, first)
+    size, unwrap = 2**bits - first, CounterUnwrapper(bits, first)
     true = start
     assert unwrap.number(true % size + first) == 0
     for step in steps:

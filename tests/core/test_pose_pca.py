@@ -3,7 +3,7 @@ import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose_pca import (
-    fit_subspace,
+    fit_pose_pca,
     multi_view_error,
     single_view_error,
     single_view_rows,
@@ -13,11 +13,11 @@ from deeplabstream.core.pose_pca import (
 def test_components_are_numpys_where_nothing_is_missing() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 6)) + 5
-    found = fit_subspace(rows, 3).components
+    found = fit_pose_pca(rows, 3).components
     off = rows - rows.mean(axis=0)
     _, _, right = np.linalg.svd(off, full_matrices=False)
     np.testing.assert_allclose(found.T @ found, right[:3].T @ right[:3], atol=1e-9)
-    assert fit_subspace(rows, 0.9999999).components.shape == (3, 6)
+    assert fit_pose_pca(rows, 0.9999999).components.shape == (3, 6)
 
 
 def test_a_point_out_of_place_is_seen_by_the_other_points() -> None:
@@ -75,4 +75,4 @@ def test_two_views_of_one_point_check_each_other() -> None:
 
 def test_too_few_labels_are_said() -> None:
     with pytest.raises(DeepLabStreamError, match="label more frames"):
-        fit_subspace(np.zeros((3, 8)), 3)
+        fit_pose_pca(np.zeros((3, 8)), 3)

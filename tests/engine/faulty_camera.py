@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.clock import Pacer
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.plugins.camera import Camera, Film, Shot
+from deeplabstream.plugins.camera import Camera, CameraStream, CapturedFrame
 
 openings = 0
 """Of this process."""
@@ -30,7 +30,7 @@ class FaultyCamera(Camera):
     ends_at: int = 10**9
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         global openings
         openings += 1
         opening = openings
@@ -38,7 +38,7 @@ class FaultyCamera(Camera):
             raise DeviceError("there is no such device")
         pacer, index = Pacer(100), -1
 
-        def read(image: Image) -> Shot | None:
+        def read(image: Image) -> CapturedFrame | None:
             nonlocal index
             index += 1
             if opening == 1 and self.fails_when and self.fails_when.exists():
@@ -50,8 +50,8 @@ class FaultyCamera(Camera):
                 return None
             due_ns = pacer.wait(index)
             image[:] = index % 256
-            return Shot(index, due_ns, 1000 * opening + index)
+            return CapturedFrame(index, due_ns, 1000 * opening + index)
 
-        yield Film(
+        yield CameraStream(
             ImageFormat((60, 80), 100.0), read, knows_losses=True, device="fake 7"
         )

@@ -8,7 +8,7 @@ import pytest
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.session_events import BEGIN_S, Listening
+from deeplabstream.engine.session.session_events import BEGIN_S, SessionEvents
 from deeplabstream.engine.session.states import Failed, Phase, Status
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.settings.loading import parse
@@ -17,9 +17,9 @@ from tests.engine.small_rig import FOLDER, RIG
 FULL = "Recording has ended, the disk failed: No space left on device"
 
 
-def listening(choice: str = "") -> tuple[Listening, list[object], Any]:
+def listening(choice: str = "") -> tuple[SessionEvents, list[object], Any]:
     """A session that runs an experiment, and what it tells the engine."""
-    rig = Listening(parse(f"{RIG}[Experiment]\nEXP_NAME = light\n{choice}", FOLDER))
+    rig = SessionEvents(parse(f"{RIG}[Experiment]\nEXP_NAME = light\n{choice}", FOLDER))
     rig.status = Status(Phase.STREAMING, True, True, True, True)
     told: list[object] = []
     return rig, told, SimpleNamespace(tell_engine=told.append, remain=lambda path: None)
@@ -29,7 +29,7 @@ def test_a_lost_recording_ends_the_experiment_and_stays_an_alarm() -> None:
     rig, told, crew = listening()
     rig._heard(crew, say.RecorderFailed(FULL, whole=True))
     (stop,) = told
-    assert isinstance(stop, say.Conduct)
+    assert isinstance(stop, say.RunExperiment)
     assert not stop.active
     assert "ON_RECORDING_LOST" in stop.how
     assert [alarm.text for alarm in rig.alarms] == [FULL]

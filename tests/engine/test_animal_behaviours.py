@@ -12,8 +12,8 @@ from deeplabstream.engine.behaviour_classifiers import (
     open_classifiers,
     read_classifiers,
 )
-from deeplabstream.engine.pose_filtering import seeing_of
-from deeplabstream.plugins.poseless_trigger import Known
+from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.plugins.poseless_trigger import TriggerContext
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.simulation.arena import ARENA_SKELETON
 
@@ -63,7 +63,7 @@ def problems(words: str) -> list[str]:
 def test_each_trigger_hears_of_its_own_animal() -> None:
     settings = rig()
     watchers = open_classifiers(settings, PAIR)
-    seeing = seeing_of(settings, Thresholds(0.5), watchers)
+    seeing = pose_filter_of(settings, Thresholds(0.5), watchers)
     triggers = settings.new_triggers()
     for index in range(45):
         time_s = index / 30
@@ -74,7 +74,7 @@ def test_each_trigger_hears_of_its_own_animal() -> None:
             PAIR, points.astype(np.float32), np.ones((2, 4), np.float32), identity
         )
         told = seeing.see("arena", pose, time_s).behaviours
-        known = Known(behaviours=told)
+        known = TriggerContext(behaviours=told)
         answers = {n: each.ask_about(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
         if index == 43:
             assert answers == {"anna rests": True, "bob rests": False}

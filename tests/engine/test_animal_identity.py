@@ -9,7 +9,11 @@ import pytest
 from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.engine.animal_identity import Whereabouts, WhoIsWho, sentence
+from deeplabstream.engine.animal_identity import (
+    IdentityReporter,
+    IdentityState,
+    sentence,
+)
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed
 from deeplabstream.recording.run_folder import RunFolder
@@ -41,7 +45,7 @@ def pose(*words: str, sure: float = 1.0) -> Pose:
 
 
 def said(*poses: Pose) -> list[str]:
-    whereabouts = Whereabouts()
+    whereabouts = IdentityReporter()
     told = [each for pose in poses for each in whereabouts.news("top", pose, 1.0)]
     return [each.removeprefix("[Camera top] 1.000 s: ") for each in told]
 
@@ -60,14 +64,14 @@ def test_what_a_person_said_is_told_whatever_else_happens() -> None:
 
 def test_a_window_says_how_it_stands_with_each() -> None:
     totals = dict.fromkeys(("doubts", "doubted_frames", "exchanged", "swapped"), 2)
-    who = WhoIsWho(pose("doubt1", "doubt1+swapped", "stray"), totals)
+    who = IdentityState(pose("doubt1", "doubt1+swapped", "stray"), totals)
     assert who.states(0.5) == {"anna": "or bob?", "bob": "or anna?", "carl": "a stray?"}
     assert "now anna and bob in doubt. So far in doubt 2 times" in sentence("top", who)
     long = replace(NAMES, animals=("alexandrina", "bartholomew", "carl"))
     points = np.ones((3, 1, 2), np.float32)
     crowd = Pose(long, points, points[..., 0], ("doubt1",) * 3)
-    assert set(WhoIsWho(crowd, totals).states(0.5).values()) == {"one of 3?"}
-    hidden = WhoIsWho(pose("", "", "", sure=0.2), totals)
+    assert set(IdentityState(crowd, totals).states(0.5).values()) == {"one of 3?"}
+    hidden = IdentityState(pose("", "", "", sure=0.2), totals)
     assert set(hidden.states(0.5).values()) == {"not seen"}
     assert "anna, bob and carl; now all known" in sentence("top", hidden)
 

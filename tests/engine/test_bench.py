@@ -5,7 +5,7 @@ import pytest
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import on
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.device_manager import Bench
+from deeplabstream.engine.device_manager import DeviceManager
 from deeplabstream.plugins.output import Output
 from outputs.simulated import SimulatedOutput
 from tests.outputs.stubborn import LASER, Stubborn, Watcher
@@ -13,9 +13,9 @@ from tests.outputs.stubborn import LASER, Stubborn, Watcher
 
 def bench_of(
     outputs: dict[str, Output], complaints: list[str], resources: ExitStack
-) -> Bench:
+) -> DeviceManager:
     clock, heard = ManualClock(), Watcher()
-    return Bench(outputs, {}, clock, heard.append, complaints.append, resources)
+    return DeviceManager(outputs, {}, clock, heard.append, complaints.append, resources)
 
 
 def test_a_test_switches_on_and_all_is_off_in_the_end() -> None:
@@ -34,7 +34,7 @@ def test_a_test_switches_on_and_all_is_off_in_the_end() -> None:
     assert not bench.left_on
 
 
-def lose_the_laser(bench: Bench) -> None:
+def lose_the_laser(bench: DeviceManager) -> None:
     assert bench.open()
     assert bench.bank is not None
     with pytest.raises(DeviceError):

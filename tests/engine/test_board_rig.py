@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
-from deeplabstream.engine.replay.rerun import decide_again
+from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.states import Action, Failed
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
@@ -169,7 +169,7 @@ def test_licks_reach_triggers_and_the_record_and_are_decided_again(
         times = [int(row[f"{name}_ns"]) for name in chain]
         assert times == sorted(times) and row["cause"] == "plan"
         assert int(row["exposed_ns"]) < int(row["acted_ns"]) <= int(row["acked_ns"])
-    pairs = list(decide_again(parse(run.settings_text, folder), run))
+    pairs = list(rerun_decisions(parse(run.settings_text, folder), run))
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
     assert sum(len(then.commands) for then, _ in pairs) >= 4
     counts = {then.inputs["lick.count"] for then, _ in pairs}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.session.messages import Turned
+from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
@@ -17,13 +17,13 @@ from tests.cameras.emulation import emulated
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, pictures, rig
 
 
-def turned(it: Watched, camera: str, key: str, word: str) -> Turned:
+def turned(it: Watched, camera: str, key: str, word: str) -> ControlChanged:
     """Change something, and return what the camera answers."""
-    before = len(it.of(Turned))
+    before = len(it.of(ControlChanged))
     it.session.adjust(camera, key, word)
-    it.until(lambda it: len(it.of(Turned)) > before)
-    answer = it.of(Turned)[-1]
-    assert isinstance(answer, Turned)
+    it.until(lambda it: len(it.of(ControlChanged)) > before)
+    answer = it.of(ControlChanged)[-1]
+    assert isinstance(answer, ControlChanged)
     return answer
 
 

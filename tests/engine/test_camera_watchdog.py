@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.engine.checks.camera_watchdog import Watchman
+from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog
 from deeplabstream.ipc.ring import Ring, RingWriter, create_ring
 
 MS = 1_000_000
@@ -24,7 +24,7 @@ def shoot(ring: Ring) -> None:
 
 
 def test_silence_and_its_end_are_told_once(ring: Ring) -> None:
-    watchman, said = Watchman(), list[str]()
+    watchman, said = CameraWatchdog(), list[str]()
     shoot(ring)
     for now_ms in range(0, 3000, 100):
         said += watchman.look({"side": ring}, now_ms * MS)
@@ -35,7 +35,7 @@ def test_silence_and_its_end_are_told_once(ring: Ring) -> None:
 
 
 def test_a_camera_that_awaits_a_pulse_is_not_called_silent(ring: Ring) -> None:
-    watchman, said = Watchman(), list[str]()
+    watchman, said = CameraWatchdog(), list[str]()
     for now_ms in range(0, 3000, 100):
         RingWriter(ring).await_pulse()
         said += watchman.look({"side": ring}, now_ms * MS)

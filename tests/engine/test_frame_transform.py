@@ -6,23 +6,23 @@ import pytest
 from cameras.simulated import SimulatedCamera
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.engine.processes.frame_transform import framed
-from deeplabstream.plugins.camera import Film, Shot
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.engine.processes.frame_transform import transformed
+from deeplabstream.plugins.camera import CameraStream, CapturedFrame
+from deeplabstream.plugins.camera_controls import CameraControl
 
 RAW = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6)
 
 
-def read(image: Image) -> Shot:
+def read(image: Image) -> CapturedFrame:
     image[:] = RAW
-    return Shot(0)
+    return CapturedFrame(0)
 
 
-FILM = Film(ImageFormat((4, 6), 30.0), read)
+FILM = CameraStream(ImageFormat((4, 6), 30.0), read)
 
 
 def picture(**settings: object) -> Image:
-    film = framed(FILM, SimulatedCamera(**settings))  # type: ignore[arg-type]
+    film = transformed(FILM, SimulatedCamera(**settings))  # type: ignore[arg-type]
     image = np.zeros(film.format.shape, film.format.dtype)
     film.read(image)
     return image
@@ -47,13 +47,15 @@ def test_cropped_before_turning() -> None:
 
 
 def test_used_as_it_is_it_passes_unchanged() -> None:
-    assert framed(FILM, SimulatedCamera()).read is FILM.read
+    assert transformed(FILM, SimulatedCamera()).read is FILM.read
 
 
 def test_a_crop_is_moved_while_it_films_but_keeps_its_size() -> None:
-    film = framed(FILM, SimulatedCamera(crop=(1, 1, 3, 2), rotate="180"))
+    film = transformed(FILM, SimulatedCamera(crop=(1, 1, 3, 2), rotate="180"))
     image = np.zeros(film.format.shape, film.format.dtype)
-    assert film.dials()[-1] == Dial("crop", (1, 1, 3, 2), (0, 0, 1, 1), (0, 0, 6, 4))
+    assert film.dials()[-1] == CameraControl(
+        "crop", (1, 1, 3, 2), (0, 0, 1, 1), (0, 0, 6, 4)
+    )
     assert film.turn("crop", (3, 2, 3, 2))
     film.read(image)
     assert (image == np.rot90(RAW[2:4, 3:6], 2)).all()

@@ -17,7 +17,7 @@ from deeplabstream.core.command import OutputName
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.processes.guard import Heartbeat, watch
 from deeplabstream.engine.session.messages import Complaint
-from deeplabstream.ipc.pipe import speaks
+from deeplabstream.ipc.pipe import has_message
 from outputs.screen.output import Screen
 from outputs.serial_line import SerialLine
 from outputs.simulated import SimulatedOutput
@@ -148,7 +148,7 @@ def test_beats_are_rare_and_never_wait_for_the_guard(
     for now_ns in range(0, 1_000_000_000, 1_000_000):
         heartbeat.beat(now_ns)
     beats = 0
-    while speaks(heart[0]):
+    while has_message(heart[0]):
         heart[0].recv_bytes()
         beats += 1
     assert beats == 10

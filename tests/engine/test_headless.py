@@ -5,7 +5,7 @@ from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.messages import RunClosed
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.run_summary import Summary
 from deeplabstream.engine.session.states import Action, Counts, Failed, Phase, Status
@@ -35,7 +35,7 @@ class PlayingSession(FakeSession):
 
 def run(rig: FakeSession, seconds: float = 1.0) -> tuple[Summary, list[str]]:
     clock, said = ManualClock(), list[str]()
-    agenda = Agenda(AGENDAS["experiment"])
+    agenda = RequestQueue(AGENDAS["experiment"])
     summary = run_headless(
         rig,
         agenda,
@@ -137,7 +137,7 @@ def test_a_person_may_stop_it() -> None:
     clock = ManualClock()
     summary = run_headless(
         rig,
-        Agenda(AGENDAS["experiment"]),
+        RequestQueue(AGENDAS["experiment"]),
         1000,
         lambda text: None,
         stopped=lambda: rig.index > 7,

@@ -12,7 +12,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import DeviceError, SettingsError
 from deeplabstream.core.journal_entries import Note, Sensed
 from deeplabstream.engine.device_manager import open_inputs
-from deeplabstream.plugins.input import Broken, Hear, Input, Level
+from deeplabstream.plugins.input import Hear, Input, InputBroken, InputLevel
 from deeplabstream.settings.loading import parse
 
 RIG = "[Camera top]\nKIND = SimulatedCamera\n"
@@ -23,7 +23,7 @@ BOARD = "[Input lick]\nKIND = BoardInput\nPORT = COM3\nPIN = 2\n"
 class Played(Input):
     """An input whose changes are told when it is opened."""
 
-    told: tuple[Level | Broken, ...] = ()
+    told: tuple[InputLevel | InputBroken, ...] = ()
 
     @contextmanager
     def opened(self, hear: Hear) -> Iterator[None]:
@@ -32,8 +32,8 @@ class Played(Input):
         yield
 
 
-def level(active: bool, first: bool = False) -> Level:
-    return Level(active, 1, 2, first)
+def level(active: bool, first: bool = False) -> InputLevel:
+    return InputLevel(active, 1, 2, first)
 
 
 def test_levels_and_counts_are_known_and_written() -> None:
@@ -54,7 +54,7 @@ def test_levels_and_counts_are_known_and_written() -> None:
 
 def test_a_broken_input_is_unknown_and_says_so() -> None:
     heard: list[Sensed | Note] = []
-    told = (level(False, first=True), Broken("the board is gone"))
+    told = (level(False, first=True), InputBroken("the board is gone"))
     devices = {"lick": Played(told=told)}
     with open_inputs(devices, ManualClock(), heard.append) as inputs:
         assert isnan(inputs.now()["lick"])

@@ -5,7 +5,7 @@ import pytest
 
 from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.engine.pose_filtering import Seeing
+from deeplabstream.engine.pose_filtering import PoseFilter
 from deeplabstream.settings.tracking import Tracking
 
 SKELETON = Skeleton(("snout",))
@@ -17,7 +17,7 @@ def pose(x: float, sure: float = 1.0) -> Pose:
 
 
 def test_triggers_see_where_the_animal_will_be_when_the_output_acts() -> None:
-    seeing = Seeing(Thresholds(0.5), {"": Tracking(predict=True, acts_after_ms=30)})
+    seeing = PoseFilter(Thresholds(0.5), {"": Tracking(predict=True, acts_after_ms=30)})
     for n in range(80):
         raw = pose(100 + 4 * n)
         sight = seeing.see("top", raw, n / 100, age_s=0.02)
@@ -30,7 +30,7 @@ def test_triggers_see_where_the_animal_will_be_when_the_output_acts() -> None:
 
 
 def test_smoothing_is_marked_and_forgotten_with_the_run() -> None:
-    seeing = Seeing(
+    seeing = PoseFilter(
         Thresholds(0.5), {"": Tracking(smooth_hz=1, smooth_beta=0, predict=True)}
     )
     seeing.see("top", pose(100), 0.0)
@@ -43,7 +43,7 @@ def test_smoothing_is_marked_and_forgotten_with_the_run() -> None:
 
 
 def test_both_are_off_unless_asked_for() -> None:
-    seeing = Seeing(Thresholds(0.5), {"": Tracking()})
+    seeing = PoseFilter(Thresholds(0.5), {"": Tracking()})
     seeing.see("top", pose(100), 0.0)
     sight = seeing.see("top", pose(110), 0.01, age_s=0.1)
     assert sight.pose.points[0, 0, 0] == 110

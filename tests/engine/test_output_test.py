@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.checks.output_test import Told, TryOut
+from deeplabstream.engine.checks.output_test import OutputTestProcess, Told
 from deeplabstream.engine.session.messages import Complaint, ProcessFailed
 from outputs.serial_line import SerialLine
 from outputs.simulated import SimulatedOutput
@@ -16,7 +16,7 @@ posix = pytest.mark.skipif(
 )
 
 
-def all_told(test: TryOut) -> list[Told]:
+def all_told(test: OutputTestProcess) -> list[Told]:
     told: list[Told] = []
     while not test.over:
         test.rest(20)
@@ -25,7 +25,7 @@ def all_told(test: TryOut) -> list[Told]:
 
 
 def test_a_test_is_one_pulse() -> None:
-    with TryOut("lamp", SimulatedOutput(), seconds=0.05, level=0.5) as test:
+    with OutputTestProcess("lamp", SimulatedOutput(), seconds=0.05, level=0.5) as test:
         told = all_told(test)
     edges = [(e.output, e.level, e.cause) for e in told if isinstance(e, Edge)]
     assert edges == [
@@ -41,7 +41,7 @@ def test_a_test_is_one_pulse() -> None:
 @posix
 def test_leaving_early_switches_off() -> None:
     with playing("fake_terminal") as board:
-        with TryOut("laser", SerialLine(port=board.address), seconds=5.0):
+        with OutputTestProcess("laser", SerialLine(port=board.address), seconds=5.0):
             assert board.heard_until("H") == ["L", "H"]
         assert board.heard() == "L"
 
@@ -49,7 +49,9 @@ def test_leaving_early_switches_off() -> None:
 @posix
 def test_a_test_that_is_killed_is_ended_by_its_guard() -> None:
     with playing("fake_terminal") as board:
-        with TryOut("laser", SerialLine(port=board.address), seconds=5.0) as test:
+        with OutputTestProcess(
+            "laser", SerialLine(port=board.address), seconds=5.0
+        ) as test:
             assert board.heard_until("H")
             test._processes[0].kill()
             told = all_told(test)
@@ -66,7 +68,7 @@ def test_what_can_not_be_switched_off_is_left_to_the_guard() -> None:
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     name = os.ttyname(theirs)
-    with TryOut("laser", SerialLine(port=name), seconds=0.2) as test:
+    with OutputTestProcess("laser", SerialLine(port=name), seconds=0.2) as test:
         assert os.read(ours, 1) == b"L"
         assert os.read(ours, 1) == b"H"
         os.close(ours)
@@ -79,7 +81,7 @@ def test_what_can_not_be_switched_off_is_left_to_the_guard() -> None:
 
 
 def test_what_does_not_open_is_a_sentence() -> None:
-    with TryOut("laser", SerialLine(port="COM99")) as test:
+    with OutputTestProcess("laser", SerialLine(port="COM99")) as test:
         told = all_told(test)
     assert [type(t) for t in told] == [ProcessFailed]
     assert "[Output laser] COM99 can't be opened" in str(told[0])
@@ -87,17 +89,20 @@ def test_what_does_not_open_is_a_sentence() -> None:
 
 
 def test_a_test_is_never_longer_than_allowed() -> None:
-    assert TryOut("lamp", SimulatedOutput(max_on_s=0.1), seconds=3).seconds == 0.1
+    assert (
+        OutputTestProcess("lamp", SimulatedOutput(max_on_s=0.1), seconds=3).seconds
+        == 0.1
+    )
     for seconds, level in ((0, 1), (6, 1), (1, 0), (1, 1.1)):
         with pytest.raises(ValueError, match=r"level|at the most"):
-            TryOut("lamp", SimulatedOutput(), seconds=seconds, level=level)
+            OutputTestProcess("lamp", SimulatedOutput(), seconds=seconds, level=level)
 
 
 @pytest.mark.parametrize("kind", STAND_INS)
 def test_every_kind_can_be_tried(kind: str) -> None:
     """All those whose devices can be played."""
     with STAND_INS[kind]() as it:
-        with TryOut("it", it.output, seconds=0.4) as test:
+        with OutputTestProcess("it", it.output, seconds=0.4) as test:
             all_told(test)
         assert not test.failed
         assert it.player.heard_until(it.on)

@@ -6,8 +6,8 @@ import pytest
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.checks.preflight import Finding, inspect
-from deeplabstream.engine.session.frame_rate import Pace
-from deeplabstream.engine.session.messages import Proved
+from deeplabstream.engine.session.frame_rate import FrameRateMeter
+from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.engine.session.states import Counts
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.settings.loading import parse
@@ -110,7 +110,7 @@ def test_an_output_directory_that_is_still_to_be_made_stops_nothing(
 
 
 def test_the_pace_is_that_of_the_last_two_seconds() -> None:
-    pace = Pace()
+    pace = FrameRateMeter()
 
     class Counted:
         published = 0
@@ -171,7 +171,7 @@ def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
     rig.acknowledged = {"laser": Acknowledged("laser", 0.0, 10, 250_010, 500_000)}
     assert told() == [Finding("[Output laser] acknowledges, 0.25 ms after it is told")]
     for good in (True, None, False):
-        rig.proofs = (Proved("the watchdog of the laser's board …", good),)
+        rig.proofs = (WatchdogChecked("the watchdog of the laser's board …", good),)
         assert told()[-1].grave is (good is False)
 
 

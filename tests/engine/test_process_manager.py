@@ -9,7 +9,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session import process_manager
-from deeplabstream.engine.session.process_manager import Crew
+from deeplabstream.engine.session.process_manager import ProcessManager
 
 
 class Kernel:
@@ -43,7 +43,7 @@ def test_a_camera_without_memory_for_its_pictures_is_named(
         raise OSError(22, "The paging file is too small")
 
     monkeypatch.setattr(process_manager, "create_ring", full)
-    rig = object.__new__(Crew)
+    rig = object.__new__(ProcessManager)
     rig.rings = {}
     with pytest.raises(DeviceError, match=r"\[Camera top\].*paging file is too small"):
         rig.add_ring("top", ImageFormat((480, 640, 3), 30.0))

@@ -12,7 +12,7 @@ import pytest
 from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
-from deeplabstream.ipc.pipe import speaks
+from deeplabstream.ipc.pipe import has_message
 from deeplabstream.ipc.ring import Ring, RingWriter
 from deeplabstream.recording.run_folder import RunFolder
 from tests.engine.stream import SKELETON, TICK_NS, memory, step
@@ -56,7 +56,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         wake.release()
         process.join()
         told = []
-        while speaks(ours):
+        while has_message(ours):
             try:
                 told.append(ours.recv())
             except EOFError:

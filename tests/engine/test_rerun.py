@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.engine.replay.rerun import compare, decide_again
+from deeplabstream.engine.replay.rerun import compare, rerun_decisions
 from deeplabstream.settings.loading import load, parse
 from tests.engine.test_video_replay import SETTINGS, run_into
 from utils.VideoAnalyzer import main
@@ -15,7 +15,7 @@ from utils.VideoAnalyzer import main
 def test_the_same_settings_ask_for_the_same(tmp_path: Path) -> None:
     folder = run_into(tmp_path / "run")
     settings = parse(folder.settings_text, folder.path)
-    pairs = list(decide_again(settings, folder))
+    pairs = list(rerun_decisions(settings, folder))
     assert len(pairs) == 90
     assert sum(len(then.commands) for then, _ in pairs) > 8
     for then, now in pairs:
@@ -28,13 +28,13 @@ def test_what_was_refused_and_held_is_refused_and_held_again(tmp_path: Path) -> 
     text = SETTINGS + "[Tracking]\nMAX_SPEED = 500\nHOLD_MS = 100\n"
     text = text.replace("REGION =", "HOLD_MS = 60\nREGION =")
     folder = run_into(tmp_path / "run", text=text)
-    pairs = list(decide_again(parse(text, tmp_path), folder))
+    pairs = list(rerun_decisions(parse(text, tmp_path), folder))
     doubts = {what for then, _ in pairs for what in then.doubts.values()}
     assert {"jump", "jump+held", "held"} <= doubts
     for then, now in pairs:
         assert (then.commands, then.triggers) == (now.commands, now.triggers)
         assert then.doubts == now.doubts
-    without = list(decide_again(parse(SETTINGS, tmp_path), folder))
+    without = list(rerun_decisions(parse(SETTINGS, tmp_path), folder))
     assert any(then.triggers != now.triggers for then, now in without)
 
 

@@ -8,7 +8,7 @@ import pytest
 from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.engine.pose_filtering import Seeing, seeing_of
+from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.tracking import Bone, Tracking
@@ -23,12 +23,12 @@ def pose(*places: Place, sure: float = 1.0) -> Pose:
     return Pose(SKELETON, points, np.full((1, len(places)), sure, np.float32))
 
 
-def eyes(**rules: float) -> Seeing:
-    return Seeing(Thresholds(0.5), {"": Tracking(**rules)})
+def eyes(**rules: float) -> PoseFilter:
+    return PoseFilter(Thresholds(0.5), {"": Tracking(**rules)})
 
 
 def test_without_rules_only_the_threshold_counts() -> None:
-    seeing = Seeing(Thresholds(0.5))
+    seeing = PoseFilter(Thresholds(0.5))
     sight = seeing.see("top", pose((1, 2), (3, 4), sure=0.4), 0.0)
     assert np.isnan(sight.pose.points).all()
     assert not sight.changed
@@ -88,7 +88,7 @@ def test_cameras_have_memories_of_their_own_and_forget() -> None:
 def test_one_camera_may_have_rules_of_its_own() -> None:
     words = "[Tracking]\nHOLD_MS = 100\n[Tracking side]\nMAX_SPEED = 500\n"
     side = "[Camera side]\nKIND = SimulatedCamera\n"
-    seeing = seeing_of(parse(CAMERA + side + words, Path()), Thresholds(0.5))
+    seeing = pose_filter_of(parse(CAMERA + side + words, Path()), Thresholds(0.5))
     for camera in ("top", "side"):
         seeing.see(camera, pose((10, 10), (50, 50)), 0.0)
     far = pose((300, 10), (50, 50))
@@ -101,14 +101,14 @@ MM = "MM_PER_PIXEL = 0.5\n"
 
 def test_speeds_may_be_told_in_millimetres() -> None:
     words = "[Tracking]\nMAX_SPEED = 1000\nUNIT = mm\n"
-    seeing = seeing_of(parse(CAMERA + MM + words, Path()), Thresholds(0.5))
+    seeing = pose_filter_of(parse(CAMERA + MM + words, Path()), Thresholds(0.5))
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
     sight = seeing.see("top", pose((28, 10), (72, 50)), 0.01)
     assert sight.doubts == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
 
 
 def test_triggers_may_be_told_in_millimetres() -> None:
-    seeing = seeing_of(parse(CAMERA + MM, Path()), Thresholds(0.5))
+    seeing = pose_filter_of(parse(CAMERA + MM, Path()), Thresholds(0.5))
     sight = seeing.see("top", pose((10, 20), (50, 60), sure=0.9), 0.0)
     assert sight.in_unit("mm").points.tolist() == [[[5, 10], [25, 30]]]
     assert sight.in_unit("px").points.tolist() == [[[10, 20], [50, 60]]]
@@ -146,7 +146,7 @@ def test_bones_are_of_body_parts_that_the_network_knows() -> None:
 
 def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
     bones = (Bone("snout", "neck", 10, 30), Bone("neck", "tail", 20, 60))
-    seeing = Seeing(Thresholds(0.5), {"": Tracking(bones=bones)})
+    seeing = PoseFilter(Thresholds(0.5), {"": Tracking(bones=bones)})
     skeleton = Skeleton(("snout", "neck", "tail"))
 
     def doubts(*points: Place, sure: tuple[float, ...] = (1, 1, 1)) -> object:

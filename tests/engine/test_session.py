@@ -13,7 +13,7 @@ import av
 import pytest
 
 from deeplabstream.core.journal_entries import Edge, Step
-from deeplabstream.engine.replay.rerun import decide_again
+from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
@@ -129,7 +129,7 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     edges = [edge for edge in it.of(Edge) if isinstance(edge, Edge)]
     assert edges[-1].level == 0
     run = RunFolder(folder)
-    pairs = list(decide_again(parse(run.settings_text, folder), run))
+    pairs = list(rerun_decisions(parse(run.settings_text, folder), run))
     assert len(pairs) == spans["top", "analysis"]["analysed"]
     assert sum(len(then.commands) for then, _ in pairs) > 0
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]

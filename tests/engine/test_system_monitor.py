@@ -1,7 +1,7 @@
 import multiprocessing
 from pathlib import Path
 
-from deeplabstream.engine.checks.system_monitor import Physician, Vitals
+from deeplabstream.engine.checks.system_monitor import SystemMonitor, SystemStatus
 
 
 def test_a_process_that_works_is_seen_and_one_that_ended_is_not(tmp_path: Path) -> None:
@@ -10,7 +10,7 @@ def test_a_process_that_works_is_seen_and_one_that_ended_is_not(tmp_path: Path) 
     process = spawn.Process(target=stop.wait, name="worker")
     process.start()
     try:
-        physician = Physician()
+        physician = SystemMonitor()
         physician.look([process], tmp_path)
         found = physician.look([process], tmp_path / "not" / "yet")
         assert found.cores.keys() == {"worker"}
@@ -27,7 +27,7 @@ def test_a_process_that_works_is_seen_and_one_that_ended_is_not(tmp_path: Path) 
 
 
 def test_what_worries_is_told_once_until_it_is_over(tmp_path: Path) -> None:
-    physician = Physician()
+    physician = SystemMonitor()
 
     def told(second: int, waiting: int) -> list[str] | None:
         if physician.visit([], tmp_path, second * 10**9, waiting) is None:
@@ -43,6 +43,6 @@ def test_what_worries_is_told_once_until_it_is_over(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_and_heat_are_worries() -> None:
-    assert Vitals({}, 0.0, 100.0, 60.0, None).worries == {}
-    assert Vitals({}, 0.0, None, None, None).worries == {}
-    assert list(Vitals({}, 0.0, 1.9, 91.0, None).worries) == ["disk", "heat"]
+    assert SystemStatus({}, 0.0, 100.0, 60.0, None).worries == {}
+    assert SystemStatus({}, 0.0, None, None, None).worries == {}
+    assert list(SystemStatus({}, 0.0, 1.9, 91.0, None).worries) == ["disk", "heat"]

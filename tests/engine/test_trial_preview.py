@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.command import Command, Mark, Pulse, on
 from deeplabstream.core.errors import ExperimentError
-from deeplabstream.engine.trial_preview import MOST_ROWS, Row, foretold
+from deeplabstream.engine.trial_preview import MOST_ROWS, Row, preview_trials
 from deeplabstream.plugins.experiment import Ask, Experiment, Observation, Plan, Stepper
 from deeplabstream.plugins.steps import during, until
 from experiments.classical_conditioning import ClassicalConditioning
@@ -19,7 +19,7 @@ from experiments.triggered import Triggered
 
 
 def rows(experiment: Experiment, limit_s: float = 0.0) -> list[Row]:
-    return [row for row in foretold(experiment, 20.0, limit_s) if row is not None]
+    return [row for row in preview_trials(experiment, 20.0, limit_s) if row is not None]
 
 
 def lived(experiment: Experiment, seed: int) -> Iterator[Command]:

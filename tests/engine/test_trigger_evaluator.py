@@ -6,8 +6,8 @@ import numpy as np
 
 from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.engine.pose_filtering import Seeing
-from deeplabstream.engine.trigger_evaluator import Asking
+from deeplabstream.engine.pose_filtering import PoseFilter
+from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from experiments.triggers.behaviour import Behaviour
 from experiments.triggers.regions import InsideRegion
 
@@ -26,8 +26,8 @@ class Sure:
 
 
 def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
-    seeing = Seeing(Thresholds(0.5), watchers={"side": [Sure()]})  # type: ignore[list-item]
-    asking = Asking("top", 0.5, lambda kind, text: None)
+    seeing = PoseFilter(Thresholds(0.5), watchers={"side": [Sure()]})  # type: ignore[list-item]
+    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
     asking.begin({"walking": Behaviour(behaviour="walk")})
 
     def ask(camera: str, time_s: float) -> dict[str, bool | None]:
@@ -44,12 +44,12 @@ def test_a_behaviour_seen_by_another_camera_counts_until_it_is_stale() -> None:
 
 
 def test_nothing_is_known_of_a_frame_that_is_too_old() -> None:
-    asking = Asking("top", 0.5, lambda kind, text: None)
+    asking = TriggerEvaluator("top", 0.5, lambda kind, text: None)
     inside = InsideRegion(bodyparts=("snout",), region="circle 0 0 9", hold_ms=100)
     asking.begin({"inside": inside})
     answers: dict[str, bool | None] = {}
     for time_s, too_old in ((0.0, False), (0.1, True)):
-        sight = Seeing(Thresholds(0.5)).see("top", NOWHERE, time_s)
+        sight = PoseFilter(Thresholds(0.5)).see("top", NOWHERE, time_s)
         asking.ask(answers, "top", sight, time_s, too_old)
     assert answers == {"inside": None}
     assert asking.held == {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.engine.replay.video_replay import replay
-from deeplabstream.pose.placeholder_network import StandIn
+from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import parse
@@ -48,7 +48,7 @@ def run_into(
     folder: Path, count: int = 90, text: str = SETTINGS, experiment: bool = True
 ) -> RunFolder:
     settings = parse(text, folder)
-    network = StandIn()
+    network = PlaceholderNetwork()
     model = ModelFacts("stand-in:0", "", network.threshold, network.provider)
     form = ImageFormat((60, 120), 30.0)
     facts = RunFacts(0, {"top": form}, network.skeleton, model)
@@ -78,7 +78,7 @@ def test_the_light_is_on_inside_and_off_afterwards(tmp_path: Path) -> None:
 
 def test_every_pose_comes_back_bit_by_bit(tmp_path: Path) -> None:
     folder = run_into(tmp_path / "run")
-    network = StandIn()
+    network = PlaceholderNetwork()
     for frame, step in zip(dark_spot(90), folder.steps("top"), strict=True):
         pose = network.estimate([frame.image])[0]
         assert np.array_equal(pose.points, step.pose.points)

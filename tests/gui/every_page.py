@@ -8,7 +8,7 @@ import numpy as np
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.session.states import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
@@ -54,7 +54,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     words = ("doubt1", "doubt1", "doubt1", "stray", "", "", "doubt2", "doubt2")
     pose = Pose(rig.skeleton, points, points[..., 0], words)
     totals = {"doubts": 9999, "doubted_frames": 99999, "exchanged": 999, "swapped": 99}
-    rig.identity = {"arena": WhoIsWho(pose, totals)}
+    rig.identity = {"arena": IdentityState(pose, totals)}
     rig.put(rig.status)
     for _ in range(8):
         window.bridge.tick()

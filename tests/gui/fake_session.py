@@ -15,9 +15,9 @@ from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle, Rectangle
-from deeplabstream.engine.animal_identity import WhoIsWho
-from deeplabstream.engine.checks.system_monitor import Vitals
-from deeplabstream.engine.session.messages import Proved
+from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.checks.system_monitor import SystemStatus
+from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.states import (
     Action,
@@ -30,8 +30,8 @@ from deeplabstream.engine.session.states import (
     allowed,
 )
 from deeplabstream.ipc.ring import Stamp
-from deeplabstream.plugins.camera import Camera, Film
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.camera import Camera, CameraStream
+from deeplabstream.plugins.camera_controls import CameraControl
 from deeplabstream.plugins.output import Output, Write
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.fields import Maker
@@ -101,7 +101,7 @@ class StillCamera(Camera):
     """Stands in the settings only; nobody opens it."""
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         raise NotImplementedError
         yield
 
@@ -151,18 +151,18 @@ class FakeSession:
         self.skeleton: Skeleton | None = SKELETON
         self.thresholds = Thresholds(0.5)
         self.provider = "CPUExecutionProvider"
-        self.dials: dict[str, tuple[Dial, ...]] = {}
+        self.dials: dict[str, tuple[CameraControl, ...]] = {}
         self.tested: list[str] = []
         self.adjusted: list[tuple[str, str, str]] = []
-        self.identity: dict[str, WhoIsWho] = {}
+        self.identity: dict[str, IdentityState] = {}
         self.told_who: list[tuple[str, tuple[str, ...]]] = []
         self.counts: dict[str, Counts] = {}
         self.run_folder: Path | None = None
-        self.vitals: Vitals | None = None
+        self.vitals: SystemStatus | None = None
         self.levels: dict[str, float] = {}
         self.edges: dict[str, Edge] = {}
         self.acknowledged: dict[str, Acknowledged] = {}
-        self.proofs: tuple[Proved, ...] = ()
+        self.proofs: tuple[WatchdogChecked, ...] = ()
         self.stamps: dict[str, Stamp] = {}
         self.stream_start_ns = 0
         self.alarms: tuple[Alarm, ...] = ()

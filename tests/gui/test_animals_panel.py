@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.session.states import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.health_page import HealthPage
@@ -21,11 +21,11 @@ from tests.gui.fake_session import SKELETON, FakeSession
 TOTALS = {"doubts": 3, "doubted_frames": 20, "exchanged": 0, "swapped": 2}
 
 
-def who(*words: str) -> WhoIsWho:
+def who(*words: str) -> IdentityState:
     names = ("anna", "bob", "carl")[: len(words)]
     skeleton = replace(SKELETON, animals=names)
     points = np.ones((len(words), 3, 2), np.float32)
-    return WhoIsWho(Pose(skeleton, points, points[..., 0], words), TOTALS)
+    return IdentityState(Pose(skeleton, points, points[..., 0], words), TOTALS)
 
 
 def session_of(*words: str) -> FakeSession:

@@ -1,7 +1,7 @@
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Edge, Note, Step
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.states import Action, Failed, Status
 from deeplabstream.gui.bridge import Bridge
 from tests.gui.fake_session import FakeSession, make_step
@@ -46,20 +46,20 @@ def test_a_step_is_shown_over_the_picture_that_it_names(
 def test_what_is_on_the_agenda_is_asked_as_soon_as_it_may_be(
     qtbot: QtBot, rig: FakeSession
 ) -> None:
-    bridge = Bridge(rig, Agenda(AGENDAS["experiment"]))
+    bridge = Bridge(rig, RequestQueue(AGENDAS["experiment"]))
     for _ in range(5):
         bridge.tick()
     assert rig.asked == list(AGENDAS["experiment"])
 
 
 def test_a_failure_or_a_person_ends_the_agenda(qtbot: QtBot, rig: FakeSession) -> None:
-    bridge = Bridge(rig, Agenda(AGENDAS["experiment"]))
+    bridge = Bridge(rig, RequestQueue(AGENDAS["experiment"]))
     bridge.tick()
     rig.news.append(Failed("no network"))
     bridge.tick()
     bridge.tick()
     assert rig.asked == [Action.START_STREAM]
-    other = Bridge(rig, Agenda(AGENDAS["experiment"]))
+    other = Bridge(rig, RequestQueue(AGENDAS["experiment"]))
     other.do(Action.STOP_STREAM)
     other.tick()
     assert rig.asked[-1] is Action.STOP_STREAM

@@ -5,14 +5,14 @@ import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.messages import Turned
+from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.window import Window
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.camera_controls import CameraControl
 from deeplabstream.settings.loading import parse
 from tests.gui.fake_session import FakeSession
 from tests.gui.uncut import cut_texts
@@ -44,7 +44,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
         made.close()
 
 
-def enter(qtbot: QtBot, adjusting: CameraWindow, key: str, word: str) -> Turned:
+def enter(qtbot: QtBot, adjusting: CameraWindow, key: str, word: str) -> ControlChanged:
     """Type a value, press Enter, and wait for what the camera says."""
     line = adjusting.lines[key]
     line.setFocus()
@@ -53,7 +53,7 @@ def enter(qtbot: QtBot, adjusting: CameraWindow, key: str, word: str) -> Turned:
         qtbot.keyClicks(line, word)
         qtbot.keyClick(line, Qt.Key.Key_Return)
     told = said.args[0]
-    assert isinstance(told, Turned)
+    assert isinstance(told, ControlChanged)
     return told
 
 
@@ -108,7 +108,9 @@ def test_from_the_tile_through_the_camera_to_the_file(
 def test_a_camera_that_can_not_says_so(qtbot: QtBot, rig: FakeSession) -> None:
     window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
-    rig.dials = {"arena": (Dial("crop", (0, 0, 160, 100), None, (0, 0, 160, 100)),)}
+    rig.dials = {
+        "arena": (CameraControl("crop", (0, 0, 160, 100), None, (0, 0, 160, 100)),)
+    }
     window.live.controls.buttons[Action.START_STREAM].click()
     window.bridge.tick()
     adjusting = CameraWindow(window.bridge, "arena", window.live)

@@ -10,7 +10,7 @@ from PyQt5.QtCore import QRectF
 from PyQt5.QtGui import QColor, QImage, QPainter
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.trigger_shapes import Zone, zones_of
+from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.theme import AMBER, GREEN, RED, bodypart_colour
 from deeplabstream.gui.widgets.frame_overlay import (
     draw_pose,
@@ -109,13 +109,15 @@ def test_what_was_refused_is_crossed_out_and_what_is_held_is_hollow(
 def test_a_zone_in_millimetres_is_drawn_where_its_camera_shows_it() -> None:
     words = "[Camera top]\nKIND = SimulatedCamera\nMM_PER_PIXEL = 0.5\n"
     words += "[Trigger a]\nKIND = InsideRegion\nBODYPARTS = snout\nUNIT = mm\n"
-    (zone,) = zones_of(parse(words + "REGION = rectangle 10 20 30 40\n", Path()))
+    (zone,) = trigger_shapes_of(
+        parse(words + "REGION = rectangle 10 20 30 40\n", Path())
+    )
     np.testing.assert_allclose(zone.outline[[0, 2]], [(20, 40), (80, 120)])
 
 
 @pytest.mark.parametrize("answer", [True, False])
 def test_the_border_of_a_zone_tells_the_answer(canvas: Canvas, answer: bool) -> None:
-    zones = zones_of(make_settings("arena"))
+    zones = trigger_shapes_of(make_settings("arena"))
     draw_zones(canvas.painter, canvas.place, zones, {"there": answer, "here": None})
     border = canvas.colour(100, 80)
     assert close_to(border, GREEN) == answer
@@ -129,7 +131,7 @@ def test_unknown_is_dashed_and_neither_green_nor_blue() -> None:
 
 
 def test_a_point_to_look_at_is_a_cross(canvas: Canvas) -> None:
-    zone = Zone("look", "arena", np.array([[80.0, 50.0]]))
+    zone = TriggerShape("look", "arena", np.array([[80.0, 50.0]]))
     draw_zones(canvas.painter, canvas.place, [zone], {"look": True})
     assert close_to(canvas.colour(80, 50), GREEN)
 

@@ -3,7 +3,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import on
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.checks.system_monitor import Vitals
+from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session.states import Action, Counts
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import SPAN_S, Stages
@@ -51,7 +51,7 @@ def test_losses_are_seen(page: HealthPage, rig: FakeSession) -> None:
 
 def test_the_computer_and_alarms_are_told(page: HealthPage, rig: FakeSession) -> None:
     rig.do(Action.START_STREAM)
-    rig.vitals = Vitals({"engine": 0.25}, 300.4, 12.34, 55.0, None)
+    rig.vitals = SystemStatus({"engine": 0.25}, 300.4, 12.34, 55.0, None)
     page.bridge.tick()
     page.refresh()
     assert page.computer.text().splitlines() == [

@@ -7,7 +7,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.session.request_queue import AGENDAS, Agenda
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.preview import PreviewWindow, run_feed, run_preview
 from tests.gui.fake_session import FakeSession, make_step
@@ -38,7 +38,7 @@ def test_q_closes_before_the_end(qtbot: QtBot, key: int) -> None:
 
 
 def test_a_rig_is_shown_until_it_is_over(qtbot: QtBot, rig: FakeSession) -> None:
-    bridge = Bridge(rig, Agenda(AGENDAS["analysis"]))
+    bridge = Bridge(rig, RequestQueue(AGENDAS["analysis"]))
     run_preview(bridge, over=lambda: rig.status.analysing)
     assert rig.asked == list(AGENDAS["analysis"])
     assert not rig.closed, "that is up to the program"

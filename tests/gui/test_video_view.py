@@ -4,7 +4,7 @@ from PyQt5.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.frame import Image
-from deeplabstream.engine.trigger_shapes import zones_of
+from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.theme import GREEN, bodypart_colour
 from deeplabstream.gui.widgets.video_view import VideoGrid, VideoView, to_qimage
 from tests.gui.fake_session import close_to, make_settings, make_step
@@ -39,7 +39,7 @@ def test_the_picture_is_a_copy() -> None:
 
 
 def test_picture_and_pose_are_scaled_alike(qtbot: QtBot) -> None:
-    view = VideoView("arena", zones_of(make_settings("arena")))
+    view = VideoView("arena", trigger_shapes_of(make_settings("arena")))
     qtbot.addWidget(view)
     view.resize(800, 700)
     image = np.zeros((100, 160), np.uint8)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from deeplabstream.engine.processes.guard import watch
-from deeplabstream.ipc.pipe import ROOM, Connection, opened_pipe, speaks
+from deeplabstream.ipc.pipe import ROOM, Connection, has_message, opened_pipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,12 +40,12 @@ def windows_pipe(*sent: bytes) -> Connection:
 def test_a_pipe_speaks_when_something_was_sent_and_when_it_was_closed() -> None:
     ours, theirs = opened_pipe()
     with ours:
-        assert not speaks(ours)
+        assert not has_message(ours)
         theirs.send("a word")
         theirs.close()
-        assert speaks(ours, None)
+        assert has_message(ours, None)
         assert ours.recv() == "a word"
-        assert speaks(ours)
+        assert has_message(ours)
         with pytest.raises(EOFError):
             ours.recv()
 
@@ -67,9 +67,9 @@ def test_a_pipe_is_made_with_room_on_windows(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_pipe_closed_on_windows_speaks_likewise() -> None:
     pipe = windows_pipe(b"a word")
-    assert speaks(pipe)
+    assert has_message(pipe)
     assert pipe.recv() == b"a word"
-    assert speaks(pipe)
+    assert has_message(pipe)
 
 
 @pytest.mark.parametrize("said", [(), (b"b",), (b"b", b"p")])

@@ -9,7 +9,7 @@ import pytest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.prediction import predict
-from deeplabstream.pose.placeholder_network import StandIn
+from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.pose.tracking.identity import Rules
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.recording.video_writer import VideoFile
@@ -34,7 +34,11 @@ def test_each_animal_has_the_rows_of_its_name(
 ) -> None:
     path, arena = film
     found = predict(
-        path, StandIn(animals=2), "blobs", names=["anna", "bob"], rules=Rules("darkest")
+        path,
+        PlaceholderNetwork(animals=2),
+        "blobs",
+        names=["anna", "bob"],
+        rules=Rules("darkest"),
     )
     assert found.naming is not None
     assert 0 < found.naming.doubted < 150
@@ -52,4 +56,4 @@ def test_each_animal_has_the_rows_of_its_name(
 
 def test_more_names_than_animals_are_refused(film: tuple[Path, Arena]) -> None:
     with pytest.raises(DeepLabStreamError, match="2 names, and the network finds one"):
-        predict(film[0], StandIn(), "one", names=["anna", "bob"])
+        predict(film[0], PlaceholderNetwork(), "one", names=["anna", "bob"])

@@ -7,8 +7,8 @@ from deeplabstream.core.command import on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.output_bank import LOOK_NS, opened
-from deeplabstream.plugins.output import Output, Watched
-from outputs.background_writer import aside
+from deeplabstream.plugins.output import AcknowledgingWrite, Output
+from outputs.background_writer import background_write
 from tests.outputs.stubborn import LAMP, LASER
 
 
@@ -33,7 +33,7 @@ class Device:
 
 def test_levels_arrive_in_their_order() -> None:
     device = Device()
-    with aside(device.write) as write:
+    with background_write(device.write) as write:
         for level in (1.0, 0.0, 0.5, 0.0):
             write(level)
     assert device.levels == [1, 0, 0.5, 0]
@@ -41,7 +41,7 @@ def test_levels_arrive_in_their_order() -> None:
 
 def test_nobody_waits_for_a_slow_device() -> None:
     device = Device()
-    with aside(device.write) as write:
+    with background_write(device.write) as write:
         device.may.clear()
         write(1.0)
         write(0.0)
@@ -52,7 +52,7 @@ def test_nobody_waits_for_a_slow_device() -> None:
 
 def test_when_it_was_done_in_fact_is_told() -> None:
     device, heard = Device(), []
-    with aside(device.write) as write:
+    with background_write(device.write) as write:
         write.hear = heard.append
         device.may.clear()
         write(1.0)
@@ -69,15 +69,18 @@ def test_what_waited_too_long_is_not_switched_on(
 ) -> None:
     monkeypatch.setattr("outputs.background_writer.LATE_NS", 0)
     device = Device()
-    with pytest.raises(DeviceError, match="too slow"), aside(device.write) as write:
+    with (
+        pytest.raises(DeviceError, match="too slow"),
+        background_write(device.write) as write,
+    ):
         write(1.0)
     assert device.levels == []
 
 
 def test_a_failure_is_told_once_and_then_waited_for() -> None:
     device = Device(fails_at=0)
-    with aside(device.write) as write:
-        assert isinstance(write, Watched)
+    with background_write(device.write) as write:
+        assert isinstance(write, AcknowledgingWrite)
         device.may.clear()
         write(1.0)
         assert device.asked.acquire(timeout=20)
@@ -95,7 +98,7 @@ def test_a_device_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     device.may.clear()
     with (
         pytest.raises(DeviceError, match="does not answer; it may still be on"),
-        aside(device.write) as write,
+        background_write(device.write) as write,
     ):
         write(1.0)
     device.may.set()
@@ -106,13 +109,13 @@ def test_a_device_that_goes_wrong_by_itself_switches_all_off() -> None:
 
     class Slow(Output):
         def opened(self):  # type: ignore[no-untyped-def]
-            return aside(device.write)
+            return background_write(device.write)
 
     device, lamp = Device(fails_at=1), Device()
 
     class Quick(Output):
         def opened(self):  # type: ignore[no-untyped-def]
-            return aside(lamp.write)
+            return background_write(lamp.write)
 
     clock, heard = SystemClock(), []
     with opened({"laser": Slow(), "lamp": Quick()}, clock, heard.append) as bank:

@@ -13,7 +13,7 @@ from deeplabstream.core.command import OutputName, Pulse, Train, off, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.output_bank import Bank, Ticker, opened
-from deeplabstream.plugins.input import Broken, Level
+from deeplabstream.plugins.input import InputBroken, InputLevel
 from outputs.board.output import BoardInput, BoardPin, link_to
 from outputs.serial_line import SerialLine
 from tests.firmware.emulation import needs_simavr
@@ -163,8 +163,8 @@ def test_a_board_that_vanishes_is_noticed(
 
 
 def test_inputs_share_the_board_with_outputs(board: Powered) -> None:
-    licks: Heard[Level | Broken] = Heard()
-    lever: Heard[Level | Broken] = Heard()
+    licks: Heard[InputLevel | InputBroken] = Heard()
+    lever: Heard[InputLevel | InputBroken] = Heard()
     board.pin("D2", 0)
     board.pin("D3", 1)
     lick = BoardInput(port=board.port, pin=2, debounce_ms=1)
@@ -183,16 +183,16 @@ def test_inputs_share_the_board_with_outputs(board: Powered) -> None:
             licks.until(lambda n=n: len(licks) == n + 2)  # type: ignore[misc]
         lever.until(lambda: len(lever) == 2)
         write(0.0)
-        assert [(x.active, x.first) for x in licks if isinstance(x, Level)] == [
+        assert [(x.active, x.first) for x in licks if isinstance(x, InputLevel)] == [
             (False, True),
             (True, False),
             (False, False),
             (True, False),
         ]
-        assert [x.active for x in lever if isinstance(x, Level)] == [False, True]
-        assert all(x.began_ns <= x.heard_ns for x in licks if isinstance(x, Level))
+        assert [x.active for x in lever if isinstance(x, InputLevel)] == [False, True]
+        assert all(x.began_ns <= x.heard_ns for x in licks if isinstance(x, InputLevel))
         board.unplug()
-        licks.until(lambda: isinstance(licks[-1], Broken))
+        licks.until(lambda: isinstance(licks[-1], InputBroken))
 
 
 @pytest.mark.parametrize(

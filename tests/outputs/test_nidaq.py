@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import ValidationError
 
-from deeplabstream.core.errors import DeviceError, blaming
+from deeplabstream.core.errors import DeviceError, error_context
 from outputs.nidaq import NiAnalog, NiDigital
 from tests.outputs.players import Player, playing
 
@@ -59,7 +59,7 @@ def test_lines_of_a_card_are_outputs_of_their_own(server: Player, host: str) -> 
 def test_a_wrong_name_is_a_sentence(host: str, line: str, sentence: str) -> None:
     with (
         pytest.raises(DeviceError, match=rf"^\[Output laser\] {sentence}"),
-        blaming("Output laser"),
+        error_context("Output laser"),
         NiDigital(line=line, host=host).opened(),
     ):
         pytest.fail("it opened")

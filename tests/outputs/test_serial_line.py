@@ -6,7 +6,7 @@ import pytest
 import serial
 from pydantic import ValidationError
 
-from deeplabstream.core.errors import DeviceError, blaming
+from deeplabstream.core.errors import DeviceError, error_context
 from outputs.serial_line import SerialLine
 
 if sys.platform == "win32":
@@ -49,7 +49,7 @@ def test_levels_become_bytes(board: tuple[int, str]) -> None:
 def test_a_port_that_is_not_there_is_a_sentence() -> None:
     with (
         pytest.raises(DeviceError, match=r"\[Output laser\] COM99 can't be opened; is"),
-        blaming("Output laser"),
+        error_context("Output laser"),
         SerialLine(port="COM99").opened(),
     ):
         pytest.fail("it opened")

@@ -10,7 +10,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.per_camera import PerCamera, thresholds_of
 from deeplabstream.pose.runtimes.batching import batches, worth_batching
-from deeplabstream.pose.tracking.named_estimator import Named
+from deeplabstream.pose.tracking.named_estimator import NamedEstimator
 
 PARTS = Skeleton(("snout", "tailbase"))
 
@@ -93,6 +93,8 @@ def test_networks_that_do_not_agree_are_refused() -> None:
 
 def test_each_network_keeps_its_threshold() -> None:
     usual, other = Counting(), Counting(threshold=0.3)
-    thresholds = thresholds_of(Named(PerCamera(usual, {"side": other}), ("anna",)))
+    thresholds = thresholds_of(
+        NamedEstimator(PerCamera(usual, {"side": other}), ("anna",))
+    )
     assert (thresholds.of("side"), thresholds.of("top")) == (0.3, 0.5)
     assert thresholds_of(usual).of("side") == 0.5

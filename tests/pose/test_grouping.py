@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.assignment import assign
 from deeplabstream.pose.decoders.decoders import (
+    MultiAnimalDecoder,
     Offsets,
-    Several,
     animals,
     output_shape,
     read,
@@ -32,13 +32,15 @@ RINGS = ((0, 1), (0, 2), (1, 2), (1, 3), (2, 3))
 
 def decoder(
     stride: int, edges: tuple[tuple[int, int], ...] = RINGS, most: int = 4
-) -> Several:
+) -> MultiAnimalDecoder:
     heatmaps = Heatmaps(stride, 1.0)
     parts = max(map(max, edges)) + 1
-    return Several(heatmaps, Grouping(parts, edges, most, stride, heatmaps.first))
+    return MultiAnimalDecoder(
+        heatmaps, Grouping(parts, edges, most, stride, heatmaps.first)
+    )
 
 
-def drawn(how: Several, points: Points, height: int, width: int) -> Points:
+def drawn(how: MultiAnimalDecoder, points: Points, height: int, width: int) -> Points:
     """Return what a perfect network gives for `points` (animal, bodypart, 2), px."""
     heatmaps = how.maps
     assert isinstance(heatmaps, Heatmaps)
@@ -215,7 +217,7 @@ def test_a_line_longer_than_any_bone_is_no_bone() -> None:
     truth = np.array([[[30, 60], [70, 60]], [[30, 90], [110, 90]]], np.float32)
     output = drawn(how, truth, 30, 40)
     assert same(how.decode(output)[0], truth)
-    short = Several(how.maps, replace(how.grouping, longest=(60.0,)))
+    short = MultiAnimalDecoder(how.maps, replace(how.grouping, longest=(60.0,)))
     assert same(short.decode(output)[0], truth[:1])
 
 
@@ -244,7 +246,7 @@ def test_equal_neighbours_are_one_peak() -> None:
 
 def test_one_part_needs_no_edges() -> None:
     heatmaps = Heatmaps(4, 1.0)
-    how = Several(heatmaps, Grouping(1, (), 3, 4, 1.5))
+    how = MultiAnimalDecoder(heatmaps, Grouping(1, (), 3, 4, 1.5))
     truth = np.array([[[20, 20]], [[60, 40]]], np.float32)
     found, _ = how.decode(heatmaps.encode(truth, 20, 20).max(axis=0))
     assert same(found, truth)
@@ -252,8 +254,8 @@ def test_one_part_needs_no_edges() -> None:
 
 def test_scores_with_offsets_are_grouped_too() -> None:
     """DeepLabCut's way: coarse scores, and how far from its cell a point lies."""
-    heatmaps = Several(Heatmaps(8, 1.0), Grouping(4, RINGS, 2, 8, 3.5))
-    how = Several(Offsets(8, 3.5, 7.28), heatmaps.grouping)
+    heatmaps = MultiAnimalDecoder(Heatmaps(8, 1.0), Grouping(4, RINGS, 2, 8, 3.5))
+    how = MultiAnimalDecoder(Offsets(8, 3.5, 7.28), heatmaps.grouping)
     truth = skeletons(2, 8, np.random.default_rng(5))
     output = drawn(heatmaps, truth, 30, 40)
     moved = np.zeros((2, 4, 30, 40), np.float32)

@@ -7,7 +7,7 @@ import pytest
 
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.tracking.identity import Identity
-from deeplabstream.pose.tracking.identity_ambiguity import Doubts
+from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
 from deeplabstream.simulation.arena import ARENA_SKELETON
 from tests.pose.crowd import THRESHOLD, skeleton
 
@@ -15,7 +15,7 @@ SHAPE = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
 
 
 def test_doubts_spread_and_end() -> None:
-    doubts = Doubts(4)
+    doubts = IdentityAmbiguities(4)
     doubts.known(range(4))
     assert not doubts
     assert doubts.begin(0, 1, 1.0) == [0, 1]
@@ -31,7 +31,7 @@ def test_doubts_spread_and_end() -> None:
 
 
 def test_patience_counts_from_when_a_doubt_began() -> None:
-    doubts = Doubts(3)
+    doubts = IdentityAmbiguities(3)
     doubts.known(range(3))
     for began_s in (1.0, 9.0):
         doubts.begin(0, 1, began_s)

@@ -8,7 +8,7 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
@@ -120,7 +120,9 @@ def several(model: ModelFolder) -> ModelFolder:
     heatmaps = Heatmaps(4, 1.0)
     skeleton = Skeleton(("snout", "ear", "tailbase"), (("snout", "tailbase"),))
     grouping = Grouping(3, ((0, 1), (1, 2)), 3, 4, 1.5, longest=(40.0, 60.0))
-    how = replace(model, skeleton=skeleton, decoder=Several(heatmaps, grouping))
+    how = replace(
+        model, skeleton=skeleton, decoder=MultiAnimalDecoder(heatmaps, grouping)
+    )
     save_description(how)
     return how
 

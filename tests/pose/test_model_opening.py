@@ -6,7 +6,7 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.pose.placeholder_network import StandIn
+from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 
 
 def test_a_stand_in_takes_its_time_and_finds_the_dark_animal() -> None:
@@ -21,7 +21,7 @@ def test_a_stand_in_takes_its_time_and_finds_the_dark_animal() -> None:
 
 
 def test_without_a_time_a_stand_in_takes_none() -> None:
-    assert open_estimator("stand-in") == StandIn(0)
+    assert open_estimator("stand-in") == PlaceholderNetwork(0)
 
 
 @pytest.mark.parametrize("name", ["stand-in:fast", "stand-in:-1", "stand-in:nan"])

@@ -9,7 +9,7 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.ipc.ring import Ring, RingReader, RingWriter, create_ring
-from deeplabstream.recording.camera_recording import Filming
+from deeplabstream.recording.camera_recording import VideoRecording
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.recording_options import Recipe
 from tests.recording.written_rows import rows
@@ -32,8 +32,10 @@ def published(ring: Ring, *indices: int) -> None:
         writer.publish(index, index * 1_000_000, index * 1_000_000)
 
 
-def film(ring: Ring, root: Path, name: str = "top") -> Filming:
-    return Filming(ring, lambda: root / f"{name}.mkv", Recipe(), True, pytest.fail)
+def film(ring: Ring, root: Path, name: str = "top") -> VideoRecording:
+    return VideoRecording(
+        ring, lambda: root / f"{name}.mkv", Recipe(), True, pytest.fail
+    )
 
 
 def test_a_frame_that_comes_while_a_take_begins_is_in_it(

@@ -13,7 +13,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.network_loading import open_network
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.engine.replay.video_replay import replay
-from deeplabstream.pose.tracking.named_estimator import Named
+from deeplabstream.pose.tracking.named_estimator import NamedEstimator
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings, check_against, parse
@@ -72,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, RunFolder, 
     settings = parse(RIG, Path.cwd())
     arena = Arena((240, 320, 3), 2, shelter=False, animals=2, alike=False)
     told = Told(arena_skeleton())
-    estimator = Named(told, ("anna", "bob"))
+    estimator = NamedEstimator(told, ("anna", "bob"))
 
     def frames() -> Iterator[Frame]:
         crowd = Crowd(arena, 2, noise_px=0.8, merge_px=8)

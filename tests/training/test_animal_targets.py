@@ -12,7 +12,7 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting, whole
 from deeplabstream.pose.model.model_folder import load_model_folder
@@ -177,7 +177,7 @@ def test_what_is_told_is_right_or_wrong_but_what_is_missed_says_nothing() -> Non
 def test_the_model_folder_says_that_there_are_several(model: Path) -> None:
     loaded = load_model_folder(model)
     assert loaded.animals == 3
-    assert isinstance(loaded.decoder, Several)
+    assert isinstance(loaded.decoder, MultiAnimalDecoder)
     assert loaded.decoder.grouping.edges == ((0, 1),)
     (longest,) = loaded.decoder.grouping.longest
     assert longest == pytest.approx(1.5 * 26, abs=0.1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from deeplabstream.core.pose_pca import fit_subspace, multi_view_rows, single_view_rows
+from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
 from deeplabstream.training.losses.unsupervised import PcaLoss
 from tests.training.from_lightning_pose.seeded import poses
 
@@ -27,7 +27,7 @@ def test_pca_losses_are_lightning_poses(case: dict[str, Any]) -> None:
         if views
         else single_view_rows(labels.astype(np.float64), columns)
     )
-    plane = fit_subspace(
+    plane = fit_pose_pca(
         rows,
         case["components_to_keep"],
         case.get("epsilon"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.pose_pca import fit_subspace, multi_view_rows, single_view_rows
+from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.training.data.augmentation import Augmentation, apply, augment_clip
 from deeplabstream.training.losses.soft_argmax import decode, decode_between_hills
@@ -166,7 +166,7 @@ def poses(count: int = 200, seed: int = 0) -> np.ndarray:
 
 def test_poses_in_the_plane_cost_nothing_and_others_their_distance() -> None:
     rows = single_view_rows(poses(), range(4))
-    plane = fit_subspace(rows, 0.9999)
+    plane = fit_pose_pca(rows, 0.9999)
     assert len(plane.components) == 3
     assert plane.epsilon < 1e-6
     loss = PcaLoss(plane, ((0, 1, 2, 3),))
@@ -183,15 +183,15 @@ def test_missing_labels_do_not_spoil_the_plane() -> None:
     whole = poses()
     some = whole.copy()
     some[np.random.default_rng(2).random(some.shape[:2]) < 0.2] = np.nan
-    plane = fit_subspace(single_view_rows(some, range(4)), 3)
+    plane = fit_pose_pca(single_view_rows(some, range(4)), 3)
     assert plane.error(single_view_rows(whole, range(4))).mean() < 2.0
 
 
 def test_epsilon_is_the_percentile_of_the_labelled_rows() -> None:
     noisy = poses() + np.random.default_rng(3).normal(0, 1, (200, 4, 2))
     rows = single_view_rows(noisy, range(4))
-    plane = fit_subspace(rows, 3, percentile=90, multiplier=2)
-    errors = fit_subspace(rows, 3, epsilon=0).error(rows)
+    plane = fit_pose_pca(rows, 3, percentile=90, multiplier=2)
+    errors = fit_pose_pca(rows, 3, epsilon=0).error(rows)
     assert plane.epsilon == pytest.approx(2 * np.percentile(errors, 90))
 
 
@@ -202,7 +202,7 @@ def test_two_views_of_points_in_space_have_three_dimensions() -> None:
     views = np.concatenate([space @ camera + 100 for camera in cameras], axis=1)
     rows = multi_view_rows(views, ((0, 1), (2, 3)))
     assert rows.shape == (200, 4)
-    plane = fit_subspace(rows, 3)
+    plane = fit_pose_pca(rows, 3)
     assert plane.error(rows).max() < 1e-6
     loss = PcaLoss(plane, ((0, 1), (2, 3)))
     points = torch.from_numpy(views)
@@ -215,11 +215,11 @@ def test_too_few_labels_for_a_plane_are_told() -> None:
     with pytest.raises(
         DeepLabStreamError, match="PCA of 8 coordinates needs 8 labelled rows"
     ):
-        fit_subspace(single_view_rows(poses(7), range(4)), 3)
+        fit_pose_pca(single_view_rows(poses(7), range(4)), 3)
     empty = poses(20)
     empty[:, 1] = np.nan
     with pytest.raises(DeepLabStreamError, match="every body part"):
-        fit_subspace(single_view_rows(empty, range(4)), 3)
+        fit_pose_pca(single_view_rows(empty, range(4)), 3)
 
 
 @given(st.integers(0, 2**31))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.engine.pose_filtering import sights
+from deeplabstream.engine.pose_filtering import filtered_poses
 from deeplabstream.recording import run_opening
 from deeplabstream.settings.loading import parse
 from tests.training.walker import PLACE, RIG, run
@@ -29,7 +29,9 @@ def test_what_is_printed_is_a_section_that_fits_the_run(
     snout_to_ear = np.hypot(15, 10) * scale
     assert rules.bones[0].shortest < snout_to_ear < rules.bones[0].longest
     assert rules.bones[0].longest < 2 * snout_to_ear
-    doubtful = [sight.doubts for _, sight in sights(rig, folder, "top") if sight.doubts]
+    doubtful = [
+        sight.doubts for _, sight in filtered_poses(rig, folder, "top") if sight.doubts
+    ]
     assert not doubtful
 
 

@@ -10,7 +10,7 @@ SILENCE_NS = 1_000_000_000
 
 
 @dataclass
-class Watchman:
+class CameraWatchdog:
     """Looks at the cameras' rings again and again, and says what changed."""
 
     _heard: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -14,7 +14,11 @@ from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
 from deeplabstream.engine.output_bank import Bank, Ticker, opened
-from deeplabstream.engine.processes.child_process import reporting, settle, tell
+from deeplabstream.engine.processes.child_process import (
+    report_errors,
+    send_message,
+    set_up_child,
+)
 from deeplabstream.engine.processes.guard import (
     GuardLinks,
     Heartbeat,
@@ -22,13 +26,13 @@ from deeplabstream.engine.processes.guard import (
     guards_missing,
 )
 from deeplabstream.engine.processes.second_guard import (
-    Remains,
+    SharedResources,
     names_of,
     second_guard_main,
 )
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session.messages import Complaint, ProcessFailed
-from deeplabstream.ipc.pipe import Connection, opened_pipe, speaks
+from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
 from deeplabstream.plugins.output import Output
 
 PULSE_S = 0.2
@@ -41,7 +45,7 @@ _GIVE_UP_S = 2.0
 Told = Edge | Acknowledged | Note | Complaint | ProcessFailed
 
 
-class TryOut:
+class OutputTestProcess:
     """A test of an output, from the `with` on; nothing here waits but `rest` and leaving.
 
     Only this output is opened, so no rig may be using it. Whatever ends the test early,
@@ -86,7 +90,7 @@ class TryOut:
         self._stop, _, self._second = self._pipes
         self._ends = [*self._pipes]
         self._guarded = guarded
-        tell(self._second, Remains(semaphores=names_of(guarded)))
+        send_message(self._second, SharedResources(semaphores=names_of(guarded)))
         return self
 
     def _start(
@@ -130,12 +134,12 @@ class TryOut:
         news: list[Told] = []
         for pipe in [*self._pipes]:
             try:
-                while speaks(pipe):
+                while has_message(pipe):
                     news.append(pipe.recv())
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
         if self._pipes == [self._second]:  # it has heard what it has to do, and ends
-            tell(self._second, None)
+            send_message(self._second, None)
         self.failed |= any(
             isinstance(told, Complaint | ProcessFailed)
             or (isinstance(told, Note) and told.kind == "error")
@@ -145,7 +149,7 @@ class TryOut:
 
     def stop(self) -> None:
         """Have the output go off now."""
-        tell(self._stop, None)
+        send_message(self._stop, None)
 
     def rest(self, seconds: float) -> None:
         """Wait until something is told, `seconds` at the most."""
@@ -161,12 +165,14 @@ def _test(
 ) -> None:
     """Be the process that tests."""
     stopped: list[bool] = []
-    settle(orphaned=lambda: stopped.append(True))
+    set_up_child(orphaned=lambda: stopped.append(True))
     heartbeat, clock = Heartbeat(*hearts), SystemClock()
     bank: Bank | None = None
-    with reporting(pipe), ExitStack() as stack:
-        if guards_missing(guarded, len(hearts), lambda: bool(stopped) or speaks(pipe)):
-            if not (stopped or speaks(pipe)):
+    with report_errors(pipe), ExitStack() as stack:
+        if guards_missing(
+            guarded, len(hearts), lambda: bool(stopped) or has_message(pipe)
+        ):
+            if not (stopped or has_message(pipe)):
                 raise DeviceError(
                     "the guards did not start, so the output stays closed"
                 )
@@ -174,15 +180,17 @@ def _test(
             return
         give_up_ns = clock.now_ns() + round((pulse.seconds + _GIVE_UP_S) * 1e9)
         bank = stack.enter_context(
-            opened({pulse.output: output}, clock, lambda entry: tell(pipe, entry))
+            opened(
+                {pulse.output: output}, clock, lambda entry: send_message(pipe, entry)
+            )
         )
         stack.enter_context(Ticker(bank, clock))
-        if not (stopped or speaks(pipe)):
+        if not (stopped or has_message(pipe)):
             bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:
             heartbeat.beat(clock.now_ns())
             bank.beat(clock.now_ns())
-            if stopped or speaks(pipe, _BEAT_S):
+            if stopped or has_message(pipe, _BEAT_S):
                 break
     if bank is None or not bank.left_on:
         heartbeat.goodbye()

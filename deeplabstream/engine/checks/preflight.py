@@ -10,7 +10,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.checks.system_monitor import that_exists
 from deeplabstream.engine.session.rig import Rig
-from deeplabstream.engine.trigger_shapes import zones_of
+from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.settings.cross_checks import check_against
 
 ENOUGH = 0.9
@@ -83,7 +83,7 @@ def _network(rig: Rig) -> Iterator[Finding]:
 
 def _regions(rig: Rig) -> Iterator[Finding]:
     good = 0
-    for zone in zones_of(rig.settings):
+    for zone in trigger_shapes_of(rig.settings):
         form = rig.formats.get(zone.camera)
         if form is None:
             continue

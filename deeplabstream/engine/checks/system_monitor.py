@@ -15,7 +15,7 @@ LEAST_GB, HOT_C, MOST_WAITING = 2.0, 90.0, 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class SystemStatus:
     """What was found at one moment; None: this computer does not tell."""
 
     cores: Mapping[str, float]
@@ -63,7 +63,7 @@ class Vitals:
 
 
 @dataclass
-class Physician:
+class SystemMonitor:
     """Looks at a rig's processes again and again; a look takes some milliseconds."""
 
     _known: dict[int, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Physician:
         folder: Path,
         now_ns: int,
         entries_waiting: int,
-    ) -> Vitals | None:
+    ) -> SystemStatus | None:
         """Look once a second, however often it is called; None: it is too early."""
         if now_ns < self._next_ns:
             return None
@@ -108,7 +108,7 @@ class Physician:
         """Whether the last visit goes into the record."""
         return self._looks % NOTE_EVERY == 0
 
-    def look(self, processes: Sequence[BaseProcess], folder: Path) -> Vitals:
+    def look(self, processes: Sequence[BaseProcess], folder: Path) -> SystemStatus:
         """Return how the processes fare, and the disk that holds `folder`."""
         import psutil
 
@@ -123,7 +123,7 @@ class Physician:
                 cores[process.name] = view.cpu_percent() / 100
                 memory += view.memory_info().rss
         self._known = known
-        return Vitals(
+        return SystemStatus(
             cores, memory / 1e6, _free_gb(folder), _hottest(psutil), self._busy()
         )
 

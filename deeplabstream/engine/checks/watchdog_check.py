@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.engine.session.messages import Proved
+from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.settings.sections import Settings
 from outputs.board.output import BoardInput, BoardPin
 from outputs.board.watchdog_check import prove_watchdog
@@ -36,26 +36,26 @@ def boards_of(settings: Settings, pin: int | None = None) -> list[Board]:
     return found
 
 
-def proofs(settings: Settings) -> Iterator[Proved]:
+def proofs(settings: Settings) -> Iterator[WatchdogChecked]:
     """Prove the watchdog of each board; nothing else may use the boards meanwhile."""
     for board in boards_of(settings):
         where = f"the watchdog of the board at {board.port}"
         if not board.pin:
-            yield Proved(f"{where} is not proved: PROOF_PIN = 0", None)
+            yield WatchdogChecked(f"{where} is not proved: PROOF_PIN = 0", None)
         elif board.taken:
             text = f"pin {board.pin} is that of {board.taken}; give another PROOF_PIN"
-            yield Proved(f"{where} is not proved: {text}", None)
+            yield WatchdogChecked(f"{where} is not proved: {text}", None)
         else:
             yield _proof(board, where)
 
 
-def _proof(board: Board, where: str) -> Proved:
+def _proof(board: Board, where: str) -> WatchdogChecked:
     try:
         proof = prove_watchdog(board.port, board.pin, board.watchdog_ms)
     except DeviceError as error:
-        return Proved(f"{where} is not proved: {error}", None)
+        return WatchdogChecked(f"{where} is not proved: {error}", None)
     word = "works" if proof.holds else "DOES NOT WORK AS IT SHOULD"
-    return Proved(f"{where} {word}: {proof}", proof.holds)
+    return WatchdogChecked(f"{where} {word}: {proof}", proof.holds)
 
 
 def _user_of(settings: Settings, port: str, pin: int) -> str:

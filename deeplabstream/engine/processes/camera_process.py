@@ -8,13 +8,23 @@ from multiprocessing.synchronize import Semaphore
 from typing import Any
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.errors import DeviceError, blaming
-from deeplabstream.engine.processes.child_process import hurry, reporting, settle, tell
-from deeplabstream.engine.processes.frame_transform import framed
-from deeplabstream.engine.session.messages import CameraOpened, CameraTold, Turn, Turned
-from deeplabstream.ipc.pipe import Connection, Messages, speaks
+from deeplabstream.core.errors import DeviceError, error_context
+from deeplabstream.engine.processes.child_process import (
+    raise_priority,
+    report_errors,
+    send_message,
+    set_up_child,
+)
+from deeplabstream.engine.processes.frame_transform import transformed
+from deeplabstream.engine.session.messages import (
+    CameraOpened,
+    CameraTold,
+    ChangeControl,
+    ControlChanged,
+)
+from deeplabstream.ipc.pipe import Connection, Messages, has_message
 from deeplabstream.ipc.ring import Ring, RingWriter
-from deeplabstream.plugins.camera import NOTHING_YET, Camera, Film
+from deeplabstream.plugins.camera import NOTHING_YET, Camera, CameraStream
 from deeplabstream.plugins.camera_controls import SIZING, same, written
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
@@ -28,12 +38,12 @@ def camera_main(
 
     `wake` is released with each frame: the engine's, if it analyses this camera.
 
-    A camera that is lost afterwards is opened again and again until it is back. A `Turn`
+    A camera that is lost afterwards is opened again and again until it is back. A `ChangeControl`
     in the pipe changes a setting; anything else after the spec, and the pipe's end, mean
     "stop".
     """
-    settle(orphaned=lambda: os._exit(0))
-    with reporting(pipe) as messages:
+    set_up_child(orphaned=lambda: os._exit(0))
+    with report_errors(pipe) as messages:
         process = _CameraProcess(name, camera, messages, wake)
         process.film(camera)
         while not process.stopped:
@@ -52,7 +62,7 @@ class _CameraProcess:
         self._last = -1
         self._last_ns = 0
         self._pause_s = FIRST_PAUSE_S
-        self._wish: tuple[Turn, Camera] | None = None
+        self._wish: tuple[ChangeControl, Camera] | None = None
         """For which the camera is to be opened anew."""
         self.stopped = False
 
@@ -61,7 +71,7 @@ class _CameraProcess:
         with self._opened(camera) as film:
             self._camera = camera
             if self._introduce(film):
-                hurry()
+                raise_priority()
                 self._fill(film)
 
     def go_on(self) -> None:
@@ -78,12 +88,12 @@ class _CameraProcess:
             self.film(self._camera)
 
     @contextmanager
-    def _opened(self, camera: Camera) -> Iterator[Film]:
+    def _opened(self, camera: Camera) -> Iterator[CameraStream]:
         """Open a camera, its pictures cropped and turned as the settings say."""
-        with blaming(f"Camera {self._name}"), camera.opened() as film:
-            yield framed(film, camera)
+        with error_context(f"Camera {self._name}"), camera.opened() as film:
+            yield transformed(film, camera)
 
-    def _introduce(self, film: Film) -> bool:
+    def _introduce(self, film: CameraStream) -> bool:
         """Tell what the camera delivers, wait for the ring; False: told to stop."""
         self._film = film
         opened = CameraOpened(
@@ -95,8 +105,8 @@ class _CameraProcess:
             film.remarks,
             film.dials(),
         )
-        tell(self._pipe, opened)
-        while isinstance(message := self._received(), Turn):
+        send_message(self._pipe, opened)
+        while isinstance(message := self._received(), ChangeControl):
             self._answer(message, None, "wait until the camera is open")
         if message is None:
             self.stopped = True
@@ -108,11 +118,11 @@ class _CameraProcess:
             self._answer(turn, film)
         return True
 
-    def _fill(self, film: Film) -> None:
+    def _fill(self, film: CameraStream) -> None:
         """Copy shot after shot until told to stop, the film is over or the camera lost."""
         try:
             while True:
-                if speaks(self._pipe):
+                if has_message(self._pipe):
                     self._heed(film)
                     if self.stopped or self._wish is not None:
                         return
@@ -140,7 +150,7 @@ class _CameraProcess:
 
         The frames of the gap count as lost at the device, as many as its rate makes.
         """
-        if speaks(self._pipe, self._pause_s):
+        if has_message(self._pipe, self._pause_s):
             self._heed(None)
             return
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
@@ -160,17 +170,17 @@ class _CameraProcess:
         except EOFError:
             return None
 
-    def _heed(self, film: Film | None) -> None:
+    def _heed(self, film: CameraStream | None) -> None:
         """Wait for a message and do as told; no film: there is none that could change."""
         message = self._received()
-        if not isinstance(message, Turn):
+        if not isinstance(message, ChangeControl):
             self.stopped = True
         elif film is None:
             self._answer(message, None, "it gives no pictures now")
         else:
             self._turn(message, film)
 
-    def _turn(self, turn: Turn, film: Film) -> None:
+    def _turn(self, turn: ChangeControl, film: CameraStream) -> None:
         key, kind = turn.key.upper(), type(self._camera).__name__
         try:
             changes: dict[str, Any] = {turn.key: turn.value}
@@ -192,7 +202,9 @@ class _CameraProcess:
         except (DeviceError, ValueError) as error:
             self._answer(turn, film, str(error))
 
-    def _answer(self, turn: Turn, film: Film | None, problem: str = "") -> None:
+    def _answer(
+        self, turn: ChangeControl, film: CameraStream | None, problem: str = ""
+    ) -> None:
         """Say what came of it, with what the camera says itself."""
         dials = film.dials() if film is not None else ()
         now = next((dial.now for dial in dials if dial.key == turn.key), turn.value)
@@ -205,7 +217,9 @@ class _CameraProcess:
         else:
             asked = f"{key} = {written(turn.value)} was asked for"
             text = f"{title} {asked}; the camera took {written(now)}"
-        tell(self._pipe, Turned(self._name, turn.key, text, not problem, dials))
+        send_message(
+            self._pipe, ControlChanged(self._name, turn.key, text, not problem, dials)
+        )
 
     def _say(self, text: str) -> None:
-        tell(self._pipe, CameraTold(f"[Camera {self._name}] {text}"))
+        send_message(self._pipe, CameraTold(f"[Camera {self._name}] {text}"))

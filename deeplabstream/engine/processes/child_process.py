@@ -16,7 +16,7 @@ from deeplabstream.engine.unblocked_pipe import UnblockedPipe
 from deeplabstream.ipc.pipe import Connection, Messages
 
 
-def settle(
+def set_up_child(
     orphaned: Callable[[], object], asked: Callable[[], object] | None = None
 ) -> None:
     """Leave signals to the parent; call `orphaned` when the parent dies.
@@ -32,7 +32,7 @@ def settle(
         return
 
     def watch() -> None:
-        hurry()
+        raise_priority()
         wait([parent.sentinel])
         orphaned()
 
@@ -49,7 +49,7 @@ def present(
         presence.close()
 
 
-def hurry(steps: int = 5) -> None:
+def raise_priority(steps: int = 5) -> None:
     """Have this process preferred to all that do not hurry, where that is allowed.
 
     Cameras and engine hurry most, the recorder a little: what it does may wait, but not for
@@ -68,7 +68,9 @@ def hurry(steps: int = 5) -> None:
 
 
 @contextmanager
-def reporting(pipe: Connection, latest: tuple[type, ...] = ()) -> Iterator[Messages]:
+def report_errors(
+    pipe: Connection, latest: tuple[type, ...] = ()
+) -> Iterator[Messages]:
     """Give a pipe whose `send` never waits; send an error on purpose as a sentence.
 
     Such an error is swallowed. A bug is told too, and goes on upwards so that its traceback
@@ -78,17 +80,17 @@ def reporting(pipe: Connection, latest: tuple[type, ...] = ()) -> Iterator[Messa
     try:
         yield unblocked
     except DeepLabStreamError as error:
-        tell(unblocked, ProcessFailed(str(error)))
+        send_message(unblocked, ProcessFailed(str(error)))
     except BaseException as error:
         name = multiprocessing.current_process().name
         text = f"{name} failed: {type(error).__name__}: {error}"
-        tell(unblocked, ProcessFailed(text))
+        send_message(unblocked, ProcessFailed(text))
         raise
     finally:
         unblocked.flush()
 
 
-def tell(pipe: Messages, message: object) -> None:
+def send_message(pipe: Messages, message: object) -> None:
     """Send a message; nobody hears it when the other side is gone already."""
     try:
         pipe.send(message)

@@ -15,28 +15,33 @@ from deeplabstream.core.journal_entries import LAST_WORDS, Entry, Intent, Note
 from deeplabstream.engine.animal_identity import identities_of
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.checks.watchdog_check import proofs
-from deeplabstream.engine.device_manager import Bench
+from deeplabstream.engine.device_manager import DeviceManager
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.network_loading import (
     introduced,
     open_network,
     outdated_networks,
 )
-from deeplabstream.engine.pose_filtering import seeing_of
-from deeplabstream.engine.processes.child_process import hurry, reporting, settle, tell
+from deeplabstream.engine.pose_filtering import pose_filter_of
+from deeplabstream.engine.processes.child_process import (
+    raise_priority,
+    report_errors,
+    send_message,
+    set_up_child,
+)
 from deeplabstream.engine.processes.engine_links import EngineLinks
 from deeplabstream.engine.processes.guard import Heartbeat, guards_missing, last_words
 from deeplabstream.engine.session.messages import (
     Analyse,
     Analysing,
     Complaint,
-    Conduct,
-    Conducting,
-    SayWho,
+    ExperimentRunning,
+    RunExperiment,
+    SetIdentity,
     TestOutput,
 )
 from deeplabstream.ipc.journal import Journal, JournalWriter
-from deeplabstream.ipc.pipe import Connection, Messages, speaks
+from deeplabstream.ipc.pipe import Connection, Messages, has_message
 from deeplabstream.ipc.ring import Ring, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
@@ -54,13 +59,13 @@ FEED_S = 0.02
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
     """Load the network, open the outputs, and decide until told to stop."""
     sys.setswitchinterval(0.0005)
-    with reporting(pipe) as messages, ExitStack() as resources:
+    with report_errors(pipe) as messages, ExitStack() as resources:
         engine = _Engine(settings, messages, links, resources)
-        settle(orphaned=engine.orphaned, asked=engine.stop)
+        set_up_child(orphaned=engine.orphaned, asked=engine.stop)
         resources.callback(engine.goodbye)
         resources.callback(engine.farewell)
         engine.prepare()
-        hurry()
+        raise_priority()
         engine.work()
 
 
@@ -89,7 +94,7 @@ class _Engine:
         self.unguarded = len(self.links.guards)
         self.heart = Heartbeat(*self.links.guards)
         self.journal = JournalWriter(Journal(self.links.journal))
-        self.bench = Bench(
+        self.bench = DeviceManager(
             self.settings.outputs,
             self.settings.inputs,
             self.clock,
@@ -102,7 +107,7 @@ class _Engine:
     def prepare(self) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
         for proof in proofs(self.settings):
-            tell(self.pipe, proof)
+            send_message(self.pipe, proof)
         if self.settings.outputs or self.settings.inputs:
             self.ready()
         estimator = open_network(self.settings)
@@ -116,7 +121,7 @@ class _Engine:
             self.write,
             self.links.zero_ns,
             self.whole,
-            seeing_of(self.settings, thresholds, watchers),
+            pose_filter_of(self.settings, thresholds, watchers),
             self.bench.levels,
             identities_of(self.settings, skeleton, thresholds),
         )
@@ -129,7 +134,7 @@ class _Engine:
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
-        tell(self.pipe, introduced(estimator, self.settings))
+        send_message(self.pipe, introduced(estimator, self.settings))
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
 
@@ -190,7 +195,7 @@ class _Engine:
             self.tell_end()
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
-                while not self.stopped and speaks(self.pipe):
+                while not self.stopped and has_message(self.pipe):
                     self.obey()
                 deadline_ns = self.loop.idle()
                 if not ready:
@@ -231,13 +236,13 @@ class _Engine:
                 self.attach(message)
             case Analyse(active):
                 self.analyse(active)
-            case Conduct(True):
+            case RunExperiment(True):
                 self.conduct()
-            case Conduct(False, how):
+            case RunExperiment(False, how):
                 self.loop.end(how)
             case TestOutput(name):
                 self.test(name)
-            case SayWho(camera, exchanged):
+            case SetIdentity(camera, exchanged):
                 self.loop.say_who(camera, exchanged)
             case _:
                 self.stopped = True
@@ -258,12 +263,14 @@ class _Engine:
         else:
             self.loop.end()
         self.analysing = active
-        tell(self.pipe, Analysing(active))
+        send_message(self.pipe, Analysing(active))
 
     def conduct(self) -> None:
         """Start the experiment with new triggers and a new plan."""
         if not self.ready():
-            tell(self.pipe, Conducting(False, "its outputs can't be opened"))
+            send_message(
+                self.pipe, ExperimentRunning(False, "its outputs can't be opened")
+            )
             return
         if self.bench.bank is not None and not self.loop.experimenting:
             experiment, triggers = (
@@ -272,7 +279,7 @@ class _Engine:
             )
             self.loop.begin(experiment, triggers, self.bench.bank)
             self.conducting = True
-            tell(self.pipe, Conducting(True))
+            send_message(self.pipe, ExperimentRunning(True))
 
     def ready(self) -> bool:
         """Return whether the outputs are open, anew after one was lost; say why not."""
@@ -305,11 +312,11 @@ class _Engine:
         """Say that the experiment is over, once."""
         if self.conducting and not self.loop.experimenting:
             self.conducting = False
-            tell(self.pipe, Conducting(False))
+            send_message(self.pipe, ExperimentRunning(False))
 
     def complain(self, text: str) -> None:
         """Tell the window, or whoever started this, what is wrong."""
-        tell(self.pipe, Complaint(text))
+        send_message(self.pipe, Complaint(text))
 
     def write(self, entry: Entry) -> None:
         """Write into the journal and wake whoever follows it."""

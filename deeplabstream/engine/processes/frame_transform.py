@@ -6,11 +6,11 @@ import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import Camera, Film, Shot
-from deeplabstream.plugins.camera_controls import Area, Dial, Value
+from deeplabstream.plugins.camera import Camera, CameraStream, CapturedFrame
+from deeplabstream.plugins.camera_controls import Area, CameraControl, Value
 
 
-def framed(film: Film, camera: Camera) -> Film:
+def transformed(film: CameraStream, camera: Camera) -> CameraStream:
     """Return the film with the camera's CROP, ROTATE and FLIP applied, in that order.
 
     A film that is used as it is passes without a copy. CROP can be moved while it films.
@@ -28,21 +28,21 @@ def framed(film: Film, camera: Camera) -> Film:
 class _Frame:
     """The part of the pictures that is used."""
 
-    def __init__(self, film: Film, camera: Camera) -> None:
+    def __init__(self, film: CameraStream, camera: Camera) -> None:
         self._film, self._camera = film, camera
         self._raw: Image = np.empty(film.format.shape, film.format.dtype)
         self.view = _view(self._raw, camera)
 
-    def read(self, image: Image) -> Shot | None:
+    def read(self, image: Image) -> CapturedFrame | None:
         shot = self._film.read(self._raw)
         if shot is not None:
             np.copyto(image, self.view)
         return shot
 
-    def dials(self) -> tuple[Dial, ...]:
+    def dials(self) -> tuple[CameraControl, ...]:
         rows, columns = self._raw.shape[:2]
         whole: Area = (0, 0, columns, rows)
-        crop = Dial("crop", self._camera.crop or whole, (0, 0, 1, 1), whole)
+        crop = CameraControl("crop", self._camera.crop or whole, (0, 0, 1, 1), whole)
         return (*self._film.dials(), crop)
 
     def turn(self, key: str, value: Value) -> bool:

@@ -13,13 +13,13 @@ from multiprocessing.synchronize import Semaphore
 from typing import Protocol
 
 from deeplabstream.core.clock import SystemClock
-from deeplabstream.core.errors import DeviceError, blaming
+from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Note
-from deeplabstream.engine.processes.child_process import tell
+from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import Complaint, GuardActs
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
-from deeplabstream.ipc.pipe import Connection, speaks
+from deeplabstream.ipc.pipe import Connection, has_message
 from deeplabstream.plugins.output import Output
 
 HANG_S = 1.0
@@ -127,7 +127,7 @@ class Report:
 
     def tell(self, message: object) -> None:
         """Tell the main process."""
-        tell(self._pipe, message)
+        send_message(self._pipe, message)
 
     def write(self, entry: Edge | Note) -> None:
         """Record it: the recorder, or whoever completes its tables, writes it down."""
@@ -212,7 +212,7 @@ def watch(heart: Connection, hang_s: float = HANG_S) -> str:
     patience_s: float | None = None
     while True:
         began_s = time.perf_counter()
-        if not speaks(heart, patience_s):
+        if not has_message(heart, patience_s):
             if time.perf_counter() - began_s > 2 * hang_s + 1:
                 continue  # the whole computer slept
             return f"did not answer for {hang_s:g} s"
@@ -236,7 +236,7 @@ def kill(pid: int) -> None:
 def wait_for_end(heart: Connection) -> None:
     """Wait until nobody holds the other end any more."""
     try:
-        while speaks(heart, OPENING_S):
+        while has_message(heart, OPENING_S):
             heart.recv_bytes()
     except (EOFError, OSError):
         return
@@ -269,7 +269,7 @@ def _switch_one_off(name: str, output: Output, who: str) -> Edge | Complaint:
     asked_ns = clock.now_ns()
     while True:
         try:
-            with blaming(f"Output {name}"), output.opened() as write:
+            with error_context(f"Output {name}"), output.opened() as write:
                 write(0.0)
                 return Edge(name, 0.0, who, asked_ns, clock.now_ns())
         except DeviceError as error:

@@ -18,15 +18,20 @@ from pathlib import Path
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.journal_entries import LAST_WORDS, Entry, Note, Step
-from deeplabstream.engine.processes.child_process import hurry, reporting, settle, tell
+from deeplabstream.engine.processes.child_process import (
+    raise_priority,
+    report_errors,
+    send_message,
+    set_up_child,
+)
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session.messages import Filmed, Saving
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
-from deeplabstream.ipc.pipe import Connection, Messages, speaks
+from deeplabstream.ipc.pipe import Connection, Messages, has_message
 from deeplabstream.ipc.ring import Ring
-from deeplabstream.recording.camera_recording import Takes
+from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
-from deeplabstream.recording.disk_sync import SYNC_S, Syncing
+from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.frame_rows import FrameRows
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
@@ -47,16 +52,16 @@ def recorder_main(
 
     Without its session it goes on until the engine has said its last words.
     """
-    with reporting(pipe, latest=(Filmed, Saving)) as messages:
+    with report_errors(pipe, latest=(Filmed, Saving)) as messages:
         recorder = StreamRecorder(messages, wake.release, Journal(journal), zero_ns)
 
         def orphaned() -> None:
             recorder.orphaned = True
             wake.release()
 
-        settle(orphaned)
+        set_up_child(orphaned)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the session ends the record
-        hurry(3)
+        raise_priority(3)
         try:
             while not recorder.over:
                 patience_s = LOOK_S if recorder.busy else IDLE_S
@@ -94,7 +99,7 @@ class StreamRecorder:
         self._attached = say.Attach((), None, zero_ns, {})
         self._rings: dict[str, Ring] = {}
         self._rows: dict[str, FrameRows] = {}
-        self._takes = Takes(self._troubled)
+        self._takes = CameraRecordings(self._troubled)
         self._early: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
         self._accounts: list[Accounts] = []
@@ -106,7 +111,7 @@ class StreamRecorder:
         self._done = self._saved = self._saved_ns = 0
         self._not_saved: list[str] = []
         """Sentences on what could not be written, for `run.json`."""
-        self._syncing: Syncing | None = None
+        self._syncing: DiskSync | None = None
 
     @property
     def busy(self) -> bool:
@@ -133,7 +138,7 @@ class StreamRecorder:
     def _heed(self) -> None:
         """Do as told. The engine is told to start after us, and to stop before us."""
         try:
-            while not (self.over or self.orphaned) and speaks(self._pipe):
+            while not (self.over or self.orphaned) and has_message(self._pipe):
                 self._guarded(self._do, self._pipe.recv())
         except (EOFError, ConnectionError):
             self.orphaned = True
@@ -189,14 +194,14 @@ class StreamRecorder:
         root, text = Path(wish.root), wish.settings_text
         folder = RunFolder.create(root, now, text, facts, wish.name)
         self._run = run = RunWriter(folder, self._attached.start_ns)
-        self._syncing = Syncing(
+        self._syncing = DiskSync(
             lambda: [run, self._takes],
             lambda error: self._troubled(_sentence(error), whole=True),
         )
         self._accounts, self._not_saved = [], []
         while self._early:
             self._write(self._early.popleft())
-        tell(self._pipe, say.RunOpened(folder.path))
+        send_message(self._pipe, say.RunOpened(folder.path))
 
     def _start_analysis(self, wish: say.StartAnalysis) -> None:
         run = self._opened()
@@ -210,7 +215,7 @@ class StreamRecorder:
         active = [rows for rows in self._rows.values() if rows.active]
         accounts = tuple(rows.end(until_ns) for rows in active)
         self._account(accounts)
-        tell(self._pipe, say.AnalysisStopped(accounts))
+        send_message(self._pipe, say.AnalysisStopped(accounts))
 
     def _start_recording(self, wish: say.StartRecording) -> None:
         run = self._opened()
@@ -224,7 +229,7 @@ class StreamRecorder:
 
     def _stop_recording(self) -> None:
         accounts = self._takes.stop(self._saving)
-        tell(self._pipe, say.RecordingStopped(accounts))
+        send_message(self._pipe, say.RecordingStopped(accounts))
         self._account(accounts)
 
     def _close_run(self, how: str, **facts: object) -> None:
@@ -242,7 +247,7 @@ class StreamRecorder:
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         self._closed()
         run.folder.update(skew=recorded_skews(run.folder, self._accounts))
-        tell(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
+        send_message(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
 
     # --- what happened
 
@@ -307,7 +312,7 @@ class StreamRecorder:
         now_ns = self._clock.now_ns()
         if done != self._saved and now_ns - self._saved_ns >= SYNC_S * 1e9:
             self._saved, self._saved_ns = done, now_ns
-            tell(self._pipe, say.Saving(sum(takes.waiting().values())))
+            send_message(self._pipe, say.Saving(sum(takes.waiting().values())))
 
     # --- when the disk fails
 
@@ -326,7 +331,7 @@ class StreamRecorder:
 
     def _end_takes(self, text: str) -> None:
         """Film no more, say why; the tables go on."""
-        tell(self._pipe, say.RecorderFailed(text))
+        send_message(self._pipe, say.RecorderFailed(text))
         self._not_saved.append(text)
         if self._takes:
             self._stop_recording()
@@ -349,7 +354,7 @@ class StreamRecorder:
                 run.folder.update(not_saved=self._not_saved)
                 run.folder.finish(now, f"failed: {text}", self._accounts)
         self._problems.clear()
-        tell(self._pipe, say.RecorderFailed(text, whole=True))
+        send_message(self._pipe, say.RecorderFailed(text, whole=True))
 
     def _tell_progress(self) -> None:
         now_ns = self._clock.now_ns()
@@ -357,7 +362,7 @@ class StreamRecorder:
             self._told_ns = now_ns
             takes = self._takes
             told = say.Filmed(takes.recorded(), takes.losses(), takes.waiting())
-            tell(self._pipe, told)
+            send_message(self._pipe, told)
             self._warn(told.losses)
 
     def _warn(self, losses: Mapping[str, int]) -> None:
@@ -370,7 +375,7 @@ class StreamRecorder:
                     f"[Camera {camera}] frames are lost to the video: disk or encoder do "
                     f"not keep up ({lost} so far)"
                 )
-                tell(self._pipe, say.Complaint(text, grave=False))
+                send_message(self._pipe, say.Complaint(text, grave=False))
                 if self._run is not None:
                     self._write(Note("recording", text, self._clock.now_ns()))
 

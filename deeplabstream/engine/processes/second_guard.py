@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
-from deeplabstream.core.shared_memory_cleanup import remove_leftovers
+from deeplabstream.core.shared_memory_cleanup import remove_shared_memory
 from deeplabstream.engine.processes.guard import (
     GuardLinks,
     Report,
@@ -22,7 +22,7 @@ from deeplabstream.engine.processes.guard import (
     watch,
 )
 from deeplabstream.ipc.journal import Journal, JournalReader
-from deeplabstream.ipc.pipe import Connection, speaks
+from deeplabstream.ipc.pipe import Connection, has_message
 from deeplabstream.plugins.output import Output
 
 HANG_S = 3.0
@@ -32,7 +32,7 @@ OTHERS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class SharedResources:
     """What a killed rig leaves behind."""
 
     memory: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def second_guard_main(
     """Switch off when engine and guard are gone or hang; clear up after a killed rig.
 
     `heart` is held by engine and guard, `presence` by all other processes, if there are any.
-    The main process sends `Remains`, and None when all is well.
+    The main process sends `SharedResources`, and None when all is well.
     """
     leave_session()
     settle_guard(outputs, links)
@@ -78,7 +78,7 @@ def second_guard_main(
 
         entries = JournalReader(Journal(links.journal)).unrecorded()
         complete_events(remains.run, entries)
-    remove_leftovers(remains.memory, remains.semaphores)
+    remove_shared_memory(remains.memory, remains.semaphores)
 
 
 def leave_session() -> None:
@@ -91,9 +91,9 @@ def leave_session() -> None:
         os.setsid()
 
 
-def _remains(main: Connection) -> Remains | None:
+def _remains(main: Connection) -> SharedResources | None:
     """Wait for the main process; return what it left, None if it said that all is well."""
-    remains = Remains()
+    remains = SharedResources()
     try:
         while (told := main.recv()) is not None:
             remains = told
@@ -104,4 +104,4 @@ def _remains(main: Connection) -> Remains | None:
 
 def _all_ended(presence: Connection) -> bool:
     """Wait until all other processes have ended; nothing is ever sent through the pipe."""
-    return speaks(presence, OTHERS_S)
+    return has_message(presence, OTHERS_S)

@@ -36,7 +36,7 @@ _NO_PICTURE: Image = np.zeros((1, 1), np.uint8)
 
 
 @dataclass
-class Truth:
+class SimulatedEstimator:
     """An estimator that needs no picture: it gives the points that it was last told."""
 
     skeleton: Skeleton = ARENA_SKELETON
@@ -147,7 +147,7 @@ def rehearse(
     ]
     if problems:
         raise SettingsError(problems)
-    drawn, truth = Animals(view, flees, skeleton.count), Truth(skeleton)
+    drawn, truth = Animals(view, flees, skeleton.count), SimulatedEstimator(skeleton)
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
     folder = new_folder(settings, path, form, truth.introduced(), more)
@@ -161,7 +161,7 @@ def rehearse(
 
 
 def _frames(
-    name: str, rate: float, seconds: float, animals: Animals, truth: Truth
+    name: str, rate: float, seconds: float, animals: Animals, truth: SimulatedEstimator
 ) -> Iterator[Frame]:
     for index in range(round(seconds * rate)):
         truth.points = animals.where(index)

@@ -21,7 +21,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
-from deeplabstream.engine.pose_filtering import seeing_of
+from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
 from deeplabstream.settings.loading import Settings
@@ -62,7 +62,7 @@ class _Told:
         """Remember nothing."""
 
 
-def decide_again(
+def rerun_decisions(
     settings: Settings, folder: RunFolder, throughout: bool = False
 ) -> Iterator[tuple[Step, Step]]:
     """Yield each analysed frame as it was recorded, and as `settings` decide it now.
@@ -88,7 +88,7 @@ def decide_again(
             clock,
             ignore,
             start_ns,
-            seeing=seeing_of(
+            seeing=pose_filter_of(
                 settings,
                 folder.thresholds,
                 {camera: [told] for camera in settings.cameras},
@@ -271,7 +271,7 @@ def compare(
     """
     result = Comparison()
     start_ns = int(folder.facts["start_ns"])
-    for then, now in decide_again(settings, folder, throughout):
+    for then, now in rerun_decisions(settings, folder, throughout):
         result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
     if not result.frames:
         there = ", ".join(folder.facts["cameras"]) or "none"

@@ -11,7 +11,7 @@ from deeplabstream.engine.animal_identity import identities_of
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import Bank, catch_up, opened
-from deeplabstream.engine.pose_filtering import seeing_of
+from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
@@ -55,7 +55,7 @@ def replay(
             clock,
             writer.entry,
             zero_ns=0,
-            seeing=seeing_of(settings, thresholds_of(estimator), watchers),
+            seeing=pose_filter_of(settings, thresholds_of(estimator), watchers),
             who=who,
         )
         if experiment:

@@ -11,7 +11,7 @@ SPAN_NS = 2_000_000_000
 
 
 @dataclass
-class Pace:
+class FrameRateMeter:
     """Looks at the cameras' rings again and again; remembers only what it needs."""
 
     _seen: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)

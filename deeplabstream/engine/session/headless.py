@@ -8,7 +8,7 @@ from deeplabstream.core.clock import Clock, SystemClock
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.processes.termination import Termination
-from deeplabstream.engine.session.request_queue import Agenda
+from deeplabstream.engine.session.request_queue import RequestQueue
 from deeplabstream.engine.session.rig import News, Rig
 from deeplabstream.engine.session.run_summary import Summary
 from deeplabstream.engine.session.states import (
@@ -26,7 +26,7 @@ _SHUT_DOWN_S = 10.0
 
 def run_headless(
     rig: Rig,
-    agenda: Agenda,
+    agenda: RequestQueue,
     seconds: float,
     say: Callable[[str], object],
     *,
@@ -89,7 +89,7 @@ def _settled(status: Status) -> bool:
 @dataclass
 class _Run:
     rig: Rig
-    agenda: Agenda
+    agenda: RequestQueue
     say: Callable[[str], object]
     summary: Summary
     over: bool = False

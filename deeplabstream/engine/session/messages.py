@@ -8,7 +8,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import RingSpec
-from deeplabstream.plugins.camera_controls import Dial, Value
+from deeplabstream.plugins.camera_controls import CameraControl, Value
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import Recipe
@@ -26,11 +26,11 @@ class CameraOpened:
     clock: str
     device: str
     remarks: tuple[str, ...]
-    dials: tuple[Dial, ...] = ()
+    dials: tuple[CameraControl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class ControlChanged:
     """A setting was changed while the camera films, or not."""
 
     camera: str
@@ -38,7 +38,7 @@ class Turned:
     text: str
     """What came of it, a sentence."""
     done: bool
-    dials: tuple[Dial, ...]
+    dials: tuple[CameraControl, ...]
     """As the camera says they are now."""
 
 
@@ -53,7 +53,7 @@ class CameraTold:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ChangeControl:
     """Change a setting while the camera films."""
 
     key: str
@@ -99,7 +99,7 @@ class Analyse:
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class RunExperiment:
     """Start or stop the experiment."""
 
     active: bool
@@ -115,7 +115,7 @@ class TestOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class SayWho:
+class SetIdentity:
     """A person says who is who before a camera."""
 
     camera: str
@@ -135,7 +135,7 @@ class NetworkReady:
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
+class WatchdogChecked:
     """A board's watchdog was looked at before the outputs were opened."""
 
     text: str
@@ -151,7 +151,7 @@ class Analysing:
 
 
 @dataclass(frozen=True, slots=True)
-class Conducting:
+class ExperimentRunning:
     """The experiment runs from now on, or has ended."""
 
     active: bool

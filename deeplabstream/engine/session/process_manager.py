@@ -16,19 +16,19 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Entry, Note
 from deeplabstream.engine.processes.camera_process import camera_main
-from deeplabstream.engine.processes.child_process import present, tell
+from deeplabstream.engine.processes.child_process import present, send_message
 from deeplabstream.engine.processes.engine_links import EngineLinks
 from deeplabstream.engine.processes.engine_process import engine_main
 from deeplabstream.engine.processes.guard import GuardLinks, guard_main, switch_off
 from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.processes.second_guard import (
-    Remains,
+    SharedResources,
     names_of,
     second_guard_main,
 )
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
-from deeplabstream.ipc.pipe import Connection, opened_pipe, speaks
+from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
 from deeplabstream.ipc.ring import Ring, RingSpec, create_ring
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
@@ -48,7 +48,7 @@ SAVING_S = 60.0
 
 
 @dataclass(frozen=True)
-class Member:
+class ChildProcess:
     """A process and our end of its pipe."""
 
     process: BaseProcess
@@ -58,7 +58,7 @@ class Member:
         """Return what it has sent, without waiting."""
         messages = []
         try:
-            while speaks(self.pipe):
+            while has_message(self.pipe):
                 messages.append(self.pipe.recv())
         except (EOFError, ConnectionError):
             return messages
@@ -66,10 +66,10 @@ class Member:
 
     def tell(self, message: object) -> None:
         """Send it a message; a dead process does not mind."""
-        tell(self.pipe, message)
+        send_message(self.pipe, message)
 
 
-class Crew:
+class ProcessManager:
     """All processes of a stream. None is daemonic; all end with their parent."""
 
     def __init__(self, settings: Settings, zero_ns: int) -> None:
@@ -133,7 +133,7 @@ class Crew:
             end.close()
 
     @property
-    def members(self) -> list[Member]:
+    def members(self) -> list[ChildProcess]:
         """All processes."""
         guards = self.guard, self.second_guard
         return [*self.cameras.values(), self.engine, *guards, self.recorder]
@@ -164,7 +164,7 @@ class Crew:
         rings = (ring.spec.memory for ring in self.rings.values())
         semaphores = self._engine_wake, self._recorder_wake, self._guarded
         self.second_guard.tell(
-            Remains(
+            SharedResources(
                 (self.journal.spec.memory, *rings),
                 names_of(*semaphores),
                 self._run,
@@ -292,7 +292,7 @@ class Crew:
         before: tuple[Any, ...],
         after: tuple[Any, ...],
         listed: bool = True,
-    ) -> Member:
+    ) -> ChildProcess:
         """Spawn a process: `body` is called with before, its end of the pipe, after.
 
         The second guard waits for the end of all that are `listed`.
@@ -305,7 +305,7 @@ class Crew:
         with terminal_signals_held():
             process.start()
         theirs.close()
-        return Member(process, ours)
+        return ChildProcess(process, ours)
 
 
 class _Here:
@@ -325,7 +325,7 @@ class _Here:
 
 
 def _until_ended(
-    members: Sequence[Member],
+    members: Sequence[ChildProcess],
     patience_s: float,
     killing: Callable[[], object] = lambda: None,
     progress: Callable[[], float] = lambda: 0.0,

@@ -20,7 +20,7 @@ AGENDAS = MappingProxyType(
 """What the programs' `--start` stands for."""
 
 
-class Agenda:
+class RequestQueue:
     """Actions that are still to be asked for, in their order, each once."""
 
     def __init__(self, actions: Sequence[Action] = ()) -> None:

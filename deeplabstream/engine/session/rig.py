@@ -8,9 +8,13 @@ from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Step
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.engine.animal_identity import WhoIsWho
-from deeplabstream.engine.checks.system_monitor import Vitals
-from deeplabstream.engine.session.messages import Proved, RunClosed, Turned
+from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.checks.system_monitor import SystemStatus
+from deeplabstream.engine.session.messages import (
+    ControlChanged,
+    RunClosed,
+    WatchdogChecked,
+)
 from deeplabstream.engine.session.states import (
     Action,
     Alarm,
@@ -20,10 +24,10 @@ from deeplabstream.engine.session.states import (
     StatusChanged,
 )
 from deeplabstream.ipc.ring import Stamp
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.camera_controls import CameraControl
 from deeplabstream.settings.sections import Settings
 
-News: TypeAlias = Entry | StatusChanged | Failed | RunClosed | Turned
+News: TypeAlias = Entry | StatusChanged | Failed | RunClosed | ControlChanged
 
 
 class Rig(Protocol):
@@ -52,7 +56,7 @@ class Rig(Protocol):
         """What each open camera delivers."""
 
     @property
-    def dials(self) -> Mapping[str, tuple[Dial, ...]]:
+    def dials(self) -> Mapping[str, tuple[CameraControl, ...]]:
         """By camera: what can be changed while it films, as the device says it is."""
 
     @property
@@ -88,7 +92,7 @@ class Rig(Protocol):
         """What the device of each output said last, if it says something."""
 
     @property
-    def proofs(self) -> tuple[Proved, ...]:
+    def proofs(self) -> tuple[WatchdogChecked, ...]:
         """Whether the watchdogs of the rig's boards work."""
 
     @property
@@ -96,11 +100,11 @@ class Rig(Protocol):
         """When the newest frame of each camera was exposed, and arrived."""
 
     @property
-    def vitals(self) -> Vitals | None:
+    def vitals(self) -> SystemStatus | None:
         """How the computer fares, looked at once a second; None: not yet."""
 
     @property
-    def identity(self) -> Mapping[str, WhoIsWho]:
+    def identity(self) -> Mapping[str, IdentityState]:
         """By camera what was said of several animals so far; empty: there is one."""
 
     @property

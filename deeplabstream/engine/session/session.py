@@ -8,15 +8,15 @@ from typing import Self
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.camera_adjustment import Adjusting
-from deeplabstream.engine.checks.camera_watchdog import Watchman
+from deeplabstream.engine.camera_adjustment import CameraAdjustment
+from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog
 from deeplabstream.engine.checks.preflight import inspect
-from deeplabstream.engine.checks.system_monitor import Physician, Vitals
+from deeplabstream.engine.checks.system_monitor import SystemMonitor, SystemStatus
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.frame_rate import Pace
-from deeplabstream.engine.session.process_manager import Crew
+from deeplabstream.engine.session.frame_rate import FrameRateMeter
+from deeplabstream.engine.session.process_manager import ProcessManager
 from deeplabstream.engine.session.rig import News
-from deeplabstream.engine.session.session_events import Listening
+from deeplabstream.engine.session.session_events import SessionEvents
 from deeplabstream.engine.session.states import Action, Failed, Phase, Status, allowed
 from deeplabstream.engine.session.stream import Stream
 from deeplabstream.ipc.journal import JournalReader
@@ -24,7 +24,7 @@ from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.random_seeds import settled
 
 
-class Session(Listening):
+class Session(SessionEvents):
     """Owns the processes of a rig from Start Stream to Stop Stream, again and again.
 
     Nothing here blocks, but `close` and `rest`. Call `poll` about 30 times a second: it
@@ -33,8 +33,8 @@ class Session(Listening):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.vitals: Vitals | None = None
-        self._physician = Physician()
+        self.vitals: SystemStatus | None = None
+        self._physician = SystemMonitor()
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +95,7 @@ class Session(Listening):
         if exchanged:
             one, other = exchanged
             pair = names.index(one), names.index(other)
-        self._crew.tell_engine(say.SayWho(camera, pair))
+        self._crew.tell_engine(say.SetIdentity(camera, pair))
 
     def test(self, output: str) -> None:
         """Pulse an output for a moment while the stream runs, but no experiment."""
@@ -146,7 +146,7 @@ class Session(Listening):
             self._listen(self._crew)
         self._ended()
 
-    def _examine(self, crew: Crew, now_ns: int) -> None:
+    def _examine(self, crew: ProcessManager, now_ns: int) -> None:
         """Look at the computer once a second; some of the looks go into the record."""
         folder = self.run_folder or self.settings.output_directory
         entries = crew.journal.waiting
@@ -159,7 +159,7 @@ class Session(Listening):
         if self._physician.notes:
             crew.tell_recorder(say.WriteNote(Note("health", vitals.text, now_ns)))
 
-    def _ask(self, crew: Crew, action: Action) -> None:
+    def _ask(self, crew: ProcessManager, action: Action) -> None:
         if why := self._adjusting.forbids(action):
             self._news.append(Failed(why))
             return
@@ -176,11 +176,11 @@ class Session(Listening):
             case Action.START_EXPERIMENT:
                 self._start_experiment(crew)
             case Action.STOP_EXPERIMENT:
-                crew.tell_engine(say.Conduct(False))
+                crew.tell_engine(say.RunExperiment(False))
             case Action.START_RECORDING | Action.STOP_RECORDING:
                 self._film(crew, action is Action.START_RECORDING)
 
-    def _start_experiment(self, crew: Crew) -> None:
+    def _start_experiment(self, crew: ProcessManager) -> None:
         """Start it unless something is wrong that would spoil it; say all that is found."""
         found = inspect(self, self._pace.rates)
         if grave := [finding.text for finding in found if finding.grave]:
@@ -191,18 +191,18 @@ class Session(Listening):
         if self.settings.experiment.record_exp and not self.status.recording:
             self._film(crew, True)
             self._filming_for_experiment = True
-        crew.tell_engine(say.Conduct(True))
+        crew.tell_engine(say.RunExperiment(True))
 
     def _start_stream(self) -> None:
         now_ns = SystemClock().now_ns()
-        self._watchman, self._pace = Watchman(), Pace()
-        self._physician, self._adjusting = Physician(), Adjusting()
+        self._watchman, self._pace = CameraWatchdog(), FrameRateMeter()
+        self._physician, self._adjusting = SystemMonitor(), CameraAdjustment()
         self.used = used = settled(self.settings)
         self._stream = Stream.of(used, now_ns)
         self._filming_for_experiment = False
         self._alarms, self._closed, self._asked_s = [], True, None
         try:
-            self._crew = Crew(used, now_ns)
+            self._crew = ProcessManager(used, now_ns)
         except OSError as error:
             self._news.append(Failed(f"The rig can't be started: {error}"))
             return

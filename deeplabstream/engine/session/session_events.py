@@ -8,10 +8,10 @@ from time import perf_counter
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.camera_adjustment import Adjusting
+from deeplabstream.engine.camera_adjustment import CameraAdjustment
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.frame_rate import Pace
-from deeplabstream.engine.session.process_manager import Crew
+from deeplabstream.engine.session.frame_rate import FrameRateMeter
+from deeplabstream.engine.session.process_manager import ProcessManager
 from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.states import (
     Alarm,
@@ -33,7 +33,7 @@ BEGIN_S = 10.0
 """A recording that was asked for must have begun within this time."""
 
 
-class Listening(StreamView):
+class SessionEvents(StreamView):
     """Hears the processes of a stream and keeps them together; asks nothing of them itself."""
 
     _journal: JournalReader
@@ -44,9 +44,9 @@ class Listening(StreamView):
         self.used = settings
         """Those of the present or last stream: seeds that were to be drawn are numbers."""
         self.status = Status()
-        self._adjusting = Adjusting()
-        self._pace = Pace()
-        self._crew: Crew | None = None
+        self._adjusting = CameraAdjustment()
+        self._pace = FrameRateMeter()
+        self._crew: ProcessManager | None = None
         self._ending: Iterator[None] | None = None
         self._news: list[News] = []
         self._filming_for_experiment = False
@@ -71,7 +71,7 @@ class Listening(StreamView):
         """The cameras' names, the deciding one first."""
         return self.settings.camera_order
 
-    def _stop_stream(self, crew: Crew, how: str) -> None:
+    def _stop_stream(self, crew: ProcessManager, how: str) -> None:
         def last_words() -> tuple[object, ...]:
             text = how
             if left_on := crew.left_on:
@@ -91,12 +91,12 @@ class Listening(StreamView):
         if all(alarm.text != text for alarm in self._alarms):
             self._alarms.append(Alarm(text, SystemClock().now_ns()))
 
-    def _fail(self, crew: Crew, text: str) -> None:
+    def _fail(self, crew: ProcessManager, text: str) -> None:
         self._alarm(text)
         if self._ending is None:
             self._stop_stream(crew, text)
 
-    def _open_run(self, crew: Crew) -> None:
+    def _open_run(self, crew: ProcessManager) -> None:
         """Have the recorder make the run folder, if there is none yet."""
         if self.run_folder is None:
             self._closed = False
@@ -108,7 +108,7 @@ class Listening(StreamView):
             wish = say.OpenRun(root, text, self._stream.facts(), name)
             crew.tell_recorder(wish)
 
-    def _film(self, crew: Crew, active: bool) -> None:
+    def _film(self, crew: ProcessManager, active: bool) -> None:
         self._asked_s = SystemClock().now_ns() / 1e9 if active else None
         if active:
             self._open_run(crew)
@@ -119,7 +119,7 @@ class Listening(StreamView):
             self._filming_for_experiment = False
         self._become(replace(self.status, recording=active))
 
-    def _listen(self, crew: Crew) -> None:
+    def _listen(self, crew: ProcessManager) -> None:
         for entry in self._journal.read():
             self._stream.take(entry)
             crew.take(entry)
@@ -128,7 +128,7 @@ class Listening(StreamView):
             for message in member.told():
                 self._heard(crew, message)
 
-    def _heard(self, crew: Crew, message: object) -> None:
+    def _heard(self, crew: ProcessManager, message: object) -> None:
         self._stream.hear(message)
         match message:
             case say.CameraOpened():
@@ -140,14 +140,14 @@ class Listening(StreamView):
                 if not active:
                     crew.tell_recorder(say.StopAnalysis())
                 self._become(replace(self.status, analysing=active))
-            case say.Conducting(active):
+            case say.ExperimentRunning(active):
                 self._become(replace(self.status, experimenting=active))
                 for_it = self._filming_for_experiment and self.status.recording
                 if for_it and not active:
                     self._film(crew, False)
             case say.CameraTold(text):
                 self._tell(crew, "camera", text)
-            case say.Turned():
+            case say.ControlChanged():
                 self._adjusting.answered(message)
                 self._tell(crew, "setting", message.text)
                 self._news.append(message)
@@ -177,7 +177,7 @@ class Listening(StreamView):
             case say.ProcessFailed(text):
                 self._fail(crew, text)
 
-    def _recording_lost(self, crew: Crew, text: str, whole: bool) -> None:
+    def _recording_lost(self, crew: ProcessManager, text: str, whole: bool) -> None:
         """End the experiment if its record has ended, unless it is to go on."""
         rules = self.settings.experiment
         of_experiment = self.status.experimenting and (whole or rules.record_exp)
@@ -187,10 +187,10 @@ class Listening(StreamView):
         self._alarm(text, grave=not goes_on)
         if of_experiment and not goes_on:
             how = "failed: its recording has ended ([Experiment] ON_RECORDING_LOST = stop)"
-            crew.tell_engine(say.Conduct(False, how))
+            crew.tell_engine(say.RunExperiment(False, how))
         self._become(replace(self.status, recording=False))
 
-    def _saving(self, crew: Crew, frames: int) -> None:
+    def _saving(self, crew: ProcessManager, frames: int) -> None:
         """Wait on for a recorder that gets on, and say now and then what it does."""
         now_s = perf_counter()
         crew.saved_s = now_s
@@ -221,7 +221,7 @@ class Listening(StreamView):
                 "is repaired when it is opened, or by utils/RepairRun.py"
             )
 
-    def _camera_opened(self, crew: Crew, opened: say.CameraOpened) -> None:
+    def _camera_opened(self, crew: ProcessManager, opened: say.CameraOpened) -> None:
         try:
             anew = opened.camera in crew.rings
             ring = crew.add_ring(opened.camera, opened.format)
@@ -236,7 +236,7 @@ class Listening(StreamView):
             self._pace.forget(opened.camera)
             crew.begin(self._posed(crew), (opened.camera,))
 
-    def _attach(self, crew: Crew) -> None:
+    def _attach(self, crew: ProcessManager) -> None:
         """Tell engine and recorder of the rings once all cameras have opened."""
         if len(crew.rings) < len(self.settings.cameras) or self._ending is not None:
             return
@@ -248,12 +248,12 @@ class Listening(StreamView):
             crew.begin(self._posed(crew), self.cameras)
             self._become(replace(self.status, phase=Phase.STREAMING))
 
-    def _posed(self, crew: Crew) -> tuple[RingSpec, ...]:
+    def _posed(self, crew: ProcessManager) -> tuple[RingSpec, ...]:
         """Return the rings of the cameras that the engine looks at, in their order."""
         posed = self.settings.asked_of()
         return tuple(crew.rings[name].spec for name in self.cameras if name in posed)
 
-    def _tell(self, crew: Crew, kind: str, text: str) -> None:
+    def _tell(self, crew: ProcessManager, kind: str, text: str) -> None:
         """Say something, and write it into the record."""
         note = Note(kind, text, SystemClock().now_ns())
         self._news.append(note)

@@ -9,19 +9,19 @@ from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Step
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.session.messages import (
     Analysing,
     CameraOpened,
+    ControlChanged,
     Filmed,
     NetworkReady,
-    Proved,
     RunOpened,
-    Turned,
+    WatchdogChecked,
 )
 from deeplabstream.engine.session.states import Counts
 from deeplabstream.ipc.ring import Ring, RingReader, Stamp
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.camera_controls import CameraControl
 from deeplabstream.recording.identity_totals import IdentityTotals
 from deeplabstream.settings.effective_values import effective
 from deeplabstream.settings.sections import Settings
@@ -41,7 +41,7 @@ class Stream:
     knows_losses: dict[str, bool] = field(default_factory=dict)
     devices: dict[str, dict[str, str]] = field(default_factory=dict)
     """By camera: which device it is, and whose clock stamps its frames."""
-    dials: dict[str, tuple[Dial, ...]] = field(default_factory=dict)
+    dials: dict[str, tuple[CameraControl, ...]] = field(default_factory=dict)
     """By camera: what can be changed while it films, as the device says it is."""
     network: NetworkReady | None = None
     run_folder: Path | None = None
@@ -51,7 +51,7 @@ class Stream:
     """By output: what was written last; none of one that is not open."""
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     """By output: what its device said last."""
-    proofs: list[Proved] = field(default_factory=list)
+    proofs: list[WatchdogChecked] = field(default_factory=list)
     """Of boards' watchdogs."""
     recorded: Mapping[str, int] = field(default_factory=dict)
     recording_losses: Mapping[str, int] = field(default_factory=dict)
@@ -113,9 +113,9 @@ class Stream:
             case Filmed(recorded, losses, waiting):
                 self.recorded, self.recording_losses = recorded, losses
                 self.waiting = waiting
-            case Proved():
+            case WatchdogChecked():
                 self.proofs.append(message)
-            case Turned():
+            case ControlChanged():
                 self._turned(message)
 
     def _analyse(self, active: bool) -> None:
@@ -126,7 +126,7 @@ class Stream:
             rings = self._rings.items()
             self._analysed_from = {name: ring.published for name, ring in rings}
 
-    def _turned(self, told: Turned) -> None:
+    def _turned(self, told: ControlChanged) -> None:
         self.dials[told.camera] = told.dials or self.dials[told.camera]
         for dial in told.dials:
             if dial.key == "rate" and isinstance(dial.now, float | int):
@@ -158,11 +158,11 @@ class Stream:
         elif isinstance(entry, Acknowledged):
             self.acknowledged[entry.output] = entry
 
-    def identity(self) -> dict[str, WhoIsWho]:
+    def identity(self) -> dict[str, IdentityState]:
         """Return what was said of several animals so far, by camera."""
         totals = self._identity.facts()
         return {
-            camera: WhoIsWho(pose, totals[camera])
+            camera: IdentityState(pose, totals[camera])
             for camera, pose in self._last_poses.items()
         }
 

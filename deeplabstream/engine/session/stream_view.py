@@ -8,12 +8,12 @@ from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Step
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.engine.animal_identity import WhoIsWho
-from deeplabstream.engine.session.messages import Proved
+from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.engine.session.states import Counts
 from deeplabstream.engine.session.stream import Stream
 from deeplabstream.ipc.ring import Stamp
-from deeplabstream.plugins.camera_controls import Dial
+from deeplabstream.plugins.camera_controls import CameraControl
 
 
 class StreamView:
@@ -28,7 +28,7 @@ class StreamView:
         return MappingProxyType(self._stream.formats)
 
     @property
-    def dials(self) -> Mapping[str, tuple[Dial, ...]]:
+    def dials(self) -> Mapping[str, tuple[CameraControl, ...]]:
         """By camera: what can be changed while it films, as the device says it is."""
         return MappingProxyType(self._stream.dials)
 
@@ -68,7 +68,7 @@ class StreamView:
         return MappingProxyType(self._stream.acknowledged)
 
     @property
-    def proofs(self) -> tuple[Proved, ...]:
+    def proofs(self) -> tuple[WatchdogChecked, ...]:
         """Whether the watchdogs of the rig's boards work."""
         return tuple(self._stream.proofs)
 
@@ -78,7 +78,7 @@ class StreamView:
         return self._stream.stamps()
 
     @property
-    def identity(self) -> Mapping[str, WhoIsWho]:
+    def identity(self) -> Mapping[str, IdentityState]:
         """By camera what was said of several animals so far; empty: there is one."""
         return self._stream.identity()
 

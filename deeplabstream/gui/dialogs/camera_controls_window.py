@@ -14,9 +14,9 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.engine.session.messages import Turned
+from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.plugins.camera_controls import Dial, Value, written
+from deeplabstream.plugins.camera_controls import CameraControl, Value, written
 
 _NAMES = {
     "exposure_us": ("Exposure", "µs"),
@@ -91,7 +91,7 @@ class CameraWindow(QDialog):
         column.addWidget(self.words)
         column.addLayout(foot)
 
-    def _add(self, grid: QGridLayout, row: int, dial: Dial) -> None:
+    def _add(self, grid: QGridLayout, row: int, dial: CameraControl) -> None:
         name, unit = _NAMES.get(dial.key, (dial.key.upper(), ""))
         line = QLineEdit(written(dial.now))
         line.setToolTip(_HELP.get(dial.key, "") or _between(dial))
@@ -109,7 +109,7 @@ class CameraWindow(QDialog):
         grid.addWidget(now, row, 3)
         self._show(dial)
 
-    def _missing(self, dials: tuple[Dial, ...]) -> str:
+    def _missing(self, dials: tuple[CameraControl, ...]) -> str:
         """Return a sentence on what people look for here and this kind can't do."""
         there = {dial.key.removesuffix("_us") for dial in dials}
         absent = [word for word in ("exposure", "gain", "rate") if word not in there]
@@ -127,7 +127,7 @@ class CameraWindow(QDialog):
         self.words.setText("…")
         self.bridge.rig.adjust(self.camera, key.upper(), word)
 
-    def _take_answer(self, told: Turned) -> None:
+    def _take_answer(self, told: ControlChanged) -> None:
         if told.camera != self.camera:
             return
         self.words.setText(told.text.removeprefix(f"[Camera {self.camera}] "))
@@ -140,7 +140,7 @@ class CameraWindow(QDialog):
     def _take_failure(self, text: str) -> None:
         self.words.setText(text)
 
-    def _show(self, dial: Dial, rewrite: bool = True) -> None:
+    def _show(self, dial: CameraControl, rewrite: bool = True) -> None:
         """Show what the device says, in the line too unless a person may be writing."""
         if dial.key not in self.lines:
             return
@@ -160,13 +160,13 @@ class CameraWindow(QDialog):
         self.close()
 
 
-def _between(dial: Dial) -> str:
+def _between(dial: CameraControl) -> str:
     if isinstance(dial.low, float | int) and isinstance(dial.high, float | int):
         return f"{written(dial.low)} to {written(dial.high)}"
     return ""
 
 
-def _kept(dial: Dial) -> str:
+def _kept(dial: CameraControl) -> str:
     """Return the word for the settings; a crop that is the whole picture is none."""
     value: Value = dial.now
     return "" if dial.key == "crop" and value == dial.high else written(value)

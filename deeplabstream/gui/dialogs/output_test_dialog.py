@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine.checks.output_test import TryOut
+from deeplabstream.engine.checks.output_test import OutputTestProcess
 from deeplabstream.plugins.output import Output
 
 
@@ -21,10 +21,12 @@ class OutputTest(QObject):
     acknowledged = pyqtSignal(object)
     """Acknowledged: the output's device has answered."""
 
-    def __init__(self, make: Callable[[str, Output], TryOut] = TryOut) -> None:
+    def __init__(
+        self, make: Callable[[str, Output], OutputTestProcess] = OutputTestProcess
+    ) -> None:
         super().__init__()
         self._make = make
-        self._test: TryOut | None = None
+        self._test: OutputTestProcess | None = None
         self._stack = ExitStack()
 
     @property

@@ -17,7 +17,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.engine.animal_identity import WhoIsWho
+from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.gui.theme import GREY, animal_colour
 from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.indicator import Lamp
@@ -90,7 +90,9 @@ class Animals(Panel):
         tip = "of two of them" if several else f"of {' and '.join(names)}"
         self.exchange.setToolTip(f"exchange the names {tip} (Ctrl+E)")
 
-    def show_who(self, known: Mapping[str, WhoIsWho], thresholds: Thresholds) -> None:
+    def show_who(
+        self, known: Mapping[str, IdentityState], thresholds: Thresholds
+    ) -> None:
         """Show how it stands with the animals before the chosen camera."""
         camera = self.camera.currentText()
         who = known.get(camera)

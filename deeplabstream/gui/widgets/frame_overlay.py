@@ -11,7 +11,7 @@ from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.trigger_shapes import Zone
+from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.theme import (
     AMBER,
     BLUE,
@@ -50,7 +50,7 @@ def fit(width: int, height: int, room: QRectF) -> Fit:
 def draw_zones(
     painter: QPainter,
     place: Fit,
-    zones: Sequence[Zone],
+    zones: Sequence[TriggerShape],
     answers: Mapping[str, bool | None] | None,
 ) -> None:
     """Draw each zone: green while its trigger holds, blue if not, dashed if unknown.

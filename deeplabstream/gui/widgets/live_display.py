@@ -7,7 +7,7 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.states import Counts, Phase, Status
-from deeplabstream.engine.trigger_shapes import zones_of
+from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Figures, TileFigures
 from deeplabstream.gui.overlay_options import Painted
@@ -24,7 +24,9 @@ class Display(QWidget):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self._bridge = bridge
-        self.grid = VideoGrid(bridge.rig.cameras, zones_of(bridge.rig.settings))
+        self.grid = VideoGrid(
+            bridge.rig.cameras, trigger_shapes_of(bridge.rig.settings)
+        )
         self.line = StatusLine()
         self._figures = Figures(bridge.rig.cameras[0])
         self._tiles = {camera: TileFigures() for camera in bridge.rig.cameras}

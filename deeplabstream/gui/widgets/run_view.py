@@ -19,7 +19,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.engine.trigger_shapes import Zone, zones_of
+from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.run_frames import RunPictures
 from deeplabstream.gui.widgets.play_button import TICK_MS, PlayButton
 from deeplabstream.gui.widgets.timeline_view import TimelineView
@@ -212,9 +212,11 @@ class RunView(QWidget):
             self.play.stop()
 
 
-def _zones(run: Review, camera: str) -> tuple[Zone, ...]:
+def _zones(run: Review, camera: str) -> tuple[TriggerShape, ...]:
     """Return the regions that the run's settings had; none if they are no good now."""
     try:
-        return zones_of(parse(run.folder.settings_text, run.folder.path), camera)
+        return trigger_shapes_of(
+            parse(run.folder.settings_text, run.folder.path), camera
+        )
     except (DeepLabStreamError, OSError):
         return ()

@@ -10,7 +10,7 @@ from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
-from deeplabstream.plugins.debounce import Hygiene
+from deeplabstream.plugins.debounce import Debounce
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.kinds import kind_of, kinds_of
 from deeplabstream.settings.loading import FIXED
@@ -112,7 +112,7 @@ class SettingsForm(QWidget):
             choice.setToolTip("what it is; its own keys follow from that")
             self._row(grid, "KIND", "what it is", choice)
         keys = keys_of(self.kind) if self.kind else {}
-        common = keys_of(Hygiene) if self.family == "Trigger" else {}
+        common = keys_of(Debounce) if self.family == "Trigger" else {}
         for key in [*(k for k in keys if k not in common), *common]:
             if key in keys:
                 if common and key == next(iter(common)):

@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.engine.trial_preview import STAYS_S, Row, foretold
+from deeplabstream.engine.trial_preview import STAYS_S, Row, preview_trials
 from deeplabstream.settings.sections import Settings
 
 _TURN_S = 0.006
@@ -95,7 +95,7 @@ class TrialList(QFrame):
         )
         rate = form_rate if isinstance(form_rate, float) and form_rate > 0 else 30.0
         limit_s = settings.experiment.exp_time_s
-        self._rows = foretold(settings.experiments[name](), rate, limit_s)
+        self._rows = preview_trials(settings.experiments[name](), rate, limit_s)
         self._timer.start(0)
 
     def _go_on(self) -> None:

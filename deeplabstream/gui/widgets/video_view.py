@@ -11,7 +11,7 @@ from PyQt5.sip import voidptr
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.trigger_shapes import Zone
+from deeplabstream.engine.trigger_shapes import TriggerShape
 from deeplabstream.gui.theme import TEXT, palette
 from deeplabstream.gui.trails import Trail
 from deeplabstream.gui.widgets.frame_overlay import (
@@ -45,7 +45,7 @@ def to_qimage(image: Image) -> QImage:
 class VideoView(QWidget):
     """Shows pictures of `camera`; it is given values and looks at nothing itself."""
 
-    def __init__(self, camera: str, zones: Sequence[Zone] = ()) -> None:
+    def __init__(self, camera: str, zones: Sequence[TriggerShape] = ()) -> None:
         super().__init__()
         self.camera = camera
         self.zones = tuple(zone for zone in zones if zone.camera == camera)
@@ -164,7 +164,9 @@ class VideoView(QWidget):
 class VideoGrid(QWidget):
     """The views of all cameras, as square a grid as can be."""
 
-    def __init__(self, cameras: Sequence[str], zones: Sequence[Zone] = ()) -> None:
+    def __init__(
+        self, cameras: Sequence[str], zones: Sequence[TriggerShape] = ()
+    ) -> None:
         super().__init__()
         self.views = {camera: VideoView(camera, zones) for camera in cameras}
         columns = int(np.ceil(np.sqrt(max(len(cameras), 1))))

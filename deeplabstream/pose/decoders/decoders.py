@@ -77,7 +77,7 @@ class Coordinates:
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class MultiAnimalDecoder:
     """Several animals: maps of all of them, then their part affinity fields.
 
     The network gives what `maps` reads, and after it 2 · edge maps, x before y, edge by
@@ -107,12 +107,12 @@ class Several:
         return points, confidence_of(heights, bound)
 
 
-Decoder = Heatmaps | Offsets | Coordinates | Several
+Decoder = Heatmaps | Offsets | Coordinates | MultiAnimalDecoder
 
 
 def animals(decoder: Decoder) -> int:
     """Return how many animals are read off at most."""
-    if isinstance(decoder, Several):
+    if isinstance(decoder, MultiAnimalDecoder):
         return decoder.grouping.most
     return decoder.animals if isinstance(decoder, Coordinates) else 1
 
@@ -123,9 +123,9 @@ def output_shape(
     """Return the shape that the network's output has, without its first axis."""
     if isinstance(decoder, Coordinates):
         return decoder.animals * bodyparts, 3
-    maps = decoder.maps if isinstance(decoder, Several) else decoder
+    maps = decoder.maps if isinstance(decoder, MultiAnimalDecoder) else decoder
     channels = 3 * bodyparts if isinstance(maps, Offsets) else bodyparts
-    if isinstance(decoder, Several):
+    if isinstance(decoder, MultiAnimalDecoder):
         channels += 2 * len(decoder.grouping.edges)
     return channels, height // maps.stride, width // maps.stride
 
@@ -138,7 +138,7 @@ def read(decoder: Decoder, output: NDArray[np.float32]) -> Read:
     """
     if isinstance(decoder, Coordinates):
         return decoder.decode(output)
-    if isinstance(decoder, Several):
+    if isinstance(decoder, MultiAnimalDecoder):
         each = [decoder.decode(picture) for picture in output]
         return np.stack([p for p, _ in each]), np.stack([c for _, c in each])
     n, channels, *size = output.shape

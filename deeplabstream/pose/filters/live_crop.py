@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
 from deeplabstream.pose.image_fitting import (
-    Window,
+    ImageWindow,
     around,
     levels,
     same_scale,
@@ -48,7 +48,7 @@ class _Track:
     """Around the box of its points."""
 
 
-class LiveCrop(Front):
+class LiveCrop(EstimatorWrapper):
     """An estimator that remembers, camera by camera, where the animal was.
 
     Without a `detector`, whole pictures are looked at until the animal is seen; then the
@@ -76,7 +76,7 @@ class LiveCrop(Front):
         self._full_every = full_every
         self._boxes = detector is not None and detector.skeleton.bodyparts == BOX
         self._tracks: dict[str, _Track] = {}
-        self.windows: dict[str, Window] = {}
+        self.windows: dict[str, ImageWindow] = {}
         """By camera: where was looked last."""
 
     @property
@@ -126,7 +126,7 @@ class LiveCrop(Front):
                 blank = np.full((batch, side, side, 3), 127, np.uint8)
                 self.estimator.network.run(blank)
 
-    def _following(self, image: Image, camera: str) -> Window | None:
+    def _following(self, image: Image, camera: str) -> ImageWindow | None:
         """Return where the animal should be now; None: the whole picture."""
         track = self._tracks.get(camera)
         if track is None or (self._full_every and track.looks >= self._full_every):
@@ -138,7 +138,7 @@ class LiveCrop(Front):
             return zoomed(low, high, image.shape, fitting)
         return same_scale(low, high, image.shape, fitting, track.grown)
 
-    def _whole(self, images: Sequence[Image]) -> list[Window]:
+    def _whole(self, images: Sequence[Image]) -> list[ImageWindow]:
         """Return windows for pictures in which the animal must be found first."""
         fitting = self.estimator.model.fitting
         windows = [whole(image.shape, fitting) for image in images]
@@ -156,13 +156,13 @@ class LiveCrop(Front):
     def _look(
         self,
         images: Sequence[Image],
-        windows: Sequence[Window | None],
+        windows: Sequence[ImageWindow | None],
         places: Sequence[int],
     ) -> list[Pose]:
         """Return the poses of the pictures at `places`; equal sizes are one batch."""
         model = self.estimator.model
         found: dict[int, Pose] = {}
-        sizes: dict[tuple[int, int], list[tuple[int, Window]]] = {}
+        sizes: dict[tuple[int, int], list[tuple[int, ImageWindow]]] = {}
         for i in places:
             if (window := windows[i]) is not None:
                 size = window.fitting.height, window.fitting.width
@@ -179,7 +179,9 @@ class LiveCrop(Front):
     def _believed(self, pose: Pose) -> NDArray[np.bool_]:
         return np.asarray(pose.confidence[0] >= self.threshold)
 
-    def _remember(self, camera: str, window: Window, pose: Pose, full: bool) -> None:
+    def _remember(
+        self, camera: str, window: ImageWindow, pose: Pose, full: bool
+    ) -> None:
         self.windows[camera] = window
         seen = pose.points[0][self._believed(pose)]
         before = self._tracks.pop(camera, None)

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import Coordinates, Decoder, Offsets, Several
+from deeplabstream.pose.decoders.decoders import (
+    Coordinates,
+    Decoder,
+    MultiAnimalDecoder,
+    Offsets,
+)
 from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.importers.graph_operations import give_shape, wrap
@@ -95,7 +100,7 @@ def decoder_of(words: Description) -> Decoder:
         return maps
     names = words.bodyparts
     edges = edge_places(names, said.edges)
-    return Several(
+    return MultiAnimalDecoder(
         maps,
         Grouping(
             len(names),

@@ -4,7 +4,12 @@ from typing import Literal
 
 import pydantic
 
-from deeplabstream.pose.decoders.decoders import Coordinates, Decoder, Offsets, Several
+from deeplabstream.pose.decoders.decoders import (
+    Coordinates,
+    Decoder,
+    MultiAnimalDecoder,
+    Offsets,
+)
 from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.part_affinity_fields import SAMPLES, WORST
@@ -120,7 +125,7 @@ class Description(_Words):
         edges = edge_places(names, self.animals.edges)
         if len(self.animals.longest) not in (0, len(edges)):
             raise ValueError("animals → longest: one length for each edge, or none")
-        return Several(
+        return MultiAnimalDecoder(
             maps,
             Grouping(
                 len(names), edges, self.animals.most, maps.stride, first,

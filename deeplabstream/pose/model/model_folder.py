@@ -25,9 +25,9 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.decoders import (
     Coordinates,
     Decoder,
+    MultiAnimalDecoder,
     Offsets,
     Read,
-    Several,
     animals,
     output_shape,
     read,
@@ -85,7 +85,11 @@ class ModelFolder:
     @property
     def heatmaps(self) -> Heatmaps:
         """How its heat maps are drawn and read; ModelError when it gives none."""
-        maps = self.decoder.maps if isinstance(self.decoder, Several) else self.decoder
+        maps = (
+            self.decoder.maps
+            if isinstance(self.decoder, MultiAnimalDecoder)
+            else self.decoder
+        )
         if not isinstance(maps, Heatmaps):
             raise ModelError(f"{self.path}: its network gives no heat maps")
         return maps
@@ -208,7 +212,7 @@ def _unusual(fitting: Fitting) -> dict[str, object]:
 
 def _said(model: ModelFolder) -> dict[str, object]:
     """Return how points are read, in the words of `model.json`."""
-    several = model.decoder if isinstance(model.decoder, Several) else None
+    several = model.decoder if isinstance(model.decoder, MultiAnimalDecoder) else None
     maps = several.maps if several else model.decoder
     words = {key: value for key, value in asdict(maps).items() if value is not None}
     said: dict[str, object] = {_WAYS[type(maps)]: words}

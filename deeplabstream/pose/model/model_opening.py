@@ -16,7 +16,7 @@ from deeplabstream.pose.model.model_folder import (
     load_model_folder,
 )
 from deeplabstream.pose.network_estimator import NetworkEstimator
-from deeplabstream.pose.placeholder_network import StandIn
+from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
 from deeplabstream.pose.runtimes.runtime_selection import open_fastest
 
@@ -150,7 +150,7 @@ def find_model(name: str | Path) -> Path:
     )
 
 
-def _stand_in(words: str) -> StandIn:
+def _stand_in(words: str) -> PlaceholderNetwork:
     _, _, numbers = words.partition(":")
     milliseconds, _, animals = numbers.partition(":")
     try:
@@ -162,4 +162,4 @@ def _stand_in(words: str) -> StandIn:
             f"{words!r}: expected milliseconds from 0 to 10000, as in stand-in:10, and "
             "perhaps animals from 1 to 8, as in stand-in:10:2"
         )
-    return StandIn(taken_ms / 1000, count)
+    return PlaceholderNetwork(taken_ms / 1000, count)

@@ -25,7 +25,7 @@ LONG = 300.0
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
-class Looks:
+class AppearanceModel:
     """What the animals of one camera look like."""
 
     def __init__(self, animals: int) -> None:

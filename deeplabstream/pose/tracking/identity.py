@@ -25,10 +25,10 @@ import numpy as np
 from deeplabstream.core.assignment import assign
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.tracking.appearance_model import ENOUGH, Looks
+from deeplabstream.pose.tracking.appearance_model import ENOUGH, AppearanceModel
 from deeplabstream.pose.tracking.detections import Detections, detections
-from deeplabstream.pose.tracking.identity_ambiguity import Doubts
-from deeplabstream.pose.tracking.motion_model import NEVER, Array, Tracks
+from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
+from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
 
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
@@ -68,9 +68,9 @@ class Identity:
     threshold: float
     rules: Rules = field(default_factory=Rules)
 
-    _tracks: Tracks = field(init=False)
-    _looks: Looks = field(init=False)
-    _doubts: Doubts = field(init=False)
+    _tracks: MotionModel = field(init=False)
+    _looks: AppearanceModel = field(init=False)
+    _doubts: IdentityAmbiguities = field(init=False)
     _said: dict[int, str] = field(init=False)
     """By animal: the word of what a person said since the last picture."""
     _views: Array = field(init=False)
@@ -82,10 +82,10 @@ class Identity:
 
     def __post_init__(self) -> None:
         animals = len(self.skeleton.animals)
-        self._tracks = Tracks(animals, len(self.skeleton.bodyparts))
-        self._looks = Looks(animals)
+        self._tracks = MotionModel(animals, len(self.skeleton.bodyparts))
+        self._looks = AppearanceModel(animals)
         self._named, self._pictures = False, 0
-        self._doubts, self._said = Doubts(animals), {}
+        self._doubts, self._said = IdentityAmbiguities(animals), {}
         self._views = np.zeros((animals, 0))
         self._counts = [0] * animals
         self._unseen_since_s = [np.inf] * animals

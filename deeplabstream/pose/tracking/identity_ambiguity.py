@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 
-class Doubts:
+class IdentityAmbiguities:
     """The doubts of one camera. At first anyone may be anybody."""
 
     def __init__(self, animals: int) -> None:

@@ -27,7 +27,7 @@ NEVER = 1e6
 """What it costs to take a detection for an animal that can't be there."""
 
 
-class Tracks:
+class MotionModel:
     """The animals of one camera, (animal, body part), and how long a typical one is."""
 
     def __init__(self, animals: int, bodyparts: int) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import Front
+from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
 from deeplabstream.pose.runtimes.batching import WarmsUp
 
 
 @dataclass(frozen=True, eq=False)
-class Named(Front):
+class NamedEstimator(EstimatorWrapper):
     """An estimator whose skeleton has the animals' names; whose is whose it does not know.
 
     Its poses are the network's: `deeplabstream.pose.tracking.identity` brings the

@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Pose
 from deeplabstream.recording.exporters.planned_file import PlannedFile
 from deeplabstream.recording.overlay import labelled
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import who_is_who
+from deeplabstream.recording.run_reader import identity_states
 from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.decoding import Converter
@@ -48,7 +48,7 @@ def _draw(folder: RunFolder, video: Path, frames: Timeline, path: Path) -> None:
                 skeleton,
                 points[number].astype(np.float32),
                 confidence[number].astype(np.float32),
-                who_is_who(skeleton, row["doubts"]),
+                identity_states(skeleton, row["doubts"]),
             )
             for place in _refused(row["doubts"], pose.names):
                 pose.points.reshape(-1, 2)[place] = np.nan

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.training.data.dataset import Dataset
@@ -79,7 +79,7 @@ def _lengths(points: Points, parts: int) -> dict[tuple[int, int], Points]:
     return found
 
 
-def decoder_of(data: Dataset, edges: Edges, sigma: float) -> Several:
+def decoder_of(data: Dataset, edges: Edges, sigma: float) -> MultiAnimalDecoder:
     """Return how a network for this data is read."""
     heatmaps, parts = Heatmaps(STRIDE, sigma), len(data.skeleton.bodyparts)
     lengths = _lengths(data.points, parts)
@@ -88,7 +88,7 @@ def decoder_of(data: Dataset, edges: Edges, sigma: float) -> Several:
         round(SPARE * float(lengths[pair].max()), 1) if pair in lengths else diagonal
         for pair in ((min(edge), max(edge)) for edge in edges)
     )
-    return Several(
+    return MultiAnimalDecoder(
         heatmaps,
         Grouping(parts, edges, data.animals, STRIDE, heatmaps.first, longest=longest),
     )
@@ -105,7 +105,7 @@ def field_loss(fields: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
 
 
 def predict_animals(
-    network: PoseNetwork, how: Several, pictures: NDArray[np.uint8]
+    network: PoseNetwork, how: MultiAnimalDecoder, pictures: NDArray[np.uint8]
 ) -> tuple[Points, Points]:
     """Return points (picture, animal, bodypart, 2), px of the input, and confidences."""
     each = [how.decode(output) for output in _outputs(network, pictures)]
@@ -114,7 +114,9 @@ def predict_animals(
     )
 
 
-def choose_link(network: PoseNetwork, data: Dataset, how: Several) -> Several:
+def choose_link(
+    network: PoseNetwork, data: Dataset, how: MultiAnimalDecoder
+) -> MultiAnimalDecoder:
     """Return how to read the network, with the `link` that finds animals best in `data`.
 
     Best is the highest harmonic mean of recall and precision, of equal ones the highest
@@ -148,7 +150,7 @@ def _outputs(network: PoseNetwork, pictures: NDArray[np.uint8]) -> Iterator[Poin
             yield from network.maps(batch).float().numpy()
 
 
-def matched_points(how: Several, maps: Tensor, labels: Tensor) -> Tensor:
+def matched_points(how: MultiAnimalDecoder, maps: Tensor, labels: Tensor) -> Tensor:
     """Return points (n, animal · bodypart, 2) off the maps, in the order of the labels'.
 
     NaN where a labelled animal was not found.

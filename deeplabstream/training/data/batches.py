@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.part_affinity_fields import Edges, encode_fields
-from deeplabstream.pose.image_fitting import Window
+from deeplabstream.pose.image_fitting import ImageWindow
 from deeplabstream.training.data.augmentation import apply, augment, augment_clip
 from deeplabstream.training.data.clips import (
     Clip,
@@ -246,7 +246,7 @@ def _of_all(
 
 
 def clip_geometry(
-    window: Window,
+    window: ImageWindow,
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return input pixels per camera pixel along x and y, and the window's corner."""
     columns, rows = window.fitting.extent((window.height, window.width))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError, ModelError
 from deeplabstream.core.frame import Image
-from deeplabstream.pose.image_fitting import Fitting, Window, whole, zoomed
+from deeplabstream.pose.image_fitting import Fitting, ImageWindow, whole, zoomed
 from deeplabstream.training.data.augmentation import Augmentation, augment_clip
 from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import VideoReader, open_video
@@ -27,7 +27,7 @@ class Clip:
     """(frame, height, width, 3), BGR, changed by `matrix`."""
     matrix: NDArray[np.float64]
     """(2, 3): where a pixel of the unchanged input is in `pictures`."""
-    window: Window
+    window: ImageWindow
     """What part of the video's pictures the input shows."""
 
 

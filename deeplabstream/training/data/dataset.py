@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.image_fitting import Fitting, Window, whole, zoomed
+from deeplabstream.pose.image_fitting import Fitting, ImageWindow, whole, zoomed
 from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.labels import Labels, LabelsError
 
@@ -31,7 +31,7 @@ class Dataset:
     animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
     """(picture, bodypart); False: nothing is said about it, nothing is learned."""
-    windows: tuple[Window, ...]
+    windows: tuple[ImageWindow, ...]
     """What part of the original picture each one shows."""
     clips: tuple[str, ...]
     """The folder that each picture came from: one recording."""
@@ -88,7 +88,7 @@ def load_dataset(
     at that part only, enlarged; NaN: at all.
     """
     problems: list[str] = []
-    windows: list[Window] = []
+    windows: list[ImageWindow] = []
     pictures = np.empty(
         (len(labels.images), fitting.height, fitting.width, 3), np.uint8
     )
@@ -141,7 +141,7 @@ def neighbour(file: Path, away: int) -> Path:
 
 
 def _load_context(
-    labels: Labels, windows: Sequence[Window], pictures: NDArray[np.uint8]
+    labels: Labels, windows: Sequence[ImageWindow], pictures: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     reach = FRAMES // 2
     context = np.repeat(pictures[:, None], FRAMES, axis=1)

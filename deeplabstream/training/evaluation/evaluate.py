@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.training.data.animal_targets import predict_animals
@@ -78,7 +78,7 @@ class HeldOut:
 def held_out_error(
     network: PoseNetwork,
     data: Dataset,
-    several: Several | None = None,
+    several: MultiAnimalDecoder | None = None,
     known: NDArray[np.bool_] | None = None,
 ) -> HeldOut:
     """Return how far a network's points are from the labels.

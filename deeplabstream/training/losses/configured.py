@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.core.pose_pca import fit_subspace, multi_view_rows, single_view_rows
+from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
 from deeplabstream.training.camera_geometry import read_calibration
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset
@@ -103,7 +103,7 @@ def _pca(
     else:
         rows = single_view_rows(exact, views[0], words.centering_method)
         keep = words.components_to_keep or 0.99
-    plane = fit_subspace(
+    plane = fit_pose_pca(
         rows,
         keep,
         words.epsilon if isinstance(words.epsilon, float) else None,

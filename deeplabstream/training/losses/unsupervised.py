@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import relu
 
-from deeplabstream.core.pose_pca import Centring, Subspace
+from deeplabstream.core.pose_pca import Centring, PosePca
 
 
 def share(log_weight: float, anneal: float) -> float:
@@ -69,7 +69,7 @@ class TemporalLoss:
 class PcaLoss:
     """Points away from the plane of the labelled poses by more than its epsilon."""
 
-    subspace: Subspace
+    subspace: PosePca
     columns: tuple[tuple[int, ...], ...]
     """One view: (its columns,); several: the matching columns of each."""
     log_weight: float = 11.0

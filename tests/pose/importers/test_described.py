@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.importers.network_description import read_description
 from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.original_network import original
@@ -171,7 +171,7 @@ def test_fields_of_other_cells_are_the_originals_in_every_runtime(
     outputs, strides = {"maps": 2, "fields": 2}, {"fields": stride}
     file = network(tmp_path / "it.onnx", outputs, strides=strides)
     model = import_onnx(file, words, tmp_path / "m", {})
-    assert isinstance(model.decoder, Several)
+    assert isinstance(model.decoder, MultiAnimalDecoder)
     assert (model.animals, model.decoder.grouping.floor) == (2, 0.3)
     assert model.output_shape == (4, 4, 8)
     picture = np.random.default_rng(3).integers(0, 256, (1, 32, 64, 3), np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
 from deeplabstream.pose.importers.script_export import SCRIPTS
 from deeplabstream.pose.model.model_folder import IMPORTED, load_model_folder
@@ -48,7 +48,7 @@ def test_deeplabcuts_animals_are_ours(
     model = load_model_folder(out)
     assert (out / "reference.npz").is_file()  # it stays with the network
     assert model.imported == IMPORTED
-    assert isinstance(model.decoder, Several)
+    assert isinstance(model.decoder, MultiAnimalDecoder)
     assert model.animals == 3
     with np.load(source / "reference.npz") as theirs:
         pictures, seen, said = (

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from deeplabstream.pose.decoders.decoders import Several
+from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.tracking.pose_matching import match_animals
@@ -127,7 +127,7 @@ def test_sleap_nns_animals_are_ours(
     assert main(words) == 2
     assert "does not tell how many animals" in capsys.readouterr().err
     model = load_model_folder(out)
-    assert isinstance(model.decoder, Several)
+    assert isinstance(model.decoder, MultiAnimalDecoder)
     assert model.decoder.grouping.edges == ((0, 1), (1, 2))
     kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
     assert not kinds & {"TopK", "GridSample"}  # neither peaks nor lines are theirs
