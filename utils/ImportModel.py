@@ -219,7 +219,7 @@ def _parser() -> ProgramParser:
         type=float,
         default=0.0,
         help="pixels of the input within which 95 in 100 points must be those of the "
-        "original (default: 0.5; of SLEAP-NN half a cell of its maps)",
+        "original (default: 0.5; of a top-down pair of SLEAP-NN 1.5 cells)",
     )
     add("--licence", default="", help="of the network, written into model.json")
     return parser

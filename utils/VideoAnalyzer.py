@@ -26,7 +26,11 @@ from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.replay.rerun import rerun
-from deeplabstream.engine.network_loading import introduced, open_network
+from deeplabstream.engine.network_loading import (
+    introduced,
+    open_network,
+    outdated_networks,
+)
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.engine.replay.video_replay import new_folder, replay
 from deeplabstream.settings.random_seeds import settled
@@ -111,6 +115,8 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
         )
     source = source if asked.video else settings.folder / source
     rows = open_video(source)
+    for sentence in outdated_networks(settings):
+        print(f"Warning: {sentence}", file=sys.stderr)
     estimator = _opened(settings, asked.fast)
     analysis = Analysis(settings, rows, estimator, not asked.no_experiment)
     with ExitStack() as files:

@@ -52,3 +52,22 @@ def test_the_higher_of_two_hills_wins() -> None:
     points, confidence = heatmaps.decode((0.9 * first + 0.6 * second)[None])
     assert_allclose(points, two[:1], atol=0.5)
     assert 0.8 < confidence[0] < 0.95
+
+
+def test_a_centroid_is_that_of_the_square_as_sleap_nn_reads_it() -> None:
+    heatmaps = Heatmaps(8, 5.0, origin=0, linear_to=0.8, centroid=5)
+    cells = np.zeros((1, HEIGHT, WIDTH), np.float32)
+    cells[0, 4:7, 3:6] = [[2.42, 2.62, 2.38], [2.22, 2.63, 2.62], [1.96, 2.22, 2.55]]
+    cells[0, 0, 19] = 1.9  # outside of the square around the highest
+    y, x = np.mgrid[4:7, 3:6]
+    square = cells[0, 4:7, 3:6]
+    expected = 8 * np.array([(square * x).sum(), (square * y).sum()]) / square.sum()
+    points, confidence = heatmaps.decode(cells)
+    assert_allclose(points[0], expected, atol=1e-4)
+    assert 0.97 < confidence[0] < 1
+    corner = np.zeros((1, HEIGHT, WIDTH), np.float32)
+    corner[0, 0, :2] = 2.0, 1.0
+    assert_allclose(heatmaps.decode(corner)[0], [[8 / 3, 0]], atol=1e-4)
+    empty, sure = heatmaps.decode(np.zeros((1, HEIGHT, WIDTH), np.float32))
+    assert np.isfinite(empty).all()
+    assert not sure.any()

@@ -14,6 +14,8 @@ from deeplabstream.pose.model.confidence_calibration import confidence_of
 
 REACH = 2
 """Cells around the highest one that are looked at, on each side."""
+MOST_REACH = 4
+"""The most cells around it, for a centroid."""
 LEAST = 1e-6
 """Lower values than this are taken for this: a logarithm needs one."""
 
@@ -30,6 +32,9 @@ class Heatmaps:
     """The input pixel at which the centre of cell 0 lies; None: (stride − 1) / 2."""
     linear_to: float | None = None
     """Maps have no upper bound: how heights become confidences, see `confidence_of`."""
+    centroid: int | None = None
+    """Cells along a side of the square whose centroid is the point (SLEAP-NN: 5); None:
+    the point is the centre of a Gaussian of `sigma`."""
 
     @property
     def first(self) -> float:
@@ -84,13 +89,22 @@ class Heatmaps:
         away, and the plane's slope is where the point lies. That needs no symmetric
         neighbourhood: at the border, where cells are missing, nothing is biased. Where
         another hill may be near, a `reach` of 1 keeps it out.
+
+        With `centroid`, each is the centroid of the values in a square around the cell,
+        as SLEAP-NN's integral refinement has it.
         """
-        _, height, width = maps.shape
+        if self.centroid is not None:
+            reach = self.centroid // 2
         dy, dx, bowl, terms = _NEAR[reach]
-        y, x = rows[:, None] + dy, columns[:, None] + dx
-        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        near = np.where(inside, (which[:, None] * height + y) * width + x, 0)
-        values = maps.reshape(-1)[near] * inside
+        values = _values(maps, which, rows[:, None] + dy, columns[:, None] + dx)
+        if self.centroid is not None:
+            mass = values.sum(axis=1, dtype=np.float64)
+            mass = np.where(
+                mass > LEAST, mass, np.inf
+            )  # nothing there: the cell itself
+            off = np.stack([values @ dx / mass, values @ dy / mass], axis=1)
+            cells = np.stack([columns, rows], axis=1) + np.clip(off, -reach, reach)
+            return np.asarray(cells * self.stride + self.first, np.float32)
         values = np.maximum(values, LEAST, dtype=np.float64)
         weight = values * values
         plane = np.log(values) * self.sigma**2 + bowl
@@ -108,6 +122,19 @@ _Cells = tuple[
 ]
 
 
+def _values(
+    maps: NDArray[np.float32],
+    which: NDArray[np.intp],
+    y: NDArray[np.intp],
+    x: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """Return the values of cells (m, k) of m maps; 0 outside."""
+    _, height, width = maps.shape
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    near = np.where(inside, (which[:, None] * height + y) * width + x, 0)
+    return np.asarray(maps.reshape(-1)[near] * inside)
+
+
 def _around(reach: int) -> _Cells:
     """Return the cells so far around one: dy, dx, (dx² + dy²) / 2, and their moments."""
     dy, dx = (d.ravel() for d in np.mgrid[-reach : reach + 1, -reach : reach + 1])
@@ -115,7 +142,7 @@ def _around(reach: int) -> _Cells:
     return dy, dx, (dx**2 + dy**2) / 2, terms
 
 
-_NEAR = {reach: _around(reach) for reach in (1, REACH)}
+_NEAR = {reach: _around(reach) for reach in range(1, MOST_REACH + 1)}
 
 
 def _slope(

@@ -74,6 +74,8 @@ class Heatmaps(_Words):
     """Of the Gaussians that it was taught, in cells."""
     origin: float | None = pydantic.Field(None, ge=-64, le=64)
     """The input pixel at which the centre of cell 0 lies; (stride − 1) / 2 if not said."""
+    centroid: Literal[3, 5, 7, 9] | None = None
+    """Cells along a side of the square whose centroid is the point; Gaussian if not said."""
 
     @property
     def linear_to(self) -> float | None:

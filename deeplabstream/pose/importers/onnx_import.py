@@ -92,7 +92,7 @@ def decoder_of(words: Description) -> Decoder:
     if it := words.offsets:
         maps, first = Offsets(it.stride, it.origin, it.scale), it.origin
     elif own := words.heatmaps:
-        maps = Heatmaps(own.stride, own.sigma, own.origin, own.linear_to)
+        maps = Heatmaps(own.stride, own.sigma, own.origin, own.linear_to, own.centroid)
         first = maps.first
     else:
         raise ModelError("the description says no way to read points")

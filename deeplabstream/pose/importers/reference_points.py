@@ -44,8 +44,9 @@ class Reference:
     ) -> dict[str, object]:
         """Return how far the imported network's points are, in pixels of the frames.
 
-        ModelError when, in any size of frames, 5 in 100 are farther than `tolerance_px`
-        pixels of the network's input.
+        ModelError when, in any size of frames, more than 5 in 100, and more than one, are
+        farther than `tolerance_px` pixels of the network's input: where two cells of a map
+        are equally high, rounding decides.
         """
         estimator = NetworkEstimator(model, OnnxNetwork(model, "cpu", 0))
         found = [estimator.estimate([frame])[0].points for frame in self.frames]
@@ -98,7 +99,7 @@ class Reference:
             return {}
         median, p95 = np.percentile(apart, [50, 95], method="higher").tolist()
         limit = tolerance_px / float(model.fitting.of(size).scales(size).min())
-        if not p95 <= limit:
+        if (~(apart <= limit)).sum() > max(1, apart.size // 20):
             raise ModelError(
                 f"{model.path}: in frames of {size[1]}x{size[0]}, half of the imported "
                 f"network's points are more than {median:.2g} px, 5 in 100 more than "

@@ -1,16 +1,17 @@
 """What `sleap-nn export --format onnx` writes: `model.onnx` and `export_metadata.json`.
 
-SLEAP-NN puts the search for peaks into the network, and finds whole cells. Networks of a
-single animal are cut before it: the confidence maps are read as ours are, between cells.
-So are bottom-up networks; their part affinity fields join body parts to animals as ours do.
-Top-down networks are taken whole; of the animals they find, the surest.
+SLEAP-NN puts the search for peaks into the network, and finds whole cells. Networks of
+a single animal are cut before it: the confidence maps are read between cells, as
+SLEAP-NN itself does (its integral refinement). So are bottom-up networks; their part
+affinity fields join body parts to animals as ours do. Top-down networks are taken whole;
+of the animals they find, the surest.
 """
 
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pydantic
@@ -42,6 +43,8 @@ from deeplabstream.pose.model.model_folder import ModelFolder, network_hash
 NETWORK = "model.onnx"
 SIGMA = 1.5
 """Of SLEAP-NN's targets, in cells, where its configuration is not there."""
+CENTROID: Final = 5
+"""Cells along a side of the square that SLEAP-NN's integral refinement looks at."""
 FLOOR = 0.2
 """The lowest peak, where the metadata do not say it."""
 
@@ -59,8 +62,8 @@ def import_sleap_nn(
     That is width and height; without one, the network's. A bottom-up network tells of at
     most so many `animals`, 0: as its metadata say; a top-down one of the surest, 0: of one.
     Where `from_sleap_nn.py` put a reference beside the network, points are compared with
-    it: `tolerance_px` is the limit, 0: half a cell, as SLEAP-NN reads maps otherwise than
-    we do. ModelError says what is wrong.
+    it: `tolerance_px` is the limit, 0: `TOLERANCE_PX`, of a top-down pair 1.5 cells.
+    ModelError says what is wrong.
     """
     said = read_metadata(source)
     if animals > 1 and said.model_type not in _OF_SEVERAL:
@@ -132,11 +135,11 @@ def _described(
 def _reading_px(words: Description, said: Metadata) -> float:
     """Return by how much points differ as they are read otherwise, in input pixels.
 
-    Half a cell: SLEAP-NN finds places between cells in another way. An exported top-down
-    pair finds whole cells, with both of its networks.
+    An exported top-down pair finds whole cells, with both of its networks; the maps of
+    others are read as SLEAP-NN reads them.
     """
     if words.heatmaps:
-        return words.heatmaps.stride / 2
+        return 0.0
     return 1.5 * said.output_stride / said.input_scale
 
 
@@ -241,7 +244,12 @@ def _maps(name: str, said: Metadata, source: Path) -> Heatmaps:
     stride = said.stride(said.output_stride, source)
     sigma = configured(source, "head_configs", said.model_type, "confmaps", "sigma")
     return Heatmaps(
-        output=name, stride=stride, sigma=sigma or SIGMA, origin=0, values="scores"
+        output=name,
+        stride=stride,
+        sigma=sigma or SIGMA,
+        origin=0,
+        values="scores",
+        centroid=CENTROID,
     )
 
 

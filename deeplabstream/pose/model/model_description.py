@@ -57,6 +57,7 @@ class _Heatmaps(_Words):
     sigma: float = pydantic.Field(gt=0, le=100)
     origin: float | None = pydantic.Field(None, ge=-64, le=64)
     linear_to: float | None = LINEAR
+    centroid: Literal[3, 5, 7, 9] | None = None
 
 
 class _Offsets(_Words):
