@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from PyQt5.QtCore import QEvent
@@ -7,6 +7,7 @@ from PyQt5.QtWidgets import QApplication
 
 from deeplabstream.gui.application import application
 from deeplabstream.gui.qt_environment import why_no_window
+from deeplabstream.gui.window import Window
 from tests.gui.fake_session import FakeSession
 
 if why_no_window():
@@ -29,3 +30,12 @@ def _gone_for_good(qapp: QApplication) -> Iterator[None]:
 @pytest.fixture
 def rig() -> FakeSession:
     return FakeSession()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """End windows as a signal does, before pytest-qt closes them: closing would ask."""
+    for widget in QApplication.topLevelWidgets():
+        if isinstance(widget, Window) and widget.isVisible():
+            widget.end()
+    return (yield)
