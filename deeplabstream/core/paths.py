@@ -5,8 +5,6 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The package `deeplabstream`."""
-
-
 INSTALLED = (PACKAGE / "rig").is_dir()
 """Whether this is an installed package, not a checkout."""
 ROOT = PACKAGE / "rig" if INSTALLED else PACKAGE.parent
@@ -14,6 +12,14 @@ ROOT = PACKAGE / "rig" if INSTALLED else PACKAGE.parent
 
 It is the checkout, or the folder `rig` of an installed package.
 """
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a folder is there; no, if its name is too long to be one."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def make_plugins_importable(*, first: bool = False) -> None:

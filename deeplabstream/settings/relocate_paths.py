@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from deeplabstream.core.paths import is_folder
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings import ini_editing
@@ -34,9 +35,9 @@ def _paths(title: str, words: Words, old: Path) -> Iterator[tuple[str, str]]:
         if word and leaves(info.annotation) == {Path}:
             yield key, word
     model = words.get("MODEL", "")
-    if title == "Pose Estimation" and model and not (MODELS / model).is_dir():
+    if title == "Pose Estimation" and model and not is_folder(MODELS / model):
         for place in (model, f"models/{model}"):
-            if (old / place).is_dir():
+            if is_folder(old / place):
                 yield "MODEL", place
                 return
 

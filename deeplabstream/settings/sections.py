@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.paths import is_folder
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
@@ -305,4 +306,6 @@ class Settings:
     def model_named(self, words: str) -> str:
         """Return a network's name as `deeplabstream.pose.model.model_opening` wants it."""
         places = (self.folder / words, self.folder / "models" / words)
-        return next((str(place) for place in places if words and place.is_dir()), words)
+        return next(
+            (str(place) for place in places if words and is_folder(place)), words
+        )

@@ -38,3 +38,8 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no model folder"):
         open_estimator(tmp_path)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_an_unknown_one() -> None:
+    with pytest.raises(ModelError, match="there is no model"):
+        open_estimator("m" * 300)

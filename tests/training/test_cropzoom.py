@@ -17,6 +17,7 @@ from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.evaluation.held_out_sets import predict_others
 from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.networks.pose_network import Architecture
 from utils import PredictFrames, TrainNetwork
 
 
@@ -100,6 +101,7 @@ class Dots(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.how = Architecture()
         x = torch.arange(-15.5, 16)
         blur = torch.exp(-(x**2) / (2 * 5.0**2))
         self.blur = torch.outer(blur, blur)[None, None]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.core.paths import ROOT
+from deeplabstream.core.paths import ROOT, is_folder
 from deeplabstream.core.rig_folder import model_places
 from deeplabstream.pose.decoders.decoders import Coordinates
 from deeplabstream.pose.ensemble import Ensemble, members
@@ -135,7 +135,7 @@ def find_model(name: str | Path) -> Path:
     """
     places = model_places()
     for folder in (Path(name), *(place / name for place in places)):
-        if str(name) and folder.is_dir():
+        if str(name) and is_folder(folder):
             return folder
     known = sorted(
         {

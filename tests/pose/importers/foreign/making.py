@@ -10,7 +10,7 @@ import numpy as np
 HERE = Path(__file__).parent
 PERIOD = 251
 """Numbers after which weights repeat."""
-SCRIPTS = HERE.parents[3] / "pose/importers/scripts"
+SCRIPTS = HERE.parents[3] / "deeplabstream/pose/importers/scripts"
 
 
 _WITH_STANDINS = """
