@@ -182,6 +182,7 @@ def _in_window(session: Session, agenda: RequestQueue, watch: Watch) -> None:
     def tick() -> None:
         watch.tick()
         if watch.finished:
+            window.hide()  # a visible one asks first, because an experiment runs
             window.close()
 
     bridge.stepped.connect(watch.steps.extend)

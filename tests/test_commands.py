@@ -1,0 +1,190 @@
+"""Commands of README and docs run in a folder of the user's, not in the checkout."""
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeplabstream.core.frame import Image
+from deeplabstream.simulation.arena import Arena
+from tests.offline.films import write_film
+from tests.test_docs import PAGES, commands, main_of
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = ".venv/bin/python"
+RUN = "output/2026-11-21_10-58-55"
+MINE = "--settings mine.ini"
+RAN = {
+    "utils/CheckSettings.py": "",
+    "utils/CheckSettings.py mine.ini": "",
+    "utils/TestOutput.py --list": "",
+    'utils/TestOutput.py "left stimulus"': f"{MINE} --seconds 0.1",
+    "utils/ImportSettings.py old/settings.ini --output settings.ini": "--output new.ini",
+    "utils/ImportSettings.py old/experiments/configs/corner_light.ini "
+    "--output corner_light.ini --rig settings.ini": "--rig new.ini",
+    "utils/DesignExperiment.py --yes --rig simulated": "",
+    "utils/RehearseExperiment.py --experiment place_avoidance": "--minutes 0.1",
+    "DeepLabStream.py --list-cameras": "",
+    "DeepLabStream.py --recording-enabled --frames 300": f"--frames 20 {MINE}",
+    "DeepLabStream.py --experiment conditional --headless": f"--frames 20 {MINE}",
+    "app.py --settings mine.ini --headless --seconds 20": "--seconds 1",
+    "app.py --headless --seconds 60": f"--seconds 1 {MINE}",
+    "utils/VideoAnalyzer.py --video mouse.mp4 --fast --no-experiment": MINE,
+    "utils/VideoAnalyzer.py --experiment conditional --video": f"--fast {MINE}",
+    f"utils/VideoAnalyzer.py --run {RUN} --settings other.ini": "",
+    f"utils/ExportRun.py {RUN} --to nwb": "",
+    f"utils/ExportRun.py {RUN} --to all": "--overwrite",
+    f"utils/RepairRun.py {RUN}": "",
+    "utils/PredictVideos.py videos/ --model mine --to csv nwb": "--runtime cpu",
+    "utils/PredictVideos.py one.avi two.mkv": "--runtime cpu",
+    "utils/PredictVideos.py pair.mkv": "",
+    "utils/PredictVideos.py mouse.mp4 --model runs/one --to csv": "--overwrite --runtime cpu",
+    "utils/PredictFrames.py --model mine pictures": "",
+    "utils/RenderVideo.py mouse.mp4 --poses mouse.csv --model mine": "",
+    "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5": "",
+    "utils/MotionEnergy.py mouse.mp4 --region whisker": "--overwrite",
+    "utils/PickFrames.py mouse.mp4 --into labels": "",
+    "utils/CropFrames.py boxes mouse.csv": "",
+}
+"""Beginning of a command that is run -> words added to it, which shorten it."""
+
+MADE = {
+    "utils/ImportSettings.py old/settings.ini": "new.ini",
+    "utils/DesignExperiment.py": "light.ini",
+    "DeepLabStream.py --recording-enabled": "output/*/arena.mkv",
+    "app.py --headless": "output/*/run.json",
+    "utils/VideoAnalyzer.py --run": "differences.csv",
+    "utils/PredictVideos.py videos/": "videos/mouse.nwb",
+    "utils/PredictVideos.py one.avi": "poses/two.*",
+    "utils/RenderVideo.py mouse.mp4 --poses mouse.csv": "mouse.labelled.mp4",
+    "utils/RenderVideo.py mouse.mp4 --poses ours=a.csv": "mouse.labelled.mkv",
+    "utils/MotionEnergy.py": "mouse.whisker.ROIMotionEnergy.npy",
+    "utils/PickFrames.py": "labels/labeled-data/mouse/*.png",
+}
+"""What commands leave in the folder in which they run, or beside the settings' file."""
+
+PARSED = {
+    "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
+    "utils/MotionEnergy.py": "the same with one more region",
+    "utils/RehearseExperiment.py": "the same for longer",
+    "app.py": "opens the window until somebody closes it; tests/gui",
+    "DeepLabStream.py": "runs until Q is pressed, or 3000 frames; tests/test_deeplabstream",
+    "benchmarks/": "tests/test_started.py runs the smallest case of each",
+    "utils/DesignExperiment.py": "asks questions; tests/utils/test_design_experiment",
+    "utils/TestOutput.py": "needs an output of the wiring; tests/utils/test_test_output",
+    "utils/TestBoard.py": "needs a board; tests/firmware runs it on an emulated one",
+    "utils/VideoAnalyzer.py --video mouse.mp4": "opens a window; tests/engine",
+    f"utils/VideoAnalyzer.py --run {RUN}": "shown above with two more words",
+    "utils/ImportSettings.py old/settings.ini --output mine.ini": "as with settings.ini",
+    "utils/PredictVideos.py": "the same with another network or format",
+    "utils/PlotSession.py": "needs an IBL session; tests/offline/test_trial_activity",
+    "utils/ProcessSessions.py": "needs IBL sessions and networks; tests/offline",
+    "utils/SmoothEnsemble.py": "needs several networks' tables; tests/offline",
+    "utils/RenderVideo.py": "needs a table of IBL's trials; tests/offline/test_rendering",
+    "utils/TrainClassifier.py": "needs labelled behaviour; tests/training",
+    "utils/TrainNetwork.py": "trains for minutes; tests/training/test_programs",
+    "utils/EvaluateNetwork.py": "needs a trained network; tests/training",
+    "utils/RecommendSettings.py": "needs labels; tests/training",
+    "utils/PredictFrames.py --model runs/one": "needs labels; tests/training",
+    "utils/ConvertProject.py": "needs a DeepLabCut project; tests/training",
+    "utils/CheckNetwork.py": "needs points placed by hand; tests/test_visits",
+    "utils/CheckAnimals.py": "walks for minutes; tests/pose/test_arena_animals",
+    "utils/BenchmarkModel.py": "measures every runtime; tests/pose/test_runtime_list",
+    "utils/QuantiseNetwork.py": "takes minutes; tests/utils/test_quantise_network",
+    "utils/ImportModel.py": "needs another program's network; tests/pose/importers",
+}
+"""Beginning of a command whose words are only parsed (tests/test_docs.py) -> why."""
+
+
+def every_command() -> list[str]:
+    """Return what is started with Python, without the interpreter, each once."""
+    pages = [page for page in PAGES if page.name != "tutorial.md"]  # test_tutorial.py
+    words = [line.split() for page in pages for line in commands(page)]
+    return sorted({" ".join(each[1:]) for each in words if each[:1] == [PYTHON]})
+
+
+def written_as(begin: str) -> list[str]:
+    return [command for command in every_command() if command.startswith(begin)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands name: settings, networks, short videos, a recorded run."""
+    folder = tmp_path_factory.mktemp("user")
+    arena, shape = Arena((480, 640, 3), 1), (480, 640, 3)
+
+    def frame(row: int) -> Image:
+        image = np.empty(shape, np.uint8)
+        arena.draw(image, row / 10, row)
+        return image
+
+    settings = (ROOT / "settings.ini").read_text("utf-8")
+    settings = settings.replace("RUNTIME = auto", "RUNTIME = cpu")
+    for name in ("mine.ini", "other.ini"):
+        (folder / name).write_text(settings, "utf-8")
+    for name in ("mine", "models/mine", "runs/one"):
+        shutil.copytree(ROOT / "models/arena", folder / name)
+    film = write_film(folder / "mouse.mp4", frame, frames=12)
+    for name in ("two.mkv", "pair.mkv", "videos/mouse.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(film, folder / name)
+    write_film(folder / "one.avi", frame, frames=4, codec="mjpeg")
+    (folder / "pictures").mkdir()
+    shutil.copy(ROOT / "models/arena/pictures.jpg", folder / "pictures")
+    shutil.copytree(ROOT / "tests/utils/predecessor", folder / "old")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        run(
+            "DeepLabStream.py --recording-enabled --dlc-enabled",
+            f"--headless --frames 20 {MINE}",
+        )
+        (made,) = Path("output").iterdir()
+        made.rename(RUN)
+        run(
+            "utils/PredictVideos.py mouse.mp4", "--model mine --to csv h5 --runtime cpu"
+        )
+        shutil.copy("mouse.csv", "a.csv")
+        shutil.copy("mouse.h5", "b.h5")
+    finally:
+        os.chdir(before)
+    return folder
+
+
+def run(command: str, more: str) -> None:
+    found = main_of(f"{PYTHON} {command}")
+    assert found is not None
+    main, words = found
+    assert main([*words, *shlex.split(more)]) == 0, command
+
+
+@pytest.mark.timeout(900)  # for a computer on which much else runs
+@pytest.mark.filterwarnings("default")  # of packages that write files, as users have it
+@pytest.mark.parametrize("begin", RAN)
+def test_a_command_of_the_docs_does_its_work_in_the_folder_of_the_user(
+    begin: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    written = written_as(begin)
+    assert written, "no page has it"
+    run(written[0], RAN[begin])
+    for start, file in MADE.items():
+        if begin.startswith(start):
+            assert list(folder.glob(file)), sorted(folder.rglob("*"))
+
+
+def test_commands_that_are_not_run_have_a_reason() -> None:
+    ran = {command for begin in RAN for command in written_as(begin)[:1]}
+    reasons = {
+        command: [
+            reason for begin, reason in PARSED.items() if command.startswith(begin)
+        ]
+        for command in every_command()
+        if command not in ran
+    }
+    assert [command for command, reason in reasons.items() if not reason] == []
+    used = {reason for found in reasons.values() for reason in found}
+    assert set(PARSED.values()) - used == set()
