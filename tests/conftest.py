@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -28,6 +29,15 @@ SLOW = frozenset(
 """Modules whose tests are marked `slow`, by their paths below tests/."""
 GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
+
+# A shell starts background jobs with these signals ignored; programs inherit that.
+for _name, _handler in (
+    ("SIGINT", signal.default_int_handler),
+    ("SIGQUIT", signal.SIG_DFL),
+):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 free_qt_of_opencv()
 turn_off_telemetry()  # before tests that import ONNX Runtime themselves

@@ -151,7 +151,7 @@ def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
     page.document.set_word(title, "BLOCKS", "no number")
     rig.do(Action.STOP_STREAM)
     page.bridge.tick()
-    assert "while something is wrong" in page.trials.words.text()
+    assert "Fix the problems" in page.trials.words.text()
 
 
 def test_it_is_tried_on_a_run_that_is_over(

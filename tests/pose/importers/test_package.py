@@ -23,15 +23,15 @@ def package() -> ModuleType:
     return module
 
 
-def test_a_size_that_does_not_fit_becomes_smaller_and_is_told(
+def test_a_size_that_does_not_fit_becomes_larger_and_is_told(
     package: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert package.size_of("640x480", 32) == (640, 480)
     assert capsys.readouterr().out == ""
-    assert package.size_of("200x160", 32) == (192, 160)
-    assert "--size 200x160 becomes 192x160" in capsys.readouterr().out
+    assert package.size_of("200x160", 32) == (224, 160)
+    assert "--size 200x160 becomes 224x160" in capsys.readouterr().out
     for words, sentence in [
-        ("20x640", "32 pixels are the least"),
+        ("0x640", "32 pixels are the least"),
         ("big", "as in 640"),
     ]:
         with pytest.raises(SystemExit, match=sentence):
@@ -73,11 +73,11 @@ def test_an_export_that_did_not_end_is_done_again(
     folder = package.new_folder(tmp_path / "exported")
     (folder / "network.onnx").write_bytes(b"half of it")
     assert package.new_folder(folder) == folder
-    pictures = package.pictures_of(None, 64, 32)
-    assert pictures.shape == (12, 32, 64, 3)
-    points = np.zeros((12, 2, 2))
+    frames = package.frames_of(None, [(64, 32)])
+    assert {frame.shape for frame in frames} == {(32, 64, 3)}
+    points = np.zeros((len(frames), 2, 2))
     words = {"bodyparts": ["a", "b"], "left_out": ["spout"]}
-    package.save(folder, words, (pictures, points, points[..., 0]))
+    package.save(folder, words, (frames, points, points[..., 0]))
     assert "left out, as they are no animal's: spout" in capsys.readouterr().out
     assert json.loads((folder / "description.json").read_text("utf-8")) == words
     with pytest.raises(SystemExit, match="holds a network already"):
