@@ -55,9 +55,7 @@ def opened(
         width, height = stream.width, stream.height
         most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
         if not width * height:  # FFmpeg says the same of too large frames and of none
-            raise DeviceError(
-                f"{path} can't be read: its frames have no size, or more than {most}"
-            )
+            raise DeviceError(f"{path} holds no pictures, or some of more than {most}")
         if width * height > MOST_PIXELS:
             raise DeviceError(
                 f"{path} is not decoded: it declares frames of {width}×{height}, more "

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.paths import ROOT
 from deeplabstream.offline import run_queue, run_session
 from deeplabstream.offline.ibl import session_roots
 from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
@@ -134,7 +135,7 @@ def test_the_tree_is_named_by_call_pipeline_or_settings(
         made(tmp_path / name)
     settings, plan = tmp_path / "settings.ini", tmp_path / "mine.ini"
     shipped = (PIPELINES / "ibl.ini").read_text("utf-8")
-    monkeypatch.setattr(session_roots, "SETTINGS", settings)
+    monkeypatch.setattr(session_roots, "settings_file", lambda: settings)
     done: list[str] = []
 
     def work(session: Path) -> None:
@@ -145,11 +146,11 @@ def test_the_tree_is_named_by_call_pipeline_or_settings(
     settings.write_text("[Video]\nVIDEO_SOURCE =\n")
     with pytest.raises(DeepLabStreamError, match=r"set \[Video\] SESSIONS"):
         run_queue(work=work)
-    lab = session_roots.SETTINGS.with_name("rig.ini")
-    ours = (Path(session_roots.__file__).parents[1] / "settings.ini").read_text("utf-8")
+    lab = settings.with_name("rig.ini")
+    ours = (ROOT / "settings.ini").read_text("utf-8")
     lab.write_text(ours.replace("\nSESSIONS =", "\nSESSIONS = set"), "utf-8")
     assert load_settings(lab).video.sessions == tmp_path / "set"
-    monkeypatch.setattr(session_roots, "SETTINGS", lab)
+    monkeypatch.setattr(session_roots, "settings_file", lambda: lab)
     assert run_queue(work=work) == 1
     plan.write_text(shipped.replace("SESSIONS =", "SESSIONS = planned"), "utf-8")
     assert run_queue(work=work, pipeline=plan) == 1
