@@ -45,7 +45,7 @@ from contextlib import contextmanager
 
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, Film, Image, ImageFormat, Pacer, Shot
+from deeplabstream import Camera, CameraStream, CapturedFrame, Image, ImageFormat, Pacer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +53,17 @@ class GreyCamera(Camera):
     """Grey images, twenty a second."""
 
     @contextmanager
-    def opened(self) -> Iterator[Film]:
+    def opened(self) -> Iterator[CameraStream]:
         """Deliver."""
         pacer, index = Pacer(20), -1
 
-        def read(image: Image) -> Shot:
+        def read(image: Image) -> CapturedFrame:
             nonlocal index
             index += 1
             image[:] = 128
-            return Shot(index, pacer.wait(index))
+            return CapturedFrame(index, pacer.wait(index))
 
-        yield Film(ImageFormat((120, 160), 20), read)
+        yield CameraStream(ImageFormat((120, 160), 20), read)
 '''
 SETTINGS = """\
 [Streaming]
