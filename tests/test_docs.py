@@ -133,6 +133,12 @@ def test_every_command_is_understood_in_another_folder(
     for command in commands(page):
         if found := main_of(command):
             main, words = found
+            for (
+                word
+            ) in words:  # programs of other environments, such as venv/bin/litpose
+                if "/bin/" in word and not Path(word).is_absolute():
+                    Path(word).parent.mkdir(parents=True, exist_ok=True)
+                    Path(word).touch(mode=0o755)
             with pytest.raises(_UnderstoodError):
                 main(words)
 
