@@ -1,10 +1,8 @@
-"""What lets a pulse end on time while a frame takes long: a thread that ticks the bank.
+"""Output bank: applies commands to all outputs and switches them off on every exit path.
 
-One output of a bank, open, with what the bank remembers of it.
-
-What devices with a mind of their own answer, on its way from their threads to the bank.
-
-All the outputs of a run behind one door that closes by itself.
+`Line` is one open output with its state. `Answers` passes acknowledgements of devices from
+their threads to the bank. `Ticker` is the thread that ends pulses on time while a frame is
+being processed.
 """
 
 import sys

@@ -4,10 +4,12 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import av
 import psutil
+import pytest
 
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session.session import Session
@@ -95,7 +97,17 @@ def assert_pixels_kept(folder: Path) -> None:
         assert (frame.to_ndarray() == 10 * (number % 3 + 1)).all()
 
 
-def test_a_follower_without_pulses_waits_and_stops_when_told(tmp_path: Path) -> None:
+def test_a_follower_without_pulses_waits_and_stops_when_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[str] = []
+    kill = BaseProcess.kill
+
+    def told(process: BaseProcess) -> None:
+        killed.append(process.name)
+        kill(process)
+
+    monkeypatch.setattr(BaseProcess, "kill", told)
     with rig(tmp_path, trigger="line") as it:
         it.do(Action.START_STREAM)
         it.until(lambda it: it.session.status.phase is Phase.STREAMING)
@@ -105,4 +117,5 @@ def test_a_follower_without_pulses_waits_and_stops_when_told(tmp_path: Path) -> 
         camera = psutil.Process(pid)
         it.stop()
         assert not camera.is_running()
+        assert not [name for name in killed if "side" in name]
         assert it.of(Failed) == []
