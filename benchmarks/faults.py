@@ -29,8 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--rounds", type=int, default=5, help="how often each fault is tried")
     add("--quick", action="store_true", help="once each")
-    add("--only", default="", metavar="TEXT", help="faults whose name has this in it")
-    add("--minutes", type=float, default=15.0, help="begin no more rounds after that")
+    add(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="the fault TEXT, or all whose name contains it",
+    )
+    add("--minutes", type=float, default=15.0, help="start no more rigs after that")
     add("--at-once", type=int, default=4, help="rigs that are started together")
     add("--seed", type=int, default=1)
     add("--json", type=Path, metavar="FILE")
@@ -39,7 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from benchmarks.support.fault_trials import FAULTS, Outcome, run
 
     names = [name for name in FAULTS if asked.only in name]
+    if asked.only in FAULTS:
+        names = [asked.only]
     rounds = 1 if asked.quick else asked.rounds
+    trials = [(name, f"{asked.seed} {n}") for n in range(rounds) for name in names]
     print(
         f"{rounds} rounds of {len(names)} faults; seed {asked.seed}; "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
@@ -47,17 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     began_s = time.perf_counter()
     outcomes: dict[str, list[Outcome]] = {name: [] for name in names}
-    for number in range(rounds):
+    for first in range(0, len(trials), asked.at_once):
         if time.perf_counter() - began_s > 60 * asked.minutes:
             print(f"{asked.minutes:g} minutes are over")
             break
-        for name, outcome in run(names, f"{asked.seed} {number}", asked.at_once):
+        for name, outcome in run(trials[first : first + asked.at_once]):
             outcomes[name].append(outcome)
             if outcome.problem:
                 print(f"{name}: {outcome.problem}", flush=True)
         tried = [each for rows in outcomes.values() for each in rows]
         print(
-            f"round {number + 1} of {rounds}: {len(tried)} tried, "
+            f"{len(tried)} of {len(trials)} tried, "
             f"{sum(each.ms is not None for each in tried)} off, "
             f"{time.perf_counter() - began_s:.0f} s",
             flush=True,

@@ -252,24 +252,21 @@ FAULTS = _trials()
 """What is tried, by name."""
 
 
-def run(
-    names: Sequence[str], seed: str, at_once: int = 4
-) -> Iterator[tuple[str, Outcome]]:
-    """Inject each fault once; `at_once` rigs are started together, and harmed in turn."""
-    for first in range(0, len(names), at_once):
-        batch = names[first : first + at_once]
-        trials = []
-        for name in batch:
-            kind, arguments = FAULTS[name]
-            trials.append(kind(random.Random(f"{seed} {name}"), *arguments))
-        with ThreadPoolExecutor(at_once) as pool, ExitStack() as stack:
-            for trial in trials:
-                stack.enter_context(trial.resources)
-            list(pool.map(lambda trial: trial.start(), trials))
-            for trial in trials:
-                trial.harm()
-            list(pool.map(_finish, trials))
-        yield from zip(batch, (trial.outcome for trial in trials), strict=True)
+def run(trials: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Outcome]]:
+    """Inject faults, each a name and a seed, in rigs that are started together."""
+    rigs = []
+    for name, seed in trials:
+        kind, arguments = FAULTS[name]
+        rigs.append(kind(random.Random(f"{seed} {name}"), *arguments))
+    with ThreadPoolExecutor(len(rigs)) as pool, ExitStack() as stack:
+        for rig in rigs:
+            stack.enter_context(rig.resources)
+        list(pool.map(lambda rig: rig.start(), rigs))
+        for rig in rigs:
+            rig.harm()
+        list(pool.map(_finish, rigs))
+    for (name, _), rig in zip(trials, rigs, strict=True):
+        yield name, rig.outcome
 
 
 def _finish(trial: Trial) -> None:

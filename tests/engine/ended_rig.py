@@ -107,6 +107,9 @@ class InTerminal:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
+            # A shell starts background jobs with these ignored; a terminal does not.
+            for name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTSTP"):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
             os.execv(sys.executable, [sys.executable, *command])
 
     def family(self) -> list[psutil.Process]:
