@@ -12,8 +12,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
 from deeplabstream.engine.trigger_evaluator import TriggerEvaluator

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from deeplabstream.core.geometry import angle_between as angle_between
     from deeplabstream.core.geometry import middle as middle
     from deeplabstream.core.geometry import turn as turn
+    from deeplabstream.core.image_header import declared_size as declared_size
+    from deeplabstream.core.image_header import too_large as too_large
     from deeplabstream.core.journal_entries import Edge as Edge
     from deeplabstream.core.journal_entries import Step as Step
-    from deeplabstream.core.picture_header import declared_size as declared_size
-    from deeplabstream.core.picture_header import too_large as too_large
     from deeplabstream.core.pose import Pose as Pose
     from deeplabstream.core.rig_folder import plugin_path as plugin_path
     from deeplabstream.ipc.pipe import Connection as Connection
@@ -147,7 +147,7 @@ _PUBLIC = {
         "Edge",
         "Step",
     ),
-    "deeplabstream.core.picture_header": (
+    "deeplabstream.core.image_header": (
         "declared_size",
         "too_large",
     ),

@@ -116,7 +116,7 @@ def test_a_utility_has_a_main_and_runs_from_anywhere(file: Path) -> None:
 OTHER_OPENINGS = {
     "cameras/webcam.py": "a device",
     "cameras/network.py": "a live stream",
-    "deeplabstream/recording/remux.py": "packets that are copied, never decoded",
+    "deeplabstream/recording/video_repair.py": "packets that are copied, never decoded",
     "deeplabstream/pose/importers/scripts/package.py": "runs in another program's Python",
 }
 """Files that open something to read like a video, and why that is no decoding of a file."""

@@ -41,7 +41,7 @@ def test_the_trigger_fires_where_bob_is_and_not_where_anna_is(run: RunFolder) ->
         answer = step.triggers["bob left"]
         if answer is None:
             continue
-        assert not step.pose.doubted(BOB)
+        assert not step.pose.is_ambiguous(BOB)
         truth = camera.where(step.index).mean(axis=1)
         if abs(truth[BOB, 0] - 160) > 40:  # the blob's tail base is near its middle
             assert answer is bool(truth[BOB, 0] < 160), step.index
@@ -57,7 +57,7 @@ def test_names_doubts_and_totals_are_in_the_record(run: RunFolder) -> None:
     doubted = [s for s in run.steps("arena") if any(map(s.pose.doubted, (ANNA, BOB)))]
     words = {word for step in doubted for word in step.pose.identity}
     assert "doubt1" in words  # until they have their names, at the latest
-    assert facts["identity"]["arena"]["doubts"] >= 1
+    assert facts["identity"]["arena"]["ambiguities"] >= 1
     assert json.loads((run.path / "run.json").read_text("utf-8")) == facts
     settings = load(run.path / "settings.ini")
     assert compare(settings, run).same

@@ -37,7 +37,8 @@ from deeplabstream.offline.bounding_boxes import (
     smoothed,
     write_boxes,
 )
-from deeplabstream.offline.video_files import ENDINGS, whole_file
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.offline.video_files import ENDINGS
 from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.dataset import neighbour
 
@@ -84,7 +85,7 @@ def _boxes(asked: argparse.Namespace) -> None:
     name = f"{asked.input.stem}_bbox.csv" if boxes.of_video else "bbox.csv"
     file = (asked.output or asked.input.parent) / name
     check_free([file], asked.overwrite)
-    with whole_file(file) as making:
+    with atomic_file(file) as making:
         write_boxes(boxes, making)
     print(file)
 
@@ -99,7 +100,7 @@ def _crop(asked: argparse.Namespace) -> None:
     if asked.input.suffix.lower() in ENDINGS:
         file = asked.output / f"{asked.input.stem}.mp4"
         check_free([file], asked.overwrite)
-        with whole_file(file) as making:
+        with atomic_file(file) as making:
             crop_video(asked.input, boxes, making, lambda row: None)
         print(file)
         return
@@ -137,7 +138,7 @@ def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> 
         axis = {"x": 0, "y": 1}.get(str(key[2]))
         if axis is not None:
             labels.isetitem(place, labels.iloc[:, place] - boxes.values[order, axis])
-    with whole_file(file) as making:
+    with atomic_file(file) as making:
         labels.to_csv(making, lineterminator="\n")
     print(file)
 
@@ -180,7 +181,7 @@ def _remap(asked: argparse.Namespace) -> None:
         table.isetitem(place + 1, mapped[:, 1])
     file = asked.input.with_name(f"remapped_{asked.input.name}")
     check_free([file], asked.overwrite)
-    with whole_file(file) as making:
+    with atomic_file(file) as making:
         table.to_csv(making, lineterminator="\n")
     print(file)
 

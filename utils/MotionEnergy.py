@@ -26,7 +26,7 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.video.video_reader import open_video
-from deeplabstream.offline.video_files import whole_file
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 
 
@@ -59,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, values in energies.items():
         path, place = files[name]
         box = boxes[name]
-        with whole_file(place) as making:
+        with atomic_file(place) as making:
             np.save(making, np.array([box.width, box.height, box.x, box.y]))
-        with whole_file(path) as making:
+        with atomic_file(path) as making:
             np.save(making, values)
         print(path)
         if lost := int(np.isnan(values).sum()):

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _points(rows: VideoReader, table: Path) -> NDArray[np.float64]:
     """Return (row, animal, body part, 2), px; a table that does not fit is refused."""
-    points = read_poses(table).points
+    points = read_poses(table).points.astype(np.float64)
     if len(points) != len(rows):
         raise DeepLabStreamError(
             f"{table} has {len(points)} rows, and {rows.path} {len(rows)} frames"

@@ -21,7 +21,7 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.ibl.trial_activity import Around, Signal, around, signals
-from deeplabstream.offline.video_files import whole_file
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.ibl.session_trials import Trials, read_trials
 
 
@@ -75,7 +75,7 @@ def _draw(
         axes.spines[["top", "right"]].set_visible(False)
     count = len(drawn[0][1].trials)
     rows[-1].set_xlabel(f"seconds from {event}, {count} trials of {trials.file.name}")
-    with whole_file(path) as making:
+    with atomic_file(path) as making:
         figure.savefig(making, dpi=110)
 
 

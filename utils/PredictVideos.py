@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import check_free
-from deeplabstream.offline.video_files import stems, video_files, whole_file
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
 from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
@@ -143,13 +144,13 @@ class Job:
         written = []
         for kind in self.asked.to:
             path = folder / f"{name}.{kind}"
-            with whole_file(path) as making:
+            with atomic_file(path) as making:
                 WRITERS[kind](found.table, making)
             written.append(path)
         if self.asked.metrics and found.table.points.shape[1] == 1:
             written += self._write_metrics(found, folder, name)
         facts = folder / f"{name}.prediction.json"
-        with whole_file(facts) as making:
+        with atomic_file(facts) as making:
             making.write_text(json.dumps(self._facts(found), indent=2) + "\n", "utf-8")
         partial.unlink(missing_ok=True)
         return [*written, facts]
@@ -162,7 +163,7 @@ class Job:
         written = []
         for metric, values in metrics.items():
             path = folder / f"{name}_{metric}.csv"
-            with whole_file(path) as making:
+            with atomic_file(path) as making:
                 write_metric(values, parts, making)
             written.append(path)
         return written

@@ -17,6 +17,7 @@ prepare()
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.run_opening import goes_on
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise ValueError("it is still being written")
             report = repair(folder)
             broken = table_warnings(RunFolder(folder).tables())
-        except (OSError, ValueError) as error:
+        except (DeepLabStreamError, OSError, ValueError) as error:
             print(f"{folder}: can't be repaired: {error}")
             failed = 1
             continue

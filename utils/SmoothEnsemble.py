@@ -36,7 +36,8 @@ from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.arguments import ProgramParser, at_least
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.offline.ibl.alf import read_times
-from deeplabstream.offline.video_files import stems, video_files, whole_file
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.prediction import Prediction, predict
@@ -184,7 +185,7 @@ def _predicted(video: Path, networks: dict[str, PoseEstimator], place: Path) -> 
     found: list[Prediction] = []
     for network, estimator in networks.items():
         each = predict(video, estimator, network)
-        with whole_file(place.with_name(f"{place.name}.{network}.csv")) as making:
+        with atomic_file(place.with_name(f"{place.name}.{network}.csv")) as making:
             WRITERS["csv"](each.table, making)
         found.append(each)
     return Members(

@@ -143,7 +143,7 @@ def _of_animal(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float,
                 f"{source} has no animal {asked.animal!r}; there is: {there}"
             )
         one = pose.of(place)
-        yield time_s, one.unknown() if pose.doubted(place) else one
+        yield time_s, one.unknown() if pose.is_ambiguous(place) else one
 
 
 def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import read_events
+from deeplabstream.recording.table_reader import read_events
 from tests.engine.ended_rig import SETTINGS, InTerminal, Laser
 from tests.engine.killable import laser_on
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.queue.session_queue import run_queue
-from deeplabstream.offline.video_files import whole_file
 
 SIZE = 200_000
 
@@ -18,7 +18,7 @@ def work(session: Path) -> None:
     log = session / "log"
     with log.open("a") as file:
         file.write("begun\n")
-    with whole_file(session / "result") as making, making.open("wb") as file:
+    with atomic_file(session / "result") as making, making.open("wb") as file:
         for _ in range(20):
             file.write(bytes(SIZE // 20))
             time.sleep(0.01)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.api.pose_arrays import arrays_of_video, labelled
+from deeplabstream.api.pose_arrays import arrays_of, labelled
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.prediction import predict as predict_video
 from deeplabstream.pose.context_network import open_for_videos
@@ -108,5 +108,7 @@ def predict(
     found = predict_video(
         Path(video), estimator, scorer, batch=batch, names=individuals
     )
-    poses = arrays_of_video(found.table, found.rows.rate, estimator.threshold)
+    poses = arrays_of(
+        found.table, found.rows.rate, estimator.threshold, str(found.table.source)
+    )
     return labelled(poses)

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.pose import Skeleton
-from deeplabstream.recording.exporters.pose_files import PoseTable
-from deeplabstream.recording.timeline import Timeline
+from deeplabstream.recording.pose_table import PoseTable
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -102,42 +100,20 @@ def labelled(poses: PoseArrays) -> Any:
         return poses
 
 
-def arrays_of_frames(
-    frames: Timeline, fps: float, threshold: float, source: str
+def arrays_of(
+    table: PoseTable, fps: float, threshold: float, source: str
 ) -> PoseArrays:
-    """Return the poses of a recorded camera, one row per frame."""
-    confidence = frames.confidence
-    confidence[~frames.rows["analysed"].to_numpy(bool)] = np.nan
-    times_s = frames.rows["time_s"].to_numpy(np.float64)
-    values = frames.points, confidence, frames.skeleton
-    return _arrays(times_s, *values, fps, threshold, source)
+    """Return poses with the axes in the order of movement.
 
-
-def arrays_of_video(table: PoseTable, fps: float, threshold: float) -> PoseArrays:
-    """Return the poses that a network predicted in a video, one row per frame."""
-    values = table.points, table.confidence, table.skeleton
-    return _arrays(table.times_s, *values, fps, threshold, str(table.video))
-
-
-def _arrays(
-    times_s: NDArray[np.float64],
-    points: NDArray[np.floating],
-    confidence: NDArray[np.floating],
-    skeleton: Skeleton,
-    fps: float,
-    threshold: float,
-    source: str,
-) -> PoseArrays:
-    """Return poses with the axes as movement has them.
-
-    `points` (time, animal, body part, 2), `confidence` (time, animal, body part).
+    `fps`: frames per second, 0: unknown; `threshold`: of the confidence, 0 to 1; `source`:
+    the run folder, or the video. NaN stays NaN.
     """
     return PoseArrays(
-        np.asarray(times_s, np.float64),
-        np.ascontiguousarray(points.transpose(0, 3, 2, 1), np.float32),
-        np.ascontiguousarray(confidence.transpose(0, 2, 1), np.float32),
-        skeleton.bodyparts,
-        skeleton.named(points.shape[1]),
+        np.asarray(table.times_s, np.float64),
+        np.ascontiguousarray(table.points.transpose(0, 3, 2, 1), np.float32),
+        np.ascontiguousarray(table.confidence.transpose(0, 2, 1), np.float32),
+        table.skeleton.bodyparts,
+        table.animals,
         fps,
         threshold,
         source,

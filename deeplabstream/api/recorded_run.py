@@ -6,23 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeplabstream.api.pose_arrays import PoseArrays, arrays_of_frames, labelled
+from deeplabstream.api.pose_arrays import PoseArrays, arrays_of, labelled
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.recording.csv_tables import FRAME_COLUMNS
+from deeplabstream.recording.cell_formats import parse_state
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+    video_frames,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_schema import keypoint_columns
 from deeplabstream.recording.table_reader import (
     RunTable,
     events_table,
     triggers_table,
-)
-from deeplabstream.recording.timeline import (
-    Timeline,
-    analysed_cameras,
-    timeline,
-    video_frames,
 )
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
@@ -30,8 +31,6 @@ from deeplabstream.video.video_reader import VideoReader, open_video
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-_ANSWERS = {"1": True, "0": False}
 
 
 def open_run(path: str | Path) -> "RecordedRun":
@@ -103,7 +102,7 @@ class RecordedRun:
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._readers: dict[Path, VideoReader] = {}
-        self._frames: dict[str, Timeline] = {}
+        self._frames: dict[str, RecordedFrames] = {}
 
     def __repr__(self) -> str:
         return f"RecordedRun({str(self.path)!r})"
@@ -196,7 +195,8 @@ class RecordedRun:
             )
         fps = float(self.info["cameras"][camera].get("rate") or 0)
         threshold = self._folder.thresholds.of(camera)
-        return arrays_of_frames(self._timeline(camera), fps, threshold, str(self.path))
+        poses = self._recorded(camera).poses
+        return arrays_of(poses, fps, threshold, str(self.path))
 
     @cached_property
     def frames(self) -> "DataFrame":
@@ -232,15 +232,9 @@ class RecordedRun:
         DeviceError
             The run has no such camera, or its table can't be read.
         """
-        whole = self._timeline(camera)
-        points = {
-            column
-            for column in whole.rows.columns
-            if column.rpartition("_")[2] in ("x", "y", "confidence")
-            and column not in FRAME_COLUMNS
-            and not column.startswith(("trigger_", "behaviour_", "input_"))
-        }
-        return whole.rows.drop(columns=sorted(points))
+        whole = self._recorded(camera)
+        points = keypoint_columns(whole.skeleton)
+        return whole.rows.drop(columns=list(points))
 
     @cached_property
     def events(self) -> "DataFrame":
@@ -264,7 +258,7 @@ class RecordedRun:
         table["time_s"] = pd.to_numeric(table["time_s"])
         table["frame"] = table["frame"].astype("Int64")
         table["answer"] = pd.array(
-            [_ANSWERS.get(word) for word in table["answer"]], dtype="boolean"
+            [parse_state(word) for word in table["answer"]], dtype="boolean"
         )
         return table
 
@@ -302,13 +296,13 @@ class RecordedRun:
         """
         if (index is None) == (time_s is None):
             raise TypeError("give either index or time_s")
-        whole = self._timeline(camera)
+        whole = self._recorded(camera)
         row = whole.row_at(time_s) if time_s is not None else int(index or 0)
         if not 0 <= row < len(whole.rows):
             raise IndexError(
                 f"camera {camera!r} has the frames 0 to {len(whole.rows) - 1}, not {row}"
             )
-        place = whole.picture_of(self.path, row)
+        place = whole.video_frame_of(row)
         if place is None:
             raise DeviceError(f"frame {row} of camera {camera!r} was not recorded")
         video, number = place
@@ -319,7 +313,7 @@ class RecordedRun:
                 return picture.image
         raise DeviceError(f"frame {number} of {video} can't be decoded")
 
-    def _timeline(self, camera: str) -> Timeline:
+    def _recorded(self, camera: str) -> RecordedFrames:
         if camera not in self.cameras:
             there = ", ".join(self.cameras) or "none"
             raise DeviceError(
@@ -332,14 +326,14 @@ class RecordedRun:
                 raise DeviceError(f"{self.path} can't be read: {error}") from error
         return self._frames[camera]
 
-    def _read(self, camera: str) -> Timeline:
+    def _read(self, camera: str) -> RecordedFrames:
         if camera in self.analysed:
-            return timeline(self._folder, camera)
+            return read_frames(self._folder, camera)
         table = video_frames(self._folder, camera).reset_index(drop=True)
         since_ns = int(self.info["start_ns"])
         table["time_s"] = (table["exposed_ns"].astype("int64") - since_ns) / 1e9
         table["analysed"] = False
-        return Timeline(camera, table, Skeleton(()))
+        return RecordedFrames(self._folder, camera, table, Skeleton(()))
 
     def _table(self, table: RunTable) -> "DataFrame":
         """Return the cells of a table as they are written; broken lines are left out."""

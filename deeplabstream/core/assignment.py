@@ -1,4 +1,4 @@
-"""Who belongs to whom: the pairs that together cost least (Hungarian method)."""
+"""Linear assignment: pairs of the least total cost (Hungarian method)."""
 
 from math import inf
 
@@ -7,13 +7,22 @@ from numpy.typing import NDArray
 
 
 def assign(costs: NDArray[np.floating]) -> list[tuple[int, int]]:
-    """Return pairs (row, column), each row and column once at most, in order of rows.
+    """Return the assignment of rows to columns with the least total cost.
 
-    As many pairs as can be made are made, and of all ways to do so the one of the least
-    sum is taken. `costs` is (rows, columns); NaN and infinity: this pair must not be.
     Kuhn, "The Hungarian method for the assignment problem", 1955, with the shortest
-    augmenting paths of Jonker and Volgenant, 1987. Plain Python: for a handful of animals
-    that is faster than a library, whose import alone takes longer than a thousand calls.
+    augmenting paths of Jonker and Volgenant, 1987. For a few animals, plain Python is
+    faster than a library, whose import takes longer than a thousand calls.
+
+    Parameters
+    ----------
+    costs : numpy.ndarray of float, shape (row, column)
+        NaN and infinity: the pair is not allowed.
+
+    Returns
+    -------
+    list of tuple of int
+        Pairs (row, column) in order of rows, each row and column once at most. As many
+        pairs as possible are made.
 
     >>> assign(np.array([[0.8, 0.85], [0.1, 0.8]]) * -1)
     [(0, 0), (1, 1)]
@@ -36,7 +45,7 @@ def assign(costs: NDArray[np.floating]) -> list[tuple[int, int]]:
 def _shortest_paths(
     table: list[list[float]], count: int, width: int
 ) -> list[tuple[int, int]]:
-    """Return the best full assignment of the rows; place 0 of the lists is a start."""
+    """Return the best assignment of all rows; index 0 of the lists is the start node."""
     of_row, of_column = [0.0] * (count + 1), [0.0] * (width + 1)
     owner = [0] * (width + 1)
     for row in range(1, count + 1):

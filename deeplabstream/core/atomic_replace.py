@@ -1,21 +1,25 @@
-"""Giving a finished draft the name of the file that it replaces."""
+"""Atomic file writing: a file gets its name only when it is complete."""
 
 import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deeplabstream.core.clock import SystemClock, rest
 
 PATIENCE_S = 1.0
-"""Who looks into a file is done with it sooner: our own windows, virus scanners."""
+"""Time after which readers of a file (our own windows, virus scanners) have closed it."""
 _IN_USE = (5, 32)
 """Windows' numbers for "access denied" and "used by another process"."""
 
 
 def replace(draft: Path, file: Path) -> None:
-    """Rename `draft` to `file`, in one step; OSError: it can't be, both are as they were.
+    """Rename `draft` to `file` in one step; OSError: both are as they were.
 
-    On Windows nothing takes the place of a file that somebody has open: it is tried again
-    for `PATIENCE_S`, then the error names the file, not the draft.
+    Windows does not replace a file that a program has open. The renaming is tried again for
+    `PATIENCE_S`; then the error names the file, not the draft.
     """
     clock = SystemClock()
     give_up_ns = clock.now_ns() + round(PATIENCE_S * 1e9)
@@ -31,3 +35,38 @@ def replace(draft: Path, file: Path) -> None:
             rest(0.01)
         else:
             return
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; rename the file to `path` when the block ends well.
+
+    The path has the same name in a hidden folder beside `path`, so that formats chosen by
+    the ending work. Other files that are written there, such as a table beside a video, are
+    renamed too, before the file itself. After an error, files that were there before are
+    unchanged, and nothing is left behind.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to write. Its folder is made if it is missing.
+
+    Yields
+    ------
+    pathlib.Path
+        The path to write to.
+
+    Raises
+    ------
+    OSError
+        The folder can't be made, or a file can't be renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drafts = Path(tempfile.mkdtemp(prefix=f".{path.stem[:40]}.", dir=path.parent))
+    try:
+        yield drafts / path.name
+        others = sorted(each for each in drafts.iterdir() if each.name != path.name)
+        for draft in (*others, drafts / path.name):
+            replace(draft, path.with_name(draft.name))
+    finally:
+        shutil.rmtree(drafts, ignore_errors=True)

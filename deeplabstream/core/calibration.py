@@ -1,4 +1,4 @@
-"""From pixels to millimetres on the floor of the arena, and back."""
+"""Calibration: pixels of a camera to millimetres on the floor of the arena, and back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Matrix = tuple[tuple[float, float, float], ...]
 
 @dataclass(frozen=True)
 class CalibrationMark:
-    """A point of the floor that is known in the picture: `X Y X_MM Y_MM`."""
+    """A point known in the image and on the floor: `X Y X_MM Y_MM`."""
 
     x: float
     y: float
@@ -24,37 +24,59 @@ class CalibrationMark:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where the pixels of one camera lie on the floor; both ways x right and y down.
+    """Homography from the image of one camera to the floor; in both, x right and y down.
 
-    A plane seen from anywhere: homogeneous coordinates of the floor are `matrix` times
-    those of the picture. What is above the floor is nearer than it seems.
+    Homogeneous coordinates of the floor are `matrix` times those of the image. Points above
+    the floor are mapped too far away.
     """
 
     matrix: Matrix
-    """3 × 3, scaled so that whatever lies before the camera has a positive third number."""
+    """3 × 3, scaled so that points in front of the camera have a positive third coordinate."""
     marks: tuple[CalibrationMark, ...] = ()
-    """What it was made from; none: a scale was given."""
+    """The points that it was fitted to; none: a scale was given."""
 
     def to_mm(self, pixels: ArrayLike) -> NDArray[np.float64]:
-        """Return points (…, 2) in mm; NaN stays NaN, and above the horizon is no floor."""
+        """Return points on the floor.
+
+        Parameters
+        ----------
+        pixels : array of float, shape (..., 2)
+            x, y in pixels of the image. NaN stays NaN.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (..., 2)
+            x, y in mm. NaN above the horizon.
+        """
         return _mapped(np.array(self.matrix), pixels)
 
     def to_px(self, millimetres: ArrayLike) -> NDArray[np.float64]:
-        """Return where points (…, 2) of the floor are in the picture."""
+        """Return points of the floor in the image.
+
+        Parameters
+        ----------
+        millimetres : array of float, shape (..., 2)
+            x, y in mm. NaN stays NaN.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (..., 2)
+            x, y in pixels. NaN behind the camera.
+        """
         return _mapped(np.linalg.inv(np.array(self.matrix)), millimetres)
 
     @property
     def residuals_mm(self) -> NDArray[np.float64]:
-        """(n,): how far each mark is from where it should be.
+        """Distances (mark,) in mm of the marks from their mapped positions.
 
-        Four marks always fit, however wrong they are; a fifth tells.
+        Four marks always fit exactly; only a fifth shows errors.
         """
         places = self.to_mm([(mark.x, mark.y) for mark in self.marks])
         wanted = np.array([(mark.x_mm, mark.y_mm) for mark in self.marks])
         return np.asarray(np.linalg.norm(places - wanted, axis=1))
 
     def mm_per_pixel(self, x: float, y: float) -> float:
-        """Return how large a pixel is there: the root of its area on the floor."""
+        """Return the size of a pixel at a point: the square root of its area on the floor."""
         corners = self.to_mm([(x, y), (x + 1, y), (x, y + 1)])
         right, down = corners[1] - corners[0], corners[2] - corners[0]
         return float(np.sqrt(abs(right[0] * down[1] - right[1] * down[0])))
@@ -78,7 +100,7 @@ class Calibration:
 def from_scale(mm_per_pixel: float) -> Calibration:
     """Return the calibration of a camera that looks straight down.
 
-    The origin is the left upper pixel.
+    `mm_per_pixel`: size of a pixel on the floor. The origin is the left upper pixel.
 
     >>> from_scale(0.5).to_mm((10, 20)).tolist()
     [5.0, 10.0]
@@ -89,10 +111,25 @@ def from_scale(mm_per_pixel: float) -> Calibration:
 
 
 def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
-    """Return the homography that fits four marks or more best.
+    """Return the homography that fits the marks best.
 
-    ValueError says what is wrong with them. By the normalised direct linear transformation
-    (Hartley and Zisserman, Multiple View Geometry, 2nd edition, algorithm 4.2).
+    By the normalised direct linear transformation (Hartley and Zisserman, Multiple View
+    Geometry, 2nd edition, algorithm 4.2).
+
+    Parameters
+    ----------
+    marks : sequence of CalibrationMark
+        Four or more.
+
+    Returns
+    -------
+    Calibration
+        It holds the marks.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than four marks, they lie on one line, or no camera sees them so.
     """
     if len(marks) < 4:
         raise ValueError(f"expected four marks X Y X_MM Y_MM or more, not {len(marks)}")
@@ -147,7 +184,7 @@ def _mapped(matrix: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float6
 
 
 def _normaliser(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what brings points to the origin, at a mean distance of √2."""
+    """Return the transform that centres points at the origin at a mean distance of √2."""
     middle = points.mean(axis=0)
     scale = np.sqrt(2) / np.linalg.norm(points - middle, axis=1).mean()
     shift = -scale * middle

@@ -1,4 +1,4 @@
-"""Time is an argument: a clock is handed in, never taken out of thin air."""
+"""Clocks: time is passed as an argument."""
 
 import sys
 import time
@@ -6,42 +6,42 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What tells the time of a run, in ns from an arbitrary zero, never backwards."""
+    """Clock of a run: ns from an arbitrary zero, never backwards."""
 
     def now_ns(self) -> int:
-        """Return the present moment."""
+        """Return the current time in ns."""
         ...
 
 
 class SystemClock:
-    """The computer's own: one for all processes of a run, on Linux and Windows alike."""
+    """Clock of the computer, shared by all processes of a run."""
 
     def now_ns(self) -> int:
-        """Return `perf_counter_ns`, which all processes share and nobody sets."""
+        """Return `perf_counter_ns`, which all processes share and which is never set."""
         return time.perf_counter_ns()
 
 
 class ManualClock:
-    """A clock that frames (in a replay) or tests move."""
+    """A clock that a replay or a test sets."""
 
     def __init__(self, now_ns: int = 0) -> None:
         self._now_ns = now_ns
 
     def now_ns(self) -> int:
-        """Return where the clock was put."""
+        """Return the time that was set."""
         return self._now_ns
 
     def set(self, now_ns: int) -> None:
-        """Put the clock forward; ValueError if that would be backwards."""
+        """Set the clock forward; ValueError for an earlier time."""
         if now_ns < self._now_ns:
             raise ValueError(f"time runs backwards: {self._now_ns} to {now_ns}")
         self._now_ns = now_ns
 
 
 def asleep_ns() -> int:
-    """Return how long the computer has slept since it was started; 0 where unknown.
+    """Return how long the computer was suspended since its start, in ns; 0: unknown.
 
-    On Linux: the clock that counts sleep less the clock that does not.
+    Linux: the difference of CLOCK_BOOTTIME and CLOCK_MONOTONIC.
     """
     if sys.platform != "linux":
         return 0
@@ -51,19 +51,19 @@ def asleep_ns() -> int:
 
 
 def rest(seconds: float) -> None:
-    """Do nothing for so long."""
+    """Sleep."""
     time.sleep(seconds)
 
 
 class Pacer:
-    """Waits for the ticks of a fixed rate; deadlines are absolute, errors don't add up."""
+    """Waits for ticks of a fixed rate; deadlines are absolute, so errors do not add up."""
 
     def __init__(self, rate: float) -> None:
         self.period_ns = round(1e9 / rate)
         self._start_ns = time.perf_counter_ns()
 
     def past(self, now_ns: int) -> int:
-        """Return how many ticks are over; tick 0 is over at once."""
+        """Return how many ticks are due at `now_ns`; tick 0 is due at the start."""
         return 1 + (now_ns - self._start_ns) // self.period_ns
 
     def wait(self, index: int, early_ns: int = 0) -> int:

@@ -1,8 +1,8 @@
-"""A device's clock on the run's clock: offset and drift, learned while frames arrive.
+"""Clock synchronisation: offset and drift of a device's clock, estimated from its frames.
 
-A frame arrives some time after its device stamped it, never before, so the shortest
-delays show where the two clocks stand to each other; the long ones are only a busy
-computer. (The idea is that of NTP's minimum filter: Mills, IEEE Trans. Commun. 39, 1991.)
+A frame arrives after its device stamped it. The shortest delays show the offset of the two
+clocks; longer ones come from a busy computer. The method is that of NTP's minimum filter
+(Mills, IEEE Trans. Commun. 39, 1991).
 """
 
 from collections import deque
@@ -18,16 +18,16 @@ _JUMPED_FRAMES = 3
 
 @dataclass
 class ClockSync:
-    """Turns the device's stamps into moments of the run's clock.
+    """Converts timestamps of the device to the run's clock.
 
     The delay between exposure and stamp, and the shortest delay between stamp and
-    arrival, can't be seen from here: every moment is late by their sum.
+    arrival, are not known: all times are late by their sum.
     """
 
     jumps: int = 0
-    """How often the device's clock was set while frames came."""
+    """How often the device's clock was set while frames arrived."""
     outliers: int = 0
-    """Frames whose stamp was not believed."""
+    """Frames whose timestamp was ignored."""
 
     def __post_init__(self) -> None:
         self._strange = 0
@@ -35,10 +35,10 @@ class ClockSync:
         self._last_ns = -(2**62)
 
     def moment(self, device_ns: int, arrived_ns: int) -> int:
-        """Return when a frame was stamped, on the run's clock, in ns.
+        """Return the timestamp of a frame on the run's clock, in ns.
 
-        To be asked for every frame in order. Never after its arrival, and always after
-        the frame before, as long as frames arrive one after the other.
+        Call it for every frame in order. The result is not later than the arrival, and
+        later than that of the frame before.
         """
         behind_ns = arrived_ns - device_ns
         if not self._minima:
@@ -57,17 +57,17 @@ class ClockSync:
         return self._after(device_ns + round(self._offset(device_ns)), arrived_ns)
 
     def when(self, device_ns: int) -> int:
-        """Return when the device's clock showed `device_ns`, by what was learned so far."""
+        """Return `device_ns` on the run's clock, by the current estimate."""
         return device_ns + round(self._offset(device_ns))
 
     @property
     def drift_ppm(self) -> float:
-        """How much faster the run's clock goes, in millionths; NaN before 3 s."""
+        """Drift of the run's clock against the device's, ppm; NaN before 3 s."""
         return self._slope * 1e6 if len(self._minima) > 3 else float("nan")
 
     @property
     def residual_ns(self) -> float:
-        """Median distance of the shortest delays from the line through them; NaN early."""
+        """Median residual of the shortest delays, ns; NaN before 3 s."""
         if len(self._minima) < 3:
             return float("nan")
         place, behind = np.array(self._minima).T
@@ -83,7 +83,7 @@ class ClockSync:
         self._strange = 0
 
     def _learn(self, device_ns: int, behind_ns: int) -> None:
-        """Keep the shortest delay of each second, and draw a line through them."""
+        """Keep the shortest delay of each second, and fit a line to them."""
         if self._base_ns is None:
             self._base_ns = behind_ns
         place, behind = (
@@ -98,10 +98,10 @@ class ClockSync:
             self._minima[-1] = place, behind
         else:
             return
-        self._draw()
+        self._fit()
 
-    def _draw(self) -> None:
-        """Fit by the median of the slopes between halves, which single seconds can't bend."""
+    def _fit(self) -> None:
+        """Fit by the median slope between the halves, which is robust to outliers."""
         places, behinds = np.array(self._minima).T
         half = len(places) // 2
         if len(places) > 3:
@@ -124,7 +124,7 @@ class ClockSync:
 
 @dataclass
 class CounterUnwrapper:
-    """Makes a counter that starts again at its end go on for ever.
+    """Unwraps a counter that starts again at its end.
 
     GigE Vision counts blocks with 16 bits and leaves out 0: `first=1`.
     """
@@ -136,7 +136,7 @@ class CounterUnwrapper:
         self._last: int | None = None
 
     def number(self, count: int) -> int:
-        """Return how many counts came before this one, the first being 0.
+        """Return the unwrapped count, 0 for the first.
 
         Steps of up to half the counter's range forward are gaps; anything else is an
         earlier count.

@@ -1,15 +1,15 @@
-"""What is closed at the end of a `with`."""
+"""Context manager base class: calls `close` at the end of a `with` block."""
 
 from abc import ABC, abstractmethod
 from typing import Self
 
 
 class Closing(ABC):
-    """`with` gives the thing itself, and closes it on every way out."""
+    """`with` returns the object and closes it at the end, after errors too."""
 
     @abstractmethod
     def close(self) -> None:
-        """Be done with it."""
+        """Release all resources."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""What an experiment may ask for: outputs and numbers, nothing else."""
+"""Commands: what an experiment may request of outputs."""
 
 from dataclasses import dataclass
 from typing import NewType, TypeAlias
@@ -16,16 +16,16 @@ InputName = NewType("InputName", str)
 
 @dataclass(frozen=True, slots=True)
 class Set(Packed):
-    """Put an output to a level and leave it there."""
+    """Set an output to a level."""
 
     output: OutputName
     level: float
-    """0 is off, 1 is all the way on."""
+    """From 0 (off) to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse(Packed):
-    """Switch an output on, and off again after `seconds` by the clock."""
+    """Switch an output on, and off after `seconds`."""
 
     output: OutputName
     seconds: float
@@ -36,8 +36,8 @@ class Pulse(Packed):
 class Train(Packed):
     """Pulse an output: `count` pulses of `width_s`, `frequency` of them a second.
 
-    A board with our firmware makes them itself, to the microsecond; for all other outputs
-    the program does, each edge when the computer gets round to it.
+    A board with our firmware times them itself, to the microsecond. For other outputs the
+    program times each edge.
     """
 
     output: OutputName
@@ -49,13 +49,13 @@ class Train(Packed):
 
     @property
     def seconds(self) -> float:
-        """From the first pulse's begin to the last one's end."""
+        """Duration from the start of the first pulse to the end of the last."""
         return (self.count - 1) / self.frequency + self.width_s
 
 
 @dataclass(frozen=True, slots=True)
 class Mark(Packed):
-    """Write a word into the record: a trial begins, an answer was correct."""
+    """Write a text into the record, such as the start of a trial."""
 
     text: str
 

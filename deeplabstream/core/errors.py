@@ -1,10 +1,10 @@
-"""Everything that can go wrong on purpose, and the one place that names the culprit.
+"""Errors with a message for the user, and the context that adds the settings section.
 
 DeepLabStreamError
 ├── SettingsError      the settings are wrong; all problems at once
-├── DeviceError        a camera or an output does not do what it should
+├── DeviceError        a camera, an output, a file or a run can't be used
 ├── ModelError         a network can't be used
-└── ExperimentError    an experiment's plan breaks the rules
+└── ExperimentError    an experiment broke a rule of plans
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 
 class DeepLabStreamError(Exception):
-    """A mistake that the user can mend; its text is one sentence for the user."""
+    """An error that the user can correct; its text is one sentence for the user."""
 
 
 class SettingsError(DeepLabStreamError):
@@ -36,15 +36,15 @@ class ModelError(DeepLabStreamError):
 
 
 class ExperimentError(DeepLabStreamError):
-    """An experiment's plan did what no plan may do."""
+    """An experiment broke a rule of plans."""
 
 
 _PACKAGES = {"serial": "pyserial", "zmq": "pyzmq", "pythonosc": "python-osc"}
-"""Where what is imported has another name than what is installed."""
+"""Packages to install, by the names of their modules, where these differ."""
 
 
 def package_missing(name: str) -> str:
-    """Return the sentence about what can't be imported.
+    """Return the message about a module that can't be imported.
 
     >>> package_missing("zmq.utils")
     "needs the package 'zmq': pip install pyzmq"
@@ -57,9 +57,8 @@ def package_missing(name: str) -> str:
 def error_context(section: str) -> Iterator[None]:
     """Turn a driver's error into a `DeviceError` that names its settings section.
 
-    Drivers need no `try`: whatever they raise comes out as
-    `[Output laser] could not open port COM3: …`. An error on purpose other than
-    `DeviceError` (a wrong model, say) passes unchanged.
+    Any exception of a driver becomes `[Output laser] could not open port COM3: …`. Other
+    errors of DeepLabStream, such as `ModelError`, pass unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A picture and when it was taken."""
+"""Frames: images of a camera with their times."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,12 +13,12 @@ whole numbers. 8-bit, or 16-bit for depth and for cameras that give more than 8.
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """What a camera really delivers, read back from the device."""
+    """Format that a camera delivers, read back from the device."""
 
     shape: tuple[int, ...]
     """(height, width) or (height, width, 3)."""
     rate: float
-    """Frames per second, as the device says; 0 when it does not say."""
+    """Frames per second as the device states it; 0: unknown."""
     dtype: str = "uint8"
     """numpy's name of the pixel type."""
 
@@ -34,7 +34,7 @@ class ImageFormat:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one picture."""
+        """Bytes of one image."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
     def __str__(self) -> str:
@@ -46,15 +46,15 @@ class ImageFormat:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of one camera."""
+    """One frame of one camera."""
 
     camera: str
     index: int
-    """Counts at the device from 0: a gap is a frame lost there."""
+    """Count at the device, from 0: a gap is a lost frame."""
     time_ns: int
-    """When it was exposed, or, if the device can't say, when it arrived; run's clock."""
+    """Time of exposure, or of arrival where that is unknown; run's clock."""
     arrived_ns: int
-    """When the computer had it."""
+    """Time of arrival in the computer."""
     image: Image
     device_id: int | None = None
-    """The device's own number of it; None: it gives none."""
+    """Frame number of the device; None: it gives none."""

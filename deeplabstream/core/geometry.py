@@ -1,4 +1,4 @@
-"""Angles and directions in the picture or on the floor: x right, y down.
+"""Angles and directions in the image or on the floor: x right, y down.
 
 Angles grow from +x (right) towards +y (down), hence clockwise on the screen.
 """
@@ -19,7 +19,7 @@ def angle_between(first: Iterable[float], second: Iterable[float]) -> float:
 
 
 def turn(first: Iterable[float], second: Iterable[float]) -> float:
-    """Return by how much `second` is turned from `first`: above -180 to 180 degrees.
+    """Return the signed angle from `first` to `second`, in degrees, above -180 to 180.
 
     Positive is clockwise on the screen. NaN as for `angle_between`.
 

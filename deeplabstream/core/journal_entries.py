@@ -1,4 +1,4 @@
-"""What happened: the entries of a run's journal."""
+"""Journal entries: steps, intents, edges, acknowledgements, inputs and notes of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,42 +10,41 @@ from deeplabstream.core.pose import Pose
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step(Packed):
-    """Everything that happened to one analysed frame. All times are on the run's clock."""
+    """Results of one analysed frame. All times are on the run's clock."""
 
     camera: str
     index: int
     """The device's count of the frame."""
     exposed_ns: int
-    """When it was exposed; when it arrived if the device can't say."""
+    """Time of exposure; of arrival where that is unknown."""
     arrived_ns: int
     posed_ns: int
     decided_ns: int
     written_ns: int
-    """When the last byte of its commands was handed to a device; 0: nothing written."""
+    """Time at which the last command was written to a device; 0: nothing written."""
     pose: Pose
-    """As the network gave it; triggers saw NaN below the model's threshold: see `seen`."""
+    """Output of the network; triggers saw NaN below the model's threshold: see `seen`."""
     triggers: Mapping[str, bool | None]
-    """Those that look at this camera; None: unknown."""
+    """States of the triggers on this camera; None: unknown."""
     commands: tuple[Command, ...]
-    """What the experiment asked for on this frame."""
+    """What the experiment requested on this frame."""
     status: str = ""
-    """Of the experiment: empty (none runs), `running`, or the last `Mark`."""
+    """Status of the experiment: empty (none runs), `running`, or the last `Mark`."""
     lost: bool = False
     """A trigger of the experiment was unknown."""
     too_old: bool = False
-    """The frame was older than allowed when its turn came: all triggers were unknown."""
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    """What was done to points on their way to the triggers, by body part (`Pose.names`):
-    `jump`, `bone` (refused), `held` (where it last was), or two of them with a `+`; and
-    `held` by `[Trigger NAME]` for each answer that is the last known one."""
+    """The frame was older than allowed when it was analysed: all triggers were unknown."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """Changes of points before the triggers saw them, by body part (`Pose.names`): `jump`,
+    `bone` (rejected), `held` (last position), or several with a `+`. `[Trigger NAME]`:
+    `held`, its state is the last known one."""
     seen: Pose | None = None
-    """What triggers saw, where that is not simply the points above the threshold."""
+    """What triggers saw, if other than the points above the threshold."""
     behaviours: Mapping[str, float] = field(default_factory=dict)
-    """Probabilities of behaviours, of classifiers that look at this camera; NaN:
-    unknown."""
+    """Probabilities of behaviours, from the classifiers of this camera; NaN: unknown."""
     inputs: Mapping[str, float] = field(default_factory=dict)
-    """What was known of the inputs: `NAME` is its level, 0 or 1, `NAME.count` how often it
-    became active since the stream began; NaN: unknown."""
+    """Inputs: `NAME` is the level, 0 or 1, `NAME.count` the number of activations since
+    Start Stream; NaN: unknown."""
 
     def as_seen(self, threshold: float) -> Pose:
         """Return the pose that triggers saw; `threshold` is the model's."""
@@ -54,7 +53,7 @@ class Step(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Intent(Packed):
-    """What is about to be written to the outputs; recorded first, so no crash hides it."""
+    """Commands that are about to be written; recorded before they are written."""
 
     index: int
     time_ns: int
@@ -63,7 +62,7 @@ class Intent(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Edge(Packed):
-    """An output that was written."""
+    """A level that was written to an output."""
 
     output: str
     level: float
@@ -75,18 +74,18 @@ class Edge(Packed):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged(Packed):
-    """An output whose device says that it has acted."""
+    """A report of a device that it has acted."""
 
     output: str
     level: float
     sent_ns: int
-    """When the command left: between `asked_ns` and `written_ns` of its edge. When the
-    device acted, if that was its own doing."""
+    """Time at which the command was sent: between `asked_ns` and `written_ns` of its edge.
+    Time at which the device acted, if it acted by itself."""
     acted_ns: int
-    """When the level changed, by the device's clock, on the run's."""
+    """Time of the change by the device's clock, converted to the run's clock."""
     heard_ns: int
     cause: str = ""
-    """Why it acted by itself; empty: a command was carried out."""
+    """Why the device acted by itself; empty: a command was carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +95,15 @@ class Sensed(Packed):
     input: str
     active: bool
     count: int
-    """How often it became active since the stream began."""
+    """Activations since Start Stream."""
     began_ns: int
-    """When the change began, by the device's clock, on the run's."""
+    """Time of the change by the device's clock, converted to the run's clock."""
     heard_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Note(Packed):
-    """A sentence for people: something started, ended or failed."""
+    """A message for the user: something started, ended or failed."""
 
     kind: str
     """analysis, experiment, recording, camera, output, error, …"""
@@ -112,7 +111,7 @@ class Note(Packed):
     time_ns: int
 
 
-LAST_WORDS = "engine"
-"""The kind of the note that is the last entry of every engine that was not killed."""
+LAST_NOTE = "engine"
+"""Kind of the note that is the last entry of every engine that was not killed."""
 
 Entry = Step | Intent | Edge | Acknowledged | Sensed | Note

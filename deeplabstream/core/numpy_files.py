@@ -1,4 +1,4 @@
-"""NumPy's `.npy` and `.npz` files from outside: limited in size, and nothing unpickled."""
+"""Safe reading of `.npy` and `.npz` files: limited in size, without unpickling."""
 
 from math import prod
 from pathlib import Path
@@ -9,14 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_BYTES = 2**31
-"""That the arrays of one `.npz` file may take together: 2 GiB."""
+"""Largest total size of the arrays of one `.npz` file: 2 GiB."""
 
 
 def read_array(file: Path) -> NDArray[Any]:
-    """Return the array; OSError when it can't be read, ValueError when it is damaged.
+    """Return the array of a `.npy` file.
 
-    A file of some bytes may declare any size: memory is asked for only when all of it is
-    there.
+    A small file may declare any size: memory is allocated only when the file is complete.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The file to read.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of any shape and type except Python objects.
+
+    Raises
+    ------
+    OSError
+        The file can't be read.
+    ValueError
+        The file is damaged.
     """
     try:
         with file.open("rb") as content:
@@ -30,10 +46,27 @@ def read_array(file: Path) -> NDArray[Any]:
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a `.npz` file by name; OSError, ValueError as `read_array`.
+    """Return the arrays of a `.npz` file by name.
 
-    A compressed file of some kB may hold gigabytes: what is declared is added up before any
+    A compressed file of some kB may hold gigabytes: declared sizes are added up before any
     array is read.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The file to read.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Of any shape and type except Python objects.
+
+    Raises
+    ------
+    OSError
+        The file can't be read.
+    ValueError
+        The file is damaged, or declares more than `MOST_BYTES`.
     """
     try:
         with ZipFile(file) as archive:

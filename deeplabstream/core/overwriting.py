@@ -1,8 +1,8 @@
-"""Overwriting: the one rule for whether a file or folder of the user may be written.
+"""Overwriting: the rule for replacing files and folders of the user.
 
 A path is taken when a file is there, or a folder that is not empty. Programs call
 `check_free` or `check_new` before they begin to work; the window asks, and proposes
-`free_path`. Nothing else decides this.
+`free_path`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 
 
 def taken(path: Path) -> bool:
-    """Return whether writing to `path` would replace something, or mix with it."""
+    """Return whether writing to `path` would replace or add to existing files."""
     if path.is_dir() and not path.is_symlink():
         return any(path.iterdir())
     return path.is_symlink() or path.exists()
@@ -45,10 +45,10 @@ def check_free(
     option: str = "--overwrite",
     fault: type[DeepLabStreamError] = DeepLabStreamError,
 ) -> None:
-    """Raise a `fault` if one of the files to write is there, unless `overwrite`.
+    """Raise a `fault` if one of the files to write exists, unless `overwrite`.
 
-    `option` is what allows it on the command line. A folder in a file's place is refused
-    even then.
+    `option` is the command-line option that allows it. A folder in place of a file is
+    always refused.
     """
     for file in files:
         if file.is_dir():

@@ -1,12 +1,12 @@
-"""Values that travel between processes many times a second."""
+"""Fast pickling of small values that are sent between processes."""
 
 from typing import ClassVar
 
 
 class Packed:
-    """A frozen dataclass with slots, pickled as its fields in their order.
+    """Base of frozen dataclasses with slots: pickled as their fields in order.
 
-    What `dataclasses` does by itself for slots takes three times as long.
+    The default of `dataclasses` for slots takes three times as long.
     """
 
     __slots__: ClassVar[tuple[str, ...]] = ()

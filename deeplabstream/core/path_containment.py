@@ -12,8 +12,8 @@ def inside(folder: Path, name: str) -> Path:
     r"""Return the path in `folder` that a table or a project calls `name`.
 
     Both / and \\ separate, on every system. DeepLabStreamError: the name is absolute, has
-    a drive letter, or leads out of the folder by `..`. Symbolic links are followed by
-    whoever reads: they are the user's own. Who writes calls `inside_for_writing`.
+    a drive letter, or leads out of the folder by `..`. Symbolic links are followed: they
+    belong to the user. Call `inside_for_writing` for files to write.
     """
     plain = name.replace("\\", "/")
     if plain.startswith("/") or _DRIVE.match(plain) or "\0" in plain:
@@ -30,7 +30,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def inside_for_writing(folder: Path, name: str) -> Path:
-    """Return the path as `inside` does; a symbolic link out of the folder is refused too."""
+    """Return the path as `inside` does; refuse also symbolic links out of the folder."""
     path = inside(folder, name)
     whole = folder.resolve()
     if whole not in (path.resolve(), *path.resolve().parents):

@@ -6,16 +6,16 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 """The package `deeplabstream`."""
 INSTALLED = (PACKAGE / "rig").is_dir()
-"""Whether this is an installed package, not a checkout."""
+"""Whether the program is an installed package, not a checkout."""
 ROOT = PACKAGE / "rig" if INSTALLED else PACKAGE.parent
-"""What comes with the program: settings.ini, plug-in folders, models, configurations.
+"""Files that come with the program: settings.ini, plug-ins, models, configurations.
 
 It is the checkout, or the folder `rig` of an installed package.
 """
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a folder is there; no, if its name is too long to be one."""
+    """Return whether a folder exists; False for a name that is too long."""
     try:
         return path.is_dir()
     except OSError:

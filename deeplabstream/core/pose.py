@@ -1,7 +1,7 @@
-"""What a network knows (`Skeleton`) and where it is (`Pose`)."""
+"""Skeletons, poses and confidence thresholds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -9,60 +9,60 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.packing import Packed
 
-DOUBTS = ("doubt", "stray")
-"""Words of `Pose.identity` for an animal of which it is not known who it is begin so."""
+AMBIGUOUS = ("doubt", "stray")
+"""Beginnings of the states in `Pose.identity` of an animal with ambiguous identity."""
 
 
 def changed_hands(identity: Sequence[str]) -> bool:
-    """Return whether `Pose.identity` says that animals have exchanged their names now."""
-    return any(word.endswith(("exchanged", "swapped")) for word in identity)
+    """Return whether `Pose.identity` reports an identity switch on this frame."""
+    return any(state.endswith(("exchanged", "swapped")) for state in identity)
 
 
 @dataclass(frozen=True, slots=True)
 class Skeleton(Packed):
-    """The body parts of one animal, the bones drawn between them, and the animals' names."""
+    """Body parts of one animal, the edges between them, and names of the animals."""
 
     bodyparts: tuple[str, ...]
     bones: tuple[tuple[str, str], ...] = ()
     animals: tuple[str, ...] = ()
-    """One name for each animal that is told apart; empty: there is one, without a name."""
+    """A name for each animal; empty: one animal without a name."""
 
     @property
     def count(self) -> int:
-        """How many animals are told apart; 1 when they have no names."""
+        """Number of animals; 1 without names."""
         return max(1, len(self.animals))
 
     def named(self, animals: int) -> tuple[str, ...]:
-        """Return a name for each of so many animals: animal1, animal2 … if they have none."""
+        """Return a name for each animal: animal1, animal2 … if they have none."""
         if len(self.animals) == animals:
             return self.animals
         return tuple(f"animal{n}" for n in range(1, animals + 1))
 
     def animal(self, word: str) -> int | None:
-        """Return which animal a name, or a number from 1 on, means; None: none of them."""
+        """Return the index of an animal by its name or its number from 1 on; None: unknown."""
         place = _animal(self.animals, word)
         return place if place is not None and place < self.count else None
 
     def indices(self, bodyparts: Sequence[str]) -> list[int]:
-        """Return the positions of `bodyparts`; KeyError names one that is not there."""
+        """Return the indices of `bodyparts`; KeyError names a missing one."""
         return _places(self.bodyparts, tuple(bodyparts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """Where the body parts of every animal are in one picture."""
+    """Positions of the body parts of all animals in one frame."""
 
     skeleton: Skeleton
     points: NDArray[np.float32]
-    """(animal, bodypart, 2), px, x right, y down; NaN: not seen."""
+    """(animal, body part, 2), px, x right, y down; NaN: not found."""
     confidence: NDArray[np.float32]
-    """(animal, bodypart), from 0 to 1."""
+    """(animal, body part), from 0 to 1."""
     identity: tuple[str, ...] = ()
-    """Identity state of each animal (see `pose.tracking.identity`); empty: all known."""
+    """State of each animal's identity (`pose.tracking.identity`); empty: all known."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The body parts of all animals, in order: `snout`, of several `anna_snout`."""
+        """Body parts of all animals in order: `snout`, of several animals `anna_snout`."""
         return part_names(self.skeleton, len(self.points))
 
     def moved(self, points: NDArray[np.float32]) -> "Pose":
@@ -70,7 +70,7 @@ class Pose:
         return Pose(self.skeleton, points, self.confidence, self.identity)
 
     def animal(self, word: str) -> int | None:
-        """Return whose points a name, or a number from 1 on, means; None: nobody's."""
+        """Return the index of an animal by its name or its number from 1 on; None: unknown."""
         place = _animal(self.skeleton.animals, word)
         return place if place is not None and place < len(self.points) else None
 
@@ -82,52 +82,65 @@ class Pose:
         )
 
     @property
-    def doubts(self) -> dict[str, str]:
-        """Return the words of `identity` by the animals' names, those that say something."""
+    def flags(self) -> dict[str, str]:
+        """States in `identity` that are not empty, by the names of the animals."""
         return {
-            name: word
-            for name, word in zip(self.skeleton.animals, self.identity, strict=False)
-            if word
+            name: state
+            for name, state in zip(self.skeleton.animals, self.identity, strict=False)
+            if state
         }
 
-    def doubted(self, animal: int) -> bool:
-        """Return whether it is not known who this animal is."""
-        return bool(self.identity) and self.identity[animal].startswith(DOUBTS)
+    def is_ambiguous(self, animal: int) -> bool:
+        """Return whether the identity of an animal is ambiguous."""
+        return bool(self.identity) and self.identity[animal].startswith(AMBIGUOUS)
 
     def seen(self, threshold: float) -> "Pose":
-        """Return the pose with NaN where the confidence is below `threshold`."""
+        """Return the pose with NaN where the confidence is below `threshold` or NaN."""
         points = self.points.copy()
         points[~(self.confidence >= threshold)] = np.nan
         return self.moved(points)
 
     def unknown(self) -> "Pose":
-        """Return the pose of as many animals, nothing of which was seen."""
+        """Return a pose of as many animals without any point."""
         points = np.full_like(self.points, np.nan)
         nothing = np.zeros_like(self.confidence)
         return Pose(self.skeleton, points, nothing, self.identity)
 
     def select(self, bodyparts: Sequence[str], animal: int = 0) -> NDArray[np.float32]:
-        """Return (len(bodyparts), 2): the points of one animal, in the order asked."""
+        """Return the points (body part, 2) of one animal, in the order of `bodyparts`, px."""
         return self.points[animal, self.skeleton.indices(bodyparts)]
 
     def places(self, bodyparts: Sequence[str], animal: int = 0) -> list[list[float]]:
-        """Return the same as a list of [x, y]: plain numbers, for quick decisions."""
+        """Return the same as lists [x, y], which are faster for single points."""
         rows: list[list[float]] = self.points[animal].tolist()
         return [rows[n] for n in _places(self.skeleton.bodyparts, tuple(bodyparts))]
 
     def knows(self, bodyparts: Sequence[str]) -> bool:
-        """Return whether all of `bodyparts` were seen on at least one animal."""
+        """Return whether all of `bodyparts` were found on at least one animal."""
         places = self.skeleton.indices(bodyparts)
         seen = np.isfinite(self.points[:, places]).all(axis=(1, 2))
         return bool(seen.any())
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        """Return what makes the same pose; arrays as bytes, which is the fastest."""
+        """Return the pose for pickling, arrays as bytes for speed."""
         points = np.asarray(self.points, np.float32)
         confidence = np.asarray(self.confidence, np.float32)
         shape = confidence.shape
         values = shape, points.tobytes(), confidence.tobytes(), self.identity
         return _pose, (self.skeleton, *values)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Confidences below which triggers see NaN; each network has its own."""
+
+    usual: float
+    own: Mapping[str, float] = field(default_factory=dict)
+    """By camera, of cameras with a network of their own."""
+
+    def of(self, camera: str) -> float:
+        """Return the threshold of a camera."""
+        return self.own.get(camera, self.usual)
 
 
 @lru_cache(maxsize=64)
@@ -150,7 +163,7 @@ def _animal(names: tuple[str, ...], word: str) -> int | None:
 
 @lru_cache(maxsize=1024)
 def _places(known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
-    """Return where each of `wanted` is; found once, as every frame asks for the same."""
+    """Return the index of each of `wanted`; cached, because every frame needs the same."""
     places = {name: place for place, name in enumerate(known)}
     return [places[name] for name in wanted]
 

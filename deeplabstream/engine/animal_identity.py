@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.pose.tracking.identity import Identity, Rules
 from deeplabstream.settings.sections import Settings
 
@@ -153,6 +152,6 @@ def sentence(camera: str, who: IdentityState) -> str:
     now = f"{_listed(doubted)} in doubt" if doubted else "all known"
     return (
         f"Who is who in [Camera {camera}]: {_listed(list(names))}; now {now}. So far in doubt "
-        f"{totals['doubts']} times, {totals['doubted_frames']} frames; animals whose names "
+        f"{totals['ambiguities']} times, {totals['ambiguous_frames']} frames; animals whose names "
         f"were put right: {totals['exchanged']}, by hand {totals['swapped']}"
     )

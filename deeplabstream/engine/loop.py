@@ -157,7 +157,7 @@ class Loop:
             done.status,
             done.lost,
             too_old,
-            {**sight.doubts, **self._asking.held},
+            {**sight.flags, **self._asking.held},
             sight.pose if sight.changed else None,
             sight.behaviours,
             inputs,

@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.calibration import Calibration
-from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.core.pose import Pose, changed_hands
+from deeplabstream.core.pose import Pose, Thresholds, changed_hands
 from deeplabstream.pose.filters.one_euro import OneEuro
 from deeplabstream.pose.filters.prediction import Prediction
 from deeplabstream.recording.run_folder import RunFolder
@@ -175,8 +174,8 @@ class FilteredPose:
     """In px; NaN where nothing is known."""
     on_floor: Pose | None = None
     """The same in mm; None: the camera has no calibration."""
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    """See `Step.doubts`."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """See `Step.flags`."""
     behaviours: Mapping[str, float] = field(default_factory=dict)
     """See `Step.behaviours`."""
 
@@ -187,7 +186,7 @@ class FilteredPose:
     @property
     def changed(self) -> bool:
         """Whether it is something else than the pose above the threshold."""
-        return bool(self.doubts)
+        return bool(self.flags)
 
 
 class BehaviourSource(Protocol):
@@ -240,23 +239,23 @@ class PoseFilter:
 
         `age_s` is how long ago it was exposed.
         """
-        seen, doubts = pose.seen(self._thresholds.of(camera)), dict[str, str]()
+        seen, flags = pose.seen(self._thresholds.of(camera)), dict[str, str]()
         if changed_hands(pose.identity):  # what was followed was another animal
             self._gates.pop(camera, None)
             self._filters.pop(camera, None)
         calibration = self._calibrations.get(camera)
         if gate := self._gate(camera):
-            points, doubts = gate.sift(seen, time_s, calibration)
+            points, flags = gate.sift(seen, time_s, calibration)
             seen = pose.moved(points)
         if motion := self._motion(camera):
             points, done = motion.step(seen.points, time_s, age_s)
             seen = pose.moved(points)
-            doubts = {**doubts, **done}
+            flags = {**flags, **done}
         on_floor = None
         if calibration is not None:
             places = calibration.to_mm(seen.points).astype(np.float32)
             on_floor = pose.moved(places)
-        sight = FilteredPose(seen, on_floor, doubts)
+        sight = FilteredPose(seen, on_floor, flags)
         behaviours: dict[str, float] = {}
         for watcher in self._watchers.get(camera, ()):
             behaviours |= watcher.look(sight.in_unit(watcher.unit), time_s)

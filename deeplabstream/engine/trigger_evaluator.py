@@ -56,7 +56,7 @@ class TriggerEvaluator:
         """Put into `answers` those of all triggers that look at `camera`.
 
         Nothing is asked about a frame that is too old: all of it is unknown. Afterwards
-        `held` has, for the record, the triggers whose answer is held: see `Step.doubts`.
+        `held` has, for the record, the triggers whose answer is held: see `Step.flags`.
         """
         self.held = {}
         self._sights[camera] = time_s, sight

@@ -11,7 +11,7 @@ import pickle
 from dataclasses import dataclass
 
 from deeplabstream.core.journal_entries import (
-    LAST_WORDS,
+    LAST_NOTE,
     Acknowledged,
     Edge,
     Entry,
@@ -126,7 +126,7 @@ class JournalWriter:
             case Edge():
                 return 0
             case Note(kind):
-                return 0 if kind == LAST_WORDS else slots // 2
+                return 0 if kind == LAST_NOTE else slots // 2
             case Acknowledged():
                 return slots // 2
         return slots

@@ -79,5 +79,9 @@ def known_poses(
     poses = read_poses(file)
     parts = poses.skeleton.bodyparts
     return Known(
-        file, parts, poses.points[:, 0], (*(endings or ()),), (*(columns or ()),)
+        file,
+        parts,
+        poses.points[:, 0].astype(np.float64),
+        (*(endings or ()),),
+        (*(columns or ()),),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
-from deeplabstream.offline.pose_file_reading import PoseRows
+from deeplabstream.recording.pose_table import PoseTable
 
 Mark: TypeAlias = Literal["dot", "cross", "square", "diamond"]
 Colour: TypeAlias = tuple[int, int, int]
@@ -45,7 +45,7 @@ class Look:
 class Shown:
     """The poses of one network."""
 
-    poses: PoseRows
+    poses: PoseTable
     threshold: float = 0.5
     """Points of a lower likelihood are not drawn."""
     mark: Mark = "dot"

@@ -1,7 +1,6 @@
-"""Poses read back from the files that this program and others write."""
+"""Pose file reading: tables of poses that this program and others write."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pandas_hdf5 import read_hdf5_table
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.pose_table import PoseTable, pose_table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,30 +18,23 @@ if TYPE_CHECKING:
 _COORDS = ("x", "y", "likelihood")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PoseRows:
-    """Poses of a video as a file holds them."""
-
-    file: Path
-    skeleton: Skeleton
-    points: NDArray[np.float64]
-    """(row, animal, body part, 2), px, x right, y down; NaN: nothing there."""
-    confidence: NDArray[np.float64]
-    """(row, animal, body part); 1 where the file has none, as with labels."""
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def pose(self, row: int) -> Pose:
-        """Return one row."""
-        points = self.points[row].astype(np.float32)
-        return Pose(self.skeleton, points, self.confidence[row].astype(np.float32))
-
-
-def read_poses(file: Path) -> PoseRows:
+def read_poses(file: Path) -> PoseTable:
     """Read DeepLabCut's or Lightning Pose's CSV or HDF5, or a Parquet table of poses.
 
-    DeepLabStreamError says what is wrong with it.
+    Parameters
+    ----------
+    file : pathlib.Path
+        `.csv`, `.h5`, `.hdf5`, `.parquet` or `.pqt`.
+
+    Returns
+    -------
+    PoseTable
+        Its times are NaN. The confidence is 1 where the file has none, as with labels.
+
+    Raises
+    ------
+    DeepLabStreamError
+        The file is missing, damaged, or no table of poses.
     """
     import pandas as pd
 
@@ -82,7 +75,7 @@ def _levels(file: Path) -> list[int]:
 
 def _deeplabcut(
     file: Path, named: Sequence[tuple[str, ...]], values: NDArray[Any]
-) -> PoseRows:
+) -> PoseTable:
     """Make poses of values (row, column), whose columns are named level by level."""
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
     for place, (_, *animal, part, coord) in enumerate(named):
@@ -92,7 +85,7 @@ def _deeplabcut(
     return _poses(file, columns, len(values))
 
 
-def _flat(file: Path, table: "DataFrame") -> PoseRows:
+def _flat(file: Path, table: "DataFrame") -> PoseTable:
     columns: dict[tuple[str, str, str], NDArray[np.float64]] = {}
     for name in table:
         part, _, coord = str(name).rpartition("_")
@@ -104,7 +97,7 @@ def _flat(file: Path, table: "DataFrame") -> PoseRows:
 
 def _poses(
     file: Path, columns: dict[tuple[str, str, str], NDArray[np.float64]], rows: int
-) -> PoseRows:
+) -> PoseTable:
     animals = list(dict.fromkeys(key[0] for key in columns))
     parts = list(dict.fromkeys(key[1] for key in columns))
     if not parts:
@@ -122,7 +115,7 @@ def _poses(
         [columns.get((animal, part, "likelihood"), ones) for part in parts]
         for animal in animals
     ]
-    return PoseRows(
+    return pose_table(
         file,
         Skeleton(tuple(parts), animals=tuple(animals) if len(animals) > 1 else ()),
         np.moveaxis(np.array(points), 3, 0),

@@ -32,7 +32,7 @@ from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.pose.tracking.identity import Rules
-from deeplabstream.recording.exporters.pose_files import PoseTable
+from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import Picture, VideoReader, open_video
 
@@ -204,13 +204,14 @@ def predict(
         values = kept.read()
     lost = int(np.isnan(values).all(axis=(1, 2, 3)).sum())
     table = PoseTable(
-        video=video,
-        size=(rows.form.height, rows.form.width),
+        source=video,
         skeleton=skeleton,
-        scorer=scorer,
-        times_s=rows.times_ns / 1e9,
         points=values[..., :2],
         confidence=values[..., 2],
+        frames=np.arange(len(values), dtype=np.int64),
+        times_s=rows.times_ns / 1e9,
+        scorer=scorer,
+        size=(rows.form.height, rows.form.width),
     )
     return Prediction(rows, table, lost, resumed, naming)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
 from deeplabstream.offline.prediction import Watch
 from deeplabstream.offline.prefetch import ahead
-from deeplabstream.offline.video_files import whole_file
 from deeplabstream.video.decoding import Decoder, as_bgr
 from deeplabstream.video.video_reader import Picture, VideoReader, open_video
 
@@ -67,13 +67,13 @@ def render(
     for each in shown:
         if len(each.poses) != len(rows):
             raise DeepLabStreamError(
-                f"{each.poses.file} has {len(each.poses)} rows, {rows.path} "
+                f"{each.poses.source} has {len(each.poses)} rows, {rows.path} "
                 f"{len(rows)} frames: they do not belong together"
             )
     span = span or Span(0, len(rows))
     start, stop = max(0, span.start), min(span.stop, len(rows))
     with ExitStack() as work:
-        making = work.enter_context(whole_file(path))
+        making = work.enter_context(atomic_file(path))
         film = work.enter_context(_Film(making, rows, look.scale, codec))
         decoded = work.enter_context(
             ahead(_within(rows.pictures(start, decoder), stop), most=16)

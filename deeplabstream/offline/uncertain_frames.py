@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.prediction import posed
 from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.recording.recorded_frames import recorded_parts
 from deeplabstream.recording.run_opening import opened_run
-from deeplabstream.recording.timeline import analysed_cameras, timeline
 from deeplabstream.video.video_reader import VideoReader, sampled
 
 _MOST_PAIRS = 500
@@ -87,22 +87,20 @@ def of_run(path: Path) -> Iterator[Doubts]:
     """Yield for each video of a run how unsure the network was while it ran."""
     folder = opened_run(path, lambda told: None)
     found = False
-    for camera in analysed_cameras(folder):
-        whole = timeline(folder, camera)
-        for name in whole.parts():
-            part = whole.of_video(f"{name}.mkv")
-            posed_rows = part.rows["analysed"].to_numpy(np.float64) > 0
-            at = part.rows["video_frame"].to_numpy(np.float64)[posed_rows]
-            if not len(at):
-                continue
-            found = True
-            flat = len(at), -1
-            points = part.points[posed_rows].reshape(*flat, 2)
-            confidence = part.confidence[posed_rows].reshape(flat)
-            rows = at.astype(np.int64)
-            yield Doubts(
-                folder.path / f"{name}.mkv", rows, doubts(points, confidence, rows)
-            )
+    for name, part in recorded_parts(folder):
+        video_rows = part.of_video(f"{name}.mkv")
+        analysed = video_rows.analysed
+        at = video_rows.rows["video_frame"].to_numpy(np.float64)[analysed]
+        if not len(at):
+            continue
+        found = True
+        poses, flat = video_rows.poses, (len(at), -1)
+        points = poses.points[analysed].reshape(*flat, 2)
+        confidence = poses.confidence[analysed].reshape(flat)
+        rows = at.astype(np.int64)
+        yield Doubts(
+            folder.path / f"{name}.mkv", rows, doubts(points, confidence, rows)
+        )
     if not found:
         raise DeepLabStreamError(
             f"{path} holds no video whose frames were analysed while it was recorded"

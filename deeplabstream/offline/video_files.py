@@ -1,12 +1,9 @@
 """Which videos are meant, and where what is made of them goes."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import DeepLabStreamError
 
 ENDINGS = frozenset(
@@ -58,15 +55,3 @@ def stems(videos: Sequence[Path]) -> dict[Path, str]:
             "two of the videos have the same name; predict them into different folders"
         )
     return names
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; the file gets its name when all of it is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{path.stem}.{os.getpid()}.making{path.suffix}")
-    try:
-        yield making
-        replace(making, path)
-    finally:
-        making.unlink(missing_ok=True)

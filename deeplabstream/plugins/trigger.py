@@ -66,7 +66,7 @@ class Trigger(Debounce, ABC):
         if len(pose.points) == 1 and self.animal == "1":
             return pose
         place = pose.animal(self.animal)
-        if place is None or (self.in_doubt == "unknown" and pose.doubted(place)):
+        if place is None or (self.in_doubt == "unknown" and pose.is_ambiguous(place)):
             return None
         return pose.of(place)
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.picture_header import declared_size, too_large
+from deeplabstream.core.image_header import declared_size, too_large
 
 
 def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
     """Return the picture as OpenCV decodes it (BGR without `flags`), None when it can't.
 
-    What declares no size, or more than `deeplabstream.core.picture_header.MOST_PIXELS`,
+    What declares no size, or more than `deeplabstream.core.image_header.MOST_PIXELS`,
     is not decoded.
     """
     import cv2

@@ -1,7 +1,4 @@
-"""All cameras that are filmed at present, and the room that is left for their videos.
-
-A take: the frames of one ring into videos, every one of them, in its own thread.
-"""
+"""Camera recording: writes every frame of a camera's ring to video, one thread per camera."""
 
 import shutil
 import threading
@@ -15,17 +12,16 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.recording_options import MB, Recipe
 
-LOOK_S = 0.02
-"""How often a film looks for new frames: it is in no hurry, and being woken for each one
-costs more than all its other work but the encoding."""
+POLL_S = 0.02
+"""Period of polling for new frames. Waking up for each frame costs more than polling."""
 
 
 class VideoRecording:
-    """Films from the frame that is published next until it is told to stop.
+    """Records one camera from the next published frame until `stop`.
 
-    `new_path` says where the next file goes: a take may be cut into several, without a
-    frame lost. `failed` is called, from a thread, with a sentence when the film has to
-    end early.
+    `new_path` returns the path of the next file; a recording may be split into several
+    without losing frames. `failed` is called from a thread with a sentence when the
+    recording ends early.
     """
 
     def __init__(
@@ -45,9 +41,9 @@ class VideoRecording:
         self._last: int | None = None
         self._broken = False
         self._tally = Tally(knows_losses)
-        self._look_s = min(LOOK_S, ring.spec.slots / 4 / (ring.spec.format.rate or 30))
+        self._poll_s = min(POLL_S, ring.spec.slots / 4 / (ring.spec.format.rate or 30))
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._film, name=ring.spec.camera)
+        self._thread = threading.Thread(target=self._record, name=ring.spec.camera)
         self._thread.start()
 
     @property
@@ -57,31 +53,31 @@ class VideoRecording:
 
     @property
     def losses(self) -> int:
-        """Frames overwritten in the ring before they were filmed, so far."""
+        """Frames overwritten in the ring before they were recorded, so far."""
         return self._reader.missed
 
     @property
     def waiting(self) -> int:
-        """Frames in the ring that are not filmed yet."""
+        """Frames in the ring that are not recorded yet."""
         return self._reader.waiting
 
     def sync(self) -> None:
-        """Have the disk itself take what was filmed."""
+        """Write the recorded frames to the disk itself."""
         self._videos[-1].sync()
 
     def stop(self) -> None:
-        """Film no more than what was published so far."""
+        """Record no frame that is published from now on."""
         if self._last is None:
             self._last = self._ring.published
         self._wake.set()
 
     def finished(self, patience_s: float) -> bool:
-        """Wait after `stop` until all is in the file, so long at the most."""
+        """Wait after `stop`, `patience_s` at most; return whether all frames are written."""
         self._thread.join(patience_s)
         return not self._thread.is_alive()
 
     def accounts(self) -> Accounts:
-        """Wait until the film is complete after `stop`, and say where its frames went."""
+        """Wait after `stop` until the recording is complete; return its frame accounts."""
         self._thread.join()
         last = self._first if self._last is None else self._last
         delivered, recorded = last - self._first, self.recorded
@@ -97,10 +93,10 @@ class VideoRecording:
             files=tuple(n for v in videos for n in (v.path.name, v.table.path.name)),
         )
 
-    def _film(self) -> None:
+    def _record(self) -> None:
         try:
             while not self._done():
-                self._wake.wait(self._look_s)
+                self._wake.wait(self._poll_s)
                 self._catch_up()
         except Exception as error:
             self._fail(error)
@@ -114,7 +110,7 @@ class VideoRecording:
     def _catch_up(self) -> None:
         missed = self._reader.missed
         while (frame := self._reader.following(self._last)) is not None:
-            self._tally.saw(frame.index, self._reader.missed - missed)
+            self._tally.add(frame.index, self._reader.missed - missed)
             missed = self._reader.missed
             video = self._videos[-1]
             if self._recipe.ends_file(video.seconds, video.size):
@@ -131,7 +127,7 @@ class VideoRecording:
         return VideoFile(self._new_path(), self._ring.spec.format, self._recipe)
 
     def _next_file(self) -> VideoFile:
-        """Begin a new file; the disk takes its time to close the old one, so aside."""
+        """Begin a new file; close the old one in a thread, because the disk may be slow."""
         old, new = self._videos[-1], self._open()
         self._videos.append(new)
         thread = threading.Thread(target=self._close, args=(old,), name=old.path.stem)
@@ -149,24 +145,24 @@ class VideoRecording:
         if self._broken:
             return
         self._broken = True
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         camera = self._ring.spec.camera
-        self._failed(f"Recording has ended, the video of {camera!r} failed: {why}")
+        self._failed(f"Recording has ended, the video of {camera!r} failed: {reason}")
 
 
 class CameraRecordings:
-    """Starts and stops the films; `failed` is told, from any thread, why they end."""
+    """Starts and stops recordings; `failed` gets the reason, from any thread, when one ends."""
 
     def __init__(self, failed: Callable[[str], None]) -> None:
         self._failed = failed
-        self._films: dict[str, VideoRecording] = {}
+        self._recordings: dict[str, VideoRecording] = {}
         self._recipe = Recipe()
         self._folder: RunFolder | None = None
         self._full = False
 
     def __bool__(self) -> bool:
-        """Whether anything is filmed."""
-        return bool(self._films)
+        """Whether any camera is recorded."""
+        return bool(self._recordings)
 
     def start(
         self,
@@ -175,11 +171,11 @@ class CameraRecordings:
         recipe: Recipe,
         knows_losses: Mapping[str, bool],
     ) -> list[str]:
-        """Film these rings too; return how videos will differ from what was asked for.
+        """Record these rings too; return how the videos will differ from the settings.
 
-        DeviceError says why nothing can be filmed.
+        DeviceError: nothing can be recorded.
         """
-        rings = [ring for ring in rings if ring.spec.camera not in self._films]
+        rings = [ring for ring in rings if ring.spec.camera not in self._recordings]
         for ring in rings:
             recipe.check_form(ring.spec.camera, ring.spec.format)
         remarks = [
@@ -193,7 +189,7 @@ class CameraRecordings:
             for ring in rings:
                 name = ring.spec.camera
                 knows = knows_losses.get(name, False)
-                self._films[name] = VideoRecording(
+                self._recordings[name] = VideoRecording(
                     ring,
                     lambda name=name: folder.new_video_path(name),  # type: ignore[misc]
                     recipe,
@@ -201,29 +197,29 @@ class CameraRecordings:
                     self._failed,
                 )
         except OSError as error:
-            said = error.strerror or str(error)
+            reason = error.strerror or str(error)
             raise DeviceError(
-                f"Nothing is recorded, the disk failed: {said}"
+                f"Nothing is recorded, the disk failed: {reason}"
             ) from error
         return remarks
 
     def stop(self, waits: Callable[[], object] = lambda: None) -> tuple[Accounts, ...]:
-        """Complete all films and say where their frames went; `waits` is called meanwhile."""
-        films = self._films
-        for film in films.values():
-            film.stop()
-        for film in films.values():
-            while not film.finished(0.25):
+        """Complete all recordings; return their accounts. `waits` is called while waiting."""
+        recordings = self._recordings
+        for recording in recordings.values():
+            recording.stop()
+        for recording in recordings.values():
+            while not recording.finished(0.25):
                 waits()
-        accounts = tuple(film.accounts() for film in films.values())
-        self._films = {}
+        accounts = tuple(recording.accounts() for recording in recordings.values())
+        self._recordings = {}
         return accounts
 
     def sync(self) -> None:
-        """Have the disk itself take what was filmed, and see how much room it has left."""
-        for film in list(self._films.values()):
-            film.sync()
-        if self._films and self._folder is not None and not self._full:
+        """Write the recorded frames to the disk itself, and check the free space."""
+        for recording in list(self._recordings.values()):
+            recording.sync()
+        if self._recordings and self._folder is not None and not self._full:
             free = shutil.disk_usage(self._folder.path).free
             if free < self._recipe.min_free_bytes:
                 self._full = True
@@ -234,12 +230,14 @@ class CameraRecordings:
 
     def recorded(self) -> dict[str, int]:
         """Return how many frames are in the videos of each camera so far."""
-        return {name: film.recorded for name, film in self._films.items()}
+        return {
+            name: recording.recorded for name, recording in self._recordings.items()
+        }
 
     def waiting(self) -> dict[str, int]:
-        """Return how many frames of each camera wait to be filmed."""
-        return {name: film.waiting for name, film in self._films.items()}
+        """Return how many frames of each camera wait to be recorded."""
+        return {name: recording.waiting for name, recording in self._recordings.items()}
 
     def losses(self) -> dict[str, int]:
         """Return how many frames of each camera were lost to its video so far."""
-        return {name: film.losses for name, film in self._films.items()}
+        return {name: recording.losses for name, recording in self._recordings.items()}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.table_reader import picture_rows, pictures_table
+from deeplabstream.recording.table_reader import video_table
 
 
 def skew_ms(one_ns: NDArray[np.int64], other_ns: NDArray[np.int64]) -> dict[str, float]:
@@ -55,5 +55,5 @@ def recorded_skews(
 
 
 def _exposed(folder: RunFolder, name: str) -> NDArray[np.int64]:
-    listed = picture_rows(pictures_table(folder.path / name)).values()
-    return np.array([line.split(",")[2] for _, line in listed], np.int64)
+    table = video_table(folder.path / name)
+    return np.array([cell for (cell,) in table.select("exposed_ns")], np.int64)

@@ -1,8 +1,8 @@
-"""Tables on disk: append-only CSV, each row given to the system as it happens.
+"""CSV tables of a run: append-only, unbuffered, each row written when it happens.
 
-Files are opened unbuffered: after `write` returns, a killed process loses nothing, and
-`sync` (from any thread) saves it from a power cut too. Numbers are written so that they
-read back exactly; nothing in a table depends on when it was written.
+After `write` returns, a killed process loses nothing. `sync` (from any thread) saves the
+rows from a power cut too. Numbers are written so that they read back exactly; a table does
+not depend on when it was written.
 """
 
 import errno
@@ -16,34 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.pose import Skeleton, part_names
+from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import Stamp
-
-FRAME_COLUMNS = (
-    *("frame", "time_s", "exposed_ns", "arrived_ns"),
-    *("posed_ns", "decided_ns", "written_ns", "analysed"),
+from deeplabstream.recording.cell_formats import FLAG_CELLS, flags_cell, text_cell
+from deeplabstream.recording.run_schema import (
+    BEHAVIOUR,
+    INPUT,
+    TRIGGER_STATE,
+    camera_columns,
+    keypoint_columns,
 )
-"""What stands before the body parts in a camera's table."""
-STATUS_COLUMNS = ("status", "lost", "too_old", "doubts")
-"""What stands after the triggers in a camera's table."""
-TRIGGER_COLUMNS = ("camera", "frame", "time_s", "trigger", "answer")
-EVENT_COLUMNS = (
-    *("time_s", "kind", "camera", "frame", "name", "level", "cause"),
-    *("exposed_ns", "arrived_ns", "posed_ns", "decided_ns", "written_ns"),
-    *("acted_ns", "acked_ns", "text"),
-)
-VIDEO_COLUMNS = ("video_frame", "frame", "exposed_ns", "arrived_ns", "device_id")
-
-ANSWERS = {True: "1", False: "0", None: "unknown"}
-_CELLS = {True: "1", False: "0", None: ""}
-
-
-def cell(text: str) -> str:
-    """Return free text as one cell on one line."""
-    line = " ".join(text.splitlines())
-    if any(sign in line for sign in ',"'):
-        return '"' + line.replace('"', '""') + '"'
-    return line
 
 
 class Table:
@@ -51,12 +33,17 @@ class Table:
 
     def __init__(self, path: Path, columns: Iterable[str]) -> None:
         self.path = path
+        self.columns = tuple(columns)
         self._file = path.open("xb", buffering=0)
         self._held: list[bytes] | None = None
-        self.write(",".join(cell(column) for column in columns))
+        self.write(",".join(text_cell(column) for column in self.columns))
+
+    def write_cells(self, cells: Mapping[str, object]) -> None:
+        """Append one row of cells by column; columns that are left out are empty."""
+        self.write(",".join([str(cells.get(name, "")) for name in self.columns]))
 
     def write(self, row: str) -> None:
-        """Append one row; OSError when the disk does not take all of it."""
+        """Append one row as text; OSError when the disk does not take all of it."""
         data = f"{row}\n".encode()
         if self._held is None:
             self._append(data)
@@ -64,11 +51,11 @@ class Table:
             self._held.append(data)
 
     def hold(self) -> None:
-        """Gather rows until `release`, which writes them at once: a disk may be slow."""
+        """Collect rows until `release`, which writes them in one call for slow disks."""
         self._held = []
 
     def release(self) -> None:
-        """Append the rows that were gathered."""
+        """Append the collected rows."""
         held, self._held = self._held, None
         if held:
             self._append(b"".join(held))
@@ -78,25 +65,20 @@ class Table:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def sync(self) -> None:
-        """Have the disk itself take all rows; OSError also when the file vanished."""
-        with suppress(ValueError):  # closed meanwhile: `close` has synced it
+        """Write all rows to the disk itself; OSError also when the file is gone."""
+        with suppress(ValueError):  # closed in the meantime: `close` has synced it
             os.fsync(self._file.fileno())
             self.path.stat()
 
     def close(self) -> None:
-        """Sync and close, whatever the disk says."""
+        """Sync and close; errors of the disk are ignored."""
         with suppress(OSError):
             self.sync()
         self._file.close()
 
 
 class CameraTable:
-    """`CAMERA.csv`: one row per delivered frame of a camera that is analysed.
-
-    A skipped frame's row has analysed = 0 and ends there. Points are px, x right, y down,
-    as the network gave them; a trigger is 1, 0 or, when unknown, empty, and so are
-    probabilities of behaviours, and levels and counts of inputs.
-    """
+    """`CAMERA.csv`: one row per delivered frame of an analysed camera; see `run_schema`."""
 
     def __init__(
         self,
@@ -107,58 +89,66 @@ class CameraTable:
         behaviours: Sequence[str] = (),
         inputs: Sequence[str] = (),
     ) -> None:
-        animals = skeleton.count
-        values = [
-            f"{name}_{what}"
-            for name in part_names(skeleton, animals)
-            for what in ("x", "y", "confidence")
-        ]
-        asked = [f"trigger_{name}" for name in triggers]
-        classes = [f"behaviour_{name}" for name in behaviours]
-        seen = [f"input_{name}" for name in inputs]
-        columns = [*FRAME_COLUMNS, *values, *asked, *STATUS_COLUMNS, *classes, *seen]
-        self.table = Table(path, columns)
+        self.table = Table(path, camera_columns(skeleton, triggers, behaviours, inputs))
+        self._keypoints = keypoint_columns(skeleton)
         self._triggers = tuple(triggers)
         self._behaviours, self._inputs = tuple(behaviours), tuple(inputs)
         self._start_ns = start_ns
-        shape = animals, len(skeleton.bodyparts), 3
+        shape = skeleton.count, len(skeleton.bodyparts), 3
         self._values: NDArray[np.float32] = np.empty(shape, np.float32)
-        self._blank = "," * (len(columns) - len(FRAME_COLUMNS))
 
     def step(self, step: Step) -> None:
         """Write the row of an analysed frame; ValueError when the pose has another shape."""
         values, pose = self._values, step.pose
         if pose.points.shape[:2] != values.shape[:2]:
             raise ValueError(
-                f"a pose of shape {pose.points.shape[:2]} came, "
-                f"the table was made for {values.shape[:2]} animals and body parts"
+                f"the pose has {pose.points.shape[:2]} animals and body parts, "
+                f"the table has {values.shape[:2]}"
             )
         values[..., :2] = pose.points
         values[..., 2] = pose.confidence
-        numbers = ",".join(map(str, values.ravel()))
-        asked = [_CELLS[step.triggers.get(name)] for name in self._triggers]
-        classes = [_number(step.behaviours.get(name, nan)) for name in self._behaviours]
-        state = [cell(step.status), _CELLS[step.lost], _CELLS[step.too_old]]
-        seen = [_number(step.inputs.get(name, nan)) for name in self._inputs]
-        doubts = _doubts({**pose.doubts, **step.doubts})
-        rest = ",".join([*asked, *state, doubts, *classes, *seen])
-        self.table.write(
-            f"{step.index},{(step.exposed_ns - self._start_ns) / 1e9:.6f},"
-            f"{step.exposed_ns},{step.arrived_ns},{step.posed_ns},{step.decided_ns},"
-            f"{step.written_ns or ''},1,{numbers},{rest}"
-        )
+        cells: dict[str, object] = {
+            **self._arrival(step.index, step.exposed_ns, step.arrived_ns),
+            "posed_ns": step.posed_ns,
+            "decided_ns": step.decided_ns,
+            "written_ns": step.written_ns or "",
+            "analysed": FLAG_CELLS[True],
+            **dict(zip(self._keypoints, values.ravel(), strict=True)),
+            "status": text_cell(step.status),
+            "lost": FLAG_CELLS[step.lost],
+            "too_old": FLAG_CELLS[step.too_old],
+            "flags": flags_cell({**pose.flags, **step.flags}),
+        }
+        for name in self._triggers:
+            state = FLAG_CELLS[step.triggers.get(name)]
+            cells[TRIGGER_STATE.prefix + name] = state
+        for name in self._behaviours:
+            cells[BEHAVIOUR.prefix + name] = _number(step.behaviours.get(name, nan))
+        for name in self._inputs:
+            cells[INPUT.prefix + name] = _number(step.inputs.get(name, nan))
+        self.table.write_cells(cells)
 
     def skipped(self, stamp: Stamp) -> None:
         """Write the row of a frame that was delivered and not analysed."""
-        self.table.write(
-            f"{stamp.index},{(stamp.time_ns - self._start_ns) / 1e9:.6f},"
-            f"{stamp.time_ns},{stamp.arrived_ns},,,,0{self._blank}"
-        )
+        arrival = self._arrival(stamp.index, stamp.time_ns, stamp.arrived_ns)
+        self.table.write_cells({**arrival, "analysed": FLAG_CELLS[False]})
+
+    def _arrival(
+        self, index: int, exposed_ns: int, arrived_ns: int
+    ) -> dict[str, object]:
+        """Return the cells that the rows of all frames have."""
+        return {
+            "frame": index,
+            "time_s": time_cell(exposed_ns, self._start_ns),
+            "exposed_ns": exposed_ns,
+            "arrived_ns": arrived_ns,
+        }
+
+
+def time_cell(time_ns: int, start_ns: int) -> str:
+    """Return a cell of the column `time_s`: seconds since `start_ns`."""
+    return f"{(time_ns - start_ns) / 1e9:.6f}"
 
 
 def _number(value: float) -> str:
     return "" if isnan(value) else repr(value)
-
-
-def _doubts(doubts: Mapping[str, str]) -> str:
-    return cell("; ".join(f"{name} {what}" for name, what in doubts.items()))

@@ -1,24 +1,24 @@
-"""Twice a second the disk itself is made to take what was written: for power cuts."""
+"""Disk synchronisation: writes files to the disk itself twice a second, for power cuts."""
 
 import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 SYNC_S = 0.5
-"""Seconds between two times."""
+"""Period of synchronisation."""
 
 
 class Syncable(Protocol):
-    """Something with files."""
+    """An object with open files."""
 
     def sync(self) -> None:
-        """Have the disk itself take everything; OSError when it does not."""
+        """Write all data to the disk itself; OSError when that fails."""
 
 
 class DiskSync:
-    """Syncs in a thread of its own, because a disk may take its time.
+    """Synchronises in its own thread, because a disk may be slow.
 
-    `failed` is called, from the thread, with the error that ended it.
+    `failed` is called from the thread with the error that ended it.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class DiskSync:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; an error that comes now is nobody's business any more."""
+        """Stop; later errors are ignored."""
         self._stop.set()
         self._thread.join()
 

@@ -1,40 +1,40 @@
-"""Where every frame of a span went: the equation that must close."""
+"""Frame accounts: what became of every frame of an analysis or a recording."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The frames of one camera while it was analysed, or while it was recorded.
+    """Frame counts of one camera during one analysis or one recording.
 
     exposed = delivered + lost at the device; delivered = analysed + skipped;
-    delivered = recorded + recording losses. What does not apply to the span is None.
+    delivered = recorded + recording losses. Counts that do not apply are None.
     """
 
     camera: str
     span: str
-    """analysis or recording."""
+    """`analysis` or `recording`."""
     delivered: int
-    """Frames that the camera's process gave to the computer."""
+    """Frames that the camera process received."""
     lost: int | None = None
-    """Frames that the device lost; None: it can't know."""
+    """Frames that the device lost; None: not known."""
     analysed: int | None = None
     skipped: int | None = None
-    """Delivered, but a newer frame was there when the engine looked."""
+    """Delivered, but replaced by a newer frame before the engine was ready."""
     unlisted: int | None = None
-    """Skipped frames that have no row in the table: the recorder came too late."""
+    """Skipped frames without a row in the table: the recorder was too late."""
     recorded: int | None = None
     recording_losses: int | None = None
     files: tuple[str, ...] = ()
-    """What the span left in the run folder."""
+    """Files of the recording in the run folder."""
 
     @property
     def exposed(self) -> int | None:
-        """Frames that the device exposed; None: it can't know."""
+        """Frames that the device exposed; None: not known."""
         return None if self.lost is None else self.delivered + self.lost
 
     def closes(self) -> bool:
-        """Return whether every frame is accounted for exactly once."""
+        """Return whether every frame is counted exactly once."""
         pairs = (self.analysed, self.skipped), (self.recorded, self.recording_losses)
         known = [
             first + second
@@ -49,28 +49,28 @@ class Accounts:
 
 
 class Tally:
-    """Counts the frames of a span by the device's own numbers."""
+    """Counts frames by the numbers of the device."""
 
     def __init__(self, knows_losses: bool) -> None:
         self._knows_losses = knows_losses
         self.last: int | None = None
-        """The number of the frame that was counted last."""
+        """Number of the last counted frame."""
         self._gaps = 0
         self.delivered = 0
 
-    def saw(self, index: int, missed: int = 0) -> None:
-        """Count one frame, and `missed` ones that were delivered just before it."""
+    def add(self, index: int, missed: int = 0) -> None:
+        """Count a frame, and `missed` frames that were delivered just before it."""
         if self.last is not None:
             self._gaps += index - self.last - 1 - missed
         self.last = index
         self.delivered += 1 + missed
 
-    def passed(self, frames: int) -> None:
-        """Count frames that were delivered, and whose own numbers nobody knows."""
+    def add_unnumbered(self, frames: int) -> None:
+        """Count delivered frames whose numbers are not known."""
         self._gaps -= frames if self.last is not None else 0
         self.delivered += frames
 
     @property
     def lost(self) -> int | None:
-        """Gaps in the device's numbers; None when those don't tell."""
+        """Gaps in the numbers of the device; None where these do not show losses."""
         return self._gaps if self._knows_losses else None

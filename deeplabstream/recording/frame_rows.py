@@ -1,4 +1,4 @@
-"""A row for every frame that came while a camera was analysed, and their accounts."""
+"""Frame rows: a table row for every frame delivered during analysis, and frame accounts."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from deeplabstream.recording.run_writer import RunWriter
 
 @dataclass
 class _Gap:
-    """Frames in a row whose headers were overwritten before the last look."""
+    """Consecutive frames whose headers were overwritten before the last poll."""
 
     frames: int
-    """Those of which no step came yet."""
+    """Frames without a step so far."""
     after: int | None = None
-    """The number of the last frame that was counted before the first step of the gap."""
+    """Number of the last frame counted before the first step of the gap."""
     analysed: int = 0
 
 
 class FrameRows:
-    """Learns of frames from the headers of a ring and of what became of them from steps.
+    """Combines frame headers of a ring with steps of the journal.
 
-    A frame whose step has come is analysed; it was skipped when a later one's step came.
-    When `look` is not called as often as the ring goes round, the frames in between are
-    known by number only: those whose steps come are analysed, the others were skipped and
-    are not listed.
+    A frame with a step was analysed. A frame was skipped when the step of a later frame
+    arrives first. If `poll` is called less often than the ring is filled, only the number
+    of frames in between is known: those with steps were analysed, the others were skipped
+    and have no row.
     """
 
     def __init__(self, ring: Ring, knows_losses: bool) -> None:
@@ -40,7 +40,7 @@ class FrameRows:
 
     @property
     def active(self) -> bool:
-        """Whether frames are listed at present."""
+        """Whether rows are being written."""
         return self._run is not None
 
     def start(
@@ -50,9 +50,9 @@ class FrameRows:
         triggers: tuple[str, ...],
         since_ns: int | None,
     ) -> None:
-        """Begin with the frames that arrived from `since_ns` on, or the first analysed.
+        """Begin with the frames that arrived from `since_ns` on; None: the first analysed.
 
-        The table is made with the first step, whose triggers are added to `triggers`.
+        The first step makes the table; its triggers are added to `triggers`.
         """
         self._run, self._skeleton, self._triggers = run, skeleton, triggers
         self._opened = False
@@ -65,8 +65,8 @@ class FrameRows:
             stamp for stamp in recent if stamp.arrived_ns >= (since_ns or 0)
         )
 
-    def look(self) -> None:
-        """Take note of the frames that came since the last look."""
+    def poll(self) -> None:
+        """Read the headers of frames that arrived since the last call."""
         for stamp in self._reader.stamps():
             if gap := self._reader.missed - self._missed:
                 self._missed = self._reader.missed
@@ -97,27 +97,27 @@ class FrameRows:
                 break
             self._skip(run, waiting.popleft())
         self._from_first_step = False
-        self._tally.saw(step.index)
+        self._tally.add(step.index)
         self._analysed += 1
         run.step(step)
 
     def _enter(
         self, run: RunWriter, gap: _Gap, step: Step, after: Stamp | None
     ) -> None:
-        """Count a step's frame as one of a gap, whose own numbers nobody knows."""
+        """Count the frame of a step as one of a gap, whose frames have no known numbers."""
         if not gap.analysed:
             gap.after = self._tally.last
         gap.frames -= 1
         gap.analysed += 1
         if (
             self._tally.last is None and after is not None
-        ):  # where it began is not known
+        ):  # the number of its first frame is not known
             later = min(gap.frames, max(0, after.index - step.index - 1))
             self._skip(run, _Gap(gap.frames - later))
             gap.frames, gap.after = later, step.index - 1
 
     def end(self, until_ns: int | None) -> Accounts:
-        """Write the frames that arrived up to `until_ns`, by default the last analysed."""
+        """Write frames that arrived up to `until_ns`, None: the last analysed; return accounts."""
         run, self._run = self._run, None
         waiting, self._waiting = self._waiting, deque()
         begun = waiting[0] if waiting and isinstance(waiting[0], _Gap) else None
@@ -147,22 +147,22 @@ class FrameRows:
         triggers: tuple[str, ...],
         first: Step | None = None,
     ) -> None:
-        """Make the table; the first step says what else it holds."""
+        """Make the table; the first step has the names of behaviours and inputs."""
         behaviours = tuple(first.behaviours) if first else ()
         inputs = tuple(first.inputs) if first else ()
         run.begin(self._camera, skeleton, triggers, behaviours, inputs)
         self._opened = True
 
     def _skip(self, run: RunWriter, frame: Stamp | _Gap) -> None:
-        """Count a frame that was not analysed, or all that are left of a gap."""
+        """Count a skipped frame, or the remaining frames of a gap."""
         if self._from_first_step:
             return
         if isinstance(frame, _Gap):
-            self._tally.passed(frame.frames)
+            self._tally.add_unnumbered(frame.frames)
             self._skipped += frame.frames
             self._unlisted += frame.frames
             return
-        self._tally.saw(frame.index)
+        self._tally.add(frame.index)
         self._skipped += 1
         if self._opened:
             run.skipped(self._camera, frame)
@@ -170,7 +170,7 @@ class FrameRows:
             self._unlisted += 1
 
     def _before_last_step(self, gap: _Gap) -> _Gap:
-        """Return the part of a gap that is before the last step, by the frames' numbers."""
+        """Return the part of a gap before the last step, by frame numbers."""
         last = self._tally.last
         if not gap.analysed or gap.after is None or last is None:
             return _Gap(0)
@@ -178,5 +178,5 @@ class FrameRows:
 
 
 def _arrived_by(frame: Stamp | _Gap, until_ns: int) -> bool:
-    """Return whether a frame is known to have arrived by then; of a gap's nobody knows."""
+    """Return whether a frame has arrived by `until_ns`; False for a gap: not known."""
     return isinstance(frame, Stamp) and frame.arrived_ns <= until_ns

@@ -1,4 +1,4 @@
-"""How often it was in doubt who is who, and what became of it: for `run.json`."""
+"""Identity totals: counts of identity ambiguities and their ends, for `run.json`."""
 
 from collections import defaultdict
 
@@ -8,27 +8,28 @@ _ENDS = ("exchanged", "believed", "swapped", "confirmed")
 
 
 class IdentityTotals:
-    """Counts, camera by camera, what `Pose.identity` says."""
+    """Counts the flags in `Pose.identity`, camera by camera."""
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, int]] = defaultdict(
-            lambda: dict.fromkeys(("doubts", "doubted_frames", *_ENDS), 0)
+            lambda: dict.fromkeys(("ambiguities", "ambiguous_frames", *_ENDS), 0)
         )
-        self._doubted: dict[str, bool] = {}
+        self._was_ambiguous: dict[str, bool] = {}
 
     def add(self, step: Step) -> None:
-        """Take in an analysed frame; an exchange is counted once for each animal."""
-        words = step.pose.identity
-        if not words:
+        """Count an analysed frame; an identity switch counts once for each animal."""
+        flags = step.pose.identity
+        if not flags:
             return
         counts = self._counts[step.camera]
-        doubted = any(word.startswith("doubt") for word in words)
-        counts["doubted_frames"] += doubted
-        counts["doubts"] += doubted and not self._doubted.get(step.camera, False)
-        self._doubted[step.camera] = doubted
+        is_ambiguous = any(flag.startswith("doubt") for flag in flags)
+        counts["ambiguous_frames"] += is_ambiguous
+        was_ambiguous = self._was_ambiguous.get(step.camera, False)
+        counts["ambiguities"] += is_ambiguous and not was_ambiguous
+        self._was_ambiguous[step.camera] = is_ambiguous
         for end in _ENDS:
-            counts[end] += sum(word.endswith(end) for word in words)
+            counts[end] += sum(flag.endswith(end) for flag in flags)
 
     def facts(self) -> dict[str, dict[str, int]]:
-        """Return the counts by camera; empty where there is one animal."""
+        """Return the counts by camera; empty for a single animal."""
         return {camera: dict(counts) for camera, counts in self._counts.items()}

@@ -1,4 +1,4 @@
-"""What a killed recorder left in the journal, written into the run's events."""
+"""Journal recovery: writes events that a killed recorder left in the journal."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,16 +7,17 @@ from deeplabstream.core.journal_entries import Entry, Note
 from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_schema import EVENTS
 from deeplabstream.recording.table_repair import cut_to, half_written
 
 _TAIL = 1 << 20
 
 
-class _Rest(Table):
-    """An existing table that goes on; the rows that it has already are not repeated."""
+class _ContinuedTable(Table):
+    """Continues an existing table; rows that it has already are not repeated."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.columns = path, EVENTS.names
         self._held = None
         self._file = path.open("r+b", buffering=0)
         end = self._file.seek(0, 2)
@@ -30,10 +31,10 @@ class _Rest(Table):
 
 
 def complete_events(path: Path, entries: Iterable[Entry]) -> None:
-    """Append the events of entries that the recorder may not have written any more.
+    """Append the events of entries that the recorder may not have written.
 
-    Rows of frames and triggers are not: their tables end with the recorder. What can't be
-    written is lost, as the recorder would have lost it. A run that ended is let alone.
+    Rows of frames and triggers are not appended: their tables end with the recorder.
+    Errors of the disk are ignored. A run that has ended is not changed.
     """
     folder = RunFolder(path)
     try:
@@ -42,7 +43,7 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
             return
         if half := half_written(folder.events_path):
             cut_to(folder.events_path, folder.events_path.stat().st_size - half)
-        table = _Rest(folder.events_path)
+        table = _ContinuedTable(folder.events_path)
     except OSError:
         return
     rows, last_ns = EventRows(table, facts["start_ns"]), 0

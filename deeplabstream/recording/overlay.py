@@ -1,4 +1,4 @@
-"""A picture with what was seen and decided drawn on it; the raw video never has it."""
+"""Overlay: pose, regions and text drawn on a copy of an image."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _ANIMALS = (
     *((74, 213, 255), (255, 208, 77), (216, 138, 255), (122, 255, 156)),
     *((90, 160, 255), (255, 157, 179), (107, 107, 255), (214, 255, 90)),
 )
-"""Of their bones and names, BGR."""
+"""Colours of the animals' edges and names, BGR."""
 _HOLDS, _FAILS, _UNKNOWN = (80, 220, 80), (220, 220, 220), (120, 120, 120)
 _BORDER = {True: _HOLDS, False: _FAILS, None: _UNKNOWN}
 _FRACTION = 4  # bits of a pixel's fraction, for cv2's `shift`
@@ -33,11 +33,25 @@ def labelled(
     zones: Mapping[str, tuple[NDArray[np.float64], bool | None]],
     text: str,
 ) -> Image:
-    """Return a BGR copy of an 8-bit picture with pose, zones and a line of text.
+    """Return a BGR copy of an image with pose, regions and a line of text.
 
-    Points that are NaN are not drawn. A zone is the corners (n, 2) of a closed line; it is
-    green while its trigger holds, grey while that is unknown. Animals that have names bear
-    them, with a question mark while it is in doubt who is who.
+    Parameters
+    ----------
+    image : numpy.ndarray of uint8, shape (height, width, 3) or (height, width)
+        BGR or grey.
+    pose : Pose
+        Points in pixels of the image; NaN is not drawn. Animals with names are labelled,
+        with a question mark while their identity is ambiguous.
+    zones : mapping of str to (numpy.ndarray of float, shape (corner, 2), bool or None)
+        Closed outlines in pixels by name, and the states of their triggers: green while
+        true, white while false, grey while unknown.
+    text : str
+        Drawn in the lower left corner.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (height, width, 3)
+        BGR.
     """
     import cv2
 
@@ -66,7 +80,7 @@ def labelled(
                 cv2.circle(drawn, centre, radius, colour, -1, cv2.LINE_AA, _FRACTION)
         there = pose.points[animal][np.isfinite(pose.points[animal]).all(axis=1)]
         if names and len(there):
-            doubted = pose.doubted(animal)
+            doubted = pose.is_ambiguous(animal)
             name = f"{names[animal]}{'?' if doubted else ''}"
             x, y = int(there[:, 0].min()), int(there[:, 1].min())
             _write(drawn, name, (x, max(y - 6, 12)), _UNKNOWN if doubted else bone)

@@ -1,4 +1,4 @@
-"""Makes the folder of a killed run whole, and says what is missing. Deletes nothing."""
+"""Repair of a killed run: completes its files and reports what is missing."""
 
 import json
 import re
@@ -9,42 +9,46 @@ from pathlib import Path
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.recording.frame_accounts import Accounts
-from deeplabstream.recording.remux import finished_copy, pictures, size_of, unfinished
 from deeplabstream.recording.run_folder import RunFolder, accounting, stem
-from deeplabstream.recording.sound_facts import Facts, sound_facts
-from deeplabstream.recording.table_reader import (
-    bodyparts_of,
-    camera_table,
-    picture_rows,
-    pictures_table,
-)
+from deeplabstream.recording.run_json import Facts, validated_facts
+from deeplabstream.recording.run_schema import check_schema, keypoints_of
+from deeplabstream.recording.table_reader import camera_table, video_table
 from deeplabstream.recording.table_repair import cut_rows, cut_to, half_written, kept_as
+from deeplabstream.recording.video_repair import (
+    finished_copy,
+    frame_count,
+    size_of,
+    unfinished,
+)
 
 TABLES = ("events", "triggers")
 
 
 @dataclass
 class Repair:
-    """What was found and done."""
+    """Result of a repair. No data are deleted."""
 
     done: list[str] = field(default_factory=list)
-    """Sentences on what was changed, or is missing; empty: the folder was whole."""
+    """Sentences on changes and missing data; empty: the folder was complete."""
     missing: int = 0
-    """Pictures that were filmed and are not in a video."""
+    """Frames that were recorded and are not in a video."""
     missing_s: float = 0.0
-    """The longest time that a video ends before its table."""
+    """Longest time by which a video ends before its table."""
 
 
 @dataclass(frozen=True)
-class _Filmed:
+class _Video:
     camera: str
     files: tuple[str, str]
     listed: int
-    pictures: int
+    frames: int
 
 
 def repair(path: Path) -> Repair:
-    """Make a run folder whole; ValueError when it is none."""
+    """Repair a run folder that was not closed.
+
+    ValueError: it is no run folder. DeviceError: a newer program wrote it.
+    """
     if not (path / "settings.ini").is_file():
         raise ValueError(f"{path} is no run folder: it has no settings.ini")
     report = Repair()
@@ -58,10 +62,12 @@ def repair(path: Path) -> Repair:
             )
     folder = RunFolder(path)
     cameras = list(facts["cameras"]) or _stems(path)
-    films = [film for camera in cameras for film in _films(path, camera, report)]
+    videos = [
+        video for camera in cameras for video in _repaired_videos(path, camera, report)
+    ]
     if facts["ended"] is None:
-        spans = [*_analysed(folder, cameras, facts), *_recorded(films, facts)]
-        ended = _ended(folder, facts, films)
+        spans = [*_analysed(folder, cameras, facts), *_recorded(videos, facts)]
+        ended = _ended(folder, facts, videos)
         folder.update(
             ended=ended,
             ended_is_estimated=True,
@@ -75,7 +81,7 @@ def repair(path: Path) -> Repair:
 
 
 def _facts(path: Path, report: Repair) -> Facts:
-    """Return what `run.json` says; what it does not say any more is looked up in the tables."""
+    """Return the content of `run.json`; invalid entries are taken from the tables."""
     file = path / "run.json"
     found: object = {}
     try:
@@ -84,7 +90,8 @@ def _facts(path: Path, report: Repair) -> Facts:
         report.done.append("run.json: was missing; versions and cameras are not known")
     except ValueError:
         report.done.append(f"run.json: could not be read (kept as {_kept(file)})")
-    facts, bad = sound_facts(found)
+    check_schema(path, found)
+    facts, bad = validated_facts(found)
     if not bad:
         return facts
     if not report.done:
@@ -109,7 +116,7 @@ def _facts(path: Path, report: Repair) -> Facts:
 
 
 def _size(video: Path) -> list[int]:
-    """Return height and width of a video; 1, 1 when nobody knows them any more."""
+    """Return height and width of a video; 1, 1 when it is missing."""
     return list(size_of(video)) if video.exists() else [1, 1]
 
 
@@ -121,7 +128,7 @@ def _kept(file: Path) -> str:
 
 @dataclass(frozen=True)
 class _FirstRow:
-    """What the table of a camera says of its run."""
+    """Facts about the run in the first row of a camera's table."""
 
     start_ns: int
     bodyparts: tuple[str, ...]
@@ -132,67 +139,69 @@ def _first_rows(path: Path, cameras: Iterable[str]) -> Iterator[_FirstRow]:
         table = camera_table(RunFolder(path).table_path(camera), None)
         for row in table.rows():
             start_ns = int(row["exposed_ns"]) - round(float(row["time_s"]) * 1e9)
-            yield _FirstRow(start_ns, bodyparts_of(table.columns))
+            yield _FirstRow(start_ns, keypoints_of(table.columns))
             break
 
 
 def _stems(path: Path) -> list[str]:
-    """Return the cameras of a folder whose `run.json` knows none."""
+    """Return the cameras of a folder whose `run.json` has none, by file names."""
     names = {table.name.split(".")[0] for table in path.glob("*.csv")}
     return sorted(re.sub(r"_\d+$", "", name) for name in names - {*TABLES})
 
 
-def _films(path: Path, camera: str, report: Repair) -> Iterator[_Filmed]:
-    """Mend the videos of a camera, in their order."""
+def _repaired_videos(path: Path, camera: str, report: Repair) -> Iterator[_Video]:
+    """Repair the videos of a camera, in their order."""
     of_camera = re.compile(re.escape(stem(camera)) + r"(_(\d+))?\.frames\.csv")
     found = [(of_camera.fullmatch(each.name), each) for each in path.iterdir()]
     takes = {int(match[2] or 1): table for match, table in found if match}
     for _, table in sorted(takes.items()):
         video = table.with_name(table.name.replace(".frames.csv", ".mkv"))
-        shown = _mend(video, report)
+        shown = _repaired_frame_count(video, report)
         listed = {
-            picture: (number, int(line.split(",")[2]))
-            for picture, (number, line) in picture_rows(pictures_table(table)).items()
+            int(frame): (number, int(exposed_ns))
+            for number, (frame, exposed_ns) in video_table(table).numbered(
+                "video_frame", "exposed_ns"
+            )
         }
         count = max(listed, default=-1) + 1
-        yield _Filmed(camera, (video.name, table.name), count, shown)
+        yield _Video(camera, (video.name, table.name), count, shown)
         lacking = count - shown
         if lacking > 0:
-            lost = [picture for picture in listed if picture >= shown]
-            before = [ns for picture, (_, ns) in listed.items() if picture < shown]
+            lost = [frame for frame in listed if frame >= shown]
+            before = [ns for frame, (_, ns) in listed.items() if frame < shown]
             last_ns = before[-1] if before else listed[lost[0]][1]
             seconds = (listed[lost[-1]][1] - last_ns) / 1e9
             kept = cut_rows(table, listed[lost[0]][0] - 2)
             report.missing += lacking
             report.missing_s = max(report.missing_s, seconds)
             report.done.append(
-                f"{video.name}: {lacking} pictures ({seconds:.3f} s) at the end are "
+                f"{video.name}: {lacking} frames ({seconds:.3f} s) at the end are "
                 f"missing; their rows are in {kept.name}"
             )
-        elif lacking < 0 and f"{video.name}: {-lacking} pictures" not in str(
+        elif lacking < 0 and f"{video.name}: {-lacking} " not in str(
             RunFolder(path).facts.get("repaired")
         ):
             report.done.append(
-                f"{video.name}: {-lacking} pictures at the end have no row"
+                f"{video.name}: {-lacking} frames at the end have no row"
             )
 
 
-def _mend(video: Path, report: Repair) -> int:
-    """Make a video whole if it is not; return how many pictures it has."""
+def _repaired_frame_count(video: Path, report: Repair) -> int:
+    """Close a video that was not closed; return how many frames it has."""
     copy = video.with_name(video.name + ".repaired")
     if not video.exists():
         if not copy.exists():
             return 0
         replace(copy, video)  # an earlier repair was killed between its last two steps
     if not unfinished(video):
-        return pictures(video)
+        return frame_count(video)
     count = finished_copy(video, copy)
     if count:
         kept = kept_as(video)
         replace(video, kept)
         replace(copy, video)
         report.done.append(
-            f"{video.name}: was not closed; now it is, {count} pictures (the original is "
+            f"{video.name}: was not closed; now it is, {count} frames (the original is "
             f"{kept.name})"
         )
     return count
@@ -201,7 +210,7 @@ def _mend(video: Path, report: Repair) -> int:
 def _analysed(
     folder: RunFolder, cameras: list[str], facts: Facts
 ) -> Iterator[Accounts]:
-    """Yield the accounts of analyses that were going on."""
+    """Yield the accounts of analyses that had not ended."""
     for camera in cameras:
         table = folder.table_path(camera)
         if not table.exists():
@@ -212,8 +221,11 @@ def _analysed(
             if (each["camera"], each["span"]) == (camera, "analysis")
         )
         listed = camera_table(table, None)
-        numbered = [(n, line.split(",", 8)[7]) for n, line in listed.lines()]
-        seen = [cell == "1" for number, cell in numbered if number > 1 + closed]
+        seen = [
+            cell == "1"
+            for number, (cell,) in listed.numbered("analysed")
+            if number > 1 + closed
+        ]
         broken = sum(number > 1 + closed for number in listed.broken)
         if seen or broken:
             yield Accounts(
@@ -226,34 +238,34 @@ def _analysed(
             )
 
 
-def _recorded(films: list[_Filmed], facts: Facts) -> Iterator[Accounts]:
-    """Yield the accounts of recordings that were going on."""
+def _recorded(videos: list[_Video], facts: Facts) -> Iterator[Accounts]:
+    """Yield the accounts of recordings that had not ended."""
     closed = {name for each in facts["accounting"] for name in each["files"]}
-    for camera in dict.fromkeys(film.camera for film in films):
-        own = [f for f in films if f.camera == camera and f.files[0] not in closed]
+    for camera in dict.fromkeys(video.camera for video in videos):
+        own = [f for f in videos if f.camera == camera and f.files[0] not in closed]
         if not own:
             continue
-        delivered = sum(max(film.listed, film.pictures) for film in own)
-        shown = sum(film.pictures for film in own)
+        delivered = sum(max(video.listed, video.frames) for video in own)
+        shown = sum(video.frames for video in own)
         yield Accounts(
             camera,
             "recording",
             delivered=delivered,
             recorded=shown,
             recording_losses=delivered - shown,
-            files=tuple(name for film in own for name in film.files),
+            files=tuple(name for video in own for name in video.files),
         )
 
 
-def _ended(folder: RunFolder, facts: Facts, films: list[_Filmed]) -> str:
-    """Return when the last thing that is known happened."""
-    films_of = [pictures_table(folder.path / film.files[1]) for film in films]
+def _ended(folder: RunFolder, facts: Facts, videos: list[_Video]) -> str:
+    """Return the time of the last frame, else of the last change of a file."""
+    of_videos = [video_table(folder.path / video.files[1]) for video in videos]
     paths = [folder.table_path(camera) for camera in facts["cameras"]]
-    tables = [*films_of, *(camera_table(path, None) for path in paths)]
+    tables = [*of_videos, *(camera_table(path, None) for path in paths)]
     times = [0]
     for table in tables:
-        last = [line for _, line in table.lines()][-1:]
-        times += [int(line.split(",")[3]) for line in last]  # arrived_ns, in both
+        arrived = [cell for (cell,) in table.select("arrived_ns")]
+        times += [int(cell) for cell in arrived[-1:]]
     if facts.get("started") and "started_ns" in facts and max(times):
         passed = timedelta(microseconds=(max(times) - facts["started_ns"]) // 1000)
         return (datetime.fromisoformat(facts["started"]) + passed).isoformat()

@@ -1,81 +1,77 @@
-"""A run's layout on disk: made once, never overwritten, read back by the same names.
+"""Run folder: paths and `run.json` of a run; made once, never overwritten.
 
-2026-11-21_10-58-55/
-settings.ini        as used
-run.json            versions, model, cameras, skeleton, times, accounts
-events.csv          intents, commands, marks, edges of outputs, notes
-triggers.csv        one row per change of an answer
-CAMERA.csv          one row per frame that came while analysing
-CAMERA.mkv          the pictures, nothing drawn on them; CAMERA_2.mkv is a second take
-CAMERA.frames.csv   which frame each picture of the video is
+`run_schema` lists its files and the columns of its tables.
 """
 
 import json
 import os
+import platform
 import re
+import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, distributions, version
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from deeplabstream.core.atomic_replace import replace
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import check_new
-from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.paths import ROOT
+from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.run_json import skeleton_from
 from deeplabstream.recording.run_reader import read_steps
-from deeplabstream.recording.sound_facts import skeleton_from
+from deeplabstream.recording.run_schema import VERSION, current_facts
 from deeplabstream.recording.table_reader import (
     RunTable,
     camera_table,
     events_table,
-    pictures_table,
     read_events,
     triggers_table,
+    video_table,
 )
-from deeplabstream.recording.versions import versions
 
-SCHEMA = 1
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$")
-"""What Windows takes for a device, with whatever ending."""
+"""Names that Windows reserves for devices, with any ending."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """Which network gave poses."""
+    """The network that gave poses."""
 
     name: str
     sha256: str
     threshold: float
-    """Confidence under which triggers saw NaN; the tables hold the raw points."""
+    """Confidence below which triggers saw NaN; the tables have the points unchanged."""
     provider: str
-    """What computed it: CPUExecutionProvider, CUDAExecutionProvider …"""
+    """Execution provider: CPUExecutionProvider, CUDAExecutionProvider …"""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts(NetworkFacts):
-    """Which network gave the poses of all cameras that have none of their own."""
+    """The network of all cameras without a network of their own."""
 
     cameras: Mapping[str, NetworkFacts] = field(default_factory=dict)
-    """Those of cameras that have."""
+    """By camera, the networks of cameras with one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known of a run when it begins."""
+    """Facts about a run at its start."""
 
     start_ns: int
-    """When the stream began, on the run's clock: the zero of every time_s."""
+    """Start Stream on the run's clock: the zero of `time_s`."""
     cameras: Mapping[str, ImageFormat]
     skeleton: Skeleton | None = None
     model: ModelFacts | None = None
     more: Mapping[str, object] = field(default_factory=dict)
-    """Whatever else is worth keeping and is made of words and numbers: a seed, say."""
+    """Further entries of `run.json`, such as a seed."""
 
 
 class RunFolder:
@@ -93,9 +89,9 @@ class RunFolder:
         facts: RunFacts,
         name: str = "",
     ) -> "RunFolder":
-        """Make a new folder under `root`, by default named by the time of `started`.
+        """Make a new folder under `root`, named after the time `started` by default.
 
-        DeviceError says why there can't be one.
+        DeviceError: it can't be made.
         """
         try:
             name = name or started.strftime("%Y-%m-%d_%H-%M-%S")
@@ -126,23 +122,23 @@ class RunFolder:
 
     @property
     def events_path(self) -> Path:
-        """Where the events are."""
+        """Path of the events."""
         return self.path / "events.csv"
 
     @property
     def triggers_path(self) -> Path:
-        """Where the changes of triggers are."""
+        """Path of the changes of triggers."""
         return self.path / "triggers.csv"
 
     def table_path(self, camera: str) -> Path:
-        """Return where a camera's frames and poses are."""
+        """Return the path of a camera's frames and poses."""
         return self.path / f"{stem(camera)}.csv"
 
     def new_video_path(self, camera: str) -> Path:
-        """Return where the next take of a camera goes."""
+        """Return the path of the next video of a camera."""
         name = stem(camera)
-        for take in count(1):
-            path = self.path / (f"{name}_{take}.mkv" if take > 1 else f"{name}.mkv")
+        for number in count(1):
+            path = self.path / (f"{name}_{number}.mkv" if number > 1 else f"{name}.mkv")
             if not (path.exists() or path.with_suffix(".frames.csv").exists()):
                 return path
         raise AssertionError("count() never ends")
@@ -154,21 +150,21 @@ class RunFolder:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `run.json` says."""
+        """Content of `run.json`, with the names of this program's schema."""
         text = (self.path / "run.json").read_text("utf-8")
-        return dict(json.loads(text))
+        return current_facts(dict(json.loads(text)))
 
     @property
     def skeleton(self) -> Skeleton:
-        """Return the skeleton of the poses; DeviceError when there were none."""
-        words = self.facts["skeleton"]
-        if words is None:
+        """Skeleton of the poses; DeviceError: nothing was analysed."""
+        skeleton = self.facts["skeleton"]
+        if skeleton is None:
             raise DeviceError(f"nothing was analysed in {self.path}")
-        return skeleton_from(words)
+        return skeleton_from(skeleton)
 
     @property
     def thresholds(self) -> Thresholds:
-        """Return below which confidences triggers saw NaN; 0 when nothing was analysed."""
+        """Confidences below which triggers saw NaN; 0 when nothing was analysed."""
         model = self.facts["model"] or {"threshold": 0.0}
         own = model.get("cameras", {}).items()
         return Thresholds(
@@ -177,7 +173,7 @@ class RunFolder:
         )
 
     def steps(self, camera: str) -> Iterator[Step]:
-        """Yield the analysed frames in order, as they were written, poses bit by bit."""
+        """Yield the analysed frames in order, exactly as they were written."""
         return read_steps(self, camera)
 
     def events(self) -> list[dict[str, str]]:
@@ -186,33 +182,32 @@ class RunFolder:
 
     def tables(self) -> Iterator[RunTable]:
         """Yield all tables of the run."""
-        words = self.facts.get("skeleton")
-        skeleton = self.skeleton if words else None
+        skeleton = self.skeleton if self.facts.get("skeleton") else None
         yield events_table(self.events_path)
         yield triggers_table(self.triggers_path)
         for camera in self.facts["cameras"]:
             if (path := self.table_path(camera)).exists():
                 yield camera_table(path, skeleton)
         for path in sorted(self.path.glob("*.frames.csv")):
-            yield pictures_table(path)
+            yield video_table(path)
 
     def update(self, **facts: object) -> None:
-        """Change facts in `run.json`: the old file is there until the new one is whole."""
+        """Change entries of `run.json` atomically."""
         self._write_json({**self.facts, **facts})
 
     def finish(self, ended: datetime, how: str, accounts: Sequence[Accounts]) -> None:
-        """Say when and how the run ended, and where its frames went."""
+        """Write time and manner of the run's end, and the frame accounts."""
         self.update(ended=_utc(ended), how=how, accounting=accounting(accounts))
 
     def _begin(self, started: datetime, settings_text: str, facts: RunFacts) -> None:
         (self.path / "settings.ini").write_text(settings_text, "utf-8", newline="\n")
         self._write_json(
             {
-                "schema": SCHEMA,
+                "schema": VERSION,
                 "model": asdict(facts.model) if facts.model else None,
                 "skeleton": asdict(facts.skeleton) if facts.skeleton else None,
                 **facts.more,
-                **versions(),
+                **_versions(),
                 "started": _utc(started),
                 "ended": None,
                 "how": None,
@@ -253,7 +248,7 @@ def _new_folder(root: Path, name: str) -> Path:
 
 
 def stem(camera: str) -> str:
-    """Return a camera's name as a file name: what no file system takes becomes %XX."""
+    """Return a camera's name as a file name; characters that are not allowed become %XX."""
     name = re.sub(r'[<>:"/\\|?*%\x00-\x1f]', lambda m: f"%{ord(m[0]):02X}", camera)
     first = name.partition(".")[0].rstrip().lower()
     ours_or_windows = name.lower() in ("events", "triggers") or _DEVICES.match(first)
@@ -262,3 +257,29 @@ def stem(camera: str) -> str:
 
 def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
+
+
+def _versions() -> dict[str, object]:
+    """Return the versions of the program, Python, the system and all packages.
+
+    The program's is None where its `pyproject.toml` was not copied along.
+    """
+    packages = {each.name: each.version for each in distributions()}
+    return {
+        "application": _application_version(),
+        "python": sys.version.split()[0],
+        "system": platform.platform(),
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+    }
+
+
+def _application_version() -> str | None:
+    """Return the version of the checkout, or of the installed package."""
+    project = ROOT / "pyproject.toml"
+    if project.is_file():
+        facts = tomllib.loads(project.read_text("utf-8"))
+        return str(facts["project"]["version"])
+    try:
+        return version("DeepLabStream")
+    except PackageNotFoundError:
+        return None

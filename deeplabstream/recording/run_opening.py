@@ -1,4 +1,4 @@
-"""Opens the folder of a run to read it: one that was killed is made whole first."""
+"""Run opening: a killed run is repaired before it is read."""
 
 import time
 from collections.abc import Callable
@@ -8,23 +8,29 @@ from pathlib import Path
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.sound_facts import sound_facts
+from deeplabstream.recording.run_json import validated_facts
+from deeplabstream.recording.run_schema import check_schema
 from deeplabstream.recording.table_reader import table_warnings
 
-LOOK_S = 2.0
-"""Who writes a run renews something in its folder within this time."""
-LOOKS = 10
+OBSERVED_S = 2.0
+"""A program that writes a run changes a file in its folder within this time."""
+OBSERVATIONS = 10
 
 
 def opened_run(path: Path, say: Callable[[str], object]) -> RunFolder:
-    """Return the run; one that never ended is repaired, and `say` is told what was done.
+    """Return the run; a run that was not closed is repaired, and `say` gets each repair.
 
-    Nothing is deleted by that: what is changed is kept beside it, as NAME.damaged.
-    DeviceError: it is no run folder, or still being written, or can't be repaired.
+    Nothing is deleted: the original of a changed file is kept beside it as NAME.damaged.
+    DeviceError: it is no run folder, a newer program wrote it, it is still being written,
+    or it can't be repaired.
     """
     if not (path / "run.json").is_file():
         raise DeviceError(f"{path} is no run folder: it has no run.json")
-    if not ended(path) or not _sound(path):
+    with suppress(
+        OSError, ValueError, TypeError
+    ):  # a damaged run.json is repaired below
+        check_schema(path, RunFolder(path).facts)
+    if not ended(path) or not _is_valid(path):
         if goes_on(path):
             raise DeviceError(f"{path} is still being written; end that run first")
         try:
@@ -44,25 +50,25 @@ def opened_run(path: Path, say: Callable[[str], object]) -> RunFolder:
     return folder
 
 
-def _sound(path: Path) -> bool:
-    """Return whether all entries of `run.json` can be used."""
-    return not sound_facts(RunFolder(path).facts)[1]
+def _is_valid(path: Path) -> bool:
+    """Return whether all entries of `run.json` are valid."""
+    return not validated_facts(RunFolder(path).facts)[1]
 
 
 def goes_on(path: Path) -> bool:
-    """Return whether somebody is writing this run at present; takes a while to see."""
+    """Return whether a program is writing this run; takes `OBSERVED_S`."""
     if not (path / "run.json").exists() or ended(path):
         return False
     before = _files(path)
-    for _ in range(LOOKS):
-        time.sleep(LOOK_S / LOOKS)
+    for _ in range(OBSERVATIONS):
+        time.sleep(OBSERVED_S / OBSERVATIONS)
         if _files(path) != before:
             return True
     return False
 
 
 def ended(path: Path) -> bool:
-    """Return whether `run.json` is whole and says when the run ended."""
+    """Return whether `run.json` is readable and has the end of the run."""
     try:
         return RunFolder(path).facts["ended"] is not None
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""A run as a person looks back at it: what was seen, asked and done at any moment."""
+"""Run review: frames, trigger states, outputs and marks of a run at any time."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -11,38 +11,41 @@ import numpy as np
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.cell_formats import parse_state
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
-from deeplabstream.recording.run_reader import identity_states
+from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
 from deeplabstream.recording.table_reader import triggers_table
-from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
-
-_ANSWERS: Mapping[str, bool | None] = {"1": True, "0": False, "unknown": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that lasted."""
+    """An interval with a constant value."""
 
     start_s: float
     end_s: float
-    """On the run's time, seconds since the stream began."""
+    """Seconds since Start Stream."""
     value: float | None
-    """Of a trigger 1 or 0, None: unknown; of an output its level."""
+    """State of a trigger, 1 or 0, None: unknown; level of an output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A trigger or an output over the whole run."""
+    """States of a trigger, or levels of an output, over the whole run."""
 
     name: str
     kind: Literal["trigger", "output"]
     spans: Sequence[Span]
-    """In order; what is not covered was not known: not asked, or not open."""
+    """In order; the value is not known in the gaps: not evaluated, or not open."""
 
     def at(self, time_s: float) -> float | None:
-        """Return the value at a moment; None where nothing was known."""
+        """Return the value at a time; None: not known."""
         starts = [span.start_s for span in self.spans]
         place = bisect_right(starts, time_s) - 1
         if place < 0 or time_s > self.spans[place].end_s:
@@ -52,21 +55,21 @@ class Lane:
 
 @dataclass(frozen=True, eq=False)
 class Review:
-    """A run that was read whole."""
+    """A run, read completely."""
 
     folder: RunFolder
     facts: Mapping[str, Any]
-    """What run.json says."""
-    cameras: Mapping[str, Timeline]
-    """Those that have poses."""
+    """Content of `run.json`."""
+    cameras: Mapping[str, RecordedFrames]
+    """The cameras that have poses."""
     events: Sequence[Mapping[str, str]]
     lanes: Sequence[Lane]
     marks: Sequence[tuple[float, str]]
-    """When the experiment marked what."""
+    """Times, in seconds since Start Stream, and texts of the experiment's marks."""
     end_s: float
-    """The time of the last thing that is known."""
+    """Time of the last frame or event, seconds since Start Stream."""
     warnings: Sequence[str] = ()
-    """Sentences on what could not be read, and on what was repaired."""
+    """Sentences on lines that could not be read, and on repairs."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -74,85 +77,79 @@ class Review:
         return self.folder.skeleton
 
     def row_at(self, camera: str, time_s: float) -> int:
-        """Return the row of the last frame at a moment; the first one before it."""
+        """Return the row of the last frame at a time; the first one before it."""
         return self.cameras[camera].row_at(time_s)
 
     def time_of(self, camera: str, row: int) -> float:
-        """Return when the frame of a row was taken, in seconds since the stream began."""
+        """Return the time of the frame of a row, in seconds since Start Stream."""
         return float(self.cameras[camera].rows["time_s"].iat[row])
 
     def first_row(self, camera: str) -> int:
-        """Return the first row that has a picture, else the first with a pose, else 0."""
+        """Return the first row with image and pose, else with image, else with pose, else 0."""
         rows = self.cameras[camera].rows
-        filmed = rows["video"].fillna("").astype(bool).to_numpy(bool)
+        recorded = rows["video"].fillna("").astype(bool).to_numpy(bool)
         analysed = rows["analysed"].fillna(False).to_numpy(bool)
-        for chosen in (filmed & analysed, filmed, analysed):
+        for chosen in (recorded & analysed, recorded, analysed):
             if chosen.any():
                 return int(np.flatnonzero(chosen)[0])
         return 0
 
     def shape_of(self, camera: str) -> tuple[int, int] | None:
-        """Return height and width of a camera's pictures; None: the run does not say."""
+        """Return height and width of a camera's frames; None: not in `run.json`."""
         try:
             height, width = self.facts["cameras"][camera]["shape"][:2]
             return int(height), int(width)
         except (KeyError, TypeError, ValueError):
             return None
 
-    def picture_of(self, camera: str, row: int) -> tuple[Path, int] | None:
-        """Return the video and the picture in it of a row; None: it was not recorded."""
-        return self.cameras[camera].picture_of(self.folder.path, row)
+    def video_frame_of(self, camera: str, row: int) -> tuple[Path, int] | None:
+        """Return the video of a row and the frame in it; None: it was not recorded."""
+        return self.cameras[camera].video_frame_of(row)
 
     def step_of(self, camera: str, row: int) -> Step | None:
-        """Return what was found and decided on a row's frame; None: not analysed."""
+        """Return the step of a row's frame; None: not analysed."""
         whole = self.cameras[camera]
-        if not whole.rows["analysed"].iat[row]:
+        if not whole.analysed[row]:
             return None
-        part = Timeline(camera, whole.rows.iloc[row : row + 1], whole.skeleton)
-        values = part.rows.iloc[0]
-        pose = Pose(
-            self.skeleton,
-            part.points[0].astype(np.float32),
-            part.confidence[0].astype(np.float32),
-            identity_states(self.skeleton, values["doubts"]),
-        )
-        answers = {
-            str(name).removeprefix("trigger_"): _answer(values[name])
-            for name in part.rows.columns
-            if str(name).startswith("trigger_")
-        }
+        values = whole.rows.iloc[row]
+        names = [str(name) for name in whole.rows.columns]
+        keypoints = keypoint_columns(whole.skeleton)
+        others = [name for name in names if name not in keypoints]
         return Step(
-            camera,
-            int(values["frame"]),
-            int(values["exposed_ns"]),
-            int(values["arrived_ns"]),
-            int(values["posed_ns"]),
-            int(values["decided_ns"]),
-            int(values["written_ns"]),
-            pose,
-            answers,
-            (),
+            camera=camera,
+            index=int(values["frame"]),
+            exposed_ns=int(values["exposed_ns"]),
+            arrived_ns=int(values["arrived_ns"]),
+            posed_ns=int(values["posed_ns"]),
+            decided_ns=int(values["decided_ns"]),
+            written_ns=int(values["written_ns"]),
+            pose=whole.poses.pose(row),
+            triggers={
+                name: _state(values[column])
+                for name, column in members(others, TRIGGER_STATE).items()
+            },
+            commands=(),
             lost=values["lost"] == 1,
             too_old=values["too_old"] == 1,
         )
 
     def levels_at(self, time_s: float) -> dict[str, float]:
-        """Return the levels of the outputs at a moment."""
+        """Return the levels of the outputs at a time."""
         outputs = [lane for lane in self.lanes if lane.kind == "output"]
         return {lane.name: lane.at(time_s) or 0.0 for lane in outputs}
 
 
 def review(path: Path) -> Review:
-    """Read a run; DeviceError says why it can't be looked at.
+    """Read a run; DeviceError: it can't be read.
 
-    A run that was killed is made whole first; what was done stands in its `run.json`.
+    A run that was killed is repaired first; its `run.json` lists the repairs.
     """
-    told: list[str] = []
-    folder = opened_run(path, told.append)
+    warnings: list[str] = []
+    folder = opened_run(path, warnings.append)
     try:
         facts = folder.facts
         events = folder.events()
-        cameras = {name: timeline(folder, name) for name in analysed_cameras(folder)}
+        cameras = {name: read_frames(folder, name) for name in analysed_cameras(folder)}
         changes = _changes(folder.triggers_path)
     except (OSError, ValueError, KeyError, StopIteration) as error:
         raise DeviceError(f"{path} can't be read as a run: {error}") from error
@@ -168,7 +165,7 @@ def review(path: Path) -> Review:
     marks = [
         (float(row["time_s"]), row["text"]) for row in events if row["kind"] == "mark"
     ]
-    return Review(folder, facts, cameras, events, lanes, marks, end_s, told)
+    return Review(folder, facts, cameras, events, lanes, marks, end_s, warnings)
 
 
 _Changes = dict[str, list[tuple[float, float | None]]]
@@ -177,8 +174,8 @@ _Changes = dict[str, list[tuple[float, float | None]]]
 def _changes(path: Path) -> _Changes:
     found: _Changes = defaultdict(list)
     for row in triggers_table(path).rows():
-        answer = _ANSWERS[row["answer"]]
-        value = None if answer is None else float(answer)
+        state = parse_state(row["answer"])
+        value = None if state is None else float(state)
         found[row["trigger"]].append((float(row["time_s"]), value))
     return dict(found)
 
@@ -197,7 +194,7 @@ def _lane(
     changes: Sequence[tuple[float, float | None]],
     end_s: float,
 ) -> Lane:
-    """Return the spans between changes, those without a change joined."""
+    """Return the spans between changes; equal neighbours are joined."""
     spans: list[Span] = []
     for at, (start_s, value) in enumerate(changes):
         until_s = changes[at + 1][0] if at + 1 < len(changes) else end_s
@@ -208,5 +205,5 @@ def _lane(
     return Lane(name, kind, spans)
 
 
-def _answer(value: Any) -> bool | None:
+def _state(value: Any) -> bool | None:
     return None if np.isnan(float(value)) else bool(float(value))

@@ -1,7 +1,6 @@
-"""Writes what happened in a run into its tables, in the order in which it happened.
+"""Run writer: writes steps and events into the tables of a run, in their order.
 
-The recorder process and a replay write through this one class, so that equal input
-gives equal files, byte for byte.
+The recorder process and the replay share it: equal input gives equal files, byte for byte.
 """
 
 import os
@@ -13,29 +12,24 @@ from deeplabstream.core.closing import Closing
 from deeplabstream.core.journal_entries import Entry, Step
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import Stamp
-from deeplabstream.recording.csv_tables import (
-    ANSWERS,
-    EVENT_COLUMNS,
-    TRIGGER_COLUMNS,
-    CameraTable,
-    Table,
-    cell,
-)
+from deeplabstream.recording.cell_formats import STATES, text_cell
+from deeplabstream.recording.csv_tables import CameraTable, Table, time_cell
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.identity_totals import IdentityTotals
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_schema import EVENTS, TRIGGERS
 
 
 class RunWriter(Closing):
-    """The open tables of one run; every method raises OSError when the disk refuses."""
+    """The open tables of one run; every method raises OSError when the disk fails."""
 
     def __init__(self, folder: RunFolder, start_ns: int) -> None:
         self.folder = folder
         self._start_ns = start_ns
-        self._triggers = Table(folder.triggers_path, TRIGGER_COLUMNS)
-        self._events = EventRows(Table(folder.events_path, EVENT_COLUMNS), start_ns)
+        self._triggers = Table(folder.triggers_path, TRIGGERS.names)
+        self._events = EventRows(Table(folder.events_path, EVENTS.names), start_ns)
         self._cameras: dict[str, CameraTable] = {}
-        self._answers: dict[tuple[str, str], bool | None] = {}
+        self._states: dict[tuple[str, str], bool | None] = {}
         self._identity = IdentityTotals()
 
     def begin(
@@ -46,12 +40,12 @@ class RunWriter(Closing):
         behaviours: tuple[str, ...] = (),
         inputs: tuple[str, ...] = (),
     ) -> None:
-        """Open the camera's table, or go on with it when it is analysed again.
+        """Open the camera's table, or continue it when the camera is analysed again.
 
         `triggers`, `behaviours` and `inputs` become columns; a run can't change them later.
         """
-        self._answers = {
-            key: answer for key, answer in self._answers.items() if key[0] != camera
+        self._states = {
+            key: state for key, state in self._states.items() if key[0] != camera
         }
         if camera not in self._cameras:
             if self.folder.facts["skeleton"] is None:
@@ -70,14 +64,18 @@ class RunWriter(Closing):
         """Write an analysed frame, the changes of its triggers and its commands."""
         self._cameras[step.camera].step(step)
         self._identity.add(step)
-        time = self._time(step.exposed_ns)
-        camera = cell(step.camera)
-        for name, answer in step.triggers.items():
+        for name, state in step.triggers.items():
             key = step.camera, name
-            if key not in self._answers or self._answers[key] is not answer:
-                self._answers[key] = answer
-                self._triggers.write(
-                    f"{camera},{step.index},{time},{cell(name)},{ANSWERS[answer]}"
+            if key not in self._states or self._states[key] is not state:
+                self._states[key] = state
+                self._triggers.write_cells(
+                    {
+                        "camera": text_cell(step.camera),
+                        "frame": step.index,
+                        "time_s": time_cell(step.exposed_ns, self._start_ns),
+                        "trigger": text_cell(name),
+                        "answer": STATES[state],
+                    }
                 )
         self._events.commands(step)
 
@@ -86,7 +84,7 @@ class RunWriter(Closing):
         self._cameras[camera].skipped(stamp)
 
     def entry(self, entry: Entry) -> None:
-        """Write whatever it is."""
+        """Write an entry of the journal."""
         if isinstance(entry, Step):
             self.step(entry)
         else:
@@ -94,7 +92,7 @@ class RunWriter(Closing):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Write the rows of all that is written meanwhile at once, table by table."""
+        """Collect the rows written inside the block, and write them table by table at its end."""
         tables = self._tables()
         for table in tables:
             table.hold()
@@ -106,10 +104,10 @@ class RunWriter(Closing):
                     stack.callback(table.release)
 
     def sync(self) -> None:
-        """Have the disk itself take everything; from any thread.
+        """Write all tables to the disk itself; from any thread.
 
-        The time of the events' file is renewed, so that whoever opens a run in which
-        nothing happens just now can tell it from a killed one.
+        The modification time of `events.csv` is renewed. It shows programs that open the
+        run that it is still being written.
         """
         for table in self._tables():
             table.sync()
@@ -120,8 +118,8 @@ class RunWriter(Closing):
         """Close all tables; `closed` is called after each."""
         with suppress(OSError):
             self._events.finish()
-            if told := self._identity.facts():
-                self.folder.update(identity=told)
+            if counts := self._identity.facts():
+                self.folder.update(identity=counts)
         for table in self._tables():
             table.close()
             closed()
@@ -129,6 +127,3 @@ class RunWriter(Closing):
     def _tables(self) -> list[Table]:
         cameras = [camera.table for camera in list(self._cameras.values())]
         return [self._triggers, self._events.table, *cameras]
-
-    def _time(self, time_ns: int) -> str:
-        return f"{(time_ns - self._start_ns) / 1e9:.6f}"

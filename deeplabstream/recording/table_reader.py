@@ -1,103 +1,117 @@
-"""The one reader of a run's tables: lines that are broken are skipped, counted and told.
+"""Table reader: the one reader of a run's tables, by column name.
 
-A line is whole when it ends, is text, has as many cells as the header, and each cell holds
-what its column holds. A last line without its end (the power went) is left out silently.
+Broken lines are skipped, counted and reported. A line is valid when it ends, is text, has
+as many cells as the header, and each cell holds what its column holds (`run_schema`). A
+last line without its end (power cut) is left out without a report.
 """
 
 import csv
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeplabstream.core.pose import Skeleton, part_names
-from deeplabstream.recording.csv_tables import (
-    EVENT_COLUMNS,
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.cell_formats import is_command
+from deeplabstream.recording.run_schema import (
+    CAMERA,
+    EVENTS,
     FRAME_COLUMNS,
-    STATUS_COLUMNS,
-    TRIGGER_COLUMNS,
-    VIDEO_COLUMNS,
+    TEXT,
+    TRIGGERS,
+    VIDEO,
+    TableSchema,
+    current_names,
+    keypoint_columns,
+    points_end,
+    row_pattern,
 )
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_INT = r"-?[0-8]?\d{1,18}"
-_DECIMAL = r"-?\d{1,12}(?:\.\d{0,20})?(?:e[-+]?\d\d?)?"
-_NUMBER = rf"(?:{_DECIMAL}|nan|-?inf)"
-_TEXT = r'(?:[^",\r\n\0]*|"(?:[^"\r\n\0]|"")*")'
-_COLUMNS = {
-    "time_s": _DECIMAL,
-    "level": rf"(?:{_DECIMAL})?",
-    "answer": "(?:0|1|unknown)",
-    "analysed": "1",
-    **dict.fromkeys(("lost", "too_old"), "[01]?"),
-    **dict.fromkeys(("video_frame", "frame", "exposed_ns", "arrived_ns"), _INT),
-    **dict.fromkeys(("posed_ns", "decided_ns"), _INT),
-    **dict.fromkeys(("written_ns", "device_id"), f"(?:{_INT})?"),
-}
-"""What a cell of a column holds, as a regular expression."""
-_POINT = re.compile(".*_(x|y|confidence)")
-_COMMAND = re.compile(rf"set|pulse {_DECIMAL}|train {_DECIMAL} {_DECIMAL} \d{{1,9}}")
-_LOOKED_AT = 20
-"""Lines that tell how many cells a table has whose header is broken."""
+_SAMPLE = 20
+"""Lines whose number of cells replaces that of a broken header."""
 
 
 class RunTable:
     """A table of a run, read line by line; a file that is missing has no lines.
 
-    `expected` are the columns that it must have, in their order; where the header is broken
-    they replace what stands there. `free`: others follow them. `order` names the column
-    that rises from line to line.
+    `columns` are the names of its columns in this program's schema. Where the header is
+    broken, those of the schema replace it. `keypoints`: the columns of points, of a camera's
+    table whose skeleton is known.
     """
 
     def __init__(
-        self,
-        path: Path,
-        expected: Sequence[str] = (),
-        free: bool = False,
-        order: str = "",
+        self, path: Path, schema: TableSchema, keypoints: Sequence[str] = ()
     ) -> None:
-        self.path = path
+        self.path, self.schema = path, schema
         self.broken: list[int] = []
         """Numbers of the lines that were skipped, the header's is 1; complete at the end."""
         self.end = 0
-        """Bytes up to the end of the last whole line that was read."""
-        self.columns, self._header_is_whole = self._header(expected, free)
-        exact = self.columns[: len(expected)] == tuple(expected)
-        sure = len(expected) if exact or not free else len(FRAME_COLUMNS)
-        self._whole = _pattern(self.columns, sure)
-        self._order = order if order in self.columns else ""
+        """Bytes up to the end of the last valid line that was read."""
+        expected = schema.names
+        if schema is CAMERA:
+            frame = (column.name for column in FRAME_COLUMNS)
+            expected = (*frame, *keypoints)
+        self.columns, self._header_is_valid = self._header(expected)
+        is_exact = self.columns[: len(expected)] == expected
+        self._pattern = row_pattern(schema, self.columns, keypoints if is_exact else ())
+        self._order = schema.order if schema.order in self.columns else ""
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield number and text of each whole line below the header."""
+        """Yield number and text of each valid line below the header."""
         out_of_order = (
-            self._out_of_order() if self._order and self._disordered() else ()
+            self._out_of_order() if self._order and self._may_be_disordered() else ()
         )
-        self.broken = [] if self._header_is_whole else [1]
-        for number, line in self._whole_lines():
+        self.broken = [] if self._header_is_valid else [1]
+        for number, line in self._valid_lines():
             if number in out_of_order:
                 self.broken.append(number)
             else:
                 yield number, line
 
-    def __iter__(self) -> Iterator[list[str]]:
-        """Yield the cells of each whole line below the header."""
-        for _, line in self.lines():
-            yield _cells(line)
+    def numbered(self, *names: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Yield the number of each valid line and its cells in the columns `names`.
+
+        A column that the table lacks reads as empty.
+        """
+        places = [
+            self.columns.index(name) if name in self.columns else -1 for name in names
+        ]
+        if len(places) > 1 and -1 not in places:
+            chosen = itemgetter(*places)
+            for number, line in self.lines():
+                yield number, chosen(cells_of(line))
+            return
+        for number, line in self.lines():
+            cells = [*cells_of(line), ""]
+            yield number, tuple([cells[place] for place in places])
+
+    def select(self, *names: str) -> Iterator[tuple[str, ...]]:
+        """Yield the cells of each valid line in the columns `names`, in their order."""
+        for _, cells in self.numbered(*names):
+            yield cells
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Yield the whole lines by column."""
-        for cells in self:
-            yield dict(zip(self.columns, cells, strict=True))
+        """Yield the cells of each valid line by column; columns it lacks are empty."""
+        empty = dict.fromkeys(self.schema.fixed, "")
+        for _, line in self.lines():
+            yield {**empty, **dict(zip(self.columns, cells_of(line), strict=True))}
 
     def frame(self, **options: Any) -> "DataFrame":
-        """Return the whole lines as pandas reads them."""
-        return framed(self.columns, (line for _, line in self.lines()), **options)
+        """Return the valid lines as pandas reads them, text columns as text.
+
+        `options` are those of `pandas.read_csv`.
+        """
+        texts = [name for name, each in self.schema.fixed.items() if each.type is TEXT]
+        dtype = dict.fromkeys((n for n in texts if n in self.columns), "string")
+        options["dtype"] = {**dtype, **options.get("dtype", {})}
+        return as_frame(self.columns, (line for _, line in self.lines()), **options)
 
     def warning(self) -> str:
         """Read all; return the sentence about broken lines, empty when there are none."""
@@ -132,17 +146,17 @@ class RunTable:
                 if number == 1:
                     self.end = read
 
-    def _whole_lines(self) -> Iterator[tuple[int, str]]:
+    def _valid_lines(self) -> Iterator[tuple[int, str]]:
         """Yield the lines whose cells are right."""
         for number, raw in self._numbered():
             line = _decoded(raw)
-            if line is None or not self._is_whole(line):
+            if line is None or not self._is_valid(line):
                 self.broken.append(number)
                 continue
             self.end += len(raw)
             yield number, line
 
-    def _disordered(self) -> bool:
+    def _may_be_disordered(self) -> bool:
         """Return, at little cost, whether a line may be out of order."""
         last, place = -1, self.columns.index(self._order)
         for _, raw in self._numbered():
@@ -150,66 +164,60 @@ class RunTable:
             cell = cells[place] if place < len(cells) else b""
             if cell.isdigit():
                 before, last = last, int(cell)
-                if last < before or (place == 0 and last != before + 1):
+                if last < before or (self.schema.numbered and last != before + 1):
                     return True
             elif cell:
                 return True
         return False
 
     def _out_of_order(self) -> set[int]:
-        """Return the numbers of the lines that don't fit between the others.
+        """Return the numbers of the lines that do not fit between the others.
 
-        Of pictures each has a frame of its own.
+        In a numbered table, no two rows have the same frame.
         """
-        place = self.columns.index(self._order)
-        found = []
-        for number, line in self._whole_lines():
-            cells = line.split(",", place + 2)
-            if cells[place]:
-                found.append((number, int(cells[place]), cells))
-        kept = _rising([value for _, value, _ in found], strict=place == 0)
-        if place == 0:
+        is_numbered = self.schema.numbered
+        place, frame = self.columns.index(self._order), self.columns.index("frame")
+        found = [
+            (number, int(cells[place]), int(cells[frame]))
+            for number, line in self._valid_lines()
+            if (cells := line.split(",", max(place, frame) + 1))[place]
+        ]
+        kept = _rising([value for _, value, _ in found], strict=is_numbered)
+        if is_numbered:
             last: tuple[int, int] | None = None
             for at in sorted(kept):
-                picture, frame = found[at][1], int(found[at][2][1])
-                if last and picture - last[0] > max(1, frame - last[1]):
+                _, row, index = found[at]
+                if last and row - last[0] > max(1, index - last[1]):
                     kept.remove(at)
                 else:
-                    last = picture, frame
+                    last = row, index
         return {number for at, (number, _, _) in enumerate(found) if at not in kept}
 
-    def _is_whole(self, line: str) -> bool:
-        if not self._whole.fullmatch(line):
+    def _is_valid(self, line: str) -> bool:
+        if not self._pattern.fullmatch(line):
             return False
-        if "kind" not in self.columns:
+        if self.schema is not EVENTS or "kind" not in self.columns:
             return True
-        return _event_is_whole(dict(zip(self.columns, _cells(line), strict=True)))
+        return _is_event(dict(zip(self.columns, cells_of(line), strict=True)))
 
-    def _header(
-        self, expected: Sequence[str], free: bool
-    ) -> tuple[tuple[str, ...], bool]:
-        """Return the columns, and whether the header has them."""
+    def _header(self, expected: Sequence[str]) -> tuple[tuple[str, ...], bool]:
+        """Return the columns, and whether the file's own header is used."""
         try:
             with self.path.open("rb") as file:
-                raw, *following = islice(file, 1 + _LOOKED_AT)
+                raw, *following = islice(file, 1 + _SAMPLE)
         except (OSError, ValueError):
             return tuple(expected), True
         text = (
             raw.decode("utf-8-sig", errors="replace").rstrip("\r\n").replace("\0", "")
         )
-        found = _cells(text)
+        found = current_names(cells_of(text))
         lines = [line for each in following if (line := _decoded(each)) is not None]
-        counts = Counter(len(_cells(line)) for line in lines)
+        counts = Counter(len(cells_of(line)) for line in lines)
         count = counts.most_common(1)[0][0] if counts else len(found)
-        if len(found) == count and len(set(found)) == count:
-            if not free and set(found) <= {*expected}:
-                return tuple(found), True
-            if free and {*FRAME_COLUMNS, "status"} <= {*found}:
-                ours = tuple(expected)
-                if tuple(found[: len(ours)]) == ours or _points(found) != _points(ours):
-                    return tuple(found), True
+        if len(found) == len(set(found)) == count and self._fits(found, expected):
+            return found, True
         rest = max(0, count - len(expected))
-        others = found[-rest:] if rest else []
+        others = list(found[-rest:]) if rest else []
         others = [*(f"column_{n}" for n in range(rest - len(others))), *others]
         others = [
             name if name and others.index(name) == at else f"{name}_{at}"
@@ -217,51 +225,39 @@ class RunTable:
         ]
         return (*expected, *others)[:count], False
 
+    def _fits(self, found: Sequence[str], expected: Sequence[str]) -> bool:
+        """Return whether a header is one of this kind of table."""
+        if self.schema is not CAMERA:
+            return set(found) <= {*expected}
+        if not {*(column.name for column in FRAME_COLUMNS), "status"} <= {*found}:
+            return False
+        is_exact = tuple(found[: len(expected)]) == tuple(expected)
+        return is_exact or points_end(found) != points_end(expected)
+
 
 def read_events(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the events by column."""
-    empty = dict.fromkeys(EVENT_COLUMNS, "")
-    return [{**empty, **row} for row in events_table(path).rows()]
+    """Return the rows of `events.csv` by column."""
+    return list(events_table(path).rows())
 
 
 def events_table(path: Path) -> RunTable:
     """Return `events.csv`."""
-    return RunTable(path, EVENT_COLUMNS)
+    return RunTable(path, EVENTS)
 
 
 def triggers_table(path: Path) -> RunTable:
     """Return `triggers.csv`."""
-    return RunTable(path, TRIGGER_COLUMNS)
+    return RunTable(path, TRIGGERS)
 
 
 def camera_table(path: Path, skeleton: Skeleton | None) -> RunTable:
-    """Return `CAMERA.csv`: skipped frames have no points."""
-    points: list[str] = []
-    if skeleton is not None:
-        names = part_names(skeleton, skeleton.count)
-        points = [f"{n}_{what}" for n in names for what in ("x", "y", "confidence")]
-    return RunTable(path, (*FRAME_COLUMNS, *points), free=True, order="posed_ns")
+    """Return `CAMERA.csv`: rows of skipped frames have no points."""
+    return RunTable(path, CAMERA, keypoint_columns(skeleton) if skeleton else ())
 
 
-def pictures_table(path: Path) -> RunTable:
-    """Return `CAMERA.frames.csv`; its rows are read by `picture_rows`."""
-    return RunTable(path, VIDEO_COLUMNS, order="video_frame")
-
-
-def picture_rows(table: RunTable) -> dict[int, tuple[int, str]]:
-    """Return number and text of the whole lines of `CAMERA.frames.csv`, by picture."""
-    return {
-        int(line.partition(",")[0]): (number, line) for number, line in table.lines()
-    }
-
-
-def bodyparts_of(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the points in a header of `CAMERA.csv`; empty when unclear."""
-    first = len(FRAME_COLUMNS)
-    points = columns[first : first + _points(columns)]
-    names = tuple(name.removesuffix("_x") for name in points[::3])
-    wanted = [f"{name}_{what}" for name in names for what in ("x", "y", "confidence")]
-    return names if wanted == list(points) else ()
+def video_table(path: Path) -> RunTable:
+    """Return `CAMERA.frames.csv`."""
+    return RunTable(path, VIDEO)
 
 
 def table_warnings(tables: Iterable[RunTable]) -> list[str]:
@@ -269,8 +265,10 @@ def table_warnings(tables: Iterable[RunTable]) -> list[str]:
     return [warning for table in tables if (warning := table.warning())]
 
 
-def framed(columns: Sequence[str], lines: Iterable[str], **options: Any) -> "DataFrame":
-    """Return lines as pandas reads them."""
+def as_frame(
+    columns: Sequence[str], lines: Iterable[str], **options: Any
+) -> "DataFrame":
+    """Return lines as pandas reads them; `options` are those of `pandas.read_csv`."""
     import pandas as pd
 
     header = StringIO()
@@ -286,7 +284,8 @@ def _decoded(raw: bytes) -> str | None:
         return None
 
 
-def _cells(line: str) -> list[str]:
+def cells_of(line: str) -> list[str]:
+    """Return the cells of a line; none when its quotes are broken."""
     if '"' not in line:
         return line.split(",")
     try:
@@ -295,63 +294,16 @@ def _cells(line: str) -> list[str]:
         return []
 
 
-def _pattern(columns: Sequence[str], sure: int) -> re.Pattern[str]:
-    """Return what a whole line looks like; rows of frames that were skipped have no points.
-
-    Of columns from `sure` on only the name tells what they are.
-    """
-    if "kind" in columns:  # most cells of an event are empty
-        cells = [f"(?:{_kind(name)})?" for name in columns]
-        return re.compile(",".join(cells))
-    kinds = [_kind(name, at < sure) for at, name in enumerate(columns)]
-    analysed = ",".join(kinds)
-    if "analysed" not in columns:
-        return re.compile(analysed)
-    first = {*FRAME_COLUMNS[:4]}
-    skipped = [_kind(name) if name in first else "" for name in columns]
-    skipped[columns.index("analysed")] = "0"
-    return re.compile(f"(?:{analysed}|{','.join(skipped)})")
-
-
-def _kind(name: str, sure: bool = False) -> str:
-    """Return what a cell of a column looks like."""
-    if name in _COLUMNS:
-        return _COLUMNS[name]
-    if name.endswith("_ns"):
-        return f"(?:{_INT})?"
-    if sure and _POINT.fullmatch(name):
-        return _NUMBER
-    if name.startswith("trigger_") and not _POINT.fullmatch(name):
-        return "[01]?"
-    if _POINT.fullmatch(name) or name.startswith(("behaviour_", "input_")):
-        return f"(?:{_NUMBER})?"
-    return _TEXT
-
-
-def _event_is_whole(row: Mapping[str, str]) -> bool:
-    match row.get("kind"):
-        case "edge":
-            needed = row.get("level")
-        case "command":
-            needed = row.get("exposed_ns") and row.get("level")
-            needed = needed and _COMMAND.fullmatch(row.get("text", "")) and "1"
-        case "mark":
-            needed = row.get("exposed_ns")
-        case kind:
-            needed = kind
-    return bool(needed and row.get("time_s"))
-
-
-def _points(columns: Sequence[str]) -> int:
-    """Return how many columns follow those of the frame, up to the triggers."""
-    rest = columns[len(FRAME_COLUMNS) :]
-    ends = (
-        at
-        for at, name in enumerate(rest)
-        if name in STATUS_COLUMNS
-        or (name.startswith("trigger_") and not _POINT.fullmatch(name))
-    )
-    return next(ends, len(rest))
+def _is_event(row: Mapping[str, str]) -> bool:
+    """Return whether a row of `events.csv` has the cells that its kind needs."""
+    needed = {
+        "edge": ("level",),
+        "command": ("exposed_ns", "level"),
+        "mark": ("exposed_ns",),
+    }.get(row["kind"], ("kind",))
+    if row["kind"] == "command" and not is_command(row.get("text", "")):
+        return False
+    return all(row.get(name) for name in ("time_s", *needed))
 
 
 def _rising(numbers: Sequence[int], strict: bool = True) -> set[int]:

@@ -1,4 +1,4 @@
-"""Tables whose last rows were half written: they are cut off, the original is kept."""
+"""Table repair: half-written rows at the end are cut off, the original is kept."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ def kept_as(path: Path) -> Path:
 
 
 def half_written(path: Path) -> int:
-    """Return how many bytes at the end of a table are no whole rows."""
+    """Return how many bytes at the end of a table are no complete rows."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL))
@@ -62,7 +62,7 @@ def cut_rows(path: Path, rows: int) -> Path:
 
 
 def _cells(line: bytes) -> int:
-    """Return the number of cells of a whole row; 0 when it is none."""
+    """Return the number of cells of a complete row; 0 when it is none."""
     if not line.endswith(b"\n") or b"\0" in line:
         return 0
     try:

@@ -1,6 +1,6 @@
-"""A video on disk as it is filmed: real times, nothing drawn on it, whole up to a crash.
+"""Video writer: a video with real frame times that stays readable after a crash.
 
-Matroska keeps milliseconds; the exact times are in the table beside the video.
+Matroska has times in milliseconds; the exact times are in the table beside the video.
 """
 
 import errno
@@ -13,11 +13,12 @@ import av
 
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.recording.csv_tables import VIDEO_COLUMNS, Table
+from deeplabstream.recording.csv_tables import Table
+from deeplabstream.recording.run_schema import VIDEO
 from deeplabstream.video.encoding import encoder
 from deeplabstream.video.recording_options import Recipe
 
-# Both are needed: with either one alone a killed process leaves nothing readable.
+# Both are needed: with only one, a killed process leaves no readable video.
 _WRITTEN_AT_ONCE = {"cluster_time_limit": "100", "flush_packets": "1"}
 
 
@@ -32,16 +33,16 @@ class VideoFile(Closing):
         self.path = path
         self.frames = 0
         self.seconds = 0.0
-        """From the first picture to the last."""
+        """From the first frame to the last."""
         self.size = 0
-        """Bytes of the pictures."""
+        """Bytes of the encoded frames."""
         self._first_ns = self._last = 0
         self._container = av.open(
             str(path), "w", format="matroska", container_options=_WRITTEN_AT_ONCE
         )
         try:
             self._encoder = encoder(self._container, form, recipe or Recipe())
-            self.table = Table(path.with_suffix(".frames.csv"), VIDEO_COLUMNS)
+            self.table = Table(path.with_suffix(".frames.csv"), VIDEO.names)
         except BaseException:
             self._container.close()
             raise
@@ -54,26 +55,33 @@ class VideoFile(Closing):
         arrived_ns: int,
         device_id: int | None = None,
     ) -> None:
-        """Append one picture, its row first; OSError when the disk does not take it."""
+        """Append one frame, its row first; OSError when the disk fails."""
         if not self.frames:
             self._first_ns = time_ns
         ticks = (time_ns - self._first_ns) // 1000
         self._last = ticks if not self.frames else max(ticks, self._last + 1)
-        number = "" if device_id is None else device_id
-        self.table.write(f"{self.frames},{index},{time_ns},{arrived_ns},{number}")
+        self.table.write_cells(
+            {
+                "video_frame": self.frames,
+                "frame": index,
+                "exposed_ns": time_ns,
+                "arrived_ns": arrived_ns,
+                "device_id": "" if device_id is None else device_id,
+            }
+        )
         self._mux(self._encoder.encode(image, self._last))
         self.frames += 1
         self.seconds = self._last / 1e6
 
     def sync(self) -> None:
-        """Have the disk itself take everything; from any thread."""
+        """Write video and table to the disk itself; from any thread."""
         if self.frames:
             with self.path.open("r+b") as file:
                 os.fsync(file.fileno())
         self.table.sync()
 
     def close(self) -> None:
-        """Write what is still with the encoder and close; OSError when it can't be."""
+        """Write the remaining frames of the encoder and close; OSError when that fails."""
         try:
             if self.frames:
                 self._mux(self._encoder.flush())

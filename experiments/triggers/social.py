@@ -46,7 +46,9 @@ class Distance(Margins, Trigger):
         one, other = (pose.animal(word) for word in self.animals)
         if one is None or other is None:
             return None
-        if self.in_doubt == "unknown" and (pose.doubted(one) or pose.doubted(other)):
+        if self.in_doubt == "unknown" and (
+            pose.is_ambiguous(one) or pose.is_ambiguous(other)
+        ):
             same = pose.identity[one] == pose.identity[other] != "stray"
             if not same or self.bodyparts[0] != self.bodyparts[1]:
                 return None

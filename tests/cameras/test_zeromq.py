@@ -12,7 +12,7 @@ from cameras.zeromq import ZmqCamera
 from deeplabstream.core.errors import DeviceError
 from tests.cameras.servers import free_port, zmq_sender
 from tests.cameras.videos import picture
-from tests.core.test_picture_header import declaring
+from tests.core.test_image_header import declaring
 
 
 @pytest.mark.parametrize("base64", [False, True])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core import atomic_replace
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core.atomic_replace import atomic_file, replace
 
 
 class Windows:
@@ -81,3 +81,39 @@ def test_a_real_reader_is_waited_for(files: tuple[Path, Path]) -> None:
         reader.stdin.flush()
         replace(draft, file)  # on Windows while the reader still has it open, or had
     assert file.read_text(encoding="utf-8") == "new"
+
+
+def test_a_file_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "top.labelled.mkv"
+    with atomic_file(path) as draft:
+        draft.write_text("frames", "utf-8")
+        draft.with_suffix(".frames.csv").write_text("table", "utf-8")
+        assert draft.name == path.name, "formats are chosen by the ending"
+        assert not path.exists()
+    assert {each.name: each.read_text("utf-8") for each in path.parent.iterdir()} == {
+        "top.labelled.mkv": "frames",
+        "top.labelled.frames.csv": "table",
+    }
+
+
+def test_after_an_error_the_file_of_before_is_there_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "poses.csv"
+    path.write_text("of before", "utf-8")
+
+    def fail() -> None:
+        with atomic_file(path) as draft:
+            draft.write_text("half", "utf-8")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fail()
+    assert path.read_text("utf-8") == "of before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "poses.csv"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Note
+from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
@@ -143,7 +143,7 @@ class KillableRig:
 
     def last_words(self) -> str:
         rows = self.events()
-        return [row["text"] for row in rows if row["name"] == LAST_WORDS][-1]
+        return [row["text"] for row in rows if row["name"] == LAST_NOTE][-1]
 
     def levels(self) -> dict[str, float]:
         """The levels that the main process showed at the end."""

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
     open_classifiers,

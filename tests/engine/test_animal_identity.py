@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.journal_entries import Note
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.animal_identity import (
     IdentityReporter,
     IdentityState,
@@ -63,7 +62,9 @@ def test_what_a_person_said_is_told_whatever_else_happens() -> None:
 
 
 def test_a_window_says_how_it_stands_with_each() -> None:
-    totals = dict.fromkeys(("doubts", "doubted_frames", "exchanged", "swapped"), 2)
+    totals = dict.fromkeys(
+        ("ambiguities", "ambiguous_frames", "exchanged", "swapped"), 2
+    )
     who = IdentityState(pose("doubt1", "doubt1+swapped", "stray"), totals)
     assert who.states(0.5) == {"anna": "or bob?", "bob": "or anna?", "carl": "a stray?"}
     assert "now anna and bob in doubt. So far in doubt 2 times" in sentence("top", who)

@@ -38,7 +38,7 @@ def test_an_answer_that_is_held_is_called_so_in_the_record() -> None:
         answers = [step.triggers["inside"] for step in it.steps]
         assert answers == [True, True, True, None, True]
         held = {"[Trigger inside]": "held"}
-        assert [step.doubts for step in it.steps] == [{}, held, held, {}, {}]
+        assert [step.flags for step in it.steps] == [{}, held, held, {}, {}]
 
 
 def test_a_sham_lights_nothing_and_is_in_the_record() -> None:

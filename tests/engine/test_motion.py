@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.pose_filtering import PoseFilter
 from deeplabstream.settings.tracking import Tracking
 
@@ -22,7 +21,7 @@ def test_triggers_see_where_the_animal_will_be_when_the_output_acts() -> None:
         raw = pose(100 + 4 * n)
         sight = seeing.see("top", raw, n / 100, age_s=0.02)
     assert sight.pose.points[0, 0, 0] == pytest.approx(100 + 4 * (79 + 5), abs=0.5)
-    assert sight.doubts == {"every point": "predicted"}
+    assert sight.flags == {"every point": "predicted"}
     assert sight.changed
     assert raw.points[0, 0, 0] == 416  # the record keeps what came
     gone = seeing.see("top", pose(424, sure=0.1), 0.81, age_s=0.02)
@@ -36,7 +35,7 @@ def test_smoothing_is_marked_and_forgotten_with_the_run() -> None:
     seeing.see("top", pose(100), 0.0)
     sight = seeing.see("top", pose(110), 0.01)
     assert 100 < sight.pose.points[0, 0, 0] < 105
-    assert sight.doubts == {"every point": "smoothed+predicted"}
+    assert sight.flags == {"every point": "smoothed+predicted"}
     assert seeing.see("side", pose(300), 0.02).pose.points[0, 0, 0] == 300
     seeing.forget()
     assert seeing.see("top", pose(200), 0.03).pose.points[0, 0, 0] == 200

@@ -115,7 +115,7 @@ def test_a_video_that_fails_ends_the_recording_with_a_sentence(tmp_path: Path) -
         path = rig.folder.path / "top_3.mkv"
         path.mkdir()
         rig.expose(0)
-        film = rig.recorder._takes._films["top"]
+        film = rig.recorder._takes._recordings["top"]
         film._thread.join()
         rig.tell()
         (failure,) = rig.of(say.RecorderFailed)
@@ -212,7 +212,7 @@ def test_a_folder_that_vanishes_ends_the_recording_with_a_sentence(
         rig.expose(0, 1)
         rig.decide(0, 1)
         rig.tell()
-        film = rig.recorder._takes._films["top"]
+        film = rig.recorder._takes._recordings["top"]
         give_up = perf_counter() + 10
         while film.recorded < 2:
             assert perf_counter() < give_up
@@ -247,7 +247,7 @@ def test_a_slow_disk_costs_counted_frames_and_no_row(
             rig.decide(index)
             rig.tell()
         free.set()
-        film = rig.recorder._takes._films["top"]
+        film = rig.recorder._takes._recordings["top"]
         give_up = perf_counter() + 10
         while not film.losses:
             assert perf_counter() < give_up

@@ -29,11 +29,11 @@ def test_what_was_refused_and_held_is_refused_and_held_again(tmp_path: Path) -> 
     text = text.replace("REGION =", "HOLD_MS = 60\nREGION =")
     folder = run_into(tmp_path / "run", text=text)
     pairs = list(rerun_decisions(parse(text, tmp_path), folder))
-    doubts = {what for then, _ in pairs for what in then.doubts.values()}
-    assert {"jump", "jump+held", "held"} <= doubts
+    flags = {what for then, _ in pairs for what in then.flags.values()}
+    assert {"jump", "jump+held", "held"} <= flags
     for then, now in pairs:
         assert (then.commands, then.triggers) == (now.commands, now.triggers)
-        assert then.doubts == now.doubts
+        assert then.flags == now.flags
     without = list(rerun_decisions(parse(SETTINGS, tmp_path), folder))
     assert any(then.triggers != now.triggers for then, now in without)
 

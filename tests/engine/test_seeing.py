@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.errors import SettingsError
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import parse
@@ -38,7 +37,7 @@ def test_a_point_that_can_not_have_gone_so_far_is_refused() -> None:
     seeing = eyes(max_speed=1000)
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
     sight = seeing.see("top", pose((15, 10), (150, 50)), 0.01)
-    assert sight.doubts == {"tail": "jump"}
+    assert sight.flags == {"tail": "jump"}
     assert np.isnan(sight.pose.points[0, 1]).all()
     assert sight.pose.points[0, 0].tolist() == [15, 10]
 
@@ -47,7 +46,7 @@ def test_a_refused_point_that_was_right_is_believed_in_time() -> None:
     seeing = eyes(max_speed=1000)
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
     refused = [
-        "tail" in seeing.see("top", pose((10, 10), (150, 50)), n / 100).doubts
+        "tail" in seeing.see("top", pose((10, 10), (150, 50)), n / 100).flags
         for n in range(1, 12)
     ]
     assert refused == [True] * 9 + [False] * 2
@@ -56,7 +55,7 @@ def test_a_refused_point_that_was_right_is_believed_in_time() -> None:
 def test_the_limit_goes_by_time_not_by_frames() -> None:
     seeing = eyes(max_speed=1000)
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    assert not seeing.see("top", pose((90, 10), (50, 50)), 0.1).doubts
+    assert not seeing.see("top", pose((90, 10), (50, 50)), 0.1).flags
 
 
 def test_a_missing_point_is_held_and_then_unknown() -> None:
@@ -64,7 +63,7 @@ def test_a_missing_point_is_held_and_then_unknown() -> None:
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
     gone = pose((0, 0), (0, 0), sure=0.1)
     held = seeing.see("top", gone, 0.05)
-    assert held.doubts == {"snout": "held", "tail": "held"}
+    assert held.flags == {"snout": "held", "tail": "held"}
     assert held.pose.points[0, 1].tolist() == [50, 50]
     assert np.isnan(seeing.see("top", gone, 0.06).pose.points).all()
 
@@ -73,16 +72,16 @@ def test_a_refused_point_may_be_held_too() -> None:
     seeing = eyes(hold_ms=50, max_speed=1000)
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
     sight = seeing.see("top", pose((10, 10), (250, 50)), 0.01)
-    assert sight.doubts == {"tail": "jump+held"}
+    assert sight.flags == {"tail": "jump+held"}
     assert sight.pose.points[0, 1].tolist() == [50, 50]
 
 
 def test_cameras_have_memories_of_their_own_and_forget() -> None:
     seeing = eyes(max_speed=1000)
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
-    assert not seeing.see("side", pose((300, 10), (350, 50)), 0.01).doubts
+    assert not seeing.see("side", pose((300, 10), (350, 50)), 0.01).flags
     seeing.forget()
-    assert not seeing.see("top", pose((300, 10), (350, 50)), 0.02).doubts
+    assert not seeing.see("top", pose((300, 10), (350, 50)), 0.02).flags
 
 
 def test_one_camera_may_have_rules_of_its_own() -> None:
@@ -92,8 +91,8 @@ def test_one_camera_may_have_rules_of_its_own() -> None:
     for camera in ("top", "side"):
         seeing.see(camera, pose((10, 10), (50, 50)), 0.0)
     far = pose((300, 10), (50, 50))
-    assert not seeing.see("top", far, 0.01).doubts
-    assert seeing.see("side", far, 0.01).doubts == {"snout": "jump"}
+    assert not seeing.see("top", far, 0.01).flags
+    assert seeing.see("side", far, 0.01).flags == {"snout": "jump"}
 
 
 MM = "MM_PER_PIXEL = 0.5\n"
@@ -104,7 +103,7 @@ def test_speeds_may_be_told_in_millimetres() -> None:
     seeing = pose_filter_of(parse(CAMERA + MM + words, Path()), Thresholds(0.5))
     seeing.see("top", pose((10, 10), (50, 50)), 0.0)
     sight = seeing.see("top", pose((28, 10), (72, 50)), 0.01)
-    assert sight.doubts == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
+    assert sight.flags == {"tail": "jump"}  # 9 mm and 11 mm in 10 ms
 
 
 def test_triggers_may_be_told_in_millimetres() -> None:
@@ -153,7 +152,7 @@ def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
         there = np.array([points], np.float32)
         return seeing.see(
             "top", Pose(skeleton, there, np.array([sure], np.float32)), 0.0
-        ).doubts
+        ).flags
 
     assert doubts((0, 0), (20, 0), (60, 0)) == {}
     assert doubts((0, 0), (200, 0), (60, 0)) == {"neck": "bone"}, "it spoils two bones"

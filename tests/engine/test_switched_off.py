@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deeplabstream.core.journal_entries import LAST_WORDS, Note
+from deeplabstream.core.journal_entries import LAST_NOTE, Note
 from deeplabstream.engine.processes.engine_links import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
 from deeplabstream.ipc.journal import JournalReader, create_journal
@@ -87,7 +87,7 @@ def test_an_engine_that_opened_no_output_does_not_say_that_they_are_off(
         assert not engine.ready()
     try:
         (said,) = (e for e in reader.read() if isinstance(e, Note))
-        assert (said.kind, said.text) == (LAST_WORDS, "ended; no output was open")
+        assert (said.kind, said.text) == (LAST_NOTE, "ended; no output was open")
     finally:
         theirs.close()
         journal.close()

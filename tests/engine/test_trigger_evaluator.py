@@ -4,8 +4,7 @@ from math import isnan
 
 import numpy as np
 
-from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.pose_filtering import PoseFilter
 from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from experiments.triggers.behaviour import Behaviour

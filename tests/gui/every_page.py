@@ -20,7 +20,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import STOPS
 from deeplabstream.gui.widgets.video_check import VideoCheck
 from deeplabstream.gui.window import Window
-from deeplabstream.offline.pose_file_reading import PoseRows
+from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data.label_book import open_book
 from tests.gui.fake_session import SKELETON, FakeSession, make_step
@@ -53,7 +53,12 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     points = np.ones((8, 3, 2), np.float32)
     words = ("doubt1", "doubt1", "doubt1", "stray", "", "", "doubt2", "doubt2")
     pose = Pose(rig.skeleton, points, points[..., 0], words)
-    totals = {"doubts": 9999, "doubted_frames": 99999, "exchanged": 999, "swapped": 99}
+    totals = {
+        "ambiguities": 9999,
+        "ambiguous_frames": 99999,
+        "exchanged": 999,
+        "swapped": 99,
+    }
     rig.identity = {"arena": IdentityState(pose, totals)}
     rig.put(rig.status)
     for _ in range(8):
@@ -117,7 +122,7 @@ def _network(
     yield "Pick frames", pick
     pick.close()
     points = np.zeros((100, 1, len(SKELETON.bodyparts), 2))
-    poses = PoseRows(folder, SKELETON, points, np.ones(points.shape[:3]))
+    poses = pose_table(folder, SKELETON, points, np.ones(points.shape[:3]))
     check = VideoCheck(folder / "none.mkv", poses, 0.5, page)
     check.show()
     yield "A video", check

@@ -10,10 +10,9 @@ import numpy as np
 from PyQt5.QtGui import QColor
 
 from deeplabstream.core.command import Command
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.core.regions import Circle, Rectangle
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.checks.system_monitor import SystemStatus

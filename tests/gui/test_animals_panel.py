@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.core.confidence_thresholds import Thresholds
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.session.states import Action
 from deeplabstream.gui.bridge import Bridge
@@ -18,7 +17,7 @@ from deeplabstream.gui.widgets.animals_panel import Animals
 from deeplabstream.gui.window import Window
 from tests.gui.fake_session import SKELETON, FakeSession
 
-TOTALS = {"doubts": 3, "doubted_frames": 20, "exchanged": 0, "swapped": 2}
+TOTALS = {"ambiguities": 3, "ambiguous_frames": 20, "exchanged": 0, "swapped": 2}
 
 
 def who(*words: str) -> IdentityState:

@@ -94,10 +94,8 @@ def test_what_was_refused_is_crossed_out_and_what_is_held_is_hollow(
     seen.points[0, 0] = np.nan
     seen.points[0, 1] = 20, 20
     names = step.pose.names
-    doubts = {names[0]: "jump", names[1]: "bone+held"}
-    draw_pose(
-        canvas.painter, canvas.place, replace(step, doubts=doubts, seen=seen), 0.5
-    )
+    flags = {names[0]: "jump", names[1]: "bone+held"}
+    draw_pose(canvas.painter, canvas.place, replace(step, flags=flags, seen=seen), 0.5)
     for x, y in POINTS[0][:2]:
         assert canvas.colour(x, y) == QColor(RED)
     assert canvas.colour(19.5, 19.5) == QColor(0, 0, 0), "hollow"

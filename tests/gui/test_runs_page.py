@@ -129,7 +129,7 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
     assert "still being written" in page.view.video.empty_text
     assert folder.facts["ended"] is None
     assert "was killed and is mended" in page.about.text()
-    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.open(folder.path)
     assert folder.facts["how"] == "killed"

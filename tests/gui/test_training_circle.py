@@ -16,7 +16,7 @@ from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.training_progress import TrainingProgress
 from deeplabstream.gui.widgets.video_check import VideoCheck
-from deeplabstream.offline.pose_file_reading import PoseRows
+from deeplabstream.recording.pose_table import pose_table
 from tests.offline.films import dot_at, write_film
 from utils.DrawLabels import draw
 
@@ -183,7 +183,7 @@ def test_a_video_is_scrubbed_with_what_was_found(tmp_path: Path, qtbot: QtBot) -
 
     above = QWidget()
     qtbot.addWidget(above)
-    poses = PoseRows(tmp_path, Skeleton(("dot",)), points, sure)
+    poses = pose_table(tmp_path, Skeleton(("dot",)), points, sure)
     check = VideoCheck(video, poses, 0.5, above)
     check.show()
     with qtbot.waitSignal(check.pictures.decoded, timeout=SOON):

@@ -14,14 +14,14 @@ from tests.gui.fake_session import FakeSession, close_to, make_step
 
 
 def test_answers_without_a_zone_and_what_the_gate_did_are_said() -> None:
-    doubts = {
+    flags = {
         "nose": "jump+held",
         "tail": "bone",
         "every point": "predicted",
         "[Trigger here]": "held",
     }
     answers = {"here": True, "there": False, "freezing": False, "running": None}
-    step = replace(make_step(0, answers), doubts=doubts)
+    step = replace(make_step(0, answers), flags=flags)
     assert lines_of(step, {"here", "there"}) == [
         ("here: yes, held", GREEN),
         ("freezing: no", BLUE),
@@ -40,7 +40,7 @@ def test_a_person_switches_them_and_that_is_remembered(
     qtbot: QtBot, rig: FakeSession, tmp_path: Path
 ) -> None:
     memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
-    step = replace(make_step(0, {"running": False}), doubts={"nose": "jump"})
+    step = replace(make_step(0, {"running": False}), flags={"nose": "jump"})
 
     def red(window: Window) -> bool:
         view = window.live.display.grid.views["arena"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.core.journal_entries import (
-    LAST_WORDS,
+    LAST_NOTE,
     Edge,
     Entry,
     Intent,
@@ -85,7 +85,7 @@ def test_an_entry_that_the_recorder_would_lose_is_counted_as_lost(
 
 def test_edges_and_last_words_fit_when_frames_and_notes_no_longer_do() -> None:
     """The record must say that an output went off, whatever was written before."""
-    off, last = Edge("laser", 0.0, "error", 1, 2), Note(LAST_WORDS, "ended", 3)
+    off, last = Edge("laser", 0.0, "error", 1, 2), Note(LAST_NOTE, "ended", 3)
     journal = create_journal(slots=160)
     try:
         writer, reader = JournalWriter(journal), JournalReader(journal, recorder=True)
@@ -123,9 +123,9 @@ def test_a_frame_of_eight_animals_with_forty_points_fits() -> None:
     skeleton = Skeleton(names, (), animals)
     points = chance.random((8, 40, 2), np.float32)
     pose = Pose(skeleton, points, chance.random((8, 40), np.float32), animals)
-    doubts = dict.fromkeys(part_names(skeleton, 8), "jump+held")
+    flags = dict.fromkeys(part_names(skeleton, 8), "jump+held")
     times = (1, 2, 3, 4, 5)
-    step = Step("top", 7, *times, pose, {}, (), doubts=doubts, seen=pose)
+    step = Step("top", 7, *times, pose, {}, (), flags=flags, seen=pose)
     assert len(pickle.dumps(step)) > 8192
     journal = create_journal(slots=64)
     try:
@@ -134,7 +134,7 @@ def test_a_frame_of_eight_animals_with_forty_points_fits() -> None:
         (back,) = reader.read()
         assert isinstance(back, Step)
         np.testing.assert_array_equal(back.pose.points, points)
-        assert back.doubts == doubts
+        assert back.flags == flags
     finally:
         journal.close()
         journal.unlink()

@@ -1,6 +1,7 @@
 """SmoothEnsemble over tables that are there: what the package makes of the same ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from deeplabstream.offline.smoothing.camera_smoothing import (
 )
 from deeplabstream.offline.smoothing.ensemble_kalman import ensemble_of, smooth_paws
 from deeplabstream.offline.smoothing.ensemble_members import read_members
-from deeplabstream.recording.exporters.pose_files import deeplabcut, write_dlc_csv
+from deeplabstream.recording.exporters.pose_files import write_dlc_csv
+from deeplabstream.recording.pose_table import pose_table
 from tests.offline.ensembles import (
     PAW_TIMES_S,
     PUPIL,
@@ -42,8 +44,8 @@ def tables(
         file = folder / f"{name}{seed}.csv"
         skeleton = Skeleton(tuple(parts))
         values = one[:, None]
-        table = deeplabcut(values[..., :2], values[..., 2], skeleton, f"seed{seed}")
-        write_dlc_csv(table, file)
+        poses = pose_table(file, skeleton, values[..., :2], values[..., 2])
+        write_dlc_csv(replace(poses, scorer=f"seed{seed}"), file)
         files.append(str(file))
     return files
 

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.prediction import Foreseen, predict
 from deeplabstream.offline.prefetch import ahead
-from deeplabstream.offline.video_files import stems, video_files, whole_file
+from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.video.video_reader import open_video
@@ -224,7 +225,7 @@ def test_files_of_alike_names_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_file_that_was_not_finished_does_not_get_its_name(tmp_path: Path) -> None:
     def write() -> None:
-        with whole_file(tmp_path / "table.csv") as making:
+        with atomic_file(tmp_path / "table.csv") as making:
             making.write_text("half")
             raise ValueError("halfway")
 

@@ -8,10 +8,11 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.ibl.session_trials import read_trials
 from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
-from deeplabstream.offline.pose_file_reading import PoseRows, read_poses
+from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.prediction import predict
 from deeplabstream.offline.rendering import CODECS, Span, render
 from deeplabstream.recording.exporters.pose_files import WRITERS
+from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.video.video_reader import open_video
 from tests.offline.films import DotFinder, dot_at, spoil, write_film
 from utils.RenderVideo import main
@@ -20,7 +21,7 @@ from utils.RenderVideo import main
 def poses_of(film: Path, rows: int) -> Shown:
     points = np.array([dot_at(row) for row in range(rows)])[:, None, None]
     sure = np.ones((rows, 1, 1))
-    return Shown(PoseRows(film, Skeleton(("dot",)), points, sure))
+    return Shown(pose_table(film, Skeleton(("dot",)), points, sure))
 
 
 @pytest.mark.parametrize("codec", list(CODECS))
@@ -52,7 +53,7 @@ def test_points_bones_and_trails_lie_where_they_should() -> None:
     points[:, 0, 0] = [[20, 30], [40, 30], [60, 30]]
     points[2, 0, 1] = [60, 70]
     sure = np.ones((3, 1, 2))
-    rows = PoseRows(Path("made"), Skeleton(("a", "b"), (("a", "b"),)), points, sure)
+    rows = pose_table(Path("made"), Skeleton(("a", "b"), (("a", "b"),)), points, sure)
     black = np.zeros((100, 100, 3), np.uint8)
     look = Look(trail=2, text=False, radius=3)
     image = Drawing([Shown(rows)], look).on(black, 2, "")
@@ -73,7 +74,7 @@ def test_points_bones_and_trails_lie_where_they_should() -> None:
 
 def test_marks_tell_networks_apart() -> None:
     points = np.full((1, 1, 1, 2), 50.0)
-    rows = PoseRows(Path("made"), Skeleton(("a",)), points, np.ones((1, 1, 1)))
+    rows = pose_table(Path("made"), Skeleton(("a",)), points, np.ones((1, 1, 1)))
     black = np.zeros((100, 100, 3), np.uint8)
     images = {
         mark: Drawing([Shown(rows, mark=mark, name="one")], Look(names=True)).on(

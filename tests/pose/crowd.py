@@ -105,7 +105,7 @@ def followed(crowd: Crowd, identity: Identity, pictures: int) -> Tally:
     for time_s, image, pose, whose in crowd.frames(pictures):
         out = identity.tell(image, pose, time_s)
         now = [_owner(points, pose, whose) for points in out.points]
-        doubted = [out.doubted(animal) for animal in range(len(now))]
+        doubted = [out.is_ambiguous(animal) for animal in range(len(now))]
         tally.exchanged += out.identity.count("exchanged")
         tally.believed += out.identity.count("believed")
         if not owners and not any(doubted) and min(now) >= 0:

@@ -75,7 +75,7 @@ def test_names_are_given_from_left_to_right_or_from_dark_to_pale(first: str) -> 
     identity = Identity(skeleton(4), THRESHOLD, Rules(first=first))  # type: ignore[arg-type]
     for time_s, image, pose, _whose in crowd.frames(300):
         out = identity.tell(image, pose, time_s)
-        if not any(map(out.doubted, range(4))):
+        if not any(map(out.is_ambiguous, range(4))):
             break
     truth = arena.truth(time_s).mean(axis=1)
     found = np.nanmean(out.points, axis=1)

@@ -188,5 +188,5 @@ def test_what_a_person_says_into_a_new_doubt_is_not_lost() -> None:
     scene.identity.say((0, 1))
     told = scene.show(*UPON)
     assert told.identity == ("doubt1+swapped",) * 2
-    assert told.doubted(0)
+    assert told.is_ambiguous(0)
     assert replace(ARENA_SKELETON, animals=("anna", "bob")) == told.skeleton

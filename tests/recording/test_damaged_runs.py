@@ -14,11 +14,11 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.exporters.exports import EXPORTS, export
+from deeplabstream.recording.recorded_frames import read_frames
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
 from deeplabstream.recording.run_review import review
-from deeplabstream.recording.timeline import timeline
 from deeplabstream.settings.loading import load
 from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, record
 from utils.RepairRun import main
@@ -42,8 +42,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
-    monkeypatch.setattr(run_opening, "LOOKS", 1)
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
+    monkeypatch.setattr(run_opening, "OBSERVATIONS", 1)
 
 
 @pytest.fixture
@@ -83,20 +83,20 @@ def test_the_rows_around_a_broken_line_stay_as_they_were(run: Path) -> None:
 def test_a_broken_line_does_not_shift_the_pictures_of_a_video(run: Path) -> None:
     """The frame of the picture is found by its number in the table of the camera."""
     break_line(run / "top.frames.csv", 6)
-    rows = timeline(RunFolder(run), "top").of_video("top.mkv").rows
+    rows = read_frames(RunFolder(run), "top").of_video("top.mkv").rows
     assert list(rows["video_frame"]) == list(range(UNFILMED))
     assert list(rows["frame"]) == list(range(UNFILMED))
     assert list(rows["exposed_ns"]) == [exposed_ns(n) for n in range(UNFILMED)]
-    assert len(timeline(RunFolder(run), "top").rows) == FRAMES
+    assert len(read_frames(RunFolder(run), "top").rows) == FRAMES
 
 
 def test_a_picture_whose_frame_nobody_knows_keeps_its_place(run: Path) -> None:
     break_line(run / "top.frames.csv", 6)
     break_line(run / "top.csv", 6)
-    part = timeline(RunFolder(run), "top").of_video("top.mkv")
+    part = read_frames(RunFolder(run), "top").of_video("top.mkv")
     assert list(part.rows["video_frame"]) == list(range(UNFILMED))
-    assert np.isnan(part.points[4]).all()
-    assert part.points[5, 0, 0, 0] == 5
+    assert np.isnan(part.poses.points[4]).all()
+    assert part.poses.points[5, 0, 0, 0] == 5
     assert abs(int(part.rows["exposed_ns"].iat[4]) - exposed_ns(4)) < 2
 
 
@@ -142,12 +142,14 @@ def test_repair_of_a_killed_run_counts_its_broken_lines(run: Path) -> None:
 
 
 def test_a_run_json_that_is_lost_is_made_from_the_tables(run: Path) -> None:
-    before = timeline(RunFolder(run), "top")
+    before = read_frames(RunFolder(run), "top")
     (run / "run.json").write_bytes(b"\0" * 900)
     after = review(run)
     assert any("run.json: could not be read" in told for told in after.warnings)
-    assert after.skeleton.bodyparts == before.bodyparts
-    np.testing.assert_array_equal(after.cameras["top"].points, before.points)
+    assert after.skeleton.bodyparts == before.skeleton.bodyparts
+    np.testing.assert_array_equal(
+        after.cameras["top"].poses.points, before.poses.points
+    )
     assert (run / "run.json.damaged").read_bytes() == b"\0" * 900
 
 

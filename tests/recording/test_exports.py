@@ -1,7 +1,10 @@
 """What other programs read is what the run holds: values, times, a row for each frame."""
 
+import errno
 import warnings
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import av
@@ -11,6 +14,8 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.recording import run_opening
+from deeplabstream.recording.exporters import exports
+from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.exporters.exports import (
     EXPORTED_BEFORE,
     EXPORTS,
@@ -19,6 +24,8 @@ from deeplabstream.recording.exporters.exports import (
 from deeplabstream.recording.run_folder import RunFolder
 from tests.recording.small_run import NAMES, SKELETON, START, expected, exposed, made
 from utils.ExportRun import main
+
+EXPORTS_OF = dict(EXPORTS)
 
 
 @pytest.mark.parametrize("kind", ["dlc-csv", "dlc-h5"])
@@ -164,7 +171,7 @@ def test_what_cannot_be_exported_is_a_sentence(
 def test_a_killed_run_is_made_whole_when_it_is_opened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     folder = made(tmp_path)
     RunFolder(folder).update(ended=None, how=None)
     with (folder / "top.csv").open("ab") as table:
@@ -197,3 +204,31 @@ def test_a_run_that_is_being_written_is_not_repaired(
     with pytest.raises(DeviceError, match="is still being written"):
         export(folder, ["sleap"])
     assert RunFolder(folder).facts["ended"] is None
+
+
+def _full(path: Path, size: int) -> None:
+    path.write_bytes(bytes(size))
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+@pytest.mark.parametrize("kind", ["dlc-csv", "slp", "labelled-video"])
+def test_an_export_that_fails_leaves_what_was_there_and_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    folder = made(tmp_path)
+    into = folder / "export"
+    before = {path: path.read_bytes() for path in export(folder, [kind])}
+    entries = sorted(into.iterdir())
+
+    def failing(run: RunFolder, into: Path) -> Iterator[ExportFile]:
+        for number, file in enumerate(EXPORTS_OF[kind](run, into)):
+            write = partial(_full, size=100) if number else file.write
+            yield ExportFile(file.path, write)
+
+    monkeypatch.setitem(exports.EXPORTS, kind, failing)
+    with pytest.raises(OSError, match="No space"):
+        export(folder, [kind], overwrite=True)
+    assert sorted(into.iterdir()) == entries
+    first, second = before
+    assert second.read_bytes() == before[second]
+    assert first.stat().st_size > 100

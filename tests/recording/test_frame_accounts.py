@@ -27,7 +27,7 @@ def test_every_exposed_frame_is_seen_missed_or_lost(fates: list[str]) -> None:
         if fate == "missed":
             missed += 1
         if fate == "seen":
-            tally.saw(index, missed)
+            tally.add(index, missed)
             missed = 0
     assert tally.lost == fates.count("lost")
     assert tally.delivered + tally.lost == len(whole)

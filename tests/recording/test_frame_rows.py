@@ -49,7 +49,7 @@ def test_rows_are_the_frames_that_came_whatever_their_fate(
             if fate in ("analysed", "skipped"):
                 writer.slot()
                 writer.publish(index, index + 1, index + 1)
-            camera.look()
+            camera.poll()
             if index >= patience and fates[index - patience] == "analysed":
                 at = index - patience + 1
                 camera.step(Step("top", at - 1, at, at, at, at, 0, POSE, {}, ()))
@@ -131,7 +131,7 @@ def test_accounts_close_however_late_the_recorder_looks(
         chosen = chance.sample(frames, min(moment.analysed, moment.frames))
         steps += sorted(chosen)
         if moment.looks or moment is moments[-1]:
-            camera.look()
+            camera.poll()
             for at in steps[told:]:
                 camera.step(Step("top", at, at, at, at, at, 0, POSE, {}, ()))
             told = len(steps)

@@ -39,9 +39,9 @@ def test_a_frame_comes_back_with_its_pose_and_answers(run: Review) -> None:
 
 def test_pictures_are_found_where_there_are_some(run: Review) -> None:
     video = run.folder.path / "top.mkv"
-    assert run.picture_of("top", 3) == (video, 3)
-    assert run.picture_of("top", UNFILMED - 1) == (video, UNFILMED - 1)
-    assert run.picture_of("top", UNFILMED) is None
+    assert run.video_frame_of("top", 3) == (video, 3)
+    assert run.video_frame_of("top", UNFILMED - 1) == (video, UNFILMED - 1)
+    assert run.video_frame_of("top", UNFILMED) is None
 
 
 def test_lanes_tell_what_held_when(run: Review) -> None:
@@ -60,7 +60,7 @@ def test_lanes_tell_what_held_when(run: Review) -> None:
 def test_a_killed_run_is_made_whole_before_it_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     path = record(tmp_path / "run")
     RunFolder(path).update(ended=None, how=None)
     with (path / "top.csv").open("ab") as table:

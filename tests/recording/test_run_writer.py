@@ -56,7 +56,7 @@ def same(one: Step, other: Step) -> bool:
     numbers = ("index", "exposed_ns", "arrived_ns", "posed_ns", "decided_ns")
     words = ("written_ns", "triggers", "commands", "status", "lost", "too_old")
     return (
-        one.doubts == other.doubts
+        one.flags == other.flags
         and str(one.behaviours) == str(other.behaviours)
         and all(getattr(one, name) == getattr(other, name) for name in numbers + words)
         and one.pose.points.tobytes() == other.pose.points.tobytes()
@@ -117,9 +117,9 @@ def test_every_float_comes_back_exactly(tmp_path: Path, values: np.ndarray) -> N
 
 def test_doubts_and_behaviours_come_back(tmp_path: Path) -> None:
     folder = new_run(tmp_path)
-    doubts = {'left ear, "upper"': "jump+held", "tail": "bone"}
+    flags = {'left ear, "upper"': "jump+held", "tail": "bone"}
     behaviours = {"at rest": 1 / 3, "walk": float("nan")}
-    wanted = [step(0, doubts=doubts, behaviours=behaviours)]
+    wanted = [step(0, flags=flags, behaviours=behaviours)]
     wanted.append(step(1, behaviours={"at rest": 1e-9, "walk": 0.5}))
     with RunWriter(folder, FACTS.start_ns) as run:
         run.begin("top", SKELETON, ("in corner",), behaviours=tuple(behaviours))
@@ -136,7 +136,7 @@ def test_every_delivered_frame_has_a_row(tmp_path: Path) -> None:
     assert [row[header.index("analysed")] for row in table] == ["1", "0", "1", "1"]
     assert {len(row) for row in table} == {len(header)}
     assert header[8:11] == ["nose_x", "nose_y", "nose_confidence"]
-    assert header[-5:] == ["trigger_in corner", "status", "lost", "too_old", "doubts"]
+    assert header[-5:] == ["trigger_in corner", "status", "lost", "too_old", "flags"]
     assert table[2][1] == "0.066667"
 
 

@@ -110,7 +110,7 @@ def test_only_the_visits_of_the_animal_that_is_named_fire(
 ) -> None:
     _, folder, arena = run
     steps = list(folder.steps("arena"))
-    told = [step for step in steps if not step.pose.doubted(1)]
+    told = [step for step in steps if not step.pose.is_ambiguous(1)]
     truth = {step.index: arena.truth(step.index / 30) for step in steps}
     first = told[0]
     away = np.linalg.norm(truth[first.index][:, 3] - first.pose.points[1, 3], axis=1)
@@ -138,7 +138,7 @@ def test_in_doubt_a_trigger_is_unknown_and_it_is_said(
 ) -> None:
     _, folder, _ = run
     steps = list(folder.steps("arena"))
-    doubted = [step for step in steps if step.pose.doubted(1)]
+    doubted = [step for step in steps if step.pose.is_ambiguous(1)]
     assert doubted
     assert {step.triggers["bob left"] for step in doubted} == {None}
     for step in steps:
@@ -147,8 +147,8 @@ def test_in_doubt_a_trigger_is_unknown_and_it_is_said(
     assert any("anna and bob: in doubt who is who" in text for text in notes)
     assert any("known again" in text for text in notes)
     totals = folder.facts["identity"]["arena"]
-    assert totals["doubted_frames"] == len(doubted)
-    assert totals["doubts"] >= 2
+    assert totals["ambiguous_frames"] == len(doubted)
+    assert totals["ambiguities"] >= 2
 
 
 def test_the_record_bears_the_names_and_is_decided_again(

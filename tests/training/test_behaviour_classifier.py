@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_run_is_made_whole_before_it_is_learned_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     folder, _ = run(RIG + PLACE, tmp_path / "run", 1, 10)
     folder.update(ended=None, how=None)
     with folder.table_path("top").open("ab") as table:

@@ -7,7 +7,7 @@ import pytest
 from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.image_size import picture_size
 from deeplabstream.training.data.labels import LabelsError, read_labels
-from tests.core.test_picture_header import declaring
+from tests.core.test_image_header import declaring
 
 HEADER = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
 

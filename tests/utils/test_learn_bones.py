@@ -30,7 +30,7 @@ def test_what_is_printed_is_a_section_that_fits_the_run(
     assert rules.bones[0].shortest < snout_to_ear < rules.bones[0].longest
     assert rules.bones[0].longest < 2 * snout_to_ear
     doubtful = [
-        sight.doubts for _, sight in filtered_poses(rig, folder, "top") if sight.doubts
+        sight.flags for _, sight in filtered_poses(rig, folder, "top") if sight.flags
     ]
     assert not doubtful
 
@@ -38,7 +38,7 @@ def test_what_is_printed_is_a_section_that_fits_the_run(
 def test_a_killed_run_is_made_whole_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_opening, "LOOK_S", 0.0)
+    monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     folder, steps = run(RIG + PLACE, tmp_path / "run", 1, 5)
     folder.update(ended=None, how=None)
     with folder.table_path("top").open("ab") as table:

@@ -11,7 +11,7 @@ import numpy as np
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import Frame
-from deeplabstream.core.journal_entries import LAST_WORDS, Entry, Intent, Note
+from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Intent, Note
 from deeplabstream.engine.animal_identity import identities_of
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
 from deeplabstream.engine.checks.watchdog_check import proofs
@@ -152,7 +152,7 @@ class _Engine:
             words = last_words(())
             if self.bench.bank is None and self.settings.outputs:
                 words = "ended; no output was open"  # so nothing was written either
-            self.write(Note(LAST_WORDS, words, self.clock.now_ns()))
+            self.write(Note(LAST_NOTE, words, self.clock.now_ns()))
 
     def stop(self) -> None:
         """End soon; callable from any thread."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
-from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Note
+from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import Complaint, GuardActs
@@ -191,7 +191,7 @@ def switch_off(
         if not output.reopens:
             text = f"[Output {name}] goes off by itself when the engine ends"
             report.write(Note("guard", text, clock.now_ns()))
-    report.write(Note(LAST_WORDS, last_words(left_on, who), clock.now_ns()))
+    report.write(Note(LAST_NOTE, last_words(left_on, who), clock.now_ns()))
 
 
 def last_words(left_on: Collection[str], who: str = "engine") -> str:

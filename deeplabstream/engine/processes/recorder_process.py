@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.core.journal_entries import LAST_WORDS, Entry, Note, Step
+from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Note, Step
 from deeplabstream.engine.processes.child_process import (
     raise_priority,
     report_errors,
@@ -255,11 +255,11 @@ class StreamRecorder:
         entries = self._journal.read()
         for rows in self._rows.values():
             if rows.active:
-                rows.look()
+                rows.poll()
         with self._run.together() if self._run is not None else nullcontext():
             for entry in entries:
                 self._write(entry)
-                if isinstance(entry, Note) and entry.kind == LAST_WORDS:
+                if isinstance(entry, Note) and entry.kind == LAST_NOTE:
                     self._complete = True
         self._done += len(entries)
         self._saving()

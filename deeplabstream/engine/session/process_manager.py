@@ -14,7 +14,7 @@ from typing import Any
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.core.journal_entries import LAST_WORDS, Edge, Entry, Note
+from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Entry, Note
 from deeplabstream.engine.processes.camera_process import camera_main
 from deeplabstream.engine.processes.child_process import present, send_message
 from deeplabstream.engine.processes.engine_links import EngineLinks
@@ -142,7 +142,7 @@ class ProcessManager:
         """Follow the journal: what was written to the outputs, and whether it is over."""
         if isinstance(entry, Edge):
             self._last_edges[entry.output] = entry
-        elif isinstance(entry, Note) and entry.kind == LAST_WORDS:
+        elif isinstance(entry, Note) and entry.kind == LAST_NOTE:
             self._settled = True
 
     @property

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Step
-from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session.messages import (

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Entry, Step
-from deeplabstream.core.pose import Pose, Skeleton
+from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.session.messages import (
     Analysing,

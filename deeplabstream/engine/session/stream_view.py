@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Step
-from deeplabstream.core.pose import Skeleton
+from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.engine.session.states import Counts

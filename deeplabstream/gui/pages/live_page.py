@@ -14,8 +14,8 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark
-from deeplabstream.core.confidence_thresholds import Thresholds
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
+from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.session.states import Action, Phase, Status
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow

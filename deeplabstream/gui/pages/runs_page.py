@@ -27,8 +27,8 @@ from deeplabstream.gui.recorded_runs import decide_again, runs_of
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
+from deeplabstream.recording.run_json import validated_facts
 from deeplabstream.recording.run_review import Review
-from deeplabstream.recording.sound_facts import sound_facts
 
 _LIST_WIDTH = 236
 _MOST_RUNS = 500
@@ -195,7 +195,7 @@ def _words(facts: dict[str, Any]) -> str:
     if not facts:
         return "run.json can't be read: this is no whole run folder"
     began, ended = str(facts.get("started", ""))[:19], facts.get("how")
-    cameras = ", ".join(sound_facts(facts)[0]["cameras"])
+    cameras = ", ".join(validated_facts(facts)[0]["cameras"])
     how = (
         ended
         or "not ended: it still runs, or was killed and is mended when it is opened"

@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.confidence_thresholds import Thresholds
+from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.gui.theme import GREY, animal_colour
 from deeplabstream.gui.widgets.elided_text import Elided

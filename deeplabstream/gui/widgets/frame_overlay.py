@@ -95,7 +95,7 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
     """
     pose, seen = step.pose, step.as_seen(threshold)
     bones = [pose.skeleton.indices(bone) for bone in pose.skeleton.bones]
-    doubts = [step.doubts.get(name, "") for name in pose.names]
+    flags = [step.flags.get(name, "") for name in pose.names]
     parts = len(pose.skeleton.bodyparts)
     for animal, points in enumerate(place.to_view(seen.points)):
         raw, known = place.to_view(pose.points[animal]), np.isfinite(points).all(axis=1)
@@ -105,15 +105,15 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
         for one, other in bones:
             if known[[one, other]].all():
                 painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
-        for part, doubt in enumerate(doubts[animal * parts : (animal + 1) * parts]):
+        for part, flag in enumerate(flags[animal * parts : (animal + 1) * parts]):
             colour = bodypart_colour(part)
-            if "jump" in doubt or "bone" in doubt:
+            if "jump" in flag or "bone" in flag:
                 painter.setPen(QPen(QColor(RED), 2))
                 _draw_saltire(painter, raw[part])
             elif np.isfinite(raw[part]).all() and not known[part]:
                 _draw_unsure(painter, raw[part], colour)
             if known[part]:
-                _draw_point(painter, points[part], colour, held="held" in doubt)
+                _draw_point(painter, points[part], colour, held="held" in flag)
         if pose.skeleton.animals and known.any():
             _draw_name(painter, points[known], pose, animal)
 
@@ -122,7 +122,7 @@ def _draw_name(
     painter: QPainter, points: NDArray[np.float64], pose: Pose, animal: int
 ) -> None:
     """Write an animal's name above its points; with a question mark while in doubt."""
-    doubted = pose.doubted(animal)
+    doubted = pose.is_ambiguous(animal)
     name = f"{pose.skeleton.animals[animal]}{'?' if doubted else ''}"
     above = QPointF(float(points[:, 0].mean()), float(points[:, 1].min()) - 8)
     colour = QColor(GREY) if doubted else animal_colour(animal)
@@ -173,7 +173,7 @@ def draw_state(
         corner = QPointF(picture.right() - 12, picture.top() + 30)
         draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
-        doubted = any(map(step.pose.doubted, range(len(step.pose.points))))
+        doubted = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
         text = "Who is who is in doubt" if doubted else "Animal lost"
         text = "Frames come too late" if step.too_old else text
         middle = QPointF(picture.center().x(), picture.bottom() - 16)

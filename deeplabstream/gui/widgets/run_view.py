@@ -76,7 +76,7 @@ class RunView(QWidget):
         camera = self.camera.currentText()
         if camera in run.cameras:
             row = run.row_at(camera, self.time_s)
-            place = run.picture_of(camera, row)
+            place = run.video_frame_of(camera, row)
             self._unrecorded = place is None
             if place is None:
                 self._show_unrecorded(run, camera, row)

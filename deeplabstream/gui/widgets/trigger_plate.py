@@ -25,7 +25,7 @@ def lines_of(step: Step, drawn: Collection[str] = ()) -> list[Line]:
     """
     found: list[Line] = []
     for name, answer in step.triggers.items():
-        held = f"{_PREFIX}{name}]" in step.doubts
+        held = f"{_PREFIX}{name}]" in step.flags
         if name in drawn and not held:
             continue
         word, colour = _WORDS[answer]
@@ -39,21 +39,21 @@ def lines_of(step: Step, drawn: Collection[str] = ()) -> list[Line]:
 def _gate(step: Step) -> list[Line]:
     """Return what [Tracking] did to points."""
     points = {
-        name: doubt for name, doubt in step.doubts.items() if not name.startswith("[")
+        name: flag for name, flag in step.flags.items() if not name.startswith("[")
     }
     refused = {
-        name: "jump" if "jump" in doubt else "bone"
-        for name, doubt in points.items()
-        if "jump" in doubt or "bone" in doubt
+        name: "jump" if "jump" in flag else "bone"
+        for name, flag in points.items()
+        if "jump" in flag or "bone" in flag
     }
-    held = [name for name, doubt in points.items() if "held" in doubt]
+    held = [name for name, flag in points.items() if "held" in flag]
     found: list[Line] = []
     if refused:
         words = _listed([f"{name} ({why})" for name, why in refused.items()])
         found.append((f"refused: {words}", RED))
     if held:
         found.append((f"held: {_listed(held)}", AMBER))
-    if any("predicted" in doubt for doubt in points.values()):
+    if any("predicted" in flag for flag in points.values()):
         found.append(("points are predicted", GREY))
     return found
 

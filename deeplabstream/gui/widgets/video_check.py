@@ -20,14 +20,14 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.gui.run_frames import RunPictures
 from deeplabstream.gui.widgets.play_button import PlayButton
 from deeplabstream.gui.widgets.video_view import VideoView
-from deeplabstream.offline.pose_file_reading import PoseRows
+from deeplabstream.recording.pose_table import PoseTable
 
 
 class VideoCheck(QDialog):
     """Shows row after row of a video; `poses` has one row for each frame."""
 
     def __init__(
-        self, video: Path, poses: PoseRows, threshold: float, parent: QWidget
+        self, video: Path, poses: PoseTable, threshold: float, parent: QWidget
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.numpy_files import read_array
-from deeplabstream.offline.video_files import ENDINGS, whole_file
+from deeplabstream.offline.video_files import ENDINGS
 
 RAW = "raw_video_data"
 
@@ -120,11 +121,11 @@ def sessions_under(root: Path) -> Iterator[Path]:
 
 def save_array(path: Path, values: NDArray[np.generic]) -> None:
     """Write a NumPy file, whole or not at all."""
-    with whole_file(path) as making:
+    with atomic_file(path) as making:
         np.save(making, values)
 
 
 def save_json(path: Path, facts: object) -> None:
     """Write facts as text, whole or not at all."""
-    with whole_file(path) as making:
+    with atomic_file(path) as making:
         making.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.alf import CameraFiles, save_array
 from deeplabstream.offline.ibl.features import (
@@ -20,7 +21,6 @@ from deeplabstream.offline.ibl.features import (
 from deeplabstream.offline.ibl.pipeline import Pipeline
 from deeplabstream.offline.ibl.pupil import SIDES
 from deeplabstream.offline.ibl.quality import Outcome, pose_checks, pupil_checks
-from deeplabstream.offline.video_files import whole_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -71,7 +71,7 @@ def derive(
             columns[f"{paw}_speed"] = speed(sure, times, paw, scale)
     if not columns:
         return [], checks
-    with whole_file(files.features) as making:
+    with atomic_file(files.features) as making:
         pd.DataFrame(columns).to_parquet(making)
     return [files.features], checks
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.alf import files_of, save_array
 from deeplabstream.offline.ibl.camera_prediction import Networks, Tracked, track
@@ -21,7 +22,6 @@ from deeplabstream.offline.ibl.pipeline_networks import networks_of
 from deeplabstream.offline.ibl.region_merging import merged
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.prediction import Watch
-from deeplabstream.offline.video_files import whole_file
 from deeplabstream.video.video_reader import open_video
 
 _log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def _tracked(
             raise DeepLabStreamError(
                 f"{video.name}: the region {missing[0]} was not found"
             )
-        with whole_file(path) as making:
+        with atomic_file(path) as making:
             merged(tracked, plan).to_parquet(making)
         if remove_files:
             partial.unlink(missing_ok=True)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError, ModelError
 from deeplabstream.core.numpy_files import read_array
 from deeplabstream.offline.ibl.pipeline import load_pipeline
-from deeplabstream.offline.video_files import whole_file
 from deeplabstream.pose.runtimes.compute_packages import package
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def lightning_action(
             if len(networks) > 1:
                 spread = shares.var(axis=0, ddof=1)
                 columns[f"{paw}_{state}_ens_var"] = np.interp(times, even, spread)
-    with whole_file(path) as making:
+    with atomic_file(path) as making:
         pd.DataFrame(columns).to_parquet(making)
     return path
 

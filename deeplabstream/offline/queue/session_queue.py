@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.alf import sessions_under
 from deeplabstream.offline.ibl.camera_prediction import Networks
@@ -28,7 +29,6 @@ from deeplabstream.offline.queue.file_lock import (
     is_stale,
     latest,
 )
-from deeplabstream.offline.video_files import whole_file
 
 Work: TypeAlias = Callable[[Path], object]
 """Processes a session; what it raises is the reason why it failed."""
@@ -129,7 +129,7 @@ class Queue:
         """Write the table of all sessions."""
         path = self.folder / "status.csv"
         with (
-            whole_file(path) as making,
+            atomic_file(path) as making,
             making.open("w", newline="", encoding="utf-8") as file,
         ):
             table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -152,7 +152,7 @@ class Queue:
     def _tell(self, file: str, reason: str, claimed: Path) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         facts = {"machine": self.machine, "when": now, "reason": reason}
-        with whole_file(self.folder / file) as making:
+        with atomic_file(self.folder / file) as making:
             making.write_text(json.dumps({**facts, "claim": claimed.name}), "utf-8")
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.pupil import places_of_sides, smooth_pupil
 from deeplabstream.offline.smoothing.body_part_views import views_by_ending
@@ -18,7 +19,6 @@ from deeplabstream.offline.smoothing.ensemble_kalman import (
     smooth_views,
 )
 from deeplabstream.offline.smoothing.ensemble_members import Members
-from deeplabstream.offline.video_files import whole_file
 
 Numbers = NDArray[np.float64]
 Smoothed: TypeAlias = dict[str, dict[str, Numbers]]
@@ -134,7 +134,7 @@ def write_smoothed(file: Path, smoothed: Smoothed) -> None:
         }
     )
     table.columns.names = ["scorer", "bodyparts", "coords"]
-    with whole_file(file) as making:
+    with atomic_file(file) as making:
         table.to_csv(making, lineterminator="\n", float_format="%.6g")
 
 

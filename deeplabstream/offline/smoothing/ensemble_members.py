@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.offline.pose_file_reading import PoseRows, read_poses
+from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, ensemble_of
+from deeplabstream.recording.pose_table import PoseTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,22 +60,22 @@ def read_members(files: Sequence[Path]) -> Members:
     )
 
 
-def _check(poses: PoseRows, first: PoseRows) -> None:
+def _check(poses: PoseTable, first: PoseTable) -> None:
     if poses.points.shape[1] > 1:
         raise DeepLabStreamError(
-            f"{poses.file} tells of several animals: each network has its own opinion of "
+            f"{poses.source} tells of several animals: each network has its own opinion of "
             "who is who, so only tables of one animal are smoothed"
         )
     if not len(poses):
-        raise DeepLabStreamError(f"{poses.file} has no rows")
+        raise DeepLabStreamError(f"{poses.source} has no rows")
     if len(poses) != len(first):
         raise DeepLabStreamError(
-            f"{poses.file} has {len(poses)} rows and {first.file} {len(first)}: "
+            f"{poses.source} has {len(poses)} rows and {first.source} {len(first)}: "
             "they are not of the same video"
         )
     names, others = set(poses.skeleton.bodyparts), set(first.skeleton.bodyparts)
     if names != others:
         raise DeepLabStreamError(
-            f"{poses.file} and {first.file} do not have the same body parts: only one has "
+            f"{poses.source} and {first.source} do not have the same body parts: only one has "
             f"{', '.join(sorted(names ^ others))}"
         )

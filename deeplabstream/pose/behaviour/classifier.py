@@ -57,7 +57,7 @@ class Classifier:
         """Return the probability of each behaviour; NaN while it is unknown."""
         if len(pose.points) > 1:
             place = pose.animal(self._animal)
-            if place is None or pose.doubted(place):
+            if place is None or pose.is_ambiguous(place):
                 self.forget()
                 return dict(self._unknown)
             pose = pose.of(place)

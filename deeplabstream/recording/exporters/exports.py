@@ -1,44 +1,103 @@
 """Exports of a run for other programs, written from the run folder's tables."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import check_free
+from deeplabstream.recording.exporters.export_files import ExportFile, write_files
 from deeplabstream.recording.exporters.labelled_video import labelled_video
 from deeplabstream.recording.exporters.nwb import nwb
-from deeplabstream.recording.exporters.planned_file import PlannedFile
-from deeplabstream.recording.exporters.run_poses import dlc_csv, dlc_h5, predecessor_csv
+from deeplabstream.recording.exporters.pose_files import write_dlc_csv, write_dlc_h5
 from deeplabstream.recording.exporters.sleap_analysis import sleap
 from deeplabstream.recording.exporters.slp import slp
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+    recorded_parts,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_opening import opened_run
 from deeplabstream.recording.table_reader import events_table
-from deeplabstream.recording.timeline import analysed_cameras, timeline
 
-Export = Callable[[RunFolder, Path], Iterator[PlannedFile]]
+Export = Callable[[RunFolder, Path], Iterator[ExportFile]]
 """Returns the files that it will write into a folder."""
 
 
-def parquet(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+def dlc_csv(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
+    """Plan a DeepLabCut CSV for each video: one row per frame."""
+    for name, frames in recorded_parts(folder):
+        write = partial(_write_deeplabcut, write_dlc_csv, frames)
+        yield ExportFile(into / f"{name}.dlc.csv", write)
+
+
+def dlc_h5(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
+    """Plan a DeepLabCut HDF5 for each video: one row per frame."""
+    for name, frames in recorded_parts(folder):
+        write = partial(_write_deeplabcut, write_dlc_h5, frames)
+        yield ExportFile(into / f"{name}.dlc.h5", write)
+
+
+def predecessor_csv(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
+    """Plan the table that DeepLabStream 1 wrote: the analysed frames, without confidence.
+
+    `Frame` counts them from 1; `Time` counts seconds from the first one. Points below the
+    threshold are empty. There were no trials unless an experiment had them: 0.
+    """
+    for camera in analysed_cameras(folder):
+        path = into / f"DataOutput{folder.table_path(camera).stem}.csv"
+        yield ExportFile(path, partial(_write_predecessor, folder, camera))
+
+
+def _write_predecessor(folder: RunFolder, camera: str, path: Path) -> None:
+    import pandas as pd
+
+    frames = read_frames(folder, camera).of_analysis()
+    rows = frames.rows
+    points = frames.poses.seen(folder.thresholds.of(camera))
+    columns: dict[tuple[str, ...], object] = {}
+    for animal in range(frames.skeleton.count):
+        for part, bodypart in enumerate(frames.skeleton.bodyparts):
+            for axis, name in enumerate("xy"):
+                key = f"Animal{animal + 1}", bodypart, name
+                columns[key] = points[:, animal, part, axis]
+    seconds = (rows["exposed_ns"] - rows["exposed_ns"].iloc[:1].sum()) / 1e9
+    columns["Time", "", ""] = seconds.round(3).to_numpy()
+    columns["Experiment", "Status", ""] = (rows["status"].fillna("") != "").to_numpy()
+    columns["Experiment", "Trial", ""] = np.zeros(len(rows), int)
+    table = pd.DataFrame(columns)
+    table.index = pd.RangeIndex(1, len(rows) + 1, name="Frame")
+    table.to_csv(path, sep=";", lineterminator="\n")
+
+
+def _write_deeplabcut(
+    write: Callable[[PoseTable, Path], object], frames: RecordedFrames, path: Path
+) -> None:
+    """Write poses with confidence 0 where the frame was not analysed."""
+    poses = frames.poses
+    write(replace(poses, confidence=np.nan_to_num(poses.confidence)), path)
+
+
+def parquet(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     """Plan each camera's frames with all their columns, and the events."""
     for camera in analysed_cameras(folder):
         path = into / f"{folder.table_path(camera).stem}.parquet"
-        yield PlannedFile(path, partial(_write_frames, folder, camera))
-    yield PlannedFile(into / "events.parquet", partial(_write_events, folder))
+        yield ExportFile(path, partial(_write_frames, folder, camera))
+    yield ExportFile(into / "events.parquet", partial(_write_events, folder))
 
 
 def _write_frames(folder: RunFolder, camera: str, path: Path) -> None:
-    timeline(folder, camera).rows.to_parquet(path, index=False)
+    read_frames(folder, camera).rows.to_parquet(path, index=False)
 
 
 def _write_events(folder: RunFolder, path: Path) -> None:
-    table = events_table(folder.events_path)
-    words = ("kind", "camera", "name", "cause", "text")
-    events = table.frame(
-        dtype={name: "string" for name in table.columns if name in words}
-    )
+    events = events_table(folder.events_path).frame()
     whole = [name for name in events if name == "frame" or name.endswith("_ns")]
     events.astype(dict.fromkeys(whole, "Int64")).to_parquet(path, index=False)
 
@@ -56,11 +115,11 @@ EXPORTS: Mapping[str, Export] = {
 
 
 EXPORTED_BEFORE = 3
-"""What ExportRun.py ends with after an ExportedBeforeError: the window then asks."""
+"""Exit status of ExportRun.py after an ExportedBeforeError; the window then asks."""
 
 
 class ExportedBeforeError(DeepLabStreamError):
-    """A file of the export is there already, and replacing it was not asked for."""
+    """A file of the export exists, and `overwrite` was not given."""
 
 
 def export(
@@ -72,9 +131,10 @@ def export(
 ) -> list[Path]:
     """Write a run into `PATH/export/`, or another folder; return the files.
 
-    DeepLabStreamError says why the run can't be exported; ExportedBeforeError names
-    a file that is there, and nothing is written. A run that was killed is repaired first.
-    `say` gets what was repaired, and each file when it is written.
+    DeepLabStreamError says why the run can't be exported. ExportedBeforeError names a file
+    that exists already; then nothing is written. A run that was killed is repaired first.
+    Each file gets its name when it is complete. `say` gets the repairs, and each file when
+    it is written.
     """
     folder = opened_run(path, say)
     if not analysed_cameras(folder):
@@ -83,7 +143,5 @@ def export(
     planned = [file for kind in kinds for file in EXPORTS[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)
     into.mkdir(parents=True, exist_ok=True)
-    for file in planned:
-        file.write(file.path)
-        say(str(file.path))
+    write_files(planned, say)
     return [file.path for file in planned]

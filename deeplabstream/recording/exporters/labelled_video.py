@@ -1,58 +1,52 @@
-"""Videos with the poses drawn in, made after the run: nothing is drawn while it goes on."""
+"""Labelled videos: copies of a run's videos with the poses drawn on the frames."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.core.pose import Pose
-from deeplabstream.recording.exporters.planned_file import PlannedFile
+from deeplabstream.recording.cell_formats import parse_flags
+from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.overlay import labelled
+from deeplabstream.recording.recorded_frames import RecordedFrames, recorded_parts
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_reader import identity_states
-from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
+from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.decoding import Converter
 from deeplabstream.video.video_reader import open_video
 
 
-def labelled_video(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
-    """Plan `NAME.labelled.mkv` for each video: skeleton, time, status, answers.
+def labelled_video(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
+    """Plan `NAME.labelled.mkv` for each video: skeleton, time, status, trigger states.
 
-    Points below the network's threshold, and refused ones, are not drawn.
+    Points below the network's threshold and rejected points are not drawn.
     """
-    for camera in analysed_cameras(folder):
-        for name, frames in timeline(folder, camera).parts().items():
-            video = folder.path / f"{name}.mkv"
-            if video.exists():
-                draw = partial(_draw, folder, video, frames)
-                yield PlannedFile(into / f"{name}.labelled.mkv", draw)
+    for name, frames in recorded_parts(folder):
+        video = folder.path / f"{name}.mkv"
+        if video.exists():
+            draw = partial(_draw, folder, video, frames)
+            yield ExportFile(into / f"{name}.labelled.mkv", draw)
 
 
-def _draw(folder: RunFolder, video: Path, frames: Timeline, path: Path) -> None:
-    for old in (path, path.with_suffix(".frames.csv")):
-        old.unlink(missing_ok=True)
-    facts, skeleton = folder.facts, folder.skeleton
-    points, confidence = frames.points, frames.confidence
-    points[confidence < folder.thresholds.of(frames.camera)] = np.nan
-    triggers = [name for name in frames.rows if name.startswith("trigger_")]
-    form = facts["cameras"][frames.camera]
-    drawn = ImageFormat((*form["shape"][:2], 3), form["rate"])
+def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) -> None:
+    camera = folder.facts["cameras"][frames.camera]
+    poses = frames.poses
+    poses = replace(poses, points=poses.seen(folder.thresholds.of(frames.camera)))
+    keypoints = keypoint_columns(frames.skeleton)
+    others = [name for name in frames.rows if name not in keypoints]
+    triggers = members(others, TRIGGER_STATE)
+    form = ImageFormat((*camera["shape"][:2], 3), camera["rate"])
     rows = frames.rows.to_dict("records")
-    with closing(_pictures(video)) as pictures, VideoFile(path, drawn) as file:
-        for number, (image, row) in enumerate(zip(pictures, rows, strict=False)):
-            pose = Pose(
-                skeleton,
-                points[number].astype(np.float32),
-                confidence[number].astype(np.float32),
-                identity_states(skeleton, row["doubts"]),
-            )
-            for place in _refused(row["doubts"], pose.names):
+    with closing(_images(video)) as images, VideoFile(path, form) as file:
+        for number, (image, row) in enumerate(zip(images, rows, strict=False)):
+            pose = poses.pose(number)
+            for place in _rejected(parse_flags(row["flags"]), pose.names):
                 pose.points.reshape(-1, 2)[place] = np.nan
-            true = [name[8:] for name in triggers if row[name] == 1]
+            true = [name for name, column in triggers.items() if row[column] == 1]
             status = row["status"] if isinstance(row["status"], str) else ""
             words = [f"{row['time_s']:.3f} s", status, *true]
             text = "  ".join(word for word in words if word)
@@ -60,18 +54,17 @@ def _draw(folder: RunFolder, video: Path, frames: Timeline, path: Path) -> None:
             file.write(labelled(image, pose, {}, text), int(row["frame"]), at, arrived)
 
 
-def _refused(doubts: object, names: Sequence[str]) -> Iterator[int]:
-    """Yield which of `names` a cell of the column `doubts` calls refused."""
-    for said in str(doubts).split("; "):
-        name, _, what = said.rpartition(" ")
-        if name in names and ("jump" in what or "bone" in what):
+def _rejected(flags: Mapping[str, str], names: Sequence[str]) -> Iterator[int]:
+    """Yield the positions in `names` of points that a plausibility check rejected."""
+    for name, flag in flags.items():
+        if name in names and ("jump" in flag or "bone" in flag):
             yield names.index(name)
 
 
-def _pictures(path: Path) -> Generator[Image, None, None]:
-    """Yield a picture for each frame as BGR; of more than 8 bits the upper ones.
+def _images(path: Path) -> Generator[Image, None, None]:
+    """Yield an 8-bit BGR image for each frame; of more bits, the upper ones.
 
-    Where one can't be decoded, the one before stands still.
+    A frame that can't be decoded repeats the one before.
     """
     reader, converter = open_video(path), Converter()
     form = reader.form

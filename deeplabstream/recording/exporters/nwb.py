@@ -1,4 +1,4 @@
-"""Poses as one NWB file: each track with its true times, by ndx-pose."""
+"""NWB export: poses of a run or a video as one file, by the extension ndx-pose."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,46 +11,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.pose import Skeleton
-from deeplabstream.recording.exporters.planned_file import PlannedFile
+from deeplabstream.recording.exporters.export_files import ExportFile
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.recorded_frames import analysed_cameras, read_frames
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.timeline import analysed_cameras, timeline
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """One animal as one camera saw it."""
+class NwbPoses:
+    """Poses of one camera or video, and what NWB says about them."""
 
-    name: str
-    device: str
-    times_s: NDArray[np.floating]
-    points: NDArray[np.floating]
-    """(row, body part, 2), px; NaN: nothing there."""
-    confidence: NDArray[np.floating]
-    """(row, body part)."""
+    poses: PoseTable
     videos: Sequence[str]
-    size: tuple[int, int]
-    """height, width in pixels."""
-    scorer: str
+    """File names of the videos."""
     version: str = ""
-    """Of the program that made the poses."""
+    """Version of the program that made the poses."""
+
+    @property
+    def device(self) -> str:
+        """Name of the camera, or `video`."""
+        return self.poses.camera or "video"
 
 
-def nwb(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+def nwb(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     """Plan `run.nwb`: one row per frame, in pixels, seconds from Start Stream."""
-    yield PlannedFile(into / "run.nwb", partial(_write_run, folder))
+    yield ExportFile(into / "run.nwb", partial(_write_run, folder))
 
 
 def _write_run(folder: RunFolder, path: Path) -> None:
     facts = folder.facts
     about = "closed-loop experiment, recorded by DeepLabStream"
     identifier = f"{folder.path.name} {facts['start_ns']}"
-    tracks = [
-        track
-        for camera in analysed_cameras(folder)
-        for track in _tracks(folder, camera)
-    ]
-    write_nwb(path, about, identifier, stream_start(facts), folder.skeleton, tracks)
+    version = str(facts.get("application", ""))
+    cameras = []
+    for camera in analysed_cameras(folder):
+        frames = read_frames(folder, camera)
+        videos = [name for name in dict.fromkeys(frames.rows["video"]) if name]
+        cameras.append(NwbPoses(frames.poses, videos, version))
+    write_nwb(path, about, identifier, stream_start(facts), cameras)
 
 
 def write_nwb(
@@ -58,14 +56,32 @@ def write_nwb(
     about: str,
     identifier: str,
     started: datetime,
-    skeleton: Skeleton,
-    tracks: Sequence[Track],
+    sources: Sequence[NwbPoses],
 ) -> None:
-    """Write one NWB file with all tracks, whose times count from `started`."""
+    """Write poses of one skeleton as one NWB file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to write.
+    about : str
+        Description of the session.
+    identifier : str
+        Unique name of the file.
+    started : datetime.datetime
+        Zero of the times in `sources`.
+    sources : sequence of NwbPoses
+        Cameras or videos, at least one. Each animal becomes one pose estimation. Points
+        that are NaN stay NaN; confidences that are NaN become 0.
+
+    Raises
+    ------
+    ImportError
+        pynwb or ndx-pose is not installed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what other laboratories' extensions lack
-        from ndx_pose import Skeleton as Bones
-        from ndx_pose import Skeletons
+        from ndx_pose import Skeleton, Skeletons
         from pynwb import NWBHDF5IO, NWBFile
 
         file = NWBFile(
@@ -73,78 +89,64 @@ def write_nwb(
             identifier=identifier,
             session_start_time=started,
         )
+        skeleton = sources[0].poses.skeleton
         parts = skeleton.bodyparts
         edges = [[parts.index(a), parts.index(b)] for a, b in skeleton.bones]
-        bones = Bones(name="skeleton", nodes=list(parts), edges=_pairs(edges))
+        nodes = Skeleton(name="skeleton", nodes=list(parts), edges=_pairs(edges))
         behavior = file.create_processing_module("behavior", "poses as they were seen")
-        behavior.add(Skeletons(skeletons=[bones]))
-        for track in tracks:
-            if track.device not in file.devices:
-                file.create_device(name=track.device)
-            device = file.devices[track.device]
-            behavior.add(_estimation(track, parts, device, bones))
+        behavior.add(Skeletons(skeletons=[nodes]))
+        for source in sources:
+            if source.device not in file.devices:
+                file.create_device(name=source.device)
+            for animal in range(len(source.poses.animals)):
+                behavior.add(
+                    _estimation(source, animal, file.devices[source.device], nodes)
+                )
         with NWBHDF5IO(str(path), "w") as writer:
             writer.write(file)
 
 
 def stream_start(facts: dict[str, Any]) -> datetime:
-    """Return the moment from which time_s counts."""
+    """Return the time of Start Stream, the zero of `time_s`."""
     started = datetime.fromisoformat(facts["started"])
     since_ns = facts.get("started_ns", facts["start_ns"]) - facts["start_ns"]
     return started - timedelta(microseconds=since_ns // 1000)
 
 
-def _tracks(folder: RunFolder, camera: str) -> Iterator[Track]:
-    facts, frames = folder.facts, timeline(folder, camera)
-    points, confidence = frames.points, frames.confidence
-    form, model = facts["cameras"][camera]["shape"], facts["model"] or {}
-    for animal, name in enumerate(frames.skeleton.named(frames.animals)):
-        suffix = f"_{name}" if frames.animals > 1 else ""
-        yield Track(
-            name=f"{camera}{suffix}",
-            device=camera,
-            times_s=frames.rows["time_s"].to_numpy(),
-            points=points[:, animal],
-            confidence=confidence[:, animal],
-            videos=[name for name in dict.fromkeys(frames.rows["video"]) if name],
-            size=(form[0], form[1]),
-            scorer=model.get("name") or "DeepLabStream",
-            version=str(facts.get("application", "")),
-        )
-
-
-def _estimation(
-    track: Track, bodyparts: Sequence[str], device: Any, skeleton: Any
-) -> Any:
+def _estimation(source: NwbPoses, animal: int, device: Any, skeleton: Any) -> Any:
     from ndx_pose import PoseEstimation, PoseEstimationSeries
 
+    poses, animals = source.poses, source.poses.animals
+    confidence = np.nan_to_num(poses.confidence[:, animal])
     series: list[Any] = []
-    for part, name in enumerate(bodyparts):
+    for part, name in enumerate(poses.skeleton.bodyparts):
         series.append(
             PoseEstimationSeries(
                 name=name,
                 description=f"{name}, as the network gave it",
-                data=track.points[:, part],
+                data=poses.points[:, animal, part],
                 unit="pixels",
-                reference_frame="left upper corner of the picture, x right, y down",
-                timestamps=series[0] if series else track.times_s,
-                confidence=track.confidence[:, part],
+                reference_frame="left upper corner of the image, x right, y down",
+                timestamps=series[0] if series else poses.times_s,
+                confidence=confidence[:, part],
                 confidence_definition="of the network; 0: the frame was not analysed",
             )
         )
+    suffix = f"_{animals[animal]}" if len(animals) > 1 else ""
+    height, width = poses.size
     return PoseEstimation(
-        name=track.name,
+        name=f"{source.device}{suffix}",
         pose_estimation_series=series,
-        description=f"poses seen by {track.device}",
-        original_videos=list(track.videos),
-        dimensions=_pairs([[track.size[1], track.size[0]]]),
+        description=f"poses seen by {source.device}",
+        original_videos=list(source.videos),
+        dimensions=_pairs([[width, height]]),
         devices=[device],
-        scorer=track.scorer,
+        scorer=poses.scorer,
         source_software="DeepLabStream",
-        source_software_version=track.version,
+        source_software_version=source.version,
         skeleton=skeleton,
     )
 
 
-def _pairs(pairs: list[list[int]]) -> Any:
+def _pairs(pairs: list[list[int]]) -> NDArray[np.uint16]:
     return np.array(pairs, np.uint16).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Poses as SLEAP's analysis HDF5, which SLEAP, sleap-io and movement read."""
+"""SLEAP export: poses as analysis HDF5, which SLEAP, sleap-io and movement read."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,52 +8,67 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.pose import Skeleton
-from deeplabstream.recording.exporters.planned_file import PlannedFile
+from deeplabstream.recording.exporters.export_files import ExportFile
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.recorded_frames import RecordedFrames, recorded_parts
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 
 
-def sleap(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+def sleap(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     """Plan `NAME.analysis.h5` for each video: frame n is the video's frame n.
 
-    Axes are in SLEAP's own order (MATLAB's). SLEAP counts frames and knows no times; the
-    extra datasets `time_s` (from Start Stream), `exposed_ns` and `frame` (the device's own
-    count) have one value for each frame.
+    Axes are in SLEAP's own order (MATLAB's). SLEAP counts frames and has no times. The
+    extra datasets `time_s` (from Start Stream), `exposed_ns` and `frame` (the count of the
+    camera) have one value for each frame.
     """
-    for camera in analysed_cameras(folder):
-        for name, frames in timeline(folder, camera).parts().items():
-            write = partial(_write_part, folder, name, frames)
-            yield PlannedFile(into / f"{name}.analysis.h5", write)
+    for name, frames in recorded_parts(folder):
+        write = partial(_write_part, folder, name, frames)
+        yield ExportFile(into / f"{name}.analysis.h5", write)
 
 
-def _write_part(folder: RunFolder, name: str, frames: Timeline, path: Path) -> None:
+def _write_part(
+    folder: RunFolder, name: str, frames: RecordedFrames, path: Path
+) -> None:
     video = folder.path / f"{name}.mkv"
     extras = {n: frames.rows[n].to_numpy() for n in ("time_s", "exposed_ns", "frame")}
     shown = video if video.exists() else None
-    poses = frames.points, frames.confidence
-    write_sleap(path, folder.skeleton, *poses, shown, extras, folder.path.name)
+    write_sleap(path, frames.poses, shown, extras, folder.path.name)
 
 
 def write_sleap(
     path: Path,
-    skeleton: Skeleton,
-    points: NDArray[np.floating],
-    confidence: NDArray[np.floating],
+    poses: PoseTable,
     video: Path | None,
     extras: Mapping[str, NDArray[np.generic]],
     run: str,
 ) -> None:
-    """Write poses (frame, animal, part, 2) and confidence (frame, animal, part).
+    """Write poses as SLEAP's analysis HDF5.
 
-    `extras` are further datasets, one value for each frame; `run` is where it is from.
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to write.
+    poses : PoseTable
+        Confidences that are NaN become 0.
+    video : pathlib.Path or None
+        The video that SLEAP shows.
+    extras : mapping of str to numpy.ndarray, shape (frame,)
+        Further datasets.
+    run : str
+        Origin of the poses.
+
+    Raises
+    ------
+    ImportError
+        h5py is not installed.
     """
     import h5py
 
+    points, confidence = poses.points, np.nan_to_num(poses.confidence)
+    skeleton = poses.skeleton
     seen = ~np.isnan(points).all(axis=(2, 3))
     scores = np.where(seen, confidence.mean(axis=2), np.nan)
-    parts, bones = skeleton.bodyparts, skeleton.bones
-    animals = skeleton.named(points.shape[1])
+    parts = skeleton.bodyparts
     arrays = {
         "tracks": (points.transpose(1, 3, 2, 0), ("track", "xy", "node", "frame")),
         "track_occupancy": (seen.astype(np.uint8), ("frame", "track")),
@@ -67,11 +82,11 @@ def write_sleap(
             stored.attrs["dims"] = json.dumps(axes)
         for column, values in extras.items():
             file[column] = values
-        file["track_names"] = np.array([name.encode() for name in animals])
+        file["track_names"] = np.array([name.encode() for name in poses.animals])
         file["node_names"] = np.array([part.encode() for part in parts])
-        pairs = [[end.encode() for end in bone] for bone in bones]
+        pairs = [[end.encode() for end in bone] for bone in skeleton.bones]
         file["edge_names"] = np.array(pairs, "S").reshape(-1, 2)
-        ends = [[parts.index(end) for end in bone] for bone in bones]
+        ends = [[parts.index(end) for end in bone] for bone in skeleton.bones]
         file["edge_inds"] = np.array(ends, int).reshape(-1, 2)
         file["labels_path"] = ""
         file["video_path"] = "" if video is None else str(video.resolve())

@@ -1,4 +1,4 @@
-"""Poses as SLEAP's labels file (`.slp`), which SLEAP opens beside the video.
+"""SLEAP export: poses as labels file (`.slp`), which SLEAP opens beside the video.
 
 The file is HDF5: `frames` names ranges of `instances`, these name ranges of `pred_points`.
 Read from SLEAP's and sleap-io's code; version 1.2 of the format, in which the centre of the
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.recording.exporters.planned_file import PlannedFile
+from deeplabstream.recording.exporters.export_files import ExportFile
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.recorded_frames import RecordedFrames, recorded_parts
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.timeline import Timeline, analysed_cameras, timeline
 
 FORMAT = 1.2
 PREDICTED = 1
@@ -31,36 +32,41 @@ _POINT = [("x", "f8"), ("y", "f8"), ("visible", "?"), ("complete", "?")]
 _PREDICTED_POINT = [*_POINT, ("score", "f8")]
 
 
-def slp(folder: RunFolder, into: Path) -> Iterator[PlannedFile]:
+def slp(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
     """Plan `NAME.slp` for each video: frame n is the video's frame n."""
-    for camera in analysed_cameras(folder):
-        for name, frames in timeline(folder, camera).parts().items():
-            write = partial(_write_part, folder, name, frames)
-            yield PlannedFile(into / f"{name}.slp", write)
+    for name, frames in recorded_parts(folder):
+        video = folder.path / f"{name}.mkv"
+        yield ExportFile(into / f"{name}.slp", partial(_write, frames, video))
 
 
-def _write_part(folder: RunFolder, name: str, frames: Timeline, path: Path) -> None:
-    height, width = folder.facts["cameras"][frames.camera]["shape"][:2]
-    video = folder.path / f"{name}.mkv"
-    poses = frames.points, frames.confidence
-    write_slp(path, folder.skeleton, *poses, video, (height, width))
+def _write(frames: RecordedFrames, video: Path, path: Path) -> None:
+    write_slp(path, frames.poses, video)
 
 
-def write_slp(
-    path: Path,
-    skeleton: Skeleton,
-    points: NDArray[np.floating],
-    confidence: NDArray[np.floating],
-    video: Path,
-    size: tuple[int, int],
-) -> None:
-    """Write poses (frame, animal, part, 2) and confidence (frame, animal, part).
+def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
+    """Write poses as SLEAP's labels file.
 
-    Animals that are not seen in a frame, and frames without any, are left out, as SLEAP
-    does; `size` is height and width of the pictures.
+    As SLEAP does, it leaves out animals that are not seen in a frame, and frames without
+    any animal.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to write.
+    poses : PoseTable
+        Points that are NaN are marked as not visible.
+    video : pathlib.Path
+        The video that SLEAP shows.
+
+    Raises
+    ------
+    ImportError
+        h5py is not installed.
     """
     import h5py
 
+    points, confidence = poses.points, poses.confidence
+    skeleton = poses.skeleton
     seen = np.isfinite(points).all(axis=-1)
     shown, animals = np.nonzero(seen.any(axis=2))
     parts = len(skeleton.bodyparts)
@@ -91,7 +97,7 @@ def write_slp(
             ("pred_points", placed),
         ):
             file.create_dataset(name, data=table, compression="gzip", maxshape=(None,))
-        file["videos_json"] = _lines([_video(video, len(points), size)])
+        file["videos_json"] = _lines([_video(video, len(points), poses.size)])
         file["tracks_json"] = _lines(tracks)
         file["suggestions_json"] = file["sessions_json"] = np.zeros(0, "S1")
         about = file.create_group("metadata").attrs

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deeplabstream.core.picture_header import declared_size
+from deeplabstream.core.image_header import declared_size
 
 _SHORT = 64
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.image_header import MOST_PIXELS
 from deeplabstream.core.pandas_hdf5 import read_hdf5_table
 from deeplabstream.core.path_containment import inside
-from deeplabstream.core.picture_header import MOST_PIXELS
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.image_size import picture_size
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.hdf5 import open_hdf5, whole
-from deeplabstream.core.picture_header import too_large
+from deeplabstream.core.image_header import too_large
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.pictures import decode
 from deeplabstream.training.data.labels import LabelsError

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplabstream.core.picture_header import declared_size, too_large
+from deeplabstream.core.image_header import declared_size, too_large
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (31, 47, 3), np.uint8)
 

@@ -1,4 +1,4 @@
-"""Which entries of `run.json` can be used: a file that was damaged may hold anything."""
+"""Validation of `run.json`: a damaged file may hold anything."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -9,13 +9,13 @@ from deeplabstream.core.pose import Skeleton
 Facts = dict[str, Any]
 
 
-def sound_facts(found: object) -> tuple[Facts, list[str]]:
-    """Return the facts, those that can't be used replaced; and the names of those."""
+def validated_facts(found: object) -> tuple[Facts, list[str]]:
+    """Return the entries, invalid ones replaced by defaults, and the names of those."""
     facts: Facts = dict(found) if isinstance(found, Mapping) else {}
     bad = []
-    for name, (is_sound, default) in _CHECKS.items():
+    for name, (is_valid, default) in _CHECKS.items():
         optional = name in _OPTIONAL and name not in facts
-        if optional or (name in facts and is_sound(facts[name])):
+        if optional or (name in facts and is_valid(facts[name])):
             continue
         bad.append(name)
         facts.pop(name, None)
@@ -127,6 +127,7 @@ def _are_accounts(value: object) -> bool:
 
 
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
+    "schema": (_is_whole_number, int),
     "started": (_is_time, str),
     "ended": (_is_time, lambda: None),
     "how": (_is_text, lambda: None),
@@ -139,4 +140,4 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], Callable[[], object]]] = {
     "repaired": (_is_list_of_text, list),
     "not_saved": (_is_list_of_text, list),
 }
-_OPTIONAL = ("started_ns", "repaired", "not_saved")
+_OPTIONAL = ("schema", "started_ns", "repaired", "not_saved")

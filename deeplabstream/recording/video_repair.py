@@ -1,4 +1,4 @@
-"""Videos whose recorder was killed: how far they play, and how they become whole."""
+"""Video repair: frame counts and closed copies of videos whose recorder was killed."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import av
 
 _SEGMENT = b"\x18\x53\x80\x67"
 _UNKNOWN = b"\x01" + 7 * b"\xff"
-"""A Matroska segment's size until the file is closed."""
+"""Size of a Matroska segment until the file is closed."""
 
 
 def unfinished(path: Path) -> bool:
@@ -18,8 +18,8 @@ def unfinished(path: Path) -> bool:
     return not found or after.startswith(_UNKNOWN)
 
 
-def pictures(path: Path) -> int:
-    """Return how many whole pictures a video has; 0 when it can't be read at all."""
+def frame_count(path: Path) -> int:
+    """Return how many complete frames a video has; 0 when it can't be read."""
     try:
         with av.open(str(path)) as video:
             return sum(1 for packet in video.demux(video=0) if packet.size)
@@ -28,7 +28,7 @@ def pictures(path: Path) -> int:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Return height and width of a video; 1, 1 when it can't be read at all."""
+    """Return height and width of a video; 1, 1 when it can't be read."""
     try:
         with av.open(str(path)) as video:
             stream = video.streams.video[0]
@@ -38,9 +38,9 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def finished_copy(path: Path, copy: Path) -> int:
-    """Write all whole pictures into a file that has its length and can be searched.
+    """Copy all complete frames into a closed file, and return their number.
 
-    Nothing is encoded again. Returns the number of pictures; with none there is no copy.
+    Nothing is encoded again. Without frames there is no copy.
     """
     count = 0
     try:

@@ -1,0 +1,30 @@
+"""Export files: planned first, so that none is replaced by mistake, then written atomically."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deeplabstream.core.atomic_replace import atomic_file
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFile:
+    """One file of an export."""
+
+    path: Path
+    write: Callable[[Path], object]
+    """Writes the file to the path that it gets."""
+
+
+def write_files(
+    files: Iterable[ExportFile], report: Callable[[str], object] = lambda text: None
+) -> None:
+    """Write each file under a temporary name and rename it when it is complete.
+
+    An error leaves the files that were there before unchanged. `report` gets the path of
+    each file that was written.
+    """
+    for file in files:
+        with atomic_file(file.path) as draft:
+            file.write(draft)
+        report(str(file.path))

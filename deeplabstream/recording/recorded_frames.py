@@ -1,0 +1,222 @@
+"""Recorded frames: poses and all other columns of one camera of a run, one row per frame.
+
+Rows are the frames of `CAMERA.csv` and of the camera's videos, in order. Where a frame was
+not analysed, its points are NaN.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.path_containment import inside
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.recording.cell_formats import identity_of, parse_flags
+from deeplabstream.recording.pose_table import PoseTable
+from deeplabstream.recording.run_folder import RunFolder, stem
+from deeplabstream.recording.run_schema import VIDEO, keypoint_columns
+from deeplabstream.recording.table_reader import camera_table, video_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_KEY = ["frame", "exposed_ns", "arrived_ns"]
+"""Columns that `CAMERA.csv` and `CAMERA.frames.csv` share."""
+
+
+@dataclass(frozen=True)
+class RecordedFrames:
+    """The frames of one camera of a run."""
+
+    folder: RunFolder
+    camera: str
+    rows: "DataFrame"
+    """Columns of `CAMERA.csv` and `CAMERA.frames.csv`; `video`: file name of the video,
+    empty where the frame was not recorded."""
+    skeleton: Skeleton
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """Times of exposure (frame,), seconds since Start Stream."""
+        return np.asarray(self.rows["time_s"].to_numpy(np.float64))
+
+    @property
+    def analysed(self) -> NDArray[np.bool_]:
+        """Whether each frame (frame,) was analysed."""
+        return np.asarray(self.rows["analysed"].to_numpy(bool))
+
+    @cached_property
+    def poses(self) -> PoseTable:
+        """Poses, one row per frame; `source`: the video, or the table where it has none."""
+        names = list(keypoint_columns(self.skeleton))
+        values: NDArray[np.float64] = self.rows[names].to_numpy(np.float64)
+        parts = len(self.skeleton.bodyparts)
+        values = values.reshape(len(self.rows), self.skeleton.count, parts, 3)
+        confidence = np.nan_to_num(values[..., 2])
+        confidence[~self.analysed] = np.nan
+        facts = self.folder.facts
+        shape = facts["cameras"][self.camera]["shape"]
+        videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
+        source = (
+            videos[0] if len(videos) == 1 else self.folder.table_path(self.camera).name
+        )
+        return PoseTable(
+            source=self.folder.path / source,
+            skeleton=self.skeleton,
+            points=values[..., :2],
+            confidence=confidence,
+            frames=self.rows["frame"].to_numpy(np.int64),
+            times_s=self.times_s,
+            camera=self.camera,
+            identity=[
+                identity_of(self.skeleton, parse_flags(cell))
+                for cell in self.rows["flags"]
+            ],
+            scorer=(facts["model"] or {}).get("name") or "DeepLabStream",
+            size=(int(shape[0]), int(shape[1])),
+        )
+
+    def row_at(self, time_s: float) -> int:
+        """Return the row of the last frame at a time; the first one before it."""
+        after = np.searchsorted(self.times_s, np.float64(time_s + 1e-9), side="right")
+        return max(0, int(after) - 1)
+
+    def video_frame_of(self, row: int) -> tuple[Path, int] | None:
+        """Return the video of a row and the frame in it; None: it was not recorded."""
+        video = self.rows["video"].iat[row]
+        if not video:
+            return None
+        path = inside(self.folder.path, str(video))
+        return path, int(self.rows["video_frame"].iat[row])
+
+    def of_video(self, video: str) -> "RecordedFrames":
+        """Return the frames of one video by its file name, a row for each of them."""
+        rows = self.rows[self.rows["video"] == video].sort_values("video_frame")
+        return RecordedFrames(self.folder, self.camera, rows, self.skeleton)
+
+    def of_analysis(self) -> "RecordedFrames":
+        """Return the frames that were analysed."""
+        rows = self.rows[self.analysed]
+        return RecordedFrames(self.folder, self.camera, rows, self.skeleton)
+
+    def parts(self) -> "dict[str, RecordedFrames]":
+        """Return by file name without ending: each video, or the table without videos."""
+        videos = [name for name in dict.fromkeys(self.rows["video"]) if name]
+        if not videos:
+            return {stem(self.camera): self}
+        return {name.removesuffix(".mkv"): self.of_video(name) for name in videos}
+
+
+def analysed_cameras(folder: RunFolder) -> list[str]:
+    """Return the cameras that have poses; a table may have no row."""
+    tables = {name: folder.table_path(name) for name in folder.facts["cameras"]}
+    return [name for name, table in tables.items() if table.exists() and _filled(table)]
+
+
+def _filled(table: Path) -> bool:
+    with table.open("rb") as lines:
+        return len(list(islice(lines, 2))) > 1
+
+
+def recorded_parts(folder: RunFolder) -> Iterator[tuple[str, RecordedFrames]]:
+    """Yield file name without ending and frames of each video of the analysed cameras.
+
+    A camera without videos is one part.
+    """
+    for camera in analysed_cameras(folder):
+        yield from read_frames(folder, camera).parts().items()
+
+
+def read_frames(folder: RunFolder, camera: str) -> RecordedFrames:
+    """Read a camera's table and the tables of its videos; DeviceError: they can't be used."""
+    import pandas as pd
+
+    skeleton = folder.skeleton
+    written = camera_table(folder.table_path(camera), skeleton)
+    points = keypoint_columns(skeleton)
+    if lacking := {*points, "status"} - {*written.columns}:
+        raise DeviceError(
+            f"{written.path} and run.json do not agree: the table has no column "
+            f"{min(lacking)!r}; a broken header is line 1"
+        )
+    optional = ("posed_ns", "decided_ns", "written_ns")
+    table = written.frame(
+        dtype={**dict.fromkeys(points, np.float64), **dict.fromkeys(optional, "Int64")}
+    ).drop_duplicates(_KEY, ignore_index=True)
+    if "flags" not in table:  # tables of earlier versions
+        table["flags"] = ""
+    listed = video_frames(folder, camera, table)
+    if len(listed):
+        rows = table.merge(listed, on=_KEY, how="outer")
+    else:
+        rows = table.assign(video="", video_frame=pd.NA, device_id=pd.NA)
+    rows = rows.sort_values(["exposed_ns", "frame"], ignore_index=True)
+    rows["video"] = rows["video"].fillna("")
+    numbers = ["video_frame", "device_id"]
+    rows[numbers] = rows[numbers].astype("Int64")
+    rows["analysed"] = rows["analysed"].fillna(0).astype(bool)
+    rows["written_ns"] = rows["written_ns"].fillna(0).astype("int64")
+    rows["time_s"] = (rows["exposed_ns"] - folder.facts["start_ns"]) / 1e9
+    return RecordedFrames(folder, camera, rows, skeleton)
+
+
+def video_frames(
+    folder: RunFolder, camera: str, table: "DataFrame | None" = None
+) -> "DataFrame":
+    """Return the frames of a camera's videos: columns of their tables, and `video`.
+
+    `table` is the camera's own, if it has one: it completes broken lines.
+    """
+    import pandas as pd
+
+    known = pd.DataFrame(columns=_KEY) if table is None else table
+    of_camera = re.compile(re.escape(stem(camera)) + r"(_\d+)?\.frames\.csv")
+    videos = []
+    for path in sorted(folder.path.glob("*.frames.csv")):
+        if of_camera.fullmatch(path.name):
+            listed = _frames_of(path, known)
+            listed["video"] = path.name.replace(".frames.csv", ".mkv")
+            videos.append(listed)
+    if not videos:
+        return pd.DataFrame(columns=[*VIDEO.names, "video"])
+    return pd.concat(videos)
+
+
+def _frames_of(path: Path, table: "DataFrame") -> "DataFrame":
+    """Return the table of a video with a row for each frame, up to the last known one.
+
+    A frame whose line is broken gets its number from the camera's table by its place. Where
+    that fails, its times are interpolated between its neighbours.
+    """
+    read = video_table(path)
+    listed = read.frame(dtype={"device_id": "Int64"}).reindex(columns=list(VIDEO.names))
+    at = listed["video_frame"].to_numpy(np.int64)
+    count = int(at.max(initial=-1)) + 1
+    if len(at) == count:
+        return listed
+    whole = listed.set_index("video_frame").reindex(range(count))
+    missing = np.setdiff1d(np.arange(count), at)
+    for name in _KEY:
+        known = listed[name].to_numpy(np.int64)
+        base = known[0]
+        guess = base + np.interp(missing, at, (known - base).astype(np.float64))
+        column = np.zeros(count, np.int64)
+        column[at], column[missing] = known, np.rint(guess).astype(np.int64)
+        whole[name] = column
+    certain = table.drop_duplicates("frame").set_index("frame")
+    for row in missing:
+        frame = int(whole["frame"].iat[row])
+        if frame in certain.index:
+            for name in _KEY[1:]:
+                whole.loc[row, name] = certain.at[frame, name]
+    return whole.rename_axis("video_frame").reset_index()
