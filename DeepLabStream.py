@@ -4,25 +4,26 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-import argparse
-import json
+# Every process of a rig imports this file anew, because it is started by `spawn`. What
+# only the main process needs is therefore imported in its functions.
 import multiprocessing
 import sys
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deeplabstream.core.arguments import ProgramParser, at_least
-from deeplabstream.core.journal_entries import Step
-from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.engine.latency_statistics import Timings
-from deeplabstream.engine.processes.termination import Termination, termination
-from deeplabstream.engine.session.request_queue import RequestQueue
-from deeplabstream.engine.session.rig import News
-from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed
-from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.ready_made import load_with
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from deeplabstream.core.arguments import ProgramParser
+    from deeplabstream.engine.latency_statistics import Timings
+    from deeplabstream.engine.processes.termination import Termination
+    from deeplabstream.engine.session.frame_counting_session import (
+        FrameCountingSession,
+    )
+    from deeplabstream.engine.session.request_queue import RequestQueue
+    from deeplabstream.settings.loading import Settings
 
 BENCHMARK_FRAMES = 3000
 
@@ -30,6 +31,9 @@ BENCHMARK_FRAMES = 3000
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program."""
+    from deeplabstream.core.overwriting import check_free
+    from deeplabstream.settings.ready_made import load_with
+
     asked = _parser().parse_args(argv)
     if asked.list_cameras:
         return _list_cameras()
@@ -37,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(load_with(asked.settings, asked.experiment), asked)
 
 
-def _parser() -> ProgramParser:
+def _parser() -> "ProgramParser":
+    from deeplabstream.core.arguments import ProgramParser, at_least
+    from deeplabstream.core.overwriting import add_overwrite
+
     parser = ProgramParser(prog="DeepLabStream.py", description=__doc__)
     add = parser.add_argument
     add("--dlc-enabled", action="store_true", help="pose the frames")
@@ -69,41 +76,13 @@ def _parser() -> ProgramParser:
     return parser
 
 
-class Watched(Session):
-    """A session that counts what it tells of."""
-
-    def __init__(self, settings: Settings, frames: float, analysed: bool) -> None:
-        super().__init__(settings)
-        self._frames = frames
-        limit = int(frames) if frames < inf else sys.maxsize
-        self.timings = Timings(self.cameras[0], 0.0, limit)
-        self._analysed_only = analysed
-        self.failed = False
-        """Whether something went wrong that is no mere warning."""
-        self._delivered = 0
-
-    def poll(self) -> Sequence[News]:
-        """Poll, and count."""
-        news = super().poll()
-        self.timings.threshold = self.thresholds.of(self.cameras[0])
-        for entry in news:
-            if isinstance(entry, Step):
-                self.timings.add(entry)
-            elif isinstance(entry, Failed):
-                self.failed = self.failed or entry.grave
-        counts = self.counts.get(self.cameras[0])
-        self._delivered = counts.delivered if counts else self._delivered
-        return news
-
-    @property
-    def enough(self) -> bool:
-        """Whether all frames that were asked for came."""
-        if self._analysed_only:
-            return self.timings.complete
-        return self._delivered >= self._frames
-
-
-def _run(settings: Settings, asked: argparse.Namespace) -> int:
+def _run(settings: "Settings", asked: "Namespace") -> int:
+    from deeplabstream.engine.processes.termination import termination
+    from deeplabstream.engine.session.frame_counting_session import (
+        FrameCountingSession,
+    )
+    from deeplabstream.engine.session.request_queue import RequestQueue
+    from deeplabstream.engine.session.states import Action
     from deeplabstream.gui.qt_environment import why_no_window
 
     tried = asked.experiment is not None
@@ -119,7 +98,10 @@ def _run(settings: Settings, asked: argparse.Namespace) -> int:
         headless = True
     if headless and frames == inf:
         print("There is no window and so no Q: Ctrl-C stops it, or --frames N.")
-    with termination() as requests, Watched(settings, frames, posed) as session:
+    with (
+        termination() as requests,
+        FrameCountingSession(settings, frames, posed) as session,
+    ):
         run = _headless if headless else _with_window
         failures = run(session, RequestQueue(actions), requests)
         folder = session.run_folder
@@ -161,7 +143,9 @@ def _list_cameras() -> int:
     return 0
 
 
-def _headless(session: Watched, agenda: RequestQueue, requests: Termination) -> bool:
+def _headless(
+    session: "FrameCountingSession", agenda: "RequestQueue", requests: "Termination"
+) -> bool:
     from deeplabstream.engine.session.headless import run_headless
 
     summary = run_headless(
@@ -176,7 +160,9 @@ def _headless(session: Watched, agenda: RequestQueue, requests: Termination) -> 
     return bool(summary.failures)
 
 
-def _with_window(session: Watched, agenda: RequestQueue, requests: Termination) -> bool:
+def _with_window(
+    session: "FrameCountingSession", agenda: "RequestQueue", requests: "Termination"
+) -> bool:
     from deeplabstream.gui.preview import preview_of, run_preview
 
     bridge = preview_of(session, agenda)
@@ -185,7 +171,9 @@ def _with_window(session: Watched, agenda: RequestQueue, requests: Termination) 
     return session.failed
 
 
-def _report(timings: Timings, folder: Path | None, also: Path | None) -> None:
+def _report(timings: "Timings", folder: Path | None, also: Path | None) -> None:
+    import json
+
     text = "\n".join(timings.lines())
     print(text)
     facts = json.dumps(timings.facts(), indent=2) + "\n"

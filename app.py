@@ -4,23 +4,30 @@ from deeplabstream.core.program import prepare
 
 prepare()
 
+# Every process of a rig imports this file anew, because it is started by `spawn`. What
+# only the main process needs is therefore imported in its functions.
 import multiprocessing
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.errors import DeepLabStreamError, SettingsError
-from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.gui.qt_environment import has_screen, why_no_window
-from deeplabstream.settings.ready_made import load_with, with_experiment
-from deeplabstream.settings.sections import Settings
+if TYPE_CHECKING:
+    from deeplabstream.core.arguments import ProgramParser
+    from deeplabstream.core.errors import SettingsError
+    from deeplabstream.engine.session.request_queue import RequestQueue
+    from deeplabstream.settings.sections import Settings
 
 OK, FAILED, BAD_SETTINGS, STOPPED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the application; return the exit code."""
+    from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+    from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
+    from deeplabstream.gui.qt_environment import has_screen, why_no_window
+    from deeplabstream.settings.ready_made import load_with
+
     options = _parser().parse_args(argv)
     if not options.headless and (reason := why_no_window()):
         print(reason)
@@ -45,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return STOPPED
 
 
-def _window(path: Path, experiment: str | None, agenda: RequestQueue) -> int:
+def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
     from PyQt5.QtCore import QSettings
 
     from deeplabstream.engine.processes.termination import termination
@@ -55,6 +62,7 @@ def _window(path: Path, experiment: str | None, agenda: RequestQueue) -> int:
     from deeplabstream.gui.dialogs.settings_repair import mend
     from deeplabstream.gui.settings_document import Document
     from deeplabstream.gui.window import Window
+    from deeplabstream.settings.ready_made import with_experiment
 
     application()
     document = Document(path)
@@ -76,7 +84,7 @@ def _window(path: Path, experiment: str | None, agenda: RequestQueue) -> int:
         )
 
 
-def _headless(settings: Settings, agenda: RequestQueue, seconds: float) -> int:
+def _headless(settings: "Settings", agenda: "RequestQueue", seconds: float) -> int:
     from deeplabstream.engine.processes.termination import termination
     from deeplabstream.engine.session.headless import run_headless
     from deeplabstream.engine.session.session import Session
@@ -91,7 +99,9 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _tell_problems(path: Path, error: SettingsError, *, headless: bool) -> int:
+def _tell_problems(path: Path, error: "SettingsError", *, headless: bool) -> int:
+    from deeplabstream.gui.qt_environment import why_no_window
+
     count = len(error.problems)
     title = f"{path.name} has {count} problem{'s' if count > 1 else ''}:"
     print(title, *error.problems, sep="\n")
@@ -102,7 +112,10 @@ def _tell_problems(path: Path, error: SettingsError, *, headless: bool) -> int:
     return BAD_SETTINGS
 
 
-def _parser() -> ProgramParser:
+def _parser() -> "ProgramParser":
+    from deeplabstream.core.arguments import ProgramParser
+    from deeplabstream.engine.session.request_queue import AGENDAS
+
     parser = ProgramParser(prog="app.py", description=__doc__)
     parser.add_settings()
     parser.add_argument(

@@ -21,12 +21,15 @@ from deeplabstream.core.telemetry import turn_off_telemetry
 from deeplabstream.gui.qt_environment import free_qt_of_opencv, has_screen
 
 TESTS = Path(__file__).resolve().parent
-SLOW = frozenset(
-    line
-    for line in (TESTS / "slow_modules.txt").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-)
-"""Modules whose tests are marked `slow`, by their paths below tests/."""
+
+
+def _listed(name: str) -> frozenset[str]:
+    lines = (TESTS / name).read_text("utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+SLOW, REALTIME = _listed("slow_modules.txt"), _listed("realtime_modules.txt")
+"""Modules whose tests are marked `slow`, `realtime`, by their paths below tests/."""
 GRACE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -53,20 +56,31 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
-def _is_slow(path: Path) -> bool:
-    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix() in SLOW
+def _is_in(modules: frozenset[str], path: Path) -> bool:
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix() in modules
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave slow modules unimported where no slow test is asked for."""
-    fast = config.getoption("markexpr") == "not slow"
-    return True if fast and _is_slow(collection_path) else None
+    """Leave modules unimported none of whose tests is asked for."""
+    asked = config.getoption("markexpr")
+    left_out = (
+        (asked == "not slow" and _is_in(SLOW, collection_path))
+        or (asked == "not realtime" and _is_in(REALTIME, collection_path))
+        or (
+            asked == "realtime"
+            and collection_path.suffix == ".py"
+            and not _is_in(REALTIME, collection_path)
+        )
+    )
+    return True if left_out else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _is_slow(item.path):
+        if _is_in(SLOW, item.path):
             item.add_marker(pytest.mark.slow)
+        if _is_in(REALTIME, item.path):
+            item.add_marker(pytest.mark.realtime)
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +109,18 @@ def shared_memory_made() -> Iterator[list[str]]:
     SharedMemory.__init__ = noted  # type: ignore[method-assign]
     yield names
     SharedMemory.__init__ = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="module")
+def fork_server() -> Iterator[None]:
+    """Let rigs start quickly; see tests/fork_server.py."""
+    from tests.fork_server import (
+        use_fork_server,
+    )  # imports what test-fast has no use for
+
+    with pytest.MonkeyPatch.context() as patch:
+        use_fork_server(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

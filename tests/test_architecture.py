@@ -1,15 +1,19 @@
 """The rules of the house that a tool can check."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from deeplabstream.engine.session import process_manager
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ("app.py", "DeepLabStream.py")
@@ -42,10 +46,26 @@ HEAVY = (
 )
 
 
-def product_files() -> Iterator[Path]:
-    yield from (ROOT / name for name in PROGRAMS)
-    for package in PACKAGES:
-        yield from (ROOT / package).rglob("*.py")
+@cache
+def product_files() -> tuple[Path, ...]:
+    packages = (file for name in PACKAGES for file in (ROOT / name).rglob("*.py"))
+    return (*(ROOT / name for name in PROGRAMS), *packages)
+
+
+@cache
+def text_of(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+@cache
+def nodes_of(file: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a file's syntax tree; several tests look at them."""
+    return tuple(ast.walk(ast.parse(text_of(file))))
+
+
+@cache
+def words_of(node: ast.AST) -> str:
+    return ast.unparse(node)
 
 
 def pyproject() -> dict[str, Any]:
@@ -124,14 +144,16 @@ OTHER_OPENINGS = {
 
 def openings(file: Path) -> Iterator[str]:
     """Yield the calls that open a video to read it."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    if "VideoCapture" not in text_of(file) and "av.open" not in text_of(file):
+        return
+    for node in nodes_of(file):
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
+            name = words_of(node.func)
             modes = [
                 *node.args[1:2],
                 *(k.value for k in node.keywords if k.arg == "mode"),
             ]
-            writes = any(ast.unparse(mode) == "'w'" for mode in modes)
+            writes = any(words_of(mode) == "'w'" for mode in modes)
             if name.endswith("VideoCapture") or (name == "av.open" and not writes):
                 yield f"{file.relative_to(ROOT).as_posix()}:{node.lineno} {name}"
 
@@ -153,9 +175,7 @@ def test_nobody_imports_a_utility() -> None:
     importing = [
         str(file.relative_to(ROOT))
         for file in product_files()
-        if re.search(
-            r"^\s*(from|import) utils\b", file.read_text("utf-8"), re.MULTILINE
-        )
+        if re.search(r"^\s*(from|import) utils\b", text_of(file), re.MULTILINE)
     ]
     assert importing == []
 
@@ -193,6 +213,48 @@ def test_starting_a_program_loads_no_torch(program: str) -> None:
     assert python(code) == ""
 
 
+COMPUTING = (*HEAVY, "av", "openvino", "pandas", "scipy", "sklearn")
+MAIN = (
+    "import deeplabstream.engine.session.session, deeplabstream.engine.session.headless"
+)
+LIGHT = {
+    "guard": "import deeplabstream.engine.processes.guard",
+    "second guard": "import deeplabstream.engine.processes.second_guard",
+    "main process, headless": f"{MAIN}; from pathlib import Path\n"
+    "from deeplabstream.settings.loading import load; load(Path('settings.ini'))",
+}
+
+
+@pytest.mark.parametrize("process", LIGHT)
+def test_a_process_that_computes_nothing_starts_without_heavy_packages(
+    process: str,
+) -> None:
+    """As `spawn` starts it: the program's file first, then what the process runs."""
+    code = (
+        "import runpy, sys\n"
+        "for program in ('app.py', 'DeepLabStream.py'):\n"
+        "    runpy.run_path(program, run_name='__mp_main__')\n"
+        f"assert 'numpy' not in sys.modules\n{LIGHT[process]}\n"
+        "import outputs.screen.output, outputs.serial_line\n"
+        f"print(*(name for name in {COMPUTING} if name in sys.modules))"
+    )
+    assert python(code) == ""
+
+
+def test_every_process_runs_a_function_that_exists() -> None:
+    bodies = [
+        value
+        for value in vars(process_manager).values()
+        if isinstance(value, str)
+        and ":" in value
+        and value.startswith("deeplabstream.")
+    ]
+    assert len(bodies) == 5
+    for body in bodies:
+        module, _, function = body.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
 def test_no_file_names_a_place_of_one_machine() -> None:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
     if done.returncode:
@@ -216,20 +278,21 @@ def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
     }
     importing = []
     for file in [*product_files(), *ROOT.glob("benchmarks/*.py")]:
-        module = ast.parse(file.read_text("utf-8"))
+        if not any(name in text_of(file) for name in telling):
+            continue
         checks = {
             inner
-            for node in ast.walk(module)
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for node in nodes_of(file)
+            if isinstance(node, ast.If) and words_of(node.test) == "TYPE_CHECKING"
             for inner in ast.walk(node)
         }
-        for node in ast.walk(module):
+        for node in nodes_of(file):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
-            elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+            elif isinstance(node, ast.Call) and "import" in words_of(node.func):
                 names = [a.value for a in node.args if isinstance(a, ast.Constant)]
             if node not in checks and file not in allowed:
                 importing += [
@@ -240,18 +303,23 @@ def test_libraries_with_telemetry_are_imported_in_one_place() -> None:
     assert importing == []
 
 
+HDF5 = ("h5py", "NWBHDF5IO", "read_hdf", "HDFStore")
+
+
 def test_hdf5_of_others_is_opened_in_one_place() -> None:
     reading = []
     for file in product_files():
         if file == ROOT / "deeplabstream/core/hdf5.py":
             continue
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if not any(name in text_of(file) for name in HDF5):
+            continue
+        for node in nodes_of(file):
             if not isinstance(node, ast.Call):
                 continue
-            called = ast.unparse(node.func).rpartition(".")[2]
-            opens = ast.unparse(node.func) == "h5py.File" or called == "NWBHDF5IO"
-            modes = [ast.unparse(each) for each in node.args[1:2]]
-            modes += [ast.unparse(k.value) for k in node.keywords if k.arg == "mode"]
+            called = words_of(node.func).rpartition(".")[2]
+            opens = words_of(node.func) == "h5py.File" or called == "NWBHDF5IO"
+            modes = [words_of(each) for each in node.args[1:2]]
+            modes += [words_of(k.value) for k in node.keywords if k.arg == "mode"]
             writes = modes in (["'w'"], ["'x'"])
             if (opens and not writes) or called in ("read_hdf", "HDFStore"):
                 reading.append(f"{file.relative_to(ROOT)}, line {node.lineno}")
@@ -262,13 +330,61 @@ def test_picture_files_are_decoded_where_their_size_was_checked() -> None:
     decoding = {
         str(file.relative_to(ROOT))
         for file in product_files()
-        if re.search(r"\.(imdecode|imread|imreadmulti)\(", file.read_text("utf-8"))
+        if re.search(r"\.(imdecode|imread|imreadmulti)\(", text_of(file))
     }
     assert decoding == {"cameras/zeromq.py", "deeplabstream/pose/pictures.py"}
 
 
-def test_every_module_in_the_list_of_slow_modules_exists() -> None:
-    lines = (ROOT / "tests/slow_modules.txt").read_text("utf-8").splitlines()
-    modules = [line for line in lines if not line.startswith("#")]
-    assert modules == sorted(set(modules))
-    assert [name for name in modules if not (ROOT / "tests" / name).is_file()] == []
+def test_every_module_in_the_lists_of_slow_and_real_time_modules_exists() -> None:
+    listed = {}
+    for name in ("slow_modules.txt", "realtime_modules.txt"):
+        lines = (ROOT / "tests" / name).read_text("utf-8").splitlines()
+        modules = [line for line in lines if not line.startswith("#")]
+        assert modules == sorted(set(modules))
+        assert [each for each in modules if not (ROOT / "tests" / each).is_file()] == []
+        listed[name] = set(modules)
+    assert listed["realtime_modules.txt"] <= listed["slow_modules.txt"]
+
+
+ASSERTING = ("raises", "warns", "fail", "waitSignal", "waitUntil")
+"""Calls that end a test when something is not so, beside those that begin with `assert`."""
+
+
+def called(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def asserts(function: ast.AST, helpers: dict[str, list[ast.AST]]) -> bool:
+    """Return whether a function, or one of the tests' own that it calls, asserts."""
+    nodes = tuple(ast.walk(function))
+    calls = {called(node) for node in nodes if isinstance(node, ast.Call)}
+    if any(isinstance(node, ast.Assert) for node in nodes):
+        return True
+    if any(name in ASSERTING or name.startswith("assert") for name in calls):
+        return True
+    others = {name: found for name, found in helpers.items() if name not in calls}
+    return any(
+        asserts(helper, others) for name in calls for helper in helpers.get(name, [])
+    )
+
+
+def test_every_test_can_fail() -> None:
+    files = [*(ROOT / "tests").rglob("*.py")]
+    functions = [
+        (file, node)
+        for file in files
+        for node in nodes_of(file)
+        if isinstance(node, ast.FunctionDef)
+    ]
+    helpers: dict[str, list[ast.AST]] = {}
+    for _, function in functions:
+        if not function.name.startswith("test_"):
+            helpers.setdefault(function.name, []).append(function)
+    assert [
+        f"{file.relative_to(ROOT)}: {function.name}"
+        for file, function in functions
+        if function.name.startswith("test_") and not asserts(function, helpers)
+    ] == []

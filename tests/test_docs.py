@@ -32,7 +32,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def with_imports(program: Path) -> str:
     """Return the text of a program and of the files of ours that it imports."""
     text = program.read_text(encoding="utf-8")
-    modules = re.findall(r"^from (\w+(?:\.\w+)+) import", text, re.MULTILINE)
+    modules = re.findall(r"^ *from (\w+(?:\.\w+)+) import", text, re.MULTILINE)
     files = [ROOT / (module.replace(".", "/") + ".py") for module in modules]
     return text + "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())
 
@@ -72,7 +72,7 @@ def test_every_block_of_code_runs(
     runpy.run_path(str(program))
     for language, code in written:
         if language == "ini":
-            parse(code, tmp_path)
+            assert parse(code, tmp_path).text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

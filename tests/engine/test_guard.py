@@ -3,13 +3,11 @@ import multiprocessing
 import os
 import select
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import pytest
 
@@ -47,7 +45,7 @@ def heard(board: int, length: int = 1) -> bytes:
     """Wait for what the board hears next."""
     said = b""
     while len(said) < length:
-        assert select.select([board], [], [], 20)[0], f"the board heard {said!r} only"
+        assert select.select([board], [], [], 60)[0], f"the board heard {said!r} only"
         said += os.read(board, 100)
     return said
 
@@ -182,17 +180,3 @@ def test_every_kind_goes_off_when_the_engine_is_killed() -> None:
 def test_outputs_that_end_with_the_engine_are_not_opened_again() -> None:
     assert not Screen.reopens
     assert SerialLine.reopens
-
-
-def test_the_guard_is_small() -> None:
-    heavy = "{'torch', 'cv2', 'onnxruntime', 'PyQt5', 'av', 'pandas', 'scipy'}"
-    code = (
-        "import sys, deeplabstream.engine.processes.guard\n"
-        "import outputs.screen.output, outputs.serial_line\n"
-        f"heavy = {heavy} & set(sys.modules)\n"
-        "print(sorted(heavy))"
-    )
-    root = Path(__file__).parents[2]
-    assert (
-        subprocess.check_output([sys.executable, "-c", code], cwd=root).strip() == b"[]"
-    )

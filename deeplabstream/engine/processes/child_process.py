@@ -1,5 +1,6 @@
 """What every child process does first: leave signals to its parent, and end with it."""
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -39,14 +40,17 @@ def set_up_child(
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
-def present(
-    presence: Connection, body: Callable[..., object], *arguments: object
-) -> None:
-    """Call `body`, and hold `presence` until this process ends, however it ends."""
+def run_body(presence: Connection | None, body: str, *arguments: object) -> None:
+    """Call the function `body`, written as "module:function".
+
+    `presence` is held open until this process ends, however it ends.
+    """
+    module, _, function = body.partition(":")
     try:
-        body(*arguments)
+        getattr(importlib.import_module(module), function)(*arguments)
     finally:
-        presence.close()
+        if presence is not None:
+            presence.close()
 
 
 def raise_priority(steps: int = 5) -> None:

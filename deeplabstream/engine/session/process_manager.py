@@ -15,23 +15,24 @@ from typing import Any
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Entry, Note
-from deeplabstream.engine.processes.camera_process import camera_main
-from deeplabstream.engine.processes.child_process import present, send_message
+from deeplabstream.engine.processes.child_process import run_body, send_message
 from deeplabstream.engine.processes.engine_links import EngineLinks
-from deeplabstream.engine.processes.engine_process import engine_main
-from deeplabstream.engine.processes.guard import GuardLinks, guard_main, switch_off
-from deeplabstream.engine.processes.recorder_process import recorder_main
-from deeplabstream.engine.processes.second_guard import (
-    SharedResources,
-    names_of,
-    second_guard_main,
-)
+from deeplabstream.engine.processes.guard import GuardLinks, switch_off
+from deeplabstream.engine.processes.second_guard import SharedResources, names_of
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
 from deeplabstream.ipc.ring import Ring, RingSpec, create_ring
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
+
+_PROCESSES = "deeplabstream.engine.processes"
+CAMERA = f"{_PROCESSES}.camera_process:camera_main"
+ENGINE = f"{_PROCESSES}.engine_process:engine_main"
+GUARD = f"{_PROCESSES}.guard:guard_main"
+RECORDER = f"{_PROCESSES}.recorder_process:recorder_main"
+SECOND_GUARD = f"{_PROCESSES}.second_guard:second_guard_main"
+"""Functions that child processes run, by name: the main process does not import them."""
 
 RING_S = 2.0
 """Seconds of frames that a ring holds."""
@@ -92,7 +93,7 @@ class ProcessManager:
         self.cameras = {
             name: self._start(
                 f"camera {name}",
-                camera_main,
+                CAMERA,
                 (name, camera),
                 (self._engine_wake if camera.analyse else None,),
             )
@@ -100,7 +101,7 @@ class ProcessManager:
         }
         self._start_engine(settings, zero_ns)
         links_of_recorder = self._recorder_wake, self.journal.spec, zero_ns
-        self.recorder = self._start("recorder", recorder_main, (), links_of_recorder)
+        self.recorder = self._start("recorder", RECORDER, (), links_of_recorder)
         self._presence.close()
         self.remain()
 
@@ -116,18 +117,18 @@ class ProcessManager:
             journal=self.journal.spec,
             zero_ns=zero_ns,
         )
-        self.engine = self._start("engine", engine_main, (settings,), (links,))
+        self.engine = self._start("engine", ENGINE, (settings,), (links,))
         to_guard = GuardLinks(
             self._guarded, self.journal.spec, (self._recorder_wake,), second_in
         )
         pid = self.engine.process.pid
         before = self.outputs, heart, pid
-        self.guard = self._start("guard", guard_main, before, (to_guard,))
+        self.guard = self._start("guard", GUARD, before, (to_guard,))
         pids = pid, self.guard.process.pid
         before_second = self.outputs, second_heart, pids, self._others
         to_second = replace(to_guard, second=None)
         self.second_guard = self._start(
-            "second guard", second_guard_main, before_second, (to_second,), False
+            "second guard", SECOND_GUARD, before_second, (to_second,), False
         )
         for end in (heart, heart_in, second_heart, second_in, self._others):
             end.close()
@@ -288,7 +289,7 @@ class ProcessManager:
     def _start(
         self,
         name: str,
-        body: Any,
+        body: str,
         before: tuple[Any, ...],
         after: tuple[Any, ...],
         listed: bool = True,
@@ -298,10 +299,9 @@ class ProcessManager:
         The second guard waits for the end of all that are `listed`.
         """
         ours, theirs = opened_pipe()
-        arguments: tuple[Any, ...] = (*before, theirs, *after)
-        if listed:
-            body, arguments = present, (self._presence, body, *arguments)
-        process = self._spawn.Process(target=body, name=name, args=arguments)
+        presence = self._presence if listed else None
+        arguments = (presence, body, *before, theirs, *after)
+        process = self._spawn.Process(target=run_body, name=name, args=arguments)
         with terminal_signals_held():
             process.start()
         theirs.close()

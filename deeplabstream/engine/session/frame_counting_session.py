@@ -1,0 +1,47 @@
+"""A session that counts frames and keeps their latencies: for frame limits, benchmarks."""
+
+import sys
+from collections.abc import Sequence
+from math import inf
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.latency_statistics import Timings
+from deeplabstream.engine.session.rig import News
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.states import Failed
+from deeplabstream.settings.loading import Settings
+
+
+class FrameCountingSession(Session):
+    """A session that counts the frames of its deciding camera up to a limit."""
+
+    def __init__(self, settings: Settings, frames: float, analysed: bool) -> None:
+        """Count up to `frames`; `analysed`: frames with a pose, otherwise all frames."""
+        super().__init__(settings)
+        self._frames = frames
+        limit = int(frames) if frames < inf else sys.maxsize
+        self.timings = Timings(self.cameras[0], 0.0, limit)
+        self._analysed_only = analysed
+        self.failed = False
+        """Whether an error was reported that is no mere warning."""
+        self._delivered = 0
+
+    def poll(self) -> Sequence[News]:
+        """Poll the session, and count."""
+        news = super().poll()
+        self.timings.threshold = self.thresholds.of(self.cameras[0])
+        for entry in news:
+            if isinstance(entry, Step):
+                self.timings.add(entry)
+            elif isinstance(entry, Failed):
+                self.failed = self.failed or entry.grave
+        counts = self.counts.get(self.cameras[0])
+        self._delivered = counts.delivered if counts else self._delivered
+        return news
+
+    @property
+    def enough(self) -> bool:
+        """Whether the frame limit is reached."""
+        if self._analysed_only:
+            return self.timings.complete
+        return self._delivered >= self._frames
