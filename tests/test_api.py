@@ -31,6 +31,8 @@ from tests.recording.recorded import (
 from tests.test_architecture import ROOT, python
 from tests.training.conftest import labelled as labelled
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 HEAVY = (
     "torch",
     "PyQt5",

@@ -9,6 +9,8 @@ from DeepLabStream import main
 from deeplabstream.engine.latency_statistics import Timings
 from tests.engine.test_session import SETTINGS, SIMULATED, pictures
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:

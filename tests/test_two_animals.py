@@ -11,6 +11,8 @@ from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import load
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 CONFIG = Path(__file__).parents[1] / "experiments/configs/two_animals.ini"
 ANNA, BOB = 0, 1
 """As they are drawn: black and white."""

@@ -8,7 +8,9 @@
 The environment is the folder .venv; it is made when it is not there, and filled again
 when a list changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
 requirements-alone.txt. What follows `run` goes to app.py, what follows `test` and
-`test-fast` to pytest. Needs nothing but Python, and tells an older one that it is too old.
+`test-fast` to pytest. `test` runs the tests in several processes, then one after the other
+those that run in real time; given words for pytest, it runs pytest once, in one process.
+Needs nothing but Python, and tells an older one that it is too old.
 """
 
 from __future__ import annotations
@@ -51,6 +53,13 @@ CHECKS = (
 """All run at once; types are checked for every system, whichever this is."""
 
 
+IN_PARALLEL = ("--dist", "loadfile", "-m", "not realtime")
+IN_SEQUENCE = ("-m", "realtime")
+"""Words for pytest: the tests that need no core to themselves, and those that do."""
+MOST_WORKERS = 4
+"""Each loads PyTorch, ONNX Runtime and Qt: about 1 GB of memory."""
+
+
 def main(argv: Sequence[str]) -> int:
     """Do what the first argument says with the others; return the exit code."""
     tasks = {
@@ -89,20 +98,47 @@ def _test(extra: Sequence[str]) -> int:
     failed = _failed_checks()
     if failed:
         print(f"\nFAILED: {'; '.join(failed)}")
-    print("\n--- pytest", flush=True)
-    return _pytest(extra) or int(bool(failed))
+    if extra:
+        print("\n--- pytest", flush=True)
+        return _pytest(extra) or int(bool(failed))
+    return int(any([_failed_tests(), failed]))
+
+
+def _failed_tests() -> list[str]:
+    """Run all tests in two parts; return the names of the parts that failed."""
+    workers = _workers()
+    parts = {
+        f"pytest, {workers} at once": ["-n", str(workers), *IN_PARALLEL],
+        "pytest, real-time tests": IN_SEQUENCE,
+    }
+    failed = []
+    for name, words in parts.items():
+        print(f"\n--- {name}", flush=True)
+        if _pytest(words):
+            failed.append(name)
+    if failed:
+        print(f"\nFAILED: {'; '.join(failed)}; see the summary of each part")
+    return failed
 
 
 def _test_fast(extra: Sequence[str]) -> int:
     """Run the tests that are not marked slow: tests/slow_modules.txt lists those."""
     _look_for_libraries()
     _install(TO_TEST)
-    return _pytest(["-m", "not slow", *extra])
+    workers = [] if extra else ["-n", str(_workers()), "--dist", "loadfile"]
+    return _pytest(["-m", "not slow", *workers, *extra])
+
+
+def _workers() -> int:
+    """Return how many processes run tests at once."""
+    return max(1, min(MOST_WORKERS, os.cpu_count() or 1))
 
 
 def _pytest(words: Sequence[str]) -> int:
+    # Libraries that compute with a thread for each core would get in each other's way.
+    one_thread = {"OMP_NUM_THREADS": "1", **os.environ}
     pytest = [_program("python"), "-m", "pytest", *words]
-    return subprocess.run(pytest, cwd=ROOT).returncode
+    return subprocess.run(pytest, cwd=ROOT, env=one_thread).returncode
 
 
 def _failed_checks() -> list[str]:

@@ -36,8 +36,9 @@ REGION = rectangle 0 0 160 120
 [Experiment]
 EXP_NAME = always
 RECORD_EXP = yes
-MAX_AGE_MS = 60000
 PATIENCE_S = 60
+LOST_MS = 60000
+MAX_AGE_MS = 60000
 [Experiment always]
 KIND = Optogenetic
 TRIGGER = anywhere
@@ -50,6 +51,8 @@ KIND = SerialLine
 PORT = {port}
 MAX_ON_S = 600
 """
+HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP)
+"""What a terminal's program hears, even if the tests run in the background or by nohup."""
 WAIT_S = 150.0
 """A loaded computer takes its time to start five processes."""
 SHELL = """
@@ -106,6 +109,8 @@ class InTerminal:
         self.code: int | None = None
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            for number in HEARD:
+                signal.signal(number, signal.SIG_DFL)
             os.chdir(folder)
             # A shell starts background jobs with these ignored; a terminal does not.
             for name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTSTP"):

@@ -25,8 +25,7 @@ class FaultyCamera(Camera):
     refuses: int = 0
     """So many times it can't be opened again."""
     stalls_when: Path | None = None
-    """Once this file is there, it gives nothing for `stall_s`; the file is taken away."""
-    stall_s: float = 1.5
+    """While this file is there, it gives nothing."""
     ends_at: int = 10**9
 
     @contextmanager
@@ -43,9 +42,8 @@ class FaultyCamera(Camera):
             index += 1
             if opening == 1 and self.fails_when and self.fails_when.exists():
                 raise DeviceError("was unplugged")
-            if self.stalls_when and self.stalls_when.exists():
-                self.stalls_when.unlink()
-                threading.Event().wait(self.stall_s)
+            while self.stalls_when and self.stalls_when.exists():
+                threading.Event().wait(0.02)
             if index == self.ends_at:
                 return None
             due_ns = pacer.wait(index)

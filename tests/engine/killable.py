@@ -18,6 +18,7 @@ from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
+from tests.engine.tolerant import GIVE_UP_S, TOLERANT
 
 SETTINGS = """
 [Streaming]
@@ -26,9 +27,7 @@ OUTPUT_DIRECTORY = runs
 MODEL = stand-in:{network_ms}
 [Experiment]
 EXP_NAME = Conditional
-PATIENCE_S = 5
-MAX_AGE_MS = 2000
-[Recording]
+{tolerant}[Recording]
 CODEC = h264
 [Camera top]
 KIND = SimulatedCamera
@@ -47,6 +46,12 @@ MAX_ON_S = 60
 KIND = SerialLine
 PORT = {port}
 """
+
+
+def settings_of(port: str, network_ms: int = 0) -> str:
+    return SETTINGS.format(port=port, network_ms=network_ms, tolerant=TOLERANT)
+
+
 ACTIONS = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
 
 
@@ -67,7 +72,7 @@ def run_a_rig(
     asked: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, _frame: asked.append(number))
     parent = multiprocessing.parent_process()
-    wanted, text = list(ACTIONS), SETTINGS.format(port=port, network_ms=network_ms)
+    wanted, text = list(ACTIONS), settings_of(port, network_ms)
     with Session(parse(text, root)) as session:
         told = started = False
         while not (started and session.status.phase is Phase.IDLE):
@@ -127,7 +132,9 @@ class KillableRig:
     def wait_for_end(self, *names: str) -> None:
         """Wait until these processes are gone; all, if none is named."""
         for name in names or tuple(self.pidfds):
-            assert select.select([self.pidfds[name]], [], [], 40)[0], f"{name} is left"
+            assert select.select([self.pidfds[name]], [], [], GIVE_UP_S)[0], (
+                f"{name} is left"
+            )
 
     def listen(self) -> None:
         """Take all that the main process tells until it ends."""
@@ -164,7 +171,9 @@ class KillableRig:
 def heard(board: int, length: int = 1) -> bytes:
     said = b""
     while len(said) < length:
-        assert select.select([board], [], [], 40)[0], f"the laser heard {said!r} only"
+        assert select.select([board], [], [], GIVE_UP_S)[0], (
+            f"the laser heard {said!r} only"
+        )
         said += os.read(board, 100)
     return said
 

@@ -19,6 +19,8 @@ from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.test_session import Watched
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 RIG = """
 [Streaming]
 OUTPUT_DIRECTORY = runs

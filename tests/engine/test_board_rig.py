@@ -17,7 +17,7 @@ from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment, 
 from tests.firmware.emulation import MS, needs_simavr
 from tests.firmware.powered import Powered, powered
 
-pytestmark = needs_simavr
+pytestmark = [needs_simavr, pytest.mark.usefixtures("fork_server")]
 
 PIN = "B1"
 BOARD = """
@@ -107,7 +107,7 @@ def test_the_watchdog_is_proved_before_the_outputs_are_opened_and_that_is_record
 def test_a_slow_camera_does_not_starve_the_board(
     tmp_path: Path, board: Powered
 ) -> None:
-    slow = SETTINGS.replace("RATE = 100", "RATE = 4")
+    slow = SETTINGS.replace("RATE = 50\nSHELTER", "RATE = 4\nSHELTER")
     settings = parse(slow + PATIENT.format(port=board.port), tmp_path)
     with rig(tmp_path, SIMULATED) as it:
         it.session.settings = settings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deeplabstream.engine.processes import recorder_process
 from deeplabstream.engine.processes.recorder_process import recorder_main
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
@@ -88,6 +89,7 @@ def session(
 def watched_recorder(
     pipe: Connection, wake: object, journal: JournalSpec, zero: int, alive: Connection
 ) -> None:
+    recorder_process.ORPHAN_S = 0.5
     recorder_main(pipe, wake, journal, zero)  # type: ignore[arg-type]
     alive.send("ended")
 

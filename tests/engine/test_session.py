@@ -19,20 +19,23 @@ from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.states import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
+from tests.engine.tolerant import GIVE_UP_S, TOLERANT
 
-SETTINGS = """
+pytestmark = pytest.mark.usefixtures("fork_server")
+
+SETTINGS = f"""
 [Streaming]
 OUTPUT_DIRECTORY = runs
 [Pose Estimation]
 MODEL = stand-in:0
 [Experiment]
 EXP_NAME = Conditional
-PATIENCE_S = 5
-[Camera top]
+{TOLERANT}[Camera top]
 KIND = SimulatedCamera
 WIDTH = 160
 HEIGHT = 120
-RATE = 100
+RATE = 50
+SHELTER = no
 [Camera side]
 KIND = SimulatedCamera
 WIDTH = 120
@@ -59,7 +62,9 @@ class Watched:
     session: Session
     told: list[News] = field(default_factory=list)
 
-    def until(self, what: Callable[["Watched"], bool], limit_s: float = 60) -> None:
+    def until(
+        self, what: Callable[["Watched"], bool], limit_s: float = GIVE_UP_S
+    ) -> None:
         """Poll until `what` is true of this."""
         give_up = perf_counter() + limit_s
         while not what(self):

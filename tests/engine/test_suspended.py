@@ -35,7 +35,10 @@ WANTED = [
 if os.name != "nt":
     import tty
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP"),
+    pytest.mark.usefixtures("fork_server"),
+]
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -111,7 +114,7 @@ def test_a_frozen_main_process_ends_and_thins_nothing(tmp_path: Path) -> None:
 
     before = frames()
     os.kill(process.pid or 0, signal.SIGSTOP)
-    went_on = until(lambda: frames() > before + 600)
+    went_on = until(lambda: frames() > before + 300)
     os.kill(process.pid or 0, signal.SIGCONT)
     ours.send("stop")
     process.join()

@@ -19,7 +19,8 @@ from deeplabstream.engine.processes.engine_process import _Engine
 from deeplabstream.ipc.journal import JournalReader, create_journal
 from deeplabstream.recording.repair import repair
 from deeplabstream.settings.loading import parse
-from tests.engine.killable import SETTINGS, laser_on
+from tests.engine.killable import laser_on, settings_of
+from tests.engine.tolerant import GIVE_UP_S
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_MEMORY = Path("/dev/shm")
@@ -61,7 +62,7 @@ def test_an_engine_ends_when_the_pipe_of_the_main_process_is_closed(
     ours.close()
     frames = threading.Thread(target=lambda: list(engine.frames()), daemon=True)
     frames.start()
-    frames.join(20)
+    frames.join(GIVE_UP_S)
     try:
         assert not frames.is_alive()
     finally:
@@ -79,7 +80,7 @@ def test_an_engine_that_opened_no_output_does_not_say_that_they_are_off(
     journal = create_journal(16)
     semaphores = spawn.Semaphore(0), spawn.Semaphore(0)
     links = EngineLinks((), *semaphores, (), journal.spec, 0)
-    settings = parse(SETTINGS.format(port="COM99", network_ms=0), tmp_path)
+    settings = parse(settings_of("COM99"), tmp_path)
     reader = JournalReader(journal)
     with ExitStack() as resources:
         engine = _Engine(settings, theirs, links, resources)
@@ -217,7 +218,7 @@ def test_the_second_guard_removes_the_memory_of_a_killed_process_group(
         finally:
             os.killpg(main.pid, signal.SIGKILL)
     for each in pidfds:
-        assert select.select([each], [], [], 40)[0]
+        assert select.select([each], [], [], GIVE_UP_S)[0]
         os.close(each)
     os.close(board)
     os.close(line)

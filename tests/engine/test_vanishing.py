@@ -10,6 +10,8 @@ from deeplabstream.engine.session.states import Failed
 from tests.engine.test_session import SERIAL, experiment, rig
 from tests.outputs.players import playing
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 

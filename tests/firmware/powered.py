@@ -9,7 +9,7 @@ from pathlib import Path
 from outputs.board.protocol import BAUDRATE
 from tests.firmware.emulation import HERTZ, UNO, Edge, Trace, emulator, firmware
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Powered(Trace):

@@ -17,7 +17,9 @@ from deeplabstream.settings.loading import parse
 from tests.gui.fake_session import FakeSession
 from tests.gui.uncut import cut_texts
 
-SOON = 30_000  # ms
+pytestmark = pytest.mark.usefixtures("fork_server")
+
+SOON = 90_000  # ms
 INI = """# this rig's
 [Streaming]
 OUTPUT_DIRECTORY = runs

@@ -24,10 +24,13 @@ from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import parse
 from deeplabstream.training.data.labels import read_labels
+from tests.engine.tolerant import shipped_settings
 from tests.gui.fake_session import close_to
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 ROOT = Path(__file__).resolve().parents[2]
-SOON = 30_000  # ms
+SOON = 90_000  # ms
 
 
 class Person:
@@ -92,10 +95,9 @@ class Person:
 
 @pytest.fixture
 def person(qtbot: QtBot, tmp_path: Path) -> Iterator[Person]:
-    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
-    output = f"OUTPUT_DIRECTORY = {tmp_path}"
-    text = text.replace("OUTPUT_DIRECTORY = output", output)
-    text = text.replace("RUNTIME = auto", "RUNTIME = cpu")  # nothing is measured
+    text = shipped_settings(
+        OUTPUT_DIRECTORY=str(tmp_path), RUNTIME="cpu"
+    )  # nothing is measured
     with Session(parse(text, ROOT)) as session:
         person = Person(qtbot, session)
         yield person

@@ -16,7 +16,7 @@ from deeplabstream.recording.run_folder import RunFolder
 from tests.gui.fake_session import close_to
 from tests.recording.recorded import SETTINGS, brightness, record
 
-SOON = 30_000  # ms
+SOON = 90_000  # ms
 
 
 @pytest.fixture

@@ -17,7 +17,10 @@ from deeplabstream.gui.theme import AMBER, palette
 from deeplabstream.gui.tour import STOPS
 from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import load, parse
+from tests.engine.tolerant import shipped_settings
 from tests.gui.fake_session import FakeSession, close_to
+
+pytestmark = pytest.mark.usefixtures("fork_server")
 
 ROOT = Path(__file__).resolve().parents[2]
 SOON = 60_000  # ms
@@ -42,10 +45,8 @@ def window_of(qtbot: QtBot, memory: QSettings, text: str | None = None) -> Windo
 def test_five_steps_on_the_simulated_rig(
     qtbot: QtBot, tmp_path: Path, memory: QSettings
 ) -> None:
-    text = (ROOT / "settings.ini").read_text(encoding="utf-8")
-    output = f"OUTPUT_DIRECTORY = {tmp_path / 'runs'}"
-    text = text.replace("OUTPUT_DIRECTORY = output", output)
-    text = text.replace("RUNTIME = auto", "RUNTIME = cpu")  # nothing is measured
+    runs = str(tmp_path / "runs")
+    text = shipped_settings(OUTPUT_DIRECTORY=runs, RUNTIME="cpu")  # nothing is measured
     with Session(parse(text, ROOT)) as session:
         bridge = Bridge(session)
         window = Window(bridge, Document(ROOT / "settings.ini", text), memory)

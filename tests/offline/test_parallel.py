@@ -19,7 +19,7 @@ from tests.offline.films import DotFinder, dot_at, write_film
 class Together(DotFinder):
     """Goes on only when another copy is at work at the same time."""
 
-    meet = Barrier(2, timeout=20)
+    meet = Barrier(2, timeout=60)
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()

@@ -112,12 +112,12 @@ def test_a_port_in_use_is_a_sentence() -> None:
 
 def test_lab_streaming_layer() -> None:
     with bank_with(LslEvents(stream="a test of DeepLabStream")) as bank:
-        found = pylsl.resolve_byprop("name", "a test of DeepLabStream", timeout=20)
+        found = pylsl.resolve_byprop("name", "a test of DeepLabStream", timeout=60)
         inlet = pylsl.StreamInlet(found[0])
-        inlet.open_stream(timeout=20)
+        inlet.open_stream(timeout=60)
         before_s = pylsl.local_clock()
         bank.apply([on(LASER, 0.5), Mark("trial 1")], 0)
-        heard = [inlet.pull_sample(timeout=20) for _ in range(2)]
+        heard = [inlet.pull_sample(timeout=60) for _ in range(2)]
         inlet.close_stream()
     assert [words for words, _ in heard] == [["laser 0.5"], ["mark trial 1"]]
     assert heard[1][1] >= before_s

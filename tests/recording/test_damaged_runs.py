@@ -23,7 +23,7 @@ from deeplabstream.settings.loading import load
 from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, record
 from utils.RepairRun import main
 
-CASES = int(os.environ.get("DAMAGED_RUNS", "200"))
+CASES = int(os.environ.get("DAMAGED_RUNS", "80"))
 FILES = (
     "run.json",
     "settings.ini",

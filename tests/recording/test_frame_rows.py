@@ -26,7 +26,7 @@ unique = itertools.count()
 
 @settings(
     deadline=None,
-    max_examples=60,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
@@ -110,7 +110,7 @@ MOMENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(moments=MOMENTS, since=st.booleans(), seed=st.integers(0, 99))
 def test_accounts_close_however_late_the_recorder_looks(
     moments: list[Moment], since: bool, seed: int

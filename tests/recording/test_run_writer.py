@@ -96,23 +96,30 @@ floats = st.floats(width=32)
 
 @settings(
     deadline=None,
-    max_examples=60,
+    max_examples=10,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(arrays(np.float32, (2, 3, 3), elements=floats))
+@given(arrays(np.float32, (8, 2, 3, 3), elements=floats))
 def test_every_float_comes_back_exactly(tmp_path: Path, values: np.ndarray) -> None:
     skeleton = replace(SKELETON, animals=("anna", "bob"))
     folder = new_run(tmp_path / str(next(unique)), replace(FACTS, skeleton=skeleton))
     values = np.where(np.isnan(values), np.float32(np.nan), values)
     identity = ("", "doubt1")
-    pose = Pose(skeleton, values[..., :2].copy(), values[..., 2].copy(), identity)
+    poses = [
+        Pose(skeleton, each[..., :2].copy(), each[..., 2].copy(), identity)
+        for each in values
+    ]
+    wanted = [step(n, pose=pose, triggers={}) for n, pose in enumerate(poses)]
     with RunWriter(folder, FACTS.start_ns) as run:
         run.begin("top", skeleton)
-        run.step(step(0, pose=pose, triggers={}))
-    (back,) = folder.steps("top")
-    assert same(back, step(0, pose=pose, triggers={}))
-    assert back.pose.identity == identity
-    assert back.pose.skeleton == skeleton
+        for each in wanted:
+            run.step(each)
+    found = list(folder.steps("top"))
+    assert len(found) == len(wanted)
+    for back, sent in zip(found, wanted, strict=True):
+        assert same(back, sent)
+        assert back.pose.identity == identity
+        assert back.pose.skeleton == skeleton
 
 
 def test_doubts_and_behaviours_come_back(tmp_path: Path) -> None:

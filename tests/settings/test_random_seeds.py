@@ -22,8 +22,8 @@ TEXT = (
 def test_each_run_has_its_own_number_and_can_be_repeated(tmp_path: Path) -> None:
     rig = parse(TEXT, CONFIGS)
     orders = set()
-    for name in ("one", "two", "three"):
-        folder, _ = rehearse(rig, tmp_path / name, seconds=120)
+    for name in ("one", "two"):
+        folder, _ = rehearse(rig, tmp_path / name, seconds=60)
         recorded = load(folder.path / "settings.ini")
         seed = folder.facts["experiment"]["SEED"]
         assert vars(recorded.new_experiment())["seed"] == seed
@@ -32,7 +32,7 @@ def test_each_run_has_its_own_number_and_can_be_repeated(tmp_path: Path) -> None
         assert (trigger["SEED"], trigger["PROBABILITY"]) == (drawn.seed, 0.5)
         assert compare(recorded, folder).same
         orders.add((seed, drawn.seed))
-    assert len(orders) == 3
+    assert len(orders) == 2
 
 
 def test_what_is_not_new_stays_as_it_is() -> None:

@@ -47,6 +47,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_run_makes_the_environment_once_and_passes_on_words_and_exit_code(
     checkout: Path,
 ) -> None:
+    """What can't be installed is a sentence, and tried again."""
     first = launch(checkout, "run", "--seconds", "3")
     assert "Making the environment" in first.stdout
     assert "app.py got --start experiment --seconds 3" in first.stdout
@@ -59,6 +60,12 @@ def test_run_makes_the_environment_once_and_passes_on_words_and_exit_code(
     third = launch(checkout, "run")
     assert "Installing requirements.txt" in third.stdout
     assert "Making the environment" not in third.stdout
+
+    (checkout / "requirements.txt").write_text("no-such-package==1\n", encoding="utf-8")
+    for _ in range(2):
+        failed = launch(checkout, "update")
+        assert failed.returncode == 1
+        assert failed.stderr.endswith("see pip's words above.\n")
 
 
 def test_run_installs_what_a_rig_needs_and_test_what_tests_need(
@@ -108,16 +115,6 @@ def test_a_rig_does_without_what_tests_need() -> None:
     assert packages <= listed, "pip install -c requirements-dev.txt pins each of them"
     needed = {name.partition("[")[0] for name in names}
     assert needed - packages == {"PyQt5-Qt5", "configparser"}
-
-
-def test_what_can_not_be_installed_is_a_sentence_and_tried_again(
-    checkout: Path,
-) -> None:
-    (checkout / "requirements.txt").write_text("no-such-package==1\n", encoding="utf-8")
-    for _ in range(2):
-        failed = launch(checkout, "update")
-        assert failed.returncode == 1
-        assert failed.stderr.endswith("see pip's words above.\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
@@ -183,6 +180,56 @@ def test_on_windows_the_launcher_py_finds_a_python_that_fits(
     monkeypatch.setattr(shutil, "which", lambda name: name if name == "py" else None)
     monkeypatch.setattr(subprocess, "run", run)
     assert Launch._fitting_python() == r"C:\Users\Łukasz\python.exe"
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "told"),
+    [
+        ((0, 0), 0, ""),
+        ((1, 0), 1, "FAILED: pytest, 2 at once;"),
+        ((0, 1), 1, "FAILED: pytest, real-time tests;"),
+    ],
+)
+def test_test_runs_all_tests_in_two_parts_and_names_those_that_failed(
+    codes: tuple[int, int],
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words[1:])
+        return SimpleNamespace(returncode=codes[len(ran) - 1])
+
+    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(Launch, "_failed_checks", list)
+    monkeypatch.setattr(Launch.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["test"]) == code
+    parallel = ["-n", "2", "--dist", "loadfile", "-m", "not realtime"]
+    assert ran == [
+        ["-m", "pytest", *parallel],
+        ["-m", "pytest", "-m", "realtime"],
+    ]
+    assert told in capsys.readouterr().out
+
+
+def test_words_after_test_go_to_one_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words[1:])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
+    monkeypatch.setattr(Launch, "_install", lambda lists: None)
+    monkeypatch.setattr(Launch, "_failed_checks", lambda: ["ruff check ."])
+    monkeypatch.setattr(subprocess, "run", run)
+    assert Launch.main(["test", "-k", "ring"]) == 1
+    assert ran == [["-m", "pytest", "-k", "ring"]]
 
 
 def test_test_fast_leaves_slow_tests_out_and_runs_no_check(

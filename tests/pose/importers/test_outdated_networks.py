@@ -12,6 +12,8 @@ from tests.pose.importers.test_frames_and_scores import identity
 from utils.ImportModel import main as import_model
 from utils.VideoAnalyzer import main as analyse
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 WORDS = {
     "bodyparts": ["snout", "neck", "tail"],
     "input": {"width": 64, "height": 64},

@@ -1,0 +1,48 @@
+"""A rig's processes from a fork server, which has imported what they need once.
+
+A rig starts seven processes; by `spawn`, as users have it, each imports everything anew.
+Tests of what a rig does, not of how it starts, take this shorter way. Arguments are pickled
+in both. Tests of signals, of killed processes and of programs use `spawn`.
+"""
+
+import multiprocessing
+import os
+import sys
+from multiprocessing import forkserver
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deeplabstream.engine.session import process_manager
+
+ROOT = Path(__file__).resolve().parents[1]
+PRELOADED = [
+    "deeplabstream.engine.processes.camera_process",
+    "deeplabstream.engine.processes.engine_process",
+    "deeplabstream.engine.processes.recorder_process",
+    "deeplabstream.engine.processes.second_guard",
+    "deeplabstream.settings.loading",
+    "cameras.simulated",
+    "experiments.conditional",
+    "outputs.serial_line",
+]
+
+
+def use_fork_server(patch: pytest.MonkeyPatch) -> None:
+    """Have rigs start their processes from the fork server of this process."""
+    if sys.platform == "win32":
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    before = Path.cwd()
+    os.chdir(ROOT)  # from where the server imports
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.chdir(before)
+    patch.setattr(
+        process_manager,
+        "multiprocessing",
+        SimpleNamespace(get_context=lambda _method: context),
+    )
