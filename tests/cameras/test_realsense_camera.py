@@ -176,7 +176,7 @@ def test_a_clock_that_starts_again_after_72_minutes_goes_on() -> None:
     indices = np.array([shot.index for shot, _ in taken])
     times_ms = np.array([shot.exposed_ns or 0 for shot, _ in taken]) / 1e6
     late_ms = times_ms - times_ms[0] - STEP_MS * (indices - indices[0])
-    assert np.abs(late_ms).max() < 150
+    assert np.abs(late_ms).max() < 60_000  # not 72 minutes, however busy the computer
 
 
 def test_a_device_without_clock_and_counter_says_so() -> None:
