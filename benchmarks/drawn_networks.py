@@ -72,7 +72,7 @@ def train(backbone: str, steps: int) -> None:
         network.load_imagenet()
     maps = Heatmaps(STRIDE, how.sigma)
     pictures, points = crops(512, SIDE)
-    targets = maps.encode(points, SIDE // STRIDE, SIDE // STRIDE)
+    targets = maps.encode(points[:, None], SIDE, SIDE)
     best = torch.optim.AdamW(network.parameters(), 1e-3)
     slower = torch.optim.lr_scheduler.OneCycleLR(best, 2e-3, steps + 1)
     rng, began, loss = np.random.default_rng(0), time.perf_counter(), 0.0
@@ -94,9 +94,7 @@ def train(backbone: str, steps: int) -> None:
     with TemporaryDirectory(dir=places[0].parent) as making:
         first: ModelFolder | None = None
         for (height, width), place in zip(SIZES, places, strict=True):
-            recipe = Recipe(
-                ARENA_SKELETON, Fitting(height, width), how.sigma, THRESHOLD, {}
-            )
+            recipe = Recipe(ARENA_SKELETON, Fitting(height, width), maps, THRESHOLD, {})
             seen, truth = frames(PICTURES, width, height)
             model = export(network, recipe, seen, Path(making) / place.name)
             if first is None:
@@ -122,7 +120,7 @@ def _same_in_eight_bits(first: ModelFolder, model: ModelFolder) -> None:
     size = graph.graph.input[0].type.tensor_type.shape.dim
     size[1].dim_value, size[2].dim_value = model.fitting.height, model.fitting.width
     out = graph.graph.output[0].type.tensor_type.shape.dim
-    for dim, cells in zip(list(out)[1:], model.output_shape, strict=True):
+    for dim, cells in zip(list(out)[1:], model.output_shapes[0], strict=True):
         dim.dim_value = cells
     del graph.graph.value_info[:]
     onnx.save(graph, str(model.path / INT8))

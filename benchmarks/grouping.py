@@ -49,7 +49,7 @@ def output(
         bend = np.sin(along / 4)[:, None] * heading[::-1] * [-1.5, 1.5]
         points.append(middle + along[:, None] * heading + bend)
     cells = np.array(points, np.float32)
-    maps = Heatmaps(4, 1.0).encode(cells * 4 + 1.5, HEIGHT, WIDTH).max(axis=0)
+    maps = Heatmaps(4, 1.0).encode_animals(cells * 4 + 1.5, HEIGHT, WIDTH)
     fields = encode_fields(cells, group.edges, HEIGHT, WIDTH, 1.0)
     return np.concatenate([maps, fields])
 
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 def peaks(group=group, maps=maps, parts=parts):  # type: ignore[no-untyped-def]
                     found = group.peaks(maps[:parts])
                     places = found.maps, found.rows, found.columns
-                    return found, heatmaps.at(maps[:parts], *places, reach=1)
+                    return found, heatmaps.locate(maps[:parts], *places)
 
                 def whole(group=group, maps=maps, parts=parts, peaks=peaks):  # type: ignore[no-untyped-def]
                     return group.group(*peaks(), maps[parts:])

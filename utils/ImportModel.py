@@ -218,8 +218,8 @@ def _parser() -> ProgramParser:
         "--tolerance",
         type=float,
         default=0.0,
-        help="pixels of the input within which 95 in 100 points must be those of the "
-        "original (default: 0.5; of a top-down pair of SLEAP-NN 1.5 cells)",
+        help="largest distance of a point to the original's, in pixels of the input "
+        "(default: 0.5; of a top-down pair of SLEAP-NN 1.5 cells)",
     )
     add("--licence", default="", help="of the network, written into model.json")
     return parser

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.pose.decoders.decoders import Read
+from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.tracking.pose_matching import NEAR, animal_lengths, same_animals
 
 Points = NDArray[np.float32]
 
 
-def aligned(told: Sequence[Read]) -> Read:
+def aligned(told: Sequence[DecodedPoses]) -> DecodedPoses:
     """Return what networks tell of one picture with the same animals in the same rows.
 
     `told` are points (animal, bodypart, 2) and confidences (animal, bodypart) of each, in

@@ -63,7 +63,7 @@ class NetworkEstimator:
         pictures = self.memory(len(images), fitting.height, fitting.width)
         for place, image in enumerate(images):
             fitting.place(image, pictures[place])
-        points, confidence = self.model.read(self.network.run(pictures))
+        points, confidence = self.model.decode(self.network.run(pictures))
         return [
             Pose(self.model.skeleton, fitting.to_image(xy, image.shape), sure)
             for xy, sure, image in zip(points, confidence, images, strict=True)

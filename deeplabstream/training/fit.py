@@ -23,7 +23,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Looked, Watch, Watching, unseen
-from deeplabstream.training.data.animal_targets import decoder_of
+from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.batches import Batches, HeldOut
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.clips import Find, Read, Video, read_clip
@@ -82,9 +82,8 @@ def fit(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = settings.epoch_steps(len(data))
     extra = unlabelled.losses if unlabelled else {}
-    edges = settings.network.edges
-    several = decoder_of(data, edges, settings.network.sigma) if edges else None
-    module = PoseModule(network, settings, steps, extra, cameras, several)
+    decoder = training_decoder(data, settings.network)
+    module = PoseModule(network, decoder, settings, steps, extra, cameras)
     batches = _Rankless(
         data,
         settings,

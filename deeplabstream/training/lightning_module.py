@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
-from deeplabstream.training.data.animal_targets import field_loss, matched_points
+from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.training.data.batches import Batch
 from deeplabstream.training.data.camera_views import CameraLosses
+from deeplabstream.training.evaluation.animal_matching import match
 from deeplabstream.training.losses.soft_argmax import decode, decode_between_hills
-from deeplabstream.training.losses.supervised import regression_loss, supervised_loss
+from deeplabstream.training.losses.supervised import (
+    field_loss,
+    regression_loss,
+    supervised_loss,
+)
 from deeplabstream.training.losses.unsupervised import (
     UnsupervisedLoss,
     back_to_camera,
@@ -36,15 +40,15 @@ class PoseModule(lightning.LightningModule):
     def __init__(
         self,
         network: PoseNetwork,
+        decoder: Decoder,
         settings: FitSettings,
         epoch_steps: int,
         extra: Mapping[str, UnsupervisedLoss],
         cameras: CameraLosses | None = None,
-        several: MultiAnimalDecoder | None = None,
     ) -> None:
-        """Keep them; `several` says how several animals are read off the maps."""
+        """Store them; `decoder` finds the poses in held-out images."""
         super().__init__()
-        self.cameras, self.several = cameras, several
+        self.cameras, self.decoder = cameras, decoder
         self.network, self.how, self.extra = network, settings, dict(extra)
         self.epoch_steps = epoch_steps
         self._away: list[Tensor] = []
@@ -179,10 +183,7 @@ class PoseModule(lightning.LightningModule):
             maps = self.network.surest(pictures)
         else:
             maps = self.network.maps(pictures)
-        if self.several is not None:
-            found = matched_points(self.several, maps.float(), batch.points)
-        else:
-            found, _ = decode(maps.float(), STRIDE, self.how.network.sigma)
+        found = decoded(self.decoder, maps.float(), batch.points)
         away = torch.linalg.vector_norm(found - batch.points, dim=2)
         self._away.append(away[torch.isfinite(away)].cpu())
         self._found.append(found.float().cpu())
@@ -238,6 +239,29 @@ class PoseModule(lightning.LightningModule):
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def decoded(decoder: Decoder, output: Tensor, labels: Tensor) -> Tensor:
+    """Return the points that a decoder finds in a network's output.
+
+    Parameters
+    ----------
+    output
+        (n, *shape), one of the decoder's `output_shapes`.
+    labels
+        (n, animal · bodypart, 2), pixels of the input; NaN: not visible.
+
+    Returns
+    -------
+    points
+        Like `labels`. Of several animals, in the order of the labelled ones; NaN where a
+        labelled animal was not found.
+    """
+    points, confidences = decoder.decode(output.cpu().numpy())
+    if decoder.animals > 1:
+        truth = labels.cpu().numpy().reshape(points.shape)
+        points = match(points, confidences, truth).points
+    return torch.from_numpy(points.reshape(labels.shape)).to(labels)
 
 
 def mark(picture: Any, points: Any, colour: tuple[int, int, int]) -> None:

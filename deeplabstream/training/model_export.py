@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_folder import (
@@ -26,7 +25,6 @@ from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.pose.runtimes.runtime_comparison import compare as compare_maps
 from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_pictures
 from deeplabstream.training.evaluation.evaluate import predict
-from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import PoseNetwork
 
 MOST_PX = 0.05
@@ -43,11 +41,9 @@ class Recipe:
 
     skeleton: Skeleton
     fitting: Fitting
-    sigma: float
+    decoder: Decoder
     threshold: float
     about: dict[str, object]
-    several: MultiAnimalDecoder | None = None
-    """How several animals are read off; None: there is one."""
     confidence: ConfidenceScale | None = None
 
 
@@ -56,7 +52,6 @@ def export(
     recipe: Recipe,
     pictures: NDArray[np.uint8],
     folder: Path,
-    origin: float | None = None,
     own: bool = True,
 ) -> ModelFolder:
     """Write the model folder and return it, as loaded again.
@@ -73,7 +68,7 @@ def export(
         folder,
         recipe.skeleton,
         recipe.fitting,
-        recipe.several or Heatmaps(STRIDE, recipe.sigma, origin, network.how.linear_to),
+        recipe.decoder,
         recipe.threshold,
         network_hash(file),
         recipe.about,
@@ -112,10 +107,12 @@ def compare(
     network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
 ) -> float:
     """Return the largest difference of a believed point to torch's, in input pixels."""
-    if isinstance(model.decoder, MultiAnimalDecoder):
+    if model.animals > 1:
         worst_px, worst = _several(network, model, pictures)
     else:
-        points, confidence = predict(network, model.heatmaps, pictures)
+        points, confidence = (
+            each[:, 0] for each in predict(network, model.decoder, pictures)
+        )
         scale = model.confidence
         scaled = confidence if scale is None else scale(confidence)
         raw = replace(model, confidence=None)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.training.callbacks import Looked, Watch, unseen
 from deeplabstream.training.context_export import export_context
-from deeplabstream.training.data.animal_targets import choose_link, decoder_of
+from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
 from deeplabstream.training.data.labels import Labels
@@ -36,6 +36,7 @@ from deeplabstream.training.evaluation.confidence_fit import cross_fitted, fit_s
 from deeplabstream.training.evaluation.evaluate import (
     PartError,
     choose_threshold,
+    choose_variant,
     held_out_error,
     reliability,
     summary,
@@ -118,11 +119,9 @@ def _carried_out(
     torch.save(network.state_dict(), folder / WEIGHTS)
     status.write("EVALUATING", run.settings.steps)
     out = list(parts.validation) + list(parts.test)
-    sigma, edges = run.settings.network.sigma, run.settings.network.edges
-    several = decoder_of(data, edges, sigma) if edges else None
-    if several is not None:
-        several = choose_link(network, data.pick(out), several)
-    told = held_out_error(network, data, several, run.known())
+    decoder = training_decoder(data, run.settings.network)
+    decoder = choose_variant(network, data.pick(out), decoder)
+    told = held_out_error(network, data, decoder, run.known())
     distance, confidence, points = told.distance, told.confidence, told.points
     claimed, sure, asked = told.claimed
     claimed, sure, asked = claimed[out], sure[out], asked[out]
@@ -154,9 +153,7 @@ def _carried_out(
         "held_out_error": [_rounded(asdict(error)) for error in errors],
         **({"held_out_animals": found} if found else {}),
     }
-    recipe = Recipe(
-        data.skeleton, data.fitting, sigma, threshold, about, several, scale
-    )
+    recipe = Recipe(data.skeleton, data.fitting, decoder, threshold, about, scale)
     some = data.pictures[out] if out else data.pictures
     if not run.views:
         export(network, recipe, some[:64], folder)

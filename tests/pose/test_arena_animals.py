@@ -84,7 +84,7 @@ def test_a_batch_of_sizes_and_colours_is_the_same_as_one_by_one(
 def test_every_runtime_gives_the_same_animals(model: ModelFolder, runtime: str) -> None:
     pictures, own = pictures_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
-    assert reference.shape[1:] == model.output_shape
+    assert reference.shape[1:] in model.output_shapes
     network = load_network(model, runtime, 1)  # type: ignore[arg-type]
     far = compare(model, reference, outputs(network, pictures))
     assert own

@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.pose.decoders.decoders import Read
+from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.ensemble_consensus import aligned, median
 
 ANNA = np.array([[10, 10], [60, 10]], np.float32)
 BOB = np.array([[10, 90], [60, 90]], np.float32)
 
 
-def told(*animals: np.ndarray, sure: float = 0.9, most: int = 3) -> Read:
+def told(*animals: np.ndarray, sure: float = 0.9, most: int = 3) -> DecodedPoses:
     points = np.full((most, 2, 2), np.nan, np.float32)
     for place, animal in enumerate(animals):
         points[place] = animal

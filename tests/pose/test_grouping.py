@@ -8,15 +8,11 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from deeplabstream.core.assignment import assign
-from deeplabstream.pose.decoders.decoders import (
-    MultiAnimalDecoder,
-    Offsets,
-    animals,
-    output_shape,
-    read,
-)
+from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.decoders.grouping import Grouping, find_peaks
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
+from deeplabstream.pose.decoders.offsets import Offsets
 from deeplabstream.pose.decoders.part_affinity_fields import (
     SAMPLES,
     encode_fields,
@@ -36,18 +32,20 @@ def decoder(
     heatmaps = Heatmaps(stride, 1.0)
     parts = max(map(max, edges)) + 1
     return MultiAnimalDecoder(
-        heatmaps, Grouping(parts, edges, most, stride, heatmaps.first)
+        heatmaps, Grouping(parts, edges, most, stride, heatmaps.first_px)
     )
 
 
-def drawn(how: MultiAnimalDecoder, points: Points, height: int, width: int) -> Points:
+def drawn(how: MultiAnimalDecoder, points: Points, rows: int, columns: int) -> Points:
     """Return what a perfect network gives for `points` (animal, bodypart, 2), px."""
-    heatmaps = how.maps
-    assert isinstance(heatmaps, Heatmaps)
-    maps = heatmaps.encode(points, height, width).max(axis=0, initial=0)
-    cells = (points - heatmaps.first) / heatmaps.stride
-    fields = encode_fields(cells, how.grouping.edges, height, width, 1.0)
-    return np.concatenate([maps, fields])
+    stride = how.maps.stride
+    return how.encode(points[None], rows * stride, columns * stride)[0]
+
+
+def decode(how: MultiAnimalDecoder, output: Points) -> DecodedPoses:
+    """Return the animals in the output of one image."""
+    points, confidences = how.decode(output[None])
+    return points[0], confidences[0]
 
 
 def skeletons(count: int, stride: int, rng: np.random.Generator) -> Points:
@@ -95,7 +93,7 @@ def test_animals_that_do_not_touch_are_found_as_they_are(
 ) -> None:
     how = decoder(stride, edges)
     truth = skeletons(count, stride, np.random.default_rng(seed))
-    found, sure = how.decode(drawn(how, truth, 30, 40))
+    found, sure = decode(how, drawn(how, truth, 30, 40))
     assert found.shape == (4, 4, 2)
     assert same(found, truth)
     assert np.array_equal(sure > 0, np.isfinite(found).all(axis=2))
@@ -114,7 +112,7 @@ def test_a_part_that_is_missing_is_missing_and_no_more(
     truth = skeletons(4, stride, np.random.default_rng(seed))
     for animal, part in enumerate(missing):
         truth[animal, part] = np.nan
-    found, _ = how.decode(drawn(how, truth, 30, 40))
+    found, _ = decode(how, drawn(how, truth, 30, 40))
     assert same(found, truth)
 
 
@@ -126,7 +124,7 @@ def test_noise_adds_nobody(stride: int, seed: int) -> None:
     truth = skeletons(3, stride, rng)
     output = drawn(how, truth, 30, 40)
     output += rng.normal(0, 0.02, output.shape).astype(np.float32)
-    found, _ = how.decode(output)
+    found, _ = decode(how, output)
     there = np.isfinite(found).all(axis=(1, 2))
     assert there.sum() == 3
     assert not np.isfinite(found[~there]).any()
@@ -154,7 +152,7 @@ def test_animals_that_lie_across_each_other_are_kept_apart() -> None:
         if np.linalg.norm(truth[0] - truth[1], axis=1).min() < 14:
             continue
         count += 1
-        right += same(how.decode(drawn(how, truth, 30, 40))[0], truth)
+        right += same(decode(how, drawn(how, truth, 30, 40))[0], truth)
     assert right >= 147
 
 
@@ -164,7 +162,7 @@ def test_of_more_animals_than_asked_for_the_surest_are_told() -> None:
     output = drawn(how, truth, 30, 40)
     weak = drawn(how, truth[:2], 30, 40)
     output[:4] -= 0.3 * weak[:4]
-    found, sure = how.decode(output)
+    found, sure = decode(how, output)
     assert found.shape == (2, 4, 2)
     assert same(found, truth[2:])
     assert sure.min() > 0.8
@@ -175,7 +173,7 @@ def test_the_surest_animal_comes_first() -> None:
     truth = skeletons(3, 4, np.random.default_rng(2))
     output = drawn(how, truth, 30, 40)
     output[:4] *= np.linspace(1, 0.6, 40, dtype=np.float32)
-    _, sure = how.decode(output)
+    _, sure = decode(how, output)
     total = sure.sum(axis=1)
     assert (np.diff(total) <= 0).all()
     assert total[3] == 0
@@ -208,7 +206,7 @@ def test_the_gap_between_animals_in_a_row_is_no_bone() -> None:
     output = drawn(how, row, 30, 40)
     output[0, :, 20:] = 0
     output[1, :, :20] = 0
-    found, _ = how.decode(output)
+    found, _ = decode(how, output)
     assert not np.isfinite(found).any()
 
 
@@ -216,22 +214,22 @@ def test_a_line_longer_than_any_bone_is_no_bone() -> None:
     how = decoder(4, ((0, 1),))
     truth = np.array([[[30, 60], [70, 60]], [[30, 90], [110, 90]]], np.float32)
     output = drawn(how, truth, 30, 40)
-    assert same(how.decode(output)[0], truth)
+    assert same(decode(how, output)[0], truth)
     short = MultiAnimalDecoder(how.maps, replace(how.grouping, longest=(60.0,)))
-    assert same(short.decode(output)[0], truth[:1])
+    assert same(decode(short, output)[0], truth[:1])
 
 
 def test_an_output_of_nothing_and_one_of_noise_are_read_in_bounded_time() -> None:
     how = decoder(4)
     shape = (14, 48, 64)
-    found, sure = how.decode(np.zeros(shape, np.float32))
+    found, sure = decode(how, np.zeros(shape, np.float32))
     assert np.isnan(found).all()
     assert not sure.any()
     rng = np.random.default_rng(0)
     noise = rng.uniform(0, 1, shape).astype(np.float32)
     assert len(how.grouping.peaks(noise[:4])) == 4 * 8
-    assert how.decode(noise)[0].shape == (4, 4, 2)
-    assert np.isnan(how.decode(np.full(shape, np.nan, np.float32))[0]).all()
+    assert decode(how, noise)[0].shape == (4, 4, 2)
+    assert np.isnan(decode(how, np.full(shape, np.nan, np.float32))[0]).all()
 
 
 def test_equal_neighbours_are_one_peak() -> None:
@@ -248,7 +246,7 @@ def test_one_part_needs_no_edges() -> None:
     heatmaps = Heatmaps(4, 1.0)
     how = MultiAnimalDecoder(heatmaps, Grouping(1, (), 3, 4, 1.5))
     truth = np.array([[[20, 20]], [[60, 40]]], np.float32)
-    found, _ = how.decode(heatmaps.encode(truth, 20, 20).max(axis=0))
+    found, _ = decode(how, heatmaps.encode_animals(truth, 20, 20))
     assert same(found, truth)
 
 
@@ -264,8 +262,8 @@ def test_scores_with_offsets_are_grouped_too() -> None:
         moved[0, :, row, column] = (x - (column * 8 + 3.5)) / 7.28
         moved[1, :, row, column] = (y - (row * 8 + 3.5)) / 7.28
     tall = np.concatenate([output[:4], moved.reshape(8, 30, 40), output[4:]])
-    assert tall.shape == output_shape(how, 4, 240, 320)
-    found, _ = how.decode(tall)
+    assert tall.shape == how.output_shapes(4, 240, 320)[0]
+    found, _ = decode(how, tall)
     assert same(found, truth)
 
 
@@ -274,8 +272,8 @@ def test_a_batch_is_read_picture_by_picture(count: int) -> None:
     how = decoder(4)
     truths = [skeletons(n + 1, 4, np.random.default_rng(n)) for n in range(count)]
     output = np.stack([drawn(how, truth, 30, 40) for truth in truths])
-    points, sure = read(how, output)
-    assert points.shape == (count, animals(how), 4, 2)
+    points, sure = how.decode(output)
+    assert points.shape == (count, how.animals, 4, 2)
     assert sure.shape == (count, 4, 4)
     for found, truth in zip(points, truths, strict=True):
         assert same(found, truth)

@@ -20,7 +20,7 @@ def test_decoding_an_encoded_point_gives_the_point(
     heatmaps = Heatmaps(stride, sigma)
     size = np.array([WIDTH, HEIGHT]) * stride
     point = (np.array([[across, down]]) * size - 0.5).astype(np.float32)
-    points, confidence = heatmaps.decode(heatmaps.encode(point, HEIGHT, WIDTH))
+    points, confidence = heatmaps.peaks(heatmaps.gaussians(point, HEIGHT, WIDTH))
     assert_allclose(points, point, atol=0.1)
     assert 0.4 < confidence[0] <= 1
 
@@ -29,18 +29,18 @@ def test_decoding_an_encoded_point_gives_the_point(
 def test_noise_moves_a_point_by_less_than_half_a_cell(off: float, seed: int) -> None:
     heatmaps = Heatmaps(4, 1.25)
     point = np.array([[(7 + off + 0.5) * 4 - 0.5, 1.5]], np.float32)
-    maps = heatmaps.encode(point, HEIGHT, WIDTH)
+    maps = heatmaps.gaussians(point, HEIGHT, WIDTH)
     maps += np.random.default_rng(seed).normal(0, 0.02, maps.shape).astype(np.float32)
-    points, _ = heatmaps.decode(maps)
+    points, _ = heatmaps.peaks(maps)
     assert np.abs(points - point).max() < 2
 
 
 def test_what_is_absent_or_outside_leaves_an_empty_map() -> None:
     heatmaps = Heatmaps(4, 1.25)
     points = np.array([[np.nan, np.nan], [-2, 5], [5, 60.1]], np.float32)
-    maps = heatmaps.encode(points, HEIGHT, WIDTH)
+    maps = heatmaps.gaussians(points, HEIGHT, WIDTH)
     assert not maps.any()
-    found, confidence = heatmaps.decode(maps)
+    found, confidence = heatmaps.peaks(maps)
     assert np.isfinite(found).all()
     assert not confidence.any()
 
@@ -48,8 +48,8 @@ def test_what_is_absent_or_outside_leaves_an_empty_map() -> None:
 def test_the_higher_of_two_hills_wins() -> None:
     heatmaps = Heatmaps(4, 1.25)
     two = np.array([[20, 20], [60, 40]], np.float32)
-    first, second = heatmaps.encode(two, HEIGHT, WIDTH)
-    points, confidence = heatmaps.decode((0.9 * first + 0.6 * second)[None])
+    first, second = heatmaps.gaussians(two, HEIGHT, WIDTH)
+    points, confidence = heatmaps.peaks((0.9 * first + 0.6 * second)[None])
     assert_allclose(points, two[:1], atol=0.5)
     assert 0.8 < confidence[0] < 0.95
 
@@ -62,12 +62,12 @@ def test_a_centroid_is_that_of_the_square_as_sleap_nn_reads_it() -> None:
     y, x = np.mgrid[4:7, 3:6]
     square = cells[0, 4:7, 3:6]
     expected = 8 * np.array([(square * x).sum(), (square * y).sum()]) / square.sum()
-    points, confidence = heatmaps.decode(cells)
+    points, confidence = heatmaps.peaks(cells)
     assert_allclose(points[0], expected, atol=1e-4)
     assert 0.97 < confidence[0] < 1
     corner = np.zeros((1, HEIGHT, WIDTH), np.float32)
     corner[0, 0, :2] = 2.0, 1.0
-    assert_allclose(heatmaps.decode(corner)[0], [[8 / 3, 0]], atol=1e-4)
-    empty, sure = heatmaps.decode(np.zeros((1, HEIGHT, WIDTH), np.float32))
+    assert_allclose(heatmaps.peaks(corner)[0], [[8 / 3, 0]], atol=1e-4)
+    empty, sure = heatmaps.peaks(np.zeros((1, HEIGHT, WIDTH), np.float32))
     assert np.isfinite(empty).all()
     assert not sure.any()

@@ -48,7 +48,7 @@ class Dots:
                 if light.sum() > 100:
                     at = (x * light).sum(), (y * light).sum()
                     points[i, part] = np.array(at) / light.sum()
-        return self.heatmaps.encode(points, height // 4, width // 4)
+        return self.heatmaps.gaussians(points, height // 4, width // 4)
 
 
 def dotted(points: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:

@@ -8,9 +8,9 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_folder import (
@@ -49,8 +49,8 @@ def test_calibrated_confidences_are_kept_and_read(model: ModelFolder) -> None:
     assert loaded == calibrated
     maps = np.zeros((1, 2, 60, 80), np.float32)
     maps[0, :, 30, 40] = [0.9, 0.2]
-    points, sure = loaded.read(maps)
-    as_it_came = model.read(maps)
+    points, sure = loaded.decode(maps)
+    as_it_came = model.decode(maps)
     np.testing.assert_array_equal(points, as_it_came[0])
     np.testing.assert_allclose(sure, scale(as_it_came[1]))
     text = (model.path / "model.json").read_text().replace('"slope": 0.8', '"slope": 0')
@@ -83,7 +83,7 @@ def test_a_missing_network_is_refused(model: ModelFolder) -> None:
         (lambda words: words.update(threshold=1.5), "threshold: Input should be less"),
         (lambda words: words.update(threshold="high"), "threshold: Input should be a"),
         (lambda words: words.update(format=2), "format: "),
-        (lambda words: words.update(colour="red"), "colour: Extra inputs"),
+        (lambda words: words.update(colour="red"), "colour: there is no such key"),
         (
             lambda words: words["skeleton"].update(bodyparts=["a", "a"], bones=[]),
             "names a body part twice",
@@ -131,9 +131,8 @@ def test_a_network_of_several_animals_is_loaded_as_saved(several: ModelFolder) -
     loaded = load_model_folder(several.path)
     assert loaded == several
     assert loaded.animals == 3
-    assert loaded.heatmaps == Heatmaps(4, 1.0)
-    assert loaded.output_shape == (3 + 2 * 2, 60, 80)
-    points, sure = loaded.read(np.zeros((2, 7, 60, 80), np.float32))
+    assert loaded.output_shapes[0] == (3 + 2 * 2, 60, 80)
+    points, sure = loaded.decode(np.zeros((2, 7, 60, 80), np.float32))
     assert points.shape == (2, 3, 3, 2)
     assert np.isnan(points).all()
     assert not sure.any()
@@ -143,14 +142,17 @@ def test_a_network_of_several_animals_is_loaded_as_saved(several: ModelFolder) -
     ("change", "sentence"),
     [
         ({"most": 0}, "animals → most: Input should be greater"),
-        ({"edges": [["snout", "paw"]]}, "an edge ends at no body part paw"),
-        ({"edges": [["ear", "ear"]]}, "an edge leads from ear to itself"),
-        ({"edges": [["snout", "ear"]]}, "no edges lead from snout to tailbase"),
+        ({"edges": [["snout", "paw"]]}, "animals → edges: there is no body part paw"),
+        ({"edges": [["ear", "ear"]]}, "animals → edges: ear is joined to itself"),
+        (
+            {"edges": [["snout", "ear"]]},
+            "animals → edges: no edges connect snout to tailbase",
+        ),
         (
             {"edges": [["snout", "ear"], ["ear", "tailbase"], ["ear", "snout"]]},
-            "it names an edge twice",
+            "animals → edges: an edge is listed twice",
         ),
-        ({"longest": [40.0]}, "animals → longest: one length for each edge"),
+        ({"longest": [40.0]}, "animals → longest: expected one length per edge"),
         ({"names": ["A"]}, "animals → names: Extra inputs"),
     ],
 )
@@ -173,5 +175,5 @@ def test_coordinates_know_no_several_animals(several: ModelFolder) -> None:
     words["coordinates"] = {}
     del words["heatmaps"]
     file.write_text(json.dumps(words), encoding="utf-8")
-    with pytest.raises(ModelError, match="fields, which coordinates have none of"):
+    with pytest.raises(ModelError, match="fields need heatmaps or offsets"):
         load_model_folder(several.path)

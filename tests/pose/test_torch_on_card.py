@@ -97,5 +97,5 @@ def test_the_whole_computation_stays_on_the_card(
     assert maps.device.type == "cuda"
     assert maps.dtype == getattr(torch, precision)
     if name != "all":
-        assert maps.shape[1:] == folder.output_shape
+        assert maps.shape[1:] in folder.output_shapes
     assert "a card of no kind" in network.provider

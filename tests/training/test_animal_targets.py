@@ -12,14 +12,14 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.image_fitting import Fitting, whole
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator, open_live_crop
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.tracking.pose_matching import animal_length
-from deeplabstream.training.data.animal_targets import decoder_of, edges_of
+from deeplabstream.training.data.animal_targets import edges_of, training_decoder
 from deeplabstream.training.data.augmentation import Augmentation, augment
 from deeplabstream.training.data.batches import Batches
 from deeplabstream.training.data.dataset import Dataset
@@ -108,11 +108,11 @@ def test_what_is_learned_from_is_what_is_read() -> None:
     batch = Batches(data, settings).make(0)
     assert batch.targets.shape == (4, 2 + 2, 16, 24)
     assert batch.weight.shape == (4, 2)
-    how = decoder_of(data, edges, 1.0)
+    how = training_decoder(data, settings.network)
     for target, truth in zip(batch.targets, batch.points, strict=True):
-        found, sure = how.decode(target.numpy())
+        found, sure = how.decode(target.numpy()[None])
         own = truth.numpy().reshape(3, 2, 2)
-        matched = match(found[None], sure[None], own[None])
+        matched = match(found, sure, own[None])
         counted = matched.counted
         assert counted.labelled == counted.found == counted.told
         np.testing.assert_allclose(matched.points[0], own, atol=0.5)
@@ -181,8 +181,8 @@ def test_the_model_folder_says_that_there_are_several(model: Path) -> None:
     assert loaded.decoder.grouping.edges == ((0, 1),)
     (longest,) = loaded.decoder.grouping.longest
     assert longest == pytest.approx(1.5 * 26, abs=0.1)
-    assert loaded.heatmaps == Heatmaps(4, 1.0)
-    assert loaded.output_shape == (4, 16, 24)
+    assert loaded.decoder.maps == Heatmaps(4, 1.0)
+    assert loaded.output_shapes[0] == (4, 16, 24)
     told = loaded.about["held_out_animals"]
     assert isinstance(told, dict)
     assert told["animals"] == 6

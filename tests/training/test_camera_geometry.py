@@ -93,7 +93,7 @@ def test_losses_pull_a_view_to_where_the_others_see_the_point(
 ) -> None:
     points = space(4)
     exact = torch.stack([project(camera, points) for camera in cameras])
-    maps = Heatmaps(8, 1.25).encode(exact.numpy(), 60, 80)
+    maps = Heatmaps(8, 1.25).gaussians(exact.numpy(), 60, 80)
     targets = torch.stack([as_mass(torch.from_numpy(view)) for view in maps]).double()
     wrong = exact.clone()
     wrong[0, ..., 0] += 6.0

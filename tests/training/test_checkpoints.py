@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.runtimes.runtime_list import load_network
 from deeplabstream.training.lightning_pose.checkpoints import load_tensors
@@ -56,7 +58,7 @@ def test_the_heat_maps_are_lightning_poses(trained: Path, tmp_path: Path) -> Non
     assert main(words) == 0
     model = load_model_folder(out)
     assert model.skeleton.bodyparts == ("nose", "paw", "tail")
-    assert model.heatmaps.first == 0
+    assert model.decoder == Heatmaps(4, 1.25, 0, LINEAR_TO)
     maps = load_network(model, "cpu", 1).run(picture())
     theirs = np.load(HERE / "maps.npy") * (2 * np.pi * 1.25**2)
     np.testing.assert_allclose(maps, theirs, atol=2e-5)

@@ -126,7 +126,7 @@ def test_pictures_set_apart_are_predicted_through_windows_too(
     shutil.copytree(cropping, model)
     for folder in (model / "detector", model):
         trained = load_model_folder(folder)
-        recipe = Recipe(trained.skeleton, trained.fitting, 1.25, 0.1, {})
+        recipe = Recipe(trained.skeleton, trained.fitting, trained.decoder, 0.1, {})
         export(Dots(), recipe, np.zeros((1, 48, 64, 3), np.uint8), folder)  # type: ignore[arg-type]
     shutil.copytree(labelled, data)
     shutil.copy(data / "CollectedData.csv", data / "CollectedData_new.csv")

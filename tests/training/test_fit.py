@@ -7,9 +7,11 @@ import torch
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
+from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.training.callbacks import Epoch
+from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.dataset import Dataset, load_dataset
 from deeplabstream.training.data.labels import read_labels
@@ -42,6 +44,10 @@ def data(labelled: Path) -> Dataset:
     return load_dataset(read_labels(labelled), Fitting(96, 128))
 
 
+def decoder_of(data: Dataset) -> Decoder:
+    return training_decoder(data, SETTINGS.network)
+
+
 @pytest.fixture(scope="module")
 def trained(data: Dataset) -> tuple[PoseNetwork, list[Epoch]]:
     epochs: list[Epoch] = []
@@ -54,7 +60,7 @@ def test_training_finds_the_dots(
     network, epochs = trained
     assert [epoch.step for epoch in epochs] == list(range(1, 17))
     assert epochs[-1].loss < epochs[0].loss
-    told = held_out_error(network, data)
+    told = held_out_error(network, data, decoder_of(data))
     distance, confidence = told.distance, told.confidence
     assert np.median(distance) < 3
     errors = summary(data.skeleton, distance, confidence, 0.0)
@@ -76,16 +82,14 @@ def test_an_exported_network_says_what_torch_says(
     data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
 ) -> None:
     network, _ = trained
-    recipe = Recipe(
-        data.skeleton, data.fitting, SETTINGS.network.sigma, 0.1, {"steps": 40}
-    )
+    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.1, {"steps": 40})
     model = export(network, recipe, data.pictures, tmp_path / "model")
     assert model.skeleton == data.skeleton
     assert compare(network, model, data.pictures) < 0.05
     images: list[Image] = list(data.pictures)
     poses = open_onnx(model, "cpu", 1).estimate(images)
     points = np.stack([pose.points[0] for pose in poses])
-    distance = held_out_error(network, data).distance
+    distance = held_out_error(network, data, decoder_of(data)).distance
     np.testing.assert_allclose(
         np.linalg.norm(points - data.points, axis=2), distance, atol=0.1
     )
@@ -97,7 +101,7 @@ def test_a_regression_network_is_exported_with_maps(
     torch.manual_seed(0)
     network = build_network(2, Architecture(kind="regression", stages=4)).eval()
     assert isinstance(network, RegressionNetwork)
-    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.network.sigma, 0.1, {})
+    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
     model = export(network, recipe, data.pictures, tmp_path)
     (pose,) = open_onnx(model, "cpu", 1).estimate([data.pictures[0]])
     with torch.inference_mode():
@@ -117,7 +121,7 @@ def test_what_can_not_be_exported_is_told_in_a_sentence(
     assert isinstance(network, RegressionNetwork)
     network.coordinates[0] = torch.nn.AdaptiveAvgPool2d((5, 7))
     network.coordinates[2] = torch.nn.Linear(35 * 80, 6)
-    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.network.sigma, 0.1, {})
+    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
     with pytest.raises(ModelError, match="can't be written as"):
         export(network, recipe, data.pictures, tmp_path)
 
@@ -126,7 +130,7 @@ def test_a_network_that_differs_is_refused(
     data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
 ) -> None:
     network, _ = trained
-    recipe = Recipe(data.skeleton, data.fitting, SETTINGS.network.sigma, 0.0, {})
+    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.0, {})
     model = export(network, recipe, data.pictures, tmp_path)
     torch.manual_seed(1)
     with pytest.raises(ModelError, match="differs from the trained one"):

@@ -94,7 +94,7 @@ def test_a_frozen_backbone_gets_no_gradient_and_keeps_its_means() -> None:
 
 def test_a_map_of_all_the_mass_in_one_gaussian_has_height_one() -> None:
     how = Architecture(scale="mass", sigma=1.5)
-    maps = torch.from_numpy(Heatmaps(4, 1.5).encode(np.array([[60, 40]]), 24, 32))
+    maps = torch.from_numpy(Heatmaps(4, 1.5).gaussians(np.array([[60, 40]]), 24, 32))
     logits = maps.clamp(min=1e-12).log() + 7
     torch.testing.assert_close(to_maps(logits, how), maps, atol=2e-3, rtol=0)
     spread = to_maps(torch.zeros(1, 24, 32), how)
@@ -106,7 +106,7 @@ def test_coordinates_are_drawn_where_they_are() -> None:
     pictures = torch.randint(0, 255, (3, 64, 96, 3), dtype=torch.uint8)
     with torch.inference_mode():
         found, maps = network(pictures), network.maps(pictures)
-    points, sure = Heatmaps(4, network.how.sigma).decode(maps.flatten(0, 1).numpy())
+    points, sure = Heatmaps(4, network.how.sigma).peaks(maps.flatten(0, 1).numpy())
     expected = found[..., :2] * torch.tensor([96, 64]) - 0.5
     np.testing.assert_allclose(points, expected.flatten(0, 1), atol=0.05)
     assert (sure <= torch.sigmoid(found[..., 2]).flatten().numpy() + 1e-6).all()

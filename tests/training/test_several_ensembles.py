@@ -176,7 +176,7 @@ def test_the_confidence_of_several_animals_is_calibrated(ensemble: Path) -> None
     raw = json.loads((folder / "model.json").read_text())
     error = raw["about"]["calibration_error"]
     assert {"raw", "calibrated"} == set(error)
-    grey = np.zeros((1, *model.output_shape), np.float32)
+    grey = np.zeros((1, *model.output_shapes[0]), np.float32)
     points, sure = model.read(grey)
     assert np.isnan(points).all()
     assert not sure.any()  # nobody is no one, whatever the scale

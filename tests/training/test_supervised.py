@@ -31,7 +31,7 @@ MAPS = Heatmaps(4, 1.25)
 
 def gaussians(*points: tuple[float, float]) -> torch.Tensor:
     """Return maps (1, len(points), 12, 16) of height 1."""
-    return torch.from_numpy(MAPS.encode(np.array([points]), 12, 16))
+    return torch.from_numpy(MAPS.gaussians(np.array([points]), 12, 16))
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "mse", "kl", "js"])
@@ -85,7 +85,7 @@ def test_who_is_absent_has_a_target() -> None:
 def test_points_are_read_off_as_live_and_without_bias(x: float, y: float) -> None:
     maps = gaussians((x, y))
     points, confidence = decode(maps, 4, 1.25)
-    live, sure = MAPS.decode(maps[0].numpy())
+    live, sure = MAPS.peaks(maps[0].numpy())
     np.testing.assert_allclose(points[0].numpy(), live, atol=1e-3)
     np.testing.assert_allclose(confidence[0].numpy(), sure)
     assert math.dist(points[0, 0].tolist(), (x, y)) < 0.05
@@ -94,7 +94,7 @@ def test_points_are_read_off_as_live_and_without_bias(x: float, y: float) -> Non
 def test_noisy_maps_are_read_off_as_live_too() -> None:
     noisy = torch.rand(7, 2, 9, 11, generator=torch.Generator().manual_seed(1))
     points, _ = decode(noisy, 4, 1.25)
-    live, _ = MAPS.decode(noisy.view(14, 9, 11).numpy())
+    live, _ = MAPS.peaks(noisy.view(14, 9, 11).numpy())
     np.testing.assert_allclose(points.view(14, 2).numpy(), live, atol=1e-3)
 
 

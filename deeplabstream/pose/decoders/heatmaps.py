@@ -1,97 +1,197 @@
-"""Points to heat maps and back, in one file so that they stay inverse.
+"""Decoder of heat maps: a Gaussian for each body part.
 
-A heat map has one cell per `stride` × `stride` pixels of the network's input; pixel and
-cell centres are whole numbers, so cell c lies at pixel (c + 0.5) · stride − 0.5, unless
-`origin` says otherwise: networks from elsewhere may have learned it otherwise.
+A map has one cell per `stride` × `stride` input pixels. Pixel and cell centres are whole
+numbers, so the centre of cell c is pixel (c + 0.5) · stride − 0.5, unless `origin` gives
+another pixel for cell 0, as some imported networks need.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, JsonValue
 
+from deeplabstream.pose.decoders.decoder import (
+    STRICT,
+    DecodedPoses,
+    Sections,
+    parse_section,
+    section_values,
+)
 from deeplabstream.pose.model.confidence_calibration import confidence_of
 
 REACH = 2
-"""Cells around the highest one that are looked at, on each side."""
+"""Half the side of the square around a peak from which its centre is computed, in cells."""
 MOST_REACH = 4
-"""The most cells around it, for a centroid."""
+"""The largest, for a centroid."""
 LEAST = 1e-6
-"""Lower values than this are taken for this: a logarithm needs one."""
+"""Values are raised to this before the logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heatmaps:
-    """How points are drawn as heat maps, and read off again."""
+    """One map per body part, a Gaussian of height 1 around each point.
 
-    stride: int
+    The output is (bodypart, h, w).
+    """
+
+    stride: Annotated[int, Field(ge=1, le=64)]
     """Input pixels per cell."""
-    sigma: float
-    """Standard deviation of a point's Gaussian, in cells."""
-    origin: float | None = None
-    """The input pixel at which the centre of cell 0 lies; None: (stride − 1) / 2."""
-    linear_to: float | None = None
-    """Maps have no upper bound: how heights become confidences, see `confidence_of`."""
-    centroid: int | None = None
-    """Cells along a side of the square whose centroid is the point (SLEAP-NN: 5); None:
-    the point is the centre of a Gaussian of `sigma`."""
+    sigma: Annotated[float, Field(gt=0, le=100)]
+    """Standard deviation of the Gaussians, in cells."""
+    origin: Annotated[float | None, Field(ge=-64, le=64)] = None
+    """Input pixel of the centre of cell 0; None: (stride − 1) / 2."""
+    linear_to: Annotated[float | None, Field(gt=0, lt=1)] = None
+    """For scores without an upper bound: see `confidence_of`."""
+    centroid: Literal[3, 5, 7, 9] | None = None
+    """Side, in cells, of the square whose centroid is the point (SLEAP-NN: 5); None: the
+    point is the centre of a Gaussian of `sigma`."""
+
+    section: ClassVar[str] = "heatmaps"
+    any_size: ClassVar[bool] = True
+    animals: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     @property
-    def first(self) -> float:
-        """The input pixel at which the centre of cell 0 lies."""
+    def first_px(self) -> float:
+        """Input pixel of the centre of cell 0."""
         return (self.stride - 1) / 2 if self.origin is None else self.origin
+
+    @property
+    def tolerance_px(self) -> float:
+        """For `sigma` from 0.8 to 3 cells; a centroid is cut off at its square's border."""
+        if self.centroid is not None:
+            return self.stride * (self.centroid // 2 + 1) / 2
+        return max(0.1, self.stride / 80)
+
+    def output_shapes(
+        self, bodyparts: int, height: int, width: int
+    ) -> tuple[tuple[int, ...], ...]:
+        """Return (bodypart, h, w), and the same with one more row and column.
+
+        Some networks give more cells than fit into the image (DeepLabCut's).
+        """
+        rows, columns = height // self.stride, width // self.stride
+        return (bodyparts, rows, columns), (bodyparts, rows + 1, columns + 1)
+
+    def channels(self, bodyparts: int) -> int:
+        """Return the number of maps."""
+        return bodyparts
 
     def encode(
         self, points: NDArray[np.float32], height: int, width: int
     ) -> NDArray[np.float32]:
-        """Return heat maps (…, height, width) in cells, for `points` (…, 2) in pixels.
+        """Return heat maps; of several animals, the highest value. See `Decoder`."""
+        maps = self.gaussians(points, height // self.stride, width // self.stride)
+        return np.asarray(maps.max(axis=1, initial=0))
 
-        Each is a Gaussian of height 1 around its point. A point that is NaN, or outside
-        of the picture, gives a map of zeros: there is nothing to be seen.
+    def encode_animals(
+        self, points: NDArray[np.float32], rows: int, columns: int
+    ) -> NDArray[np.float32]:
+        """Return the maps of all animals: the highest value of each cell."""
+        return np.asarray(self.gaussians(points, rows, columns).max(axis=0, initial=0))
+
+    def gaussians(
+        self, points: NDArray[np.float32], rows: int, columns: int
+    ) -> NDArray[np.float32]:
+        """Return one map per point.
+
+        Parameters
+        ----------
+        points
+            (..., 2), input pixels. NaN, or outside the maps: a map of zeros.
+        rows, columns
+            Size of the maps, in cells.
+
+        Returns
+        -------
+        maps
+            (..., rows, columns), 0 to 1.
         """
-        cells = (np.asarray(points, np.float32) - self.first) / self.stride
-        size = np.array([width, height], np.float32)
+        cells = (np.asarray(points, np.float32) - self.first_px) / self.stride
+        size = np.array([columns, rows], np.float32)
         inside = (cells >= -0.5) & (cells <= size - 0.5)
         seen = np.asarray(inside.all(axis=-1))
         cells = np.where(seen[..., None], cells, 0)
-        x = np.arange(width, dtype=np.float32) - cells[..., :1]
-        y = np.arange(height, dtype=np.float32) - cells[..., 1:]
+        x = np.arange(columns, dtype=np.float32) - cells[..., :1]
+        y = np.arange(rows, dtype=np.float32) - cells[..., 1:]
         across, down = (np.exp(-(d**2) / (2 * self.sigma**2)) for d in (x, y))
         maps = down[..., :, None] * across[..., None, :] * seen[..., None, None]
         return np.asarray(maps, np.float32)
 
-    def decode(
+    def decode(self, output: NDArray[np.float32]) -> DecodedPoses:
+        """Return the highest peak of each map; see `Decoder`."""
+        n, parts = output.shape[:2]
+        points, confidences = self.peaks(output.reshape(n * parts, *output.shape[2:]))
+        return points.reshape(n, 1, parts, 2), confidences.reshape(n, 1, parts)
+
+    def peaks(
         self, maps: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return points (n, 2) in pixels and confidences (n,) of `maps` (n, h, w).
+        """Return the highest peak of each of `maps` (m, h, w).
 
-        Each is where the map is highest, and what that height is worth.
+        Returns
+        -------
+        points
+            (m, 2), input pixels; finite.
+        confidences
+            (m,), 0 to 1.
         """
         flat = maps.reshape(len(maps), -1)
         places = flat.argmax(axis=1)
         rows, columns = np.divmod(places, maps.shape[2])
         which = np.arange(len(maps))
-        points = self.at(maps, which, rows, columns)
-        return points, confidence_of(flat[which, places], self.linear_to)
+        points = self._centres(maps, which, rows, columns, REACH)
+        return points, self.confidences(flat[which, places])
 
-    def at(
+    def confidences(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the confidences, 0 to 1, of peak heights."""
+        return confidence_of(scores, self.linear_to)
+
+    def locate(
         self,
         maps: NDArray[np.float32],
         which: NDArray[np.intp],
         rows: NDArray[np.intp],
         columns: NDArray[np.intp],
-        reach: int = REACH,
     ) -> NDArray[np.float32]:
-        """Return points (m, 2) in pixels, for the highest cells of m hills.
+        """Return the points (m, 2) of peaks among others; see `MapDecoder`.
 
-        Their places are (m,): in which of `maps` (n, h, w), row, column. Around such a
-        cell, the logarithm of a Gaussian is a plane once its known curvature is taken
-        away, and the plane's slope is where the point lies. That needs no symmetric
-        neighbourhood: at the border, where cells are missing, nothing is biased. Where
-        another hill may be near, a `reach` of 1 keeps it out.
+        Only the neighbouring cells count: another peak may be near.
+        """
+        return self._centres(maps, which, rows, columns, reach=1)
 
-        With `centroid`, each is the centroid of the values in a square around the cell,
-        as SLEAP-NN's integral refinement has it.
+    def variants(self) -> Sequence[Self]:
+        """Return this decoder alone."""
+        return (self,)
+
+    def to_json(self, bodyparts: Sequence[str]) -> dict[str, JsonValue]:
+        """Return the section `heatmaps`."""
+        return {self.section: section_values(self)}
+
+    @classmethod
+    def from_json(cls, sections: Sections, bodyparts: Sequence[str]) -> Self:
+        """Return the decoder of the section `heatmaps`."""
+        return parse_section(cls, cls.section, sections[cls.section])
+
+    def _centres(
+        self,
+        maps: NDArray[np.float32],
+        which: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp],
+        reach: int,
+    ) -> NDArray[np.float32]:
+        """Return the centres (m, 2) in pixels of the peaks at m cells of `maps` (n, h, w).
+
+        `which`, `rows` and `columns` are (m,). The logarithm of a Gaussian is a plane once
+        its known curvature is subtracted; the slope of that plane gives the centre. No
+        symmetric neighbourhood is needed, so nothing is biased at the border of the map.
+
+        With `centroid`, the centre is the centroid of the values in a square around the
+        cell, as in SLEAP-NN's integral refinement.
         """
         if self.centroid is not None:
             reach = self.centroid // 2
@@ -99,12 +199,10 @@ class Heatmaps:
         values = _values(maps, which, rows[:, None] + dy, columns[:, None] + dx)
         if self.centroid is not None:
             mass = values.sum(axis=1, dtype=np.float64)
-            mass = np.where(
-                mass > LEAST, mass, np.inf
-            )  # nothing there: the cell itself
+            mass = np.where(mass > LEAST, mass, np.inf)  # empty: centre of the cell
             off = np.stack([values @ dx / mass, values @ dy / mass], axis=1)
             cells = np.stack([columns, rows], axis=1) + np.clip(off, -reach, reach)
-            return np.asarray(cells * self.stride + self.first, np.float32)
+            return np.asarray(cells * self.stride + self.first_px, np.float32)
         values = np.maximum(values, LEAST, dtype=np.float64)
         weight = values * values
         plane = np.log(values) * self.sigma**2 + bowl
@@ -114,7 +212,7 @@ class Heatmaps:
         cells = np.array(offsets).reshape(-1, 2)
         cells[:, 0] += columns
         cells[:, 1] += rows
-        return np.asarray(cells * self.stride + self.first, np.float32)
+        return np.asarray(cells * self.stride + self.first_px, np.float32)
 
 
 _Cells = tuple[
@@ -128,7 +226,7 @@ def _values(
     y: NDArray[np.intp],
     x: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """Return the values of cells (m, k) of m maps; 0 outside."""
+    """Return the values of cells (m, k) of m maps; 0 outside the map."""
     _, height, width = maps.shape
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     near = np.where(inside, (which[:, None] * height + y) * width + x, 0)
@@ -136,7 +234,7 @@ def _values(
 
 
 def _around(reach: int) -> _Cells:
-    """Return the cells so far around one: dy, dx, (dx² + dy²) / 2, and their moments."""
+    """Return the cells of a square: dy, dx, (dx² + dy²) / 2, and their moments."""
     dy, dx = (d.ravel() for d in np.mgrid[-reach : reach + 1, -reach : reach + 1])
     terms = np.stack([dx**0, dx, dy, dx**2, dx * dy, dy**2], axis=1) * 1.0
     return dy, dx, (dx**2 + dy**2) / 2, terms
@@ -149,10 +247,10 @@ def _slope(
     m: float, mx: float, my: float, mxx: float, mxy: float, myy: float,
     p: float, px: float, py: float,
 ) -> tuple[float, float]:  # fmt: skip
-    """Return the slope along x and y of the plane that fits best, at most 1.
+    """Return the slope along x and y of the least-squares plane, limited to ±1.
 
-    From the sums of the weights times 1, x, y, x², xy, y² and, of the weighted heights,
-    times 1, x, y.
+    The arguments are sums of the weights times 1, x, y, x², xy, y², and sums of the
+    weighted heights times 1, x, y.
     """
     mx, my, p = mx / m, my / m, p / m
     xx, xy, yy = mxx / m - mx * mx, mxy / m - mx * my, myy / m - my * my

@@ -171,7 +171,7 @@ class LiveCrop(EstimatorWrapper):
             pictures = self.estimator.memory(len(members), *size)
             for place, (i, window) in enumerate(members):
                 window.place(images[i], pictures[place])
-            points, sure = model.read(self.estimator.network.run(pictures))
+            points, sure = model.decode(self.estimator.network.run(pictures))
             for (i, window), xy, one in zip(members, points, sure, strict=True):
                 found[i] = Pose(self.skeleton, window.to_image(xy), one)
         return [found[i] for i in places]

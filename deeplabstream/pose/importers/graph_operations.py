@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.importers.network_description import Description
+from deeplabstream.pose.importers.network_description import Description, no_outputs
 from deeplabstream.pose.runtimes.compute_packages import package
 
 OLDEST = 13
@@ -164,9 +164,12 @@ class _Building:
                 mass = np.array(2 * np.pi * maps.sigma**2, np.float32)
                 x = self.add("Mul", [x, self.hold(mass)])
             return self.with_fields([x], words, maps.layout, maps.stride)
-        say = words.coordinates
-        if say is None:
-            raise ModelError("the description says no way to read points")
+        for plain in words.others.values():
+            each = [self.named(name) for name in plain.outputs]
+            each = [self.channels_first(name, plain.layout) for name in each]
+            return self.with_fields(each, words, plain.layout, 1)
+        if (say := words.coordinates) is None:
+            raise no_outputs()
         parts *= say.animals
         x = self.shaped(self.named(say.output), [-1, parts, 2])
         x = self.add("Mul", [x, self.hold(np.array(say.scale, np.float32))])

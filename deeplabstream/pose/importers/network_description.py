@@ -1,4 +1,4 @@
-"""The short file that says what a foreign ONNX network wants and gives.
+"""The description file of a foreign ONNX network: its input and its outputs.
 
 {
   "bodyparts": ["snout", "tailbase"],
@@ -6,18 +6,27 @@
             "mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]},
   "heatmaps": {"output": "maps", "values": "logits", "stride": 4, "sigma": 1.25}
 }
+
+A section names a decoder (`deeplabstream/pose/decoders`). Keys that are not declared here
+go to the decoder as they are.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import pydantic
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.part_affinity_fields import SAMPLES, WORST
+from deeplabstream.pose.decoders.decoder import Decoder
+from deeplabstream.pose.decoders.registry import (
+    alternatives,
+    decoder_from_json,
+    decoder_sections,
+)
 from deeplabstream.pose.image_fitting import REST, Align, Fit, Fitting, Sampling
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO
-from deeplabstream.pose.model.model_description import edge_places
+
+Layout: TypeAlias = Literal["NCHW", "NHWC"]
 
 
 class _Words(pydantic.BaseModel):
@@ -25,16 +34,16 @@ class _Words(pydantic.BaseModel):
 
 
 class Input(_Words):
-    """What it wants: pictures as (n, channel, row, column) or with channels last."""
+    """The input image: (n, channel, row, column), or with channels last."""
 
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    layout: Layout = "NCHW"
     width: int = pydantic.Field(ge=16, le=4096)
     height: int = pydantic.Field(ge=16, le=4096)
     colour: Literal["RGB", "BGR", "GREY"] = "RGB"
     mean: list[float] = pydantic.Field([0.0], min_length=1, max_length=3)
-    """Of the pixels, 0 to 255, taken away; in the order of `colour`."""
+    """Subtracted from the pixels, 0 to 255; in the order of `colour`."""
     std: list[float] = pydantic.Field([255.0], min_length=1, max_length=3)
-    """They are divided by it then."""
+    """Divides them afterwards."""
     fit: Fit = "letterbox"
     """Fitting of frames to the input size; these five are fields of `Fitting`."""
     rest: int = pydantic.Field(REST, ge=0, le=255)
@@ -44,7 +53,7 @@ class Input(_Words):
 
     @property
     def fitting(self) -> Fitting:
-        """How frames are brought to it."""
+        """How frames are brought to the input size."""
         return Fitting(
             self.height,
             self.width,
@@ -57,95 +66,120 @@ class Input(_Words):
 
     @property
     def channels(self) -> int:
-        """How many there are."""
+        """Number of colour channels."""
         return 1 if self.colour == "GREY" else 3
 
 
-class Heatmaps(_Words):
-    """It gives one map per body part."""
+class Outputs(pydantic.BaseModel):
+    """Outputs for a decoder: joined along the channels in this order, otherwise unchanged."""
 
+    model_config = pydantic.ConfigDict(extra="allow")
+    outputs: list[str] = pydantic.Field(min_length=1)
+    """Names of the network's outputs."""
+    layout: Layout = "NCHW"
+
+    def decoder_values(self) -> dict[str, pydantic.JsonValue]:
+        """Return the decoder's own keys."""
+        return self._without("outputs", "layout")
+
+    def _without(self, *keys: str) -> dict[str, pydantic.JsonValue]:
+        return self.model_dump(mode="json", exclude={*keys}, exclude_none=True)
+
+
+class Heatmaps(Outputs):
+    """One map per body part."""
+
+    outputs: list[str] = []
     output: str = ""
-    """The output's name; empty: its first."""
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    """Name of the output; empty: the first."""
     values: Literal["probabilities", "logits", "mass", "scores"] = "probabilities"
-    """`mass`: each map sums up to 1; `scores`: as probabilities, without an upper bound."""
+    """`mass`: each map sums up to 1; `scores`: like probabilities, without an upper bound."""
     stride: int = pydantic.Field(ge=1, le=64)
     sigma: float = pydantic.Field(gt=0, le=100)
-    """Of the Gaussians that it was taught, in cells."""
-    origin: float | None = pydantic.Field(None, ge=-64, le=64)
-    """The input pixel at which the centre of cell 0 lies; (stride − 1) / 2 if not said."""
+    """Standard deviation of the Gaussians it was trained on, in cells."""
+    origin: float | None = None
+    """Input pixel of the centre of cell 0; default (stride − 1) / 2."""
     centroid: Literal[3, 5, 7, 9] | None = None
-    """Cells along a side of the square whose centroid is the point; Gaussian if not said."""
+    """Side, in cells, of the square whose centroid is the point; default: Gaussian."""
 
-    @property
-    def linear_to(self) -> float | None:
-        """Mapping from scores to confidences: see `pose.model.confidence_calibration`."""
-        return LINEAR_TO if self.values in ("mass", "scores") else None
+    def decoder_values(self) -> dict[str, pydantic.JsonValue]:
+        """Return the decoder's own keys."""
+        own = self._without("outputs", "output", "layout", "values")
+        bound = LINEAR_TO if self.values in ("mass", "scores") else None
+        return {"linear_to": bound, **own}
 
 
-class Offsets(_Words):
-    """It gives score maps, and offsets x0, y0, x1, y1 … from each cell (DeepLabCut)."""
+class Offsets(Outputs):
+    """Score maps, and offsets x0, y0, x1, y1 … from each cell (DeepLabCut)."""
 
+    outputs: list[str] = []
     scores: str
     offsets: str
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
     values: Literal["probabilities", "logits"] = "probabilities"
     stride: int = pydantic.Field(ge=1, le=64)
-    origin: float = pydantic.Field(ge=-64, le=64)
-    scale: float = pydantic.Field(gt=0, le=1000)
-    """Input pixels per unit of an offset (DeepLabCut's locref_stdev)."""
+
+    def decoder_values(self) -> dict[str, pydantic.JsonValue]:
+        """Return the decoder's own keys."""
+        return self._without("outputs", "scores", "offsets", "layout", "values")
 
 
-class Coordinates(_Words):
-    """It gives the points: (n, 2 · bodyparts) or (n, bodypart, 2), x and y.
+class Coordinates(Outputs):
+    """The points: (n, 2 · bodypart) or (n, bodypart, 2), x and y; NaN: not visible.
 
-    Coordinates that are no numbers (NaN) are points that it does not see. Of several
-    animals, all points of the first come first: (n, animal, bodypart, 2).
+    Of several animals, all points of the first come first: (n, animal, bodypart, 2).
     """
 
+    outputs: list[str] = []
     output: str = ""
+    """Name of the output; empty: the first."""
     confidences: str = ""
-    """The output (n, bodypart), or (n, animal, bodypart), that says how sure it is;
-    empty: always of all."""
+    """Name of the output (n, bodypart), or (n, animal, bodypart), with confidences; empty:
+    1 for all visible points."""
     values: Literal["probabilities", "scores"] = "probabilities"
-    """What it says there; `scores` have no upper bound."""
-    animals: int = pydantic.Field(1, ge=1, le=100)
+    """Kind of the confidences; `scores` have no upper bound."""
+    animals: int = 1
     scale: list[float] = pydantic.Field([1.0, 1.0], min_length=2, max_length=2)
     """Input pixels per unit, along x and y."""
     origin: float = 0.0
-    """The input pixel at which its 0 lies."""
+    """Input pixel of coordinate 0."""
 
-    @property
-    def linear_to(self) -> float | None:
-        """Mapping from scores to confidences: see `pose.model.confidence_calibration`."""
-        return LINEAR_TO if self.values == "scores" else None
+    def decoder_values(self) -> dict[str, pydantic.JsonValue]:
+        """Return the decoder's own keys."""
+        own = self._without(
+            "outputs", "output", "confidences", "layout", "values", "scale", "origin"
+        )
+        bound = LINEAR_TO if self.values == "scores" else None
+        return {"linear_to": bound, **own}
 
 
-class Animals(_Words):
-    """Beside heat maps or offsets, it gives fields that join body parts to animals.
+class Animals(Outputs):
+    """Part affinity fields beside heat maps or offsets; they join body parts to animals.
 
-    They are part affinity fields as `deeplabstream/pose/decoders/part_affinity_fields.py` has them.
+    See `deeplabstream/pose/decoders/part_affinity_fields.py`.
     """
 
+    outputs: list[str] = []
     fields: str
-    """The output (n, 2 · edge, h, w), x before y, with the layout of the maps."""
+    """Name of the output (n, 2 · edge, h, w), x before y, with the layout of the maps."""
     stride: int | None = pydantic.Field(None, ge=1, le=64)
-    """Of the fields' cells; if not said, that of the maps. Where cells of different size
-    lie is told alike: of both, cell 0 has the same place."""
+    """Input pixels per cell of the fields; default: that of the maps. Cell 0 of both has
+    the same place."""
     edges: list[tuple[str, str]]
-    most: int = pydantic.Field(ge=1, le=100)
-    """The most animals in a picture."""
-    floor: float = pydantic.Field(0.1, ge=0, le=1)
-    """Peaks that are lower are none."""
-    link: float = pydantic.Field(default=0.25, ge=0, le=1)
-    """What a field must say for two peaks to be joined."""
-    worst: int = pydantic.Field(default=WORST, ge=1, le=SAMPLES)
-    """Of so many places on the line between them, those that say least."""
+    most: int
+    """Largest number of animals in one image."""
+    floor: float = 0.1
+    """Lowest peak."""
+
+    def decoder_values(self) -> dict[str, pydantic.JsonValue]:
+        """Return the decoder's own keys."""
+        return self._without("outputs", "fields", "stride", "layout")
 
 
-class Description(_Words):
-    """All of it."""
+class Description(pydantic.BaseModel):
+    """The description file; sections of other decoders are the extra keys."""
 
+    model_config = pydantic.ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Outputs]
     bodyparts: list[str] = pydantic.Field(min_length=1)
     bones: list[tuple[str, str]] = []
     input: Input
@@ -155,45 +189,73 @@ class Description(_Words):
     animals: Animals | None = None
     threshold: float = pydantic.Field(0.5, ge=0, le=1)
     pictures: Literal["own", "drawn"] = "drawn"
-    """What the pictures of a reference are: `own`, of what it was made for."""
+    """Content of the reference's frames; `own`: of the kind that it was trained on."""
     left_out: list[str] = []
-    """Body parts that the original tells of, and this does not."""
+    """Body parts of the original that are not imported."""
     licence: str = ""
     source: str = ""
     """Where it is from, in words."""
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, document: Any) -> Any:
+        known = {*cls.model_fields, *decoder_sections()}
+        for key in document if isinstance(document, dict) else ():
+            if key not in known:
+                raise ValueError(f"{key}: there is no such key")
+        return document
+
     @pydantic.model_validator(mode="after")
     def _fits_together(self) -> "Description":
-        ways = [self.heatmaps, self.offsets, self.coordinates]
-        if sum(way is not None for way in ways) != 1:
-            raise ValueError("say one of heatmaps, offsets and coordinates")
         if len(set(self.bodyparts)) < len(self.bodyparts):
-            raise ValueError("a body part is named twice")
+            raise ValueError("bodyparts: a body part is named twice")
         if unknown := {end for bone in self.bones for end in bone} - {*self.bodyparts}:
-            raise ValueError(f"a bone ends at no body part {min(unknown)}")
+            raise ValueError(f"bones: there is no body part {min(unknown)}")
         for name, values in (("mean", self.input.mean), ("std", self.input.std)):
             if len(values) not in (1, self.input.channels):
-                raise ValueError(f"{name}: one number, or {self.input.channels}")
-        if 0 in self.input.std:
-            raise ValueError("std: nothing can be divided by 0")
-        if self.animals:
-            if self.coordinates:
                 raise ValueError(
-                    "animals: of coordinates, coordinates → animals says it"
+                    f"{name}: expected one number, or {self.input.channels}"
                 )
-            edge_places(self.bodyparts, self.animals.edges)
+        if 0 in self.input.std:
+            raise ValueError("std: 0 can't be divided by")
+        self.decoder()
         return self
 
     @property
-    def most(self) -> int:
-        """How many animals it tells of."""
-        if self.animals:
-            return self.animals.most
-        return self.coordinates.animals if self.coordinates else 1
+    def others(self) -> dict[str, Outputs]:
+        """Sections of decoders whose outputs need no conversion, by name."""
+        return self.__pydantic_extra__ or {}
+
+    def decoder(self) -> Decoder:
+        """Return the decoder of the imported network's output.
+
+        Raises
+        ------
+        ValueError
+            When the sections do not describe exactly one decoder.
+        """
+        known = {
+            "heatmaps": self.heatmaps,
+            "offsets": self.offsets,
+            "coordinates": self.coordinates,
+            "animals": self.animals,
+        }
+        sections: dict[str, pydantic.JsonValue] = {
+            name: section.decoder_values()
+            for name, section in {**known, **self.others}.items()
+            if section is not None
+        }
+        return decoder_from_json(sections, self.bodyparts)
 
 
 def read_description(file: Path) -> Description:
-    """Return what the file says; ModelError says in a sentence what is wrong with it."""
+    """Return the content of a description file.
+
+    Raises
+    ------
+    ModelError
+        With file, key and reason.
+    """
     try:
         return Description.model_validate_json(file.read_bytes())
     except OSError as error:
@@ -203,3 +265,8 @@ def read_description(file: Path) -> Description:
         place = " → ".join(str(step) for step in fault["loc"])
         words = fault["msg"].removeprefix("Value error, ")
         raise ModelError(f"{file}: {f'{place}: ' if place else ''}{words}") from error
+
+
+def no_outputs() -> ModelError:
+    """Return the error of a description without outputs."""
+    return ModelError(f"the description must say one of {alternatives()}")

@@ -13,19 +13,14 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import (
-    Coordinates,
-    Decoder,
-    MultiAnimalDecoder,
-    Offsets,
-)
-from deeplabstream.pose.decoders.grouping import Grouping
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.importers.graph_operations import give_shape, wrap
 from deeplabstream.pose.importers.network_description import Description
-from deeplabstream.pose.importers.original_network import original
+from deeplabstream.pose.importers.original_network import (
+    MEMORY_GB,
+    is_too_large,
+    original,
+)
 from deeplabstream.pose.importers.reference_points import TOLERANCE_PX, Reference
-from deeplabstream.pose.model.model_description import edge_places
 from deeplabstream.pose.model.model_folder import (
     IMPORTED,
     NETWORK,
@@ -69,7 +64,7 @@ def import_onnx(
         folder,
         skeleton,
         fitting,
-        decoder_of(words),
+        words.decoder(),
         words.threshold,
         network_hash(folder / NETWORK),
         {"source": words.source, "licence": words.licence, **about},
@@ -84,37 +79,6 @@ def import_onnx(
     return load_model_folder(folder)
 
 
-def decoder_of(words: Description) -> Decoder:
-    """Return how points are read off what the imported network gives."""
-    if say := words.coordinates:
-        return Coordinates(say.animals, say.linear_to)
-    maps: Heatmaps | Offsets
-    if it := words.offsets:
-        maps, first = Offsets(it.stride, it.origin, it.scale), it.origin
-    elif own := words.heatmaps:
-        maps = Heatmaps(own.stride, own.sigma, own.origin, own.linear_to, own.centroid)
-        first = maps.first
-    else:
-        raise ModelError("the description says no way to read points")
-    if (said := words.animals) is None:
-        return maps
-    names = words.bodyparts
-    edges = edge_places(names, said.edges)
-    return MultiAnimalDecoder(
-        maps,
-        Grouping(
-            len(names),
-            edges,
-            said.most,
-            maps.stride,
-            first,
-            said.floor,
-            said.link,
-            said.worst,
-        ),
-    )
-
-
 def _theirs(
     network: Path, words: Description
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -124,24 +88,25 @@ def _theirs(
     try:
         return pictures, original(network, words, pictures)
     except Exception as error:  # ONNX Runtime's have no common ancestor
+        if is_too_large(error):
+            raise ModelError(
+                f"{network} asks for more than {MEMORY_GB} GB of memory for one image: "
+                "export it for a smaller input"
+            ) from error
         reason = " ".join(str(error).split())[:400]
         raise ModelError(f"{network} can't be run as described: {reason}") from error
 
 
 def _check_size(network: Path, model: ModelFolder, theirs: NDArray[np.float32]) -> None:
-    """Raise ModelError when the maps are not as many, or as large, as was described."""
-    if isinstance(model.decoder, Coordinates):
-        return
-    wanted, given = model.output_shape, theirs.shape[1:]
-    more = (
-        wanted[0],
-        *(side + 1 for side in wanted[1:]),
-    )  # see `deeplabstream/pose/runtimes/onnx_runtime.py`
-    if given not in (wanted, more):
-        shapes = ("x".join(map(str, shape)) for shape in (given, wanted))
+    """Raise ModelError when the output's shape is not the described one."""
+    wanted, given = model.output_shapes, theirs.shape[1:]
+    if given not in wanted:
+        shapes = ("x".join(map(str, shape)) for shape in (given, wanted[0]))
         raise ModelError(
-            "{} gives maps of {} (number, rows, columns); what the description says of body "
-            "parts, input and stride makes {}: correct it".format(network, *shapes)
+            "{} gives an output of {} (channels, rows, columns), but the body parts, input "
+            "size and stride of the description make {}: correct it".format(
+                network, *shapes
+            )
         )
 
 

@@ -1,24 +1,27 @@
-"""What a foreign network gives by itself: prepared and arranged by numpy alone.
+"""A foreign network's own output, with input and output converted by numpy alone.
 
-What was made of it is compared with this.
+The imported network is compared with it.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.importers.graph_operations import HALF
 from deeplabstream.pose.importers.network_description import (
     Description,
     Heatmaps,
     Offsets,
+    no_outputs,
 )
 from deeplabstream.pose.runtimes.compute_packages import package
 
+MEMORY_GB = 4
+"""Memory that a foreign network may take: a file of some bytes can ask for any amount."""
 _KINDS: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
     "tensor(float16)": np.float16,
@@ -28,10 +31,27 @@ _KINDS: dict[str, type[np.generic]] = {
 def original(
     network: Path, words: Description, pictures: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Return what the original gives, prepared and arranged by numpy alone."""
+    """Return the output of the original network, arranged for the decoder.
+
+    Parameters
+    ----------
+    network
+        The ONNX file.
+    words
+        Its description.
+    pictures
+        (n, height, width, 3), BGR, of the network's input size.
+
+    Returns
+    -------
+    output
+        (n, *shape), as the imported network must give it.
+    """
     ort = package("onnxruntime", "importing networks")
+    _limit_memory()
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.add_session_config_entry("session.use_env_allocators", "1")
     session = ort.InferenceSession(
         str(network), sess_options=options, providers=["CPUExecutionProvider"]
     )
@@ -60,6 +80,25 @@ def original(
         for place, name in enumerate(names)
     }
     return _arranged(words, outputs, names)
+
+
+@cache
+def _limit_memory() -> None:
+    """Limit the memory of sessions that use this process's allocator, once."""
+    ort = package("onnxruntime", "importing networks")
+    place = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    limits = ort.OrtArenaCfg(MEMORY_GB * 2**30, -1, -1, -1)
+    ort.create_and_register_allocator(place, limits)
+
+
+def is_too_large(error: Exception) -> bool:
+    """Return whether ONNX Runtime refused memory: `MEMORY_GB`, or a tensor above 4 GiB."""
+    return any(words in str(error) for words in _REFUSALS)
+
+
+_REFUSALS = ("Available memory of", "output tensor would require more than")
 
 
 def _arranged(
@@ -92,7 +131,12 @@ def _arranged(
             sure = outputs[say.confidences].reshape(-1, parts, 1)
         points = np.where(unseen, 0, points)
         return np.asarray(np.concatenate([points, sure], axis=2), np.float32)
-    raise ModelError("the description says no way to read points")
+    for plain in words.others.values():
+        each = [outputs[name] for name in plain.outputs]
+        if plain.layout == "NHWC":
+            each = [values.transpose(0, 3, 1, 2) for values in each]
+        return np.asarray(np.concatenate(each, axis=1), np.float32)
+    raise no_outputs()
 
 
 def _fields(

@@ -1,13 +1,11 @@
-"""A network and all that must be known to use it, as a folder.
+"""A model folder: a network and all that is needed to use it.
 
-`model.json` says what the network knows, how a picture is brought to it, from which
-confidence on its points are believed, and how it was made; `network.onnx` takes uint8
-pictures (n, height, width, 3), BGR, whatever it does to them inside, and gives heat maps
-(n, bodypart, h, w) from 0 to 1; networks from elsewhere may give what
-`deeplabstream/pose/decoders/decoders.py`
-reads instead. Where `model.json` says `animals`, the part affinity fields of their edges
-follow in the same output: 2 · edge maps, x before y.
-Both are data: nothing in them is ever run as a program.
+`model.json` holds the skeleton, the input size, the decoder, the confidence threshold, and
+how the network was made. `network.onnx` takes uint8 images (n, height, width, 3), BGR,
+and does its own normalisation. Its output is what the decoder reads
+(`deeplabstream/pose/decoders`); our own networks give heat maps (n, bodypart, h, w) from
+0 to 1. Networks for several animals give part affinity fields after them: 2 · edge maps,
+x before y. Both files are data: nothing in them is run as a program.
 """
 
 import hashlib
@@ -22,17 +20,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import (
-    Coordinates,
-    Decoder,
-    MultiAnimalDecoder,
-    Offsets,
-    Read,
-    animals,
-    output_shape,
-    read,
-)
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.decoder import DecodedPoses, Decoder
+from deeplabstream.pose.decoders.registry import decoder_from_json
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_description import Description
@@ -40,42 +29,35 @@ from deeplabstream.pose.model.model_description import Description
 DESCRIPTION = "model.json"
 NETWORK = "network.onnx"
 IMPORTED = 2
-"""The version of the rules by which networks from elsewhere are imported now."""
+"""Current version of the rules by which networks of other programs are imported."""
 DETECTOR = "detector"
-"""Within a model folder: the network that finds the animal for it."""
-
-
-_WAYS: dict[type, str] = {
-    Heatmaps: "heatmaps",
-    Offsets: "offsets",
-    Coordinates: "coordinates",
-}
+"""Folder within a model folder: the network that finds the animal for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model folder that was read and found whole."""
+    """A model folder, read and validated."""
 
     path: Path
     skeleton: Skeleton
     fitting: Fitting
     decoder: Decoder
-    """How points are read off what the network gives."""
+    """Converts the network's output to poses."""
     threshold: float
-    """The confidence below which a point counts as not seen."""
+    """Confidence below which a point counts as not visible."""
     sha256: str
-    """Of the network's file."""
+    """Checksum of the network's file."""
     about: Mapping[str, object]
-    """How it was made: command, data, error, licence. For people; nothing reads it."""
+    """How it was made: command, data, error, licence. For information only."""
     frames: int = 1
-    """Consecutive pictures that it looks at for the middle one; pictures that are given
-    to it at once follow each other when it is more than one. Missing neighbours, at the
-    ends, are taken for the picture itself."""
+    """Consecutive frames from which the pose in the middle one is estimated. When it is
+    more than 1, the images of one call must be consecutive; the first and the last are
+    repeated at the ends."""
     confidence: ConfidenceScale | None = None
-    """What its confidences are worth; None: they are left as they come."""
+    """Calibration of the confidences; None: not calibrated."""
     imported: int | None = None
-    """By which version of the rules a network from elsewhere was imported; None: it is
-    our own, or was imported before they had one."""
+    """Version of the import rules for a network of another program; None: our own, or
+    imported before the rules had versions."""
 
     @property
     def network(self) -> Path:
@@ -83,20 +65,8 @@ class ModelFolder:
         return self.path / NETWORK
 
     @property
-    def heatmaps(self) -> Heatmaps:
-        """How its heat maps are drawn and read; ModelError when it gives none."""
-        maps = (
-            self.decoder.maps
-            if isinstance(self.decoder, MultiAnimalDecoder)
-            else self.decoder
-        )
-        if not isinstance(maps, Heatmaps):
-            raise ModelError(f"{self.path}: its network gives no heat maps")
-        return maps
-
-    @property
     def outdated(self) -> str:
-        """What is wrong with how it was imported, as a sentence; empty: nothing."""
+        """Problem with how the network was imported, as a sentence; empty: none."""
         if self.imported is not None or "imported_from" not in self.about:
             return ""
         return (
@@ -107,18 +77,31 @@ class ModelFolder:
 
     @property
     def animals(self) -> int:
-        """How many animals it tells of in each picture."""
-        return animals(self.decoder)
+        """Largest number of animals found in one image."""
+        return self.decoder.animals
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The shape of the network's output for one picture."""
+    def output_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The accepted shapes of the network's output for one image."""
         size = self.fitting.height, self.fitting.width
-        return output_shape(self.decoder, len(self.skeleton.bodyparts), *size)
+        return self.decoder.output_shapes(len(self.skeleton.bodyparts), *size)
 
-    def read(self, output: NDArray[np.float32]) -> Read:
-        """Return points (n, animal, bodypart, 2), input pixels, and confidences."""
-        points, sure = read(self.decoder, output)
+    def decode(self, output: NDArray[np.float32]) -> DecodedPoses:
+        """Return the poses in the network's output, with calibrated confidences.
+
+        Parameters
+        ----------
+        output
+            (n, *shape) with one of `output_shapes`, as the network gives it.
+
+        Returns
+        -------
+        points
+            (n, animal, bodypart, 2), pixels of the network's input; NaN: not found.
+        confidences
+            (n, animal, bodypart), 0 to 1; 0 where the point is NaN.
+        """
+        points, sure = self.decoder.decode(output)
         if self.confidence is None:
             return points, sure
         there = np.isfinite(points).all(axis=-1)
@@ -126,7 +109,13 @@ class ModelFolder:
 
 
 def load_model_folder(path: Path) -> ModelFolder:
-    """Return the folder's content; ModelError says in a sentence what is wrong with it."""
+    """Return the model in a folder.
+
+    Raises
+    ------
+    ModelError
+        With file and reason, when a file is missing, damaged or does not match.
+    """
     file = path / DESCRIPTION
     try:
         words = Description.model_validate_json(file.read_bytes())
@@ -148,13 +137,9 @@ def load_model_folder(path: Path) -> ModelFolder:
                     f"{file} is damaged: a bone ends at no body part {name}"
                 )
     try:
-        decoder = words.decoder()
+        decoder = decoder_from_json(words.sections, names)
     except ValueError as error:
         raise ModelError(f"{file} is damaged: {error}") from error
-    if decoder is None:
-        raise ModelError(
-            f"{file} is damaged: it must say one of heatmaps, offsets and coordinates"
-        )
     digest = network_hash(path / NETWORK)
     if digest != words.sha256:
         raise ModelError(
@@ -178,7 +163,7 @@ def load_model_folder(path: Path) -> ModelFolder:
 
 
 def save_description(model: ModelFolder) -> None:
-    """Write `model.json`; the network's file lies beside it already."""
+    """Write `model.json` beside the network's file."""
     words = {
         "format": 1,
         "skeleton": {
@@ -192,7 +177,7 @@ def save_description(model: ModelFolder) -> None:
             "pixels": "uint8",
             **_unusual(model.fitting),
         },
-        **_said(model),
+        **model.decoder.to_json(model.skeleton.bodyparts),
         **({"frames": model.frames} if model.frames > 1 else {}),
         **({"confidence": asdict(model.confidence)} if model.confidence else {}),
         **({"imported": model.imported} if model.imported else {}),
@@ -205,28 +190,9 @@ def save_description(model: ModelFolder) -> None:
 
 
 def _unusual(fitting: Fitting) -> dict[str, object]:
-    """Return in which way pictures are fitted otherwise than to our own networks."""
+    """Return the settings that differ from those of our own networks."""
     usual = asdict(Fitting(fitting.height, fitting.width))
     return {key: said for key, said in asdict(fitting).items() if said != usual[key]}
-
-
-def _said(model: ModelFolder) -> dict[str, object]:
-    """Return how points are read, in the words of `model.json`."""
-    several = model.decoder if isinstance(model.decoder, MultiAnimalDecoder) else None
-    maps = several.maps if several else model.decoder
-    words = {key: value for key, value in asdict(maps).items() if value is not None}
-    said: dict[str, object] = {_WAYS[type(maps)]: words}
-    if several:
-        how, names = several.grouping, model.skeleton.bodyparts
-        said["animals"] = {
-            "most": how.most,
-            "edges": [[names[a], names[b]] for a, b in how.edges],
-            "floor": how.floor,
-            "link": how.link,
-            "worst": how.worst,
-            "longest": list(how.longest),
-        }
-    return said
 
 
 def network_hash(file: Path) -> str:
@@ -240,4 +206,5 @@ def network_hash(file: Path) -> str:
 def _first(error: pydantic.ValidationError) -> str:
     fault = error.errors()[0]
     place = " → ".join(str(step) for step in fault["loc"])
-    return f"{place}: {fault['msg']}" if place else fault["msg"]
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason

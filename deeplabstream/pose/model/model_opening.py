@@ -5,7 +5,6 @@ from pathlib import Path
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.paths import ROOT, is_folder
 from deeplabstream.core.rig_folder import model_places
-from deeplabstream.pose.decoders.decoders import Coordinates
 from deeplabstream.pose.ensemble import Ensemble, members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.filters.live_crop import BOX, MARGIN, LiveCrop
@@ -103,7 +102,7 @@ def open_live_crop(
                 f"LIVE_CROP follows one animal; {each.model.path.name} tells of "
                 f"{each.model.animals}: say LIVE_CROP = no"
             )
-    if detector is None and isinstance(estimator.model.decoder, Coordinates):
+    if detector is None and not estimator.model.decoder.any_size:
         raise ModelError(
             f"{estimator.model.path.name} gives coordinates, which hold for pictures of its "
             "own size alone: say LIVE_CROP = no, or name a DETECTOR"

@@ -208,12 +208,9 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
             f"{model.network} does not take the pictures that model.json describes: it takes "
             f"{_told(inputs)} instead of {_told(expected)}"
         )
-    maps = list(model.output_shape)
-    given = list(session.get_outputs()[0].shape)[1:]
-    # some have a row and a column of cells more than fit into the picture (DeepLabCut's)
-    more = [maps[0], *(side + 1 for side in maps[1:])]
-    if given not in (maps, more):
+    given = tuple(session.get_outputs()[0].shape)[1:]
+    if given not in model.output_shapes:
         raise ModelError(
-            f"{model.network} does not give the heat maps that model.json describes: "
-            f"{given} instead of {maps}"
+            f"{model.network} does not give the output that model.json describes: "
+            f"{list(given)} instead of {list(model.output_shapes[0])}"
         )

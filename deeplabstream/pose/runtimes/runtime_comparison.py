@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import Read
+from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.pictures import read_picture
 from deeplabstream.pose.runtimes.loaded_network import Network
@@ -100,7 +100,7 @@ def compare(
     """Return how far the poses of one output are from those of the reference's."""
     if reference.shape != other.shape or not np.isfinite(other).all():
         return Difference(1, np.inf, np.inf, np.inf, 1.0, np.inf)
-    (points, sure), (theirs, doubt) = model.read(reference), model.read(other)
+    (points, sure), (theirs, doubt) = model.decode(reference), model.decode(other)
     if model.animals > 1:
         theirs, doubt = _in_order(points, theirs, doubt)
     seen, also = sure >= model.threshold, doubt >= model.threshold
@@ -121,7 +121,7 @@ def compare(
 
 def _in_order(
     points: NDArray[np.float32], theirs: NDArray[np.float32], doubt: NDArray[np.float32]
-) -> Read:
+) -> DecodedPoses:
     """Return the other's animals in the order of the reference's, picture by picture.
 
     All are (n, animal, bodypart, …). Whoever is surest comes first in each, and a

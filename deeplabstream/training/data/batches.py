@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
-from deeplabstream.pose.decoders.part_affinity_fields import Edges, encode_fields
+from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.pose.image_fitting import ImageWindow
+from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.augmentation import apply, augment, augment_clip
 from deeplabstream.training.data.clips import (
     Clip,
@@ -24,7 +24,6 @@ from deeplabstream.training.data.clips import (
     read_clip,
 )
 from deeplabstream.training.data.dataset import Dataset
-from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.train_config import FitSettings
 
 
@@ -87,6 +86,7 @@ class Batches:
         self.data, self.settings, self.videos = data, settings, videos
         self.find, self.read = find, read
         self.rank, self.world = rank, world
+        self.decoder = training_decoder(data, settings.network)
         self.step = 0
         still = settings.augmentation.moved > 0
         self.scenes = backgrounds(data) if still else [None] * len(data)
@@ -148,7 +148,7 @@ class Batches:
         if settings.missing == "unknown":
             weight = weight & np.isfinite(data.points[own]).all(axis=2)
         clip = self._clip(step)
-        return to_batch(data, settings, pictures, points, weight, clip)
+        return to_batch(data, self.decoder, pictures, points, weight, clip)
 
     def _changed(
         self, place: int, rng: np.random.Generator
@@ -184,6 +184,7 @@ class HeldOut:
 
     def __init__(self, data: Dataset, settings: FitSettings) -> None:
         self.data, self.settings = data, settings
+        self.decoder = training_decoder(data, settings.network)
 
     def __len__(self) -> int:
         return -(-len(self.data) // self.settings.batch)
@@ -199,27 +200,31 @@ class HeldOut:
                 if self.settings.missing == "unknown"
                 else True
             )
-            yield to_batch(part, self.settings, pictures, part.points, weight, None)
+            yield to_batch(part, self.decoder, pictures, part.points, weight, None)
 
 
 def to_batch(
     data: Dataset,
-    settings: FitSettings,
+    decoder: Decoder,
     pictures: NDArray[np.uint8],
     points: NDArray[np.float32],
     weight: NDArray[np.bool_],
     clip: Clip | None,
 ) -> Batch:
-    """Return tensors of what was drawn."""
-    heatmaps = Heatmaps(STRIDE, settings.network.sigma)
-    height, width = data.fitting.height // STRIDE, data.fitting.width // STRIDE
-    if edges := settings.network.edges:
-        each = points.reshape(len(points), data.animals, -1, 2)
-        told = weight.reshape(len(points), data.animals, -1)
-        weight = np.asarray(told.all(axis=1))
-        targets = np.stack([_of_all(heatmaps, xy, edges, height, width) for xy in each])
-    else:
-        targets = heatmaps.encode(points, height, width)
+    """Return a batch with the targets that `decoder` makes of the points.
+
+    Parameters
+    ----------
+    pictures
+        (n, height, width, 3), BGR, or (n, 5, height, width, 3) for a context network.
+    points
+        (n, animal · bodypart, 2), pixels of the images; NaN: not visible.
+    weight
+        (n, animal · bodypart): False where nothing is known.
+    """
+    animals = points.reshape(len(points), data.animals, -1, 2)
+    targets = decoder.encode(animals, data.fitting.height, data.fitting.width)
+    weight = weight.reshape(animals.shape[:3]).all(axis=1)
     return Batch(
         torch.from_numpy(pictures),
         torch.from_numpy(targets),
@@ -229,20 +234,6 @@ def to_batch(
         None if clip is None else torch.from_numpy(clip.matrix.astype(np.float32)),
         *(((1.0, 1.0), (0.0, 0.0)) if clip is None else clip_geometry(clip.window)),
     )
-
-
-def _of_all(
-    heatmaps: Heatmaps,
-    points: NDArray[np.float32],
-    edges: Edges,
-    height: int,
-    width: int,
-) -> NDArray[np.float32]:
-    """Return maps and fields of `points` (animal, bodypart, 2): the highest of all."""
-    maps = heatmaps.encode(points, height, width).max(axis=0)
-    cells = (points - heatmaps.first) / heatmaps.stride
-    fields = encode_fields(cells, edges, height, width, heatmaps.sigma)
-    return np.concatenate([maps, fields])
 
 
 def clip_geometry(

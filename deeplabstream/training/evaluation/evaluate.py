@@ -1,6 +1,6 @@
 """How far off a network's points are, and how sure it must be to be believed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -10,14 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
-from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.decoder import DecodedPoses, Decoder
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
-from deeplabstream.training.data.animal_targets import predict_animals
 from deeplabstream.training.data.dataset import Dataset
 from deeplabstream.training.evaluation.animal_matching import claims, match
 from deeplabstream.training.networks.context import ContextNetwork
-from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import PoseNetwork
 
 Points: TypeAlias = NDArray[np.float32]
@@ -39,24 +36,63 @@ class PartError:
 
 
 def predict(
-    network: PoseNetwork, heatmaps: Heatmaps, pictures: NDArray[np.uint8]
-) -> tuple[Points, Points]:
-    """Return points (picture, bodypart, 2), px of the input, and confidences.
+    network: PoseNetwork, decoder: Decoder, pictures: NDArray[np.uint8]
+) -> DecodedPoses:
+    """Return the poses that a network finds.
 
-    Pictures are (n, height, width, 3), or (n, 5, height, width, 3) for what a context
-    network says of the middle ones.
+    Parameters
+    ----------
+    pictures
+        (n, height, width, 3), uint8 BGR, or (n, 5, height, width, 3): consecutive frames
+        around the one in which a context network finds the pose.
+
+    Returns
+    -------
+    points
+        (n, animal, bodypart, 2), pixels of the network's input.
+    confidences
+        (n, animal, bodypart), 0 to 1.
     """
-    found = []
+    found = [decoder.decode(output) for output in network_outputs(network, pictures)]
+    return np.concatenate([p for p, _ in found]), np.concatenate([c for _, c in found])
+
+
+def network_outputs(
+    network: PoseNetwork, pictures: NDArray[np.uint8]
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the output (n, *shape) of a network for 16 images at a time; see `predict`."""
     run = network.maps
     if isinstance(network, ContextNetwork) and pictures.ndim == 5:
         run = network.surest  # a multiview network's `maps` takes all views anyway
     with torch.inference_mode():
         for start in range(0, len(pictures), 16):
-            batch = torch.from_numpy(pictures[start : start + 16])
-            found.append(run(batch).numpy())
-    maps = np.concatenate(found)
-    points, confidence = heatmaps.decode(maps.reshape(-1, *maps.shape[2:]))
-    return points.reshape(*maps.shape[:2], 2), confidence.reshape(maps.shape[:2])
+            yield run(torch.from_numpy(pictures[start : start + 16])).float().numpy()
+
+
+def choose_variant(network: PoseNetwork, data: Dataset, decoder: Decoder) -> Decoder:
+    """Return the variant of a decoder that finds the animals in `data` best.
+
+    The best has the highest harmonic mean of recall and precision; of equal ones the last.
+    Part affinity fields are the weaker, the less sure the network is of an edge.
+    """
+    variants = decoder.variants()
+    if len(variants) < 2 or not len(data):
+        return decoder
+    labels = data.points.reshape(len(data), data.animals, -1, 2)
+    outputs = list(network_outputs(network, data.pictures))
+    best, most = decoder, 0.0
+    for variant in variants:
+        each = [variant.decode(output) for output in outputs]
+        found = match(
+            np.concatenate([points for points, _ in each]),
+            np.concatenate([sure for _, sure in each]),
+            labels,
+        ).counted
+        sums = found.labelled.sum() + found.told.sum()
+        good = 2 * int(found.found.sum()) / max(1, int(sums))
+        if good >= most and good > 0:
+            best, most = variant, good
+    return best
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,35 +114,36 @@ class HeldOut:
 def held_out_error(
     network: PoseNetwork,
     data: Dataset,
-    several: MultiAnimalDecoder | None = None,
+    decoder: Decoder,
     known: NDArray[np.bool_] | None = None,
 ) -> HeldOut:
-    """Return how far a network's points are from the labels.
+    """Return the distances of a network's points to the labels.
 
-    `several` says how several animals are read; `known` (picture, animal · bodypart) of
-    which points it is known where they are, or that they are not to be seen.
+    Parameters
+    ----------
+    known
+        (picture, animal · bodypart): True where the label says where a point is, or that
+        it is not visible; default: `data.known`.
     """
     labels = data.in_camera_px(data.points)
     known = data.known if known is None else known
-    if several is not None:
-        given, sure = predict_animals(network, several, data.pictures)
-        found = data.in_camera_px(given.reshape(data.points.shape)).reshape(given.shape)
-        truth = labels.reshape(given.shape)
-        ordered = match(found, sure, truth)
-        claimed = claims(found, sure, truth, known.reshape(sure.shape))
-        flat = data.points.shape[:2]
-        return HeldOut(
-            ordered.distance.reshape(flat),
-            ordered.confidence.reshape(flat),
-            ordered.points.reshape(data.points.shape),
-            claimed,
-        )
-    heatmaps = Heatmaps(STRIDE, network.how.sigma, linear_to=network.how.linear_to)
     pictures = data.pictures if data.context is None else data.context
-    points, confidence = predict(network, heatmaps, pictures)
-    found = data.in_camera_px(points)
-    away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
-    return HeldOut(away, confidence, found, (away, confidence, known))
+    given, sure = predict(network, decoder, pictures)
+    flat = data.points.shape
+    found = data.in_camera_px(given.reshape(flat))
+    if decoder.animals == 1:
+        sure = sure.reshape(flat[:2])
+        away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
+        return HeldOut(away, sure, found, (away, sure, known))
+    found, truth = found.reshape(given.shape), labels.reshape(given.shape)
+    ordered = match(found, sure, truth)
+    claimed = claims(found, sure, truth, known.reshape(sure.shape))
+    return HeldOut(
+        ordered.distance.reshape(flat[:2]),
+        ordered.confidence.reshape(flat[:2]),
+        ordered.points.reshape(flat),
+        claimed,
+    )
 
 
 def summary(

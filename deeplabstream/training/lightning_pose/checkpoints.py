@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.importers.script_export import SCRIPTS, typed
 from deeplabstream.pose.model.model_folder import (
@@ -27,6 +28,7 @@ from deeplabstream.pose.model.model_folder import (
 )
 from deeplabstream.training.data.projects import read_yaml
 from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
 SIGMA = 1.25
@@ -116,7 +118,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     recipe = Recipe(
         Skeleton(names),
         fitting,
-        SIGMA,
+        Heatmaps(STRIDE, SIGMA, ORIGIN, network.how.linear_to),
         THRESHOLD,
         {
             "source": f"Lightning Pose, {backbone}",
@@ -128,7 +130,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     rng = np.random.default_rng(0)
     shape = (4, fitting.height, fitting.width, 3)
     noise = rng.integers(0, 256, shape, np.uint8)
-    model = export(network, recipe, noise, folder, ORIGIN, own=False)
+    model = export(network, recipe, noise, folder, own=False)
     save_description(replace(model, imported=IMPORTED))
     return load_model_folder(folder)
 

@@ -1,8 +1,8 @@
-"""Points read off heat maps so that losses can be propagated back through them.
+"""Differentiable decoding of heat maps, for unsupervised and camera losses.
 
-The same rule as `deeplabstream.pose.decoders.heatmaps.Heatmaps.decode`, and a test says
-so: around the highest
-cell, the logarithm of a Gaussian is a plane once its curvature is taken away.
+The same rule as `deeplabstream.pose.decoders.heatmaps.Heatmaps.decode`; a test compares
+them. Around the highest cell, the logarithm of a Gaussian is a plane once its known
+curvature is subtracted.
 """
 
 import torch

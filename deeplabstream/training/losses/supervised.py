@@ -91,6 +91,16 @@ def regression_loss(found: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     return _mean(400 * away + sure, weight)
 
 
+def field_loss(fields: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Return the squared error of fields (n, 2 · edge, h, w), summed over cells.
+
+    The mean over maps; `weight` (n, edge) is 0 where an end of the edge is unknown.
+    """
+    each = ((fields - targets) ** 2).sum(dim=(2, 3))
+    both = weight.repeat_interleave(2, dim=1)
+    return (each * both).sum() / both.sum().clamp(min=1)
+
+
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
     return (p * (p.log() - q.log())).sum(dim=(2, 3))
 

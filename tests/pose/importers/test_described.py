@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
+from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.importers.network_description import read_description
 from deeplabstream.pose.importers.onnx_import import import_onnx
 from deeplabstream.pose.importers.original_network import original
@@ -173,7 +173,7 @@ def test_fields_of_other_cells_are_the_originals_in_every_runtime(
     model = import_onnx(file, words, tmp_path / "m", {})
     assert isinstance(model.decoder, MultiAnimalDecoder)
     assert (model.animals, model.decoder.grouping.floor) == (2, 0.3)
-    assert model.output_shape == (4, 4, 8)
+    assert model.output_shapes[0] == (4, 4, 8)
     picture = np.random.default_rng(3).integers(0, 256, (1, 32, 64, 3), np.uint8)
     reference = original(file, words, picture)
     other = load_network(model, runtime, 1).run(picture)
@@ -189,7 +189,7 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
     say = {"output": "points", "confidences": "sure", "animals": 8}
     words = read_description(described(tmp_path / "it.json", coordinates=say))
     model = import_onnx(file, words, tmp_path / "m", {})
-    assert (model.animals, model.output_shape) == (8, (16, 3))
+    assert (model.animals, model.output_shapes) == (8, ((16, 3),))
     assert load_model_folder(tmp_path / "m").animals == 8
     estimator = NetworkEstimator(model, load_network(model, "cpu", 1))
     picture = np.random.default_rng(3).integers(0, 256, (32, 64, 3), np.uint8)
@@ -210,22 +210,25 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
         ({"heatmaps": HEATMAPS, "coordinates": {}}, "say one of"),
         ({"heatmaps": HEATMAPS, "bodyparts": ["a", "a"]}, "named twice"),
         ({"heatmaps": HEATMAPS, "bones": [["snout", "paw"]]}, "no body part paw"),
-        ({"heatmaps": HEATMAPS, "input": INPUT | {"std": [0]}}, "divided by 0"),
+        (
+            {"heatmaps": HEATMAPS, "input": INPUT | {"std": [0]}},
+            "std: 0 can't be divided by",
+        ),
         ({"heatmaps": HEATMAPS, "input": INPUT | {"mean": [1, 2]}}, "mean: one number"),
         ({"heatmaps": HEATMAPS, "input": INPUT | {"colour": "XYZ"}}, "input → colour"),
         ({"heatmaps": HEATMAPS, "animals": ANIMALS}, "has no output fields"),
         (
             {"heatmaps": HEATMAPS, "animals": ANIMALS | {"edges": []}},
-            "no edges lead from snout to tailbase",
+            "no edges connect snout to tailbase",
         ),
         (
             {"coordinates": {}, "animals": ANIMALS},
-            "of coordinates, coordinates → animals says it",
+            "coordinates → animals says how many",
         ),
         ({"heatmaps": HEATMAPS | {"output": "no"}}, "has no output no; it has maps"),
         (
             {"heatmaps": HEATMAPS | {"stride": 4}},
-            "maps of 2x4x8 (number, rows, columns)",
+            "output of 2x4x8 (channels, rows, columns)",
         ),
         (
             {"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []},
@@ -275,3 +278,48 @@ def test_no_network_no_description_and_a_full_folder_are_sentences(
     assert "holds a model already" in said[4]
     with pytest.raises(ModelError, match="can't be read"):
         read_description(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    "kind", ["ConstantOfShape", "Expand", "Tile", "Resize", "by its input"]
+)
+def test_a_small_file_that_asks_for_much_memory_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    foreign = onnx.load(str(network(tmp_path / "it.onnx", {"maps": 2})))
+    graph, side = foreign.graph, 2**17
+
+    def hold(name: str, values: Any) -> None:
+        graph.initializer.append(numpy_helper.from_array(np.array(values), name))
+
+    def add(kind: str, given: list[str], made: str, **words: Any) -> None:
+        graph.node.append(helper.make_node(kind, given, [made], name=made, **words))
+
+    hold("shape", np.array([1, 1, side, side], np.int64))
+    hold("scales", np.array([1, 1, side, side], np.float32))
+    hold("one", np.ones((1, 1, 1, 1), np.float32))
+    if kind == "ConstantOfShape":
+        add(kind, ["shape"], "much")
+    elif kind == "Expand":
+        add(kind, ["one", "shape"], "much")
+    elif kind == "Tile":
+        add(kind, ["maps", "shape"], "much")
+    elif kind == "Resize":
+        add(kind, ["maps", "", "scales"], "much")
+    else:  # a size that no check of the file can know
+        add("ReduceMax", ["picture"], "light", keepdims=0)
+        add("Mul", ["light", "scales"], "sizes")
+        add("Abs", ["sizes"], "positive")
+        add("Cast", ["positive"], "whole", to=TensorProto.INT64)
+        add("ConstantOfShape", ["whole"], "much")
+    add("ReduceMax", ["much"], "most", keepdims=0)
+    add("Add", ["maps", "most"], "out")
+    graph.output[0].name = "out"
+    onnx.save(foreign, str(tmp_path / "it.onnx"))
+    words = described(tmp_path / "it.json", heatmaps=HEATMAPS)
+    say = ["--description", str(words), "--output", str(tmp_path / "m")]
+    assert main([str(tmp_path / "it.onnx"), *say]) == 2
+    told = capsys.readouterr().err
+    assert "asks for more than 4 GB of memory" in told
+    assert len(told.strip().splitlines()) == 1
+    assert not (tmp_path / "m").exists()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
+from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.filters.live_crop import BOX, LiveCrop
 from deeplabstream.pose.importers.script_export import SCRIPTS
 from deeplabstream.pose.model.model_folder import IMPORTED, load_model_folder
@@ -155,12 +155,12 @@ def test_another_reference_is_not_believed(
     np.savez(source / "reference.npz", **held | {"points": held["points"] + 1})
     out = tmp_path / "model"
     assert main([str(source), "--output", str(out)]) == 2
-    assert "from where the original sees them" in capsys.readouterr().err
+    assert "from where the original finds" in capsys.readouterr().err
     assert not (out / "model.json").exists()
     nothing = held | {"confidences": held["confidences"] * 0}
     np.savez(source / "reference.npz", **nothing)
     assert main([str(source), "--output", str(out)]) == 2
-    assert "sees no body part" in capsys.readouterr().err
+    assert "finds no body part" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_letterboxed_frames_where_the_original_stretches_are_not_imported(
     words = ["--output", str(tmp_path / "m"), "--tolerance", "0.2"]
     assert main([str(tmp_path), *words]) == 2
     told = capsys.readouterr().err
-    assert "from where the original sees them" in told
+    assert "from where the original finds" in told
     assert "px are allowed (0.2 px of its input" in told
     assert main([str(exported), *words]) == 0  # stretched, it is well within
 
@@ -260,9 +260,7 @@ def test_the_higher_score_always_has_the_higher_confidence() -> None:
     assert sure.max() < 1
     np.testing.assert_allclose(sure[scores <= LINEAR_TO], scores[scores <= LINEAR_TO])
     maps = Heatmaps(4, 1.0, linear_to=LINEAR_TO)
-    _, confidence = maps.decode(
-        2.6 * maps.encode(np.array([[20, 20]]), 16, 16)[0][None]
-    )
+    _, confidence = maps.peaks(2.6 * maps.encode(np.array([[20, 20]]), 16, 16)[0][None])
     assert confidence[0] == pytest.approx(0.98, abs=0.01)
 
 

@@ -77,4 +77,4 @@ def test_the_whole_computation_stays_on_the_card(
     output = network._computed(images)
     assert output.device.type == "cuda"
     assert output.dtype == getattr(torch, precision)
-    assert output.shape[:2] == (2, folder.output_shape[0])
+    assert output.shape[:2] == (2, folder.output_shapes[0][0])

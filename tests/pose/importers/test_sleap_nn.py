@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from deeplabstream.pose.decoders.decoders import MultiAnimalDecoder
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.tracking.pose_matching import match_animals
@@ -48,7 +49,7 @@ def test_sleap_nns_network_of_one_animal(
     assert "say no --animals" in capsys.readouterr().err
     model = load_model_folder(out)
     assert model.skeleton.bodyparts == ("snout", "tailbase")
-    assert (model.heatmaps.sigma, model.heatmaps.first) == (1.5, 0)
+    assert model.decoder == Heatmaps(2, 1.5, 0, LINEAR_TO, 5)
     kinds = {node.op_type for node in onnx.load(str(model.network)).graph.node}
     assert not kinds & {"ArgMax", "ReduceMax"}  # the search for peaks is gone
     with np.load(source / "reference.npz") as theirs:
