@@ -1,5 +1,10 @@
-"""What the bundled networks see in a made scene; as a program, writes the golden file."""
+"""Golden file of the bundled networks and golden runs; as a program, writes it anew.
 
+`python tests/offline/golden.py FILM` is refused while the version (MAJOR.MINOR) is that of
+the golden file and a network or a decision differs: raise the version first.
+"""
+
+import hashlib
 import json
 import sys
 import tomllib
@@ -14,7 +19,7 @@ if __name__ == "__main__":
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.prediction import predict
-from deeplabstream.pose.model.model_folder import DESCRIPTION
+from deeplabstream.pose.model.model_folder import DESCRIPTION, NETWORK
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.video.recording_options import Recipe
@@ -32,6 +37,43 @@ def networks() -> list[str]:
     return sorted(file.parent.name for file in MODELS.glob(f"*/{DESCRIPTION}"))
 
 
+def fingerprint(model: Path) -> str:
+    """Return a checksum of a model folder: its network, and `model.json` without `about`."""
+    words = json.loads((model / DESCRIPTION).read_text("utf-8"))
+    words.pop("about", None)
+    digest = hashlib.sha256((model / NETWORK).read_bytes())
+    digest.update(json.dumps(words, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def decisions() -> dict[str, str]:
+    """Return a checksum of the commands of each golden run, by its name.
+
+    `tests/test_golden_runs.py` compares the commands themselves with what is decided now.
+    """
+    return {
+        file.parent.name: hashlib.sha256(file.read_text("utf-8").encode()).hexdigest()
+        for file in sorted(GOLDEN.parent.glob("runs/*/commands.txt"))
+    }
+
+
+def facts() -> dict[str, object]:
+    """Return what belongs to one MAJOR.MINOR."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return {
+        "release": release(project["version"]),
+        "networks": {name: fingerprint(MODELS / name) for name in networks()},
+        "decisions": decisions(),
+    }
+
+
+def forbidden(before: dict[str, object], now: dict[str, object]) -> list[str]:
+    """Return which facts differ although the version is the same."""
+    if before["release"] != now["release"]:
+        return []
+    return [name for name in now if before.get(name) != now[name]]
+
+
 def scene(path: Path) -> Path:
     """Write a lossless film of two pictures of the drawn animal."""
     with VideoFile(path, ImageFormat((480, 640, 3), 10), Recipe(codec="ffv1")) as film:
@@ -44,9 +86,11 @@ def scene(path: Path) -> Path:
 
 
 def main() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
-        "version"
-    ]
+    now = facts()
+    if changed := forbidden(json.loads(GOLDEN.read_text("utf-8")), now):
+        sys.exit(
+            f"{', '.join(changed)} changed: raise MAJOR.MINOR in pyproject.toml first"
+        )
     film = scene(Path(sys.argv[1]))
     poses = {}
     for name in networks():
@@ -55,8 +99,7 @@ def main() -> None:
             "points": np.round(table.points.astype(float), 2).tolist(),
             "confidence": np.round(table.confidence.astype(float), 3).tolist(),
         }
-    facts = {"release": release(version), "poses": poses}
-    GOLDEN.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    GOLDEN.write_text(json.dumps({**now, "poses": poses}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
