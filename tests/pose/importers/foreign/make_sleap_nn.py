@@ -204,12 +204,13 @@ def _export(folder, name, parts):
     points, sure = _theirs(folder, name, models, pictures)
     if name != "bottom_up":
         points, sure = points[:, 0], sure[:, 0]
+    frames = np.repeat(pictures[..., None], 3, axis=3)
     np.savez_compressed(
         out / "reference.npz",
-        pictures=np.repeat(pictures[..., None], 3, axis=3),
-        points=points,
-        confidences=sure,
+        points=np.asarray(points, np.float32),
+        confidences=np.asarray(sure, np.float32),
         **{f"truth{index}": points for index, (_, points) in enumerate(drawings)},
+        **{f"frame{index}": frame for index, frame in enumerate(frames)},
     )
     archived(out)
 
