@@ -34,7 +34,7 @@ from deeplabstream.pose.importers.script_export import (
     import_exported,
     typed,
 )
-from deeplabstream.pose.importers.folder_draft import drafted
+from deeplabstream.pose.model.model_folder import drafted
 from deeplabstream.pose.importers.reference_points import TOLERANCE_PX
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,

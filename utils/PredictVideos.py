@@ -36,7 +36,7 @@ from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.prediction import Prediction, predict
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity import Rules
-from deeplabstream.pose.context_network import open_for_videos
+from deeplabstream.pose.model.model_opening import open_for_videos
 from deeplabstream.pose.model.model_opening import outdated
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.exporters.pose_files import WRITERS

@@ -11,8 +11,7 @@ from queue import LifoQueue
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
+from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.network_estimator import NetworkEstimator
 
 MOST = 8

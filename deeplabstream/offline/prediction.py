@@ -27,8 +27,7 @@ from deeplabstream.offline.animal_naming import Naming, naming_of
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
-from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
+from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.pose.tracking.identity import Rules

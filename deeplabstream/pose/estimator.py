@@ -1,4 +1,4 @@
-"""What turns pictures into poses."""
+"""The protocol of pose estimators, and a wrapper that delegates to one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -46,3 +46,30 @@ class PoseEstimator(Protocol):
         each is, for those that remember where the animal was; left out, nobody's.
         """
         ...
+
+
+class EstimatorWrapper:
+    """Says of the network what the estimator behind it says."""
+
+    estimator: PoseEstimator
+    """The one behind it."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The body parts that it knows."""
+        return self.estimator.skeleton
+
+    @property
+    def threshold(self) -> float:
+        """The confidence below which a point counts as not seen."""
+        return self.estimator.threshold
+
+    @property
+    def provider(self) -> str:
+        """What computes."""
+        return self.estimator.provider
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the network's file."""
+        return self.estimator.sha256

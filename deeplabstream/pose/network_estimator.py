@@ -1,6 +1,7 @@
-"""Poses from a network: pictures fitted to it, its maps read, points mapped back."""
+"""Pose estimation with one network: fitting of images, decoding, mapping of points."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,29 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import ModelFolder
-from deeplabstream.pose.runtimes.loaded_network import Network
+
+
+class Network(Protocol):
+    """A network loaded in a runtime: images in, output arrays out."""
+
+    @property
+    def provider(self) -> str:
+        """Name of the execution provider, for example `CPUExecutionProvider`."""
+        ...
+
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the output (n, *shape) of `pictures` (n, height, width, 3), uint8 BGR.
+
+        The result is valid until the next call. The first call with a new shape can take
+        seconds. A convolutional network takes any size that is a multiple of its coarsest
+        cell.
+
+        Raises
+        ------
+        ModelError
+            When the network does not take this size.
+        """
+        ...
 
 
 class NetworkEstimator:

@@ -1,4 +1,4 @@
-"""Picture files of labels, checks and packages, decoded within limits."""
+"""Image files, decoded within limits."""
 
 from pathlib import Path
 from typing import Any
@@ -34,3 +34,19 @@ def read_picture(file: Path) -> NDArray[np.uint8] | None:
     except OSError:
         return None
     return None if read is None else np.asarray(read, np.uint8)
+
+
+_SHORT = 64
+
+
+def picture_size(file: Path) -> tuple[int, int] | None:
+    """Return height and width in pixels, or None for what is no picture.
+
+    It is not decoded for that: they are what its header declares.
+    """
+    try:
+        with file.open("rb") as content:
+            start = content.read(_SHORT)
+            return declared_size(start) or declared_size(start + content.read())
+    except OSError:
+        return None

@@ -1,16 +1,18 @@
 """Training: Lightning's loop over our batches."""
 
 import logging
+import math
 import signal
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
@@ -20,7 +22,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from deeplabstream.core.atomic_replace import replace
+from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Looked, Watch, Watching, unseen
 from deeplabstream.training.data.animal_targets import training_decoder
@@ -213,7 +215,7 @@ class _Saving(Callback):
         beside = self.file.with_suffix(".part")
         trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
-            replace(beside, self.file)
+            atomic_replace.replace(beside, self.file)
 
 
 class _Best(Callback):
@@ -270,3 +272,38 @@ def _quiet() -> Iterator[None]:
         finally:
             for talker, level in zip(talkers, levels, strict=True):
                 talker.setLevel(level)
+
+
+PROCESSOR = 8
+"""Pictures per step on a processor: more would not make it faster, only fewer steps."""
+MOST = 64
+"""Beyond, steps are so few that the network learns less."""
+
+
+def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
+    """Return the settings with a batch that fits, and a learning rate that fits it.
+
+    On a graphics card the batch is doubled until its memory is full or `MOST` is reached,
+    and half of the first that failed is taken. The rate given is for 8 pictures; it grows
+    with the square root of the batch.
+    """
+    batch = PROCESSOR
+    if open_device(settings.device).type == "cuda":
+        while batch < min(MOST, len(data)) and _fits(settings, data, 2 * batch):
+            batch *= 2
+    batch = max(1, min(batch, len(data)))
+    rate = settings.learning_rate * math.sqrt(batch / PROCESSOR)
+    return replace(settings, batch=batch, learning_rate=rate)
+
+
+def _fits(settings: FitSettings, data: Dataset, batch: int) -> bool:
+    """Return whether two steps with so many pictures fit into memory."""
+    trial = replace(settings, steps=2, batch=batch, devices=1, imagenet=False)
+    twice = data.pick(np.resize(np.arange(len(data)), max(batch, len(data))).tolist())
+    try:
+        fit(twice, trial, lambda epoch: None)
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        torch.cuda.empty_cache()
+    return True

@@ -1,4 +1,4 @@
-"""A trained network as a model folder, after it was compared with torch."""
+"""Export of a trained network as a model folder, compared with torch."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -21,10 +21,13 @@ from deeplabstream.pose.model.model_folder import (
     network_hash,
     save_description,
 )
+from deeplabstream.pose.model.model_opening import CONTEXT
 from deeplabstream.pose.runtimes.onnx_runtime import open_onnx
 from deeplabstream.pose.runtimes.runtime_comparison import compare as compare_maps
 from deeplabstream.pose.runtimes.runtime_comparison import outputs, save_pictures
+from deeplabstream.training.data.dataset import FRAMES
 from deeplabstream.training.evaluation.evaluate import predict
+from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.pose_network import PoseNetwork
 
 MOST_PX = 0.05
@@ -151,3 +154,34 @@ class _Maps(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the heat maps."""
         return self.network.maps(images)
+
+
+COMPARED = 3
+"""Windows of five pictures, one after the other, that torch and ONNX Runtime run."""
+
+
+def export_context(
+    network: ContextNetwork, recipe: Recipe, windows: NDArray[np.uint8], folder: Path
+) -> ModelFolder:
+    """Write `folder/context/` and return it, as loaded again.
+
+    `windows` are (n, 5, height, width, 3); ModelError: see `export`.
+    """
+    own = folder / CONTEXT
+    pictures = windows[:COMPARED].reshape(-1, *windows.shape[2:])
+    model = export(_Along(network), recipe, pictures, own)  # type: ignore[arg-type]
+    save_description(replace(model, frames=FRAMES))
+    return load_model_folder(own)
+
+
+class _Along(nn.Module):
+    """A network of pictures that follow each other."""
+
+    def __init__(self, network: ContextNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.how = network.how
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return the heat maps of all of them."""
+        return self.network.along(images)

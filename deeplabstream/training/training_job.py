@@ -398,9 +398,9 @@ def _from_data(
     data = load_dataset(labels, fitting, context)
     parts = split(data.clips, config.held_out, config.seed)
 
-    from deeplabstream.training.automatic_batch import batch_and_rate
     from deeplabstream.training.data.augmentation import Augmentation
     from deeplabstream.training.data.rotation_range import turns_and_mirror
+    from deeplabstream.training.fit import batch_and_rate
     from deeplabstream.training.networks.pose_network import Architecture
     from deeplabstream.training.train_config import FitSettings
     from deeplabstream.training.training_run import Run

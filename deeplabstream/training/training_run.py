@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from deeplabstream.pose.model.confidence_calibration import RIGHT_PX
 from deeplabstream.training.callbacks import Looked, Watch, unseen
-from deeplabstream.training.context_export import export_context
 from deeplabstream.training.data.animal_targets import training_decoder
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.dataset import Dataset, Parts
@@ -48,7 +47,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
 )
 from deeplabstream.training.lightning_pose.train_status import Status
 from deeplabstream.training.losses.unsupervised import PcaLoss
-from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.model_export import Recipe, export, export_context
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.train_config import FitSettings
 

@@ -12,11 +12,13 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.frame_windows import windows
 from deeplabstream.offline.parallel import open_parallel, reach_of
 from deeplabstream.offline.prediction import predict
-from deeplabstream.pose.context_network import CONTEXT, open_for_videos
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.pose.model.model_opening import open_estimator
-from deeplabstream.training.context_export import export_context
-from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.pose.model.model_opening import (
+    CONTEXT,
+    open_estimator,
+    open_for_videos,
+)
+from deeplabstream.training.model_export import Recipe, export, export_context
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.video.video_reader import Picture, open_video

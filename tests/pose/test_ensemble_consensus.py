@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.pose.decoders.decoder import DecodedPoses
-from deeplabstream.pose.ensemble_consensus import aligned, median
+from deeplabstream.pose.ensemble import aligned, median
 
 ANNA = np.array([[10, 10], [60, 10]], np.float32)
 BOB = np.array([[10, 90], [60, 90]], np.float32)

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deeplabstream.pose.pictures import read_picture
-from deeplabstream.training.data.image_size import picture_size
+from deeplabstream.pose.pictures import picture_size, read_picture
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from tests.core.test_image_header import declaring
 

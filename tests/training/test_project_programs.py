@@ -14,10 +14,9 @@ import yaml
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Epoch
-from deeplabstream.training.data.label_sets import read_label_sets
 from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.project_conversion import convert
-from deeplabstream.training.data.projects import Project, open_project
+from deeplabstream.training.data.projects import Project, open_project, read_label_sets
 from deeplabstream.training.lightning_pose.train_status import STATUS, Status
 from deeplabstream.training.recommendations import Seen, advise, cropzoom_pays, look
 from utils import (

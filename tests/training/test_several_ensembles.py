@@ -11,8 +11,7 @@ import pytest
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.pose.ensemble import Ensemble, members
-from deeplabstream.pose.ensemble_consensus import aligned, median
+from deeplabstream.pose.ensemble import Ensemble, aligned, median, members
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.labels import Labels

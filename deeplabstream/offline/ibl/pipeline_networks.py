@@ -8,10 +8,9 @@ from pathlib import Path
 from deeplabstream.core.errors import ModelError
 from deeplabstream.offline.ibl.pipeline import Pipeline
 from deeplabstream.offline.parallel import open_parallel
-from deeplabstream.pose.context_network import open_for_videos
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_folder import DESCRIPTION, load_model_folder
-from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.model.model_opening import MODELS, open_for_videos
 
 
 @dataclass

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.estimator_wrapper import EstimatorWrapper
+from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.image_fitting import (
     ImageWindow,
     around,

@@ -26,8 +26,8 @@ REFERENCE = "reference.npz"
 TOLERANCE_PX = 0.5
 """Largest distance to the original's point, in pixels of the network's input."""
 TIED = 0.02
-"""Maps have tied peaks where a change of every value by up to this share of the map's
-highest value makes another peak the highest."""
+"""A map has tied peaks where a change of its values by up to this share of each makes
+another peak the highest."""
 TRIES = 16
 """Random changes that are tried."""
 MOST_TIED = 20
@@ -148,13 +148,15 @@ class Reference:
                 continue
             height, width = self.frames[place].shape[:2]
             px = float(away[animal, part])
-            where = f"{px:.2g} px" if np.isfinite(px) else "not found, or far"
+            far_by = (
+                f"is {px:.2g} px" if np.isfinite(px) else "was not found, so it is far"
+            )
             raise ModelError(
                 f"{model.path}: {model.skeleton.bodyparts[part]} in frame {place} "
-                f"({width}x{height}) is {where} from where the original finds it, and its "
+                f"({width}x{height}) {far_by} from where the original finds it, and its "
                 f"map has no second peak there; up to {limit:.2g} px are allowed "
-                f"({tolerance_px:g} px of its input; --tolerance sets another limit), so the "
-                "network is not imported"
+                f"({tolerance_px:g} px of its input; --tolerance sets another limit), so "
+                "the network is not imported"
             )
 
     def _of_size(
@@ -213,11 +215,12 @@ def _alternatives(
     if not model.decoder.any_size:
         return
     rng = np.random.default_rng(0)
-    most = TIED * np.abs(output).max(axis=(2, 3), keepdims=True)
     for turn in range(TRIES):
-        changed = output + most * rng.uniform(-1, 1, output.shape).astype(np.float32)
+        changed = output * (1 + TIED * rng.uniform(-1, 1, output.shape))
         decoder = variants[turn % len(variants)]
-        yield fitting.to_image(decoder.decode(changed)[0][0], frame.shape)
+        yield fitting.to_image(
+            decoder.decode(changed.astype(np.float32))[0][0], frame.shape
+        )
 
 
 def _distance_to_lines(point: NDArray[np.float32], ends: NDArray[np.float32]) -> float:

@@ -10,7 +10,10 @@ x before y. Both files are data: nothing in them is run as a program.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +22,7 @@ import pydantic
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import ModelError
+from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.decoder import DecodedPoses, Decoder
 from deeplabstream.pose.decoders.registry import decoder_from_json
@@ -208,3 +212,30 @@ def _first(error: pydantic.ValidationError) -> str:
     place = " → ".join(str(step) for step in fault["loc"])
     reason = fault["msg"].removeprefix("Value error, ")
     return f"{place}: {reason}" if place else reason
+
+
+@contextmanager
+def drafted(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside `folder`, which takes its name if all goes well.
+
+    If not, nothing is left of it, and errors name the folder that was asked for. ModelError
+    when something is there already.
+    """
+    if (folder / DESCRIPTION).exists():
+        raise ModelError(f"{folder} holds a model already; name a new folder")
+    check_new(folder, ModelError)
+    whole = folder.resolve()
+    if whole == Path.cwd():
+        raise ModelError(f"{whole} is where the program runs; name a new folder")
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    draft = whole.with_name(f".{whole.name}.{os.getpid()}")
+    draft.mkdir()
+    try:
+        yield draft
+        if whole.is_dir():
+            whole.rmdir()
+        draft.rename(whole)
+    except ModelError as error:
+        raise ModelError(str(error).replace(str(draft), str(folder))) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""From the words of the settings to an estimator that is ready."""
+"""Opening of a network by the name in the settings."""
 
 from pathlib import Path
 
@@ -162,3 +162,26 @@ def _stand_in(words: str) -> PlaceholderNetwork:
             "perhaps animals from 1 to 8, as in stand-in:10:2"
         )
     return PlaceholderNetwork(taken_ms / 1000, count)
+
+
+CONTEXT = "context"
+"""Within a model folder: the network that looks at several pictures."""
+
+
+def open_for_videos(
+    name: str | Path, runtime: str = "auto", threads: int = 0
+) -> PoseEstimator:
+    """Return the estimator of that name, the one that looks at neighbours if there is.
+
+    As `open_estimator`; pictures that are given at once must then follow each other. A
+    cropzoom network looks at single pictures: its windows move.
+    """
+    try:
+        folder = find_model(name)
+    except ModelError:
+        return open_estimator(name, runtime, threads)  # a stand-in, or nothing
+    own = folder / CONTEXT if (folder / CONTEXT / DESCRIPTION).is_file() else folder
+    alone = not (own / DESCRIPTION).is_file() or (folder / DETECTOR).is_dir()
+    if alone or (model := load_model_folder(own)).frames == 1:
+        return open_estimator(name, runtime, threads)
+    return opened(model, runtime, threads)

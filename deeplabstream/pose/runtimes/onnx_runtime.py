@@ -1,11 +1,12 @@
-"""Networks run by ONNX Runtime, on the processor or on an NVIDIA card."""
+"""Networks in ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
 import ctypes
+import hashlib
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,11 @@ from deeplabstream.pose.image_fitting import LEAST
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.runtimes.compute_packages import package
-from deeplabstream.pose.runtimes.onnx_graph import any_size
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
 """`auto`: CUDA where its driver is, else the processor."""
@@ -214,3 +216,39 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
             f"{model.network} does not give the output that model.json describes: "
             f"{list(given)} instead of {list(model.output_shapes[0])}"
         )
+
+
+def any_size(network: Path) -> bytes:
+    """Return the network with the height and width of its pictures left open.
+
+    Whether its operations then fit any size is seen when it runs.
+    """
+    model = _read(network, "looking at pictures of another size than the network's")
+    for value in (*model.graph.input, *model.graph.output):
+        sizes = value.type.tensor_type.shape.dim
+        channel_first = value.name != "images"
+        for place in (2, 3) if channel_first else (1, 2):
+            if place < len(sizes):
+                sizes[place].dim_param = f"{value.name}_{place}"
+    del model.graph.value_info[:]
+    return bytes(model.SerializeToString())
+
+
+def layers(network: Path) -> str:
+    """Return a fingerprint of the network's operations and sizes, whatever its weights."""
+    model = _read(network, "knowing a network's layers")
+    digest = hashlib.sha256()
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output):
+        digest.update(part.SerializeToString(deterministic=True))
+    for weights in model.graph.initializer:
+        words = weights.name, weights.data_type, list(weights.dims)
+        digest.update(repr(words).encode())
+    return digest.hexdigest()
+
+
+def _read(network: Path, purpose: str) -> "ModelProto":
+    onnx = package("onnx", purpose)
+    try:
+        return cast("ModelProto", onnx.load(str(network)))
+    except Exception as error:  # protobuf's errors have no ancestor of their own
+        raise ModelError(f"{network} can't be read as ONNX") from error

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.decoders.decoder import DecodedPoses
 from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.network_estimator import Network
 from deeplabstream.pose.pictures import read_picture
-from deeplabstream.pose.runtimes.loaded_network import Network
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
 PICTURES = "pictures.jpg"

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import ModelFolder
-from deeplabstream.pose.runtimes.loaded_network import Network
+from deeplabstream.pose.network_estimator import Network
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, cuda_driver
 from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork
 from deeplabstream.pose.runtimes.quantised_network import INT8, check_quantised

@@ -26,8 +26,8 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.paths import PACKAGE
 from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
-from deeplabstream.pose.runtimes.loaded_network import Network
-from deeplabstream.pose.runtimes.onnx_graph import layers
+from deeplabstream.pose.network_estimator import Network
+from deeplabstream.pose.runtimes.onnx_runtime import layers
 from deeplabstream.pose.runtimes.runtime_comparison import (
     PICTURES,
     Difference,

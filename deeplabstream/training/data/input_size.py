@@ -7,7 +7,7 @@ import numpy as np
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.image_fitting import Fitting
-from deeplabstream.training.data.image_size import picture_size
+from deeplabstream.pose.pictures import picture_size
 
 SIZES = {
     "small": Fitting(height=160, width=224),

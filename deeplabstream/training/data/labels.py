@@ -17,7 +17,7 @@ from deeplabstream.core.image_header import MOST_PIXELS
 from deeplabstream.core.pandas_hdf5 import read_hdf5_table
 from deeplabstream.core.path_containment import inside
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.training.data.image_size import picture_size
+from deeplabstream.pose.pictures import picture_size
 
 
 def hdf5_rows(file: Path) -> list[list[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.pose.ensemble_consensus import aligned, median
+from deeplabstream.pose.ensemble import aligned, median
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.labels import Labels, LabelsError

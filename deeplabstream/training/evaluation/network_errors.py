@@ -11,8 +11,8 @@ from deeplabstream.pose.ensemble import members
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
-from deeplabstream.training.data.label_sets import ALL, read_label_sets
 from deeplabstream.training.data.labels import Labels, LabelsError
+from deeplabstream.training.data.projects import ALL, read_label_sets
 from deeplabstream.training.evaluation.animal_matching import check_animals
 from deeplabstream.training.evaluation.image_prediction import (
     Found,

@@ -214,7 +214,10 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
             {"heatmaps": HEATMAPS, "input": INPUT | {"std": [0]}},
             "std: 0 can't be divided by",
         ),
-        ({"heatmaps": HEATMAPS, "input": INPUT | {"mean": [1, 2]}}, "mean: one number"),
+        (
+            {"heatmaps": HEATMAPS, "input": INPUT | {"mean": [1, 2]}},
+            "mean: expected one number",
+        ),
         ({"heatmaps": HEATMAPS, "input": INPUT | {"colour": "XYZ"}}, "input → colour"),
         ({"heatmaps": HEATMAPS, "animals": ANIMALS}, "has no output fields"),
         (
@@ -232,7 +235,7 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
         ),
         (
             {"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []},
-            "makes 3x4x8",
+            "make 3x4x8",
         ),
         (
             {"heatmaps": HEATMAPS, "input": INPUT | {"layout": "NHWC"}},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.importers.folder_draft import drafted
+from deeplabstream.pose.model.model_folder import drafted
 
 
 def test_what_was_written_takes_the_folders_name(tmp_path: Path) -> None:

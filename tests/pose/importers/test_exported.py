@@ -163,6 +163,21 @@ def test_another_reference_is_not_believed(
     assert "finds no body part" in capsys.readouterr().err
 
 
+def test_one_far_point_is_refused_by_its_name(
+    unpacked: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = shutil.copytree(unpacked["deeplabcut3_maps"], tmp_path / "source")
+    with np.load(source / "reference.npz") as theirs:
+        held = dict(theirs)
+    held["points"][5, 1] += 7
+    np.savez(source / "reference.npz", **held)
+    assert main([str(source), "--output", str(tmp_path / "model")]) == 2
+    told = capsys.readouterr().err
+    assert "leftear in frame 5 (" in told
+    assert "9.9 px from where the original finds it" in told
+    assert not (tmp_path / "model" / "model.json").exists()
+
+
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [

@@ -20,8 +20,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.filters.live_crop import LiveCrop
+from deeplabstream.pose.importers.network_description import read_description
+from deeplabstream.pose.importers.onnx_import import import_onnx
+from deeplabstream.pose.importers.reference_points import Reference
 from deeplabstream.pose.model.confidence_calibration import LINEAR_TO, confidence_of
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import outdated
@@ -253,6 +257,60 @@ def test_the_highest_peak_is_found_among_several_above_1(
     assert 1 > pose.confidence[0, 0] > pose.confidence[0, 1] > pose.confidence[0, 2]
 
 
+@pytest.mark.parametrize(
+    ("second", "theirs", "sentence"),
+    [
+        (198, (40, 48), ""),
+        (198, (24, 28), ""),  # the mean of both, as Lightning Pose gives it
+        (198, (24, 44), "a in frame 1 (64x64) is 39 px from where the original finds"),
+        (180, (40, 48), "a in frame 1 (64x64) is 51 px from where the original finds"),
+    ],
+)
+def test_a_far_point_is_accepted_where_its_map_has_tied_peaks(
+    tmp_path: Path, second: int, theirs: tuple[int, int], sentence: str
+) -> None:
+    words = {
+        "bodyparts": ["a", "b", "c"],
+        "input": {"width": 64, "height": 64, "colour": "BGR"},
+        "heatmaps": {"values": "scores", "stride": 4, "sigma": 1.0, "origin": 0},
+    }
+    (tmp_path / "it.json").write_text(json.dumps(words), "utf-8")
+    described = read_description(tmp_path / "it.json")
+    frame = np.zeros((64, 64, 3), np.uint8)
+    frame[8, 8], frame[48, 40, 0] = 200, second
+    points = np.full((3, 1, 3, 2), 8, np.float32)
+    points[1, 0, 0] = theirs
+    reference = Reference((frame,) * 3, points, np.ones((3, 1, 3), np.float32))
+    file = identity(tmp_path / "it.onnx")
+    if not sentence:
+        model = import_onnx(file, described, tmp_path / "m", {}, reference)
+        compared = model.about["compared"]
+        assert isinstance(compared, dict)
+        assert compared["tied"] == 1
+        return
+    with pytest.raises(ModelError) as refusal:
+        import_onnx(file, described, tmp_path / "m", {}, reference)
+    assert sentence in str(refusal.value)
+    assert "no second peak there; up to 0.5 px are allowed" in str(refusal.value)
+
+
+def test_a_reference_in_which_many_peaks_tie_is_refused(tmp_path: Path) -> None:
+    words = {
+        "bodyparts": ["a", "b", "c"],
+        "input": {"width": 64, "height": 64, "colour": "BGR"},
+        "heatmaps": {"values": "scores", "stride": 4, "sigma": 1.0, "origin": 0},
+    }
+    (tmp_path / "it.json").write_text(json.dumps(words), "utf-8")
+    frame = np.zeros((64, 64, 3), np.uint8)
+    frame[8, 8], frame[48, 40] = 200, 199
+    points = np.full((1, 1, 3, 2), 8, np.float32)
+    points[0, 0, :2] = 40, 48
+    reference = Reference((frame,), points, np.ones((1, 1, 3), np.float32))
+    described, file = read_description(tmp_path / "it.json"), tmp_path / "it.onnx"
+    with pytest.raises(ModelError, match=r"2 of 3 points are more than 0\.5 px"):
+        import_onnx(identity(file), described, tmp_path / "m", {}, reference)
+
+
 def test_the_higher_score_always_has_the_higher_confidence() -> None:
     scores = np.linspace(0, 20, 2001)
     sure = confidence_of(scores, LINEAR_TO)
@@ -260,7 +318,9 @@ def test_the_higher_score_always_has_the_higher_confidence() -> None:
     assert sure.max() < 1
     np.testing.assert_allclose(sure[scores <= LINEAR_TO], scores[scores <= LINEAR_TO])
     maps = Heatmaps(4, 1.0, linear_to=LINEAR_TO)
-    _, confidence = maps.peaks(2.6 * maps.encode(np.array([[20, 20]]), 16, 16)[0][None])
+    _, confidence = maps.peaks(
+        2.6 * maps.gaussians(np.array([[20, 20]]), 16, 16)[0][None]
+    )
     assert confidence[0] == pytest.approx(0.98, abs=0.01)
 
 
