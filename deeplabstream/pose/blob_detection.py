@@ -1,7 +1,7 @@
-"""Animals without a network: what differs from a plain floor, as ellipses with a head.
+"""Detection of animals as blobs that differ from a plain floor, without a network.
 
-For benchmarks, tests and trying several animals out on the drawn arena without a shelter.
-Animals that touch are one blob, and the blob is one animal.
+For benchmarks, tests and experiments with several animals in the simulated arena
+without a shelter. Animals that touch are one blob, and the blob is one animal.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from deeplabstream.core.frame import Image
 
 _GRID = 160
-"""Columns of the picture that is looked at."""
+"""Columns of the reduced image."""
 _DIFFERS = 28
-"""Grey levels, in any colour, from the floor around."""
+"""Grey levels, in any colour, by which an animal differs from the floor around it."""
 _BORDER = 0.06
-"""Of the width, at each side: walls."""
+"""Share of the width at each side that shows walls."""
 _LEAST = 0.004
-"""Of the picture: smaller blobs are noise, or tails."""
+"""Share of the image; smaller blobs are noise, or tails."""
 _PLACES = ((-1.75, 0.0), (-1.0, -0.75), (-1.0, 0.75), (1.85, 0.0))
 """Snout, left ear, right ear, tail base: along and across, in standard deviations."""
 

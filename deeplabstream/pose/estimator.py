@@ -8,32 +8,30 @@ from deeplabstream.core.pose import Pose, Skeleton
 
 
 class PoseEstimator(Protocol):
-    """A network that is ready to run.
-
-    `open_estimator` gives one that was warmed up; it is used in one thread.
-    """
+    """A network that is ready to run, used in one thread; `open_estimator` gives one."""
 
     @property
     def skeleton(self) -> Skeleton:
-        """The body parts that it knows."""
+        """Body parts that the network finds."""
         ...
 
     @property
     def threshold(self) -> float:
-        """The confidence below which a point counts as not seen: see `Pose.seen`.
+        """Confidence below which a point counts as not visible: see `Pose.seen`.
 
-        Of cameras with a network of their own: see `deeplabstream.pose.per_camera.thresholds_of`.
+        For cameras with their own network: see
+        `deeplabstream.pose.per_camera.thresholds_of`.
         """
         ...
 
     @property
     def provider(self) -> str:
-        """What really computes, as its runtime calls it: `CPUExecutionProvider`."""
+        """Name of the execution provider, for example `CPUExecutionProvider`."""
         ...
 
     @property
     def sha256(self) -> str:
-        """The network's fingerprint, for the record; empty when there is no file."""
+        """Checksum of the network's file, for the record; empty when there is no file."""
         ...
 
     def estimate(

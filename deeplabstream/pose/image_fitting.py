@@ -1,6 +1,6 @@
-"""A part of a picture, and how points go from one to the other exactly.
+"""Fitting of frames to the input of a network, and mapping of points between both.
 
-How a camera's picture becomes the network's: one rule, in training and live.
+The same rule holds in training and live. `ImageWindow` fits a part of a frame.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 
 REST = 127
-"""The grey of what the picture does not cover; networks see it as 0."""
+"""Grey of what the frame does not cover; networks get it as 0."""
 MULTIPLE = 32
 """Sides of inputs of `native` networks are multiples of this."""
 
@@ -25,11 +25,11 @@ Align = Literal["centre", "corner"]
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """The size of a network's input, and how pictures of any size are brought to it.
+    """The size of a network's input, and how frames of any size are brought to it.
 
-    The picture lies in the left upper corner; what is left over, at the right or at the
-    bottom, is grey. Our own networks have the defaults; imported ones get pictures as the
-    program prepared them that trained them.
+    The frame lies in the upper left corner; the rest, at the right or at the bottom, is
+    grey. Our own networks have the defaults. Imported ones get frames prepared as in
+    the program that trained them.
     """
 
     height: int
@@ -39,7 +39,7 @@ class Fitting:
     whole input, whatever the aspect (Lightning Pose). `native`: not scaled; the network
     takes pictures of any size (DeepLabCut), see `of`."""
     rest: int = REST
-    """The grey of what is left over."""
+    """Grey of the rest."""
     sampling: Sampling = "average"
     """`average`: shrinking averages squares of whole pixels as long as they fit into both
     sides, and is linear for the rest: five times as fast as averages of parts of pixels.
@@ -50,22 +50,22 @@ class Fitting:
     squares, x becomes (x + 0.5) · scale - 0.5. `corner`: x becomes x · scale, as other
     programs have it for labels and for points."""
     area: tuple[int, int] | None = None
-    """Rows and columns of the input that pictures are fitted into; None: all of it."""
+    """Rows and columns of the input into which frames are fitted; None: all of it."""
 
     def of(self, shape: tuple[int, ...]) -> "Fitting":
-        """Return the fitting for pictures of `shape`: `native` ones have inputs of any size."""
+        """Return the fitting for frames of `shape`: `native` ones have inputs of any size."""
         return _native(self, *shape[:2]) if self.fit == "native" else self
 
     def extent(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Return columns and rows that a picture of `shape` (height, width, …) covers."""
+        """Return the columns and rows that a frame of `shape` (height, width, …) covers."""
         return _extent(self, *shape[:2])
 
     def scales(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Return pixels of the input per pixel of a picture of `shape`, along x and y."""
+        """Return input pixels per pixel of a frame of `shape`, along x and y."""
         return _scales(self, *shape[:2])
 
     def place(self, image: Image, into: NDArray[np.uint8]) -> None:
-        """Write the picture, grey or BGR, into `into` (height, width, 3), BGR."""
+        """Write a frame, grey or BGR, into `into` (height, width, 3), BGR."""
         if image.dtype != np.uint8:
             bits = 8 * image.itemsize
             raise ModelError(f"the network wants pictures of 8 bit, not of {bits}")
@@ -85,14 +85,14 @@ class Fitting:
     def to_input(
         self, points: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
-        """Return where `points` (…, 2) of a picture of `shape` lie in the input."""
+        """Return `points` (…, 2), px of a frame of `shape`, in pixels of the input."""
         half = 0.5 if self.align == "centre" else 0.0
         return np.asarray((points + half) * self.scales(shape) - half, np.float32)
 
     def to_image(
         self, points: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
-        """Return where `points` (…, 2) of the input lie in a picture of `shape`."""
+        """Return `points` (…, 2), px of the input, in pixels of a frame of `shape`."""
         half = 0.5 if self.align == "centre" else 0.0
         return np.asarray((points + half) / self.scales(shape) - half, np.float32)
 
@@ -116,7 +116,7 @@ def _resize(image: Image, target: NDArray[np.uint8], average: bool) -> None:
 
 
 def _antialiased(image: Image, rows: int, columns: int) -> Image:
-    """Return the picture, each shrunk side through triangles as wide as its new pixels."""
+    """Return the image; sides that shrink are filtered by triangles of a new pixel's width."""
     values: NDArray[np.float32] = image.astype(np.float32)
     for axis, size in ((0, rows), (1, columns)):
         places, weights = _triangles(values.shape[axis], size)
@@ -135,7 +135,7 @@ def _antialiased(image: Image, rows: int, columns: int) -> Image:
 
 @lru_cache
 def _triangles(given: int, wanted: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return (tap, wanted): which pixels make each new one, and by how much."""
+    """Return (tap, wanted): the source pixels of each new one, and their weights."""
     scale = given / wanted
     reach = max(scale, 1.0)
     middle = (np.arange(wanted) + 0.5) * scale
@@ -188,14 +188,14 @@ def _square(high: int, wide: int, rows: int, columns: int) -> int:
 
 
 CELL = 32
-"""Windows that a network looks through are multiples of this, in its pixels."""
+"""Sides of windows are multiples of this, in pixels of the network's input."""
 LEAST = 64
-"""The smallest, likewise."""
+"""Smallest side of a window, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageWindow:
-    """A rectangle of whole pixels of a picture, and the network's pixels it becomes."""
+    """A rectangle of whole pixels of a frame, and the size of the input that it fills."""
 
     left: int
     top: int
@@ -204,23 +204,23 @@ class ImageWindow:
     fitting: Fitting
 
     def place(self, image: Image, into: NDArray[np.uint8]) -> None:
-        """Write what the window shows into `into`, fitted to the network."""
+        """Write the content of the window into `into`, fitted to the network's input."""
         self.fitting.place(self._cut(image), into)
 
     def to_image(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return where `points` (…, 2) of the network's pixels lie in the picture."""
+        """Return `points` (…, 2), px of the network's input, in pixels of the frame."""
         inside = self.fitting.to_image(points, (self.height, self.width))
         return np.asarray(
             inside + np.array([self.left, self.top], np.float32), np.float32
         )
 
     def to_input(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return where `points` (…, 2) of the picture lie in the network's pixels."""
+        """Return `points` (…, 2), px of the frame, in pixels of the network's input."""
         inside = points - np.array([self.left, self.top], np.float32)
         return self.fitting.to_input(inside, (self.height, self.width))
 
     def shows(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return which of `points` (…, 2) of the picture lie inside."""
+        """Return which of `points` (…, 2), px of the frame, lie inside."""
         x, y = points[..., 0], points[..., 1]
         across = (x >= self.left - 0.5) & (x < self.left + self.width - 0.5)
         down = (y >= self.top - 0.5) & (y < self.top + self.height - 0.5)
@@ -240,12 +240,12 @@ def around(
 
 
 def whole(shape: tuple[int, ...], fitting: Fitting) -> ImageWindow:
-    """Return the window that shows all of a picture of `shape`."""
+    """Return the window that covers a whole frame of `shape`."""
     return ImageWindow(0, 0, shape[1], shape[0], fitting.of(shape))
 
 
 def levels(fitting: Fitting) -> tuple[int, ...]:
-    """Return the sides, in the network's pixels, of windows that save work."""
+    """Return the sides, in input pixels, of windows that save computation."""
     most = int(np.sqrt(0.6 * fitting.height * fitting.width))
     most = min(most, fitting.height, fitting.width)
     sides = range(LEAST, most + 1, CELL)
@@ -261,8 +261,8 @@ def same_scale(
 ) -> ImageWindow | None:
     """Return the smallest window around the box `low` to `high` that a level offers.
 
-    The network sees it at the scale at which it sees whole pictures of `shape`, in fewer
-    pixels. `grown` levels larger than need be; None: no window saves anything.
+    It has the scale of whole frames of `shape`, in fewer pixels. `grown` takes a level
+    that many steps larger. None: no window saves computation.
     """
     fitting = fitting.of(shape)
     columns, rows = fitting.extent(shape)
@@ -294,7 +294,7 @@ def zoomed(
 ) -> ImageWindow:
     """Return the window around the box that fills the network's whole input.
 
-    Of a network that sees pictures unscaled it is as large as the input.
+    For a network of unscaled frames it is as large as the input.
     """
     if fitting.fit == "native":
         own = min(fitting.width, shape[1]), min(fitting.height, shape[0])

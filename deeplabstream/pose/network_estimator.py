@@ -1,4 +1,4 @@
-"""Pose estimation with one network: fitting of images, decoding, mapping of points."""
+"""Pose estimation with one network: fitting of frames, decoding, mapping of points."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Another network for some of the cameras."""
+"""Networks of single cameras beside the usual one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,16 +10,17 @@ from deeplabstream.pose.runtimes.batching import WarmsUp
 
 
 class PerCamera(EstimatorWrapper):
-    """Estimators by camera, and one for all others; pictures that share one are a batch.
+    """One estimator for each camera that has its own, and one for all others.
 
-    A rig's record has one skeleton, so all must agree in it; each has its own threshold.
-    `sha256` and `threshold` are the usual network's; `provider` has the others', too.
+    Frames that share an estimator are one batch. The record has one skeleton, so all
+    must have the same; each has its own threshold. `sha256` and `threshold` are the
+    usual network's; `provider` lists the others as well.
     """
 
     def __init__(
         self, usual: PoseEstimator, others: Mapping[str, PoseEstimator]
     ) -> None:
-        """Keep them; ModelError when they do not know the same body parts."""
+        """Store them; ModelError when they do not find the same body parts."""
         for camera, estimator in others.items():
             title = f"[Camera {camera}] MODEL"
             if estimator.skeleton.bodyparts != usual.skeleton.bodyparts:
@@ -33,7 +34,7 @@ class PerCamera(EstimatorWrapper):
 
     @property
     def provider(self) -> str:
-        """What computes, camera by camera where it differs."""
+        """Execution providers, by camera where they differ."""
         words = [
             f"{camera}: {other.sha256[:8]} by {other.provider}"
             for camera, other in self.others.items()
@@ -47,7 +48,7 @@ class PerCamera(EstimatorWrapper):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture, each by its camera's network."""
+        """Return one pose per frame, from the network of its camera."""
         names = list(cameras) or [""] * len(images)
         groups: dict[int, tuple[PoseEstimator, list[int]]] = {}
         for place, name in enumerate(names):
@@ -60,7 +61,7 @@ class PerCamera(EstimatorWrapper):
         return [poses[i] for i in range(len(images))]
 
     def warm_up(self, batch: int = 1) -> None:
-        """Warm all of them up, for batches of that size."""
+        """Warm up all networks for batches of that size."""
         for estimator in {
             id(e): e for e in (self.estimator, *self.others.values())
         }.values():
@@ -69,7 +70,7 @@ class PerCamera(EstimatorWrapper):
 
 
 def own_of(estimator: PoseEstimator) -> Mapping[str, PoseEstimator]:
-    """Return the estimators of those cameras that have a network of their own."""
+    """Return the estimators of the cameras that have their own network."""
     while isinstance(estimator, EstimatorWrapper) and not isinstance(
         estimator, PerCamera
     ):
@@ -78,6 +79,6 @@ def own_of(estimator: PoseEstimator) -> Mapping[str, PoseEstimator]:
 
 
 def thresholds_of(estimator: PoseEstimator) -> Thresholds:
-    """Return the confidences below which points are not seen, camera by camera."""
+    """Return the confidences below which points are not visible, by camera."""
     own = {name: other.threshold for name, other in own_of(estimator).items()}
     return Thresholds(estimator.threshold, own)

@@ -1,4 +1,4 @@
-"""A network that is none: for benchmarks and tests of everything around it."""
+"""A placeholder for a network, for benchmarks and tests."""
 
 import time
 from collections.abc import Sequence

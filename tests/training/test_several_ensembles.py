@@ -176,7 +176,7 @@ def test_the_confidence_of_several_animals_is_calibrated(ensemble: Path) -> None
     error = raw["about"]["calibration_error"]
     assert {"raw", "calibrated"} == set(error)
     grey = np.zeros((1, *model.output_shapes[0]), np.float32)
-    points, sure = model.read(grey)
+    points, sure = model.decode(grey)
     assert np.isnan(points).all()
     assert not sure.any()  # nobody is no one, whatever the scale
     assert read_poses(folder / "predictions.csv").points.shape[1:] == (2, 2, 2)

@@ -1,7 +1,7 @@
-"""One-euro smoothing: calm while the animal rests, prompt while it moves.
+"""One-euro filter: strong smoothing at rest, weak smoothing in motion.
 
-After Casiez, Roussel & Vogel, "1 € filter", CHI 2012: a low-pass whose cut-off rises with
-speed.
+Casiez, Roussel & Vogel, "1 € filter", CHI 2012: a low-pass whose cut-off frequency
+rises with speed.
 """
 
 import numpy as np
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float32]
 SPEED_HZ = 1.0
-"""Cut-off of the speed's own low-pass, as in the paper."""
+"""Cut-off frequency of the low-pass of the speed, Hz, as in the paper."""
 GAP_S = 0.25
-"""A point that was not seen for longer begins anew."""
+"""Seconds without a visible point after which the filter starts again."""
 
 
 class OneEuro:
-    """The filter of one camera's points; `(animal, bodypart, 2)`, px, NaN: not seen."""
+    """The filter of one camera's points, (animal, bodypart, 2), px; NaN: not visible."""
 
     def __init__(self, rest_hz: float, beta: float) -> None:
-        """Cut off at `rest_hz` at rest, and at `beta` Hz more for each px per second."""
+        """Set the cut-off: `rest_hz` at rest, and `beta` Hz more for each px per second."""
         self._rest_hz = rest_hz
         self._beta = beta
         self._points: Points | None = None
@@ -26,7 +26,7 @@ class OneEuro:
         self._times: NDArray[np.float64] = np.empty(0)
 
     def step(self, points: Points, time_s: float) -> Points:
-        """Return the points smoothed; what is NaN stays NaN, whatever was before."""
+        """Return the smoothed points. NaN stays NaN, whatever came before."""
         if self._points is None or self._points.shape != points.shape:
             self._points = np.full_like(points, np.nan)
             self._speeds = np.zeros_like(points)
@@ -50,5 +50,5 @@ class OneEuro:
 
 
 def _share(cut_off_hz: "float | Points", dt_s: Points) -> Points:
-    """Return how much of a new value counts."""
+    """Return the weight of a new value, 0 to 1."""
     return np.asarray(1 / (1 + 1 / (2 * np.pi * cut_off_hz * dt_s)), np.float32)

@@ -1,7 +1,8 @@
-"""Where points will be when the output acts: a Kalman filter of motion.
+"""Prediction of points to the time at which the output acts: a Kalman filter of motion.
 
-Each coordinate has place, speed and acceleration; the acceleration fades (Singer 1970), so
-that a turn is followed and not carried on for ever. What is not seen is never predicted.
+Each coordinate has position, velocity and acceleration. The acceleration decays (Singer
+1970), so a turn is followed without being continued for ever. Points that are not
+visible are never predicted.
 """
 
 import numpy as np
@@ -11,30 +12,30 @@ Points = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 NOISE_PX = 1.0
-"""Standard deviation of a seen point."""
+"""Standard deviation of a visible point, px."""
 ACCELERATION = 1000.0
 """Typical acceleration, px/s²: `benchmarks/prediction.py` found no better one."""
 MANOEUVRE_S = 0.1
-"""How long an acceleration lasts."""
+"""Time constant of the acceleration, s."""
 GAP_S = 0.25
-"""A point that was not seen for longer begins anew."""
+"""Seconds without a visible point after which the filter starts again."""
 START = np.diag([NOISE_PX**2, 300.0**2, ACCELERATION**2])
 
 
 class Prediction:
-    """The filter of one camera's points; `(animal, bodypart, 2)`, px, NaN: not seen."""
+    """The filter of one camera's points, (animal, bodypart, 2), px; NaN: not visible."""
 
     def __init__(self, longest_s: float = 0.2) -> None:
-        """Look ahead by `longest_s` at most, whatever is asked."""
+        """Predict at most `longest_s` ahead."""
         self._longest_s = longest_s
         self._states: Matrix | None = None
-        """(animal, bodypart, 3, 2): place, speed, acceleration of x and y."""
+        """(animal, bodypart, 3, 2): position, velocity, acceleration of x and y."""
         self._doubt: Matrix = np.empty(0)
-        """(animal, bodypart, 3, 3): the same for x and y."""
+        """(animal, bodypart, 3, 3): covariance, the same for x and y."""
         self._times: NDArray[np.float64] = np.empty(0)
 
     def step(self, points: Points, time_s: float, ahead_s: float) -> Points:
-        """Take the points of one frame; return where they will be `ahead_s` later."""
+        """Update with the points of one frame; return the points `ahead_s` later."""
         shape = points.shape[:-1]
         if self._states is None or self._states.shape[:-2] != shape:
             self._states = np.zeros((*shape, 3, 2))
@@ -67,7 +68,7 @@ class Prediction:
 
 
 def _motion(gone_s: float) -> Matrix:
-    """Return what a time does to place, speed and acceleration."""
+    """Return the transition of position, velocity and acceleration over a time, (3, 3)."""
     rate = 1 / MANOEUVRE_S
     fade = np.exp(-rate * gone_s)
     return np.array(
@@ -80,7 +81,7 @@ def _motion(gone_s: float) -> Matrix:
 
 
 def _noise(gone_s: float) -> Matrix:
-    """Return how unsure they become meanwhile: for times short beside a manoeuvre."""
+    """Return the process noise over a time that is short beside a manoeuvre, (3, 3)."""
     t = min(gone_s, MANOEUVRE_S)
     q = 2 * ACCELERATION**2 / MANOEUVRE_S
     return q * np.array(

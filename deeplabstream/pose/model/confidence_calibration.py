@@ -1,4 +1,4 @@
-"""What a network's confidence is worth: a number that says how often it is right."""
+"""Calibration of confidences: the share of points that are correct."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 RIGHT_PX = 5.0
-"""Pixels of the original picture within which a point is right, unless said otherwise."""
+"""Pixels of the original frame within which a point is correct, by default."""
 LEAST = 1e-4
-"""Confidences are taken to be at least this, and at most 1 less this."""
+"""Confidences are limited to this and 1 less this."""
 
 
 LINEAR_TO = 0.8
@@ -37,17 +37,17 @@ def confidence_of(
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceScale:
-    """Makes of a raw confidence the share of points like it that are right.
+    """Platt scaling of confidences: the share of similar points that are correct.
 
-    The logit is stretched by `slope` and moved by `shift` (Platt 1999). It rises all the
-    way, so that what was surer stays surer; found on held-out pictures by `training`.
+    The logit is multiplied by `slope` and shifted by `shift` (Platt 1999). The order of
+    confidences stays. `training` fits both on held-out frames.
     """
 
     slope: float
-    """Above 0."""
+    """Greater than 0."""
     shift: float
     within_px: float
-    """What right means: within so many pixels of the original picture."""
+    """A point is correct within this distance, pixels of the original frame."""
 
     def __call__(self, confidence: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return calibrated confidences, 0 to 1; NaN stays NaN.
@@ -59,7 +59,7 @@ class ConfidenceScale:
         return np.asarray(1 / (1 + np.exp(-raised)), np.float32)
 
     def raw(self, confidence: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return what the network had said, before it was calibrated."""
+        """Return the confidence before calibration."""
         before = (logit(confidence, 1e-12) - self.shift) / self.slope
         return np.asarray(1 / (1 + np.exp(-before)), np.float32)
 

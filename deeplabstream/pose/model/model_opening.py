@@ -20,11 +20,11 @@ from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
 from deeplabstream.pose.runtimes.runtime_selection import open_fastest
 
 MODELS = ROOT / "models"
-"""The networks that come with the application."""
+"""Folder of the networks that come with the application."""
 EVERY = 30
-"""So often a detector of boxes, which looks at every picture elsewhere, looks for it."""
+"""Frames between two runs of a detector that looks at every whole frame."""
 TOLERANCE_PX = 0.02
-"""Pixels of the network's input that `auto` lets poses differ from the reference's."""
+"""Largest distance of a pose to the reference's that `auto` accepts, px of the input."""
 
 
 def open_estimator(
@@ -33,19 +33,18 @@ def open_estimator(
     threads: int = 0,
     tolerance_px: float = TOLERANCE_PX,
 ) -> PoseEstimator:
-    """Return the estimator of that name, loaded and warmed up.
+    """Return the estimator of a network, loaded and warmed up.
 
-    A model folder that holds another one, `detector/`, is a cropzoom network: that one
-    finds the animal in the whole picture, the network itself looks at it closely.
+    A model folder that contains `detector/` is a cropzoom network: the detector finds
+    the animal in the whole frame, the network finds the pose in a window. A folder of
+    several model folders (`TrainNetwork --seeds`) is an ensemble: the median of their
+    points.
 
-    A folder of several model folders (`TrainNetwork --seeds`) is an ensemble: the median
-    of their points.
-
-    A path of a model folder, the name of one in `models/`, or `stand-in:10`: no network
-    at all, but 10 ms per call; `stand-in:10:2` finds two animals. `runtime` is one of
-    `deeplabstream.pose.runtimes.runtime_list`, or auto: the fastest whose poses are the
-    reference's. ModelError says
-    in a sentence why there is none.
+    `name` is the path of a model folder, a name in `models/`, or a placeholder:
+    `stand-in:10` takes 10 ms per call, `stand-in:10:2` finds two animals. `runtime` is
+    one of `deeplabstream.pose.runtimes.runtime_list`, or `auto`: the fastest whose
+    poses agree with the reference. ModelError gives the reason when it cannot be
+    opened.
     """
     words = str(name).strip()
     if words.split(":")[0] == "stand-in":
@@ -78,7 +77,7 @@ def opened(
     threads: int,
     tolerance_px: float = TOLERANCE_PX,
 ) -> NetworkEstimator:
-    """Return the estimator of one network, warmed up; as `open_estimator`."""
+    """Return the estimator of one network, warmed up; see `open_estimator`."""
     if runtime == "auto":
         network = open_fastest(model, threads, tolerance_px)
     else:
@@ -113,7 +112,7 @@ def open_live_crop(
 
 
 def outdated(name: str | Path) -> list[str]:
-    """Return a sentence for each network of a folder that must be imported anew."""
+    """Return one sentence for each network of a folder that must be imported again."""
     words = str(name).strip()
     if words.split(":")[0] == "stand-in":
         return []
@@ -128,7 +127,7 @@ def outdated(name: str | Path) -> list[str]:
 
 
 def find_model(name: str | Path) -> Path:
-    """Return the model folder of that path, or of that name in a folder `models/`.
+    """Return the model folder at a path, or with a name in a folder `models/`.
 
     The rig's own networks come before those of the program.
     """

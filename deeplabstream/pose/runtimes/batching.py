@@ -1,4 +1,4 @@
-"""Whether pictures of two cameras are faster posed together than one after the other."""
+"""Decision whether frames of several cameras are estimated as one batch."""
 
 import time
 from collections.abc import Sequence
@@ -10,11 +10,10 @@ from deeplabstream.core.frame import Image
 from deeplabstream.pose.estimator import PoseEstimator
 
 WORTH = 1.5
-"""Two in one batch must take less than so many times one alone.
+"""A batch of two must take less than this many times one frame alone.
 
-One after the other, the first pose is there after t and the second after 2 t, 1.5 t on the
-mean; together, both are there when the batch is done. Nothing is ever waited for: frames
-that are not there yet are posed when they come.
+One after the other, the poses are ready after t and 2 t, 1.5 t on average. As a batch,
+both are ready at the end. No frame is waited for.
 """
 
 
@@ -23,12 +22,12 @@ class WarmsUp(Protocol):
     """An estimator whose first call of each kind is slow."""
 
     def warm_up(self, batch: int = 1) -> None:
-        """Do everything once that is slow the first time, for batches of that size."""
+        """Run everything once that is slow the first time, for batches of that size."""
         ...
 
 
 def batches(estimator: PoseEstimator, cameras: int) -> bool:
-    """Return whether frames of several cameras are to be batched; all is warm then."""
+    """Return whether frames of several cameras are batched; warms up if so."""
     if cameras < 2 or not worth_batching(estimator):
         return False
     if isinstance(estimator, WarmsUp):
@@ -38,7 +37,7 @@ def batches(estimator: PoseEstimator, cameras: int) -> bool:
 
 
 def worth_batching(estimator: PoseEstimator, calls: int = 5) -> bool:
-    """Return whether a batch of two pays, by the shortest of a few calls."""
+    """Return whether a batch of two is faster, by the shortest of a few calls."""
     image: Image = np.full((480, 640, 3), 127, np.uint8)
     one, two = [image], [image, image]
     _seconds(estimator, two)  # the first warms up

@@ -1,4 +1,4 @@
-"""Packages that compute, which not every computer has."""
+"""Import of optional packages for computing."""
 
 from importlib import import_module
 from typing import Any
@@ -8,9 +8,10 @@ from deeplabstream.core.telemetry import turn_off_events, turn_off_telemetry
 
 
 def package(name: str, purpose: str) -> Any:
-    """Return a package; ModelError says that `purpose` needs it, and how to get it.
+    """Return a package with its telemetry turned off.
 
-    None of them reports its use to its maker: nobody else imports those that would.
+    All code that needs these packages uses this function. ModelError says that
+    `purpose` needs the package, and how to install it.
     """
     turn_off_telemetry()
     try:

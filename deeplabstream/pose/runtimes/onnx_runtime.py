@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
-"""`auto`: CUDA where its driver is, else the processor."""
+"""`auto`: CUDA where its driver is installed, else the CPU."""
 _PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _CUDA = {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"}
-"""float32 is float32: left to itself, CUDA would round to TF32 and say nothing."""
+"""CUDA options; without them, float32 would be rounded to TF32."""
 _CARDS_BATCH = 8
 ONNX_RUNTIME = "running the network in ONNX Runtime"
 _SPIN_US = "10"
-"""How long a thread without work looks out for more before it sleeps.
+"""Microseconds that an idle thread spins before it sleeps.
 
-Waking a thread takes as long as many an operation. Left to itself ONNX Runtime looks out
-until the next picture comes, which costs a core per thread.
+Waking a thread takes as long as many an operation. By default ONNX Runtime spins until
+the next frame, which uses one core per thread.
 """
 
 
 class OnnxNetwork:
     """A network in ONNX Runtime.
 
-    On a card, pictures lie in memory that is bound once per shape, so that a call copies
-    nothing but the bytes that must cross the bus: uint8 there, maps back.
+    On a GPU, images are in memory that is bound once per shape, so a call copies only
+    uint8 images to the GPU and the output back.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class OnnxNetwork:
         self._open = partial(_session, model=model, device=device, threads=threads)
         self.session = self._open(str(self._file))
         self.provider = str(self.session.get_providers()[0])
-        """What really computes, as the session itself tells."""
+        """Name of the execution provider, as the session reports it."""
         self._output = self.session.get_outputs()[0].name
         self._of_any_size: InferenceSession | None = None
         self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
         self._card = "cuda"
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the maps of `pictures`; see `Network.run`."""
+        """Return the output for `pictures`; see `Network.run`."""
         fitting = self._model.fitting
         session = self.session
         if pictures.shape[1:3] != (fitting.height, fitting.width):
@@ -99,7 +99,7 @@ def open_onnx(
 ) -> NetworkEstimator:
     """Load the network and check it against its description; ModelError when unfit.
 
-    `threads` compute on the processor, 0: as many as it has cores.
+    `threads` of the CPU compute; 0: one per core.
     """
     estimator = NetworkEstimator(model, OnnxNetwork(model, device, threads))
     estimator.warm_up()
@@ -146,12 +146,11 @@ def _session(
 
 
 def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
-    """Return TensorRT's options: half precision, engines kept from start to start.
+    """Return TensorRT's options: half precision, engines kept between starts.
 
-    ONNX Runtime names a kept engine after the graph's names, not after its weights: in
-    one folder, two networks of one architecture would be taken for each other. So each
-    network has its own. No CUDA graph (trt_cuda_graph_enable): when it is replayed,
-    ONNX Runtime copies no output back, and poses would stand still.
+    ONNX Runtime names a stored engine after the graph, not after its weights, so each
+    network has its own folder. `trt_cuda_graph_enable` is off: when the graph is
+    replayed, ONNX Runtime copies no output back and poses do not change.
     """
     kept = cache_folder() / "tensorrt" / model.sha256
     kept.mkdir(parents=True, exist_ok=True)
@@ -172,12 +171,12 @@ def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
 
 
 def cuda_driver() -> bool:
-    """Return whether an NVIDIA driver that finds a card can be loaded."""
+    """Return whether an NVIDIA driver with a GPU can be loaded."""
     return bool(card())
 
 
 def card() -> str:
-    """Return the name of the first NVIDIA card, as its driver tells it; "": none."""
+    """Return the name of the first NVIDIA GPU from its driver; "": none."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)
@@ -194,7 +193,7 @@ def card() -> str:
 
 
 def _told(inputs: Sequence[tuple[str, str, Sequence[object]]]) -> str:
-    """Return in words what a network takes."""
+    """Return a description of a network's inputs."""
     return " and ".join(
         f"{name} ({kind}) of {' × '.join(map(str, shape))}"
         for name, kind, shape in inputs
@@ -219,9 +218,9 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
 
 
 def any_size(network: Path) -> bytes:
-    """Return the network with the height and width of its pictures left open.
+    """Return the network with open height and width of its input.
 
-    Whether its operations then fit any size is seen when it runs.
+    Whether its operations accept any size shows when it runs.
     """
     model = _read(network, "looking at pictures of another size than the network's")
     for value in (*model.graph.input, *model.graph.output):
@@ -235,7 +234,7 @@ def any_size(network: Path) -> bytes:
 
 
 def layers(network: Path) -> str:
-    """Return a fingerprint of the network's operations and sizes, whatever its weights."""
+    """Return a checksum of the network's operations and sizes, without its weights."""
     model = _read(network, "knowing a network's layers")
     digest = hashlib.sha256()
     for part in (*model.graph.node, *model.graph.input, *model.graph.output):

@@ -1,4 +1,4 @@
-"""Networks run by OpenVINO, on Intel's and AMD's processors and Intel's graphics."""
+"""Networks in OpenVINO, on Intel and AMD CPUs and Intel GPUs."""
 
 from typing import Any
 
@@ -12,10 +12,9 @@ from deeplabstream.pose.runtimes.compute_packages import package
 
 
 class OpenVinoNetwork:
-    """A network in OpenVINO, compiled for each shape of pictures that comes.
+    """A network in OpenVINO, compiled for each shape of images.
 
-    `precision` is always said: left to itself, OpenVINO computes in bf16 where the
-    processor can, and says nothing.
+    `precision` is always set: by default OpenVINO computes in bf16 where the CPU can.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class OpenVinoNetwork:
         self.provider = f"OpenVINO {device} {precision}"
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the maps of `pictures`; see `Network.run`."""
+        """Return the output for `pictures`; see `Network.run`."""
         request, bound = self._request(pictures.shape, pictures)
         if bound is not pictures:
             self._bind(request, pictures)

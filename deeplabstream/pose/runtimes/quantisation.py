@@ -1,4 +1,4 @@
-"""From a network in floating point to one in eight-bit whole numbers, with its price."""
+"""Quantisation of a network to eight-bit integers, and what it costs."""
 
 import io
 import logging
@@ -36,7 +36,7 @@ LEAST_PICTURES = 8
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one way of finding the ranges costs."""
+    """A calibration method, and its result."""
 
     method: str
     difference: Difference
@@ -47,9 +47,10 @@ def quantise(
 ) -> list[Trial]:
     """Write the int8 network into the model folder; return every trial, the best first.
 
-    Ranges are found on every other of `pictures` (n, height, width, 3), and poses
-    compared on the rest. No method is the best for all networks, so each is tried.
-    ModelError when even the best is not within `tolerance_px`: nothing is written then.
+    Ranges are calibrated on every other image of `pictures` (n, height, width, 3);
+    poses are compared on the rest. No method is best for all networks, so each is
+    tried. ModelError when even the best exceeds `tolerance_px`: nothing is written
+    then.
     """
     if len(pictures) < LEAST_PICTURES:
         raise ModelError(
@@ -129,7 +130,7 @@ def _quantise(
     quantization = package("onnxruntime.quantization", "quantising")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
-        """Gives the pictures; in parts, as what a network computes of one is large."""
+        """Feeds the images in parts, because all outputs of a network are large."""
 
         def __init__(self) -> None:
             self.left = _singly(pictures)
@@ -170,7 +171,7 @@ def _quantise(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep its progress reports and advice to itself."""
+    """Suppress the messages of ONNX Runtime's quantisation."""
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()):
@@ -185,7 +186,7 @@ def _singly(pictures: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.uint8]
 
 
 def _ends(network: Path) -> Sequence[str]:
-    """Return the names of the operations that stay as they are: what follows the maps."""
+    """Return the names of operations that are not quantised: those after the maps."""
     onnx = package("onnx", "quantising")
     graph = onnx.load(str(network)).graph
     return [node.name for node in graph.node if node.op_type in ("Sigmoid", "Softmax")]

@@ -1,8 +1,8 @@
-"""A network in eight-bit whole numbers, beside the one it was made from.
+"""The eight-bit network of a model folder, and its description.
 
-`network.int8.onnx` lies in the model folder with `int8.json`, which says of which network
-it is, by which method its ranges were found, and how far its points are from that
-network's. `utils/QuantiseNetwork.py` makes both.
+`network.int8.onnx` lies in the model folder. `int8.json` holds the checksum of the
+network that it was made from, the calibration method, and the distance of its points.
+`utils/QuantiseNetwork.py` makes both.
 """
 
 import json
@@ -18,20 +18,20 @@ DESCRIPTION = "int8.json"
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What `int8.json` says."""
+    """The content of `int8.json`."""
 
     of_sha256: str
-    """Of the network that it was made from."""
+    """Checksum of the network that it was made from."""
     sha256: str
     method: str
-    """MinMax or Percentile: how the ranges were found."""
+    """Calibration method: MinMax or Percentile."""
     pictures: int
-    """How many pictures it was compared on; others than the ranges were found on."""
+    """Number of images that it was compared on; not those of the calibration."""
     median_px: float
-    """Of the distance to the points of the network that it was made from, input px."""
+    """Distance to the points of the original network, px of the input."""
     p95_px: float
     seen_otherwise: float
-    """Share of points that one of the two sees and the other does not."""
+    """Share of points that one of the two networks finds and the other does not."""
 
 
 def save_quantised(model: ModelFolder, words: Quantised) -> None:
@@ -41,7 +41,7 @@ def save_quantised(model: ModelFolder, words: Quantised) -> None:
 
 
 def check_quantised(model: ModelFolder) -> Path:
-    """Return the file of the int8 network; ModelError when it is missing or another's."""
+    """Return the file of the int8 network; ModelError when it is missing or of another."""
     file = model.path / INT8
     if not file.is_file():
         raise ModelError(

@@ -1,4 +1,4 @@
-"""How far one runtime's poses are from the reference's, and what is still the same."""
+"""Comparison of a runtime's poses with the reference runtime's."""
 
 from dataclasses import dataclass
 
@@ -13,34 +13,34 @@ from deeplabstream.pose.pictures import read_picture
 from deeplabstream.pose.tracking.pose_matching import match_animals
 
 PICTURES = "pictures.jpg"
-"""In a model folder: pictures of its network's size, one below the other."""
+"""File in a model folder: images of the network's input size, one below the other."""
 MOST_MAP = 0.002
-"""Without pictures of its own kind, no value that a network gives may differ by more."""
+"""Largest difference of any output value, when there are no images of the right kind."""
 MOST_OTHERWISE = 0.01
-"""Share of points that may be believed by one network and not by the other."""
+"""Share of points that may be visible for one network and not for the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Of a network's poses to the reference's, on the same pictures."""
+    """Difference of a network's poses to the reference's, on the same images."""
 
     points: int
-    """How many points the reference believes."""
+    """Number of points that are visible for the reference."""
     median_px: float
-    """Of their distances to the reference's, input pixels; NaN: there are none."""
+    """Distance to the reference's points, px of the input; NaN: there are none."""
     p95_px: float
     max_px: float
     seen_otherwise: float
-    """Share of all points that one of the two believes and the other does not."""
+    """Share of all points that are visible for one of the two only."""
     output: float
-    """The largest difference of any value that the network gives."""
+    """Largest difference of any value of the output."""
 
     def within(self, tolerance_px: float, own_pictures: bool) -> bool:
-        """Return whether it may stand in for the reference.
+        """Return whether it agrees with the reference.
 
-        On pictures of its own kind: 95 in 100 points within `tolerance_px`, and 1 in 100
-        seen otherwise. On others, where points may mean nothing, only full precision
-        counts as the same.
+        On images of the right kind: 95 in 100 points within `tolerance_px`, and at most
+        1 in 100 visible for one only. On other images, points may be meaningless: only
+        full precision agrees.
         """
         if not own_pictures or not self.points:
             return self.output <= MOST_MAP
@@ -48,10 +48,10 @@ class Difference:
 
 
 def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
-    """Return pictures (n, height, width, 3) to try a network on, and whether its own.
+    """Return test images (n, height, width, 3), and whether they are the model folder's.
 
-    Those of the model folder; where there are none, drawn ones: noise with dark and
-    bright shapes in it.
+    Without any in the model folder, they are synthetic: noise with dark and bright
+    shapes.
     """
     import cv2
 
@@ -79,7 +79,7 @@ def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
 
 
 def save_pictures(model: ModelFolder, pictures: NDArray[np.uint8]) -> None:
-    """Put `pictures` (n, height, width, 3) into the model folder."""
+    """Write `pictures` (n, height, width, 3) into the model folder."""
     import cv2
 
     tall = pictures.reshape(-1, *pictures.shape[2:])
@@ -88,7 +88,7 @@ def save_pictures(model: ModelFolder, pictures: NDArray[np.uint8]) -> None:
 
 
 def outputs(network: Network, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what a network gives for each of `pictures`, one at a time."""
+    """Return a network's output for each of `pictures`, one at a time."""
     return np.concatenate(
         [network.run(np.ascontiguousarray(one[None])).copy() for one in pictures]
     )
@@ -97,7 +97,7 @@ def outputs(network: Network, pictures: NDArray[np.uint8]) -> NDArray[np.float32
 def compare(
     model: ModelFolder, reference: NDArray[np.float32], other: NDArray[np.float32]
 ) -> Difference:
-    """Return how far the poses of one output are from those of the reference's."""
+    """Return how far the poses in one output are from those in the reference's."""
     if reference.shape != other.shape or not np.isfinite(other).all():
         return Difference(1, np.inf, np.inf, np.inf, 1.0, np.inf)
     (points, sure), (theirs, doubt) = model.decode(reference), model.decode(other)
@@ -122,10 +122,10 @@ def compare(
 def _in_order(
     points: NDArray[np.float32], theirs: NDArray[np.float32], doubt: NDArray[np.float32]
 ) -> DecodedPoses:
-    """Return the other's animals in the order of the reference's, picture by picture.
+    """Return the other's animals in the order of the reference's, image by image.
 
-    All are (n, animal, bodypart, …). Whoever is surest comes first in each, and a
-    difference in the last digit may turn that round.
+    All arrays are (n, animal, bodypart, …). The surest animal comes first in each, and
+    rounding can change that order.
     """
     order = [match_animals(*pair) for pair in zip(points, theirs, strict=True)]
     rows = np.arange(len(points))[:, None]

@@ -1,4 +1,4 @@
-"""The runtimes that a network can be loaded in, by the names that settings use."""
+"""The runtimes for networks, by their names in the settings."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -15,24 +15,23 @@ Runtime: TypeAlias = Literal[
     "cpu", "cpu-int8", "openvino", "openvino-bf16", "openvino-int8", "openvino-gpu",
     "torch", "torch-bf16", "cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16",
 ]  # fmt: skip
-"""cpu, cuda and tensorrt are ONNX Runtime's."""
+"""Names of runtimes; cpu, cuda and tensorrt are ONNX Runtime's."""
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 REFERENCE: Runtime = "cpu"
-"""What the others are compared with: full precision, and always there."""
+"""The runtime that others are compared with: full precision, always installed."""
 
 _PACKAGES = {"openvino": "openvino", "torch": "torch"}
 
 
 def load_network(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
-    """Load a model's network in a runtime; ModelError says why it can't be."""
+    """Return a model's network in a runtime; ModelError gives the reason when it fails."""
     return _LOADERS[runtime](model, threads)
 
 
 def present(model: ModelFolder) -> tuple[Runtime, ...]:
-    """Return the runtimes that may run this network here, by what is installed.
+    """Return the installed runtimes that can run this network here.
 
-    torch is left out, where it is for the processor: it takes seconds to load and was
-    slower than the others wherever it was measured.
+    torch on the CPU is left out: it takes seconds to load and was never the fastest.
     """
     names = []
     for name in RUNTIMES:
@@ -98,7 +97,7 @@ _LOADERS: dict[Runtime, Callable[[ModelFolder, int], Network]] = {
 
 
 def check_runtime(name: str) -> Runtime:
-    """Return the runtime of that name; ModelError names those that there are."""
+    """Return the runtime of that name; ModelError lists the known ones."""
     for runtime in RUNTIMES:
         if name == runtime:
             return runtime

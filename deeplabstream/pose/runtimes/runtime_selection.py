@@ -1,10 +1,8 @@
-"""Which runtime is the fastest for a network on this computer, found out once.
+"""Selection of the fastest runtime for a network on this computer, remembered.
 
-Each that is there runs the same pictures as the reference; one whose poses differ by
-more than allowed is refused, the fastest of the others is remembered, by the network's
-fingerprint, the computer and the versions.
-
-What was found out about runtimes on this computer, and for which networks it holds.
+Each installed runtime runs the same images as the reference. One whose poses differ too
+much is refused. The fastest of the others is stored in the cache, by the network's
+checksum, the computer and the versions.
 """
 
 import os
@@ -45,12 +43,12 @@ from deeplabstream.pose.runtimes.runtime_list import (
 
 
 def keep(entries: dict[str, dict[str, object]]) -> None:
-    """Add to the memory; a cache that can't be written is done without."""
+    """Store a choice; a cache that cannot be written is ignored."""
     add_entries(_memory(), entries)
 
 
 def chosen(key: str) -> Runtime | None:
-    """Return the runtime that was kept under a key; None: none was."""
+    """Return the runtime stored under a key; None: there is none."""
     known = read_entries(_memory()).get(key)
     try:
         return check_runtime(str(known["runtime"])) if known else None
@@ -63,20 +61,20 @@ def _memory() -> Path:
 
 
 def own_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
-    """Return what the choice depends on, in one line."""
+    """Return everything that the choice depends on, in one line."""
     marks = [f"{mark.name} {mark.stat().st_size}" for mark in _marks(model)]
     return ", ".join([model.sha256, *_circumstances(threads, tolerance_px), *marks])
 
 
 def sisters_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
-    """Return it for all networks of the same layers; ModelError: they can't be told."""
+    """Return the key for all networks of the same layers; ModelError when unreadable."""
     names = [mark.name for mark in _marks(model)]
     alike = f"layers {layers(model.network)}"
     return ", ".join([alike, *_circumstances(threads, tolerance_px), *names])
 
 
 def _marks(model: ModelFolder) -> list[Path]:
-    """Return the files beside the network on which it depends what is right."""
+    """Return the files in the model folder that the choice depends on."""
     files = [model.path / name for name in ("int8.json", PICTURES)]
     return [file for file in files if file.is_file()]
 
@@ -94,7 +92,7 @@ def _circumstances(threads: int, tolerance_px: float) -> list[str]:
 
 
 def _processor() -> str:
-    """Return the processor's name where the system tells it in a file."""
+    """Return the CPU's name where the system provides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -103,36 +101,36 @@ def _processor() -> str:
 
 
 WORTH = 0.95
-"""Another than the reference is taken when it needs less than this share of its time."""
+"""A runtime is taken when it needs less than this share of the reference's time."""
 SECONDS = 0.4
-"""That each runtime is measured for, at least three calls."""
+"""Seconds of measurement for each runtime, at least three calls."""
 PATIENCE_S = 120.0
-"""Until when it must have found out the first time; else the reference is taken."""
+"""Seconds until the first measurement must be done; else the reference is taken."""
 _SLOW = ("tensorrt",)  # to load, by minutes: only when somebody waits for it
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How a runtime did."""
+    """Measurement of one runtime."""
 
     runtime: str
     provider: str = ""
     p50_ms: float = np.nan
-    """Of one picture through the network alone."""
+    """Milliseconds for one image, of the network alone."""
     best_ms: float = np.nan
     loading_s: float = np.nan
     difference: Difference | None = None
     accepted: bool = False
     problem: str = ""
-    """Why it could not run."""
+    """Reason why it could not run."""
 
 
 def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Network:
-    """Return the network in the runtime that was found to be the fastest.
+    """Return the network in the fastest runtime.
 
-    The first time on a computer, this measures, for seconds, in a process of its own:
-    whatever a runtime leaves running, or breaks, ends with it. Afterwards it looks it up.
-    Of networks that differ in their weights alone, as an ensemble's do, one is measured.
+    The first time on a computer, this measures for some seconds in another process, so
+    that nothing a runtime leaves behind stays. Afterwards it looks the choice up. Of
+    networks that differ only in weights, as in an ensemble, one is measured.
     """
     known = remembered(model, threads, tolerance_px)
     if known is None and len(present(model)) > 1:
@@ -151,10 +149,10 @@ def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Netwo
 def _as_its_sister(
     model: ModelFolder, threads: int, tolerance_px: float
 ) -> Network | None:
-    """Return the network in what was chosen for one of the same layers, if that is right.
+    """Return the network in the runtime chosen for the same layers, if its poses agree.
 
-    One is as fast as the other, but what a runtime rounds off may move another one's poses
-    farther. None: there is no such choice, or it is not right for this one.
+    The speed is the same, but rounding can move the poses of other weights farther.
+    None: there is no such choice, or the poses differ.
     """
     try:
         known = chosen(sisters_key(model, threads, tolerance_px))
@@ -174,7 +172,7 @@ def _as_its_sister(
 
 
 def _find_out(model: ModelFolder, threads: int, tolerance_px: float) -> None:
-    """Have another process measure and remember; if it can't, nothing is remembered."""
+    """Measure in another process and store the result; on failure nothing is stored."""
     words = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
@@ -197,7 +195,7 @@ def measure(
 ) -> list[Row]:
     """Return one row per runtime, the reference's first.
 
-    They are measured in turns, so that what else the computer does hits all alike.
+    They are measured in turns, so that other load affects all of them.
     """
     pictures, own = pictures_of(model)
     wanted = [name for name in runtimes if name != REFERENCE]
@@ -237,9 +235,9 @@ def measure(
 
 
 def choose(rows: Sequence[Row]) -> Runtime:
-    """Return the fastest accepted runtime; the reference unless another is worth it.
+    """Return the fastest accepted runtime; the reference unless another is much faster.
 
-    Best times are compared: other load on the computer only lengthens the others.
+    The shortest times are compared: other load only lengthens times.
     """
     reference = next(row for row in rows if row.runtime == REFERENCE)
     fine = [row for row in rows if row.accepted and row.best_ms > 0]
@@ -252,7 +250,7 @@ def choose(rows: Sequence[Row]) -> Runtime:
 def remember(
     model: ModelFolder, threads: int, tolerance_px: float, rows: Sequence[Row]
 ) -> None:
-    """Keep what was measured, for this network and those of the same layers."""
+    """Store the choice for this network and those of the same layers."""
     found: dict[str, object] = {"runtime": choose(rows)}
     own = own_key(model, threads, tolerance_px)
     entries = {own: found | {"rows": [asdict(row) for row in rows]}}
@@ -262,14 +260,14 @@ def remember(
 
 
 def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime | None:
-    """Return the runtime that was chosen before, None when none was."""
+    """Return the runtime that was chosen before; None: there is none."""
     return chosen(own_key(model, threads, tolerance_px))
 
 
 def _times(
     networks: dict[str, Network], pictures: NDArray[np.uint8], seconds: float
 ) -> dict[str, list[float]]:
-    """Return how long calls took, in turns of a few calls each."""
+    """Return the durations of calls, in turns of a few calls each."""
     times: dict[str, list[float]] = {name: [] for name in networks}
     singles = cycle([np.ascontiguousarray(one[None]) for one in pictures])
     for _ in range(3):

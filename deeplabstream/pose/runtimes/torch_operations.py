@@ -1,7 +1,4 @@
-"""ONNX's operations said in torch: those that pose networks are made of.
-
-ONNX's operations on maps, said in torch: convolving, pooling, resizing, padding.
-"""
+"""ONNX operations in torch, as pose networks need them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +24,7 @@ def convolution(
 def transposed(
     of: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    """ConvTranspose, in two dimensions; uneven pads are cut off afterwards."""
+    """ConvTranspose, in two dimensions; uneven padding is cut off afterwards."""
     if of.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in of:
         raise NotImplementedError("ConvTranspose with a size to be padded to")
     top, left, bottom, right = of.get("pads", [0, 0, 0, 0])
@@ -60,7 +57,7 @@ def largest(of: Attributes, x: Tensor) -> Tensor:
 
 
 def average(of: Attributes, x: Tensor) -> Tensor:
-    """AveragePool. Where pads are uneven, what was padded is counted, too."""
+    """AveragePool. With uneven padding, padded cells count."""
     if _sides(of, "dilations") != [1, 1]:
         raise NotImplementedError("AveragePool with gaps")
     kernel, strides = of["kernel_shape"], _sides(of, "strides")
@@ -124,7 +121,7 @@ _SOURCES = {
     "asymmetric": lambda at, time, old, new: at / time,
     "align_corners": lambda at, time, old, new: at * ((old - 1) / max(new - 1, 1)),
 }
-"""Where each cell of the result lies among the old ones, by what ONNX calls it."""
+"""Positions of the result's cells in the input, by ONNX's coordinate mode."""
 
 
 _ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {
@@ -140,7 +137,7 @@ def _rounding(of: Attributes) -> str:
 
 
 def _taken(x: Tensor, axis: int, at: Tensor, how: str) -> Tensor:
-    """Return the cells at such places along an axis; beyond the ends, those there."""
+    """Return the cells at positions along an axis, limited to the ends."""
     last = x.shape[axis] - 1
     if how != "linear":
         return x.index_select(axis, _ROUNDED[how](at).long().clamp(0, last))
@@ -192,7 +189,7 @@ def shuffled(of: Attributes, x: Tensor) -> Tensor:
 
 
 def sampled(of: Attributes, x: Tensor, grid: Tensor) -> Tensor:
-    """GridSample: values of maps at places from -1 to 1."""
+    """GridSample: values of maps at positions from -1 to 1."""
     modes = {"linear": "bilinear", "cubic": "bicubic"}
     mode = str(of.get("mode", "bilinear"))
     return F.grid_sample(
@@ -211,7 +208,7 @@ def _sides(of: Attributes, name: str) -> list[int]:
 def _padded(
     of: Attributes, x: Tensor, kernel: Sequence[int], value: float = 0.0
 ) -> tuple[Tensor, list[int]]:
-    """Return `x` and symmetric pads; where they are not symmetric, `x` is padded here."""
+    """Return `x` and symmetric padding; where it is not symmetric, `x` is padded here."""
     top, left, bottom, right = _pads(of, x, kernel)
     if (top, left) == (bottom, right):
         return x, [top, left]
@@ -219,7 +216,7 @@ def _padded(
 
 
 def _pads(of: Attributes, x: Tensor, kernel: Sequence[int]) -> list[int]:
-    """Return how much is put above, left, below and right."""
+    """Return the padding above, left, below and right."""
     auto = of.get("auto_pad", "NOTSET")
     if auto in ("NOTSET", "VALID"):
         return list(of.get("pads", [0, 0, 0, 0])) if auto == "NOTSET" else [0] * 4
@@ -268,7 +265,7 @@ def sliced(
 
 
 def gathered(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
-    """Gather: along an axis, in any order; a single place takes the axis away."""
+    """Gather: along an axis, in any order; a scalar index removes the axis."""
     axis = of.get("axis", 0) % x.ndim
     taken = x.index_select(axis, _from_the_end(places, x.shape[axis]).flatten())
     return taken.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
@@ -288,7 +285,7 @@ def scattered(of: Attributes, x: Tensor, places: Tensor, values: Tensor) -> Tens
 
 
 def _from_the_end(places: Tensor, size: int) -> Tensor:
-    """Return places of which those below 0 were counted from the end."""
+    """Return indices with negative ones counted from the end."""
     return torch.where(places < 0, places + size, places).long()
 
 
@@ -301,7 +298,7 @@ def product(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Te
 
 
 def divided(of: Attributes, a: Tensor, b: Tensor) -> Tensor:
-    """Div; whole numbers stay whole."""
+    """Div; integers stay integers."""
     whole = not a.is_floating_point()
     return torch.div(a, b, rounding_mode="trunc" if whole else None)
 
@@ -340,31 +337,31 @@ def place_of_most(of: Attributes, x: Tensor) -> Tensor:
 
 
 def expanded(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Expand: repeat along axes of one element, or new ones."""
+    """Expand: repeat along axes of length one, or new ones."""
     return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(shape)))
 
 
 def squeezed(of: Attributes, x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
-    """Squeeze: take axes of one element away."""
+    """Squeeze: remove axes of length one."""
     return x.squeeze(tuple(axes)) if axes else x.squeeze()
 
 
 def unsqueezed(of: Attributes, x: Tensor, axes: Sequence[int]) -> Tensor:
-    """Unsqueeze: put in axes of one element, as places in the result."""
+    """Unsqueeze: insert axes of length one, by their places in the result."""
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
         x = x.unsqueeze(axis)
     return x
 
 
 def reshaped(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Reshape; 0 leaves a side as it is."""
+    """Reshape; 0 keeps a side."""
     if of.get("allowzero"):
         return x.reshape(tuple(shape))
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape)])
 
 
 def constant(of: Attributes, shape: Sequence[int]) -> Tensor:
-    """ConstantOfShape: of float32's 0, if nothing else is said."""
+    """ConstantOfShape: float32 zeros by default."""
     value: Tensor = of.get("value", torch.zeros(1))
     return value.reshape(()).expand(tuple(shape))
 
@@ -469,16 +466,16 @@ OPERATIONS: dict[str, Operation] = {
     "Identity": lambda of, x: x,
     "Dropout": lambda of, x, *_: x,
 }
-"""By ONNX's name: what takes a node's attributes and tensors, and gives its result, or a
-tuple of them."""
+"""Operations by ONNX name: a function of a node's attributes and tensors, which returns
+its result or a tuple of them."""
 _SECOND = ["Squeeze", "Unsqueeze", "Split", "Expand", "Tile", "TopK", "Reshape"]
 _SECOND += [name for name in OPERATIONS if name.startswith("Reduce")]
 SAID: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(_SECOND, (1,)), "Resize": (1, 2, 3), "Pad": (1, 2, 3), "Slice": (1, 2, 3, 4),
     "ConstantOfShape": (0,), "Range": (0, 1, 2),
 }  # fmt: skip
-"""Inputs, by their places, that say how: numbers of Python's, known when the network is
-loaded. Asking a card for them would hold it up, and can't be part of a CUDA graph."""
+"""Inputs, by index, that must be Python numbers known when the network is loaded.
+Reading them from the GPU would stall it, and is not possible in a CUDA graph."""
 
 
 def _folded(

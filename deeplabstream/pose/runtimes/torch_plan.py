@@ -1,8 +1,8 @@
-"""What torch has to do for pictures of a shape: a network's operations, one by one.
+"""The operations that torch runs for images of one shape.
 
-Networks compute with shapes: of what, how many, how wide. All of that is known before the
-first picture, and is worked out here on torch's `meta` device, where tensors have shapes
-and no numbers. What is left needs the pixels, and never asks a card for a number.
+Networks compute with shapes. These are known before the first image, and are worked out
+here on torch's `meta` device, where tensors have shapes and no values. The remaining
+operations need pixels, and never read a number back from the GPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.runtimes.torch_operations import OPERATIONS, SAID, Operation
 
 _SHAPES = ("Shape", "Size", "Constant")
-"""Operations that are none once a shape is known."""
+"""Operations without effect once a shape is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,22 @@ class Step:
     said: Mapping[str, Any]
     """Its attributes."""
     given: tuple[Any, ...]
-    """Names of values, numbers of Python's, or None for what is left out."""
+    """Names of values, Python numbers, or None for what is left out."""
     results: tuple[str, ...]
     spent: tuple[str, ...] = ()
-    """Values that nothing takes afterwards: their memory is free."""
+    """Values that no later operation needs: their memory is freed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All operations in order, and the values that they take beside the pictures."""
+    """All operations in order, and the constants that they take."""
 
     steps: tuple[Step, ...]
     constants: Mapping[str, NDArray[Any]]
 
 
 class Graph:
-    """A network's operations, as its file has them. ModelError when some are unknown."""
+    """The operations of a network's file; ModelError when some are unknown."""
 
     def __init__(self, network: Path, graph: onnx.GraphProto) -> None:
         unknown = {node.op_type for node in graph.node} - {*OPERATIONS, *_SHAPES}
@@ -61,9 +61,9 @@ class Graph:
         self._nodes = tuple((node, _attributes(node)) for node in graph.node)
 
     def planned(self, shape: Sequence[int], precision: torch.dtype) -> Plan:
-        """Return what is done with pictures (n, height, width, 3) of this shape.
+        """Return the operations for images (n, height, width, 3) of this shape.
 
-        ModelError says which operation torch can't do.
+        ModelError names the operation that torch cannot run.
         """
         known = dict(self.weights)
         shapes = {"images": torch.empty(tuple(shape), dtype=torch.uint8, device="meta")}
@@ -100,7 +100,7 @@ class Graph:
         known: Mapping[str, Tensor],
         precision: torch.dtype | None,
     ) -> Step:
-        """Return one operation; its fractions are of a precision, None: as they are."""
+        """Return one operation; floating-point values are in a precision, None: unchanged."""
         given: list[Any] = []
         for place, name in enumerate(node.input):
             if name and place in SAID.get(node.op_type, ()):
@@ -119,7 +119,7 @@ class Graph:
 
 
 def computed(step: Step, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what an operation gives, by name."""
+    """Return the results of an operation, by name."""
     given = [values[it] if isinstance(it, str) else it for it in step.given]
     found = step.run(step.said, *given)
     several = found if isinstance(found, tuple) else (found,)
@@ -127,7 +127,7 @@ def computed(step: Step, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _with_what_is_spent(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
-    """Return the steps, each with the values that it is the last to take or to give."""
+    """Return the steps, each with the values that are last used in it."""
     later, told = set(kept), []
     for step in reversed(steps):
         names = {it for it in (*step.given, *step.results) if isinstance(it, str)}
@@ -139,7 +139,7 @@ def _with_what_is_spent(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ..
 def _shape(
     node: Any, attributes: Mapping[str, Any], values: Mapping[str, Tensor]
 ) -> Tensor:
-    """Return a number, or numbers, that are known beforehand."""
+    """Return a number, or numbers, known beforehand."""
     if node.op_type == "Constant":
         (value,) = attributes.values()
         return value if isinstance(value, Tensor) else torch.tensor(value)

@@ -1,8 +1,8 @@
-"""Networks run by torch, from the same `network.onnx` as everything else.
+"""Networks in torch, from the same `network.onnx` as in the other runtimes.
 
-The graph's operations are said in torch one by one (`torch_plan.py`): nothing is
-unpickled, and torch's memory layout, half precision and CUDA graphs are there for any
-network, where ONNX Runtime for the card is not.
+Each ONNX operation has its counterpart in torch (`torch_plan.py`). Nothing is
+unpickled. Any network can use torch's memory layout, half precision and CUDA graphs,
+also where ONNX Runtime has no GPU package.
 """
 
 import os
@@ -19,10 +19,10 @@ Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
 
 class TorchNetwork:
-    """A network in torch, on the processor or a card.
+    """A network in torch, on the CPU or a GPU.
 
-    On a card the whole computation is one CUDA graph per shape: pictures go over the bus
-    as uint8 from pinned memory, maps come back into pinned memory.
+    On a GPU, the computation is one CUDA graph per shape: images go over the bus as
+    uint8 from pinned memory, outputs come back into pinned memory.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TorchNetwork:
         self.provider = f"torch {where} {precision}"
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the maps of `pictures`; see `Network.run`."""
+        """Return the output for `pictures`; see `Network.run`."""
         with self._torch.inference_mode():
             images = self._torch.from_numpy(pictures)
             try:
@@ -73,7 +73,7 @@ class TorchNetwork:
             return np.asarray(maps.float().numpy(), np.float32)
 
     def _plan(self, shape: tuple[int, ...]) -> tuple[Any, dict[str, Any]]:
-        """Return the steps for pictures of a shape, and their constants where they run."""
+        """Return the steps for images of a shape, and their constants on the device."""
         if shape not in self._plans:
             plan = self._graph.planned(shape, self._type)
             constants = {}
@@ -97,7 +97,7 @@ class TorchNetwork:
         return values[self._graph.result]
 
     def _replayed(self, images: Any) -> NDArray[np.float32]:
-        """Run on the card: recorded as one graph when a shape comes first."""
+        """Run on the GPU: recorded as one graph at the first call with a shape."""
         torch = self._torch
         shape = tuple(images.shape)
         if shape not in self._recorded:
@@ -113,8 +113,8 @@ class TorchNetwork:
     def _record(self, shape: tuple[int, ...]) -> Any:
         """Return the computation as a CUDA graph, with its memory on both sides.
 
-        cuDNN tries its ways of convolving in the warm-up, which the graph then keeps, and
-        float32 is float32: left to itself, it would round to TF32 and say nothing.
+        cuDNN tunes its convolutions in the warm-up, and the graph keeps the result.
+        TF32 is off: by default, float32 would be rounded to it.
         """
         torch = self._torch
         there = torch.zeros(shape, dtype=torch.uint8, device=self._device)

@@ -1,8 +1,8 @@
-"""What each animal looks like: brightness and colour along its body, learned online.
+"""Appearance model of each animal: brightness and colour along its body, learned online.
 
-Not marks, but coats: the quartiles of the pixels under a few lines of the body. Two animals
-are told apart when these differ by much more than those of one animal do from picture to
-picture.
+It uses coats, not marks: quartiles of the pixels under a few lines of the body. Two
+animals are told apart when these differ by much more than those of one animal differ
+from frame to frame.
 """
 
 from functools import lru_cache
@@ -19,14 +19,14 @@ Mask = NDArray[np.bool_]
 FLOOR = 6.0
 """Grey levels by which any animal differs from itself: light, shadow, focus."""
 ENOUGH = 8
-"""Views after which it is known what an animal looks like."""
+"""Views after which an animal's appearance is known."""
 LONG = 300.0
-"""Views over which that is averaged."""
+"""Views over which the appearance is averaged."""
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
 class AppearanceModel:
-    """What the animals of one camera look like."""
+    """Appearance of the animals of one camera."""
 
     def __init__(self, animals: int) -> None:
         self._count = np.zeros(animals)
@@ -36,14 +36,11 @@ class AppearanceModel:
 
     @property
     def learned(self) -> Mask:
-        """(animal,): whether it is known what it looks like."""
+        """(animal,): whether the appearance is known."""
         return np.asarray(self._count >= ENOUGH)
 
     def learn(self, animal: int, view: Array, views: int = 1) -> None:
-        """Take note of how an animal looks, (feature,), of which it is known who it is.
-
-        `views` is of how many it is the mean.
-        """
+        """Update an animal's appearance with features (feature,), the mean of `views` views."""
         if self._mean.shape[1] != len(view):
             self._mean = np.zeros((len(self._mean), len(view)))
             self._spread = np.zeros_like(self._mean)
@@ -54,17 +51,17 @@ class AppearanceModel:
         self._spread[animal] += share * (off * off * (1 - share) - self._spread[animal])
 
     def forget(self, animals: list[int]) -> None:
-        """Know no longer how these look."""
+        """Forget the appearance of these animals."""
         for values in (self._count, self._mean, self._spread):
             values[animals] = 0.0
 
     def exchange(self, one: int, other: int) -> None:
-        """Let each of two look as the other did."""
+        """Exchange the appearance of two animals."""
         for values in (self._count, self._mean, self._spread):
             values[[one, other]] = values[[other, one]]
 
     def costs(self, views: Array) -> Array:
-        """Return (view, animal): how far a view (view, feature) is from each animal's.
+        """Return the distance of views (view, feature) to each animal, (view, animal).
 
         The mean squared distance of the features, in standard deviations of all.
         """
@@ -77,10 +74,10 @@ class AppearanceModel:
 
 
 def view(image: Image, points: Array, seen: Mask, skeleton: Skeleton) -> Array:
-    """Return (feature,): the quartiles of each colour along the body of one animal.
+    """Return the features (feature,) of one animal: the quartiles of each colour along its body.
 
-    `points` (body part, 2) px, of which those `seen` are used; two at least. Grey pictures
-    give three numbers, colour nine, of 255.
+    `points` (bodypart, 2) px; only `seen` ones are used, at least two. Grey frames give
+    three numbers, colour frames nine, 0 to 255.
     """
     ends, shares = _lines(skeleton)
     usable = seen[ends].all(axis=1)
@@ -104,7 +101,7 @@ def view(image: Image, points: Array, seen: Mask, skeleton: Skeleton) -> Array:
 
 @lru_cache(maxsize=8)
 def _lines(skeleton: Skeleton) -> tuple[NDArray[np.intp], Array]:
-    """Return which body parts lie at the ends of lines, and the places on them."""
+    """Return the body parts at the ends of lines, and the positions on them."""
     parts = len(skeleton.bodyparts)
     pairs = [tuple(skeleton.indices(bone)) for bone in skeleton.bones] or [
         (one, other) for one in range(parts) for other in range(one)

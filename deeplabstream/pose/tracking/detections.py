@@ -1,4 +1,4 @@
-"""What a network found in one picture, before it is known who is who."""
+"""The animals found in one frame, before their identity is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,31 +11,31 @@ from deeplabstream.pose.tracking.appearance_model import view
 from deeplabstream.pose.tracking.motion_model import Array, Mask
 
 SAID = ("swapped", "confirmed")
-"""Words of `Pose.identity` by which a person settled who it is."""
+"""Words of `Pose.identity` that a user set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """The animals of one picture of which anything was seen."""
+    """The animals of one frame of which any body part is visible."""
 
     pose: Pose
-    """As the network gave it."""
+    """The pose as the network gave it."""
     rows: list[int]
-    """Where each is in it."""
+    """Index of each animal in the pose."""
     points: Array
-    """(detection, body part, 2), px; NaN: not seen."""
+    """(detection, bodypart, 2), px; NaN: not visible."""
     seen: Mask
-    """(detection, body part)."""
+    """(detection, bodypart)."""
     middles: Array
-    """(detection, 2), px: the mean of what was seen."""
+    """(detection, 2), px: the mean of the visible points."""
 
     def clear_views(
         self, image: Image, hidden: Sequence[Array], length: float, clear: float
     ) -> dict[int, Array]:
-        """Return how each one looks that is clear of all others.
+        """Return the features of each animal that is clear of all others.
 
-        Its points must be `clear` lengths from those of all others, and its middle a
-        `length` (px) from where those were last that are `hidden`.
+        Its points must be `clear` lengths from those of all others, and its centre a
+        `length` (px) from the last position of those that are `hidden`.
         """
         count, parts = self.seen.shape
         flat = self.points.reshape(-1, 2)
@@ -59,10 +59,10 @@ class Detections:
     def in_order(
         self, of: dict[int, int], words: list[str]
     ) -> tuple[list[int], list[str]]:
-        """Return the rows of the network's pose in the animals' order, and their words.
+        """Return the rows of the pose in the animals' order, and their identity words.
 
-        `of`: which animal is which detection. A detection that is nobody's takes the row of
-        an animal that was not found, and is called a stray.
+        `of`: the detection of each animal. A detection without an animal takes the row
+        of an animal that was not found, and has the word `stray`.
         """
         rows = {animal: self.rows[one] for animal, one in of.items()}
         taken = set(rows.values())
@@ -80,7 +80,7 @@ class Detections:
 
 
 def detections(pose: Pose, threshold: float) -> Detections:
-    """Return the animals of which a body part was seen, at `threshold` or surer."""
+    """Return the animals with a body part of at least `threshold` confidence."""
     seen = np.asarray(pose.confidence >= threshold) & np.isfinite(pose.points[..., 0])
     rows = np.flatnonzero(seen.any(axis=1)).tolist()
     seen = seen[rows]
@@ -91,6 +91,6 @@ def detections(pose: Pose, threshold: float) -> Detections:
 
 
 def _stray(word: str) -> str:
-    """Return the word for a stray; what a person said of the animal stays."""
+    """Return the word for a stray detection; a word set by the user stays."""
     said = word.rpartition("+")[2]
     return f"stray+{said}" if said in SAID else "stray"

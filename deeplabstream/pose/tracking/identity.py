@@ -1,18 +1,16 @@
-"""Who is who, from picture to picture: several animals that meet, hide and are found again.
+"""Identity of several animals from frame to frame, when they meet, hide and reappear.
 
-A network gives animals in no order. They are told apart by motion
-(`deeplabstream.pose.tracking.motion_model`, and the
-assignment that explains all of them best); where another assignment explains them nearly
-as well, the two are in doubt until they look different enough
-(`deeplabstream.pose.tracking.appearance_model`). What looked
-like another all the while was exchanged, and is mended.
+A network gives animals in no order. Motion (`motion_model`) and assignment keep them
+apart. Where a second assignment fits nearly as well, the identity is ambiguous until
+the animals look different enough (`appearance_model`). Animals that looked like each
+other all the time were exchanged, and are exchanged back.
 
-Words of `Pose.identity`: empty: known. `doubt1`: one of those with the same number, not
-known which. `stray`: too far from where it was to be it. On the picture on which that is
-settled, `exchanged`: its points went under another name since the doubt began (or, without
-a doubt, for some pictures); `believed`: nothing told, but BELIEVE_AFTER_S are over;
-`swapped`: a person exchanged the names; `confirmed`: a person said that they are right;
-both may come behind another word: `doubt1+swapped`.
+Words of `Pose.identity`: empty: known. `doubt1`: ambiguous with all others of the same
+number. `stray`: too far from the last position. In the frame in which an ambiguity
+ends: `exchanged`: its points had another name since the ambiguity began (or, without
+one, for some frames); `believed`: not resolved, but BELIEVE_AFTER_S are over;
+`swapped`: a user exchanged the names; `confirmed`: a user confirmed them. Both may
+follow another word: `doubt1+swapped`.
 """
 
 from dataclasses import dataclass, field
@@ -33,20 +31,21 @@ from deeplabstream.pose.tracking.motion_model import NEVER, Array, MotionModel
 MARGIN = 10.0
 """Twice the log likelihood by which another assignment must be worse: odds of 150 to 1."""
 FITS = 6.0
-"""Twice the mean squared distance, in standard deviations, that points usually are off."""
+"""Twice the usual mean squared distance of points, in standard deviations."""
 HIDDEN_S = 0.15
-"""Who is not seen for longer, a length beside another, may come out on another side."""
+"""Seconds without a visible point, a length beside another animal, after which an
+animal may reappear on another side."""
 UPON = 0.3
-"""At so many lengths from it, at once."""
+"""The same at this many lengths: at once."""
 CLEAR = 0.4
-"""Lengths between an animal's points and all others' for it to be looked at."""
+"""Lengths between an animal's points and all others' for its appearance to be used."""
 TOLD = 8.0
-"""By how much looks must speak for who is who, in squared standard deviations."""
+"""Difference of appearance that resolves identity, in squared standard deviations."""
 VIEWS = 5
-"""Clear pictures after which they are asked; twice as many where nothing was in doubt."""
+"""Clear frames before appearance decides; twice as many without an ambiguity."""
 
 RESTING = 3
-"""While all are known, every third picture is enough to see how they look."""
+"""Frames between two updates of appearance while all identities are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,17 @@ class Rules:
     """How the animals get their names."""
 
     first: Literal["leftmost", "darkest"] = "leftmost"
-    """Who gets the first name, and so on, once all were seen apart for `ENOUGH` pictures."""
+    """Order of the first names, once all were apart for `ENOUGH` frames."""
     believe_after_s: float = 0.0
-    """Seconds after which motion alone is believed where looks don't tell; 0: never."""
+    """Seconds after which motion alone resolves an ambiguity; 0: never."""
 
 
 @dataclass(slots=True)
 class Identity:
-    """The memory of one camera. The same pictures and poses always give the same names."""
+    """The identity tracker of one camera. The same frames and poses give the same names."""
 
     skeleton: Skeleton
-    """With the names of all animals."""
+    """Skeleton with the names of all animals."""
     threshold: float
     rules: Rules = field(default_factory=Rules)
 
@@ -72,9 +71,9 @@ class Identity:
     _looks: AppearanceModel = field(init=False)
     _doubts: IdentityAmbiguities = field(init=False)
     _said: dict[int, str] = field(init=False)
-    """By animal: the word of what a person said since the last picture."""
+    """By animal: the word that the user set since the last frame."""
     _views: Array = field(init=False)
-    """(animal, feature): how each looked lately."""
+    """(animal, feature): recent appearance."""
     _counts: list[int] = field(init=False)
     _unseen_since_s: list[float] = field(init=False)
     _named: bool = field(init=False)
@@ -93,7 +92,8 @@ class Identity:
     def tell(self, image: Image, pose: Pose, time_s: float) -> Pose:
         """Return the pose with the animals in the order of their names.
 
-        Animals that were not found are NaN, with no confidence. `time_s` must not go back.
+        Animals that were not found are NaN, with confidence 0. `time_s` must not go
+        back.
         """
         tracks, found = self._tracks, detections(pose, self.threshold)
         tracks.measure(found.points, max(image.shape[:2]) / 12)
@@ -128,9 +128,10 @@ class Identity:
         found: Detections,
         time_s: float,
     ) -> None:
-        """Doubt animals of which another assignment says nearly as well who is who.
+        """Mark animals as ambiguous whose assignment has an alternative nearly as likely.
 
-        Where the best one does not fit either, as when two are found as one, more is asked.
+        Where the best one does not fit either, as when two are found as one, more is
+        required.
         """
         said, off = costs.tolist(), misfits.tolist()
         self._unseen_since_s = [
@@ -153,7 +154,7 @@ class Identity:
     def _hides(
         self, one: int, other: int, of: dict[int, int], found: Detections, time_s: float
     ) -> bool:
-        """Return whether one of two has been out of sight for a while beside the other."""
+        """Return whether one of two was not visible for a while beside the other."""
         for hidden, there in ((one, other), (other, one)):
             if hidden in of or there not in of:
                 continue
@@ -167,7 +168,7 @@ class Identity:
     def _name(
         self, of: dict[int, int], found: Detections, views: dict[int, Array]
     ) -> dict[int, int]:
-        """Give the names, in the order that the rules want, once all are seen apart."""
+        """Name the animals in the order of the rules, once all are apart."""
         animals = range(len(self._counts))
         if not all(of.get(animal) in views for animal in animals):
             return of
@@ -186,7 +187,7 @@ class Identity:
         return of
 
     def _judge(self, of: dict[int, int]) -> dict[int, int]:
-        """Exchange animals that look like one another; end doubts where looks tell."""
+        """Exchange animals that look like each other; resolve ambiguities by appearance."""
         learned = self._looks.learned
         if learned.sum() < 2 or max(self._counts) < VIEWS:
             return of
@@ -209,10 +210,10 @@ class Identity:
         return of
 
     def say(self, exchanged: tuple[int, int] | None = None) -> None:
-        """Take a person's word: the names are right, or those of two are to be exchanged.
+        """Apply the user's decision: the names are right, or two are exchanged.
 
-        Doubts about those animals end. What was learned of their looks may be of another:
-        it is kept as far as what was seen of them lately tells whose it is.
+        Ambiguities of these animals end. Their learned appearance may be another
+        animal's: it is kept as far as their recent appearance confirms it.
         """
         self._named = True
         animals = exchanged or self._doubts.all()
@@ -229,7 +230,7 @@ class Identity:
                 self._looks.exchange(*pair)
 
     def _learn(self, of: dict[int, int], views: dict[int, Array]) -> None:
-        """Learn the looks of those who are known."""
+        """Update the appearance of animals with known identity."""
         self._remember(of, views)
         if not self._named:
             return
@@ -244,7 +245,7 @@ class Identity:
             self._looks.learn(animal, views[detection])
 
     def _remember(self, of: dict[int, int], views: dict[int, Array]) -> None:
-        """Keep how each looked lately."""
+        """Store the recent appearance of each animal."""
         for animal, detection in of.items():
             if detection not in views:
                 continue
@@ -264,7 +265,7 @@ class Identity:
         return of
 
     def _reorder(self, order: list[int], of: dict[int, int]) -> dict[int, int]:
-        """Let animal `order[n]` be the n-th one from now on; looks stay with the names."""
+        """Reorder the animals: `order[n]` becomes the n-th; appearance stays with the names."""
         self._tracks.reorder(order)
         self._views = self._views[order]
         self._counts = [self._counts[n] for n in order]

@@ -1,4 +1,4 @@
-"""Who of several animals may be whom, since when, and whose name each had before."""
+"""Identity ambiguity: which animals may be exchanged, since when, and their names before."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,28 +6,28 @@ import numpy as np
 
 
 class IdentityAmbiguities:
-    """The doubts of one camera. At first anyone may be anybody."""
+    """The ambiguities of one camera. At first any animal may be any other."""
 
     def __init__(self, animals: int) -> None:
         self._others = [set(range(animals)) - {n} for n in range(animals)]
-        """By animal: who else it may be."""
+        """By animal: the animals that it may be."""
         self._since_s = [-np.inf] * animals
         self._came_from = list(range(animals))
-        """By animal: whose name it had before the doubt."""
+        """By animal: its name before the ambiguity."""
 
     def __bool__(self) -> bool:
         return any(self._others)
 
     def all(self) -> tuple[int, ...]:
-        """Return all animals of which it is in doubt who they are."""
+        """Return all animals whose identity is ambiguous."""
         return tuple(n for n, others in enumerate(self._others) if others)
 
     def about(self, animal: int) -> bool:
-        """Return whether it is in doubt who this animal is."""
+        """Return whether an animal's identity is ambiguous."""
         return bool(self._others[animal])
 
     def between(self, one: int, other: int) -> bool:
-        """Return whether the one may be the other."""
+        """Return whether one animal may be the other."""
         return other in self._others[one]
 
     def group(self, animal: int) -> list[int]:
