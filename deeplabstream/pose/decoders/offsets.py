@@ -115,7 +115,7 @@ class Offsets:
         y = np.arange(rows, dtype=np.float32) * self.stride + self.origin
         low = self.origin - self.stride / 2
         end = low + np.array([columns, rows]) * self.stride
-        inside = ((points >= low) & (points <= end)).all(axis=-1)
+        inside = np.asarray(((points >= low) & (points <= end)).all(axis=-1))
         across = points[..., 0, None, None] - x
         down = points[..., 1, None, None] - y[:, None]
         square = (across**2 + down**2) / self.stride**2

@@ -224,7 +224,7 @@ def to_batch(
     """
     animals = points.reshape(len(points), data.animals, -1, 2)
     targets = decoder.encode(animals, data.fitting.height, data.fitting.width)
-    weight = weight.reshape(animals.shape[:3]).all(axis=1)
+    weight = np.asarray(weight.reshape(animals.shape[:3]).all(axis=1))
     return Batch(
         torch.from_numpy(pictures),
         torch.from_numpy(targets),
