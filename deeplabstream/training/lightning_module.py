@@ -246,6 +246,8 @@ def decoded(decoder: Decoder, output: Tensor, labels: Tensor) -> Tensor:
 
     Parameters
     ----------
+    decoder
+        Converts the output to poses.
     output
         (n, *shape), one of the decoder's `output_shapes`.
     labels

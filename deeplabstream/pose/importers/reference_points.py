@@ -58,6 +58,8 @@ class Reference:
 
         Parameters
         ----------
+        model
+            The imported network.
         tolerance_px
             Pixels of the network's input.
 

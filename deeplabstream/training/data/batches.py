@@ -215,12 +215,18 @@ def to_batch(
 
     Parameters
     ----------
+    data
+        The dataset of the points: skeleton, input size and number of animals.
+    decoder
+        Makes the targets.
     pictures
         (n, height, width, 3), BGR, or (n, 5, height, width, 3) for a context network.
     points
         (n, animal · bodypart, 2), pixels of the images; NaN: not visible.
     weight
         (n, animal · bodypart): False where nothing is known.
+    clip
+        Unlabelled frames of a video; None: none.
     """
     animals = points.reshape(len(points), data.animals, -1, 2)
     targets = decoder.encode(animals, data.fitting.height, data.fitting.width)

@@ -42,6 +42,10 @@ def predict(
 
     Parameters
     ----------
+    network
+        In evaluation mode.
+    decoder
+        Converts its output to poses.
     pictures
         (n, height, width, 3), uint8 BGR, or (n, 5, height, width, 3): consecutive frames
         around the one in which a context network finds the pose.
@@ -121,6 +125,12 @@ def held_out_error(
 
     Parameters
     ----------
+    network
+        In evaluation mode.
+    data
+        Images and labels.
+    decoder
+        Converts the network's output to poses.
     known
         (picture, animal · bodypart): True where the label says where a point is, or that
         it is not visible; default: `data.known`.
