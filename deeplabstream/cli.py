@@ -66,6 +66,7 @@ TASKS = {
         ),
     },
     "Prove": {
+        "doctor": Program("utils.Doctor", "what is wrong with this computer"),
         "check": Program("utils.CheckSettings", "everything wrong with the settings"),
         "rehearse": Program(
             "utils.RehearseExperiment", "an experiment on a simulated animal"

@@ -67,6 +67,7 @@ MADE = {
 """What commands leave in the folder in which they run, or beside the settings' file."""
 
 PARSED = {
+    "utils/Doctor.py": "depends on the computer; tests/utils/test_doctor",
     "utils/NewRig.py": "makes a rig folder; tests/test_rig_folder.py",
     "utils/MotionEnergy.py": "the same with one more region",
     "utils/RehearseExperiment.py": "the same for longer",

@@ -17,7 +17,7 @@ PROGRAMS = sorted(
     + [
         f
         for f in ROOT.glob("utils/*.py")
-        if f.stem not in ("__init__", "Launch", "NewRig")
+        if f.stem not in ("__init__", "Doctor", "Launch", "NewRig")
     ]
 )
 """All but those that need nothing but the standard library."""

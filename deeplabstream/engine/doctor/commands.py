@@ -1,0 +1,69 @@
+"""Commands of the system that are asked, with a limit to how long they may take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+PATIENCE_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command printed."""
+
+    out: str = ""
+    told: str = ""
+    """What it wrote to the error stream."""
+    code: int = 0
+    error: str = ""
+    """Why there is no answer: not found, or no answer within a time."""
+
+
+class Ask(Protocol):
+    """Runs a command that must end within a time."""
+
+    def __call__(
+        self,
+        words: Sequence[str],
+        limit_s: float = PATIENCE_S,
+        folder: Path | None = None,
+    ) -> Answer:
+        """Return what it printed; `folder` is its working directory."""
+        ...
+
+
+def ask(
+    words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
+) -> Answer:
+    """Run a command; whatever happens, there is an answer within the limit.
+
+    A process that cannot be killed, because it waits for a driver, is left behind.
+    """
+    flags = 0x08000000 if sys.platform == "win32" else 0  # no console window
+    try:
+        process = subprocess.Popen(
+            list(words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            creationflags=flags,
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return Answer(code=127, error=f"{words[0]} cannot be started: {reason}")
+    try:
+        out, told = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        with suppress(subprocess.TimeoutExpired, OSError, ValueError):
+            process.communicate(timeout=0.5)
+        return Answer(code=124, error=f"no answer within {limit_s:g} s")
+    texts = [each.decode("utf-8", errors="replace") for each in (out, told)]
+    return Answer(texts[0], texts[1], process.returncode)
