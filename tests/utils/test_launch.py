@@ -108,7 +108,9 @@ def test_a_rig_does_without_what_tests_need() -> None:
     assert "-r requirements.txt" in dev.splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     parts = project["project"]
-    extras = parts["optional-dependencies"].items()  # those of GPUs have pins themselves
+    extras = parts[
+        "optional-dependencies"
+    ].items()  # those of GPUs have pins themselves
     rest = [each for name, each in extras if not name.startswith("gpu-")]
     groups = [parts["dependencies"], *rest]
     named = [each for group in groups for each in group]
