@@ -215,10 +215,8 @@ def table() -> list[str]:
     for family in ARCHITECTURES:
         groups: dict[tuple[str, str, str], list[str]] = {}
         for gpu in family.capabilities:
-            row = (
-                *(_served(gpu, system) for system in _SYSTEMS),
-                _drivers(family, gpu),
-            )
+            on = _served(gpu, "linux"), _served(gpu, "windows")
+            row = (*on, _drivers(family, gpu))
             groups.setdefault(row, []).append(".".join(map(str, gpu)))
         for (on_linux, on_windows, drivers), numbers in groups.items():
             lines.append(
@@ -226,9 +224,6 @@ def table() -> list[str]:
                 f"| {on_linux} | {on_windows} | {drivers} |"
             )
     return lines
-
-
-_SYSTEMS: tuple[System, ...] = ("linux", "windows")
 
 
 def _served(gpu: Capability, system: System) -> str:
