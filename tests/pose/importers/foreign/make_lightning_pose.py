@@ -19,7 +19,7 @@ data:
   image_resize_dims: {{height: 128, width: 128}}
   keypoint_names: [nose, paw, tail]
   downsample_factor: 2
-model: {{model_type: {kind}, backbone: {backbone}, losses_to_use: []}}
+model: {{model_name: tiny, model_type: {kind}, backbone: {backbone}, losses_to_use: []}}
 """
 
 
@@ -51,10 +51,12 @@ def _make(name, kind, tracker_name, backbone, times):
     trainer.strategy.connect(tracker)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
-        folder.mkdir()
+        checkpoints = folder / "tb_logs/tiny/version_0/checkpoints"
+        checkpoints.mkdir(parents=True)
         text = CONFIG.format(kind=kind, backbone=backbone)
         (folder / "config.yaml").write_text(text, "utf-8")
-        trainer.save_checkpoint(folder / "epoch=1-step=1-best.ckpt", weights_only=True)
+        file = checkpoints / "epoch=1-step=1-best.ckpt"
+        trainer.save_checkpoint(file, weights_only=True)
         exported("from_lightning_pose.py", folder, f"lightning_pose_{name}")
 
 
