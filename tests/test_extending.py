@@ -46,7 +46,7 @@ def run(program: Path, *words: str) -> str:
 @pytest.mark.timeout(300)  # the whole rig, in a copy that has nothing compiled yet
 def test_four_files_of_ones_own_are_a_rig(program: Path) -> None:
     assert len(FILE.findall(PAGE)) == 4
-    assert "nothing wrong" in run(program, "utils/CheckSettings.py", "mine.ini")
+    assert "no problems" in run(program, "utils/CheckSettings.py", "mine.ini")
     said = run(
         program, "app.py", "--settings", "mine.ini", "--headless", "--seconds", "6"
     )

@@ -16,10 +16,9 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.paths import ROOT
 from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.settings.example_rig import is_example, make_rig
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.new_rig import make_rig
 from deeplabstream.settings.ready_made import find, ready_made
-from deeplabstream.settings.shipped_example import is_example
 
 TRIGGER = '''\
 """A trigger of this lab."""
@@ -343,13 +342,13 @@ def test_the_installed_command_runs_a_rig_folder(
     assert _run(python, "-c", where, cwd=tmp_path).count("site-packages") == 2
     assert "rig folder" in _run(command, "new", "my rig", cwd=tmp_path)
     rig = tmp_path / "my rig"
-    assert "nothing wrong" in _run(command, "check", cwd=rig)
+    assert "no problems" in _run(command, "check", cwd=rig)
     (rig / "cameras/grey.py").write_text(CAMERA, encoding="utf-8")
     (rig / "experiments/upper_half.py").write_text(TRIGGER, encoding="utf-8")
     (rig / "settings.ini").write_text(SETTINGS, encoding="utf-8")
     before = _hashes(rig)
     said = _run(command, "check", "--rig", "my rig", cwd=tmp_path)
-    assert "nothing wrong" in said
+    assert "no problems" in said
     words = ("--start", "analysis", "--headless", "--seconds", "4")
     said = _run(command, "run", "--rig", str(rig), *words, cwd=tmp_path)
     assert "Camera own:" in said, said
@@ -358,5 +357,5 @@ def test_the_installed_command_runs_a_rig_folder(
     assert not (tmp_path / "output").exists()
     (wheel,) = installed.parents[2].glob("*.whl")
     _install(Path(python), wheel, "--force-reinstall")
-    assert "nothing wrong" in _run(command, "check", cwd=rig)
+    assert "no problems" in _run(command, "check", cwd=rig)
     assert _hashes(rig) == before

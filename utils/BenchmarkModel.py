@@ -1,8 +1,8 @@
-"""Print how fast a network is in each runtime that is there, and what it costs in pixels.
+"""Measure the speed and accuracy of a network in each available runtime.
 
     python utils/BenchmarkModel.py --model arena
 
-What it finds is remembered: RUNTIME = auto takes the fastest that was accepted.
+The results are remembered: RUNTIME = auto uses the fastest accepted runtime.
 """
 
 import sys
@@ -54,12 +54,13 @@ def _benchmark(options: argparse.Namespace) -> None:
         model, runtimes, options.threads, options.tolerance, True, options.seconds
     )
     size = f"{model.fitting.width}x{model.fitting.height}"
-    print(f"{model.path.name}, {size}, one picture at a time, the network alone;")
+    print(f"{model.path.name}, {size}, one frame at a time, network only;")
     if card():
         print(f"on {card()};")
-    print("how far its points are from full precision, in pixels of its input,")
+    print("difference of points to full precision, in px of the input,")
     print(
-        f"on {'its own pictures' if own else 'drawn pictures: it has none of its own'}"
+        "on "
+        f"{('its own images' if own else 'simulated images, because it has none of its own')}"
     )
     print(
         f"{'runtime':<16}{'p50 ms':>8}{'best':>8}{'times':>7} | {'median':>7}{'p95':>8}"
@@ -70,16 +71,16 @@ def _benchmark(options: argparse.Namespace) -> None:
         print(_line(row, reference))
     chosen = choose(rows)
     print(
-        f"RUNTIME = auto takes {chosen} (TOLERANCE_PX = {options.tolerance:g})", end=""
+        f"RUNTIME = auto uses {chosen} (TOLERANCE_PX = {options.tolerance:g})", end=""
     )
     if options.runtimes:
-        print("; not remembered, as not all were measured")
+        print("; not remembered, because not all runtimes were measured")
     else:
         remember(model, options.threads, options.tolerance, rows)
         print()
     for row in rows:
         if (needed := _would_pass(row, own)) is not None:
-            print(f"TOLERANCE_PX = {needed:g} would let {row.runtime} in")
+            print(f"TOLERANCE_PX = {needed:g} would permit {row.runtime}")
     if options.json:
         text = json.dumps([asdict(row) for row in rows], indent=2)
         options.json.write_text(text, "utf-8")
@@ -114,22 +115,22 @@ def _parser() -> ProgramParser:
         prog="BenchmarkModel", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--model", required=True, help="a model folder, or its name in models/")
-    add("--threads", type=at_least(0), default=0, help="of the processor; 0: all cores")
+    add("--model", required=True, help="model folder, or its name in models/")
+    add("--threads", type=at_least(0), default=0, help="CPU threads; 0: all cores")
     add(
         "--tolerance",
         type=float,
         default=TOLERANCE_PX,
         help="TOLERANCE_PX of the settings",
     )
-    add("--seconds", type=float, default=3.0, help="to measure each for")
+    add("--seconds", type=float, default=3.0, help="duration of each measurement")
     add(
         "--runtimes",
         nargs="*",
         metavar="NAME",
-        help=f"only these: {', '.join(RUNTIMES)}",
+        help=f"runtimes to measure: {', '.join(RUNTIMES)}",
     )
-    add("--json", type=Path, help="write the rows there")
+    add("--json", type=Path, help="file for the rows")
     add_overwrite(parser)
     return parser
 

@@ -1,12 +1,12 @@
-"""Say how well a network finds several drawn animals, alike or not, apart or crossing.
+"""Measure how well a network finds several simulated animals, alike or not, apart or crossing.
 
     python utils/CheckAnimals.py --model arena_animals
     python utils/CheckAnimals.py --model models/mine --frames 100 --sheet found.png
 
-Pictures are of walks that `utils/DrawLabels.py` does not draw, unless told to. An animal is
-found where its points are, in the mean, within a quarter of an animal's length; one with
-fewer than two body parts in sight need not be. *Crossing*: some body parts of two animals
-are nearer than that length's half.
+By default, `utils/DrawLabels.py` uses other walks than this program. An animal counts as found
+if the mean error of its points is below a quarter of its length. Animals with fewer than two
+visible body parts are not counted. *Crossing*: some body parts of two animals are closer than
+half a length.
 """
 
 import sys
@@ -69,8 +69,8 @@ def _check(options: argparse.Namespace) -> None:
     estimator = open_estimator(options.model, options.device, options.threads)
     if estimator.skeleton.bodyparts != ARENA_SKELETON.bodyparts:
         raise ModelError(
-            f"drawn animals have {', '.join(ARENA_SKELETON.bodyparts)}; the network knows "
-            f"{', '.join(estimator.skeleton.bodyparts)}"
+            f"simulated animals have {', '.join(ARENA_SKELETON.bodyparts)}, but "
+            f"the network has {', '.join(estimator.skeleton.bodyparts)}"
         )
     rows: list[dict[str, object]] = []
     sheet: list[Image] = []
@@ -105,9 +105,7 @@ def _check(options: argparse.Namespace) -> None:
         # imwrite can't make files with letters beyond ASCII in their paths on Windows
         _, coded = cv2.imencode(options.sheet.suffix or ".png", np.vstack(lines))
         options.sheet.write_bytes(coded.tobytes())
-        print(
-            f"{options.sheet}: of each row's kind the picture with the nearest animals"
-        )
+        print(f"{options.sheet}: for each row, the frame with the closest animals")
 
 
 def _drawn(
@@ -139,8 +137,8 @@ def _found(
     poses = [estimator.estimate([picture])[0] for picture in pictures]
     if len(poses[0].points) < animals:
         raise ModelError(
-            f"the network tells of {len(poses[0].points)}, not of {animals} animals: "
-            "say --animals"
+            f"the network finds {len(poses[0].points)} animals, not {animals}: "
+            "set --animals"
         )
     return (
         np.stack([pose.points for pose in poses]),
@@ -219,20 +217,20 @@ def _parser() -> ProgramParser:
         prog="CheckAnimals", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--model", default="arena_animals", help="model folder, or one in models/")
+    add("--model", default="arena_animals", help="model folder, or its name in models/")
     add("--animals", type=int, nargs="+", default=list(range(1, MOST_ANIMALS + 1)),
-        choices=range(1, MOST_ANIMALS + 1), help="so many in a picture")  # fmt: skip
-    add("--frames", type=at_least(1), default=200, help="pictures of each kind")
-    add("--seed", type=int, default=SEED, help="of the first walk")
-    add("--json", type=Path, help="write the rows there")
-    add("--sheet", type=Path, metavar="FILE.png", help="write some pictures as found")
+        choices=range(1, MOST_ANIMALS + 1), help="numbers of animals in a frame")  # fmt: skip
+    add("--frames", type=at_least(1), default=200, help="frames of each kind")
+    add("--seed", type=int, default=SEED, help="seed of the first walk")
+    add("--json", type=Path, help="file for the rows")
+    add("--sheet", type=Path, metavar="FILE.png", help="image file for some results")
     add_overwrite(parser)
     add("--device", choices=("auto", *RUNTIMES), default="cpu")
     add(
         "--threads",
         type=at_least(0),
         default=0,
-        help="of the processor; 0: one per core",
+        help="CPU threads; 0: one per core",
     )
     return parser
 

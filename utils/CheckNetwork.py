@@ -1,9 +1,9 @@
-"""Measure a network against points that a person placed in frames of a video.
+"""Measure a network against points placed by hand in frames of a video.
 
     python utils/CheckNetwork.py --model openfield --video mouse.mp4 --labels check.csv
 
-`--labels` is laid out as DeepLabCut's `CollectedData.csv`; the number at the end of each
-picture's name is the frame of the video, from 0. No picture need be there.
+`--labels` has the format of DeepLabCut's `CollectedData.csv`. The number at the end of each
+image name is the frame of the video, from 0. The images themselves are not needed.
 """
 
 import sys
@@ -51,7 +51,9 @@ def _check(arguments: argparse.Namespace) -> None:
     wanted = _frames(labels)
     unknown = set(labels.skeleton.bodyparts) - set(estimator.skeleton.bodyparts)
     if unknown:
-        raise LabelsError([f"the network knows no {name}" for name in sorted(unknown)])
+        raise LabelsError(
+            [f"the network has no body part {name}" for name in sorted(unknown)]
+        )
     order = estimator.skeleton.indices(labels.skeleton.bodyparts)
     poses: list[Pose] = []
     tiles = []
@@ -59,13 +61,13 @@ def _check(arguments: argparse.Namespace) -> None:
     for picture in reader.pictures():
         index, image = picture.row, picture.image
         if image is None:
-            raise DeviceError(f"frame {index} of {arguments.video} can't be decoded")
+            raise DeviceError(f"Can't decode frame {index} of {arguments.video}")
         pose = estimator.estimate([image])[0]
         if len(pose.points) > 1:
             raise LabelsError(
                 [
-                    f"the network tells of {len(pose.points)} animals, and one is measured "
-                    "here; utils/EvaluateNetwork.py measures several"
+                    f"the network finds {len(pose.points)} animals; this program "
+                    "measures one. Use utils/EvaluateNetwork.py for several"
                 ]
             )
         poses.append(pose)
@@ -75,12 +77,12 @@ def _check(arguments: argparse.Namespace) -> None:
     missing = [str(index) for index in wanted if index >= len(poses)]
     if missing:
         raise LabelsError(
-            [f"{arguments.video} has {len(poses)} frames, no {', '.join(missing)}"]
+            [f"{arguments.video} has {len(poses)} frames, but not {', '.join(missing)}"]
         )
     points = np.stack([pose.points[0, order] for pose in poses])
     confidence = np.stack([pose.confidence[0, order] for pose in poses])
     names = labels.skeleton.bodyparts
-    print(f"{len(wanted)} frames with points placed by a person; runs on ", end="")
+    print(f"{len(wanted)} frames with points placed by hand; runs on ", end="")
     print(estimator.provider)
     away = np.linalg.norm(points[wanted] - labels.points, axis=2)
     _print_errors(names, away, confidence[wanted] < estimator.threshold)
@@ -121,7 +123,7 @@ def _print_course(
 def _frames(labels: Labels) -> list[int]:
     found = [re.search(r"(\d+)$", image.stem) for image in labels.images]
     problems = [
-        f"{image.name}: no frame number at the end of its name"
+        f"{image.name}: the name must end with a frame number"
         for image, number in zip(labels.images, found, strict=True)
         if number is None
     ]
@@ -169,7 +171,7 @@ def _write_sheet(file: Path, tiles: Sequence[Image]) -> None:
     try:
         file.write_bytes(content.tobytes())
     except OSError as error:
-        raise DeviceError(f"{file} can't be written: {error.strerror}") from error
+        raise DeviceError(f"Can't write {file}: {error.strerror}") from error
 
 
 def _parser() -> ProgramParser:
@@ -177,15 +179,15 @@ def _parser() -> ProgramParser:
         prog="CheckNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--model", required=True, help="a model folder, or its name in models/")
+    add("--model", required=True, help="model folder, or its name in models/")
     add("--video", type=Path, required=True)
-    add("--labels", type=Path, required=True, help="the .csv of points")
+    add("--labels", type=Path, required=True, help=".csv file with the points")
     add("--device", choices=("auto", *RUNTIMES), default="auto")
-    add("--threads", type=at_least(0), default=0, help="of the processor; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="CPU threads; 0: all cores")
     add(
         "--sheet",
         type=Path,
-        help="a .png to write: the labelled frames, with all points drawn",
+        help=".png file to write: labelled frames with all points",
     )
     add_overwrite(parser)
     return parser

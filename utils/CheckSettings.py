@@ -1,4 +1,4 @@
-"""List everything that is wrong with settings.ini, touching no hardware."""
+"""List all problems of settings.ini without opening devices."""
 
 import sys
 from pathlib import Path
@@ -33,14 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_settings(
         "settings",
         nargs="?",
-        help="the file to check (default: settings.ini of the rig folder)",
+        help="file to check (default: settings.ini of the rig folder)",
     )
     options.add_argument(
         "--describe",
         nargs="?",
         const="-",
         metavar="FILE",
-        help="write every key there is into FILE (docs/settings.md), or print it, and end",
+        help="write all keys to FILE (docs/settings.md), or print them, and exit",
     )
     add_overwrite(options)
     chosen = options.parse_args(argv)
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{chosen.settings}: nothing wrong")
+        print(f"{chosen.settings}: no problems")
         for name, calibration in load(chosen.settings).calibrations.items():
             print(f"[Camera {name}]: {calibration}")
     return 1 if problems else 0
@@ -96,8 +96,11 @@ def problems_of(path: Path) -> list[str]:
     if usual is None:
         return problems
     problems += [
-        f"{place} = {named[place]}: all networks of a rig must know the same body parts in "
-        f"the same order: {', '.join(own.bodyparts)}, not {', '.join(usual.bodyparts)}"
+        (
+            f"{place} = {named[place]}: all networks of a rig need the same body "
+            f"parts in the same order: {', '.join(own.bodyparts)}, not "
+            f"{', '.join(usual.bodyparts)}"
+        )
         for place, own in skeletons.items()
         if place.startswith("[Camera") and own.bodyparts != usual.bodyparts
     ]

@@ -1,4 +1,4 @@
-"""Turn a scikit-learn classifier that was saved as a pickle into a classifier folder."""
+"""Convert a pickled scikit-learn classifier to a classifier folder."""
 
 import sys
 from pathlib import Path
@@ -19,11 +19,11 @@ from deeplabstream.core.overwriting import check_new
 from deeplabstream.pose.behaviour.classifier_folder import read_features
 from deeplabstream.training.behaviour_classifier import write_classifier
 
-EPILOG = """\
-The model must have been trained on features of this program: utils/TrainClassifier.py
---features-only writes them. Those of other programs (SiMBA, B-SOiD) are not computed here;
-train anew with their labels.
-"""
+EPILOG = (
+    "The model must be trained on features of this program "
+    "(utils/TrainClassifier.py\n--features-only). Features of other programs "
+    "(SiMBA, B-SOiD) are not supported; train again\nwith their labels.\n"
+)
 
 
 @ending()
@@ -38,27 +38,29 @@ def _parser() -> ProgramParser:
     options = ProgramParser(
         prog="ConvertClassifier.py", description=__doc__, epilog=EPILOG
     )
-    options.add_argument("model", type=Path, help="a .pkl, .sav or .joblib file")
-    options.add_argument("into", type=Path, help="the folder to make")
+    options.add_argument("model", type=Path, help=".pkl, .sav or .joblib file")
+    options.add_argument("into", type=Path, help="folder to create")
     options.add_argument(
         "--features",
         type=Path,
         required=True,
-        help="the features.json (or classifier.json) that it was trained with",
+        help="features.json (or classifier.json) of its training",
     )
     options.add_argument(
         "--classes",
         nargs="+",
         metavar="NAME",
-        help="other names for its classes, in their order; '' for one of no interest",
+        help="other names of its classes, in their order; '' leaves a class out",
     )
     options.add_argument(
-        "--element", type=int, help="which one, when the file holds a list; from 0"
+        "--element",
+        type=int,
+        help="index of the classifier if the file contains a list, from 0",
     )
     options.add_argument(
         "--trust",
         action="store_true",
-        help="run what is in the file: reading a pickle runs any program that is in it",
+        help="run code in the file: a pickle can run any program",
     )
     return options
 
@@ -66,8 +68,8 @@ def _parser() -> ProgramParser:
 def _convert(asked: argparse.Namespace) -> None:
     if not asked.trust:
         raise DeepLabStreamError(
-            f"{asked.model} was not opened: reading a pickle runs any program that "
-            "somebody put into it. If you know who made it, say --trust"
+            f"{asked.model} was not opened, because a pickle can run any "
+            "program. If you trust its author, use --trust"
         )
     check_new(asked.into)
     features = read_features(asked.features)
@@ -77,13 +79,14 @@ def _convert(asked: argparse.Namespace) -> None:
     for needed in ("predict_proba", "classes_"):
         if not hasattr(model, needed):
             raise ModelError(
-                f"{asked.model} holds a {type(model).__name__}, no scikit-learn classifier "
-                "that was trained and gives probabilities"
+                f"{asked.model} contains a {type(model).__name__}, not a trained "
+                "scikit-learn classifier with probabilities"
             )
     wanted, given = getattr(model, "n_features_in_", None), len(features.features)
     if wanted not in (None, given):
         raise ModelError(
-            f"{asked.model} was trained on {wanted} features, {asked.features} has {given}"
+            f"{asked.model} was trained on {wanted} features, but "
+            f"{asked.features} has {given}"
         )
     classes = asked.classes or [str(name) for name in model.classes_]
     if len(classes) != len(model.classes_):
@@ -101,12 +104,12 @@ def _unpickled(file: Path) -> Any:
     import joblib
 
     if not file.is_file():
-        raise ModelError(f"there is no file {file}")
+        raise ModelError(f"{file}: file not found")
     try:
         return joblib.load(file)
     except Exception as error:  # whatever is in it
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{file} can't be read: {reason}") from error
+        raise ModelError(f"Can't read {file}: {reason}") from error
 
 
 def _element(model: Any, asked: argparse.Namespace) -> Any:
@@ -114,7 +117,7 @@ def _element(model: Any, asked: argparse.Namespace) -> Any:
         return model[asked.element]
     except (TypeError, LookupError):
         raise ModelError(
-            f"{asked.model} holds a {type(model).__name__} without an element "
+            f"{asked.model} contains a {type(model).__name__} without an element "
             f"{asked.element}"
         ) from None
 

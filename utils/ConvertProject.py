@@ -1,10 +1,10 @@
-"""Make a Lightning Pose project of a DeepLabCut project or a SLEAP package.
+"""Convert a DeepLabCut project or a SLEAP package to a Lightning Pose project.
 
     python utils/ConvertProject.py openfield-Pranav-2018-10-30 --output projects/openfield
     python utils/ConvertProject.py labels.pkg.slp --output projects/flies
 
-Pictures and videos are copied; `config.yaml` gets the settings that RecommendSettings.py
-would recommend. Our own training takes both kinds of projects as they are.
+Images and videos are copied. `config.yaml` gets the settings that RecommendSettings.py
+recommends. TrainNetwork.py reads both kinds of projects without conversion.
 """
 
 import sys
@@ -31,9 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = ProgramParser(
         prog="ConvertProject", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("project", type=Path, help="a DeepLabCut folder, or a .pkg.slp")
     parser.add_argument(
-        "--output", "--lp_dir", type=Path, required=True, help="a new folder"
+        "project", type=Path, help="DeepLabCut folder, or .pkg.slp file"
+    )
+    parser.add_argument(
+        "--output", "--lp_dir", type=Path, required=True, help="new folder"
     )
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as unpacked:
@@ -42,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         file = convert(project, asked.output, advice)
     labels = project.labels
     print(
-        f"{len(labels.images)} pictures, {len(labels.skeleton.bodyparts)} body parts, "
-        f"{len(project.videos)} videos"
+        f"{len(labels.images)} images, {len(labels.skeleton.bodyparts)} body "
+        f"parts, {len(project.videos)} videos"
     )
-    print(f"python utils/TrainNetwork.py {file} --output runs/one trains with it")
+    print(f"to train with it: python utils/TrainNetwork.py {file} --output runs/one")
     return 0
 
 

@@ -1,12 +1,12 @@
-"""Cut an animal out of videos or labelled pictures, in Lightning Pose's files; and back.
+"""Crop videos or labelled images around an animal, with the file formats of Lightning Pose.
 
     python utils/CropFrames.py boxes mouse.csv --ratio 2 --smooth 5
     python utils/CropFrames.py crop mouse.mp4 --boxes mouse_bbox.csv --output cropped
     python utils/CropFrames.py crop CollectedData.csv --boxes bbox.csv --output cropped
     python utils/CropFrames.py remap cropped_mouse.csv mouse_bbox.csv
 
-For those who have such files. Training with --cropzoom needs none of this: it looks closely
-by itself and tells points of the whole picture.
+Use it for existing files of this kind. Training with --cropzoom does not need it: it crops
+automatically and returns points of the whole frame.
 """
 
 import sys
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asked.run(asked)
     except (ValueError, KeyError) as error:
-        raise DeepLabStreamError(f"{asked.input} can't be used: {error}") from error
+        raise DeepLabStreamError(f"Can't use {asked.input}: {error}") from error
     return 0
 
 
@@ -66,7 +66,8 @@ def _boxes(asked: argparse.Namespace) -> None:
     unknown = [part for part in chosen if part not in parts]
     if unknown:
         raise DeepLabStreamError(
-            f"{asked.input} has no body part {unknown[0]}: it has {', '.join(parts)}"
+            f"{asked.input} has no body part {unknown[0]}; available: "
+            f"{', '.join(parts)}"
         )
     wanted = {
         (str(key[1]), str(key[2])): table.iloc[:, place].to_numpy(np.float64)
@@ -93,8 +94,8 @@ def _boxes(asked: argparse.Namespace) -> None:
 def _crop(asked: argparse.Namespace) -> None:
     if asked.output.resolve() == asked.input.resolve().parent:
         raise DeepLabStreamError(
-            f"--output {asked.output}: {asked.input} lies there, and what is cut out has "
-            "the same names; give another folder"
+            f"--output {asked.output}: {asked.input} is in this folder, and the "
+            "new files have the same names. Name another folder"
         )
     boxes = read_boxes(asked.boxes)
     if asked.input.suffix.lower() in ENDINGS:
@@ -119,14 +120,14 @@ def _crop_pictures(table: Path, boxes: Boxes, folder: Path, overwrite: bool) -> 
     places = {name: place for place, name in enumerate(boxes.names)}
     missing = [str(name) for name in labels.index if str(name) not in places]
     if missing:
-        raise DeepLabStreamError(f"there is no box for the picture {missing[0]}")
+        raise DeepLabStreamError(f"no box for the image {missing[0]}")
     file = folder / f"cropped_{table.name}"
     planned = list(_planned(table.parent, labels.index, boxes, folder))
     check_free([file, *(target for _, target, _ in planned)], overwrite)
     for picture, target, name in planned:
         image = read_picture(picture)
         if image is None and picture == inside(table.parent, name):
-            raise DeepLabStreamError(f"the picture {picture} can't be read")
+            raise DeepLabStreamError(f"Can't read the image {picture}")
         if image is None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,7 @@ def _planned(
     for name in map(str, names):
         picture = inside(root, name)
         if not picture.is_file():
-            raise DeepLabStreamError(f"there is no picture {picture}")
+            raise DeepLabStreamError(f"image not found: {picture}")
         for away in BESIDE:
             file = neighbour(picture, away) if away else picture
             if away and (file in labelled or not file.is_file()):
@@ -193,24 +194,37 @@ def _parser() -> ProgramParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(required=True, metavar="boxes|crop|remap")
-    own = kinds.add_parser("boxes", help="lay boxes around predicted points")
+    own = kinds.add_parser("boxes", help="compute boxes around predicted points")
     own.set_defaults(run=_boxes)
-    own.add_argument("input", type=Path, help="predictions of a video or of pictures")
+    own.add_argument("input", type=Path, help="predictions of a video or of images")
     own.add_argument("--ratio", "--crop_ratio", type=at_least(1, float), default=2.0)
     own.add_argument(
-        "--side", "--crop_size", type=at_least(2), help="px, instead of the ratio"
+        "--side",
+        "--crop_size",
+        type=at_least(2),
+        help="side of the box in px, instead of --ratio",
     )
-    own.add_argument("--anchors", nargs="+", metavar="PART", help="default: all")
-    own.add_argument("--smooth", type=at_least(1), default=1, help="frames of a median")
+    own.add_argument(
+        "--anchors",
+        nargs="+",
+        metavar="PART",
+        help="body parts inside the box (default: all)",
+    )
+    own.add_argument(
+        "--smooth",
+        type=at_least(1),
+        default=1,
+        help="width of the median filter, in frames",
+    )
     own.add_argument("--output", type=Path, metavar="FOLDER")
-    own = kinds.add_parser("crop", help="cut a video, or labelled pictures")
+    own = kinds.add_parser("crop", help="crop a video or labelled images")
     own.set_defaults(run=_crop)
-    own.add_argument("input", type=Path, help="a video, or a label file")
+    own.add_argument("input", type=Path, help="video, or label file")
     own.add_argument("--boxes", "--bbox", type=Path, required=True)
     own.add_argument("--output", type=Path, required=True, metavar="FOLDER")
-    own = kinds.add_parser("remap", help="bring points back to the whole picture")
+    own = kinds.add_parser("remap", help="convert points to whole frames")
     own.set_defaults(run=_remap)
-    own.add_argument("input", type=Path, help="predictions of the cut-out pictures")
+    own.add_argument("input", type=Path, help="predictions of the cropped images")
     own.add_argument("boxes", type=Path)
     for each in kinds.choices.values():
         add_overwrite(each)

@@ -1,7 +1,7 @@
-"""Asks its way to an experiment's file that is right, and that the programs run.
+"""Create an experiment file step by step, checked and ready for the other programs.
 
-Every answer can be given as an option too: those with a name of their own, all others with
---set, named as the question is ("[Trigger corner] REGION" is "Trigger corner REGION").
+Each answer can also be given as an option: by its own option, or by --set and the question's
+name ("[Trigger corner] REGION" is "Trigger corner REGION").
 """
 
 import sys
@@ -27,12 +27,12 @@ from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 
 OPTIONS = {
-    "--rig": ("Rig FILE", "a rig folder or a settings.ini, or `simulated`"),
-    "--name": ("Experiment NAME", "the experiment's name"),
-    "--kind": ("Experiment KIND", "what kind of experiment"),
-    "--minutes": ("Experiment EXP_TIME_S", "minutes after which it ends; 0: by itself"),
-    "--experimenter": ("Experiment EXPERIMENTER", "who does it"),
-    "--file": ("File PATH", "the file to write"),
+    "--rig": ("Rig FILE", "rig folder or settings.ini, or `simulated`"),
+    "--name": ("Experiment NAME", "name of the experiment"),
+    "--kind": ("Experiment KIND", "kind of experiment"),
+    "--minutes": ("Experiment EXP_TIME_S", "duration in minutes; 0: no limit"),
+    "--experimenter": ("Experiment EXPERIMENTER", "experimenter"),
+    "--file": ("File PATH", "file to write"),
 }
 """Options, the questions that they answer, and what they say."""
 
@@ -52,11 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     answers = _answers(asked)
     ask = None if asked.yes else _on_terminal
     if ask:
-        print("An empty answer takes what stands behind Enter; `back` goes back.")
+        print(
+            "Press Enter for the default shown; `back` returns to the "
+            "previous question."
+        )
     made = Conversation(answers, ask, asked.overwrite).made()
     _check(made)
     made.path.write_text(made.text, encoding="utf-8", newline="\n")
-    print(f"\n{made.path} is written. What next:")
+    print(f"\nWritten: {made.path}. Next:")
     for command in ("utils/RehearseExperiment.py", "app.py"):
         print(f'    python {command} --settings "{made.path}"')
     return 0
@@ -71,12 +74,15 @@ def _parser() -> ProgramParser:
         action="append",
         default=[],
         metavar="QUESTION=ANSWER",
-        help='such as "Experiment TRIGGER=corner" or "Trigger corner KIND=InsideRegion"',
+        help=(
+            'for example "Experiment TRIGGER=corner" or "Trigger corner '
+            'KIND=InsideRegion"'
+        ),
     )
     parser.add_argument(
         "--yes",
         action="store_true",
-        help="ask nothing: what is not given takes its default",
+        help="ask nothing; use defaults for all other values",
     )
     add_overwrite(parser, "--replace")
     return parser
@@ -144,7 +150,7 @@ class Conversation:
             if left:
                 names = ", ".join(left)
                 raise NoAnswerError(
-                    f"never asked: {names}; nothing was written"
+                    f"unknown questions: {names}; nothing was written"
                 ) from None
             made: Design = end.value
             return made
@@ -203,7 +209,7 @@ def _on_terminal(question: Question) -> str:
     except EOFError:
         how = f'--set "{question.name}=…"'
         raise NoAnswerError(
-            f"\n{_title(question)}: nobody answers ({how}); nothing was written"
+            f"\n{_title(question)}: no answer ({how}); nothing was written"
         ) from None
 
 

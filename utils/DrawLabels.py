@@ -1,4 +1,4 @@
-"""PROGRAM  pictures of the simulated arena with their labels, in DeepLabCut's layout."""
+"""PROGRAM  images of the simulated arena with their labels, in DeepLabCut's format."""
 
 import sys
 from pathlib import Path
@@ -30,19 +30,23 @@ TRIED = 10
 def main(argv: Sequence[str] | None = None) -> int:
     """Write `CollectedData.csv` and `labeled-data/arena/img0000.png` and so on."""
     parser = ProgramParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to write; made if missing")
-    parser.add_argument("--frames", type=int, default=600, help="pictures to draw")
+    parser.add_argument("folder", type=Path, help="output folder; created if missing")
+    parser.add_argument("--frames", type=int, default=600, help="number of images")
     parser.add_argument("--width", type=int, default=640)
     parser.add_argument("--height", type=int, default=480)
-    parser.add_argument("--seed", type=int, default=100, help="first of the walks")
-    parser.add_argument("--walks", type=int, default=40, help="different walks")
-    parser.add_argument("--grey", action="store_true", help="grey pictures")
+    parser.add_argument("--seed", type=int, default=100, help="seed of the first walk")
+    parser.add_argument(
+        "--walks", type=int, default=40, help="number of different walks"
+    )
+    parser.add_argument("--grey", action="store_true", help="grey images")
     parser.add_argument(
         "--animals", type=int, nargs="+", default=[1], choices=range(1, MOST_ANIMALS + 1),
-        help="mice in a picture; of several numbers, each walk has another in turn",
+        help="mice per image; with several numbers, the walks use them in turn",
     )  # fmt: skip
     parser.add_argument(
-        "--coats", action="store_true", help="every other walk: each with another coat"
+        "--coats",
+        action="store_true",
+        help="every second walk: each mouse has a different coat",
     )
     args = parser.parse_args(argv)
     if args.frames < 1 or args.walks < 1 or args.width < 64 or args.height < 64:
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     draw(
         args.folder, shape, args.frames, args.walks, args.seed, args.animals, args.coats
     )
-    print(f"{args.frames} pictures and their labels are in {args.folder}")
+    print(f"{args.frames} images and their labels are in {args.folder}")
     return 0
 
 

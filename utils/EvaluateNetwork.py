@@ -1,15 +1,15 @@
-"""Say how far a network's points are from labels, per set and body part.
+"""Measure the distance between a network's points and labels, per set and body part.
 
     python utils/EvaluateNetwork.py --model runs/one
     python utils/EvaluateNetwork.py --model openfield --data labels/ --csv errors.csv
     python utils/EvaluateNetwork.py --model runs/one --data one.csv two.csv --report two.html
     python utils/EvaluateNetwork.py --model runs/one --report one.html --poses mouse.csv
 
-Without `--data`, the labels that the network was trained with are looked at; each picture
-belongs to the set (train, validation, test) that training put it in. `--report` writes one
-HTML file that shows all figures as plots and every picture with its points, and the same as
-CSV beside it; `--ensemble` adds how far several networks are apart, `--poses` what can be told
-of a video without labels: how far points jump, and how far from a pose that occurs they are.
+Without `--data`, the labels of the network's training are used, in the sets of its training
+(train, validation, test). `--report` writes an HTML file with plots and with all images and
+points, and CSV files beside it. `--ensemble` adds the differences between several networks.
+`--poses` adds measures of videos without labels: jumps of points, and the distance to usual
+poses.
 """
 
 import sys
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     if (arguments.ensemble or arguments.poses) and not arguments.report:
-        parser.error("--ensemble and --poses are for the page: give --report FILE.html")
+        parser.error("--ensemble and --poses need --report FILE.html")
     _evaluate(arguments)
     return 0
 
@@ -88,8 +88,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     sure = evidence.reliability(within)
     right = share_within(_held_out(evidence, "error_px"), within)
     print(
-        f"calibration error of the confidence {sure.error():.3f} (a point is right within "
-        f"{within:g} px), {right:.1%} right"
+        f"confidence calibration error {sure.error():.3f} (a point is right "
+        f"within {within:g} px), {right:.1%} right"
     )
     if len(every) > 1:
         _compare_members(every, labels, evidence, done.threshold)
@@ -120,7 +120,7 @@ def _compare_members(
             + f", of their median {both.recall:.1%} {both.precision:.1%}"
         )
     if not there.any():
-        print(f"{len(every)} networks: they share no animal with the labels")
+        print(f"{len(every)} networks: no animal in common with the labels")
         return
     near, far = np.median(away[there]), np.median(apart[there])
     errors = [_median(each[held_out]) for each in alone]
@@ -132,8 +132,8 @@ def _compare_members(
     doubtful = there & (apart > far)
     agreed = there & (apart <= far)
     print(
-        f"where they are further apart than {far:.2f} px (half of the points) the median "
-        f"error is {np.median(away[doubtful]):.2f} px, elsewhere "
+        f"where they differ by more than {far:.2f} px (half of the points), the "
+        f"median error is {np.median(away[doubtful]):.2f} px, elsewhere "
         f"{np.median(away[agreed]):.2f} px"
     )
 
@@ -157,10 +157,10 @@ def _report(
 
     films = [film for file in arguments.poses for film in _films(file, poses)]
     page: Path = arguments.report
-    title = f"{folder.name}: how far off its points are"
+    title = f"{folder.name}: errors of its points"
     write_page(page, title, evidence, films, arguments.within)
     tables = write_tables(page, evidence, films, arguments.within)
-    print(f"{page} written, {', '.join(file.name for file in tables)} beside it")
+    print(f"written: {page}, and beside it {', '.join(file.name for file in tables)}")
 
 
 def _films(file: Path, poses: "Poses") -> "list[Film]":
@@ -188,38 +188,43 @@ def _parser() -> ProgramParser:
         prog="EvaluateNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--model", required=True, help="model folder, or one in models/")
+    add("--model", required=True, help="model folder, or its name in models/")
     add(
         "--data",
         type=Path,
         nargs="+",
         default=[],
-        help="label files, each a set of its own; default: those it learned from",
+        help="label files, each a separate set; default: the labels of its training",
     )
-    add("--within", type=float, default=5.0, help="px that count as right (PCK)")
-    add("--csv", type=Path, help="write the table too")
+    add(
+        "--within",
+        type=float,
+        default=5.0,
+        help="threshold of a correct point in px (PCK)",
+    )
+    add("--csv", type=Path, help="also write the table to this file")
     add(
         "--report",
         type=Path,
         metavar="FILE.html",
-        help="write a page, and CSV beside it",
+        help="write an HTML report, and CSV files beside it",
     )
     add(
         "--ensemble",
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="in the report: others",
+        help="more networks in the report",
     )
     add("--poses", nargs="+", default=[], type=Path, metavar="TABLE",
-        help="in the report: points of videos, as PredictVideos writes them")  # fmt: skip
+        help="more in the report: points of videos, as written by PredictVideos")  # fmt: skip
     add_overwrite(parser)
     add("--device", choices=("auto", *RUNTIMES), default="auto")
     add(
         "--threads",
         type=at_least(0),
         default=0,
-        help="of the processor; 0: one per core",
+        help="CPU threads; 0: one per core",
     )
     return parser
 

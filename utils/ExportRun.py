@@ -1,7 +1,6 @@
 """Export a run for other programs: python utils/ExportRun.py FOLDER --to nwb.
 
-The files are written into FOLDER/export. A file that is there is replaced only with
---overwrite.
+The files are written to FOLDER/export. Existing files are replaced only with --overwrite.
 """
 
 import sys
@@ -30,7 +29,7 @@ from deeplabstream.recording.exporters.exports import (
 def main(argv: Sequence[str] | None = None) -> int:
     """Export the run; return EXPORTED_BEFORE when a file is there already."""
     options = ProgramParser(prog="ExportRun.py", description=__doc__)
-    options.add_argument("folder", type=Path, help="a run folder")
+    options.add_argument("folder", type=Path, help="run folder")
     options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
     options.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: export/ of the run"
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXPORTED_BEFORE
     except (DeviceError, OSError, ValueError) as error:
         raise DeepLabStreamError(
-            f"{asked.folder} can't be exported to {asked.to}: {error}"
+            f"Can't export {asked.folder} to {asked.to}: {error}"
         ) from error
     return 0
 

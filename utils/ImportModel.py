@@ -1,13 +1,13 @@
-"""Make a model folder of a network from elsewhere, its points compared with the original's.
+"""Import a network of another program as a model folder, and compare its points with the original.
 
     python utils/ImportModel.py outputs/2026-11-21/10-58-55 --output models/mine
     python utils/ImportModel.py exported --output models/mine
     python utils/ImportModel.py network.onnx --description network.json --output models/mine
 
-The first is the folder of a model that Lightning Pose trained, the second what SLEAP-NN
-exported, or what a script of `pose/importers/scripts` wrote where DeepLabCut or Lightning
-Pose is installed. The third is any ONNX network, with a short file that says what it wants
-and gives. docs/models.md says what of whom was tried. Nothing is unpickled but tensors.
+The first is the folder of a Lightning Pose model. The second is an export of SLEAP-NN, or the
+output of a script of `pose/importers/scripts`, which runs where DeepLabCut or Lightning Pose is
+installed. The third is any ONNX network, with a short file that describes its inputs and
+outputs. docs/models.md lists the tested networks. Only tensors are unpickled.
 """
 
 import sys
@@ -47,18 +47,20 @@ from deeplabstream.pose.model.model_folder import (
 
 ELSEWHERE = {
     "pytorch_config.yaml": (
-        "holds snapshots of DeepLabCut 3. Where DeepLabCut is installed, run "
-        "`python {three} {source} --size 640x480 --output exported`, then import `exported`"
+        "contains snapshots of DeepLabCut 3. Where DeepLabCut is installed, run "
+        "`python {three} {source} --size 640x480 --output exported`, then import "
+        "`exported`"
     ),
     "pose_cfg.yaml": (
-        "holds a network of DeepLabCut 2. Where DeepLabCut is installed, export it with "
-        "`deeplabcut.export_model`, then run `python {two} "
-        "FOLDER --size 640x480 --output exported`, then import `exported`"
+        "contains a network of DeepLabCut 2. Where DeepLabCut is installed, "
+        "export it with `deeplabcut.export_model`, then run `python {two} FOLDER "
+        "--size 640x480 --output exported`, then import `exported`"
     ),
     "training_config.yaml": (
-        "holds a checkpoint of SLEAP-NN. Where SLEAP-NN is installed, run `sleap-nn export "
-        "{source} --output exported` and `python {sleap} exported {source}`, then import "
-        "`exported`, with --animals 2 if there are several"
+        "contains a checkpoint of SLEAP-NN. Where SLEAP-NN is installed, run "
+        "`sleap-nn export {source} --output exported` and `python {sleap} "
+        "exported {source}`, then import `exported`; for several animals add "
+        "--animals 2"
     ),
 }
 """What lies in a folder that must be exported first, and how that is done."""
@@ -86,8 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in _compared(each):
                 print(f"{place}{line}")
     if isinstance(names := model.about.get("left_out"), list):
-        print(f"left out, as they are no animal's: {', '.join(map(str, names))}")
-    print(f"python utils/BenchmarkModel.py --model {typed(model.path)} shows its speed")
+        print(
+            f"left out, because they belong to no animal: {', '.join(map(str, names))}"
+        )
+    print(
+        "to measure its speed: python utils/BenchmarkModel.py --model "
+        f"{typed(model.path)}"
+    )
     return 0
 
 
@@ -102,17 +109,20 @@ def _compared(model: ModelFolder) -> list[str]:
     far = model.about.get("compared")
     if not isinstance(far, dict):
         return [
-            "its points were NOT compared with those of the program that trained it: "
-            "there is no reference of that program's own points (docs/models.md says how "
-            "one is made). Check them on your own frames: utils/CheckNetwork.py"
+            "its points were NOT compared with the program that trained it, "
+            "because there are no reference points of that program (see "
+            "docs/models.md). Check them on your own frames with "
+            "utils/CheckNetwork.py"
         ]
     lines = [
-        f"{far['points']} points compared with the original's own, on original frames: "
-        f"median {far['median_px']} px, 95 in 100 within {far['p95_px']} px"
+        f"{far['points']} points compared with the original program, on original "
+        f"frames: median {far['median_px']} px, 95 % within {far['p95_px']} px"
     ]
     lines += [
-        f"  frames of {size}: median {own['median_px']} px, 95 in 100 within "
-        f"{own['p95_px']} px (limit {own['limit_px']} px), {own['points']} points"
+        (
+            f"  frames of {size}: median {own['median_px']} px, 95 % within "
+            f"{own['p95_px']} px (limit {own['limit_px']} px), {own['points']} points"
+        )
         for size, own in far["sizes"].items()
     ]
     return lines
@@ -121,7 +131,7 @@ def _compared(model: ModelFolder) -> list[str]:
 def _import(options: argparse.Namespace, draft: Path) -> None:
     source: Path = options.network
     if not source.exists():
-        raise ModelError(f"{source}: there is no such file or folder")
+        raise ModelError(f"{source}: no such file or folder")
     exported = [(source.parent / name).is_file() for name in (METADATA, WORDS)]
     if source.is_file() and options.description is None and any(exported):
         source = source.parent  # a file of what was exported was named
@@ -136,11 +146,12 @@ def _import(options: argparse.Namespace, draft: Path) -> None:
         return
     if options.size or options.animals:
         raise ModelError(
-            f"{source}: --size and --animals are for what SLEAP-NN exported; leave them out"
+            f"{source}: --size and --animals apply to exports of SLEAP-NN only; "
+            "leave them out"
         )
     if networks := [file.parent for glob in PROJECTS for file in source.glob(glob)]:
         raise ModelError(
-            f"{source} is a project of DeepLabCut; name one of its networks instead: "
+            f"{source} is a DeepLabCut project. Name one of its networks: "
             f"{', '.join(map(typed, networks))}"
         )
     if (source / WORDS).is_file():
@@ -168,21 +179,21 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
                 )
                 raise ModelError(f"{source} {how}")
         if (source / DESCRIPTION).is_file():
-            raise ModelError(f"{source} is a model folder already: name it as MODEL")
+            raise ModelError(f"{source} is already a model folder: use it as MODEL")
         if (source / NETWORK).is_file():
             raise ModelError(
-                f"{source} holds a {NETWORK}, and no {WORDS}: the script that wrote it did "
-                "not come to its end; run it again"
+                f"{source} contains a {NETWORK}, but no {WORDS}: the export "
+                "script did not finish. Run it again"
             )
         raise ModelError(
-            f"{source}: expected an .onnx file, what SLEAP-NN exported, what a script of "
-            f"{SCRIPTS} wrote, or the folder of a model that Lightning Pose trained; "
-            "docs/models.md says how others are exported"
+            f"{source}: expected an .onnx file, an export of SLEAP-NN, the "
+            f"output of a script of {SCRIPTS}, or the folder of a Lightning Pose "
+            "model. For others see docs/models.md"
         )
     if options.description is None:
         raise ModelError(
-            f"{source}: --description is needed: a short file that says what the network "
-            "wants and gives; docs/models.md has an example"
+            f"{source}: --description is needed: a short file that describes "
+            "inputs and outputs of the network (example in docs/models.md)"
         )
     words = read_description(options.description)
     about: dict[str, object] = {
@@ -197,7 +208,7 @@ def _import_file(source: Path, options: argparse.Namespace, draft: Path) -> None
 def _size(words: str) -> tuple[int, int]:
     width, _, height = words.partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise ModelError(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
+        raise ModelError(f"--size {words}: expected WIDTHxHEIGHT, for example 640x480")
     size = int(width), int(height)
     if not all(16 <= side <= 4096 for side in size):
         raise ModelError(f"--size {words}: both sides must be from 16 to 4096")
@@ -209,11 +220,20 @@ def _parser() -> ProgramParser:
         prog="ImportModel", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("network", type=Path, help="an .onnx file, or a folder")
-    add("--description", type=Path, help="of the .onnx file")
-    add("--size", default="", help="of analysed pictures, as in 640x480: for SLEAP-NN")
-    add("--animals", type=int, default=0, help="the most in a picture: for SLEAP-NN")
-    add("--output", type=Path, required=True, help="the model folder to write")
+    add("network", type=Path, help=".onnx file, or a folder")
+    add("--description", type=Path, help="description of the .onnx file")
+    add(
+        "--size",
+        default="",
+        help="size of the analysed frames, for example 640x480 (SLEAP-NN only)",
+    )
+    add(
+        "--animals",
+        type=int,
+        default=0,
+        help="largest number of animals in a frame (SLEAP-NN only)",
+    )
+    add("--output", type=Path, required=True, help="model folder to write")
     add(
         "--tolerance",
         type=float,
@@ -221,7 +241,7 @@ def _parser() -> ProgramParser:
         help="largest distance of a point to the original's, in pixels of the input "
         "(default: 0.5; of a top-down pair of SLEAP-NN 1.5 cells)",
     )
-    add("--licence", default="", help="of the network, written into model.json")
+    add("--licence", default="", help="licence of the network, written to model.json")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""Turns settings.ini and experiment files of DeepLabStream 1 into a settings file of ours.
+"""Convert settings.ini and experiment files of DeepLabStream 1 to a settings file.
 
-Values and comments are kept; what can't be carried over is listed, a sentence each. Beside
-an old settings.ini it finds utils/advanced_settings.ini and experiments/configs/.
+Values and comments are kept. The program lists everything that it could not convert. It also
+reads utils/advanced_settings.ini and experiments/configs/ beside an old settings.ini.
 """
 
 import sys
@@ -45,10 +45,10 @@ def _parser() -> ProgramParser:
     parser.add_argument(
         "old",
         type=Path,
-        help="a settings.ini, or an experiment file, of the predecessor",
+        help="settings.ini or experiment file of DeepLabStream 1",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="the new file"
+        "--output", type=Path, required=True, metavar="FILE", help="new file"
     )
     parser.add_argument(
         "--advanced", type=Path, metavar="FILE", help="its advanced_settings.ini"
@@ -60,8 +60,10 @@ def _parser() -> ProgramParser:
         "--rig",
         type=Path,
         metavar="FOLDER|FILE",
-        help="for an experiment file alone: the rig folder or settings file whose cameras, "
-        "network and outputs it gets; else a simulated mouse",
+        help=(
+            "for an experiment file alone: rig folder or settings file that "
+            "provides cameras, network and outputs (default: a simulated mouse)"
+        ),
     )
     add_overwrite(parser, "--replace")
     return parser
@@ -86,12 +88,12 @@ def _imported(asked: argparse.Namespace) -> Imported:
 
 
 def _tell(made: Imported, path: Path) -> None:
-    print(f"{path} is written.")
+    print(f"Written: {path}")
     if made.sentences:
-        print("\nNot carried over as it was:")
+        print("\nChanged or not converted:")
         print(*(f"- {sentence}" for sentence in made.sentences), sep="\n")
     if made.problems:
-        print("\nTo be mended before it can be used:")
+        print("\nFix before use:")
         print(*(f"- {problem}" for problem in made.problems), sep="\n")
 
 

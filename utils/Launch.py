@@ -1,16 +1,16 @@
-"""What `make` and the .bat files call: make the environment, then run or test.
+"""Create the environment, then run or test; called by `make` and the .bat files.
 
     python3 utils/Launch.py run         the application, with its experiment started
     python3 utils/Launch.py test        all checks and all tests
     python3 utils/Launch.py test-fast   unit and architecture tests alone, no checks
-    python3 utils/Launch.py update      install requirements.txt anew; --all: all lists
+    python3 utils/Launch.py update      install requirements.txt again; --all: all lists
 
-The environment is the folder .venv; it is made when it is not there, and filled again
-when a list changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
-requirements-alone.txt. What follows `run` goes to app.py, what follows `test` and
-`test-fast` to pytest. `test` runs the tests in several processes, then one after the other
-those that run in real time; given words for pytest, it runs pytest once, in one process.
-Needs nothing but Python, and tells an older one that it is too old.
+The environment is the folder .venv. It is created when it is missing, and updated when a list
+changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
+requirements-alone.txt. Arguments after `run` go to app.py, arguments after `test` and
+`test-fast` go to pytest. `test` runs the tests in several processes, then those that run in
+real time one after the other; with arguments for pytest, it runs pytest once, in one process.
+The program needs only Python, and reports if Python is too old.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _install(
         words = ["-r", str(each), *(["--no-deps"] if each == ALONE else [])]
         if subprocess.run([*pip, *upgrade, *words, *extra]).returncode:
             raise _NotReadyError(
-                f"{each.name} could not be installed; see pip's words above."
+                f"{each.name} could not be installed; see the messages of pip above."
             )
     stamps = {**installed, **wanted}.items()
     text = "".join(f"{stamp} {name}\n" for name, stamp in stamps)

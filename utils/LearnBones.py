@@ -1,4 +1,4 @@
-"""Measure a run: lines for [Tracking] that refuse what the animal never did in it."""
+"""Measure a run and print [Tracking] limits that reject what never occurred in it."""
 
 import sys
 from pathlib import Path
@@ -35,10 +35,13 @@ FASTER = 2.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
     options = ProgramParser(prog="LearnBones.py", description=__doc__)
-    options.add_argument("run", type=Path, help="a run folder with good tracking")
-    options.add_argument("--camera", default="", help="of a run with several")
+    options.add_argument("run", type=Path, help="run folder with good tracking")
+    options.add_argument("--camera", default="", help="camera, if the run has several")
     options.add_argument(
-        "--unit", choices=["px", "mm"], default="px", help="of the lines (default: px)"
+        "--unit",
+        choices=["px", "mm"],
+        default="px",
+        help="unit of the lines (default: px)",
     )
     asked = options.parse_args(argv)
     folder = opened_run(asked.run, lambda told: print(told, file=sys.stderr))
@@ -50,13 +53,13 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
     try:
         rig = load(folder.path / "settings.ini")
     except SettingsError as error:
-        raise DeepLabStreamError(f"{folder.path} is no run: {error}") from error
+        raise DeepLabStreamError(f"{folder.path} can't be used: {error}") from error
     camera = camera or rig.deciding_camera
     if not folder.table_path(camera).exists():
-        raise DeepLabStreamError(f"{folder.path} has no poses of a camera {camera}")
+        raise DeepLabStreamError(f"{folder.path} has no poses of the camera {camera}")
     threshold = folder.thresholds.of(camera)
     steps = list(folder.steps(camera))
-    unseen = f"no bone is seen on {FEWEST} frames of {folder.path} ({camera})"
+    unseen = f"no edge is visible in {FEWEST} frames of {folder.path} ({camera})"
     if not steps:
         raise DeepLabStreamError(unseen)
     points = np.array([step.pose.seen(threshold).points for step in steps], np.float64)
@@ -71,8 +74,9 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
     if not bones:
         raise DeepLabStreamError(unseen)
     return [
-        f"# measured on {len(steps)} frames of {folder.path.name}: bones from 0.5 to 99.5 % "
-        f"of frames, {WIDER:.0%} wider; speed of 99.5 %, times {FASTER:g}",
+        f"# measured on {len(steps)} frames of {folder.path.name}: edge lengths "
+        f"of 0.5 to 99.5 % of the frames, {WIDER:.0%} wider; 99.5 % speed times "
+        f"{FASTER:g}",
         "[Tracking]",
         f"UNIT = {unit}",
         f"BONES = {', '.join(map(str, bones))}",

@@ -1,9 +1,9 @@
-"""Motion energy of regions of a video, in one pass at the decoder's speed.
+"""Compute the motion energy of regions of a video in one pass.
 
     python utils/MotionEnergy.py mouse.mp4 --region whisker:300,200,120,80
 
-Writes one NumPy file per region: a value for every frame, the mean over the region of
-|grey(t + 1) − grey(t)|; the last repeats the one before.
+Writes one NumPy file per region with one value per frame: the mean over the region of
+|grey(t + 1) − grey(t)|. The last value is repeated.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     regions: dict[str, Box | None] = dict(asked.region or [("whole", None)])
     if len(regions) < len(asked.region or regions):
-        raise DeepLabStreamError("--region: each region needs a name of its own")
+        raise DeepLabStreamError("--region: each region needs a different name")
     folder: Path = asked.output or asked.video.parent
     files = {
         name: tuple(
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             np.save(making, values)
         print(path)
         if lost := int(np.isnan(values).sum()):
-            print(f"{lost} values are NaN: frames that can't be decoded")
+            print(f"{lost} values are NaN because frames could not be decoded")
     return 0
 
 
@@ -86,8 +86,10 @@ def _parser() -> ProgramParser:
         type=_region,
         action="append",
         metavar="NAME:X,Y,W,H",
-        help="px, from the left upper corner; as often as there are regions; default: "
-        "the whole picture",
+        help=(
+            "px from the upper left corner; may be given several times; default: "
+            "the whole frame"
+        ),
     )
     add("--output", type=Path, metavar="FOLDER", help="default: beside the video")
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto")
@@ -101,11 +103,13 @@ def _region(word: str) -> tuple[str, Box]:
         x, y, width, height = (int(each) for each in numbers.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{word!r} is not written as whisker:300,200,120,80"
+            f"{word!r}: expected NAME:X,Y,WIDTH,HEIGHT, for example "
+            "whisker:300,200,120,80"
         ) from None
     if not re.fullmatch(r"[\w-]+", name) or min(width, height) < 1:
         raise argparse.ArgumentTypeError(
-            f"{word!r}: a name of letters and digits, and a size of 1 or more"
+            f"{word!r}: the name may contain letters and digits, and both sizes "
+            "must be 1 or more"
         )
     return name, Box(x, y, width, height)
 

@@ -1,8 +1,8 @@
-"""Make a rig folder: settings, and places for plug-ins and networks of a lab's own.
+"""Create a rig folder for the settings, plug-ins and networks of one lab.
 
     python utils/NewRig.py rigs/left
 
-Upgrading the program changes nothing in it.
+Upgrading the program does not change it.
 """
 
 import sys
@@ -17,16 +17,18 @@ prepare()
 from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.settings.new_rig import make_rig
+from deeplabstream.settings.example_rig import make_rig
 
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the folder; return 0, or 2 when it can't be made."""
     parser = ProgramParser(rig=False, prog="NewRig.py", description=__doc__)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="new, or empty")
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="new or empty folder"
+    )
     folder = make_rig(parser.parse_args(argv).folder)
-    print(f"{folder} is a rig folder. What next, in that folder:")
+    print(f"Created the rig folder {folder}. Next, in that folder:")
     print("    deeplabstream check")
     print("    deeplabstream run")
     return 0

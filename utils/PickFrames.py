@@ -1,10 +1,10 @@
-"""Picks frames worth labelling: python utils/PickFrames.py VIDEO-OR-RUN --into labels.
+"""Pick frames for labelling: python utils/PickFrames.py VIDEO-OR-RUN --into labels.
 
-They are as different from each other as can be, in their pixels or, with --poses, in how the
-animal lies and where; with --unsure, those at which a network is
-least sure: low confidences and points that jump, as a run recorded them or as --model finds
-them. They come as PNG files into `labels/labeled-data/VIDEO/`, where the window's Network
-page and DeepLabCut look for them; --model also proposes labels for them.
+By default the frames differ as much as possible: in their pixels, or with --poses in posture
+and position. With --unsure the program picks frames with low confidences and jumping points,
+from a run's poses or those of --model. The frames are saved as PNG files in
+`labels/labeled-data/VIDEO/`, the folder of the window's Network page and of DeepLabCut.
+--model also pre-labels them.
 """
 
 import sys
@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             picked = pick(rows, count, asked.seed, among, points)
             written = write_pictures(rows, picked, folder)
             print(
-                f"{len(written)} of {len(rows)} frames of {rows.path.name} are in "
-                f"{folder}"
+                f"{len(written)} of {len(rows)} frames of {rows.path.name} are "
+                f"in {folder}"
             )
     if estimator is not None:
         count = propose(asked.into, estimator)
@@ -71,7 +71,7 @@ def _points(rows: VideoReader, table: Path) -> NDArray[np.float64]:
     points = read_poses(table).points.astype(np.float64)
     if len(points) != len(rows):
         raise DeepLabStreamError(
-            f"{table} has {len(points)} rows, and {rows.path} {len(rows)} frames"
+            f"{table} has {len(points)} rows, but {rows.path} has {len(rows)} frames"
         )
     return points
 
@@ -96,7 +96,7 @@ def _parts(
     if not source.is_dir():
         if unsure and estimator is None:
             raise DeepLabStreamError(
-                "--unsure: say with --model which network looks at the video"
+                "--unsure: choose a network for the video with --model"
             )
         rows = open_video(source)
         doubts = of_video(rows, estimator) if unsure and estimator else None
@@ -107,7 +107,7 @@ def _parts(
     else:
         videos = sorted(source.glob("*.mkv"))
         if not videos:
-            raise DeepLabStreamError(f"{source} holds no video")
+            raise DeepLabStreamError(f"{source} contains no video")
         found = []
         for video in videos:
             yield f"{source.name}_{video.stem}", open_video(video), None
@@ -122,21 +122,22 @@ def _parser() -> ProgramParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "videos", nargs="+", type=Path, metavar="VIDEO", help="a video, or a run folder"
-    )
+    add("videos", nargs="+", type=Path, metavar="VIDEO", help="video, or run folder")
     add("--into", type=Path, required=True, metavar="FOLDER")
-    add("--count", type=at_least(1), default=20, help="of each (default: 20)")
+    add("--count", type=at_least(1), default=20, help="frames per source (default: 20)")
     add(
         "--poses",
         type=Path,
         metavar="TABLE",
-        help="of the video (PredictVideos, ExportRun): frames differ in posture and place",
+        help=(
+            "poses of the video (from PredictVideos or ExportRun): pick frames "
+            "that differ in posture and position"
+        ),
     )
-    add("--unsure", action="store_true", help="where the network is least sure")
     add(
-        "--model", metavar="NAME", help="the network; its points are proposed as labels"
+        "--unsure", action="store_true", help="pick frames with the least certain poses"
     )
+    add("--model", metavar="NAME", help="network that pre-labels the frames")
     add("--seed", type=int, default=0)
     return parser
 

@@ -1,8 +1,8 @@
-"""Trial-averaged activity of a session: pupil, paws, motion energy, wheel, licks.
+"""Plot the trial-averaged activity of a session: pupil, paws, motion energy, wheel, licks.
 
     python utils/PlotSession.py mouse/2026-11-21/001 --event stimOn_times
 
-Reads the session's ALF files; draws the mean over trials and its standard error.
+Reads the ALF files of the session; plots mean and standard error over trials.
 """
 
 import sys
@@ -85,12 +85,22 @@ def _parser() -> ProgramParser:
     )
     add = parser.add_argument
     add("session", type=Path, help="a session's folder")
-    add("--event", default="stimOn_times", help="a column of the trials' table")
-    add("--trials", type=Path, metavar="TABLE", help="default: the session's")
-    add("--choose", type=int, nargs="+", metavar="N", help="only these, counted from 0")
+    add("--event", default="stimOn_times", help="column of the table of trials")
+    add(
+        "--trials",
+        type=Path,
+        metavar="TABLE",
+        help="file with the trials (default: of the session)",
+    )
+    add("--choose", type=int, nargs="+", metavar="N", help="trials to plot, from 0")
     add("--before", type=float, default=0.5, metavar="S")
     add("--after", type=float, default=1.5, metavar="S")
-    add("--output", type=Path, metavar="PNG", help="default: in the session's alf/")
+    add(
+        "--output",
+        type=Path,
+        metavar="PNG",
+        help="plot to write (default: in the session's alf/)",
+    )
     add_overwrite(parser)
     return parser
 

@@ -1,9 +1,9 @@
-"""Find the body parts in pictures, or in all pictures of a label file.
+"""Predict body parts in images, or in all images of a label file.
 
     python utils/PredictFrames.py --model runs/one labels/CollectedData_new.csv pictures/
 
-The tables are laid out as Lightning Pose's: `MODEL/image_preds/NAME/predictions.csv`, and
-for label files `predictions_pixel_error.csv` too. Videos: `utils/PredictVideos.py`.
+The tables have the format of Lightning Pose: `MODEL/image_preds/NAME/predictions.csv`, and
+for label files also `predictions_pixel_error.csv`. For videos use `utils/PredictVideos.py`.
 """
 
 import sys
@@ -77,7 +77,7 @@ def _predict(estimator: PoseEstimator, path: Path, folder: Path) -> None:
         written, "heatmap_tracker", parts, names, found.points, found.confidence,
         animals=found.animals,
     )  # fmt: skip
-    print(f"{len(images)} pictures: {written}")
+    print(f"{len(images)} images: {written}")
     if labels is not None and found.animals > 1:
         print(f"  {told(matched(found, labels, estimator.threshold))}")
     elif labels is not None:
@@ -91,16 +91,20 @@ def _parser() -> ProgramParser:
         prog="PredictFrames", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("input", type=Path, nargs="+", help="picture, folder of them, or label file")
-    add("--model", required=True, help="model folder, or one in models/")
-    add("--output", type=Path, help="folder of the tables; default: in the model's")
+    add("input", type=Path, nargs="+", help="image, folder of images, or label file")
+    add("--model", required=True, help="model folder, or its name in models/")
+    add(
+        "--output",
+        type=Path,
+        help="folder for the tables (default: in the model folder)",
+    )
     add_overwrite(parser)
     add("--device", choices=("auto", *RUNTIMES), default="auto")
     add(
         "--threads",
         type=at_least(0),
         default=0,
-        help="of the processor; 0: one per core",
+        help="CPU threads; 0: one per core",
     )
     return parser
 

@@ -1,9 +1,9 @@
-"""Poses of whole videos: a row for every frame, as fast as decoder and network can.
+"""Predict poses of whole videos: one row per frame.
 
     python utils/PredictVideos.py videos/ --model models/mine --to csv h5
 
-Takes files and folders of any container and codec that FFmpeg reads. What was
-interrupted goes on where it was; what is done is left alone.
+Reads files, and folders, of all containers and codecs that FFmpeg supports. An interrupted
+prediction continues where it stopped. Finished videos are skipped.
 """
 
 import sys
@@ -42,7 +42,7 @@ from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.exporters.pose_files import WRITERS
 
 
-@ending("stopped; the same command goes on from here")
+@ending("stopped; repeat the command to continue")
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict; return 0, 1 when some video could not be, 2 when nothing could."""
     asked = _parser().parse_args(argv)
@@ -89,7 +89,10 @@ class Job:
         folder: Path = self.asked.output or video.parent
         facts = folder / f"{name}.prediction.json"
         if self._is_done(facts, video) and not self.asked.overwrite:
-            print(f"{video} was predicted before ({facts}); --overwrite does it again")
+            print(
+                f"{video} is already predicted ({facts}); use --overwrite to "
+                "predict it again"
+            )
             return None
         partial = folder / f"{name}.partial"
         if not facts.is_file() and not partial.exists():  # another program's tables
@@ -99,7 +102,7 @@ class Job:
             folder.mkdir(parents=True, exist_ok=True)
             found = self._predict(video, partial)
         except OSError as error:
-            raise DeepLabStreamError(f"{folder} can't be written: {error}") from error
+            raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
         return writing.submit(self._write, found, folder, name, partial)
 
     def _predict(self, video: Path, partial: Path) -> Prediction:
@@ -126,15 +129,15 @@ class Job:
             )
         if found.naming is not None and found.naming.doubted:
             print(
-                f"{video}: in doubt who is who in {found.naming.doubted} of "
+                f"{video}: identities are ambiguous in {found.naming.doubted} of "
                 f"{len(found.rows)} frames"
             )
         if found.resumed:
-            print(f"{video}: went on from frame {found.resumed}")
+            print(f"{video}: continued at frame {found.resumed}")
         if found.lost:
             print(
-                f"{video}: {found.lost} of {len(found.rows)} frames can't be decoded; "
-                "their rows are empty"
+                f"{video}: {found.lost} of {len(found.rows)} frames could not be "
+                "decoded; their rows are empty"
             )
         return found
 
@@ -207,42 +210,59 @@ def _parser() -> ProgramParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("videos", type=Path, nargs="+", help="videos, or folders of them")
-    add("--model", required=True, help="a folder under models/, or the path of one")
-    add("--output", type=Path, metavar="FOLDER", help="default: beside each video")
-    add("--to", nargs="+", choices=list(WRITERS), default=["csv"], help="default: csv")
+    add("videos", type=Path, nargs="+", help="videos, or folders of videos")
+    add(
+        "--model",
+        required=True,
+        help="name of a folder under models/, or the path of a model folder",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="output folder (default: beside each video)",
+    )
+    add(
+        "--to",
+        nargs="+",
+        choices=list(WRITERS),
+        default=["csv"],
+        help="output formats (default: csv)",
+    )
     add("--batch", type=at_least(1), default=0, metavar="PICTURES",
-        help="the network gets at once; default: one, on a card eight")  # fmt: skip
+        help="frames per batch (default: 1, on a GPU 8)")  # fmt: skip
     names = ", ".join(RUNTIMES)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto", metavar="NAME",
-        help=f"what the network runs in: auto, {names}")  # fmt: skip
+        help=f"runtime of the network: auto, {names}")  # fmt: skip
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto", help="videos'")
-    add("--threads", type=at_least(0), default=0, help="of the network; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="CPU threads; 0: all cores")
     add("--animals", nargs="+", metavar="NAME",
-        help="of a network of several animals; default: animal1, animal2 …")  # fmt: skip
+        help=("names of the animals, for a network of several (default: animal1, "
+            "animal2 …)"))  # fmt: skip
     add("--first", choices=["leftmost", "darkest"], default="leftmost",
-        help="who gets the first name, once all were seen apart")  # fmt: skip
-    add("--overwrite", action="store_true", help="predict again what is done")
-    add("--no-metrics", dest="metrics", action="store_false", help="poses only")
+        help="order of the first names, once all animals were seen apart")  # fmt: skip
+    add("--overwrite", action="store_true", help="predict finished videos again")
+    add("--no-metrics", dest="metrics", action="store_false", help="write poses only")
     add(
         "--labels",
         type=Path,
         metavar="CSV",
-        help="the labels that the network was trained on: for the errors by principal "
-        "components",
+        help="labels of the network's training, for PCA reprojection errors",
     )
     add(
         "--columns",
         nargs="+",
         metavar="PART",
-        help="body parts of the single-view error; default: all",
+        help="body parts of the single-view PCA error (default: all)",
     )
     add(
         "--mirrored",
         nargs="+",
         metavar="SUFFIX",
-        help="endings of the body parts' names by view, as in _top _bot: for the "
-        "multi-view error",
+        help=(
+            "suffixes of body part names by view, for example _top _bot, for the "
+            "multi-view PCA error"
+        ),
     )
     return parser
 

@@ -1,10 +1,10 @@
-"""Sessions of videos to poses, motion energy, features and checks, as ALF files.
+"""Compute poses, motion energy, features and checks of sessions, as ALF files.
 
     python utils/ProcessSessions.py mouse/2026-11-21/001 --networks networks/
     python utils/ProcessSessions.py sessions/ --queue --networks networks/
 
-A session is a folder with raw_video_data/; with --queue the folder is a tree of them
-(SUBJECT/DATE/NUMBER), at which several machines may work at once.
+A session is a folder with raw_video_data/. With --queue the folder is a tree of sessions
+(SUBJECT/DATE/NUMBER), which several computers can process together.
 """
 
 import sys
@@ -27,7 +27,7 @@ from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.offline.ibl.session_processing import CAMERAS
 
 
-@ending("stopped; the same command goes on from here")
+@ending("stopped; repeat the command to continue")
 def main(argv: Sequence[str] | None = None) -> int:
     """Process; return 0, 1 when something failed, 2 when nothing could begin."""
     asked = _parser().parse_args(argv)
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             pipeline=asked.pipeline,
             ckpts_path=asked.networks,
         )
-        print(f"worked at {worked} sessions")
+        print(f"processed {worked} sessions")
         return _status(asked)
     status = run_session(
         asked.folder or "",
@@ -71,15 +71,20 @@ def _parser() -> ProgramParser:
     )
     add = parser.add_argument
     shipped = ", ".join(sorted(file.stem for file in PIPELINES.glob("*.ini")))
-    add("folder", nargs="?", help="a session's folder, an eid, or a tree of sessions")
-    add("--pipeline", default="ibl", help=f"a file, or one of {shipped}")
-    add("--networks", type=Path, metavar="FOLDER", help="default: as the pipeline says")
+    add("folder", nargs="?", help="session folder, eid, or tree of sessions")
+    add("--pipeline", default="ibl", help=f"file, or one of {shipped}")
+    add("--networks", type=Path, metavar="FOLDER", help="default: as in the pipeline")
     add("--cameras", nargs="+", default=CAMERAS, metavar="NAME")
-    add("--overwrite", action="store_true", help="make again what is there")
-    add("--queue", action="store_true", help="work through a tree of sessions")
-    add("--sessions", type=int, default=10, help="of a queue, at most (10)")
-    add("--machine", help="what the log and the status call this computer")
-    add("--status", action="store_true", help="say how a queue stands, and do nothing")
+    add("--overwrite", action="store_true", help="replace existing results")
+    add("--queue", action="store_true", help="process a tree of sessions")
+    add(
+        "--sessions",
+        type=int,
+        default=10,
+        help="maximum number of sessions of a queue (10)",
+    )
+    add("--machine", help="name of this computer in log and status")
+    add("--status", action="store_true", help="print the status of a queue and exit")
     return parser
 
 

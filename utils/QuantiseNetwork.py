@@ -1,9 +1,9 @@
-"""Make the eight-bit version of a network, for RUNTIME = cpu-int8 or openvino-int8.
+"""Quantise a network to 8 bits, for RUNTIME = cpu-int8 or openvino-int8.
 
-    python utils/QuantiseNetwork.py --model models/mine --video film.mp4
+    python utils/QuantiseNetwork.py --model models/mine --video mouse.mp4
 
-Pictures must be like those that the network will see; they come from a video, a folder
-of pictures, or the model folder's own `pictures.jpg`.
+The images must be similar to those that the network will get. They come from a video, a
+folder of images, or the file `pictures.jpg` of the model folder.
 """
 
 import sys
@@ -52,10 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     trials = quantise(model, pictures, options.tolerance)
     if not (model.path / PICTURES).is_file():
         save_pictures(model, pictures[:: max(1, len(pictures) // KEPT)][:KEPT])
-    print(f"compared on {len(pictures) // 2} pictures, in pixels of the input:")
+    print(f"compared on {len(pictures) // 2} images, in px of the input:")
     for place, trial in enumerate(trials):
         print(f"  {told(trial)}{'; this is used' if place == 0 else ''}")
-    print(f"written to {model.path}; python utils/BenchmarkModel.py shows its speed")
+    print(
+        f"written to {model.path}; to measure its speed: python utils/BenchmarkModel.py"
+    )
     return 0
 
 
@@ -68,7 +70,7 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
         own, there = pictures_of(model)
         if not there:
             raise ModelError(
-                f"{model.path} has no {PICTURES}: say --video or --pictures"
+                f"{model.path} has no {PICTURES}: use --video or --pictures"
             )
         return own
     fitted = []
@@ -91,11 +93,11 @@ def _of_folder(folder: Path, count: int) -> Iterator[Image]:
     """Yield pictures spread over a folder and those in it."""
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg"))
     if not files:
-        raise DeviceError(f"{folder} has no .png or .jpg in it")
+        raise DeviceError(f"{folder} contains no .png or .jpg file")
     for place in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int):
         image = read_picture(files[place])
         if image is None:
-            raise DeviceError(f"{files[place]} is no picture")
+            raise DeviceError(f"{files[place]} is not an image")
         yield image
 
 
@@ -104,15 +106,15 @@ def _parser() -> ProgramParser:
         prog="QuantiseNetwork", description=(__doc__ or "").split("\n")[0]
     )
     add = parser.add_argument
-    add("--model", required=True, help="a model folder, or its name in models/")
-    add("--video", type=Path, help="pictures from this video")
-    add("--pictures", type=Path, help="pictures from this folder")
-    add("--count", type=int, default=100, help="pictures at most")
+    add("--model", required=True, help="model folder, or its name in models/")
+    add("--video", type=Path, help="video with sample frames")
+    add("--pictures", type=Path, help="folder with sample images")
+    add("--count", type=int, default=100, help="largest number of images")
     add(
         "--tolerance",
         type=float,
         default=1.0,
-        help="pixels of the input that 95 in 100 points must stay within",
+        help="largest difference, in px of the input, of 95 % of the points",
     )
     add_overwrite(parser)
     return parser

@@ -1,9 +1,9 @@
-"""Look at labelled data and say what to train it with, and why.
+"""Recommend training settings for labelled data, with reasons.
 
     python utils/RecommendSettings.py labels/
     python utils/RecommendSettings.py labels/ --output config.yaml
 
-It takes what TrainNetwork's --data takes. `--output` writes a YAML file for TrainNetwork.
+Reads the same data as TrainNetwork's --data. `--output` writes a YAML file for TrainNetwork.
 """
 
 import sys
@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="RecommendSettings", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("data", type=Path, help="labelled frames")
-    parser.add_argument("--output", type=Path, metavar="FILE.yaml", help="write it too")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.yaml", help="also write them to this file"
+    )
     add_overwrite(parser)
     asked = parser.parse_args(argv)
     if asked.output:
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for each in advice:
         print(f"{each.key} = {each.value}\n    {each.reason}")
     if cropzoom_pays(seen):
-        print("--cropzoom\n    the animal is small in the picture")
+        print("--cropzoom\n    the animal is small in the frame")
     if asked.output:
         _write(asked.output, project.labels, advice)
     return 0
@@ -54,16 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _write(file: Path, labels: Labels, advice: Sequence[Advice]) -> None:
     if labels.file.name != "CollectedData.csv" or not labels.file.is_file():
         raise LabelsError(
-            [
-                "a YAML file needs a project of Lightning Pose's; ConvertProject makes one"
-            ]
+            ["a YAML file needs a Lightning Pose project; ConvertProject creates one"]
         )
     settings = {each.key: each.value for each in advice}
     settings["data.data_dir"] = str(labels.root.resolve())
     settings["data.video_dir"] = str((labels.root / "videos").resolve())
     settings["data.csv_file"] = labels.file.name
     write_config(file, labels.skeleton.bodyparts, settings)
-    print(f"{file} written")
+    print(f"written: {file}")
 
 
 def _card_gb() -> float:

@@ -1,6 +1,6 @@
-"""Rehearses an experiment on a drawn animal: an hour in seconds, no device, no pictures.
+"""Rehearse an experiment with a simulated animal: an hour in seconds, without devices.
 
-The run folder that it leaves can be looked at and decided again like any other.
+The run folder can be opened and its decisions re-run, as for any other run.
 """
 
 import sys
@@ -51,45 +51,53 @@ def _parser() -> ProgramParser:
     add(
         "--experiment",
         metavar="FILE",
-        help="the experiment of this file, or of that name in experiments/configs, on "
-        "the rig of the settings",
+        help=(
+            "experiment of this file, or of this name in experiments/configs, on "
+            "the rig of the settings"
+        ),
     )
-    add("--minutes", type=_minutes, default=10.0, help="how long (default: 10)")
+    add(
+        "--minutes",
+        type=_minutes,
+        default=10.0,
+        help="simulated duration (default: 10)",
+    )
     add(
         "--flees",
         action="append",
         default=[],
         metavar="OUTPUT",
-        help="the animal runs while this output is on; may be given several times",
+        help=(
+            "the animal avoids the region while this output is on; may be given "
+            "several times"
+        ),
     )
-    add("--seed", type=int, help="another number, another walk")
-    add("--animals", type=int, choices=range(1, 5), default=1, help="how many")
-    add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
+    add("--seed", type=int, help="seed of the simulated walk")
+    add("--animals", type=int, choices=range(1, 5), default=1, help="number of animals")
+    add("--output", type=Path, metavar="FOLDER", help="new run folder")
     return parser
 
 
 def _minutes(word: str) -> float:
     minutes = float(word)
     if not 0 < minutes <= 24 * 60:
-        raise argparse.ArgumentTypeError(
-            "expected minutes, above 0 and at most a day's"
-        )
+        raise argparse.ArgumentTypeError("expected minutes above 0, at most 1440")
     return minutes
 
 
 def summary(folder: RunFolder, steps: Sequence[Step]) -> Iterator[str]:
     """Yield what a person wants to know of a rehearsal."""
     seconds = steps[-1].exposed_ns / 1e9 if steps else 0.0
-    yield f"{seconds:.1f} s of the animal's time, {len(steps)} frames"
+    yield f"{seconds:.1f} s of simulated time, {len(steps)} frames"
     for name in steps[0].triggers if steps else ():
         answers = Counter(step.triggers[name] for step in steps)
         share = {answer: count / len(steps) for answer, count in answers.items()}
         yield (
-            f"[Trigger {name}] held {share.get(True, 0):.1%} of the time, was unknown "
-            f"{share.get(None, 0):.1%}"
+            f"[Trigger {name}] was true {share.get(True, 0):.1%} of the time, "
+            f"unknown {share.get(None, 0):.1%}"
         )
     for name, (times, on_s) in on_times(folder, seconds).items():
-        yield f"[Output {name}] was on {times} times, {on_s:.1f} s in all"
+        yield f"[Output {name}] was on {times} times, {on_s:.1f} s in total"
     marks = Counter(
         without_count(command.text)
         for step in steps

@@ -1,9 +1,9 @@
-"""Labelled videos: points, bones and trails of one network or several.
+"""Render videos with the points, edges and trails of one or several networks.
 
     python utils/RenderVideo.py mouse.mp4 --poses mouse.csv
     python utils/RenderVideo.py mouse.mp4 --poses ours=a.csv theirs=b.h5 --trail 20
 
-One picture for each of the video. With --trials only chosen trials, one video each.
+Writes one image per frame of the video. With --trials: one video per chosen trial.
 """
 
 import sys
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_free([path for path, _ in films], asked.overwrite)
     for path, span in films:
         count = _render(asked, rows, path, shown, look, span)
-        print(f"{path}: {count} pictures")
+        print(f"{path}: {count} frames")
     return 0
 
 
@@ -116,7 +116,7 @@ def _films(asked: argparse.Namespace, rows: VideoReader) -> Iterator[tuple[Path,
             [trials.start_s[number] - asked.before, trials.end_s[number] + asked.after],
         ).tolist()
         if first >= last:
-            print(f"no frame was taken during trial {number}; it is left out")
+            print(f"no frame during trial {number}; trial left out")
             continue
         path = folder / f"{asked.video.stem}.trial{number}.labelled{ending}"
         yield path, Span(first, last)
@@ -140,7 +140,9 @@ def _enlarged(rows: VideoReader) -> float:
 def _bone(word: str) -> tuple[str, str]:
     one, sign, other = word.partition(":")
     if not sign or not one or not other:
-        raise argparse.ArgumentTypeError(f"{word!r} is not written as snout:tail")
+        raise argparse.ArgumentTypeError(
+            f"{word!r}: expected PART:PART, for example snout:tail"
+        )
     return one, other
 
 
@@ -157,26 +159,43 @@ def _parser() -> ProgramParser:
         metavar="[NAME=]FILE",
         help="tables of poses",
     )
-    add("--output", type=Path, metavar="FOLDER", help="default: beside the video")
-    add("--model", help="a model folder: its bones, its threshold")
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="output folder (default: beside the video)",
+    )
+    add("--model", help="model folder with edges and threshold")
     add("--bones", nargs="+", type=_bone, default=[], metavar="PART:PART")
-    add("--threshold", type=float, help="points below are not drawn; default 0.5")
-    add("--radius", type=at_least(1), default=4, help="of a point, px (4)")
+    add(
+        "--threshold",
+        type=float,
+        help="confidence threshold of visible points (default: 0.5)",
+    )
+    add("--radius", type=at_least(1), default=4, help="radius of a point in px (4)")
     add("--trail", type=at_least(0), default=0, metavar="FRAMES",
-        help="of each point's past")  # fmt: skip
-    add("--names", action="store_true", help="write each body part's name")
+        help="length of each point's trail, in frames")  # fmt: skip
+    add("--names", action="store_true", help="write the names of the body parts")
     add("--no-bones", action="store_true")
-    add("--no-text", action="store_true", help="no frame number and time")
+    add("--no-text", action="store_true", help="without frame number and time")
     add("--scale", type=at_least(0.1, float), metavar="TIMES",
-        help="enlarge; default: small pictures only")  # fmt: skip
+        help="enlargement (default: for small frames only)")  # fmt: skip
     add("--codec", choices=list(CODECS), default="h264")
     add("--ending", default=".mp4", help="container: .mp4 .mkv .avi .mov")
     add("--decoder", choices=["auto", "cpu", "cuda"], default="auto")
-    add("--trials", type=Path, metavar="TABLE", help="one video for each trial")
-    add("--choose", type=int, nargs="+", metavar="N", help="only these, counted from 0")
-    add("--before", type=float, default=0.0, metavar="S", help="seconds before each")
-    add("--after", type=float, default=0.0, metavar="S", help="seconds after each")
-    add("--times", type=Path, metavar="NPY", help="times of the frames, s")
+    add("--trials", type=Path, metavar="TABLE", help="write one video per trial")
+    add("--choose", type=int, nargs="+", metavar="N", help="trials to render, from 0")
+    add(
+        "--before",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="seconds before each trial",
+    )
+    add(
+        "--after", type=float, default=0.0, metavar="S", help="seconds after each trial"
+    )
+    add("--times", type=Path, metavar="NPY", help="times of the frames in s")
     add_overwrite(parser)
     return parser
 

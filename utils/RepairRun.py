@@ -1,8 +1,8 @@
-"""Makes the folder of a run whole that was killed: python utils/RepairRun.py FOLDER.
+"""Repair the folder of a run that was killed: python utils/RepairRun.py FOLDER.
 
-Closes its videos, cuts off half-written rows, completes run.json, and says what is missing.
-Nothing is deleted: what is changed is kept beside it, as NAME.damaged. A second time it
-finds nothing to do.
+Finalises its videos, removes half-written rows, completes run.json, and reports what is
+missing. Nothing is deleted: originals are kept as NAME.damaged. A second repair changes
+nothing.
 """
 
 import sys
@@ -28,16 +28,16 @@ from deeplabstream.recording.table_reader import table_warnings
 def main(argv: Sequence[str] | None = None) -> int:
     """Repair the folders; 1 when one could not be."""
     parser = ProgramParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="+", help="a run folder")
+    parser.add_argument("folder", type=Path, nargs="+", help="run folder")
     failed = 0
     for folder in parser.parse_args(argv).folder:
         try:
             if goes_on(folder):
-                raise ValueError("it is still being written")
+                raise ValueError("the run is still being written")
             report = repair(folder)
             broken = table_warnings(RunFolder(folder).tables())
         except (DeepLabStreamError, OSError, ValueError) as error:
-            print(f"{folder}: can't be repaired: {error}")
+            print(f"Can't repair {folder}: {error}")
             failed = 1
             continue
         print(f"{folder}: {'whole, nothing to do' if not report.done else 'repaired'}")
@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"  {sentence}")
         if report.done:
             print(
-                f"  missing in the videos: {report.missing} frames, "
-                f"{report.missing_s:.3f} s at the most"
+                f"  missing in the videos: {report.missing} frames, at most "
+                f"{report.missing_s:.3f} s"
             )
     return failed
 

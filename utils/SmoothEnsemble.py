@@ -1,4 +1,4 @@
-r"""Smooth an ensemble's poses: where the networks disagree, the other frames decide.
+r"""Smooth the poses of an ensemble of networks.
 
     python utils/TrainNetwork.py --data labels --output runs/many --seeds 0,1,2
     python utils/SmoothEnsemble.py mouse.mp4 --model runs/many --output smoothed
@@ -10,11 +10,11 @@ r"""Smooth an ensemble's poses: where the networks disagree, the other frames de
         --tables right0.csv right1.csv --output right_eks.csv \
         --paws --times left.times.npy right.times.npy
 
-Ensemble Kalman smoothing (Biderman et al., Nature Methods 2024). Of videos, each network's
-poses are written too, as `mouse.seed0.csv`, and the smoothed ones as `mouse_eks.csv`:
-position, mean confidence, median and variance of the networks, and how unsure the smoother
-is. `--tables` takes what was predicted before, by this program or another: once for each
-camera, with one table for each network.
+Ensemble Kalman smoothing (Biderman et al., Nature Methods 2024). For videos, the poses of each
+network are written too, as `mouse.seed0.csv`, and the smoothed poses as `mouse_eks.csv`:
+position, mean confidence, median and variance of the networks, and the smoother's variance.
+`--tables` reads existing predictions of this program or another: once per camera, with one
+table per network.
 """
 
 import sys
@@ -50,7 +50,7 @@ from deeplabstream.offline.smoothing.camera_smoothing import (
     smooth_mirrored,
     write_smoothed,
 )
-from deeplabstream.offline.smoothing.body_part_views import views_by_ending
+from deeplabstream.offline.smoothing.camera_smoothing import views_by_ending
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
@@ -87,19 +87,21 @@ def _check(asked: argparse.Namespace) -> None:
         raise DeepLabStreamError("name videos and --model, or --tables")
     if asked.tables and outputs != len(asked.tables):
         raise DeepLabStreamError(
-            f"--tables is there {len(asked.tables)} times and --output {outputs} times: "
-            "each camera's tables need a file of their own to go to"
+            f"{len(asked.tables)} times --tables, but {outputs} times --output: "
+            "each camera needs its own output file"
         )
     if asked.videos and (asked.model is None or outputs > 1):
-        raise DeepLabStreamError("videos need one --model, and at most one --output")
+        raise DeepLabStreamError(
+            "videos need exactly one --model and at most one --output"
+        )
     if asked.paws and (len(asked.tables) != 2 or asked.times is None):
         raise DeepLabStreamError(
             "--paws needs --tables twice, the left camera's first, and --times LEFT RIGHT"
         )
     if asked.times is not None and not asked.paws:
-        raise DeepLabStreamError("--times belongs to --paws")
+        raise DeepLabStreamError("--times needs --paws")
     if asked.s is not None and (asked.pupil or not asked.s > 0):
-        raise DeepLabStreamError("--s must be above 0, and --pupil has none")
+        raise DeepLabStreamError("--s must be above 0, and can't be used with --pupil")
 
 
 def _from_tables(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
@@ -108,7 +110,7 @@ def _from_tables(asked: argparse.Namespace) -> Iterator[tuple[Members, Path]]:
     places = [file.resolve() for file in asked.output]
     for file, place in zip(asked.output, places, strict=True):
         if file.suffix.lower() != ".csv" or file.is_dir():
-            raise DeepLabStreamError(f"--output {file} must be the name of a .csv")
+            raise DeepLabStreamError(f"--output {file}: expected a .csv file")
         if place in inputs or places.count(place) > 1:
             raise DeepLabStreamError(f"--output {file} would replace another table")
     check_free(asked.output, asked.overwrite)
@@ -160,14 +162,14 @@ def _ensemble(asked: argparse.Namespace) -> Path:
     folder = find_model(asked.model)
     if not members(folder):
         raise ModelError(
-            f"{folder} is no ensemble: it needs two model folders in it, as "
-            "TrainNetwork --seeds 0,1,2 leaves them"
+            f"{folder} is not an ensemble: it needs two or more model folders, "
+            "as made by TrainNetwork --seeds 0,1,2"
         )
     if any(load_model_folder(each).animals > 1 for each in members(folder)):
         raise ModelError(
-            f"{folder} tells of several animals: a video is smoothed along each one's "
-            "way, and each network loses track of who is who at moments of its own; "
-            "PredictVideos takes the networks' median"
+            f"{folder} finds several animals. Smoothing follows one animal, and "
+            "each network assigns identities independently. Use PredictVideos, "
+            "which takes the median of the networks"
         )
     return folder
 
@@ -203,7 +205,7 @@ def _paws(cameras: Sequence[Members], asked: argparse.Namespace) -> list[Smoothe
     )
     for file, times in zip(asked.times, (left, right), strict=True):
         if not (np.diff(times) > 0).all():
-            raise DeepLabStreamError(f"{file} has times that do not increase")
+            raise DeepLabStreamError(f"{file}: times must increase")
     return smooth_both_paws(cameras[0], cameras[1], (left, right), asked.s)
 
 
@@ -220,27 +222,27 @@ def _parser() -> ProgramParser:
     )
     add = parser.add_argument
     add("videos", type=Path, nargs="*")
-    add("--model", help="the folder that holds the networks")
+    add("--model", help="folder of the ensemble's networks")
     add("--tables", type=Path, nargs="+", action="append", default=[], metavar="TABLE",
-        help="poses that are there already: .csv, .h5 or .parquet of each network")  # fmt: skip
+        help="existing poses: .csv, .h5 or .parquet of each network")  # fmt: skip
     add("--output", type=Path, action="append", default=[], metavar="PATH",
-        help="of videos a folder (default: beside each), of --tables a .csv")  # fmt: skip
+        help="for videos a folder (default: beside each), for --tables a .csv")  # fmt: skip
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--mirrored", nargs="+", default=[], metavar="SUFFIX",
-        help="endings of the body parts' names by view, as in _top _bot")  # fmt: skip
+        help="suffixes of body part names by view, for example _top _bot")  # fmt: skip
     how.add_argument("--views", action="store_true",
-        help="all cameras filmed the same moments, frame by frame")  # fmt: skip
+        help="all cameras recorded the same moments, frame by frame")  # fmt: skip
     how.add_argument("--pupil", action="store_true",
         help="pupil_top…, _bottom…, _right…, _left… move as a circle")  # fmt: skip
     how.add_argument("--paws", action="store_true",
         help="paw_l and paw_r of IBL's left and right camera")  # fmt: skip
     add("--times", type=Path, nargs=2, metavar=("LEFT", "RIGHT"),
-        help="of --paws: .npy with each frame's time, s, on one clock")  # fmt: skip
-    add("--s", type=float, help="the smaller, the smoother; default: what makes the poses "
-        "most likely, with --paws 2")  # fmt: skip
+        help="with --paws: .npy files with the time of each frame in s, on one clock")  # fmt: skip
+    add("--s", type=float, help="smoothing parameter: smaller is smoother (default: maximum "
+        "likelihood; with --paws 2)")  # fmt: skip
     add_overwrite(parser)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto")
-    add("--threads", type=at_least(0), default=0, help="of a network; 0: all cores")
+    add("--threads", type=at_least(0), default=0, help="CPU threads; 0: all cores")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""Takes the pictures of the documentation: each page while the demo rig's experiment runs.
+"""Take the screenshots of the documentation: each page during the example experiment.
 
-A copy of the settings is opened, beside which the run is recorded, so that no picture shows
-what else is on this computer.
+Uses a copy of the settings and records beside it, so that screenshots show nothing else of
+this computer.
 """
 
 import sys
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=float,
         default=15.0,
         metavar="SECONDS",
-        help="how long the experiment runs first (default: 15)",
+        help="duration of the experiment before the screenshots (default: 15)",
     )
     chosen = options.parse_args(argv)
     if reason := why_no_window():

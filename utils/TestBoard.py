@@ -1,7 +1,8 @@
-"""Proves a board's watchdog: python utils/TestBoard.py, for all boards of settings.ini.
+"""Test the watchdog of a board: python utils/TestBoard.py, for all boards of settings.ini.
 
-A pin (13, the LED on most boards) goes on, the board hears nothing more, and must switch it
-off by itself; it says when it did, and reads the pin back. The rig must not be running.
+A pin (13, the LED on most boards) goes on. Then the connection goes silent, and the board must
+switch the pin off by itself. The program reports the board's time and reads the pin back. The
+rig must not be running.
 """
 
 import sys
@@ -28,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when every board switched off in time."""
     parser = ProgramParser(prog="TestBoard.py", description=__doc__)
     parser.add_settings()
-    parser.add_argument("--port", help="this board only, whatever the settings say")
-    parser.add_argument("--pin", type=int, default=LED, help="high for a moment")
+    parser.add_argument("--port", help="test only this board, without the settings")
+    parser.add_argument(
+        "--pin", type=int, default=LED, help="pin that goes high for a moment"
+    )
     chosen = parser.parse_args(argv)
     if not 2 <= chosen.pin <= 127:
         parser.error("a pin is from 2 to 127")
@@ -37,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.port:
         watchdogs = {chosen.port: watchdogs.get(chosen.port, 100)}
     if not watchdogs:
-        raise DeepLabStreamError(
-            "there is no KIND = BoardPin in these settings; or name a --port"
-        )
+        raise DeepLabStreamError("the settings contain no KIND = BoardPin. Use --port")
     proofs = []
     with termination() as asked:
         for port, watchdog_ms in watchdogs.items():
@@ -63,7 +64,8 @@ def _boards(settings: Settings, pin: int) -> dict[str, int]:
     for board in boards:
         if board.taken:
             raise DeepLabStreamError(
-                f"pin {pin} is {board.taken}: name a --pin that may be high for a moment"
+                f"pin {pin} is {board.taken}: choose a --pin that may be high "
+                "for a moment"
             )
     return {board.port: board.watchdog_ms for board in boards}
 

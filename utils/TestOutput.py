@@ -1,7 +1,7 @@
-"""Switches one output of settings.ini on for a moment: python utils/TestOutput.py NAME.
+"""Switch one output of settings.ini on for a moment: python utils/TestOutput.py NAME.
 
-Prints what was written and when. No camera, no network, no experiment is needed; the rig
-must not be running. --list names all outputs.
+Prints all changes of the output and their times. Needs no camera, network or experiment. The
+rig must not be running. --list names all outputs.
 """
 
 import sys
@@ -32,10 +32,10 @@ LOOK_S = 0.05
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 when the output was on and is off again."""
     parser = ProgramParser(prog="TestOutput.py", description=__doc__)
-    parser.add_argument("name", nargs="?", help="the NAME of an [Output NAME]")
+    parser.add_argument("name", nargs="?", help="NAME of an [Output NAME]")
     parser.add_settings()
-    parser.add_argument("--list", action="store_true", help="name all outputs, and end")
-    parser.add_argument("--seconds", type=float, default=PULSE_S, help="5 at the most")
+    parser.add_argument("--list", action="store_true", help="list all outputs and exit")
+    parser.add_argument("--seconds", type=float, default=PULSE_S, help="at most 5")
     parser.add_argument("--level", type=float, default=1.0, help="above 0, up to 1")
     chosen = parser.parse_args(argv)
     outputs = load(chosen.settings).outputs
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if chosen.list else 2
     if chosen.name not in outputs:
         raise DeviceError(
-            f"there is no [Output {chosen.name}]{guess(chosen.name, outputs)}"
+            f"no section [Output {chosen.name}]{guess(chosen.name, outputs)}"
         )
     try:
         test = OutputTestProcess(
@@ -60,7 +60,7 @@ def _list(outputs: Mapping[str, Output]) -> None:
         what = (type(output).__doc__ or "").splitlines()[0]
         print(f"{name}: {type(output).__name__} ({what})")
     if not outputs:
-        print("there is no [Output NAME] in these settings")
+        print("the settings contain no [Output NAME]")
 
 
 def _run(test: OutputTestProcess) -> int:
@@ -94,7 +94,10 @@ def _run(test: OutputTestProcess) -> int:
 def _answer(told: Acknowledged) -> str:
     heard_ms = (told.heard_ns - told.sent_ns) / 1e6
     if told.cause:
-        return f"             the device says: {told.output} = {told.level:g} ({told.cause})"
+        return (
+            f"             the device reports: {told.output} = {told.level:g} "
+            f"({told.cause})"
+        )
     return f"             acknowledged: {told.output} = {told.level:g} after {heard_ms:.3f} ms"
 
 

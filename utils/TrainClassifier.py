@@ -1,4 +1,4 @@
-"""Train a classifier of behaviours from runs and a person's list of what was seen."""
+"""Train a behaviour classifier from runs and a table of observed behaviours."""
 
 import sys
 from pathlib import Path
@@ -36,11 +36,12 @@ from deeplabstream.training.behaviour_classifier import (
 
 BLOCK_S = 4.0
 """Blocks of time of which every fourth is for the test."""
-EPILOG = """\
-LABELS is a table with the columns start_s, end_s and behaviour; what it does not name is
-not learned from. SOURCE is a run folder (its poses are taken as triggers saw them then), or
-poses of a video: DeepLabCut's .csv or .h5, or .parquet, with --rate.
-"""
+EPILOG = (
+    "LABELS is a table with the columns start_s, end_s and behaviour; all other "
+    "times are ignored.\nSOURCE is a run folder (with the poses that the "
+    "triggers got), or poses of a video:\nDeepLabCut's .csv or .h5, or .parquet, "
+    "with --rate.\n"
+)
 
 
 @ending()
@@ -55,7 +56,7 @@ def _parser() -> ProgramParser:
     options = ProgramParser(
         prog="TrainClassifier.py", description=__doc__, epilog=EPILOG
     )
-    options.add_argument("into", type=Path, help="the folder to make")
+    options.add_argument("into", type=Path, help="folder to create")
     options.add_argument(
         "--of",
         nargs=2,
@@ -63,41 +64,61 @@ def _parser() -> ProgramParser:
         required=True,
         type=Path,
         metavar=("SOURCE", "LABELS"),
-        help="what to learn from; may be given several times",
+        help="training data; may be given several times",
     )
-    options.add_argument("--camera", default="", help="of a run with several")
+    options.add_argument("--camera", default="", help="camera, if the run has several")
     options.add_argument(
-        "--animal", default="1", help="of several: its name or number (default: 1)"
+        "--animal",
+        default="1",
+        help="name or number of the animal, if there are several (default: 1)",
     )
     options.add_argument(
         "--bodyparts",
         default="",
-        help="those to look at, commas between (default: all)",
+        help="body parts to use, separated by commas (default: all)",
     )
     options.add_argument(
         "--chain", default="", help="body parts in order along the body, for angles"
     )
     options.add_argument("--window-s", type=float, default=0.5, help="(default: 0.5)")
     options.add_argument(
-        "--moments", type=float, default=20.0, help="of the window, a second (20)"
+        "--moments",
+        type=float,
+        default=20.0,
+        help="samples per second in the window (20)",
     )
     options.add_argument(
-        "--max-gap-s", type=float, default=0.2, help="longest loss of the animal (0.2)"
+        "--max-gap-s",
+        type=float,
+        default=0.2,
+        help="longest gap without the animal in s (0.2)",
     )
     options.add_argument(
-        "--unit", choices=["px", "mm"], default="px", help="of lengths (default: px)"
+        "--unit",
+        choices=["px", "mm"],
+        default="px",
+        help="unit of lengths (default: px)",
     )
-    options.add_argument("--trees", type=int, default=50, help="of the forest (50)")
+    options.add_argument(
+        "--trees", type=int, default=50, help="number of trees of the forest (50)"
+    )
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--rate", type=float, help="frames/s of poses in a table")
     options.add_argument(
-        "--threshold", type=float, default=0.5, help="confidence, of poses in a table"
+        "--rate", type=float, help="frames per second of a table of poses"
+    )
+    options.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        help="confidence threshold of a table of poses",
     )
     options.add_argument(
         "--features-only",
         action="store_true",
-        help="write the features (features.csv, features.json) and train nothing: for a "
-        "model of your own, which utils/ConvertClassifier.py brings here",
+        help=(
+            "write the features (features.csv, features.json) without training, "
+            "for your own model; convert it with utils/ConvertClassifier.py"
+        ),
     )
     return options
 
@@ -140,7 +161,7 @@ def _of_animal(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float,
         if place is None:
             there = ", ".join(pose.skeleton.named(len(pose.points)))
             raise DeepLabStreamError(
-                f"{source} has no animal {asked.animal!r}; there is: {there}"
+                f"{source} has no animal {asked.animal!r}; available: {there}"
             )
         one = pose.of(place)
         yield time_s, one.unknown() if pose.is_ambiguous(place) else one
@@ -153,10 +174,10 @@ def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pos
         try:
             rig = load(source / "settings.ini")
         except SettingsError as error:
-            raise DeepLabStreamError(f"{source} is no run: {error}") from error
+            raise DeepLabStreamError(f"{source} is not a run: {error}") from error
         camera = asked.camera or rig.deciding_camera
         if not folder.table_path(camera).exists():
-            raise DeepLabStreamError(f"{source} has no poses of a camera {camera}")
+            raise DeepLabStreamError(f"{source} has no poses of the camera {camera}")
         if asked.unit == "mm" and camera not in rig.calibrations:
             raise DeepLabStreamError(
                 f"{source}: [Camera {camera}] has no MM_PER_PIXEL and no MARKS"
@@ -167,7 +188,8 @@ def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pos
     table = read_poses(source)
     if not asked.rate or asked.unit == "mm":
         raise DeepLabStreamError(
-            f"{source} knows no times and no millimetres: say --rate, and --unit px"
+            f"{source} contains neither times nor millimetres: use --rate, and "
+            "--unit px"
         )
     for row in range(len(table)):
         yield row / asked.rate, table.pose(row).seen(asked.threshold)
@@ -178,14 +200,14 @@ def _features(
 ) -> FeatureSet:
     named = [set(poses[0][1].names) for poses in sources if poses]
     if not named:
-        raise DeepLabStreamError("there are no poses")
+        raise DeepLabStreamError("no poses")
     first = next(poses for poses in sources if poses)[0][1].names
     known = [part for part in first if all(part in names for names in named)]
     chosen, chain = _words(asked.bodyparts) or known, _words(asked.chain)
     for part in (*chosen, *chain):
         if part not in known:
             raise DeepLabStreamError(
-                f"not every pose has a {part!r}; there is: {', '.join(known)}"
+                f"not every pose has {part!r}; available: {', '.join(known)}"
             )
     return FeatureSet(
         usual(chosen, chain),
@@ -215,9 +237,9 @@ def _tested(model: object, test: Examples) -> dict[str, object]:
         found = float((was & said).sum() / was.sum())
         right = float((was & said).sum() / max(said.sum(), 1))
         shares[f"found {name}"], shares[f"right {name}"] = found, right
-        print(f"{name}: {found:.1%} found, {right:.1%} of what is told is right")
+        print(f"{name}: recall {found:.1%}, precision {right:.1%}")
     if not shares:
-        print("too little for a test: nothing is known of how good it is")
+        print("not enough data for a test: accuracy unknown")
     return shares
 
 

@@ -3,11 +3,10 @@
     python utils/TrainNetwork.py --data labels/ --output models/mine
     python utils/TrainNetwork.py config.yaml --output runs/one --overrides training.max_epochs=50
 
-`--data` holds a `CollectedData.csv` as DeepLabCut and Lightning Pose write it, and the
-pictures it names; or it is a DeepLabCut project, or a SLEAP package (`.pkg.slp`). With
-several animals in a picture the network learns part affinity fields too, and tells all of
-them. A Lightning Pose project is trained as its YAML file says. `--seeds 0,1,2` trains an
-ensemble.
+`--data` is a folder with a `CollectedData.csv` of DeepLabCut or Lightning Pose and its images,
+a DeepLabCut project, or a SLEAP package (`.pkg.slp`). With several animals per frame the network
+also learns part affinity fields and finds all animals. A Lightning Pose project is trained as
+its YAML file says. `--seeds 0,1,2` trains an ensemble.
 """
 
 import sys
@@ -27,7 +26,7 @@ from deeplabstream.training.command_line import config_of, train_parser
 from deeplabstream.training.training_job import train
 
 
-@ending("stopped; --resume goes on")
+@ending("stopped; continue with --resume")
 def main(argv: Sequence[str] | None = None) -> int:
     """Train."""
     given = sys.argv[1:] if argv is None else list(argv)

@@ -1,7 +1,6 @@
-"""Replays a video through network and experiment, as a live-paced stream or flat out.
+"""Analyse a video with network and experiment, at its own rate or as fast as possible.
 
-Two runs of the same video with the same settings give the same poses, triggers and
-events, byte for byte.
+The same video with the same settings gives the same poses, triggers and events, byte for byte.
 """
 
 import sys
@@ -33,7 +32,7 @@ from deeplabstream.engine.network_loading import (
 )
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.engine.replay.video_replay import new_folder, replay
-from deeplabstream.settings.random_seeds import settled
+from deeplabstream.settings.text_rewriting import settled
 from deeplabstream.settings.loading import Settings
 from deeplabstream.engine.trigger_shapes import Outline, trigger_shapes_of
 from deeplabstream.video.video_reader import VideoReader, open_video
@@ -50,7 +49,7 @@ from deeplabstream.recording.video_writer import VideoFile
 MOST_SHOWN = 50
 
 
-@ending("stopped by Ctrl-C; what was analysed so far is in the run folder")
+@ending("stopped by Ctrl-C; the run folder contains the results so far")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return 0, or 2 when something that the user can mend is wrong.
 
@@ -71,28 +70,35 @@ def _parser() -> ProgramParser:
         "--run",
         type=Path,
         metavar="FOLDER",
-        help="decide a recorded run again from its poses, and compare; with its own "
-        "settings, or those given",
+        help=(
+            "re-run the decisions of a recorded run from its poses and compare; "
+            "with its own settings, or those given"
+        ),
     )
     add(
         "--experiment",
         metavar="FILE",
-        help="the experiment of this file, or of that name in experiments/configs, on "
-        "the rig of the settings; with --run, from the first frame on",
+        help=(
+            "experiment of this file, or of this name in experiments/configs, on "
+            "the rig of the settings; with --run, from the first frame on"
+        ),
     )
-    add("--video", type=Path, help="instead of the settings' [Video] VIDEO_SOURCE")
-    add("--output", type=Path, metavar="FOLDER", help="run folder to make (a new one)")
-    add("--fast", action="store_true", help="flat out, without a window")
+    add(
+        "--video",
+        type=Path,
+        help="video, instead of [Video] VIDEO_SOURCE of the settings",
+    )
+    add("--output", type=Path, metavar="FOLDER", help="new run folder")
+    add("--fast", action="store_true", help="as fast as possible, without a window")
     add(
         "--differences",
         type=Path,
         metavar="FILE",
-        help="with --run: write all frames on which something else would have been "
-        "asked for as a table (CSV)",
+        help="with --run: write all frames with different decisions to a table (CSV)",
     )
     add_overwrite(parser)
     add("--no-experiment", action="store_true", help="poses and triggers only")
-    add("--no-labels", action="store_true", help="make no labelled video")
+    add("--no-labels", action="store_true", help="write no labelled video")
     return parser
 
 
@@ -110,9 +116,7 @@ def _decide_again(asked: argparse.Namespace) -> int:
 def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
     source = asked.video or settings.video.video_source
     if source is None:
-        raise DeviceError(
-            "[Video] VIDEO_SOURCE: names no video; name one, or use --video"
-        )
+        raise DeviceError("[Video] VIDEO_SOURCE: no video. Name one, or use --video")
     source = source if asked.video else settings.folder / source
     rows = open_video(source)
     for sentence in outdated_networks(settings):
@@ -230,16 +234,16 @@ class Analysis:
             analysed=self.frames,
             skipped=0,
         )
-        how = "the video is over" if whole else "stopped"
+        how = "end of the video" if whole else "stopped"
         folder.finish(datetime.now().astimezone(), how, [accounts])
 
     def summary(self) -> Iterator[str]:
         """Yield what a person wants to know at the end."""
         yield f"{self.frames} frames analysed by {self.estimator.provider}"
         if lost := self.last + 1 - self.frames:
-            yield f"{lost} frames can't be decoded and have no row"
+            yield f"{lost} frames could not be decoded and have no row"
         for name, visits in self.visits.items():
-            yield f"[Trigger {name}] held {len(visits)} times, first to last frame:"
+            yield f"[Trigger {name}] was true {len(visits)} times, first to last frame:"
             for start, end in visits:
                 last = "the end" if end is None else str(end - 1)
                 yield f"  {start} to {last}"
@@ -271,7 +275,7 @@ def _watch(shown: Iterator[tuple[Frame, Step]], analysis: Analysis) -> bool:
             rate=rate,
             title=analysis.source.name,
         )
-    print(f"{reason} The video is analysed at its own pace without a window.")
+    print(f"{reason} The video is analysed at its own rate, without a window.")
     pacer = Pacer(rate)
     for index, _ in enumerate(shown):
         pacer.wait(index)

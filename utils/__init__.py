@@ -1,1 +1,1 @@
-"""Programs to run beside the app; nobody imports them."""
+"""Command-line programs. No module imports them."""

@@ -127,7 +127,7 @@ def _catching(window: QWidget, say: Callable[[str], object] | None) -> Iterator[
             window.close()
         else:
             traceback.print_exception(kind, error, trace)
-            say(f"Internal error: {error!r}")
+            say(f"Internal error (details in the console and the log): {error!r}")
 
     previous, sys.excepthook = sys.excepthook, hook
     try:

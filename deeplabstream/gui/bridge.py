@@ -7,7 +7,7 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.messages import ControlChanged
-from deeplabstream.engine.session.request_queue import RequestQueue
+from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.rig import Rig
 from deeplabstream.engine.session.states import (
     Action,
@@ -77,6 +77,11 @@ class Bridge(QObject):
             self.failed.emit(self.blocked)
         else:
             self.rig.do(action)
+
+    def restart(self) -> None:
+        """Stop the stream and start it again, with analysis if it was on."""
+        again = AGENDAS["analysis" if self.rig.status.analysing else "stream"]
+        self._agenda = RequestQueue([Action.STOP_STREAM, *again])
 
     def stop_outputs(self) -> None:
         """Switch every output off, whatever else goes on."""

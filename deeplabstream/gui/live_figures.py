@@ -120,7 +120,7 @@ STAGES: Mapping[str, Callable[[Step], int | None]] = MappingProxyType(
         "written": lambda step: (
             step.written_ns - step.decided_ns if step.written_ns else None
         ),
-        "in all": lambda step: max(step.decided_ns, step.written_ns) - step.exposed_ns,
+        "total": lambda step: max(step.decided_ns, step.written_ns) - step.exposed_ns,
     }
 )
 """By name: what a frame took in it, ns; None: it did not come to that."""

@@ -17,25 +17,27 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core import rig_folder
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.core.paths import ROOT
+from deeplabstream.engine.session.states import Action, Status, allowed
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.questions import ask, place_to_write
-from deeplabstream.gui.field_editing import commit_field, field_with_undo
-from deeplabstream.gui.overlay_options import CHOICES, Painted
 from deeplabstream.gui.pages.page_stack import Undoing
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.settings.shipped_example import SETTINGS, example_text
+from deeplabstream.gui.widgets.field_editors import commit_field, field_with_undo
+from deeplabstream.gui.widgets.frame_overlay import CHOICES, Painted
+from deeplabstream.settings.example_rig import example_text
 
 _DOCS = ROOT / "docs"
 _FILES = "Settings (*.ini);;All files (*)"
 _OWN = "my_rig.ini"
 """Proposed where the file that is open is the shipped example."""
 _OTHER, _HERE = "Save as …", "Save here anyway"
-_OVER, _RESTORE = "Write over it", "Restore"
+_OVER, _RESTORE = "Overwrite", "Restore"
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ class Menu:
             return True
         if self.document.is_example:
             question = (
-                f"{self.document.path.name} is the example that came with DeepLabStream. "
-                "Save your rig under a name of its own?"
+                f"{self.document.path.name} is the example that comes with "
+                "DeepLabStream. Save your rig under another name?"
             )
             answer = ask(self.window, question, _OTHER, _HERE, "Cancel", default=_OTHER)
             if answer != _HERE:
@@ -117,30 +119,31 @@ class Menu:
         return place is not None and self._save(place)
 
     def restore_example(self) -> None:
-        """Bring the shipped settings.ini back; the present file is kept beside it."""
+        """Write the shipped settings.ini into the rig in use; keep the current file."""
         if why := self.kept():
             self._complain(why)
             return
         if not self.may_leave():
             return
-        backup = free_path(SETTINGS.with_name("settings.before_example.ini"))
-        there = SETTINGS.is_file()
-        kept = f" The present file is kept as {backup.name}." if there else ""
-        question = (
-            f"Write the example that came with DeepLabStream to {SETTINGS}?{kept}"
-        )
+        folder = self.document.path.parent
+        target = rig_folder.settings_file() or folder / rig_folder.SETTINGS
+        backup = free_path(target.with_name("settings.before_example.ini"))
+        there = target.is_file()
+        kept = f" The current file is kept as {backup.name}." if there else ""
+        question = f"Write the example that comes with DeepLabStream to {target}?{kept}"
         if ask(self.window, question, _RESTORE, "Cancel") != _RESTORE:
             return
         try:
             if there:
-                shutil.copy2(SETTINGS, backup)
-            draft = SETTINGS.with_name(f"{SETTINGS.name}.new")
-            draft.write_text(example_text(), encoding="utf-8", newline="")
-            replace(draft, SETTINGS)
+                shutil.copy2(target, backup)
+            draft = target.with_name(f"{target.name}.new")
+            text = example_text(target.parent)
+            draft.write_text(text, encoding="utf-8", newline="")
+            replace(draft, target)
         except OSError as error:
-            self._complain(f"{SETTINGS} can't be written: {error.strerror or error}")
+            self._complain(f"Can't write {target}: {error.strerror or error}")
             return
-        self._open(SETTINGS)
+        self._open(target)
 
     def open(self) -> None:
         """Ask for another settings file and read it."""
@@ -182,15 +185,15 @@ class Menu:
 
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
-            question = f"{path} was changed by another program. Write over it?"
+            question = f"{path} was changed by another program. Overwrite it?"
             if ask(self.window, question, _OVER, "Cancel") != _OVER:
                 return False
         try:
             self.document.save(path)
         except OSError as error:
             self._complain(
-                f"{path} can't be written: {error.strerror or error}. "
-                "Save as another file, or make room"
+                f"Can't write {path}: {error.strerror or error}. Save as another "
+                "file, or free disk space"
             )
             return False
         return True
@@ -241,8 +244,8 @@ def build_menu(
     add(edit, "Undo", menu.undo, QKeySequence(keys.Undo))
     add(edit, "Redo", menu.redo, "Ctrl+Shift+Z")
     edit.addSeparator()
-    add(edit, "Exchange animals' names …", partial(animals, True), "Ctrl+E")
-    add(edit, "Animals' names are right", partial(animals, False), "Ctrl+R")
+    add(edit, "Swap names of animals …", partial(animals, True), "Ctrl+E")
+    add(edit, "Confirm names of animals", partial(animals, False), "Ctrl+R")
     if (bar := window.menuBar()) is not None:
         bar.addMenu(run)
     view = _added(window, "&View")
@@ -290,3 +293,37 @@ def _added(window: QMainWindow, title: str) -> QMenu:
 
 def _open(path: Path) -> None:
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+class RunMenu(QMenu):
+    """Has an entry for each run button, enabled as that button is.
+
+    No entry has a shortcut or a mnemonic: Alt+R opens the menu, arrow keys choose, Enter
+    confirms, so that no single key starts or stops anything.
+    """
+
+    def __init__(
+        self, do: Callable[[Action], object], parent: QWidget | None = None
+    ) -> None:
+        super().__init__("&Run", parent)
+        self.entries: dict[Action, QAction] = {}
+        for action in Action:
+            entry = QAction(action.value, self)
+            entry.triggered.connect(partial(self._do, do, action))
+            self.addAction(entry)
+            self.entries[action] = entry
+        self.show_status(Status())
+
+    def show_status(self, status: Status, blocked: str = "") -> None:
+        """Enable what is allowed; `blocked` says why no stream can start, or is empty."""
+        possible = allowed(status)
+        if blocked:
+            possible -= {Action.START_STREAM}
+        for action, entry in self.entries.items():
+            entry.setEnabled(action in possible)
+
+    @staticmethod
+    def _do(
+        do: Callable[[Action], object], action: Action, _checked: bool = False
+    ) -> None:
+        do(action)

@@ -25,7 +25,7 @@ class PreviewWindow(QWidget):
 
     def __init__(self, title: str, content: QWidget) -> None:
         super().__init__()
-        self.setWindowTitle(f"{title} – Q closes")
+        self.setWindowTitle(f"{title} – press Q to close")
         self.closed = False
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)

@@ -81,11 +81,11 @@ def missing_packages(environment: Mapping[str, str] = os.environ) -> tuple[str, 
 def why_no_window(environment: Mapping[str, str] = os.environ) -> str:
     """Return a sentence that says why no window can be shown; empty: it can be."""
     if not has_screen(environment):
-        return "No screen was found."
+        return "No screen found."
     if missing := missing_packages(environment):
         return (
-            "The window needs system libraries that are missing; install them with: "
-            f"sudo apt-get install -y {' '.join(missing)}"
+            "System libraries of the window are missing. Install them with: sudo "
+            f"apt-get install -y {' '.join(missing)}"
         )
     return ""
 

@@ -51,7 +51,7 @@ class Recent:
                 action.setToolTip(str(path))
                 action.triggered.connect(partial(_open, do, path))
         if menu.isEmpty():
-            nothing = menu.addAction("nothing yet")
+            nothing = menu.addAction("none yet")
             if nothing is not None:
                 nothing.setEnabled(False)
 

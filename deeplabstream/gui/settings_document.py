@@ -10,10 +10,11 @@ from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.gui.undo_history import History
 from deeplabstream.settings import ini_editing
+from deeplabstream.settings.example_rig import is_example
 from deeplabstream.settings.ini_reading import Words, read_sections, read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
-from deeplabstream.settings.shipped_example import is_example
+from deeplabstream.settings.text_rewriting import networks_relocated
 
 
 class Document(QObject):
@@ -90,13 +91,16 @@ class Document(QObject):
     def save(self, path: Path | None = None) -> None:
         """Write the file, whole or not at all; OSError: it can't be written."""
         target = (path or self.path).resolve()
-        draft = target.with_name(f"{target.name}.new")
-        draft.write_text(self._text, encoding="utf-8", newline="")
-        replace(draft, target)
         moved = target.parent != self.path.parent
-        self.path, self._on_disk = target, self._text
+        text = self._text
+        if moved:  # a name must not silently mean another network there
+            text = networks_relocated(text, self.path.parent, target.parent)
+        draft = target.with_name(f"{target.name}.new")
+        draft.write_text(text, encoding="utf-8", newline="")
+        replace(draft, target)
+        self.path, self._on_disk = target, text
         if moved:  # relative paths start elsewhere now
-            self._take(self._text)
+            self._take(text)
         self.saved.emit()
 
     @property

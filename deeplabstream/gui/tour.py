@@ -53,53 +53,53 @@ def _button(action: Action) -> "Callable[[Window], QAbstractButton]":
 STOPS = (
     Stop(
         "Start the stream",
-        "A drawn mouse walks in an arena: a rig that needs no device. "
-        "Start Stream opens its camera.",
+        "This rig is simulated: a mouse walks in an arena, and no device is "
+        "needed. Start Stream opens its camera.",
         _button(Action.START_STREAM),
         lambda window: window.bridge.rig.status.phase is Phase.STREAMING,
-        "The camera is being opened …",
+        "Opening the camera …",
     ),
     Stop(
-        "Let the network look",
-        "Start Analysis: a network finds snout, ears and tail in each picture, and the "
-        "triggers answer: is the snout in a circle?",
+        "Track the animal",
+        "Start Analysis: a network finds snout, ears and tail in each frame. "
+        "Triggers check whether the snout is in a circle.",
         _button(Action.START_ANALYSIS),
         lambda window: window.bridge.rig.status.analysing,
-        "The network is being loaded …",
+        "Loading the network …",
     ),
     Stop(
         "Close the loop",
-        "Start Experiment: when the mouse enters a circle, its stimulus goes on. Everything "
-        "is recorded from now on.",
+        "Start Experiment: when the mouse enters a circle, its stimulus goes on. "
+        "From now on everything is recorded.",
         _button(Action.START_EXPERIMENT),
         lambda window: (
             window.bridge.rig.status.experimenting
             and any(level > 0 for level in window.bridge.rig.levels.values())
         ),
-        "Wait until the mouse walks into a circle: an amber frame, and a bright plate "
-        "under Outputs.",
+        "Wait until the mouse enters a circle. The image gets an amber frame, "
+        "and the output lights up under Outputs.",
     ),
     Stop(
         "Stop everything",
-        "A stimulus is on. STOP puts every output off at once and ends the experiment, on "
-        "whatever page; so does Esc.",
+        "A stimulus is on. STOP switches all outputs off at once and ends the "
+        "experiment, on every page. Esc does the same.",
         lambda window: window.rail.stop,
         lambda window: not window.bridge.rig.status.experimenting,
     ),
     Stop(
         "End the run",
-        "Stop Stream closes the camera and ends the run; its video, poses and events are "
-        "in a folder of their own.",
+        "Stop Stream closes the camera and ends the run. Its video, poses and "
+        "events are in a new folder.",
         _button(Action.STOP_STREAM),
         lambda window: window.bridge.rig.status.phase is Phase.IDLE,
-        "The run is being closed …",
+        "Ending the run …",
     ),
 )
 _END = (
     "That was a closed loop",
-    "This is what the run left: drag the timeline. Regions moves the circles, Experiment has "
-    "other tasks, Network trains on your own animal. docs/tutorial.md goes on from here; "
-    "Help, Tour shows this again.",
+    "This is the recorded run: drag the timeline. Regions moves the circles, "
+    "Experiment offers other tasks, Network trains on your own animal. Continue "
+    "with docs/tutorial.md. Help, Tour shows this again.",
 )
 
 
@@ -130,8 +130,9 @@ class Tour(QObject):
             QMessageBox.information(
                 self.window,
                 "Tour – DeepLabStream",
-                "The tour switches outputs, so it is for the simulated rig only: open the "
-                "settings.ini that came with the program (File, Open settings).",
+                "The tour switches outputs, so it runs only with the simulated "
+                "rig. Open the settings.ini that comes with the program (File, "
+                "Open settings).",
             )
             return
         if self.memory is not None:
@@ -174,7 +175,7 @@ class Tour(QObject):
         self.bubble.press.setText(f"{target.text()} for me")
         self.bubble.press.setVisible(True)
         self.bubble.press.setEnabled(target.isEnabled())
-        self.bubble.leave.setText("Leave the tour")
+        self.bubble.leave.setText("End the tour")
         if target.isVisible():
             self.ring.surround(target)
             self.bubble.settle(target)
@@ -260,7 +261,7 @@ class Bubble(QFrame):
         self.setFixedWidth(_WIDTH)
         self.title, self.words = QLabel(), QLabel()
         self.title.setObjectName("heading")
-        self.press, self.leave = QPushButton(), QPushButton("Leave the tour")
+        self.press, self.leave = QPushButton(), QPushButton("End the tour")
         self.press.setProperty("starts", True)
         for label in (self.title, self.words):
             label.setWordWrap(True)

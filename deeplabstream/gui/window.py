@@ -6,7 +6,6 @@ from PyQt5.QtCore import QByteArray, QSettings, Qt
 from PyQt5.QtGui import QCloseEvent, QKeySequence
 from PyQt5.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QShortcut,
     QStackedWidget,
@@ -15,26 +14,25 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.engine.session.states import Action, Phase, Status
-from deeplabstream.gui.alarm_banner import AlarmBanner
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
-from deeplabstream.gui.field_editing import commit_field
-from deeplabstream.gui.menu import build_menu
-from deeplabstream.gui.overlay_options import Painted
+from deeplabstream.gui.menu import RunMenu, build_menu
 from deeplabstream.gui.pages.live_page import LivePage
 from deeplabstream.gui.pages.page_stack import PAGES, Finishing, Opening
 from deeplabstream.gui.recent_items import Recent
-from deeplabstream.gui.run_menu import RunMenu
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import Tour
+from deeplabstream.gui.widgets.banners import AlarmBanner, SettingsBanner
+from deeplabstream.gui.widgets.field_editors import commit_field
+from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.navigation_bar import Rail
 from deeplabstream.gui.widgets.panels import Log
 
 _LIVE = "Live"
-_END = "End it and close"
+_END = "End and close"
 
 
 class Window(QMainWindow):
@@ -62,9 +60,7 @@ class Window(QMainWindow):
         self._made: dict[str, QWidget] = {}
         names = (_LIVE, *PAGES)
         self.rail: Rail = Rail(names)
-        self.banner = QLabel()
-        self.banner.setObjectName("banner")
-        self.banner.setWordWrap(True)
+        self.banner: SettingsBanner = SettingsBanner()
         self.tour: Tour = Tour(self, memory)
         self.run_menu = RunMenu(self._run, self)
         self.menu = build_menu(
@@ -90,7 +86,7 @@ class Window(QMainWindow):
         self._fit_screen()
         self._take_document()
         if self.document.lost:
-            self.log.say(f"Settings that were not saved are in {self.document.draft}")
+            self.log.say(f"Unsaved settings are in {self.document.draft}")
 
     def show_page(self, name: str) -> None:
         """Show a page; it is made on the first call."""
@@ -130,6 +126,7 @@ class Window(QMainWindow):
     def _connect(self) -> None:
         self.rail.chosen.connect(self.show_page)
         self.rail.stopped.connect(self._stop_outputs)
+        self.banner.restart_asked.connect(self.bridge.restart)
         stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
         stop.activated.connect(self._stop_outputs)
@@ -147,7 +144,7 @@ class Window(QMainWindow):
     def _stop_outputs(self) -> None:
         self.test.stop()
         self.bridge.stop_outputs()
-        self.log.say("STOP: every output goes off", tone="red")
+        self.log.say("STOP: all outputs are switched off", tone="red")
 
     def _take_document(self) -> None:
         settings = self.document.settings
@@ -164,20 +161,28 @@ class Window(QMainWindow):
         if self.document.path.exists():
             self.recent.note("settings", self.document.path)
         self.menu.show_state()
-        self.banner.setText(self._sentence())
-        self.banner.setVisible(bool(self.banner.text()))
+        self._show_banner()
 
-    def _sentence(self) -> str:
+    def _show_banner(self) -> None:
+        status = self.bridge.rig.status
         if count := len(self.document.problems):
-            told = self.document.problems[0]
             more = f" (and {count - 1} more)" if count > 1 else ""
-            told = told.rstrip(".")
-            if self.bridge.rig.status.phase is Phase.IDLE:
-                return f"{told}{more}. Nothing can start until this is mended."
-            return f"{told}{more}. The stream keeps the settings that it started with."
-        if self.document.text != self.bridge.rig.settings.text:
-            return "Changes take effect when you restart the stream."
-        return ""
+            problem = f"{self.document.problems[0].rstrip('.')}{more}"
+            problem += "" if problem.endswith("?") else "."
+            rest = (
+                "Fix this before you start."
+                if status.phase is Phase.IDLE
+                else "Still using the last valid settings."
+            )
+            self.banner.show_text(f"{problem} {rest}")
+        elif self.document.text == self.bridge.rig.settings.text:
+            self.banner.show_text("")
+        else:
+            busy = status.experimenting or status.recording
+            self.banner.offer_restart(
+                "Changes take effect when you restart the stream.",
+                "Stop the experiment and the recording first." if busy else "",
+            )
 
     def _why_kept(self) -> str:
         """Return why no other settings file can be opened now."""
@@ -193,9 +198,7 @@ class Window(QMainWindow):
             return ""
         problems = "1 problem" if count == 1 else f"{count} problems"
         name = self.document.path.name
-        return (
-            f"Nothing can start: {name} has {problems}. Mend them on the page Settings."
-        )
+        return f"Can't start: {name} has {problems}. Fix them on the page Settings."
 
     def _renew(self) -> None:
         """Make the live page anew, for a rig that is another one."""

@@ -52,7 +52,7 @@ def boxes_around(
     there = np.isfinite(points).all(axis=2)
     rows = np.flatnonzero(there.any(axis=1))
     if not len(rows):
-        raise DeepLabStreamError("there is no point to lay a box around")
+        raise DeepLabStreamError("no point to compute a box from")
     values = np.zeros((len(points), 4), np.int64)
     last: Whole | None = None
     for row in range(len(points)):
@@ -90,7 +90,7 @@ def read_boxes(file: Path) -> Boxes:
         whole = np.rint(values.astype(np.float64)).astype(np.int64)
     except (OSError, ValueError, KeyError) as error:
         raise DeepLabStreamError(
-            f"{file} is no table of boxes with the columns x, y, h, w: {error}"
+            f"{file} is not a table of boxes with the columns x, y, h, w: {error}"
         ) from error
     if not len(whole) or (whole[:, 2:] < 1).any():
         raise DeepLabStreamError(f"{file}: every box needs a height and a width")
@@ -136,7 +136,7 @@ def back(points: NDArray[np.floating], boxes: Boxes) -> NDArray[np.float64]:
     """
     if len(points) != len(boxes.values):
         raise DeepLabStreamError(
-            f"there are {len(points)} rows of points and {len(boxes.values)} boxes"
+            f"{len(points)} rows of points, but {len(boxes.values)} boxes"
         )
     exact = points.astype(np.float64)
     if boxes.of_video:
@@ -161,7 +161,7 @@ def crop_video(
     rows = open_video(video)
     if len(rows) != len(boxes.values):
         raise DeepLabStreamError(
-            f"{video} has {len(rows)} frames, there are {len(boxes.values)} boxes"
+            f"{video} has {len(rows)} frames, but there are {len(boxes.values)} boxes"
         )
     high, wide = boxes.size()
     with av.open(str(into), "w") as container:

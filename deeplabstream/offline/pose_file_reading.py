@@ -39,7 +39,7 @@ def read_poses(file: Path) -> PoseTable:
     import pandas as pd
 
     if not file.is_file():
-        raise DeepLabStreamError(f"there is no file {file}")
+        raise DeepLabStreamError(f"{file}: file not found")
     ending = file.suffix.lower()
     try:
         if ending == ".csv":
@@ -55,9 +55,9 @@ def read_poses(file: Path) -> PoseTable:
         raise
     except Exception as error:  # pandas, pyarrow and tables have no common ancestor
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DeepLabStreamError(f"{file} can't be read: {reason}") from error
+        raise DeepLabStreamError(f"Can't read {file}: {reason}") from error
     raise DeepLabStreamError(
-        f"{file} is no table of poses: .csv, .h5, .parquet or .pqt"
+        f"{file} is not a table of poses: use .csv, .h5, .parquet or .pqt"
     )
 
 
@@ -101,7 +101,7 @@ def _poses(
     animals = list(dict.fromkeys(key[0] for key in columns))
     parts = list(dict.fromkeys(key[1] for key in columns))
     if not parts:
-        raise DeepLabStreamError(f"{file} holds no poses")
+        raise DeepLabStreamError(f"{file} contains no poses")
     nothing = np.full(rows, np.nan)
     points = [
         [

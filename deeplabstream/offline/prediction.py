@@ -11,7 +11,7 @@ rows as float32. What was written stays; a row that is not whole is made again.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -22,18 +22,59 @@ from numpy.typing import NDArray
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Frame, Image
-from deeplabstream.core.pose import Pose
-from deeplabstream.offline.animal_naming import Naming, naming_of
+from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.offline.frame_windows import Window, estimated, size_for, windows
 from deeplabstream.offline.parallel import at_once, reach_of
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
-from deeplabstream.pose.tracking.identity import Rules
+from deeplabstream.pose.tracking.identity import Identity, Rules
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import Picture, VideoReader, open_video
+
+
+class Naming:
+    """Brings the animals of one video into the order of their names, picture by picture."""
+
+    def __init__(self, skeleton: Skeleton, threshold: float, rules: Rules) -> None:
+        self.skeleton = skeleton
+        self._identity = Identity(skeleton, threshold, rules)
+        self.doubted = 0
+        """Rows in which it is in doubt who is who."""
+        self.exchanged = 0
+        """Animals that had been exchanged, which was mended from then on."""
+
+    def tell(self, picture: Picture, pose: Pose | None) -> Pose | None:
+        """Return the pose of the next picture; None: there was none."""
+        if pose is None or picture.image is None:
+            return None
+        told = self._identity.tell(picture.image, pose, picture.time_ns / 1e9)
+        self.doubted += any(word.startswith("doubt") for word in told.identity)
+        self.exchanged += told.identity.count("exchanged")
+        return told
+
+
+def naming_of(
+    rows: VideoReader, estimator: PoseEstimator, names: Sequence[str], rules: Rules
+) -> Naming | None:
+    """Return what names the network's animals; None: it finds one, without a name.
+
+    DeepLabStreamError: there are more names than animals.
+    """
+    grey = np.full(rows.form.shape, 127, rows.form.dtype)
+    animals = len(estimator.estimate([grey])[0].points)
+    if len(names) > animals:
+        found = "one animal" if animals == 1 else f"{animals} animals at most"
+        raise DeepLabStreamError(
+            f"{len(names)} names, but the network finds {found}: {', '.join(names)}"
+        )
+    if animals == 1:
+        return None
+    skeleton = estimator.skeleton
+    named = replace(skeleton, animals=tuple(names) or skeleton.named(animals))
+    return Naming(named, estimator.threshold, rules)
 
 
 def posed(
@@ -187,7 +228,7 @@ def predict(
     """
     rows = open_video(video)
     if not len(rows):
-        raise DeepLabStreamError(f"{video} holds no frames")
+        raise DeepLabStreamError(f"{video} contains no frames")
     naming = naming_of(rows, estimator, names, rules or Rules())
     skeleton = naming.skeleton if naming else estimator.skeleton
     shape = skeleton.count, len(skeleton.bodyparts), 3
@@ -253,7 +294,7 @@ def values_of(pose: Pose | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if len(pose.points) > shape[0]:
             found = len(pose.points)
             raise DeepLabStreamError(
-                f"the network told of {shape[0]} animals at first, then of {found}"
+                f"the network found {shape[0]} animals first, then {found}"
             )
         values[: len(pose.points), :, :2] = pose.points
         values[: len(pose.points), :, 2] = pose.confidence

@@ -67,8 +67,8 @@ def render(
     for each in shown:
         if len(each.poses) != len(rows):
             raise DeepLabStreamError(
-                f"{each.poses.source} has {len(each.poses)} rows, {rows.path} "
-                f"{len(rows)} frames: they do not belong together"
+                f"{each.poses.source} has {len(each.poses)} rows, but {rows.path} "
+                f"has {len(rows)} frames"
             )
     span = span or Span(0, len(rows))
     start, stop = max(0, span.start), min(span.stop, len(rows))
@@ -114,13 +114,13 @@ class _Film:
         import av
 
         if codec not in CODECS:
-            raise DeepLabStreamError(f"{codec} is none of {', '.join(CODECS)}")
+            raise DeepLabStreamError(f"{codec} is not one of {', '.join(CODECS)}")
         name, options = CODECS[codec]
         self._rows = rows
         self.pictures = 0
         size = round(rows.form.height * scale), round(rows.form.width * scale)
         self._size = size[0] // 2 * 2, size[1] // 2 * 2
-        refused = f"{path.suffix} can't be encoded as {codec} here"
+        refused = f"can't encode {path.suffix} as {codec} on this computer"
         try:
             self._container: OutputContainer = av.open(str(path), "w")
         except (av.FFmpegError, ValueError) as error:

@@ -78,7 +78,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
                 points.append(np.concatenate(list(pose.points)))
                 confidence.append(np.concatenate(list(pose.confidence)))
     if not seen:
-        raise DeepLabStreamError(f"no frame of {rows.path} can be decoded")
+        raise DeepLabStreamError(f"Can't decode any frame of {rows.path}")
     at = np.array(seen, np.int64)
     return Doubts(rows.path, at, doubts(np.stack(points), np.stack(confidence), at))
 
@@ -102,6 +102,4 @@ def of_run(path: Path) -> Iterator[Doubts]:
             folder.path / f"{name}.mkv", rows, doubts(points, confidence, rows)
         )
     if not found:
-        raise DeepLabStreamError(
-            f"{path} holds no video whose frames were analysed while it was recorded"
-        )
+        raise DeepLabStreamError(f"{path} contains no video with poses of its frames")

@@ -31,13 +31,13 @@ def video_files(named: Sequence[Path]) -> list[Path]:
             )
             if not inside:
                 raise DeepLabStreamError(
-                    f"{path} holds no video ({', '.join(sorted(ENDINGS))})"
+                    f"{path} contains no video ({', '.join(sorted(ENDINGS))})"
                 )
             found += inside
         elif path.is_file():
             found.append(path)
         else:
-            raise DeepLabStreamError(f"there is no video {path}")
+            raise DeepLabStreamError(f"{path}: video not found")
     return list(dict.fromkeys(found))
 
 
@@ -52,6 +52,7 @@ def stems(videos: Sequence[Path]) -> dict[Path, str]:
     }
     if len(set(names.values())) < len(videos):
         raise DeepLabStreamError(
-            "two of the videos have the same name; predict them into different folders"
+            "two videos have the same name; write their predictions to different "
+            "folders"
         )
     return names

@@ -15,6 +15,6 @@ def _drawn_later(word: object) -> object:
 Seed = Annotated[int, BeforeValidator(_drawn_later)]
 """A number from which all chance of an experiment or trigger comes.
 
-`new` is 0 as long as nobody has drawn one: see `deeplabstream.settings.random_seeds`.
+`new` is 0 as long as nobody has drawn one: see `deeplabstream.settings.text_rewriting`.
 """
 SEED_WORDS = "new: drawn before each run, and recorded"

@@ -20,34 +20,41 @@ def parse_names(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} can't be a name: letters, digits, - and _, a letter first; "
-                "trigger, behaviour and input are taken"
+                f"{name!r} is not a valid name: use letters, digits, - and _, "
+                "and begin with a letter; trigger, behaviour and input are "
+                "reserved"
             )
     if len({name.lower() for name in names}) < len(names):
-        raise ValueError("each animal needs another name")
+        raise ValueError("each animal needs a different name")
     return names
 
 
 @settings(frozen=True, kw_only=True)
 class Animals:
-    """Several animals: their names, and how the network's animals get them."""
+    """Several animals: their names, and how the network's animals are assigned to them."""
 
     names: Annotated[tuple[str, ...], AfterValidator(parse_names)] = Field(
         (),
         max_length=MOST,
-        description="one for each animal that is there; empty: animal1, animal2 and so on, "
-        "as many as the network tells apart",
+        description=(
+            "one name for each animal; empty: animal1, animal2 and so on, as "
+            "many as the network finds"
+        ),
     )
     first: Literal["leftmost", "darkest"] = Field(
         "leftmost",
-        description="who gets the first name, and so on from left to right, or from dark to "
-        "pale, once all were seen apart for a moment",
+        description=(
+            "order of the first assignment of names, once all animals were seen "
+            "apart: left to right, or dark to pale"
+        ),
     )
     believe_after_s: float = Field(
         0.0,
         ge=0,
-        description="seconds of doubt who is who after which motion alone is believed, where "
-        "the animals look alike; 0: never, the doubt stays",
+        description=(
+            "ambiguity timeout (s): after it, identity follows motion alone "
+            "where the animals look alike; 0: never, the identity stays ambiguous"
+        ),
     )
 
     def of(self, skeleton: Skeleton, animals: int) -> tuple[str, ...]:
@@ -59,12 +66,13 @@ class Animals:
     def problems(self, animals: int, model: str) -> Iterator[str]:
         """Yield a sentence if this network, of so many animals, finds too few."""
         if len(self.names) > animals:
-            told = "one animal" if animals == 1 else f"{animals} animals apart"
+            told = "one animal" if animals == 1 else f"up to {animals} animals"
             yield (
-                f"[Animals] NAMES: names {len(self.names)} animals, and the network {model} "
-                f"tells {told}: set MODEL, in [Pose Estimation] or in the camera's "
-                f"section, to a network of {len(self.names)} or more (arena_animals for "
-                "drawn mice), or take NAMES out"
+                f"[Animals] NAMES: names {len(self.names)} animals, but the "
+                f"network {model} finds {told}. Set MODEL, in [Pose Estimation] "
+                f"or in the camera's section, to a network of {len(self.names)} "
+                "animals or more (arena_animals for simulated mice), or remove "
+                "NAMES"
             )
 
 
@@ -79,12 +87,7 @@ def named_problems(
     for where, word in named:
         if word.isdecimal():
             if not 1 <= int(word) <= count:
-                told = (
-                    "tells one animal" if count == 1 else f"tells {count} animals apart"
-                )
+                told = "finds one animal" if count == 1 else f"finds {count} animals"
                 yield f"{where} = {word}: the network {told}"
         elif word not in names and (names or not re.fullmatch(r"animal[1-8]", word)):
-            yield (
-                f"{where} = {word}: no animal is named so in [Animals] NAMES"
-                f"{guess(word, names)}"
-            )
+            yield (f"{where} = {word}: not in [Animals] NAMES{guess(word, names)}")

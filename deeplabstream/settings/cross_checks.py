@@ -52,7 +52,7 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
         for part in (bone.one, bone.other)
     ]
     return [
-        f"{key}: the network does not know {part!r}{guess(part, skeleton.bodyparts)}"
+        f"{key}: the network has no body part {part!r}{guess(part, skeleton.bodyparts)}"
         for key, part in named
         if part not in skeleton.bodyparts
     ] + animal_problems(rig, skeleton.count)

@@ -22,8 +22,8 @@ from deeplabstream.settings.fields import Section, keys_of
 from deeplabstream.settings.ini_reading import Words, read_sections
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, load, parse
 from deeplabstream.settings.reference import written
-from deeplabstream.settings.relocate_paths import moved
 from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.text_rewriting import relocated
 from deeplabstream.settings.validation_messages import guess, leaves, wording
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Question:
         word = " ".join(words.split())
         if not word:
             if self.default is None:
-                raise ValueError("this needs an answer")
+                raise ValueError("needs an answer")
             return self.default
         if self.choices:
             return self._chosen(word)
@@ -72,7 +72,7 @@ class Question:
             return names[int(word) - 1]
         folded = {name.casefold(): name for name in names}
         if word.casefold() not in folded:
-            near = guess(word, names) or f", there is: {', '.join(names)}"
+            near = guess(word, names) or f"; available: {', '.join(names)}"
             raise ValueError(f"{word}: unknown{near}")
         return folded[word.casefold()]
 
@@ -177,8 +177,8 @@ def design(overwrite: bool = False) -> Asking[Design]:
     word = yield Question(
         "Rig",
         "FILE",
-        "the rig: its folder or settings.ini, or `simulated` for a simulated mouse "
-        "without any device",
+        "the rig: its folder or settings.ini, or `simulated` for a simulated "
+        "mouse without devices",
         default=str(rig_folder.settings_file() or "simulated"),
         check=_faults_of_rig,
     )
@@ -196,7 +196,7 @@ def design(overwrite: bool = False) -> Asking[Design]:
     )
     folder = Path(path).absolute().parent
     if rig.text != SIMULATED or folder.is_relative_to(rig_folder.current()):
-        text = moved(text, rig.folder, folder)
+        text = relocated(text, rig.folder, folder)
     return Design(text, Path(path))
 
 
@@ -220,7 +220,7 @@ def _faults_of_path(path: Path, overwrite: bool) -> str | None:
         check_free([path], overwrite)
     except DeepLabStreamError as error:
         return str(error)
-    return None if path.parent.is_dir() else f"there is no folder {path.parent}"
+    return None if path.parent.is_dir() else f"{path.parent}: folder not found"
 
 
 def _skeleton(rig: Settings) -> Skeleton | None:
@@ -257,7 +257,7 @@ class _Asked:
         run["RECORD_EXP"] = yield question_about(
             "Experiment", FIXED["Experiment"], "RECORD_EXP", {}, self.rig.folder
         )
-        who = yield Question("Experiment", "EXPERIMENTER", "who does it", default="")
+        who = yield Question("Experiment", "EXPERIMENTER", "experimenter", default="")
         head = f"# {self.name}{f', by {who}' if who else ''}\n"
         return head + self._text(run)
 
@@ -271,7 +271,7 @@ class _Asked:
             word = yield Question(
                 section,
                 "KIND",
-                f"what kind of {family.lower()} {title.partition(' ')[2]} is",
+                f"kind of {family.lower()} {title.partition(' ')[2]}",
                 choices=kinds_of(family),
                 said=said,
             )
@@ -293,7 +293,7 @@ class _Asked:
                 continue  # a combination looks at no body parts
             yield from self._key(title, kind, key, words)
         if hidden > {"CAMERA"}:
-            about = "shall it be calmer, rest, be limited or be a sham at times"
+            about = "set debounce, rest, limits or sham stimulation"
             if (yield from ask_yes_no(title, "CALMER", about)):
                 for key in _CALMER:
                     yield from self._key(title, kind, key, words)
@@ -322,10 +322,10 @@ class _Asked:
         if family:
             new = [title.partition(" ")[2] for title in self._new(family)]
             names = dict.fromkeys([*self._there(family), *new])
-            there = f"there is: {', '.join(names)}; " if names else ""
-            return f"{there}another name makes a new one"
+            there = f"available: {', '.join(names)}; " if names else ""
+            return f"{there}another name adds a new one"
         if "BODYPARTS" in key and self.skeleton:
-            return f"there is: {', '.join(self.skeleton.bodyparts)}"
+            return f"available: {', '.join(self.skeleton.bodyparts)}"
         return ""
 
     def _new(self, family: str) -> list[str]:
@@ -339,7 +339,7 @@ class _Asked:
             known = self.skeleton.bodyparts if self.skeleton else ()
             for part in map(str.strip, word.split(",")):
                 if "BODYPARTS" in key and known and part not in known:
-                    return f"the network does not know {part!r}{guess(part, known)}"
+                    return f"the network has no body part {part!r}{guess(part, known)}"
             return None
 
         return check
@@ -350,7 +350,7 @@ class _Asked:
                 if problem := _faults_of_name(name):
                     return problem
                 if f"{family} {name}" in self._open:
-                    return f"{name} would look at itself"
+                    return f"{name} refers to itself"
             return None
 
         return check

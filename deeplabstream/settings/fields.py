@@ -122,7 +122,7 @@ class Section(Generic[T]):
             elif found[0]["type"] != "missing" or len(found[0]["loc"]) > 1:
                 said = complaint(found, known[key][1].annotation)
                 if found[0]["type"] == "string_pattern_mismatch":
-                    said = f"is not written as it should ({known[key][1].description})"
+                    said = f"wrong format; expected {known[key][1].description}"
                 self.complain(key, said)
 
 

@@ -39,18 +39,20 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         said = error.strerror or type(error).__name__
-        raise SettingsError([f"{path} can't be read: {said}"]) from error
+        raise SettingsError([f"Can't read {path}: {said}"]) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(
-            [f"{path} is not UTF-8 text (line {line}): save it with that encoding"]
+            [f"{path} is not UTF-8 text (line {line}). Save it with UTF-8 encoding"]
         ) from error
 
 
 def read_sections(text: str) -> Sections:
     """Return the sections of `text`; a line that can't be read is named and left out."""
     if "\0" in text:
-        return Sections({}, ("the file holds NUL characters: it is no text",))
+        return Sections(
+            {}, ("the file contains NUL characters: it is not a text file",)
+        )
     lines = text.removeprefix("\ufeff").splitlines()
     problems: list[str] = []
     for _ in range(_MOST_FAULTS):
@@ -61,22 +63,22 @@ def read_sections(text: str) -> Sections:
             reader.read_string("\n".join(lines))
         except (DuplicateSectionError, DuplicateOptionError) as error:
             at = error.lineno or 1
-            problems.append(f"line {at}: {lines[at - 1].strip()!r} is there twice")
+            problems.append(f"line {at}: {lines[at - 1].strip()!r} occurs twice")
             twice = isinstance(error, DuplicateSectionError)
             lines[at - 1] = f"[?{at}]" if twice else ""
         except MissingSectionHeaderError as error:
             at = error.lineno
             shown = lines[at - 1].strip()
-            problems.append(f"line {at}: {shown!r} stands before the first [Section]")
+            problems.append(f"line {at}: {shown!r} is not in any [Section]")
             lines[at - 1] = ""
         except ParsingError as error:
             for at, _line in error.errors:
                 shown = lines[at - 1].strip()
-                problems.append(f"line {at}: {shown!r} is no KEY = value")
+                problems.append(f"line {at}: {shown!r} is not KEY = value")
                 lines[at - 1] = ""
         else:
             return Sections(_tidied(reader, problems), tuple(problems))
-    return Sections({}, (*problems, "and more: this is no settings file"))
+    return Sections({}, (*problems, "and more: this is not a settings file"))
 
 
 def _tidied(reader: ConfigParser, problems: list[str]) -> dict[str, Words]:
@@ -87,7 +89,9 @@ def _tidied(reader: ConfigParser, problems: list[str]) -> dict[str, Words]:
         if re.match(r"\?\d", name):
             continue
         if name.casefold() in taken:
-            problems.append(f"[{name}]: is there twice, as [{taken[name.casefold()]}]")
+            problems.append(
+                f"[{name}]: occurs twice, also as [{taken[name.casefold()]}]"
+            )
         taken[name.casefold()] = name
         sections[name] = {
             key: " ".join(value.split("\n")).strip()

@@ -20,7 +20,6 @@ from deeplabstream.plugins.output import Output
 from deeplabstream.plugins.trigger import Trigger
 from deeplabstream.plugins.trigger_combination import named_by
 from deeplabstream.settings.animals import Animals
-from deeplabstream.settings.classifier import Classification
 from deeplabstream.settings.cross_checks import (
     animal_problems,
     check_against,
@@ -29,6 +28,7 @@ from deeplabstream.settings.cross_checks import (
 from deeplabstream.settings.fields import Maker, Section, keys_of
 from deeplabstream.settings.ini_reading import Words, read_sections, read_text
 from deeplabstream.settings.sections import (
+    Classification,
     ExperimentRun,
     PoseEstimation,
     Recording,
@@ -159,8 +159,8 @@ class _Reading:
             return
         if not NAME.fullmatch(name):
             self._problems.append(
-                f"[{title}]: a NAME may have letters, digits, spaces, - and _ (files are "
-                "named so)"
+                f"[{title}]: NAME may contain letters, digits, spaces, - and _ "
+                "only (it becomes part of file names)"
             )
             return
         self._names[family].append(name)
@@ -210,21 +210,24 @@ class _Reading:
             return
         known = [*self._names["Experiment"], *self._found["Experiment"].classes]
         self._problems.append(
-            f"[Experiment] EXP_NAME = {name}: there is no [Experiment {name}]"
-            f"{guess(name, known)}"
+            f"[Experiment] EXP_NAME = {name}: no section [Experiment "
+            f"{name}]{guess(name, known)}"
         )
 
     def _check_names(self, rig: Settings) -> None:
         if not self._names["Camera"]:
-            self._problems.append("[Camera NAME]: is missing, one camera at least")
+            self._problems.append(
+                "[Camera NAME]: is missing; at least one camera is needed"
+            )
         kinds_used = [maker.kind for maker in self._makers["Camera"].values()]
         if rig.streaming.streams != ("color",) and not any(
             "STREAMS" in keys_of(kind) for kind in kinds_used
         ):
             words = self._words["Streaming"]["STREAMS"]
             self._problems.append(
-                f"[Streaming] STREAMS = {words}: another stream is a [Camera NAME] of "
-                "its own now, KIND = RealSense with STREAM = depth or infrared"
+                f"[Streaming] STREAMS = {words}: each further stream needs its "
+                "own [Camera NAME] with KIND = RealSense and STREAM = depth or "
+                "infrared"
             )
         for name in filter(None, rig.tracking):
             self._check_name(f"[Tracking {name}]: CAMERA", "Camera", name)
@@ -243,7 +246,8 @@ class _Reading:
             taker = rig.outputs.get(output().then or "")
             if taker is not None and taker.then:
                 self._problems.append(
-                    f"[Output {name}] THEN = {output().then}: it must have no THEN itself"
+                    f"[Output {name}] THEN = {output().then}: that output must "
+                    "not have THEN itself"
                 )
         named = {
             name: named_by(trigger) for name, trigger in rig.new_triggers().items()
@@ -251,8 +255,10 @@ class _Reading:
         try:
             TopologicalSorter(named).prepare()
         except CycleError as error:
-            way = " looks at ".join(reversed(error.args[1]))
-            self._problems.append(f"[Trigger {error.args[1][0]}] in a circle: {way}")
+            way = " uses ".join(reversed(error.args[1]))
+            self._problems.append(
+                f"[Trigger {error.args[1][0]}] refers to itself: {way}"
+            )
 
     def _check_named(self, title: str, maker: Maker[Any]) -> None:
         """Check the names of triggers, outputs and inputs that a section has."""
@@ -266,8 +272,8 @@ class _Reading:
     def _check_name(self, title: str, family: str, name: str) -> None:
         if name not in self._names[family]:
             self._problems.append(
-                f"{title} = {name}: there is no [{family} {name}]"
-                f"{guess(name, self._names[family])}"
+                f"{title} = {name}: no section [{family} "
+                f"{name}]{guess(name, self._names[family])}"
             )
 
     def _check_camera(self, rig: Settings, title: str, name: str) -> None:
@@ -304,3 +310,23 @@ def _flat(value: object) -> list[str]:
     if isinstance(value, tuple | list | set | frozenset):
         return [word for part in value for word in _flat(part)]
     return [] if value is None else [str(value)]
+
+
+def kinds_of(family: str) -> Mapping[str, type]:
+    """Return the classes that KIND may name in sections of a family, by name."""
+    folder, contract = FAMILIES[family]
+    return dict(sorted(discover(folder, contract).classes.items()))
+
+
+def kind_of(title: str, words: Mapping[str, str]) -> type | None:
+    """Return the class of a section with these words; None: there is no such class."""
+    if title in FIXED:
+        return FIXED[title]
+    family, _, name = title.partition(" ")
+    if family in NAMED and name:
+        return NAMED[family]
+    if family not in FAMILIES:
+        return None
+    return kinds_of(family).get(
+        words.get("KIND", name if family == "Experiment" else "")
+    )

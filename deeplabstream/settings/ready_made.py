@@ -10,8 +10,8 @@ from deeplabstream.core.paths import ROOT
 from deeplabstream.core.rig_folder import config_places
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import load, parse
-from deeplabstream.settings.relocate_paths import moved
 from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.text_rewriting import relocated
 from deeplabstream.settings.validation_messages import guess
 
 CONFIGS = ROOT / "experiments" / "configs"
@@ -36,7 +36,7 @@ def load_with(rig: Path, experiment: str | None = None) -> Settings:
 def with_experiment(rig: str, experiment: str, folder: Path) -> str:
     """Return the text of a rig in `folder` with the experiment of a file; see `joined`."""
     file = find(experiment, folder)
-    return joined(rig, moved(read_text(file), file.resolve().parent, folder))
+    return joined(rig, relocated(read_text(file), file.resolve().parent, folder))
 
 
 def ready_made(rig: Path | None = None) -> dict[str, Path]:
@@ -56,9 +56,9 @@ def find(experiment: str, rig: Path | None = None) -> Path:
     known = ready_made(rig)
     if file := known.get(experiment.removesuffix(".ini")):
         return file
-    near = guess(experiment, known) or f", there is: {', '.join(known)}"
+    near = guess(experiment, known) or f"; available: {', '.join(known)}"
     places = " or ".join(map(str, config_places(rig)))
-    said = f"there is no such file, nor one of that name in {places}{near}"
+    said = f"no such file, and no file of that name in {places}{near}"
     raise SettingsError([f"experiment {experiment}: {said}"])
 
 

@@ -13,29 +13,27 @@ from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
 from deeplabstream.settings.validation_messages import wording
 
-_HEAD = """\
-# settings.ini, key by key
-
-This page is written by `python utils/CheckSettings.py --describe docs/settings.md --overwrite` from
-the classes themselves; a test sees to it that it stays true. `settings.ini` as it comes is
-an example with comments, and `python utils/CheckSettings.py` lists all that is wrong with
-yours.
-
-* A comment has a line of its own, starting with `#` or `;`.
-* Keys may be written in any case. *needed*: there is no default.
-* Lists have commas between their values. Relative paths start at the folder of
-  `settings.ini`.
-* `[Streaming]` RESOLUTION, FRAMERATE and STREAMS count for each camera that does not say its
-  own; what `[Camera NAME]` says wins.
-"""
-_FAMILY = """\
-`KIND` is a class in the folder `{folder}/`; the keys depend on it. There may be as many of
-these sections as you like, each with its own NAME.
-"""
-_EVERY = """\
-All of this goes by the frames' times, and is off unless said. Seconds of dwell and delay
-begin afresh once the animal was lost for more than HOLD_MS.
-"""
+_HEAD = (
+    "# Settings reference\n\n`python utils/CheckSettings.py --describe "
+    "docs/settings.md --overwrite` writes this page from\nthe classes; a test "
+    "keeps it up to date. The shipped `settings.ini` is an example with\n"
+    "comments. `python utils/CheckSettings.py` lists all problems of your "
+    "file.\n\n* A comment needs its own line, starting with `#` or `;`.\n* Keys "
+    "may be written in upper or lower case. *needed*: no default.\n* "
+    "Values of a list are separated by commas. Relative paths start at the "
+    "folder of\n  `settings.ini`.\n* `[Streaming]` RESOLUTION, FRAMERATE and "
+    "STREAMS apply to each camera without its own value.\n  Keys of `[Camera "
+    "NAME]` take precedence.\n"
+)
+_FAMILY = (
+    "`KIND` is a class in the folder `{folder}/`; the keys depend on it. There "
+    "may be several of\nthese sections, each with a different NAME.\n"
+)
+_EVERY = (
+    "All times are measured on the frames' time stamps. All limits are off by "
+    "default. Minimum\ndwell and exit delay start again after the animal was "
+    "lost for more than HOLD_MS.\n"
+)
 
 
 def describe() -> str:
@@ -50,10 +48,10 @@ def describe() -> str:
         parts += [f"## [{family} NAME]\n", _FAMILY.format(folder=folder.__name__)]
         shared = keys_of(Debounce) if issubclass(contract, Debounce) else {}
         if shared:
-            parts += ["### Whatever the KIND\n", _EVERY, _table(Debounce)]
+            parts += ["### All kinds\n", _EVERY, _table(Debounce)]
         elif contract is Output:
             shared = keys_of(Output)
-            parts += ["### Whatever the KIND\n", _table(Output)]
+            parts += ["### All kinds\n", _table(Output)]
         for name, kind in sorted(discover(folder, contract).classes.items()):
             parts += [f"### KIND = {name}\n", _first_line(kind), _table(kind, shared)]
     return "\n".join(parts)
@@ -78,7 +76,7 @@ def _first_line(kind: type) -> str:
 
 
 def _table(kind: type, without: Container[str] = ()) -> str:
-    rows = ["| key | what it says | value | default |", "|---|---|---|---|"]
+    rows = ["| key | meaning | value | default |", "|---|---|---|---|"]
     rows += _rows(
         (key, what) for key, what in keys_of(kind).items() if key not in without
     )

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as plain_field
 from pathlib import Path
-from typing import Annotated, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass as settings
@@ -17,38 +18,57 @@ from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
-from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.plugins.trigger import AnimalName, Trigger
 from deeplabstream.pose.runtimes.runtime_list import Runtime
 from deeplabstream.settings.animals import Animals
-from deeplabstream.settings.classifier import Classification
-from deeplabstream.settings.fields import Maker
+from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
 from deeplabstream.video.recording_options import MB, Codec, Recipe
+
+
+@settings(frozen=True, kw_only=True)
+class Classification:
+    """Behaviour classifier, used by `[Trigger NAME]` with KIND = Behaviour."""
+
+    folder: Path = Field(
+        description=(
+            "classifier folder of utils/TrainClassifier.py or "
+            "utils/ConvertClassifier.py: a path, or the name of a folder under "
+            "models/"
+        ),
+    )
+    camera: str = Field(
+        "", description="camera whose poses are classified; empty: the deciding camera"
+    )
+    animal: AnimalName = Field(
+        "1", description="with several animals: the one whose behaviour is classified"
+    )
+
 
 Pixels = Annotated[int, Field(gt=0)]
 
 
 @settings(frozen=True, kw_only=True)
 class Streaming:
-    """What holds for all cameras, and where files go."""
+    """Settings of all cameras, and the output folder."""
 
     output_directory: Path = Field(
-        Path("output"), description="folder that gets a new folder for each run"
+        Path("output"), description="folder in which each run gets a new folder"
     )
     resolution: tuple[Pixels, Pixels] | None = Field(
         None,
-        description="width, height in pixels for each camera that does not say its own",
+        description="width and height in px for each camera without its own value",
     )
     framerate: float | None = Field(
         None,
         gt=0,
-        description="frames per second for each camera that does not say its own",
+        description="frames per second for each camera without its own value",
     )
     streams: tuple[Literal["color", "depth", "infrared"], ...] = Field(
         ("color",),
         min_length=1,
-        description="pictures that each camera gives which does not say its own",
+        description="streams of each camera without its own value",
     )
     multiple_devices: bool = Field(
         True, description="yes: all cameras run; no: only the first [Camera NAME]"
@@ -57,50 +77,67 @@ class Streaming:
 
 @settings(frozen=True, kw_only=True)
 class PoseEstimation:
-    """The network."""
+    """Pose network."""
 
     model: str = Field(
         "",
-        description="a folder under models/ or the path of one; stand-in:10 is no network "
-        "at all, but 10 ms a frame; stand-in:10:2 finds two animals on a plain floor",
+        description=(
+            "name of a folder under models/, or the path of a model folder; "
+            "stand-in:10 is a simulated network that takes 10 ms per frame; "
+            "stand-in:10:2 finds two animals on a plain floor"
+        ),
     )
     runtime: Literal["auto", Runtime] = Field(
         "auto",
-        description="what computes; auto: the fastest here, found out the first time and "
-        "remembered; python utils/BenchmarkModel.py shows the figures",
+        description=(
+            "runtime of the network; auto: the fastest on this computer, "
+            "measured at the first use and remembered; python "
+            "utils/BenchmarkModel.py shows the figures"
+        ),
     )
     tolerance_px: float = Field(
         0.02,
         ge=0,
         le=10,
-        description="pixels of the network's input by which 95 in 100 points may differ "
-        "from full precision for auto to take a faster runtime; 1 lets bf16 and int8 in",
+        description=(
+            "for auto: largest difference to full precision, in px of the "
+            "network's input, of 95 % of the points; 1 permits bf16 and int8"
+        ),
     )
     threads: int = Field(
-        0, ge=0, description="processor threads of the network; 0: it chooses"
+        0, ge=0, description="CPU threads of the network; 0: automatic"
     )
     live_crop: bool = Field(
         False,
-        description="yes: once the animal is found, only a window that follows it is "
-        "looked at, which is faster",
+        description=(
+            "yes: once the animal is found, the network gets only a window "
+            "around it, which is faster"
+        ),
     )
     detector: str = Field(
         "",
-        description="with LIVE_CROP: another network, named as MODEL is, that finds the "
-        "animal; MODEL then sees the window enlarged; empty: MODEL finds it itself",
+        description=(
+            "with LIVE_CROP: another network (as in MODEL) that finds the "
+            "animal; MODEL then gets the enlarged window; empty: MODEL finds the "
+            "animal itself"
+        ),
     )
     crop_margin: float = Field(
         0.5,
         ge=0,
         le=5,
-        description="with LIVE_CROP: what the window shows around the animal on each side, "
-        "in lengths of the animal",
+        description=(
+            "with LIVE_CROP: margin of the window on each side, in lengths of "
+            "the animal"
+        ),
     )
     crop_full_every: int = Field(
         100,
         ge=0,
-        description="with LIVE_CROP: after so many pictures all of one is looked at; 0: "
-        "only when the animal was lost",
+        description=(
+            "with LIVE_CROP: number of frames after which one whole frame is "
+            "searched; 0: only after the animal was lost"
+        ),
     )
 
     @field_validator("runtime", mode="before")
@@ -112,24 +149,33 @@ class PoseEstimation:
 
 @settings(frozen=True, kw_only=True)
 class ExperimentRun:
-    """Which experiment runs, and when its outputs are switched off whatever it wants."""
+    """Experiment to run, and conditions that switch its outputs off."""
 
     exp_name: str = Field(
-        "", description="the NAME of an [Experiment NAME]; empty: no experiment"
+        "", description="NAME of an [Experiment NAME]; empty: no experiment"
     )
     camera: str = Field(
         "",
-        description="the camera on whose frames it decides; empty: the first analysed",
+        description=(
+            "camera on whose frames the experiment decides; empty: the first "
+            "analysed camera"
+        ),
     )
-    record_exp: bool = Field(True, description="whether videos are recorded with it")
+    record_exp: bool = Field(
+        True, description="yes: videos are recorded during the experiment"
+    )
     on_recording_lost: Literal["stop", "go on"] = Field(
         "stop",
-        description="when the recording ends during the experiment (disk full, folder "
-        "gone): stop: the experiment ends, outputs off, because what is not recorded can't "
-        "be analysed or repeated; go on: it continues, and an alarm stays",
+        description=(
+            "what happens when the recording ends during the experiment (disk "
+            "full, folder deleted); stop: the experiment ends and outputs go "
+            "off; go on: the experiment continues with an alarm"
+        ),
     )
     exp_time_s: float = Field(
-        0.0, ge=0, description="seconds after which it ends; 0: when it ends itself"
+        0.0,
+        ge=0,
+        description="maximum duration of the experiment in seconds; 0: no limit",
     )
     patience_s: float = Field(
         0.5, gt=0, description="seconds without a frame after which all outputs go off"
@@ -137,53 +183,59 @@ class ExperimentRun:
     lost_ms: float = Field(
         500.0,
         gt=0,
-        description="milliseconds that the animal may be lost before all outputs go off",
+        description="milliseconds without the animal after which all outputs go off",
     )
     max_age_ms: float = Field(
         500.0,
         gt=0,
-        description="a frame older than this, in milliseconds, decides nothing",
+        description="maximum age of a frame in milliseconds; older frames cause no decisions",
     )
     stale_ms: float = Field(
         500.0,
         gt=0,
-        description="milliseconds for which another camera's answer stays good",
+        description="milliseconds for which a trigger state from another camera stays valid",
     )
 
 
 @settings(frozen=True, kw_only=True)
 class Recording:
-    """How videos are made."""
+    """Encoding of videos, and limits of a recording."""
 
     codec: Codec = Field(
         "h264",
-        description="h264: by the processor; h264_nvenc: by NVIDIA's graphics card; ffv1: "
-        "without loss, large; mjpeg: each picture by itself. Pictures of more than 8 bits "
-        "are ffv1 always",
+        description=(
+            "h264: encoded by the CPU; h264_nvenc: encoded by an NVIDIA GPU; "
+            "ffv1: lossless, large files; mjpeg: each frame compressed "
+            "separately. Frames with more than 8 bits are always ffv1"
+        ),
     )
     quality: int | None = Field(
         None,
         ge=0,
         le=100,
-        description="h264, h264_nvenc: 0 (best) to 51, usually 20; mjpeg: 1 to 100 (best), "
-        "usually 90; empty: the usual",
+        description=(
+            "h264, h264_nvenc: 0 (best) to 51, default 20; mjpeg: 1 to 100 "
+            "(best), default 90; empty: the default"
+        ),
     )
     split_minutes: float = Field(
-        0.0, ge=0, description="a new file begins after so many minutes; 0: never"
+        0.0, ge=0, description="minutes after which a new file begins; 0: never"
     )
     split_mb: float = Field(
-        0.0, ge=0, description="a new file begins after so many megabytes; 0: never"
+        0.0, ge=0, description="megabytes after which a new file begins; 0: never"
     )
     min_free_mb: float = Field(
         500.0,
         ge=0,
-        description="recording stops when fewer megabytes are free on the disk",
+        description="free megabytes on the disk below which recording stops",
     )
     planned_minutes: float = Field(
         0.0,
         ge=0,
-        description="how long will be recorded: Start Recording refuses when the disk is "
-        "too small for it, by an estimate; 0: nobody knows",
+        description=(
+            "planned duration in minutes: Start Recording refuses when the "
+            "estimated size exceeds the free disk space; 0: not known"
+        ),
     )
 
     @property
@@ -201,15 +253,17 @@ class Recording:
 
 @settings(frozen=True, kw_only=True)
 class Video:
-    """What is worked through afterwards: a video, sessions of videos."""
+    """Input of offline programs: a video, or sessions of videos."""
 
     video_source: Path | None = Field(
-        None, description="the video that utils/VideoAnalyzer.py replays; empty: none"
+        None, description="video that utils/VideoAnalyzer.py analyses; empty: none"
     )
     sessions: Path | None = Field(
         None,
-        description="the folder of sessions (SUBJECT/DATE/NUMBER) that "
-        "utils/ProcessSessions.py --queue works through when none is named; empty: none",
+        description=(
+            "folder of sessions (SUBJECT/DATE/NUMBER) for "
+            "utils/ProcessSessions.py --queue; empty: none"
+        ),
     )
 
 
@@ -246,11 +300,11 @@ class Settings:
         """Return the experiment that EXP_NAME names; SettingsError: it names none."""
         name = self.experiment.exp_name
         if not name:
-            known = ", ".join(self.experiments) or "there is none yet"
+            known = ", ".join(self.experiments) or "none yet"
             raise SettingsError(
                 [
-                    "[Experiment] EXP_NAME: names no experiment to run; write the NAME of "
-                    f"an [Experiment NAME] behind it ({known})"
+                    "[Experiment] EXP_NAME: no experiment chosen. Enter the NAME "
+                    f"of an [Experiment NAME] ({known})"
                 ]
             )
         return self.experiments[name]()
@@ -309,3 +363,43 @@ class Settings:
         return next(
             (str(place) for place in places if words and is_folder(place)), words
         )
+
+
+_PLAIN = (bool, int, float, str, NoneType)
+
+
+def effective(settings: Settings) -> dict[str, object]:
+    """Return whose data it is, and all values of what lies between picture and command.
+
+    These are pose estimation, tracking of each camera, triggers, experiment, seeds too.
+    """
+    name = settings.experiment.exp_name
+    chosen = settings.experiments.get(name)
+    rules = settings.tracking
+    return {
+        "session": settings.subject.facts(),
+        "pose": _values(settings.pose),
+        "tracking": {
+            camera: _values(rules.get(camera) or rules[""])
+            for camera in settings.asked_of()
+            if rules
+        },
+        "experiment": {"NAME": name, **_made(chosen)} if chosen else None,
+        "triggers": {name: _made(maker) for name, maker in settings.triggers.items()},
+    }
+
+
+def _made(maker: Maker[Any]) -> dict[str, object]:
+    return {"KIND": maker.kind.__name__, **_values(maker())}
+
+
+def _values(made: object) -> dict[str, object]:
+    """Return all keys with their values, numbers as numbers."""
+    keys = keys_of(type(made)).items()
+    return {key: _plain(getattr(made, attribute)) for key, (attribute, _) in keys}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, _PLAIN) else str(value)

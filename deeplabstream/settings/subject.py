@@ -13,22 +13,22 @@ _WORDS = ", ".join(f"{{{place}}}" for place in _PLACES)
 
 @settings(frozen=True, kw_only=True)
 class Subject:
-    """Whose data a run holds; written into run.json."""
+    """Experimenter, animal and group of a run; saved in run.json."""
 
-    experimenter: str = Field("", description="who does the experiment")
-    animal: str = Field("", description="the animal's name or number")
-    group: str = Field("", description="its group, such as control")
-    notes: str = Field("", description="anything worth keeping, in one line")
+    experimenter: str = Field("", description="experimenter")
+    animal: str = Field("", description="name or number of the animal")
+    group: str = Field("", description="group of the animal, such as control")
+    notes: str = Field("", description="notes, in one line")
     run_name: str = Field(
         "{date}_{time}",
         min_length=1,
-        description=f"what run folders are called; may hold {_WORDS}",
+        description=f"name of run folders; may contain {_WORDS}",
     )
 
     @field_validator("run_name")
     @classmethod
     def _known_places(cls, word: str) -> str:
-        refused = f"may hold {_WORDS} in braces, nothing else"
+        refused = f"may contain only {_WORDS} in braces"
         try:
             places = [place[1:] for place in Formatter().parse(word)]
         except ValueError as error:

@@ -34,66 +34,79 @@ def parse_bone(words: object) -> Bone:
         if found and 0 <= float(found[3]) < float(found[4]) < inf:
             return Bone(found[1], found[2], float(found[3]), float(found[4]))
     raise ValueError(
-        "expected BODYPART - BODYPART SHORTEST LONGEST for each bone, commas between "
-        f"them, not {words!r}"
+        "expected BODYPART - BODYPART SHORTEST LONGEST for each edge, separated "
+        f"by commas, not {words!r}"
     )
 
 
 @settings(frozen=True, kw_only=True)
 class Tracking:
-    """What triggers see of the network's points; `[Tracking CAMERA]` says it for one camera.
+    """Filters of the points that triggers get; `[Tracking CAMERA]` applies to one camera.
 
-    The record has the points as they came.
+    The run contains the unfiltered points.
     """
 
     hold_ms: float = Field(
         0.0,
         ge=0,
-        description="milliseconds for which a point that is not seen, or is refused, stays "
-        "where it was; unknown after that",
+        description=(
+            "milliseconds for which a missing or rejected point keeps its last "
+            "position; after that it is unknown"
+        ),
     )
     max_speed: float = Field(
         0.0,
         ge=0,
-        description="UNIT per second; a point that is farther from where it was last seen "
-        "than it can have gone is refused; 0: no limit",
+        description=(
+            "maximum speed in UNIT per second; faster points are rejected; 0: no limit"
+        ),
     )
     bones: tuple[Annotated[Bone, BeforeValidator(parse_bone)], ...] = Field(
         (),
-        description="BODYPART - BODYPART SHORTEST LONGEST: an end of a bone outside of that "
-        "is refused; utils/LearnBones.py measures them in a run",
+        description=(
+            "BODYPART - BODYPART SHORTEST LONGEST: range of an edge's length; a "
+            "point outside is rejected; utils/LearnBones.py measures the ranges "
+            "in a run"
+        ),
     )
     unit: Literal["px", "mm"] = Field(
         "px",
-        description="what lengths and speeds are in; mm: on the floor, for which the camera "
-        "needs MM_PER_PIXEL or MARKS",
+        description=(
+            "unit of lengths and speeds; mm: on the floor; the camera needs "
+            "MM_PER_PIXEL or MARKS"
+        ),
     )
 
     smooth_hz: float = Field(
         0.0,
         ge=0,
         le=1000,
-        description="smooths points: at rest, changes faster than this are taken for noise; "
-        "1 to 5 is usual; 0: no smoothing",
+        description=(
+            "cut-off frequency of smoothing at rest, in Hz; usually 1 to 5; 0: "
+            "no smoothing"
+        ),
     )
     smooth_beta: float = Field(
         0.05,
         ge=0,
         le=10,
-        description="with SMOOTH_HZ: Hz more for each pixel per second of speed; more is "
-        "prompter and less smooth",
+        description=(
+            "with SMOOTH_HZ: increase of the cut-off frequency with speed, in Hz "
+            "per px/s; larger: less delay, less smoothing"
+        ),
     )
     predict: bool = Field(
         False,
-        description="yes: triggers see points where they will be when an output acts, from "
-        "the motion so far",
+        description="yes: triggers get points extrapolated to the time when an output acts",
     )
     acts_after_ms: float = Field(
         0.0,
         ge=0,
         le=200,
-        description="with PREDICT: milliseconds from the decision to the output's effect; "
-        "the frame's own age is added to it",
+        description=(
+            "with PREDICT: milliseconds from the decision to the output's "
+            "effect; the frame's age is added"
+        ),
     )
 
     @property

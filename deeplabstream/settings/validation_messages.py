@@ -1,4 +1,4 @@
-"""What a key may hold and what is wrong with a value, in a lab's words."""
+"""Messages of settings validation: permitted values, and problems of a value."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -22,8 +22,8 @@ _PLAIN: dict[Any, str] = {
     str: "text",
     Path: "a file or folder",
     Region: "a region, such as circle X Y R",
-    CalibrationMark: "a mark, X Y X_MM Y_MM",
-    Bone: "a bone, BODYPART - BODYPART SHORTEST LONGEST",
+    CalibrationMark: "a mark X Y X_MM Y_MM",
+    Bone: "an edge, BODYPART - BODYPART SHORTEST LONGEST",
     TriggerName: "the NAME of a [Trigger NAME]",
     OutputName: "the NAME of an [Output NAME]",
     InputName: "the NAME of an [Input NAME]",
@@ -38,12 +38,12 @@ _LISTS = (tuple, list, set, frozenset)
 
 
 def guess(word: str, known: Iterable[str]) -> str:
-    """Return `, did you mean …?` with the nearest of `known`, else the few there are."""
+    """Return `; did you mean NAME?` with the closest name, else the known names if few."""
     names = list(known)
     folded = {name.casefold(): name for name in reversed(names)}
     if near := get_close_matches(word.casefold(), folded, n=1, cutoff=0.5):
-        return f", did you mean {folded[near[0]]}?"
-    return f", there is: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+        return f"; did you mean {folded[near[0]]}?"
+    return f"; available: {', '.join(names)}" if 0 < len(names) <= 12 else ""
 
 
 def is_list(annotation: Any) -> bool:
@@ -96,7 +96,7 @@ def _complaint(error: ErrorDetails, annotation: Any) -> str:
         return (
             f"expected {wording(annotation)}"
             if fewest is None or _fixed(annotation)
-            else f"expected {fewest} or more, with commas between"
+            else f"expected {fewest} or more, separated by commas"
         )
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
@@ -115,7 +115,7 @@ def _complaint(error: ErrorDetails, annotation: Any) -> str:
     if kind == "string_too_short":
         return "must not be empty"
     if kind in ("value_error", "assertion_error"):
-        return str(context.get("error") or error["msg"]) or "is not accepted"
+        return str(context.get("error") or error["msg"]) or "is not valid"
     return f"expected {wording(annotation)}"
 
 
@@ -123,13 +123,13 @@ def _hint(value: str) -> str:
     if any(mark in value for mark in ("#", ";")):
         return "; a comment needs a line of its own"
     if value.count(",") == 1 and value.replace(",", "").lstrip("+-").isdigit():
-        return f" with a point: {value.replace(',', '.')}"
+        return f" with a decimal point: {value.replace(',', '.')}"
     return ""
 
 
 def _near(value: str, names: Sequence[str]) -> str:
     near = get_close_matches(value.casefold(), names, n=1, cutoff=0.6)
-    return f", did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _limit(note: Any) -> list[str]:
@@ -154,7 +154,7 @@ def _one(kind: Any) -> str:
         inner = _items(kind)
         many = f"{len(inner)} values" if _fixed(kind) else "a list"
         what = wording(inner[0]) if inner else "text"
-        return f"{many} with commas between (each {what})"
+        return f"{many}, separated by commas (each {what})"
     return _PLAIN.get(kind, "text")
 
 

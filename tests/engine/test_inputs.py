@@ -79,5 +79,5 @@ def test_a_trigger_names_an_input_that_is_there() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(RIG + BOARD.replace("[Input lick]", "[Input lever]") + licked, Path())
     assert caught.value.problems == (
-        "[Trigger licked] INPUT = lick: there is no [Input lick], there is: lever",
+        "[Trigger licked] INPUT = lick: no section [Input lick]; available: lever",
     )

@@ -282,7 +282,7 @@ def test_a_run_that_goes_on_is_let_alone(
     assert main([str(folder)]) == 1
     over.set()
     writer.join()
-    assert "it is still being written" in capsys.readouterr().out
+    assert "the run is still being written" in capsys.readouterr().out
     assert main([str(folder)]) == 0
 
 

@@ -135,7 +135,7 @@ def test_a_trigger_must_name_what_the_network_knows(
     text = RIG.replace("circle 10 20", "circle 90 90").replace("nose, tail", "paw")
     rig.settings = parse(text, tmp_path)
     (grave_one,) = grave(inspect(rig, {"arena": 30.0}))
-    assert "the network does not know 'paw'" in grave_one
+    assert "the network has no body part 'paw'" in grave_one
 
 
 def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:

@@ -98,7 +98,7 @@ def test_from_the_command_line(
     words = ["--settings", str(AVOIDANCE), "--minutes", "0.5"]
     assert main([*words, "--output", str(tmp_path / "run"), "--flees", "laser"]) == 0
     said = capsys.readouterr().out
-    assert "30.0 s of the animal's time, 900 frames" in said
+    assert "30.0 s of simulated time, 900 frames" in said
     assert "[Trigger left half] held " in said
     assert "[Output laser] was on " in said
     assert main([*words, "--flees", "lasr"]) == 2
@@ -112,10 +112,10 @@ def test_what_does_not_fit_is_said(
     text = slow(AVOIDANCE)
     file.write_text(text.replace("tailbase", "tailtip"), "utf-8")
     assert main(["--settings", str(file)]) == 2
-    assert "the network does not know 'tailtip'" in capsys.readouterr().err
+    assert "the network has no body part 'tailtip'" in capsys.readouterr().err
     file.write_text(text.replace("EXP_NAME = place avoidance", "EXP_NAME ="), "utf-8")
     assert main(["--settings", str(file)]) == 2
-    assert "names no experiment" in capsys.readouterr().err
+    assert "no experiment chosen" in capsys.readouterr().err
 
 
 def test_every_seed_is_in_the_record(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_what_can_not_be_told_is_a_sentence(words: str, complaint: str) -> None:
 def test_bones_are_of_body_parts_that_the_network_knows() -> None:
     rig = parse(CAMERA + "[Tracking]\nBONES = snout - tale 1 2\n", Path())
     assert check_against(rig, SKELETON) == [
-        "[Tracking] BONES: the network does not know 'tale', did you mean tail?"
+        "[Tracking] BONES: the network has no body part 'tale'; did you mean tail?"
     ]
 
 
@@ -162,5 +162,5 @@ def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
 
 
 def test_a_section_for_no_camera_is_told() -> None:
-    with pytest.raises(SettingsError, match=r"no \[Camera sid\].*did you mean"):
+    with pytest.raises(SettingsError, match=r"no section \[Camera sid\].*did you mean"):
         parse(CAMERA.replace("top", "side") + "[Tracking sid]\nMAX_SPEED = 1\n", Path())

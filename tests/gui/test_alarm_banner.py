@@ -7,7 +7,7 @@ from PyQt5.QtWidgets import QFrame
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.states import Action, Alarm
-from deeplabstream.gui.alarm_banner import AlarmBanner
+from deeplabstream.gui.widgets.banners import AlarmBanner
 from tests.gui.test_window_pages import file, opened, rig_of
 
 __all__ = ["file"]

@@ -57,15 +57,15 @@ def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
     }
     panel.exchange.click()
     panel.right.click()
-    window.menu.actions["Exchange animals' names"].trigger()
-    window.menu.actions["Animals' names are right"].trigger()
+    window.menu.actions["Swap names of animals"].trigger()
+    window.menu.actions["Confirm names of animals"].trigger()
     both = [("arena", ("anna", "bob")), ("arena", ())]
     assert session.told_who == both * 2
     session.identity = {"arena": who("", "")}
     for _ in range(9):
         window.bridge.tick()
     assert not panel.right.isEnabled()
-    window.menu.actions["Animals' names are right"].trigger()
+    window.menu.actions["Confirm names of animals"].trigger()
     session.do(Action.STOP_ANALYSIS)
     window.bridge.tick()
     panel.exchange.click()

@@ -117,7 +117,9 @@ def test_a_camera_that_can_not_says_so(qtbot: QtBot, rig: FakeSession) -> None:
     window.bridge.tick()
     adjusting = CameraWindow(window.bridge, "arena", window.live)
     shown = {label.text() for label in adjusting.findChildren(type(adjusting.words))}
-    sentence = "StillCamera can't change its exposure, gain and rate while it films."
+    sentence = (
+        "StillCamera can't change its exposure, gain and rate while the camera runs."
+    )
     assert sentence in shown
     adjusting.lines["crop"].setText("0, 0, 2")
     adjusting.lines["crop"].returnPressed.emit()

@@ -14,8 +14,7 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.live_timeline import MEMORY_S, LiveLanes
-from deeplabstream.settings.kinds import kinds_of
-from deeplabstream.settings.loading import load, parse
+from deeplabstream.settings.loading import kinds_of, load, parse
 from deeplabstream.settings.ready_made import CONFIGS, with_experiment
 from tests.gui.fake_session import FakeSession, make_step
 
@@ -75,7 +74,7 @@ def test_a_rehearsal_ends_in_a_run_to_look_at(
     page: ExperimentPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
     page.rehearsal.minutes.setValue(0.2)
-    page.rehearsal.rehearse.click()
+    page.rehearsal.simulate.click()
     window = page.findChild(ProgramWindow)
     assert window is not None
     with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
@@ -138,7 +137,7 @@ def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
     other = listed()
     assert sorted(other) != sorted(first)
     page.document.set_word(title, "SEED", "new")
-    assert "another order in each run" in page.trials.words.text()
+    assert "each run has another order" in page.trials.words.text()
 
     rig = page.bridge.rig
     assert page.document.settings is not None

@@ -65,7 +65,7 @@ def test_clicks_place_one_body_part_after_the_other(
     assert labels.names == ("labeled-data/film/img0.png", "labeled-data/film/img1.png")
     assert np.allclose(labels.points[0], [[10, 20], [40, 30]], atol=0.1)
     assert np.isnan(labels.points[1]).all(), "nothing of it is to be seen"
-    assert page.labelling.words.text() == "1 of 3 still to be labelled"
+    assert page.labelling.words.text() == "1 of 3 frames not labelled yet"
 
 
 def test_points_are_dragged_nudged_removed_undone_and_redone(
@@ -144,7 +144,9 @@ def test_bones_are_drawn_and_kept(
     assert middle() > before + 40
     tab.tools.bones.setText("nose-paw")
     tab.tools.bones.editingFinished.emit()
-    assert tab.words.text() == "Bones are written as nose-tail, of: nose, tail"
+    assert (
+        tab.words.text() == "Write edges as nose-tail, with body parts of: nose, tail"
+    )
     page.open(tmp_path / "labels")
     assert tab.tools.bones.text() == "nose-tail"
 
@@ -159,7 +161,7 @@ def test_proposals_are_corrected_and_accepted_with_a_key(
     page.open(tmp_path / "labels")
     tab = page.labelling
     assert (
-        tab.words.text() == "3 of 3 still to be labelled, 2 of them with proposals (◐)"
+        tab.words.text() == "3 of 3 frames not labelled yet, 2 of them pre-labelled (◐)"
     )
     item = tab.list.item(0)
     assert item is not None

@@ -59,7 +59,7 @@ def test_settings_and_runs_are_opened_by_the_menu(
         file.write_text(text, encoding="utf-8")
     window = Window(Bridge(rig), Document(files[0]), memory)
     qtbot.addWidget(window)
-    assert titles(window, "Recent runs") == ["nothing yet"]
+    assert titles(window, "Recent runs") == ["none yet"]
     window.document.open(files[1])
     listed = titles(window, "Recent settings")
     assert [words.split()[0] for words in listed] == ["two.ini", "one.ini"]

@@ -8,7 +8,7 @@ from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.states import Action, Status, allowed
-from deeplabstream.gui.run_menu import RunMenu
+from deeplabstream.gui.menu import RunMenu
 from tests.gui.test_run_buttons import EVERY
 from tests.gui.test_window_pages import file, opened, rig_of
 

@@ -128,7 +128,7 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
             page.open(folder.path)
     assert "still being written" in page.view.video.empty_text
     assert folder.facts["ended"] is None
-    assert "was killed and is mended" in page.about.text()
+    assert "was killed and will be repaired" in page.about.text()
     monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.open(folder.path)

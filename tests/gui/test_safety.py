@@ -8,16 +8,17 @@ from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.core import rig_folder
 from deeplabstream.engine.session.states import Action
-from deeplabstream.gui import menu
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.window import Window
-from deeplabstream.settings import shipped_example
+from deeplabstream.settings import example_rig
+from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 from tests.gui.test_window_pages import answer, rig_of
@@ -113,7 +114,7 @@ def test_closing_asks_while_something_runs(
     assert word in said[0]
     assert window.isVisible()
     assert not rig_of(window).closed
-    answer("End it and close")
+    answer("End and close")
     assert window.close()
     assert rig_of(window).closed
 
@@ -137,7 +138,7 @@ def test_a_faulty_file_starts_nothing(
     window.menu.open_again(faulty)
     controls = window.live.controls
     assert window.windowTitle().startswith("old.ini")
-    assert "Nothing can start" in window.banner.text()
+    assert "Can't start" in window.banner.text()
     assert "old.ini has" in controls._words.text()
     assert not controls.buttons[Action.START_STREAM].isEnabled()
     window.bridge.do(Action.START_STREAM)  # whoever else asks
@@ -172,9 +173,9 @@ def _press_ok() -> None:
 def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
     """A window on a program folder's own settings.ini, as it was shipped."""
     file = tmp_path / "settings.ini"
-    file.write_text(shipped_example.example_text(), encoding="utf-8", newline="")
-    monkeypatch.setattr(shipped_example, "SETTINGS", file)
-    monkeypatch.setattr(menu, "SETTINGS", file)
+    file.write_text(example_rig.example_text(), encoding="utf-8", newline="")
+    monkeypatch.setattr(example_rig, "EXAMPLE", file)
+    monkeypatch.setenv(rig_folder.VARIABLE, str(tmp_path))
     rig = FakeSession()
     rig.settings = load(file)
     made = Window(Bridge(rig), Document(file))
@@ -186,15 +187,11 @@ def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wi
 def test_the_example_that_is_kept_is_the_one_that_is_shipped() -> None:
     kept = ROOT / "deeplabstream" / "settings" / "example_settings.ini"
     assert kept.read_bytes() == (ROOT / "settings.ini").read_bytes()
-    assert shipped_example.is_example(
-        ROOT / "settings.ini", shipped_example.example_text()
-    )
-    assert not shipped_example.is_example(
-        ROOT / "mine.ini", shipped_example.example_text()
-    )
+    assert example_rig.is_example(ROOT / "settings.ini", example_rig.example_text())
+    assert not example_rig.is_example(ROOT / "mine.ini", example_rig.example_text())
 
 
-def test_saving_the_shipped_example_asks_for_a_name(
+def test_saving_the_example_rig_asks_for_a_name(
     shipped: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped.document.set_word("Session", "ANIMAL", "mouse 1")
@@ -212,7 +209,7 @@ def test_saving_the_shipped_example_asks_for_a_name(
     assert Path(proposed[0]).name == "my_rig.ini"
     assert shipped.document.path.name == "mouse.ini", "Open would hide it without .ini"
     text = (tmp_path / "settings.ini").read_text(encoding="utf-8")
-    assert text.splitlines() == shipped_example.example_text().splitlines()
+    assert text.splitlines() == example_rig.example_text().splitlines()
     shipped.document.set_word("Session", "ANIMAL", "mouse 2")
     assert shipped.menu.save(), "the user's own file is saved without a question"
     shipped.end()
@@ -230,13 +227,29 @@ def test_the_example_can_be_restored_and_the_present_file_is_kept(
     assert shipped.document.path.read_text(encoding="utf-8") == mine
     answer("Restore")
     shipped.menu.restore_example()
-    assert (
-        shipped.document.text.splitlines()
-        == shipped_example.example_text().splitlines()
-    )
+    expected = example_rig.example_text(tmp_path)
+    assert shipped.document.text.splitlines() == expected.splitlines()
     backup = tmp_path / "settings.before_example.ini"
     assert backup.read_text(encoding="utf-8") == mine
     shipped.end()
+
+
+def test_the_example_is_restored_in_the_rig_in_use(
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = (ROOT / "settings.ini").read_bytes()
+    rig = make_rig(tmp_path / "left")
+    (rig / "settings.ini").write_text("# mine\n", encoding="utf-8")
+    monkeypatch.setenv(rig_folder.VARIABLE, str(rig))
+    answer("Restore")
+    window.menu.restore_example()
+    assert window.document.path == rig / "settings.ini"
+    text = (rig / "settings.ini").read_text(encoding="utf-8")
+    assert text.splitlines() == example_rig.example_text(rig).splitlines()
+    backup = rig / "settings.before_example.ini"
+    assert backup.read_text(encoding="utf-8") == "# mine\n"
+    assert (ROOT / "settings.ini").read_bytes() == shipped
+    window.end()
 
 
 def test_save_as_over_another_file_proposes_a_free_name(

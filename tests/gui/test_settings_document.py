@@ -105,3 +105,17 @@ def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) 
     assert Document(document.path).lost
     document.save()
     assert not Document(document.path).lost
+
+
+def test_saving_in_another_folder_keeps_the_network(document: Document) -> None:
+    rig = document.path.parent
+    own = rig / "models" / "arena"
+    own.mkdir(parents=True)
+    document.edit(document.text)
+    other = rig / "other"
+    other.mkdir()
+    document.save(other / "rig.ini")
+    assert document.settings is not None
+    assert Path(document.settings.model).samefile(own)
+    assert not document.unsaved
+    assert "MODEL = ../models/arena" in document.path.read_text(encoding="utf-8")

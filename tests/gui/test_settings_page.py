@@ -11,8 +11,7 @@ from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Line
 from deeplabstream.gui.widgets.settings_form import problems_of
-from deeplabstream.settings.kinds import kinds_of
-from deeplabstream.settings.loading import FAMILIES, FIXED, load
+from deeplabstream.settings.loading import FAMILIES, FIXED, kinds_of, load
 
 ROOT = Path(__file__).resolve().parents[2]
 

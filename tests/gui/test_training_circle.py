@@ -51,12 +51,12 @@ def page(tmp_path: Path, qtbot: QtBot) -> NetworkPage:
 
 def test_training_waits_for_labels(page: NetworkPage, tmp_path: Path) -> None:
     assert page.training.train.isEnabled()
-    assert page.training.state.text() == "12 labelled pictures"
+    assert page.training.state.text() == "12 labelled frames"
     page.parts_line.setText("nose")
     (tmp_path / "empty").mkdir()
     page.open(tmp_path / "empty")
     assert not page.training.train.isEnabled()
-    assert "2 are needed at least" in page.training.state.text()
+    assert "at least 2 are needed" in page.training.state.text()
 
 
 def test_killed_training_is_told_gone_on_with_checked_and_used(
@@ -94,7 +94,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     tab.steps.setValue(before + 10)
     with qtbot.waitSignal(tab.trained, timeout=SOON):
         qtbot.mouseClick(tab.resume, LEFT)
-    assert tab.state.text() == "Done. Look at it under Check."
+    assert tab.state.text() == "Done. See the results under Check."
     assert tab.progress.losses[-1][0] == before + 10
     assert min(step for step, _ in tab.progress.losses) < before, "one curve"
 
@@ -129,7 +129,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert f"# the network\nMODEL = {tab.model.name}\n" in text
     assert text.startswith("# a comment that stays")
     assert (
-        "[Trigger left] BODYPARTS: the network does not know 'paw'"
+        "[Trigger left] BODYPARTS: the network has no body part 'paw'"
         in check.words.text()
     )
 
@@ -194,7 +194,7 @@ def test_a_video_is_scrubbed_with_what_was_found(tmp_path: Path, qtbot: QtBot) -
     qtbot.mouseClick(check.least, LEFT)
     assert check.slider.value() == 7
     qtbot.mouseClick(check.least, LEFT)
-    assert "are sure" in check.words.text()
+    assert "no later frame has a point below the threshold" in check.words.text()
     qtbot.mouseClick(check.play, LEFT)
     qtbot.waitUntil(lambda: not check.play.isChecked(), timeout=SOON)
     assert check.slider.value() == 19

@@ -61,7 +61,7 @@ def test_a_person_switches_them_and_that_is_remembered(
         return window
 
     window = made()
-    action = window.menu.actions["Answers and gate in the picture"]
+    action = window.menu.actions["Trigger states and output in the image"]
     assert action.isChecked()
     assert red(window)
     action.trigger()

@@ -104,7 +104,7 @@ def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(
     line.show_reading(Reading(1, 30.0, 30.0, 5.0, 6.0), provider)
     label = line.values["Network on"]
     assert label.text() == short
-    assert label.toolTip() == f"what computes: {provider}"
+    assert label.toolTip() == f"runtime of the network: {provider}"
     assert label.fontMetrics().horizontalAdvance(label.text()) <= label.minimumWidth()
 
 
@@ -129,7 +129,9 @@ def test_our_own_mistakes_are_told_once_and_end_nothing(
     window.bridge.start()
     run_until_closed(window, window.log.complain)
     assert len(ticks) == 4
-    assert lines(window) == ["Internal error: KeyError('tail')"]
+    assert lines(window) == [
+        "Internal error (details in the console and the log): KeyError('tail')"
+    ]
     assert capsys.readouterr().err.count("Traceback") == 1
 
 

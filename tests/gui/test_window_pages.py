@@ -82,6 +82,38 @@ def test_a_running_rig_keeps_its_settings_until_the_next_start(
     window.end()
 
 
+def test_restart_now_uses_the_changed_settings(qtbot: QtBot, file: Path) -> None:
+    window = opened(qtbot, file)
+    for action in (Action.START_STREAM, Action.START_ANALYSIS):
+        window.bridge.do(action)
+        window.bridge.tick()
+    assert not window.banner.restart.isVisible()
+    window.document.set_word("Experiment", "PATIENCE_S", "0.2")
+    window.bridge.do(Action.START_EXPERIMENT)
+    window.bridge.tick()
+    assert window.banner.restart.isVisible()
+    assert not window.banner.restart.isEnabled(), "it would end the experiment"
+    window.bridge.do(Action.STOP_EXPERIMENT)
+    window.bridge.tick()
+    qtbot.mouseClick(window.banner.restart, Qt.MouseButton.LeftButton)
+    for _ in range(4):
+        window.bridge.tick()
+    rig = rig_of(window)
+    assert rig.status.analysing
+    assert rig.settings.experiment.patience_s == 0.2
+    assert not window.banner.isVisible()
+    window.end()
+
+
+def test_a_problem_that_ends_as_a_question_gets_no_full_stop(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.document.set_word("Experiment", "CAMERA", "aren")
+    assert "did you mean arena? Fix this" in window.banner.text()
+    window.end()
+
+
 @pytest.mark.parametrize("page", ["Live", "Settings"])
 def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -> None:
     window = opened(qtbot, file)
@@ -126,7 +158,7 @@ def test_a_file_that_another_program_changed_is_not_lost_unasked(
     answer("Cancel")
     assert not window.menu.save()
     assert file.read_text(encoding="utf-8") == "# mine\n"
-    answer("Write over it")
+    answer("Overwrite")
     assert window.menu.save()
     window.end()
 

@@ -55,5 +55,5 @@ def test_each_animal_has_the_rows_of_its_name(
 
 
 def test_more_names_than_animals_are_refused(film: tuple[Path, Arena]) -> None:
-    with pytest.raises(DeepLabStreamError, match="2 names, and the network finds one"):
+    with pytest.raises(DeepLabStreamError, match="2 names, but the network finds one"):
         predict(film[0], PlaceholderNetwork(), "one", names=["anna", "bob"])

@@ -73,7 +73,7 @@ def test_boxes_follow_the_points_and_stay_where_there_are_none() -> None:
     assert boxes.values.tolist()[2] == boxes.values.tolist()[1]
     fixed = boxes_around(["0", "1", "2"], points, side=11)
     assert fixed.values[:, 2:].tolist() == [[12, 12]] * 3
-    with pytest.raises(DeepLabStreamError, match="no point to lay a box around"):
+    with pytest.raises(DeepLabStreamError, match="no point to compute a box from"):
         boxes_around(["0"], np.full((1, 1, 2), np.nan), ratio=2)
 
 
@@ -110,7 +110,9 @@ def test_a_wrong_table_is_told(
     (tmp_path / "b.csv").write_text(",x,y\n0,1,2\n")
     words = ["crop", "a.mp4", "--boxes", str(tmp_path / "b.csv"), "--output", "c"]
     assert CropFrames.main(words) == 2
-    assert "is no table of boxes with the columns x, y, h, w" in capsys.readouterr().err
+    assert (
+        "is not a table of boxes with the columns x, y, h, w" in capsys.readouterr().err
+    )
 
 
 def test_what_is_cut_out_never_replaces_what_it_was_cut_from(
@@ -122,7 +124,7 @@ def test_what_is_cut_out_never_replaces_what_it_was_cut_from(
     boxes.write_text(",x,y,h,w\n" + "".join(f"{row},2,2,20,20\n" for row in range(3)))
     beside = ["--boxes", str(boxes), "--output", str(tmp_path / "out" / "..")]
     assert CropFrames.main(["crop", str(film), *beside]) == 2
-    assert "give another folder" in capsys.readouterr().err
+    assert "Name another folder" in capsys.readouterr().err
     assert film.read_bytes() == before
     for wrong in ("--ratio=0", "--side=0", "--smooth=0"):
         with pytest.raises(SystemExit):

@@ -176,20 +176,20 @@ def test_times_that_do_not_fit(
     assert "left.npy" in refusal(words, capsys)
     np.save(left, PAW_TIMES_S[0][:-1])
     np.save(right, PAW_TIMES_S[1])
-    assert "has 119 times, the video 120 frames" in refusal(words, capsys)
+    assert "has 119 times, but the video has 120 frames" in refusal(words, capsys)
     np.save(left, PAW_TIMES_S[0][::-1])
-    assert "left.npy has times that do not increase" in refusal(words, capsys)
+    assert "left.npy: times must increase" in refusal(words, capsys)
     np.save(left, PAW_TIMES_S[0] + 1000)
-    assert "show paw_l together in 0 frames" in refusal(words, capsys)
+    assert "both show paw_l in 0 frames" in refusal(words, capsys)
     np.save(left, PAW_TIMES_S[0][:, None])
     assert "left.npy holds no times" in refusal(words, capsys)
     np.savez(tmp_path / "several.npz", a=PAW_TIMES_S[0])
     left.write_bytes((tmp_path / "several.npz").read_bytes())
     assert "left.npy" in refusal(words, capsys)
     left.write_bytes(b"")
-    assert "left.npy can't be read" in refusal(words, capsys)
+    assert "Can't read .*left.npy" in refusal(words, capsys)
     np.save(left, np.array([{"no": "times"}] * 120), allow_pickle=True)
-    assert "left.npy can't be read" in refusal(words, capsys)
+    assert "Can't read .*left.npy" in refusal(words, capsys)
     assert not list(tmp_path.glob("*_eks.csv"))
 
 
@@ -211,27 +211,29 @@ def test_tables_that_are_no_ensemble(
         ([files[0], str(pair)], "pair.csv tells of several animals"),
         (
             [files[0], files[1], str(tmp_path / "x" / ".." / "a0.csv")],
-            "needs two tables",
+            "needs two or more tables",
         ),
-        ([files[0]], "needs two tables or more"),
-        ([files[0], files[0]], "needs two tables or more"),
-        ([files[0], str(tmp_path / "none.csv")], "there is no file"),
+        ([files[0]], "needs two or more tables"),
+        ([files[0], files[0]], "needs two or more tables"),
+        ([files[0], str(tmp_path / "none.csv")], "file not found"),
         ([files[0], short[1]], "short1.csv has 50 rows"),
         ([files[0], named[1]], "named1.csv and .*only one has paw_r, tail"),
-        ([files[0], str(damaged)], "damaged.h5 can't be read"),
+        ([files[0], str(damaged)], "Can't read .*damaged.h5"),
     ):
         said = refusal(["--tables", *wrong, *to], capsys)
         with pytest.raises(DeepLabStreamError, match=sentence):
             raise DeepLabStreamError(said)
     ours = ["--tables", *files]
     second = [*ours, *to, "--tables", *short, "--output", str(tmp_path / "b.csv")]
-    assert "need one for one" in refusal([*second, "--views"], capsys)
+    assert "need equal numbers" in refusal([*second, "--views"], capsys)
     assert "need two cameras" in refusal([*ours, *to, "--views"], capsys)
     assert "pupil_top" in refusal([*ours, *to, "--pupil"], capsys)
     assert "a0.csv" in refusal([*ours, *to, "--mirrored", "_top", "_bot"], capsys)
-    assert "an ending each" in refusal([*ours, *to, "--mirrored", "_top"], capsys)
+    assert "a different ending for each" in refusal(
+        [*ours, *to, "--mirrored", "_top"], capsys
+    )
     assert "would replace" in refusal([*ours, "--output", files[1]], capsys)
-    assert "must be the name" in refusal([*ours, "--output", str(tmp_path)], capsys)
+    assert "expected a .csv file" in refusal([*ours, "--output", str(tmp_path)], capsys)
     assert "--output 0 times" in refusal(ours, capsys)
     assert "--paws needs --tables twice" in refusal([*ours, *to, "--paws"], capsys)
     assert "--s must be above 0" in refusal([*ours, *to, "--s", "-1"], capsys)
@@ -252,7 +254,7 @@ def test_a_body_part_that_nobody_sees(
     assert found["paw_r"][["x", "y", "x_posterior_var"]].isna().all(axis=None)
     words = ["--tables", *files, "--output", str(out), "--overwrite"]
     words += ["--mirrored", "l", "r"]
-    assert "is seen by all views in 0 frames" in refusal(words, capsys)
+    assert "in 0 frames" in refusal(words, capsys)
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="IBL's predictions are not here")

@@ -95,7 +95,7 @@ def test_a_film_that_was_cut_off_gives_what_is_there(tmp_path: Path) -> None:
 
 def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
-    with pytest.raises(DeviceError, match="there is no video"):
+    with pytest.raises(DeviceError, match="video not found"):
         open_video(path)
     path.write_bytes(b"no film" * 100)
     with pytest.raises(DeviceError, match="no video that can be read"):

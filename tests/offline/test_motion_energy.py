@@ -113,10 +113,10 @@ def test_the_program_writes_values_and_place(
     place = np.load(tmp_path / "film.nose.ROIMotionEnergy.position.npy")
     assert place.tolist() == [20, 10, 10, 5]
     assert main([str(film), "--region", "far:100,100,20,10"]) == 2
-    assert "lies outside" in capsys.readouterr().err
+    assert "is outside" in capsys.readouterr().err
     twice = ["--region", "nose:10,5,20,10", "--region", "nose:0,0,4,4"]
     assert main([str(film), *twice]) == 2
-    assert "a name of its own" in capsys.readouterr().err
+    assert "a different name" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(film), "--region", "../nose:10,5,20,10"])
     with pytest.raises(DeepLabStreamError, match="outside"):

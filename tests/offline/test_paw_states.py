@@ -94,12 +94,12 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     ):
         lightning_action(*files)
     network(tmp_path / "paw_l_networks/network-0/network.onnx", 1, states=4)
-    with pytest.raises(ModelError, match="give 5 at each time, not 3 and 4"):
+    with pytest.raises(ModelError, match="5 outputs per time, not 3 and 4"):
         lightning_action(*files, ckpts_path=tmp_path)
     np.save(files[1], np.arange(3.0))
     with pytest.raises(DeepLabStreamError, match="has 3 times"):
         lightning_action(*files, ckpts_path=tmp_path)
-    with pytest.raises(DeepLabStreamError, match="1 positions and 2 times"):
+    with pytest.raises(DeepLabStreamError, match="1 positions but 2 times"):
         wheel_velocity(np.zeros(1), np.zeros(2))
 
 

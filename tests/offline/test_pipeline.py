@@ -46,20 +46,20 @@ def test_every_fault_of_a_pipeline_is_told_at_once(tmp_path: Path) -> None:
         "[Region eye]\nNETWORKS = eye-*\nANCHOR = pupil\nMEDIAN = 4\n",
     )
     for sentence in (
-        "[Pipelines] is no section of a pipeline",
+        "[Pipelines] is not a section of a pipeline",
         "[Quirks] FLIP = upside: Input should be 'correct' or 'compat'",
         "[Camera left] RATE = 0: Input should be greater than 0",
-        "[Camera left] COLOUR = red: is no key of this section",
-        "[Region eye] CROP: is missing, it has an ANCHOR",
+        "[Camera left] COLOUR = red: is not a key of this section",
+        "[Region eye] CROP: is missing, but there is an ANCHOR",
         "[Region eye] MEDIAN: must be odd",
     ):
         assert sentence in told
     camera = "[Camera left]\nSIZE = 10, 10\nRATE = 5\nREGIONS = nose, eye\nMOTION = a\n"
     told = problems(tmp_path, camera + "[Region eye]\nNETWORKS=e\nANCHOR=p\nCROP=5,5\n")
-    assert "REGIONS: there is no [Region nose]" in told
-    assert "MOTION: there is no [Motion a]" in told
-    assert "[Camera left] DETECT: is missing, [Region eye] has an ANCHOR" in told
-    assert "there is no [Camera NAME]" in problems(tmp_path, "[Pipeline]\n")
-    assert "is no pipeline" in problems(tmp_path, "no section\n")
-    with pytest.raises(SettingsError, match="can't be read"):
+    assert "REGIONS: no section [Region nose]" in told
+    assert "MOTION: no section [Motion a]" in told
+    assert "[Camera left] DETECT: is missing, but [Region eye] has an ANCHOR" in told
+    assert "no [Camera NAME]" in problems(tmp_path, "[Pipeline]\n")
+    assert "is not a pipeline" in problems(tmp_path, "no section\n")
+    with pytest.raises(SettingsError, match="Can't read"):
         load_pipeline(tmp_path / "nowhere.ini")

@@ -6,7 +6,7 @@ from deeplabstream.pose.model.model_opening import MODELS
 
 
 def test_a_network_of_several_animals_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match="arena_animals tells of up to 4 animals"):
+    with pytest.raises(ModelError, match="arena_animals finds up to 4 animals"):
         NetworkFolder(MODELS, "cpu").matching("arena_animals")
 
 

@@ -194,17 +194,17 @@ def test_the_program_predicts_a_folder_and_leaves_alone_what_is_done(
     assert jumps.shape == (6, 4)
     assert jumps.iloc[0].isna().all()
     main([*words, "--output", str(tmp_path / "out")])
-    assert capsys.readouterr().out.count("was predicted before") == 2
+    assert capsys.readouterr().out.count("is already predicted") == 2
 
 
 def test_what_is_not_there_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path / "no.mp4"), "--model", "arena"]) == 2
-    assert "there is no video" in capsys.readouterr().err
+    assert "video not found" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty"), "--model", "arena"]) == 2
-    assert "holds no video" in capsys.readouterr().err
+    assert "contains no video" in capsys.readouterr().err
     film = write_film(tmp_path / "film.mp4", frames=2)
     assert main([str(film), "--model", "nobody"]) == 2
     assert "there is no model" in capsys.readouterr().err

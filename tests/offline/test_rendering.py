@@ -103,7 +103,7 @@ def test_the_program_renders_trials(
     trials = tmp_path / "trials.csv"
     trials.write_text("start_s,end_s\n0.1,0.3\n0.4,0.8\n5,6\n")
     assert main([*words, "--trials", str(trials)]) == 0
-    assert "no frame was taken during trial 2" in capsys.readouterr().out
+    assert "no frame during trial 2" in capsys.readouterr().out
     assert len(open_video(tmp_path / "film.trial0.labelled.mp4")) == 10
     chosen = ["--trials", str(trials), "--choose", "1", "--before", "0.11"]
     assert main([*words, *chosen]) == 2, "trial 1 is there"
@@ -149,9 +149,9 @@ def test_what_does_not_belong_together_is_said(tmp_path: Path) -> None:
     with pytest.raises(DeepLabStreamError, match="do not belong together"):
         render(film, tmp_path / "made.mp4", [poses_of(film, 6)], Look())
     assert not (tmp_path / "made.mp4").exists()
-    with pytest.raises(DeepLabStreamError, match="can't be encoded as h264"):
+    with pytest.raises(DeepLabStreamError, match="as h264"):
         render(film, tmp_path / "made.words", [], Look(), span=Span(0, 2))
-    with pytest.raises(DeepLabStreamError, match="there is no file"):
+    with pytest.raises(DeepLabStreamError, match="file not found"):
         read_poses(tmp_path / "no.csv")
     (tmp_path / "t.csv").write_text("a\n1\n")
     with pytest.raises(DeepLabStreamError, match="columns start_s and end_s"):

@@ -81,9 +81,9 @@ def test_a_video_without_a_network_is_asked_for_one(
 ) -> None:
     video = write_film(tmp_path / "dots.mkv")
     assert main([str(video), "--into", str(tmp_path), "--unsure"]) == 2
-    assert "--unsure: say with --model" in capsys.readouterr().err
+    assert "--unsure: choose a network" in capsys.readouterr().err
 
 
 def test_a_run_without_videos_is_a_sentence() -> None:
-    with pytest.raises(DeepLabStreamError, match="holds no video whose frames"):
+    with pytest.raises(DeepLabStreamError, match="contains no video with poses"):
         list(of_run(next(GOLDEN.glob("runs/*/run.json")).parent))

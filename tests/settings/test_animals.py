@@ -196,11 +196,11 @@ def test_how_far_two_are_apart_is_known_whoever_is_who() -> None:
         (
             "ANIMAL = bob",
             "ANIMAL = bop",
-            r"ANIMAL = bop: no animal is named so in \[An.*bob",
+            r"ANIMAL = bop: not in \[An.*bob",
         ),
-        ("anna, bob", "anna, anna", "each animal needs another name"),
-        ("anna, bob", "trigger, bob", "'trigger' can't be a name"),
-        ("anna, bob", "1, bob", "'1' can't be a name"),
+        ("anna, bob", "anna, anna", "each animal needs a different name"),
+        ("anna, bob", "trigger, bob", "'trigger' is not a valid name"),
+        ("anna, bob", "1, bob", "'1' is not a valid name"),
     ],
 )
 def test_a_name_that_is_wrong_is_said_in_a_sentence(
@@ -214,11 +214,11 @@ def test_more_animals_than_the_network_finds_are_refused() -> None:
     words = RIG + "[Pose Estimation]\nMODEL = stand-in:0\n"
     with pytest.raises(SettingsError) as raised:
         open_network(parse(words, Path.cwd()))
-    assert "the network stand-in:0 tells one animal: set MODEL" in str(raised.value)
+    assert "but the network stand-in:0 finds one animal. Set MODEL" in str(raised.value)
     rig = parse(RIG.replace("ANIMAL = 2", "ANIMAL = 3"), Path.cwd())
     skeleton = Skeleton(("tailbase",), animals=("anna", "bob"))
     assert check_against(rig, skeleton) == [
-        "[Trigger second left] ANIMAL = 3: the network tells 2 animals apart"
+        "[Trigger second left] ANIMAL = 3: the network finds 2 animals"
     ]
 
 
@@ -230,6 +230,6 @@ def test_a_classifier_learns_from_one_animal(
     _, folder, _ = run
     words = [str(tmp_path / "new"), "--of", str(folder.path), str(tmp_path / "no.csv")]
     assert train_classifier([*words, "--animal", "carl"]) == 2
-    assert "has no animal 'carl'; there is: anna, bob" in capsys.readouterr().err
+    assert "has no animal 'carl'; available: anna, bob" in capsys.readouterr().err
     assert train_classifier([*words, "--animal", "bob"]) == 2
     assert "no.csv" in capsys.readouterr().err  # the poses were found

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-from deeplabstream.settings.effective_values import effective
 from deeplabstream.settings.loading import parse
+from deeplabstream.settings.sections import effective
 
 RIG = """
 [Pose Estimation]

@@ -87,23 +87,23 @@ def test_all_problems_are_told_at_once() -> None:
     """
     text = "\n".join(line.strip() for line in text.splitlines())
     assert problems(text) == [
-        "line 2: 'lonely' stands before the first [Section]",
+        "line 2: 'lonely' is not in any [Section]",
         "[Streaming] CAMERA_SOURCE = 0: now SOURCE of [Camera NAME] with KIND = Webcam",
-        "[Streaming] RESOLUTION = 640: expected 2 values with commas between "
+        "[Streaming] RESOLUTION = 640: expected 2 values, separated by commas "
         "(each a whole number, above 0)",
         "[Streaming] FRAMERATE = fast: expected a number",
         "[Streaming] MULTIPLE_DEVICES = maybe: expected yes or no",
         "[Experiment] LOST_MS = inf: expected a finite number",
         "[Experiment] PATIENCE_S = -1: must be above 0",
-        "[Experiment light] REST = 3: unknown, did you mean REST_S?",
-        "[Output lazer] KIND = SimulatedOutptu: unknown, did you mean SimulatedOutput?",
+        "[Experiment light] REST = 3: unknown; did you mean REST_S?",
+        "[Output lazer] KIND = SimulatedOutptu: unknown; did you mean SimulatedOutput?",
         "[Trigger corner] BODYPARTS: is missing "
         "(body parts that it looks at, as the network names them)",
         "[Trigger corner] REGION = circle 1 2: expected circle X Y R",
-        "[Experiment] EXP_NAME = lihgt: there is no [Experiment lihgt], "
+        "[Experiment] EXP_NAME = lihgt: no section [Experiment lihgt]; "
         "did you mean light?",
-        "[Camera NAME]: is missing, one camera at least",
-        "[Experiment] CAMERA = aren: there is no [Camera aren]",
+        "[Camera NAME]: is missing; at least one camera is needed",
+        "[Experiment] CAMERA = aren: no section [Camera aren]",
     ]
 
 
@@ -112,22 +112,22 @@ def test_all_problems_are_told_at_once() -> None:
     [
         (
             "[Experiment]\nEXP_NAME = lihgt",
-            "[Experiment] EXP_NAME = lihgt: there is no [Experiment lihgt], "
+            "[Experiment] EXP_NAME = lihgt: no section [Experiment lihgt]; "
             "did you mean light?",
         ),
         (
             "[Experiment]\nCAMERA = aren",
-            "[Experiment] CAMERA = aren: there is no [Camera aren], did you mean arena?",
+            "[Experiment] CAMERA = aren: no section [Camera aren]; did you mean arena?",
         ),
         (
             "[Experiment other]\nKIND = Conditional\nTRIGGER = cornr\nOUTPUT = laser",
-            "[Experiment other] TRIGGER = cornr: there is no [Trigger cornr], "
+            "[Experiment other] TRIGGER = cornr: no section [Trigger cornr]; "
             "did you mean corner?",
         ),
         (
             "[Experiment other]\nKIND = ExampleExperiment\nREGIONS = corner, no\n"
             "STIMULI = laser, laser",
-            "[Experiment other] REGIONS = no: there is no [Trigger no], there is: corner",
+            "[Experiment other] REGIONS = no: no section [Trigger no]; available: corner",
         ),
         (
             "[Experiment other]\nKIND = ExampleExperiment\nREGIONS = corner, corner\n"
@@ -161,25 +161,25 @@ def test_all_problems_are_told_at_once() -> None:
         ),
         (
             "[Streaming]\nFRAMERATE = 3,5",
-            "[Streaming] FRAMERATE = 3,5: expected a number with a point: 3.5",
+            "[Streaming] FRAMERATE = 3,5: expected a number with a decimal point: 3.5",
         ),
         ("[Streaming]\nSTREAMS =", "[Streaming] STREAMS = (empty): expected 1 or more"),
         (
             "[Streaming]\nSTREAMS = color, depth",
-            "[Streaming] STREAMS = color, depth: another stream is a [Camera NAME] of "
-            "its own now, KIND = RealSense with STREAM = depth or infrared",
+            "[Streaming] STREAMS = color, depth: each further stream needs its own "
+            "[Camera NAME] with KIND = RealSense and STREAM = depth or infrared",
         ),
-        ("[camera x]", "[camera x]: unknown section, did you mean [Camera x]?"),
+        ("[camera x]", "[camera x]: unknown section; did you mean [Camera x]?"),
         ("[Output]", "[Output]: needs a name, [Output NAME]"),
         (
             "[Output ../x]\nKIND = SimulatedOutput",
-            "[Output ../x]: a NAME may have letters, digits, spaces, - and _ "
-            "(files are named so)",
+            "[Output ../x]: NAME may contain letters, digits, spaces, - and _ "
+            "only (it becomes part of file names)",
         ),
-        ("[Output LASER]\nKIND = SimulatedOutput", "[Output LASER]: is there twice"),
-        ("[Camera arena]", "'[Camera arena]' is there twice"),
-        ("[Experiment]\nCAMERA = \nCAMERA = x", "'CAMERA = x' is there twice"),
-        ("[Experiment]\nnonsense", "'nonsense' is no KEY = value"),
+        ("[Output LASER]\nKIND = SimulatedOutput", "[Output LASER]: occurs twice"),
+        ("[Camera arena]", "'[Camera arena]' occurs twice"),
+        ("[Experiment]\nCAMERA = \nCAMERA = x", "'CAMERA = x' occurs twice"),
+        ("[Experiment]\nnonsense", "'nonsense' is not KEY = value"),
         ("[Output a]", "[Output a] KIND: is missing"),
         (
             "[Classification]",
@@ -206,18 +206,18 @@ TRIGGER = {}
 def test_triggers_may_name_triggers() -> None:
     parse(RIG + COMBINED.format("other", "corner"), FOLDER)
     assert problems(RIG + COMBINED.format("othr", "corner")) == [
-        "[Trigger both] TRIGGERS = othr: there is no [Trigger othr], did you mean other?"
+        "[Trigger both] TRIGGERS = othr: no section [Trigger othr]; did you mean other?"
     ]
 
 
 def test_triggers_that_name_each_other_are_a_problem() -> None:
     (problem,) = problems(RIG + COMBINED.format("other", "both"))
     assert problem in (
-        "[Trigger both] in a circle: both looks at other looks at both",
-        "[Trigger other] in a circle: other looks at both looks at other",
+        "[Trigger both] refers to itself: both uses other uses both",
+        "[Trigger other] refers to itself: other uses both uses other",
     )
     (problem,) = problems(RIG + COMBINED.format("other", "other"))
-    assert problem == "[Trigger other] in a circle: other looks at other"
+    assert problem == "[Trigger other] refers to itself: other uses other"
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(SettingsError, match=words.replace("(", r"\(")[:9]):
             load(file)
-    with pytest.raises(SettingsError, match="can't be read"):
+    with pytest.raises(SettingsError, match="Can't read"):
         load(tmp_path / "none.ini")
-    with pytest.raises(SettingsError, match="can't be read"):
+    with pytest.raises(SettingsError, match="Can't read"):
         load(tmp_path)
 
 
@@ -239,7 +239,7 @@ def test_body_parts_are_checked_against_the_network() -> None:
     rig = parse(RIG, FOLDER)
     assert check_against(rig, Skeleton(("snout", "tail"))) == []
     assert check_against(rig, Skeleton(("snout", "tailbase"))) == [
-        "[Trigger corner] BODYPARTS: the network does not know 'tail', "
+        "[Trigger corner] BODYPARTS: the network has no body part 'tail'; "
         "did you mean tailbase?"
     ]
 
@@ -258,13 +258,13 @@ def test_docs_are_what_the_fields_say() -> None:
 def test_an_output_may_name_another_but_not_in_a_chain() -> None:
     text = RIG.replace("KIND = SimulatedOutput", "KIND = SimulatedOutput\nTHEN = pump")
     assert problems(text)[0].startswith(
-        "[Output laser] THEN = pump: there is no [Output pump]"
+        "[Output laser] THEN = pump: no section [Output pump]"
     )
     pump = "[Output pump]\nKIND = SimulatedOutput\n"
     assert parse(text + pump, FOLDER).outputs["laser"].then == "pump"
     assert problems(text + pump + "THEN = laser") == [
-        "[Output laser] THEN = pump: it must have no THEN itself",
-        "[Output pump] THEN = laser: it must have no THEN itself",
+        "[Output laser] THEN = pump: that output must not have THEN itself",
+        "[Output pump] THEN = laser: that output must not have THEN itself",
     ]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.settings.loading import load, parse
-from deeplabstream.settings.random_seeds import settled
 from deeplabstream.settings.ready_made import CONFIGS
+from deeplabstream.settings.text_rewriting import settled
 
 TEXT = (
     (CONFIGS / "classical_conditioning.ini")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.section_renaming import with_name
+from deeplabstream.settings.text_rewriting import with_name
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "settings.ini").read_text(encoding="utf-8")

@@ -40,7 +40,9 @@ def test_no_name_leaves_the_output_directory(animal: str, experimenter: str) -> 
 
 def test_unknown_places_are_told() -> None:
     (problem,) = problems(RIG + "[Session]\nRUN_NAME = {mouse}_{time}\n")
-    assert problem.startswith("[Session] RUN_NAME = {mouse}_{time}: may hold {date}")
+    assert problem.startswith(
+        "[Session] RUN_NAME = {mouse}_{time}: may contain only {date}"
+    )
 
 
 def test_what_is_known_of_the_animal_is_in_the_settings(tmp_path: Path) -> None:
@@ -55,4 +57,6 @@ def test_what_is_known_of_the_animal_is_in_the_settings(tmp_path: Path) -> None:
 )
 def test_a_run_name_holds_plain_places_only(template: str) -> None:
     (problem,) = problems(RIG + f"[Session]\nRUN_NAME = {template}\n")
-    assert problem.startswith(f"[Session] RUN_NAME = {template}: may hold {{date}}")
+    assert problem.startswith(
+        f"[Session] RUN_NAME = {template}: may contain only {{date}}"
+    )

@@ -113,7 +113,7 @@ def test_a_classifier_that_is_damaged_or_unfit_is_a_sentence(
     shutil.copytree(trained / "gait", tmp_path / "gait")
     wrong = ASKING.replace("= walk", "= wakl")
     for text, complaint in [
-        (RIG + wrong, "no [Classifier NAME] knows it, did you mean walk?"),
+        (RIG + wrong, "no [Classifier NAME] knows it; did you mean walk?"),
         (RIG + ASKING + "[Classifier b]\nFOLDER = gait\n", "both know 'rest'"),
         (RIG + ASKING + "[Classifier b]\nFOLDER = none\n", "is no classifier"),
     ]:

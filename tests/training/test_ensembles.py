@@ -107,7 +107,7 @@ def test_a_video_is_predicted_and_smoothed(
     nowhere = tmp_path / "nowhere"
     elsewhere = [*words[:3], "--output", str(nowhere), "--runtime", "cpu"]
     for wrong, sentence in (
-        (["--mirrored", "left", "none"], "has a name for each of them"),
+        (["--mirrored", "left", "none"], "occurs with each ending"),
         (["--pupil"], "a pupil needs"),
         (["--views"], "need two cameras"),
     ):
@@ -121,7 +121,7 @@ def test_a_video_is_predicted_and_smoothed(
     np.testing.assert_allclose(views[0].points, views[1].points, atol=0.01)
     words[2] = str(ensemble / "seed0")
     assert SmoothEnsemble.main(words) == 2
-    assert "is no ensemble" in capsys.readouterr().err
+    assert "is not an ensemble" in capsys.readouterr().err
 
 
 def test_the_report_tells_how_far_apart_they_are(
@@ -132,5 +132,5 @@ def test_the_report_tells_how_far_apart_they_are(
     assert EvaluateNetwork.main(words) == 0
     told = capsys.readouterr().out
     assert "2 networks: median error of each" in told
-    assert "where they are further apart than" in told
+    assert "where they differ by more than" in told
     assert "Error against spread of the ensemble" in page.read_text()

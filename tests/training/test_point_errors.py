@@ -195,4 +195,4 @@ def test_the_program_writes_page_and_tables(
     assert "page.html can't be used: No such file" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         EvaluateNetwork.main([*words[:4], "--poses", str(film)])
-    assert "give --report FILE.html" in capsys.readouterr().err
+    assert "need --report FILE.html" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def test_labels_are_not_replaced_by_a_networks_tables(
 ) -> None:
     beside = str(labelled / "clip0" / "..")
     assert TrainNetwork.main(["--data", str(labelled), "--output", beside, *SMALL]) == 2
-    assert "give another folder" in capsys.readouterr().err
+    assert "Name another folder" in capsys.readouterr().err
     assert not (labelled / "config.yaml").exists()
 
 
@@ -94,7 +94,7 @@ def test_the_package_of_outputs_is_no_place_for_networks(
     place = Path(TrainNetwork.__file__).parents[1] / "outputs" / "2026-11-21"
     with pytest.raises(SystemExit):
         TrainNetwork.main(["--data", "a", "--output", str(place)])
-    assert "holds programs; give another folder" in capsys.readouterr().err
+    assert "holds programs; Name another folder" in capsys.readouterr().err
     assert not place.exists()
 
 
@@ -121,7 +121,7 @@ def test_a_network_is_measured_against_a_video(
     words = ["--model", str(model), "--video", str(video), "--labels", labels]
     assert CheckNetwork.main([*words, *CPU, "--sheet", str(sheet)]) == 0
     told = capsys.readouterr().out
-    assert "8 frames with points placed by a person; runs on" in told
+    assert "8 frames with points placed by hand; runs on" in told
     assert "rightear     median" in told
     assert sheet.is_file()
 
@@ -134,13 +134,13 @@ def test_frames_that_the_video_lacks_are_named(
     words = ["--model", str(model), "--video", str(video), "--labels", str(labels)]
     labels.write_text(header + "img03.png,1,2\nimg99.png,1,2\n", encoding="utf-8")
     assert CheckNetwork.main([*words, *CPU]) == 2
-    assert "has 8 frames, no 99" in capsys.readouterr().err
+    assert "has 8 frames, but not 99" in capsys.readouterr().err
     labels.write_text(header + "first.png,1,2\n", encoding="utf-8")
     assert CheckNetwork.main([*words, *CPU]) == 2
-    assert "no frame number at the end of its name" in capsys.readouterr().err
+    assert "the name must end with a frame number" in capsys.readouterr().err
     labels.write_text(header.replace("leftear", "paw") + "img1.png,1,2\n")
     assert CheckNetwork.main([*words, *CPU]) == 2
-    assert "the network knows no paw" in capsys.readouterr().err
+    assert "the network has no body part paw" in capsys.readouterr().err
 
 
 def test_pictures_and_label_files_are_predicted(
@@ -165,7 +165,7 @@ def test_a_run_is_evaluated_by_set(
 ) -> None:
     table = tmp_path / "errors.csv"
     assert EvaluateNetwork.main(["--model", str(model), "--csv", str(table), *CPU]) == 0
-    assert "calibration error of the confidence" in capsys.readouterr().out
+    assert "confidence calibration error" in capsys.readouterr().out
     rows = [line.split(",")[:3] for line in table.read_text().splitlines()]
     assert ["train", "together", "12"] in rows
     assert ["validation", "leftear", "2"] in rows

@@ -81,7 +81,7 @@ def test_smoothing_says_why_it_is_for_one_animal(
 ) -> None:
     assert SmoothEnsemble.main(["none.mp4", "--model", str(ensemble)]) == 2
     told = capsys.readouterr().err
-    assert "each network loses track of who is who at moments of its own" in told
+    assert "each network assigns identities independently" in told
     assert told.count("\n") == 1
 
 

@@ -54,20 +54,20 @@ def test_options_alone_make_a_file_that_runs(tmp_path: Path) -> None:
     [
         (
             ["Experiment KIND=Condition"],
-            "Condition: unknown, did you mean Conditional?",
+            "Condition: unknown; did you mean Conditional?",
         ),
-        (["Experiment KIND=Conditional"], "[Experiment] TRIGGER: this needs an answer"),
+        (["Experiment KIND=Conditional"], "[Experiment] TRIGGER: needs an answer"),
         (
             ["Experiment KIND=Conditional", *LIGHT, "Experiment REST_S=-1"],
             "[Experiment] REST_S: -1: must be 0 or more",
         ),
         (
             ["Experiment KIND=Conditional", *LIGHT, "Trigger corner BODYPARTS=nose"],
-            "the network does not know 'nose'",
+            "the network has no body part 'nose'",
         ),
         (
             ["Experiment KIND=Conditional", *LIGHT, "Trigger edge KIND=Not"],
-            "never asked: trigger edge kind",
+            "unknown questions: trigger edge kind",
         ),
         (
             [
@@ -85,7 +85,7 @@ def test_options_alone_make_a_file_that_runs(tmp_path: Path) -> None:
                 "Trigger a KIND=Not",
                 "Trigger a TRIGGER=a",
             ],
-            "a would look at itself",
+            "a refers to itself",
         ),
     ],
 )
@@ -172,7 +172,7 @@ def converse(read: int, write: int, wanted: dict[str, list[str]]) -> str:
 
 
 def look_at(file: Path, said: str) -> None:
-    assert "the network does not know 'nose'" in said
+    assert "the network has no body part 'nose'" in said
     assert "must be above 0" in said
     assert "expected circle X Y R" in said
     rig = load(file)
@@ -217,7 +217,7 @@ def test_a_conversation_that_ends_early_writes_nothing(tmp_path: Path) -> None:
         words, input="simulated\nlight\n", capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 2
-    assert "[Experiment] KIND: nobody answers" in done.stderr
+    assert "[Experiment] KIND: no answer" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

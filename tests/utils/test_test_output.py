@@ -52,7 +52,7 @@ def test_an_output_that_fails_is_told(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["lump"], "there is no [Output lump], did you mean lamp?"),
+        (["lump"], "no section [Output lump]; did you mean lamp?"),
         (["lamp", "--seconds", "60"], "a test takes 5 s at the most, and some time"),
         (["lamp", "--level", "2"], "a level is above 0 and 1 at the most, not 2"),
     ],

@@ -24,8 +24,8 @@ from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.recording.run_folder import ModelFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import check_against
-from deeplabstream.settings.random_seeds import settled
 from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.text_rewriting import settled
 from deeplabstream.settings.validation_messages import guess
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 

@@ -17,8 +17,8 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.recording.run_folder import RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
-from deeplabstream.settings.effective_values import effective
 from deeplabstream.settings.loading import Settings
+from deeplabstream.settings.sections import effective
 from outputs.simulated import simulated
 
 

@@ -21,7 +21,7 @@ from deeplabstream.engine.session.states import Action, Failed, Phase, Status, a
 from deeplabstream.engine.session.stream import Stream
 from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.random_seeds import settled
+from deeplabstream.settings.text_rewriting import settled
 
 
 class Session(SessionEvents):

@@ -22,8 +22,7 @@ from deeplabstream.engine.session.states import Counts
 from deeplabstream.ipc.ring import Ring, RingReader, Stamp
 from deeplabstream.plugins.camera_controls import CameraControl
 from deeplabstream.recording.identity_totals import IdentityTotals
-from deeplabstream.settings.effective_values import effective
-from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.sections import Settings, effective
 
 
 @dataclass

@@ -27,11 +27,15 @@ _NAMES = {
     "crop": ("Crop", "x, y, width, height px"),
 }
 _HELP = {
-    "crop": "part of the picture that is used; empty: all of it. Another size only while "
-    "nothing is analysed or recorded yet",
-    "region": "part of the sensor that is read out. Another size only while nothing is "
-    "analysed or recorded yet",
-    "rate": "the camera may give less: exposure and size bound it",
+    "crop": (
+        "used part of the frame; empty: the whole frame. The size can change "
+        "only while nothing is analysed or recorded"
+    ),
+    "region": (
+        "part of the sensor that is read out. The size can change only while "
+        "nothing is analysed or recorded"
+    ),
+    "rate": "upper limit; exposure and frame size can lower the rate",
 }
 
 
@@ -53,7 +57,9 @@ class CameraWindow(QDialog):
         self.words.setMinimumHeight(44)
         self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.keep = QPushButton("Keep in settings")
-        self.keep.setToolTip("what was changed here, as the camera took it")
+        self.keep.setToolTip(
+            "writes the values that the camera accepted to the settings"
+        )
         self.keep.setEnabled(False)
         self.keep.clicked.connect(self._keep)
         self._changed: dict[str, str] = {}
@@ -117,7 +123,7 @@ class CameraWindow(QDialog):
             return ""
         kind = type(self.bridge.rig.settings.cameras[self.camera]).__name__
         listed = " and ".join([", ".join(absent[:-1]), absent[-1]][len(absent) < 2 :])
-        return f"{kind} can't change its {listed} while it films."
+        return f"{kind} can't change its {listed} while the camera runs."
 
     def _ask(self, key: str) -> None:
         word = self.lines[key].text().strip()
@@ -144,7 +150,7 @@ class CameraWindow(QDialog):
         """Show what the device says, in the line too unless a person may be writing."""
         if dial.key not in self.lines:
             return
-        self.now[dial.key].setText(f"is {written(dial.now) or 'not told'}")
+        self.now[dial.key].setText(f"now {written(dial.now) or 'unknown'}")
         line = self.lines[dial.key]
         if rewrite or not line.hasFocus():
             line.setText(written(dial.now))
@@ -152,7 +158,7 @@ class CameraWindow(QDialog):
 
     def _keep(self) -> None:
         self.kept.emit(self.camera, dict(self._changed))
-        self.words.setText("It is in the settings now; File → Save writes the file.")
+        self.words.setText("Changed in the settings. File → Save writes the file.")
         self._changed.clear()
         self.keep.setEnabled(False)
 

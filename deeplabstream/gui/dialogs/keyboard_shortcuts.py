@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
 from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
 
-ANYWHERE = (("Esc", "STOP: every output off, the experiment ends"),)
+ANYWHERE = (("Esc", "STOP: switches all outputs off and ends the experiment"),)
 
 
 def keys_of(

@@ -39,7 +39,7 @@ class OutputTest(QObject):
         if self._test is None:
             self._test = self._make(name, output)
             self._stack.enter_context(self._test)
-            self.told.emit(f"{name} is being tested", "blue")
+            self.told.emit(f"Testing {name} …", "blue")
 
     def stop(self) -> None:
         """End the test early: the output goes off."""
@@ -64,7 +64,7 @@ class OutputTest(QObject):
             self._test = None
             self._stack.close()
             good = f"{test.name} was on for {test.seconds:g} s and is off again"
-            bad = f"the test of {test.name} failed"
+            bad = f"Test of {test.name} failed"
             self.told.emit(
                 bad if test.failed else good, "red" if test.failed else "blue"
             )

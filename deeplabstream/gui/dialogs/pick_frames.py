@@ -35,23 +35,23 @@ class PickDialog(QDialog):
         self.source = QComboBox()
         for run in _runs(document):
             self.source.addItem(f"run {run.name}", run)
-        self.source.setToolTip("the newest runs that were recorded, and videos")
-        self.video = QPushButton("A video file …")
+        self.source.setToolTip("recorded runs, newest first, and videos")
+        self.video = QPushButton("Video file …")
         self.count = QSpinBox()
         self.count.setRange(1, 1000)
         self.count.setValue(20)
         self.count.setSuffix(" frames")
         self.count.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.count.setToolTip("1 to 1000; of each they differ as much as can be")
-        self.unlike = QRadioButton("as different from each other as can be")
-        self.unsure = QRadioButton("where the network is least sure")
+        self.count.setToolTip("frames per source, 1 to 1000")
+        self.unlike = QRadioButton("most different frames")
+        self.unsure = QRadioButton("frames with the least certain poses")
         self.unsure.setToolTip(
-            "low confidences and points that jump: as the run recorded them, or as the "
-            f"network finds them in a video ({self.model or 'none'})"
+            "frames with low confidences or jumping points: poses of the run, or "
+            f"of the network for a video ({self.model or 'none'})"
         )
         self.unlike.setChecked(True)
-        self.propose = QCheckBox("propose what the network finds as labels")
-        self.propose.setToolTip(f"the network of the settings: {self.model or 'none'}")
+        self.propose = QCheckBox("pre-label with the network")
+        self.propose.setToolTip(f"network of the settings: {self.model or 'none'}")
         self.propose.setChecked(bool(self.model))
         for widget in (self.propose, self.unsure):
             widget.setEnabled(bool(self.model))

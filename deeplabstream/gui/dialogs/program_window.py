@@ -1,6 +1,7 @@
 """One of our programs running in a process of its own, its words in a window."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QTextCursor
@@ -15,21 +16,32 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.gui.program_process import Program
-from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.settings.sections import Settings
 
 
 class ProgramWindow(QDialog):
-    """Shows what a program under `utils/` says until it ends; closing stops it."""
+    """Output of a program in `utils/` while it runs; closing the window stops it.
+
+    `outcomes` describes exit codes; others are shown as failures.
+    """
 
     ended = pyqtSignal(int)
     """The program has ended: its exit code."""
 
     def __init__(
-        self, title: str, program: str, arguments: Sequence[str], parent: QWidget
+        self,
+        title: str,
+        program: str,
+        arguments: Sequence[str],
+        parent: QWidget,
+        outcomes: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.title = title
+        self._outcomes = outcomes or {}
         self.setWindowTitle(f"{title} – DeepLabStream")
         self.page = QPlainTextEdit()
         self.page.setReadOnly(True)
@@ -69,7 +81,10 @@ class ProgramWindow(QDialog):
         self.page.setTextCursor(cursor)
 
     def _ended(self, code: int, killed: bool) -> None:
-        words = "killed from outside" if killed else f"ended with code {code}"
+        if killed:
+            words = "ended by another program"
+        else:
+            words = self._outcomes.get(code, f"failed with exit code {code}")
         self.state.setText(words if code or killed else "done")
         self.stop.setText("Close")
         self.ended.emit(code)
@@ -90,3 +105,23 @@ class ProgramWindow(QDialog):
         """Ask the program to end, then make it."""
         self.program.stop()
         super().closeEvent(event)
+
+
+def runs_of(settings: Settings | None, most: int) -> list[Path]:
+    """Return the newest run folders, the newest first."""
+    if settings is None or not settings.output_directory.is_dir():
+        return []
+    found = sorted(settings.output_directory.glob("*/run.json"), reverse=True)
+    return [file.parent for file in found[:most]]
+
+
+def rerun_decisions(document: Document, run: Path, parent: QWidget) -> ProgramWindow:
+    """Compare a run's decisions with those of the settings in the window, saved or not."""
+    settings = str(document.file_as_shown())
+    arguments = ["--run", str(run), "--settings", settings]
+    outcomes = {1: "Decisions differ: see the list above."}
+    window = ProgramWindow(
+        "Re-run decisions", "VideoAnalyzer.py", arguments, parent, outcomes
+    )
+    window.show()
+    return window

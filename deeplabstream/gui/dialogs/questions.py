@@ -52,6 +52,6 @@ def place_to_write(
     free = free_path(path)
     other = f"Write {free.name}"
     answers = [other, *([REPLACE] if replaceable else []), CANCEL]
-    question = what or f"{path} is there already."
+    question = what or f"{path} already exists."
     answer = ask(window, question, *answers, default=other)
     return {other: free, REPLACE: path}.get(answer)

@@ -46,11 +46,11 @@ class Calibrating(QFrame):
         self.words.setObjectName("caption")
         self.words.setWordWrap(True)
         self.scale = QPushButton("Draw a scale")
-        self.scale.setToolTip("drag along something whose length is known")
+        self.scale.setToolTip("drag along an object of known length")
         self.corners = QPushButton("Click 4 corners")
         self.corners.setToolTip(
-            "of a rectangle on the floor: upper left, upper right, lower right, lower left; "
-            "a double click or Enter ends it. For a camera that looks aslant"
+            "of a rectangle on the floor: upper left, upper right, lower right, "
+            "lower left; end with a double click or Enter. For oblique cameras"
         )
         self.scale.clicked.connect(self._draw_scale)
         self.corners.clicked.connect(self._click_corners)
@@ -98,7 +98,7 @@ class Calibrating(QFrame):
     def _take_scale(self, line: Shape) -> None:
         (x1, y1), (x2, y2) = line.corners
         length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
-        millimetres = self._ask(self, "This line is how long", 100.0)
+        millimetres = self._ask(self, "Length of this line", 100.0)
         if millimetres and length:
             self._write(MM_PER_PIXEL=f"{millimetres / length:.5g}", MARKS=None)
 
@@ -106,8 +106,8 @@ class Calibrating(QFrame):
         if len(shape.corners) != 4:
             self.words.setText(f"expected 4 corners, not {len(shape.corners)}")
             return
-        width = self._ask(self, "From the first corner to the second", 400.0)
-        height = self._ask(self, "From the second corner to the third", 400.0)
+        width = self._ask(self, "Length from corner 1 to corner 2", 400.0)
+        height = self._ask(self, "Length from corner 2 to corner 3", 400.0)
         if width and height:
             floor = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
             marks = [

@@ -4,9 +4,9 @@ from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from deeplabstream.gui.application import run_until_closed
-from deeplabstream.gui.field_editing import commit_field
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.settings.sections import Settings
 
 
@@ -42,7 +42,7 @@ class MendingWindow(QWidget):
         problems = self.document.problems
         shown = "\n".join(problems[:4])
         more = f"\n… and {len(problems) - 4} more" if len(problems) > 4 else ""
-        good = "Nothing is wrong any more. Go on; File → Save keeps the changes."
+        good = "No problems left. Continue; File → Save keeps the changes."
         self.words.setText(f"{shown}{more}" if problems else good)
         self.go_on.setEnabled(not problems)
 

@@ -90,7 +90,7 @@ class CheckingTab(QWidget):
         elif self.worst:
             self.list.setCurrentRow(0)
         else:
-            self.view.clear("No picture was held out")
+            self.view.clear("No frame was held out")
 
     def show_picture(self, row: int) -> None:
         """Show one of the worst pictures, label and prediction."""
@@ -109,7 +109,7 @@ class CheckingTab(QWidget):
         into = self.folder / "videos"
         arguments = [str(video), "--model", str(self.folder), "--output", str(into)]
         window = ProgramWindow(
-            "Look at a video", "PredictVideos.py", [*arguments, "--no-metrics"], self
+            "Open a video", "PredictVideos.py", [*arguments, "--no-metrics"], self
         )
         window.ended.connect(partial(self._show_video, video, window))
         window.show()
@@ -132,9 +132,9 @@ class CheckingTab(QWidget):
         self.words.setObjectName("caption")
         self.words.setWordWrap(True)
         self.use.setProperty("starts", True)
-        self.use.setToolTip("writes MODEL into the settings; comments stay")
-        self.on_video.setToolTip("what it finds in each frame of a video")
-        self.on_run.setToolTip("what it finds in the video of a run that was recorded")
+        self.use.setToolTip("writes MODEL to the settings; comments stay")
+        self.on_video.setToolTip("predicts each frame of a video")
+        self.on_run.setToolTip("predicts the video of a recorded run")
         table = self.table
         table.setHorizontalHeaderLabels(list(_COLUMNS))
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -145,7 +145,7 @@ class CheckingTab(QWidget):
             header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         if (side := table.verticalHeader()) is not None:
             side.hide()
-        left = Panel("Held-out pictures, the worst first")
+        left = Panel("Held-out frames, largest error first")
         left.setFixedWidth(_WIDTH)
         left.column.addWidget(self.list, 1)
         for widget in (self.words, self.on_video, self.on_run, self.use):
@@ -218,12 +218,12 @@ class CheckingTab(QWidget):
     def _ask_run(self) -> None:
         settings = self.document.settings
         start = str(settings.output_directory) if settings else ""
-        name = QFileDialog.getExistingDirectory(self, "A run folder", start)
+        name = QFileDialog.getExistingDirectory(self, "Choose a run folder", start)
         videos = sorted(Path(name).glob("*.mkv")) if name else []
         if videos:
             self.check_video(videos[0])
         elif name:
-            self.words.setText(f"{name} holds no video")
+            self.words.setText(f"{name} contains no video")
 
     def _use(self) -> None:
         if self.model is None:
@@ -232,7 +232,7 @@ class CheckingTab(QWidget):
         beside = self.folder.parent == usual
         word = self.folder.name if beside else str(self.folder)
         self.document.set_word("Pose Estimation", "MODEL", word)
-        told = f"Now using {word}. Save the settings to keep it."
+        told = f"Now using {word}. Save to keep it."
         settings = self.document.settings
         problems = check_against(settings, self.model.skeleton) if settings else ()
         self.words.setText("\n".join([told, *problems]))

@@ -33,7 +33,7 @@ from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.trial_preview_list import TrialList
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.ini_reading import read_sections
-from deeplabstream.settings.kinds import kinds_of
+from deeplabstream.settings.loading import kinds_of
 from deeplabstream.settings.ready_made import ready_made, with_experiment
 
 _LIST_WIDTH = 250
@@ -170,7 +170,7 @@ class ExperimentPage(QWidget):
         self.use.setEnabled(bool(name) and name != self.used)
         if not name:
             self.form = None
-            self._area.setWidget(QLabel("No experiment yet: take a ready-made one."))
+            self._area.setWidget(QLabel("No experiment yet. Choose a ready-made one."))
             return
         title = f"Experiment {name}"
         if self.form is None or self.form.title != title or self.form.outdated:
@@ -239,5 +239,5 @@ class ExperimentPage(QWidget):
         lanes, now_s = self._lanes, self._lanes.now_s
         marks = list(lanes.marks)
         self.timeline.show_last(lanes.lanes, marks, now_s, min(_SHOWN_S, MEMORY_S))
-        last = marks[-1][1] if marks else "what triggers, outputs and marks do"
-        self.words.setText(f"The last minute: {last}")
+        last = marks[-1][1] if marks else "events of triggers, outputs and marks"
+        self.words.setText(f"Last minute: {last}")

@@ -35,16 +35,16 @@ _COUNTS = (
     "skipped",
     "recorded",
     "waiting",
-    "unfilmed",
+    "not recorded",
 )
 _COUNTS_HELP = (
-    "pictures that came from the camera",
-    "pictures lost at the camera; ?: it can't know",
-    "pictures whose pose was found",
-    "pictures that the analysis passed over because newer ones were there",
-    "pictures in the video",
-    "pictures that wait in memory to be put into the video",
-    "pictures lost to the video",
+    "frames from the camera",
+    "frames lost at the camera; ?: the camera does not report losses",
+    "frames with a pose",
+    "frames skipped by the analysis because newer ones had arrived",
+    "frames in the video",
+    "frames in memory, to be encoded",
+    "frames missing in the video",
 )
 _ALARMS = ("camera", "computer", "error", "guard", "recording")
 
@@ -99,8 +99,8 @@ class HealthPage(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.cameras, 1)
         inside.addWidget(self.animals)
-        grid.addWidget(_framed("Where the frames went", went), 0, 1)
-        grid.addWidget(_framed("The computer", self.computer), 1, 1)
+        grid.addWidget(_framed("Frame counts", went), 0, 1)
+        grid.addWidget(_framed("Computer", self.computer), 1, 1)
         grid.addWidget(self.alarms, 2, 0, 1, 2)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.stages.setMinimumHeight(206)
@@ -116,7 +116,7 @@ class HealthPage(QWidget):
         for side in ("bottom", "left"):
             self.plot.getAxis(side).setPen(colours.line)
             self.plot.getAxis(side).setTextPen(colours.faint)
-        self._show_histogram(self._stages.times_ms("in all"))
+        self._show_histogram(self._stages.times_ms("total"))
         for row, found in enumerate(self._stages.spreads().values()):
             for column, figure in enumerate(_FIGURES):
                 text = "–" if found is None else f"{found[figure]:.2f}"  # type: ignore[literal-required]

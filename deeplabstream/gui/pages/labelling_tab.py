@@ -95,7 +95,7 @@ class LabellingTab(QWidget):
         path = book.path(self.picture)
         image = read_image(path)
         if image is None:
-            self.canvas.clear(f"{path.name} can't be read")
+            self.canvas.clear(f"Can't read {path.name}")
             return
         self.canvas.camera = path.parent.name
         self.canvas.proposed = bool(book.proposed[self.picture])
@@ -162,9 +162,9 @@ class LabellingTab(QWidget):
         self.tools.undo.setEnabled(self.history.can_undo)
         self.tools.redo.setEnabled(self.history.can_redo)
         if book is not None:
-            told = f"{book.left} of {len(book.names)} still to be labelled"
+            told = f"{book.left} of {len(book.names)} frames not labelled yet"
             if count := int(book.proposed.sum()):
-                told += f", {count} of them with proposals (◐)"
+                told += f", {count} of them pre-labelled (◐)"
             self.words.setText(told)
 
     def _changed(self, part: int) -> None:
@@ -231,7 +231,7 @@ class LabellingTab(QWidget):
             book.join(good)
         else:
             known = ", ".join(book.bodyparts)
-            self.words.setText(f"Bones are written as nose-tail, of: {known}")
+            self.words.setText(f"Write edges as nose-tail, with body parts of: {known}")
         self._show_bones(book)
         self.canvas.update()
 

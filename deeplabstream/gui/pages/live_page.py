@@ -20,9 +20,9 @@ from deeplabstream.engine.session.states import Action, Phase, Status
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
-from deeplabstream.gui.field_editing import commit_field
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.animals_panel import Animals
+from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.live_display import Display
 from deeplabstream.gui.widgets.outputs_panel import Outputs
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
@@ -85,7 +85,9 @@ class LivePage(QWidget):
         for camera, view in self.display.grid.views.items():
             self.adjusting[camera] = button = QPushButton("Adjust …")
             button.setObjectName("tile")
-            button.setToolTip("change exposure, gain, rate and crop while it films")
+            button.setToolTip(
+                "change exposure, gain, rate and crop while the camera runs"
+            )
             button.clicked.connect(partial(self._adjust, camera))
             view.hold(button)
         row = QHBoxLayout(self)
@@ -158,7 +160,7 @@ class LivePage(QWidget):
         commit_field(self)
         if self.test.running:  # the rig would open the output too
             self.test.stop()
-            text = "an output is being tested: start again once it is off"
+            text = "An output test is running. Start the experiment when it has ended."
             self._take_test(text, "red")
         else:
             self.bridge.do(action)

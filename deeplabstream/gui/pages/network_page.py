@@ -32,8 +32,8 @@ from deeplabstream.training.data.labels import LabelsError
 
 _STEPS = ("Label", "Train", "Check")
 _NO_PICTURES = (
-    "No pictures yet: Start Recording on the page Live,\n"
-    "then Pick frames of that run, or of any video"
+    "No frames yet. Start Recording on the page Live,\nthen Pick frames of that "
+    "run or of any video"
 )
 
 
@@ -113,7 +113,7 @@ class NetworkPage(QWidget):
     def running(self) -> str:
         """The training, while one runs."""
         training = self.training
-        return f"the training of {training.model.name}" if training.running else ""
+        return f"training of {training.model.name}" if training.running else ""
 
     def finish(self) -> None:
         """End what goes on behind the page."""
@@ -133,12 +133,14 @@ class NetworkPage(QWidget):
 
     def _arrange(self) -> None:
         self.folder.setToolTip(
-            "a folder for pictures and labels, new or old; or a DeepLabCut project; one "
-            "animal is labelled in each picture"
+            "folder for frames and labels, new or existing, or a DeepLabCut "
+            "project; one animal per frame"
         )
-        self.parts_line.setPlaceholderText("body parts of a new folder, commas between")
+        self.parts_line.setPlaceholderText(
+            "body parts of a new folder, separated by commas"
+        )
         self.parts_line.setToolTip(
-            "what to label, in this order; a folder keeps its own"
+            "order of labelling; an existing folder keeps its own list"
         )
         skeleton = self._present()
         if skeleton is not None:
@@ -206,7 +208,9 @@ class NetworkPage(QWidget):
     def _ask_folder(self) -> None:
         last = self.recent.there("labels")
         start = str(last[0] if last else self.document.path.parent)
-        name = QFileDialog.getExistingDirectory(self, "A folder for labels", start)
+        name = QFileDialog.getExistingDirectory(
+            self, "Choose a folder for labels", start
+        )
         if name:
             self.open(Path(name))
 

@@ -26,7 +26,7 @@ from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
 from deeplabstream.gui.widgets.region_canvas import RegionCanvas
 from deeplabstream.gui.widgets.settings_form import free_name, names_in, problems_of
 from deeplabstream.settings import ini_editing
-from deeplabstream.settings.section_renaming import with_name
+from deeplabstream.settings.text_rewriting import with_name
 
 _SIDE_WIDTH = 286
 _TOOLS: tuple[ShapeKind, ...] = (
@@ -39,10 +39,11 @@ _TOOLS: tuple[ShapeKind, ...] = (
     "point",
 )
 _KINDS = {"line": "LineCrossing", "point": "HeadDirection"}
-_CORNERS = "later, a double click adds a corner, a right click removes one"
+_CORNERS = "later, double-click adds a corner, right-click removes one"
 _HOW = (
-    "Choose a shape and drag; click a polygon's corners, a double click closes it. Drag a "
-    "region or its squares to change it; arrow keys move it by 1 px, with Shift by 10."
+    "Choose a shape, then drag. Polygon: click the corners, double-click to "
+    "close. Drag a region or its handles to change it. Arrow keys move it by 1 "
+    "px, with Shift by 10 px."
 )
 
 
@@ -105,7 +106,7 @@ class RegionsPage(QWidget):
 
     def _choosing(self) -> QFrame:
         panel, grid = _panel("Regions in camera")
-        self.camera.setToolTip("the camera whose picture is drawn on")
+        self.camera.setToolTip("camera whose image is shown")
         grid.addWidget(self.camera, 1, 0, 1, 3)
         grid.addWidget(self.list, 2, 0, 1, 3)
         return panel
@@ -113,9 +114,9 @@ class RegionsPage(QWidget):
     def _chosen(self) -> QFrame:
         panel, grid = _panel("Selected region")
         rows = (("name", self.name), ("place", self.place), ("body parts", self.parts))
-        self.name.setToolTip("what experiments call it; those that do follow")
-        self.place.setToolTip("as in the settings, px from the left upper corner")
-        self.parts.setToolTip("all of these must be seen; commas between")
+        self.name.setToolTip("name in experiments; they follow when it changes")
+        self.place.setToolTip("as in the settings; px from the upper left corner")
+        self.parts.setToolTip("all of these must be seen; separated by commas")
         for row, (text, line) in enumerate(rows, start=1):
             grid.addWidget(QLabel(text), row, 0)
             grid.addWidget(line, row, 1, 1, 2)
@@ -149,7 +150,7 @@ class RegionsPage(QWidget):
             self.camera.setCurrentText(wanted)
         if self.canvas.camera != self.camera.currentText():
             self.canvas.camera = self.camera.currentText()
-            self.canvas.clear("Start the stream to see the picture")
+            self.canvas.clear("Start the stream to see the image")
         shapes = self._shapes()
         chosen = self.canvas.chosen_name if self.canvas.chosen_name in shapes else ""
         self.list.blockSignals(True)

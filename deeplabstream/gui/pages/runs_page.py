@@ -21,9 +21,12 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.program_window import (
+    ProgramWindow,
+    rerun_decisions,
+    runs_of,
+)
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
-from deeplabstream.gui.recorded_runs import decide_again, runs_of
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
@@ -35,6 +38,18 @@ _MOST_RUNS = 500
 _PATH = Qt.ItemDataRole.UserRole
 
 
+_EXPORT_NAMES = {
+    "dlc-csv": "DeepLabCut (CSV)",
+    "dlc-h5": "DeepLabCut (HDF5)",
+    "predecessor-csv": "DeepLabStream 1 (CSV)",
+    "sleap": "SLEAP analysis (HDF5)",
+    "slp": "SLEAP (.slp)",
+    "parquet": "Tables (Parquet)",
+    "nwb": "NWB",
+    "labelled-video": "Labelled video",
+}
+
+
 class RunsPage(QWidget):
     """Lists the runs of the settings' output directory; the newest first."""
 
@@ -44,10 +59,10 @@ class RunsPage(QWidget):
         self.list = QListWidget()
         self.list.setObjectName("clear")
         self.other = QPushButton("Other folder …")
-        self.again = QPushButton("Decide again")
+        self.again = QPushButton("Re-run decisions")
         self.again.setToolTip(
-            "let the present settings decide this run from its recorded poses, and "
-            "compare with what was done; nothing is switched"
+            "evaluates triggers and experiment on the recorded poses with the "
+            "current settings and lists differences; no output is switched"
         )
         self.export = QPushButton("Export")
         self.folder = QPushButton("Open folder")
@@ -92,7 +107,7 @@ class RunsPage(QWidget):
         column.addWidget(self.about)
         menu = QMenu(self)
         for kind in EXPORTS:
-            action = menu.addAction(kind)
+            action = menu.addAction(_EXPORT_NAMES.get(kind, kind))
             if action is not None:
                 action.triggered.connect(lambda _=False, kind=kind: self._export(kind))
         self.export.setMenu(menu)
@@ -107,7 +122,7 @@ class RunsPage(QWidget):
     def _connect(self) -> None:
         self.list.currentItemChanged.connect(self._choose)
         self.other.clicked.connect(self._ask_folder)
-        self.again.clicked.connect(self._decide_again)
+        self.again.clicked.connect(self._rerun)
         self.folder.clicked.connect(self._open_folder)
         self.view.opened.connect(self._tell)
 
@@ -129,13 +144,13 @@ class RunsPage(QWidget):
             button.setEnabled(self.chosen is not None)
 
     def _ask_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "A run folder")
+        name = QFileDialog.getExistingDirectory(self, "Choose a run folder")
         if name:
             self.open(Path(name))
 
-    def _decide_again(self) -> None:
+    def _rerun(self) -> None:
         if self.chosen is not None:
-            decide_again(self.document, self.chosen, self)
+            rerun_decisions(self.document, self.chosen, self)
 
     def _export(self, kind: str, overwrite: bool = False) -> None:
         arguments = [str(self.chosen), "--to", kind]
@@ -152,7 +167,7 @@ class RunsPage(QWidget):
         if code != EXPORTED_BEFORE or run != self.chosen:
             return
         question = (
-            f"{run}/export has files of {kind} already. "
+            f"{run}/export already contains files of {_EXPORT_NAMES.get(kind, kind)}. "
             "Replace them with a new export of this run?"
         )
         if ask(self, question, REPLACE, CANCEL) == REPLACE:
@@ -193,12 +208,12 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _words(facts: dict[str, Any]) -> str:
     if not facts:
-        return "run.json can't be read: this is no whole run folder"
+        return "Can't read run.json: the run folder is incomplete"
     began, ended = str(facts.get("started", ""))[:19], facts.get("how")
     cameras = ", ".join(validated_facts(facts)[0]["cameras"])
-    how = (
-        ended
-        or "not ended: it still runs, or was killed and is mended when it is opened"
+    how = ended or (
+        "not ended: the run is being recorded, or was killed and will be "
+        "repaired when opened"
     )
     lines = [f"{began.replace('T', ' ')} UTC", cameras, how]
     if done := facts.get("repaired"):

@@ -27,8 +27,7 @@ from deeplabstream.gui.widgets.settings_form import (
     usual_name,
 )
 from deeplabstream.settings import ini_editing
-from deeplabstream.settings.kinds import kinds_of
-from deeplabstream.settings.loading import FAMILIES, FIXED
+from deeplabstream.settings.loading import FAMILIES, FIXED, kinds_of
 
 _LIST_WIDTH = 270
 _TITLE = Qt.ItemDataRole.UserRole
@@ -43,7 +42,7 @@ class SettingsPage(QWidget):
         self.list = QListWidget()
         self.form: SettingsForm | None = None
         self.add = QPushButton("Add …")
-        self.add.setToolTip("a camera, trigger, output or experiment")
+        self.add.setToolTip("adds a camera, trigger, output or experiment")
         self.add.setMenu(self._kinds_menu())
         self.remove = QPushButton("Remove")
         self.remove.clicked.connect(self._remove)

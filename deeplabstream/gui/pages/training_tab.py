@@ -27,9 +27,9 @@ from deeplabstream.gui.program_process import Program
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.training_progress import TrainingProgress
+from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.panels import Panel
-from deeplabstream.gui.widgets.stop_button import StopButton
 from deeplabstream.training.data.label_book import LabelBook
 
 FEWEST = 2
@@ -38,9 +38,9 @@ _SHOWN = 6
 _COLUMNS = 3
 _WIDTH = 250
 _SIZES = {
-    "small: as 224 × 160": "small",
-    "usual: as 320 × 240": "usual",
-    "fine: as 480 × 368": "fine",
+    "small (224 × 160)": "small",
+    "medium (320 × 240)": "usual",
+    "large (480 × 368)": "fine",
 }
 _LAST = Path("checkpoints", "last.ckpt")
 _NAME = re.compile(r"\w[\w -]*(?<! )")
@@ -143,20 +143,20 @@ class TrainingTab(QWidget):
         self.program.stop()
 
     def _arrange(self) -> None:
-        self.name.setToolTip("the network's folder, in models/ beside the settings")
+        self.name.setToolTip("folder of the network, in models/ beside the settings")
         self.steps.setRange(10, 100_000)
         self.steps.setValue(3000)
         self.steps.setSuffix(" steps")
-        self.steps.setToolTip("batches of 8 pictures to learn from, 10 to 100000")
+        self.steps.setToolTip("batches of 8 frames, 10 to 100000")
         self.steps.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.sees.addItems(list(_SIZES))
         self.sees.setCurrentIndex(1)
         self.sees.setToolTip(
-            "pixels that the network sees of a picture: fewer are faster, more are finer"
+            "pixels of the network's input: fewer are faster, more are more precise"
         )
         self.train.setProperty("starts", True)
-        self.resume.setToolTip("from the last whole state that was kept (--resume)")
-        self.stop.setToolTip("the state is kept: Resume continues the training")
+        self.resume.setToolTip("continue from the last saved checkpoint (--resume)")
+        self.stop.setToolTip("saves a checkpoint; Resume continues the training")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
         for label in (self.state, self.words):
@@ -190,7 +190,7 @@ class TrainingTab(QWidget):
         row.addLayout(self._pictures(), 1)
 
     def _pictures(self) -> QVBoxLayout:
-        plots, curves = Panel("How it learns"), QHBoxLayout()
+        plots, curves = Panel("Learning curve"), QHBoxLayout()
         for plot, words in (
             (self.loss, "loss"),
             (self.error, "held-out error, px"),
@@ -208,7 +208,7 @@ class TrainingTab(QWidget):
         grid = QGridLayout()
         grid.setSpacing(6)
         for place, view in enumerate(self.views):
-            view.clear("held-out picture")
+            view.clear("held-out frame")
             grid.addWidget(view, place // _COLUMNS, place % _COLUMNS)
         shown.column.addLayout(grid, 1)
         column = QVBoxLayout()
@@ -265,7 +265,7 @@ class TrainingTab(QWidget):
                 book.folder / name, self.progress.step, labels_of(book, name), found
             )
         for view in self.views[len(shown) :]:
-            view.clear("held-out picture")
+            view.clear("held-out frame")
 
     def _stop(self) -> None:
         self.program.stop()
@@ -276,22 +276,22 @@ class TrainingTab(QWidget):
         told = self.progress
         if not code and not killed:
             self.bar.setValue(self.bar.maximum())
-            self.state.setText("Done. Look at it under Check.")
+            self.state.setText("Done. See the results under Check.")
             self.trained.emit()
         elif killed or told.silent:
             self.state.setText(
-                f"The training was ended from outside at step {told.step}. "
+                f"Training was ended by another program at step {told.step}. "
                 + self._rest()
             )
         else:
-            last = told.words[-1] if told.words else f"It ended with code {code}"
-            self.state.setText(last)
+            failed = f"Training failed with exit code {code}"
+            self.state.setText(told.words[-1] if told.words else failed)
         self._show_state()
 
     def _rest(self) -> str:
         if (self.model / _LAST).is_file():
-            return "The state is kept: Resume continues the training."
-        return "Nothing was kept yet: Train begins anew."
+            return "A checkpoint is saved: Resume continues the training."
+        return "No checkpoint yet: Train starts again."
 
     def _show_state(self) -> None:
         enough = self.book is not None and int(self.book.done.sum()) >= FEWEST
@@ -310,9 +310,9 @@ class TrainingTab(QWidget):
         elif not self._began:
             count = 0 if self.book is None else int(self.book.done.sum())
             self.state.setText(
-                f"{count} labelled pictures"
+                f"{count} labelled frames"
                 if enough
-                else f"{count} labelled pictures; {FEWEST} are needed at least"
+                else f"{count} labelled frames; at least {FEWEST} are needed"
             )
 
 

@@ -19,8 +19,8 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.pose import Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.gui.theme import GREY, animal_colour
+from deeplabstream.gui.widgets.buttons import Lamp
 from deeplabstream.gui.widgets.elided_text import Elided
-from deeplabstream.gui.widgets.indicator import Lamp
 from deeplabstream.gui.widgets.panels import Panel
 
 _LEAST = 64  # px
@@ -40,9 +40,9 @@ class Animals(Panel):
         if len(cameras) < 2:  # shown without a parent it would be a window
             self.camera.hide()
         self.camera.setMinimumWidth(100)  # a long name must not make the panel wider
-        self.camera.setToolTip("the camera that sees them")
-        self.exchange = QPushButton("Exchange")
-        self.right = QPushButton("Names are right")
+        self.camera.setToolTip("camera with the animals")
+        self.exchange = QPushButton("Swap")
+        self.right = QPushButton("Confirm names")
         self.lamps: dict[str, Lamp] = {}
         self.words: dict[str, QLabel] = {}
         self._menu = QMenu(self)
@@ -57,7 +57,9 @@ class Animals(Panel):
         self.column.addLayout(buttons)
         self.exchange.clicked.connect(self.ask_exchange)
         self.right.clicked.connect(self.confirm)
-        self.right.setToolTip("end all doubts who is who (Ctrl+R)")
+        self.right.setToolTip(
+            "confirms the names as they are; ends all ambiguities (Ctrl+R)"
+        )
         self.show_names(())
 
     def show_names(self, names: Sequence[str]) -> None:
@@ -86,9 +88,9 @@ class Animals(Panel):
             if (action := self._menu.addAction(" and ".join(pair))) is not None:
                 action.triggered.connect(partial(self._say, pair))
         several = len(names) > 2
-        self.exchange.setText("Exchange …" if several else "Exchange")
-        tip = "of two of them" if several else f"of {' and '.join(names)}"
-        self.exchange.setToolTip(f"exchange the names {tip} (Ctrl+E)")
+        self.exchange.setText("Exchange …" if several else "Swap")
+        tip = "of two animals" if several else f"of {' and '.join(names)}"
+        self.exchange.setToolTip(f"swap the names {tip} (Ctrl+E)")
 
     def show_who(
         self, known: Mapping[str, IdentityState], thresholds: Thresholds

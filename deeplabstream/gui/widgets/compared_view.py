@@ -40,7 +40,7 @@ class ComparedView(VideoView):
         self.found = np.asarray(found, np.float64).reshape(-1, 2)
         image = read_image(file)
         if image is None:
-            self.clear(f"{file.name} can't be read")
+            self.clear(f"Can't read {file.name}")
             return
         self.camera = file.stem
         self.show_picture(image, number, None)

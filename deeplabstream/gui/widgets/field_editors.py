@@ -9,6 +9,8 @@ from pydantic.fields import FieldInfo
 from PyQt5.QtCore import QEvent, pyqtSignal
 from PyQt5.QtGui import QKeyEvent, QKeySequence, QWheelEvent
 from PyQt5.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QFileDialog,
     QHBoxLayout,
@@ -178,4 +180,32 @@ def _options(
         return [str(option.value) for option in kind]
     if kind in _FAMILIES:
         return names(_FAMILIES[kind])
+    return None
+
+
+def commit_field(window: QWidget) -> None:
+    """Take over what is typed in the focused field of `window`, as leaving it would.
+
+    Shortcuts do not move the focus, so a field does not know that it was left.
+    """
+    field = QApplication.focusWidget()
+    if field is None or field.window() is not window.window():
+        return
+    if isinstance(field, QAbstractSpinBox):
+        field.interpretText()
+    if isinstance(field, QAbstractSpinBox) or (
+        isinstance(field, QLineEdit)
+        and not field.isReadOnly()
+        and field.hasAcceptableInput()
+    ):
+        field.editingFinished.emit()
+
+
+def field_with_undo() -> QLineEdit | None:
+    """Return the focused line of text if it has something to undo or redo of its own."""
+    field = QApplication.focusWidget()
+    if isinstance(field, QLineEdit) and (
+        field.isUndoAvailable() or field.isRedoAvailable()
+    ):
+        return field
     return None

@@ -6,7 +6,7 @@ from itertools import starmap
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PyQt5.QtCore import QPointF, QRectF, Qt
+from PyQt5.QtCore import QObject, QPointF, QRectF, QSettings, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from deeplabstream.core.journal_entries import Step
@@ -174,12 +174,10 @@ def draw_state(
         draw_tag(painter, corner, f"● {', '.join(on)} on", QColor(AMBER), right=True)
     if step is not None and (step.lost or step.too_old):
         doubted = any(map(step.pose.is_ambiguous, range(len(step.pose.points))))
-        text = "Who is who is in doubt" if doubted else "Animal lost"
-        text = "Frames come too late" if step.too_old else text
+        text = "Identities are ambiguous" if doubted else "Animal lost"
+        text = "Frames are too old" if step.too_old else text
         middle = QPointF(picture.center().x(), picture.bottom() - 16)
-        draw_tag(
-            painter, middle, f"{text}: nothing is decided", QColor(RED), centre=True
-        )
+        draw_tag(painter, middle, f"{text}: no decisions", QColor(RED), centre=True)
 
 
 def draw_tag(
@@ -205,3 +203,41 @@ def draw_tag(
     painter.drawRoundedRect(plate, 4, 4)
     painter.setPen(colour)
     painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+
+CHOICES = {
+    "trails": "Trails",
+    "states": "Trigger states and output in the image",
+}
+"""By name: what the menu calls it."""
+
+
+class Painted(QObject):
+    """Says of each choice whether it is on; `memory` is where that is remembered."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, memory: QSettings | None = None) -> None:
+        super().__init__()
+        self._memory = memory
+        self._on = {name: self._recalled(name) for name in CHOICES}
+
+    def shows(self, name: str) -> bool:
+        """Return whether it is painted."""
+        return self._on[name]
+
+    def choose(self, name: str, on: bool) -> None:
+        """Paint it from now on, or no longer."""
+        self._on[name] = on
+        if self._memory is not None:
+            self._memory.setValue(f"painted/{name}", on)
+        self.changed.emit()
+
+    def _recalled(self, name: str) -> bool:
+        if self._memory is None:
+            return True
+        # an INI file has words, the registry has numbers
+        return str(self._memory.value(f"painted/{name}", True)).casefold() in (
+            "true",
+            "1",
+        )

@@ -189,7 +189,7 @@ class LabelCanvas(VideoView):
             draw_tag(
                 painter,
                 corner,
-                "Proposed: drag what is wrong, then Space",
+                "Pre-labelled: drag wrong points, then press Space",
                 QColor(AMBER),
             )
 

@@ -15,16 +15,16 @@ from deeplabstream.gui.widgets.panels import Panel
 
 _WIDTH = 236
 KEYS = (
-    ("Click", "places it, then the next"),
-    ("Drag", "moves a point"),
-    ("Right click, Delete", "it is not to be seen"),
-    ("1 to 9", "chooses a part"),
-    ("Arrows", "move it 0.5 px"),
+    ("Click", "place point, go to the next"),
+    ("Drag", "move a point"),
+    ("Right click, Delete", "mark as not visible"),
+    ("1 to 9", "choose a body part"),
+    ("Arrows", "move the point by 0.5 px"),
     ("Space", "accept, next frame"),
-    ("B", "back one picture"),
+    ("B", "previous frame"),
     ("U, Shift+U", "undo, redo"),
-    ("Wheel, + −, 0", "zoom; whole"),
-    ("Middle button", "moves the picture"),
+    ("Wheel, + −, 0", "zoom; fit"),
+    ("Middle button", "move the image"),
 )
 """Mouse and keys of the labelling page, and what they do."""
 
@@ -48,17 +48,21 @@ class LabelTools(Panel):
         self._arrange()
 
     def _explain(self) -> None:
-        self.contrast.setToolTip("50 to 400 % of what is shown; no file changes")
+        self.contrast.setToolTip(
+            "display contrast and brightness, 50 to 400 %; files do not change"
+        )
         self.bones.setPlaceholderText("nose-tail, …")
         self.bones.setToolTip(
-            "lines to draw, A-B, commas between; the network gets them"
+            "skeleton edges, A-B, separated by commas; saved with the network"
         )
         self.undo.setToolTip("U; the last 200 changes")
         self.redo.setToolTip("Shift+U")
         self.closer.setToolTip("zoom in (+ or the wheel)")
         self.wider.setToolTip("zoom out (− or the wheel)")
-        self.whole.setToolTip("the whole picture (0)")
-        self.good.setToolTip("what is not placed is not to be seen; the next picture")
+        self.whole.setToolTip("fit the frame (0)")
+        self.good.setToolTip(
+            "mark unplaced points as not visible; go to the next frame"
+        )
         self.good.setProperty("starts", True)
 
     def _arrange(self) -> None:

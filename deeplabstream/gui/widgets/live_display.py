@@ -10,8 +10,8 @@ from deeplabstream.engine.session.states import Counts, Phase, Status
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Figures, TileFigures
-from deeplabstream.gui.overlay_options import Painted
 from deeplabstream.gui.trails import Trail
+from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.status_bar import StatusLine
 from deeplabstream.gui.widgets.video_view import VideoGrid
 
@@ -72,7 +72,7 @@ class Display(QWidget):
             self._figures.clear()
         elif status.phase is Phase.STARTING:
             self._figures.clear()
-            self.grid.clear("The camera is being opened …")
+            self.grid.clear("Opening the camera …")
 
     def _tick(self) -> None:
         self._ticks += 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QButtonGroup, QFrame, QPushButton, QVBoxLayout
 
-from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.widgets.buttons import StopButton
 
 _WIDTH = 118
 
@@ -32,7 +32,7 @@ class Rail(QFrame):
         column.addStretch(1)
         self.stop = StopButton("STOP")
         self.stop.setObjectName("stop")
-        self.stop.setToolTip("every output off, the experiment ends (Esc)")
+        self.stop.setToolTip("switches all outputs off and ends the experiment (Esc)")
         self.stop.clicked.connect(self.stopped)
         around = QVBoxLayout()
         around.setContentsMargins(10, 0, 10, 0)

@@ -85,19 +85,19 @@ def _said(
 ) -> tuple[str, str]:
     if answer is not None:
         after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
-        tip = f"the device says that it went to {answer.level:.0%}"
+        tip = f"the device reports {answer.level:.0%}"
         if answer.cause:
-            first, tip = answer.cause, f"{tip} by itself: {answer.cause}"
+            first, tip = answer.cause, f"{tip} on its own: {answer.cause}"
         elif after_ms:
             first = f"ack {after_ms:.2f} ms"
-            tip += f", {after_ms:.2f} ms after it was told, by its own clock"
+            tip += f", {after_ms:.2f} ms after the command, by the device's clock"
         else:
-            first, tip = "ack", f"{tip} when the time that it was given was over"
+            first, tip = "ack", f"{tip} at the end of the commanded duration"
         return f"{first}\n{_ago(now_ns - answer.heard_ns)}", tip
     if edge is not None:
         tip = f"set to {edge.level:.0%} ({edge.cause}); this kind does not acknowledge"
         return f"written\n{_ago(now_ns - edge.written_ns)}", tip
-    return "not open\n", "it is opened with the stream"
+    return "not open\n", "opens with the stream"
 
 
 def _ago(time_ns: int) -> str:

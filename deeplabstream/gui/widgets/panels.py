@@ -21,8 +21,8 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.run_summary import without_count
 from deeplabstream.gui.theme import BLUE, GREEN, GREY, palette
+from deeplabstream.gui.widgets.buttons import Lamp
 from deeplabstream.gui.widgets.elided_text import Elided
-from deeplabstream.gui.widgets.indicator import Lamp
 
 _MOST_LINES = 500
 _MOST_MARKS = 5

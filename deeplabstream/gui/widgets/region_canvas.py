@@ -29,9 +29,9 @@ _ARROWS = {
     Qt.Key.Key_Down: (0, 1),
 }
 KEYS = (
-    ("Drag", "draws a form, moves a region, or reshapes it by its squares"),
-    ("Click, Enter", "a corner of a polygon; Enter or a double click closes it"),
-    ("Arrows", "move the chosen region by 1 px, with Shift by 10 px"),
+    ("Drag", "draws a shape, moves a region, or changes it by its handles"),
+    ("Click, Enter", "corner of a polygon; Enter or a double click closes it"),
+    ("Arrows", "move the selected region by 1 px, with Shift by 10 px"),
 )
 """Mouse and keys of the picture, and what they do."""
 

@@ -5,8 +5,7 @@ from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
 
 from deeplabstream.engine.session.states import Action, Phase, Status, allowed
 from deeplabstream.gui.theme import AMBER, GREEN
-from deeplabstream.gui.widgets.indicator import Lamp
-from deeplabstream.gui.widgets.stop_button import StopButton
+from deeplabstream.gui.widgets.buttons import Lamp, StopButton
 
 _PAIRS = {
     "Stream": (Action.START_STREAM, Action.STOP_STREAM),
@@ -79,15 +78,15 @@ class Controls(QFrame):
 
 def _sentence(status: Status) -> str:
     if status.phase is Phase.IDLE:
-        return "Nothing runs. Start the stream first."
+        return "Nothing is running. Start the stream first."
     if status.phase is Phase.STARTING:
-        return "The cameras are being opened …"
+        return "Opening the cameras …"
     if status.phase is Phase.STOPPING:
-        return "Everything is being stopped …"
+        return "Stopping …"
     if not status.network_ready:
-        return "The network is being loaded …"
+        return "Loading the network …"
     if status.experimenting:
-        return "The experiment decides what the outputs do."
+        return "The experiment controls the outputs."
     if status.analysing:
         return "Tracking; outputs idle."
-    return "Pictures come in. Analysis can start."
+    return "Frames arrive. Analysis can start."

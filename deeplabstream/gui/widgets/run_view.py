@@ -21,7 +21,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.engine.trigger_shapes import TriggerShape, trigger_shapes_of
 from deeplabstream.gui.run_frames import RunPictures
-from deeplabstream.gui.widgets.play_button import TICK_MS, PlayButton
+from deeplabstream.gui.widgets.buttons import TICK_MS, PlayButton
 from deeplabstream.gui.widgets.timeline_view import TimelineView
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.run_review import Review
@@ -29,7 +29,8 @@ from deeplabstream.settings.loading import parse
 
 _MOST_EVENTS = 5000
 _SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-_TOLD = ("mark", "note", "edge")
+_EVENTS = {"mark": "event", "note": "info", "edge": "output"}
+"""Kinds of rows of events.csv that are listed, and their names in the list."""
 
 
 class RunView(QWidget):
@@ -61,7 +62,7 @@ class RunView(QWidget):
         """Read a run and show its beginning."""
         self.play.stop()
         self.review = None
-        self.video.clear("Being read …")
+        self.video.clear("Reading …")
         if not self.pictures.isRunning():
             self.pictures.start()
         self.pictures.open(path)
@@ -93,9 +94,9 @@ class RunView(QWidget):
     def _arrange(self) -> None:
         self.speed.addItems([f"{speed:g} ×" for speed in _SPEEDS])
         self.speed.setCurrentIndex(_SPEEDS.index(1.0))
-        self.speed.setToolTip("how many seconds of the run pass in one")
-        self.camera.setToolTip("the camera that is shown")
-        self.events.setHorizontalHeaderLabels(["time", "what", ""])
+        self.speed.setToolTip("playback speed, relative to real time")
+        self.camera.setToolTip("camera that is shown")
+        self.events.setHorizontalHeaderLabels(["time, s", "kind", ""])
         self.events.setShowGrid(False)
         self.events.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.events.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -142,7 +143,7 @@ class RunView(QWidget):
         self.opened.emit(run)
 
     def _list_events(self, run: Review) -> None:
-        told = [row for row in run.events if row["kind"] in _TOLD][:_MOST_EVENTS]
+        told = [row for row in run.events if row["kind"] in _EVENTS][:_MOST_EVENTS]
         told.sort(key=lambda row: float(row["time_s"]))  # written as they were known
         self.events.setRowCount(len(told))
         for at, row in enumerate(told):
@@ -150,7 +151,7 @@ class RunView(QWidget):
             if row["kind"] == "edge":
                 word = "on" if float(row["level"]) > 0 else "off"
                 text = f"{row['name']} {word} ({row['cause']})"
-            cells = (f"{float(row['time_s']):.3f}", row["kind"], text)
+            cells = (f"{float(row['time_s']):.3f}", _EVENTS[row["kind"]], text)
             for column, cell in enumerate(cells):
                 self.events.setItem(at, column, QTableWidgetItem(cell))
         self.events.resizeColumnsToContents()
@@ -161,7 +162,7 @@ class RunView(QWidget):
             return
         self.video.camera = camera
         if camera not in run.cameras:
-            self.video.clear("Nothing was analysed in this run")
+            self.video.clear("No poses in this run")
             return
         self.video.threshold = run.folder.thresholds.of(camera)
         self.video.zones = _zones(run, camera)
@@ -171,7 +172,7 @@ class RunView(QWidget):
         """Show what was found in a frame without a picture, on an empty one."""
         step, shape = run.step_of(camera, row), run.shape_of(camera)
         if step is None or shape is None:
-            self.video.clear("Not recorded at this moment")
+            self.video.clear("Not recorded at this time")
             return
         self.video.figures = "not recorded"
         self._show_picture((camera, row), np.zeros(shape, np.uint8))
@@ -185,7 +186,7 @@ class RunView(QWidget):
         if run is None or camera not in run.cameras:
             return
         if image is None:
-            self.video.clear("This picture can't be decoded")
+            self.video.clear("Can't decode this frame")
             return
         self.video.levels = run.levels_at(run.time_of(camera, row))
         step = run.step_of(camera, row)

@@ -12,8 +12,7 @@ from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
 from deeplabstream.plugins.debounce import Debounce
 from deeplabstream.settings.fields import keys_of
-from deeplabstream.settings.kinds import kind_of, kinds_of
-from deeplabstream.settings.loading import FIXED
+from deeplabstream.settings.loading import FIXED, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
 
 _KEYS_WIDTH = 330
@@ -109,14 +108,14 @@ class SettingsForm(QWidget):
             named = self.title.partition(" ")[2]
             usual = named if self.family == "Experiment" and named in kinds else None
             choice = Choice(list(kinds), usual)
-            choice.setToolTip("what it is; its own keys follow from that")
-            self._row(grid, "KIND", "what it is", choice)
+            choice.setToolTip("the class; the keys below depend on it")
+            self._row(grid, "KIND", "the class", choice)
         keys = keys_of(self.kind) if self.kind else {}
         common = keys_of(Debounce) if self.family == "Trigger" else {}
         for key in [*(k for k in keys if k not in common), *common]:
             if key in keys:
                 if common and key == next(iter(common)):
-                    self._title(grid, "when it counts")
+                    self._title(grid, "debounce")
                 self._field(grid, key, keys[key][1])
         return panel
 

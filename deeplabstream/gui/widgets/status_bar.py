@@ -26,13 +26,13 @@ _FIGURES = (
 _LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
 _LEAST_OF_A_FOLDER = 90  # px
 _HELP = {
-    "Time": "since Start Stream, as in the log and the record",
-    "Camera": "pictures that the camera delivers",
-    "Analysed": "pictures of which the pose was found",
+    "Time": "since Start Stream; also in the log and the run",
+    "Camera": "frames from the camera",
+    "Analysed": "frames with a pose",
     "To decision": "from exposure to decision, median of the last second",
     "To output": "from exposure to the last byte written to an output, median",
-    "Lost": "pictures lost at the camera / by the recording",
-    "Skipped": "pictures passed over by the analysis because newer ones were there",
+    "Lost": "frames lost at the camera / missing in the recording",
+    "Skipped": "frames skipped by the analysis because newer ones had arrived",
 }
 
 
@@ -66,7 +66,9 @@ class StatusLine(QFrame):
         self._set("To output", _ms(reading.written_ms))
         runtime = re.split("[ ,;]", provider)[0].removesuffix("ExecutionProvider")
         self._set("Network on", runtime or "–")
-        self.values["Network on"].setToolTip(f"what computes: {provider or '–'}")
+        self.values["Network on"].setToolTip(
+            f"runtime of the network: {provider or '–'}"
+        )
 
     def show_time(self, seconds: float) -> None:
         """Show how long the stream has been going on."""

@@ -82,11 +82,14 @@ class TrialList(QFrame):
             self.words.setText("Fix the problems to see the preview.")
             return
         told = (
-            "With an animal that does at once what is waited for, stays "
-            f"{STAYS_S:g} s, and answers right; a real one may take longer."
+            "Assumes that the animal does at once what the trial waits for, "
+            f"stays {STAYS_S:g} s, and answers correctly. A real animal may take "
+            "longer."
         )
         if seed.casefold() == "new":
-            told += " SEED = new: another order in each run; this is that of seed 0."
+            told += (
+                " SEED = new: each run has another order; this is the order of seed 0."
+            )
         elif seed:
             told += f" SEED = {seed}."
         self.words.setText(told)
@@ -112,7 +115,7 @@ class TrialList(QFrame):
                     return
         except DeepLabStreamError as error:
             self._timer.stop()
-            self.words.setText(f"Rehearse it instead: {error}.")
+            self.words.setText(f"Use Simulate instead: {error}.")
 
     def _add(self, row: Row) -> None:
         place = self.table.rowCount()

@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.frame import Image
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.gui.run_frames import RunPictures
-from deeplabstream.gui.widgets.play_button import PlayButton
+from deeplabstream.gui.widgets.buttons import PlayButton
 from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.recording.pose_table import PoseTable
 
@@ -35,12 +35,12 @@ class VideoCheck(QDialog):
         self.video, self.poses = video, poses
         self.view = VideoView(video.stem)
         self.view.threshold = threshold
-        self.view.clear("being read …")
+        self.view.clear("reading …")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, max(0, len(poses) - 1))
-        self.slider.setToolTip("the frame, counted from 0")
+        self.slider.setToolTip("frame number, from 0")
         self.play = PlayButton()
-        self.least = QPushButton("Least sure")
+        self.least = QPushButton("Next uncertain")
         self.least.setToolTip("goes to the next frame with a point below the threshold")
         self.words = QLabel()
         self.words.setObjectName("caption")
@@ -79,7 +79,7 @@ class VideoCheck(QDialog):
     def _show(self, row: int, image: Image | None) -> None:
         self._waiting = False
         if image is None:
-            self.view.clear("This frame can't be decoded")
+            self.view.clear("Can't decode this frame")
             return
         pose = self.poses.pose(row)
         step = Step(self.view.camera, row, 0, 0, 0, 0, 0, pose, {}, ())
@@ -98,7 +98,7 @@ class VideoCheck(QDialog):
         if len(after):
             self.go_to(int(after[0]))
         else:
-            self.words.setText("all points of the frames after this one are sure")
+            self.words.setText("no later frame has a point below the threshold")
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End the thread that decodes."""

@@ -84,12 +84,14 @@ def read_times(file: Path, rows: int) -> NDArray[np.float64]:
     try:
         times = np.asarray(read_array(file), np.float64)
     except (OSError, ValueError, TypeError, EOFError) as error:
-        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+        raise DeepLabStreamError(f"Can't read {file}: {error}") from error
     if times.ndim != 1:
-        raise DeepLabStreamError(f"{file} holds no times: one number for each frame")
+        raise DeepLabStreamError(
+            f"{file} does not contain times: one number for each frame"
+        )
     if len(times) < rows:
         raise DeepLabStreamError(
-            f"{file} has {len(times)} times, the video {rows} frames"
+            f"{file} has {len(times)} times, but the video has {rows} frames"
         )
     return np.asarray(times[len(times) - rows :])
 

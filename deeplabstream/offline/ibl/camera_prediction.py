@@ -8,11 +8,13 @@ from functools import partial as partial_
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Pose
 from deeplabstream.offline.frame_windows import (
@@ -29,9 +31,28 @@ from deeplabstream.offline.ibl.pipeline import CameraPlan, Pipeline, Region
 from deeplabstream.offline.parallel import at_once
 from deeplabstream.offline.prediction import PartialRows, Watch
 from deeplabstream.offline.prefetch import ahead, in_order
-from deeplabstream.offline.stopwatch import Stopwatch
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.video.video_reader import Picture, VideoReader, sampled
+
+
+class Stopwatch:
+    """Total duration of each processing step, divided by the number of threads."""
+
+    def __init__(self, threads: int) -> None:
+        self.seconds: dict[str, float] = {}
+        self._threads = threads
+        self._clock = SystemClock()
+        self._lock = Lock()
+
+    def add(self, name: str, start_ns: int) -> None:
+        """Add the time since `start_ns` to a step's."""
+        passed = (self._clock.now_ns() - start_ns) / 1e9 / self._threads
+        with self._lock:
+            self.seconds[name] = self.seconds.get(name, 0.0) + passed
+
+    def now_ns(self) -> int:
+        """Return the time that `add` counts from."""
+        return self._clock.now_ns()
 
 
 class Networks(Protocol):
@@ -102,7 +123,7 @@ def track(
         if crops[name] is None:
             missing = ", ".join(part for part in region.anchor if part not in places)
             notes.append(
-                f"the region {name} was not found ({missing} is nowhere above likelihood "
+                f"region {name} not found ({missing} never exceeds likelihood "
                 f"{pipeline.general.likelihood}); its points are NaN"
             )
     blocks = {
@@ -148,13 +169,14 @@ def fit_of(rows: VideoReader, camera: str, plan: CameraPlan) -> list[str]:
     notes, (width, height) = [], plan.size
     if (rows.form.width, rows.form.height) != (width, height):
         notes.append(
-            f"{rows.path.name} is {rows.form.width}×{rows.form.height}, the pipeline's "
-            f"{camera} camera {width}×{height}: regions may be misplaced"
+            f"{rows.path.name} is {rows.form.width}×{rows.form.height}, but the "
+            f"pipeline's {camera} camera is {width}×{height}: regions may be "
+            "misplaced"
         )
     if abs(rows.rate - plan.rate) > max(1.0, 0.02 * plan.rate):
         notes.append(
-            f"{rows.path.name} has {rows.rate:.2f} frames per second, the pipeline's "
-            f"{camera} camera {plan.rate:g}"
+            f"{rows.path.name} has {rows.rate:.2f} frames per second, but the "
+            f"pipeline's {camera} camera has {plan.rate:g}"
         )
     return notes
 
@@ -165,14 +187,12 @@ def _members(
     pattern = pipeline.regions[name].networks
     found = networks.matching(pattern)
     if not found:
-        raise ModelError(
-            f"[Region {name}] NETWORKS = {pattern}: there is no such network"
-        )
+        raise ModelError(f"[Region {name}] NETWORKS = {pattern}: no such network")
     for other in found[1:]:
         if other.skeleton.bodyparts != found[0].skeleton.bodyparts:
             raise ModelError(
-                f"[Region {name}] NETWORKS = {pattern}: its networks know different body "
-                "parts"
+                f"[Region {name}] NETWORKS = {pattern}: these networks have "
+                "different body parts"
             )
     return found
 
@@ -191,12 +211,12 @@ def _places(
         return {}
     found = networks.matching(plan.detect)
     if not found:
-        raise ModelError(f"DETECT = {plan.detect}: there is no such network")
+        raise ModelError(f"DETECT = {plan.detect}: no such network")
     detector, general = found[0], pipeline.general
     if unknown := sorted(anchors - set(detector.skeleton.bodyparts)):
         raise ModelError(
-            f"the network {plan.detect} does not know {unknown[0]}, by which a region is "
-            "placed"
+            f"the network {plan.detect} has no body part {unknown[0]}, which "
+            "places a region"
         )
     seconds = len(rows) / rows.rate if rows.rate else 0
     count = int(seconds * general.samples_per_second)

@@ -128,7 +128,7 @@ def motion_box(
     if pipeline.quirks.motion_border == "compat":
         if min(box.x, box.y, box.width, box.height) < 0:
             raise DeepLabStreamError(
-                f"the motion energy's region {name} begins outside of the picture: {box}"
+                f"motion energy: region {name} begins outside the frame: {box}"
             )
         return box.within(shape), box
     cut = box.within(shape)

@@ -91,7 +91,9 @@ def lick_times(session: Path, cameras: Sequence[str], plan: Pipeline) -> list[Pa
             continue
         times = files.times_for(len(table))
         if times is None:
-            _log.warning("%s: no licks, there is no %s", camera, files.times.name)
+            _log.warning(
+                "%s: no licks, because %s is missing", camera, files.times.name
+            )
             continue
         found.append(times[licks(likely(table, plan.general.likelihood))])
     if not found:

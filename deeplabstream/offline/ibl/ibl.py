@@ -109,10 +109,10 @@ def motion_energy(
     )
     names = plan.cameras[camera].motion
     if not names:
-        raise DeepLabStreamError(f"[Camera {camera}] MOTION: names no region")
+        raise DeepLabStreamError(f"[Camera {camera}] MOTION: region not set")
     found = {name: motion_box(name, plan, places, rows.form.shape) for name in names}
     for name in [name for name, box in found.items() if box is None]:
-        text = f"{video.name}: the region of the motion energy {name} was not found"
+        text = f"{video.name}: region of motion energy {name} not found"
         if plan.quirks.missing_region == "compat":
             raise DeepLabStreamError(text)
         _log.warning("%s; it is NaN", text)
@@ -157,7 +157,7 @@ def _tracked(
         networks = networks_of(plan, Path(folder) if folder else None)
     rows = open_video(video)
     if not len(rows):
-        raise DeepLabStreamError(f"{video} holds no frames")
+        raise DeepLabStreamError(f"{video} contains no frames")
     try:
         files.alf.mkdir(parents=True, exist_ok=True)
         partial = files.alf / f".{path.stem}.partial"
@@ -166,13 +166,11 @@ def _tracked(
             _log.warning("%s", note)
         missing = [poses.name for poses in tracked.regions if poses.crop is None]
         if missing and plan.quirks.missing_region == "compat":
-            raise DeepLabStreamError(
-                f"{video.name}: the region {missing[0]} was not found"
-            )
+            raise DeepLabStreamError(f"{video.name}: region {missing[0]} not found")
         with atomic_file(path) as making:
             merged(tracked, plan).to_parquet(making)
         if remove_files:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise DeepLabStreamError(f"{files.alf} can't be written: {error}") from error
+        raise DeepLabStreamError(f"Can't write {files.alf}: {error}") from error
     return path, tracked

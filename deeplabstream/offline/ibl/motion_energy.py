@@ -68,7 +68,7 @@ def motion_energies(
         if not box.width or not box.height:
             size = f"{rows.form.width}×{rows.form.height}"
             raise DeepLabStreamError(
-                f"the region {name} ({boxes[name]}) lies outside of {rows.path} ({size})"
+                f"region {name} ({boxes[name]}) is outside {rows.path} ({size})"
             )
     energies = {name: np.full(len(rows), np.nan) for name in boxes}
     before: dict[str, Image] = {}

@@ -107,7 +107,7 @@ def wheel_velocity(position: Numbers, times_s: Numbers) -> tuple[Numbers, Number
     """Return times and velocity, rad/s, of a wheel's position (rad) at any times."""
     if len(position) != len(times_s) or len(position) < 2:
         raise DeepLabStreamError(
-            f"the wheel has {len(position)} positions and {len(times_s)} times"
+            f"the wheel has {len(position)} positions but {len(times_s)} times"
         )
     even = np.arange(times_s[0], times_s[-1], 1 / WHEEL_HZ)
     smooth = butterworth(np.interp(even, times_s, position), CUTOFF_HZ, WHEEL_HZ, ORDER)
@@ -133,14 +133,14 @@ def butterworth(values: Numbers, cutoff: float, rate: float, order: int) -> Numb
 
 
 def _networks(folder: str | Path | None, paw: str) -> "Sequence[InferenceSession]":
-    ort = package("onnxruntime", "telling the paws' states")
+    ort = package("onnxruntime", "classification of paw states")
     pattern = f"{paw}_networks/network-*/network.onnx"
     files = sorted(Path(folder).glob(pattern)) if folder is not None else []
     if not files:
         where = f" in {folder}" if folder is not None else ""
         raise ModelError(
-            f"there are no networks of the paws' states{where}: give a folder with "
-            f"{pattern} (as ckpts_path=)"
+            f"no networks for paw states{where}: name a folder with {pattern} "
+            "(as ckpts_path=)"
         )
     options, sessions = ort.SessionOptions(), []
     options.log_severity_level = 4
@@ -151,12 +151,12 @@ def _networks(folder: str | Path | None, paw: str) -> "Sequence[InferenceSession
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{file} can't be loaded: {reason}") from error
+            raise ModelError(f"Can't load {file}: {reason}") from error
         given = session.get_inputs()[0].shape[-1], session.get_outputs()[0].shape[-1]
         if given != (3, len(STATES)):
             raise ModelError(
-                f"{file} must take 3 numbers and give {len(STATES)} at each time, not "
-                f"{given[0]} and {given[1]}"
+                f"{file} must have 3 inputs and {len(STATES)} outputs per time, "
+                f"not {given[0]} and {given[1]}"
             )
         sessions.append(session)
     return sessions
@@ -189,11 +189,11 @@ def _table(file: Path) -> "DataFrame":
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+        raise DeepLabStreamError(f"Can't read {file}: {error}") from error
     missing = [paw for paw in PAWS if f"{paw}_x" not in table]
     if missing or not len(table):
         raise DeepLabStreamError(
-            f"{file} has no poses of {missing[0] if missing else 'a frame'}"
+            f"{file} has no poses of {(missing[0] if missing else 'a frame')}"
         )
     return table
 
@@ -202,4 +202,4 @@ def _array(file: Path) -> Numbers:
     try:
         return np.asarray(read_array(file), np.float64)
     except (OSError, ValueError) as error:
-        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+        raise DeepLabStreamError(f"Can't read {file}: {error}") from error

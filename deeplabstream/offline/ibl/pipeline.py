@@ -137,7 +137,7 @@ class Pipeline:
             if f"{name}camera" in label.lower():
                 return name
         known = ", ".join(f"{name}Camera" for name in self.cameras)
-        raise SettingsError([f"{video.name} names none of the cameras {known}"])
+        raise SettingsError([f"{video.name} contains the name of no camera: {known}"])
 
 
 def load_pipeline(which: Path | str) -> Pipeline:
@@ -151,13 +151,13 @@ def load_pipeline(which: Path | str) -> Pipeline:
     try:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"the pipeline {file} can't be read: {error}"]) from error
+        raise SettingsError([f"Can't read the pipeline {file}: {error}"]) from error
     parser = ConfigParser(interpolation=None, comment_prefixes=("#", ";"))
     try:
         parser.read_string(text)
     except ParserError as error:
         reason = str(error).replace("\n", " ").replace("'<string>'", str(file))
-        raise SettingsError([f"{file} is no pipeline: {reason}"]) from error
+        raise SettingsError([f"{file} is not a pipeline: {reason}"]) from error
     reading = _Reading(file, parser)
     pipeline = Pipeline(
         file,
@@ -185,7 +185,7 @@ class _Reading:
         for title in parser.sections():
             family, _, name = title.partition(" ")
             if family not in known or (family in known[2:]) != bool(name):
-                self.problems.append(f"[{title}] is no section of a pipeline")
+                self.problems.append(f"[{title}] is not a section of a pipeline")
 
     def one(self, title: str, kind: type[S]) -> S | None:
         if not self._parser.has_section(title):
@@ -216,31 +216,31 @@ class _Reading:
     def check(self, pipeline: Pipeline) -> None:
         titles = set(self._parser.sections())
         if not any(title.startswith("Camera ") for title in titles):
-            self.problems.append("there is no [Camera NAME]")
+            self.problems.append("no [Camera NAME]")
         for name, camera in pipeline.cameras.items():
             for wanted in camera.regions:
                 if f"Region {wanted}" not in titles:
                     where = f"[Camera {name}] REGIONS"
-                    self.problems.append(f"{where}: there is no [Region {wanted}]")
+                    self.problems.append(f"{where}: no section [Region {wanted}]")
                     continue
                 found = pipeline.regions.get(wanted)
                 if found is not None and found.anchor and not camera.detect:
                     self.problems.append(
-                        f"[Camera {name}] DETECT: is missing, [Region {wanted}] has an "
-                        "ANCHOR"
+                        f"[Camera {name}] DETECT: is missing, but [Region "
+                        f"{wanted}] has an ANCHOR"
                     )
             for motion in camera.motion:
                 if f"Motion {motion}" not in titles:
                     where = f"[Camera {name}] MOTION"
-                    self.problems.append(f"{where}: there is no [Motion {motion}]")
+                    self.problems.append(f"{where}: no section [Motion {motion}]")
         for name, region in pipeline.regions.items():
             if region.anchor and region.crop is None:
                 self.problems.append(
-                    f"[Region {name}] CROP: is missing, it has an ANCHOR"
+                    f"[Region {name}] CROP: is missing, but there is an ANCHOR"
                 )
             if region.crop is not None and not region.anchor:
                 self.problems.append(
-                    f"[Region {name}] ANCHOR: is missing, it has a CROP"
+                    f"[Region {name}] ANCHOR: is missing, but there is a CROP"
                 )
             if region.median % 2 == 0:
                 self.problems.append(f"[Region {name}] MEDIAN: must be odd")
@@ -250,5 +250,5 @@ def _sentence(fault: Any) -> str:
     if fault["type"] == "missing":
         return "is missing"
     if fault["type"] == "extra_forbidden":
-        return "is no key of this section"
+        return "is not a key of this section"
     return str(fault["msg"])

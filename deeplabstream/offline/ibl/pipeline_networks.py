@@ -36,8 +36,8 @@ class NetworkFolder:
             if folder not in self._opened:
                 if (count := load_model_folder(folder).animals) > 1:
                     raise ModelError(
-                        f"{folder} tells of up to {count} animals; a pipeline's regions "
-                        "want a network of one"
+                        f"{folder} finds up to {count} animals; a pipeline needs "
+                        "a network for one animal"
                     )
                 open_one = partial(open_for_videos, folder, self.runtime)
                 self._opened[folder] = open_parallel(open_one, self.threads)
@@ -66,7 +66,8 @@ def networks_of(
     names = ", ".join(dict.fromkeys(name for name in wanted if name))
     where = folder or (named.name if named else "NETWORKS")
     raise ModelError(
-        f"there is no folder {where} with the pipeline's networks: give one that holds "
-        f"model folders named {names} (as ckpts_path=, or NETWORKS in {pipeline.file}); "
-        "they are trained with utils/TrainNetwork.py or imported from checkpoints"
+        f"no folder {where} with the pipeline's networks: name one that contains "
+        f"model folders called {names} (as ckpts_path=, or NETWORKS in "
+        f"{pipeline.file}). Train them with utils/TrainNetwork.py, or import "
+        "checkpoints"
     )

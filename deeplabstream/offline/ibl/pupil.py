@@ -22,7 +22,7 @@ def places_of_sides(bodyparts: Sequence[str]) -> list[int]:
         found = [i for i, name in enumerate(bodyparts) if f"pupil_{side}" in name]
         if len(found) != 1:
             raise DeepLabStreamError(
-                f"a pupil needs one body part pupil_{side}…; there are {len(found)}"
+                f"a pupil needs one body part pupil_{side}…, but there are {len(found)}"
             )
         places += found
     return places

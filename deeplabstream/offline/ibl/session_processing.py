@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from configparser import ConfigParser, Error
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.core.rig_folder import settings_file
 from deeplabstream.offline.ibl.alf import CameraFiles, save_json, session_videos
 from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.derived_features import derive, lick_times
@@ -16,7 +18,6 @@ from deeplabstream.offline.ibl.ibl import dlc, lightning_pose, motion_energy
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
 from deeplabstream.offline.ibl.quality import film_checks, overall, picture_checks
-from deeplabstream.offline.ibl.session_roots import sessions_root
 from deeplabstream.video.video_reader import open_video, sampled
 
 Status: TypeAlias = Literal[0, -1, -3]
@@ -69,8 +70,8 @@ def run_session(
     """
     if remove_videos or location != "local":
         raise DeepLabStreamError(
-            "sessions are processed where they lie: remove_videos and a location other "
-            "than local can't be asked for"
+            "sessions are processed in their folders: remove_videos, and a "
+            "location other than local, are not supported"
         )
     plan = load_pipeline(pipeline)
     path = session_path(session_id, plan, one)
@@ -90,20 +91,20 @@ def session_path(
             from one.api import ONE
         except ImportError as error:
             raise DeepLabStreamError(
-                f"there is no session folder {session_id}; to find sessions by eid, "
-                "pip install ONE-api"
+                f"session folder not found: {session_id}; to find sessions by "
+                "eid: pip install ONE-api"
             ) from error
         one = ONE(cache_dir=sessions_root(plan), mode="local")
     try:
         found = one.eid2path(str(session_id))
     except ValueError:
         raise DeepLabStreamError(
-            f"{session_id} is neither a session's folder nor an eid"
+            f"{session_id} is neither a session folder nor an eid"
         ) from None
     if found is None or not Path(found).is_dir():
         raise DeepLabStreamError(
-            f"ONE knows no session {session_id} on this disk: eids change whenever its "
-            "tables are made anew (one.alf.cache.make_parquet_db)"
+            f"ONE can't find session {session_id} on this disk. Eids change when "
+            "its tables are built again (one.alf.cache.make_parquet_db)"
         )
     return Path(found)
 
@@ -128,7 +129,7 @@ def process(
         _log.info("session %s: cameras %s", session, ", ".join(videos) or "none")
         if not videos:
             report.cameras = ["all"]
-            report.failures["all"] = f"{session} holds no raw video of a camera"
+            report.failures["all"] = f"{session} contains no raw video of a camera"
             _log.error("%s", report.failures["all"])
             return report
         try:
@@ -207,3 +208,35 @@ def _logged(session: Path, machine: str) -> Iterator[None]:
         _log.setLevel(level)
         _log.removeHandler(handler)
         handler.close()
+
+
+def sessions_root(
+    plan: Pipeline, folder: str | Path | None = None, settings: Path | None = None
+) -> Path:
+    """Return the tree of sessions: `folder`, else the pipeline's, else the settings'.
+
+    The settings are those given, else the rig's; only [Video] SESSIONS is read of them.
+    DeepLabStreamError: none is named, or it is no folder.
+    """
+    named = Path(folder) if folder is not None else plan.general.sessions
+    own = settings or settings_file()
+    root = named or (_of_settings(own) if own else None)
+    if root is None or not root.is_dir():
+        raise DeepLabStreamError(
+            f"folder of sessions{(f' {root}' if root else '')} not found: name "
+            "one, or set [Video] SESSIONS in settings.ini"
+        )
+    return root.resolve()
+
+
+def _of_settings(file: Path) -> Path | None:
+    words = ConfigParser(interpolation=None, default_section="", strict=False)
+    try:
+        words.read_string(file.read_bytes().decode("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, Error) as error:
+        reason = str(error).splitlines()[0]
+        raise DeepLabStreamError(
+            f"Can't read {file}, which contains [Video] SESSIONS: {reason}"
+        ) from error
+    named = words.get("Video", "SESSIONS", fallback="").strip()
+    return file.parent / named if named else None

@@ -34,7 +34,7 @@ class Trials:
             if not 0 <= number < len(self.start_s):
                 last = len(self.start_s) - 1
                 raise DeepLabStreamError(
-                    f"{self.file} has the trials 0 to {last}, not {number}"
+                    f"{self.file} has the trials 0 to {last}, but not {number}"
                 )
         return list(numbers)
 
@@ -42,7 +42,9 @@ class Trials:
         """Return (trial,) s of an event's column; DeepLabStreamError: no such column."""
         if event not in self.table:
             known = ", ".join(str(name) for name in self.table)
-            raise DeepLabStreamError(f"{self.file} has no {event}, but {known}")
+            raise DeepLabStreamError(
+                f"{self.file} has no column {event}; available: {known}"
+            )
         return np.asarray(self.table[event].to_numpy(np.float64))
 
 
@@ -56,13 +58,11 @@ def read_trials(file: Path) -> Trials:
         else:
             table = pd.read_csv(file)
     except FileNotFoundError:
-        raise DeepLabStreamError(f"there is no file {file}") from None
+        raise DeepLabStreamError(f"{file}: file not found") from None
     except Exception as error:  # pandas and pyarrow have no common ancestor
-        raise DeepLabStreamError(f"{file} can't be read: {error}") from error
+        raise DeepLabStreamError(f"Can't read {file}: {error}") from error
     for first, second in _BOUNDS:
         if first in table and second in table:
             start = table[first].to_numpy(np.float64)
             return Trials(file, start, table[second].to_numpy(np.float64), table)
-    raise DeepLabStreamError(
-        f"{file} does not say when trials begin and end: columns start_s and end_s"
-    )
+    raise DeepLabStreamError(f"{file} needs the columns start_s and end_s of trials")

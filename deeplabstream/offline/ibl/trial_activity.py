@@ -111,9 +111,7 @@ def _wheel(alf: Path) -> Iterator[Signal]:
     position = _loaded(found[0])
     stamps = _loaded(found[0].with_name("_ibl_wheel.timestamps.npy"))
     if len(position) != len(stamps) or len(position) < 2:
-        raise DeepLabStreamError(
-            f"{found[0]} and its timestamps do not belong together"
-        )
+        raise DeepLabStreamError(f"{found[0]} and its timestamps do not match")
     times = np.arange(stamps[0], stamps[-1], 1 / WHEEL_HZ)
     velocity = np.gradient(np.interp(times, stamps, position)) * WHEEL_HZ
     yield Signal("wheel velocity", "rad/s", times, velocity)
@@ -123,7 +121,7 @@ def _loaded(path: Path) -> Numbers:
     try:
         return read_array(path).astype(np.float64)
     except (OSError, ValueError) as error:
-        raise DeepLabStreamError(f"{path} can't be read: {error}") from error
+        raise DeepLabStreamError(f"Can't read {path}: {error}") from error
 
 
 def _last(times: Numbers, rows: int, path: Path) -> Numbers:

@@ -20,8 +20,7 @@ from deeplabstream.offline.ibl.alf import sessions_under
 from deeplabstream.offline.ibl.camera_prediction import Networks
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
-from deeplabstream.offline.ibl.session_processing import CAMERAS, process
-from deeplabstream.offline.ibl.session_roots import sessions_root
+from deeplabstream.offline.ibl.session_processing import CAMERAS, process, sessions_root
 from deeplabstream.offline.queue.file_lock import (
     STALE_S,
     claim,

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.pupil import places_of_sides, smooth_pupil
-from deeplabstream.offline.smoothing.body_part_views import views_by_ending
 from deeplabstream.offline.smoothing.ensemble_kalman import (
     Ensemble,
     SmoothedPoses,
@@ -73,8 +72,8 @@ def smooth_cameras(
     for each in cameras:
         if len(each) != len(first):
             raise DeepLabStreamError(
-                f"{each.source} has {len(each)} frames and {first.source} {len(first)}: "
-                "views need one for one"
+                f"{each.source} has {len(each)} frames, but {first.source} has "
+                f"{len(first)}: views need equal numbers"
             )
     shared = [
         name for name in first.bodyparts if all(name in c.bodyparts for c in cameras)
@@ -112,8 +111,8 @@ def smooth_both_paws(
         count = np.isfinite(both[ours]).sum()
         if count < _SEEN:
             raise DeepLabStreamError(
-                f"{left.source} and {right.source} show {paw} together in {count} frames; "
-                f"{_SEEN} are needed: are the times on one clock?"
+                f"{left.source} and {right.source} both show {paw} in {count} "
+                f"frames; {_SEEN} are needed. Are the times on one clock?"
             )
     found = smooth_paws(left_of, right_of, times_s, 2.0 if s is None else s)
     return [
@@ -147,7 +146,7 @@ def _together(
     for name, count in zip(views[0][1], frames, strict=True):
         if count < _SEEN:
             raise DeepLabStreamError(
-                f"{views[0][0].source}: {name} is seen by all views in {count} frames; "
+                f"{views[0][0].source}: all views show {name} in {count} frames; "
                 f"{_SEEN} are needed"
             )
     return smooth_views(seen, s)
@@ -169,3 +168,33 @@ def _with_the_rest(members: Members, found: Smoothed, s: float | None) -> Smooth
 
 def _told(names: Sequence[str], smoothed: SmoothedPoses) -> Smoothed:
     return {name: smoothed.columns(place) for place, name in enumerate(names)}
+
+
+def views_by_ending(
+    bodyparts: Sequence[str], endings: Sequence[str]
+) -> list[list[str]]:
+    """Return the body parts of each view, the same points in the same order.
+
+    `endings` are the views', as `_top`, `_bot`. DeepLabStreamError: there are fewer than
+    two of them, or no body part has a name for each.
+
+    >>> views_by_ending(["paw_top", "nose_top", "tail", "paw_bot"], ["_top", "_bot"])
+    [['paw_top'], ['paw_bot']]
+    """
+    if len(set(endings)) < 2 or len(set(endings)) < len(endings):
+        raise DeepLabStreamError(
+            f"--mirrored {' '.join(endings)}: name a different ending for each "
+            "of two or more views"
+        )
+    shared = [
+        name.removesuffix(endings[0])
+        for name in bodyparts
+        if name.endswith(endings[0])
+        and all(name.removesuffix(endings[0]) + end in bodyparts for end in endings)
+    ]
+    if not shared:
+        raise DeepLabStreamError(
+            f"--mirrored {' '.join(endings)}: no body part occurs with each "
+            f"ending ({', '.join(bodyparts)})"
+        )
+    return [[name + end for name in shared] for end in endings]

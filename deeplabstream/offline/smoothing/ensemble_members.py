@@ -43,7 +43,8 @@ def read_members(files: Sequence[Path]) -> Members:
     """
     if len(files) < 2 or len({file.resolve() for file in files}) < len(files):
         raise DeepLabStreamError(
-            f"{files[0]}: an ensemble needs two tables or more, each of another network"
+            f"{files[0]}: an ensemble needs two or more tables, each of a "
+            "different network"
         )
     each = [read_poses(file) for file in files]
     for poses in each:
@@ -63,19 +64,20 @@ def read_members(files: Sequence[Path]) -> Members:
 def _check(poses: PoseTable, first: PoseTable) -> None:
     if poses.points.shape[1] > 1:
         raise DeepLabStreamError(
-            f"{poses.source} tells of several animals: each network has its own opinion of "
-            "who is who, so only tables of one animal are smoothed"
+            f"{poses.source} contains several animals. Each network assigns "
+            "identities independently, so only tables of one animal can be "
+            "smoothed"
         )
     if not len(poses):
         raise DeepLabStreamError(f"{poses.source} has no rows")
     if len(poses) != len(first):
         raise DeepLabStreamError(
-            f"{poses.source} has {len(poses)} rows and {first.source} {len(first)}: "
-            "they are not of the same video"
+            f"{poses.source} has {len(poses)} rows, but {first.source} has "
+            f"{len(first)}: they are not of the same video"
         )
     names, others = set(poses.skeleton.bodyparts), set(first.skeleton.bodyparts)
     if names != others:
         raise DeepLabStreamError(
-            f"{poses.source} and {first.source} do not have the same body parts: only one has "
-            f"{', '.join(sorted(names ^ others))}"
+            f"{poses.source} and {first.source} have different body parts: only one "
+            f"has {', '.join(sorted(names ^ others))}"
         )

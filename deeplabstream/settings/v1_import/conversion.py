@@ -46,13 +46,13 @@ def import_rig(
     if name is not None and name.word and origin == "BASE":
         file = experiment(name.word)
         if file is None:
-            made.say(name, "there is no such file in experiments/configs/")
+            made.say(name, "no such file in experiments/configs/")
         else:
             ExperimentFile(OldFile(file), made, OldFile(text)).carry(_plain(name.word))
     elif name is not None and name.word:
         coded = _coded(name, made)
     for key in (*old.left(), *more.left()):
-        made.say(key, "is not known, and not carried over")
+        made.say(key, "unknown key, not converted")
     return _finished(joined(made.text(), coded), made, folder)
 
 
@@ -70,14 +70,14 @@ def _coded(name: Old, made: Made) -> str:
     if not ours or not file.is_file():
         made.say(
             name,
-            "was a Python class: write it as a plan, about 30 lines (docs/experiments.md), "
-            "then name it here",
+            "was a Python class: write it as a plan, about 30 lines "
+            "(docs/experiments.md), then enter its name here",
         )
         return ""
     made.say(
         name,
-        f"was a Python class; its place has experiments/configs/{file.name}: look at the "
-        "triggers' BODYPARTS and places, the outputs, and the times",
+        f"was a Python class; experiments/configs/{file.name} replaces it: check "
+        "the triggers' BODYPARTS and regions, the outputs, and the times",
     )
     return read_text(file)
 
@@ -97,5 +97,5 @@ def _finished(text: str, made: Made, folder: Path) -> Imported:
     sentences = list(dict.fromkeys(made.sentences))
     if made.untouched:
         came = ", ".join(dict.fromkeys(made.untouched))
-        sentences.append(f"as they came, and not needed here: {came}")
+        sentences.append(f"copied, but not used: {came}")
     return Imported(text, tuple(sentences), problems)

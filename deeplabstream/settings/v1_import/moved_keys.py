@@ -2,7 +2,7 @@
 
 _CAMERA = "now KIND of the [Camera NAME] section"
 _MODEL = "now MODEL, the name of a folder under models/ or the path of one"
-_MODEL_KNOWS = "no longer needed: the model's folder says it"
+_MODEL_KNOWS = "no longer needed: the model folder contains it"
 
 MOVED: dict[tuple[str, str], str] = {
     ("Streaming", "CAMERA_SOURCE"): "now SOURCE of [Camera NAME] with KIND = Webcam",
@@ -32,7 +32,7 @@ MOVED: dict[tuple[str, str], str] = {
 
 MOVED_SECTIONS: dict[str, str] = {
     "IPWEBCAM": "now a [Camera NAME] section whose KIND is a network camera",
-    "Pose": "now [Pose Estimation]; what the network needs is in the model's folder",
+    "Pose": "now [Pose Estimation]; the model folder contains what the network needs",
     "Classification": "now [Classifier NAME], and a [Trigger NAME] with KIND = Behaviour",
     "TRIGGER": "now a [Trigger NAME] section for each trigger",
     "EXPERIMENT": "now [Experiment], and [Experiment NAME] for each experiment's values",

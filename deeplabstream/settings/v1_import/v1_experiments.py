@@ -56,8 +56,8 @@ class ExperimentFile:
             self._trials(section)
         else:
             made.sentences.append(
-                f"[EXPERIMENT] BASE = {section or '(missing)'}: is none of the base "
-                "experiments; write it as a plan (docs/experiments.md)"
+                f"[EXPERIMENT] BASE = {section or '(missing)'}: unknown base "
+                "experiment; write it as a plan (docs/experiments.md)"
             )
         self._templates()
 
@@ -98,8 +98,8 @@ class ExperimentFile:
                 made.put(title, "OUTPUT", switched.output)
                 made.say(
                     rest,
-                    "is REST_S; the output stayed on during it, now it goes off when the "
-                    "trigger no longer holds, and after MAX_ON_S",
+                    "is now REST_S; the output used to stay on during it, now it "
+                    "goes off when the trigger becomes false, and after MAX_ON_S",
                 )
                 made.carry(title, "REST_S", rest)
                 made.carry(title, "TRIALS", trials)
@@ -126,7 +126,8 @@ class ExperimentFile:
         made.carry(title, "REST_S", old.take(section, "INTERTRIAL_TIME"))
         made.say(
             old.take(section, "EXP_LENGTH"),
-            "light is limited by its time in all, MAX_TOTAL_S, not by a number of doses",
+            "stimulation is limited by its total time, MAX_TOTAL_S, not by a "
+            "number of doses",
         )
 
     def _trials(self, section: str) -> None:
@@ -149,7 +150,7 @@ class ExperimentFile:
         made.carry(title, "INTERVAL", old.take(section, "INTERTRIAL_TIME"))
         made.say(
             old.take(section, "TRIAL_NAME"),
-            "a trial is marked by its number and its stimulus's NAME",
+            "a trial is marked with its number and its stimulus's NAME",
         )
 
     def _seconds(self, key: str, word: str) -> None:
@@ -162,7 +163,7 @@ class ExperimentFile:
         used = set(self._old.used)
         for old in self._old.left():
             if old.section in used:
-                self._made.say(old, "is not known, and not carried over")
+                self._made.say(old, "unknown key, not converted")
             else:
                 unused.setdefault(old.section, []).append(old.key)
         self._made.sentences += [

@@ -8,8 +8,8 @@ from deeplabstream.settings.loading import FAMILIES
 from deeplabstream.settings.v1_import.key_conversion import Made, Old, OldFile
 
 _NOT_YET = (
-    "there is no output of that kind here; [Output {name}] is a simulated one, "
-    "docs/outputs.md has those that there are"
+    "this kind of output does not exist here; [Output {name}] is simulated. See "
+    "docs/outputs.md for the kinds of outputs"
 )
 
 
@@ -28,7 +28,9 @@ class Stimulation:
 def carry_stimulation(old: OldFile, made: Made, name: str) -> Stimulation:
     """Carry over the stimulation of that class."""
     if not old.has(name):
-        made.sentences.append(f"[{name}]: the section is missing, so is the output")
+        made.sentences.append(
+            f"[{name}]: the section is missing, so the output is missing too"
+        )
     match name.casefold():
         case "basestimulation":
             seconds = old.word(name, "STIM_TIME")
@@ -39,8 +41,8 @@ def carry_stimulation(old: OldFile, made: Made, name: str) -> Stimulation:
         case "screenstimulation":
             return _screen(old, made, name)
     made.sentences.append(
-        f"the stimulation {name} is a class of your own: write an [Output stimulus] in its "
-        "place (docs/outputs.md)"
+        f"the stimulation {name} is your own class: write an [Output stimulus] "
+        "instead (docs/outputs.md)"
     )
     made.put("Output stimulus", "KIND", "SimulatedOutput")
     return Stimulation("stimulus")
@@ -61,12 +63,12 @@ def _screen(old: OldFile, made: Made, name: str) -> Stimulation:
         video = "VIDEO" in _keys("Screen")
         made.carry("Output screen", "VIDEO" if video else "IMAGE", path)
         if not video:
-            made.say(kind, "the screen shows pictures: choose one for IMAGE")
+            made.say(kind, "the screen shows images: choose one for IMAGE")
     else:
         made.carry("Output screen", "IMAGE", path)
     made.say(
         old.take(name, "BACKGROUND_PATH"),
-        "while it is off the screen shows a colour, BACKGROUND = #rrggbb",
+        "while it is off, the screen shows the colour BACKGROUND = #rrggbb",
     )
     seconds = old.word(name, "STIM_TIME")
     return Stimulation("screen", on_s=seconds)

@@ -6,17 +6,18 @@ CAMERA = "camera"
 """The NAME that the one camera gets."""
 _PLACEHOLDERS = ("MODEL_ORIGIN", "PATH_TO_MODEL", "NAME_OF_MODEL", "PATH_TO_VIDEO", "")
 _MODEL = (
-    "the network has to become a model folder first (models/README.md); write that "
-    "folder's name behind MODEL"
+    "convert the network to a model folder first (models/README.md); then enter "
+    "that folder's name as MODEL"
 )
 _CLASSIFIER = (
-    "convert the classifier with utils/ConvertClassifier.py; it becomes a [Classifier NAME] "
-    "and a [Trigger NAME] with KIND = Behaviour and its THRESHOLD"
+    "convert the classifier with utils/ConvertClassifier.py, then add a "
+    "[Classifier NAME], and a [Trigger NAME] with KIND = Behaviour and its "
+    "THRESHOLD"
 )
-_PER_ANIMAL = "poses keep their animals apart; triggers name the animal they look at"
+_PER_ANIMAL = "each pose has its animal; triggers name the animal that they evaluate"
 _UNKNOWN = (
-    "a body part that is not seen is unknown, neither inside nor outside; HOLD_MS of a "
-    "trigger and [Experiment] LOST_MS say for how long"
+    "a body part that is not seen is unknown, neither inside nor outside; "
+    "HOLD_MS of a trigger and [Experiment] LOST_MS set the time limits"
 )
 
 
@@ -41,8 +42,11 @@ def carry_rig(old: OldFile, advanced: OldFile, made: Made) -> None:
         old,
         "Classification",
         {
-            "POOL_SIZE": "classifiers need no pool of processes any more",
-            "PIXPERMM": "MM_PER_PIXEL of the camera, 1 divided by this, gives millimetres",
+            "POOL_SIZE": "classifiers no longer need a pool of processes",
+            "PIXPERMM": (
+                "use MM_PER_PIXEL of the camera, 1 divided by this value, for "
+                "millimetres"
+            ),
         },
     )
 
@@ -55,9 +59,9 @@ def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
         if found is not None and found.word not in _PLACEHOLDERS:
             made.say(found, _MODEL)
     if origin is not None and origin.word not in _PLACEHOLDERS:
-        made.say(origin, "the model folder says how its network is run")
+        made.say(origin, "the model folder describes how its network is run")
     parts = old.take("Pose Estimation", "ALL_BODYPARTS")
-    made.say(parts, "the model folder names the body parts")
+    made.say(parts, "the model folder contains the names of the body parts")
     made.drop(
         advanced,
         "Pose",
@@ -65,10 +69,9 @@ def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
             "FLATTEN_MA": _PER_ANIMAL,
             "SPLIT_MA": _PER_ANIMAL,
             "HANDLE_MISSING": _UNKNOWN,
-            "FILTER_LIKELIHOOD": "the model folder says from which confidence on a body "
-            "part counts as seen",
-            "LIKELIHOOD_THRESHOLD": "the threshold stands in the model folder",
-            "USE_DLSTREAM_POSTURE_DETECTION": "the model folder says how points are found",
+            "FILTER_LIKELIHOOD": "the model folder contains the confidence threshold of body parts",
+            "LIKELIHOOD_THRESHOLD": "the threshold is in the model folder",
+            "USE_DLSTREAM_POSTURE_DETECTION": "the model folder describes how points are decoded",
         },
     )
 
@@ -92,15 +95,16 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
         made.carry(title, "PORT", port)
         made.say(source, "frames came from the network, not from a camera")
         made.sentences.append(
-            f"[Camera {CAMERA}] takes pictures of this computer's programs only: ADDRESS "
-            "and PASSWORD_FILE let others send (docs/cameras.md)"
+            f"[Camera {CAMERA}] accepts frames from this computer only. Set "
+            "ADDRESS and PASSWORD_FILE to accept others (docs/cameras.md)"
         )
     else:
         made.put(title, "KIND", "Webcam")
         made.carry(title, "SOURCE", source)
         made.sentences.append(
-            f"[Camera {CAMERA}] is a webcam: if a RealSense or Basler was found by itself, "
-            "write KIND = RealSense or Basler; each camera gets a section of its own"
+            f"[Camera {CAMERA}] is a webcam. For an automatically detected "
+            "RealSense or Basler camera, write KIND = RealSense or Basler; each "
+            "camera needs its own section"
         )
     if kind != "video":
         made.say(repeat, "REPEAT is a key of a camera with KIND = VideoFile")
@@ -112,11 +116,13 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
         advanced,
         "Streaming",
         {
-            "STREAMS": "depth and infrared were never used; for them give a RealSense "
-            "camera STREAM = depth or infrared",
+            "STREAMS": (
+                "depth and infrared were not used; a RealSense camera with "
+                "STREAM = depth or infrared provides them"
+            ),
             "STACK_FRAMES": "the window shows all cameras",
             "PASS_SEPARATE": _PER_ANIMAL,
-            "ANIMALS_NUMBER": "the network says how many animals there are",
+            "ANIMALS_NUMBER": "the network determines the number of animals",
         },
     )
 
@@ -133,4 +139,4 @@ def _crop(advanced: OldFile, made: Made, title: str) -> None:
         corners = (x[0], y[0], x[1] - x[0], y[1] - y[0])
         made.put(title, "CROP", ", ".join(f"{n:g}" for n in corners), crop)
     else:
-        made.say(crop, "CROP_X and CROP_Y are no pairs of numbers")
+        made.say(crop, "CROP_X and CROP_Y are not pairs of numbers")

@@ -10,7 +10,7 @@ from deeplabstream.settings.v1_import.key_conversion import (
     numbers,
 )
 
-_DEBUG = "regions and answers are always drawn in the window"
+_DEBUG = "the window always shows regions and trigger states"
 
 
 def carry_trigger(
@@ -27,12 +27,14 @@ def carry_trigger(
     carry = _KINDS.get(name.casefold())
     if carry is None:
         made.sentences.append(
-            f"the trigger {name} is a class of your own: write it as a trigger "
+            f"the trigger {name} is your own class: write it as a trigger "
             "(docs/experiments.md) and name it in the experiment's section"
         )
         return ""
     if not old.has(name):
-        made.sentences.append(f"[{name}]: the section is missing, so is the trigger")
+        made.sentences.append(
+            f"[{name}]: the section is missing, so the trigger is missing too"
+        )
         return ""
     made.say(old.take(name, "DEBUG"), _DEBUG)
     carry(old, made, name, rate, picture)
@@ -48,7 +50,10 @@ def _region(old: OldFile, made: Made, name: str, kind: str, title: str) -> None:
     xy = numbers(center.word) if center else []
     r = numbers(radius.word) if radius else []
     if len(xy) != 2 or len(r) != 1:
-        made.say(center or radius, "no circle or square comes of it; write REGION")
+        made.say(
+            center or radius,
+            "can't be converted to a circle or rectangle; write REGION",
+        )
         made.put(title, "REGION", "", center)
     elif shape.casefold() == "square":
         corner = (xy[0] - r[0], xy[1] - r[0], 2 * r[0], 2 * r[0])
@@ -83,8 +88,8 @@ def _head(old: OldFile, made: Made, name: str, title: str) -> None:
 def _order(made: Made, title: str, parts: Old | None) -> None:
     made.say(
         parts,
-        f"[{title}] wants the back of the head (or body) first and its tip last: look at "
-        "the order",
+        f"[{title}] needs the back of the head (or body) first and its tip last: "
+        "check the order",
     )
 
 
@@ -138,9 +143,9 @@ def _speed(old: OldFile, made: Made, name: str, rate: float, picture: str) -> No
     made.put(title, "WHEN", "below" if freezing else "above")
     made.say(
         limit,
-        f"pixels from one analysed frame to the next; [{title}] SPEED = {speed} pixels per "
-        f"second is the same at {rate:g} frames per second. A threshold that held for "
-        "frames that were skipped has to be found anew",
+        f"was in px from one analysed frame to the next; [{title}] SPEED = "
+        f"{speed} px/s is equal at {rate:g} frames/s. If frames were skipped, "
+        "determine the threshold again",
     )
 
 

@@ -140,7 +140,10 @@ def test_what_the_original_tells_besides_is_said(
     (source / "description.json").write_text(json.dumps(said), "utf-8")
     out = tmp_path / "model"
     assert main([str(source), "--output", str(out), "--licence", "MIT"]) == 0
-    assert "left out, as they are no animal's: corner, spout" in capsys.readouterr().out
+    assert (
+        "left out, because they belong to no animal: corner, spout"
+        in capsys.readouterr().out
+    )
     about = load_model_folder(out).about
     assert about["left_out"] == ["corner", "spout"]
     assert about["licence"] == "MIT"
@@ -255,7 +258,7 @@ def test_a_model_folder_is_none_to_import(
 ) -> None:
     made = imported("deeplabcut3_maps")
     assert main([str(made), "--output", str(tmp_path / "model")]) == 2
-    assert "is a model folder already: name it as MODEL" in capsys.readouterr().err
+    assert "is already a model folder: use it as MODEL" in capsys.readouterr().err
 
 
 def test_of_a_project_of_deeplabcut_the_networks_are_named(
@@ -266,7 +269,7 @@ def test_of_a_project_of_deeplabcut_the_networks_are_named(
     (train / "pytorch_config.yaml").write_text("{}", "utf-8")
     (tmp_path / "config.yaml").write_text("Task: x", "utf-8")
     assert main([str(tmp_path), "--output", str(tmp_path / "model")]) == 2
-    assert f"name one of its networks instead: {train}" in capsys.readouterr().err
+    assert f"Name one of its networks: {train}" in capsys.readouterr().err
 
 
 def test_a_network_of_several_cameras_is_refused(

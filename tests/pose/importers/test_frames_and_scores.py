@@ -245,7 +245,7 @@ def test_the_highest_peak_is_found_among_several_above_1(
     file, out = identity(tmp_path / "it.onnx"), tmp_path / "m"
     say = ["--description", str(tmp_path / "it.json"), "--output", str(out)]
     assert main([str(file), *say]) == 0
-    assert "NOT compared with those of the program" in capsys.readouterr().out
+    assert "NOT compared with the program" in capsys.readouterr().out
     model = load_model_folder(out)
     frame = np.zeros((64, 64, 3), np.uint8)
     frame[8, 8], frame[48, 40] = 100, (221, 150, 110)  # 1.18; 2.6, 1.76, 1.29

@@ -1,0 +1,67 @@
+"""Small widgets: stop button, play button and indicator lamp."""
+
+from PyQt5.QtCore import QPointF, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PyQt5.QtWidgets import QPushButton, QWidget
+
+from deeplabstream.gui.theme import palette
+
+
+class StopButton(QPushButton):
+    """Never takes the focus, so that neither Space nor Enter presses it by accident."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAutoDefault(False)  # Enter presses such a button in a dialog
+
+
+TICK_MS = 33
+
+
+class PlayButton(QPushButton):
+    """Says when the next picture is due."""
+
+    due = pyqtSignal()
+
+    def __init__(self) -> None:
+        super().__init__("Play")
+        self.setCheckable(True)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.due)
+        self.toggled.connect(self._play)
+
+    def stop(self) -> None:
+        """Let go of it."""
+        self.setChecked(False)
+
+    def _play(self, playing: bool) -> None:
+        self.setText("Pause" if playing else "Play")
+        if playing:
+            self._timer.start(TICK_MS)
+        else:
+            self._timer.stop()
+
+
+class Lamp(QWidget):
+    """Shows a colour, or none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colour = ""
+        self.setFixedSize(14, 14)
+        self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
+
+    def show_colour(self, colour: str) -> None:
+        """Shine in `colour`, one of `deeplabstream.gui.theme`; empty: be dark."""
+        if colour != self.colour:
+            self.colour = colour
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """Paint the lamp."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self.colour or palette().line), 1.5))
+        painter.setBrush(QColor(self.colour) if self.colour else Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(7, 7), 5, 5)

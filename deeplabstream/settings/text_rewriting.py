@@ -1,0 +1,127 @@
+"""Rewriting of a settings text: renamed sections, relocated paths, fixed seeds."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from secrets import randbelow
+from typing import Any
+
+from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.core.paths import is_folder
+from deeplabstream.plugins.random_seed import DRAWN
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.settings.fields import keys_of
+from deeplabstream.settings.ini_editing import renamed, with_word
+from deeplabstream.settings.ini_reading import Words, read_sections
+from deeplabstream.settings.loading import kind_of, parse
+from deeplabstream.settings.sections import Settings
+from deeplabstream.settings.validation_messages import leaves
+
+_NUMBERS = 1_000_000
+_TYPES: Mapping[str, Any] = {
+    "Trigger": TriggerName,
+    "Output": OutputName,
+    "Input": InputName,
+}
+_KEYS = {"Camera": "CAMERA", "Experiment": "EXP_NAME"}
+_NETWORKS = {
+    "Pose Estimation": ("MODEL", "DETECTOR"),
+    "Camera": ("MODEL",),
+    "Classifier": ("FOLDER",),
+}
+"""Keys that name a model folder, by section or family."""
+
+
+def with_name(text: str, title: str, name: str) -> str:
+    """Return `text` with another NAME of the section `title`, and of all who name it."""
+    family, _, old = title.partition(" ")
+    text = renamed(text, title, f"{family} {name}")
+    if family == "Camera":
+        text = renamed(text, f"Tracking {old}", f"Tracking {name}")
+    for place, words in read_sections(text).words.items():
+        kind = kind_of(place, words)
+        for key, (_, info) in keys_of(kind).items() if kind else ():
+            naming = key == _KEYS.get(family) or _TYPES.get(family) in leaves(
+                info.annotation
+            )
+            parts = [part.strip() for part in words.get(key, "").split(",")]
+            if naming and old in parts:
+                new = ", ".join(name if part == old else part for part in parts)
+                text = with_word(text, place, key, new)
+    return text
+
+
+def relocated(text: str, old: Path, new: Path) -> str:
+    """Return `text` of a file in the folder `old`, for a file in the folder `new`.
+
+    Relative paths still lead to the same files. A network of the folder `old` becomes a
+    path, even if `new` or the program has a network of the same name. A built-in network
+    keeps its name unless `new` has one of that name. Keys that are missing stay missing:
+    their defaults may lead to other folders.
+    """
+    if old.resolve() == new.resolve():
+        return text
+    for title, words in read_sections(text).words.items():
+        for key, word in _paths(title, words):
+            text = with_word(text, title, key, _from(new, old / word))
+    return networks_relocated(text, old, new)
+
+
+def networks_relocated(text: str, old: Path, new: Path) -> str:
+    """Return `text` with its networks and classifiers relocated; see `relocated`."""
+    for title, words in read_sections(text).words.items():
+        for key in _network_keys(title):
+            word = words.get(key, "")
+            if place := _place_of_network(word, old, new):
+                text = with_word(text, title, key, _from(new, place))
+    return text
+
+
+def settled(settings: Settings) -> Settings:
+    """Return the settings with a new number for each `SEED = new`, in their text too."""
+    text = settings.text
+    for title, words in read_sections(text).words.items():
+        chance = title.partition(" ")[0] in ("Experiment", "Trigger")
+        if chance and words.get("SEED", "").casefold() == DRAWN:
+            text = with_word(text, title, "SEED", str(randbelow(_NUMBERS)))
+    return settings if text == settings.text else parse(text, settings.folder)
+
+
+def _paths(title: str, words: Words) -> Iterator[tuple[str, str]]:
+    """Yield the keys of a section that contain a path, except networks, and their words."""
+    kind = kind_of(title, words)
+    for key, (_, info) in keys_of(kind).items() if kind else ():
+        word = words.get(key, "")
+        network = key in _network_keys(title)
+        if word and leaves(info.annotation) == {Path} and not network:
+            yield key, word
+
+
+def _network_keys(title: str) -> tuple[str, ...]:
+    return _NETWORKS.get(title, ()) or _NETWORKS.get(title.partition(" ")[0], ())
+
+
+def _place_of_network(word: str, old: Path, new: Path) -> Path | None:
+    """Return the model folder that `word` means in `old`; None: `word` means it in `new`."""
+    if not word or Path(word).is_absolute():
+        return None
+    if own := _own_network(word, old):
+        return own
+    built_in = MODELS / word
+    hidden = is_folder(built_in) and _own_network(word, new) is not None
+    return built_in if hidden else None
+
+
+def _own_network(word: str, folder: Path) -> Path | None:
+    """Return the model folder of that name or path in a rig's folder, not a built-in one."""
+    for place in (folder / word, folder / "models" / word):
+        if is_folder(place) and place.resolve() != (MODELS / word).resolve():
+            return place
+    return None
+
+
+def _from(folder: Path, path: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()

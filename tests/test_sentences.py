@@ -1,0 +1,182 @@
+"""User-visible sentences use standard terms: none of the phrases of the earlier versions."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+from tools.list_sentences import Sentence, product_files, sentences
+
+FORBIDDEN: Mapping[str, str] = MappingProxyType(
+    {
+        r"(?<![-/\w.])pictures?\b(?!/|\.\w)": "frame, image",
+        r"(?<![-/\w.])(un)?film(s|ed|ing)?\b(?![/.]\w)": "record, video, stream",
+        r"\bdrawn (animal|mouse|mice|picture|frame)": "simulated",
+        r"\b(graphics )?cards?\b": "GPU",
+        r"\bprocessors?\b": "CPU",
+        r"(?<![-\w])bones?\b(?-i:(?<!BONES))": "edge",
+        r"\bwho is who\b|\bdoubt(s|ed|ful)?\b": "identity ambiguity",
+        r"\bexchange[sd]?\b": "swap, identity switch",
+        r"\b(nobody|somebody|a person|persons?'s?|people)\b": "user; or passive voice",
+        r"\bof wh(ich|om)\b|\bthat it may\b": "a sentence of its own",
+        r"\b(is|was|are|were|be) told\b|\btold of\b|\btells? of\b": "reports, finds",
+        r"\bas (it|they) c[oa]mes?\b|\banew\b|\bfor ever\b": "plain words",
+        r"\bmend(s|ed|ing)?\b": "fix, repair",
+        r"\bflat out\b|\bsees to it\b|\bin its place\b": "plain words",
+        r"\b(does not|doesn't|do not|don't) know\b|\bknows no\b": "has no",
+        r"(?<!there )\bis no (?!longer\b|more\b)\w": "is not a",
+        r"\bthere is:": "available:",
+        r"\bdecided? again\b": "re-run",
+        r"\bbeliev(e|es|ed)\b|\bforg[eo]ts?\b|\bwants\b": "no personification",
+        r"\b(crew|hygiene|watchman|vitals|physician|foretelling)\b": "standard terms",
+        r"\bdials?\b": "camera control",
+        r"\bpredecessor\b": "DeepLabStream 1",
+    }
+)
+"""What no sentence may contain, and what to write instead."""
+STILL_THERE: Mapping[str, int] = MappingProxyType(
+    {
+        "cameras/basler/camera.py": 1,
+        "cameras/basler/counters.py": 2,
+        "cameras/basler/features.py": 1,
+        "cameras/basler/stream.py": 2,
+        "cameras/genicam/camera.py": 3,
+        "cameras/network.py": 7,
+        "cameras/realsense/camera.py": 2,
+        "cameras/realsense/devices.py": 1,
+        "cameras/realsense/live.py": 1,
+        "cameras/realsense/playback.py": 2,
+        "cameras/simulated.py": 5,
+        "cameras/video.py": 2,
+        "cameras/webcam.py": 6,
+        "cameras/zeromq.py": 9,
+        "deeplabstream/api/reference.py": 1,
+        "deeplabstream/core/arguments.py": 1,
+        "deeplabstream/core/hdf5.py": 1,
+        "deeplabstream/engine/animal_identity.py": 9,
+        "deeplabstream/engine/behaviour_classifiers.py": 2,
+        "deeplabstream/engine/checks/camera_watchdog.py": 2,
+        "deeplabstream/engine/checks/preflight.py": 6,
+        "deeplabstream/engine/checks/system_monitor.py": 1,
+        "deeplabstream/engine/loop.py": 1,
+        "deeplabstream/engine/processes/camera_process.py": 4,
+        "deeplabstream/engine/processes/frame_transform.py": 1,
+        "deeplabstream/engine/replay/rehearsal.py": 1,
+        "deeplabstream/engine/replay/rerun.py": 2,
+        "deeplabstream/engine/session/process_manager.py": 2,
+        "deeplabstream/engine/session/session.py": 2,
+        "deeplabstream/engine/trial_preview.py": 1,
+        "deeplabstream/plugins/camera.py": 3,
+        "deeplabstream/plugins/experiment.py": 1,
+        "deeplabstream/plugins/trigger.py": 2,
+        "deeplabstream/pose/behaviour/classifier_folder.py": 1,
+        "deeplabstream/pose/ensemble.py": 1,
+        "deeplabstream/pose/image_fitting.py": 1,
+        "deeplabstream/pose/importers/graph_operations.py": 1,
+        "deeplabstream/pose/importers/network_description.py": 1,
+        "deeplabstream/pose/importers/onnx_import.py": 2,
+        "deeplabstream/pose/importers/reference_points.py": 1,
+        "deeplabstream/pose/importers/scripts/from_deeplabcut2.py": 1,
+        "deeplabstream/pose/importers/scripts/from_deeplabcut3.py": 4,
+        "deeplabstream/pose/importers/scripts/from_lightning_pose.py": 2,
+        "deeplabstream/pose/importers/scripts/from_sleap_nn.py": 2,
+        "deeplabstream/pose/importers/scripts/package.py": 1,
+        "deeplabstream/pose/importers/sleap_nn.py": 4,
+        "deeplabstream/pose/importers/sleap_nn_metadata.py": 1,
+        "deeplabstream/pose/model/model_folder.py": 3,
+        "deeplabstream/pose/model/model_opening.py": 3,
+        "deeplabstream/pose/runtimes/onnx_graph.py": 1,
+        "deeplabstream/pose/runtimes/onnx_runtime.py": 2,
+        "deeplabstream/pose/runtimes/quantisation.py": 4,
+        "deeplabstream/pose/runtimes/quantised_network.py": 2,
+        "deeplabstream/pose/runtimes/runtime_comparison.py": 1,
+        "deeplabstream/pose/runtimes/torch_plan.py": 1,
+        "deeplabstream/pose/runtimes/torch_runtime.py": 1,
+        "deeplabstream/recording/exporters/nwb.py": 1,
+        "deeplabstream/recording/repair.py": 4,
+        "deeplabstream/recording/run_opening.py": 1,
+        "deeplabstream/training/behaviour_classifier.py": 1,
+        "deeplabstream/training/camera_geometry.py": 1,
+        "deeplabstream/training/command_line.py": 8,
+        "deeplabstream/training/data/animal_targets.py": 1,
+        "deeplabstream/training/data/clips.py": 1,
+        "deeplabstream/training/data/dataset.py": 3,
+        "deeplabstream/training/data/gpu_clips.py": 3,
+        "deeplabstream/training/data/label_book.py": 1,
+        "deeplabstream/training/data/label_proposals.py": 1,
+        "deeplabstream/training/data/labels.py": 6,
+        "deeplabstream/training/data/project_conversion.py": 2,
+        "deeplabstream/training/data/projects.py": 3,
+        "deeplabstream/training/data/sleap_packages.py": 4,
+        "deeplabstream/training/evaluation/animal_matching.py": 1,
+        "deeplabstream/training/evaluation/image_prediction.py": 4,
+        "deeplabstream/training/evaluation/report_frames.py": 1,
+        "deeplabstream/training/evaluation/report_page.py": 2,
+        "deeplabstream/training/lightning_pose/checkpoints.py": 2,
+        "deeplabstream/training/lightning_pose/overrides.py": 1,
+        "deeplabstream/training/lightning_pose/project.py": 1,
+        "deeplabstream/training/lightning_pose/result_tables.py": 1,
+        "deeplabstream/training/recommendations.py": 8,
+        "deeplabstream/training/training_job.py": 5,
+        "deeplabstream/video/decoding.py": 5,
+        "deeplabstream/video/frame_times.py": 1,
+        "deeplabstream/video/recording_options.py": 3,
+        "deeplabstream/video/seeking.py": 1,
+        "deeplabstream/video/sequential_reading.py": 1,
+        "experiments/triggers/behaviour.py": 1,
+        "experiments/triggers/digital_input.py": 1,
+        "experiments/triggers/heading.py": 3,
+        "experiments/triggers/locomotion.py": 2,
+        "outputs/board/connection.py": 1,
+        "outputs/board/output.py": 1,
+        "outputs/board/status_messages.py": 1,
+        "outputs/network_events.py": 2,
+        "outputs/nidaq.py": 3,
+        "outputs/screen/canvas.py": 1,
+        "outputs/screen/output.py": 4,
+        "outputs/screen/stimulus_video.py": 1,
+        "outputs/sound_player.py": 1,
+    }
+)
+"""Sentences that are still to be rewritten, by file. The counts may only go down."""
+
+
+@cache
+def whole_product() -> tuple[Sentence, ...]:
+    """Return the sentences of all product files."""
+    return tuple(each for path in product_files() for each in sentences(path))
+
+
+def faults(sentence: Sentence) -> list[str]:
+    """Return the forbidden phrases in a sentence."""
+    found = (re.search(each, sentence.text, re.IGNORECASE) for each in FORBIDDEN)
+    return [match[0] for match in found if match]
+
+
+def test_no_sentence_of_the_product_uses_a_forbidden_phrase() -> None:
+    found = Counter[str]()
+    lines: list[str] = []
+    for sentence in whole_product():
+        if told := faults(sentence):
+            found[sentence.file] += 1
+            lines.append(f"{sentence}  <- {', '.join(told)}")
+    more = {file for file, count in found.items() if count > STILL_THERE.get(file, 0)}
+    shown = [line for line in lines if line.partition(":")[0] in more]
+    assert not more, "write these in standard terms:\n" + "\n".join(shown)
+
+
+def test_the_list_has_messages_help_labels_and_descriptions() -> None:
+    texts = {sentence.text for sentence in whole_product()}
+    assert "Acknowledge" in texts  # a button
+    assert "CPU threads of the network; 0: automatic" in texts  # a description
+    assert "NAME of an [Output NAME]" in texts  # help of an option
+    assert "{…} is not empty. Name a new folder" in texts  # an error
+    assert "Pose network." in texts  # a class in docs/settings.md
+    assert "STOP: all outputs are switched off" in texts  # a line of the log
+    assert not any("QFrame#" in text for text in texts)
+
+
+def test_a_forbidden_phrase_is_found() -> None:
+    assert faults(Sentence("a.py", 1, "the picture is told")) == ["picture", "is told"]
+    assert faults(Sentence("a.py", 1, "models/mine/pictures.jpg, --pictures")) == []
