@@ -70,13 +70,13 @@ def test_from_the_tile_through_the_camera_to_the_file(
     assert button.isVisible()
     button.click()
     (adjusting,) = window.findChildren(CameraWindow)
-    assert adjusting.now["rate"].text() == "is 60"
+    assert adjusting.now["rate"].text() == "now 60"
     assert list(cut_texts(adjusting)) == []
     assert not adjusting.keep.isEnabled()
 
     assert enter(qtbot, adjusting, "exposure_us", "50000").done
     assert adjusting.words.text() == "EXPOSURE_US is 50000 now, as asked for"
-    assert adjusting.now["rate"].text() == "is 20", "so long an exposure is slower"
+    assert adjusting.now["rate"].text() == "now 20", "so long an exposure is slower"
     assert "EXPOSURE_US is 50000" in window.log.page.toPlainText()
 
     bright: list[float] = []

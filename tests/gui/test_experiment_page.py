@@ -80,7 +80,7 @@ def test_a_rehearsal_ends_in_a_run_to_look_at(
     with qtbot.waitSignal(window.ended, timeout=SOON) as ended:
         pass
     assert ended.args == [0], window.page.toPlainText()
-    assert "[Trigger left] held" in window.page.toPlainText()
+    assert "[Trigger left] was true" in window.page.toPlainText()
     look = next(b for b in window.findChildren(QPushButton) if "Look" in b.text())
     with qtbot.waitSignal(page.bridge.looked_back) as looked:
         look.click()
@@ -176,6 +176,7 @@ def test_it_is_tried_on_a_run_that_is_over(
         program: str,
         arguments: list[str],
         _parent: object,
+        _outcomes: object,
     ) -> None:
         asked.append((program, arguments))
 

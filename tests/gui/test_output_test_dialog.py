@@ -102,7 +102,7 @@ def test_what_a_device_said_last_stands_beside_its_plate(window: Window) -> None
     rig.acknowledged = {"left stimulus": answer}
     assert said() == "ack 0.25 ms\n2 min ago"
     label = window.live.outputs.said["left stimulus"]
-    assert "went to 100%" in label.toolTip()
+    assert "the device reports 100%" in label.toolTip()
     assert "by the device's clock" in label.toolTip()
     ended = replace(answer, level=0.0, cause="board watchdog")
     rig.acknowledged = {"left stimulus": ended}

@@ -138,7 +138,7 @@ def test_a_faulty_file_starts_nothing(
     window.menu.open_again(faulty)
     controls = window.live.controls
     assert window.windowTitle().startswith("old.ini")
-    assert "Can't start" in window.banner.text()
+    assert "Fix this before you start" in window.banner.text()
     assert "old.ini has" in controls._words.text()
     assert not controls.buttons[Action.START_STREAM].isEnabled()
     window.bridge.do(Action.START_STREAM)  # whoever else asks

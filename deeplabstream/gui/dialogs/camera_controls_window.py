@@ -1,4 +1,4 @@
-"""A small window to change the settings of one camera while it films."""
+"""Window that changes exposure, gain, rate and crop of a camera while it runs."""
 
 from functools import partial
 
@@ -75,9 +75,9 @@ class CameraWindow(QDialog):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
-        dials = self.bridge.rig.dials.get(self.camera, ())
-        for row, dial in enumerate(dials):
-            self._add(grid, row, dial)
+        controls = self.bridge.rig.controls.get(self.camera, ())
+        for row, control in enumerate(controls):
+            self._add(grid, row, control)
         close = QPushButton("Close")
         close.setAutoDefault(False)
         close.clicked.connect(self._leave)
@@ -89,7 +89,7 @@ class CameraWindow(QDialog):
         column = QVBoxLayout(self)
         column.setSpacing(10)
         column.addLayout(grid)
-        if missing := self._missing(dials):
+        if missing := self._missing(controls):
             label = QLabel(missing)
             label.setObjectName("caption")
             label.setWordWrap(True)
@@ -97,27 +97,27 @@ class CameraWindow(QDialog):
         column.addWidget(self.words)
         column.addLayout(foot)
 
-    def _add(self, grid: QGridLayout, row: int, dial: CameraControl) -> None:
-        name, unit = _NAMES.get(dial.key, (dial.key.upper(), ""))
-        line = QLineEdit(written(dial.now))
-        line.setToolTip(_HELP.get(dial.key, "") or _between(dial))
+    def _add(self, grid: QGridLayout, row: int, control: CameraControl) -> None:
+        name, unit = _NAMES.get(control.key, (control.key.upper(), ""))
+        line = QLineEdit(written(control.now))
+        line.setToolTip(_HELP.get(control.key, "") or _between(control))
         line.setMinimumWidth(150)
-        line.returnPressed.connect(partial(self._ask, dial.key))
-        line.editingFinished.connect(partial(self._ask, dial.key))
+        line.returnPressed.connect(partial(self._ask, control.key))
+        line.editingFinished.connect(partial(self._ask, control.key))
         now = QLabel()
         now.setObjectName("caption")
-        self.lines[dial.key], self.now[dial.key] = line, now
+        self.lines[control.key], self.now[control.key] = line, now
         label = QLabel(name)
         label.setToolTip(line.toolTip())
         grid.addWidget(label, row, 0)
         grid.addWidget(line, row, 1)
         grid.addWidget(QLabel(unit), row, 2)
         grid.addWidget(now, row, 3)
-        self._show(dial)
+        self._show(control)
 
-    def _missing(self, dials: tuple[CameraControl, ...]) -> str:
+    def _missing(self, controls: tuple[CameraControl, ...]) -> str:
         """Return a sentence on what people look for here and this kind can't do."""
-        there = {dial.key.removesuffix("_us") for dial in dials}
+        there = {control.key.removesuffix("_us") for control in controls}
         absent = [word for word in ("exposure", "gain", "rate") if word not in there]
         if not absent:
             return ""
@@ -137,23 +137,23 @@ class CameraWindow(QDialog):
         if told.camera != self.camera:
             return
         self.words.setText(told.text.removeprefix(f"[Camera {self.camera}] "))
-        for dial in told.dials:
-            self._show(dial, rewrite=dial.key == told.key)
-            if told.done and dial.key == told.key:
-                self._changed[told.key.upper()] = _kept(dial)
+        for control in told.controls:
+            self._show(control, rewrite=control.key == told.key)
+            if told.done and control.key == told.key:
+                self._changed[told.key.upper()] = _kept(control)
         self.keep.setEnabled(bool(self._changed))
 
     def _take_failure(self, text: str) -> None:
         self.words.setText(text)
 
-    def _show(self, dial: CameraControl, rewrite: bool = True) -> None:
+    def _show(self, control: CameraControl, rewrite: bool = True) -> None:
         """Show what the device says, in the line too unless a person may be writing."""
-        if dial.key not in self.lines:
+        if control.key not in self.lines:
             return
-        self.now[dial.key].setText(f"now {written(dial.now) or 'unknown'}")
-        line = self.lines[dial.key]
+        self.now[control.key].setText(f"now {written(control.now) or 'unknown'}")
+        line = self.lines[control.key]
         if rewrite or not line.hasFocus():
-            line.setText(written(dial.now))
+            line.setText(written(control.now))
             line.setProperty("shown", line.text())
 
     def _keep(self) -> None:
@@ -166,13 +166,13 @@ class CameraWindow(QDialog):
         self.close()
 
 
-def _between(dial: CameraControl) -> str:
-    if isinstance(dial.low, float | int) and isinstance(dial.high, float | int):
-        return f"{written(dial.low)} to {written(dial.high)}"
+def _between(control: CameraControl) -> str:
+    if isinstance(control.low, float | int) and isinstance(control.high, float | int):
+        return f"{written(control.low)} to {written(control.high)}"
     return ""
 
 
-def _kept(dial: CameraControl) -> str:
+def _kept(control: CameraControl) -> str:
     """Return the word for the settings; a crop that is the whole picture is none."""
-    value: Value = dial.now
-    return "" if dial.key == "crop" and value == dial.high else written(value)
+    value: Value = control.now
+    return "" if control.key == "crop" and value == control.high else written(value)

@@ -88,7 +88,7 @@ class Animals(Panel):
             if (action := self._menu.addAction(" and ".join(pair))) is not None:
                 action.triggered.connect(partial(self._say, pair))
         several = len(names) > 2
-        self.exchange.setText("Exchange …" if several else "Swap")
+        self.exchange.setText("Swap …" if several else "Swap")
         tip = "of two animals" if several else f"of {' and '.join(names)}"
         self.exchange.setToolTip(f"swap the names {tip} (Ctrl+E)")
 
