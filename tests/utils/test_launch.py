@@ -65,7 +65,7 @@ def test_run_makes_the_environment_once_and_passes_on_words_and_exit_code(
     for _ in range(2):
         failed = launch(checkout, "update")
         assert failed.returncode == 1
-        assert failed.stderr.endswith("see pip's words above.\n")
+        assert failed.stderr.endswith("see the messages of pip above.\n")
 
 
 def test_run_installs_what_a_rig_needs_and_test_what_tests_need(
