@@ -75,7 +75,7 @@ class CameraWindow(QDialog):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
-        controls = self.bridge.rig.controls.get(self.camera, ())
+        controls = self.bridge.rig.dials.get(self.camera, ())
         for row, control in enumerate(controls):
             self._add(grid, row, control)
         close = QPushButton("Close")
@@ -137,7 +137,7 @@ class CameraWindow(QDialog):
         if told.camera != self.camera:
             return
         self.words.setText(told.text.removeprefix(f"[Camera {self.camera}] "))
-        for control in told.controls:
+        for control in told.dials:
             self._show(control, rewrite=control.key == told.key)
             if told.done and control.key == told.key:
                 self._changed[told.key.upper()] = _kept(control)
