@@ -53,7 +53,7 @@ class Ensemble:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture."""
+        """Return one pose per image."""
         told = [each.estimate(images, cameras) for each in self.estimators]
         return [self._together(poses) for poses in zip(*told, strict=True)]
 
@@ -67,7 +67,7 @@ Points = NDArray[np.float32]
 
 
 def aligned(told: Sequence[DecodedPoses]) -> DecodedPoses:
-    """Return what networks tell of one picture with the same animals in the same rows.
+    """Return what networks tell of one image with the same animals in the same rows.
 
     `told` are points (animal, bodypart, 2) and confidences (animal, bodypart) of each, in
     any order; the answer is (network, animal, bodypart, 2) and (network, animal, bodypart),

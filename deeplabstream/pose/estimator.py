@@ -37,10 +37,10 @@ class PoseEstimator(Protocol):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture: points and confidences as they come.
+        """Return one pose per image: points and confidences as they come.
 
         Nothing is thresholded: a point that was not seen is a guess with a low
-        confidence. Pictures may differ in size and be grey or BGR. `cameras` says whose
+        confidence. Images may differ in size and be grey or BGR. `cameras` says whose
         each is, for those that remember where the animal was; left out, nobody's.
         """
         ...

@@ -37,7 +37,7 @@ class Fitting:
     fit: Fit = "letterbox"
     """`letterbox`: scaled, the aspect kept, until it just fits. `stretch`: scaled to the
     whole input, whatever the aspect (Lightning Pose). `native`: not scaled; the network
-    takes pictures of any size (DeepLabCut), see `of`."""
+    takes images of any size (DeepLabCut), see `of`."""
     rest: int = REST
     """Grey of the rest."""
     sampling: Sampling = "average"
@@ -46,7 +46,7 @@ class Fitting:
     `linear`: between the four nearest pixels (OpenCV's INTER_LINEAR). `antialias`:
     triangles as wide as the pixels of the result (torchvision, Pillow)."""
     align: Align = "centre"
-    """Which points stay where they are when a picture is scaled: `centre`: pixels are
+    """Which points stay where they are when an image is scaled: `centre`: pixels are
     squares, x becomes (x + 0.5) · scale - 0.5. `corner`: x becomes x · scale, as other
     programs have it for labels and for points."""
     area: tuple[int, int] | None = None
@@ -129,8 +129,8 @@ def _antialiased(image: Image, rows: int, columns: int) -> Image:
     return np.asarray(np.rint(values).clip(0, 255), np.uint8)
 
 
-# Remembered, as a camera's pictures are all of one size: once a network has emptied the
-# processor's caches, even these few lines take longer than they look.
+# Remembered, as a camera's images are all of one size: once a network has emptied the
+# CPU's caches, even these few lines take longer than they look.
 
 
 @lru_cache

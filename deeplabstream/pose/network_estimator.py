@@ -38,7 +38,7 @@ class Network(Protocol):
 class NetworkEstimator:
     """A model folder whose network is loaded in one of the runtimes.
 
-    Pictures are brought to the network's size straight into the memory that it reads,
+    Images are brought to the network's size straight into the memory that it reads,
     which is kept from call to call.
     """
 
@@ -70,7 +70,7 @@ class NetworkEstimator:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture; nothing is thresholded."""
+        """Return one pose per image; nothing is thresholded."""
         if not images:
             return []
         fittings = [self.model.fitting.of(image.shape) for image in images]
@@ -82,7 +82,7 @@ class NetworkEstimator:
         ]
 
     def _of_one_size(self, images: Sequence[Image], fitting: Fitting) -> list[Pose]:
-        """Return the poses of pictures that are brought to one size."""
+        """Return the poses of images that are brought to one size."""
         pictures = self.memory(len(images), fitting.height, fitting.width)
         for place, image in enumerate(images):
             fitting.place(image, pictures[place])
@@ -93,12 +93,12 @@ class NetworkEstimator:
         ]
 
     def warm_up(self, batch: int = 1) -> None:
-        """Run once on `batch` grey pictures, so that the first real ones are not slow."""
+        """Run once on `batch` grey images, so that the first real ones are not slow."""
         size = (self.model.fitting.height, self.model.fitting.width)
         self.estimate([np.full(size, 127, np.uint8)] * batch)
 
     def memory(self, count: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Return what pictures are written into: the same each time for a shape."""
+        """Return what images are written into: the same each time for a shape."""
         shape = count, height, width, 3
         if shape not in self._inputs:
             self._inputs[shape] = np.empty(shape, np.uint8)

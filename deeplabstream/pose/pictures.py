@@ -10,7 +10,7 @@ from deeplabstream.core.image_header import declared_size, too_large
 
 
 def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
-    """Return the picture as OpenCV decodes it (BGR without `flags`), None when it can't.
+    """Return the image as OpenCV decodes it (BGR without `flags`), None when it can't.
 
     What declares no size, or more than `deeplabstream.core.image_header.MOST_PIXELS`,
     is not decoded.
@@ -28,7 +28,7 @@ def decode(content: bytes, flags: int | None = None) -> NDArray[Any] | None:
 
 
 def read_picture(file: Path) -> NDArray[np.uint8] | None:
-    """Return the picture as BGR, None when it can't be read."""
+    """Return the image as BGR, None when it can't be read."""
     try:
         read = decode(file.read_bytes())
     except OSError:
@@ -40,7 +40,7 @@ _SHORT = 64
 
 
 def picture_size(file: Path) -> tuple[int, int] | None:
-    """Return height and width in pixels, or None for what is no picture.
+    """Return height and width in pixels, or None for what is no image.
 
     It is not decoded for that: they are what its header declares.
     """

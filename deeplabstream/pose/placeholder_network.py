@@ -25,7 +25,7 @@ SKELETON = Skeleton(
 class PlaceholderNetwork:
     """Takes `seconds` per call and computes next to nothing.
 
-    It sleeps for that time, so it uses no processor, as a network on a graphics card
+    It sleeps for that time, so it uses no processor, as a network on a GPU
     does. All body parts are put on the darkest of a coarse grid of pixels, about where
     a dark animal on a bright floor is; their confidence is 1. Of several `animals` it
     finds the blobs, the largest first: `deeplabstream.pose.blob_detection`.
@@ -41,7 +41,7 @@ class PlaceholderNetwork:
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture, `seconds` from now or as soon as it can."""
+        """Return one pose per image, `seconds` from now or as soon as it can."""
         end = time.perf_counter() + self.seconds
         look = self._pose if self.animals == 1 else self._poses
         poses = [look(image) for image in images]

@@ -1,6 +1,6 @@
-"""A classifier of behaviours from poses and what a person saw in them.
+"""Training of a behaviour classifier from poses and labelled intervals.
 
-scikit-learn fits, skl2onnx writes; whoever uses the classifier needs neither.
+scikit-learn fits it and skl2onnx writes it; using the classifier needs neither.
 """
 
 import csv
@@ -25,12 +25,12 @@ from deeplabstream.pose.behaviour.pose_features import FeatureSet, FeatureWindow
 from deeplabstream.pose.model.model_folder import network_hash
 
 LARGEST_ERROR = 1e-4
-"""By how much the written classifier's probabilities may differ from scikit-learn's."""
+"""Largest difference of the written classifier's probabilities to scikit-learn's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What an animal did from one time to another, in seconds."""
+    """A behaviour of an animal from one time to another, in seconds."""
 
     start_s: float
     end_s: float
@@ -39,7 +39,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Moments of which it is known what the animal did."""
+    """Moments with a known behaviour."""
 
     numbers: NDArray[np.float32]
     """(example, feature)."""
@@ -90,10 +90,10 @@ def examples(
     intervals: Sequence[Interval],
     features: FeatureSet,
 ) -> Examples:
-    """Return the moments inside of intervals, as a running rig would see them.
+    """Return the moments inside of intervals, with features as in a running session.
 
-    A moment is of an interval when most of its window lies in it: for half a window after
-    a behaviour began, what is seen is mostly the one before.
+    A moment belongs to an interval when most of its window lies in it: for half a
+    window after a behaviour began, the window shows mostly the one before.
     """
     window = FeatureWindow(features)
     numbers, names, times = [], [], []
@@ -126,10 +126,10 @@ def joined(several: Sequence[Examples]) -> Examples:
 
 
 def split(data: Examples, block_s: float, every: int = 4) -> tuple[Examples, Examples]:
-    """Return examples to learn from and to test on: one in `every` blocks of time.
+    """Return examples for training and for testing: one in `every` blocks of time.
 
-    Neighbouring frames are nearly the same; were they split at random, the test would be
-    too easy.
+    Neighbouring frames are nearly the same; a random split would make the test too
+    easy.
     """
     test = (data.times_s // block_s).astype(int) % every == every - 1
     return _chosen(data, ~test), _chosen(data, test)
@@ -140,7 +140,7 @@ def _chosen(data: Examples, rows: NDArray[np.bool_]) -> Examples:
 
 
 def fit(data: Examples, trees: int = 50, seed: int = 0) -> Any:
-    """Return scikit-learn's random forest; every behaviour weighs the same."""
+    """Return scikit-learn's random forest; all behaviours have the same weight."""
     from sklearn.ensemble import RandomForestClassifier
 
     if len(set(data.behaviours.tolist())) < 2:
@@ -167,9 +167,9 @@ def write_classifier(
     about: dict[str, object],
     trial: NDArray[np.float32] | None = None,
 ) -> ClassifierFolder:
-    """Convert a scikit-learn classifier, compare it on `trial` (n, feature), write it.
+    """Convert a scikit-learn classifier, compare it on `trial` (n, feature), and write it.
 
-    ModelError says why it can't be converted, or that it would say something else.
+    ModelError says why it can't be converted, or that its results differ.
     """
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType

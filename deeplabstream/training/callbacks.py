@@ -1,4 +1,4 @@
-"""What is told of a training while it goes on, and what tells it."""
+"""Callbacks of training: progress after each step, poses after each validation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from deeplabstream.training.data.dataset import Dataset
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What `watch` gets after each step."""
+    """Progress after a step: the argument of `watch`."""
 
     step: int
     """Counts from 1."""
@@ -27,25 +27,25 @@ Watch: TypeAlias = Callable[[Epoch], object]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What was found in the held-out pictures while the network learned."""
+    """Poses in the held-out images during training."""
 
     step: int
-    """After which it was looked."""
+    """The step after which they were found."""
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the original pictures."""
+    """(image, bodypart, 2), px of the original images."""
     error_px: float
-    """Median distance to the labels, in the same pixels; NaN: none is labelled."""
+    """Median distance to the labels, px; NaN: none is labelled."""
 
 
 Looked: TypeAlias = Callable[[Look], object]
 
 
 def unseen(_look: Look) -> None:
-    """Take a look that nobody asked for."""
+    """Ignore a validation."""
 
 
 class Watching(Callback):
-    """Tells `watch` of each step, and `looked` of each look at the held-out pictures."""
+    """Lightning callback that calls `watch` after each step and `looked` after each validation."""
 
     def __init__(self, watch: Watch, held_out: Dataset | None, looked: Looked) -> None:
         self.watch, self.held_out, self.looked = watch, held_out, looked
@@ -54,7 +54,7 @@ class Watching(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, *rest: Any
     ) -> None:
-        """Tell of the step."""
+        """Report the step."""
         if not trainer.is_global_zero:
             return
         now = float(outputs["loss"])
@@ -62,7 +62,7 @@ class Watching(Callback):
         self.watch(Epoch(trainer.global_step, self.mean))
 
     def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Tell of what was found."""
+        """Report the poses."""
         data = self.held_out
         if data is None or self.looked is unseen or not trainer.is_global_zero:
             return
@@ -73,9 +73,9 @@ class Watching(Callback):
         self.looked(Look(trainer.global_step, found, error))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run goes on with."""
+        """Return the state for a resumed run."""
         return {"mean": self.mean}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with it."""
+        """Restore the state."""
         self.mean = state["mean"]

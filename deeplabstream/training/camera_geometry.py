@@ -1,8 +1,8 @@
-"""Calibrated cameras: where a point in space is seen, and from views back into space.
+"""Calibrated cameras: projection of points in space, and triangulation.
 
-Everything is made of torch's operations, so that losses go through it. The file is anipose's
-`calibration.toml`: for each camera a matrix, distortions (k1, k2, p1, p2, k3 as OpenCV has
-them), a rotation vector and a translation.
+Everything consists of torch operations, so losses are differentiable. The file is
+anipose's `calibration.toml`: for each camera a matrix, distortions (k1, k2, p1, p2, k3
+as in OpenCV), a rotation vector and a translation.
 """
 
 import tomllib
@@ -19,12 +19,12 @@ from torch import Tensor
 from deeplabstream.training.data.labels import LabelsError
 
 ROUNDS = 10
-"""Of undoing the distortion; each makes the rest of it much smaller."""
+"""Iterations of undistortion; each makes the error much smaller."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibratedCamera:
-    """What is known of one camera."""
+    """Calibration of one camera."""
 
     name: str
     matrix: NDArray[np.float64]
@@ -32,7 +32,7 @@ class CalibratedCamera:
     distortion: NDArray[np.float64]
     """(5,): k1, k2, p1, p2, k3."""
     rotation: NDArray[np.float64]
-    """(3, 3): from the world's axes to the camera's."""
+    """(3, 3): rotation from the world's axes to the camera's."""
     translation: NDArray[np.float64]
     """(3,): the world's origin in the camera's axes."""
 
@@ -84,7 +84,7 @@ def project(camera: CalibratedCamera, space: Tensor) -> Tensor:
 
 
 def rays(camera: CalibratedCamera, pixels: Tensor) -> Tensor:
-    """Return where (…, 2) pixels lie in the plane at distance 1, distortion undone."""
+    """Return undistorted (…, 2) pixels in the plane at distance 1."""
     inverse = _like(np.linalg.inv(camera.matrix[:2, :2]), pixels)
     bent = (pixels - _like(camera.matrix[:2, 2], pixels)) @ inverse.T
     flat = bent

@@ -1,4 +1,4 @@
-"""The words that the training program takes."""
+"""Command line of the training program."""
 
 import argparse
 import math
@@ -16,7 +16,7 @@ from deeplabstream.training.training_job import LIMITS, TrainConfig
 
 
 def train_parser(description: str) -> ProgramParser:
-    """Return what reads the command line of `utils/TrainNetwork.py`."""
+    """Return the parser of `utils/TrainNetwork.py`."""
     parser = ProgramParser(prog="TrainNetwork", description=description)
     add = parser.add_argument
     add("config", type=Path, nargs="?", help="a Lightning Pose configuration (.yaml)")
@@ -97,7 +97,7 @@ def train_parser(description: str) -> ProgramParser:
 
 
 def config_of(arguments: argparse.Namespace, command: str) -> TrainConfig:
-    """Return what the command line asks for; ModelError says what is not possible."""
+    """Return the settings of the command line; ModelError says what is not possible."""
     given = vars(arguments)
     quiet, tell = given.pop("quiet"), given.pop("tell")
     given["imagenet"] = not given.pop("no_imagenet")
@@ -107,7 +107,7 @@ def config_of(arguments: argparse.Namespace, command: str) -> TrainConfig:
 
 
 def size(text: str) -> Fitting | str:
-    """Return the network's input of `WIDTHxHEIGHT`, or the word given for one."""
+    """Return the network's input size of `WIDTHxHEIGHT`, or the name of a size."""
     try:
         return parse_size(text)
     except ModelError as error:
@@ -125,7 +125,7 @@ def seeds(text: str) -> tuple[int, ...]:
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
-    """Return what reads a number from `low` to `high`."""
+    """Return a parser of a number from `low` to `high`."""
 
     def parse(text: str) -> float:
         try:
@@ -142,12 +142,12 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 
 def count(text: str) -> int:
-    """Return a whole number above 0."""
+    """Return a whole number greater than 0."""
     if not text.isdigit() or not 0 < int(text) < 10**8:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number above 0")
     return int(text)
 
 
 def count_or_0(text: str) -> int:
-    """Return a whole number, 0 too."""
+    """Return a whole number, 0 or greater."""
     return 0 if text == "0" else count(text)

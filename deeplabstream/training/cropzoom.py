@@ -1,8 +1,7 @@
-"""Cropzoom: one network finds the animal, another looks at it closely; one model folder.
+"""Training of cropzoom networks: a detector, and a network for a window around the animal.
 
-Where the animal is said to be goes through the same windows
-(`deeplabstream.pose.image_fitting`) in training, in
-predictions and live, so points are always in pixels of the whole picture.
+Windows (`deeplabstream.pose.image_fitting`) are the same in training, in predictions
+and live. Points are always in pixels of the whole image.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +26,11 @@ from deeplabstream.training.training_run import Outcome, Run, carry_out
 def carry_out_cropzoom(
     run: Run, folder: Path, watch: Callable[[int], Callable[..., object]], resume: bool
 ) -> Outcome:
-    """Train the detector, then the network on what it finds; write one model folder.
+    """Train the detector, then the network on its windows; write one model folder.
 
-    The network learns from windows around the labels, and is measured in windows around
-    what the detector found. `watch` gives for 0 and 1 what is told of each step of the
-    detector and of the network.
+    The network is trained in windows around the labels, and evaluated in windows around
+    the detector's points. `watch` gives the callback for steps of the detector (0) and
+    of the network (1).
     """
     detector = folder / DETECTOR
     if not (resume and (detector / "predictions.csv").is_file()):
@@ -60,9 +59,9 @@ def carry_out_cropzoom(
 
 
 def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return boxes (picture, 2, 2) with the usual margin around `points`.
+    """Return boxes (image, 2, 2) with the usual margin around `points`.
 
-    They are left upper and right lower corners, px; NaN where there is no point.
+    They are upper left and lower right corners, px; NaN where there is no point.
     """
     out = np.full((len(points), 2, 2), np.nan, np.float32)
     for place, own in enumerate(points):
@@ -75,17 +74,17 @@ def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass
 class Finder:
-    """Tells where the animal is in a clip; can be sent to another process."""
+    """Finds the animal in a clip; can be sent to another process."""
 
     detector: Path
-    """The model folder of the network that finds it."""
+    """Model folder of the detector."""
     _estimators: dict[int, PoseEstimator] = field(
         default_factory=dict, init=False, repr=False
     )
-    """One for each thread, as each uses memory of its own."""
+    """One estimator for each thread, as each uses memory of its own."""
 
     def __call__(self, images: Sequence[Image]) -> NDArray[np.float32] | None:
-        """Return one box (2, 2) around all that is seen in the pictures, or None."""
+        """Return one box (2, 2) around all points in the images, or None."""
         thread = get_ident()
         if thread not in self._estimators:
             self._estimators[thread] = open_estimator(self.detector, "cpu", 1)

@@ -1,4 +1,4 @@
-"""Training: Lightning's loop over our batches."""
+"""Fitting of a network to a dataset, with Lightning."""
 
 import logging
 import math
@@ -46,14 +46,14 @@ LOGS = "tb_logs"
 
 @dataclass(frozen=True, slots=True)
 class Unlabelled:
-    """What there is to learn from without labels."""
+    """Unlabelled videos and their losses."""
 
     videos: tuple[Video, ...]
     losses: Mapping[str, UnsupervisedLoss]
     find: Find | None = None
-    """Where the animal is in a clip, for cropzoom networks."""
+    """Position of the animal in a clip, for cropzoom networks."""
     read: Read = read_clip
-    """What decodes."""
+    """Reader of clips."""
 
 
 def fit(
@@ -67,13 +67,13 @@ def fit(
     cameras: CameraLosses | None = None,
     looked: Looked = unseen,
 ) -> PoseNetwork:
-    """Return a network trained on `data`, ready to evaluate, on the CPU.
+    """Return a network trained on `data`, in evaluation mode, on the CPU.
 
-    The same settings and data on the same device give the same network; on a CPU with as
-    many threads, bit for bit. With a `folder`, curves go to `tb_logs/` in it and all that
-    is needed to go on to `checkpoints/`; `resume` goes on there after a kill and ends with
-    the same weights as if there had been none. `looked` gets what is found in the
-    pictures of `held_out` whenever these are looked at.
+    The same settings and data on the same device give the same network; on a CPU with
+    as many threads, bit for bit. With a `folder`, curves go to `tb_logs/` and
+    checkpoints to `checkpoints/` in it. `resume` continues from the last checkpoint and
+    ends with the same weights as without an interruption. `looked` gets the poses in
+    the images of `held_out` after each validation.
     """
     device = open_device(settings.device)
     check_size(settings.network, data.fitting.height, data.fitting.width)
@@ -115,7 +115,7 @@ def fit(
 
 @contextmanager
 def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
-    """Make a KeyboardInterrupt of what Lightning makes of one: the end of the program."""
+    """Raise KeyboardInterrupt where Lightning would end the program."""
     heeded = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -130,7 +130,7 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
 
 
 class _Rankless(Batches):
-    """Batches that learn in each process which part is theirs."""
+    """Batches that find out in each process which part is theirs."""
 
     def __iter__(self) -> Iterator[Any]:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -192,9 +192,9 @@ def _precision(
 
 
 def _strategy(device: torch.device) -> DDPStrategy:
-    """Return how several processes learn together, each started anew, on any system.
+    """Return the strategy for several processes, each spawned anew, on any system.
 
-    While the backbone is frozen its parameters are unused, which must be allowed for.
+    While the backbone is frozen its parameters are unused, which must be allowed.
     """
     return DDPStrategy(
         start_method="spawn",
@@ -204,7 +204,7 @@ def _strategy(device: torch.device) -> DDPStrategy:
 
 
 class _Saving(Callback):
-    """Writes all that is needed to go on, whole or not at all."""
+    """Writes the last checkpoint atomically."""
 
     def __init__(self, file: Path, every: int) -> None:
         self.file, self.every = file, every
@@ -219,7 +219,7 @@ class _Saving(Callback):
 
 
 class _Best(Callback):
-    """Keeps the weights that had the least held-out loss, in memory and checkpoints."""
+    """Keeps the weights with the lowest held-out loss, in memory and in checkpoints."""
 
     def __init__(self) -> None:
         self.loss = float("inf")
@@ -260,7 +260,7 @@ def open_device(name: str) -> torch.device:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's remarks about itself from the user."""
+    """Suppress Lightning's messages."""
     talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning")]
     levels = [talker.level for talker in talkers]
     with warnings.catch_warnings():
@@ -275,17 +275,17 @@ def _quiet() -> Iterator[None]:
 
 
 PROCESSOR = 8
-"""Pictures per step on a processor: more would not make it faster, only fewer steps."""
+"""Images per step on a CPU: more would not be faster, only fewer steps."""
 MOST = 64
-"""Beyond, steps are so few that the network learns less."""
+"""Largest batch: with more, the steps are too few to learn as much."""
 
 
 def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
-    """Return the settings with a batch that fits, and a learning rate that fits it.
+    """Return the settings with a batch that fits into memory, and its learning rate.
 
-    On a graphics card the batch is doubled until its memory is full or `MOST` is reached,
-    and half of the first that failed is taken. The rate given is for 8 pictures; it grows
-    with the square root of the batch.
+    On a GPU the batch is doubled until its memory is full or `MOST` is reached, and the
+    last that fitted is taken. The given rate is for 8 images; it grows with the square
+    root of the batch.
     """
     batch = PROCESSOR
     if open_device(settings.device).type == "cuda":
@@ -297,7 +297,7 @@ def batch_and_rate(settings: FitSettings, data: Dataset) -> FitSettings:
 
 
 def _fits(settings: FitSettings, data: Dataset, batch: int) -> bool:
-    """Return whether two steps with so many pictures fit into memory."""
+    """Return whether two steps with so many images fit into memory."""
     trial = replace(settings, steps=2, batch=batch, devices=1, imagenet=False)
     twice = data.pick(np.resize(np.arange(len(data)), max(batch, len(data))).tolist())
     try:

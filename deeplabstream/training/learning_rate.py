@@ -1,4 +1,4 @@
-"""How fast is learned when: pure functions of the step."""
+"""Learning-rate schedule: factors as functions of the step."""
 
 import math
 from collections.abc import Callable
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 WARM = 0.1
-"""The share of a one-cycle schedule in which the rate rises."""
+"""Share of a one-cycle schedule in which the rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Factors of the learning rate, for the head and for the backbone."""
+    """Learning-rate factors of the head and of the backbone."""
 
     kind: Literal["onecycle", "multistep"] = "onecycle"
     milestones: tuple[int, ...] = ()
     """Steps at which a multistep rate is multiplied by `gamma`."""
     gamma: float = 0.5
     unfreeze_at: int = 0
-    """The step from which the backbone learns; before, it is not even asked how to."""
+    """The step from which the backbone is trained; it is frozen before."""
     backbone: float = 0.25
-    """What the backbone gets of the head's rate, from `unfreeze_at` on."""
+    """The backbone's share of the head's rate, from `unfreeze_at` on."""
     thaw: float = 1.0
-    """By which the backbone's share grows per epoch, up to the head's whole rate."""
+    """Factor by which the backbone's share grows per epoch, up to the head's rate."""
 
     def head(self, step: int, total: int) -> float:
         """Return the head's factor, 0 to 1, at `step` of `total`."""

@@ -1,4 +1,4 @@
-"""A network as Lightning trains it: one step, one look at the held-out pictures."""
+"""Lightning module of pose networks: training step, validation, optimiser."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,11 +31,11 @@ from deeplabstream.training.networks.regression import RegressionNetwork
 from deeplabstream.training.train_config import FitSettings
 
 SHOWN = 4
-"""Held-out pictures that TensorBoard shows."""
+"""Held-out images shown in TensorBoard."""
 
 
 class PoseModule(lightning.LightningModule):
-    """What Lightning needs to know of a network and its losses."""
+    """Training step, validation and optimiser of a network."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class PoseModule(lightning.LightningModule):
         self._away: list[Tensor] = []
         self._found: list[Tensor] = []
         self.found = torch.empty(0)
-        """(picture, bodypart, 2) of the held-out pictures, input pixels, last look."""
+        """(image, bodypart, 2) of the held-out images, input pixels, last validation."""
         self._shown: Batch | None = None
 
     def transfer_batch_to_device(
@@ -64,7 +64,7 @@ class PoseModule(lightning.LightningModule):
         return batch.to(device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Hold the backbone or let it go; hide patches from multiview networks."""
+        """Freeze or unfreeze the backbone; set the hidden share of multiview networks."""
         if isinstance(self.network, MultiviewNetwork):
             epoch = self.global_step // self.epoch_steps
             self.network.masked = masked_share(epoch, *self.how.masked)
@@ -73,14 +73,14 @@ class PoseModule(lightning.LightningModule):
             self.network.freeze(frozen)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the loss of a labelled batch (this is what runs in every process)."""
+        """Return the loss of a labelled batch; Lightning calls it in every process."""
         loss, _ = self._supervised(batch)
         if batch.clip is None:
             return torch.as_tensor(loss)
         return torch.as_tensor(loss + self._unsupervised(batch))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss; ModelError when it is no number."""
+        """Return the loss; ModelError when it is not finite."""
         loss: Tensor = self(batch)
         if not torch.isfinite(loss.detach()):
             raise ModelError(
@@ -91,7 +91,7 @@ class PoseModule(lightning.LightningModule):
         return loss
 
     def _supervised(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the loss and the surest output of the network."""
+        """Return the loss, and the output of the best head."""
         network, how = self.network, self.how
         if isinstance(network, RegressionNetwork):
             found = network(batch.pictures)
@@ -130,7 +130,7 @@ class PoseModule(lightning.LightningModule):
         return loss, logits
 
     def _agreement(self, cameras: CameraLosses, batch: Batch, logits: Tensor) -> Tensor:
-        """Return the annealed losses of calibrated views that see one point."""
+        """Return the annealed losses of calibrated views of the same points."""
         sigma = self.how.network.sigma
         found, _ = decode(self.network.as_maps(logits), STRIDE, sigma)
         with torch.autocast(found.device.type, enabled=False):
@@ -176,7 +176,7 @@ class PoseModule(lightning.LightningModule):
         return total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Note loss and pixel error of held-out pictures."""
+        """Store loss and pixel error of held-out images."""
         self._supervised(batch)
         pictures = batch.pictures
         if isinstance(self.network, ContextNetwork) and pictures.ndim == 5:
@@ -191,7 +191,7 @@ class PoseModule(lightning.LightningModule):
             self._show(batch, found)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the true pixel error, in pixels of the network's input."""
+        """Log the pixel error, in pixels of the network's input."""
         away = torch.cat(self._away) if self._away else torch.empty(0)
         self._away.clear()
         self.found = torch.cat(self._found) if self._found else torch.empty(0)
@@ -201,7 +201,7 @@ class PoseModule(lightning.LightningModule):
             self.log("val_pixel_error_median", away.median())
 
     def _show(self, batch: Batch, found: Tensor) -> None:
-        """Put held-out pictures with the points found in them into TensorBoard."""
+        """Write held-out images with their points to TensorBoard."""
         board = getattr(self.logger, "experiment", None)
         if board is None or not hasattr(board, "add_image"):
             return
@@ -220,7 +220,7 @@ class PoseModule(lightning.LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
-        """Return optimiser and schedule: backbone and rest have rates of their own."""
+        """Return optimiser and schedule, with separate rates for backbone and head."""
         taught = {id(parameter) for parameter in self.network.backbone()}
         rest = [p for p in self.network.parameters() if id(p) not in taught]
         groups = [
@@ -267,7 +267,7 @@ def decoded(decoder: Decoder, output: Tensor, labels: Tensor) -> Tensor:
 
 
 def mark(picture: Any, points: Any, colour: tuple[int, int, int]) -> None:
-    """Draw points (bodypart, 2) into a picture; NaN is left out."""
+    """Draw points (bodypart, 2) into an image; NaN is left out."""
     import cv2
     import numpy as np
 

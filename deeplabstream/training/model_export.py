@@ -31,16 +31,16 @@ from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.pose_network import PoseNetwork
 
 MOST_PX = 0.05
-"""Input pixels by which a point of the exported network may differ from torch's."""
+"""Largest difference of an exported network's point to torch's, px of the input."""
 MOST_CONFIDENCE = 0.005
-"""Likewise, for confidences."""
+"""Largest difference of a confidence."""
 KEPT = 12
-"""Pictures that go into the model folder: runtimes are compared on them."""
+"""Images stored in the model folder: runtimes are compared on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a model folder says beside its network."""
+    """Content of a model folder besides its network."""
 
     skeleton: Skeleton
     fitting: Fitting
@@ -59,10 +59,10 @@ def export(
 ) -> ModelFolder:
     """Write the model folder and return it, as loaded again.
 
-    `pictures` (n, height, width, 3) are run by torch and by ONNX Runtime, and some are kept
-    in the folder if they are its `own`, of what it is for. ModelError when
-    a point that is believed differs by more than `MOST_PX`, or any confidence by more
-    than `MOST_CONFIDENCE`.
+    torch and ONNX Runtime run `pictures` (n, height, width, 3). If they are its `own`,
+    of the kind it is made for, some are stored in the folder. ModelError when a visible
+    point differs by more than `MOST_PX`, or a confidence by more than
+    `MOST_CONFIDENCE`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NETWORK
@@ -109,7 +109,7 @@ def _write_onnx(network: PoseNetwork, fitting: Fitting, file: Path) -> None:
 def compare(
     network: PoseNetwork, model: ModelFolder, pictures: NDArray[np.uint8]
 ) -> float:
-    """Return the largest difference of a believed point to torch's, in input pixels."""
+    """Return the largest difference of a visible point to torch's, px of the input."""
     if model.animals > 1:
         worst_px, worst = _several(network, model, pictures)
     else:
@@ -157,15 +157,17 @@ class _Maps(nn.Module):
 
 
 COMPARED = 3
-"""Windows of five pictures, one after the other, that torch and ONNX Runtime run."""
+"""Windows of five images, one after the other, for the comparison."""
 
 
 def export_context(
     network: ContextNetwork, recipe: Recipe, windows: NDArray[np.uint8], folder: Path
 ) -> ModelFolder:
-    """Write `folder/context/` and return it, as loaded again.
+    """Write `folder/context/`, for whole videos, and return it, as loaded again.
 
-    `windows` are (n, 5, height, width, 3); ModelError: see `export`.
+    It holds the network that takes five frames; the folder around it has the one of
+    single frames, for a rig. `windows` are (n, 5, height, width, 3). ModelError: see
+    `export`.
     """
     own = folder / CONTEXT
     pictures = windows[:COMPARED].reshape(-1, *windows.shape[2:])
@@ -175,7 +177,7 @@ def export_context(
 
 
 class _Along(nn.Module):
-    """A network of pictures that follow each other."""
+    """The head of a context network for consecutive images."""
 
     def __init__(self, network: ContextNetwork) -> None:
         super().__init__()

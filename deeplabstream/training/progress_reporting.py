@@ -1,9 +1,7 @@
-"""What a training says of itself to a window, as lines of JSON among its words.
+"""Progress of training as lines of JSON, for the window, or as a line of text.
 
 {"step": 120, "steps": 3000, "loss": 0.0123, "left_s": 412.0}
 {"step": 120, "error_px": 6.1, "found": {"labeled-data/film/img3.png": [[1, 2], null]}}
-
-A line that says how far training is and how long it will still take.
 """
 
 import json
@@ -21,7 +19,7 @@ from deeplabstream.training.training_run import Run
 
 @dataclass
 class Progress:
-    """Takes an `Epoch` after each step; can be sent to another process."""
+    """Shows each `Epoch` on one line; can be sent to another process."""
 
     steps: int
     quiet: bool = False
@@ -45,7 +43,7 @@ class Progress:
 
 
 SHOWN = 6
-"""Held-out pictures whose points are told."""
+"""Number of held-out images whose points are reported."""
 _EVERY_NS = 250_000_000
 _WARM = 3
 """Steps that are slower than those after them."""
@@ -53,25 +51,25 @@ _WARM = 3
 
 @dataclass
 class Teller:
-    """Tells of steps, four a second, and of each look; can be sent to another process."""
+    """Writes steps, four a second, and validations; can be sent to another process."""
 
     steps: int
     names: tuple[str, ...]
-    """Of the held-out pictures, in the order of `Look.points`."""
+    """Names of the held-out images, in the order of `Look.points`."""
     clock: Clock = field(default_factory=SystemClock)
     _told_ns: int = field(default=0, init=False)
     _began: tuple[int, int] | None = field(default=None, init=False)
-    """The step from which on time is taken, and when it was over."""
+    """The step from which time is measured, and when it ended."""
     _first: int = field(default=0, init=False)
 
     @classmethod
     def of(cls, run: Run) -> "Teller":
-        """Return what tells of a run; of several views only the curves."""
+        """Return the reporter of a run; of several views only the curves."""
         names = [run.labels.names[place] for place in run.parts.validation]
         return cls(run.settings.steps, () if run.views else tuple(names))
 
     def __call__(self, epoch: Epoch) -> None:
-        """Tell of a step, unless the last one told of was just before."""
+        """Report a step, unless the last report was just before."""
         now = self.clock.now_ns()
         self._first = self._first or epoch.step
         if self._began is None and epoch.step >= self._first + _WARM:
@@ -90,7 +88,7 @@ class Teller:
         _say(words)
 
     def look(self, look: Look) -> None:
-        """Tell of what was found in some of the held-out pictures."""
+        """Report the points in some of the held-out images."""
         some = np.linspace(0, len(self.names) - 1, SHOWN).round().astype(int)
         places = sorted(set(some.tolist())) if self.names else []
         found = {self.names[place]: _points(look.points[place]) for place in places}

@@ -15,7 +15,7 @@ from deeplabstream.video.decoding import video_format
 
 LEAST_STEPS, MOST_STEPS = 600, 6000
 EPOCHS = 150
-"""How often each picture is seen, between these numbers of steps."""
+"""How often each image is seen, between these numbers of steps."""
 SMALL = 12
 """Pixels of the network's input: animals that are shorter in it need a closer look."""
 SIDES = (128, 192, 256, 320, 384, 512)
@@ -40,20 +40,20 @@ class Seen:
     bodyparts: tuple[str, ...]
     height: int
     width: int
-    """Of most pictures, px."""
+    """Of most images, px."""
     animal_px: float
     """Median extent of an animal's points, the larger side; NaN: never two points."""
     missing: float
     """Share of points without a label."""
     videos: tuple[Path, ...]
     card_gb: float
-    """Memory of the graphics card; 0: there is none."""
+    """Memory of the GPU; 0: there is none."""
     all_round: bool = True
     """Whether animals are headed anywhere, as a camera above sees them."""
 
 
 def look(project: Project, card_gb: float) -> Seen:
-    """Return what the project is like; LabelsError: a picture can't be read."""
+    """Return what the project is like; LabelsError: an image can't be read."""
     labels = project.labels
     if labels.animals > 1:
         raise LabelsError(
@@ -157,7 +157,7 @@ def advise(seen: Seen) -> list[Advice]:
 
 
 def cropzoom_pays(seen: Seen) -> bool:
-    """Return whether the animal is so small in the picture that it needs a closer look."""
+    """Return whether the animal is so small in the image that it needs a closer look."""
     side = _side(seen)
     return bool(seen.animal_px * side / max(seen.height, seen.width) < 4 * SMALL)
 
@@ -172,7 +172,7 @@ def _side(seen: Seen) -> int:
 
 
 def _size(seen: Seen) -> dict[str, int]:
-    """Return the input's size: the picture's aspect, in multiples of 32."""
+    """Return the input's size: the image's aspect, in multiples of 32."""
     side, most = _side(seen), max(seen.height, seen.width)
 
     def fitted(length: int) -> int:

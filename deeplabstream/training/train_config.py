@@ -21,7 +21,7 @@ class FitSettings:
 
     steps: int = 1500
     batch: int = 8
-    """Pictures per step, all graphics cards together."""
+    """Images per step, all GPUs together."""
     learning_rate: float = 2e-3
     """At its highest."""
     optimiser: Literal["adamw", "adam"] = "adamw"
@@ -30,7 +30,7 @@ class FitSettings:
     """Start from ImageNet's weights; else from random ones."""
     loss: Loss = "cross_entropy"
     missing: Literal["absent", "unknown"] = "absent"
-    """What a body part without a label is: not to be seen, or nothing is known."""
+    """What a body part without a label is: not visible, or nothing is known."""
     schedule: Schedule = field(default_factory=Schedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
     least_epoch: int = 1
@@ -38,7 +38,7 @@ class FitSettings:
     log_every: int = 10
     """Steps from one point of the curves to the next."""
     check_epochs: int = 5
-    """Epochs from one look at the held-out pictures to the next."""
+    """Epochs from one look at the held-out images to the next."""
     patience: int = 0
     """Looks without improvement after which training stops; 0: never."""
     least_steps: int = 0
@@ -57,10 +57,10 @@ class FitSettings:
     """How many of them; each in a process of its own."""
     precision: Literal["auto", "full", "mixed"] = "auto"
     """`mixed` computes in 16 bits what can bear it; `auto` where that is faster: on
-    graphics cards, and on processors that multiply matrices of bfloat16 (AMX)."""
+    GPUs, and on CPUs that multiply matrices of bfloat16 (AMX)."""
     workers: int = 1
     """Threads that prepare batches."""
 
     def epoch_steps(self, pictures: int) -> int:
-        """Return the steps in which each picture is seen once."""
+        """Return the steps in which each image is seen once."""
         return max(self.least_epoch, -(-pictures // self.batch))

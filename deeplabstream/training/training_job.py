@@ -80,7 +80,7 @@ class TrainConfig:
     workers : int
         Threads that prepare batches.
     threads : int
-        Threads of the processor; 0: one per core.
+        Threads of the CPU; 0: one per core.
     licence : str
         Licence of the network, for `model.json`.
     command : str

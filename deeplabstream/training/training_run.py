@@ -71,10 +71,10 @@ class Run:
     about: Mapping[str, object] = field(default_factory=dict)
     """For `model.json`."""
     right_px: float = RIGHT_PX
-    """Pixels of the original pictures within which a point is right, for confidences."""
+    """Pixels of the original images within which a point is right, for confidences."""
 
     def known(self) -> NDArray[np.bool_]:
-        """Return of which points (picture, bodypart) it is known where they are, or not."""
+        """Return of which points (image, bodypart) it is known where they are, or not."""
         if self.settings.missing == "absent":
             return self.data.known
         return self.data.known & np.isfinite(self.data.points).all(axis=2)
@@ -85,10 +85,10 @@ class Outcome:
     """What came out."""
 
     errors: tuple[PartError, ...]
-    """In the held-out pictures: test pictures where there are some, else validation."""
+    """In the held-out images: test images where there are some, else validation."""
     threshold: float
     calibration_error: tuple[float, float]
-    """Of the confidence, as it came and calibrated: of held-out pictures, each calibrated
+    """Of the confidence, as it came and calibrated: of held-out images, each calibrated
     by what the others say."""
     animals: Mapping[str, object] = field(default_factory=dict)
     """Of several animals: how many were found, and how many of those told are there."""

@@ -1,4 +1,4 @@
-"""What an animal does, from its pose over the last moments, by ONNX Runtime."""
+"""Classification of behaviour from the pose over the last moments, with ONNX Runtime."""
 
 from collections.abc import Mapping
 from math import nan
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Classifier:
-    """A classifier at work on one camera; `open_classifier` makes one."""
+    """A classifier for one camera; `open_classifier` makes one."""
 
     def __init__(
         self,
@@ -27,14 +27,11 @@ class Classifier:
         animal: str = "1",
         names: Mapping[str, str] | None = None,
     ) -> None:
-        """`animal`: of several the one that it looks at, by name or number.
-
-        `names`: what its behaviours are called, where not as the folder has them.
-        """
+        """`animal`: name or number of one of several; `names`: other names of behaviours."""
         self.folder = folder
         known = {name: (names or {}).get(name, name) for name in folder.behaviours}
         self.behaviours = tuple(known.values())
-        """What it tells."""
+        """Names of the behaviours."""
         self._animal = animal
         self._session = session
         self._input = session.get_inputs()[0].name
@@ -46,11 +43,11 @@ class Classifier:
 
     @property
     def unit(self) -> Literal["px", "mm"]:
-        """What the pose must be in."""
+        """Unit of the pose."""
         return self.folder.features.unit
 
     def forget(self) -> None:
-        """Forget all that was seen."""
+        """Forget all previous poses."""
         self._window.forget()
 
     def look(self, pose: Pose, time_s: float) -> dict[str, float]:
@@ -78,7 +75,7 @@ def open_classifier(
     animal: str = "1",
     names: Mapping[str, str] | None = None,
 ) -> Classifier:
-    """Load the model and try it once; ModelError when it is not what the folder says."""
+    """Load the model and run it once; ModelError when it does not match its folder."""
     ort = package("onnxruntime", "telling behaviours")
     options = ort.SessionOptions()
     options.log_severity_level = 4

@@ -1,8 +1,8 @@
-"""A classifier of behaviours and all that must be known to use it, as a folder.
+"""Folder of a behaviour classifier and all that is needed to use it.
 
-`classifier.json` says which numbers it is given, over which time, and what its classes are
-called; `model.onnx` takes them, float32 (n, feature), and gives probabilities, float32
-(n, class). Both are data: nothing in them is ever run as a program.
+`classifier.json` describes the features, their time window, and the classes.
+`model.onnx` takes features, float32 (n, feature), and gives probabilities, float32 (n,
+class). Both are data: nothing in them is run as a program.
 """
 
 import json
@@ -74,15 +74,15 @@ class _Description(_Features):
 
 @dataclass(frozen=True, slots=True)
 class ClassifierFolder:
-    """A folder that was read and found whole."""
+    """A folder, read and validated."""
 
     path: Path
     classes: tuple[str, ...]
-    """In the model's order; one with an empty name is of no interest."""
+    """Classes in the model's order; those with an empty name are not used."""
     features: FeatureSet
     sha256: str
     about: Mapping[str, object]
-    """How it was made. For people; nothing reads it."""
+    """How it was made. For information only."""
 
     @property
     def model(self) -> Path:
@@ -96,7 +96,7 @@ class ClassifierFolder:
 
 
 def load_classifier_folder(path: Path) -> ClassifierFolder:
-    """Return the folder's content; ModelError says in a sentence what is wrong with it."""
+    """Return the folder's content; ModelError says what is wrong with it."""
     file = path / DESCRIPTION
     if not file.is_file():
         raise ModelError(
@@ -123,7 +123,7 @@ def load_classifier_folder(path: Path) -> ClassifierFolder:
 
 
 def save_classifier(folder: ClassifierFolder) -> None:
-    """Write `classifier.json`; the model's file lies beside it already."""
+    """Write `classifier.json` beside the model's file."""
     words = {
         "format": 1,
         "classes": list(folder.classes),
@@ -142,7 +142,7 @@ def read_features(file: Path) -> FeatureSet:
 
 
 def save_features(features: FeatureSet, file: Path) -> None:
-    """Write features down, for a classifier that is trained elsewhere."""
+    """Write a set of features, for a classifier that is trained elsewhere."""
     _write(file, _words(features))
 
 

@@ -1,4 +1,4 @@
-"""Numbers that tell what an animal does: of its pose over the last moments."""
+"""Features of behaviour: numbers computed from the pose over the last moments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Pose
 Quantity = Literal["distance", "angle", "speed"]
 Statistic = Literal["mean", "std", "min", "max"]
 PARTS: dict[Quantity, int] = {"distance": 2, "angle": 3, "speed": 1}
-"""How many body parts each is of; the angle is the one at the second of three."""
+"""Number of body parts of each quantity; an angle is at the second of three."""
 _STATISTICS: dict[Statistic, Callable[..., Any]] = {
     "mean": np.mean,
     "std": np.std,
@@ -23,7 +23,7 @@ _STATISTICS: dict[Statistic, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Feature:
-    """One number: the mean distance from snout to tail base, say."""
+    """One feature, such as the mean distance from snout to tail base."""
 
     statistic: Statistic
     what: Quantity
@@ -36,33 +36,33 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The numbers that a classifier is given, and the time that they are taken over."""
+    """The features of a classifier, and their time window."""
 
     features: tuple[Feature, ...]
     window_s: float
     rate: float
-    """Moments per second of the window at which the pose is looked at."""
+    """Moments per second of the window at which the pose is sampled."""
     max_gap_s: float
-    """Nothing is known when the animal was lost for longer than that in the window."""
+    """Features are unknown when the animal was lost for longer than this in the window."""
     unit: Literal["px", "mm"] = "px"
 
     @property
     def moments(self) -> int:
-        """How many moments the window has, both of its ends counted."""
+        """Number of moments in the window, both ends included."""
         return max(2, round(self.window_s * self.rate) + 1)
 
     @property
     def bodyparts(self) -> tuple[str, ...]:
-        """The body parts that must be seen."""
+        """The body parts that must be visible."""
         return tuple(dict.fromkeys(part for each in self.features for part in each.of))
 
 
 class FeatureWindow:
-    """The last moments of one camera, as a classifier sees them.
+    """The last moments of one camera, as input of a classifier.
 
-    The window's moments are the same times whatever the frames' rate is and whichever are
-    skipped: between two frames the animal is taken to have gone straight. A frame on which
-    a body part is missing is left out.
+    The window's moments are the same times whatever the frame rate is and whichever
+    frames are skipped: positions between two frames are interpolated linearly. Frames
+    with a missing body part are left out.
     """
 
     def __init__(self, features: FeatureSet) -> None:
@@ -73,15 +73,15 @@ class FeatureWindow:
         self.forget()
 
     def forget(self) -> None:
-        """Forget all that was seen."""
+        """Forget all previous poses."""
         self._times: NDArray[np.float64] = np.empty(64)
         self._points: NDArray[np.float64] = np.empty((64, len(self._set.bodyparts), 2))
         self._first = self._end = 0
 
     def look(self, pose: Pose, time_s: float) -> NDArray[np.float32] | None:
-        """Return (feature,) as they are now; None when the window has a gap.
+        """Return the current features (feature,); None when the window has a gap.
 
-        `pose` is in the set's unit; `time_s` is later than that of the call before.
+        `pose` is in the set's unit; `time_s` must be later than in the call before.
         """
         points = pose.points.reshape(-1, 2)[self._indices(pose.names)]
         if not np.isfinite(points).all():
@@ -186,9 +186,9 @@ def _values(
 
 
 def usual(bodyparts: Sequence[str], chain: Sequence[str] = ()) -> tuple[Feature, ...]:
-    """Return features that do for many behaviours.
+    """Return a general set of features.
 
-    All distances and speeds of `bodyparts`, how much they vary, and the angles along
+    All distances and speeds of `bodyparts`, their variation, and the angles along
     `chain`, body parts in their order along the body.
     """
     parts = list(bodyparts)

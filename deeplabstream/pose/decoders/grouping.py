@@ -1,15 +1,12 @@
-"""Several animals off one network: all peaks, and which of them belong together.
+"""Grouping of peaks to animals, with part affinity fields.
 
-Bottom-up: the network says where body parts are, whosever they are, and by part affinity
-fields (`deeplabstream/pose/decoders/part_affinity_fields.py`) what lies along one bone.
-Peaks are then grouped: of each edge
-the best one-to-one assignment (as OpenPose, SLEAP and DeepLabCut do), and over all edges
-those groups are joined that belong together most (greedy additive edge contraction: Keuper
-et al., ICCV 2015; as a partition of a graph the problem is DeepCut's, Pishchulin et al.,
-CVPR 2016). Several edges at a body part so bear witness together, and one that is misled,
-where animals touch, is outvoted.
-
-All hills of heat maps: there is one for each animal.
+The network gives the positions of all body parts, and part affinity fields
+(`deeplabstream/pose/decoders/part_affinity_fields.py`) along the edges of each animal.
+For each edge, peaks are paired by the best one-to-one assignment (as in OpenPose, SLEAP
+and DeepLabCut). Over all edges, those groups are joined that belong together most
+(greedy additive edge contraction: Keuper et al., ICCV 2015; as a partition of a graph
+the problem is DeepCut's, Pishchulin et al., CVPR 2016). Several edges at a body part so
+correct one that is wrong, where animals touch.
 """
 
 from dataclasses import dataclass
@@ -81,7 +78,7 @@ class Grouping:
     edges: tuple[tuple[int, int], ...]
     """Pairs of body parts with a field each; together they reach every body part."""
     most: int
-    """The most animals in a picture."""
+    """The most animals in an image."""
     stride: int
     """Input pixels per cell of the fields, which may be coarser than the heat maps."""
     origin: float

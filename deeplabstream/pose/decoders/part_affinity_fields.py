@@ -1,10 +1,10 @@
-"""Part affinity fields: at each place of a bone, where along it leads.
+"""Part affinity fields: the direction of the edge at each position of the image.
 
 Cao, Simon, Wei & Sheikh, "Realtime multi-person 2D pose estimation using part affinity
-fields", CVPR 2017. A field has two maps per edge, x and y of a vector that points from the
-edge's first body part to its second, of length 1 on the line between them and fading to
-its sides as a Gaussian does (SLEAP: Pereira et al., Nature Methods 2022). The maps lie one
-after the other, x before y, edge by edge: so do SLEAP's and DeepLabCut's.
+fields", CVPR 2017. A field has two maps per edge, x and y of a vector that points from
+the edge's first body part to its second, of length 1 on the line between them and
+fading to its sides as a Gaussian does (SLEAP: Pereira et al., Nature Methods 2022). The
+maps lie one after the other, x before y, edge by edge, as in SLEAP and DeepLabCut.
 """
 
 from collections.abc import Sequence

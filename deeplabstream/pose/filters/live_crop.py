@@ -1,4 +1,4 @@
-"""Live crop: once the animal is found, only a window that follows it is looked at."""
+"""Live crop: the network runs on a window that follows the animal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,43 +21,43 @@ from deeplabstream.pose.network_estimator import NetworkEstimator
 
 Points = NDArray[np.float32]
 MARGIN = 0.5
-"""Around the animal, as a share of its longer side: what cropzoom networks learn with."""
+"""Margin around the animal, as a share of its longer side, as in cropzoom training."""
 BOX = ("box left top", "box right bottom")
-"""The body parts of a detector that gives boxes. They have their margin already."""
+"""Body parts of a detector of boxes. The boxes have their margin already."""
 LEAST, MOST = 0.05, 1.0
-"""The margins that a box may have around what is seen in it."""
+"""Range of margins of a box around the visible points in it."""
 
 
 @dataclass(slots=True)
 class _Track:
-    """Where one camera's animal was last."""
+    """Last position of one camera's animal."""
 
     low: Points
-    """(2,) px: the left upper corner of the box around its points."""
+    """(2,) px: the upper left corner of the box around its points."""
     high: Points
     step: Points
-    """(2,) px: how far the box's middle went from the picture before."""
+    """(2,) px: movement of the box's centre since the frame before."""
     parts: int
-    """How many body parts were believed."""
+    """Number of body parts above the threshold."""
     grown: int = 0
-    """Levels by which the next window is larger, as confidence fell."""
+    """Levels by which the next window is larger, because confidence fell."""
     looks: int = 0
-    """Pictures since all of one was looked at."""
+    """Frames since a whole frame was used."""
     margin: float = MARGIN
-    """Around the box of its points."""
+    """Margin around the box of its points."""
 
 
 class LiveCrop(EstimatorWrapper):
-    """An estimator that remembers, camera by camera, where the animal was.
+    """An estimator that remembers, by camera, where the animal was.
 
-    Without a `detector`, whole pictures are looked at until the animal is seen; then the
+    Without a `detector`, whole frames are used until the animal is found; then the
     network gets a window in fewer pixels at the same scale, which saves time. With one,
-    the detector (another network) finds the animal in whole pictures, and the window fills
-    the network's input, which then sees it larger (cropzoom). Of a detector that gives
-    boxes, the window is the box, and keeps as much room around the points as it had there.
-    When fewer body parts are seen the next window is larger; when none is, the whole of
-    the same picture is looked at. Every `full_every` pictures all of one is looked at,
-    lest something else was followed.
+    the detector finds the animal in whole frames, and the window fills the network's
+    input, at a larger scale (cropzoom). If the detector gives boxes, the window is the
+    box, and keeps its room around the points. When fewer body parts are visible, the
+    next window is larger; when none is, the same whole frame is used. Every
+    `full_every` frames the whole frame is used, in case the window follows something
+    else.
     """
 
     estimator: NetworkEstimator
@@ -76,11 +76,11 @@ class LiveCrop(EstimatorWrapper):
         self._boxes = detector is not None and detector.skeleton.bodyparts == BOX
         self._tracks: dict[str, _Track] = {}
         self.windows: dict[str, ImageWindow] = {}
-        """By camera: where was looked last."""
+        """By camera: the last position."""
 
     @property
     def provider(self) -> str:
-        """What computes, and that it looks at windows."""
+        """Execution provider, and that windows are used."""
         how = "live crop"
         if self._detector is not None:
             how += f" by {self._detector.sha256[:8]} in {self._detector.provider}"
@@ -89,7 +89,7 @@ class LiveCrop(EstimatorWrapper):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture, in pixels of the whole picture.
+        """Return one pose per frame, in pixels of the whole frame.
 
         Without `cameras`, nothing is remembered.
         """
@@ -118,7 +118,7 @@ class LiveCrop(EstimatorWrapper):
         return found
 
     def warm_up(self, batch: int = 1) -> None:
-        """Run every size of window once, so that the first real ones are not slow."""
+        """Run every size of window once, so that the first frames are not slow."""
         self.estimator.warm_up(batch)
         if self._detector is None:
             for side in levels(self.estimator.model.fitting):
@@ -126,7 +126,7 @@ class LiveCrop(EstimatorWrapper):
                 self.estimator.network.run(blank)
 
     def _following(self, image: Image, camera: str) -> ImageWindow | None:
-        """Return where the animal should be now; None: the whole picture."""
+        """Return the expected position of the animal; None: the whole frame."""
         track = self._tracks.get(camera)
         if track is None or (self._full_every and track.looks >= self._full_every):
             return None
@@ -138,7 +138,7 @@ class LiveCrop(EstimatorWrapper):
         return same_scale(low, high, image.shape, fitting, track.grown)
 
     def _whole(self, images: Sequence[Image]) -> list[ImageWindow]:
-        """Return windows for pictures in which the animal must be found first."""
+        """Return windows for frames in which the animal must be found first."""
         fitting = self.estimator.model.fitting
         windows = [whole(image.shape, fitting) for image in images]
         if self._detector is None or not images:
@@ -158,7 +158,7 @@ class LiveCrop(EstimatorWrapper):
         windows: Sequence[ImageWindow | None],
         places: Sequence[int],
     ) -> list[Pose]:
-        """Return the poses of the pictures at `places`; equal sizes are one batch."""
+        """Return the poses of the frames at `places`; equal sizes are one batch."""
         model = self.estimator.model
         found: dict[int, Pose] = {}
         sizes: dict[tuple[int, int], list[tuple[int, ImageWindow]]] = {}

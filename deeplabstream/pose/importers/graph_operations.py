@@ -22,7 +22,7 @@ _BYTE, _HALF_PRECISION = 2, 10  # as ONNX numbers them
 
 
 def wrap(network: Path, words: Description) -> Any:
-    """Return the network with uint8 BGR pictures as input and one output to read.
+    """Return the network with uint8 BGR images as input and one output to read.
 
     The output's shape is still to be said: `give_shape`.
 
@@ -50,7 +50,7 @@ def wrap(network: Path, words: Description) -> Any:
 
 
 def give_shape(model: Any, shape: Sequence[int]) -> bytes:
-    """Return the file's content, the shape of the output for one picture said in it."""
+    """Return the file's content, the shape of the output for one image said in it."""
     onnx = onnx_package()
     out = onnx.helper.make_tensor_value_info(
         "output", onnx.TensorProto.FLOAT, ["n", *shape]
@@ -120,7 +120,7 @@ class _Building:
         self.count = 0
 
     def before(self, first: Any, words: Description) -> None:
-        """Put the preparation of pictures before the network's own operations."""
+        """Put the preparation of images before the network's own operations."""
         own, theirs = words.input, list(self.graph.node)
         del self.graph.node[:]
         x = self.add("Cast", ["images"], to=1)

@@ -1,8 +1,8 @@
 """A foreign ONNX network, described by a short file, made into a model folder.
 
-What has to be done to a picture before the network, and to its output after it, becomes
-part of the graph: the folder's `network.onnx` takes pictures as they come from a camera.
-Then both are run on the same pictures and compared.
+What has to be done to an image before the network, and to its output after it, becomes
+part of the graph: the folder's `network.onnx` takes images as they come from a camera.
+Then both are run on the same images and compared.
 """
 
 from dataclasses import replace
@@ -82,7 +82,7 @@ def import_onnx(
 def _theirs(
     network: Path, words: Description
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return two pictures, and what the original gives for them."""
+    """Return two images, and what the original gives for them."""
     size = (words.input.height, words.input.width, 3)
     pictures = np.random.default_rng(0).integers(0, 256, (2, *size), np.uint8)
     try:

@@ -57,7 +57,7 @@ def import_sleap_nn(
     animals: int = 0,
     tolerance_px: float = 0.0,
 ) -> ModelFolder:
-    """Write the model into a folder (see `drafted`), for pictures of `size`.
+    """Write the model into a folder (see `drafted`), for images of `size`.
 
     That is width and height; without one, the network's. A bottom-up network tells of at
     most so many `animals`, 0: as its metadata say; a top-down one of the surest, 0: of one.

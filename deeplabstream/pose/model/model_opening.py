@@ -164,7 +164,7 @@ def _stand_in(words: str) -> PlaceholderNetwork:
 
 
 CONTEXT = "context"
-"""Within a model folder: the network that looks at several pictures."""
+"""Within a model folder: the network that looks at several images."""
 
 
 def open_for_videos(
@@ -172,8 +172,8 @@ def open_for_videos(
 ) -> PoseEstimator:
     """Return the estimator of that name, the one that looks at neighbours if there is.
 
-    As `open_estimator`; pictures that are given at once must then follow each other. A
-    cropzoom network looks at single pictures: its windows move.
+    As `open_estimator`; images that are given at once must then follow each other. A
+    cropzoom network looks at single images: its windows move.
     """
     try:
         folder = find_model(name)

@@ -144,7 +144,7 @@ def _quantise(
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             return next(self.left, None)
 
-    extra: dict[str, Any] = {"CalibStridedMinMax": 1}  # the parts: one picture each
+    extra: dict[str, Any] = {"CalibStridedMinMax": 1}  # the parts: one image each
     if method == "Percentile":
         extra["CalibPercentile"] = 99.99
     with warnings.catch_warnings(), _quiet():

@@ -258,7 +258,7 @@ def sliced(
         first, count = places.start, len(places)
         if step == 1:
             x = x.narrow(axis, first, count)
-        else:  # made where they are needed: nothing goes to the card
+        else:  # made where they are needed: nothing goes to the GPU
             last = first + count * step
             x = x.index_select(axis, torch.arange(first, last, step, device=x.device))
     return x

@@ -1,8 +1,9 @@
-"""Where each animal should be in the next picture: a Kalman filter of every body part.
+"""Motion model of each animal: a Kalman filter of every body part.
 
-Each coordinate has a place and a speed (constant velocity, Bar-Shalom, Li & Kirubarajan,
-"Estimation with Applications to Tracking and Navigation", 2001, chapter 6). A part that is
-not seen glides on for a moment, ever less sure; all lengths are in those of the animal.
+Each coordinate has a position and a velocity (constant velocity, Bar-Shalom, Li &
+Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001, chapter
+6). A part that is not visible moves on for a moment, with growing variance; all lengths
+are in those of the animal.
 """
 
 import numpy as np
@@ -12,49 +13,50 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FRESH_S = 0.5
-"""Parts seen that recently say who an animal is; after that only its middle does."""
+"""Seconds since a part was visible for which it counts; after that only the animal's
+centre does."""
 SLOWS_S = 0.25
-"""How fast what is not seen comes to rest."""
+"""Rate at which a part that is not visible comes to rest, 1/s."""
 ACCELERATION = 60.0
 """Typical acceleration, lengths/s²: a head that turns."""
 SPEED = 4.0
 """Typical speed of an animal that was just found, lengths/s."""
 NOISE = 0.03
-"""Standard deviation of a seen point, lengths."""
+"""Standard deviation of a visible point, lengths."""
 FARTHEST = 16.0
-"""Mean squared distance, in standard deviations, of what can still be the same animal."""
+"""Largest mean squared distance, in standard deviations, of the same animal."""
 NEVER = 1e6
-"""What it costs to take a detection for an animal that can't be there."""
+"""Cost of assigning a detection to an animal that can't be there."""
 
 
 class MotionModel:
-    """The animals of one camera, (animal, body part), and how long a typical one is."""
+    """The animals of one camera, (animal, bodypart), and the typical length of one."""
 
     def __init__(self, animals: int, bodyparts: int) -> None:
         shape = animals, bodyparts
         self._place: Array = np.zeros((*shape, 2))
         self._speed: Array = np.zeros((*shape, 2))
         self._doubt: Array = np.zeros((3, *shape))
-        """Variance of the place, of the speed, and what they have in common."""
+        """Variance of position and of velocity, and their covariance."""
         self._seen_s: Array = np.full(shape, -np.inf)
         self._middle: Array = np.full((animals, 2), np.nan)
-        """Of what was seen last; NaN: never seen."""
+        """Time of the last visible point; NaN: none yet."""
         self._time_s = -np.inf
         self.length = 0.0
-        """px; 0: nothing was seen yet."""
+        """px; 0: none visible yet."""
 
     @property
     def known(self) -> Mask:
-        """(animal,): whether it was ever seen."""
+        """(animal,): whether it was ever visible."""
         return np.isfinite(self._middle[:, 0])
 
     @property
     def middles(self) -> Array:
-        """(animal, 2), px: where each was last."""
+        """(animal, 2), px: the last position of each."""
         return self._middle
 
     def measure(self, points: Array, usual: float) -> None:
-        """Learn how long an animal is; `usual` px when one body part is all there is."""
+        """Update the typical length of an animal; `usual` px with a single body part."""
         low = np.fmin.reduce(points, axis=1, initial=np.inf)
         high = np.fmax.reduce(points, axis=1, initial=-np.inf)
         sizes = high - low
@@ -67,7 +69,7 @@ class MotionModel:
             self.length = longest
 
     def advance(self, time_s: float) -> None:
-        """Move all to `time_s`, less and less sure of them."""
+        """Predict all animals at `time_s`."""
         gone_s = min(max(time_s - self._time_s, 0.0), 1.0)
         self._time_s = time_s
         if gone_s == 0.0:
@@ -87,11 +89,11 @@ class MotionModel:
             np.minimum(both, np.sqrt(place * speed), out=both)
 
     def costs(self, points: Array, seen: Mask, middles: Array) -> tuple[Array, Array]:
-        """Return (animal, detection): minus twice the log likelihood that it is that animal.
+        """Return (animal, detection): minus twice the log likelihood of the assignment.
 
-        And how much of it is that the points are not where they should be. `points`
-        (detection, body part, 2) with `seen`, their `middles` (detection, 2). The parts of
-        one body err together: they count as two.
+        And the part of it due to the distance of the points. `points` (detection,
+        bodypart, 2) with `seen`, their `middles` (detection, 2). The parts of one body
+        err together: they count as two.
         """
         noise = (NOISE * self.length) ** 2 + 1.0
         fresh = self._seen_s > self._time_s - FRESH_S
@@ -112,7 +114,7 @@ class MotionModel:
         return costs, weight * mean
 
     def _vague(self, middles: Array) -> Array:
-        """Return the costs by the middle alone, of animals long unseen or never."""
+        """Return the costs by the centre alone, for animals long not visible or never."""
         last_s = self._seen_s.max(axis=1, initial=-np.inf)
         gone_s = np.minimum(self._time_s - last_s, 1e3)
         spread = (self.length * (0.3 + SPEED * np.minimum(gone_s, 2.0))) ** 2 + 1.0
@@ -123,7 +125,7 @@ class MotionModel:
     def correct(
         self, animals: list[int], points: Array, seen: Mask, middles: Array
     ) -> None:
-        """Take detections (n, body part, 2) for n animals."""
+        """Update n animals with detections (n, bodypart, 2)."""
         noise = (NOISE * self.length) ** 2 + 1.0
         old = self._seen_s[animals] <= self._time_s - FRESH_S
         begins, follows = seen & old, seen & ~old
@@ -143,7 +145,7 @@ class MotionModel:
         self._middle[animals] = middles
 
     def reorder(self, order: list[int]) -> None:
-        """Let animal `order[n]` be the n-th one from now on."""
+        """Reorder the animals: `order[n]` becomes the n-th."""
         self._place, self._speed = self._place[order], self._speed[order]
         self._doubt, self._seen_s = self._doubt[:, order], self._seen_s[order]
         self._middle = self._middle[order]

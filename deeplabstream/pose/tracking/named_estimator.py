@@ -1,4 +1,4 @@
-"""Names for the animals that a network tells apart in one picture."""
+"""An estimator with named animals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from deeplabstream.pose.runtimes.batching import WarmsUp
 
 @dataclass(frozen=True, eq=False)
 class NamedEstimator(EstimatorWrapper):
-    """An estimator whose skeleton has the animals' names; whose is whose it does not know.
+    """An estimator whose skeleton has the animals' names, in no particular order.
 
     Its poses are the network's: `deeplabstream.pose.tracking.identity` brings the
     animals into the names' order.
@@ -31,7 +31,7 @@ class NamedEstimator(EstimatorWrapper):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return one pose per picture, as the network gives it."""
+        """Return one pose per image, as the network gives it."""
         poses = self.estimator.estimate(images, cameras)
         return [Pose(self.skeleton, pose.points, pose.confidence) for pose in poses]
 
@@ -42,6 +42,6 @@ class NamedEstimator(EstimatorWrapper):
 
 
 def animals_of(estimator: PoseEstimator) -> int:
-    """Return how many animals a network finds at most; it says so of any picture."""
+    """Return the largest number of animals that a network finds."""
     grey = np.full((480, 640, 3), 127, np.uint8)
     return len(estimator.estimate([grey])[0].points)

@@ -1,4 +1,4 @@
-"""Which animals of two poses of one picture are the same."""
+"""Matching of the animals in two poses of one frame."""
 
 import math
 import warnings
@@ -36,10 +36,9 @@ def same_animals(points: Points, others: Points, near: float) -> list[tuple[int,
 
 
 def match_animals(points: Points, others: Points) -> list[int]:
-    """Return for each animal the other one that is the same, so that all are used.
+    """Return for each animal the matching one, so that all are used.
 
-    Both have as many animals. Those that are near each other are the same; what is left
-    keeps its order.
+    Both have as many animals. Those near each other match; the rest keeps its order.
     """
     pairs = dict(assign(distances(points, others)))
     left = [other for other in range(len(others)) if other not in pairs.values()]
@@ -47,9 +46,9 @@ def match_animals(points: Points, others: Points) -> list[int]:
 
 
 def nearest_px(points: Points) -> float:
-    """Return how near parts of two animals of `points` (animal, bodypart, 2) are.
+    """Return the shortest distance between parts of two animals, `points` (animal, bodypart, 2).
 
-    Infinity when no two animals are there.
+    Infinity when there are no two animals.
     """
     least = math.inf
     for one, other in combinations(points, 2):

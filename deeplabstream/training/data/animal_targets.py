@@ -1,7 +1,7 @@
-"""Several animals in a picture: edges between their body parts, and what is read off.
+"""Edges and decoder of a network for several animals.
 
-Points of all animals of a picture stand one animal after the other, (picture, animal ·
-bodypart, 2); which animal is which row means nothing.
+Points of all animals of an image stand one animal after the other, (image, animal ·
+bodypart, 2); the order of the animals has no meaning.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ from deeplabstream.training.networks.pose_network import Architecture
 Points = NDArray[np.float32]
 Edges = tuple[tuple[int, int], ...]
 SPARE = 1.5
-"""So many times the longest labelled edge, a line may be a bone."""
+"""A line may be an edge up to this many times the longest labelled one."""
 
 
 def edges_of(skeleton: Skeleton, points: Points) -> Edges:
-    """Return the bones, and the shortest edges beyond them that join all body parts.
+    """Return the bones, and the shortest edges beyond them that connect all body parts.
 
-    `points` (picture, animal · bodypart, 2) say how long an edge usually is. LabelsError
-    when two parts that must be joined never occur together.
+    `points` (image, animal · bodypart, 2) give the usual length of an edge. LabelsError
+    when two parts that must be connected never occur together.
     """
     parts = len(skeleton.bodyparts)
     edges = [

@@ -1,7 +1,4 @@
-"""The same scene in another light, through another camera.
-
-The same animal elsewhere, turned, larger, in another light.
-"""
+"""Data augmentation: rotation, scale, position, background, light, blur and noise."""
 
 from dataclasses import dataclass
 
@@ -16,22 +13,22 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far training pictures are changed. The defaults are for views from above."""
+    """Ranges of augmentation. The defaults are for views from above."""
 
     rotation_deg: float = 180.0
-    """Turned by up to this, either way."""
+    """Largest rotation, either way."""
     scale: tuple[float, float] = (0.75, 1.3)
     shift: float = 0.08
     """Standard deviation of a shift, as a share of the sides."""
     mirror: bool = True
-    """Mirror, and swap the body parts called left and right."""
+    """Mirror, and swap the body parts named left and right."""
     light: float = 1.0
-    """0: no change of light; 1: strong ones."""
+    """Strength of changes of light, 0 to 1."""
     moved: float = 0.0
-    """Share of pictures in which the animal is cut out and put anywhere on the empty
-    background, which is the median of its clip. For cameras that stand still."""
+    """Share of images in which the animal is cut out and pasted anywhere on the empty
+    background, the median of its clip. For cameras that stand still."""
     empty: float = 0.05
-    """Share of pictures without an animal, where there is an empty background."""
+    """Share of images without an animal, where there is an empty background."""
 
 
 def augment(
@@ -42,12 +39,11 @@ def augment(
     background: Picture | None,
     rng: np.random.Generator,
 ) -> tuple[Picture, Points]:
-    """Return a changed picture (height, width, 3) and its points (bodypart, 2).
+    """Return a changed image (height, width, 3) and its points (bodypart, 2).
 
-    Of several animals, the points of one stand after another's.
-
-    Points that leave the picture stay outside of it; `Heatmaps.encode` drops them.
-    `background` is the same camera's picture without an animal, if there is one.
+    Of several animals, the points of one stand after another's. Points outside the
+    image stay outside; the decoder's `encode` leaves them out. `background` is the same
+    camera's image without an animal, if there is one.
     """
     chance = rng.random()
     if background is not None and chance < how.empty:
@@ -64,7 +60,7 @@ def augment(
 
 
 def mirrored(skeleton: Skeleton) -> list[int]:
-    """Return for each body part the one that it becomes in a mirror.
+    """Return the index of each body part's counterpart in a mirror image.
 
     >>> mirrored(Skeleton(("snout", "leftear", "rightear")))
     [0, 2, 1]
@@ -83,9 +79,9 @@ def augment_clip(
     points: Points | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return pictures (frame, height, width, 3) changed alike, and the matrix (2, 3).
+    """Return images (frame, height, width, 3) changed alike, and the matrix (2, 3).
 
-    It takes a pixel of the given pictures to where it is in the changed ones. `points`, if
+    It takes a pixel of the given images to where it is in the changed ones. `points`, if
     there are any, are kept in sight.
     """
     height, width = pictures.shape[1:3]
@@ -111,8 +107,8 @@ def apply(matrix: NDArray[np.float64], points: Points) -> Points:
 def _warp(
     how: Augmentation, picture: Picture, points: Points, rng: np.random.Generator
 ) -> tuple[Picture, Points]:
-    """Turn, scale and shift the whole picture; its border is drawn out."""
-    if rng.random() < 0.15:  # some pictures as they are
+    """Turn, scale and shift the whole image; its border is drawn out."""
+    if rng.random() < 0.15:  # some images as they are
         return picture, points
     matrix = _drawn(how, picture.shape[:2], points, rng)
     constant, grey = rng.random() < 0.3, rng.uniform(0, 255)
@@ -130,7 +126,7 @@ def _drawn(
     turn = rng.uniform(-1, 1) * how.rotation_deg * (1 if rng.random() < 0.5 else 0.1)
     matrix = _similarity(turn, rng.uniform(*how.scale), middle, middle)
     goal = matrix[:, :2] @ centre + matrix[:, 2]
-    # Where the turned animal would leave the picture, bring it back.
+    # Where the turned animal would leave the image, bring it back.
     wish = goal + rng.normal(0, how.shift, 2) * size
     matrix[:, 2] += wish.clip(0.02 * size, 0.98 * size) - goal
     return matrix
@@ -223,7 +219,7 @@ def _similarity(
 def relight(
     picture: NDArray[np.uint8], strength: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return the picture (height, width, 3) with other light, shadows, blur and noise.
+    """Return the image (height, width, 3) with other light, shadows, blur and noise.
 
     `strength` 0 leaves it alone, 1 changes it strongly.
     """

@@ -1,4 +1,4 @@
-"""Batches, each a function of the seed and its number: a resumed run draws the same."""
+"""Batches, each a function of the seed and its number, so that a resumed run repeats them."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from deeplabstream.training.train_config import FitSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What a step learns from."""
+    """Images and targets of one step."""
 
     pictures: Tensor
     """(n, height, width, 3), or (n, 5, height, width, 3) for a context network."""
@@ -37,17 +37,17 @@ class Batch:
     """Heat maps (n, bodypart, h, w) of height 1; zeros where there is nothing. Of several
     animals all, and the fields of their edges behind: (n, bodypart + 2 · edge, h, w)."""
     points: Tensor
-    """(n, bodypart, 2) in input pixels; NaN: not to be seen. Of several animals (n, animal
+    """(n, bodypart, 2) in input pixels; NaN: not visible. Of several animals (n, animal
     · bodypart, 2)."""
     weight: Tensor
-    """(n, bodypart); 0: nothing is known, of one animal at least."""
+    """(n, bodypart); 0: unknown, for one animal at least."""
     clip: Tensor | None = None
     """(frame, height, width, 3) of an unlabelled video."""
     matrix: Tensor | None = None
     scale: tuple[float, float] = (1.0, 1.0)
     """Input pixels per camera pixel in the clip, along x and y."""
     corner: tuple[float, float] = (0.0, 0.0)
-    """Where the clip's input begins in the camera's pictures, px."""
+    """Where the clip's input begins in the camera's images, px."""
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same on another device."""
@@ -68,7 +68,7 @@ class Batch:
 
 
 class Batches:
-    """The batches of one epoch after another; `state_dict` tells where it is.
+    """The batches of one epoch after another; `state_dict` stores the position.
 
     `rank` of `world` processes gets its part of each batch.
     """
@@ -95,15 +95,15 @@ class Batches:
         return self.settings.epoch_steps(len(self.data))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where the next batch comes from."""
+        """Return the position."""
         return {"step": self.step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another run was."""
+        """Restore the position."""
         self.step = int(state["step"])
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give the rest of the epoch, batches made ahead by threads."""
+        """Yield the rest of the epoch; threads make batches ahead."""
         stop = (self.step // len(self) + 1) * len(self)
         workers = max(1, self.settings.workers)
         with ThreadPoolExecutor(workers) as pool:
@@ -122,7 +122,7 @@ class Batches:
         return ready
 
     def places(self, step: int) -> NDArray[np.int64]:
-        """Return which pictures a step sees: each once before any comes again."""
+        """Return the images of a step: each occurs once before any occurs again."""
         count, batch = len(self.data), self.settings.batch
         numbers = np.arange(step * batch, (step + 1) * batch)
         orders = {
@@ -180,7 +180,7 @@ class Batches:
 
 
 class HeldOut:
-    """The held-out pictures as they are, in batches."""
+    """The held-out images without augmentation, in batches."""
 
     def __init__(self, data: Dataset, settings: FitSettings) -> None:
         self.data, self.settings = data, settings
@@ -190,7 +190,7 @@ class HeldOut:
         return -(-len(self.data) // self.settings.batch)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give each picture once, in order."""
+        """Yield each image once, in order."""
         size = self.settings.batch
         for start in range(0, len(self.data), size):
             part = self.data.pick(range(start, min(start + size, len(self.data))))
@@ -252,7 +252,7 @@ def clip_geometry(
 
 
 def backgrounds(data: Dataset) -> list[NDArray[np.uint8] | None]:
-    """Return for each picture the median of its clip, None for clips under 8 pictures."""
+    """Return the median of each image's clip, None for clips with fewer than 8 images."""
     medians: dict[str, NDArray[np.uint8] | None] = {}
     for clip in set(data.clips):
         own = [i for i, name in enumerate(data.clips) if name == clip]

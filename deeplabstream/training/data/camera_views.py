@@ -1,4 +1,4 @@
-"""Labels of several cameras' pictures: one file each, the same moments in the same order."""
+"""Labels of several cameras: one file each, the same moments in the same order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from deeplabstream.training.data.labels import Labels, LabelsError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraLosses:
-    """What views must agree on, where cameras are calibrated."""
+    """Losses between the views of calibrated cameras."""
 
     cameras: tuple[CalibratedCamera, ...]
     scales: tuple[tuple[float, float], ...]
@@ -60,7 +60,7 @@ def join_views(
     """Return one label set and one dataset of all views.
 
     Body parts get their view's name: `paw_left`. LabelsError when the files do not hold
-    the same body parts or numbers of pictures.
+    the same body parts or numbers of images.
     """
     problems = []
     for part in parts[1:]:

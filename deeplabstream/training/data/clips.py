@@ -1,4 +1,4 @@
-"""Stretches of unlabelled video, brought to the network's size."""
+"""Clips of unlabelled videos, at the network's input size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from deeplabstream.video.decoding import as_bgr
 from deeplabstream.video.video_reader import VideoReader, open_video
 
 Find: TypeAlias = Callable[[Sequence[Image]], NDArray[np.float32] | None]
-"""From pictures to the box (2, 2) around the animal in all of them, px; None: not seen."""
+"""From images to the box (2, 2) around the animal in all of them, px; None: not found."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +28,12 @@ class Clip:
     matrix: NDArray[np.float64]
     """(2, 3): where a pixel of the unchanged input is in `pictures`."""
     window: ImageWindow
-    """What part of the video's pictures the input shows."""
+    """What part of the video's images the input shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video that clips are taken from."""
+    """A video from which clips are taken."""
 
     reader: VideoReader
 
@@ -54,13 +54,13 @@ class Video:
 
 
 Read: TypeAlias = Callable[[Video, int, int], list[Image]]
-"""From a video, a frame's number and a count to so many consecutive frames, BGR."""
+"""Reader: video, first frame and count to consecutive frames, BGR."""
 
 
 def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
-    """Return the videos that hold `length` frames; ModelError names what is no video.
+    """Return the videos with at least `length` frames; ModelError names what is no video.
 
-    Whether clips may be jumped to is checked here: see `deeplabstream.video.seeking`.
+    It also checks whether frames can be sought: see `deeplabstream.video.seeking`.
     """
     videos = []
     for file in files:
@@ -78,10 +78,10 @@ def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
 
 
 def read_clip(video: Video, start: int, length: int) -> list[Image]:
-    """Return consecutive frames, BGR, decoded on the processor.
+    """Return consecutive frames, BGR, decoded on the CPU.
 
-    A frame that can't be decoded is replaced by the one before it, at the beginning by the
-    first that can; so are frames beyond the end. The reader warns of them.
+    A frame that can't be decoded is replaced by the one before it, or at the beginning
+    by the first that can. So are frames beyond the end. The reader warns of them.
     """
     images: list[Image | None] = []
     for picture in video.reader.pictures(start):
@@ -109,8 +109,8 @@ def draw_clip(
 ) -> Clip:
     """Return `length` frames from anywhere, longer videos more often.
 
-    `find` tells from the first and the last frame where the animal is (cropzoom); the
-    whole clip then shows that part of the pictures, enlarged. `read` decodes.
+    `find` gives the position of the animal in the first and the last frame (cropzoom);
+    the whole clip then shows that part of the frames, enlarged. `read` decodes.
     """
     room = np.array([video.frames - length + 1 for video in videos])
     video = videos[int(rng.choice(len(videos), p=room / room.sum()))]

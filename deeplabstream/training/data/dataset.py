@@ -1,4 +1,4 @@
-"""Labelled pictures as the network sees them, in memory, and how they are split."""
+"""Dataset of labelled images in memory, and its split."""
 
 import hashlib
 import re
@@ -15,33 +15,33 @@ from deeplabstream.pose.pictures import read_picture
 from deeplabstream.training.data.labels import Labels, LabelsError
 
 FRAMES = 5
-"""That a context network looks at; the middle one is asked about."""
+"""Frames that a context network takes; it finds the pose in the middle one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Pictures of the network's input size, and their points in its pixels."""
+    """Images of the network's input size, and their points in its pixels."""
 
     skeleton: Skeleton
     fitting: Fitting
     pictures: NDArray[np.uint8]
-    """(picture, height, width, 3), BGR."""
+    """(image, height, width, 3), BGR."""
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the input; NaN: not to be seen there. Of several
-    animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
+    """(image, bodypart, 2), px of the input; NaN: not visible there. Of several
+    animals one's body parts after the other's: (image, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
-    """(picture, bodypart); False: nothing is said about it, nothing is learned."""
+    """(image, bodypart); False: nothing is said about it, nothing is learned."""
     windows: tuple[ImageWindow, ...]
-    """What part of the original picture each one shows."""
+    """What part of the original image each one shows."""
     clips: tuple[str, ...]
-    """The folder that each picture came from: one recording."""
+    """The folder of each image: one recording."""
     context: NDArray[np.uint8] | None = None
-    """(picture, 5, height, width, 3): two frames before, itself, two after; None: not
-    loaded. Or (picture, view, height, width, 3): all cameras' pictures of that moment."""
+    """(image, 5, height, width, 3): two frames before, itself, two after; None: not
+    loaded. Or (image, view, height, width, 3): all cameras' images of that moment."""
     views: int = 1
-    """Of how many cameras; `windows` then has one entry per picture and view."""
+    """Number of cameras; `windows` has one entry per image and view."""
     animals: int = 1
-    """The most in a picture."""
+    """Largest number of animals in an image."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -67,7 +67,7 @@ class Dataset:
         )
 
     def in_camera_px(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `points` (picture, bodypart, 2) in pixels of the original pictures."""
+        """Return `points` (image, bodypart, 2) in pixels of the original images."""
         own = points.reshape(len(self.windows), -1, 2)
         pairs = zip(own, self.windows, strict=True)
         mapped = [window.to_image(xy) for xy, window in pairs]
@@ -80,11 +80,11 @@ def load_dataset(
     context: bool = False,
     boxes: NDArray[np.float32] | None = None,
 ) -> Dataset:
-    """Read all pictures; LabelsError names every one that can't be read.
+    """Read all images; LabelsError names every one that can't be read.
 
     With `context` also the two before and the two after each, whose names differ from its
-    by the last number in them; the picture itself stands in for one that is not there.
-    `boxes` (picture, 2, 2), left upper and right lower corner in px, let the network look
+    by the last number in them; the image itself stands in for one that is not there.
+    `boxes` (image, 2, 2), left upper and right lower corner in px, let the network look
     at that part only, enlarged; NaN: at all.
     """
     problems: list[str] = []
@@ -124,7 +124,7 @@ def load_dataset(
 
 
 def neighbour(file: Path, away: int) -> Path:
-    """Return the picture `away` frames later, by the last number in its name.
+    """Return the image `away` frames later, by the last number in its name.
 
     >>> neighbour(Path("07me-img055.png"), -2).name
     '07me-img053.png'
@@ -155,16 +155,16 @@ def _load_context(
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Which pictures are for what."""
+    """Split of the images."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
-    """Choose weights and threshold."""
+    """Used to choose weights and threshold."""
     test: tuple[int, ...] = ()
-    """Only measured."""
+    """Used for measurement only."""
 
     def sets(self, count: int) -> list[str]:
-        """Return the name of the set that each picture is in."""
+        """Return the name of each image's set."""
         names = ["unused"] * count
         for name in ("train", "validation", "test"):
             for place in getattr(self, name):
@@ -175,7 +175,7 @@ class Parts:
 def split(clips: Sequence[str], held_out: float, seed: int) -> Parts:
     """Return what to train on and what to measure with, `held_out` (0 to 1) of all.
 
-    Neighbouring frames of one recording are nearly the same picture, so they stay
+    Neighbouring frames of one recording are nearly the same image, so they stay
     together: whole clips are held out where there are five or more, else the last part
     of each clip.
     """
@@ -231,7 +231,7 @@ def split_at_random(
 
 
 def fingerprint(labels: Labels) -> str:
-    """Return the sha256 of the labels and all their pictures."""
+    """Return the sha256 of the labels and all their images."""
     digest = hashlib.sha256(labels.file.read_bytes())
     for image in labels.images:
         digest.update(image.read_bytes())

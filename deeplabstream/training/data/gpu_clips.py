@@ -1,9 +1,8 @@
-"""Unlabelled clips decoded by a graphics card, through torchcodec or PyNvVideoCodec.
+"""Clips decoded on a GPU, through torchcodec or PyNvVideoCodec.
 
-Only decoding moves: frames come back whole, BGR, and go through the same windows
-(`deeplabstream.pose.image_fitting`) as those that the processor decodes. Whatever can't
-be decoded there is
-decoded on the processor.
+Only decoding changes: whole frames, BGR, go through the same windows
+(`deeplabstream.pose.image_fitting`) as those decoded on the CPU. What the GPU can't
+decode is decoded on the CPU.
 """
 
 import logging
@@ -26,9 +25,9 @@ from deeplabstream.training.data.clips import Read, Video, read_clip
 from deeplabstream.video.video_reader import sampled
 
 OPEN = 8
-"""Videos that are kept open: each takes memory of the card."""
+"""Videos that are kept open: each takes memory of the GPU."""
 _COMPARED = 3
-"""Frames of each video that are compared with the processor's."""
+"""Frames of each video that are compared with the CPU's."""
 _ROUNDING = 0.05
 """Mean grey levels that decoders may differ by."""
 Decoder: TypeAlias = Callable[[int, int], Tensor]
@@ -39,9 +38,9 @@ _log = logging.getLogger("training")
 
 
 def clip_reader(device: str) -> tuple[Read, str | None]:
-    """Return what reads clips for a network on `device`, and a sentence about it.
+    """Return a reader of clips for a network on `device`, and a sentence about it.
 
-    On a processor there is nothing to be said.
+    On a CPU there is no sentence.
     """
     if torch.device(device).type != "cuda":
         return read_clip, None
@@ -64,7 +63,7 @@ def clip_reader(device: str) -> tuple[Read, str | None]:
 
 @dataclass
 class GpuReader:
-    """Reads clips as `read_clip` does; may be called from several threads and sent on."""
+    """Reads clips like `read_clip`; usable from several threads, and can be sent."""
 
     device: str
     opened: Open
@@ -108,7 +107,7 @@ class GpuReader:
         return device
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Send on what it reads with; another process opens the videos anew."""
+        """Return what another process needs; it opens the videos again."""
         return type(self), (self.device, self.opened)
 
 
@@ -125,9 +124,10 @@ def _images(decode: Decoder, video: Video, start: int, stop: int) -> NDArray[np.
 
 
 def _check_numbers(decode: Decoder, video: Video) -> None:
-    """Raise ValueError when frames have other numbers than on the processor.
+    """Raise ValueError when frame numbers differ from those on the CPU.
 
-    At some places a frame must be most like the one of its number, not a neighbour.
+    In some places a frame must be most similar to the one of its number, not a
+    neighbour.
     """
     for row in sampled(video.reader, _COMPARED).tolist():
         first = max(0, row - 1)

@@ -1,4 +1,4 @@
-"""The size of a network's input, shaped as the pictures are."""
+"""The size of a network's input, shaped as the images are."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ SIZES = {
 }
 """How many pixels each has."""
 LOOKED_AT = 10
-"""Pictures whose sizes are read."""
+"""Images whose sizes are read."""
 
 
 def parse_size(text: str) -> Fitting | str:
@@ -36,9 +36,9 @@ def parse_size(text: str) -> Fitting | str:
 
 
 def fitting_like(images: Sequence[Path], usual: Fitting, multiple: int) -> Fitting:
-    """Return a size with about as many pixels as `usual`, shaped as most pictures are.
+    """Return a size with about as many pixels as `usual`, shaped as most images are.
 
-    Both sides are multiples of `multiple`. Without a picture that can be read, those of
+    Both sides are multiples of `multiple`. Without an image that can be read, those of
     `usual` decide.
     """
     some = images[:: max(1, len(images) // LOOKED_AT)]

@@ -1,4 +1,4 @@
-"""Pictures that a person labels: read, changed point by point, saved after every change."""
+"""Manual labels of a folder of images: read, edited, saved after every change."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from deeplabstream.training.data.projects import DLC_CONFIG, open_project, read_
 
 FILE = "CollectedData.csv"
 PROPOSALS = "proposals.csv"
-"""What networks found in pictures that nobody has looked at; written like labels."""
+"""Points that networks found in images not yet reviewed; written like labels."""
 BONES = "bones.csv"
 PICTURES = "labeled-data"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -25,7 +25,7 @@ class LabelBook:
     """A folder with `labeled-data/VIDEO/*.png` and its labels.
 
     They are in one `CollectedData.csv`, as Lightning Pose has it; in a DeepLabCut project
-    in a CSV and an HDF5 in the folder of each video, where a picture without any point
+    in a CSV and an HDF5 in the folder of each video, where an image without any point
     counts as not looked at. `open_project` reads both.
     """
 
@@ -33,29 +33,28 @@ class LabelBook:
     scorer: str
     bodyparts: tuple[str, ...]
     names: list[str]
-    """The pictures, relative to the folder, with slashes; in order."""
+    """The images, relative to the folder, with slashes; in order."""
     points: NDArray[np.float32]
-    """(picture, body part, 2), px, x right, y down; NaN: not to be seen."""
+    """(image, body part, 2), px, x right, y down; NaN: not visible."""
     done: NDArray[np.bool_]
-    """(picture,): a person has looked at it; only these are learned from."""
+    """(image,): reviewed; only these are used for training."""
     proposed: NDArray[np.bool_]
-    """(picture,): its points are a network's, and perhaps corrected, but nobody has said
-    yet that they are right."""
+    """(image,): points of a network, perhaps edited, that are not yet reviewed."""
     project: bool = False
     """Whether it is a DeepLabCut project."""
     bones: tuple[tuple[str, str], ...] = ()
     """Lines between body parts, to draw."""
 
     def path(self, picture: int) -> Path:
-        """Return where a picture is."""
+        """Return where an image is."""
         return self.folder.joinpath(*self.names[picture].split("/"))
 
     def place(self, picture: int, part: int, x: float, y: float) -> None:
-        """Put a body part where it is seen, and save."""
+        """Set the position of a body part, and save."""
         self._change(picture, part, (x, y))
 
     def remove(self, picture: int, part: int) -> None:
-        """Say that a body part is not to be seen, and save."""
+        """Mark a body part as not visible, and save."""
         self._change(picture, part, (np.nan, np.nan))
 
     def _change(self, picture: int, part: int, xy: tuple[float, float]) -> None:
@@ -67,7 +66,7 @@ class LabelBook:
             self.save(picture)
 
     def accept(self, picture: int) -> None:
-        """Say that all is as it should be; and save."""
+        """Mark an image as reviewed, and save."""
         was = bool(self.proposed[picture])
         self.done[picture], self.proposed[picture] = True, False
         self.save(picture)
@@ -77,27 +76,27 @@ class LabelBook:
     def restore(
         self, picture: int, points: NDArray[np.float32], done: bool, proposed: bool
     ) -> None:
-        """Make a picture what it was before; and save."""
+        """Restore an earlier state of an image, and save."""
         self.points[picture] = points
         self.done[picture], self.proposed[picture] = done, proposed
         self.save(picture)
         self.save_proposals()
 
     def join(self, bones: Sequence[tuple[str, str]]) -> None:
-        """Draw these bones from now on; OSError: they can't be written."""
+        """Change the skeleton's lines; OSError: they can't be written."""
         self.bones = tuple(bones)
         lines = [f"{one},{other}\n" for one, other in bones]
         (self.folder / BONES).write_text("".join(lines), encoding="utf-8")
 
     @property
     def left(self) -> int:
-        """How many pictures nobody has looked at."""
+        """Number of images not yet reviewed."""
         return int((~self.done).sum())
 
     def save(self, changed: int | None = None) -> None:
         """Write the labels, whole or not at all; OSError: they can't be written.
 
-        Of a DeepLabCut project only the tables of the picture that was `changed`.
+        Of a DeepLabCut project only the tables of the image that was `changed`.
         """
         places = np.flatnonzero(self.done).tolist()
         if not self.project:
@@ -117,7 +116,7 @@ class LabelBook:
             )
 
     def save_proposals(self) -> None:
-        """Write the points that nobody has said to be right; OSError as above."""
+        """Write the proposed points; OSError as above."""
         file = self.folder / PROPOSALS
         places = np.flatnonzero(self.proposed & ~self.done).tolist()
         if places:
@@ -134,7 +133,7 @@ class LabelBook:
 def open_book(
     folder: Path, bodyparts: Sequence[str] = (), scorer: str = "me"
 ) -> LabelBook:
-    """Return the pictures of a folder, what is known of them and what is proposed.
+    """Return the images of a folder, what is known of them and what is proposed.
 
     `bodyparts` are those of a new book; one that exists has its own. LabelsError says
     what is wrong with its table, that there are no body parts, or several animals.
@@ -204,7 +203,7 @@ def _rows(file: Path) -> list[list[str]]:
 
 
 def _take_proposals(book: LabelBook) -> None:
-    """Show what is proposed, until a person says that it is right."""
+    """Take over the proposed points, until they are reviewed."""
     file = book.folder / PROPOSALS
     if not file.is_file() or len(_rows(file)) <= 3:
         return

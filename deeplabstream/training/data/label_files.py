@@ -21,9 +21,9 @@ def write_labels(
     *,
     spread: bool = False,
 ) -> None:
-    """Write points (picture, body part, 2) as DeepLabCut's CSV, whole or not at all.
+    """Write points (image, body part, 2) as DeepLabCut's CSV, whole or not at all.
 
-    `spread` gives each folder of a picture's path a column of its own, as DeepLabCut has
+    `spread` gives each folder of an image's path a column of its own, as DeepLabCut has
     done since 2.2. OSError: it can't be written.
     """
     text = io.StringIO(newline="")

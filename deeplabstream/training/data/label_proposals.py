@@ -1,4 +1,4 @@
-"""Labels that a network proposes for pictures, until a person has looked at them."""
+"""Labels that a network proposes for images, until they are reviewed."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from deeplabstream.training.evaluation.image_prediction import predict_pictures
 
 
 def propose(folder: Path, estimator: PoseEstimator) -> int:
-    """Propose what the network finds in all pictures of a book that nobody looked at.
+    """Propose the points that a network finds in all images that are not yet reviewed.
 
     Points below its threshold are left out. A folder without labels gets the network's
-    body parts. Returns in how many pictures something is proposed; LabelsError when the
-    network knows none of the body parts.
+    body parts. Returns the number of images with a proposal; LabelsError when the
+    network finds none of the body parts.
     """
     book = open_book(folder, estimator.skeleton.bodyparts)
     common = [name for name in book.bodyparts if name in estimator.skeleton.bodyparts]

@@ -1,7 +1,4 @@
-"""Labelled frames, read from DeepLabCut's and Lightning Pose's `CollectedData.csv`.
-
-DeepLabCut's label tables in HDF5, as the rows of the CSV that is usually beside them.
-"""
+"""Labelled frames, from `CollectedData.csv` of DeepLabCut and Lightning Pose, or HDF5."""
 
 import csv
 from collections import Counter
@@ -38,16 +35,16 @@ def hdf5_rows(file: Path) -> list[list[str]]:
 
 
 TOLERANCE_PX = 1.0
-"""A label so little outside of its picture was rounded; further off it is a fault."""
+"""A label this far outside of its image was rounded; farther off it is a fault."""
 VISIBLE = "visible"
 APART = ("_new", "_test")
-"""How label files end beside the one trained on, as Lightning Pose names them."""
+"""Suffixes of label files beside the one for training, as in Lightning Pose."""
 SINGLE = "single"
-"""What DeepLabCut calls the owner of points that belong to no animal."""
+"""DeepLabCut's name of the owner of points that belong to no animal."""
 
 
 class LabelsError(DeepLabStreamError):
-    """The labels can't be used; `problems` names each fault and its line."""
+    """The labels can't be used; `problems` lists each fault and its line."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -60,22 +57,22 @@ class LabelsError(DeepLabStreamError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """Pictures and where the body parts are in them."""
+    """Images and the positions of body parts in them."""
 
     file: Path
     skeleton: Skeleton
     images: tuple[Path, ...]
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px, x right, y down; NaN: not to be seen there. Of several
-    animals one's body parts after the other's: (picture, animal · bodypart, 2)."""
+    """(image, bodypart, 2), px, x right, y down; NaN: not visible there. Of several
+    animals one's body parts after the other's: (image, animal · bodypart, 2)."""
     known: NDArray[np.bool_]
-    """(picture, bodypart); False: nothing is said about it, nothing is learned."""
+    """(image, bodypart); False: nothing is said about it, nothing is learned."""
     names: tuple[str, ...]
-    """The pictures as the file calls them, for tables of results."""
+    """The images as the file calls them, for tables of results."""
     root: Path
     """The folder that these names are relative to."""
     animals: int = 1
-    """The most that are labelled in a picture; which is which means nothing."""
+    """The most that are labelled in an image; which is which means nothing."""
 
 
 def read_labels(
@@ -83,12 +80,12 @@ def read_labels(
 ) -> Labels:
     """Return the labels of a folder, or of the `.csv` or `.h5` itself.
 
-    Three header rows (scorer, bodyparts, coords), then one row per picture, whose path
+    Three header rows (scorer, bodyparts, coords), then one row per image, whose path
     is relative to `root` (the file's folder), must stay inside it, and may be spread over
     several columns, as newer DeepLabCut versions do. A third column `visible` may say 0
-    (say nothing), 1 (not to be seen) or 2 (there). With `several` there may be a header
+    (say nothing), 1 (not visible) or 2 (there). With `several` there may be a header
     row `individuals` below the first, as DeepLabCut has it for several animals.
-    LabelsError tells all faults at once; with `pictures` a picture that is not there is
+    LabelsError tells all faults at once; with `pictures` an image that is not there is
     one, and so is a point outside of it.
     """
     file = _find(path)
@@ -163,7 +160,7 @@ def _points(
 def _faults(
     where: str, image: Path, bodyparts: Sequence[str], xy: NDArray[np.float32]
 ) -> list[str]:
-    """Return what is wrong with a picture and the points (bodypart, 2) in it."""
+    """Return what is wrong with an image and the points (bodypart, 2) in it."""
     if not image.is_file():
         return [f"{where}: there is no picture {image}"]
     size = picture_size(image)
@@ -258,7 +255,7 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
 
 
 def known_of(labels: Labels, bodyparts: Sequence[str]) -> NDArray[np.bool_]:
-    """Return `known` (picture, bodypart) of one animal's body parts, False for others."""
+    """Return `known` (image, bodypart) of one animal's body parts, False for others."""
     own = labels.skeleton.bodyparts
     known = np.zeros((len(labels.known), len(bodyparts)), bool)
     for place, name in enumerate(bodyparts):

@@ -1,4 +1,4 @@
-"""DeepLabCut's and SLEAP's projects as Lightning Pose has them: a folder and a YAML file."""
+"""Conversion of DeepLabCut and SLEAP projects to Lightning Pose's folder and YAML file."""
 
 import shutil
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ THEIR_TRAINING: dict[str, Any] = {
     "rng_seed_data_pt": 0,
     "rng_seed_model_pt": 0,
 }
-"""What Lightning Pose does not start without; what each is here without being said."""
+"""Settings that Lightning Pose requires, with the values that are used here."""
 THEIRS: dict[str, Any] = {
     "dali": {
         "base": {"train": {"sequence_length": 16}, "predict": {"sequence_length": 96}},
@@ -54,13 +54,13 @@ THEIRS: dict[str, Any] = {
         "confidence_thresh_for_vid": 0.9,
     },
 }  # fmt: skip
-"""Groups that its files have; `losses_to_use=[temporal]` then needs nothing more."""
+"""Groups in its files; `losses_to_use=[temporal]` then needs nothing else."""
 
 
 def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     """Write the project into `folder`, which must be new or empty; return its YAML file.
 
-    Pictures and videos are copied. `advice` are settings by their dotted keys. LabelsError:
+    Images and videos are copied. `advice` are settings by their dotted keys. LabelsError:
     there are several animals, or two files would get one name.
     """
     labels = project.labels

@@ -1,4 +1,4 @@
-"""A lab's project as it is: Lightning Pose's, DeepLabCut's or SLEAP's."""
+"""Projects of Lightning Pose, DeepLabCut and SLEAP: labels and videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ DLC_CONFIG = "config.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What there is to learn from."""
+    """Labels and videos of a project."""
 
     labels: Labels
     videos: tuple[Path, ...] = ()
-    """Unlabelled ones."""
+    """Unlabelled videos."""
 
 
 def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
@@ -28,8 +28,8 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
 
     That is a folder with `CollectedData.csv` and `videos/` as Lightning Pose has it, the
     `.csv` itself, a DeepLabCut project (`config.yaml` and `labeled-data/`), or a SLEAP
-    `.pkg.slp`, whose pictures are written into the folder `unpacked`. With `several`,
-    pictures may have several animals; otherwise LabelsError says that they have.
+    `.pkg.slp`, whose images are written into the folder `unpacked`. With `several`,
+    images may have several animals; otherwise LabelsError says that they have.
     """
     if path.suffix == ".slp" and path.is_file():
         from deeplabstream.training.data.sleap_packages import unpack_sleap
@@ -169,13 +169,13 @@ def _joined(parts: Sequence[Labels], skeleton: Skeleton) -> Labels:
 
 
 ALL = "all"
-"""The set of pictures of which nobody says what they were for."""
+"""The set of images without a stated use."""
 
 
 def read_label_sets(
     files: Sequence[Path], unpacked: Path
 ) -> tuple[Labels, tuple[str, ...]]:
-    """Return all labels as one table, and the set of each picture.
+    """Return all labels as one table, and the set of each image.
 
     Of several files the set is the file's name, of one it is `ALL`. LabelsError: they do
     not label the same body parts.

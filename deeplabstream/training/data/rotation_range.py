@@ -1,8 +1,8 @@
-"""How far training pictures may be turned, and whether mirrored, as the labels say.
+"""Range of rotation, and mirroring, for augmentation, from the labels.
 
-A camera above sees an animal headed anywhere, and its mirror image is one that it might see;
-one beside a treadmill sees neither. A network that learns pictures which never occur learns
-the others less well, and takes left for right.
+A camera above sees all headings, and mirror images are possible; one beside a treadmill
+sees neither. A network trained on impossible images learns the others less well, and
+confuses left and right.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.training.data.augmentation import mirrored
 
 FEWEST = 20
-"""Poses of three points or more; with fewer, all turns and mirroring are allowed."""
+"""Poses of three points or more; with fewer, all rotations and mirroring are allowed."""
 ALL_ROUND_DEG = 60.0
-"""Poses turned further than this from the mean one may be turned anywhere."""
+"""Where poses are rotated further than this from the mean, any rotation is allowed."""
 LEAST_DEG = 15.0
 OUTLYING = 95
-"""Percentile of the poses' turns that counts: a label in the wrong place turns one."""
+"""Percentile of the poses' rotations that counts: a wrong label rotates one."""
 ROUNDS = 10
-"""Of fitting poses to their mean, and taking the mean of what was fitted."""
+"""Iterations of fitting poses to their mean, and updating the mean."""
 
 Shape = NDArray[np.complex128]
 """(bodypart,): x + iy; NaN: not labelled."""
@@ -28,11 +28,11 @@ Shape = NDArray[np.complex128]
 def turns_and_mirror(
     points: NDArray[np.float32], skeleton: Skeleton
 ) -> tuple[float, bool]:
-    """Return degrees, either way, and whether mirrored pictures are of the same kind.
+    """Return degrees, either way, and whether mirrored images are of the same kind.
 
     `points` are the labels, (pose, bodypart, 2) in pixels; NaN: not labelled. The first is
     twice as far as poses are turned from their mean (generalised Procrustes fit), 180 where
-    that is all round. Pictures may be mirrored where the mean pose, mirrored, left and
+    that is all round. Images may be mirrored where the mean pose, mirrored, left and
     right swapped, and turned no more than that, is as near to itself as the poses are.
     """
     enough = np.isfinite(points).all(axis=2).sum(axis=1) >= 3

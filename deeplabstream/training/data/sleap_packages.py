@@ -1,7 +1,7 @@
-"""SLEAP's label packages (`.pkg.slp`), unpacked into pictures and `CollectedData.csv`.
+"""SLEAP's label packages (`.pkg.slp`), unpacked into images and `CollectedData.csv`.
 
-The file is HDF5: `frames` names ranges of `instances`, these name ranges of `points`, and
-`videoN/video` holds the encoded pictures. Only what a person placed is taken.
+The file is HDF5: `frames` has ranges of `instances`, these have ranges of `points`, and
+`videoN/video` holds the encoded images. Only manual labels are taken.
 """
 
 import csv
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import h5py
 
 USER = 0
-"""The kind of instance that a person placed."""
+"""The kind of instance that was labelled by hand."""
 SINCE_CENTRES = 1.1
 """Before this format, pixel centres lay at halves."""
 
@@ -31,8 +31,8 @@ SINCE_CENTRES = 1.1
 def unpack_sleap(file: Path, folder: Path) -> Skeleton:
     """Write `CollectedData.csv` and its pictures into `folder`; return the skeleton.
 
-    Where a picture has several animals, the table has `individuals`. LabelsError names
-    every fault: pictures that are not in the file (a plain `.slp` has none), several
+    Where an image has several animals, the table has `individuals`. LabelsError names
+    every fault: images that are not in the file (a plain `.slp` has none), several
     skeletons.
     """
     try:
@@ -87,7 +87,7 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
 
 
 def _cells(points: NDArray[Any], shift: float) -> list[object]:
-    """Return x and y of each point, empty where it was not to be seen."""
+    """Return x and y of each point, empty where it was not visible."""
     cells: list[object] = []
     for point in points:
         there = bool(point["visible"]) and np.isfinite(point["x"])
@@ -142,7 +142,7 @@ def _skeleton(words: dict[str, Any]) -> Skeleton:
 
 
 def _write(file: Path, skeleton: Skeleton, rows: list[list[object]]) -> None:
-    """Write the table; who is which animal in a picture is not said."""
+    """Write the table; who is which animal in an image is not said."""
     own = 2 * len(skeleton.bodyparts)
     animals = max(len(row) - 1 for row in rows) // own
     columns = own * animals

@@ -1,4 +1,4 @@
-"""What a network for several animals found, beside the labels."""
+"""Matching of found animals to labelled ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,56 +14,56 @@ Points = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Counts = NDArray[np.intp]
 LEAST_PARTS = 2
-"""Fewer body parts, and an animal need not be found: one alone is joined to nothing."""
+"""Fewest visible body parts of an animal that must be found: one part is joined to nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
-    """How many animals were found, (picture,)."""
+    """Counts of found animals, (image,)."""
 
     labelled: Counts
-    """Animals to be found, of two body parts at least."""
+    """Labelled animals with two visible body parts at least."""
     found: Counts
-    """How many of them were."""
+    """Those of them that were found."""
     told: Counts
-    """Animals that the network tells of; found or not."""
+    """Animals that the network gives, right or wrong."""
 
     def of(self, pictures: Sequence[bool] | Mask) -> "Counted":
-        """Return those of some pictures."""
+        """Return those of some images."""
         some = np.asarray(pictures, np.bool_)
         return Counted(self.labelled[some], self.found[some], self.told[some])
 
     @property
     def recall(self) -> float:
-        """The share of the labelled animals that was found; NaN: there are none."""
+        """Share of the labelled animals that was found; NaN: there are none."""
         return _share(self.found.sum(), self.labelled.sum())
 
     @property
     def precision(self) -> float:
-        """The share of the animals told that is there; NaN: there are none."""
+        """Share of the found animals that is labelled; NaN: there are none."""
         return _share(self.found.sum(), self.told.sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matched:
-    """Animals found, in the order of the labelled ones, and how well that went."""
+    """Found animals in the order of the labelled ones, and their distances."""
 
     points: Points
-    """(picture, animal, bodypart, 2); those that match no label fill the other rows."""
+    """(image, animal, bodypart, 2); those that match no label fill the other rows."""
     confidence: Points
     labels: Points
-    """(picture, animal, bodypart, 2); NaN: not labelled."""
+    """(image, animal, bodypart, 2); NaN: not labelled."""
     distance: Points
-    """(picture, animal, bodypart), px; NaN: not labelled, or not found."""
+    """(image, animal, bodypart), px; NaN: not labelled, or not found."""
     counted: Counted
     near_px: float
     rows: Counts
-    """(picture, animal): the row of each one told; -1: it has none."""
+    """(image, animal): the row of each one told; -1: it has none."""
     right: Mask
-    """(picture, animal): whether it is the labelled animal of that row."""
+    """(image, animal): whether it is the labelled animal of that row."""
 
     def placed(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return (picture, row, bodypart) of values by animal as told; NaN elsewhere."""
+        """Return (image, row, bodypart) of values by animal as told; NaN elsewhere."""
         out = np.full(self.distance.shape, np.nan)
         pictures, animals = np.nonzero(self.rows >= 0)
         out[pictures, self.rows[pictures, animals]] = values[pictures, animals]
@@ -73,9 +73,9 @@ class Matched:
 def match(
     points: Points, confidence: Points, labels: Points, threshold: float = 0.0
 ) -> Matched:
-    """Return found animals (picture, animal, bodypart, 2) in the order of the labels'.
+    """Return found animals (image, animal, bodypart, 2) in the order of the labels'.
 
-    Both have room for as many animals, and are in one unit. In each picture the best
+    Both have room for as many animals, and are in one unit. In each image the best
     assignment by mean distance counts; what is farther than `NEAR` is not found. Points
     below `threshold` are not there, nor is who has no other. An animal that is no labelled
     one takes a row without a label, if one is left.
@@ -114,10 +114,10 @@ def match(
 def claims(
     points: Points, confidence: Points, labels: Points, known: Mask
 ) -> tuple[Points, Points, Mask]:
-    """Return of all points told (picture, animal · bodypart) how right they are.
+    """Return of all points told (image, animal · bodypart) how right they are.
 
     Their distances to the labels, NaN: nothing is there; their confidences; and whether a
-    point is told of which it is `known`, as it is of labels (picture, animal, bodypart).
+    point is told of which it is `known`, as it is of labels (image, animal, bodypart).
     """
     matched = match(points, confidence, labels)
     rows, right = matched.rows.clip(0)[..., None], matched.right[..., None]
@@ -150,7 +150,7 @@ def padded(labels: Labels, animals: int) -> Labels:
 def beside(found: Found, labels: Labels, room: int) -> tuple[Points, Mask]:
     """Return the labels and of what they are known, as `found` has its body parts.
 
-    (picture, animal, bodypart, 2) and (picture, animal, bodypart), for `room` animals.
+    (image, animal, bodypart, 2) and (image, animal, bodypart), for `room` animals.
     Nothing is known of body parts that are not labelled.
     """
     there = padded(labels, room)
@@ -202,7 +202,7 @@ def check_animals(found: Found, labels: Labels) -> None:
 
 
 def by_part(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (picture · animal, bodypart) of (picture, animal, bodypart)."""
+    """Return (image · animal, bodypart) of (image, animal, bodypart)."""
     return values.reshape(-1, values.shape[2])
 
 

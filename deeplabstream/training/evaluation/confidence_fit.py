@@ -1,4 +1,4 @@
-"""How much a confidence is worth, learned from held-out pictures."""
+"""Calibration of confidences on held-out images."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from deeplabstream.pose.model.confidence_calibration import ConfidenceScale, log
 
 Points = NDArray[np.float32]
 ENOUGH = 20
-"""Points that are needed at least; below, confidences stay as they are."""
+"""Fewest points; with fewer, confidences are not calibrated."""
 SURE = 0.02
-"""Whoever is this unsure is held to be wrong, this far from 1 to be right, until the pictures
-say otherwise: held-out pictures in which all points are right must not teach that a
-body part which is not to be seen is right too."""
+"""Whoever is this unsure is held to be wrong, this far from 1 to be right, until the images
+say otherwise: held-out images in which all points are right must not teach that a
+body part which is not visible is right too."""
 ANCHORS = 4.0
-"""How many points each of the two is worth."""
+"""Weight of each of the two, in points."""
 STIFF = 0.5
-"""How strongly the scale is held to leave confidences as they are."""
+"""Strength of the prior that leaves confidences unchanged."""
 FOLDS = 5
 
 
@@ -26,7 +26,7 @@ def fit_scale(
 ) -> ConfidenceScale | None:
     """Return the scale that makes what happened most likely; None: too few points.
 
-    `distance` (picture, bodypart) px of the original pictures; NaN: the body part was not
+    `distance` (image, bodypart) px of the original images; NaN: the body part was not
     to be seen, so whatever was found is wrong. Only what is `known` counts. Source: logistic
     regression of right and wrong on the logit (Platt 1999), by Newton's steps.
     """
@@ -63,10 +63,10 @@ def cross_fitted(
     within_px: float,
     clips: Sequence[str],
 ) -> Points:
-    """Return confidences, each calibrated by a scale that did not see its picture.
+    """Return confidences, each calibrated by a scale that did not see its image.
 
     Whole clips stay together where there are enough of them, so that no neighbour of a
-    picture tells of it.
+    image tells of it.
     """
     names = sorted(set(clips))
     groups = (

@@ -1,4 +1,4 @@
-"""How far off a network's points are, and how sure it must be to be believed."""
+"""Evaluation of a network: distances to labels, reliability, confidence threshold."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ Predict: TypeAlias = Callable[[NDArray[np.uint8]], tuple[Points, Points]]
 
 @dataclass(frozen=True, slots=True)
 class PartError:
-    """How one body part fared."""
+    """Errors of one body part."""
 
     bodypart: str
     pictures: int
-    """In how many pictures it was labelled."""
+    """Number of images in which it was labelled."""
     median_px: float
-    """Of the distance to the label, in pixels of the original pictures."""
+    """Distance to the label, pixels of the original images."""
     p95_px: float
     below_threshold: float
-    """Share of those pictures in which it would count as not seen."""
+    """Share of those images in which it is below the threshold."""
 
 
 def predict(
@@ -101,17 +101,17 @@ def choose_variant(network: PoseNetwork, data: Dataset, decoder: Decoder) -> Dec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """What a network says of pictures with labels."""
+    """Points that a network finds in labelled images."""
 
     distance: Points
-    """(picture, animal · bodypart), px of the original pictures; NaN: no label, or of
+    """(image, animal · bodypart), px of the original images; NaN: no label, or of
     several animals not found."""
     confidence: Points
     points: Points
-    """(picture, animal · bodypart, 2), px of the original pictures. Several animals stand in
+    """(image, animal · bodypart, 2), px of the original images. Several animals stand in
     the order of the labels' as `match` finds it; what was not found is NaN, with 0."""
     claimed: tuple[Points, Points, NDArray[np.bool_]]
-    """What calibration learns from, (picture, …): distances and confidences of what the
+    """What calibration learns from, (image, …): distances and confidences of what the
     network told, found or not, and of which of it is known whether it is right."""
 
 
@@ -132,7 +132,7 @@ def held_out_error(
     decoder
         Converts the network's output to poses.
     known
-        (picture, animal · bodypart): True where the label says where a point is, or that
+        (image, animal · bodypart): True where the label says where a point is, or that
         it is not visible; default: `data.known`.
     """
     labels = data.in_camera_px(data.points)
@@ -185,16 +185,16 @@ def summary(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """How often a confidence was right: one row per tenth of confidence."""
+    """Reliability of confidences: one row per tenth of confidence."""
 
     points: NDArray[np.int64]
-    """How many had such a confidence."""
+    """Number of points with such a confidence."""
     confidence: NDArray[np.float64]
     """Their mean; NaN where there are none."""
     right: NDArray[np.float64]
-    """The share of them that was right."""
+    """Share of them that was right."""
     radius_px: float
-    """Within which a point is right."""
+    """A point is right within this distance."""
 
     def error(self) -> float:
         """Return the expected calibration error, 0 to 1."""
@@ -217,7 +217,7 @@ def reliability(
     within_px: float = RIGHT_PX,
     tenths: int = 10,
 ) -> Reliability:
-    """Return how often points (picture, bodypart) of each confidence were right.
+    """Return how often points (image, bodypart) of each confidence were right.
 
     A point is right when it is within `within_px` of its label. One without a label is
     wrong: there was nothing to be found. What is not `known` does not count.
@@ -242,10 +242,10 @@ def share_within(distance: Points, radius_px: float) -> float:
 def choose_threshold(
     distance: Points, confidence: Points, known: NDArray[np.bool_] | None = None
 ) -> float:
-    """Return the confidence from which a point is believed, 0.1 to 0.6.
+    """Return the confidence from which a point counts as visible, 0.1 to 0.6.
 
-    Half of what 98 in 100 labelled points reach; higher, if body parts that are known to
-    be absent reach that: then halfway between the two.
+    Half of what 98 in 100 labelled points reach; higher, if body parts known to be
+    absent reach that: then halfway between the two.
     """
     there = np.isfinite(distance)
     asked = np.ones(distance.shape, bool) if known is None else known

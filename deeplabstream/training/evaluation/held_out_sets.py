@@ -1,4 +1,4 @@
-"""Pictures that were set apart: predicted after training, never trained on."""
+"""Predictions of images that were set apart, and not trained on."""
 
 from pathlib import Path
 
@@ -33,11 +33,10 @@ def read_others(labels: Labels) -> dict[str, Labels]:
 
 
 def predict_others(labels: Labels, folder: Path) -> list[Path]:
-    """Predict `<labels>_new.csv` and `<labels>_test.csv`, if they are there.
+    """Predict `<labels>_new.csv` and `<labels>_test.csv`, if they exist.
 
-    Errors are written of one animal alone: several are told in no order.
-
-    Returns the tables that were written into `folder`.
+    Errors are written for one animal only: several have no order. Returns the tables
+    that were written into `folder`.
     """
     written = []
     for suffix, own in read_others(labels).items():

@@ -1,4 +1,4 @@
-"""A network's points in pictures, and beside their labels."""
+"""Prediction of points in images, and their distances to labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,30 +14,30 @@ from deeplabstream.training.data.labels import Labels, LabelsError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 TOGETHER = 8
-"""Pictures per call of the network."""
+"""Images per call of the network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a network found in some pictures."""
+    """Points that a network found in some images."""
 
     bodyparts: tuple[str, ...]
     names: tuple[str, ...]
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px of the pictures; of several animals (picture, animal ·
+    """(image, bodypart, 2), px of the images; of several animals (image, animal ·
     bodypart, 2), one's body parts after the other's."""
     confidence: NDArray[np.float32]
-    """(picture, bodypart)"""
+    """(image, bodypart)"""
     animals: int = 1
 
     @property
     def by_animal(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Points (picture, animal, bodypart, 2), and confidences likewise."""
+        """Points (image, animal, bodypart, 2), and confidences likewise."""
         shape = len(self.points), self.animals, len(self.bodyparts)
         return self.points.reshape(*shape, 2), self.confidence.reshape(shape)
 
     def distance(self, labels: Labels) -> NDArray[np.float32]:
-        """Return (picture, bodypart) in px; NaN where there is no such label.
+        """Return (image, bodypart) in px; NaN where there is no such label.
 
         LabelsError when there are several animals: see
         `deeplabstream.training.evaluation.animal_matching`.
@@ -58,7 +58,7 @@ class Found:
 
 
 def find_pictures(path: Path) -> tuple[Path, ...]:
-    """Return the pictures of a folder, in order, or the one that `path` is."""
+    """Return the images of a folder, in order, or the one that `path` is."""
     found = (
         [file for file in sorted(path.iterdir()) if file.suffix.lower() in PICTURES]
         if path.is_dir()
@@ -72,7 +72,7 @@ def find_pictures(path: Path) -> tuple[Path, ...]:
 def predict_pictures(
     estimator: PoseEstimator, images: Sequence[Path], names: Sequence[str]
 ) -> Found:
-    """Return what the network finds; LabelsError names every picture that can't be read."""
+    """Return the points in images; LabelsError names every image that can't be read."""
     problems, points, confidence = [], [], []
     for start in range(0, len(images), TOGETHER):
         some = []
@@ -98,9 +98,9 @@ def predict_pictures(
 
 
 def together(members: Sequence[Found]) -> Found:
-    """Return what an ensemble says: the median of its points, the mean confidence.
+    """Return the prediction of an ensemble: the median of its points, the mean confidence.
 
-    LabelsError: they know other body parts.
+    LabelsError: the networks find other body parts.
     """
     first = members[0]
     if len(members) == 1:
@@ -112,7 +112,7 @@ def together(members: Sequence[Found]) -> Found:
 
 
 def check_alike(first: Found, others: Sequence[Found]) -> None:
-    """Raise LabelsError unless all tell of the same body parts, and of as many animals."""
+    """Raise LabelsError unless all find the same body parts, and as many animals."""
     for other in others:
         if other.bodyparts != first.bodyparts:
             raise LabelsError(
@@ -150,9 +150,9 @@ def alike(members: Sequence[Found]) -> list[Found]:
 
 
 def spread(members: Sequence[Found]) -> NDArray[np.float64]:
-    """Return (picture, bodypart): root mean square distance to the members' mean, px.
+    """Return (image, bodypart): root mean square distance to the members' mean, px.
 
-    NaN: fewer than two of them tell of it. Several animals must be in the same rows: see
+    NaN: fewer than two members found it. Several animals must be in the same rows: see
     `alike`.
     """
     points = np.stack([each.points for each in members]).astype(np.float64)

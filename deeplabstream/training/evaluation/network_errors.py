@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """A network beside labels."""
+    """Predictions of a network, and labels."""
 
     folder: Path
     """The model folder."""
     labels: Labels
     found: tuple[Found, ...]
-    """What the network found; of an ensemble, what each of its networks found."""
+    """Points of the network; of an ensemble, those of each of its networks."""
     threshold: float
     evidence: "Evidence"
     poses: "Poses"

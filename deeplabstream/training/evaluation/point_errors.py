@@ -1,4 +1,4 @@
-"""What is known of a network's points, one row per point, and the tables of it."""
+"""Measures of error for each point, one row per point, and tables of them."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -21,9 +21,9 @@ from deeplabstream.training.evaluation.evaluate import (
 
 Numbers: TypeAlias = NDArray[np.float64]
 ORDER = ("train", "validation", "test", "unused", "all")
-"""Of the sets; "all" where nobody told them apart."""
+"""Order of the sets; "all" where images have no stated use."""
 TRAINED = ("train", "unused")
-"""The sets that tell nothing of what the network does with new pictures."""
+"""Sets that do not show how a network performs on new images."""
 MEASURES = {
     "error_px": "distance to the label",
     "spread_px": "spread of the ensemble",
@@ -31,26 +31,26 @@ MEASURES = {
     "pca_multiview_px": "PCA error, several views",
     "temporal_px": "temporal norm",
 }
-"""What may be known of each point, by the name of its column."""
+"""Measures of each point, by the name of their column."""
 ANIMALS = ("labelled", "found", "told", "recall", "precision")
 FIGURES = ("labels", "median_px", "mean_px", "p95_px", "within")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """A network's points in labelled pictures, and how far each measure says they are off.
+    """Points of a network in labelled images, and measures of their error.
 
-    There is a row for each picture; of several animals as many as `animals`, those of a
-    picture one after the other. An animal that was found is in its label's row.
+    There is a row for each image; of several animals as many as `animals`, those of an
+    image one after the other. An animal that was found is in its label's row.
     """
 
     bodyparts: tuple[str, ...]
     names: tuple[str, ...]
     images: tuple[Path, ...]
     sets: tuple[str, ...]
-    """One per picture: of `ORDER`, or the label file's name where there are several."""
+    """One per image: of `ORDER`, or the label file's name where there are several."""
     points: NDArray[np.float32]
-    """(row, bodypart, 2), px of the pictures, x right, y down; NaN: not told."""
+    """(row, bodypart, 2), px of the images, x right, y down; NaN: not found."""
     labels: NDArray[np.float32]
     """(row, bodypart, 2); NaN: no label there."""
     confidence: NDArray[np.float32]
@@ -61,9 +61,9 @@ class Evidence:
     """(row, bodypart): whether a point is told of which it is known where it is, or that it
     is not; None: all."""
     raw: NDArray[np.float32] | None = None
-    """Confidences before they were calibrated; None: they never were."""
+    """Confidences before calibration; None: not calibrated."""
     animals: int = 1
-    """Rows of each picture."""
+    """Rows of each image."""
     counted: Counted | None = None
     """Of several animals: how many were found."""
     bones: tuple[tuple[int, int], ...] = ()
@@ -83,11 +83,11 @@ class Evidence:
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
-        """Which rows are of pictures not trained on."""
+        """Which rows are of images not trained on."""
         return np.repeat(~np.isin(self.sets, TRAINED), self.animals)
 
     def reliability(self, within: float, raw: bool = False) -> Reliability:
-        """Return how often a confidence was right, in pictures not trained on."""
+        """Return the reliability of confidences in images not trained on."""
         out = self.held_out
         away = self.measures["error_px"][out].astype(np.float32)
         sure = self.raw if raw and self.raw is not None else self.confidence
@@ -97,7 +97,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Film:
-    """What can be told of the points of a video, of which there are no labels."""
+    """Measures of the points of a video, without labels."""
 
     name: str
     bodyparts: tuple[str, ...]
@@ -107,11 +107,11 @@ class Film:
 
 @dataclass(frozen=True, slots=True)
 class Poses:
-    """The poses that occur among labels (principal components), and their columns."""
+    """Principal components of labelled poses, and their columns."""
 
     bodyparts: tuple[str, ...]
     labels: NDArray[np.float32]
-    """(picture, bodypart, 2) to learn from."""
+    """(image, bodypart, 2) to learn from."""
     single: tuple[int, ...]
     """The body parts that make up the pose of a single view."""
     views: tuple[tuple[int, ...], ...] = ()

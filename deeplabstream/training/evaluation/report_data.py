@@ -1,4 +1,4 @@
-"""What is known of a network's points in labelled pictures, gathered from all sides."""
+"""Data of an evaluation report."""
 
 from collections.abc import Sequence
 
@@ -36,9 +36,9 @@ def gather(
 ) -> tuple[Evidence, Poses]:
     """Return what is known of a network's points, and the poses that the labels show.
 
-    `members` are what all networks of an ensemble found in the same pictures; `scale` is
+    `members` are what all networks of an ensemble found in the same images; `scale` is
     what calibrated the network's confidences. `views` and
-    `single` name body parts: see `Poses`. Poses are learned from the pictures trained on,
+    `single` name body parts: see `Poses`. Poses are learned from the images trained on,
     where that is known. Of several animals, points below `threshold` make none. LabelsError:
     an ensemble of networks with other body parts.
     """

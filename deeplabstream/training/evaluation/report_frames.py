@@ -1,4 +1,4 @@
-"""Pictures of a report, each with what was found and what is labelled above it, as SVG."""
+"""Images of a report, with found and labelled points, as SVG."""
 
 import base64
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from deeplabstream.training.evaluation.animal_matching import LEAST_PARTS
 from deeplabstream.training.evaluation.point_errors import MEASURES, Evidence
 
 LONGEST = 480
-"""px of an embedded picture's longer side, at most."""
+"""px of an embedded image's longer side, at most."""
 QUALITY = 75
 FOUND, MISSED, WRONG = "#fff", "#ff3b30", "#ffd60a"
 LINES = (
@@ -23,9 +23,10 @@ LINES = (
 
 
 def frames(evidence: Evidence) -> Iterator[str]:
-    """Yield each picture with its points and labels, the worst one first.
+    """Yield each image with its points and labels, the worst one first.
 
-    That is where most animals are missed or wrong, then where a point is farthest off.
+    First those where most animals are missed or wrong, then those where a point is
+    farthest off.
     """
     error = evidence.measures["error_px"]
     worst = np.where(np.isfinite(error), error, -1).max(axis=1)
@@ -114,7 +115,7 @@ def _mark(evidence: Evidence, row: int, place: int, part: str, size: int) -> str
 
 
 def _embedded(file: Path) -> tuple[int, int, str]:
-    """Return height and width of a picture, and a smaller JPEG of it in base64."""
+    """Return height and width of an image, and a smaller JPEG of it in base64."""
     import cv2
 
     picture = read_picture(file)

@@ -1,4 +1,4 @@
-"""One HTML file that shows how a network fares; it needs no other file and no network."""
+"""Evaluation report: one HTML file without external resources."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -43,7 +43,7 @@ def write_page(
 ) -> None:
     """Write the report; `within` px count as right (PCK).
 
-    LabelsError names a picture that can't be read any more.
+    LabelsError names an image that can't be read any more.
     """
     sure = evidence.reliability(within)
     told = {

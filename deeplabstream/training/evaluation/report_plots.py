@@ -1,4 +1,4 @@
-"""Plots as SVG text: curves and clouds of points between two axes."""
+"""Plots as SVG: lines and scatter plots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MOST = 4000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """What is drawn in one colour."""
+    """One series, in one colour."""
 
     name: str
     x: NDArray[np.floating]
@@ -77,7 +77,7 @@ def plot(
 
 
 def _key(names: Sequence[str], low: bool) -> str:
-    """Return which colour is whose: at the right, above or below, on a pale ground."""
+    """Return the legend: at the right, above or below, on a pale background."""
     step = min(14.0, (HEIGHT - TOP - BOTTOM - 8) / len(names))
     top = HEIGHT - BOTTOM - step * len(names) - 6 if low else TOP + 2
     wide = 26 + 6.2 * max(len(name) for name in names)

@@ -1,7 +1,8 @@
-"""Models that Lightning Pose trained: single-frame heat maps of a ResNet-18 or ResNet-50.
+"""Import of Lightning Pose's single-frame heat map models, ResNet-18 or ResNet-50.
 
-The folder holds `config.yaml` and, under `tb_logs`, the checkpoint. Only its tensors are
-loaded; a checkpoint that holds more than tensors is converted in its own environment.
+The folder holds `config.yaml` and, under `tb_logs`, the checkpoint. Only its tensors
+are loaded; a checkpoint that holds more than tensors is converted in its own
+environment.
 """
 
 import pickle
@@ -32,9 +33,9 @@ from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
 SIGMA = 1.25
-"""Of Lightning Pose's targets, in heat map cells."""
+"""Standard deviation of Lightning Pose's targets, in heat map cells."""
 ORIGIN = 0.0
-"""The input pixel of cell 0's centre, as Lightning Pose draws its targets."""
+"""Input pixel of the centre of cell 0 in Lightning Pose's targets."""
 THRESHOLD = 0.5
 BACKBONES = {
     "resnet18": "resnet18",
@@ -57,7 +58,7 @@ import sys, torch
 checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=False)
 torch.save({"state_dict": checkpoint["state_dict"]}, sys.argv[2])
 """
-"""What the user runs where Lightning Pose is installed."""
+"""Script for the user to run where Lightning Pose is installed."""
 
 
 _INERT = (
@@ -69,17 +70,17 @@ _INERT = (
     *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "Boolean", "Float", "Integer")),
     *(f"omegaconf.nodes.{kind}Node" for kind in ("String", "Path", "Enum", "Bytes")),
 )
-"""What the settings that lie beside the tensors are made of; nothing is made of it here."""
+"""Classes of the settings beside the tensors; none is created here."""
 
 
 class _Nothing:
-    """Stands for an object of a settings library, and is empty."""
+    """Placeholder of an object of a settings library."""
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
     def __setstate__(self, state: object) -> None:
-        """Take nothing over."""
+        """Ignore the state."""
 
 
 def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFolder:
@@ -138,9 +139,9 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
 def network_of(
     tensors: Mapping[str, Tensor], names: tuple[str, ...], backbone: str, source: Path
 ) -> PoseNetwork:
-    """Return our network with Lightning Pose's weights in it.
+    """Return our network with Lightning Pose's weights.
 
-    Its pictures are RGB and ours BGR: the first convolution's weights are turned around.
+    Its images are RGB and ours BGR: the first convolution's channels are reversed.
     """
     how = Architecture(
         backbone=backbone, head="deconvolution", scale="mass", sigma=SIGMA

@@ -1,4 +1,4 @@
-"""Lightning Pose's configuration file: which of its words we know, and their limits."""
+"""Lightning Pose's configuration file: supported keys and their limits."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -139,7 +139,7 @@ class PoseConfig(_Words):
     dali: _Dali = _Dali()
 
     def unused(self) -> list[str]:
-        """Return the keys of data, training and model that change nothing here."""
+        """Return the keys of data, training and model that have no effect here."""
         groups = {"data": self.data, "training": self.training, "model": self.model}
         return [
             f"{name}.{key}"
@@ -149,7 +149,7 @@ class PoseConfig(_Words):
 
 
 def parse_config(file: Path, words: dict[str, Any]) -> PoseConfig:
-    """Return the configuration; LabelsError tells all that is wrong with it."""
+    """Return the configuration; LabelsError lists all that is wrong with it."""
     try:
         config = PoseConfig.model_validate(words)
     except pydantic.ValidationError as error:

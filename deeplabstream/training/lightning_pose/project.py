@@ -1,4 +1,4 @@
-"""A Lightning Pose project and its YAML file, as our own settings of a training run."""
+"""A Lightning Pose project and its YAML file, as settings of a training run."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from deeplabstream.training.networks.pose_network import Architecture, Kind
 from deeplabstream.training.train_config import FitSettings
 
 SIDE = 256
-"""Of the network's input, where the file does not say."""
+"""Size of the network's input, by default."""
 KINDS: dict[str, Kind] = {
     "heatmap": "heatmap",
     "heatmap_mhcrnn": "context",
@@ -51,14 +51,14 @@ PIPELINES = {
 
 @dataclass(frozen=True, slots=True)
 class PoseProject:
-    """What the file says, read and checked."""
+    """A project's file, read and validated."""
 
     file: Path
     config: PoseConfig
     words: dict[str, Any]
-    """As given, overrides applied: what a run's `config.yaml` says."""
+    """As given, with overrides: the run's `config.yaml`."""
     remarks: tuple[str, ...]
-    """What is done otherwise than there, for the user to know."""
+    """Differences from Lightning Pose, for the user."""
 
     @property
     def root(self) -> Path:
@@ -131,7 +131,7 @@ class PoseProject:
         return Fitting(size.height or SIDE, size.width or SIDE)
 
     def settings(self, pictures: int, device: str = "cpu") -> FitSettings:
-        """Return how to train on that many pictures."""
+        """Return the settings for training on that many images."""
         training, model = self.config.training, self.config.model
         anneal = self.config.callbacks.anneal_weight
         clips = bool(self.wanted())
@@ -205,7 +205,7 @@ class PoseProject:
 
 
 def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
-    """Return what the YAML file says; LabelsError tells all that is wrong with it."""
+    """Return the project of a YAML file; LabelsError lists all that is wrong with it."""
     words = overridden(read_yaml(file), overrides)
     config = parse_config(file, words)
     several = isinstance(config.data.csv_file, list)
@@ -239,10 +239,10 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
 
 
 def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:
-    """Return our backbone of Lightning Pose's name, and what is to be said about it.
+    """Return our backbone for Lightning Pose's name, and a remark for the user.
 
-    Its pretrained weights come from places that are not packages; where they are asked
-    for, EfficientNet-Lite0 with ImageNet's weights stands in.
+    Its pretrained weights do not come in packages; where they are wanted,
+    EfficientNet-Lite0 with ImageNet weights is used.
 
     >>> backbone("resnet18", pretrained=False)
     ('resnet18', None)

@@ -1,4 +1,4 @@
-"""The tables that a training run leaves, laid out as Lightning Pose's are."""
+"""Result tables of a training run, in Lightning Pose's layout."""
 
 import csv
 from collections.abc import Sequence
@@ -75,18 +75,18 @@ class Predictions:
     """A `predictions.csv`, read back."""
 
     names: tuple[str, ...]
-    """Of the pictures."""
+    """Of the images."""
     bodyparts: tuple[str, ...]
     points: NDArray[np.float32]
-    """(picture, bodypart, 2), px; NaN: nothing."""
+    """(image, bodypart, 2), px; NaN: nothing."""
     confidence: NDArray[np.float32]
-    """(picture, bodypart)"""
+    """(image, bodypart)"""
     sets: tuple[str, ...]
     """train, validation, test or unused; empty where the file does not say."""
 
 
 def read_predictions(file: Path) -> Predictions:
-    """Read what `write_predictions` wrote; LabelsError: it can't be read."""
+    """Read the file of `write_predictions`; LabelsError: it can't be read."""
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.reader(lines))

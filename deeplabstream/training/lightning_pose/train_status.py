@@ -28,19 +28,19 @@ _EVERY_NS = 1_000_000_000
 
 @dataclass
 class Status:
-    """Writes the file, once a second at most, and tells `then`; can be sent on."""
+    """Writes the file, once a second at most, and calls `then`; can be sent."""
 
     folder: Path
     steps: int
     then: Watch
     clock: Clock = field(default_factory=SystemClock)
     pid: int = field(default_factory=os.getpid)
-    """The process that trains; of several, the one that began."""
+    """The process that trains; of several, the first."""
     _written_ns: int | None = field(default=None, init=False)
     _done: int = field(default=0, init=False)
 
     def __call__(self, epoch: Epoch) -> None:
-        """Note a step."""
+        """Record a step."""
         now = self.clock.now_ns()
         if self._written_ns is None or now - self._written_ns >= _EVERY_NS:
             self._written_ns = now
@@ -49,7 +49,7 @@ class Status:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Say that it began, and how it ended if not well."""
+        """Record the start, and an end by an error."""
         self.write("STARTED", 0)
         try:
             yield
@@ -59,7 +59,7 @@ class Status:
             raise
 
     def write(self, status: Word, done: int) -> None:
-        """Write the file, whole or not at all; what else is in it stays."""
+        """Write the file atomically; its other content stays."""
         self._done = done
         file = self.folder / STATUS
         self.folder.mkdir(parents=True, exist_ok=True)

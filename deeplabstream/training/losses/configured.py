@@ -26,7 +26,7 @@ def losses_on_video(
 ) -> dict[str, UnsupervisedLoss]:
     """Return the losses on unlabelled video; `points` are the training frames'.
 
-    They are (picture, bodypart, 2) in pixels of the pictures; planes of poses are laid
+    They are (image, bodypart, 2) in pixels of the images; planes of poses are laid
     through them.
     """
     given = project.config.losses

@@ -1,8 +1,8 @@
-"""What training on labelled frames makes small.
+"""Supervised losses of heat maps, fields and coordinates.
 
-Maps are (n, bodypart, h, w); `weight` is (n, bodypart): 1 where something is to be learned,
-0 where the label says nothing. A part that is not to be seen has a target of zeros in maps
-of the scale `peak`, and a flat one in maps of the scale `mass`.
+Maps are (n, bodypart, h, w); `weight` is (n, bodypart): 0 where the label is unknown. A
+part that is not visible has a target of zeros in maps of the scale `peak`, and a flat
+one in maps of the scale `mass`.
 """
 
 from typing import Literal

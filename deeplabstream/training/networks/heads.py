@@ -1,4 +1,4 @@
-"""From a backbone's features to heat maps at 4 pixels per cell."""
+"""Heads: from a backbone's features to heat maps at 4 pixels per cell."""
 
 import math
 from typing import Literal
@@ -12,10 +12,10 @@ Head = Literal["light", "deconvolution"]
 
 
 class LightHead(nn.Module):
-    """Doubles the resolution step by step, taking up the backbone's features on its way.
+    """Doubles the resolution step by step, and adds the backbone's features of each.
 
-    `features` gives (n, channels, height / 4, width / 4), `forward` one map of logits per
-    body part from them.
+    `features` gives (n, channels, height / 4, width / 4), `forward` one map of logits
+    per body part from them.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class LightHead(nn.Module):
         nn.init.constant_(self.maps.bias, -4.0)  # type: ignore[arg-type]
 
     def features(self, kept: list[Tensor]) -> Tensor:
-        """Return what the maps are made of."""
+        """Return the features (n, channels, height / 4, width / 4)."""
         x = kept[-1]
         for up, side, norm, taken in zip(
             self.ups, self.sides, self.norms, self.taken, strict=True
@@ -65,9 +65,9 @@ class LightHead(nn.Module):
 
 
 class DeconvolutionHead(nn.Module):
-    """Lightning Pose's: shuffled pixels, then transposed convolutions, nothing between.
+    """Lightning Pose's head: pixel shuffle, then transposed convolutions.
 
-    It sees the coarsest features only. For comparisons, and for weights made there.
+    It uses the coarsest features only. For comparisons, and for imported weights.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Several cameras' pictures of one moment, looked at together by one transformer."""
+"""Multiview network: one transformer for the images of several cameras."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from deeplabstream.training.networks.vit import PATCH, VisionTransformer, positi
 
 
 class MultiviewNetwork(PoseNetwork):
-    """Patches of all views look at each other; each view has its own heat maps.
+    """Attention between the patches of all views; each view has its own heat maps.
 
-    `forward` takes (n, view, height, width, 3), uint8 BGR, and gives logits
-    (n, view · bodypart, height / 4, width / 4), one view's body parts after the other's.
-    While it trains, `masked` (0 to 1) of the patches are hidden, so that it learns to find
-    a part in one view from the others.
+    `forward` takes (n, view, height, width, 3), uint8 BGR, and gives logits (n, view ·
+    bodypart, height / 4, width / 4), view by view. In training, a share `masked` (0 to
+    1) of the patches is hidden, so that it learns to find a part in one view from the
+    others.
     """
 
     body: VisionTransformer
@@ -49,7 +49,7 @@ class MultiviewNetwork(PoseNetwork):
 
 
 def hide_patches(pictures: Tensor, share: float) -> Tensor:
-    """Return pictures (n, channel, height, width) with that share of 16×16 patches at 0."""
+    """Return images (n, channel, height, width) with that share of 16×16 patches at 0."""
     n, _, height, width = pictures.shape
     kept = torch.rand(n, 1, height // PATCH, width // PATCH, device=pictures.device)
     mask = (kept >= share).to(pictures.dtype)

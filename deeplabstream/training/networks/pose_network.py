@@ -1,4 +1,4 @@
-"""Pictures in, heat maps out: a backbone and a head."""
+"""Heat map networks: a backbone and a head."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,22 +17,23 @@ Scale = Literal["peak", "mass"]
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Which network it is."""
+    """Architecture of a network."""
 
     backbone: str = "efficientnet_lite0"
     kind: Kind = "heatmap"
     head: Head = "light"
     stages: int = 5
-    """Of an EfficientNet: 4 is smaller and faster."""
+    """Stages of an EfficientNet: 4 is smaller and faster."""
     channels: int = 32
-    """Of the light head."""
+    """Channels of the light head."""
     scale: Scale = "peak"
-    """`peak`: each cell by itself (sigmoid), a map's height says how sure the network is.
-    `mass`: all cells of a map together are 1 (softmax), as Lightning Pose has it."""
+    """Scale of the maps. `peak`: each cell by itself (sigmoid), the height of a map is
+    its confidence. `mass`: all cells of a map add up to 1 (softmax), as in Lightning
+    Pose."""
     sigma: float = 1.25
-    """Of the targets' Gaussians, in heat map cells."""
+    """Standard deviation of the targets' Gaussians, in heat map cells."""
     views: int = 1
-    """Pictures of one moment that a multiview network takes."""
+    """Number of views of a multiview network."""
 
     @property
     def linear_to(self) -> float | None:
@@ -40,14 +41,14 @@ class Architecture:
         return LINEAR_TO if self.scale == "mass" else None
 
     edges: tuple[tuple[int, int], ...] = ()
-    """Pairs of body parts, by their places, with a part affinity field each: for several
+    """Pairs of body parts, by index, with a part affinity field each, for several
     animals. Their maps, x before y, follow those of the body parts."""
 
 
 class PoseNetwork(nn.Module):
     """A heat map network.
 
-    `forward` takes pictures (n, height, width, 3), uint8 BGR, whose sides are multiples of
+    `forward` takes images (n, height, width, 3), uint8 BGR, whose sides are multiples of
     `body.multiple`, and gives logits (n, bodypart, height / 4, width / 4); `as_maps` makes
     heat maps from 0 to 1 of them, which `Heatmaps.decode` reads. With `how.edges` 2 · edge
     more maps follow in both, which stay as they are. While `frozen`, nothing is
@@ -95,23 +96,23 @@ class PoseNetwork(nn.Module):
         return self.as_maps(self(images))
 
     def train(self, mode: bool = True) -> "PoseNetwork":
-        """Set the mode; the means of a frozen backbone stay as they are."""
+        """Set the mode; the statistics of a frozen backbone stay as they are."""
         super().train(mode)
         if self.frozen:
             self.body.eval()
         return self
 
     def freeze(self, frozen: bool) -> None:
-        """Hold the backbone, or let it learn."""
+        """Freeze or unfreeze the backbone."""
         self.frozen = frozen
         self.train(self.training)
 
     def backbone(self) -> list[nn.Parameter]:
-        """Return the parameters that ImageNet may have taught."""
+        """Return the parameters of the backbone."""
         return list(self.body.parameters())
 
     def load_imagenet(self) -> None:
-        """Take over ImageNet's weights; ModelError when there are none."""
+        """Load ImageNet weights; ModelError when there are none."""
         self.body.load_imagenet()
 
 
@@ -145,7 +146,7 @@ def build_network(bodyparts: int, how: Architecture) -> "PoseNetwork":
 
 
 def check_size(how: Architecture, height: int, width: int) -> None:
-    """Raise ModelError when the network can't take pictures of this size."""
+    """Raise ModelError when the network can't take images of this size."""
     multiple = open_backbone(how.backbone, how.stages).multiple
     if height % multiple or width % multiple:
         near = (max(1, round(side / multiple)) * multiple for side in (width, height))

@@ -1,4 +1,4 @@
-"""A network that gives coordinates, drawn as heat maps so that all else stays the same."""
+"""Regression network: coordinates, drawn as heat maps, so that all else stays the same."""
 
 import torch
 from torch import Tensor, nn
@@ -7,14 +7,14 @@ from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
 GRID = 4
-"""Parts along each side of which the coordinates are told."""
+"""Parts along each side of the features from which coordinates are computed."""
 
 
 class RegressionNetwork(PoseNetwork):
-    """`forward` gives (n, bodypart, 3): x and y, and how sure it is.
+    """`forward` gives (n, bodypart, 3): x, y and a logit of the confidence.
 
-    x and y are shares of the picture's sides, 0 at its left upper corner and 1 at the
-    other; the third is a logit. `maps` draws them as the Gaussians that they stand for.
+    x and y are shares of the image's sides, 0 at its upper left corner. `maps` draws
+    them as Gaussians.
     """
 
     def __init__(self, bodyparts: int, how: Architecture) -> None:
@@ -51,7 +51,7 @@ class RegressionNetwork(PoseNetwork):
 
 
 class _Pool(nn.Module):
-    """Means over `GRID` by `GRID` parts of any grid, as `nn.AdaptiveAvgPool2d` has them.
+    """Means over `GRID` by `GRID` parts of any grid, like `nn.AdaptiveAvgPool2d`.
 
     That one can be exported only where the parts divide the grid.
     """
@@ -63,7 +63,7 @@ class _Pool(nn.Module):
 
 
 def _parts(side: int) -> Tensor:
-    """Return (GRID, side): how much each cell of a side adds to each part."""
+    """Return (GRID, side): the weight of each cell of a side in each part."""
     parts = torch.zeros(GRID, side)
     for place in range(GRID):
         start, stop = place * side // GRID, -(-(place + 1) * side // GRID)

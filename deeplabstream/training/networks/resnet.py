@@ -1,6 +1,6 @@
-"""ResNet-18 and ResNet-50 (He et al. 2016), their layers named as torchvision names them.
+"""ResNet-18 and ResNet-50 (He et al. 2016), with torchvision's names of layers.
 
-Whoever has a weights file of torchvision's can load it: the tensors have the same names.
+A weights file of torchvision can be loaded: the tensors have the same names.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""A U-Net that keeps half the resolution, for tiny animals in large pictures."""
+"""A U-Net with half the resolution, for small animals in large images."""
 
 from itertools import pairwise
 
@@ -11,8 +11,8 @@ from deeplabstream.training.networks.backbone import Backbone
 class FastUNet(Backbone):
     """Down to 16 pixels per cell and up again to 4, `width` channels at the top.
 
-    Its first layer looks at every pixel (no stride), so that an animal of a few pixels is
-    seen; depthwise convolutions keep that cheap.
+    Its first layer has no stride, so that an animal of a few pixels is found; depthwise
+    convolutions keep that fast.
     """
 
     strides = (4,)
@@ -44,7 +44,7 @@ class FastUNet(Backbone):
 
 
 def _layer(own: int, out: int, stride: int) -> nn.Sequential:
-    """Return a 3×3 convolution, depthwise where it pays, and a 1×1 one."""
+    """Return a 3×3 convolution, depthwise where that is faster, and a 1×1 one."""
     if own == 3:
         return nn.Sequential(
             nn.Conv2d(own, out, 3, stride, 1, bias=False),

@@ -34,14 +34,14 @@ class VisionTransformer(Backbone):
         return [self.encode(tokens).transpose(1, 2).reshape(n, width, rows, columns)]
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """Return tokens (n, token, width) after all have looked at each other."""
+        """Return tokens (n, token, width) after attention."""
         for block in self.blocks:
             tokens = block(tokens)
         return torch.as_tensor(self.norm(tokens))
 
 
 class Block(nn.Module):
-    """Attention, then two layers for each token by itself."""
+    """Attention, then two layers for each token."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
