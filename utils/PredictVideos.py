@@ -38,6 +38,7 @@ from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity import Rules
 from deeplabstream.pose.model.model_opening import open_for_videos
 from deeplabstream.pose.model.model_opening import outdated
+from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.runtimes.runtime_list import RUNTIMES
 from deeplabstream.recording.exporters.pose_files import WRITERS
 
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = known_poses(asked.labels, asked.mirrored, asked.columns)
     open_one = partial(open_for_videos, asked.model, asked.runtime)
     estimator = open_parallel(open_one, asked.threads)
-    for sentence in outdated(asked.model):
+    for sentence in (*outdated(asked.model), *gpu_remarks()):
         print(f"Warning: {sentence}", file=sys.stderr)
     if known is not None:
         known.check(estimator.skeleton.bodyparts)

@@ -40,6 +40,7 @@ from deeplabstream.offline.prediction import Foreseen, remembers
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
+from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.overlay import labelled
 from deeplabstream.recording.run_folder import RunFolder
@@ -122,6 +123,8 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
     for sentence in outdated_networks(settings):
         print(f"Warning: {sentence}", file=sys.stderr)
     estimator = _opened(settings, asked.fast)
+    for sentence in gpu_remarks():
+        print(f"Warning: {sentence}", file=sys.stderr)
     analysis = Analysis(settings, rows, estimator, not asked.no_experiment)
     with ExitStack() as files:
         folder = analysis.make_folder(asked.output)

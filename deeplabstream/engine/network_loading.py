@@ -11,6 +11,7 @@ from deeplabstream.pose.model.model_opening import (
     outdated,
 )
 from deeplabstream.pose.per_camera import PerCamera, own_of
+from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
 from deeplabstream.pose.tracking.named_estimator import NamedEstimator, animals_of
 from deeplabstream.recording.run_folder import ModelFacts, NetworkFacts
 from deeplabstream.settings.loading import Settings, check_against
@@ -59,7 +60,8 @@ def introduced(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
         camera: NetworkFacts(*_facts(settings.cameras[camera].model, other))
         for camera, other in own_of(estimator).items()
     }
-    return NetworkReady(estimator.skeleton, ModelFacts(*_facts(usual, estimator), own))
+    facts = ModelFacts(*_facts(usual, estimator), own)
+    return NetworkReady(estimator.skeleton, facts, gpu_remarks())
 
 
 def outdated_networks(settings: Settings) -> list[str]:

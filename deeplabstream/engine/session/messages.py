@@ -132,6 +132,8 @@ class NetworkReady:
 
     skeleton: Skeleton
     facts: ModelFacts
+    remarks: tuple[str, ...] = ()
+    """Sentences about networks that run on the CPU although there is a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

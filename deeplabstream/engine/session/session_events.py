@@ -134,6 +134,8 @@ class SessionEvents(StreamView):
             case say.CameraOpened():
                 self._camera_opened(crew, message)
             case say.NetworkReady():
+                for remark in message.remarks:
+                    self._tell(crew, "computer", remark)
                 self._become(replace(self.status, network_ready=True))
                 self._attach(crew)
             case say.Analysing(active):

@@ -189,6 +189,7 @@ class Stream:
             **known,
             "model": asdict(network.facts),
             "skeleton": asdict(network.skeleton),
+            **({"remarks": list(network.remarks)} if network.remarks else {}),
         }
 
     def end(self, left_on: Collection[str] = ()) -> None:

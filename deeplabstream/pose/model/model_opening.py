@@ -16,6 +16,7 @@ from deeplabstream.pose.model.model_folder import (
 )
 from deeplabstream.pose.network_estimator import NetworkEstimator
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
+from deeplabstream.pose.runtimes.gpu_use import note_gpu_use
 from deeplabstream.pose.runtimes.runtime_list import check_runtime, load_network
 from deeplabstream.pose.runtimes.runtime_selection import open_fastest
 
@@ -80,6 +81,7 @@ def opened(
     """Return the estimator of one network, warmed up; see `open_estimator`."""
     if runtime == "auto":
         network = open_fastest(model, threads, tolerance_px)
+        note_gpu_use(model, network.provider, threads, tolerance_px)
     else:
         network = load_network(model, check_runtime(runtime), threads)
     estimator = NetworkEstimator(model, network)

@@ -5,6 +5,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt", "directml"]
 """`auto`: CUDA where its driver is installed, else the CPU."""
-_PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+_PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+_CUDA_PROVIDERS = (_PROVIDERS["cuda"], _PROVIDERS["tensorrt"])
 _CUDA = {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"}
 """CUDA options; without them, float32 would be rounded to TF32."""
 _CARDS_BATCH = 8
@@ -71,9 +77,15 @@ class OnnxNetwork:
             if self._of_any_size is None:
                 self._of_any_size = self._open(any_size(self._file))
             session = self._of_any_size
-        if self.provider != "CPUExecutionProvider":
-            return self._run_on_card(session, pictures)
-        (maps,) = session.run([self._output], {"images": pictures})
+        try:
+            if self.provider in _CUDA_PROVIDERS:
+                return self._run_on_card(session, pictures)
+            (maps,) = session.run([self._output], {"images": pictures})
+        except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ModelError(
+                f"{self._file} can't be run by {self.provider}: {reason}"
+            ) from error
         return np.asarray(maps, np.float32)
 
     def _run_on_card(
@@ -110,7 +122,8 @@ def _session(
     network: str | bytes, model: ModelFolder, device: Device, threads: int
 ) -> "InferenceSession":
     ort = package("onnxruntime", ONNX_RUNTIME)
-    if device in _PROVIDERS and not cuda_driver():
+    cuda = device in ("cuda", "tensorrt")
+    if cuda and not cuda_driver():
         raise ModelError(
             "the network was to run on CUDA, but this computer has no NVIDIA driver"
         )
@@ -121,7 +134,15 @@ def _session(
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
     wanted: list[Any] = ["CPUExecutionProvider"]
-    if device in _PROVIDERS or (device == "auto" and cuda_driver()):
+    if device == "directml":
+        if not directml():
+            raise ModelError(
+                "the network was to run by DirectML, but ONNX Runtime is built without "
+                "it: install onnxruntime-directml instead of onnxruntime-gpu (Windows)"
+            )
+        options.enable_mem_pattern = False  # DirectML does not support it
+        wanted.insert(0, _PROVIDERS["directml"])
+    if cuda or (device == "auto" and cuda_driver()):
         ort.set_default_logger_severity(4)
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
@@ -138,7 +159,8 @@ def _session(
     if device in _PROVIDERS and provider != _PROVIDERS[device]:
         raise ModelError(
             f"the network was to run on {device}, and there is a driver, but ONNX Runtime "
-            f"could only offer {provider}: its libraries are missing or do not fit"
+            f"could only offer {provider}: its libraries are missing or do not fit; "
+            "`deeplabstream doctor` names the command that installs them"
         )
     if isinstance(network, str):
         _check(model, session)
@@ -168,6 +190,14 @@ def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
             for which, (n, height, width) in shapes.items()
         },
     }
+
+
+def directml() -> bool:
+    """Return whether the installed ONNX Runtime is the build with DirectML."""
+    if find_spec("onnxruntime") is None:
+        return False
+    ort = package("onnxruntime", ONNX_RUNTIME)
+    return _PROVIDERS["directml"] in ort.get_available_providers()
 
 
 def cuda_driver() -> bool:

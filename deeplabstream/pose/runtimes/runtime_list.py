@@ -1,5 +1,6 @@
 """The runtimes for networks, by their names in the settings."""
 
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Literal, TypeAlias, get_args
@@ -7,15 +8,20 @@ from typing import Literal, TypeAlias, get_args
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.network_estimator import Network
-from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, cuda_driver
+from deeplabstream.pose.runtimes.onnx_runtime import (
+    OnnxNetwork,
+    cuda_driver,
+    directml,
+)
 from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork
 from deeplabstream.pose.runtimes.quantised_network import INT8, check_quantised
 
 Runtime: TypeAlias = Literal[
     "cpu", "cpu-int8", "openvino", "openvino-bf16", "openvino-int8", "openvino-gpu",
     "torch", "torch-bf16", "cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16",
+    "directml",
 ]  # fmt: skip
-"""Names of runtimes; cpu, cuda and tensorrt are ONNX Runtime's."""
+"""Names of runtimes; cpu, cuda, tensorrt and directml are ONNX Runtime's."""
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 REFERENCE: Runtime = "cpu"
 """The runtime that others are compared with: full precision, always installed."""
@@ -43,13 +49,17 @@ def present(model: ModelFolder) -> tuple[Runtime, ...]:
             continue
         if name in ("torch", "torch-bf16", "openvino-gpu"):
             continue
+        if name == "directml" and not (sys.platform == "win32" and directml()):
+            continue
         if name.endswith("int8") and not (model.path / INT8).is_file():
             continue
         names.append(name)
     return tuple(names)
 
 
-def _onnx(device: Literal["cpu", "cuda", "tensorrt"]) -> Callable[..., Network]:
+def _onnx(
+    device: Literal["cpu", "cuda", "tensorrt", "directml"],
+) -> Callable[..., Network]:
     return lambda model, threads: OnnxNetwork(model, device, threads)
 
 
@@ -84,6 +94,7 @@ _LOADERS: dict[Runtime, Callable[[ModelFolder, int], Network]] = {
     "cpu": _onnx("cpu"),
     "cuda": _onnx("cuda"),
     "tensorrt": _onnx("tensorrt"),
+    "directml": _onnx("directml"),
     "cpu-int8": _int8_in_onnx,
     "openvino": _openvino("f32"),
     "openvino-bf16": _openvino("bf16"),

@@ -25,7 +25,7 @@ from deeplabstream.core.paths import PACKAGE
 from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.network_estimator import Network
-from deeplabstream.pose.runtimes.onnx_runtime import layers
+from deeplabstream.pose.runtimes.onnx_runtime import card, layers
 from deeplabstream.pose.runtimes.runtime_comparison import (
     PICTURES,
     Difference,
@@ -83,7 +83,8 @@ def _circumstances(threads: int, tolerance_px: float) -> list[str]:
     words = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
     words += [platform.processor() or platform.machine(), _processor()]
     words += [f"{os.cpu_count()} cores", platform.system()]
-    for package in ("onnxruntime-gpu", "onnxruntime", "openvino", "torch"):
+    words += [name] if (name := card()) else []
+    for package in _COMPUTE_PACKAGES:
         try:
             words.append(f"{package} {version(package)}")
         except PackageNotFoundError:
@@ -100,6 +101,11 @@ def _processor() -> str:
     return next((x.partition(":")[2].strip() for x in lines if "model name" in x), "")
 
 
+_COMPUTE_PACKAGES = (
+    *("onnxruntime-gpu", "onnxruntime", "openvino", "torch", "onnxruntime-directml"),
+    *("nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-cublas-cu12", "nvidia-cudnn-cu12"),
+)
+"""A choice holds for their versions: with new CUDA libraries, `auto` measures again."""
 WORTH = 0.95
 """A runtime is taken when it needs less than this share of the reference's time."""
 SECONDS = 0.4

@@ -1,0 +1,115 @@
+"""Sentences about GPUs that stay unused: RUNTIME = auto never falls back without a word.
+
+A runtime that is named in the settings either computes or ends with a `ModelError`.
+`auto` takes the fastest that is right; where that is the CPU although the computer has a
+GPU, the reason is kept here, and the engine tells it and writes it into run.json.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.core.errors import ModelError
+from deeplabstream.core.user_cache import cache_folder, read_entries
+from deeplabstream.pose.model.model_folder import ModelFolder
+from deeplabstream.pose.runtimes.onnx_runtime import card
+from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network
+from deeplabstream.pose.runtimes.runtime_selection import own_key, remembered
+
+GPU_RUNTIMES: tuple[Runtime, ...] = (
+    "cuda",
+    "tensorrt",
+    "torch-cuda",
+    "torch-cuda-fp16",
+    "directml",
+)
+_ON_CPU = ("CPUExecutionProvider", "OpenVINO CPU", "torch CPU")
+"""What the provider's text contains where the CPU computes."""
+_HINT = "`deeplabstream doctor` names the command that helps"
+_remarks: dict[str, str] = {}
+"""By the network's fingerprint: of those that were loaded in this process."""
+
+
+def gpu_remarks() -> tuple[str, ...]:
+    """Return a sentence for each network in this process that leaves a GPU unused."""
+    return tuple(_remarks.values())
+
+
+def note_gpu_use(
+    model: ModelFolder, provider: str, threads: int, tolerance_px: float
+) -> None:
+    """Keep the reason why `auto` computes a network on the CPU, where there is a GPU."""
+    _remarks.pop(model.sha256, None)
+    gpu = gpu_name()
+    if not gpu or not any(word in provider for word in _ON_CPU):
+        return
+    why = "; ".join(_reasons(model, provider, threads, tolerance_px))
+    _remarks[model.sha256] = (
+        f"RUNTIME = auto computes {model.path.name} on the CPU ({provider}), although this "
+        f"computer has {gpu}: {why}"
+    )
+
+
+def gpu_name(devices: Path = Path("/sys/bus/pci/devices")) -> str:
+    """Return the NVIDIA GPU's name; one without a working driver is found on Linux."""
+    if name := card():
+        return name
+    for vendor in devices.glob("*/vendor"):
+        try:
+            kind = vendor.with_name("class").read_text("utf-8")
+            found = vendor.read_text("utf-8").strip() == "0x10de"
+        except (OSError, ValueError):
+            continue
+        if found and kind.startswith(("0x0300", "0x0302")):
+            return "an NVIDIA GPU without a working driver"
+    return ""
+
+
+def _reasons(
+    model: ModelFolder, provider: str, threads: int, tolerance_px: float
+) -> Iterator[str]:
+    """Yield why each runtime of the GPU was not taken."""
+    if not card():
+        yield f"no NVIDIA driver answers; {_HINT}"
+        return
+    known = remembered(model, threads, tolerance_px)
+    if known in GPU_RUNTIMES:  # it was the fastest, and could not be loaded now
+        try:
+            load_network(model, known, threads)
+        except ModelError as error:
+            yield f"{known} was the fastest here and cannot be loaded now: {error}"
+        yield _HINT
+        return
+    measured = _measured(model, threads, tolerance_px)
+    told = {name: measured[name] for name in GPU_RUNTIMES if name in measured}
+    if not told:
+        yield f"the runtimes could not be measured; {_HINT}"
+        return
+    chosen = _ms(measured.get(known or "cpu", {}))
+    for name, row in told.items():
+        if row.get("problem"):
+            yield f"{name}: {row['problem']}"
+        elif not row.get("accepted"):
+            yield f"{name}: its poses differ by more than TOLERANCE_PX"
+        else:
+            yield f"{name} takes {_ms(row)} and {known or 'cpu'} {chosen}"
+    if any(row.get("problem") for row in told.values()):
+        yield _HINT
+
+
+def _measured(
+    model: ModelFolder, threads: int, tolerance_px: float
+) -> dict[str, dict[str, Any]]:
+    """Return the rows that were kept of the measurement, by runtime."""
+    entries = read_entries(cache_folder() / "runtimes.json")
+    rows = entries.get(own_key(model, threads, tolerance_px), {}).get("rows")
+    return {
+        str(row["runtime"]): row
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, dict) and "runtime" in row
+    }
+
+
+def _ms(row: dict[str, Any]) -> str:
+    taken = row.get("best_ms")
+    return f"{taken:.2f} ms" if isinstance(taken, int | float) else "an unknown time"

@@ -1,0 +1,199 @@
+"""RUNTIME = auto never leaves a GPU unused without a sentence."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from deeplabstream.core import user_cache
+from deeplabstream.core.errors import ModelError
+from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
+from deeplabstream.pose.model.model_opening import open_estimator
+from deeplabstream.pose.network_estimator import Network
+from deeplabstream.pose.runtimes import gpu_use, runtime_list, runtime_selection
+from deeplabstream.pose.runtimes.gpu_use import gpu_name, gpu_remarks, note_gpu_use
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
+from deeplabstream.pose.runtimes.runtime_comparison import Difference
+from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network, present
+from deeplabstream.pose.runtimes.runtime_selection import (
+    Row,
+    measure,
+    own_key,
+    remember,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = "CPUExecutionProvider"
+HOW = 1, 0.02
+RIGHT = Difference(10, 0.0, 0.0, 0.0, 0.0, 0.0)
+CPU_ROW = Row("cpu", CPU, 9.0, 8.5, 0.1, RIGHT, accepted=True)
+MISSING = "its libraries are missing or do not fit"
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFolder:
+    """A network on a computer with a GPU, where nothing was measured yet."""
+    monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(gpu_use, "card", lambda: "NVIDIA GeForce RTX 4070")
+    monkeypatch.setattr(gpu_use, "_remarks", {})
+    return load_model_folder(ROOT / "models/arena")
+
+
+def remark(model: ModelFolder, provider: str = CPU) -> str:
+    note_gpu_use(model, provider, *HOW)
+    return " ".join(gpu_remarks())
+
+
+def test_libraries_that_are_missing_are_told(model: ModelFolder) -> None:
+    remember(model, *HOW, [CPU_ROW, Row("cuda", problem=MISSING)])
+    told = remark(model)
+    assert told.startswith(
+        "RUNTIME = auto computes arena on the CPU (CPUExecutionProvider), although this "
+        "computer has NVIDIA GeForce RTX 4070: cuda: "
+    )
+    assert MISSING in told
+    assert "deeplabstream doctor" in told
+
+
+def test_a_gpu_that_is_slower_is_told_with_both_times(model: ModelFolder) -> None:
+    slow = Row("cuda", "CUDAExecutionProvider", 13.0, 12.0, 1.0, RIGHT, accepted=True)
+    remember(model, *HOW, [CPU_ROW, slow])
+    assert "cuda takes 12.00 ms and cpu 8.50 ms" in remark(model)
+    assert "doctor" not in remark(model)
+
+
+def test_poses_that_differ_are_told(model: ModelFolder) -> None:
+    off = Row("torch-cuda", "torch NVIDIA", 2.0, 2.0, 1.0, RIGHT, accepted=False)
+    remember(model, *HOW, [CPU_ROW, off])
+    assert "torch-cuda: its poses differ by more than TOLERANCE_PX" in remark(model)
+
+
+def test_a_measurement_that_did_not_end_is_told(model: ModelFolder) -> None:
+    assert "the runtimes could not be measured" in remark(model)
+
+
+def test_what_was_chosen_and_cannot_be_loaded_any_more_is_told(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = Row("cuda", "CUDAExecutionProvider", 2.0, 2.0, 1.0, RIGHT, accepted=True)
+    remember(model, *HOW, [CPU_ROW, fast])
+
+    def gone(model: ModelFolder, runtime: str, threads: int = 0) -> None:
+        raise ModelError("there is no driver any more")
+
+    monkeypatch.setattr(gpu_use, "load_network", gone)
+    told = remark(model)
+    assert "cuda was the fastest here and cannot be loaded now: there is no" in told
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "CUDAExecutionProvider",
+        "TensorrtExecutionProvider",
+        "torch NVIDIA L4 float32",
+        "torch Tesla T4 float32",
+        "DmlExecutionProvider",
+    ],
+)
+def test_a_gpu_that_computes_needs_no_sentence(
+    model: ModelFolder, provider: str
+) -> None:
+    remark(model)
+    assert remark(model, provider) == ""
+
+
+def test_a_computer_without_a_gpu_needs_no_sentence(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_use, "gpu_name", lambda: "")
+    assert remark(model) == ""
+
+
+def test_a_gpu_without_a_driver_is_told(
+    model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_use, "card", lambda: "")
+    devices = tmp_path / "devices"
+    for name, vendor, kind in (
+        ("0000:00:02.0", "0x8086", "0x030000"),
+        ("0000:01:00.0", "0x10de", "0x030000"),
+        ("0000:01:00.1", "0x10de", "0x040300"),
+    ):
+        (devices / name).mkdir(parents=True)
+        (devices / name / "vendor").write_text(f"{vendor}\n", "utf-8")
+        (devices / name / "class").write_text(f"{kind}\n", "utf-8")
+    found = gpu_name(devices)
+    assert found == "an NVIDIA GPU without a working driver"
+    assert gpu_name(tmp_path / "none") == ""
+    monkeypatch.setattr(gpu_use, "gpu_name", lambda: found)
+    assert "no NVIDIA driver answers" in remark(model)
+
+
+def test_auto_keeps_the_remark_when_it_loads_a_network(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_list, "cuda_driver", lambda: False)
+    remember(model, *HOW, [CPU_ROW])
+    open_estimator("arena", "auto", *HOW)
+    assert len(gpu_remarks()) == 1
+    monkeypatch.setattr(gpu_use, "_remarks", {})
+    open_estimator("arena", "cpu", *HOW)
+    assert gpu_remarks() == ()  # the CPU was asked for
+
+
+def test_an_error_while_a_network_runs_is_a_sentence(model: ModelFolder) -> None:
+    """GPU memory that is full, say: without it the measuring process would end."""
+    network = load_network(model, "cpu", 1)
+    assert isinstance(network, OnnxNetwork)
+
+    def full(*given: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory\nmore lines")
+
+    network.session = SimpleNamespace(run=full)  # type: ignore[assignment]
+    fitting = model.fitting
+    images = np.zeros((1, fitting.height, fitting.width, 3), np.uint8)
+    with pytest.raises(
+        ModelError, match=r"by CPUExecutionProvider: CUDA failure 2: out"
+    ):
+        network.run(images)
+
+
+def test_a_runtime_that_fails_while_it_runs_is_measured_as_a_problem(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(model: ModelFolder, name: Runtime, threads: int) -> Network:
+        network = load_network(model, "cpu", threads)
+        if name == "cuda":
+            network.session = SimpleNamespace(run=1 / np.ones(1))  # type: ignore[attr-defined]
+        return network
+
+    monkeypatch.setattr(runtime_selection, "load_network", failing)
+    rows = measure(model, ["cpu", "cuda"], *HOW, seconds=0.01)
+    remember(model, *HOW, rows)
+    assert "can't be run" in rows[1].problem
+    assert "cuda: " in remark(model)
+
+
+def test_a_choice_is_made_anew_when_cuda_libraries_come(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = own_key(model, *HOW)
+
+    def version(name: str) -> str:
+        return (
+            "9.20.0.48" if name.startswith("nvidia-cudnn") else metadata.version(name)
+        )
+
+    monkeypatch.setattr(runtime_selection, "version", version)
+    assert own_key(model, *HOW) != before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows may have DirectML")
+def test_directml_where_there_is_none(model: ModelFolder) -> None:
+    assert "directml" not in present(model)
+    with pytest.raises(ModelError, match="install onnxruntime-directml"):
+        load_network(model, "directml", 1)
