@@ -1,4 +1,4 @@
-"""The same rig from the command line: camera test, pose test, benchmark, recording test."""
+"""Command-line program: camera test, pose test, benchmark and recording test of a rig."""
 
 from deeplabstream.core.program import ending, prepare
 
@@ -47,11 +47,11 @@ def _parser() -> "ProgramParser":
 
     parser = ProgramParser(prog="DeepLabStream.py", description=__doc__)
     add = parser.add_argument
-    add("--dlc-enabled", action="store_true", help="pose the frames")
+    add("--dlc-enabled", action="store_true", help="estimate poses")
     add(
         "--benchmark-enabled",
         action="store_true",
-        help=f"pose {BENCHMARK_FRAMES} frames (or --frames), then print statistics",
+        help=f"estimate poses of {BENCHMARK_FRAMES} frames (or --frames), then print statistics",
     )
     add("--recording-enabled", action="store_true", help="record the raw video")
     add(
@@ -62,8 +62,12 @@ def _parser() -> "ProgramParser":
         help="run the experiment of the settings; or that of FILE, or of that name in "
         "experiments/configs, on the rig of the settings",
     )
-    add("--list-cameras", action="store_true", help="show what is connected, and end")
-    add("--frames", type=at_least(1), metavar="N", help="stop by itself after N frames")
+    add(
+        "--list-cameras",
+        action="store_true",
+        help="list the connected cameras and exit",
+    )
+    add("--frames", type=at_least(1), metavar="N", help="stop after N frames")
     add("--headless", action="store_true", help="no window")
     parser.add_settings()
     add(
@@ -82,7 +86,7 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
         FrameCountingSession,
     )
     from deeplabstream.engine.session.request_queue import RequestQueue
-    from deeplabstream.engine.session.states import Action
+    from deeplabstream.engine.session.session_state import Action
     from deeplabstream.gui.qt_environment import why_no_window
 
     tried = asked.experiment is not None
@@ -94,19 +98,19 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
     actions += [Action.START_EXPERIMENT] * tried
     headless = asked.headless
     if not headless and (reason := why_no_window()):
-        print(f"{reason} The rig runs without a window.")
+        print(f"{reason} The program runs without a window.")
         headless = True
     if headless and frames == inf:
-        print("There is no window and so no Q: Ctrl-C stops it, or --frames N.")
+        print("Headless: stop with Ctrl-C, or use --frames N.")
     with (
         termination() as requests,
         FrameCountingSession(settings, frames, posed) as session,
     ):
         run = _headless if headless else _with_window
         failures = run(session, RequestQueue(actions), requests)
-        folder = session.run_folder
-        forms = dict(session.formats)
-    for alarm in session.alarms:
+        folder = session.state.run_folder
+        forms = dict(session.state.formats)
+    for alarm in session.state.alarms:
         print(f"Alarm: {alarm.text}")
     for name, form in forms.items():
         print(f"camera {name}: {form}")
@@ -114,11 +118,11 @@ def _run(settings: "Settings", asked: "Namespace") -> int:
         _report(session.timings, folder, asked.json)
     if folder is not None:
         print(f"run folder: {folder}")
-    return requests.exit_code(1 if failures or session.alarms else 0, ctrl_c=0)
+    return requests.exit_code(1 if failures or session.state.alarms else 0, ctrl_c=0)
 
 
 def _list_cameras() -> int:
-    """Print every device that a driver finds, with the lines that choose it."""
+    """Print every connected camera, with the settings lines that select it."""
     import cameras
     from deeplabstream.core.errors import DeepLabStreamError, error_context
     from deeplabstream.plugins.camera import Camera, Device

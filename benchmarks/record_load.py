@@ -28,7 +28,7 @@ import psutil
 from benchmarks.support.rendered import Rendered, shown
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.settings.loading import parse
 
@@ -72,14 +72,14 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
     with Session(settings) as session:
         until, next_look, before = float("inf"), 0.0, {}
         while time.perf_counter() < until:
-            if wanted and wanted[0] in session.allowed:
+            if wanted and wanted[0] in session.state.allowed:
                 session.do(wanted.pop(0))
                 if not wanted:
                     until = time.perf_counter() + seconds
                     before = cpu(session)
             session.rest(0.05)
             said += [news.text for news in session.poll() if isinstance(news, Failed)]
-            if said and session.status.phase is Phase.IDLE:
+            if said and session.state.phase is Phase.IDLE:
                 break
             if not wanted and time.perf_counter() >= next_look:
                 next_look = time.perf_counter() + 1.0
@@ -87,7 +87,7 @@ def recorded(folder: Path, seconds: float, model: str, analyse: bool) -> dict[st
                     used = psutil.Process(process.pid).memory_full_info().uss / 1e6
                     memory.setdefault(process.name, []).append(round(used, 1))
         after = cpu(session) if session.processes() else {}
-        run = session.run_folder
+        run = session.state.run_folder
     facts = json.loads((run / "run.json").read_text("utf-8")) if run else {}
     files = {f.name: f.stat().st_size for f in run.glob("*.mkv")} if run else {}
     return {

@@ -101,16 +101,22 @@ class SimulatedCamera(Camera):
             lead_ns = max(lead_ns * 7 // 8, 2 * drawn_ns + _SLACK_NS)
             return CapturedFrame(index, tempo.wait(index), index)
 
-        def turn(key: str, value: Value) -> bool:
+        def set_control(key: str, value: Value) -> bool:
             nonlocal tempo
-            if not lens.turn(key, value):
+            if not lens.set_control(key, value):
                 return False
             if tempo is not None and tempo.rate != lens.real_rate:
                 tempo = tempo.changed(lens.real_rate, last + 1)
             return True
 
         form = ImageFormat(self.shape, lens.real_rate)
-        yield CameraStream(form, read, knows_losses=True, dials=lens.dials, turn=turn)
+        yield CameraStream(
+            form,
+            read,
+            knows_losses=True,
+            controls=lens.controls,
+            set_control=set_control,
+        )
 
     def startled(self) -> bool:
         """Return whether the animals take flight: run on four times as fast.

@@ -162,12 +162,12 @@ _BY_HAND = 1.0 if sys.platform == "linux" else 0.25
 """Of CAP_PROP_AUTO_EXPOSURE: V4L2 counts its menu, DirectShow wants a quarter."""
 
 
-def dials_of(capture: "VideoCapture") -> tuple[CameraControl, ...]:
+def read_controls(capture: "VideoCapture") -> tuple[CameraControl, ...]:
     """Return what the driver says of each; it does not tell limits, nor what it can't do."""
     return tuple(CameraControl(key, _read(capture, key)) for key in _PROPERTIES)
 
 
-def turned(capture: "VideoCapture", key: str, value: Value) -> bool:
+def set_control(capture: "VideoCapture", key: str, value: Value) -> bool:
     """Set one; False: it is none of them. DeviceError: the driver refuses."""
     import cv2
 
@@ -286,9 +286,11 @@ class Webcam(Camera):
                 read,
                 device=self._name,
                 remarks=(*told, *self._remarks(form)),
-                dials=lambda: waiting.other(lambda: dials_of(capture), _SILENCE_S),
-                turn=lambda key, value: waiting.other(
-                    lambda: turned(capture, key, value), _PATIENCE_S
+                controls=lambda: waiting.other(
+                    lambda: read_controls(capture), _SILENCE_S
+                ),
+                set_control=lambda key, value: waiting.other(
+                    lambda: set_control(capture, key, value), _PATIENCE_S
                 ),
             )
         finally:
@@ -301,7 +303,7 @@ class Webcam(Camera):
             value = getattr(self, key)
             if value is not None and capture.isOpened():
                 try:
-                    turned(capture, key, value)
+                    set_control(capture, key, value)
                 except DeviceError as error:
                     refusals.append(str(error))
         return tuple(refusals)

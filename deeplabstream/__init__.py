@@ -73,11 +73,6 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.output import DeviceReport as DeviceReport
     from deeplabstream.plugins.output import Output as Output
     from deeplabstream.plugins.output import Write as Write
-    from deeplabstream.plugins.poseless_trigger import Answer as Answer
-    from deeplabstream.plugins.poseless_trigger import (
-        PoselessTrigger as PoselessTrigger,
-    )
-    from deeplabstream.plugins.poseless_trigger import TriggerContext as TriggerContext
     from deeplabstream.plugins.random_seed import SEED_WORDS as SEED_WORDS
     from deeplabstream.plugins.random_seed import Seed as Seed
     from deeplabstream.plugins.steps import during as during
@@ -85,11 +80,14 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.steps import until_known as until_known
     from deeplabstream.plugins.steps import wait as wait
     from deeplabstream.plugins.trigger import AnimalName as AnimalName
+    from deeplabstream.plugins.trigger import Answer as Answer
+    from deeplabstream.plugins.trigger import BodyPartTrigger as BodyPartTrigger
+    from deeplabstream.plugins.trigger import ContextTrigger as ContextTrigger
+    from deeplabstream.plugins.trigger import PoseTrigger as PoseTrigger
     from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
     from deeplabstream.plugins.trigger import Trigger as Trigger
-    from deeplabstream.plugins.trigger_combination import (
-        TriggerCombination as TriggerCombination,
-    )
+    from deeplabstream.plugins.trigger import TriggerCombination as TriggerCombination
+    from deeplabstream.plugins.trigger import TriggerContext as TriggerContext
     from deeplabstream.training.training_job import TrainConfig as TrainConfig
     from deeplabstream.training.training_job import Trained as Trained
     from deeplabstream.training.training_job import train as train
@@ -193,11 +191,6 @@ _PUBLIC = {
         "AcknowledgingWrite",
         "Write",
     ),
-    "deeplabstream.plugins.poseless_trigger": (
-        "Answer",
-        "TriggerContext",
-        "PoselessTrigger",
-    ),
     "deeplabstream.plugins.random_seed": (
         "SEED_WORDS",
         "Seed",
@@ -210,10 +203,15 @@ _PUBLIC = {
     ),
     "deeplabstream.plugins.trigger": (
         "AnimalName",
+        "Answer",
+        "BodyPartTrigger",
+        "ContextTrigger",
+        "PoseTrigger",
         "RegionSetting",
         "Trigger",
+        "TriggerCombination",
+        "TriggerContext",
     ),
-    "deeplabstream.plugins.trigger_combination": ("TriggerCombination",),
     "deeplabstream.training.training_job": (
         "TrainConfig",
         "Trained",

@@ -241,7 +241,7 @@ def test_a_session_runs_from_start_to_the_record(tmp_path: Path) -> None:
                 break
         folder = session.stop()
         assert session.processes() == []
-        assert session.levels == {"light": 0.0}
+        assert session.state.levels == {"light": 0.0}
     assert folder is not None
     run = dls.open_run(folder)
     assert run.info["ended"] is not None

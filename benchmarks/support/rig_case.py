@@ -26,9 +26,8 @@ from benchmarks.support.flood import Flood
 from benchmarks.support.rendered import Rendered
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Failed
+from deeplabstream.engine.session.session_state import Failed, News
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
@@ -99,7 +98,7 @@ class Watch:
         if now_ns - self._start_ns > (GIVE_UP_S + self.seconds) * 1e9:
             self.problems.append("the rig did not get ready")
             self.finished = True
-        elif not self.session.status.experimenting:
+        elif not self.session.state.experimenting:
             if self.began_ns or self.problems:
                 self.problems.append("the experiment ended")
                 self.finished = True
@@ -156,7 +155,7 @@ def measure(settings: Settings, seconds: float, window: bool) -> dict[str, Any]:
                 watch.tick()
                 time.sleep(1 / 30)
             session.close()
-        folder = session.run_folder
+        folder = session.state.run_folder
     result: dict[str, Any] = {"problems": watch.problems, "cores": watch.cores}
     if watch.seen:
         result["window"] = watch.seen

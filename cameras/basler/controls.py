@@ -35,7 +35,7 @@ class PylonControls:
         with spoken():
             return tuple(self._read())
 
-    def turn(self, key: str, value: Value) -> bool:
+    def set_control(self, key: str, value: Value) -> bool:
         """Set one as near as it can be; False: not while it films."""
         with spoken():
             if key == "region" and isinstance(value, tuple):

@@ -48,10 +48,10 @@ def filming(camera: Any, wanted: Wanted) -> Iterator[CameraStream]:
         buffers = min(max(_BUFFER_BYTES // form.nbytes, fewest), most)
         camera.MaxNumBuffer.SetValue(buffers)
     grabber = _Grabber(camera, wanted.trigger, form.rate, layout.copier(), count, ticks)
-    dials = PylonControls(camera, wanted.trigger == "free")
+    controls = PylonControls(camera, wanted.trigger == "free")
 
-    def turn(key: str, value: Value) -> bool:
-        done = dials.turn(key, value)
+    def set_control(key: str, value: Value) -> bool:
+        done = controls.set_control(key, value)
         if done and wanted.trigger == "free":
             grabber.expect(rate_of(camera))
         return done
@@ -66,8 +66,8 @@ def filming(camera: Any, wanted: Wanted) -> Iterator[CameraStream]:
             clock="device" if ticks else "host",
             device=f"{info.GetModelName()} {info.GetSerialNumber()}",
             remarks=remarks,
-            dials=dials.read,
-            turn=turn,
+            controls=controls.read,
+            set_control=set_control,
         )
     finally:
         with suppress(genicam.GenericException):  # it may be gone already

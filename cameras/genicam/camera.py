@@ -24,7 +24,7 @@ from deeplabstream import (
     SystemClock,
 )
 
-from .features import adjusted, controls_of, turned, value_of
+from .features import adjusted, controls_of, set_control, value_of
 from .pixel_formats import layout_of
 
 _SILENCE_S = 0.95
@@ -122,8 +122,8 @@ class GenICam(Camera):
                 clock="device" if stamped else "host",
                 device=_name(about),
                 remarks=remarks,
-                dials=lambda: controls_of(nodes),
-                turn=lambda key, value: turned(nodes, key, value),
+                controls=lambda: controls_of(nodes),
+                set_control=lambda key, value: set_control(nodes, key, value),
             )
 
     @classmethod

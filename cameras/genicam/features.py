@@ -53,8 +53,8 @@ def controls_of(nodes: Any) -> tuple[CameraControl, ...]:
     )
 
 
-def turned(nodes: Any, key: str, value: Value) -> bool:
-    """Set one of them as near as can be; False: the camera has none, or it is no dial."""
+def set_control(nodes: Any, key: str, value: Value) -> bool:
+    """Set one of them as near as can be; False: the camera has none, or it is no control."""
     node = getattr(nodes, _DIALS.get(key, ""), None)
     if node is None or not isinstance(value, float | int):
         return False

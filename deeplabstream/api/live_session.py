@@ -7,14 +7,14 @@ from typing import Literal, TypeAlias
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session as EngineSession
-from deeplabstream.engine.session.states import (
+from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
+    News,
     Phase,
-    Status,
-    StatusChanged,
+    SessionState,
+    StateChanged,
 )
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.sections import Settings
@@ -27,8 +27,9 @@ class Session(EngineSession):
     """A rig from start to stop: cameras, network, experiment, outputs, record.
 
     Use it in a `with`: leaving it ends everything, the outputs first. `start`, `events` and
-    `stop` wait; `do`, `poll`, `status`, `counts`, `levels` and `newest` never do. In a
-    script on Windows and macOS, call it below `if __name__ == "__main__":`.
+    `stop` wait; `do`, `poll` and `newest` never do. `state` is a snapshot: phase, counts,
+    output levels, alarms and more, as of the last `poll`. In a script on Windows and macOS,
+    call it below `if __name__ == "__main__":`.
 
     Parameters
     ----------
@@ -87,10 +88,10 @@ class Session(EngineSession):
             self._early += told
             failed = [e.text for e in told if isinstance(e, Failed) and e.grave]
             for news in told:
-                if isinstance(news, StatusChanged):
-                    wanted -= _running(news.status)
+                if isinstance(news, StateChanged):
+                    wanted -= _running(news.state)
             if wanted and not failed and clock.now_ns() > end_ns:
-                failed = [f"The rig was not ready within {timeout_s:g} s"]
+                failed = [f"The session was not ready within {timeout_s:g} s"]
             if failed:
                 self.close("failed to start")
                 raise DeviceError("; ".join(failed))
@@ -107,7 +108,7 @@ class Session(EngineSession):
         ------
         News
             `Step`: an analysed frame with its pose, triggers and commands. `Edge`: an
-            output was written. `StatusChanged`, `Failed`, `Note` and others: see
+            output was written. `StateChanged`, `Failed`, `Note` and others: see
             docs/api.md.
         """
         clock = SystemClock()
@@ -116,7 +117,7 @@ class Session(EngineSession):
             early, self._early = self._early, []
             yield from [*early, *self.poll()]
             left_s = (end_ns - clock.now_ns()) / 1e9
-            if left_s <= 0 or self.status.phase is Phase.IDLE:
+            if left_s <= 0 or self.state.phase is Phase.IDLE:
                 return
             self.rest(min(_REST_S, left_s))
 
@@ -129,10 +130,10 @@ class Session(EngineSession):
             The run folder; None: nothing was analysed or recorded.
         """
         self.close()
-        return self.run_folder
+        return self.state.run_folder
 
 
-def _running(status: Status) -> set[str]:
+def _running(status: SessionState) -> set[str]:
     """Return what runs, in the words of `start`."""
     runs = {
         "stream": status.phase is Phase.STREAMING,

@@ -80,7 +80,7 @@ class Loop:
         if self._who is not None:
             self._who.forget()
 
-    def say_who(self, camera: str, exchanged: tuple[int, int] | None) -> None:
+    def set_identity(self, camera: str, exchanged: tuple[int, int] | None) -> None:
         """Take a person's word on the animals' names from the next frame on.
 
         They are right, or those of two are to be exchanged.

@@ -6,9 +6,14 @@ from types import MappingProxyType
 
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.pose_filtering import FilteredPose
-from deeplabstream.plugins.poseless_trigger import PoselessTrigger, TriggerContext
-from deeplabstream.plugins.trigger import Trigger
-from deeplabstream.plugins.trigger_combination import in_order, named_by
+from deeplabstream.plugins.trigger import (
+    BodyPartTrigger,
+    ContextTrigger,
+    Trigger,
+    TriggerContext,
+    in_order,
+    named_by,
+)
 
 Answers = dict[str, bool | None]
 _NEVER = -inf, None
@@ -65,12 +70,14 @@ class TriggerEvaluator:
                 continue
             if too_old:
                 answers[name] = None
-            elif isinstance(trigger, PoselessTrigger):
+            elif isinstance(trigger, ContextTrigger):
                 named = self.known(time_s, named_by(trigger))
-                known = TriggerContext(named, self.behaviours(time_s), inputs)
-                answers[name] = trigger.ask_about(known, time_s)
-            else:
+                context = TriggerContext(named, self.behaviours(time_s), inputs)
+                answers[name] = trigger.ask(context, time_s)
+            elif isinstance(trigger, BodyPartTrigger):
                 answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)
+            else:
+                answers[name] = None
             if trigger.holding and answers[name] is not None:
                 self.held[f"[Trigger {name}]"] = "held"
             self._answers[name] = time_s, answers[name]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.regions import Region
-from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.plugins.trigger import BodyPartTrigger
 from deeplabstream.settings.sections import Settings
 
 Outline = NDArray[np.float64]
@@ -32,7 +32,7 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
     floors = settings.calibrations
     for name, trigger in settings.new_triggers().items():
         sees = settings.camera_of(trigger)
-        if camera not in ("", sees):
+        if camera not in ("", sees) or not isinstance(trigger, BodyPartTrigger):
             continue
         outline = _outline(trigger)
         if outline is not None:
@@ -44,7 +44,7 @@ def trigger_shapes_of(settings: Settings, camera: str = "") -> tuple[TriggerShap
     return tuple(zones)
 
 
-def _outline(trigger: Trigger) -> Outline | None:
+def _outline(trigger: BodyPartTrigger) -> Outline | None:
     """Return (n, 2) in the trigger's own unit, None when it has no place."""
     region = getattr(trigger, "region", None)
     point = getattr(trigger, "point", None)

@@ -1,4 +1,4 @@
-"""The only file that knows both worlds: it polls a rig and tells widgets by signals."""
+"""Bridge between a session and the widgets: polls the session, emits Qt signals."""
 
 from collections import Counter
 
@@ -8,13 +8,13 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.rig import Rig
-from deeplabstream.engine.session.states import (
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
     Phase,
-    Status,
-    StatusChanged,
+    SessionState,
+    StateChanged,
 )
 from deeplabstream.settings.sections import Settings
 
@@ -23,7 +23,7 @@ _PATIENCE = 10  # ticks without a step after which pictures are shown without
 
 
 class Bridge(QObject):
-    """Polls a rig 30 times a second, on the thread of the windows; never blocks."""
+    """Polls a session 30 times a second, on the thread of the windows; never blocks."""
 
     stepped = pyqtSignal(object)
     """tuple[Step, ...], in their order."""
@@ -34,11 +34,11 @@ class Bridge(QObject):
     failed = pyqtSignal(str)
     """A sentence for the user."""
     status_changed = pyqtSignal(object)
-    """Status"""
+    """SessionState"""
     pictured = pyqtSignal(object, object)
     """Frame, valid until the slot returns, and the Step about it or None."""
-    turned = pyqtSignal(object)
-    """Turned: what became of a camera's setting that was changed."""
+    control_changed = pyqtSignal(object)
+    """ControlChanged: the answer of a camera to a live change."""
     settings_changed = pyqtSignal()
     """The rig is another one: cameras, outputs, triggers may be new."""
     looked_back = pyqtSignal(object)
@@ -46,9 +46,9 @@ class Bridge(QObject):
     ticked = pyqtSignal()
     """Everything that happened was told."""
 
-    def __init__(self, rig: Rig, agenda: RequestQueue | None = None) -> None:
+    def __init__(self, session: Session, agenda: RequestQueue | None = None) -> None:
         super().__init__()
-        self.rig = rig
+        self.session = session
         self._agenda = agenda or RequestQueue()
         self.blocked = ""
         """Why no stream may be started, as a sentence; empty: one may."""
@@ -76,29 +76,29 @@ class Bridge(QObject):
         if action is Action.START_STREAM and self.blocked:
             self.failed.emit(self.blocked)
         else:
-            self.rig.do(action)
+            self.session.do(action)
 
     def restart(self) -> None:
         """Stop the stream and start it again, with analysis if it was on."""
-        again = AGENDAS["analysis" if self.rig.status.analysing else "stream"]
+        again = AGENDAS["analysis" if self.session.state.analysing else "stream"]
         self._agenda = RequestQueue([Action.STOP_STREAM, *again])
 
     def stop_outputs(self) -> None:
         """Switch every output off, whatever else goes on."""
         self._agenda.drop()
-        if Action.STOP_EXPERIMENT in self.rig.allowed:
-            self.rig.do(Action.STOP_EXPERIMENT)
+        if Action.STOP_EXPERIMENT in self.session.state.allowed:
+            self.session.do(Action.STOP_EXPERIMENT)
 
     def outputs_off(self) -> bool:
         """Switch every output off; return whether the engine has said that it did."""
         self.stop_outputs()
-        return not self.rig.status.experimenting
+        return not self.session.state.experimenting
 
     def use(self, settings: Settings) -> bool:
         """Have the rig use these settings; False: not now, it is running."""
-        if self.rig.status.phase is not Phase.IDLE:
+        if self.session.state.phase is not Phase.IDLE:
             return False
-        self.rig.settings = settings
+        self.session.settings = settings
         self._steps.clear()
         self.settings_changed.emit()
         return True
@@ -106,7 +106,7 @@ class Bridge(QObject):
     def tick(self) -> None:
         """Tell all that happened, in order, then show the pictures."""
         steps: list[Step] = []
-        for news in self.rig.poll():
+        for news in self.session.poll():
             if isinstance(news, Step):
                 steps.append(news)
                 continue
@@ -116,19 +116,19 @@ class Bridge(QObject):
             elif isinstance(news, Edge):
                 self.edged.emit(news)
             elif isinstance(news, ControlChanged):
-                self.turned.emit(news)
+                self.control_changed.emit(news)
             elif isinstance(news, Failed):
                 if news.grave:
                     self._agenda.drop()
                 self.failed.emit(news.text)
-            elif isinstance(news, StatusChanged):
+            elif isinstance(news, StateChanged):
                 self._steps.clear()
-                self.status_changed.emit(news.status)
+                self.status_changed.emit(news.state)
         self._tell_steps(steps)
         if not self.blocked:
-            self._agenda.advance(self.rig)
-        if self.rig.status.phase is Phase.STREAMING:
-            self._show(self.rig.status)
+            self._agenda.advance(self.session)
+        if self.session.state.phase is Phase.STREAMING:
+            self._show(self.session.state)
         self.ticked.emit()
 
     def _tell_steps(self, steps: list[Step]) -> None:
@@ -137,14 +137,14 @@ class Bridge(QObject):
             self.stepped.emit(tuple(steps))
             steps.clear()
 
-    def _show(self, status: Status) -> None:
-        for camera in self.rig.cameras:
+    def _show(self, status: SessionState) -> None:
+        for camera in self.session.cameras:
             step = self._steps.pop(camera, None)
             self._awaited[camera] = 0 if step else self._awaited[camera] + 1
             frame: Frame | None = None
             if step is not None:
-                frame = self.rig.image_of(step)
+                frame = self.session.image_of(step)
             elif not status.analysing or self._awaited[camera] > _PATIENCE:
-                frame = self.rig.newest(camera)
+                frame = self.session.newest(camera)
             if frame is not None:
                 self.pictured.emit(frame, step)

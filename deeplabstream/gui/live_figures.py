@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.latency_statistics import Spread, spread
-from deeplabstream.engine.session.states import Counts
+from deeplabstream.engine.session.session_state import Counts
 
 _SPAN_NS = 1_000_000_000
 

@@ -22,7 +22,7 @@ from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
 from deeplabstream.core.paths import ROOT
-from deeplabstream.engine.session.states import Action, Status, allowed
+from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.questions import ask, place_to_write
 from deeplabstream.gui.pages.page_stack import Undoing
@@ -312,11 +312,11 @@ class RunMenu(QMenu):
             entry.triggered.connect(partial(self._do, do, action))
             self.addAction(entry)
             self.entries[action] = entry
-        self.show_status(Status())
+        self.show_status(SessionState())
 
-    def show_status(self, status: Status, blocked: str = "") -> None:
+    def show_status(self, status: SessionState, blocked: str = "") -> None:
         """Enable what is allowed; `blocked` says why no stream can start, or is empty."""
-        possible = allowed(status)
+        possible = status.allowed
         if blocked:
             possible -= {Action.START_STREAM}
         for action, entry in self.entries.items():

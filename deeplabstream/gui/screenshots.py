@@ -7,7 +7,7 @@ import numpy as np
 from PyQt5.QtCore import QTimer
 
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.session.states import Action, Phase, Status
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.regions_page import RegionsPage
@@ -41,7 +41,7 @@ class Photographer:
         self._timer.timeout.connect(self._go_on)
         self.taken: list[Path] = []
 
-    def take_status(self, status: Status) -> None:
+    def take_status(self, status: SessionState) -> None:
         """Give up when the rig has ended before anything was seen."""
         if status.phase is Phase.IDLE and not self.taken:
             self._window.end()
@@ -51,7 +51,7 @@ class Photographer:
         last = steps[-1]
         running = [step.exposed_ns for step in steps if step.status]
         self._first_ns = self._first_ns or (running[0] if running else 0)
-        on = any(self._window.bridge.rig.levels.values())
+        on = any(self._window.bridge.session.state.levels.values())
         inside = on and any(last.triggers.values())
         self._inside_ns = (self._inside_ns or last.exposed_ns) if inside else 0
         well_inside = inside and last.exposed_ns - self._inside_ns >= _WELL_INSIDE_NS
@@ -78,7 +78,7 @@ class Photographer:
                     self._take(f"{name.lower()}_{style}.jpg")
         bridge = self._window.bridge
         bridge.do(Action.STOP_STREAM)
-        while bridge.rig.status.phase is not Phase.IDLE:
+        while bridge.session.state.phase is not Phase.IDLE:
             yield
         for style in PALETTES:
             use_palette(style)

@@ -11,7 +11,7 @@ from PyQt5.QtCore import QObject, QSettings
 from PyQt5.QtWidgets import QAbstractButton, QMessageBox
 
 from cameras.simulated import SimulatedCamera
-from deeplabstream.engine.session.states import Action, Phase
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.settings.sections import Settings
 from outputs.simulated import SimulatedOutput
 
@@ -56,7 +56,7 @@ STOPS = (
         "This rig is simulated: a mouse walks in an arena, and no device is "
         "needed. Start Stream opens its camera.",
         _button(Action.START_STREAM),
-        lambda window: window.bridge.rig.status.phase is Phase.STREAMING,
+        lambda window: window.bridge.session.state.phase is Phase.STREAMING,
         "Opening the camera …",
     ),
     Stop(
@@ -64,7 +64,7 @@ STOPS = (
         "Start Analysis: a network finds snout, ears and tail in each frame. "
         "Triggers check whether the snout is in a circle.",
         _button(Action.START_ANALYSIS),
-        lambda window: window.bridge.rig.status.analysing,
+        lambda window: window.bridge.session.state.analysing,
         "Loading the network …",
     ),
     Stop(
@@ -73,8 +73,8 @@ STOPS = (
         "From now on everything is recorded.",
         _button(Action.START_EXPERIMENT),
         lambda window: (
-            window.bridge.rig.status.experimenting
-            and any(level > 0 for level in window.bridge.rig.levels.values())
+            window.bridge.session.state.experimenting
+            and any(level > 0 for level in window.bridge.session.state.levels.values())
         ),
         "Wait until the mouse enters a circle. The image gets an amber frame, "
         "and the output lights up under Outputs.",
@@ -84,14 +84,14 @@ STOPS = (
         "A stimulus is on. STOP switches all outputs off at once and ends the "
         "experiment, on every page. Esc does the same.",
         lambda window: window.rail.stop,
-        lambda window: not window.bridge.rig.status.experimenting,
+        lambda window: not window.bridge.session.state.experimenting,
     ),
     Stop(
         "End the run",
         "Stop Stream closes the camera and ends the run. Its video, poses and "
         "events are in a new folder.",
         _button(Action.STOP_STREAM),
-        lambda window: window.bridge.rig.status.phase is Phase.IDLE,
+        lambda window: window.bridge.session.state.phase is Phase.IDLE,
         "Ending the run …",
     ),
 )
@@ -119,13 +119,13 @@ class Tour(QObject):
     def offer(self) -> None:
         """Begin where it was never shown, and the rig has nothing that could do harm."""
         seen = self.memory is not None and self.memory.value(_SEEN, "") == "yes"
-        idle = self.window.bridge.rig.status.phase is Phase.IDLE
-        if not seen and idle and is_simulated(self.window.bridge.rig.settings):
+        idle = self.window.bridge.session.state.phase is Phase.IDLE
+        if not seen and idle and is_simulated(self.window.bridge.session.settings):
             self.begin()
 
     def begin(self) -> None:
         """Begin, or say why not."""
-        rig = self.window.bridge.rig
+        rig = self.window.bridge.session
         if not is_simulated(rig.settings):
             QMessageBox.information(
                 self.window,
@@ -161,7 +161,7 @@ class Tour(QObject):
         self._point(stop)
 
     def _show_end(self) -> None:
-        folder = self.window.bridge.rig.run_folder
+        folder = self.window.bridge.session.state.run_folder
         if folder is not None:
             self.window.bridge.looked_back.emit(folder)
         self.ring.hide()

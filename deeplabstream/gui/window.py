@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.engine.session.states import Action, Phase, Status
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
@@ -148,14 +148,14 @@ class Window(QMainWindow):
 
     def _take_document(self) -> None:
         settings = self.document.settings
-        if settings is not None and settings.text != self.bridge.rig.settings.text:
+        if settings is not None and settings.text != self.bridge.session.settings.text:
             self.bridge.use(settings)
         self._show_document()
 
     def _show_document(self) -> None:
         self.bridge.blocked = self._why_blocked()
         self.live.show_blocked()
-        self.run_menu.show_status(self.bridge.rig.status, self.bridge.blocked)
+        self.run_menu.show_status(self.bridge.session.state, self.bridge.blocked)
         star = " *" if self.document.unsaved else ""
         self.setWindowTitle(f"{self.document.path.name}{star} – DeepLabStream")
         if self.document.path.exists():
@@ -164,7 +164,7 @@ class Window(QMainWindow):
         self._show_banner()
 
     def _show_banner(self) -> None:
-        status = self.bridge.rig.status
+        status = self.bridge.session.state
         if count := len(self.document.problems):
             more = f" (and {count - 1} more)" if count > 1 else ""
             problem = f"{self.document.problems[0].rstrip('.')}{more}"
@@ -175,7 +175,7 @@ class Window(QMainWindow):
                 else "Still using the last valid settings."
             )
             self.banner.show_text(f"{problem} {rest}")
-        elif self.document.text == self.bridge.rig.settings.text:
+        elif self.document.text == self.bridge.session.settings.text:
             self.banner.show_text("")
         else:
             busy = status.experimenting or status.recording
@@ -186,7 +186,7 @@ class Window(QMainWindow):
 
     def _why_kept(self) -> str:
         """Return why no other settings file can be opened now."""
-        if self.bridge.rig.status.phase is Phase.IDLE:
+        if self.bridge.session.state.phase is Phase.IDLE:
             return ""
         name = self.document.path.name
         return f"The rig of {name} is running. Stop the stream, then open another file."
@@ -215,8 +215,8 @@ class Window(QMainWindow):
     def _paint(self) -> None:
         self.live.display.paint_as(self.painted)
 
-    def _note_run(self, status: Status) -> None:
-        folder = self.bridge.rig.run_folder
+    def _note_run(self, status: SessionState) -> None:
+        folder = self.bridge.session.state.run_folder
         if status.phase is Phase.IDLE and folder is not None:
             self.recent.note("runs", folder)
 
@@ -263,7 +263,7 @@ class Window(QMainWindow):
 
     def _running(self) -> list[str]:
         """Return what closing the window would end, in words."""
-        status = self.bridge.rig.status
+        status = self.bridge.session.state
         stages = {
             "an experiment": status.experimenting,
             "a recording": status.recording,
@@ -306,7 +306,7 @@ class Window(QMainWindow):
         self.bridge.stop()
         self.test.finish()
         self.document.forget_copy()
-        self.bridge.rig.close()
+        self.bridge.session.close()
         for page in self._made.values():
             if isinstance(page, Finishing):
                 page.finish()

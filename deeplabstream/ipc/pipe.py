@@ -9,7 +9,7 @@ if sys.platform == "win32":
 else:
     from multiprocessing.connection import Connection
 
-__all__ = ["Connection", "Messages", "has_message", "opened_pipe"]
+__all__ = ["Connection", "Messages", "has_message", "opened_pipe", "receive"]
 
 ROOM = 1 << 20
 """Bytes that a pipe takes on Windows before its sender waits; Python's own are 8192."""
@@ -43,3 +43,16 @@ def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
         return pipe.poll(patience_s)
     except BrokenPipeError:
         return True
+
+
+def receive(pipe: Messages) -> object:
+    """Return the next message; None: the other end is closed.
+
+    A message that cannot be decoded is returned as the exception that says why.
+    """
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):
+        return None
+    except Exception as error:
+        return error

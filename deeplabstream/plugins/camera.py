@@ -65,9 +65,9 @@ class CameraStream:
     """Which device it is: model and serial number, as the record should name it."""
     remarks: tuple[str, ...] = ()
     """Sentences for the user: what was asked for and is not delivered."""
-    dials: Callable[[], tuple[CameraControl, ...]] = no_controls
+    controls: Callable[[], tuple[CameraControl, ...]] = no_controls
     """Read back what can be changed while it films. Called between two readings."""
-    turn: Callable[[str, Value], bool] = fixed_control
+    set_control: Callable[[str, Value], bool] = fixed_control
     """Change the setting of that field from the next picture on, as near as the device can.
     False: not while it films. Called between two readings; DeviceError: it refuses."""
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height, px."""
 Value: TypeAlias = float | Area | None
-"""Of a dial; None, where an area is asked for: all of the picture."""
+"""Of a control; None, where an area is asked for: all of the picture."""
 SIZING = frozenset({"crop", "region", "resolution"})
 """Settings that may change the size of the pictures."""
 
@@ -26,7 +26,7 @@ class CameraControl:
 
 
 def fixed_control(_key: str, _value: Value) -> bool:
-    """Change nothing: what a camera does that has no dials."""
+    """Change nothing: what a camera does that has no controls."""
     return False
 
 

@@ -132,8 +132,8 @@ class Debounce:
         default=None, init=False, repr=False, compare=False
     )
 
-    def clean(self, raw: bool | None, time_s: float) -> bool | None:
-        """Return the answer to give for a raw one."""
+    def debounced(self, raw: bool | None, time_s: float) -> bool | None:
+        """Return the debounced answer for a raw one."""
         if self._gate is None:
             self._gate = DebounceGate(self)
         return self._gate.answer(raw, time_s)

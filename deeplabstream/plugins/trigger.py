@@ -1,12 +1,19 @@
-"""What a trigger is: a question about a pose with three answers."""
+"""Trigger contract: conditions with three answers (true, false, unknown), one per frame.
+
+`PoseTrigger` is a condition on the pose of one animal, `BodyPartTrigger` one on body parts
+of several. `ContextTrigger` needs no pose: it gets behaviours, inputs, and the answers of
+other triggers (`TriggerCombination`).
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
+from deeplabstream.core.command import TriggerName
 from deeplabstream.core.pose import Pose
 from deeplabstream.core.regions import Region, parse_region
 from deeplabstream.plugins.debounce import Debounce
@@ -14,55 +21,107 @@ from deeplabstream.plugins.debounce import Debounce
 RegionSetting = Annotated[Region, BeforeValidator(parse_region)]
 """A `Region` that is written in one line of settings.ini."""
 
-
 AnimalName = Annotated[str, BeforeValidator(str)]
 """The name of an animal, or its number, from 1 on."""
+
+Answer: TypeAlias = bool | None
+"""None: unknown."""
 
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class Trigger(Debounce, ABC):
-    """A question about the pose of one animal, asked once per analysed frame.
+    """A condition that is evaluated once per analysed frame of one camera.
 
-    Made anew for each run, so it may remember what it saw.
+    Made again for each run, so it may keep what it saw. Derive from `PoseTrigger`,
+    `BodyPartTrigger`, `ContextTrigger` or `TriggerCombination`.
     """
 
-    bodyparts: tuple[str, ...] = Field(
-        min_length=1,
-        description="body parts that it looks at, as the network names them",
-    )
+    former_keys: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Keys that earlier versions had, and the values with which they are ignored."""
+
     camera: str = Field(
-        "", description="whose poses it sees; empty: the one that decides"
+        "",
+        description="camera whose frames it is evaluated on; empty: the deciding one",
     )
 
-    animal: AnimalName = Field(
-        "1", description="of several animals the one it looks at: its name or number"
-    )
-    in_doubt: Literal["unknown", "asked"] = Field(
-        "unknown",
-        description="what it is while it is in doubt who of several animals is who: "
-        "unknown, or asked all the same of the one that is taken for ANIMAL",
-    )
-    unit: Literal["px", "mm"] = Field(
-        "px",
-        description="what its places, lengths and speeds are in: pixels of the picture, or "
-        "millimetres on the floor, for which the camera needs MM_PER_PIXEL or MARKS",
-    )
-
-    @abstractmethod
-    def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return the answer; called only when all of `bodyparts` were seen.
-
-        `pose` is in UNIT; `time_s` is when the frame was taken. None when the pose does
-        not tell, such as a speed on the first frame.
-        """
+    def __init_subclass__(cls) -> None:
+        """Refuse a pose trigger that was written for an earlier version."""
+        super().__init_subclass__()
+        fields = [vars(kind).get("__annotations__", {}) for kind in cls.__mro__]
+        if "holds" in vars(cls) and not any("bodyparts" in each for each in fields):
+            raise TypeError(
+                f"class {cls.__name__}(Trigger) has no body parts: "
+                "derive it from PoseTrigger"
+            )
 
     @property
     def named_animals(self) -> Mapping[str, tuple[str, ...]]:
-        """The animals that it names, by key."""
+        """The animals that its settings name, by key."""
+        return {}
+
+
+@settings(kw_only=True)
+class BodyPartTrigger(Trigger):
+    """A condition on body parts; by default the pose of all animals is given to `holds`."""
+
+    bodyparts: tuple[str, ...] = Field(
+        min_length=1, description="body parts, as the network names them"
+    )
+    unit: Literal["px", "mm"] = Field(
+        "px",
+        description="unit of positions, lengths and speeds: pixels, or millimetres on the "
+        "floor, for which the camera needs MM_PER_PIXEL or MARKS",
+    )
+
+    @abstractmethod
+    def holds(self, pose: Pose, time_s: float) -> Answer:
+        """Return the answer; called only when all of `bodyparts` were seen.
+
+        `pose` is in UNIT; `time_s` is the frame's time. None when the pose does not
+        suffice, such as for a speed on the first frame.
+        """
+
+    def selected(self, pose: Pose) -> Pose | None:
+        """Return the pose that `holds` gets; None: the animal is not known."""
+        return pose
+
+    def sees(self, pose: Pose) -> bool:
+        """Return whether all of `bodyparts` were seen."""
+        if not len(pose.points):
+            return False
+        return all(x == x and y == y for x, y in pose.places(self.bodyparts))
+
+    def ask(self, pose: Pose, time_s: float) -> Answer:
+        """Return the debounced answer; None: unknown."""
+        own = self.selected(pose)
+        if own is not None and self.sees(own):
+            answer = self.holds(own, time_s)
+        else:
+            self.forget()
+            answer = None
+        return self.debounced(None if answer is None else bool(answer), time_s)
+
+
+@settings(kw_only=True)
+class PoseTrigger(BodyPartTrigger):
+    """A condition on the pose of one animal."""
+
+    animal: AnimalName = Field(
+        "1", description="which of several animals: its name or number"
+    )
+    in_doubt: Literal["unknown", "asked"] = Field(
+        "unknown",
+        description="answer while the identity of several animals is ambiguous: unknown, "
+        "or asked: evaluate the animal that is taken for ANIMAL",
+    )
+
+    @property
+    def named_animals(self) -> Mapping[str, tuple[str, ...]]:
+        """The animals that its settings name, by key."""
         return {"ANIMAL": (self.animal,)} if self.animal else {}
 
-    def whose(self, pose: Pose) -> Pose | None:
-        """Return the pose that is looked at, ANIMAL's; None: nobody knows which that is."""
+    def selected(self, pose: Pose) -> Pose | None:
+        """Return ANIMAL's pose; None: its identity is not known."""
         if len(pose.points) == 1 and self.animal == "1":
             return pose
         place = pose.animal(self.animal)
@@ -70,18 +129,79 @@ class Trigger(Debounce, ABC):
             return None
         return pose.of(place)
 
-    def sees(self, pose: Pose) -> bool:
-        """Return whether all that `holds` looks at was seen: `bodyparts`."""
-        if not len(pose.points):
-            return False
-        return all(x == x and y == y for x, y in pose.places(self.bodyparts))
 
-    def ask(self, pose: Pose, time_s: float) -> bool | None:
-        """Return the answer, None when the pose does not tell: unknown is not no."""
-        own = self.whose(pose)
-        if own is not None and self.sees(own):
-            answer = self.holds(own, time_s)
-        else:
-            self.forget()
-            answer = None
-        return self.clean(None if answer is None else bool(answer), time_s)
+@dataclass(frozen=True, slots=True)
+class TriggerContext:
+    """What is known on one frame besides the pose; values that are too old are unknown."""
+
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    """Answers of the triggers that the trigger names."""
+    behaviours: Mapping[str, float] = field(default_factory=dict)
+    """Probabilities; NaN: unknown."""
+    inputs: Mapping[str, float] = field(default_factory=dict)
+    """Levels of the inputs; NaN: unknown."""
+
+
+@settings(kw_only=True)
+class ContextTrigger(Trigger):
+    """A condition that needs no pose, evaluated on the frames of its camera."""
+
+    former_keys: ClassVar[Mapping[str, frozenset[str]]] = {
+        "BODYPARTS": frozenset({""}),
+        "ANIMAL": frozenset({""}),
+        "IN_DOUBT": frozenset({"asked"}),
+        "UNIT": frozenset({"px", "mm"}),
+    }
+
+    @abstractmethod
+    def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
+        """Return the answer; None when `context` does not suffice."""
+
+    def ask(self, context: TriggerContext, time_s: float) -> Answer:
+        """Return the debounced answer; None: unknown."""
+        return self.debounced(self.evaluate(context, time_s), time_s)
+
+
+@settings(kw_only=True)
+class TriggerCombination(ContextTrigger):
+    """A condition on other triggers, evaluated after them.
+
+    It gets their last answers, on the frames of its own camera. Unknown is not false.
+    """
+
+    @property
+    @abstractmethod
+    def named(self) -> tuple[TriggerName, ...]:
+        """The triggers that it combines."""
+
+    @abstractmethod
+    def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
+        """Return the answer; `answers` has those of `named`."""
+
+    def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
+        """Return the combination of the answers."""
+        return self.combine(context.answers, time_s)
+
+
+def in_order(triggers: Mapping[str, Trigger]) -> dict[str, Trigger]:
+    """Return the triggers so that each comes after those that it combines.
+
+    The order is kept otherwise; triggers that name each other in a circle come last.
+    """
+    ordered: dict[str, Trigger] = {}
+    while len(ordered) < len(triggers):
+        ready = {
+            name: trigger
+            for name, trigger in triggers.items()
+            if name not in ordered
+            and ordered.keys() >= set(named_by(trigger)) & triggers.keys()
+        }
+        if not ready:
+            return {**ordered, **triggers}
+        ordered |= ready
+    return ordered
+
+
+def named_by(trigger: Trigger) -> tuple[TriggerName, ...]:
+    """Return the triggers that one combines."""
+    return trigger.named if isinstance(trigger, TriggerCombination) else ()

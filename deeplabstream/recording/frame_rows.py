@@ -36,34 +36,24 @@ class FrameRows:
         self._reader = RingReader(ring)
         self._waiting: deque[Stamp | _Gap] = deque()
         self._run: RunWriter | None = None
-        self._skeleton: Skeleton | None = None
 
     @property
     def active(self) -> bool:
         """Whether rows are being written."""
         return self._run is not None
 
-    def start(
-        self,
-        run: RunWriter,
-        skeleton: Skeleton | None,
-        triggers: tuple[str, ...],
-        since_ns: int | None,
-    ) -> None:
-        """Begin with the frames that arrived from `since_ns` on; None: the first analysed.
+    def start(self, run: RunWriter, triggers: tuple[str, ...]) -> None:
+        """Start with the first analysed frame.
 
         The first step makes the table; its triggers are added to `triggers`.
         """
-        self._run, self._skeleton, self._triggers = run, skeleton, triggers
+        self._run, self._triggers = run, triggers
         self._opened = False
-        self._from_first_step = since_ns is None
+        self._from_first_step = True
         self._tally = Tally(self._knows_losses)
         self._analysed = self._skipped = self._unlisted = 0
-        recent = list(self._reader.stamps())
+        self._waiting = deque(self._reader.stamps())
         self._missed = self._reader.missed
-        self._waiting = deque(
-            stamp for stamp in recent if stamp.arrived_ns >= (since_ns or 0)
-        )
 
     def poll(self) -> None:
         """Read the headers of frames that arrived since the last call."""
@@ -116,20 +106,13 @@ class FrameRows:
             self._skip(run, _Gap(gap.frames - later))
             gap.frames, gap.after = later, step.index - 1
 
-    def end(self, until_ns: int | None) -> Accounts:
-        """Write frames that arrived up to `until_ns`, None: the last analysed; return accounts."""
+    def end(self) -> Accounts:
+        """End with the last analysed frame."""
         run, self._run = self._run, None
         waiting, self._waiting = self._waiting, deque()
         begun = waiting[0] if waiting and isinstance(waiting[0], _Gap) else None
-        while waiting and (until_ns is None or not _arrived_by(waiting[-1], until_ns)):
-            waiting.pop()
-        if run is not None and begun is not None and not waiting:
+        if run is not None and begun is not None:
             self._skip(run, self._before_last_step(begun))
-        if run is not None and until_ns is not None:
-            if not self._opened and self._skeleton is not None:
-                self._open(run, self._skeleton, self._triggers)
-            for each in waiting:
-                self._skip(run, each)
         return Accounts(
             self._camera,
             "analysis",
@@ -145,11 +128,10 @@ class FrameRows:
         run: RunWriter,
         skeleton: Skeleton,
         triggers: tuple[str, ...],
-        first: Step | None = None,
+        first: Step,
     ) -> None:
-        """Make the table; the first step has the names of behaviours and inputs."""
-        behaviours = tuple(first.behaviours) if first else ()
-        inputs = tuple(first.inputs) if first else ()
+        """Make the table; the first step names its behaviours and inputs."""
+        behaviours, inputs = tuple(first.behaviours), tuple(first.inputs)
         run.begin(self._camera, skeleton, triggers, behaviours, inputs)
         self._opened = True
 
@@ -164,10 +146,7 @@ class FrameRows:
             return
         self._tally.add(frame.index)
         self._skipped += 1
-        if self._opened:
-            run.skipped(self._camera, frame)
-        else:
-            self._unlisted += 1
+        run.skipped(self._camera, frame)
 
     def _before_last_step(self, gap: _Gap) -> _Gap:
         """Return the part of a gap before the last step, by frame numbers."""
@@ -175,8 +154,3 @@ class FrameRows:
         if not gap.analysed or gap.after is None or last is None:
             return _Gap(0)
         return _Gap(min(gap.frames, max(0, last - gap.after - gap.analysed)))
-
-
-def _arrived_by(frame: Stamp | _Gap, until_ns: int) -> bool:
-    """Return whether a frame has arrived by `until_ns`; False for a gap: not known."""
-    return isinstance(frame, Stamp) and frame.arrived_ns <= until_ns

@@ -1,35 +1,42 @@
 """Identity totals: counts of identity ambiguities and their ends, for `run.json`."""
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from deeplabstream.core.journal_entries import Step
 
 _ENDS = ("exchanged", "believed", "swapped", "confirmed")
+_NONE = dict.fromkeys(("ambiguities", "ambiguous_frames", *_ENDS), 0)
 
 
 class IdentityTotals:
     """Counts the flags in `Pose.identity`, camera by camera."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, dict[str, int]] = defaultdict(
-            lambda: dict.fromkeys(("ambiguities", "ambiguous_frames", *_ENDS), 0)
-        )
-        self._was_ambiguous: dict[str, bool] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+        self._before: dict[str, Sequence[str]] = {}
 
     def add(self, step: Step) -> None:
         """Count an analysed frame; an identity switch counts once for each animal."""
-        flags = step.pose.identity
-        if not flags:
-            return
-        counts = self._counts[step.camera]
-        is_ambiguous = any(flag.startswith("doubt") for flag in flags)
-        counts["ambiguous_frames"] += is_ambiguous
-        was_ambiguous = self._was_ambiguous.get(step.camera, False)
-        counts["ambiguities"] += is_ambiguous and not was_ambiguous
-        self._was_ambiguous[step.camera] = is_ambiguous
-        for end in _ENDS:
-            counts[end] += sum(flag.endswith(end) for flag in flags)
+        camera, flags = step.camera, step.pose.identity
+        if flags:
+            counts, before = self._counts.get(camera, {}), self._before.get(camera, ())
+            self._counts[camera] = updated_totals(counts, before, flags)
+            self._before[camera] = flags
 
     def facts(self) -> dict[str, dict[str, int]]:
         """Return the counts by camera; empty for a single animal."""
         return {camera: dict(counts) for camera, counts in self._counts.items()}
+
+
+def updated_totals(
+    totals: Mapping[str, int], before: Sequence[str], flags: Sequence[str]
+) -> dict[str, int]:
+    """Return the totals after a frame; `before`: the flags of the frame before it."""
+    counts = {**_NONE, **totals}
+    ambiguous = any(flag.startswith("doubt") for flag in flags)
+    began = ambiguous and not any(flag.startswith("doubt") for flag in before)
+    counts["ambiguous_frames"] += ambiguous
+    counts["ambiguities"] += began
+    for end in _ENDS:
+        counts[end] += sum(flag.endswith(end) for flag in flags)
+    return counts

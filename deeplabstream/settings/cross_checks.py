@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.plugins.trigger import BodyPartTrigger
 from deeplabstream.settings.animals import MOST, named_problems
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
@@ -44,6 +45,7 @@ def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:
     named = [
         (f"[Trigger {name}] BODYPARTS", part)
         for name, trigger in rig.new_triggers().items()
+        if isinstance(trigger, BodyPartTrigger)
         for part in trigger.bodyparts
     ] + [
         (f"[{f'Tracking {name}'.strip()}] BONES", part)
@@ -63,7 +65,7 @@ def _in_mm(rig: Settings) -> dict[str, set[str]]:
     sections = {
         f"Trigger {name}": {rig.camera_of(trigger)}
         for name, trigger in rig.new_triggers().items()
-        if trigger.unit == "mm"
+        if isinstance(trigger, BodyPartTrigger) and trigger.unit == "mm"
     }
     analysed = {name for name, camera in rig.cameras.items() if camera.analyse}
     for name, rules in rig.tracking.items():

@@ -289,8 +289,6 @@ class _Asked:
         if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
             hidden.add("CAMERA")
         for key in keys_but(kind, hidden):
-            if "BODYPARTS" in key and keys_of(kind)[key][1].get_default() == ():
-                continue  # a combination looks at no body parts
             yield from self._key(title, kind, key, words)
         if hidden > {"CAMERA"}:
             about = "set debounce, rest, limits or sham stimulation"

@@ -58,7 +58,7 @@ class Section(Generic[T]):
         if own := unsettled(self.kind):
             self.problems.append(f"[{self.title}] KIND = {self.kind.__name__}: {own}")
             return None
-        known = keys_of(self.kind)
+        known, former = keys_of(self.kind), former_keys(self.kind)
         values: dict[str, Any] = {}
         for key, word in self.words.items():
             if key in known:
@@ -67,6 +67,8 @@ class Section(Generic[T]):
                     values[known[key][0]] = value
                 else:
                     self.complain(key, "expected a finite number")
+            elif word in former.get(key, ()):
+                continue
             elif place := moved(key):
                 self.complain(key, place)
             else:
@@ -134,6 +136,12 @@ def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:
         for name, info in infos.items()
         if info.init is not False and not name.startswith("_")
     }
+
+
+def former_keys(kind: type) -> Mapping[str, frozenset[str]]:
+    """Return keys of earlier versions, and the values with which they are ignored."""
+    keys: Mapping[str, frozenset[str]] = getattr(kind, "former_keys", {})
+    return keys
 
 
 def changed(thing: T, title: str, key: str, word: str) -> T:

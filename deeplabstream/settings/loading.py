@@ -17,8 +17,7 @@ from deeplabstream.plugins.discovery import Found, discover
 from deeplabstream.plugins.experiment import Experiment
 from deeplabstream.plugins.input import Input
 from deeplabstream.plugins.output import Output
-from deeplabstream.plugins.trigger import Trigger
-from deeplabstream.plugins.trigger_combination import named_by
+from deeplabstream.plugins.trigger import Trigger, named_by
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.cross_checks import (
     animal_problems,

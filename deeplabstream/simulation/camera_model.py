@@ -51,7 +51,7 @@ _SHORTEST_US, _SLOWEST = 10.0, 0.1
 
 @dataclass
 class Lens:
-    """What its dials are set to.
+    """What its controls are set to.
 
     >>> Lens(100.0, 20_000.0).real_rate  # a picture takes 20 ms
     50.0
@@ -80,7 +80,7 @@ class Lens:
             levels = np.clip(np.arange(256) * self.brightness, 0, 255)
             cv2.LUT(image, levels.astype(np.uint8), image)
 
-    def dials(self) -> tuple[CameraControl, ...]:
+    def controls(self) -> tuple[CameraControl, ...]:
         """Return what it is set to."""
         exposure_us = self.exposure_us or _USUAL_US
         return (
@@ -89,9 +89,11 @@ class Lens:
             CameraControl("rate", self.real_rate, _SLOWEST, _FASTEST),
         )
 
-    def turn(self, key: str, value: Value) -> bool:
+    def set_control(self, key: str, value: Value) -> bool:
         """Set one of them, as near as it can be; False: it is none."""
-        limits = {dial.key: (dial.low, dial.high) for dial in self.dials()}
+        limits = {
+            control.key: (control.low, control.high) for control in self.controls()
+        }
         if key not in limits or not isinstance(value, float | int):
             return False
         low, high = limits[key]

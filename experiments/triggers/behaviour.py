@@ -1,11 +1,12 @@
 """A trigger that asks what the animal does."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AnimalName, Answer, PoselessTrigger, TriggerContext
+from deeplabstream import AnimalName, Answer, ContextTrigger, TriggerContext
 
 from .hysteresis import Margins
 
@@ -16,7 +17,7 @@ def of_animal(animal: str, behaviour: str) -> str:
 
 
 @settings(kw_only=True)
-class Behaviour(Margins, PoselessTrigger):
+class Behaviour(Margins, ContextTrigger):
     """Holds while a classifier finds a behaviour probable: a [Classifier NAME] says which.
 
     Unknown while the classifier does not know: the animal is lost, or was a moment ago.
@@ -37,10 +38,15 @@ class Behaviour(Margins, PoselessTrigger):
         "above", description="holds at THRESHOLD and above it, or below it"
     )
 
-    def judge(self, known: TriggerContext, time_s: float) -> Answer:
-        """Return whether it is so probable."""
+    @property
+    def named_animals(self) -> Mapping[str, tuple[str, ...]]:
+        """The animals that its settings name, by key."""
+        return {"ANIMAL": (self.animal,)} if self.animal else {}
+
+    def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
+        """Return whether the behaviour is probable enough."""
         name = of_animal(self.animal, self.behaviour)
-        share = known.behaviours.get(name, known.behaviours.get(self.behaviour))
+        share = context.behaviours.get(name, context.behaviours.get(self.behaviour))
         if share is None or share != share:
             self.forget()
             return None

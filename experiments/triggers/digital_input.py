@@ -8,11 +8,11 @@ from math import nan
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Answer, InputName, PoselessTrigger, TriggerContext
+from deeplabstream import Answer, ContextTrigger, InputName, TriggerContext
 
 
 @settings(kw_only=True)
-class InputTrigger(PoselessTrigger):
+class InputTrigger(ContextTrigger):
     """A question about an input; asked on the frames of its camera."""
 
     input: InputName = Field(description="the input that it looks at")
@@ -21,10 +21,10 @@ class InputTrigger(PoselessTrigger):
     def tells(self, active: bool, count: int, time_s: float) -> bool:
         """Return the answer; `count` is how often it became active since the beginning."""
 
-    def judge(self, known: TriggerContext, time_s: float) -> Answer:
+    def evaluate(self, context: TriggerContext, time_s: float) -> Answer:
         """Return the answer; None: nothing is known of the input."""
-        level = known.inputs.get(self.input, nan)
-        count = known.inputs.get(f"{self.input}.count", nan)
+        level = context.inputs.get(self.input, nan)
+        count = context.inputs.get(f"{self.input}.count", nan)
         if level != level or count != count:
             self.forget()
             return None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, RegionSetting, Trigger, angle_between, middle, turn
+from deeplabstream import Pose, PoseTrigger, RegionSetting, angle_between, middle, turn
 
 from .hysteresis import Margins
 
@@ -29,7 +29,7 @@ _MIDDLES: dict[str, tuple[float, float]] = {
 
 
 @settings(kw_only=True)
-class Looking(Margins, Trigger):
+class Looking(Margins, PoseTrigger):
     """The head's direction: from the middle of all body parts but the last, to the last."""
 
     bodyparts: tuple[str, ...] = Field(
@@ -85,7 +85,7 @@ class ScreenDirection(Looking):
 
 
 @settings(kw_only=True)
-class EgoHeadDirection(Margins, Trigger):
+class EgoHeadDirection(Margins, PoseTrigger):
     """Holds while the head is turned from the body's axis, to the animal's own SIDE.
 
     Left and right are the animal's, as a camera above it sees them (not mirrored).

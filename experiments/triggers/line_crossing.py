@@ -6,11 +6,11 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, Trigger, middle
+from deeplabstream import Pose, PoseTrigger, middle
 
 
 @settings(kw_only=True)
-class LineCrossing(Trigger):
+class LineCrossing(PoseTrigger):
     """Holds on the frame on which the middle of the body parts is past a line.
 
     For longer than that one frame with EXIT_DELAY_S. Between two frames it is taken to have

@@ -11,13 +11,13 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, Trigger, angle_between, middle
+from deeplabstream import Pose, PoseTrigger, angle_between, middle
 
 from .hysteresis import Margins
 
 
 @settings(kw_only=True)
-class Moving(Trigger):
+class Moving(PoseTrigger):
     """The way of the middle of the body parts since WINDOW_S ago.
 
     Skipped frames change nothing. Unknown until the animal was seen for WINDOW_S.
@@ -77,7 +77,7 @@ class MovingTowards(Margins, Moving):
 
 
 @settings(kw_only=True)
-class Freezing(Trigger):
+class Freezing(PoseTrigger):
     """Holds once no body part has gone RADIUS away from where it was WINDOW_S ago, or more.
 
     Unknown until the animal was seen for WINDOW_S, unless it moves.

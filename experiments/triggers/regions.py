@@ -6,11 +6,11 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, RegionSetting, Trigger
+from deeplabstream import Pose, PoseTrigger, RegionSetting
 
 
 @settings(kw_only=True)
-class Place(Trigger):
+class Place(PoseTrigger):
     """Where the body parts are, as seen from a region.
 
     It begins and ends at the border, or at margins on both sides of it, between which

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from math import dist
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import AnimalName, Pose, RegionSetting, Trigger
+from deeplabstream import AnimalName, BodyPartTrigger, Pose, RegionSetting
 
 from .hysteresis import Margins
 
 
 @settings(kw_only=True)
-class Distance(Margins, Trigger):
+class Distance(Margins, BodyPartTrigger):
     """Holds while two body parts are nearer (or farther) than DISTANCE.
 
     ANIMALS = 1, 2 is social: BODYPARTS = snout, tailbase is the first animal's snout at the
@@ -22,14 +22,18 @@ class Distance(Margins, Trigger):
     difference: the same body part of two that are taken for one another.
     """
 
+    former_keys: ClassVar[Mapping[str, frozenset[str]]] = {"ANIMAL": frozenset({""})}
+
     bodyparts: tuple[str, str] = Field(
         description="a body part of the one and of the other; may be the same"
     )
     animals: tuple[AnimalName, AnimalName] = Field(
         ("1", "2"), description="whose body parts: names, or numbers from 1 on"
     )
-    animal: AnimalName = Field(
-        "", max_length=0, description="stays empty: ANIMALS says whose"
+    in_doubt: Literal["unknown", "asked"] = Field(
+        "unknown",
+        description="answer while the identity of the animals is ambiguous: unknown, or "
+        "asked: evaluate the animals that are taken for ANIMALS",
     )
     distance: float = Field(gt=0, description="in UNIT")
     when: Literal["nearer", "farther"] = Field(
@@ -41,8 +45,8 @@ class Distance(Margins, Trigger):
         """ANIMALS."""
         return {"ANIMALS": self.animals}
 
-    def whose(self, pose: Pose) -> Pose | None:
-        """Return the pose, if it is known who they are or does not matter."""
+    def selected(self, pose: Pose) -> Pose | None:
+        """Return the pose if the identities are known or make no difference."""
         one, other = (pose.animal(word) for word in self.animals)
         if one is None or other is None:
             return None
@@ -69,25 +73,21 @@ class Distance(Margins, Trigger):
 
 
 @settings(kw_only=True)
-class AnyAnimalInside(Trigger):
+class AnyAnimalInside(BodyPartTrigger):
     """Holds while all body parts of one animal, whichever, are inside a region.
 
     Unknown while an animal is lost, unless another one is inside.
     """
 
+    former_keys: ClassVar[Mapping[str, frozenset[str]]] = {
+        "ANIMAL": frozenset({""}),
+        "IN_DOUBT": frozenset({"asked"}),
+    }
+
     region: RegionSetting = Field(
         description="circle X Y R, ellipse X Y RX RY, ring X Y R1 R2, rectangle X Y W H "
         "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
-
-    animal: AnimalName = Field(
-        "", max_length=0, description="stays empty: whichever animal it is"
-    )
-    in_doubt: Literal["asked"] = Field("asked", description="whoever is who")
-
-    def whose(self, pose: Pose) -> Pose:
-        """Return the whole pose."""
-        return pose
 
     def sees(self, pose: Pose) -> bool:
         """Return whether the body parts of an animal were seen."""

@@ -160,23 +160,23 @@ def test_it_is_changed_while_it_films_and_says_what_it_took() -> None:
     with Basler(**FAST).opened() as film:
         image = slot(film)
         before = film.read(image)
-        assert film.turn("exposure_us", 20_000.0)
-        now = {dial.key: dial.now for dial in film.dials()}
+        assert film.set_control("exposure_us", 20_000.0)
+        now = {control.key: control.now for control in film.controls()}
         assert now["exposure_us"] == 20_000
         assert now["rate"] == pytest.approx(50), "so long an exposure lets it no faster"
-        assert film.turn("gain", 1e6)
-        gain = next(dial for dial in film.dials() if dial.key == "gain")
+        assert film.set_control("gain", 1e6)
+        gain = next(control for control in film.controls() if control.key == "gain")
         assert gain.now == pytest.approx(gain.high)
-        assert film.turn("rate", 20.0)
-        assert film.turn("region", (8, 16, 64, 48))
-        assert {dial.key: dial.now for dial in film.dials()}["region"] == (
+        assert film.set_control("rate", 20.0)
+        assert film.set_control("region", (8, 16, 64, 48))
+        assert {control.key: control.now for control in film.controls()}["region"] == (
             8,
             16,
             64,
             48,
         )
-        assert not film.turn("region", (0, 0, 128, 48)), "that is another size"
-        assert not film.turn("line", 1.0)
+        assert not film.set_control("region", (0, 0, 128, 48)), "that is another size"
+        assert not film.set_control("line", 1.0)
         after = film.read(image)
         assert before is not None
         assert after is not None
@@ -185,5 +185,5 @@ def test_it_is_changed_while_it_films_and_says_what_it_took() -> None:
 
 def test_the_rate_of_a_triggered_one_is_that_of_its_pulses() -> None:
     with Basler(**FAST, trigger="line").opened() as film:
-        assert not film.turn("rate", 20.0)
-        assert "rate" not in {dial.key for dial in film.dials()}
+        assert not film.set_control("rate", 20.0)
+        assert "rate" not in {control.key for control in film.controls()}

@@ -60,10 +60,12 @@ def test_the_rate_is_changed_while_it_films() -> None:
     with GenICam(cti=VIKY, serial="1", rate=50).opened() as film:
         image = np.zeros(film.format.shape, film.format.dtype)
         film.read(image)
-        assert {dial.key: dial.now for dial in film.dials()} == {"rate": 50.0}
-        assert film.turn("rate", 120.0)
-        assert film.dials()[0].now == 120.0
-        assert not film.turn("exposure_us", 500.0), "it has none"
+        assert {control.key: control.now for control in film.controls()} == {
+            "rate": 50.0
+        }
+        assert film.set_control("rate", 120.0)
+        assert film.controls()[0].now == 120.0
+        assert not film.set_control("exposure_us", 500.0), "it has none"
         assert film.read(image)
 
 

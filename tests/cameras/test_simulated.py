@@ -113,16 +113,16 @@ def test_its_rate_is_changed_while_it_films_and_the_walk_goes_on() -> None:
         for _ in range(8):
             before = film.read(image)
         assert before is not None
-        assert film.turn("rate", 100.0)
+        assert film.set_control("rate", 100.0)
         at = [film.read(image) for _ in range(3)]
         indices = [shot.index for shot in at if shot]
         times = [shot.exposed_ns or 0 for shot in at if shot]
         assert indices == list(range(before.index + 1, before.index + 4))
         assert np.diff(times) == pytest.approx(10_000_000)
-        assert {dial.key: dial.now for dial in film.dials()}["rate"] == 100
-        assert film.turn("rate", 1e9)
-        assert {dial.key: dial.now for dial in film.dials()}["rate"] == 2000
-        assert not film.turn("seed", 2.0)
+        assert {control.key: control.now for control in film.controls()}["rate"] == 100
+        assert film.set_control("rate", 1e9)
+        assert {control.key: control.now for control in film.controls()}["rate"] == 2000
+        assert not film.set_control("seed", 2.0)
 
 
 def test_longer_exposure_is_brighter_and_slower() -> None:
@@ -131,11 +131,11 @@ def test_longer_exposure_is_brighter_and_slower() -> None:
         image = np.zeros(film.format.shape, film.format.dtype)
         film.read(image)
         usual = image.mean()
-        assert film.turn("exposure_us", 5_000.0)
+        assert film.set_control("exposure_us", 5_000.0)
         film.read(image)
         assert image.mean() == pytest.approx(usual / 2, rel=0.05)
-        assert film.turn("exposure_us", 20_000.0)
-        assert {dial.key: dial.now for dial in film.dials()}["rate"] == 50
+        assert film.set_control("exposure_us", 20_000.0)
+        assert {control.key: control.now for control in film.controls()}["rate"] == 50
     bright = SimulatedCamera(width=64, height=64, gain=20, exposure_us=50_000)
     with bright.opened() as film:
         assert film.format.rate == 20

@@ -95,14 +95,14 @@ def test_it_is_changed_while_it_films_by_the_thread_that_reads(
     with Webcam().opened() as film:
         image = np.zeros(film.format.shape, film.format.dtype)
         film.read(image)
-        assert film.turn("exposure", 100.0)
+        assert film.set_control("exposure", 100.0)
         assert device.get(cv2.CAP_PROP_AUTO_EXPOSURE) in (1.0, 0.25)
-        assert CameraControl("exposure", 96.0) in film.dials(), (
+        assert CameraControl("exposure", 96.0) in film.controls(), (
             "what the driver really took"
         )
         with pytest.raises(DeviceError, match="does not let its gain be set"):
-            film.turn("gain", 9.0)
-        assert not film.turn("source", 1.0)
+            film.set_control("gain", 9.0)
+        assert not film.set_control("source", 1.0)
         assert threading.get_ident() not in device.threads
         assert film.read(image)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
@@ -75,28 +75,32 @@ def run_a_rig(
     wanted, text = list(ACTIONS), settings_of(port, network_ms)
     with Session(parse(text, root)) as session:
         told = started = False
-        while not (started and session.status.phase is Phase.IDLE):
-            if wanted and wanted[0] in session.allowed:
+        while not (started and session.state.phase is Phase.IDLE):
+            if wanted and wanted[0] in session.state.allowed:
                 session.do(wanted.pop(0))
                 started = True
             if parent is not None and not parent.is_alive():
                 return  # the test was killed
-            if asked and Action.STOP_STREAM in session.allowed:
+            if asked and Action.STOP_STREAM in session.state.allowed:
                 session.do(Action.STOP_STREAM)
             session.rest(0.01)
             for news in session.poll():
                 if isinstance(news, Edge | Note | Failed):
                     said.send(news)
-            if not told and session.run_folder and session.levels.get("laser") == 1:
+            if (
+                not told
+                and session.state.run_folder
+                and session.state.levels.get("laser") == 1
+            ):
                 told = True
                 pids = {p.name: p.pid for p in session.processes()}
-                said.send((session.run_folder, {**pids, "main": os.getpid()}))
+                said.send((session.state.run_folder, {**pids, "main": os.getpid()}))
                 if print_pids:
                     sys.stdout.write(
                         f"{os.getpid()} {' '.join(map(str, pids.values()))}\n"
                     )
                     sys.stdout.flush()
-        said.send(dict(session.levels))
+        said.send(dict(session.state.levels))
     said.send(None)
 
 

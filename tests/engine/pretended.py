@@ -9,7 +9,7 @@ from deeplabstream.core.command import OutputName, on
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.output_bank import opened
 from deeplabstream.engine.processes.guard import Heartbeat, guard_main
-from deeplabstream.engine.session.messages import Complaint
+from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.plugins.output import Output
 
 
@@ -49,7 +49,7 @@ class Rig:
         reports.close()
         assert self.engine_pipe.recv() == "on"
 
-    def told(self) -> list[Edge | Complaint]:
+    def told(self) -> list[Edge | ProblemReport]:
         """Return all that the guard told; wait for its end."""
         told = []
         with contextlib.suppress(EOFError):

@@ -34,12 +34,12 @@ class Rig:
         self._theirs = theirs
         self.told: list[object] = []
         specs = tuple(ring.spec for ring in rings.values())
-        self.tell(say.Attach(specs, SKELETON, 0, dict.fromkeys(rings, True)))
+        self.tell(say.AttachStream(specs, SKELETON, 0, dict.fromkeys(rings, True)))
 
     def tell(self, *messages: object) -> None:
         for message in messages:
             self.pipe.send(message)
-        self.recorder.turn()
+        self.recorder.work()
         self.told.extend(self.sent())
 
     def sent(self) -> Iterator[object]:

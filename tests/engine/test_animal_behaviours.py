@@ -12,7 +12,7 @@ from deeplabstream.engine.behaviour_classifiers import (
     read_classifiers,
 )
 from deeplabstream.engine.pose_filtering import pose_filter_of
-from deeplabstream.plugins.poseless_trigger import TriggerContext
+from deeplabstream.plugins.trigger import TriggerContext
 from deeplabstream.settings.loading import Settings, parse
 from deeplabstream.simulation.arena import ARENA_SKELETON
 
@@ -74,7 +74,7 @@ def test_each_trigger_hears_of_its_own_animal() -> None:
         )
         told = seeing.see("arena", pose, time_s).behaviours
         known = TriggerContext(behaviours=told)
-        answers = {n: each.ask_about(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
+        answers = {n: each.ask(known, time_s) for n, each in triggers.items()}  # type: ignore[attr-defined]
         if index == 43:
             assert answers == {"anna rests": True, "bob rests": False}
     assert set(told) == {

@@ -14,7 +14,7 @@ from deeplabstream.engine.animal_identity import (
     sentence,
 )
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed
+from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.test_session import Watched
@@ -86,23 +86,23 @@ def notes(it: Watched, words: str) -> list[Note]:
 def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
     with Session(parse(RIG, tmp_path)) as session:
         it = Watched(session)
-        session.say_who("arena", ("anna", "bob"))
+        session.set_identity("arena", ("anna", "bob"))
         it.do(Action.START_STREAM, Action.START_ANALYSIS)
-        it.until(lambda it: session.status.analysing)
+        it.until(lambda it: session.state.analysing)
         assert [str(failed.text) for failed in it.of(Failed)] == [
-            "who is who can be said while frames are analysed"
+            "Identities can be set only while frames are analysed"
         ]
-        it.until(lambda it: bool(session.identity))
-        session.say_who("arena", ("anna", "dora"))
-        session.say_who("arena", ("anna", "bob"))
+        it.until(lambda it: bool(session.state.identity))
+        session.set_identity("arena", ("anna", "dora"))
+        session.set_identity("arena", ("anna", "bob"))
         it.until(lambda it: bool(notes(it, "names exchanged by hand")))
         assert [failed.text for failed in it.of(Failed)][1:] == [
-            "no animal is named dora"
+            "No animal is named dora"
         ]
-        it.until(lambda it: not session.identity["arena"].doubted)
-        assert session.identity["arena"].totals["swapped"] == 2
+        it.until(lambda it: not session.state.identity["arena"].doubted)
+        assert session.state.identity["arena"].totals["swapped"] == 2
         it.stop()
-        folder = session.run_folder
+        folder = session.state.run_folder
     assert folder is not None
     run = RunFolder(folder)
     assert run.facts["identity"]["arena"]["swapped"] == 2

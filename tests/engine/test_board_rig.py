@@ -10,7 +10,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Acknowledged, Sensed, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
-from deeplabstream.engine.session.states import Action, Failed
+from deeplabstream.engine.session.session_state import Action, Failed
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.test_session import SETTINGS, SIMULATED, Watched, experiment, rig
@@ -58,12 +58,12 @@ def engine_of(it: Watched) -> int:
 def lit(it: Watched) -> None:
     """Start everything; a computer so busy that the board tripped is asked again."""
     it.do(Action.START_STREAM, Action.START_ANALYSIS)
-    while it.session.levels.get("light") != 1:
+    while it.session.state.levels.get("light") != 1:
         failed = len(it.of(Failed))
         it.do(Action.START_EXPERIMENT)
         it.until(
             lambda it, failed=failed: (  # type: ignore[misc]
-                it.session.levels.get("light") == 1 or len(it.of(Failed)) > failed
+                it.session.state.levels.get("light") == 1 or len(it.of(Failed)) > failed
             )
         )
 
@@ -90,11 +90,11 @@ def test_the_watchdog_is_proved_before_the_outputs_are_opened_and_that_is_record
     words = BOARD.replace("PROOF_PIN = 0", "").format(port=board.port)
     with rig(tmp_path, words) as it:
         lit(it)
-        (proof,) = it.session.proofs
+        (proof,) = it.session.state.watchdog_checks
         assert proof.good, proof.text
-        it.until(lambda it: "light" in it.session.acknowledged)
+        it.until(lambda it: "light" in it.session.state.acknowledged)
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
     assert folder is not None
     notes = [r["text"] for r in RunFolder(folder).events() if r["name"] == "preflight"]
     works = f"the watchdog of the board at {board.port} works: "
@@ -131,11 +131,11 @@ def test_a_board_that_vanishes_ends_the_experiment(
         experiment(it)
         board.until_level(PIN, 1)
         board.unplug()
-        it.until(lambda it: not it.session.status.experimenting)
+        it.until(lambda it: not it.session.state.experimenting)
         it.until(lambda it: bool(it.of(Failed)))
         said = " ".join(failed.text for failed in it.of(Failed))  # type: ignore[attr-defined]
         assert f"[Output light] {board.port} is gone" in said
-        it.until(lambda it: it.session.levels["lamp"] == 0)
+        it.until(lambda it: it.session.state.levels["lamp"] == 0)
         it.stop()
 
 
@@ -148,7 +148,7 @@ def test_licks_reach_triggers_and_the_record_and_are_decided_again(
     with rig(tmp_path, SIMULATED) as it:
         it.session.settings = settings
         it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
-        it.until(lambda it: it.session.status.experimenting)
+        it.until(lambda it: it.session.state.experimenting)
         for count in (1, 2):
             board.pin("D2", 1)
             board.until_level(PIN, 1)
@@ -157,7 +157,7 @@ def test_licks_reach_triggers_and_the_record_and_are_decided_again(
             it.until(lambda it, count=count: sensed(it)[-1].count == count)  # type: ignore[misc]
         it.until(lambda it: len(it.of(Acknowledged)) >= 5)
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
     assert folder is not None
     run = RunFolder(folder)
     rows = run.events()

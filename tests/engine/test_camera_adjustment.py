@@ -9,7 +9,7 @@ import pytest
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
@@ -28,16 +28,20 @@ def turned(it: Watched, camera: str, key: str, word: str) -> ControlChanged:
 
 
 def now(it: Watched, camera: str, key: str) -> object:
-    return next(dial.now for dial in it.session.dials[camera] if dial.key == key)
+    return next(
+        control.now
+        for control in it.session.state.controls[camera]
+        if control.key == key
+    )
 
 
 def streaming(it: Watched) -> bool:
-    return it.session.status.phase is Phase.STREAMING
+    return it.session.state.phase is Phase.STREAMING
 
 
 def more(it: Watched, camera: str, number: int) -> Callable[[Watched], bool]:
-    seen = it.session.counts[camera].delivered
-    return lambda it: it.session.counts[camera].delivered >= seen + number
+    seen = it.session.state.counts[camera].delivered
+    return lambda it: it.session.state.counts[camera].delivered >= seen + number
 
 
 def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) -> None:
@@ -49,24 +53,24 @@ def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) ->
         it.session.adjust("top", "COLOUR", "red")
         assert turned(it, "top", "GAIN", "6").done
         it.do(Action.START_ANALYSIS, Action.START_RECORDING)
-        it.until(lambda it: it.session.counts["side"].recorded > 5)
+        it.until(lambda it: it.session.state.counts["side"].recorded > 5)
         answer = turned(it, "side", "EXPOSURE_US", "40000")
-        assert answer.text == "[Camera side] EXPOSURE_US is 40000 now, as asked for"
-        assert it.session.formats["side"].rate == 25
+        assert answer.text == "[Camera side] EXPOSURE_US is 40000 now, as requested"
+        assert it.session.state.formats["side"].rate == 25
         it.until(more(it, "side", 10))
         answer = turned(it, "side", "CROP", "0, 0, 64, 48")
         assert not answer.done
         assert answer.text == (
-            "[Camera side] CROP = 0, 0, 64, 48 can't be had: it would change the "
-            "pictures' size within a run; Stop Stream first"
+            "[Camera side] CROP = 0, 0, 64, 48 was refused: it would change the "
+            "image size within a run; Stop Stream first"
         )
         answer = turned(it, "side", "WIDTH", "64")
-        assert "SimulatedCamera can't change its WIDTH while it films" in answer.text
+        assert "SimulatedCamera cannot change WIDTH while it streams" in answer.text
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
         failed = [each.text for each in it.of(Failed) if isinstance(each, Failed)]
     assert failed == [
-        "[Camera top] does not film now",
+        "[Camera top] is not streaming",
         "[Camera top] GAIN = much: expected a number",
         "[Camera top] COLOUR: SimulatedCamera has no such setting",
     ]
@@ -77,7 +81,7 @@ def test_a_change_is_made_told_and_recorded_while_all_goes_on(tmp_path: Path) ->
     assert facts["dials"]["side"]["rate"] == 25
     events = read_events(folder / "events.csv")
     notes = [row["text"] for row in events if row["name"] == "setting"]
-    assert notes[0] == "[Camera top] GAIN is 6 now, as asked for", "told before the run"
+    assert notes[0] == "[Camera top] GAIN is 6 now, as requested", "told before the run"
     assert any("EXPOSURE_US is 40000" in note for note in notes)
 
 
@@ -86,24 +90,24 @@ def test_before_a_run_another_size_is_taken_and_all_processes_follow(
 ) -> None:
     with rig(tmp_path) as it:
         it.do(Action.START_STREAM)
-        it.until(lambda it: Action.START_ANALYSIS in it.session.allowed)
+        it.until(lambda it: Action.START_ANALYSIS in it.session.state.allowed)
         for word, shape in (("10, 8, 80, 60", (60, 80, 3)), ("", (120, 160, 3))):
             assert turned(it, "top", "CROP", word).done
-            assert it.session.formats["top"].shape == shape
+            assert it.session.state.formats["top"].shape == shape
             it.until(lambda it: it.session.newest("top") is not None)
         answer = turned(it, "top", "CROP", "100, 0, 80, 60")
         assert "does not lie in the picture of 160×120 pixels" in answer.text
         it.until(more(it, "top", 5))
         assert turned(it, "top", "CROP", "16, 8, 100, 90").done
         moved = turned(it, "top", "CROP", "20, 10, 100, 90")
-        assert moved.text == "[Camera top] CROP is 20, 10, 100, 90 now, as asked for"
+        assert moved.text == "[Camera top] CROP is 20, 10, 100, 90 now, as requested"
         frame = None
         it.do(Action.START_ANALYSIS, Action.START_RECORDING)
-        it.until(lambda it: it.session.counts["top"].recorded > 20)
-        it.until(lambda it: it.session.counts["top"].analysed > 20)
+        it.until(lambda it: it.session.state.counts["top"].recorded > 20)
+        it.until(lambda it: it.session.state.counts["top"].analysed > 20)
         frame = it.session.newest("top")
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
         assert it.of(Failed) == []
     assert frame is not None
     assert frame.image.shape == (90, 100, 3)
@@ -124,12 +128,12 @@ def test_a_basler_camera_says_what_it_took(tmp_path: Path) -> None:
         it.do(Action.START_STREAM)
         it.until(streaming)
         answer = turned(it, "top", "EXPOSURE_US", "20000")
-        assert answer.text == "[Camera top] EXPOSURE_US is 20000 now, as asked for"
+        assert answer.text == "[Camera top] EXPOSURE_US is 20000 now, as requested"
         assert now(it, "top", "rate") == pytest.approx(50)
         answer = turned(it, "top", "GAIN", "1000")
-        assert "GAIN = 1000 was asked for; the camera took 48" in answer.text
+        assert "GAIN = 1000 was requested; the camera set 48" in answer.text
         assert turned(it, "top", "REGION", "16, 16, 128, 96").done
-        assert it.session.formats["top"].shape == (96, 128)
+        assert it.session.state.formats["top"].shape == (96, 128)
         assert now(it, "top", "exposure_us") == 20_000, "kept when it is opened anew"
         it.until(lambda it: it.session.newest("top") is not None)
         assert not [n for n in it.told if isinstance(n, Note) and "lost" in n.text]

@@ -10,7 +10,7 @@ import pytest
 from cameras.webcam import Webcam
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.plugins.camera import Camera
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import PoseEstimation
@@ -49,14 +49,14 @@ def test_an_unplugged_camera_is_told_safe_and_taken_back(
         assert "silence" in causes or refuses == 0  # a gap of 0.25 s is within patience
         seen = len(it.of(Step))
         it.until(lambda it: len(it.of(Step)) > seen + 20)
-        filmed = it.session.counts["top"].recorded
-        it.until(lambda it: it.session.counts["top"].recorded > filmed)
+        filmed = it.session.state.counts["top"].recorded
+        it.until(lambda it: it.session.state.counts["top"].recorded > filmed)
         assert it.of(Failed) == []
-        lost = it.session.counts["top"].lost
+        lost = it.session.state.counts["top"].lost
         assert lost is not None
         assert lost >= 20  # 0.25 s at 100/s at the least
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
     assert folder is not None
     facts = json.loads((folder / "run.json").read_text("utf-8"))
     assert all(span["closes"] for span in facts["accounting"])
@@ -75,7 +75,7 @@ def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None
         experiment(it)
         now.touch()
         it.until(lambda it: "has given no picture for 1 s" in sentences(it))
-        it.until(lambda it: it.session.levels["light"] == 0)
+        it.until(lambda it: it.session.state.levels["light"] == 0)
         assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
         now.unlink()
         it.until(lambda it: "gives pictures again, after" in sentences(it))
@@ -86,9 +86,9 @@ def test_a_film_that_is_over_leaves_the_rig_running(tmp_path: Path) -> None:
     with rig_with(FaultyCamera(ends_at=30), tmp_path) as session:
         it = Watched(session)
         it.do(Action.START_STREAM)
-        it.until(lambda it: "has no more pictures" in sentences(it))
+        it.until(lambda it: "has no more frames" in sentences(it))
         assert it.of(Failed) == []
-        assert Action.STOP_STREAM in session.allowed
+        assert Action.STOP_STREAM in session.state.allowed
         it.stop()
 
 
@@ -104,7 +104,7 @@ def test_silence_is_noticed_while_another_camera_keeps_the_engine_busy(
         experiment(it)
         now.touch()
         it.until(lambda it: "has given no picture for 1 s" in sentences(it))
-        it.until(lambda it: it.session.levels["light"] == 0)
+        it.until(lambda it: it.session.state.levels["light"] == 0)
         assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
         now.unlink()
         it.stop()
@@ -121,7 +121,7 @@ def test_a_camera_that_fails_while_the_network_loads_is_all_that_is_told(
         it = Watched(session)
         it.do(Action.START_STREAM)
         it.until(lambda it: bool(it.of(Failed)))
-        it.until(lambda it: it.session.status.phase is Phase.IDLE)
+        it.until(lambda it: it.session.state.phase is Phase.IDLE)
         (told,) = [each.text for each in it.of(Failed) if isinstance(each, Failed)]
         assert told.startswith("[Camera top] camera ")
         assert "gives no pictures" in told

@@ -53,18 +53,18 @@ def test_used_as_it_is_it_passes_unchanged() -> None:
 def test_a_crop_is_moved_while_it_films_but_keeps_its_size() -> None:
     film = transformed(FILM, SimulatedCamera(crop=(1, 1, 3, 2), rotate="180"))
     image = np.zeros(film.format.shape, film.format.dtype)
-    assert film.dials()[-1] == CameraControl(
+    assert film.controls()[-1] == CameraControl(
         "crop", (1, 1, 3, 2), (0, 0, 1, 1), (0, 0, 6, 4)
     )
-    assert film.turn("crop", (3, 2, 3, 2))
+    assert film.set_control("crop", (3, 2, 3, 2))
     film.read(image)
     assert (image == np.rot90(RAW[2:4, 3:6], 2)).all()
-    assert film.dials()[-1].now == (3, 2, 3, 2)
-    assert not film.turn("crop", (0, 0, 4, 2))
-    assert not film.turn("crop", None)
-    assert not film.turn("gain", 3.0), "the device has no dials"
+    assert film.controls()[-1].now == (3, 2, 3, 2)
+    assert not film.set_control("crop", (0, 0, 4, 2))
+    assert not film.set_control("crop", None)
+    assert not film.set_control("gain", 3.0), "the device has no dials"
     with pytest.raises(DeviceError, match="does not lie in the picture of 6×4"):
-        film.turn("crop", (4, 0, 3, 2))
+        film.set_control("crop", (4, 0, 3, 2))
     film.read(image)
     assert (image == np.rot90(RAW[2:4, 3:6], 2)).all(), "nothing has changed"
 

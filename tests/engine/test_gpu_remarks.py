@@ -9,8 +9,7 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine import network_loading
 from deeplabstream.engine.network_loading import introduced
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.session_events import SessionEvents
-from deeplabstream.engine.session.stream import Stream
+from deeplabstream.engine.session.session import Session
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.settings.loading import parse
@@ -24,36 +23,32 @@ def ready(*remarks: str) -> say.NetworkReady:
     return say.NetworkReady(Skeleton(("snout",)), FACTS, remarks)
 
 
-def hearing(message: say.NetworkReady) -> tuple[SessionEvents, list[object]]:
-    """A session that has heard that its network is ready, and what the recorder got."""
-    rig = SessionEvents(parse(RIG, FOLDER))
-    rig._stream = Stream.of(rig.settings, 0)
-    told: list[object] = []
-    crew = SimpleNamespace(tell_recorder=told.append, rings={}, complete=False)
-    rig._attach = lambda crew: None  # type: ignore[method-assign]
-    rig._heard(crew, message)  # type: ignore[arg-type]
-    return rig, told
+def network_ready(message: say.NetworkReady) -> tuple[Session, list[object]]:
+    """A session whose network is ready, and what its recorder got."""
+    session, written = Session(parse(RIG, FOLDER)), list[object]()
+    processes = SimpleNamespace(send_recorder=written.append, rings={}, cut_short=False)
+    session._processes = processes  # type: ignore[assignment]
+    session._handle(message)
+    return session, written
 
 
 def test_the_remark_is_news_for_window_and_console_and_a_row_of_the_record() -> None:
-    rig, told = hearing(ready(REMARK))
-    (note,) = [news for news in rig._news if isinstance(news, Note)]
+    session, written = network_ready(ready(REMARK))
+    (note,) = [news for news in session._news if isinstance(news, Note)]
     assert (note.kind, note.text) == ("computer", REMARK)
-    assert [each.note.text for each in told if isinstance(each, say.WriteNote)] == [
-        REMARK
-    ]
-    assert rig.status.network_ready
+    assert written == [say.WriteNote(note)]
+    assert session.state.network_ready
 
 
 def test_it_is_in_the_facts_for_run_json() -> None:
-    rig, _ = hearing(ready(REMARK))
-    assert rig._stream.facts()["remarks"] == [REMARK]
+    session, _ = network_ready(ready(REMARK))
+    assert session.state.run_facts()["remarks"] == [REMARK]
 
 
 def test_without_a_remark_nothing_is_told() -> None:
-    rig, told = hearing(ready())
-    assert "remarks" not in rig._stream.facts()
-    assert told == []
+    session, written = network_ready(ready())
+    assert "remarks" not in session.state.run_facts()
+    assert written == []
 
 
 def test_the_engine_hands_on_what_the_network_s_loading_kept(

@@ -14,7 +14,7 @@ import pytest
 from deeplabstream.core.command import OutputName
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.processes.guard import Heartbeat, watch
-from deeplabstream.engine.session.messages import Complaint
+from deeplabstream.engine.session.messages import ProblemReport
 from deeplabstream.ipc.pipe import has_message
 from outputs.screen.output import Screen
 from outputs.serial_line import SerialLine
@@ -69,7 +69,7 @@ def test_what_a_dead_or_frozen_engine_left_on_goes_off(
     os.kill(rig.engine.pid, getattr(signal, name))
     assert heard(board[0]) == b"L"
     complaint, *edges = rig.told()
-    assert isinstance(complaint, Complaint)
+    assert isinstance(complaint, ProblemReport)
     assert complaint.text.startswith(f"The engine {what}")
     offs = {(e.output, e.level, e.cause) for e in edges if isinstance(e, Edge)}
     assert offs == {("laser", 0, "guard"), ("lamp", 0, "guard")}
@@ -84,7 +84,7 @@ def test_an_output_that_can_not_be_opened_again_is_named(
     assert heard(board[0], 2) == b"LH"
     os.close(board[0])
     rig.engine.kill()
-    texts = [told.text for told in rig.told() if isinstance(told, Complaint)]
+    texts = [told.text for told in rig.told() if isinstance(told, ProblemReport)]
     assert len(texts) == 2
     assert texts[1].startswith("[Output laser] ")
     assert texts[1].endswith("it may still be on")
@@ -174,7 +174,7 @@ def test_every_kind_goes_off_when_the_engine_is_killed() -> None:
         told = rig.told()
     reopened = {name for name, it in played.items() if it.output.reopens}
     assert {e.output for e in told if isinstance(e, Edge)} == reopened
-    assert [c.text for c in told if isinstance(c, Complaint)][1:] == []
+    assert [c.text for c in told if isinstance(c, ProblemReport)][1:] == []
 
 
 def test_outputs_that_end_with_the_engine_are_not_opened_again() -> None:

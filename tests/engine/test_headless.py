@@ -6,11 +6,17 @@ from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.headless import run_headless
 from deeplabstream.engine.session.messages import RunClosed
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.run_summary import Summary
-from deeplabstream.engine.session.states import Action, Counts, Failed, Phase, Status
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Counts,
+    Failed,
+    News,
+    Phase,
+    SessionState,
+)
 from deeplabstream.recording.frame_accounts import Accounts
-from tests.gui.fake_session import FakeSession, make_step
+from tests.gui.fake_session import IDLE, FakeSession, make_step
 
 
 class PlayingSession(FakeSession):
@@ -21,15 +27,15 @@ class PlayingSession(FakeSession):
         self.index = 0
 
     def poll(self) -> list[News]:
-        if self.status.analysing:
-            self.counts = {"arena": Counts(self.index + 1, 0, self.index + 1)}
+        if self.state.analysing:
+            counts = {"arena": Counts(self.index + 1, 0, self.index + 1)}
+            self.update(counts=counts, run_folder=Path("runs/monday"))
             commands = (Mark(f"entry {self.index} into here"), on("stimulus"))
             self.news.append(make_step(self.index, commands=commands))
             self.news.append(Edge("stimulus", 1.0, "plan", 0, 0))
-            self.run_folder = Path("runs/monday")
             self.index += 1
-        elif self.status.phase is Phase.IDLE:
-            self.counts = {}
+        elif self.state.phase is Phase.IDLE:
+            self.update(counts={})
         return super().poll()
 
 
@@ -51,7 +57,7 @@ def test_it_runs_for_its_time_and_stops_everything() -> None:
     rig = PlayingSession()
     summary, said = run(rig)
     assert rig.asked == [*AGENDAS["experiment"], Action.STOP_STREAM]
-    assert rig.status == Status()
+    assert rig.state.activity == IDLE.activity
     assert 1.0 <= summary.seconds <= 1.1
     assert summary.counts["arena"].delivered == len(summary.decided_ns) == rig.index
     assert summary.marks == {"entry into here": rig.index}
@@ -99,7 +105,9 @@ class SlowSession(FakeSession):
     def do(self, action: Action) -> None:
         self.asked.append(action)
         self.put(
-            Status(Phase.STARTING if action is Action.START_STREAM else Phase.IDLE)
+            SessionState(
+                Phase.STARTING if action is Action.START_STREAM else Phase.IDLE
+            )
         )
 
 
@@ -113,7 +121,7 @@ def test_a_rig_that_never_gets_ready_is_given_up() -> None:
 def test_a_state_is_told_once() -> None:
     rig = FakeSession()
     for ready in (False, True):
-        rig.put(Status(Phase.STARTING, network_ready=ready))
+        rig.put(SessionState(Phase.STARTING, network_ready=ready))
     rig.news.append(Failed("[Camera arena] gives no pictures"))
     _, said = run(rig)
     assert said[:2] == ["starting", "Problem: [Camera arena] gives no pictures"]
@@ -122,7 +130,7 @@ def test_a_state_is_told_once() -> None:
 class EndingSession(PlayingSession):
     def poll(self) -> list[News]:
         if self.index == 5:
-            self.put(Status())
+            self.put(IDLE)
         return super().poll()
 
 
@@ -144,7 +152,7 @@ def test_a_person_may_stop_it() -> None:
         clock=clock,
         rest=lambda s: clock.set(clock.now_ns() + round(s * 1e9)),
     )
-    assert rig.status == Status()
+    assert rig.state.activity == IDLE.activity
     assert 0 < summary.seconds < 2
 
 
@@ -155,7 +163,7 @@ def test_the_frame_equation_of_each_span_is_printed() -> None:
         Accounts("arena", "recording", 98, None, **filmed),
     )
     summary = Summary(counts={"arena": Counts(120, 2)})
-    summary.add(RunClosed(Path("runs/monday"), spans))
+    summary.add(RunClosed(spans))
     came, analysis, recording = summary.lines()[1:4]
     assert came == "Camera arena: 120 frames, lost at the device: 2."
     assert analysis == (

@@ -18,7 +18,7 @@ import pytest
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Phase
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import read_events
@@ -100,18 +100,18 @@ def run_a_rig(root: Path, codec: str, said: Connection) -> None:
     wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
     with Session(parse(SETTINGS.format(codec=codec), root)) as session:
         started = False
-        while not (started and session.status.phase is Phase.IDLE):
-            if wanted and wanted[0] in session.allowed:
+        while not (started and session.state.phase is Phase.IDLE):
+            if wanted and wanted[0] in session.state.allowed:
                 session.do(wanted.pop(0))
             session.rest(0.01)
             for news in session.poll():
                 if isinstance(news, Edge):
                     said.send(news)
-            counts = session.counts.get("top")
+            counts = session.state.counts.get("top")
             if not started and counts and counts.recorded > 0:
                 started = True
                 pids = {p.name: p.pid for p in session.processes()}
-                said.send((session.run_folder, {**pids, "session": os.getpid()}))
+                said.send((session.state.run_folder, {**pids, "session": os.getpid()}))
     said.send(None)
 
 
@@ -253,15 +253,18 @@ def a_finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Session(parse(text, root)) as session:
         give_up = perf_counter() + GIVE_UP_S
         wanted = [Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT]
-        while session.counts.get("top") is None or session.counts["top"].recorded < 60:
+        while (
+            session.state.counts.get("top") is None
+            or session.state.counts["top"].recorded < 60
+        ):
             assert perf_counter() < give_up
-            if wanted and wanted[0] in session.allowed:
+            if wanted and wanted[0] in session.state.allowed:
                 session.do(wanted.pop(0))
             session.rest(0.02)
             session.poll()
-    assert session.run_folder is not None
-    assert repair(session.run_folder).done == []
-    return session.run_folder
+    assert session.state.run_folder is not None
+    assert repair(session.state.run_folder).done == []
+    return session.state.run_folder
 
 
 def test_a_run_that_goes_on_is_let_alone(

@@ -13,7 +13,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.settings.loading import parse
 from tests.cameras.emulation import emulated, feature_file, numbered
 from tests.engine.test_session import Watched, pictures
@@ -59,7 +59,7 @@ def rig(folder: Path, trigger: str = "free") -> Iterator[Watched]:
 
 
 def delivered(it: Watched, camera: str) -> int:
-    counts = it.session.counts.get(camera)
+    counts = it.session.state.counts.get(camera)
     return counts.delivered if counts else 0
 
 
@@ -69,7 +69,7 @@ def test_cameras_of_two_makers_in_one_run(tmp_path: Path) -> None:
         it.until(lambda it: len(it.of(Step)) > 60)
         it.until(lambda it: delivered(it, "side") > 60)
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
         notes = " ".join(n.text for n in it.told if isinstance(n, Note))
         assert it.of(Failed) == []
     assert folder is not None
@@ -110,7 +110,7 @@ def test_a_follower_without_pulses_waits_and_stops_when_told(
     monkeypatch.setattr(BaseProcess, "kill", told)
     with rig(tmp_path, trigger="line") as it:
         it.do(Action.START_STREAM)
-        it.until(lambda it: it.session.status.phase is Phase.STREAMING)
+        it.until(lambda it: it.session.state.phase is Phase.STREAMING)
         it.until(lambda it: delivered(it, "drawn") > 60)
         assert delivered(it, "side") == 0
         pid = next(p.pid for p in it.session.processes() if "side" in p.name)

@@ -5,7 +5,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.checks.output_test import OutputTestProcess, Told
-from deeplabstream.engine.session.messages import Complaint, ProcessFailed
+from deeplabstream.engine.session.messages import ProblemReport, ProcessFailed
 from outputs.serial_line import SerialLine
 from outputs.simulated import SimulatedOutput
 from tests.outputs.players import playing
@@ -75,7 +75,7 @@ def test_what_can_not_be_switched_off_is_left_to_the_guard() -> None:
         told = all_told(test)
     os.close(theirs)
     assert test.failed
-    said = [t.text for t in told if isinstance(t, Complaint)]
+    said = [t.text for t in told if isinstance(t, ProblemReport)]
     assert said[-1].startswith("[Output laser] ")
     assert said[-1].endswith("it may still be on")
 

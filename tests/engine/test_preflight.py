@@ -5,10 +5,10 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
+from deeplabstream.engine.checks.camera_watchdog import FrameRateMeter
 from deeplabstream.engine.checks.preflight import Finding, inspect
-from deeplabstream.engine.session.frame_rate import FrameRateMeter
 from deeplabstream.engine.session.messages import WatchdogChecked
-from deeplabstream.engine.session.states import Counts
+from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.settings.loading import parse
 from tests.engine import small_rig
@@ -22,9 +22,14 @@ def rig(tmp_path: Path) -> FakeSession:
     made = FakeSession(shape=(480, 640))
     made.settings = parse(RIG.replace("circle 10 20", "circle 90 90"), tmp_path)
     made.settings.output_directory.mkdir()
-    made.formats = {"arena": ImageFormat((480, 640), 30.0)}
-    made.counts = {"arena": Counts(100)}
+    form = ImageFormat((480, 640), 30.0)
+    made.update(formats={"arena": form}, counts={"arena": Counts(100)})
     return made
+
+
+def inspected(rig: FakeSession, rates: dict[str, float]) -> list[Finding]:
+    rig.update(rates=rates)
+    return inspect(rig.settings, rig.state)
 
 
 def grave(found: list[Finding]) -> list[str]:
@@ -32,7 +37,7 @@ def grave(found: list[Finding]) -> list[str]:
 
 
 def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> None:
-    found = inspect(rig, {"arena": 29.8})
+    found = inspected(rig, {"arena": 29.8})
     assert not grave(found)
     told = "\n".join(finding.text for finding in found)
     assert "[Camera arena] gives 29.8 pictures/s" in told
@@ -52,7 +57,7 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
 def test_a_slow_camera_is_told_and_a_far_too_slow_one_stops(
     rig: FakeSession, rate: float, says: str, stops: bool
 ) -> None:
-    found = inspect(rig, {"arena": rate})
+    found = inspected(rig, {"arena": rate})
     assert says in found[0].text
     assert found[0].grave is stops
 
@@ -60,8 +65,8 @@ def test_a_slow_camera_is_told_and_a_far_too_slow_one_stops(
 def test_a_camera_that_waits_for_its_first_pulse_stops_nothing(
     rig: FakeSession,
 ) -> None:
-    rig.counts = {"arena": Counts()}
-    assert inspect(rig, {"arena": 0.0})[0] == Finding(
+    rig.update(counts={"arena": Counts()})
+    assert inspected(rig, {"arena": 0.0})[0] == Finding(
         "[Camera arena] has given no picture yet"
     )
 
@@ -77,7 +82,7 @@ def test_regions_must_lie_in_the_picture(
     rig: FakeSession, tmp_path: Path, place: str, says: str, stops: bool
 ) -> None:
     rig.settings = parse(RIG.replace("circle 10 20 30", place), tmp_path)
-    found = [f for f in inspect(rig, {"arena": 30.0}) if "[Trigger corner]" in f.text]
+    found = [f for f in inspected(rig, {"arena": 30.0}) if "[Trigger corner]" in f.text]
     assert says in found[0].text
     assert found[0].grave is stops
 
@@ -85,17 +90,17 @@ def test_regions_must_lie_in_the_picture(
 def test_the_whole_picture_is_a_region_like_any_other(
     rig: FakeSession, tmp_path: Path
 ) -> None:
-    form = rig.formats["arena"]
+    form = rig.state.formats["arena"]
     whole = f"rectangle 0 0 {form.width} {form.height}"
     rig.settings = parse(RIG.replace("circle 10 20 30", whole), tmp_path)
-    texts = [found.text for found in inspect(rig, {"arena": 30.0})]
+    texts = [found.text for found in inspected(rig, {"arena": 30.0})]
     assert "1 place of a trigger lies in the picture" in texts
 
 
 def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
     plan = replace(rig.settings.recording, planned_minutes=10_000_000)
     rig.settings = replace(rig.settings, recording=plan)
-    (text,) = grave(inspect(rig, {"arena": 30.0}))
+    (text,) = grave(inspected(rig, {"arena": 30.0}))
     assert "10000000.0 minutes" in text or "1e+07 minutes" in text
     assert "choose another OUTPUT_DIRECTORY" in text
 
@@ -104,7 +109,7 @@ def test_an_output_directory_that_is_still_to_be_made_stops_nothing(
     rig: FakeSession,
 ) -> None:
     rig.settings.output_directory.rmdir()
-    found = inspect(rig, {"arena": 30.0})
+    found = inspected(rig, {"arena": 30.0})
     assert not grave(found)
     assert "are free in" in found[-1].text
 
@@ -130,18 +135,18 @@ def test_the_pace_is_that_of_the_last_two_seconds() -> None:
 def test_a_trigger_must_name_what_the_network_knows(
     rig: FakeSession, tmp_path: Path
 ) -> None:
-    told = [finding.text for finding in inspect(rig, {"arena": 30.0})]
+    told = [finding.text for finding in inspected(rig, {"arena": 30.0})]
     assert any("it knows every body part" in text for text in told)
     text = RIG.replace("circle 10 20", "circle 90 90").replace("nose, tail", "paw")
     rig.settings = parse(text, tmp_path)
-    (grave_one,) = grave(inspect(rig, {"arena": 30.0}))
+    (grave_one,) = grave(inspected(rig, {"arena": 30.0}))
     assert "the network has no body part 'paw'" in grave_one
 
 
 def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
     def told(exposed_ns: int, arrived_ns: int) -> Finding:
-        rig.stamps = {"arena": Stamp(7, exposed_ns, arrived_ns)}
-        return inspect(rig, {"arena": 30.0})[1]
+        rig.update(stamps={"arena": Stamp(7, exposed_ns, arrived_ns)})
+        return inspected(rig, {"arena": 30.0})[1]
 
     now = 10**12
     good = told(now - 1_500_000, now)
@@ -155,31 +160,35 @@ def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
     ahead = told(now + 3_000_000_000, now)
     assert ahead.grave
     assert "3000 ms ahead of the computer's clock" in ahead.text
-    clock = inspect(rig, {"arena": 30.0})[2]
+    clock = inspected(rig, {"arena": 30.0})[2]
     assert clock.text.startswith("the computer's clock says 20")
 
 
 def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
     def told() -> list[Finding]:
-        return [f for f in inspect(rig, {"arena": 30.0}) if "laser" in f.text]
+        return [f for f in inspected(rig, {"arena": 30.0}) if "laser" in f.text]
 
     assert "does not answer; it is opened again" in told()[0].text
-    rig.edges = {"laser": Edge("laser", 0.0, "open", 1, 2)}
+    rig.update(edges={"laser": Edge("laser", 0.0, "open", 1, 2)})
     assert told() == [
         Finding("[Output laser] was opened and switched off; it can't acknowledge")
     ]
-    rig.acknowledged = {"laser": Acknowledged("laser", 0.0, 10, 250_010, 500_000)}
+    rig.update(acknowledged={"laser": Acknowledged("laser", 0.0, 10, 250_010, 500_000)})
     assert told() == [Finding("[Output laser] acknowledges, 0.25 ms after it is told")]
     for good in (True, None, False):
-        rig.proofs = (WatchdogChecked("the watchdog of the laser's board …", good),)
+        rig.update(
+            watchdog_checks=(
+                WatchdogChecked("the watchdog of the laser's board …", good),
+            )
+        )
         assert told()[-1].grave is (good is False)
 
 
 def test_the_time_that_an_experiment_takes_counts_as_planned(rig: FakeSession) -> None:
-    told = inspect(rig, {"arena": 30.0})[-1].text
+    told = inspected(rig, {"arena": 30.0})[-1].text
     assert "an hour of video takes at most about" in told
     assert "PLANNED_MINUTES" in told
     run = replace(rig.settings.experiment, exp_time_s=1e9)
     rig.settings = replace(rig.settings, experiment=run)
-    (text,) = grave(inspect(rig, {"arena": 30.0}))
+    (text,) = grave(inspected(rig, {"arena": 30.0}))
     assert "minutes of video may need up to" in text

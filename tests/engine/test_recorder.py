@@ -46,33 +46,10 @@ def test_every_frame_that_came_while_analysing_has_a_row(tmp_path: Path) -> None
         }
 
 
-def test_a_span_can_be_given_by_its_times(tmp_path: Path) -> None:
-    with recording(tmp_path) as rig:
-        open_run(rig)
-        rig.expose(*range(10))
-        rig.tell(say.StartAnalysis(("top",), since_ns=6 * TICK_NS))
-        rig.decide(8)
-        rig.expose(*range(10, 15))
-        rig.tell(say.StopAnalysis(until_ns=13 * TICK_NS))
-        expected = [(6, 0), (7, 0), (8, 1), *((n, 0) for n in range(9, 13))]
-        assert listed(rig.folder) == expected
-        assert rig.accounting[0]["closes"]
-
-
-def test_a_network_that_hangs_leaves_rows_too(tmp_path: Path) -> None:
-    with recording(tmp_path) as rig:
-        open_run(rig)
-        rig.tell(say.StartAnalysis(("top",), {"top": ("corner",)}, since_ns=0))
-        rig.expose(*range(5))
-        rig.tell(say.StopAnalysis(until_ns=TICK_NS * 100))
-        assert listed(rig.folder) == [(n, 0) for n in range(5)]
-        assert rig.accounting[0]["closes"]
-
-
 def test_headers_that_were_overwritten_are_counted(tmp_path: Path) -> None:
     with recording(tmp_path, slots=8) as rig:
         open_run(rig)
-        rig.tell(say.StartAnalysis(("top",), since_ns=0))
+        rig.tell(say.StartAnalysis(("top",)))
         rig.expose(0)
         rig.decide(0)
         rig.tell()
@@ -232,7 +209,7 @@ def test_a_closed_run_says_how_it_ended(tmp_path: Path) -> None:
         rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))
         rig.expose(0, 1, 2)
         rig.decide(0, 2)
-        rig.tell(say.CloseRun("stopped", {"animal": "m3"}), None)
+        rig.tell(say.CloseRun("stopped", {"animal": "m3"}), say.Stop())
         facts = rig.folder.facts
         assert rig.recorder.over
         assert (facts["how"], facts["animal"], facts["seed"]) == ("stopped", "m3", 4)

@@ -101,7 +101,7 @@ def test_a_full_disk_ends_the_recording_with_a_sentence_and_drains_on(
         assert rig.folder.facts["how"].startswith("failed: ")
         for index in range(1000):  # more than the journal holds
             rig.decide(index)
-            rig.recorder.turn()
+            rig.recorder.work()
         rig.tell(say.StartRecording(("top",)))
         assert "no run folder" in str(rig.of(say.RecorderFailed)[-1])
 
@@ -158,7 +158,7 @@ def test_a_disk_that_fills_up_ends_the_video_and_loses_nothing_of_it(
         theirs.close()
         specs = tuple(ring.spec for ring in rings.values())
         for message in (
-            say.Attach(specs, SKELETON, 0, {}),
+            say.AttachStream(specs, SKELETON, 0, {}),
             say.OpenRun(tmp_path, ""),
             say.StartAnalysis(("top",)),
             say.StartRecording(("top",)),
@@ -181,7 +181,7 @@ def test_a_disk_that_fills_up_ends_the_video_and_loses_nothing_of_it(
         for later in range(index + 1, index + 20):  # analysis goes on
             ring.publish(later, later * TICK_NS, later * TICK_NS + 1000)
             engine.write(step(later))
-        for last in (say.CloseRun("stopped"), None):
+        for last in (say.CloseRun("stopped"), say.Stop()):
             ours.send(last)
         wake.release()
         process.join()
@@ -225,7 +225,7 @@ def test_a_folder_that_vanishes_ends_the_recording_with_a_sentence(
         assert "Recording has ended, the disk failed: No such file" in str(failure)
         for index in range(1000):  # more than the journal holds: it is drained on
             rig.decide(index)
-            rig.recorder.turn()
+            rig.recorder.work()
 
 
 def test_a_slow_disk_costs_counted_frames_and_no_row(
@@ -251,10 +251,10 @@ def test_a_slow_disk_costs_counted_frames_and_no_row(
         give_up = perf_counter() + 60
         while not film.losses:
             assert perf_counter() < give_up
-        rig.recorder._told_ns = 0
+        rig.recorder._progress_ns = 0
         rig.tell()
         rig.tell(say.StopRecording(), say.StopAnalysis())
-        (complaint,) = rig.of(say.Complaint)
+        (complaint,) = rig.of(say.ProblemReport)
         assert "frames are lost to the video" in str(complaint)
         assert listed(rig.folder) == [(n, 1) for n in range(100)]
         film_account, _ = rig.accounting

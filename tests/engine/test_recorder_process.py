@@ -38,7 +38,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         theirs.close()
         specs = tuple(ring.spec for ring in rings.values())
         for message in (
-            say.Attach(specs, SKELETON, 0, {}),
+            say.AttachStream(specs, SKELETON, 0, {}),
             say.OpenRun(tmp_path, ""),
             say.StartAnalysis(("top",)),
             say.StartRecording(("top",)),
@@ -47,13 +47,14 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         ):
             ours.send(message)
         wake.release()
-        opened, stopped = ours.recv(), ours.recv()
+        opened = ours.recv()
         assert isinstance(opened, say.RunOpened)
-        assert isinstance(stopped, say.RecordingStopped)
+        while not isinstance(ours.recv(), say.RecordingProgress):
+            pass  # the second recording runs when progress is reported
         film_and_decide(rings, journal, 40)
         wake.release()
         ours.send(say.CloseRun("stopped"))
-        ours.send(None)
+        ours.send(say.Stop())
         wake.release()
         process.join()
         told = []
@@ -68,7 +69,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
     closed = told[-1]
     assert isinstance(closed, say.RunClosed)
     assert all(account.closes() for account in closed.accounts)
-    assert len(list(RunFolder(closed.path).steps("top"))) == 40
+    assert len(list(RunFolder(opened.path).steps("top"))) == 40
 
 
 def session(
@@ -116,5 +117,5 @@ def test_a_recorder_whose_session_was_killed_completes_its_files(
         for end in (alive, said):
             end.close()
     facts = json.loads((path / "run.json").read_text("utf-8"))
-    assert facts["how"] == "the application ended without a word"
+    assert facts["how"] == "the application ended unexpectedly"
     assert facts["ended"]

@@ -14,9 +14,8 @@ import pytest
 
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
-from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, News, Phase
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
@@ -75,7 +74,7 @@ class Watched:
 
     def do(self, *actions: Action) -> None:
         for action in actions:
-            self.until(lambda it, action=action: action in it.session.allowed)  # type: ignore[misc]
+            self.until(lambda it, action=action: action in it.session.state.allowed)  # type: ignore[misc]
             self.session.do(action)
 
     def of(self, kind: type) -> list[News]:
@@ -83,7 +82,7 @@ class Watched:
 
     def stop(self) -> None:
         self.session.do(Action.STOP_STREAM)
-        self.until(lambda it: it.session.status.phase is Phase.IDLE)
+        self.until(lambda it: it.session.state.phase is Phase.IDLE)
 
 
 @contextlib.contextmanager
@@ -95,7 +94,7 @@ def rig(folder: Path, output: str = SIMULATED) -> Iterator[Watched]:
 def experiment(it: Watched) -> None:
     """Start everything and wait until the light is on."""
     it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
-    it.until(lambda it: it.session.levels.get("light") == 1)
+    it.until(lambda it: it.session.state.levels.get("light") == 1)
 
 
 def pictures(path: Path) -> int:
@@ -108,10 +107,10 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
         experiment(it)
         seen = len(it.of(Step))
         it.until(lambda it: len(it.of(Step)) > seen + 50)
-        it.until(lambda it: it.session.counts["top"].recorded > 0)
-        it.until(lambda it: it.session.counts["side"].recorded > 0)
+        it.until(lambda it: it.session.state.counts["top"].recorded > 0)
+        it.until(lambda it: it.session.state.counts["side"].recorded > 0)
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
         assert it.of(Failed) == []
     assert folder is not None
     facts = json.loads((folder / "run.json").read_text("utf-8"))
@@ -143,7 +142,7 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
 def test_an_output_is_tested_by_the_rig_that_has_it_open(tmp_path: Path) -> None:
     with rig(tmp_path) as it:
         it.do(Action.START_STREAM)
-        it.until(lambda it: Action.START_ANALYSIS in it.session.allowed)
+        it.until(lambda it: Action.START_ANALYSIS in it.session.state.allowed)
         it.session.test("light")
         it.until(lambda it: len(it.of(Edge)) >= 3)
         edges = [edge for edge in it.of(Edge) if isinstance(edge, Edge)]
@@ -151,7 +150,7 @@ def test_an_output_is_tested_by_the_rig_that_has_it_open(tmp_path: Path) -> None
         assert edges[1].cause == "test"
         assert edges[2].written_ns - edges[1].written_ns >= 0.19e9
         it.do(Action.START_ANALYSIS, Action.START_EXPERIMENT)
-        it.until(lambda it: it.session.levels.get("light") == 1)
+        it.until(lambda it: it.session.state.levels.get("light") == 1)
         it.session.test("light")
         it.stop()
         causes = [e.cause for e in it.of(Edge) if isinstance(e, Edge)]
@@ -163,10 +162,10 @@ def test_stopping_the_stream_resets_it_and_it_can_start_again(tmp_path: Path) ->
     with rig(tmp_path) as it:
         for _ in range(2):
             it.do(Action.START_STREAM)
-            it.until(lambda it: it.session.status.phase is Phase.STREAMING)
-            it.until(lambda it: it.session.counts["top"].delivered > 5)
+            it.until(lambda it: it.session.state.phase is Phase.STREAMING)
+            it.until(lambda it: it.session.state.counts["top"].delivered > 5)
             it.stop()
-            assert it.session.counts == {}
+            assert it.session.state.counts == {}
         assert it.of(Failed) == []
         assert not (tmp_path / "runs").exists()  # nothing was asked to be written
 
@@ -178,10 +177,10 @@ def test_analysis_alone_writes_poses_and_recording_alone_writes_video(
         it.do(Action.START_STREAM, Action.START_ANALYSIS)
         it.until(lambda it: len(it.of(Step)) > 20)
         it.do(Action.STOP_ANALYSIS, Action.START_RECORDING)
-        it.until(lambda it: it.session.counts["top"].recorded > 0)
+        it.until(lambda it: it.session.state.counts["top"].recorded > 0)
         it.do(Action.STOP_RECORDING)
         it.stop()
-        folder = it.session.run_folder
+        folder = it.session.state.run_folder
     assert folder is not None
     facts = json.loads((folder / "run.json").read_text("utf-8"))
     assert all(each["closes"] for each in facts["accounting"])
@@ -196,10 +195,10 @@ def test_a_killed_process_ends_everything(tmp_path: Path, name: str) -> None:
         experiment(it)
         process = next(p for p in it.session.processes() if p.name == name)
         process.kill()
-        it.until(lambda it: it.session.status.phase is Phase.IDLE)
+        it.until(lambda it: it.session.state.phase is Phase.IDLE)
         told = " ".join(news.text for news in it.told if isinstance(news, Failed))
         assert name in told
-        assert it.session.levels == {"light": 0.0}
+        assert it.session.state.levels == {"light": 0.0}
 
 
 @pytest.mark.skipif(
@@ -217,7 +216,7 @@ def test_the_laser_is_off_when_the_engine_dies_or_hangs(
             engine = next(p for p in it.session.processes() if p.name == "engine")
             assert engine.pid is not None
             os.kill(engine.pid, getattr(signal, number))
-            it.until(lambda it: it.session.status.phase is Phase.IDLE)
+            it.until(lambda it: it.session.state.phase is Phase.IDLE)
             said = os.read(board, 10_000)
             assert b"H" in said
             assert said.endswith(b"L")
@@ -238,7 +237,7 @@ def test_the_laser_is_off_when_all_processes_are_asked_to_end(tmp_path: Path) ->
             experiment(it)
             for process in it.session.processes():
                 process.terminate()
-            it.until(lambda it: it.session.status.phase is Phase.IDLE)
+            it.until(lambda it: it.session.state.phase is Phase.IDLE)
             said = os.read(board, 10_000)
             assert b"H" in said
             assert said.endswith(b"L")
@@ -256,7 +255,7 @@ def test_an_output_that_can_not_be_opened_is_told_and_stops_no_analysis(
         it.do(Action.START_EXPERIMENT)
         it.until(lambda it: len(it.of(Failed)) > 1)
         assert "[Output light]" in str(it.of(Failed)[0])
-        assert not it.session.status.experimenting
+        assert not it.session.state.experimenting
         it.stop()
 
 
@@ -265,7 +264,7 @@ def test_a_network_that_is_not_there_is_told_with_its_name(tmp_path: Path) -> No
     with Session(parse(text, tmp_path)) as session:
         it = Watched(session)
         it.do(Action.START_STREAM)
-        it.until(lambda it: it.session.status.phase is Phase.IDLE)
+        it.until(lambda it: it.session.state.phase is Phase.IDLE)
         assert "no-such-network" in str(it.of(Failed))
 
 
@@ -275,9 +274,9 @@ def test_vanished_shared_memory_does_not_keep_the_stream_from_ending(
 ) -> None:
     with rig(tmp_path) as it:
         it.do(Action.START_STREAM, Action.START_ANALYSIS)
-        crew = it.session._crew
-        assert crew is not None
-        for ring in crew.rings.values():
+        processes = it.session._processes
+        assert processes is not None
+        for ring in processes.rings.values():
             (Path("/dev/shm") / ring.spec.memory).unlink()
         it.stop()
-        assert it.session.allowed == {Action.START_STREAM}
+        assert it.session.state.allowed == {Action.START_STREAM}

@@ -15,7 +15,7 @@ import pytest
 
 from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.ipc.journal import Journal, create_journal
 from deeplabstream.ipc.pipe import opened_pipe
 from deeplabstream.recording.run_folder import RunFolder
@@ -61,11 +61,11 @@ def started(session: Session) -> dict[str, int]:
     wanted = list(WANTED)
 
     def films() -> bool:
-        if wanted and wanted[0] in session.allowed:
+        if wanted and wanted[0] in session.state.allowed:
             session.do(wanted.pop(0))
         session.poll()
-        counts = session.counts.get("top")
-        return session.status.experimenting and bool(counts and counts.recorded)
+        counts = session.state.counts.get("top")
+        return session.state.experimenting and bool(counts and counts.recorded)
 
     assert until(films)
     return {process.name: process.pid or 0 for process in session.processes()}
@@ -91,12 +91,12 @@ def run_until_told(root: Path, told: Any) -> None:
     process_manager.opened_pipe = small_pipe
     with rig(root) as session:
         started(session)
-        told.send(session.run_folder)
+        told.send(session.state.run_folder)
         while not told.poll():
             session.rest(0.01)
             session.poll()
         session.do(Action.STOP_STREAM)
-        assert until(lambda: not session.poll() and session.status.phase is Phase.IDLE)
+        assert until(lambda: not session.poll() and session.state.phase is Phase.IDLE)
 
 
 def test_a_frozen_main_process_ends_and_thins_nothing(tmp_path: Path) -> None:
@@ -141,18 +141,18 @@ def test_accounts_close_after_the_recorder_was_suspended(
 
         def analysed() -> int:
             session.poll()
-            return session.counts["top"].analysed
+            return session.state.counts["top"].analysed
 
         for _ in range(2):
             before = analysed()
             os.kill(recorder, signal.SIGSTOP)
-            assert until(lambda before=before: analysed() > before + 60)  # type: ignore[misc]
+            assert until(lambda before=before: analysed() > before + 100)  # type: ignore[misc]
             os.kill(recorder, signal.SIGCONT)
             before = analysed()
             assert until(lambda before=before: analysed() > before + 20)  # type: ignore[misc]
         session.close()
-    assert session.run_folder is not None
-    folder = RunFolder(session.run_folder)
+    assert session.state.run_folder is not None
+    folder = RunFolder(session.state.run_folder)
     analysis, *recordings = sorted(
         folder.facts["accounting"], key=lambda each: str(each["span"])
     )
@@ -177,21 +177,21 @@ def test_an_overflow_of_the_journal_ends_the_experiment_and_is_counted(
 
         def ended() -> bool:
             said.extend(n.text for n in session.poll() if isinstance(n, Failed))
-            return not session.status.experimenting
+            return not session.state.experimenting
 
         os.kill(recorder, signal.SIGSTOP)
         assert until(ended)
-        assert session.levels == {"light": 0.0}
+        assert session.state.levels == {"light": 0.0}
         assert received(board)[-1:] == b"L"
-        assert session.status.analysing  # the stream goes on
+        assert session.state.analysing  # the stream goes on
         os.kill(recorder, signal.SIGCONT)
         session.close()
     assert set(received(board)) <= set(b"L")
     for end in (board, line):
         os.close(end)
     assert "The recorder does not keep up, entries of the record are lost" in said[0]
-    assert session.run_folder is not None
-    folder = RunFolder(session.run_folder)
+    assert session.state.run_folder is not None
+    folder = RunFolder(session.state.run_folder)
     assert folder.facts["entries_missed"] > 0
     assert all(each["closes"] for each in folder.facts["accounting"])
     events = folder.events()

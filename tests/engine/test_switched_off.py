@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deeplabstream.core.journal_entries import LAST_NOTE, Note
-from deeplabstream.engine.processes.engine_links import EngineLinks
+from deeplabstream.engine.processes.child_process import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
 from deeplabstream.ipc.journal import JournalReader, create_journal
 from deeplabstream.recording.repair import repair
@@ -38,7 +38,7 @@ def test_the_engine_switches_off_when_the_main_process_is_killed(
         rig.wait_for_end()
         assert (0.0, "main ended") in rig.edges()
         assert rig.edges()[-1][0] == 0
-        assert rig.how() == "the application ended without a word"
+        assert rig.how() == "the application ended unexpectedly"
 
 
 class _IdleLoop:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.session.states import Failed
+from deeplabstream.engine.session.session_state import Failed
 from tests.engine.test_session import SERIAL, experiment, rig
 from tests.outputs.players import playing
 
@@ -26,7 +26,7 @@ def test_it_ends_the_experiment_and_leaves_the_others_off(tmp_path: Path) -> Non
             experiment(it)
             assert lamp.heard_until("H")
             laser.close()
-            it.until(lambda it: it.session.status.experimenting is False)
+            it.until(lambda it: it.session.state.experimenting is False)
             assert lamp.heard_until("L")
             it.until(lambda it: bool(it.of(Failed)))
             said = " ".join(failed.text for failed in it.of(Failed))

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from deeplabstream.core.command import InputName
-from deeplabstream.plugins.poseless_trigger import TriggerContext
+from deeplabstream.plugins.trigger import TriggerContext
 from experiments.triggers.digital_input import InputCount, InputIs, InputTrigger
 
 LICK = InputName("lick")
@@ -17,9 +17,7 @@ def ask(
 ) -> list[bool | None]:
     """Return the answers on frames that show these levels and counts."""
     frames = enumerate({"lick": level, "lick.count": count} for level, count in course)
-    return [
-        trigger.ask_about(TriggerContext(inputs=seen), n * step_s) for n, seen in frames
-    ]
+    return [trigger.ask(TriggerContext(inputs=seen), n * step_s) for n, seen in frames]
 
 
 def test_an_input_is_active_or_was_since_the_frame_before() -> None:
@@ -31,7 +29,7 @@ def test_an_input_is_active_or_was_since_the_frame_before() -> None:
 def test_an_input_that_is_unknown_is_not_inactive() -> None:
     course = [(0, 0), (nan, nan), (0, 5), (1, 6)]
     assert ask(InputIs(input=LICK), *course) == [False, None, False, True]
-    assert InputIs(input=LICK).ask_about(TriggerContext(), 0.0) is None
+    assert InputIs(input=LICK).ask(TriggerContext(), 0.0) is None
     other = InputIs(input=InputName("lever"))
     assert ask(other, (1, 1)) == [None]
 

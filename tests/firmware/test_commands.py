@@ -148,7 +148,7 @@ def test_more_than_can_be_answered_switches_off(board: Board) -> None:
     assert fault.payload == bytes([Cause.OVERFLOW])
 
 
-def test_a_program_of_another_time_is_told_who_we_are_and_no_more(
+def test_a_program_of_another_time_is_identities_set_we_are_and_no_more(
     switched_on: Board,
 ) -> None:
     board = switched_on

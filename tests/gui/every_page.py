@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QApplication, QWidget
 
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.animal_identity import IdentityState
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
@@ -44,23 +44,23 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
         window.live.controls.buttons[action].click()
         window.bridge.tick()
     answers: dict[str, bool | None] = {"left": None, "right": True}
-    rig.levels = {"left stimulus": 0.5, "right stimulus": 1.0}
+    rig.update(levels={"left stimulus": 0.5, "right stimulus": 1.0})
     rig.news += [make_step(index, answers) for index in range(50)]
     window.bridge.tick()
     yield "Live, running", window
     crowd = tuple(f"animal{number}" for number in range(1, 9))
-    rig.skeleton = replace(SKELETON, animals=crowd)
+    rig.update(skeleton=replace(SKELETON, animals=crowd))
     points = np.ones((8, 3, 2), np.float32)
     words = ("doubt1", "doubt1", "doubt1", "stray", "", "", "doubt2", "doubt2")
-    pose = Pose(rig.skeleton, points, points[..., 0], words)
+    pose = Pose(rig.state.skeleton, points, points[..., 0], words)
     totals = {
         "ambiguities": 9999,
         "ambiguous_frames": 99999,
         "exchanged": 999,
         "swapped": 99,
     }
-    rig.identity = {"arena": IdentityState(pose, totals)}
-    rig.put(rig.status)
+    rig.update(identity={"arena": IdentityState(pose, totals)})
+    rig.put(rig.state)
     for _ in range(8):
         window.bridge.tick()
     yield "Live, eight animals", window

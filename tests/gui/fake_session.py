@@ -1,4 +1,4 @@
-"""A rig that is only told about: what tests make happen, comes out of `poll`."""
+"""Fake session: `poll` returns what a test puts in; no process is started."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,27 +11,22 @@ from PyQt5.QtGui import QColor
 
 from deeplabstream.core.command import Command
 from deeplabstream.core.frame import Frame, ImageFormat
-from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
-from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle, Rectangle
-from deeplabstream.engine.animal_identity import IdentityState
-from deeplabstream.engine.checks.system_monitor import SystemStatus
-from deeplabstream.engine.session.messages import WatchdogChecked
-from deeplabstream.engine.session.rig import News
-from deeplabstream.engine.session.states import (
+from deeplabstream.engine.session.messages import NetworkReady
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import (
     Action,
-    Alarm,
-    Counts,
     Failed,
+    News,
     Phase,
-    Status,
-    StatusChanged,
-    allowed,
+    SessionState,
+    StateChanged,
 )
-from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import Camera, CameraStream
-from deeplabstream.plugins.camera_controls import CameraControl
 from deeplabstream.plugins.output import Output, Write
+from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.fields import Maker
 from deeplabstream.settings.sections import (
@@ -45,6 +40,7 @@ from deeplabstream.settings.sections import (
 from deeplabstream.settings.subject import Subject
 from experiments.triggers.regions import InsideRegion
 
+IDLE = SessionState()
 SKELETON = Skeleton(("nose", "ear", "tail"), (("nose", "ear"), ("ear", "tail")))
 POINTS = [[[60.0, 40.0], [50.0, 50.0], [30.0, 60.0]]]
 _NEXT: Mapping[Action, Mapping[str, Any]] = {
@@ -138,56 +134,50 @@ def make_settings(*cameras: str) -> Settings:
     )
 
 
-class FakeSession:
-    """Does at once what it is asked; everything else is put in by the test."""
+class FakeSession(Session):
+    """Does at once what is requested; a test puts everything else into `state`."""
 
     def __init__(self, *cameras: str, shape: tuple[int, ...] = (100, 160)) -> None:
-        self.cameras = cameras or ("arena",)
-        self.settings = make_settings(*self.cameras)
-        self.used = self.settings
+        names = cameras or ("arena",)
+        super().__init__(make_settings(*names))
+        self.names = names
         self.shape = shape
-        self.formats = {name: ImageFormat(shape, 30.0) for name in self.cameras}
-        self.skeleton: Skeleton | None = SKELETON
-        self.thresholds = Thresholds(0.5)
-        self.provider = "CPUExecutionProvider"
-        self.dials: dict[str, tuple[CameraControl, ...]] = {}
+        facts = ModelFacts("fake", "", 0.5, provider="CPUExecutionProvider")
+        self.state = SessionState(
+            formats={name: ImageFormat(shape, 30.0) for name in names},
+            network=NetworkReady(SKELETON, facts),
+            used_settings=self.settings,
+        )
         self.tested: list[str] = []
         self.adjusted: list[tuple[str, str, str]] = []
-        self.identity: dict[str, IdentityState] = {}
-        self.told_who: list[tuple[str, tuple[str, ...]]] = []
-        self.counts: dict[str, Counts] = {}
-        self.run_folder: Path | None = None
-        self.vitals: SystemStatus | None = None
-        self.levels: dict[str, float] = {}
-        self.edges: dict[str, Edge] = {}
-        self.acknowledged: dict[str, Acknowledged] = {}
-        self.proofs: tuple[WatchdogChecked, ...] = ()
-        self.stamps: dict[str, Stamp] = {}
-        self.stream_start_ns = 0
-        self.alarms: tuple[Alarm, ...] = ()
-        self.status = Status()
+        self.identities_set: list[tuple[str, tuple[str, ...]]] = []
         self.news: list[News] = []
         self.asked: list[Action] = []
         self.closed = False
         self.grey = 40
 
-    def acknowledge(self) -> None:
-        self.alarms = ()
-
     @property
-    def allowed(self) -> frozenset[Action]:
-        return allowed(self.status)
+    def cameras(self) -> tuple[str, ...]:
+        return self.names
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the state; `skeleton` is that of the network."""
+        if "skeleton" in changes:
+            skeleton, network = changes.pop("skeleton"), self.state.network
+            assert network is not None
+            changes["network"] = skeleton and replace(network, skeleton=skeleton)
+        self.state = replace(self.state, **changes)
 
     def do(self, action: Action) -> None:
         self.asked.append(action)
-        if action not in self.allowed:
+        if action not in self.state.allowed:
             self.news.append(Failed(f"{action.value} is not possible now."))
             return
         if action is Action.STOP_STREAM:
-            self.levels = {}
-            self.put(Status())
+            self.update(levels={})
+            self.put(IDLE)
         else:
-            self.put(replace(self.status, **_NEXT[action]))
+            self.put(replace(self.state, **_NEXT[action]))
 
     def adjust(self, camera: str, key: str, word: str) -> None:
         self.adjusted.append((camera, key, word))
@@ -195,12 +185,21 @@ class FakeSession:
     def test(self, output: str) -> None:
         self.tested.append(output)
 
-    def say_who(self, camera: str, exchanged: Sequence[str] = ()) -> None:
-        self.told_who.append((camera, tuple(exchanged)))
+    def set_identity(self, camera: str, exchanged: Sequence[str] = ()) -> None:
+        self.identities_set.append((camera, tuple(exchanged)))
 
-    def put(self, status: Status) -> None:
-        self.status = status
-        self.news.append(StatusChanged(status))
+    def put(self, state: SessionState) -> None:
+        """Take phase and activity of `state`; all else remains."""
+        phase, network_ready, *runs = state.activity
+        analysing, experimenting, recording = runs
+        self.update(
+            phase=phase,
+            network_ready=network_ready,
+            analysing=analysing,
+            experimenting=experimenting,
+            recording=recording,
+        )
+        self.news.append(StateChanged(self.state))
 
     def note(self, kind: str, text: str) -> None:
         self.news.append(Note(kind, text, 0))
@@ -215,7 +214,7 @@ class FakeSession:
     def image_of(self, step: Step) -> Frame | None:
         return self._frame(step.camera, step.index)
 
-    def close(self) -> None:
+    def close(self, how: str = "stopped") -> None:
         self.closed = True
 
     def _frame(self, camera: str, index: int) -> Frame:

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.animal_identity import IdentityState
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.settings_document import Document
@@ -30,7 +30,7 @@ def who(*words: str) -> IdentityState:
 def session_of(*words: str) -> FakeSession:
     session = FakeSession("arena")
     known = who(*words)
-    session.skeleton, session.identity = known.pose.skeleton, {"arena": known}
+    session.update(skeleton=known.pose.skeleton, identity={"arena": known})
     return session
 
 
@@ -48,7 +48,7 @@ def window(qtbot: QtBot) -> Window:
 
 
 def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
-    panel, session = window.live.animals, window.bridge.rig
+    panel, session = window.live.animals, window.bridge.session
     assert isinstance(session, FakeSession)
     assert panel.isVisible()
     assert {name: label.text() for name, label in panel.words.items()} == {
@@ -60,8 +60,8 @@ def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
     window.menu.actions["Swap names of animals"].trigger()
     window.menu.actions["Confirm names of animals"].trigger()
     both = [("arena", ("anna", "bob")), ("arena", ())]
-    assert session.told_who == both * 2
-    session.identity = {"arena": who("", "")}
+    assert session.identities_set == both * 2
+    session.update(identity={"arena": who("", "")})
     for _ in range(9):
         window.bridge.tick()
     assert not panel.right.isEnabled()
@@ -69,7 +69,7 @@ def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
     session.do(Action.STOP_ANALYSIS)
     window.bridge.tick()
     panel.exchange.click()
-    assert session.told_who == both * 2
+    assert session.identities_set == both * 2
 
 
 def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
@@ -98,7 +98,7 @@ def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
 
 def test_one_animal_has_no_line_in_health(qtbot: QtBot) -> None:
     session = FakeSession("arena")
-    assert isinstance(session.skeleton, Skeleton)
+    assert isinstance(session.state.skeleton, Skeleton)
     page = HealthPage(Bridge(session))
     qtbot.addWidget(page)
     page.show()

@@ -2,7 +2,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
-from deeplabstream.engine.session.states import Action, Failed, Status
+from deeplabstream.engine.session.session_state import Action, Failed, SessionState
 from deeplabstream.gui.bridge import Bridge
 from tests.gui.fake_session import FakeSession, make_step
 
@@ -67,8 +67,8 @@ def test_a_failure_or_a_person_ends_the_agenda(qtbot: QtBot, rig: FakeSession) -
 
 def test_it_polls_by_itself(qtbot: QtBot, rig: FakeSession) -> None:
     bridge = Bridge(rig)
-    rig.put(Status())
+    rig.put(SessionState())
     with qtbot.waitSignal(bridge.status_changed, timeout=60_000) as changed:
         bridge.start()
     bridge.stop()
-    assert changed.args == [Status()]
+    assert changed.args == [rig.state]

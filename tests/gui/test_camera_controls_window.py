@@ -7,7 +7,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Failed, Phase
+from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.settings_document import Document
@@ -51,7 +51,7 @@ def enter(qtbot: QtBot, adjusting: CameraWindow, key: str, word: str) -> Control
     line = adjusting.lines[key]
     line.setFocus()
     line.selectAll()
-    with qtbot.waitSignal(adjusting.bridge.turned, timeout=SOON) as said:
+    with qtbot.waitSignal(adjusting.bridge.control_changed, timeout=SOON) as said:
         qtbot.keyClicks(line, word)
         qtbot.keyClick(line, Qt.Key.Key_Return)
     told = said.args[0]
@@ -65,8 +65,8 @@ def test_from_the_tile_through_the_camera_to_the_file(
     button = window.live.adjusting["arena"]
     assert not button.isVisible(), "nothing films"
     window.live.controls.buttons[Action.START_STREAM].click()
-    rig = window.bridge.rig
-    qtbot.waitUntil(lambda: rig.status.phase is Phase.STREAMING, timeout=SOON)
+    rig = window.bridge.session
+    qtbot.waitUntil(lambda: rig.state.phase is Phase.STREAMING, timeout=SOON)
     assert button.isVisible()
     button.click()
     (adjusting,) = window.findChildren(CameraWindow)
@@ -75,7 +75,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     assert not adjusting.keep.isEnabled()
 
     assert enter(qtbot, adjusting, "exposure_us", "50000").done
-    assert adjusting.words.text() == "EXPOSURE_US is 50000 now, as asked for"
+    assert adjusting.words.text() == "EXPOSURE_US is 50000 now, as requested"
     assert adjusting.now["rate"].text() == "now 20", "so long an exposure is slower"
     assert "EXPOSURE_US is 50000" in window.log.page.toPlainText()
 
@@ -87,7 +87,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     assert enter(qtbot, adjusting, "crop", "0, 0, 80, 60").done
     view = window.live.display.grid.views["arena"]
     qtbot.waitUntil(
-        lambda: view.place is not None and rig.formats["arena"].width == 80,
+        lambda: view.place is not None and rig.state.formats["arena"].width == 80,
         timeout=SOON,
     )
     told = enter(qtbot, adjusting, "crop", "100, 0, 80, 60")
@@ -110,9 +110,8 @@ def test_from_the_tile_through_the_camera_to_the_file(
 def test_a_camera_that_can_not_says_so(qtbot: QtBot, rig: FakeSession) -> None:
     window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
-    rig.dials = {
-        "arena": (CameraControl("crop", (0, 0, 160, 100), None, (0, 0, 160, 100)),)
-    }
+    whole = CameraControl("crop", (0, 0, 160, 100), None, (0, 0, 160, 100))
+    rig.update(controls={"arena": (whole,)})
     window.live.controls.buttons[Action.START_STREAM].click()
     window.bridge.tick()
     adjusting = CameraWindow(window.bridge, "arena", window.live)

@@ -33,7 +33,7 @@ def test_long_names_make_the_window_no_larger(qtbot: QtBot, rig: FakeSession) ->
     def least() -> tuple[int, int]:
         window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
         qtbot.addWidget(window)
-        window.live.display.line.show_folder(rig.run_folder)
+        window.live.display.line.show_folder(rig.state.run_folder)
         window.live.animals.show_names([f"{LONG} {i}" for i in range(8)])
         window.live.animals.camera.addItem(f"camera above {LONG}")
         window.live.animals.camera.setVisible(True)
@@ -43,12 +43,12 @@ def test_long_names_make_the_window_no_larger(qtbot: QtBot, rig: FakeSession) ->
         return hint.width(), hint.height()
 
     one = rig.settings
-    rig.run_folder = Path("2026-11-22_01-30-45")
+    rig.update(run_folder=Path("2026-11-22_01-30-45"))
     short = least()
     rig.settings = replace(
         one,
         triggers={f"{LONG} {i}": one.triggers["here"] for i in range(3)},
         outputs={f"{LONG} {i}": one.outputs["stimulus"] for i in range(3)},
     )
-    rig.run_folder = Path(f"Ada Lovelace_{LONG}_2026-11-22_01-30-45")
+    rig.update(run_folder=Path(f"Ada Lovelace_{LONG}_2026-11-22_01-30-45"))
     assert least() == short

@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.experiment_page import ExperimentPage
@@ -139,10 +139,10 @@ def test_what_it_will_do_is_listed_with_the_seed_of_the_run(
     page.document.set_word(title, "SEED", "new")
     assert "each run has another order" in page.trials.words.text()
 
-    rig = page.bridge.rig
+    rig = page.bridge.session
     assert page.document.settings is not None
     drawn = page.document.text.replace("SEED = new", "SEED = 8")
-    rig.used = parse(drawn, page.document.path.parent)
+    rig.update(used_settings=parse(drawn, page.document.path.parent))
     rig.do(Action.START_STREAM)
     page.bridge.tick()
     assert "SEED = 8." in page.trials.words.text(), "what the run has drawn"

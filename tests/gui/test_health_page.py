@@ -4,7 +4,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.command import on
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.checks.system_monitor import SystemStatus
-from deeplabstream.engine.session.states import Action, Counts
+from deeplabstream.engine.session.session_state import Action, Counts
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import SPAN_S, Stages
 from deeplabstream.gui.pages.health_page import HealthPage
@@ -40,18 +40,18 @@ def test_nothing_is_made_up_before_a_frame_came(page: HealthPage) -> None:
 
 
 def test_losses_are_seen(page: HealthPage, rig: FakeSession) -> None:
-    rig.counts = {"arena": Counts(100, 2, 90, 8, 92, 5, 3)}
+    rig.update(counts={"arena": Counts(100, 2, 90, 8, 92, 5, 3)})
     page.refresh()
     row = [cell(page, "cameras", 0, column) for column in range(7)]
     assert row == ["100", "2", "90", "8", "92", "3", "5"]
-    rig.counts = {"arena": Counts(100, None, 90, 8, 95, 5)}
+    rig.update(counts={"arena": Counts(100, None, 90, 8, 95, 5)})
     page.refresh()
     assert cell(page, "cameras", 0, 1) == "?"
 
 
 def test_the_computer_and_alarms_are_told(page: HealthPage, rig: FakeSession) -> None:
     rig.do(Action.START_STREAM)
-    rig.vitals = SystemStatus({"engine": 0.25}, 300.4, 12.34, 55.0, None)
+    rig.update(system=SystemStatus({"engine": 0.25}, 300.4, 12.34, 55.0, None))
     page.bridge.tick()
     page.refresh()
     assert page.computer.text().splitlines() == [

@@ -1,7 +1,7 @@
 from math import isnan
 
 from deeplabstream.core.command import on
-from deeplabstream.engine.session.states import Counts
+from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.gui.live_figures import Figures
 from tests.gui.fake_session import make_step
 

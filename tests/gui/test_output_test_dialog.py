@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Acknowledged, Edge
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.window import Window
@@ -56,7 +56,7 @@ def test_a_test_switches_on_and_off_and_says_so(window: Window, qtbot: QtBot) ->
 def test_stop_ends_a_test_and_the_stream_waits_for_it(
     window: Window, qtbot: QtBot
 ) -> None:
-    rig = window.bridge.rig
+    rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     window.live.outputs.tests["right stimulus"].click()
     window.bridge.tick()
@@ -70,7 +70,7 @@ def test_stop_ends_a_test_and_the_stream_waits_for_it(
 
 
 def test_a_rig_that_runs_tests_its_own_outputs(window: Window) -> None:
-    rig = window.bridge.rig
+    rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     rig.do(Action.START_STREAM)
     window.bridge.tick()
@@ -84,7 +84,7 @@ def test_a_rig_that_runs_tests_its_own_outputs(window: Window) -> None:
 
 
 def test_what_a_device_said_last_stands_beside_its_plate(window: Window) -> None:
-    rig = window.bridge.rig
+    rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     now_ns = SystemClock().now_ns()
 
@@ -95,15 +95,17 @@ def test_what_a_device_said_last_stands_beside_its_plate(window: Window) -> None
 
     assert said() == "not open\n"
     asked, written = now_ns - 5 * 10**9, now_ns - 4_900_000_000
-    rig.edges = {"left stimulus": Edge("left stimulus", 1.0, "plan", asked, written)}
+    rig.update(
+        edges={"left stimulus": Edge("left stimulus", 1.0, "plan", asked, written)}
+    )
     assert said() == "written\n5 s ago"
     heard = now_ns - 120 * 10**9
     answer = Acknowledged("left stimulus", 1.0, asked, asked + 250_000, heard)
-    rig.acknowledged = {"left stimulus": answer}
+    rig.update(acknowledged={"left stimulus": answer})
     assert said() == "ack 0.25 ms\n2 min ago"
     label = window.live.outputs.said["left stimulus"]
     assert "the device reports 100%" in label.toolTip()
     assert "by the device's clock" in label.toolTip()
     ended = replace(answer, level=0.0, cause="board watchdog")
-    rig.acknowledged = {"left stimulus": ended}
+    rig.update(acknowledged={"left stimulus": ended})
     assert said().startswith("board watchdog\n")

@@ -39,7 +39,7 @@ def test_q_closes_before_the_end(qtbot: QtBot, key: int) -> None:
 
 def test_a_rig_is_shown_until_it_is_over(qtbot: QtBot, rig: FakeSession) -> None:
     bridge = Bridge(rig, RequestQueue(AGENDAS["analysis"]))
-    run_preview(bridge, over=lambda: rig.status.analysing)
+    run_preview(bridge, over=lambda: rig.state.analysing)
     assert rig.asked == list(AGENDAS["analysis"])
     assert not rig.closed, "that is up to the program"
     assert not bridge.polling

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Phase, Status
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
@@ -55,8 +55,8 @@ class Person:
         assert button.isEnabled(), f"{action.value}; {self.failures}"
         button.click()
 
-    def await_status(self, wanted: Callable[[Status], bool]) -> None:
-        if not wanted(self.session.status):
+    def await_status(self, wanted: Callable[[SessionState], bool]) -> None:
+        if not wanted(self.session.state):
             with self.qtbot.waitSignal(
                 self.bridge.status_changed, timeout=SOON, check_params_cb=wanted
             ):
@@ -115,7 +115,7 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
 
     person.await_status(lambda status: status.network_ready)
     person.press(Action.START_ANALYSIS)
-    threshold = person.session.thresholds.usual
+    threshold = person.session.state.thresholds.usual
 
     def all_seen(_frame: Frame, step: Step | None) -> bool:
         return step is not None and bool((step.pose.confidence >= threshold).all())
@@ -130,7 +130,7 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
     person.press(Action.START_EXPERIMENT)
 
     def visits(_frame: Frame, step: Step | None) -> bool:
-        on = any(person.session.levels.values())
+        on = any(person.session.state.levels.values())
         return step is not None and on and any(step.triggers.values())
 
     step = person.await_picture(visits)
@@ -149,17 +149,17 @@ def test_from_start_stream_to_stop(person: Person, tmp_path: Path) -> None:
 
     assert button[Action.STOP_RECORDING].isEnabled(), "RECORD_EXP = yes"
     person.qtbot.waitUntil(
-        lambda: person.session.counts["arena"].recorded > 5, timeout=SOON
+        lambda: person.session.state.counts["arena"].recorded > 5, timeout=SOON
     )
     person.press(Action.STOP_STREAM)
-    person.await_status(lambda status: status == Status())
+    person.await_status(lambda status: status.activity == SessionState().activity)
     assert person.view.place is None
     image = person.view.grab().toImage()
     corner = image.pixelColor(image.width() - 30, image.height() - 30)
     assert corner.name() == DARK.panel, "neither picture nor label"
     enabled = {action for action in Action if button[action].isEnabled()}
     assert enabled == {Action.START_STREAM}
-    assert not any(person.session.levels.values())
+    assert not any(person.session.state.levels.values())
     assert not person.failures
     folders = [folder for folder in tmp_path.iterdir() if folder.is_dir()]
     assert len(folders) == 1
@@ -171,7 +171,7 @@ def test_closing_the_window_in_the_middle_ends_everything(person: Person) -> Non
     person.press(Action.START_STREAM)
     person.await_status(lambda status: status.phase is Phase.STREAMING)
     person.window.close()
-    assert person.session.status == Status()
+    assert person.session.state.activity == SessionState().activity
 
 
 def test_from_a_recording_to_labels_that_a_network_proposes(
@@ -182,10 +182,10 @@ def test_from_a_recording_to_labels_that_a_network_proposes(
     person.press(Action.START_ANALYSIS)
     person.press(Action.START_RECORDING)
     person.qtbot.waitUntil(
-        lambda: person.session.counts["arena"].recorded > 20, timeout=SOON
+        lambda: person.session.state.counts["arena"].recorded > 20, timeout=SOON
     )
     person.press(Action.STOP_STREAM)
-    person.await_status(lambda status: status == Status())
+    person.await_status(lambda status: status.activity == SessionState().activity)
 
     person.window.show_page("Network")
     page = person.window.page("Network")

@@ -6,7 +6,7 @@ from PyQt5.QtCore import QSettings
 from PyQt5.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import MOST, Recent
@@ -69,7 +69,7 @@ def test_settings_and_runs_are_opened_by_the_menu(
 
     run = tmp_path / "monday"
     run.mkdir()
-    rig.run_folder = run
+    rig.update(run_folder=run)
     rig.do(Action.START_STREAM)
     window.bridge.tick()
     rig.do(Action.STOP_STREAM)

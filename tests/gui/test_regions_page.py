@@ -24,7 +24,8 @@ class Hand:
     def __init__(self, qtbot: QtBot, file: Path) -> None:
         self.qtbot = qtbot
         rig = FakeSession()
-        rig.settings, rig.skeleton = load(file), None
+        rig.settings = load(file)
+        rig.update(skeleton=None)
         self.bridge = Bridge(rig)
         self.page = RegionsPage(self.bridge, Document(file))
         # kept until it is closed: qtbot alone would let it be deleted in a painting

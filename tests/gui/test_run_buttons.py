@@ -3,10 +3,12 @@ from itertools import product
 import pytest
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.states import Action, Phase, Status, allowed
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.widgets.run_buttons import Controls
 
-EVERY = [Status(p, *flags) for p in Phase for flags in product((False, True), repeat=4)]
+EVERY = [
+    SessionState(p, *flags) for p in Phase for flags in product((False, True), repeat=4)
+]
 
 
 def test_buttons_follow_the_table_in_every_status(qtbot: QtBot) -> None:
@@ -18,7 +20,7 @@ def test_buttons_follow_the_table_in_every_status(qtbot: QtBot) -> None:
         enabled = {
             act for act, button in controls.buttons.items() if button.isEnabled()
         }
-        assert enabled == allowed(status), status
+        assert enabled == status.allowed, status
 
 
 @pytest.mark.parametrize("action", Action)

@@ -7,7 +7,7 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.states import Action, Status, allowed
+from deeplabstream.engine.session.session_state import Action, SessionState
 from deeplabstream.gui.menu import RunMenu
 from tests.gui.test_run_buttons import EVERY
 from tests.gui.test_window_pages import file, opened, rig_of
@@ -22,8 +22,8 @@ def test_entries_follow_the_table_in_every_status(qtbot: QtBot) -> None:
     for status in EVERY:
         menu.show_status(status)
         enabled = {act for act, entry in menu.entries.items() if entry.isEnabled()}
-        assert enabled == allowed(status), status
-    menu.show_status(Status(), "rig.ini has 2 problems")
+        assert enabled == status.allowed, status
+    menu.show_status(SessionState(), "rig.ini has 2 problems")
     assert not any(entry.isEnabled() for entry in menu.entries.values())
 
 

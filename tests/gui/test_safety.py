@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core import rig_folder
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.pages.network_page import NetworkPage

@@ -8,7 +8,7 @@ from PyQt5.QtWidgets import QApplication, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Action, Phase
+from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.pages.runs_page import RunsPage
@@ -77,11 +77,11 @@ def test_five_steps_on_the_simulated_rig(
             assert window.rect().contains(tour.bubble.geometry())
             qtbot.mouseClick(tour.bubble.press if place % 2 else target, LEFT)
         qtbot.waitUntil(lambda: tour.place == len(STOPS), timeout=SOON)
-        assert session.status.phase is Phase.IDLE
-        assert not any(session.levels.values())
+        assert session.state.phase is Phase.IDLE
+        assert not any(session.state.levels.values())
         page = window.page("Runs")
         assert isinstance(page, RunsPage)
-        assert page.chosen == session.run_folder
+        assert page.chosen == session.state.run_folder
         assert "That was a closed loop" in tour.bubble.title.text()
         qtbot.waitUntil(lambda: page.view.review is not None, timeout=SOON)
         qtbot.mouseClick(tour.bubble.leave, LEFT)
@@ -139,7 +139,9 @@ def test_a_rig_with_devices_is_not_toured(qtbot: QtBot, memory: QSettings) -> No
     window.tour.begin()
     assert "only with the simulated rig" in said[0]
     assert not window.tour.bubble.isVisible()
-    assert Action.START_STREAM in window.bridge.rig.allowed, "nothing was started"
+    assert Action.START_STREAM in window.bridge.session.state.allowed, (
+        "nothing was started"
+    )
     window.close()
 
 

@@ -6,7 +6,7 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.command import Mark, on
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.session.states import Action, Counts, Failed
+from deeplabstream.engine.session.session_state import Action, Counts, Failed
 from deeplabstream.gui.application import run_until_closed, use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Reading
@@ -46,14 +46,14 @@ def test_pressing_buttons_leads_from_stream_to_experiment(
 
 def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) -> None:
     press(window, Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
-    rig.stream_start_ns = 1
+    rig.update(start_ns=1)
     mark = Mark("entry 1 into here")
     rig.news = [
         make_step(99, {"here": True, "there": False}, (mark, on("stimulus"))),
         Edge("stimulus", 1.0, "plan", 10**9, 1_010_000_000),
         Note("experiment", "finished", 2 * 10**9),
     ]
-    rig.levels = {"stimulus": 1.0}
+    rig.update(levels={"stimulus": 1.0})
     window.bridge.tick()
     assert window.live.triggers.lamps["here"].colour == GREEN
     assert window.live.triggers.lamps["there"].colour == BLUE
@@ -71,10 +71,10 @@ def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) ->
 
 def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
     press(window, Action.START_STREAM, Action.START_ANALYSIS)
-    rig.run_folder = Path("runs/monday")
+    rig.update(run_folder=Path("runs/monday"))
     for tick in range(46):
         rig.news = [make_step(tick, commands=(on("stimulus"),))]
-        rig.counts = {"arena": Counts(tick + 3, 2, tick, 1, tick, 4)}
+        rig.update(counts={"arena": Counts(tick + 3, 2, tick, 1, tick, 4)})
         window.bridge.tick()
     texts = {
         name: label.text() for name, label in window.live.display.line.values.items()
@@ -192,11 +192,11 @@ def test_marks_of_the_first_frame_are_counted_and_those_before_are_not(
     for seconds in (1, 2):  # two experiments, one after the other
         first = make_step(100 * seconds, {}, (Mark("entry 1 into here"),))
         rig.news = [first]  # the journal is read before the word that it runs
-        rig.put(replace(rig.status, experimenting=True))
+        rig.put(replace(rig.state, experimenting=True))
         window.bridge.tick()
         rig.news = [make_step(100 * seconds + 1, {}, (Mark("entry 2 into here"),))]
         window.bridge.tick()
         assert window.live.marks.counts == {"entry into here": 2}
-        rig.put(replace(rig.status, experimenting=False))
+        rig.put(replace(rig.state, experimenting=False))
         window.bridge.tick()
         assert window.live.marks.counts == {"entry into here": 2}, "still to be read"

@@ -7,7 +7,7 @@ from PyQt5.QtCore import QSettings, Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import LIGHT, palette
@@ -46,7 +46,7 @@ def answer(text: str) -> None:
 
 
 def rig_of(window: Window) -> FakeSession:
-    rig = window.bridge.rig
+    rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     return rig
 

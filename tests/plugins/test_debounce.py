@@ -14,7 +14,7 @@ LETTER = {word: letter for letter, word in WORD.items()}
 def cleaned(raw: str, **values: Any) -> str:
     """Return the answers to `raw`, one a second."""
     rules = Debounce(**values)
-    given = [rules.clean(WORD[letter], t) for t, letter in enumerate(raw)]
+    given = [rules.debounced(WORD[letter], t) for t, letter in enumerate(raw)]
     return "".join(LETTER[answer] for answer in given)
 
 
@@ -53,7 +53,7 @@ def test_a_sham_lasts_as_long_as_a_real_one_and_shows() -> None:
     values: dict[str, Any] = {"probability": 0.5, "seed": 3}
     rules = Debounce(**values)
     course: list[tuple[bool | None, bool]] = [
-        (rules.clean(t % 4 > 0, t), rules.sham) for t in range(400)
+        (rules.debounced(t % 4 > 0, t), rules.sham) for t in range(400)
     ]
     onsets = [course[t : t + 4] for t in range(0, 400, 4)]
     real = [(False, False), *[(True, False)] * 3]
@@ -72,11 +72,11 @@ class Course:
     answers: list[bool | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        hygiene, time_s = Debounce(**self.rules), 0.0
+        debounce, time_s = Debounce(**self.rules), 0.0
         for gap_s, raw in self.raw:
             time_s += gap_s
             self.times.append(time_s)
-            self.answers.append(hygiene.clean(raw, time_s))
+            self.answers.append(debounce.debounced(raw, time_s))
 
     def onsets(self) -> list[float]:
         before = [None, *self.answers]

@@ -32,19 +32,17 @@ unique = itertools.count()
 @given(
     fates=st.lists(st.sampled_from(["analysed", "skipped", "lost"]), max_size=30),
     patience=st.integers(1, 6),
-    since=st.booleans(),
-    until=st.booleans(),
 )
 def test_rows_are_the_frames_that_came_whatever_their_fate(
-    tmp_path: Path, fates: list[str], patience: int, since: bool, until: bool
+    tmp_path: Path, fates: list[str], patience: int
 ) -> None:
-    """Steps come `patience` frames late; a span is cut at its steps or by its times."""
+    """Steps come `patience` frames late; a span starts and ends with a step."""
     root = tmp_path / str(next(unique))
     folder = RunFolder.create(root, STARTED, "", RunFacts(0, {}, SKELETON))
     ring = create_ring("top", FORM, 16)
     with RunWriter(folder, 0) as run:
         writer, camera = RingWriter(ring), FrameRows(ring, knows_losses=True)
-        camera.start(run, SKELETON, (), 0 if since else None)
+        camera.start(run, ())
         for index, fate in enumerate([*fates, *["end"] * patience]):
             if fate in ("analysed", "skipped"):
                 writer.slot()
@@ -53,17 +51,13 @@ def test_rows_are_the_frames_that_came_whatever_their_fate(
             if index >= patience and fates[index - patience] == "analysed":
                 at = index - patience + 1
                 camera.step(Step("top", at - 1, at, at, at, at, 0, POSE, {}, ()))
-        accounts = camera.end(10_000 if until else None)
+        accounts = camera.end()
     ring.close()
     ring.unlink()
 
     came = [n for n, fate in enumerate(fates) if fate != "lost"]
     posed = [n for n, fate in enumerate(fates) if fate == "analysed"]
-    first = came[:1] if since else posed[:1]
-    last = came[-1:] if until else posed[-1:]
-    expected = []
-    if first and last and (posed or (since and until)):
-        expected = [n for n in came if first[0] <= n <= last[0]]
+    expected = [n for n in came if posed and posed[0] <= n <= posed[-1]]
     path = folder.table_path("top")
     listed = list(rows(path))[1:] if path.exists() else []
     assert [int(row[0]) for row in listed] == expected
@@ -111,16 +105,16 @@ MOMENTS = st.lists(
 
 
 @settings(deadline=None, max_examples=60)
-@given(moments=MOMENTS, since=st.booleans(), seed=st.integers(0, 99))
+@given(moments=MOMENTS, seed=st.integers(0, 99))
 def test_accounts_close_however_late_the_recorder_looks(
-    moments: list[Moment], since: bool, seed: int
+    moments: list[Moment], seed: int
 ) -> None:
     """As after a suspension: the ring has gone round, the steps come all the same."""
     chance = random.Random(seed)
     run, ring = ListedFrames(), create_ring("top", FORM, 8)
     index, steps, told = 0, list[int](), 0
     writer, camera = RingWriter(ring), FrameRows(ring, knows_losses=True)
-    camera.start(cast("RunWriter", run), SKELETON, (), 0 if since else None)
+    camera.start(cast("RunWriter", run), ())
     for moment in moments:
         index += moment.lost
         frames = [*range(index + 1, index + 1 + moment.frames)]
@@ -135,7 +129,7 @@ def test_accounts_close_however_late_the_recorder_looks(
             for at in steps[told:]:
                 camera.step(Step("top", at, at, at, at, at, 0, POSE, {}, ()))
             told = len(steps)
-    accounts = camera.end(None)
+    accounts = camera.end()
     ring.close()
     ring.unlink()
     assert accounts.closes()
@@ -144,6 +138,6 @@ def test_accounts_close_however_late_the_recorder_looks(
         return
     assert run.analysed == steps
     assert len(run.listed) + (accounts.unlisted or 0) == accounts.delivered
-    if not since and all(moment.lost == 0 for moment in moments):
+    if all(moment.lost == 0 for moment in moments):
         assert accounts.delivered == steps[-1] - steps[0] + 1
         assert accounts.lost == 0

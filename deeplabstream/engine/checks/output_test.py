@@ -25,13 +25,15 @@ from deeplabstream.engine.processes.guard import (
     guard_main,
     guards_missing,
 )
-from deeplabstream.engine.processes.second_guard import (
-    SharedResources,
-    names_of,
-    second_guard_main,
-)
+from deeplabstream.engine.processes.second_guard import names_of, second_guard_main
 from deeplabstream.engine.processes.termination import terminal_signals_held
-from deeplabstream.engine.session.messages import Complaint, ProcessFailed
+from deeplabstream.engine.session.messages import (
+    ProblemReport,
+    ProcessFailed,
+    SharedResources,
+    Stop,
+    UnknownMessage,
+)
 from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
 from deeplabstream.plugins.output import Output
 
@@ -42,7 +44,7 @@ _BEAT_S = 0.02
 _GIVE_UP_S = 2.0
 """An output that can't be switched off is left to the guard after so long."""
 
-Told = Edge | Acknowledged | Note | Complaint | ProcessFailed
+Told = Edge | Acknowledged | Note | ProblemReport | ProcessFailed | UnknownMessage
 
 
 class OutputTestProcess:
@@ -139,9 +141,9 @@ class OutputTestProcess:
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
         if self._pipes == [self._second]:  # it has heard what it has to do, and ends
-            send_message(self._second, None)
+            send_message(self._second, Stop())
         self.failed |= any(
-            isinstance(told, Complaint | ProcessFailed)
+            isinstance(told, ProblemReport | ProcessFailed)
             or (isinstance(told, Note) and told.kind == "error")
             for told in news
         )
@@ -149,7 +151,7 @@ class OutputTestProcess:
 
     def stop(self) -> None:
         """Have the output go off now."""
-        send_message(self._stop, None)
+        send_message(self._stop, Stop())
 
     def rest(self, seconds: float) -> None:
         """Wait until something is told, `seconds` at the most."""

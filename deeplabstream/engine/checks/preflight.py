@@ -2,16 +2,17 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.checks.system_monitor import that_exists
-from deeplabstream.engine.session.rig import Rig
+from deeplabstream.engine.session.session_state import SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.settings.cross_checks import check_against
+from deeplabstream.settings.sections import Settings
 
 ENOUGH = 0.9
 """A camera delivers its rate if it gives this share of it."""
@@ -33,30 +34,26 @@ class Finding:
     """The experiment can't start."""
 
 
-def inspect(rig: Rig, rates: Mapping[str, float]) -> list[Finding]:
-    """Return what was found in a rig that streams and analyses, all that is good too.
-
-    `rates`: pictures per second that the cameras give; of one that is not there nobody
-    knows it yet.
-    """
+def inspect(settings: Settings, state: SessionState) -> list[Finding]:
+    """Return all findings, good ones too, of a session that streams and analyses."""
     return [
-        *_cameras(rig, rates),
-        *_clocks(rig),
-        *_network(rig),
-        *_regions(rig),
-        *_outputs(rig),
-        *_disk(rig),
+        *_cameras(settings, state),
+        *_clocks(settings, state),
+        *_network(settings, state),
+        *_regions(settings, state),
+        *_outputs(settings, state),
+        *_disk(settings, state),
     ]
 
 
-def _cameras(rig: Rig, rates: Mapping[str, float]) -> Iterator[Finding]:
-    for camera, form in rig.formats.items():
-        if not rig.counts[camera].delivered:
+def _cameras(settings: Settings, state: SessionState) -> Iterator[Finding]:
+    for camera, form in state.formats.items():
+        if not state.counts[camera].delivered:
             yield Finding(f"[Camera {camera}] has given no picture yet")
             continue
-        if camera not in rates:
+        if camera not in state.rates:
             continue
-        rate, deciding = rates[camera], camera == rig.settings.deciding_camera
+        rate, deciding = state.rates[camera], camera == settings.deciding_camera
         said = f"[Camera {camera}] gives {rate:.1f} pictures/s"
         if not rate:
             silent = f"[Camera {camera}] gives no pictures any more"
@@ -68,23 +65,23 @@ def _cameras(rig: Rig, rates: Mapping[str, float]) -> Iterator[Finding]:
             yield Finding(slow, grave=deciding and rate < TOO_LITTLE * form.rate)
 
 
-def _network(rig: Rig) -> Iterator[Finding]:
-    parts = ", ".join(rig.skeleton.bodyparts) if rig.skeleton else ""
-    if rig.skeleton is None:
+def _network(settings: Settings, state: SessionState) -> Iterator[Finding]:
+    parts = ", ".join(state.skeleton.bodyparts) if state.skeleton else ""
+    if state.skeleton is None:
         yield Finding("the network is not loaded yet", grave=True)
     else:
-        yield Finding(f"the network finds {parts}; it runs on {rig.provider}")
-        problems = check_against(rig.settings, rig.skeleton)
+        yield Finding(f"the network finds {parts}; it runs on {state.provider}")
+        problems = check_against(settings, state.skeleton)
         for problem in problems:
             yield Finding(problem, grave=True)
         if not problems:
             yield Finding("it knows every body part that triggers and [Tracking] name")
 
 
-def _regions(rig: Rig) -> Iterator[Finding]:
+def _regions(settings: Settings, state: SessionState) -> Iterator[Finding]:
     good = 0
-    for zone in trigger_shapes_of(rig.settings):
-        form = rig.formats.get(zone.camera)
+    for zone in trigger_shapes_of(settings):
+        form = state.formats.get(zone.camera)
         if form is None:
             continue
         outside = _outside(zone.outline.tolist(), form)
@@ -109,12 +106,12 @@ def _outside(points: list[list[float]], form: ImageFormat) -> float:
     return 1 - sum(inside) / len(inside)
 
 
-def _clocks(rig: Rig) -> Iterator[Finding]:
+def _clocks(settings: Settings, state: SessionState) -> Iterator[Finding]:
     """Look whether cameras' times fit the computer's, and whether that knows the day."""
-    for camera, stamp in rig.stamps.items():
+    for camera, stamp in state.stamps.items():
         late_ms = (stamp.arrived_ns - stamp.time_ns) / 1e6
-        most_ms = rig.settings.experiment.max_age_ms
-        deciding = camera == rig.settings.deciding_camera
+        most_ms = settings.experiment.max_age_ms
+        deciding = camera == settings.deciding_camera
         whose = f"the pictures of [Camera {camera}]"
         if late_ms > most_ms:
             text = f"{whose} are {late_ms:.0f} ms old when they arrive, and"
@@ -136,10 +133,10 @@ def _clocks(rig: Rig) -> Iterator[Finding]:
         yield Finding(f"{said}; times are counted in steps of {finest_us:.3g} µs")
 
 
-def _outputs(rig: Rig) -> Iterator[Finding]:
+def _outputs(settings: Settings, state: SessionState) -> Iterator[Finding]:
     """Look whether the outputs were opened and answer, and what their boards proved."""
-    for name in rig.settings.outputs:
-        edge, answer = rig.edges.get(name), rig.acknowledged.get(name)
+    for name in settings.outputs:
+        edge, answer = state.edges.get(name), state.acknowledged.get(name)
         if edge is None:
             again = "it is opened again when the experiment starts"
             yield Finding(f"[Output {name}] does not answer; {again}")
@@ -150,19 +147,19 @@ def _outputs(rig: Rig) -> Iterator[Finding]:
         else:
             text = "was opened and switched off; it can't acknowledge"
             yield Finding(f"[Output {name}] {text}")
-    for proof in rig.proofs:
+    for proof in state.watchdog_checks:
         yield Finding(proof.text, grave=proof.good is False)
 
 
-def _disk(rig: Rig) -> Iterator[Finding]:
-    folder = that_exists(rig.run_folder or rig.settings.output_directory)
-    recipe, needs = rig.settings.recording.recipe, ""
-    if limit_s := rig.settings.experiment.exp_time_s:
+def _disk(settings: Settings, state: SessionState) -> Iterator[Finding]:
+    folder = that_exists(state.run_folder or settings.output_directory)
+    recipe, needs = settings.recording.recipe, ""
+    if limit_s := settings.experiment.exp_time_s:
         recipe = replace(recipe, planned_s=recipe.planned_s or limit_s)
     try:
         free = shutil.disk_usage(folder).free
-        if rig.settings.experiment.record_exp and not rig.status.recording:
-            filmed = [rig.formats[name] for name in rig.settings.recorded]
+        if settings.experiment.record_exp and not state.recording:
+            filmed = [state.formats[name] for name in settings.recorded]
             recipe.check_room(folder, filmed)
             a_minute = 60 * sum(map(recipe.bytes_per_second, filmed))
             needs = (

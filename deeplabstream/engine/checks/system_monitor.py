@@ -1,4 +1,4 @@
-"""How the computer fares under a rig: processors, memory, disk, heat, graphics card."""
+"""System monitor: CPU, memory, disk, temperature and GPU load during a stream."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -9,30 +9,30 @@ from pathlib import Path
 from typing import Any
 
 NOTE_EVERY = 10
-"""One of so many looks goes into the record."""
+"""One of this many measurements is written into the record."""
 LEAST_GB, HOT_C, MOST_WAITING = 2.0, 90.0, 1000
-"""Beyond these a person is told."""
+"""Limits beyond which a warning is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class SystemStatus:
-    """What was found at one moment; None: this computer does not tell."""
+    """Load of the computer at one moment; None: not available on this computer."""
 
     cores: Mapping[str, float]
-    """By process: the share of one core that it took since the look before."""
+    """By process: share of one CPU core since the previous measurement."""
     memory_mb: float
-    """Of all the rig's processes together."""
+    """Total of all processes of the session."""
     disk_free_gb: float | None
     hottest_c: float | None
-    """The hottest of the processor's sensors."""
-    card: float | None
-    """The share of the graphics card that is busy."""
+    """Highest temperature of the CPU sensors."""
+    gpu: float | None
+    """GPU load, 0 to 1."""
     entries_waiting: int = 0
-    """Entries of the record that are still to be written."""
+    """Journal entries that are not yet written to disk."""
 
     @property
-    def worries(self) -> dict[str, str]:
-        """What should worry a person: a word for it, and a sentence."""
+    def warnings(self) -> dict[str, str]:
+        """Warnings: a keyword and a sentence."""
         found = {}
         free = self.disk_free_gb
         if free is not None and free < LEAST_GB:
@@ -49,67 +49,69 @@ class SystemStatus:
 
     @property
     def text(self) -> str:
-        """All of it in one line, for the record."""
+        """All values in one line, for the record."""
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.cores.items())
         words = [f"cores: {shares}", f"memory {self.memory_mb:.0f} MB"]
         if self.disk_free_gb is not None:
             words.append(f"disk {self.disk_free_gb:.1f} GB free")
         if self.hottest_c is not None:
             words.append(f"{self.hottest_c:.0f} °C")
-        if self.card is not None:
-            words.append(f"graphics card {self.card:.0%}")
+        if self.gpu is not None:
+            words.append(f"GPU {self.gpu:.0%}")
         words.append(f"{self.entries_waiting} entries wait to be recorded")
         return "; ".join(words)
 
 
 @dataclass
 class SystemMonitor:
-    """Looks at a rig's processes again and again; a look takes some milliseconds."""
+    """Measures the load of the session's processes; a measurement takes some milliseconds."""
 
     _known: dict[int, Any] = field(default_factory=dict)
-    """By process number: psutil's view of it, which remembers the look before."""
-    _card: Any = None
-    new_worries: list[str] = field(default_factory=list)
-    """What began to worry at the last visit."""
-    _worried: set[str] = field(default_factory=set)
+    """By process number: psutil's object, which keeps the previous measurement."""
+    _gpu: Any = None
+    new_warnings: list[str] = field(default_factory=list)
+    """Warnings that are new since the previous measurement."""
+    _warned: set[str] = field(default_factory=set)
     _next_ns: int = 0
-    _looks: int = 0
+    _count: int = 0
 
     def __post_init__(self) -> None:
         with suppress(ImportError, OSError):
-            import pynvml  # of the package nvidia-ml-py, where there is such a card
+            import pynvml  # package nvidia-ml-py, on computers with an NVIDIA GPU
 
             with suppress(pynvml.NVMLError):
                 pynvml.nvmlInit()
-                self._card = pynvml.nvmlDeviceGetHandleByIndex(0)
+                self._gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
 
-    def visit(
+    def measure_due(
         self,
         processes: Sequence[BaseProcess],
         folder: Path,
         now_ns: int,
         entries_waiting: int,
     ) -> SystemStatus | None:
-        """Look once a second, however often it is called; None: it is too early."""
+        """Measure once a second at most; None: the last measurement is too recent."""
         if now_ns < self._next_ns:
             return None
         self._next_ns = now_ns + 1_000_000_000
-        self._looks += 1
-        vitals = replace(self.look(processes, folder), entries_waiting=entries_waiting)
-        worries = vitals.worries
-        self.new_worries = [
-            text for word, text in worries.items() if word not in self._worried
+        self._count += 1
+        status = replace(
+            self.measure(processes, folder), entries_waiting=entries_waiting
+        )
+        warnings = status.warnings
+        self.new_warnings = [
+            text for word, text in warnings.items() if word not in self._warned
         ]
-        self._worried = set(worries)
-        return vitals
+        self._warned = set(warnings)
+        return status
 
     @property
     def notes(self) -> bool:
-        """Whether the last visit goes into the record."""
-        return self._looks % NOTE_EVERY == 0
+        """Whether the last measurement is written into the record."""
+        return self._count % NOTE_EVERY == 0
 
-    def look(self, processes: Sequence[BaseProcess], folder: Path) -> SystemStatus:
-        """Return how the processes fare, and the disk that holds `folder`."""
+    def measure(self, processes: Sequence[BaseProcess], folder: Path) -> SystemStatus:
+        """Return the load of the processes, and the free space of the disk with `folder`."""
         import psutil
 
         cores: dict[str, float] = {}
@@ -128,17 +130,17 @@ class SystemMonitor:
         )
 
     def _busy(self) -> float | None:
-        if self._card is None:
+        if self._gpu is None:
             return None
         import pynvml
 
         with suppress(pynvml.NVMLError):
-            return float(pynvml.nvmlDeviceGetUtilizationRates(self._card).gpu) / 100
+            return float(pynvml.nvmlDeviceGetUtilizationRates(self._gpu).gpu) / 100
         return None
 
 
 def that_exists(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there already."""
+    """Return the folder, or its nearest parent that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
@@ -151,7 +153,7 @@ def _free_gb(folder: Path) -> float | None:
 
 
 def _hottest(psutil: Any) -> float | None:
-    if not hasattr(psutil, "sensors_temperatures"):  # Windows and macOS don't tell
+    if not hasattr(psutil, "sensors_temperatures"):  # not on Windows and macOS
         return None
     with suppress(OSError):
         found = psutil.sensors_temperatures()

@@ -1,11 +1,11 @@
-"""The process of one camera: its film into its ring, and back to it when it was lost."""
+"""Camera process: copies the frames of one camera into its ring; reopens a lost camera."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
-from typing import Any
+from typing import Any, assert_never
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
@@ -17,37 +17,39 @@ from deeplabstream.engine.processes.child_process import (
 )
 from deeplabstream.engine.processes.frame_transform import transformed
 from deeplabstream.engine.session.messages import (
+    CameraMessage,
     CameraOpened,
-    CameraTold,
     ChangeControl,
     ControlChanged,
+    FillRing,
+    Stop,
+    ToCamera,
+    UnknownMessage,
 )
-from deeplabstream.ipc.pipe import Connection, Messages, has_message
+from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring, RingWriter
 from deeplabstream.plugins.camera import NOTHING_YET, Camera, CameraStream
 from deeplabstream.plugins.camera_controls import SIZING, same, written
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
-"""Between tries to open a lost camera again; each pause is twice the one before."""
+"""Pauses between attempts to open a lost camera again; each is twice the one before."""
 
 
 def camera_main(
     name: str, camera: Camera, pipe: Connection, wake: Semaphore | None
 ) -> None:
-    """Open the camera, tell its format, wait for the ring's spec, and fill the ring.
+    """Open the camera, report its format, wait for `FillRing`, and fill the ring.
 
-    `wake` is released with each frame: the engine's, if it analyses this camera.
-
-    A camera that is lost afterwards is opened again and again until it is back. A `ChangeControl`
-    in the pipe changes a setting; anything else after the spec, and the pipe's end, mean
-    "stop".
+    `wake` is released with each frame: the engine's, if it analyses this camera. A camera
+    that is lost afterwards is opened again and again until it is back. The end of the pipe
+    means `Stop`.
     """
     set_up_child(orphaned=lambda: os._exit(0))
     with report_errors(pipe) as messages:
         process = _CameraProcess(name, camera, messages, wake)
-        process.film(camera)
+        process.deliver(camera)
         while not process.stopped:
-            process.go_on()
+            process.reopen()
 
 
 class _CameraProcess:
@@ -58,168 +60,187 @@ class _CameraProcess:
         self._pipe, self._wake = pipe, wake
         self._clock = SystemClock()
         self._from = 0
-        """The number of the first shot since the camera was opened last."""
+        """Number of the first frame since the camera was opened last."""
         self._last = -1
         self._last_ns = 0
         self._pause_s = FIRST_PAUSE_S
-        self._wish: tuple[ChangeControl, Camera] | None = None
-        """For which the camera is to be opened anew."""
+        self._requested: tuple[ChangeControl, Camera] | None = None
+        """A change for which the camera must be opened again."""
         self.stopped = False
 
-    def film(self, camera: Camera) -> None:
-        """Open a camera, tell what it gives, and fill its ring as long as that goes."""
-        with self._opened(camera) as film:
+    def deliver(self, camera: Camera) -> None:
+        """Open a camera, report its format, and fill its ring until it ends."""
+        with self._opened(camera) as stream:
             self._camera = camera
-            if self._introduce(film):
+            if self._report_opened(stream):
                 raise_priority()
-                self._fill(film)
+                self._fill(stream)
 
-    def go_on(self) -> None:
-        """Open it anew: as it is wished, or because it was lost."""
-        if self._wish is None:
+    def reopen(self) -> None:
+        """Open the camera again: with a requested change, or because it was lost."""
+        if self._requested is None:
             self._open_again()
             return
-        turn, camera = self._wish
+        request, camera = self._requested
         try:
-            self.film(camera)
+            self.deliver(camera)
         except DeviceError as error:
-            self._wish = None
-            self._answer(turn, None, str(error))
-            self.film(self._camera)
+            self._requested = None
+            self._answer(request, None, str(error))
+            self.deliver(self._camera)
 
     @contextmanager
     def _opened(self, camera: Camera) -> Iterator[CameraStream]:
-        """Open a camera, its pictures cropped and turned as the settings say."""
-        with error_context(f"Camera {self._name}"), camera.opened() as film:
-            yield transformed(film, camera)
+        """Open a camera; its frames are cropped and rotated as the settings say."""
+        with error_context(f"Camera {self._name}"), camera.opened() as stream:
+            yield transformed(stream, camera)
 
-    def _introduce(self, film: CameraStream) -> bool:
-        """Tell what the camera delivers, wait for the ring; False: told to stop."""
-        self._film = film
+    def _report_opened(self, stream: CameraStream) -> bool:
+        """Report what the camera delivers and wait for the ring; False: stopped."""
+        self._stream = stream
         opened = CameraOpened(
             self._name,
-            film.format,
-            film.knows_losses,
-            film.clock,
-            film.device,
-            film.remarks,
-            film.dials(),
+            stream.format,
+            stream.knows_losses,
+            stream.clock,
+            stream.device,
+            stream.remarks,
+            stream.controls(),
         )
         send_message(self._pipe, opened)
-        while isinstance(message := self._received(), ChangeControl):
-            self._answer(message, None, "wait until the camera is open")
-        if message is None:
-            self.stopped = True
-            return False
-        self._ring = RingWriter(Ring(message))
+        while True:
+            message = self._received()
+            match message:
+                case ChangeControl():
+                    self._answer(message, None, "wait until the camera is open")
+                case Stop():
+                    self.stopped = True
+                    return False
+                case FillRing(ring):
+                    break
+                case None:
+                    pass
+                case _:
+                    assert_never(message)
+        self._ring = RingWriter(Ring(ring))
         self._from, self._last, self._last_ns = 0, -1, 0
-        if self._wish is not None:
-            turn, self._wish = self._wish[0], None
-            self._answer(turn, film)
+        if self._requested is not None:
+            request, self._requested = self._requested[0], None
+            self._answer(request, stream)
         return True
 
-    def _fill(self, film: CameraStream) -> None:
-        """Copy shot after shot until told to stop, the film is over or the camera lost."""
+    def _fill(self, stream: CameraStream) -> None:
+        """Copy frames until stopped, the stream is over or the camera is lost."""
         try:
             while True:
                 if has_message(self._pipe):
-                    self._heed(film)
-                    if self.stopped or self._wish is not None:
+                    self._handle_message(stream)
+                    if self.stopped or self._requested is not None:
                         return
-                shot = film.read(self._ring.slot())
-                if shot is None:
+                captured = stream.read(self._ring.slot())
+                if captured is None:
                     break
-                if shot is NOTHING_YET:
+                if captured is NOTHING_YET:
                     self._ring.await_pulse()
                     continue
                 arrived_ns = self._clock.now_ns()
-                exposed_ns = arrived_ns if shot.exposed_ns is None else shot.exposed_ns
-                self._last, self._last_ns = self._from + shot.index, arrived_ns
-                self._ring.publish(self._last, exposed_ns, arrived_ns, shot.device_id)
+                exposed_ns = captured.exposed_ns
+                if exposed_ns is None:
+                    exposed_ns = arrived_ns
+                self._last, self._last_ns = self._from + captured.index, arrived_ns
+                self._ring.publish(
+                    self._last, exposed_ns, arrived_ns, captured.device_id
+                )
                 if self._wake is not None:
                     self._wake.release()
         except DeviceError as error:
             self._say(f"is lost ({error}); trying to open it again")
             return
-        self._say("has no more pictures")
+        self._say("has no more frames")
         while not self.stopped:
-            self._heed(None)
+            self._handle_message(None)
 
     def _open_again(self) -> None:
-        """Wait a while, and try once; the numbers go on as if no frame had been lost.
+        """Pause, then try once; frame numbers continue as if no frame had been lost.
 
-        The frames of the gap count as lost at the device, as many as its rate makes.
+        The frames of the gap, by the camera's rate, count as lost by the device.
         """
         if has_message(self._pipe, self._pause_s):
-            self._heed(None)
+            self._handle_message(None)
             return
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        with suppress(DeviceError), self._opened(self._camera) as film:
-            if film.format.shape != self._film.format.shape:
+        with suppress(DeviceError), self._opened(self._camera) as stream:
+            if stream.format.shape != self._stream.format.shape:
                 return
             now_ns = self._clock.now_ns()
             gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
-            self._from = self._last + max(1, round(gap_s * film.format.rate))
+            self._from = self._last + max(1, round(gap_s * stream.format.rate))
             self._pause_s = FIRST_PAUSE_S
             self._say(f"is back after {gap_s:.2f} s")
-            self._fill(film)
+            self._fill(stream)
 
-    def _received(self) -> Any:
+    def _received(self) -> ToCamera | None:
+        """Return the next message; None: it was unknown and was reported as a bug."""
+        message = receive(self._pipe)
+        if message is None:  # the main process ended
+            return Stop()
+        if isinstance(message, ToCamera):
+            return message
+        send_message(self._pipe, UnknownMessage.received(message))
+        return None
+
+    def _handle_message(self, stream: CameraStream | None) -> None:
+        """Wait for a message and handle it; no stream: the camera delivers no frames."""
+        match message := self._received():
+            case Stop():
+                self.stopped = True
+            case ChangeControl():
+                if stream is None:
+                    self._answer(message, None, "the camera delivers no frames now")
+                else:
+                    self._change_control(message, stream)
+            case FillRing() | None:  # the ring of an open camera is not replaced
+                pass
+            case _:
+                assert_never(message)
+
+    def _change_control(self, request: ChangeControl, stream: CameraStream) -> None:
+        key, kind = request.key.upper(), type(self._camera).__name__
         try:
-            return self._pipe.recv()
-        except EOFError:
-            return None
-
-    def _heed(self, film: CameraStream | None) -> None:
-        """Wait for a message and do as told; no film: there is none that could change."""
-        message = self._received()
-        if not isinstance(message, ChangeControl):
-            self.stopped = True
-        elif film is None:
-            self._answer(message, None, "it gives no pictures now")
-        else:
-            self._turn(message, film)
-
-    def _turn(self, turn: ChangeControl, film: CameraStream) -> None:
-        key, kind = turn.key.upper(), type(self._camera).__name__
-        try:
-            changes: dict[str, Any] = {turn.key: turn.value}
+            changes: dict[str, Any] = {request.key: request.value}
             wanted = replace(self._camera, **changes)
-            if film.turn(turn.key, turn.value):
+            if stream.set_control(request.key, request.value):
                 self._camera = wanted
-                self._answer(turn, film)
-            elif turn.key not in SIZING:
-                self._answer(
-                    turn, film, f"{kind} can't change its {key} while it films"
-                )
-            elif not turn.may_resize:
-                told = (
-                    "it would change the pictures' size within a run; Stop Stream first"
-                )
-                self._answer(turn, film, told)
+                self._answer(request, stream)
+            elif request.key not in SIZING:
+                text = f"{kind} cannot change {key} while it streams"
+                self._answer(request, stream, text)
+            elif not request.may_resize:
+                text = "it would change the image size within a run; Stop Stream first"
+                self._answer(request, stream, text)
             else:
-                self._wish = turn, wanted
+                self._requested = request, wanted
         except (DeviceError, ValueError) as error:
-            self._answer(turn, film, str(error))
+            self._answer(request, stream, str(error))
 
     def _answer(
-        self, turn: ChangeControl, film: CameraStream | None, problem: str = ""
+        self, request: ChangeControl, stream: CameraStream | None, problem: str = ""
     ) -> None:
-        """Say what came of it, with what the camera says itself."""
-        dials = film.dials() if film is not None else ()
-        now = next((dial.now for dial in dials if dial.key == turn.key), turn.value)
-        title, key = f"[Camera {self._name}]", turn.key.upper()
+        """Report the result, with the present values of all controls."""
+        controls = stream.controls() if stream is not None else ()
+        now = next((c.now for c in controls if c.key == request.key), request.value)
+        title, key = f"[Camera {self._name}]", request.key.upper()
+        asked = f"{key} = {written(request.value)}"
         if problem:
             problem = problem.removeprefix(f"{title} ")
-            text = f"{title} {key} = {written(turn.value)} can't be had: {problem}"
-        elif same(now, turn.value):
-            text = f"{title} {key} is {written(now)} now, as asked for"
+            text = f"{title} {asked} was refused: {problem}"
+        elif same(now, request.value):
+            text = f"{title} {key} is {written(now)} now, as requested"
         else:
-            asked = f"{key} = {written(turn.value)} was asked for"
-            text = f"{title} {asked}; the camera took {written(now)}"
-        send_message(
-            self._pipe, ControlChanged(self._name, turn.key, text, not problem, dials)
-        )
+            text = f"{title} {asked} was requested; the camera set {written(now)}"
+        done = not problem
+        answer = ControlChanged(self._name, request.key, text, done, controls)
+        send_message(self._pipe, answer)
 
     def _say(self, text: str) -> None:
-        send_message(self._pipe, CameraTold(f"[Camera {self._name}] {text}"))
+        send_message(self._pipe, CameraMessage(f"[Camera {self._name}] {text}"))

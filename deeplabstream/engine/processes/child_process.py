@@ -1,4 +1,4 @@
-"""What every child process does first: leave signals to its parent, and end with it."""
+"""Set-up of child processes: signals, end of the parent, priority, error reports."""
 
 import importlib
 import multiprocessing
@@ -8,13 +8,31 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.synchronize import Semaphore
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.engine.processes.termination import leave_to_parent
 from deeplabstream.engine.session.messages import ProcessFailed
 from deeplabstream.engine.unblocked_pipe import UnblockedPipe
+from deeplabstream.ipc.journal import JournalSpec
 from deeplabstream.ipc.pipe import Connection, Messages
+
+
+@dataclass(frozen=True)
+class EngineLinks:
+    """Pipes, semaphores and journal that connect the engine with the other processes."""
+
+    guards: tuple[Connection, ...]
+    guarded: Semaphore
+    """Released by each guard when it is ready."""
+    wake: Semaphore
+    """Released for every frame and every message."""
+    listeners: tuple[Semaphore, ...]
+    """Released for every journal entry."""
+    journal: JournalSpec
+    zero_ns: int
 
 
 def set_up_child(
@@ -54,10 +72,10 @@ def run_body(presence: Connection | None, body: str, *arguments: object) -> None
 
 
 def raise_priority(steps: int = 5) -> None:
-    """Have this process preferred to all that do not hurry, where that is allowed.
+    """Raise the scheduling priority of this process, where that is allowed.
 
-    Cameras and engine hurry most, the recorder a little: what it does may wait, but not for
-    longer than a killed run may lose. On Windows only the calling thread is preferred.
+    Cameras and engine get the highest priority, the recorder less. On Windows only the
+    calling thread gets a higher priority.
     """
     if sys.platform == "win32":
         from ctypes import WinDLL, c_int, c_void_p
@@ -75,10 +93,11 @@ def raise_priority(steps: int = 5) -> None:
 def report_errors(
     pipe: Connection, latest: tuple[type, ...] = ()
 ) -> Iterator[Messages]:
-    """Give a pipe whose `send` never waits; send an error on purpose as a sentence.
+    """Yield a pipe whose `send` never waits; report errors as `ProcessFailed`.
 
-    Such an error is swallowed. A bug is told too, and goes on upwards so that its traceback
-    is seen. Of the kinds in `latest` only the newest message waits to be sent.
+    A `DeepLabStreamError` is reported and ends here. Any other error is reported and
+    raised again, so that its traceback is seen. Of the types in `latest` only the newest
+    message waits to be sent.
     """
     unblocked = UnblockedPipe(pipe, latest)
     try:
@@ -95,7 +114,7 @@ def report_errors(
 
 
 def send_message(pipe: Messages, message: object) -> None:
-    """Send a message; nobody hears it when the other side is gone already."""
+    """Send a message; ignored if the other process has ended."""
     try:
         pipe.send(message)
     except (BrokenPipeError, ConnectionError, EOFError):

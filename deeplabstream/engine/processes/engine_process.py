@@ -1,4 +1,4 @@
-"""The engine's process: newest frames out of the rings, through the one loop."""
+"""Engine process: takes the newest frames from the rings through the loop."""
 
 import gc
 import sys
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import numpy as np
 
@@ -24,24 +25,34 @@ from deeplabstream.engine.network_loading import (
 )
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.processes.child_process import (
+    EngineLinks,
     raise_priority,
     report_errors,
     send_message,
     set_up_child,
 )
-from deeplabstream.engine.processes.engine_links import EngineLinks
-from deeplabstream.engine.processes.guard import Heartbeat, guards_missing, last_words
+from deeplabstream.engine.processes.guard import (
+    Heartbeat,
+    guards_missing,
+    last_entry_text,
+)
 from deeplabstream.engine.session.messages import (
     Analyse,
     Analysing,
-    Complaint,
+    AttachRings,
     ExperimentRunning,
+    FromAny,
+    FromEngine,
+    ProblemReport,
     RunExperiment,
     SetIdentity,
+    Stop,
     TestOutput,
+    ToEngine,
+    UnknownMessage,
 )
 from deeplabstream.ipc.journal import Journal, JournalWriter
-from deeplabstream.ipc.pipe import Connection, Messages, has_message
+from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
@@ -49,11 +60,11 @@ from deeplabstream.pose.runtimes.batching import batches
 from deeplabstream.settings.loading import Settings
 
 LISTEN_S = 0.02
-"""An engine that is never idle looks for messages this often."""
+"""Interval at which a busy engine checks for messages."""
 BEAT_S = 0.2
-"""The engine tells its guard at least this often that it goes on."""
+"""Longest interval between two heartbeats to the guards."""
 FEED_S = 0.02
-"""It comes round at least this often while a board's watchdog waits for that."""
+"""Longest interval between two turns of the loop while a board's watchdog needs them."""
 
 
 def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> None:
@@ -80,7 +91,7 @@ class _Engine:
     analysing: bool = False
     batching: bool = False
     """Whether frames of several cameras that are ready together are posed together."""
-    conducting: bool = False
+    experiment_running: bool = False
     fed: bool = False
     """Whether a board's watchdog waits for this loop to come round."""
     stopped: bool = False
@@ -107,7 +118,7 @@ class _Engine:
     def prepare(self) -> None:
         """Do everything slow before the first frame; outputs are opened, and off."""
         for proof in proofs(self.settings):
-            send_message(self.pipe, proof)
+            self.send(proof)
         if self.settings.outputs or self.settings.inputs:
             self.ready()
         estimator = open_network(self.settings)
@@ -134,7 +145,7 @@ class _Engine:
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
-        send_message(self.pipe, introduced(estimator, self.settings))
+        self.send(introduced(estimator, self.settings))
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
 
@@ -149,7 +160,7 @@ class _Engine:
         A guard writes it where an output could not be switched off.
         """
         if not self.bench.left_on:
-            words = last_words(())
+            words = last_entry_text(())
             if self.bench.bank is None and self.settings.outputs:
                 words = "ended; no output was open"  # so nothing was written either
             self.write(Note(LAST_NOTE, words, self.clock.now_ns()))
@@ -196,7 +207,7 @@ class _Engine:
             if not ready or now_ns - listened_ns > LISTEN_S * 1e9:
                 listened_ns = now_ns
                 while not self.stopped and has_message(self.pipe):
-                    self.obey()
+                    self.handle_message()
                 deadline_ns = self.loop.idle()
                 if not ready:
                     self.sleep(deadline_ns)
@@ -225,27 +236,29 @@ class _Engine:
         while self.links.wake.acquire(block=False):
             pass
 
-    def obey(self) -> None:
-        """Do what the next message in the pipe asks."""
-        try:
-            message = self.pipe.recv()
-        except (EOFError, OSError):  # the main process ended
-            message = None
+    def handle_message(self) -> None:
+        """Handle the next message; report an unknown one as a bug and continue."""
+        message = receive(self.pipe)
+        if message is None:  # the main process ended
+            message = Stop()
+        if not isinstance(message, ToEngine):
+            self.send(UnknownMessage.received(message))
+            return
         match message:
-            case tuple():
-                self.attach(message)
+            case AttachRings(rings):
+                self.attach(rings)
             case Analyse(active):
                 self.analyse(active)
-            case RunExperiment(True):
-                self.conduct()
-            case RunExperiment(False, how):
-                self.loop.end(how)
+            case RunExperiment(active, how):
+                self.start_experiment() if active else self.loop.end(how)
             case TestOutput(name):
                 self.test(name)
             case SetIdentity(camera, exchanged):
-                self.loop.say_who(camera, exchanged)
-            case _:
+                self.loop.set_identity(camera, exchanged)
+            case Stop():
                 self.stopped = True
+            case _:
+                assert_never(message)
 
     def attach(self, specs: tuple[RingSpec, ...]) -> None:
         """Map the cameras' rings, in the order given: the deciding camera's first."""
@@ -263,14 +276,12 @@ class _Engine:
         else:
             self.loop.end()
         self.analysing = active
-        send_message(self.pipe, Analysing(active))
+        self.send(Analysing(active))
 
-    def conduct(self) -> None:
+    def start_experiment(self) -> None:
         """Start the experiment with new triggers and a new plan."""
         if not self.ready():
-            send_message(
-                self.pipe, ExperimentRunning(False, "its outputs can't be opened")
-            )
+            self.send(ExperimentRunning(False))
             return
         if self.bench.bank is not None and not self.loop.experimenting:
             experiment, triggers = (
@@ -278,8 +289,8 @@ class _Engine:
                 self.settings.new_triggers(),
             )
             self.loop.begin(experiment, triggers, self.bench.bank)
-            self.conducting = True
-            send_message(self.pipe, ExperimentRunning(True))
+            self.experiment_running = True
+            self.send(ExperimentRunning(True))
 
     def ready(self) -> bool:
         """Return whether the outputs are open, anew after one was lost; say why not."""
@@ -295,7 +306,7 @@ class _Engine:
 
     def test(self, name: str) -> None:
         """Pulse an output for a moment; an experiment has them for itself."""
-        if not self.conducting and self.ready():
+        if not self.experiment_running and self.ready():
             self.bench.test(name)
 
     def check_record(self) -> None:
@@ -310,13 +321,17 @@ class _Engine:
 
     def tell_end(self) -> None:
         """Say that the experiment is over, once."""
-        if self.conducting and not self.loop.experimenting:
-            self.conducting = False
-            send_message(self.pipe, ExperimentRunning(False))
+        if self.experiment_running and not self.loop.experimenting:
+            self.experiment_running = False
+            self.send(ExperimentRunning(False))
 
     def complain(self, text: str) -> None:
-        """Tell the window, or whoever started this, what is wrong."""
-        send_message(self.pipe, Complaint(text))
+        """Report a problem to the session."""
+        self.send(ProblemReport(text))
+
+    def send(self, message: FromEngine | FromAny) -> None:
+        """Send a message to the session."""
+        send_message(self.pipe, message)
 
     def write(self, entry: Entry) -> None:
         """Write into the journal and wake whoever follows it."""

@@ -18,10 +18,14 @@ def transformed(film: CameraStream, camera: Camera) -> CameraStream:
     """
     frame = _Frame(film, camera)
     if (camera.rotate, camera.flip, camera.crop) == ("0", "no", None):
-        return replace(film, dials=frame.dials, turn=frame.turn)
+        return replace(film, controls=frame.controls, set_control=frame.set_control)
     form = replace(film.format, shape=frame.view.shape)
     return replace(
-        film, format=form, read=frame.read, dials=frame.dials, turn=frame.turn
+        film,
+        format=form,
+        read=frame.read,
+        controls=frame.controls,
+        set_control=frame.set_control,
     )
 
 
@@ -39,16 +43,16 @@ class _Frame:
             np.copyto(image, self.view)
         return shot
 
-    def dials(self) -> tuple[CameraControl, ...]:
+    def controls(self) -> tuple[CameraControl, ...]:
         rows, columns = self._raw.shape[:2]
         whole: Area = (0, 0, columns, rows)
         crop = CameraControl("crop", self._camera.crop or whole, (0, 0, 1, 1), whole)
-        return (*self._film.dials(), crop)
+        return (*self._film.controls(), crop)
 
-    def turn(self, key: str, value: Value) -> bool:
+    def set_control(self, key: str, value: Value) -> bool:
         """Move the crop, if that keeps its size; all else is the device's."""
         if key != "crop":
-            return self._film.turn(key, value)
+            return self._film.set_control(key, value)
         if isinstance(value, float | int):
             raise DeviceError("it is x, y, width, height")
         moved = replace(self._camera, crop=value)

@@ -1,4 +1,4 @@
-"""A small process that switches the outputs off when the engine dies or hangs."""
+"""Guard process: switches the outputs off when the engine has ended or hangs."""
 
 import importlib
 import os
@@ -17,27 +17,31 @@ from deeplabstream.core.errors import DeviceError, error_context
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Note
 from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.termination import leave_to_parent
-from deeplabstream.engine.session.messages import Complaint, GuardActs
+from deeplabstream.engine.session.messages import (
+    GuardReport,
+    GuardTookOver,
+    ProblemReport,
+)
 from deeplabstream.ipc.journal import Journal, JournalSpec, JournalWriter
 from deeplabstream.ipc.pipe import Connection, has_message
 from deeplabstream.plugins.output import Output
 
 HANG_S = 1.0
-"""An engine that has said nothing for so long hangs."""
+"""An engine without a heartbeat for this long hangs."""
 BEAT_EVERY_S = 0.1
-"""The engine says no more often that it is alive."""
+"""Shortest interval between two heartbeats."""
 OPENING_S = 2.0
-"""How long the guard tries to open an output: its port may be busy for a moment."""
+"""How long a guard tries to open an output; its port may be busy for a moment."""
 GUARDS_S = 60.0
 """How long an engine waits for its guards before it opens outputs."""
 ANSWER_S = 15.0
-"""How long it waits for an output that neither opens nor fails."""
+"""How long a guard waits for an output that neither opens nor fails."""
 
 _BEAT, _PAUSE, _GOODBYE = b"b", b"p", b"g"
 
 
 class Heartbeat:
-    """The engine's side: say at least every `HANG_S / 2` that it goes on."""
+    """Heartbeat of the engine, sent to its guards at least every `HANG_S / 2`."""
 
     def __init__(self, *guards: Connection) -> None:
         self._guards = guards
@@ -47,38 +51,38 @@ class Heartbeat:
                 os.set_blocking(guard.fileno(), False)
 
     def beat(self, now_ns: int) -> None:
-        """Say that the engine goes on; from the first time on, silence is judged."""
+        """Send a heartbeat if one is due; guards check for silence from the first one on."""
         if now_ns >= self._next_ns:
             self._next_ns = now_ns + round(BEAT_EVERY_S * 1e9)
             self._say(_BEAT)
 
     def pause(self) -> None:
-        """Announce something slow: until the next `beat`, silence is not judged."""
+        """Announce slow work: guards ignore silence until the next `beat`."""
         self._next_ns = 0
         self._say(_PAUSE)
 
     def goodbye(self) -> None:
-        """Say that the outputs are off and closed: the guard is needed no more."""
+        """End the guards: the outputs are off and closed."""
         self._say(_GOODBYE)
 
     def _say(self, word: bytes) -> None:
         for guard in self._guards:
-            with suppress(OSError):  # whoever started a guard notices that it is gone
+            with suppress(OSError):  # the session notices a guard that has ended
                 guard.send_bytes(word)
 
 
 @dataclass(frozen=True)
 class GuardLinks:
-    """What connects a guard with the rest of the rig."""
+    """Semaphores, journal and pipe that connect a guard with the other processes."""
 
     ready: Semaphore
-    """Released when the guard watches."""
+    """Released when the guard is ready."""
     journal: JournalSpec | None = None
-    """It is written by whoever takes over from a dead engine."""
+    """Written by the process that takes over from an engine that has ended."""
     listeners: tuple[Semaphore, ...] = ()
     """Released for every journal entry."""
     second: Connection | None = None
-    """The first guard's way to the second one."""
+    """Pipe from the first guard to the second one."""
 
 
 def guard_main(
@@ -107,13 +111,13 @@ def guard_main(
 
 
 class Reporting(Protocol):
-    """Where somebody who takes over from a dead engine says what was done."""
+    """Receiver of the reports of a process that takes over from the engine."""
 
-    def tell(self, message: object) -> None:
-        """Tell the main process."""
+    def send(self, message: GuardReport) -> None:
+        """Send a report to the main process."""
 
     def write(self, entry: Edge | Note) -> None:
-        """Record it."""
+        """Write an entry into the journal."""
 
 
 class Report:
@@ -125,27 +129,29 @@ class Report:
         spec = links.journal if links else None
         self._journal = JournalWriter(Journal(spec)) if spec else None
 
-    def tell(self, message: object) -> None:
-        """Tell the main process."""
+    def send(self, message: GuardReport) -> None:
+        """Send a report to the main process."""
         send_message(self._pipe, message)
 
     def write(self, entry: Edge | Note) -> None:
-        """Record it: the recorder, or whoever completes its tables, writes it down."""
+        """Write an entry into the journal; an `Edge` is sent where there is none."""
         if self._journal is not None:
-            with suppress(Exception):  # no trouble with the record keeps an output on
+            with suppress(
+                Exception
+            ):  # an error of the record must not keep an output on
                 self._journal.write(entry)
             for listener in self._listeners:
                 listener.release()
         elif isinstance(entry, Edge):
-            self.tell(entry)
+            self.send(entry)
 
 
 def guards_missing(
     ready: Semaphore, guards: int, given_up: Callable[[], bool] = lambda: False
 ) -> int:
-    """Wait until so many guards watch; return how many of them do not.
+    """Wait until `guards` guards are ready; return how many are not.
 
-    No output is opened before they do.
+    No output is opened before all are ready.
     """
     clock = SystemClock()
     give_up_ns = clock.now_ns() + round(GUARDS_S * 1e9)
@@ -155,7 +161,7 @@ def guards_missing(
 
 
 def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> None:
-    """Ignore all signals that can be, load what outputs need, and say that this watches."""
+    """Ignore signals, import what the outputs need, and report that the guard is ready."""
     leave_to_parent()
     for name in ("SIGTERM", "SIGBREAK"):
         if (number := getattr(signal, name, None)) is not None:
@@ -168,42 +174,42 @@ def settle_guard(outputs: Mapping[str, Output], links: GuardLinks | None) -> Non
 def switch_off(
     outputs: Mapping[str, Output],
     what: str,
-    who: str,
+    process: str,
     report: Reporting,
 ) -> None:
-    """Open every output anew and write 0, in place of a dead engine; record all of it.
+    """Open every output again, write 0 and record it, in place of the engine.
 
-    The last entry is the note that the engine could not write: what is off, what may be on.
+    The last entry is the note that the engine could not write: what is off or may be on.
     """
     clock = SystemClock()
-    text = f"{what}: the {who} switches the outputs off"
-    report.tell(GuardActs(text))
+    text = f"{what}: the {process} switches the outputs off"
+    report.send(GuardTookOver(text))
     report.write(Note("guard", text, clock.now_ns()))
     left_on = []
-    for name, found in _switch_off(outputs, who).items():
+    for name, found in _switch_off(outputs, process).items():
         if isinstance(found, Edge):
             report.write(found)
         else:
             left_on.append(name)
-            report.tell(found)
+            report.send(found)
             report.write(Note("error", found.text, clock.now_ns()))
     for name, output in outputs.items():
         if not output.reopens:
             text = f"[Output {name}] goes off by itself when the engine ends"
             report.write(Note("guard", text, clock.now_ns()))
-    report.write(Note(LAST_NOTE, last_words(left_on, who), clock.now_ns()))
+    report.write(Note(LAST_NOTE, last_entry_text(left_on, process), clock.now_ns()))
 
 
-def last_words(left_on: Collection[str], who: str = "engine") -> str:
-    """Return the last sentence of a journal: only what was written is said to be off."""
-    ended = "ended" if who == "engine" else f"ended; the {who} acted for it"
+def last_entry_text(left_on: Collection[str], process: str = "engine") -> str:
+    """Return the text of a journal's last entry: which outputs may still be on."""
+    ended = "ended" if process == "engine" else f"ended; the {process} acted for it"
     names = ", ".join(f"[Output {name}]" for name in left_on)
     return f"{ended}; {names} may still be on" if names else f"{ended}; outputs are off"
 
 
 def _preload(outputs: Mapping[str, Output]) -> None:
     for package in {name for output in outputs.values() for name in output.packages}:
-        with suppress(Exception):  # what is missing or broken is told when it is opened
+        with suppress(Exception):  # opening the output reports what is missing
             importlib.import_module(package)
 
 
@@ -214,7 +220,7 @@ def watch(heart: Connection, hang_s: float = HANG_S) -> str:
         began_s = time.perf_counter()
         if not has_message(heart, patience_s):
             if time.perf_counter() - began_s > 2 * hang_s + 1:
-                continue  # the whole computer slept
+                continue  # the computer was suspended
             return f"did not answer for {hang_s:g} s"
         try:
             word = heart.recv_bytes()
@@ -230,11 +236,11 @@ def kill(pid: int) -> None:
     try:
         os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     except OSError:
-        return  # it is gone already
+        return  # it has ended already
 
 
 def wait_for_end(heart: Connection) -> None:
-    """Wait until nobody holds the other end any more."""
+    """Wait until no process holds the other end any more."""
     try:
         while has_message(heart, OPENING_S):
             heart.recv_bytes()
@@ -242,17 +248,19 @@ def wait_for_end(heart: Connection) -> None:
         return
 
 
-def _switch_off(outputs: Mapping[str, Output], who: str) -> dict[str, Edge | Complaint]:
-    """Open every output anew, all at once, and write 0."""
-    found: dict[str, Edge | Complaint] = {}
+def _switch_off(
+    outputs: Mapping[str, Output], process: str
+) -> dict[str, Edge | ProblemReport]:
+    """Open all outputs again at the same time and write 0."""
+    found: dict[str, Edge | ProblemReport] = {}
     threads = []
     for name, output in outputs.items():
         if output.reopens:
             silence = f"[Output {name}] does not answer; it may still be on"
-            found[name] = Complaint(silence)
+            found[name] = ProblemReport(silence)
             thread = threading.Thread(
                 target=lambda name=name, output=output: found.update(
-                    {name: _switch_one_off(name, output, who)}
+                    {name: _switch_one_off(name, output, process)}
                 ),
                 daemon=True,
             )
@@ -264,15 +272,15 @@ def _switch_off(outputs: Mapping[str, Output], who: str) -> dict[str, Edge | Com
     return dict(found)
 
 
-def _switch_one_off(name: str, output: Output, who: str) -> Edge | Complaint:
+def _switch_one_off(name: str, output: Output, process: str) -> Edge | ProblemReport:
     clock = SystemClock()
     asked_ns = clock.now_ns()
     while True:
         try:
             with error_context(f"Output {name}"), output.opened() as write:
                 write(0.0)
-                return Edge(name, 0.0, who, asked_ns, clock.now_ns())
+                return Edge(name, 0.0, process, asked_ns, clock.now_ns())
         except DeviceError as error:
             if clock.now_ns() - asked_ns > OPENING_S * 1e9:
-                return Complaint(f"{error}; it may still be on")
+                return ProblemReport(f"{error}; it may still be on")
             time.sleep(0.02)

@@ -1,10 +1,8 @@
-"""What the recorder process does: one stream's messages, entries and frames to disk.
-
-The recorder process: what happened and what was seen, from shared memory to disk.
+"""Recorder process: writes journal entries and frames from shared memory to disk.
 
 One semaphore wakes it: the engine releases it with each entry of the journal, the session
-with each message. It never waits for anything else, so that the journal is drained whatever
-becomes of the disk. Films look for their frames by themselves.
+with each message. It waits for nothing else, so that the journal is drained even when the
+disk fails. Video recordings poll the rings in their own threads.
 """
 
 import signal
@@ -14,6 +12,7 @@ from contextlib import nullcontext, suppress
 from datetime import datetime
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
+from typing import assert_never
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError
@@ -25,9 +24,8 @@ from deeplabstream.engine.processes.child_process import (
     set_up_child,
 )
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.messages import Filmed, Saving
 from deeplabstream.ipc.journal import Journal, JournalReader, JournalSpec
-from deeplabstream.ipc.pipe import Connection, Messages, has_message
+from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
@@ -38,21 +36,22 @@ from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
 from deeplabstream.recording.run_writer import RunWriter
 
 LOOK_S = 0.1
-"""While a run is open: how often frames are listed and progress is told, at least."""
+"""Longest interval between two turns while a run is open."""
 IDLE_S = 0.5
-"""While none is: who sends more than the pipe holds waits so long, before it wakes us."""
+"""Longest interval between two turns while no run is open."""
 ORPHAN_S = 20.0
-"""How long to wait for the last words of the engine or a guard when the session is gone."""
+"""Time to wait for the journal's last entry when the session is gone."""
 
 
 def recorder_main(
     pipe: Connection, wake: Semaphore, journal: JournalSpec, zero_ns: int
 ) -> None:
-    """Record until told to end, or until the session is gone: files are completed then.
+    """Record until stopped, or until the session is gone; then complete the files.
 
-    Without its session it goes on until the engine has said its last words.
+    Without its session it continues until the journal's last entry.
     """
-    with report_errors(pipe, latest=(Filmed, Saving)) as messages:
+    latest = (say.RecordingProgress, say.SavingProgress)
+    with report_errors(pipe, latest=latest) as messages:
         recorder = StreamRecorder(messages, wake.release, Journal(journal), zero_ns)
 
         def orphaned() -> None:
@@ -71,12 +70,13 @@ def recorder_main(
                     break
                 while wake.acquire(block=False):
                     pass
-                recorder.turn()
+                recorder.work()
         finally:
-            recorder.close("the application ended without a word")
+            recorder.close("the application ended unexpectedly")
 
 
-_KEPT = 256  # entries from before the run folder was made
+_KEPT = 256
+"""Entries kept from before the run folder was made."""
 
 
 class StreamRecorder:
@@ -96,7 +96,7 @@ class StreamRecorder:
         self._complete = False
         self._pipe, self._wake = pipe, wake
         self._journal = JournalReader(journal, recorder=True)
-        self._attached = say.Attach((), None, zero_ns, {})
+        self._attached = say.AttachStream((), None, zero_ns, {})
         self._rings: dict[str, Ring] = {}
         self._rows: dict[str, FrameRows] = {}
         self._takes = CameraRecordings(self._troubled)
@@ -105,27 +105,27 @@ class StreamRecorder:
         self._accounts: list[Accounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
-        self._told_ns = 0
+        self._progress_ns = 0
         self._late: set[str] = set()
         self._lost = 0
         self._done = self._saved = self._saved_ns = 0
         self._not_saved: list[str] = []
-        """Sentences on what could not be written, for `run.json`."""
+        """What could not be written, as sentences for `run.json`."""
         self._syncing: DiskSync | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether it has to look by itself now and then: a run is open."""
+        """Whether a run is open, so that frames must be listed at intervals."""
         return self._run is not None
 
-    def turn(self) -> None:
-        """Do everything that there is to do, without waiting for more."""
-        self._heed()
+    def work(self) -> None:
+        """Handle messages, entries and problems; never wait for more."""
+        self._handle_messages()
         self._guarded(self._drain)
         while self._problems:
             text, whole = self._problems.popleft()
             self._fail(text) if whole else self._guarded(self._end_takes, text)
-        self._tell_progress()
+        self._report_progress()
         self.over = self.over or (self.orphaned and self._complete)
 
     def close(self, how: str) -> None:
@@ -133,27 +133,33 @@ class StreamRecorder:
         self._guarded(self._drain)
         self._guarded(self._close_run, how)
 
-    # --- what it is told
+    # --- messages
 
-    def _heed(self) -> None:
-        """Do as told. The engine is told to start after us, and to stop before us."""
-        try:
-            while not (self.over or self.orphaned) and has_message(self._pipe):
-                self._guarded(self._do, self._pipe.recv())
-        except (EOFError, ConnectionError):
-            self.orphaned = True
+    def _handle_messages(self) -> None:
+        """Handle all messages; report an unknown one as a bug and continue.
 
-    def _do(self, message: object) -> None:
+        The engine starts after the recorder, and stops before it.
+        """
+        while not (self.over or self.orphaned) and has_message(self._pipe):
+            message = receive(self._pipe)
+            if message is None:
+                self.orphaned = True
+            elif isinstance(message, say.ToRecorder):
+                self._guarded(self._handle, message)
+            else:
+                send_message(self._pipe, say.UnknownMessage.received(message))
+
+    def _handle(self, message: say.ToRecorder) -> None:
         match message:
-            case say.Attach():
+            case say.AttachStream():
                 self._attach(message)
             case say.OpenRun():
                 self._open_run(message)
             case say.StartAnalysis():
                 self._start_analysis(message)
-            case say.StopAnalysis(until_ns):
+            case say.StopAnalysis():
                 self._drain()
-                self._stop_analysis(until_ns)
+                self._stop_analysis()
             case say.StartRecording():
                 self._start_recording(message)
             case say.StopRecording():
@@ -164,11 +170,13 @@ class StreamRecorder:
             case say.CloseRun(how, facts):
                 self._drain()
                 self._close_run(how, **facts)
-            case None:
+            case say.Stop():
                 self.over = True
+            case _:
+                assert_never(message)
 
-    def _attach(self, attached: say.Attach) -> None:
-        """Map the rings; one that a camera has no longer is given back."""
+    def _attach(self, attached: say.AttachStream) -> None:
+        """Map the rings; close one that a camera does not use any more."""
         self._attached = attached
         for spec in attached.rings:
             old = self._rings.get(spec.camera)
@@ -180,7 +188,7 @@ class StreamRecorder:
             for name, ring in self._rings.items()
         }
 
-    def _open_run(self, wish: say.OpenRun) -> None:
+    def _open_run(self, request: say.OpenRun) -> None:
         if self._run is not None:
             return
         formats = {name: ring.spec.format for name, ring in self._rings.items()}
@@ -188,11 +196,11 @@ class StreamRecorder:
             start_ns=self._attached.start_ns,
             cameras=formats,
             skeleton=self._attached.skeleton,
-            more={**wish.facts, "started_ns": self._clock.now_ns()},
+            more={**request.facts, "started_ns": self._clock.now_ns()},
         )
         now = datetime.now().astimezone()
-        root, text = Path(wish.root), wish.settings_text
-        folder = RunFolder.create(root, now, text, facts, wish.name)
+        root, text = Path(request.root), request.settings_text
+        folder = RunFolder.create(root, now, text, facts, request.name)
         self._run = run = RunWriter(folder, self._attached.start_ns)
         self._syncing = DiskSync(
             lambda: [run, self._takes],
@@ -203,34 +211,30 @@ class StreamRecorder:
             self._write(self._early.popleft())
         send_message(self._pipe, say.RunOpened(folder.path))
 
-    def _start_analysis(self, wish: say.StartAnalysis) -> None:
+    def _start_analysis(self, request: say.StartAnalysis) -> None:
         run = self._opened()
-        for name in wish.cameras:
-            triggers = wish.triggers.get(name, ())
+        for name in request.cameras:
+            triggers = request.triggers.get(name, ())
             rows = self._rows[name]
             if not rows.active:
-                rows.start(run, self._attached.skeleton, triggers, wish.since_ns)
+                rows.start(run, triggers)
 
-    def _stop_analysis(self, until_ns: int | None = None) -> None:
+    def _stop_analysis(self) -> None:
         active = [rows for rows in self._rows.values() if rows.active]
-        accounts = tuple(rows.end(until_ns) for rows in active)
-        self._account(accounts)
-        send_message(self._pipe, say.AnalysisStopped(accounts))
+        self._account(tuple(rows.end() for rows in active))
 
-    def _start_recording(self, wish: say.StartRecording) -> None:
+    def _start_recording(self, request: say.StartRecording) -> None:
         run = self._opened()
-        rings = [self._rings[name] for name in wish.cameras]
+        rings = [self._rings[name] for name in request.cameras]
         self._late.clear()
         remarks = self._takes.start(
-            run.folder, rings, wish.recipe, self._attached.knows_losses
+            run.folder, rings, request.recipe, self._attached.knows_losses
         )
         for remark in remarks:
             self._write(Note("recording", remark, self._clock.now_ns()))
 
     def _stop_recording(self) -> None:
-        accounts = self._takes.stop(self._saving)
-        send_message(self._pipe, say.RecordingStopped(accounts))
-        self._account(accounts)
+        self._account(self._takes.stop(self._saving))
 
     def _close_run(self, how: str, **facts: object) -> None:
         if any(rows.active for rows in self._rows.values()):
@@ -247,9 +251,9 @@ class StreamRecorder:
         run.folder.finish(datetime.now().astimezone(), how, self._accounts)
         self._closed()
         run.folder.update(skew=recorded_skews(run.folder, self._accounts))
-        send_message(self._pipe, say.RunClosed(run.folder.path, tuple(self._accounts)))
+        send_message(self._pipe, say.RunClosed(tuple(self._accounts)))
 
-    # --- what happened
+    # --- entries
 
     def _drain(self) -> None:
         entries = self._journal.read()
@@ -306,15 +310,16 @@ class StreamRecorder:
         self._saving()
 
     def _saving(self) -> None:
-        """Tell that something more is on the disk: whoever waits for us waits on."""
+        """Report that more is on the disk: the session then waits longer."""
         takes = self._takes
         done = self._done + sum(takes.recorded().values()) if takes else self._done
         now_ns = self._clock.now_ns()
         if done != self._saved and now_ns - self._saved_ns >= SYNC_S * 1e9:
             self._saved, self._saved_ns = done, now_ns
-            send_message(self._pipe, say.Saving(sum(takes.waiting().values())))
+            waiting = sum(takes.waiting().values())
+            send_message(self._pipe, say.SavingProgress(waiting))
 
-    # --- when the disk fails
+    # --- problems
 
     def _guarded(self, action: Callable[..., None], *arguments: object) -> None:
         try:
@@ -325,12 +330,12 @@ class StreamRecorder:
             self._fail(_sentence(error))
 
     def _troubled(self, text: str, whole: bool = False) -> None:
-        """Hear of trouble in another thread: with a video, or with the whole run."""
+        """Take a problem from another thread: of a video, or of the whole run."""
         self._problems.append((text, whole))
         self._wake()
 
     def _end_takes(self, text: str) -> None:
-        """Film no more, say why; the tables go on."""
+        """Stop recording videos and report why; the tables continue."""
         send_message(self._pipe, say.RecorderFailed(text))
         self._not_saved.append(text)
         if self._takes:
@@ -339,7 +344,7 @@ class StreamRecorder:
             self._write(Note("recording", text, self._clock.now_ns()))
 
     def _fail(self, text: str) -> None:
-        """Give the run up: keep what there is, say why, go on draining the journal."""
+        """End the run: keep what is written, report why, continue draining the journal."""
         if self._takes:
             with suppress(OSError):
                 self._stop_recording()
@@ -347,7 +352,7 @@ class StreamRecorder:
         run = self._released()
         for rows in self._rows.values():
             if rows.active:
-                self._accounts.append(rows.end(None))
+                self._accounts.append(rows.end())
         if run is not None:
             with suppress(OSError):
                 now = datetime.now().astimezone()
@@ -356,17 +361,19 @@ class StreamRecorder:
         self._problems.clear()
         send_message(self._pipe, say.RecorderFailed(text, whole=True))
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         now_ns = self._clock.now_ns()
-        if self._takes and now_ns - self._told_ns >= SYNC_S * 1e9:
-            self._told_ns = now_ns
+        if self._takes and now_ns - self._progress_ns >= SYNC_S * 1e9:
+            self._progress_ns = now_ns
             takes = self._takes
-            told = say.Filmed(takes.recorded(), takes.losses(), takes.waiting())
-            send_message(self._pipe, told)
-            self._warn(told.losses)
+            progress = say.RecordingProgress(
+                takes.recorded(), takes.losses(), takes.waiting()
+            )
+            send_message(self._pipe, progress)
+            self._warn(progress.losses)
 
     def _warn(self, losses: Mapping[str, int]) -> None:
-        """Say once in a take that the disk, or the encoder, is too slow for a camera."""
+        """Report once per recording that disk or encoder are too slow for a camera."""
         for camera, lost in losses.items():
             if lost and camera not in self._late:
                 self._late.add(camera)
@@ -375,7 +382,7 @@ class StreamRecorder:
                     f"[Camera {camera}] frames are lost to the video: disk or encoder do "
                     f"not keep up ({lost} so far)"
                 )
-                send_message(self._pipe, say.Complaint(text, grave=False))
+                send_message(self._pipe, say.ProblemReport(text, grave=False))
                 if self._run is not None:
                     self._write(Note("recording", text, self._clock.now_ns()))
 

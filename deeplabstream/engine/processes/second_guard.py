@@ -1,17 +1,18 @@
-"""Second guard: acts when engine and guard are gone, and clears up when all processes are.
+"""Second guard: acts when engine and guard have ended; removes what killed processes leave.
 
-It runs outside the process group and session of the rig, so that a closed terminal and a
-signal to the group do not reach it. It ends when the main process says that all is well.
+It runs outside the process group and session of the other processes, so that a closed
+terminal and a signal to the group do not reach it. It ends when the main process sends
+`Stop`.
 """
 
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from multiprocessing.synchronize import Semaphore
-from pathlib import Path
+from typing import assert_never
 
 from deeplabstream.core.shared_memory_cleanup import remove_shared_memory
+from deeplabstream.engine.processes.child_process import send_message
 from deeplabstream.engine.processes.guard import (
     GuardLinks,
     Report,
@@ -21,25 +22,20 @@ from deeplabstream.engine.processes.guard import (
     wait_for_end,
     watch,
 )
+from deeplabstream.engine.session.messages import (
+    SharedResources,
+    Stop,
+    ToSecondGuard,
+    UnknownMessage,
+)
 from deeplabstream.ipc.journal import Journal, JournalReader
-from deeplabstream.ipc.pipe import Connection, has_message
+from deeplabstream.ipc.pipe import Connection, has_message, receive
 from deeplabstream.plugins.output import Output
 
 HANG_S = 3.0
-"""An engine and a guard that have said nothing for so long hang, or were suspended."""
+"""Engine and guard without a heartbeat for this long hang, or are suspended."""
 OTHERS_S = 60.0
-"""How long it waits for the recorder to end when the main process is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedResources:
-    """What a killed rig leaves behind."""
-
-    memory: tuple[str, ...] = ()
-    """Names of shared memory."""
-    semaphores: tuple[str, ...] = ()
-    run: Path | None = None
-    """The run folder that is being written."""
+"""How long to wait for the recorder to end when the main process is gone."""
 
 
 def names_of(*semaphores: Semaphore) -> tuple[str, ...]:
@@ -56,10 +52,10 @@ def second_guard_main(
     main: Connection,
     links: GuardLinks,
 ) -> None:
-    """Switch off when engine and guard are gone or hang; clear up after a killed rig.
+    """Switch off when engine and guard have ended or hang; clean up after killed processes.
 
     `heart` is held by engine and guard, `presence` by all other processes, if there are any.
-    The main process sends `SharedResources`, and None when all is well.
+    The main process sends `SharedResources`, and `Stop` when all is well.
     """
     leave_session()
     settle_guard(outputs, links)
@@ -92,14 +88,20 @@ def leave_session() -> None:
 
 
 def _remains(main: Connection) -> SharedResources | None:
-    """Wait for the main process; return what it left, None if it said that all is well."""
+    """Wait for the main process; return what it left behind, None after `Stop`."""
     remains = SharedResources()
-    try:
-        while (told := main.recv()) is not None:
-            remains = told
-    except (EOFError, OSError):
-        return remains
-    return None
+    while (message := receive(main)) is not None:
+        if not isinstance(message, ToSecondGuard):
+            send_message(main, UnknownMessage.received(message))
+            continue
+        match message:
+            case SharedResources():
+                remains = message
+            case Stop():
+                return None
+            case _:
+                assert_never(message)
+    return remains
 
 
 def _all_ended(presence: Connection) -> bool:

@@ -6,9 +6,8 @@ from math import inf
 
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.latency_statistics import Timings
-from deeplabstream.engine.session.rig import News
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.states import Failed
+from deeplabstream.engine.session.session_state import Failed, News
 from deeplabstream.settings.loading import Settings
 
 
@@ -29,13 +28,13 @@ class FrameCountingSession(Session):
     def poll(self) -> Sequence[News]:
         """Poll the session, and count."""
         news = super().poll()
-        self.timings.threshold = self.thresholds.of(self.cameras[0])
+        self.timings.threshold = self.state.thresholds.of(self.cameras[0])
         for entry in news:
             if isinstance(entry, Step):
                 self.timings.add(entry)
             elif isinstance(entry, Failed):
                 self.failed = self.failed or entry.grave
-        counts = self.counts.get(self.cameras[0])
+        counts = self.state.counts.get(self.cameras[0])
         self._delivered = counts.delivered if counts else self._delivered
         return news
 

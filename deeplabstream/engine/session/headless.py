@@ -9,14 +9,15 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.processes.termination import Termination
 from deeplabstream.engine.session.request_queue import RequestQueue
-from deeplabstream.engine.session.rig import News, Rig
 from deeplabstream.engine.session.run_summary import Summary
-from deeplabstream.engine.session.states import (
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import (
     Action,
     Failed,
+    News,
     Phase,
-    Status,
-    StatusChanged,
+    SessionState,
+    StateChanged,
 )
 
 _TICK_S = 0.05
@@ -25,7 +26,7 @@ _SHUT_DOWN_S = 10.0
 
 
 def run_headless(
-    rig: Rig,
+    session: Session,
     agenda: RequestQueue,
     seconds: float,
     say: Callable[[str], object],
@@ -39,20 +40,20 @@ def run_headless(
 
     It ends early when the stream ends, when something fails, when `stopped`, or when
     `asked`, also by Ctrl-Z: without a window nobody could start the experiment again.
-    `say` gets one sentence at a time. The caller closes the rig.
+    `say` gets one sentence at a time. The caller closes the session.
     """
 
     def to_stop() -> bool:
         return stopped() or (asked is not None and asked.requested)
 
-    run = _Run(rig, agenda, say, Summary())
+    run = _Run(session, agenda, say, Summary())
     clock = clock or SystemClock()
     start_ns = clock.now_ns()
     deadline_ns = start_ns + round(1e9 * max(_START_UP_S, seconds))
     counting = False
     while not (to_stop() or run.over or clock.now_ns() >= deadline_ns):
         run.look()
-        if agenda.done and not counting and _settled(rig.status):
+        if agenda.done and not counting and _settled(session.state):
             counting = True
             start_ns = clock.now_ns()
             deadline_ns = start_ns + round(1e9 * seconds)
@@ -69,12 +70,12 @@ def run_headless(
     run_s = (clock.now_ns() - start_ns) / 1e9
     agenda.drop()
     if asked is not None and asked.requested:
-        rig.note("termination", f"{asked.reason}: everything is being stopped")
-    if Action.STOP_STREAM in rig.allowed:
-        rig.do(Action.STOP_STREAM)
+        session.note("termination", f"{asked.reason}: everything is being stopped")
+    if Action.STOP_STREAM in session.state.allowed:
+        session.do(Action.STOP_STREAM)
     last_ns = clock.now_ns() + round(1e9 * _SHUT_DOWN_S)
-    while rig.status.phase is not Phase.IDLE:
-        if rig.status.phase is not Phase.STOPPING and clock.now_ns() >= last_ns:
+    while session.state.phase is not Phase.IDLE:
+        if session.state.phase is not Phase.STOPPING and clock.now_ns() >= last_ns:
             break  # what is stopping ends by itself: a slow disk may take its time
         run.look()
         rest(_TICK_S)
@@ -82,13 +83,13 @@ def run_headless(
     return replace(run.summary, seconds=run_s, started=run.streamed)
 
 
-def _settled(status: Status) -> bool:
+def _settled(status: SessionState) -> bool:
     return status.phase is Phase.STREAMING
 
 
 @dataclass
 class _Run:
-    rig: Rig
+    session: Session
     agenda: RequestQueue
     say: Callable[[str], object]
     summary: Summary
@@ -100,11 +101,11 @@ class _Run:
     _levels: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
-        for news in self.rig.poll():
+        for news in self.session.poll():
             self._take(news)
-        self.summary = self.summary.with_state(self.rig)
+        self.summary = self.summary.with_state(self.session.state)
         if not self.over:
-            self.agenda.advance(self.rig)
+            self.agenda.advance(self.session)
 
     def fail(self, text: str, *, grave: bool = True) -> None:
         self.over = self.over or grave
@@ -127,10 +128,10 @@ class _Run:
             if self._levels.get(news.output, 0.0) != news.level:
                 self.say(f"output {news.output}: {_level(news.level)} ({news.cause})")
             self._levels[news.output] = news.level
-        elif isinstance(news, StatusChanged):
-            phase = news.status.phase
+        elif isinstance(news, StateChanged):
+            phase = news.state.phase
             self.streamed = self.streamed or phase is Phase.STREAMING
-            if (words := _words(news.status)) != self._words:
+            if (words := _words(news.state)) != self._words:
                 self.say(words)
             self._words = words
             self.over = self.over or (self._began and phase is Phase.IDLE)
@@ -141,7 +142,7 @@ def _level(level: float) -> str:
     return {0.0: "off", 1.0: "on"}.get(level, f"at {level:.0%}")
 
 
-def _words(status: Status) -> str:
+def _words(status: SessionState) -> str:
     doing = [
         word
         for word, does in (

@@ -1,11 +1,17 @@
-"""What the processes of a rig say to each other, over pipes."""
+"""Messages between the processes of a stream, over pipes: one union per direction.
 
+Every receiver matches its union exhaustively. A message that is not in the union is a bug:
+the receiver ignores it and reports an `UnknownMessage`; the run continues.
+"""
+
+import multiprocessing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.core.journal_entries import Note
+from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera_controls import CameraControl, Value
@@ -13,12 +19,77 @@ from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import Recipe
 
+# to every process
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the process."""
+
+
+# from every process
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFailed:
+    """The process ends because of an error; the text is for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemReport:
+    """A request failed, or something is wrong; the process continues."""
+
+    text: str
+    grave: bool = True
+    """False: a warning; the request is still carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMessage:
+    """The process ignored a message that it does not know: a bug in the program."""
+
+    text: str
+
+    @classmethod
+    def received(cls, message: object) -> "UnknownMessage":
+        """Return the report of the present process about a message or a decoding error."""
+        name = type(message).__name__
+        if isinstance(message, Exception):
+            name = f"{name}: {message}"
+        process = multiprocessing.current_process().name
+        return cls(f"Bug: process '{process}' ignored an unknown message ({name})")
+
+
+# to a camera process
+
+
+@dataclass(frozen=True, slots=True)
+class FillRing:
+    """Write frames into this ring from now on."""
+
+    ring: RingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeControl:
+    """Change a setting of the open camera."""
+
+    key: str
+    """Field of the camera's class."""
+    value: Value
+    may_resize: bool
+    """No frame has been recorded yet, so the image size may change: the camera may be
+    opened again, and then waits for another `FillRing`."""
+
+
 # from a camera process
 
 
 @dataclass(frozen=True, slots=True)
 class CameraOpened:
-    """The camera delivers; its process waits for the spec of its ring."""
+    """The camera is open; its process waits for `FillRing`."""
 
     camera: str
     format: ImageFormat
@@ -26,74 +97,42 @@ class CameraOpened:
     clock: str
     device: str
     remarks: tuple[str, ...]
-    dials: tuple[CameraControl, ...] = ()
+    controls: tuple[CameraControl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ControlChanged:
-    """A setting was changed while the camera films, or not."""
+    """Answer to `ChangeControl`."""
 
     camera: str
     key: str
     text: str
-    """What came of it, a sentence."""
+    """The result, as a sentence."""
     done: bool
-    dials: tuple[CameraControl, ...]
-    """As the camera says they are now."""
+    controls: tuple[CameraControl, ...]
+    """All controls with their present values; empty: the camera delivers no frames."""
 
 
 @dataclass(frozen=True, slots=True)
-class CameraTold:
-    """The camera was lost, is back, or is at its end; a sentence for people."""
+class CameraMessage:
+    """The camera was lost, is back, or has no more frames; the text is for the user."""
 
     text: str
-
-
-# to a camera process; None ends it
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeControl:
-    """Change a setting while the camera films."""
-
-    key: str
-    """The field of the camera's class."""
-    value: Value
-    may_resize: bool
-    """Nothing is kept yet of these pictures: the camera may be opened anew for it, and
-    then waits for the spec of another ring."""
-
-
-# from any process
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessFailed:
-    """A process could not go on; a sentence for the user."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """Something that was asked for could not be done; the stream goes on."""
-
-    text: str
-    grave: bool = True
-    """False: a warning; what was asked for goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuardActs(Complaint):
-    """The guard found the engine dead or hanging, and switches the outputs off."""
 
 
 # to the engine
 
 
 @dataclass(frozen=True, slots=True)
+class AttachRings:
+    """Read frames from these rings, the deciding camera's first."""
+
+    rings: tuple[RingSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Analyse:
-    """Start or stop posing frames."""
+    """Start or stop estimating poses."""
 
     active: bool
 
@@ -109,18 +148,18 @@ class RunExperiment:
 
 @dataclass(frozen=True, slots=True)
 class TestOutput:
-    """Pulse an output for a moment, for a person who wants to see it working."""
+    """Pulse an output for a moment."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class SetIdentity:
-    """A person says who is who before a camera."""
+    """Confirm the identity of a camera's animals, or exchange two of them."""
 
     camera: str
     exchanged: tuple[int, int] | None
-    """The animals whose names are to be exchanged; None: the names are right."""
+    """Indices of the two animals; None: the identities are right."""
 
 
 # from the engine
@@ -128,7 +167,7 @@ class SetIdentity:
 
 @dataclass(frozen=True, slots=True)
 class NetworkReady:
-    """The network is loaded and warm."""
+    """The network is loaded and warmed up."""
 
     skeleton: Skeleton
     facts: ModelFacts
@@ -138,35 +177,33 @@ class NetworkReady:
 
 @dataclass(frozen=True, slots=True)
 class WatchdogChecked:
-    """A board's watchdog was looked at before the outputs were opened."""
+    """Result of the check of a board's watchdog, before the outputs are opened."""
 
     text: str
     good: bool | None
-    """None: it could not be looked at."""
+    """None: the check was not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Analysing:
-    """Frames are posed from now on, or no longer."""
+    """The engine has started or stopped estimating poses."""
 
     active: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRunning:
-    """The experiment runs from now on, or has ended."""
+    """The experiment has started or ended."""
 
     active: bool
-    text: str = ""
-    """How it ended."""
 
 
-# to the recorder; None ends it
+# to the recorder
 
 
 @dataclass(frozen=True, slots=True)
-class Attach:
-    """All cameras are open: the rings to read. Once per stream."""
+class AttachStream:
+    """Read from these rings. Sent when all cameras are open, and after each change."""
 
     rings: tuple[RingSpec, ...]
     skeleton: Skeleton | None
@@ -176,38 +213,33 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """Make the run folder; before anything is analysed or recorded."""
+    """Make the run folder, before anything is analysed or recorded."""
 
     root: Path
     settings_text: str
     facts: Mapping[str, object] = field(default_factory=dict)
-    """For `run.json`: words, numbers, lists and dicts."""
+    """For `run.json`: strings, numbers, lists and dicts."""
     name: str = ""
-    """Of the folder; empty: by date and time."""
+    """Name of the folder; empty: date and time."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartAnalysis:
-    """List the frames of these cameras. To be sent before the engine is told."""
+    """List the frames of these cameras. Sent before the engine is asked to analyse."""
 
     cameras: tuple[str, ...]
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By camera; those of its first step are added."""
-    since_ns: int | None = None
-    """Frames that arrived earlier are not listed; None: earlier than the first step's."""
+    """By camera; triggers of its first step are added."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopAnalysis:
-    """List no more frames. To be sent after the engine has said that it stopped."""
-
-    until_ns: int | None = None
-    """Frames that arrived later are not listed; None: later than the last step's."""
+    """Stop listing frames. Sent after the engine has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """Film these cameras."""
+    """Record videos of these cameras."""
 
     cameras: tuple[str, ...]
     recipe: Recipe = field(default_factory=Recipe)
@@ -215,23 +247,24 @@ class StartRecording:
 
 @dataclass(frozen=True, slots=True)
 class StopRecording:
-    """Film no more."""
+    """Stop recording videos."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteNote:
-    """Write a sentence into the events."""
+    """Write a note into the events."""
 
     note: Note
 
 
 @dataclass(frozen=True, slots=True)
 class CloseRun:
-    """The run is over: stop all, write how it ended."""
+    """Stop everything and complete the run folder."""
 
     how: str
+    """How the run ended."""
     facts: Mapping[str, object] = field(default_factory=dict)
-    """What became known meanwhile, for `run.json`."""
+    """What became known during the run, for `run.json`."""
 
 
 # from the recorder
@@ -245,10 +278,10 @@ class RunOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class Filmed:
-    """How many frames are in the videos, how many were lost to them so far, how many wait.
+class RecordingProgress:
+    """Frames in the videos, lost to the videos, and waiting, by camera.
 
-    Comes twice a second while recording.
+    Sent twice a second while recording.
     """
 
     recorded: Mapping[str, int]
@@ -257,39 +290,70 @@ class Filmed:
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
-    """The recorder has written more of what it has still to write."""
+class SavingProgress:
+    """The recorder has written more to the disk."""
 
     frames: int
-    """That wait to be filmed."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisStopped:
-    """Where the frames of an analysis went."""
-
-    accounts: tuple[Accounts, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingStopped:
-    """Where the frames of a recording went."""
-
-    accounts: tuple[Accounts, ...]
+    """Frames that still wait to be written to a video."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunClosed:
     """The run folder is complete."""
 
-    path: Path
     accounts: tuple[Accounts, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RecorderFailed:
-    """No more video, or no more at all, is recorded; a sentence says why."""
+    """The recorder stopped recording; the text says why."""
 
     text: str
     whole: bool = False
-    """Nothing of the run is written any more, tables neither."""
+    """The tables are not written either."""
+
+
+# to and from the guards
+
+
+@dataclass(frozen=True, slots=True)
+class SharedResources:
+    """What the second guard removes if all other processes are killed."""
+
+    memory: tuple[str, ...] = ()
+    """Names of shared memory."""
+    semaphores: tuple[str, ...] = ()
+    run: Path | None = None
+    """The run folder that is being written."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTookOver(ProblemReport):
+    """The engine ended unexpectedly or hangs; a guard switches the outputs off."""
+
+
+ToCamera: TypeAlias = FillRing | ChangeControl | Stop
+ToEngine: TypeAlias = (
+    AttachRings | Analyse | RunExperiment | TestOutput | SetIdentity | Stop
+)
+ToRecorder: TypeAlias = (
+    AttachStream
+    | OpenRun
+    | StartAnalysis
+    | StopAnalysis
+    | StartRecording
+    | StopRecording
+    | WriteNote
+    | CloseRun
+    | Stop
+)
+ToSecondGuard: TypeAlias = SharedResources | Stop
+FromCamera: TypeAlias = CameraOpened | ControlChanged | CameraMessage
+FromEngine: TypeAlias = NetworkReady | WatchdogChecked | Analysing | ExperimentRunning
+FromRecorder: TypeAlias = (
+    RunOpened | RecordingProgress | SavingProgress | RunClosed | RecorderFailed
+)
+FromAny: TypeAlias = ProblemReport | ProcessFailed | UnknownMessage
+ToSession: TypeAlias = FromCamera | FromEngine | FromRecorder | FromAny
+GuardReport: TypeAlias = Edge | ProblemReport
+"""A guard sends an `Edge` only where there is no journal to write it to."""

@@ -1,4 +1,4 @@
-"""The processes of a rig and the shared memory between them: their life and death."""
+"""Process manager: starts and ends the processes of a stream and owns their shared memory."""
 
 import multiprocessing
 import shutil
@@ -15,13 +15,17 @@ from typing import Any
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import LAST_NOTE, Edge, Entry, Note
-from deeplabstream.engine.processes.child_process import run_body, send_message
-from deeplabstream.engine.processes.engine_links import EngineLinks
+from deeplabstream.engine.processes.child_process import (
+    EngineLinks,
+    run_body,
+    send_message,
+)
 from deeplabstream.engine.processes.guard import GuardLinks, switch_off
-from deeplabstream.engine.processes.second_guard import SharedResources, names_of
+from deeplabstream.engine.processes.second_guard import names_of
 from deeplabstream.engine.processes.termination import terminal_signals_held
+from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import JournalReader, JournalWriter, create_journal
-from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe
+from deeplabstream.ipc.pipe import Connection, has_message, opened_pipe, receive
 from deeplabstream.ipc.ring import Ring, RingSpec, create_ring
 from deeplabstream.recording.journal_recovery import complete_events
 from deeplabstream.settings.loading import Settings
@@ -35,38 +39,37 @@ SECOND_GUARD = f"{_PROCESSES}.second_guard:second_guard_main"
 """Functions that child processes run, by name: the main process does not import them."""
 
 RING_S = 2.0
-"""Seconds of frames that a ring holds."""
+"""Length of a ring in seconds of frames."""
 TAKE_OVER_S = 20.0
-"""The second guard has so long to switch off, then the main process does."""
+"""Time for the second guard to switch off; after it the main process does."""
 MAIN = "main process"
 LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
 """Causes of edges that switch off for good at the end of a stream."""
 RING_BYTES = 512 * 1024 * 1024
-"""The most memory that a ring takes."""
+"""Upper limit of the size of a ring."""
 
 SAVING_S = 60.0
-"""How long to wait for a recorder that ends and tells of no progress."""
+"""Time to wait for a recorder that is ending and reports no progress."""
 
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A process and our end of its pipe."""
+    """A child process and our end of its pipe."""
 
     process: BaseProcess
     pipe: Connection
 
-    def told(self) -> list[Any]:
-        """Return what it has sent, without waiting."""
+    def received(self) -> list[object]:
+        """Return the messages that have arrived, without waiting."""
         messages = []
-        try:
-            while has_message(self.pipe):
-                messages.append(self.pipe.recv())
-        except (EOFError, ConnectionError):
-            return messages
+        while has_message(self.pipe) and (message := receive(self.pipe)) is not None:
+            messages.append(message)
         return messages
 
-    def tell(self, message: object) -> None:
-        """Send it a message; a dead process does not mind."""
+    def send(
+        self, message: say.ToCamera | say.ToEngine | say.ToRecorder | say.ToSecondGuard
+    ) -> None:
+        """Send a message; ignored if the process has exited."""
         send_message(self.pipe, message)
 
 
@@ -82,13 +85,13 @@ class ProcessManager:
         self.outputs = dict(settings.outputs)
         self._last_edges: dict[str, Edge] = {}
         self._settled = False
-        """Somebody has written the journal's last words."""
+        """The last entry of the journal was written."""
         self._run: Path | None = None
         self.journal = create_journal()
         self.cut_short = False
-        """The engine had to be killed at the end: it was busy, perhaps loading."""
+        """The engine was killed at the end because it was busy, for example loading."""
         self.saved_s = 0.0
-        """When the recorder last said that it had written more."""
+        """Time of the recorder's last report of progress."""
         self.rings: dict[str, Ring] = {}
         self.cameras = {
             name: self._start(
@@ -103,10 +106,10 @@ class ProcessManager:
         links_of_recorder = self._recorder_wake, self.journal.spec, zero_ns
         self.recorder = self._start("recorder", RECORDER, (), links_of_recorder)
         self._presence.close()
-        self.remain()
+        self.announce_resources()
 
     def _start_engine(self, settings: Settings, zero_ns: int) -> None:
-        """Start the engine and both guards; it opens its outputs when they watch."""
+        """Start the engine and both guards; it opens its outputs when both are ready."""
         heart, heart_in = opened_pipe(duplex=False)
         second_heart, second_in = opened_pipe(duplex=False)
         links = EngineLinks(
@@ -134,13 +137,13 @@ class ProcessManager:
             end.close()
 
     @property
-    def members(self) -> list[ChildProcess]:
+    def children(self) -> list[ChildProcess]:
         """All processes."""
         guards = self.guard, self.second_guard
         return [*self.cameras.values(), self.engine, *guards, self.recorder]
 
     def take(self, entry: Entry) -> None:
-        """Follow the journal: what was written to the outputs, and whether it is over."""
+        """Note what an entry of the journal says about the outputs and the journal's end."""
         if isinstance(entry, Edge):
             self._last_edges[entry.output] = entry
         elif isinstance(entry, Note) and entry.kind == LAST_NOTE:
@@ -148,9 +151,9 @@ class ProcessManager:
 
     @property
     def left_on(self) -> list[str]:
-        """Outputs to which nobody has written 0 at the end, so that they may still be on.
+        """Outputs that may still be on: no process has written 0 at the end.
 
-        Not those that go off by themselves when the engine ends.
+        Outputs that go off by themselves when the engine ends are not among them.
         """
         return [
             name
@@ -159,31 +162,31 @@ class ProcessManager:
             and not (edge.level == 0 and edge.cause in LAST_CAUSES)
         ]
 
-    def remain(self, run: Path | None = None) -> None:
-        """Tell the second guard what would be left if all others were killed."""
+    def announce_resources(self, run: Path | None = None) -> None:
+        """Send the second guard what it must remove if all others are killed."""
         self._run = run or self._run
         rings = (ring.spec.memory for ring in self.rings.values())
         semaphores = self._engine_wake, self._recorder_wake, self._guarded
-        self.second_guard.tell(
-            SharedResources(
+        self.second_guard.send(
+            say.SharedResources(
                 (self.journal.spec.memory, *rings),
                 names_of(*semaphores),
                 self._run,
             )
         )
 
-    def tell_engine(self, message: object) -> None:
+    def send_engine(self, message: say.ToEngine) -> None:
         """Send the engine a message and wake it."""
-        self.engine.tell(message)
+        self.engine.send(message)
         self._engine_wake.release()
 
-    def tell_recorder(self, message: object) -> None:
+    def send_recorder(self, message: say.ToRecorder) -> None:
         """Send the recorder a message and wake it."""
-        self.recorder.tell(message)
+        self.recorder.send(message)
         self._recorder_wake.release()
 
     def add_ring(self, camera: str, form: ImageFormat) -> Ring:
-        """Make the ring of a camera that has opened; one that it had is given back."""
+        """Make the ring of a camera that has opened; remove the one it had before."""
         slots = max(8, round((form.rate or 30) * RING_S))
         slots = min(slots, RING_BYTES // form.nbytes)
         room = _shared_memory_room()
@@ -191,7 +194,7 @@ class ProcessManager:
             slots = min(slots, room // 2 // form.nbytes)
         if slots < 8:
             raise DeviceError(
-                f"[Camera {camera}] there is no room in shared memory for its pictures "
+                f"[Camera {camera}] there is no room in shared memory for its frames "
                 f"({form}): make /dev/shm larger"
             )
         before = self.rings.pop(camera, None)
@@ -202,62 +205,62 @@ class ProcessManager:
             self.rings[camera] = create_ring(camera, form, slots)
         except OSError as error:
             raise DeviceError(
-                f"[Camera {camera}] there is no memory for its pictures ({form}): "
+                f"[Camera {camera}] there is no memory for its frames ({form}): "
                 f"{error.strerror}"
             ) from error
-        self.remain()
+        self.announce_resources()
         return self.rings[camera]
 
-    def begin(self, posed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
-        """Let the engine and these cameras begin: every camera is armed by now."""
-        self.tell_engine(posed)
+    def begin(self, analysed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
+        """Start the engine's reading and these cameras' writing."""
+        self.send_engine(say.AttachRings(analysed))
         for name in cameras:
-            self.cameras[name].tell(self.rings[name].spec)
+            self.cameras[name].send(say.FillRing(self.rings[name].spec))
 
-    def dead(self) -> list[str]:
+    def ended_early(self) -> list[str]:
         """Return the names of the processes that are no longer alive."""
-        return [m.process.name for m in self.members if not m.process.is_alive()]
+        return [c.process.name for c in self.children if not c.process.is_alive()]
 
     def ending(
         self,
-        last_words: Callable[[], Sequence[object]],
+        last_messages: Callable[[], Sequence[say.ToRecorder]],
         run: Path | None,
-        hear: Callable[[object], object],
+        handle: Callable[[object], object],
     ) -> Iterator[None]:
         """End all processes, outputs first; yield while waiting, then free all memory.
 
-        The recorder is told the last words when everybody else has fallen silent; when it
-        was killed, the events of the run are completed without it. `hear` gets what the main
-        process has to say of outputs that it switched off itself.
+        The recorder gets its last messages when all other processes have ended; if it was
+        killed, the events of the run are completed without it. `handle` gets the reports
+        about outputs that the main process switched off itself.
         """
-        self.tell_engine(None)
+        self.send_engine(say.Stop())
         yield from _until_ended([self.engine], 3.0, self._cut_short)
         for camera in self.cameras.values():
-            camera.tell(None)
+            camera.send(say.Stop())
         yield from _until_ended([*self.cameras.values()], 3.0)
         yield from _until_ended([self.guard], 20.0)
-        yield from self._outputs_off(hear)
-        for words in last_words():
-            self.tell_recorder(words)
+        yield from self._outputs_off(handle)
+        for message in last_messages():
+            self.send_recorder(message)
         yield from _until_ended(
             [self.recorder], SAVING_S, progress=lambda: self.saved_s
         )
         if run is not None and self.recorder.process.exitcode:
             complete_events(run, JournalReader(self.journal).unrecorded())
-        self.second_guard.tell(None)
+        self.second_guard.send(say.Stop())
         yield from _until_ended([self.second_guard], 20.0)
         yield
-        for member in self.members:
-            member.pipe.close()
-            member.process.join()
-            member.process.close()
+        for child in self.children:
+            child.pipe.close()
+            child.process.join()
+            child.process.close()
         for ring in self.rings.values():
             ring.close()
             ring.unlink()
         self.journal.close()
         self.journal.unlink()
 
-    def _outputs_off(self, hear: Callable[[object], object]) -> Iterator[None]:
+    def _outputs_off(self, handle: Callable[[object], object]) -> Iterator[None]:
         """Wait until engine or a guard has switched off; do it here if all are gone."""
         give_up_s = time.perf_counter() + TAKE_OVER_S
         second = self.second_guard.process
@@ -279,8 +282,8 @@ class ProcessManager:
         while acting.is_alive():
             acting.join(0.01)
             yield
-        for message in here.told:
-            hear(message)
+        for report in here.reports:
+            handle(report)
         yield
 
     def _cut_short(self) -> None:
@@ -312,36 +315,36 @@ class _Here:
     """Reports of the main process itself."""
 
     def __init__(self, journal: JournalWriter, wake: Callable[[], object]) -> None:
-        self.told: list[object] = []
+        self.reports: list[say.GuardReport] = []
         self._journal, self._wake = journal, wake
 
-    def tell(self, message: object) -> None:
-        self.told.append(message)
+    def send(self, message: say.GuardReport) -> None:
+        self.reports.append(message)
 
     def write(self, entry: Edge | Note) -> None:
-        with suppress(Exception):  # no trouble with the record keeps an output on
+        with suppress(Exception):  # an error of the record must not keep an output on
             self._journal.write(entry)
         self._wake()
 
 
 def _until_ended(
-    members: Sequence[ChildProcess],
+    children: Sequence[ChildProcess],
     patience_s: float,
     killing: Callable[[], object] = lambda: None,
     progress: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[None]:
     """Yield until they have ended; after `patience_s` kill those that have not.
 
-    `killing` is called just before. `progress` says when they last got on (perf_counter):
-    from then on there is as much time again.
+    `killing` is called just before. `progress` returns the time of their last progress
+    (perf_counter); the patience starts again from there.
     """
     give_up = time.perf_counter() + patience_s
-    while running := [m for m in members if m.process.is_alive()]:
+    while running := [c for c in children if c.process.is_alive()]:
         if time.perf_counter() > max(give_up, progress() + patience_s):
             killing()
-            for member in running:
-                member.process.kill()
-        wait([m.process.sentinel for m in running], timeout=0.01)
+            for child in running:
+                child.process.kill()
+        wait([c.process.sentinel for c in running], timeout=0.01)
         yield
 
 

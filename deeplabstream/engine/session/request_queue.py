@@ -1,10 +1,10 @@
-"""Asking a rig for several things in a row, each as soon as it may be asked."""
+"""Request queue: requests actions one after the other, each as soon as it is allowed."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from deeplabstream.engine.session.rig import Rig
-from deeplabstream.engine.session.states import Action
+from deeplabstream.engine.session.session import Session
+from deeplabstream.engine.session.session_state import Action
 
 AGENDAS = MappingProxyType(
     {
@@ -17,25 +17,25 @@ AGENDAS = MappingProxyType(
         ),
     }
 )
-"""What the programs' `--start` stands for."""
+"""Actions by the value of the programs' option `--start`."""
 
 
 class RequestQueue:
-    """Actions that are still to be asked for, in their order, each once."""
+    """Actions that are still to be requested, in their order, each once."""
 
     def __init__(self, actions: Sequence[Action] = ()) -> None:
         self._left = list(actions)
 
     @property
     def done(self) -> bool:
-        """Whether everything was asked for."""
+        """Whether everything was requested."""
         return not self._left
 
-    def advance(self, rig: Rig) -> None:
-        """Ask for what is next if the rig allows it by now; call it after each poll."""
-        if self._left and self._left[0] in rig.allowed:
-            rig.do(self._left.pop(0))
+    def advance(self, session: Session) -> None:
+        """Request the next action if it is allowed; call it after each poll."""
+        if self._left and self._left[0] in session.state.allowed:
+            session.do(self._left.pop(0))
 
     def drop(self) -> None:
-        """Ask for nothing more: something failed, or a person took over."""
+        """Drop all requests: something failed, or a user took over."""
         self._left.clear()

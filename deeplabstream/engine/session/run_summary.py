@@ -1,4 +1,4 @@
-"""What came out of a run, in numbers and in words for the end of a program."""
+"""Run summary: counts and times of a run, as printed at the end of a program."""
 
 import re
 from array import array
@@ -12,8 +12,7 @@ import numpy as np
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.session.messages import RunClosed
-from deeplabstream.engine.session.rig import News, Rig
-from deeplabstream.engine.session.states import Counts
+from deeplabstream.engine.session.session_state import Counts, News, SessionState
 from deeplabstream.recording.frame_accounts import Accounts
 
 
@@ -23,7 +22,7 @@ def _times() -> "array[int]":
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts and times of a run; `add` takes in what a rig tells."""
+    """Counts and times of a run; `add` counts what `Session.poll` returns."""
 
     seconds: float = 0.0
     started: bool = True
@@ -63,14 +62,14 @@ class Summary:
         elif isinstance(news, Edge) and news.level > 0:
             self.switched_on[news.output] += 1
 
-    def with_state(self, rig: Rig) -> "Summary":
-        """Return this with what the rig says of itself, unless it has forgotten it."""
-        busy = any(count.delivered for count in rig.counts.values())
+    def with_state(self, state: SessionState) -> "Summary":
+        """Return this with the counts of a state, unless they were reset."""
+        busy = any(count.delivered for count in state.counts.values())
         return replace(
             self,
-            counts=dict(rig.counts) if busy else self.counts,
-            provider=rig.provider or self.provider,
-            run_folder=rig.run_folder or self.run_folder,
+            counts=dict(state.counts) if busy else self.counts,
+            provider=state.provider or self.provider,
+            run_folder=state.run_folder or self.run_folder,
         )
 
     def lines(self) -> list[str]:

@@ -1,40 +1,79 @@
-"""A live rig as windows and command lines see it: ask, poll, look."""
+"""Session: starts, polls and stops the processes of a rig.
 
-from collections.abc import Sequence
+A window, the command line and notebooks call `poll` and read `Session.state`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Self
+from time import perf_counter
+from typing import Self, assert_never
 
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.core.journal_entries import Note
-from deeplabstream.engine.camera_adjustment import CameraAdjustment
-from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog
+from deeplabstream.core.frame import Frame
+from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog, FrameRateMeter
 from deeplabstream.engine.checks.preflight import inspect
-from deeplabstream.engine.checks.system_monitor import SystemMonitor, SystemStatus
+from deeplabstream.engine.checks.system_monitor import SystemMonitor
 from deeplabstream.engine.session import messages as say
-from deeplabstream.engine.session.frame_rate import FrameRateMeter
+from deeplabstream.engine.session import session_state as change
 from deeplabstream.engine.session.process_manager import ProcessManager
-from deeplabstream.engine.session.rig import News
-from deeplabstream.engine.session.session_events import SessionEvents
-from deeplabstream.engine.session.states import Action, Failed, Phase, Status, allowed
-from deeplabstream.engine.session.stream import Stream
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Alarm,
+    CameraReading,
+    Failed,
+    News,
+    Phase,
+    SessionState,
+    StateChanged,
+)
 from deeplabstream.ipc.journal import JournalReader
+from deeplabstream.ipc.ring import RingReader, RingSpec
+from deeplabstream.plugins.camera import Camera
+from deeplabstream.plugins.camera_controls import SIZING
+from deeplabstream.settings.fields import changed, keys_of
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.text_rewriting import settled
 
+SAVING_NOTE_S = 5.0
+"""Interval of progress messages while the record is saved at the end."""
+BEGIN_S = 10.0
+"""A requested recording must have started within this time."""
 
-class Session(SessionEvents):
+
+class Session:
     """Owns the processes of a rig from Start Stream to Stop Stream, again and again.
 
-    Nothing here blocks, but `close` and `rest`. Call `poll` about 30 times a second: it
-    also drives starting and stopping. Leaving the `with` ends everything, outputs first.
+    Nothing blocks but `close` and `rest`. Call `poll` about 30 times a second: it also
+    drives starting and stopping. Leaving the `with` ends everything, outputs first.
     """
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.vitals: SystemStatus | None = None
-        self._physician = SystemMonitor()
+        self.settings = settings
+        """Settings of the next stream; may be replaced while the session is idle."""
+        self.state = SessionState()
+        self._processes: ProcessManager | None = None
+        self._journal: JournalReader
+        self._ending: Iterator[None] | None = None
+        self._news: list[News] = []
+        self._start_helpers()
+
+    def _start_helpers(self) -> None:
+        """Forget everything about an earlier stream."""
+        self._watchdog, self._rates = CameraWatchdog(), FrameRateMeter()
+        self._monitor, self._controls = SystemMonitor(), _ControlRequests()
+        self._newest: dict[str, RingReader] = {}
+        self._by_index: dict[str, RingReader] = {}
+        self._recording_for_experiment = False
+        self._complete = True
+        """The run folder is complete, or there is none."""
+        self._saving_noted_s = 0.0
+        self._requested_s: float | None = None
+        """Time of a request to record that was not answered yet."""
 
     def __enter__(self) -> Self:
         return self
@@ -43,183 +82,475 @@ class Session(SessionEvents):
         self.close("stopped" if kind is None else f"ended by {kind.__name__}")
 
     @property
-    def allowed(self) -> frozenset[Action]:
-        """What may be asked now."""
-        return allowed(self.status)
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras, the deciding one first."""
+        return self.settings.camera_order
 
     def processes(self) -> list[BaseProcess]:
         """Return the processes of the stream; none when there is no stream."""
-        return [m.process for m in self._crew.members] if self._crew else []
+        if self._processes is None:
+            return []
+        return [child.process for child in self._processes.children]
+
+    # --- requests
 
     def do(self, action: Action) -> None:
-        """Ask for something; what comes of it is told by `poll`."""
-        if action is Action.START_STREAM and action in self.allowed:
+        """Request an action; `poll` reports the result."""
+        if action is Action.START_STREAM and action in self.state.allowed:
             self._start_stream()
-        elif self._crew is None or action not in self.allowed:
-            state = self.status.phase.value
-            text = f"{action.value} is not possible while the rig is {state}"
+        elif self._processes is None or action not in self.state.allowed:
+            phase = self.state.phase.value
+            text = f"{action.value} is not possible while the session is {phase}"
             self._news.append(Failed(text))
         else:
-            self._ask(self._crew, action)
+            self._request(self._processes, action)
 
     def adjust(self, camera: str, key: str, word: str) -> None:
-        """Change a setting of a camera that films, as settings.ini writes it.
+        """Change a setting of an open camera; `word` is its value as in settings.ini.
 
-        What comes of it is told by `poll`, as `Turned` or `Failed`.
+        `poll` reports the result as `ControlChanged` or `Failed`.
         """
         try:
-            if self._crew is None or self.status.phase is not Phase.STREAMING:
-                raise DeviceError(f"[Camera {camera}] does not film now")
-            asked = self._adjusting.ask(
+            if self._processes is None or self.state.phase is not Phase.STREAMING:
+                raise DeviceError(f"[Camera {camera}] is not streaming")
+            message = self._controls.request(
                 self.settings.cameras[camera], camera, key, word
             )
-            self._crew.cameras[camera].tell(asked)
+            self._processes.cameras[camera].send(message)
         except DeepLabStreamError as error:
             self._news.append(Failed(str(error)))
 
-    def say_who(self, camera: str, exchanged: Sequence[str] = ()) -> None:
-        """Say that the animals' names are right, or exchange those of two.
+    def set_identity(self, camera: str, exchanged: Sequence[str] = ()) -> None:
+        """Confirm the identity of a camera's animals, or exchange the two named ones.
 
-        What comes of it is told by `poll`, as a note, or as `Failed`.
+        `poll` reports the result as a note or as `Failed`.
         """
-        if self._crew is None or not self.status.analysing:
-            self._news.append(
-                Failed("who is who can be said while frames are analysed")
-            )
+        if self._processes is None or not self.state.analysing:
+            text = "Identities can be set only while frames are analysed"
+            self._news.append(Failed(text))
             return
-        names = self.skeleton.animals if self.skeleton else ()
-        if strangers := [name for name in exchanged if name not in names]:
-            self._news.append(Failed(f"no animal is named {strangers[0]}"))
+        names = self.state.skeleton.animals if self.state.skeleton else ()
+        if unknown := [name for name in exchanged if name not in names]:
+            self._news.append(Failed(f"No animal is named {unknown[0]}"))
             return
         pair = None
         if exchanged:
             one, other = exchanged
             pair = names.index(one), names.index(other)
-        self._crew.tell_engine(say.SetIdentity(camera, pair))
+        self._processes.send_engine(say.SetIdentity(camera, pair))
 
     def test(self, output: str) -> None:
-        """Pulse an output for a moment while the stream runs, but no experiment."""
-        if self._crew is not None and not self.status.experimenting:
-            self._crew.tell_engine(say.TestOutput(output))
+        """Pulse an output for a moment; ignored while an experiment runs."""
+        if self._processes is not None and not self.state.experimenting:
+            self._processes.send_engine(say.TestOutput(output))
 
     def note(self, kind: str, text: str) -> None:
-        """Tell something by `poll`, and write it into the record if there is one."""
-        if self._crew is not None:
-            self._tell(self._crew, kind, text)
-        else:
-            self._news.append(Note(kind, text, SystemClock().now_ns()))
+        """Report a note by `poll`, and write it into the record if there is one."""
+        note = Note(kind, text, SystemClock().now_ns())
+        self._news.append(note)
+        if self._processes is not None:
+            self._processes.send_recorder(say.WriteNote(note))
+
+    def acknowledge(self) -> None:
+        """Remove all alarms: a user has seen them."""
+        self._change(change.AlarmsAcknowledged())
+
+    # --- what happened
 
     def poll(self) -> Sequence[News]:
-        """Return what happened since the last call; never waits."""
-        crew = self._crew
-        if crew is not None:
-            self._listen(crew)
+        """Return what happened since the last call, and update `state`; never waits."""
+        processes = self._processes
+        if processes is not None:
+            self._receive(processes)
             if self._ending is not None:
-                if self._ends():
-                    self._ended()
-            elif dead := crew.dead():
-                text = f"The process '{dead[0]}' ended unexpectedly"
-                self._fail(crew, text)
-            elif self.status.phase is Phase.STREAMING:
-                now_ns = SystemClock().now_ns()
-                self._pace.look(crew.rings, now_ns)
-                for text in self._watchman.look(crew.rings, now_ns):
-                    self._tell(crew, "camera", text)
-                self._examine(crew, now_ns)
-                self._check_begun(now_ns / 1e9)
+                if self._has_ended():
+                    self._end()
+            elif dead := processes.ended_early():
+                self._fail(f"The process '{dead[0]}' ended unexpectedly")
+            elif self.state.phase is Phase.STREAMING:
+                self._watch(processes, SystemClock().now_ns())
         news, self._news = self._news, []
         return news
 
     def rest(self, seconds: float) -> None:
-        """Wait until a process says something or ends, `seconds` at the most."""
-        members = self._crew.members if self._crew and not self._ending else []
-        pipes = [member.pipe for member in members]
+        """Wait until a process sends something or ends, at most `seconds`."""
+        pipes = []
+        if self._processes is not None and self._ending is None:
+            pipes = [child.pipe for child in self._processes.children]
         wait([*pipes, *(p.sentinel for p in self.processes())], timeout=seconds)
+
+    def newest(self, camera: str) -> Frame | None:
+        """Return the newest frame not yet returned; valid until the next call."""
+        reader = self._newest.get(camera)
+        return reader.newest() if reader else None
+
+    def image_of(self, step: Step) -> Frame | None:
+        """Return the frame of a step; None when it was overwritten already."""
+        reader = self._by_index.get(step.camera)
+        return reader.of(step.index) if reader else None
 
     def close(self, how: str = "stopped") -> None:
         """End everything and wait until it has ended."""
-        if self._crew is None:
+        if self._processes is None:
             return
         if self._ending is None:
-            self._stop_stream(self._crew, how)
-        while not self._ends():
-            self._listen(self._crew)
-        self._ended()
+            self._stop_stream(self._processes, how)
+        while not self._has_ended():
+            self._receive(self._processes)
+        self._end()
 
-    def _examine(self, crew: ProcessManager, now_ns: int) -> None:
-        """Look at the computer once a second; some of the looks go into the record."""
-        folder = self.run_folder or self.settings.output_directory
-        entries = crew.journal.waiting
-        vitals = self._physician.visit(self.processes(), folder, now_ns, entries)
-        if vitals is None:
+    # --- start and stop
+
+    def _start_stream(self) -> None:
+        now_ns = SystemClock().now_ns()
+        self._start_helpers()
+        settings = settled(self.settings)
+        try:
+            self._processes = ProcessManager(settings, now_ns)
+        except OSError as error:
+            self._news.append(Failed(f"The processes cannot be started: {error}"))
             return
-        self.vitals = vitals
-        for worry in self._physician.new_worries:
-            self._tell(crew, "computer", worry)
-        if self._physician.notes:
-            crew.tell_recorder(say.WriteNote(Note("health", vitals.text, now_ns)))
+        self._journal = JournalReader(self._processes.journal)
+        self._change(change.StreamStarted(settings, now_ns))
 
-    def _ask(self, crew: ProcessManager, action: Action) -> None:
-        if why := self._adjusting.forbids(action):
+    def _stop_stream(self, processes: ProcessManager, how: str) -> None:
+        def last_messages() -> tuple[say.ToRecorder, ...]:
+            text = how
+            if left_on := processes.left_on:
+                names = ", ".join(f"[Output {name}]" for name in left_on)
+                text = f"{how}; {names} may still be on"
+                self._alarm(f"{names} may still be on: switch off by hand")
+            return say.CloseRun(text, self.state.run_facts()), say.Stop()
+
+        self._ending = processes.ending(
+            last_messages, self.state.run_folder, self._handle
+        )
+        self._change(change.StreamStopping())
+
+    def _has_ended(self) -> bool:
+        """Continue the ending; return whether it is over, also after an error in it."""
+        try:
+            return self._ending is None or next(self._ending, self) is self
+        except OSError as error:
+            self._news.append(Failed(f"Shared memory could not be removed: {error}"))
+            return True
+
+    def _end(self) -> None:
+        processes, self._processes, self._ending = self._processes, None, None
+        self._check_saved()
+        self._newest, self._by_index = {}, {}
+        left_on = processes.left_on if processes is not None else ()
+        self._change(change.StreamEnded(left_on))
+
+    def _request(self, processes: ProcessManager, action: Action) -> None:
+        if why := self._controls.forbids(action):
             self._news.append(Failed(why))
             return
         match action:
+            case Action.START_STREAM:
+                pass  # see `do`
             case Action.STOP_STREAM:
-                self._stop_stream(crew, "stopped")
+                self._stop_stream(processes, "stopped")
             case Action.START_ANALYSIS:
-                self._open_run(crew)
+                self._open_run(processes)
                 triggers = self.settings.asked_of()
-                crew.tell_recorder(say.StartAnalysis(tuple(triggers), triggers))
-                crew.tell_engine(say.Analyse(True))
+                processes.send_recorder(say.StartAnalysis(tuple(triggers), triggers))
+                processes.send_engine(say.Analyse(True))
             case Action.STOP_ANALYSIS:
-                crew.tell_engine(say.Analyse(False))
+                processes.send_engine(say.Analyse(False))
             case Action.START_EXPERIMENT:
-                self._start_experiment(crew)
+                self._start_experiment(processes)
             case Action.STOP_EXPERIMENT:
-                crew.tell_engine(say.RunExperiment(False))
-            case Action.START_RECORDING | Action.STOP_RECORDING:
-                self._film(crew, action is Action.START_RECORDING)
+                processes.send_engine(say.RunExperiment(False))
+            case Action.START_RECORDING:
+                self._record(processes, True)
+            case Action.STOP_RECORDING:
+                self._record(processes, False)
+            case _:
+                assert_never(action)
 
-    def _start_experiment(self, crew: ProcessManager) -> None:
-        """Start it unless something is wrong that would spoil it; say all that is found."""
-        found = inspect(self, self._pace.rates)
+    def _start_experiment(self, processes: ProcessManager) -> None:
+        """Start it unless the pre-flight check fails; report all findings."""
+        self._read_cameras(processes)
+        found = inspect(self.settings, self.state)
         if grave := [finding.text for finding in found if finding.grave]:
             self._news.append(Failed(f"Cannot start because {'; '.join(grave)}"))
             return
         for finding in found:
-            self._tell(crew, "preflight", finding.text)
-        if self.settings.experiment.record_exp and not self.status.recording:
-            self._film(crew, True)
-            self._filming_for_experiment = True
-        crew.tell_engine(say.RunExperiment(True))
+            self.note("preflight", finding.text)
+        if self.settings.experiment.record_exp and not self.state.recording:
+            self._record(processes, True)
+            self._recording_for_experiment = True
+        processes.send_engine(say.RunExperiment(True))
 
-    def _start_stream(self) -> None:
-        now_ns = SystemClock().now_ns()
-        self._watchman, self._pace = CameraWatchdog(), FrameRateMeter()
-        self._physician, self._adjusting = SystemMonitor(), CameraAdjustment()
-        self.used = used = settled(self.settings)
-        self._stream = Stream.of(used, now_ns)
-        self._filming_for_experiment = False
-        self._alarms, self._closed, self._asked_s = [], True, None
-        try:
-            self._crew = ProcessManager(used, now_ns)
-        except OSError as error:
-            self._news.append(Failed(f"The rig can't be started: {error}"))
+    def _open_run(self, processes: ProcessManager) -> None:
+        """Request the run folder, if there is none yet."""
+        if self.state.run_folder is not None:
             return
-        self._journal = JournalReader(self._crew.journal)
-        self._become(Status(Phase.STARTING))
+        self._complete = False
+        self._controls.run_open = True
+        used = self.state.used_settings or self.settings
+        now = datetime.now().astimezone()
+        name = self.settings.subject.folder_name(now, self.settings.experiment.exp_name)
+        root, facts = self.settings.output_directory, self.state.run_facts()
+        processes.send_recorder(say.OpenRun(root, used.text, facts, name))
 
-    def _ends(self) -> bool:
-        """Go on with the ending; return whether it is over, whatever went wrong in it."""
+    def _record(self, processes: ProcessManager, active: bool) -> None:
+        self._requested_s = SystemClock().now_ns() / 1e9 if active else None
+        if active:
+            self._open_run(processes)
+            recipe = self.settings.recording.recipe
+            message = say.StartRecording(self.settings.recorded, recipe)
+            processes.send_recorder(message)
+        else:
+            processes.send_recorder(say.StopRecording())
+            self._recording_for_experiment = False
+        self._change(change.RecordingRequested(active))
+
+    # --- messages
+
+    def _change(self, what: say.ToSession | change.SessionChange) -> None:
+        before, self.state = self.state, self.state.after(what)
+        if self.state.activity != before.activity:
+            self._news.append(StateChanged(self.state))
+
+    def _receive(self, processes: ProcessManager) -> None:
+        for entry in self._journal.read():
+            self.state = self.state.after(entry)
+            processes.take(entry)
+            self._news.append(entry)
+        self._read_cameras(processes)
+        for child in processes.children:
+            for message in child.received():
+                self._handle(message)
+
+    def _read_cameras(self, processes: ProcessManager) -> None:
+        """Update counts, frame rates and time stamps."""
+        readings = {
+            name: CameraReading(ring.published, ring.last_index, ring.last_stamp)
+            for name, ring in processes.rings.items()
+        }
+        self._change(change.CamerasRead(readings, self._rates.rates))
+
+    def _handle(self, message: object) -> None:
+        """Handle a message of a process; an unknown one is reported as a bug."""
+        if not isinstance(message, say.ToSession):
+            message = say.UnknownMessage.received(message)
+        self._change(message)
+        if (processes := self._processes) is not None:
+            self._act_on(processes, message)
+
+    def _act_on(self, processes: ProcessManager, message: say.ToSession) -> None:
+        match message:
+            case say.CameraOpened():
+                self._camera_opened(processes, message)
+            case say.NetworkReady():
+                for remark in message.remarks:
+                    self.note("computer", remark)
+                self._attach(processes)
+            case say.Analysing(active):
+                if not active:
+                    processes.send_recorder(say.StopAnalysis())
+            case say.ExperimentRunning(active):
+                recording = self._recording_for_experiment and self.state.recording
+                if recording and not active:
+                    self._record(processes, False)
+            case say.CameraMessage(text):
+                self.note("camera", text)
+            case say.ControlChanged():
+                self._controls.answered(message)
+                self.note("setting", message.text)
+                self._news.append(message)
+            case say.WatchdogChecked():
+                pass
+            case say.GuardTookOver() if processes.cut_short:
+                text = "the engine was busy at the end and was stopped"
+                self.note("guard", f"{text}; the guard switches the outputs off")
+            case say.ProblemReport(text, grave):
+                self._alarm(text, grave)
+            case say.ProcessFailed(text):
+                self._fail(text)
+            case say.UnknownMessage(text):
+                self.note("bug", text)
+            case _:
+                self._act_on_recorder(processes, message)
+
+    def _act_on_recorder(
+        self, processes: ProcessManager, message: say.FromRecorder
+    ) -> None:
+        match message:
+            case say.RunOpened(path):
+                self._complete = False
+                processes.announce_resources(path)
+            case say.RecordingProgress():
+                self._requested_s = None
+            case say.SavingProgress(frames):
+                self._saving(processes, frames)
+            case say.RunClosed(accounts):
+                self._complete = True
+                self._news.append(message)
+                for span in accounts:
+                    if span.recorded == 0 and span.delivered:
+                        self._alarm(
+                            f"[Camera {span.camera}] has no video: none of its "
+                            f"{span.delivered} frames was saved"
+                        )
+            case say.RecorderFailed(text, whole):
+                self._recording_lost(processes, text, whole)
+            case _:
+                assert_never(message)
+
+    def _camera_opened(
+        self, processes: ProcessManager, opened: say.CameraOpened
+    ) -> None:
+        camera = opened.camera
+        reopened = camera in processes.rings
         try:
-            return self._ending is None or next(self._ending, self) is self
-        except OSError as error:
-            self._news.append(Failed(f"Not everything could be cleared up: {error}"))
-            return True
+            ring = processes.add_ring(camera, opened.format)
+        except (DeepLabStreamError, OSError) as error:
+            self._fail(str(error))
+            return
+        self._newest[camera], self._by_index[camera] = (
+            RingReader(ring),
+            RingReader(ring),
+        )
+        for remark in opened.remarks:
+            self.note("camera", f"[Camera {camera}] {remark}")
+        self._attach(processes)
+        if reopened:
+            self._rates.forget(camera)
+            processes.begin(self._analysed_rings(processes), (camera,))
 
-    def _ended(self) -> None:
-        left_on = self._crew.left_on if self._crew is not None else ()
-        self._check_saved()
-        self._crew, self._ending = None, None
-        self._stream.end(left_on)
-        self._become(Status(Phase.IDLE))
+    def _attach(self, processes: ProcessManager) -> None:
+        """Send the rings to recorder and engine once all cameras are open."""
+        if len(processes.rings) < len(self.settings.cameras) or self._ending:
+            return
+        specs = tuple(processes.rings[name].spec for name in self.cameras)
+        state = self.state
+        processes.send_recorder(
+            say.AttachStream(
+                specs, state.skeleton, state.start_ns, dict(state.knows_losses)
+            )
+        )
+        if state.phase is Phase.STARTING:
+            processes.begin(self._analysed_rings(processes), self.cameras)
+            self._change(change.CamerasRunning())
+
+    def _analysed_rings(self, processes: ProcessManager) -> tuple[RingSpec, ...]:
+        """Return the rings of the analysed cameras, in their order."""
+        analysed = self.settings.asked_of()
+        return tuple(processes.rings[n].spec for n in self.cameras if n in analysed)
+
+    # --- problems
+
+    def _watch(self, processes: ProcessManager, now_ns: int) -> None:
+        """Check cameras, computer and recorder."""
+        self._rates.look(processes.rings, now_ns)
+        for text in self._watchdog.look(processes.rings, now_ns):
+            self.note("camera", text)
+        self._check_begun(now_ns / 1e9)
+        folder = self.state.run_folder or self.settings.output_directory
+        waiting = processes.journal.waiting
+        status = self._monitor.measure_due(self.processes(), folder, now_ns, waiting)
+        if status is None:
+            return
+        self._change(change.SystemRead(status))
+        for warning in self._monitor.new_warnings:
+            self.note("computer", warning)
+        if self._monitor.notes:
+            note = Note("health", status.text, now_ns)
+            processes.send_recorder(say.WriteNote(note))
+
+    def _alarm(self, text: str, grave: bool = True) -> None:
+        """Report a problem, and keep it until a user acknowledges it."""
+        self._news.append(Failed(text, grave))
+        self._change(change.AlarmRaised(Alarm(text, SystemClock().now_ns())))
+
+    def _fail(self, text: str) -> None:
+        self._alarm(text)
+        if self._ending is None and self._processes is not None:
+            self._stop_stream(self._processes, text)
+
+    def _recording_lost(
+        self, processes: ProcessManager, text: str, whole: bool
+    ) -> None:
+        """Stop the experiment if its recording was lost, unless it is to go on."""
+        rules = self.settings.experiment
+        of_experiment = self.state.experimenting and (whole or rules.record_exp)
+        goes_on = of_experiment and rules.on_recording_lost == "go on"
+        self._complete = self._complete or whole or self.state.run_folder is None
+        self._requested_s = None
+        self._alarm(text, grave=not goes_on)
+        if of_experiment and not goes_on:
+            how = "failed: its recording has ended ([Experiment] ON_RECORDING_LOST = stop)"
+            processes.send_engine(say.RunExperiment(False, how))
+
+    def _saving(self, processes: ProcessManager, frames: int) -> None:
+        """Extend the recorder's time to end, and report its progress now and then."""
+        now_s = perf_counter()
+        processes.saved_s = now_s
+        if self._ending and now_s - self._saving_noted_s > SAVING_NOTE_S:
+            self._saving_noted_s = now_s
+            text = f"the disk is slow, the record is still being saved ({frames} frames wait)"
+            self._news.append(Note("recording", text, SystemClock().now_ns()))
+
+    def _check_begun(self, now_s: float) -> None:
+        """Report, once, that a requested recording did not start."""
+        if self._requested_s is not None and now_s - self._requested_s > BEGIN_S:
+            self._requested_s = None
+            self._alarm(
+                f"The recording has not begun after {BEGIN_S:g} s: the recorder does not "
+                "answer; is the disk slow, or OUTPUT_DIRECTORY not reachable?",
+                grave=False,
+            )
+
+    def _check_saved(self) -> None:
+        """Report that the recorder ended before the run folder was complete."""
+        if self._complete:
+            return
+        self._complete = True
+        if self.state.run_folder is None:
+            self._alarm("Nothing was recorded: the recorder made no run folder")
+            return
+        self._alarm(
+            f"The run was not saved whole, the recorder ended before: "
+            f"{self.state.run_folder} is repaired when it is opened, or by "
+            "utils/RepairRun.py"
+        )
+
+
+_BEGINNINGS = (Action.START_ANALYSIS, Action.START_EXPERIMENT, Action.START_RECORDING)
+
+
+@dataclass
+class _ControlRequests:
+    """Live changes of camera settings that were requested and not answered yet."""
+
+    run_open: bool = False
+    """Frames are kept, so the image size must not change any more."""
+    _resizing: set[str] = field(default_factory=set)
+    """Cameras whose image size may change soon."""
+
+    def request(
+        self, camera: Camera, name: str, key: str, word: str
+    ) -> say.ChangeControl:
+        """Return the message; DeviceError or SettingsError: the request is not valid."""
+        wanted = changed(camera, f"Camera {name}", key, word)
+        field_name = keys_of(type(camera))[key][0]
+        may_resize = field_name in SIZING and not self.run_open
+        if may_resize:
+            if self._resizing:
+                raise DeviceError("wait until the camera is open again")
+            self._resizing.add(name)
+        return say.ChangeControl(field_name, getattr(wanted, field_name), may_resize)
+
+    def answered(self, answer: say.ControlChanged) -> None:
+        """Note the answer to a request."""
+        if answer.key in SIZING:
+            self._resizing.discard(answer.camera)
+
+    def forbids(self, action: Action) -> str:
+        """Return why an action must wait; empty: it may start."""
+        if action in _BEGINNINGS and self._resizing:
+            return f"{action.value}: wait until the camera is open again"
+        return ""

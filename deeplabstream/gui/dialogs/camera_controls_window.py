@@ -65,7 +65,7 @@ class CameraWindow(QDialog):
         self._changed: dict[str, str] = {}
         """Key and word of what was changed here and taken."""
         self._arrange()
-        bridge.turned.connect(self._take_answer)
+        bridge.control_changed.connect(self._take_answer)
         bridge.failed.connect(self._take_failure)
         bridge.settings_changed.connect(self._leave)
         self.resize(520, 0)
@@ -75,7 +75,7 @@ class CameraWindow(QDialog):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
-        controls = self.bridge.rig.dials.get(self.camera, ())
+        controls = self.bridge.session.state.controls.get(self.camera, ())
         for row, control in enumerate(controls):
             self._add(grid, row, control)
         close = QPushButton("Close")
@@ -121,7 +121,7 @@ class CameraWindow(QDialog):
         absent = [word for word in ("exposure", "gain", "rate") if word not in there]
         if not absent:
             return ""
-        kind = type(self.bridge.rig.settings.cameras[self.camera]).__name__
+        kind = type(self.bridge.session.settings.cameras[self.camera]).__name__
         listed = " and ".join([", ".join(absent[:-1]), absent[-1]][len(absent) < 2 :])
         return f"{kind} can't change its {listed} while the camera runs."
 
@@ -131,13 +131,13 @@ class CameraWindow(QDialog):
             return
         self.lines[key].setProperty("shown", word)
         self.words.setText("…")
-        self.bridge.rig.adjust(self.camera, key.upper(), word)
+        self.bridge.session.adjust(self.camera, key.upper(), word)
 
     def _take_answer(self, told: ControlChanged) -> None:
         if told.camera != self.camera:
             return
         self.words.setText(told.text.removeprefix(f"[Camera {self.camera}] "))
-        for control in told.dials:
+        for control in told.controls:
             self._show(control, rewrite=control.key == told.key)
             if told.done and control.key == told.key:
                 self._changed[told.key.upper()] = _kept(control)

@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.journal_entries import Edge, Step
-from deeplabstream.engine.session.states import Phase, Status
+from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.live_timeline import MEMORY_S, LiveLanes
@@ -152,11 +152,12 @@ class ExperimentPage(QWidget):
 
     def _foretell(self) -> None:
         """Show what the chosen one will do: with the run's own seed while it is in use."""
-        name, rig = self.chosen, self.bridge.rig
-        runs = (
-            rig.status.phase is not Phase.IDLE and name == rig.used.experiment.exp_name
-        )
-        settings = rig.used if runs else self.document.settings
+        name, session = self.chosen, self.bridge.session
+        used = session.state.used_settings
+        idle = session.state.phase is Phase.IDLE
+        settings = self.document.settings
+        if used is not None and not idle and name == used.experiment.exp_name:
+            settings = used
         if settings is None:
             self.trials.show_experiment(None, name)
             return
@@ -217,18 +218,18 @@ class ExperimentPage(QWidget):
         self.show_experiment(name)
 
     def _renew(self) -> None:
-        settings = self.bridge.rig.settings
+        settings = self.bridge.session.settings
         self._lanes = LiveLanes(settings.triggers, settings.outputs)
         self._tick()
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         for step in steps:
-            self._lanes.step(step, self.bridge.rig.stream_start_ns)
+            self._lanes.step(step, self.bridge.session.state.start_ns)
 
     def _take_edge(self, edge: Edge) -> None:
-        self._lanes.edge(edge, self.bridge.rig.stream_start_ns)
+        self._lanes.edge(edge, self.bridge.session.state.start_ns)
 
-    def _take_status(self, status: Status) -> None:
+    def _take_status(self, status: SessionState) -> None:
         if status.phase is Phase.STARTING:
             self._lanes.clear()
         self._foretell()

@@ -19,7 +19,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.animal_identity import sentence
-from deeplabstream.engine.session.states import Counts, Phase, Status
+from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import STAGES, Stages
 from deeplabstream.gui.theme import palette
@@ -64,7 +64,7 @@ class HealthPage(QWidget):
         self.computer = QLabel("–")
         self.alarms = Log("Alarms")
         self.animals = QLabel()
-        self._stages = Stages(bridge.rig.cameras[0])
+        self._stages = Stages(bridge.session.cameras[0])
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
         self._ticks = 0
         self._arrange()
@@ -121,11 +121,11 @@ class HealthPage(QWidget):
             for column, figure in enumerate(_FIGURES):
                 text = "–" if found is None else f"{found[figure]:.2f}"  # type: ignore[literal-required]
                 _put(self.stages, row, column, text)
-        self._show_counts(self.bridge.rig.counts)
+        self._show_counts(self.bridge.session.state.counts)
         self._show_animals()
-        vitals = self.bridge.rig.vitals
-        if vitals is not None and self.bridge.rig.status.phase is Phase.STREAMING:
-            self.computer.setText(vitals.text.replace("; ", "\n"))
+        load = self.bridge.session.state.system
+        if load is not None and self.bridge.session.state.phase is Phase.STREAMING:
+            self.computer.setText(load.text.replace("; ", "\n"))
 
     def _show_histogram(self, times: Sequence[float]) -> None:
         colour = palette().blue
@@ -143,7 +143,7 @@ class HealthPage(QWidget):
         )
 
     def _show_counts(self, counts: Mapping[str, Counts]) -> None:
-        for row, camera in enumerate(self.bridge.rig.cameras):
+        for row, camera in enumerate(self.bridge.session.cameras):
             each = counts.get(camera, Counts())
             lost = "?" if each.lost is None else str(each.lost)
             cells = (
@@ -160,14 +160,14 @@ class HealthPage(QWidget):
                 _put(self.cameras, row, column, text, bad=bad)
 
     def _show_animals(self) -> None:
-        rig = self.bridge.rig
-        lines = [sentence(camera, who) for camera, who in rig.identity.items()]
+        rig = self.bridge.session
+        lines = [sentence(camera, who) for camera, who in rig.state.identity.items()]
         self.animals.setText("\n".join(lines))
         self.animals.setVisible(bool(lines))
 
     def _renew(self) -> None:
         """Have a row for each camera of a rig that is another one."""
-        cameras = self.bridge.rig.cameras
+        cameras = self.bridge.session.cameras
         self._stages = Stages(cameras[0])
         self.cameras.setRowCount(len(cameras))
         self.cameras.setVerticalHeaderLabels(list(cameras))
@@ -181,7 +181,7 @@ class HealthPage(QWidget):
 
     def _take_note(self, note: Note) -> None:
         if note.kind in _ALARMS:
-            start_ns = self.bridge.rig.stream_start_ns
+            start_ns = self.bridge.session.state.start_ns
             since = (note.time_ns - start_ns) / 1e9 if start_ns else None
             self.alarms.say(
                 note.text, since, "red" if note.kind == "error" else "amber"
@@ -190,7 +190,7 @@ class HealthPage(QWidget):
     def _take_failure(self, text: str) -> None:
         self.alarms.complain(text)
 
-    def _take_status(self, status: Status) -> None:
+    def _take_status(self, status: SessionState) -> None:
         if status.phase is Phase.STARTING:
             self._stages.clear()
 

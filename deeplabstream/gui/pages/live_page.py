@@ -16,7 +16,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note, Step
 from deeplabstream.core.pose import Thresholds
-from deeplabstream.engine.session.states import Action, Phase, Status
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
@@ -40,7 +40,7 @@ class LivePage(QWidget):
         self, bridge: Bridge, document: Document, log: Log, test: OutputTest
     ) -> None:
         super().__init__()
-        settings = bridge.rig.settings
+        settings = bridge.session.settings
         self.bridge = bridge
         self.document = document
         self.log = log
@@ -63,7 +63,7 @@ class LivePage(QWidget):
         self._lines: list[tuple[int, str, str]] = []
         self._arrange()
         self._connect()
-        self._show_status(bridge.rig.status)
+        self._show_status(bridge.session.state)
 
     def _arrange(self) -> None:
         self.side, below = QWidget(), QScrollArea()
@@ -105,12 +105,12 @@ class LivePage(QWidget):
         self.bridge.failed.connect(self._take_failure)
         self.bridge.ticked.connect(self._tick)
         self.outputs.tested.connect(self._test_output)
-        self.animals.said.connect(self.bridge.rig.say_who)
+        self.animals.said.connect(self.bridge.session.set_identity)
         self.test.told.connect(self._take_test)
         self.test.edged.connect(self._take_test_edge)
         self.test.acknowledged.connect(self._take_test_answer)
 
-    def _show_status(self, status: Status) -> None:
+    def _show_status(self, status: SessionState) -> None:
         self.controls.show_status(status, self.bridge.blocked)
         if status.experimenting != self._experimenting:
             self._experimenting = status.experimenting
@@ -120,14 +120,14 @@ class LivePage(QWidget):
         if not status.analysing:
             self.triggers.show_answers({})
             self.animals.show_who({}, Thresholds(0.0))
-        skeleton = self.bridge.rig.skeleton
+        skeleton = self.bridge.session.state.skeleton
         self.animals.show_names(skeleton.animals if skeleton else ())
         if status.phase is Phase.IDLE:
-            self.display.line.show_folder(self.bridge.rig.run_folder)
+            self.display.line.show_folder(self.bridge.session.state.run_folder)
 
     def show_blocked(self) -> None:
         """Show whether a stream may be started, as the bridge says now."""
-        self.controls.show_status(self.bridge.rig.status, self.bridge.blocked)
+        self.controls.show_status(self.bridge.session.state, self.bridge.blocked)
 
     def _take_steps(self, steps: tuple[Step, ...]) -> None:
         answers: dict[str, bool | None] = {}
@@ -179,10 +179,10 @@ class LivePage(QWidget):
 
     def _test_output(self, name: str) -> None:
         """Pulse an output: by the rig that has it open, else by a process of its own."""
-        rig = self.bridge.rig
-        if rig.status.phase is Phase.STREAMING:
+        rig = self.bridge.session
+        if rig.state.phase is Phase.STREAMING:
             rig.test(name)
-        elif rig.status.phase is Phase.IDLE and not self.bridge.blocked:
+        elif rig.state.phase is Phase.IDLE and not self.bridge.blocked:
             self.test.start(name, rig.settings.outputs[name])
 
     def _take_test(self, text: str, tone: str) -> None:
@@ -201,22 +201,22 @@ class LivePage(QWidget):
 
     def _tick(self) -> None:
         """Say what happened since the last tick; outputs act before steps are told."""
-        start_ns = self.bridge.rig.stream_start_ns
+        start_ns = self.bridge.session.state.start_ns
         for time_ns, text, tone in sorted(self._lines, key=lambda line: line[0]):
             since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
             self.log.say(text, since, tone)
         self._lines.clear()
-        levels = self._levels if self.test.running else self.bridge.rig.levels
+        levels = self._levels if self.test.running else self.bridge.session.state.levels
         self.outputs.show_levels(levels)
         self._ticks += 1
         if self._ticks % _TICKS_PER_LOOK == 0:
-            rig, now_ns = self.bridge.rig, SystemClock().now_ns()
-            edges = {**self._tested, **rig.edges}
-            answers = {**self._answered, **rig.acknowledged}
+            rig, now_ns = self.bridge.session, SystemClock().now_ns()
+            edges = {**self._tested, **rig.state.edges}
+            answers = {**self._answered, **rig.state.acknowledged}
             self.outputs.show_answers(edges, answers, now_ns)
-            if rig.status.analysing:
-                self.animals.show_who(rig.identity, rig.thresholds)
-        status = self.bridge.rig.status
+            if rig.state.analysing:
+                self.animals.show_who(rig.state.identity, rig.state.thresholds)
+        status = self.bridge.session.state
         changing = status.phase in (Phase.STARTING, Phase.STOPPING)
         free = not (self.test.running or status.experimenting or changing)
         free = free and not (self.bridge.blocked and status.phase is Phase.IDLE)

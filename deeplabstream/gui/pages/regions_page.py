@@ -145,7 +145,7 @@ class RegionsPage(QWidget):
             shown = self.camera.currentText()
             self.camera.clear()
             self.camera.addItems(cameras)
-            deciding = self.bridge.rig.settings.deciding_camera
+            deciding = self.bridge.session.settings.deciding_camera
             wanted = shown if shown in cameras else deciding
             self.camera.setCurrentText(wanted)
         if self.canvas.camera != self.camera.currentText():
@@ -165,7 +165,7 @@ class RegionsPage(QWidget):
     def _shapes(self) -> dict[str, Shape]:
         """Return what is drawn in this camera's picture, by trigger."""
         found = {}
-        deciding = self.bridge.rig.settings.deciding_camera
+        deciding = self.bridge.session.settings.deciding_camera
         for name in names_in(self.document, "Trigger"):
             words = self.document.words[f"Trigger {name}"]
             if (words.get("CAMERA") or deciding) != self.canvas.camera:
@@ -224,7 +224,7 @@ class RegionsPage(QWidget):
         self._use(shape.kind, False)
         words = {"KIND": _KINDS.get(shape.kind, "InsideRegion")}
         words["BODYPARTS"] = self._usual_part()
-        if self.canvas.camera != self.bridge.rig.settings.deciding_camera:
+        if self.canvas.camera != self.bridge.session.settings.deciding_camera:
             words["CAMERA"] = self.canvas.camera
         words[shape.key] = shape.word
         self._add(shape.kind, words)
@@ -245,7 +245,7 @@ class RegionsPage(QWidget):
         self._choose(name)
 
     def _usual_part(self) -> str:
-        skeleton = self.bridge.rig.skeleton
+        skeleton = self.bridge.session.state.skeleton
         if skeleton is not None:
             return skeleton.bodyparts[0]
         triggers = [t for t in self.document.words if t.startswith("Trigger ")]
@@ -277,7 +277,9 @@ class RegionsPage(QWidget):
 
     def _show_picture(self, frame: Frame, step: Step | None) -> None:
         if frame.camera == self.canvas.camera and self.isVisible():
-            self.canvas.threshold = self.bridge.rig.thresholds.of(frame.camera)
+            self.canvas.threshold = self.bridge.session.state.thresholds.of(
+                frame.camera
+            )
             self.canvas.show_picture(frame.image, frame.index, step)
 
 

@@ -23,13 +23,15 @@ class AlarmBanner(QFrame):
 
     def show_alarms(self) -> None:
         """Show the current alarms; hide the banner if there is none."""
-        text = "\n".join(f"Alarm: {each.text}" for each in self._bridge.rig.alarms)
+        text = "\n".join(
+            f"Alarm: {each.text}" for each in self._bridge.session.state.alarms
+        )
         if text != self.words.text():
             self.words.setText(text)
         self.setVisible(bool(text))
 
     def _acknowledge(self) -> None:
-        self._bridge.rig.acknowledge()
+        self._bridge.session.acknowledge()
         self.show_alarms()
 
 

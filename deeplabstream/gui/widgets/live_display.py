@@ -6,7 +6,7 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.session.states import Counts, Phase, Status
+from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.engine.trigger_shapes import trigger_shapes_of
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Figures, TileFigures
@@ -25,11 +25,11 @@ class Display(QWidget):
         super().__init__()
         self._bridge = bridge
         self.grid = VideoGrid(
-            bridge.rig.cameras, trigger_shapes_of(bridge.rig.settings)
+            bridge.session.cameras, trigger_shapes_of(bridge.session.settings)
         )
         self.line = StatusLine()
-        self._figures = Figures(bridge.rig.cameras[0])
-        self._tiles = {camera: TileFigures() for camera in bridge.rig.cameras}
+        self._figures = Figures(bridge.session.cameras[0])
+        self._tiles = {camera: TileFigures() for camera in bridge.session.cameras}
         self._ticks = 0
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -40,7 +40,7 @@ class Display(QWidget):
         bridge.pictured.connect(self._show_picture)
         bridge.status_changed.connect(self._show_status)
         bridge.ticked.connect(self._tick)
-        self._show_status(bridge.rig.status)
+        self._show_status(bridge.session.state)
 
     def paint_as(self, painted: Painted) -> None:
         """Paint above the pictures what a person chose."""
@@ -54,18 +54,18 @@ class Display(QWidget):
         for step in steps:
             trail = self.grid.views[step.camera].trail
             if trail is not None:
-                trail.add(step, self._bridge.rig.thresholds.of(step.camera))
+                trail.add(step, self._bridge.session.state.thresholds.of(step.camera))
 
     def _show_picture(self, frame: Frame, step: Step | None) -> None:
         window = self.window()
         if window is not None and window.isMinimized():
             return
         view = self.grid.views[frame.camera]
-        view.threshold = self._bridge.rig.thresholds.of(frame.camera)
-        view.levels = self._bridge.rig.levels
+        view.threshold = self._bridge.session.state.thresholds.of(frame.camera)
+        view.levels = self._bridge.session.state.levels
         view.show_picture(frame.image, frame.index, step)
 
-    def _show_status(self, status: Status) -> None:
+    def _show_status(self, status: SessionState) -> None:
         if status.phase is Phase.IDLE:
             self.grid.clear("No stream")
             self.line.clear()
@@ -76,17 +76,17 @@ class Display(QWidget):
 
     def _tick(self) -> None:
         self._ticks += 1
-        rig = self._bridge.rig
-        if self._ticks % _TICKS_PER_READING or rig.status.phase is not Phase.STREAMING:
+        rig = self._bridge.session
+        if self._ticks % _TICKS_PER_READING or rig.state.phase is not Phase.STREAMING:
             return
-        known, now_ns = rig.counts, perf_counter_ns()
+        known, now_ns = rig.state.counts, perf_counter_ns()
         for camera, tile in self._tiles.items():
             figures = tile.look(now_ns, known.get(camera, Counts()))
             self.grid.views[camera].figures = figures
         counts = known.get(self._figures.camera, Counts())
         reading = self._figures.look(now_ns, counts)
-        if rig.stream_start_ns:
-            self.line.show_time((now_ns - rig.stream_start_ns) / 1e9)
-        self.line.show_reading(reading, rig.provider)
+        if rig.state.start_ns:
+            self.line.show_time((now_ns - rig.state.start_ns) / 1e9)
+        self.line.show_reading(reading, rig.state.provider)
         self.line.show_losses(counts)
-        self.line.show_folder(rig.run_folder)
+        self.line.show_folder(rig.state.run_folder)

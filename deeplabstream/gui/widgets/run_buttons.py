@@ -1,9 +1,9 @@
-"""The eight run buttons, enabled by `engine.session.states.allowed`."""
+"""The eight run buttons, enabled by `SessionState.allowed`."""
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton
 
-from deeplabstream.engine.session.states import Action, Phase, Status, allowed
+from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.theme import AMBER, GREEN
 from deeplabstream.gui.widgets.buttons import Lamp, StopButton
 
@@ -42,15 +42,15 @@ class Controls(QFrame):
         self._words.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self._words.setWordWrap(True)
         grid.addWidget(self._words, len(_PAIRS), 0, 1, 3)
-        self.show_status(Status())
+        self.show_status(SessionState())
 
-    def show_status(self, status: Status, blocked: str = "") -> None:
+    def show_status(self, status: SessionState, blocked: str = "") -> None:
         """Enable what is allowed in this state, and light the lamps of what runs.
 
         `blocked` says why no stream can be started; empty: it can.
         """
         for action, button in self.buttons.items():
-            able = action in allowed(status)
+            able = action in status.allowed
             able = able and not (blocked and action is Action.START_STREAM)
             if not able and button.hasFocus():  # or Qt would hand it to the next button
                 self.setFocus()
@@ -76,7 +76,7 @@ class Controls(QFrame):
         return button
 
 
-def _sentence(status: Status) -> str:
+def _sentence(status: SessionState) -> str:
     if status.phase is Phase.IDLE:
         return "Nothing is running. Start the stream first."
     if status.phase is Phase.STARTING:

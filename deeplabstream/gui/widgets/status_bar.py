@@ -8,7 +8,7 @@ from PyQt5.QtCore import Qt, QUrl
 from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
-from deeplabstream.engine.session.states import Counts
+from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.gui.live_figures import Reading
 from deeplabstream.gui.widgets.elided_text import ElidedButton
 

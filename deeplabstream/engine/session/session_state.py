@@ -1,0 +1,498 @@
+"""Session state: one immutable snapshot of a stream, and the rules for the eight actions.
+
+`SessionState.after` is the only place that derives a new state, from a message of a
+process, an entry of the journal or a `SessionChange`. Window, command line and notebooks
+read `Session.state` after each `Session.poll`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TypeAlias, assert_never
+
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import (
+    Acknowledged,
+    Edge,
+    Entry,
+    Intent,
+    Note,
+    Sensed,
+    Step,
+)
+from deeplabstream.core.pose import Skeleton, Thresholds
+from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.checks.system_monitor import SystemStatus
+from deeplabstream.engine.session import messages as say
+from deeplabstream.ipc.ring import Stamp
+from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.recording.identity_totals import updated_totals
+from deeplabstream.settings.sections import Settings, effective
+
+
+class Action(Enum):
+    """The eight actions of a user."""
+
+    START_STREAM = "Start Stream"
+    STOP_STREAM = "Stop Stream"
+    START_ANALYSIS = "Start Analysis"
+    STOP_ANALYSIS = "Stop Analysis"
+    START_EXPERIMENT = "Start Experiment"
+    STOP_EXPERIMENT = "Stop Experiment"
+    START_RECORDING = "Start Recording"
+    STOP_RECORDING = "Stop Recording"
+
+
+class Phase(Enum):
+    """Life cycle of a stream."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    STREAMING = "streaming"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error or a warning; the text says what is wrong and what to do."""
+
+    text: str
+    grave: bool = True
+    """False: a warning; the run continues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A lasting problem, such as a lost recording; shown until it is acknowledged."""
+
+    text: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Number of frames of one camera by outcome, since the stream started.
+
+    delivered = analysed + skipped while frames are analysed.
+    """
+
+    delivered: int = 0
+    lost: int | None = None
+    """Lost by the device; None: the device cannot count them."""
+    analysed: int = 0
+    skipped: int = 0
+    recorded: int = 0
+    recording_losses: int = 0
+    waiting: int = 0
+    """Delivered and not yet in the video, as last reported by the recorder."""
+
+
+# changes that the session makes itself
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """The processes of a stream are being started; all outputs are off."""
+
+    settings: Settings
+    start_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CamerasRunning:
+    """All cameras are open and deliver frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStopping:
+    """All processes are being ended, the outputs first."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """All processes have ended; all outputs but `left_on` are off."""
+
+    left_on: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CameraReading:
+    """Frame counters of one camera, read from its ring."""
+
+    published: int
+    last_index: int
+    """Number of the newest frame, counted by the device."""
+    stamp: Stamp | None
+    """Times of the newest frame; None: there is none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CamerasRead:
+    """Frame counters and frame rates (1/s) of all cameras, read from shared memory."""
+
+    readings: Mapping[str, CameraReading]
+    rates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRead:
+    """Load of the computer, measured once a second."""
+
+    status: SystemStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRequested:
+    """The recorder was asked to start or to stop recording videos."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    """A lasting problem was found."""
+
+    alarm: Alarm
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmsAcknowledged:
+    """A user has seen all alarms."""
+
+
+SessionChange: TypeAlias = (
+    StreamStarted
+    | CamerasRunning
+    | StreamStopping
+    | StreamEnded
+    | CamerasRead
+    | SystemRead
+    | RecordingRequested
+    | AlarmRaised
+    | AlarmsAcknowledged
+)
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """What a session is doing, and what is known of its present or last stream."""
+
+    phase: Phase = Phase.IDLE
+    network_ready: bool = False
+    """The network is loaded and warmed up."""
+    analysing: bool = False
+    experimenting: bool = False
+    recording: bool = False
+    start_ns: int = 0
+    """Zero of the run's time."""
+    used_settings: Settings | None = field(default=None, repr=False)
+    """Settings of the stream, random seeds resolved; None: no stream was started yet."""
+    formats: Mapping[str, ImageFormat] = field(default_factory=dict)
+    """Image format by open camera."""
+    knows_losses: Mapping[str, bool] = field(default_factory=dict)
+    """By camera: whether the device counts the frames that it loses."""
+    devices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By camera: device name, and the clock that stamps its frames."""
+    controls: Mapping[str, tuple[CameraControl, ...]] = field(
+        default_factory=dict, repr=False
+    )
+    """By camera: settings that can be changed live, with the device's present values."""
+    network: say.NetworkReady | None = field(default=None, repr=False)
+    run_folder: Path | None = None
+    """Folder of the run; None until the recorder has made it."""
+    levels: Mapping[str, float] = field(default_factory=dict)
+    """Present level of each output."""
+    edges: Mapping[str, Edge] = field(default_factory=dict)
+    """Last write to each open output."""
+    acknowledged: Mapping[str, Acknowledged] = field(default_factory=dict)
+    """Last acknowledgement by the device of each output."""
+    watchdog_checks: tuple[say.WatchdogChecked, ...] = ()
+    """Results of the check of each board's watchdog."""
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    """Frames by camera and outcome; empty when no stream runs."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Measured frame rate (1/s) by camera; absent until it was measured for a second."""
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    """By camera: exposure and arrival time of the newest frame."""
+    identity: Mapping[str, IdentityState] = field(default_factory=dict)
+    """Identity of several animals by camera; empty with one animal."""
+    system: SystemStatus | None = None
+    """Load of the computer; None: not measured yet."""
+    alarms: tuple[Alarm, ...] = ()
+    """Lasting problems since the start of the stream, until they are acknowledged."""
+    analysed_from: Mapping[str, int] = field(default_factory=dict)
+    """By camera: frames delivered when the analysis started; empty: none runs."""
+
+    @property
+    def activity(self) -> tuple[Phase, bool, bool, bool, bool]:
+        """Phase, network ready, analysing, experimenting, recording."""
+        runs = self.network_ready, self.analysing, self.experimenting, self.recording
+        return (self.phase, *runs)
+
+    @property
+    def allowed(self) -> frozenset[Action]:
+        """Actions that are possible now.
+
+        What runs can always be stopped, a stream also while it starts.
+        """
+        streaming = self.phase is Phase.STREAMING
+        free = streaming and self.analysing and not self.experimenting
+        rules = {
+            Action.START_STREAM: self.phase is Phase.IDLE,
+            Action.STOP_STREAM: self.phase in (Phase.STARTING, Phase.STREAMING),
+            Action.START_ANALYSIS: streaming
+            and self.network_ready
+            and not self.analysing,
+            Action.STOP_ANALYSIS: free,
+            Action.START_EXPERIMENT: free,
+            Action.STOP_EXPERIMENT: streaming and self.experimenting,
+            Action.START_RECORDING: streaming and not self.recording,
+            Action.STOP_RECORDING: streaming and self.recording,
+        }
+        return frozenset(action for action, rule in rules.items() if rule)
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """Body parts of the network; None until it is loaded."""
+        return self.network.skeleton if self.network else None
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Confidence thresholds by camera; 0 until the network is loaded."""
+        if self.network is None:
+            return Thresholds(0.0)
+        facts = self.network.facts
+        own = {camera: each.threshold for camera, each in facts.cameras.items()}
+        return Thresholds(facts.threshold, own)
+
+    @property
+    def provider(self) -> str:
+        """Execution provider of the network; empty until it is loaded."""
+        return self.network.facts.provider if self.network else ""
+
+    def run_facts(self) -> dict[str, object]:
+        """Return what `run.json` states about settings, devices and network."""
+        controls = {
+            camera: {control.key: control.now for control in each}
+            for camera, each in self.controls.items()
+        }
+        facts: dict[str, object] = {
+            **(effective(self.used_settings) if self.used_settings else {}),
+            "devices": dict(self.devices),
+            "dials": controls,
+        }
+        if self.network is not None:
+            facts["model"] = asdict(self.network.facts)
+            facts["skeleton"] = asdict(self.network.skeleton)
+            if self.network.remarks:
+                facts["remarks"] = list(self.network.remarks)
+        return facts
+
+    def after(self, change: Entry | say.ToSession | SessionChange) -> "SessionState":
+        """Return the state after a journal entry, a message or a change."""
+        if isinstance(change, Entry):
+            return _after_entry(self, change)
+        if isinstance(change, say.ToSession):
+            return _after_message(self, change)
+        return _after_change(self, change)
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The phase changed, or what runs."""
+
+    state: SessionState
+
+
+News: TypeAlias = Entry | StateChanged | Failed | say.RunClosed | say.ControlChanged
+"""What `Session.poll` returns."""
+
+
+def _after_entry(state: SessionState, entry: Entry) -> SessionState:
+    match entry:
+        case Step():
+            return _after_step(state, entry)
+        case Edge(output, level):
+            edges = {**state.edges, output: entry}
+            if entry.cause == "close":
+                del edges[output]
+            return replace(state, levels={**state.levels, output: level}, edges=edges)
+        case Acknowledged(output):
+            acknowledged = {**state.acknowledged, output: entry}
+            return replace(state, acknowledged=acknowledged)
+        case Intent() | Sensed() | Note():
+            return state
+        case _:
+            assert_never(entry)
+
+
+def _after_step(state: SessionState, step: Step) -> SessionState:
+    camera, words = step.camera, step.pose.identity
+    counts = state.counts.get(camera, Counts())
+    counts = replace(counts, analysed=counts.analysed + 1)
+    state = replace(state, counts={**state.counts, camera: counts})
+    if not words:
+        return state
+    before = state.identity.get(camera)
+    totals = updated_totals(
+        before.totals if before else {}, before.pose.identity if before else (), words
+    )
+    known = IdentityState(step.pose, totals)
+    return replace(state, identity={**state.identity, camera: known})
+
+
+def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
+    match message:
+        case say.CameraOpened():
+            return _after_opening(state, message)
+        case say.ControlChanged():
+            return _after_control(state, message)
+        case say.NetworkReady():
+            return replace(state, network=message, network_ready=True)
+        case say.WatchdogChecked():
+            return replace(state, watchdog_checks=(*state.watchdog_checks, message))
+        case say.Analysing(active):
+            return _after_analysing(state, active)
+        case say.ExperimentRunning(active):
+            return replace(state, experimenting=active)
+        case say.RunOpened(path):
+            return replace(state, run_folder=path)
+        case say.RecordingProgress():
+            counts = {
+                camera: replace(
+                    each,
+                    recorded=message.recorded.get(camera, 0),
+                    recording_losses=message.losses.get(camera, 0),
+                    waiting=message.waiting.get(camera, 0),
+                )
+                for camera, each in state.counts.items()
+            }
+            return replace(state, counts=counts)
+        case say.RecorderFailed():
+            return replace(state, recording=False)
+        case (
+            say.CameraMessage()
+            | say.SavingProgress()
+            | say.RunClosed()
+            | say.ProblemReport()
+            | say.ProcessFailed()
+            | say.UnknownMessage()
+        ):
+            return state
+        case _:
+            assert_never(message)
+
+
+def _after_opening(state: SessionState, opened: say.CameraOpened) -> SessionState:
+    camera = opened.camera
+    known = state.counts.get(camera, Counts())
+    lost = 0 if opened.knows_losses else None
+    device = {"device": opened.device, "clock": opened.clock}
+    return replace(
+        state,
+        formats={**state.formats, camera: opened.format},
+        knows_losses={**state.knows_losses, camera: opened.knows_losses},
+        devices={**state.devices, camera: device},
+        controls={**state.controls, camera: opened.controls},
+        counts={**state.counts, camera: replace(known, delivered=0, lost=lost)},
+    )
+
+
+def _after_control(state: SessionState, changed: say.ControlChanged) -> SessionState:
+    if not changed.controls:
+        return state
+    camera, formats = changed.camera, dict(state.formats)
+    for control in changed.controls:
+        if control.key == "rate" and isinstance(control.now, float | int):
+            formats[camera] = replace(formats[camera], rate=float(control.now))
+    controls = {**state.controls, camera: changed.controls}
+    return replace(state, formats=formats, controls=controls)
+
+
+def _after_analysing(state: SessionState, active: bool) -> SessionState:
+    """Count analysed frames from now on, or stop counting skipped ones."""
+    if not active:
+        counts = {name: replace(each, skipped=0) for name, each in state.counts.items()}
+        return replace(state, analysing=False, counts=counts, analysed_from={})
+    counts = {
+        name: replace(each, analysed=0, skipped=0)
+        for name, each in state.counts.items()
+    }
+    begin = {name: each.delivered for name, each in counts.items()}
+    return replace(state, analysing=True, counts=counts, analysed_from=begin)
+
+
+def _after_change(state: SessionState, change: SessionChange) -> SessionState:
+    match change:
+        case StreamStarted(settings, start_ns):
+            return SessionState(
+                Phase.STARTING,
+                start_ns=start_ns,
+                used_settings=settings,
+                levels=dict.fromkeys(settings.outputs, 0.0),
+            )
+        case CamerasRunning():
+            return replace(state, phase=Phase.STREAMING)
+        case StreamStopping():
+            return _stopped(state, Phase.STOPPING)
+        case StreamEnded(left_on):
+            levels = {
+                name: level if name in left_on else 0.0
+                for name, level in state.levels.items()
+            }
+            ended = _stopped(state, Phase.IDLE)
+            return replace(ended, levels=levels, counts={}, stamps={}, rates={})
+        case CamerasRead(readings, rates):
+            return _after_reading(state, readings, rates)
+        case SystemRead(status):
+            return replace(state, system=status)
+        case RecordingRequested(active):
+            return replace(state, recording=active)
+        case AlarmRaised(alarm):
+            if any(alarm.text == known.text for known in state.alarms):
+                return state
+            return replace(state, alarms=(*state.alarms, alarm))
+        case AlarmsAcknowledged():
+            return replace(state, alarms=())
+        case _:
+            assert_never(change)
+
+
+def _stopped(state: SessionState, phase: Phase) -> SessionState:
+    return replace(
+        state,
+        phase=phase,
+        network_ready=False,
+        analysing=False,
+        experimenting=False,
+        recording=False,
+        analysed_from={},
+    )
+
+
+def _after_reading(
+    state: SessionState,
+    readings: Mapping[str, CameraReading],
+    rates: Mapping[str, float],
+) -> SessionState:
+    counts = {
+        camera: _counted(state, camera, reading) for camera, reading in readings.items()
+    }
+    stamps = {name: each.stamp for name, each in readings.items() if each.stamp}
+    return replace(
+        state, counts={**state.counts, **counts}, stamps=stamps, rates=dict(rates)
+    )
+
+
+def _counted(state: SessionState, camera: str, reading: CameraReading) -> Counts:
+    counts, delivered = state.counts.get(camera, Counts()), reading.published
+    lost = None
+    if state.knows_losses.get(camera, False):
+        lost = max(0, reading.last_index + 1 - delivered)
+    skipped = 0
+    if camera in state.analysed_from:
+        in_progress = 1
+        since = delivered - state.analysed_from[camera]
+        skipped = max(0, since - counts.analysed - in_progress)
+    return replace(counts, delivered=delivered, lost=lost, skipped=skipped)

@@ -1,0 +1,59 @@
+"""A recorder process whose fsync waits for the test while it closes a run.
+
+Run as a program it is DeepLabStream.py with such a recorder.
+"""
+
+import os
+import sys
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+from time import sleep
+
+from deeplabstream.engine.processes import recorder_process
+from deeplabstream.engine.processes.recorder_process import (
+    StreamRecorder,
+    recorder_main,
+)
+from deeplabstream.engine.session import process_manager
+from deeplabstream.ipc.journal import JournalSpec
+
+GATED = "tests.engine.gated_recorder:gated_recorder"
+"""For `process_manager.RECORDER`."""
+GATE = "TEST_RECORDER_GATE"
+"""Environment variable: folder of the files `at N` (it waits for the Nth time; holds its
+process number) and `go N` (it may continue)."""
+
+
+def gated_recorder(
+    pipe: Connection, wake: Semaphore, journal: JournalSpec, zero_ns: int
+) -> None:
+    gate, numbers, closing = Path(os.environ[GATE]), count(), list[bool]()
+    fsync, close_run = os.fsync, StreamRecorder._close_run
+
+    def waiting_fsync(file: int) -> None:
+        if closing:
+            number = next(numbers)
+            draft = gate / f"draft {number}"
+            draft.write_text(str(os.getpid()))
+            draft.rename(gate / f"at {number}")
+            while not (gate / f"go {number}").exists():
+                sleep(0.002)
+        fsync(file)
+
+    def closing_run(self: StreamRecorder, how: str, **facts: object) -> None:
+        closing.append(True)
+        close_run(self, how, **facts)
+
+    os.fsync = waiting_fsync
+    StreamRecorder._close_run = closing_run  # type: ignore[method-assign]
+    recorder_process.SYNC_S = 0.0  # progress is reported each time
+    recorder_main(pipe, wake, journal, zero_ns)
+
+
+if __name__ == "__main__":
+    process_manager.RECORDER = GATED
+    import DeepLabStream
+
+    sys.exit(DeepLabStream.main(sys.argv[1:]))

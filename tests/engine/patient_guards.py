@@ -1,0 +1,28 @@
+"""Guards that wait long for the engine, so that a machine that stalls fails no test."""
+
+from typing import Any
+
+import pytest
+
+from deeplabstream.engine.processes import guard, second_guard
+from deeplabstream.engine.session import process_manager
+
+PATIENCE_S = 60.0
+
+
+def patient_guard(*arguments: Any) -> None:
+    guard.watch.__defaults__ = (PATIENCE_S,)
+    guard.guard_main(*arguments)
+
+
+def patient_second_guard(*arguments: Any) -> None:
+    second_guard.HANG_S = PATIENCE_S
+    second_guard.second_guard_main(*arguments)
+
+
+def use_patient_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sessions of a test have such guards."""
+    here = "tests.engine.patient_guards"
+    monkeypatch.setattr(process_manager, "GUARD", f"{here}:patient_guard")
+    second = f"{here}:patient_second_guard"
+    monkeypatch.setattr(process_manager, "SECOND_GUARD", second)

@@ -1,0 +1,122 @@
+"""One state is derived from another by messages, entries and changes alone."""
+
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from deeplabstream.core.frame import ImageFormat
+from deeplabstream.core.journal_entries import Acknowledged, Edge
+from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import session_state as change
+from deeplabstream.engine.session.session_state import (
+    Alarm,
+    CameraReading,
+    Counts,
+    Phase,
+    SessionState,
+)
+from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.settings.loading import parse
+from tests.engine.small_rig import FOLDER, RIG
+from tests.engine.stream import step
+
+OPENED = say.CameraOpened(
+    "top",
+    ImageFormat((48, 64, 3), 30.0),
+    knows_losses=True,
+    clock="host",
+    device="A 1",
+    remarks=(),
+    controls=(CameraControl("rate", 30.0),),
+)
+
+
+def after(*changes: object, state: SessionState | None = None) -> SessionState:
+    state = state or SessionState()
+    for each in changes:
+        state = state.after(each)  # type: ignore[arg-type]
+    return state
+
+
+def read(published: int, last_index: int) -> change.CamerasRead:
+    return change.CamerasRead({"top": CameraReading(published, last_index, None)}, {})
+
+
+def test_a_state_is_not_changed_but_replaced() -> None:
+    before = SessionState()
+    later = before.after(say.Analysing(True))
+    assert (before.analysing, later.analysing) == (False, True)
+    with pytest.raises(FrozenInstanceError):
+        later.analysing = False  # type: ignore[misc]
+
+
+def test_frames_are_counted_by_outcome() -> None:
+    state = after(OPENED, read(10, 11))
+    assert state.counts["top"] == Counts(10, lost=2)
+    state = after(say.Analysing(True), step(12), step(14), read(16, 17), state=state)
+    counts = state.counts["top"]
+    assert (counts.delivered, counts.analysed, counts.skipped) == (16, 2, 3)
+    progress = say.RecordingProgress({"top": 5}, {"top": 1}, {"top": 2})
+    counts = after(progress, state=state).counts["top"]
+    assert (counts.recorded, counts.recording_losses, counts.waiting) == (5, 1, 2)
+    assert after(say.Analysing(False), state=state).counts["top"].skipped == 0
+    assert after(change.StreamEnded(), state=state).counts == {}
+
+
+def test_a_camera_that_cannot_count_its_losses_says_so() -> None:
+    state = after(replace(OPENED, knows_losses=False), read(10, 30))
+    assert state.counts["top"].lost is None
+
+
+def test_outputs_follow_the_journal() -> None:
+    edge, answer = Edge("light", 1.0, "plan", 1, 2), Acknowledged("light", 1.0, 1, 2, 3)
+    state = after(edge, answer)
+    assert state.levels == {"light": 1.0}
+    assert state.edges == {"light": edge}
+    assert state.acknowledged == {"light": answer}
+    closed = after(Edge("light", 0.0, "close", 3, 4), state=state)
+    assert (closed.levels, closed.edges) == ({"light": 0.0}, {})
+
+
+def test_a_stream_that_ended_shows_only_outputs_that_may_still_be_on() -> None:
+    edges = [Edge(name, 1.0, "plan", 1, 2) for name in ("light", "pump")]
+    state = after(*edges, change.StreamStopping(), change.StreamEnded(["pump"]))
+    assert state.levels == {"light": 0.0, "pump": 1.0}
+    assert state.activity == SessionState().activity
+
+
+def test_a_live_change_of_the_rate_changes_the_format() -> None:
+    answer = say.ControlChanged("top", "rate", "", True, (CameraControl("rate", 25.0),))
+    state = after(OPENED, answer)
+    assert state.formats["top"].rate == 25
+    assert state.controls["top"] == answer.controls
+    assert after(replace(answer, controls=()), state=state) == state
+
+
+def test_a_new_stream_starts_afresh_but_alarms_last_until_then() -> None:
+    alarm = Alarm("the disk is full", 1)
+    state = after(change.AlarmRaised(alarm), change.AlarmRaised(alarm))
+    state = after(say.RunOpened(Path("run")), change.StreamEnded(), state=state)
+    assert state.alarms == (alarm,)
+    assert state.run_folder == Path("run")
+    settings = parse(RIG, FOLDER)
+    begun = after(change.StreamStarted(settings, 7), state=state)
+    assert (begun.alarms, begun.run_folder, begun.start_ns) == ((), None, 7)
+    assert begun.phase is Phase.STARTING
+    assert set(begun.levels.values()) == {0.0}
+    assert after(change.AlarmsAcknowledged(), state=state).alarms == ()
+
+
+def test_every_message_of_every_process_belongs_to_one_union() -> None:
+    unions = (say.ToSession, say.ToCamera, say.ToEngine, say.ToRecorder)
+    listed = {
+        kind for union in (*unions, say.ToSecondGuard) for kind in get_args(union)
+    }
+    messages = {
+        kind
+        for kind in vars(say).values()
+        if isinstance(kind, type) and kind.__module__ == say.__name__
+    }
+    assert messages - listed == {say.GuardTookOver}, "a ProblemReport"
