@@ -123,7 +123,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         arena.draw(image, row / 10, row)
         return image
 
-    settings = shipped_settings(RUNTIME="cpu")
+    settings = shipped_settings(RUNTIME="cpu", FRAMERATE="8")
     for name in ("mine.ini", "other.ini"):
         (folder / name).write_text(settings, "utf-8")
     for name in ("mine", "models/mine", "runs/one"):

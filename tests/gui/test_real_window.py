@@ -96,7 +96,7 @@ class Person:
 @pytest.fixture
 def person(qtbot: QtBot, tmp_path: Path) -> Iterator[Person]:
     text = shipped_settings(
-        OUTPUT_DIRECTORY=str(tmp_path), RUNTIME="cpu"
+        OUTPUT_DIRECTORY=str(tmp_path), RUNTIME="cpu", FRAMERATE="10"
     )  # nothing is measured
     with Session(parse(text, ROOT)) as session:
         person = Person(qtbot, session)

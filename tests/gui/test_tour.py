@@ -46,7 +46,9 @@ def test_five_steps_on_the_simulated_rig(
     qtbot: QtBot, tmp_path: Path, memory: QSettings
 ) -> None:
     runs = str(tmp_path / "runs")
-    text = shipped_settings(OUTPUT_DIRECTORY=runs, RUNTIME="cpu")  # nothing is measured
+    text = shipped_settings(
+        OUTPUT_DIRECTORY=runs, RUNTIME="cpu", FRAMERATE="10"
+    )  # nothing is measured
     with Session(parse(text, ROOT)) as session:
         bridge = Bridge(session)
         window = Window(bridge, Document(ROOT / "settings.ini", text), memory)
