@@ -24,12 +24,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     words = CONFIG.read_text("utf-8").replace("../../output", "runs")
     words = words.replace("stand-in:5:2", "stand-in:0:2")
     words = words.replace(
-        "ALIKE = no", "ALIKE = no\nSEED = 6\nWIDTH = 320\nHEIGHT = 240"
+        "ALIKE = no", "ALIKE = no\nSEED = 6\nRATE = 15\nWIDTH = 320\nHEIGHT = 240"
     )
     words = words.replace("0 0 320 480", "0 0 160 240")
     rig = folder / "rig.ini"
     rig.write_text(words, "utf-8")
-    asked = ["--headless", "--experiment", "--recording-enabled", "--frames", "240"]
+    asked = ["--headless", "--experiment", "--recording-enabled", "--frames", "150"]
     assert main(["--settings", str(rig), *asked]) == 0
     return RunFolder(next((folder / "runs").iterdir()))
 
@@ -56,7 +56,9 @@ def test_the_trigger_fires_where_bob_is_and_not_where_anna_is(run: RunFolder) ->
 def test_names_doubts_and_totals_are_in_the_record(run: RunFolder) -> None:
     facts = run.facts
     assert facts["skeleton"]["animals"] == ["anna", "bob"]
-    doubted = [s for s in run.steps("arena") if any(map(s.pose.doubted, (ANNA, BOB)))]
+    doubted = [
+        s for s in run.steps("arena") if any(map(s.pose.is_ambiguous, (ANNA, BOB)))
+    ]
     words = {word for step in doubted for word in step.pose.identity}
     assert "doubt1" in words  # until they have their names, at the latest
     assert facts["identity"]["arena"]["ambiguities"] >= 1

@@ -23,7 +23,7 @@ from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.pose_drawing import Look
 from deeplabstream.offline.prediction import Foreseen, predict
 from deeplabstream.offline.rendering import render
-from deeplabstream.recording.exporters.labelled_video import _pictures as exported
+from deeplabstream.recording.exporters.labelled_video import _images as exported
 from deeplabstream.training.data.clips import look_at, read_clip
 from deeplabstream.video.video_reader import open_video, sampled
 from outputs.screen.stimulus_video import Film
