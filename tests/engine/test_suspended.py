@@ -72,7 +72,8 @@ def started(session: Session) -> dict[str, int]:
 
 
 def small_journal() -> Journal:
-    return create_journal(400)
+    """A journal that is full after 5 s, longer than a busy computer stalls."""
+    return create_journal(800)
 
 
 def small_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
@@ -114,7 +115,7 @@ def test_a_frozen_main_process_ends_and_thins_nothing(tmp_path: Path) -> None:
 
     before = frames()
     os.kill(process.pid or 0, signal.SIGSTOP)
-    went_on = until(lambda: frames() > before + 300)
+    went_on = until(lambda: frames() > before + 400)
     os.kill(process.pid or 0, signal.SIGCONT)
     ours.send("stop")
     process.join()

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from deeplabstream.core.journal_entries import LAST_NOTE, Note
@@ -23,7 +24,6 @@ from tests.engine.killable import laser_on, settings_of
 from tests.engine.tolerant import GIVE_UP_S
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED_MEMORY = Path("/dev/shm")
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "pidfd_open"), reason="needs pseudo-terminals and pidfds: Linux"
 )
@@ -185,6 +185,11 @@ def test_a_rig_that_ends_well_leaves_no_second_guard(tmp_path: Path) -> None:
         assert rig.last_words() == "ended; outputs are off"
 
 
+def mapped_files(pid: int) -> list[Any]:
+    found: list[Any] = psutil.Process(pid).memory_maps()
+    return found
+
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -200,7 +205,6 @@ def test_the_second_guard_removes_the_memory_of_a_killed_process_group(
     tmp_path: Path,
 ) -> None:
     """A program of its own: its resource tracker is killed with it."""
-    before = set(SHARED_MEMORY.iterdir())
     board, line = os.openpty()
     program = tmp_path / "rig.py"
     program.write_text(PROGRAM, "utf-8")
@@ -213,7 +217,8 @@ def test_the_second_guard_removes_the_memory_of_a_killed_process_group(
             assert main.stdout is not None
             pids = [int(pid) for pid in main.stdout.readline().split()]
             pidfds = [os.pidfd_open(pid) for pid in pids]
-            made = set(SHARED_MEMORY.iterdir()) - before
+            maps = (each.path for pid in pids for each in mapped_files(pid))
+            made = {Path(path) for path in maps if path.startswith("/dev/shm/")}
             assert made
         finally:
             os.killpg(main.pid, signal.SIGKILL)
