@@ -42,8 +42,9 @@ def lines(path: Path) -> list[str]:
 def test_the_settings_load() -> None:
     settings = load(OLD / "settings.ini")
     assert settings.tracking[""].smooth_hz == 6
-    assert settings.experiment is not None
-    assert settings.experiment.max_on_s == 0.5  # type: ignore[attr-defined]
+    assert settings.experiment.exp_name == "ExampleExperiment"
+    assert settings.cameras["arena"].mm_per_pixel == 4.5
+    assert Path(settings.model) == OLD / "models" / "dots"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_the_settings_load() -> None:
 )
 def test_the_ready_made_experiments_load(file: Path) -> None:
     here = Path(__file__).parents[1] / "settings.ini"
-    assert load_with(here, str(file)).experiment is not None
+    assert load_with(here, str(file)).experiment.exp_name
 
 
 def test_the_model_predicts_what_it_predicted() -> None:
