@@ -1,10 +1,9 @@
-"""HDF5 files from outside: read without reaching into other files, within limits.
+"""Safe reading of HDF5 files: no access to other files, limits of size, memory and time.
 
-HDF5 lets a file show the content of others (external links, external storage, virtual
-data sets), declare arrays far larger than itself, and, damaged, sends its library round
-in circles or crashes it. Every such file is therefore tried in a process of its own first,
-with a limit of time and memory; then its links and declared sizes are checked again where
-it is read. Nobody else opens HDF5 files for reading.
+An HDF5 file may show the content of other files (external links, external storage, virtual
+data sets) and declare arrays far larger than itself. Damaged files may hang or crash the
+library. Every file is therefore first read in a process of its own with limits of time and
+memory; links and sizes are checked again where it is read. All HDF5 files are opened here.
 """
 
 import subprocess
@@ -28,20 +27,21 @@ if TYPE_CHECKING:
 ALWAYS_ALLOWED = 64 * 2**20
 """Bytes that any array may declare."""
 TIMES_THE_FILE = 64
-"""An array may declare so many times the bytes of its whole file (it is compressed)."""
+"""Largest ratio of an array's declared bytes to the bytes of its (compressed) file."""
 PATIENCE_S = 30.0
 BYTES_PER_S = 5e6
-"""How long a file is tried: `PATIENCE_S`, and longer for large ones."""
+"""Time limit for a file: `PATIENCE_S`, and more for large ones."""
 _PIECE = 16 * 2**20
 _MEMORY = 8 * 2**30
 
 
 @contextmanager
 def open_hdf5(file: Path) -> "Iterator[h5py.File]":
-    """Open it for reading; ValueError says what is wrong with it, OSError that it can't be.
+    """Open a file for reading.
 
-    What a damaged file makes of the code that reads it inside the `with` is a ValueError
-    too: nearly every kind of exception can come of it.
+    ValueError: it is damaged, or refers to other files. OSError: it can't be read. Any other
+    exception inside the `with` block becomes a ValueError, because a damaged file may raise
+    nearly anything.
     """
     import h5py
 
@@ -60,9 +60,22 @@ def open_hdf5(file: Path) -> "Iterator[h5py.File]":
 
 
 def whole(dataset: "h5py.Dataset") -> NDArray[Any]:
-    """Return all of an array; ValueError for one whose cells lie elsewhere in the file.
+    """Return a whole array.
 
-    Such cells, of any length each, could be the same bytes a million times over.
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the same shape and type.
+
+    Raises
+    ------
+    ValueError
+        Its cells are references of any length: a small file could fill the memory.
     """
     if dataset.dtype.hasobject:
         raise ValueError(f"{dataset.name} is no table of numbers")
@@ -70,7 +83,7 @@ def whole(dataset: "h5py.Dataset") -> NDArray[Any]:
 
 
 def check_own(content: "h5py.File", file_size: int) -> None:
-    """Raise ValueError unless all of its content is its own, and not too large."""
+    """Raise ValueError when a file refers to other files or declares too large arrays."""
     for item in _datasets(content):
         if item.is_virtual or item.external:
             raise ValueError(
@@ -161,7 +174,7 @@ def _read_through(file: Path) -> None:
 
 
 def main(file: Path) -> int:
-    """Try a file within limits, and end with what is to be told."""
+    """Read a file within limits; write the error to stderr and return the exit status."""
     if sys.platform != "win32":
         import resource
 

@@ -1,18 +1,17 @@
-"""The size that a picture file declares, read from its first bytes, before it is decoded.
+"""Image headers: the size that an image file declares, read before it is decoded.
 
-A file of 90 kB can declare 30000x30000 pixels, for which a decoder takes gigabytes, and
-OpenCV ends with an error beyond a limit of its own. What has no header that is known here
-is not decoded at all.
+A file of 90 kB can declare 30000x30000 pixels, for which a decoder allocates gigabytes, and
+OpenCV raises an error above its own limit. Files without a known header are not decoded.
 """
 
 import struct
 
 MOST_PIXELS = 2**27
-"""That a picture may declare, wherever it comes from: 134 megapixels."""
+"""Largest size that an image may declare: 134 megapixels."""
 FRAMES_OF_JPEG = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-"""Markers of the part of a JPEG that tells its size."""
+"""Markers of the JPEG segment with the size."""
 _WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA)}
-"""Markers that have no business before it; decoders treat them in different ways."""
+"""Markers that are not allowed before it; decoders treat them differently."""
 _TIFF_TYPES = {3: "H", 4: "I"}
 
 
@@ -32,9 +31,9 @@ def declared_size(content: bytes) -> tuple[int, int] | None:
 
 
 def too_large(content: bytes, most: int = MOST_PIXELS) -> str:
-    """Return why a picture is not decoded: what its header says; empty: it may be.
+    """Return why an image is not decoded; empty: it is not too large.
 
-    What has no header that is known is not too large: `declared_size` says None of it.
+    A file without a known header is not too large; `declared_size` returns None for it.
     """
     size = declared_size(content)
     if size is None or size[0] * size[1] <= most:
@@ -73,7 +72,7 @@ def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
         if content[place] != 0xFF:
             return None
         marker = content[place + 1]
-        if marker == 0xFF:  # a filling byte
+        if marker == 0xFF:  # a fill byte
             place += 1
             continue
         (length,) = struct.unpack_from(">H", content, place + 2)
@@ -87,7 +86,7 @@ def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
 
 
 def _size_of_tiff(content: bytes) -> tuple[int, int] | None:
-    """Return the size of its first picture, which alone is decoded."""
+    """Return the size of the first image, the only one that is decoded."""
     order = "<" if content.startswith(b"II") else ">"
     (place,) = struct.unpack_from(f"{order}I", content, 4)
     (count,) = struct.unpack_from(f"{order}H", content, place)

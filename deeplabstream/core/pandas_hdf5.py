@@ -1,9 +1,9 @@
-"""Tables that pandas wrote in HDF5, read without pandas: that would unpickle.
+"""Reading of HDF5 tables written by pandas, without pandas, which would unpickle objects.
 
-Both of its layouts: `fixed` keeps of each axis the levels' names and, for each row or
-column, which of them it has, then a block of values; `table` keeps rows as records, and its
-columns' names as a pickled list. Of that pickle only lists, tuples, words and numbers are
-taken: a name of anything that could be called is refused before it is looked up.
+Both layouts are read. `fixed` stores the levels of each axis, the level of each row or
+column, and a block of values. `table` stores rows as records and the names of columns as a
+pickled list. From that pickle only lists, tuples, strings and numbers are read: any name
+of a callable is refused.
 """
 
 import io
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import h5py
 
 KEY = "df_with_missing"
-"""What DeepLabCut calls its table."""
+"""Name of DeepLabCut's table."""
 LEVELS = ("scorer", "individuals", "bodyparts", "coords")
 
 Labels = list[tuple[str, ...]]
@@ -36,13 +36,13 @@ class Hdf5Table:
     columns: Labels
     """One word per level."""
     rows: Labels
-    """What each row is called, in one word or three."""
+    """Name of each row, in one part or three."""
     values: NDArray[np.float64]
     """(row, column)."""
 
 
 def read_hdf5_table(file: Path) -> Hdf5Table:
-    """Read it; ValueError when it is laid out in another way, OSError when it can't be."""
+    """Read a table; ValueError: another layout. OSError: the file can't be read."""
     import h5py
 
     with open_hdf5(file) as content:
@@ -83,14 +83,14 @@ def _records(table: "h5py.Group") -> tuple[Labels, Labels, NDArray[np.float64]]:
 
 
 class _Plain(pickle.Unpickler):
-    """Makes lists, tuples, words and numbers, and calls nothing."""
+    """Unpickles lists, tuples, strings and numbers, and calls nothing."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise ValueError(f"its columns' names want to call {module}.{name}")
 
 
 def _plain(attribute: object) -> Any:
-    """Return what an attribute holds; zeros that end it were dropped, and are not needed."""
+    """Return the content of an attribute; trailing zeros were dropped and are not needed."""
     try:
         return _Plain(io.BytesIO(np.asarray(attribute).tobytes())).load()
     except ValueError:

@@ -1,7 +1,7 @@
-"""Which poses there are: a plane through the labelled ones.
+"""Principal components of labelled poses, and reprojection errors of predicted ones.
 
-Source: Biderman et al., Nature Methods 2024 (reprojection errors of principal components of
-the labelled poses). Training makes these errors small, reports and predictions tell them.
+Source: Biderman et al., Nature Methods 2024. Training minimises these errors; reports and
+predictions state them.
 """
 
 from collections.abc import Sequence
@@ -14,30 +14,52 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 
 SINGLE_VIEW_VARIANCE = 0.99
-"""Of the labels' variance, what the components of a single view explain."""
+"""Share of the labels' variance that the components of a single view explain."""
 MULTI_VIEW_COMPONENTS = 3
-"""A point seen from several sides has three coordinates."""
+"""Components for several views: a point in space has three coordinates."""
 Centring = Literal["mean", "median"] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PosePca:
-    """A mean and the directions along which poses vary."""
+    """Mean and principal components of poses."""
 
     mean: NDArray[np.float64]
     """(d,)"""
     components: NDArray[np.float64]
-    """(kept, d), of length 1, at right angles."""
+    """(kept, d), orthonormal."""
     epsilon: float
-    """px: misses smaller than this cost nothing."""
+    """Errors below it, in pixels, are not penalised."""
 
     def reprojected(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, d): the nearest poses in the plane; NaN where anything is NaN."""
+        """Return the projections of poses onto the components.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of float64, shape (n, d)
+            Points as x, y, x, y, …, in pixels.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n, d)
+            In pixels. A row with a NaN is NaN.
+        """
         away = rows - self.mean
         return self.mean + away @ self.components.T @ self.components
 
     def error(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, d / 2): how far each point is from the plane's, px."""
+        """Return the reprojection error of each point.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of float64, shape (n, d)
+            Points as x, y, x, y, …, in pixels.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n, d / 2)
+            Distance to the projection in pixels. A row with a NaN is NaN.
+        """
         away = rows - self.reprojected(rows)
         away = away.reshape(len(rows), len(self.mean) // 2, 2)
         return np.asarray(np.linalg.norm(away, axis=2))
@@ -50,12 +72,32 @@ def fit_pose_pca(
     percentile: float = 99.0,
     multiplier: float = 1.0,
 ) -> PosePca:
-    """Return the plane through `rows` (n, d), points as x, y, x, y, …; NaN: not labelled.
+    """Return the principal components of labelled poses.
 
-    `keep` is a number of components (1 or more) or the share of variance to explain (below
-    1). Covariances are taken over the rows where both coordinates are there. `epsilon`
-    None: the given percentile of the labelled rows' own errors, times `multiplier`.
-    DeepLabStreamError when there are fewer rows than dimensions.
+    Parameters
+    ----------
+    rows : numpy.ndarray of float64, shape (n, d)
+        Points as x, y, x, y, …, in pixels; NaN: not labelled. Covariances use the rows in
+        which both coordinates are labelled.
+    keep : float
+        Number of components (1 or more), or share of variance to explain (below 1).
+    epsilon : float, optional
+        Errors below it, in pixels, are not penalised. Left out: `percentile` of the errors
+        of `rows`, times `multiplier`.
+    percentile : float
+        From 0 to 100.
+    multiplier : float
+        See `epsilon`.
+
+    Returns
+    -------
+    PosePca
+        Mean and components.
+
+    Raises
+    ------
+    DeepLabStreamError
+        There are fewer rows than dimensions, or a body part is never labelled.
     """
     n, d = rows.shape
     if n < d:
@@ -94,10 +136,22 @@ def fit_pose_pca(
 def single_view_rows(
     points: NDArray[np.floating], columns: Sequence[int], centring: Centring = None
 ) -> NDArray[np.float64]:
-    """Return (n, 2 · len(columns)) of points (n, bodypart, 2).
+    """Return poses of a single view as rows.
 
-    Where poses are centred, one that lacks a point is NaN altogether: without it, the
-    middle of the others is another one.
+    Parameters
+    ----------
+    points : numpy.ndarray of float, shape (n, body part, 2)
+        In pixels; NaN: not labelled.
+    columns : sequence of int
+        Body parts to use.
+    centring : {"mean", "median"}, optional
+        Subtract the centre of each pose.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n, 2 * len(columns))
+        x, y, x, y, …, in pixels. A centred pose that lacks a point is NaN, because its
+        centre is not comparable.
     """
     own = points[:, list(columns)].astype(np.float64)
     if centring == "mean":
@@ -108,10 +162,17 @@ def single_view_rows(
 
 
 def walks_about(labels: NDArray[np.floating]) -> bool:
-    """Return whether the animal's place differs by more than its points lie apart.
+    """Return whether the position of an animal varies more than the extent of its pose.
 
-    `labels` are (n, bodypart, 2); those that lack a point do not count. The standard
-    deviation of the poses' middles is compared with that of the points about them.
+    Parameters
+    ----------
+    labels : numpy.ndarray of float, shape (n, body part, 2)
+        In pixels. Poses with a NaN are left out.
+
+    Returns
+    -------
+    bool
+        Whether the variance of the poses' centres exceeds that of the points about them.
     """
     whole = labels[np.isfinite(labels).all(axis=(1, 2))].astype(np.float64)
     if not len(whole):
@@ -125,10 +186,20 @@ def walks_about(labels: NDArray[np.floating]) -> bool:
 def multi_view_rows(
     points: NDArray[np.floating], views: Sequence[Sequence[int]]
 ) -> NDArray[np.float64]:
-    """Return (n · bodypart, 2 · view): each body part in all views.
+    """Return each body part in all views as rows.
 
-    `views` names for each view its columns of `points`, the same body parts in the same
-    order (Lightning Pose's mirrored_column_matches).
+    Parameters
+    ----------
+    points : numpy.ndarray of float, shape (n, body part, 2)
+        In pixels; NaN stays NaN.
+    views : sequence of sequence of int
+        For each view its columns of `points`, the same body parts in the same order
+        (Lightning Pose's mirrored_column_matches).
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n * body part, 2 * view)
+        In pixels.
     """
     own = np.stack([points[:, list(view)] for view in views], axis=2)
     return np.asarray(own.reshape(-1, 2 * len(views)), np.float64)
@@ -137,12 +208,29 @@ def multi_view_rows(
 def single_view_error(
     points: NDArray[np.floating], labels: NDArray[np.floating], columns: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Return (row, body part): how far the whole pose says each point is off, px.
+    """Return the single-view PCA error of each point.
 
-    `points` and `labels` are (row, body part, 2); `columns` are the body parts that
-    belong to the pose, the others are NaN. Poses of an animal that `walks_about` are
-    centred first: where it is would else be all that the components explain.
-    DeepLabStreamError: there are too few labels.
+    Poses of an animal that `walks_about` are centred first. Otherwise the components would
+    mainly explain its position.
+
+    Parameters
+    ----------
+    points : numpy.ndarray of float, shape (row, body part, 2)
+        Predicted points in pixels.
+    labels : numpy.ndarray of float, shape (n, body part, 2)
+        Labelled points in pixels; NaN: not labelled.
+    columns : sequence of int
+        Body parts that belong to the pose.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (row, body part)
+        In pixels. NaN for other body parts and incomplete poses.
+
+    Raises
+    ------
+    DeepLabStreamError
+        There are too few labels.
     """
     chosen = list(columns)
     centring: Centring = "mean" if walks_about(labels[:, chosen]) else None
@@ -159,10 +247,26 @@ def multi_view_error(
     labels: NDArray[np.floating],
     views: Sequence[Sequence[int]],
 ) -> NDArray[np.float64]:
-    """Return (row, body part): how far the other views say each point is off, px.
+    """Return the multi-view PCA error of each point.
 
-    `views` has, for each view, the places of the same body parts in the same order.
-    Learned from the labels that all views have. DeepLabStreamError: these are too few.
+    Parameters
+    ----------
+    points : numpy.ndarray of float, shape (row, body part, 2)
+        Predicted points in pixels.
+    labels : numpy.ndarray of float, shape (n, body part, 2)
+        Labelled points in pixels. Only points labelled in all views are used.
+    views : sequence of sequence of int
+        For each view the indices of the same body parts in the same order.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (row, body part)
+        In pixels. NaN for other body parts and points missing in a view.
+
+    Raises
+    ------
+    DeepLabStreamError
+        There are too few labels.
     """
     known = multi_view_rows(labels, views)
     known = known[np.isfinite(known).all(axis=1)]

@@ -1,7 +1,7 @@
-"""What all programs share: how they begin, and that they end with a sentence.
+"""Program start and end: environment checks, error messages and exit codes.
 
-This file is read by whatever Python a user happens to start, so old ones must understand it,
-and it imports nothing but the standard library.
+Any Python version that a user starts reads this file. It must be valid in old ones and
+import only the standard library.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 CANT, STOPPED = 2, 130
-"""Exit codes: a sentence said why not (as for options that are wrong); Ctrl-C."""
+"""Exit codes: an error with a message, as for wrong options; Ctrl-C."""
 OLDEST = (3, 11)
 Main = TypeVar("Main", bound="Callable[..., int]")
 
 
 def prepare() -> None:
-    """Be called before a program imports anything else.
+    """Prepare the process; called before a program imports anything else.
 
-    From then on a package that this Python lacks is named in a sentence; letters that the
-    console lacks, and a console that was closed, are no error; and no library reports its
-    use to its maker. A Python that is too old ends here.
+    Missing packages are then reported in a sentence. Characters that the console lacks, and
+    a closed console, are no error. Telemetry of libraries is off. A Python that is too old
+    ends here.
     """
     if sys.version_info < OLDEST:
         asked, present = (".".join(map(str, v[:2])) for v in (OLDEST, sys.version_info))

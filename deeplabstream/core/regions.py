@@ -1,4 +1,4 @@
-"""Parts of the picture, written in one line: `circle 320 240 60`."""
+"""Regions of the image or the floor, written in one line: `circle 320 240 60`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,28 +11,39 @@ from numpy.typing import NDArray
 
 
 class Region(ABC):
-    """A part of the picture, x right, y down; its border belongs to it.
+    """A region (ROI), x right, y down; its border belongs to it.
 
-    In pixels from the left upper corner of the picture, or in millimetres where its user
-    says so.
+    In pixels from the left upper corner of the image, or in millimetres of the floor,
+    depending on its use.
     """
 
     @abstractmethod
     def has(self, x: float, y: float) -> bool:
-        """Return whether a point lies inside; NaN lies nowhere. Takes about 1 µs."""
+        """Return whether a point lies inside; False for NaN. Takes about 1 µs."""
 
     @abstractmethod
     def outline(self) -> NDArray[np.float64]:
-        """Return (n, 2), the corners of a closed line along the border, for drawing."""
+        """Return the corners (n, 2) of a closed line along the border, for drawing."""
 
     def contains(self, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return for each of `points` (n, 2) whether it lies inside."""
+        """Return whether each point lies inside.
+
+        Parameters
+        ----------
+        points : numpy.ndarray of float32, shape (n, 2)
+            x, y in the unit of the region.
+
+        Returns
+        -------
+        numpy.ndarray of bool, shape (n,)
+            False for NaN.
+        """
         return np.array([self.has(x, y) for x, y in points.tolist()], np.bool_)
 
     def depth(self, x: float, y: float) -> float:
-        """Return how far a point lies from the border; NaN stays NaN.
+        """Return the signed distance of a point to the border; NaN stays NaN.
 
-        Positive inside, negative outside. As exact as `outline` is.
+        Positive inside, negative outside. As exact as `outline`.
         """
         corners: list[list[float]] = self.outline().tolist()
         away = min(map(_to_line, repeat((x, y)), corners, corners[1:] + corners[:1]))

@@ -29,7 +29,7 @@ PLUGIN_FOLDERS = ("cameras", "experiments", "outputs")
 """The folders of plug-ins that a rig may have."""
 _PACKAGES = ("cameras", "experiments", "experiments.triggers", "outputs")
 _RUN = "run.json"
-"""A folder with this file is a run: the settings in it are a record, not a rig."""
+"""A folder with this file is a run folder, not a rig."""
 
 
 def current() -> Path:
@@ -55,7 +55,7 @@ def settings_file() -> Path | None:
 
 
 def model_places() -> list[Path]:
-    """Return the folders in which networks are looked for by name, the rig's own first."""
+    """Return the folders that are searched for networks by name, the rig's first."""
     return list(dict.fromkeys([current() / MODELS, ROOT / MODELS]))
 
 
@@ -75,10 +75,10 @@ def use(folder: Path) -> None:
 
 
 def use_for_settings(folder: Path) -> None:
-    """Prepare for settings that stand in `folder`: its own plug-ins are found from now on.
+    """Use the plug-ins in `folder`, which holds the loaded settings.
 
-    A folder without plug-ins, and the folder of a run, leave the rig in use as it is: code
-    that came with a recorded run is never executed.
+    A folder without plug-ins, and a run folder, do not change the rig in use: code in a run
+    folder is never executed.
     """
     own = any((folder / name).is_dir() for name in PLUGIN_FOLDERS)
     if own and not (folder / _RUN).exists():
@@ -110,10 +110,9 @@ def plugin_path(built_in: Iterable[str], package: str) -> list[str]:
 
 
 def refresh_plugins() -> None:
-    """Bring the loaded packages of plug-ins in line with the rig in use.
+    """Update the loaded packages of plug-ins to the rig in use.
 
-    Modules of another rig's folder are forgotten: they must not answer for a file of the
-    same name here.
+    Modules of another rig's folder are unloaded, because files here may have the same names.
     """
     for name in _PACKAGES:
         package = sys.modules.get(name)

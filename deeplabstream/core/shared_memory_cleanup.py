@@ -1,4 +1,4 @@
-"""Shared memory and semaphores of a killed program, removed by another process."""
+"""Removal of shared memory and semaphores that a killed program left."""
 
 import sys
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def remove_shared_memory(memory: Iterable[str], semaphores: Iterable[str]) -> None:
-    """Remove what is left of these names.
+    """Remove shared memory and semaphores of these names; missing ones are ignored.
 
-    Windows does so by itself. Python's resource tracker does so too, but only where it was
-    not killed with the others; if it lives, it is told that there is nothing left to do.
+    Windows does so itself. Python's resource tracker does so only if it was not killed too;
+    a live one is told that they are gone.
     """
     if sys.platform == "win32":
         return

@@ -1,7 +1,6 @@
-"""Standard streams that survive their terminal: what can't be shown is dropped.
+"""Standard streams that survive their terminal: output that can't be written is dropped.
 
-A run must not end because the window that it was started from was closed, or because
-`| head` has read enough.
+A run must not end because its terminal was closed, or because `| head` has ended.
 """
 
 import errno
@@ -10,11 +9,11 @@ import sys
 from typing import IO, Any
 
 _GONE = {errno.EPIPE, errno.EIO, errno.ENXIO, errno.EBADF, errno.EINVAL}
-"""Errors of a stream that nobody reads any more; EINVAL: Windows' closed pipe or console."""
+"""Errors of a stream without a reader; EINVAL: closed pipe or console on Windows."""
 
 
 class _Lenient(io.RawIOBase):
-    """Writes to another raw stream until that is gone; then to nowhere."""
+    """Writes to another raw stream until that is closed; then drops all output."""
 
     def __init__(self, stream: IO[bytes] | io.RawIOBase) -> None:
         super().__init__()
@@ -39,7 +38,7 @@ class _Lenient(io.RawIOBase):
 
 
 def outlive_readers() -> None:
-    """Replace stdout and stderr of this process; letters that they lack are no error."""
+    """Replace stdout and stderr of this process; missing characters are no error."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):

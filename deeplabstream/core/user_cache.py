@@ -1,6 +1,6 @@
-"""Folder in the user's cache: engines, converted networks, measured speeds, checked videos.
+"""User cache: compiled engines, converted networks, measured speeds, checked videos.
 
-All of it can be deleted at any time; it is made anew when it is needed.
+It can be deleted at any time; entries are made again when needed.
 """
 
 import json
@@ -13,12 +13,12 @@ from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import ModelError
 
 VARIABLE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-"""That says where the user's cache is, if it does."""
+"""Environment variable with the user's cache folder, if set."""
 _USUAL = {"win32": "AppData/Local", "darwin": "Library/Caches"}
 
 
 def cache_folder() -> Path:
-    """Return the user's folder for it, made if need be; ModelError when it can't be."""
+    """Return the folder, made if missing; ModelError: it can't be made."""
     usual = _USUAL.get(sys.platform, ".cache")
     folder = Path(os.environ.get(VARIABLE) or Path.home() / usual) / "DeepLabStream"
     try:
@@ -46,9 +46,9 @@ def read_entries(file: Path) -> dict[str, dict[str, Any]]:
 def add_entries(
     file: Path, entries: dict[str, dict[str, Any]], most: int | None = None
 ) -> None:
-    """Add to a JSON file in the cache; a cache that can't be written is done without.
+    """Add entries to a JSON file in the cache; errors of writing are ignored.
 
-    Of more than `most` entries the oldest are left out.
+    Above `most` entries, the oldest are removed.
     """
     known = read_entries(file)
     for key in entries:

@@ -1,10 +1,10 @@
-"""The journal: entries of a run in shared memory, from the engine to whoever reads.
+"""Journal: entries of a run in shared memory, written by the engine.
 
-It outlives the engine: whatever was written before a crash can still be read. One writer;
-each reader has its own position. An entry takes as many slots in a row as it needs. The
-first reader (the recorder) tells the writer how far it has come: an entry for which it
-leaves no room is not written but counted in `lost`. The writer never waits. Some slots are
-reserved: frames are lost before notes, and notes before edges of outputs.
+Entries remain readable after a crash of the engine. There is one writer; each reader has
+its own position. An entry takes as many consecutive slots as it needs. The recorder stores
+its position for the writer, which never overwrites unrecorded entries: an entry without
+room is counted in `lost`. The writer never waits. Some slots are reserved: frames are lost
+before notes, and notes before edges of outputs.
 """
 
 import pickle
@@ -24,13 +24,13 @@ _SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots
 _ROOM = _SLOT - _SLOT_HEAD
 _HEAD = 64
 _RESERVED = 8
-"""One slot of so many is not for frames, and half of those not for notes."""
+"""One in so many slots is reserved for notes and edges, half of those for edges."""
 _WRITTEN, _RECORDED, _ENTRIES, _LOST, _ENTRIES_RECORDED = range(5)
 
 
 @dataclass(frozen=True, slots=True)
 class JournalSpec:
-    """What another process must know to attach to a journal."""
+    """Parameters by which another process attaches to a journal."""
 
     memory: str
     slots: int
@@ -43,33 +43,33 @@ class Journal:
         self.spec = spec
         self._block = block or SharedBlock(spec.memory)
         self.bytes = self._block.bytes[: _HEAD + _SLOT * spec.slots]
-        """A head and the slots, each beginning with a head."""
+        """The header and the slots, each with its own header."""
         self.words = self.bytes.cast("q")
-        """The same as int64. The first: slots written; slots that the recorder has read
-        (-1: there is no recorder); entries written; entries lost; entries recorded."""
+        """The same as int64. The header: slots written; slots recorded (-1: there is no
+        recorder); entries written; entries lost; entries recorded."""
 
     @property
     def waiting(self) -> int:
-        """Entries that the recorder has still to write to disk."""
+        """Entries that the recorder has not yet written to disk."""
         return self.words[_ENTRIES] - self.words[_ENTRIES_RECORDED]
 
     @property
     def lost(self) -> int:
-        """Entries that were not written because the recorder had left no room."""
+        """Entries that were not written because the journal was full."""
         return self.words[_LOST]
 
     def place(self, sequence: int) -> int:
-        """Return at which byte a slot begins; sequences count from 1."""
+        """Return the byte offset of a slot; sequences count from 1."""
         return _HEAD + _SLOT * ((sequence - 1) % self.spec.slots)
 
     def close(self) -> None:
-        """Give the mapping back."""
+        """Unmap the memory."""
         self.words.release()
         self.bytes.release()
         self._block.drop()
 
     def unlink(self) -> None:
-        """Remove the memory; only the process that made it does."""
+        """Remove the memory; called by the process that made it."""
         self._block.unlink()
 
 
@@ -82,7 +82,7 @@ def create_journal(slots: int = 32768) -> Journal:
 
 
 class JournalWriter:
-    """Writes entries; the engine has the only one."""
+    """Writes entries; the engine has the only writer."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -93,7 +93,7 @@ class JournalWriter:
         return self._journal.lost
 
     def write(self, entry: Entry) -> bool:
-        """Write one entry; False: there is no room for it, so it is counted as lost."""
+        """Write one entry; False: the journal is full, the entry is counted as lost."""
         journal, words = self._journal, self._journal.words
         written, recorded = words[_WRITTEN], words[_RECORDED]
         data = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
@@ -119,7 +119,7 @@ class JournalWriter:
     def _reserved(self, entry: Entry) -> int:
         """Return how many slots an entry must leave free for more important ones.
 
-        Edges and the last words always fit: the record must say when an output was on.
+        Edges and the last note may use all slots: the record must say when an output was on.
         """
         slots = self._journal.spec.slots // _RESERVED
         match entry:
@@ -133,7 +133,7 @@ class JournalWriter:
 
 
 class JournalReader:
-    """Reads entries in order; counts those that were overwritten before it came."""
+    """Reads entries in order; counts those that were overwritten before."""
 
     def __init__(self, journal: Journal, recorder: bool = False) -> None:
         self._journal = journal
@@ -146,7 +146,7 @@ class JournalReader:
 
     @property
     def lost(self) -> int:
-        """Entries that nobody can read: overwritten before, or never written."""
+        """Entries that can't be read: overwritten, or never written."""
         return self.missed + self._journal.lost
 
     def read(self) -> list[Entry]:
@@ -166,23 +166,23 @@ class JournalReader:
         return entries
 
     def recorded(self) -> None:
-        """Say that the recorder has written down all that it read: it may be overwritten."""
+        """Mark all entries read so far as recorded: they may be overwritten."""
         self._journal.words[_RECORDED] = self._read
         self._journal.words[_ENTRIES_RECORDED] = self._number
 
     def unrecorded(self) -> list[Entry]:
-        """Return what the recorder did not write down; for when it was killed."""
+        """Return the entries that a killed recorder has not recorded."""
         self._read = max(0, self._journal.words[_RECORDED])
         self._number = self._journal.words[_ENTRIES_RECORDED]
         return self.read()
 
     def _newest(self) -> tuple[int, int]:
-        """Return the last slot that was written, and the number of its entry."""
+        """Return the last written slot and the number of its entry."""
         written = self._journal.words[_WRITTEN]
         return written, self._number_at(written) or self._journal.words[_ENTRIES]
 
     def _number_at(self, sequence: int) -> int:
-        """Return the number of the entry in a slot; 0: it is not there any more."""
+        """Return the number of the entry in a slot; 0: overwritten."""
         head, words = self._journal.place(sequence) // 8, self._journal.words
         number = words[head + 1] if sequence else 0
         return number if words[head] == sequence else 0

@@ -1,4 +1,4 @@
-"""Ends of a `multiprocessing.Pipe`, which Windows makes and closes in ways of its own."""
+"""Pipes between processes, with the same behaviour on Windows and Linux."""
 
 import sys
 from multiprocessing import connection, get_context
@@ -12,7 +12,7 @@ else:
 __all__ = ["Connection", "Messages", "has_message", "opened_pipe", "receive"]
 
 ROOM = 1 << 20
-"""Bytes that a pipe takes on Windows before its sender waits; Python's own are 8192."""
+"""Bytes that a pipe buffers on Windows; Python's default is 8192."""
 
 
 class Messages(Protocol):
@@ -26,7 +26,7 @@ class Messages(Protocol):
 def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     """Return the ends of a pipe for processes that are spawned.
 
-    Whoever sends a message larger than the room waits until it is read. Linux has 200 KiB.
+    Sending a message larger than the buffer waits until it is read. Linux buffers 200 KiB.
     """
     if sys.platform == "win32":
         vars(connection)["BUFSIZE"] = ROOM
@@ -34,10 +34,10 @@ def opened_pipe(duplex: bool = True) -> tuple[Connection, Connection]:
 
 
 def has_message(pipe: Messages, patience_s: float | None = 0.0) -> bool:
-    """Return whether `recv` would not wait: something was sent, or the other end is closed.
+    """Return whether `recv` would not wait: a message is there, or the other end is closed.
 
-    In the latter case `recv` raises EOFError on all systems, whereas `poll` does so only on
-    Windows, as a BrokenPipeError. None waits without limit.
+    When the other end is closed, `recv` raises EOFError on all systems; `poll` raises
+    BrokenPipeError on Windows only. `patience_s` None: wait without limit.
     """
     try:
         return pipe.poll(patience_s)

@@ -1,8 +1,8 @@
-"""Frames in shared memory: one writer that never waits, many readers that never block it.
+"""Ring: frames in shared memory, with one writer that never waits and many readers.
 
-A slot's header holds its sequence number; 0 means "being written". A reader looks at the
-sequence before and after it copied, so a frame comes out whole or not at all. Between
-processes only the `RingSpec` travels; the process that made a ring unlinks it.
+The header of a slot holds its sequence number; 0 means that it is being written. A reader
+checks the sequence before and after copying, so it never returns a torn frame. Other
+processes attach by the `RingSpec`; the process that made a ring unlinks it.
 
 Stores must become visible in program order, as they do on x86-64.
 """
@@ -26,7 +26,7 @@ _FIELDS = 8  # int64 fields of a header: one cache line
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A frame without its picture."""
+    """Number and times of a frame, without its image."""
 
     index: int
     time_ns: int
@@ -35,7 +35,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class RingSpec:
-    """What another process must know to attach to a ring."""
+    """Parameters by which another process attaches to a ring."""
 
     memory: str
     camera: str
@@ -44,27 +44,27 @@ class RingSpec:
 
 
 class SharedBlock(SharedMemory):
-    """Shared memory that stays mapped as long as an array looks at it."""
+    """Shared memory that stays mapped as long as an array refers to it."""
 
     def __del__(self) -> None:
-        """Do nothing: unmapping under an array that is still used would crash."""
+        """Do nothing: unmapping memory that an array refers to would crash."""
 
     @property
     def bytes(self) -> memoryview:
         """The memory itself."""
         if self.buf is None:
-            raise ValueError("the shared memory was given back")
+            raise ValueError("the shared memory is closed")
         return self.buf
 
     def unlink(self) -> None:
-        """Remove the memory; one that has vanished already is no error."""
+        """Remove the memory; do nothing if it is already gone."""
         try:
             super().unlink()
         except FileNotFoundError:
             resource_tracker.unregister(f"/{self.name.lstrip('/')}", "shared_memory")
 
     def drop(self) -> None:
-        """Unmap, unless an array still looks at the memory."""
+        """Unmap, unless an array refers to the memory."""
         try:
             self.close()
         except BufferError:
@@ -72,14 +72,14 @@ class SharedBlock(SharedMemory):
 
 
 def create_ring(camera: str, form: ImageFormat, slots: int) -> "Ring":
-    """Make a ring of `slots` pictures; OSError when shared memory has no room for it."""
+    """Make a ring of `slots` images; OSError: not enough shared memory."""
     size = 8 * _FIELDS * (1 + slots) + form.nbytes * slots
     block = SharedBlock(create=True, size=size)
     return Ring(RingSpec(block.name, camera, form, slots), block)
 
 
 class Ring:
-    """A mapped ring; hands out one writer and any number of readers."""
+    """A mapped ring."""
 
     def __init__(self, spec: RingSpec, block: SharedBlock | None = None) -> None:
         self.spec = spec
@@ -87,25 +87,25 @@ class Ring:
         size = 8 * _FIELDS * (1 + spec.slots)
         heads: NDArray[np.int64] = np.frombuffer(self._block.bytes[:size], np.int64)
         self.heads = heads.reshape(1 + spec.slots, _FIELDS)
-        """(1 + slots, field): row 0 holds the number of frames published, and whether the
-        camera waits for a pulse."""
+        """Headers, int64 (1 + slots, field). Row 0: frames published, and whether the
+        camera waits for a trigger pulse."""
         pixels = self._block.bytes[size : size + spec.format.nbytes * spec.slots]
         images: NDArray[Any] = np.frombuffer(pixels, spec.format.dtype)
         self.images: NDArray[Any] = images.reshape(spec.slots, *spec.format.shape)
 
     @property
     def published(self) -> int:
-        """How many frames were ever published."""
+        """Number of frames published so far."""
         return int(self.heads[0, _PUBLISHED])
 
     @property
     def awaits_pulse(self) -> bool:
-        """Whether the camera said last that it waits for a trigger's pulse."""
+        """Whether the camera waits for a trigger pulse."""
         return bool(self.heads[0, _PULSE])
 
     @property
     def last_index(self) -> int:
-        """The device's count of the newest frame; -1 before the first."""
+        """Number of the newest frame at the device; -1 before the first."""
         published = self.published
         if published == 0:
             return -1
@@ -113,7 +113,7 @@ class Ring:
 
     @property
     def last_stamp(self) -> Stamp | None:
-        """The newest frame without its picture; None before the first."""
+        """Number and times of the newest frame; None before the first."""
         published = self.published
         if published == 0:
             return None
@@ -121,36 +121,36 @@ class Ring:
         return Stamp(*head[_INDEX : _ARRIVED + 1].tolist())
 
     def close(self) -> None:
-        """Give the mapping back; readers and writers made from it are dead."""
+        """Unmap the memory; its readers and writers can no longer be used."""
         del self.heads, self.images
         self._block.drop()
 
     def unlink(self) -> None:
-        """Remove the memory; only the process that made it does, at the end."""
+        """Remove the memory; called by the process that made it."""
         self._block.unlink()
 
 
 class RingWriter:
-    """Fills slot after slot; never waits for a reader."""
+    """Writes frames; never waits for a reader."""
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
 
     def slot(self) -> Image:
-        """Return the picture to fill next; its old content is void from here on."""
+        """Return the image to fill next; its old content is invalid from now on."""
         place = self._ring.published % self._ring.spec.slots
         self._ring.heads[1 + place, _SEQUENCE] = 0
         image: Image = self._ring.images[place]
         return image
 
     def await_pulse(self) -> None:
-        """Say that the camera waits for a pulse, and that this is as it should be."""
+        """Note that the camera waits for a trigger pulse, which is no fault."""
         self._ring.heads[0, _PULSE] = 1
 
     def publish(
         self, index: int, time_ns: int, arrived_ns: int, device_id: int | None = None
     ) -> None:
-        """Let readers see the slot that `slot` gave out last."""
+        """Make the image that `slot` returned last visible to readers."""
         published = self._ring.published
         head = self._ring.heads[1 + published % self._ring.spec.slots]
         head[_INDEX], head[_TIME], head[_ARRIVED] = index, time_ns, arrived_ns
@@ -161,11 +161,11 @@ class RingWriter:
 
 
 class RingReader:
-    """Reads whole frames, newest first or one after the other; counts what it missed.
+    """Reads frames, the newest or one after the other; counts missed frames.
 
-    It starts at the frame that is published next. The picture of a returned frame is the
-    reader's own buffer and good until its next reading. A reader that `borrows` saves the
-    copy: the picture is the ring's, and `whole` tells afterwards what it was worth.
+    It starts at the frame that is published next. The image of a returned frame is the
+    reader's buffer and valid until its next call. A reader that `borrows` does not copy:
+    the image is the ring's, and `whole` says afterwards whether it was overwritten.
     """
 
     def __init__(self, ring: Ring, borrows: bool = False) -> None:
@@ -177,16 +177,16 @@ class RingReader:
         self.taken = 0
         """Frames returned."""
         self.missed = 0
-        """Frames passed over: skipped by `newest`, overwritten before `following`."""
+        """Frames skipped by `newest`, or overwritten before `following`."""
 
     @property
     def camera(self) -> str:
-        """The camera whose frames these are."""
+        """Name of the camera."""
         return self._ring.spec.camera
 
     @property
     def place(self) -> int:
-        """How many of the frames ever published are behind it: read, missed or older."""
+        """Number of published frames before the reading position."""
         return self._read
 
     @property
@@ -196,13 +196,13 @@ class RingReader:
 
     @property
     def whole(self) -> bool:
-        """Whether the picture read last is still the one that it was."""
+        """Whether the image read last has not been overwritten."""
         return not self._borrows or bool(
             self._head(self._read)[_SEQUENCE] == self._read
         )
 
     def newest(self) -> Frame | None:
-        """Return the latest frame not yet read, None when there is none; skip the others."""
+        """Return the newest unread frame and skip older ones; None: there is none."""
         while (latest := self._ring.published) > self._read:
             if frame := self._copied(latest):
                 self._note(latest)
@@ -210,12 +210,12 @@ class RingReader:
         return None
 
     def following(self, last: int | None = None) -> Frame | None:
-        """Return the next frame in order, None when there is none yet.
+        """Return the next frame in order; None: there is none yet.
 
-        `last`: not beyond the frame that was the `last`-th to be published.
+        `last`: number of the last published frame to return.
         """
         while (latest := self._ring.published) > self._read:
-            # the slot after the newest may be refilled at any moment
+            # the slot after the newest may be overwritten at any time
             wanted = max(self._read + 1, latest - self._ring.spec.slots + 2)
             if last is not None and wanted > last:
                 self.missed += last - self._read
@@ -227,9 +227,9 @@ class RingReader:
         return None
 
     def stamps(self) -> Iterator[Stamp]:
-        """Yield the frames not yet read, in order, without their pictures.
+        """Yield number and times of the unread frames, in order.
 
-        `missed` grows just before the frame that comes after those missed.
+        `missed` grows just before the first frame after the missed ones.
         """
         latest = self._ring.published
         first = max(self._read + 1, latest - self._ring.spec.slots + 2)
@@ -241,7 +241,7 @@ class RingReader:
                 yield stamp
 
     def of(self, index: int) -> Frame | None:
-        """Return the frame that the device counted as `index`, None when it is gone."""
+        """Return the frame with the device's number `index`; None: overwritten."""
         for place in np.flatnonzero(self._ring.heads[1:, _INDEX] == index):
             sequence = int(self._ring.heads[1 + place, _SEQUENCE])
             frame = self._copied(sequence) if sequence else None
@@ -250,11 +250,11 @@ class RingReader:
         return None
 
     def close(self) -> None:
-        """Give the ring's mapping back; nothing can be read any more."""
+        """Unmap the ring."""
         self._ring.close()
 
     def skip(self) -> None:
-        """Leave everything published so far unread and uncounted."""
+        """Skip all frames published so far without counting them."""
         self._read = self._ring.published
 
     def _head(self, sequence: int) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Decoding of video files with FFmpeg: opening, packets to frames, frames to pixels.
 
 Only this package decodes video files. `video_reader.py` numbers the frames;
-`sequential_reading.py` is for those who read a file once from its first frame to its last.
+`sequential_reading.py` reads a file once from its first frame to its last.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,9 +25,9 @@ Decoder: TypeAlias = Literal["auto", "cpu", "cuda"]
 """`auto`: the GPU where FFmpeg can use it, else the CPU."""
 
 _MOST_BEFORE = 1000
-"""Packets that are looked at for a first key frame."""
+"""Packets that are searched for the first key frame."""
 _LIMITS = {"max_pixels": str(MOST_PIXELS)}
-"""FFmpeg decodes no frame that declares more, and asks for no memory for it."""
+"""FFmpeg decodes no frame that declares more, and allocates no memory for it."""
 
 
 @contextmanager
@@ -50,12 +50,12 @@ def opened(
         raise DeviceError(said) from error
     with container:
         if not container.streams.video:
-            raise DeviceError(f"{path} holds no pictures")
+            raise DeviceError(f"{path} holds no frames")
         stream = container.streams.video[0]
         width, height = stream.width, stream.height
         most = f"{MOST_PIXELS / 1e6:.0f} million pixels"
-        if not width * height:  # FFmpeg says the same of too large frames and of none
-            raise DeviceError(f"{path} holds no pictures, or some of more than {most}")
+        if not width * height:  # FFmpeg reports too large frames and missing ones alike
+            raise DeviceError(f"{path} holds no frames, or frames of more than {most}")
         if width * height > MOST_PIXELS:
             raise DeviceError(
                 f"{path} is not decoded: it declares frames of {width}×{height}, more "
@@ -65,7 +65,7 @@ def opened(
         context = stream.codec_context
         context.options = dict(_LIMITS)
         if context.name == "mjpeg":
-            # Without this, half a JPEG picture is returned as a whole one, unmarked.
+            # Without this, half a JPEG image is returned as a complete one, unmarked.
             context.options = {**_LIMITS, "err_detect": "explode"}
         yield container, stream
 
@@ -78,14 +78,16 @@ def _acceleration(decoder: Decoder, path: Path) -> "HWAccel | None":
         return None
     try:
         if "cuda" in hwdevices_available():
-            card = HWAccel("cuda", allow_software_fallback=False)
-            with av.open(str(path), options=_LIMITS, hwaccel=card) as container:
+            gpu = HWAccel("cuda", allow_software_fallback=False)
+            with av.open(str(path), options=_LIMITS, hwaccel=gpu) as container:
                 for _ in container.decode(video=0):
                     return HWAccel("cuda", allow_software_fallback=False)
     except (av.error.FFmpegError, RuntimeError, NotImplementedError):
         pass
     if decoder == "cuda":
-        raise DeviceError(f"no graphics card here can decode {path}; use cpu")
+        raise DeviceError(
+            f"no GPU of this computer can decode {path}; use the decoder cpu"
+        )
     return None
 
 
@@ -94,8 +96,8 @@ def packets_of(
 ) -> "Iterator[Packet[Any] | None]":
     """Yield the packets from the first key frame on, the flushing one at the end.
 
-    A file that was cut in the middle of a group of pictures begins with packets that no
-    decoder can show: they are left out. None: the file is broken there.
+    A file that was cut in the middle of a group of pictures begins with packets that can't
+    be decoded: they are left out. None: the file is broken there.
     """
     import av
 
@@ -112,7 +114,7 @@ def packets_of(
                     continue
                 if (
                     not packet.is_keyframe
-                ):  # none is marked: the decoder may know better
+                ):  # no key frame is marked: the decoder may find one
                     yield from before
                 before = None
             yield packet
@@ -123,9 +125,9 @@ def packets_of(
 def decoded(
     stream: "VideoStream", packets: "Iterable[Packet[Any] | None]"
 ) -> "Iterator[VideoFrame | None]":
-    """Yield frames in display order; None stands where FFmpeg reports an error.
+    """Yield frames in display order; None where FFmpeg reports an error.
 
-    B-frames shown before the first key frame depend on what is not there, and are left out.
+    B-frames before the first key frame depend on missing frames, and are left out.
     """
     begun = False
     for frame in _all_decoded(stream, packets):
@@ -160,20 +162,19 @@ def image_format(frame: "VideoFrame", rate: float) -> ImageFormat:
 
 
 def video_format(path: Path) -> ImageFormat:
-    """Return the format of a video's first picture; DeviceError when there is none."""
+    """Return the format of a video's first frame; DeviceError: it has none."""
     with opened(path) as (container, stream):
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         for frame in decoded(stream, packets_of(container, stream)):
             if frame is not None:
                 return image_format(frame, rate)
-    raise DeviceError(f"{path} holds no pictures")
+    raise DeviceError(f"{path} holds no frames")
 
 
 class Converter:
-    """Makes pictures of decoded frames; kept for as long as they have one size.
+    """Converts decoded frames to images; reused for all frames of one size.
 
-    What FFmpeg needs to convert is made once: for each frame anew it would take longer
-    than the converting.
+    Setting up FFmpeg's conversion takes longer than converting a frame.
     """
 
     def __init__(self) -> None:
@@ -187,7 +188,7 @@ class Converter:
         return cast("Image", made.to_ndarray())
 
     def image(self, frame: "VideoFrame", form: ImageFormat) -> Image | None:
-        """Return the picture as `form` says, None when it has another size."""
+        """Return the image in the format `form`; None: it has another size."""
         if (frame.height, frame.width) != form.shape[:2]:
             return None
         layout = "bgr24" if len(form.shape) == 3 else "gray"
@@ -196,7 +197,18 @@ class Converter:
 
 
 def as_bgr(image: Image) -> Image:
-    """Return an image as 8-bit BGR; of 16 bits the upper ones."""
+    """Return an image as 8-bit BGR.
+
+    Parameters
+    ----------
+    image : numpy.ndarray of uint8 or uint16, shape (height, width, 3) or (height, width)
+        BGR or grey.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (height, width, 3)
+        BGR; of 16 bits, the upper 8.
+    """
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     three = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

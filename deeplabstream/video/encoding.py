@@ -1,4 +1,4 @@
-"""Pictures into packets of a Matroska file, by one of the codecs; grey stays grey."""
+"""Encoding of images to packets of a Matroska file; grey stays grey."""
 
 from fractions import Fraction
 from typing import Any, Protocol
@@ -13,22 +13,22 @@ from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.video.recording_options import Recipe
 
 TICK = Fraction(1, 1_000_000)
-"""Unit of the times that an encoder is given, seconds."""
+"""Unit of an encoder's times, seconds."""
 _FULL_RANGE = 2
 
 
 class Encoder(Protocol):
-    """Makes packets for one stream of one file."""
+    """Encodes images for one stream of one file."""
 
     def encode(self, image: Image, ticks: int) -> "list[av.Packet[Any]]":
-        """Return what a picture that was taken at `ticks` gives, if anything yet."""
+        """Return the packets that an image with the time `ticks` completes."""
 
     def flush(self) -> "list[av.Packet[Any]]":
-        """Return what is still inside."""
+        """Return the remaining packets."""
 
 
 def encoder(container: OutputContainer, form: ImageFormat, recipe: Recipe) -> Encoder:
-    """Add a video stream; DeviceError when this computer can't encode so."""
+    """Add a video stream; DeviceError: this computer can't encode with the codec."""
     codec = recipe.codec_for(form)
     if codec == "mjpeg":
         return _Jpeg(container, form, recipe.level)
@@ -36,7 +36,7 @@ def encoder(container: OutputContainer, form: ImageFormat, recipe: Recipe) -> En
 
 
 class _Libav:
-    """What FFmpeg encodes: H.264 by the processor or by the graphics card, FFV1."""
+    """Encoding by FFmpeg: H.264 on the CPU or the GPU, FFV1."""
 
     def __init__(
         self, container: OutputContainer, form: ImageFormat, recipe: Recipe
@@ -65,22 +65,22 @@ class _Libav:
         self._planes = _colourless(form) if self._layout.startswith("yuv") else None
 
     def encode(self, image: Image, ticks: int) -> "list[av.Packet[Any]]":
-        """Return what a picture that was taken at `ticks` gives, if anything yet."""
-        picture: NDArray[np.uint8] | Image = image
+        """Return the packets that an image with the time `ticks` completes."""
+        pixels: NDArray[np.uint8] | Image = image
         if self._planes is not None:
-            picture = self._planes
-            picture.reshape(-1, image.shape[1])[: image.shape[0]] = image
-        frame = av.VideoFrame.from_ndarray(picture, format=self._layout)
+            pixels = self._planes
+            pixels.reshape(-1, image.shape[1])[: image.shape[0]] = image
+        frame = av.VideoFrame.from_ndarray(pixels, format=self._layout)
         frame.pts, frame.time_base = ticks, TICK
         return list(self._stream.encode(frame))
 
     def flush(self) -> "list[av.Packet[Any]]":
-        """Return what is still inside."""
+        """Return the remaining packets."""
         return list(self._stream.encode(None))
 
 
 class _Jpeg:
-    """Each picture a JPEG: grey ones without colour planes, which FFmpeg can't write."""
+    """Encoding of each image as JPEG; grey without colour planes, which FFmpeg can't write."""
 
     def __init__(
         self, container: OutputContainer, form: ImageFormat, level: int
@@ -94,7 +94,7 @@ class _Jpeg:
         )
 
     def encode(self, image: Image, ticks: int) -> "list[av.Packet[Any]]":
-        """Return the JPEG of a picture."""
+        """Return the JPEG of an image."""
         _done, data = self._imencode(".jpg", image, self._options)
         packet: av.Packet[Any] = av.Packet(data.tobytes())
         packet.stream, packet.time_base = self._stream, TICK
@@ -117,9 +117,9 @@ def _options(codec: str, level: int) -> dict[str, str]:
 
 
 def _layouts(codec: str, form: ImageFormat) -> tuple[str, str]:
-    """Return the pixel format of the file, and of the pictures given to FFmpeg.
+    """Return the pixel format of the file, and of the images given to FFmpeg.
 
-    Colour of an odd size needs the format that halves nothing.
+    Colour images of odd size need a format without chroma subsampling.
     """
     grey = len(form.shape) == 2
     if form.dtype == "uint16":
@@ -133,7 +133,7 @@ def _layouts(codec: str, form: ImageFormat) -> tuple[str, str]:
 
 
 def _colourless(form: ImageFormat) -> "NDArray[np.uint8]":
-    """Return planes for grey pictures in a colour format, as from_ndarray wants them."""
+    """Return YUV planes for grey images in a colour format, as from_ndarray expects them."""
     height, width = form.shape
     whole = (3, height, width) if height % 2 or width % 2 else (height * 3 // 2, width)
     return np.full(whole, 128, np.uint8)

@@ -1,4 +1,4 @@
-"""Frame times: whether a file's packets tell which frame a decoded one is.
+"""Frame times: numbers of decoded frames from the times of the packets.
 
 Most files give each packet the time at which its frame is shown, and FFmpeg gives a decoded
 frame the time of its packet. Then a frame that FFmpeg leaves out, with or without an error,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _PROBED = 48
-"""Frames decoded to learn whether a file tells the right times."""
+"""Frames decoded to find out whether the times of a file are right."""
 
 _log = logging.getLogger("video")
 _told: set[tuple[Path, int, int, int, int]] = set()
@@ -43,7 +43,7 @@ class Listed(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """What the first frames of a file tell."""
+    """Result of decoding the first frames of a file."""
 
     form: ImageFormat
     shown: tuple[int | None, ...]
@@ -51,11 +51,11 @@ class Probe(NamedTuple):
     whole: bool
     """Whether all decoded, undamaged."""
     fed: tuple[Listed, ...]
-    """The packets that they took."""
+    """Their packets."""
 
 
 def listed(packet: "Packet[Any] | None") -> Listed | None:
-    """Return a packet's entry for the index; None when it holds no frame."""
+    """Return a packet's entry for the index; None: it holds no frame."""
     if packet is None or not packet.size or packet.is_discard:
         return None
     place = -1 if packet.pos is None else packet.pos
@@ -92,21 +92,21 @@ def _probed(path: Path, _size: int, _changed_ns: int) -> Probe:
             form = form or image_format(frame, rate)
             times.append(frame.pts)
             whole = whole and not frame.is_corrupt
-        if form is None:  # the beginning can't be decoded: what comes later may
+        if form is None:  # the beginning can't be decoded; later frames may
             for frame in found:
                 if frame is not None:
                     form = image_format(frame, rate)
                     times.append(frame.pts)
                     break
     if form is None:
-        raise DeviceError(f"{path} holds no pictures")
+        raise DeviceError(f"{path} holds no frames")
     return Probe(form, tuple(times), whole, tuple(fed))
 
 
 def frame_ticks(
     packets: Sequence[Listed], probe: Probe
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Return the frames' times and places in the order of decoding; None: not known.
+    """Return times and positions in decoding order of the frames; None: not known.
 
     The times of the first decoded frames must grow, and be those of the packets. Packets
     without a frame among them are lost frames when the first one is a marked key frame.
@@ -137,7 +137,7 @@ class FrameNumbers:
     def __init__(self, timed: bool, begin: int = 0) -> None:
         self._timed = timed
         self._pending: list[int] = []
-        """Heap: times of packets whose frames have not come yet."""
+        """Heap: times of packets whose frames are not decoded yet."""
         self.first: int | None = None
         """Time of frame 0, in the file's unit; None: not known."""
         self._last: int | None = None
@@ -145,7 +145,7 @@ class FrameNumbers:
         self._ranks: dict[int, int] = {}
         """Of a packet without a known time: from its decoding time to its place."""
         self._delay: int | None = None
-        """Packets that the decoder had got beyond the newest good frame."""
+        """Packets that the decoder got beyond the newest good frame."""
         self._uncertain = False
         """Whether there was an error since the last key frame."""
         self._begin = begin
@@ -167,7 +167,7 @@ class FrameNumbers:
             yield packet
 
     def feed(self, packet: Listed) -> None:
-        """Note a packet that the decoder is about to get."""
+        """Register a packet that the decoder gets next."""
         self._fed += 1
         if not self._timed:
             if packet.dts is not None:
@@ -186,7 +186,7 @@ class FrameNumbers:
             heapq.heappush(self._pending, packet.pts)
 
     def _count(self) -> None:
-        """Count from here on: times do not tell which frame is which."""
+        """Count from here on, because times do not identify frames."""
         self._timed = False
         self._pending.clear()
 
@@ -223,13 +223,13 @@ class FrameNumbers:
             self._delay = rank - self.next
 
     def error(self) -> None:
-        """Note that FFmpeg could not decode a packet; its time tells its number, if any."""
+        """Register that FFmpeg could not decode a packet."""
         self._uncertain = True
         if not self._timed:
             self.next += 1
 
     def end(self) -> int:
-        """Note the end of the file; return how many packets gave neither frame nor error.
+        """Register the end of the file; return how many packets gave neither frame nor error.
 
         Where frames have times these are lost frames, and 0 is returned.
         """
@@ -243,7 +243,7 @@ class FrameNumbers:
 def report_losses(
     path: Path, lost: int, damaged: int, first: int, unplaced: int = 0
 ) -> None:
-    """Warn of what could not be read of a file, once for each finding.
+    """Log a warning about lost and damaged frames of a file, once for each finding.
 
     `unplaced` are packets that gave no frame and no error, in a file without frame times.
     """
@@ -253,7 +253,7 @@ def report_losses(
     _told.add(finding)
     if lost or damaged:
         _log.warning(
-            "%s: %d frames can't be decoded, %d are damaged (FFmpeg made up a part); "
+            "%s: %d frames can't be decoded, %d are damaged (FFmpeg concealed errors); "
             "the first is frame %d",
             path,
             lost,
@@ -262,7 +262,7 @@ def report_losses(
         )
     if unplaced:
         _log.warning(
-            "%s: %d packets give no frame. The file does not tell where: frame numbers "
+            "%s: %d packets give no frame, at unknown positions: frame numbers "
             "may be too small by up to %d",
             path,
             unplaced,

@@ -1,4 +1,4 @@
-"""How videos are to be made: what writes them, when a new file begins, what must be free."""
+"""Recording options: codec, quality, splitting into files, free disk space."""
 
 import shutil
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ Codec: TypeAlias = Literal["h264", "h264_nvenc", "ffv1", "mjpeg"]
 MB = 1_000_000
 _USUAL = {"h264": 20, "h264_nvenc": 20, "ffv1": 0, "mjpeg": 90}
 _PER_PIXEL = {"h264": 0.15, "h264_nvenc": 0.15, "ffv1": 0.7, "mjpeg": 0.3}
-"""Bytes per pixel of a noisy grey picture, by experience; FFV1: per byte of a pixel."""
+"""Measured bytes per pixel of a noisy grey image; FFV1: per byte of a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What [Recording] asks for."""
+    """Options of the section [Recording]."""
 
     codec: Codec = "h264"
     quality: int | None = None
-    """H.264: 0 (best) to 51; MJPEG: 1 to 100 (best); None: the usual."""
+    """H.264: 0 (best) to 51; MJPEG: 1 to 100 (best); None: the default."""
     split_s: float = 0.0
     """A new file begins after so many seconds; 0: never."""
     split_bytes: int = 0
@@ -31,46 +31,46 @@ class Recipe:
     min_free_bytes: int = 0
     """Recording stops when less is free on the disk."""
     planned_s: float = 0.0
-    """How long it will take, for a look at the disk before; 0: nobody knows."""
+    """Planned duration, for the check of disk space; 0: unknown."""
 
     def codec_for(self, form: ImageFormat) -> Codec:
-        """Return what writes such pictures; more than 8 bits are kept without loss."""
+        """Return the codec for a format; more than 8 bits are recorded without loss."""
         return "ffv1" if form.dtype == "uint16" else self.codec
 
     def check_form(self, camera: str, form: ImageFormat) -> None:
-        """Raise DeviceError when there is no video of a camera's pictures."""
+        """Raise DeviceError when no codec records the format of a camera."""
         if form.dtype == "uint16" and len(form.shape) == 3:
             raise DeviceError(
-                f"Nothing is recorded: [Camera {camera}] gives colour pictures of 16 "
-                "bits, which no video here holds; let it give colour of 8 bits or grey "
+                f"Nothing is recorded: [Camera {camera}] delivers 16-bit colour, "
+                "which no codec here records; choose 8-bit colour or grey "
                 f"(PIXEL_FORMAT, where it has that key), or set [Camera {camera}] "
                 "RECORD = no"
             )
 
     @property
     def level(self) -> int:
-        """The quality, the codec's usual one if none is asked for."""
+        """The quality; the default of the codec if none is set."""
         if self.quality is None:
             return _USUAL[self.codec]
         return self.quality if self.codec == "mjpeg" else min(self.quality, 51)
 
     def remarks(self, camera: str, form: ImageFormat) -> list[str]:
-        """Return how a video will differ from what was asked for, as sentences."""
+        """Return sentences on differences between the video and the settings."""
         codec = self.codec_for(form)
         if codec != self.codec:
             return [
-                f"[Camera {camera}] gives 16-bit pictures: its video is ffv1, without "
+                f"[Camera {camera}] delivers 16 bits: its video is ffv1, without "
                 f"loss, and not {self.codec}"
             ]
         if codec == "h264_nvenc" and len(form.shape) == 2:
             return [
-                f"[Camera {camera}] is grey and h264_nvenc knows only colour: its video "
-                "holds the grey pictures with empty colour planes"
+                f"[Camera {camera}] is grey and h264_nvenc records only colour: its video "
+                "has empty colour planes"
             ]
         return []
 
     def bytes_per_second(self, form: ImageFormat) -> float:
-        """Return how fast a video grows at most: one of smooth pictures, by a tenth of it."""
+        """Return the largest data rate of a video; smooth images need a tenth of it."""
         codec, size = self.codec_for(form), form.height * form.width
         if codec == "ffv1":
             size = form.nbytes
@@ -79,7 +79,7 @@ class Recipe:
         return size * _PER_PIXEL[codec] * (form.rate or 30)
 
     def check_room(self, folder: Path, formats: Iterable[ImageFormat]) -> None:
-        """Raise DeviceError when the disk is too full to begin."""
+        """Raise DeviceError when the disk has not enough free space."""
         free = shutil.disk_usage(folder).free
         if free < self.min_free_bytes:
             raise DeviceError(
@@ -95,7 +95,7 @@ class Recipe:
             )
 
     def ends_file(self, seconds: float, size: int) -> bool:
-        """Return whether a file of that length and size is to be followed by another."""
+        """Return whether a new file begins after this duration and size."""
         return (0 < self.split_s <= seconds) or (0 < self.split_bytes <= size)
 
 

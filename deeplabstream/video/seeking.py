@@ -1,22 +1,22 @@
-"""Jumps to key frames, and the check that they show what reading from the beginning shows.
+"""Seeking: jumps to key frames, and a check that they give the same frames as reading on.
 
-A container's key frame need not decode on its own. The decoder may need something that
-stands only at the beginning of the file (x264 writes its build number there, and FFmpeg
-decodes 4:4:4 pictures of old builds wrongly without it), the container may mark what is no
-key frame, or take one to a wrong place. So before a file is jumped in, some of its key
-frames are decoded twice, after a jump and in one go, and the pictures are compared:
+A key frame of a container may not be decodable on its own. The decoder may need data from
+the beginning of the file (x264 writes its build number there, and FFmpeg decodes 4:4:4
+frames of old builds wrongly without it). The container may mark frames wrongly, or seek to
+a wrong position. Before a file is seeked in, some of its key frames are decoded twice, after
+a jump and in sequence, and the images are compared:
 
-* Short files are decoded whole, and up to 16 key frames are compared with that.
+* Short files are decoded completely, and up to 16 key frames are compared.
 * Of long ones the first two key frames are compared with decoding from the first frame on:
-  that shows whatever a decoder learns at the beginning. Four more, spread to the end, are
+  this shows what a decoder needs from the beginning. Four more, spread to the end, are
   compared with decoding from the key frame before each. This costs a few groups of
-  pictures, however long the file is.
+  pictures, independent of the length of the file.
 
-One difference, and the file is only read from its beginning. Every later jump is checked
-too: the first frame after it must be the key frame that was asked for, and undamaged.
+After one difference, the file is only read from its beginning. Every later jump is checked
+too: the first frame after it must be the requested key frame, undamaged.
 
-What was found is kept in the user's cache, by path, size and time of the last change, and by
-the version of FFmpeg that decoded.
+Results are kept in the user's cache, by path, size, time of modification and version of
+FFmpeg.
 """
 
 import logging
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
     from deeplabstream.video.video_reader import Decoded, VideoReader
 
 WHOLE_PX = 1_000_000_000
-"""Files of up to so many pixels, all frames together, are checked as a whole."""
+"""Files of up to so many pixels in all frames are checked completely."""
 _OF_WHOLE, _AT_BEGINNING, _SPREAD = 16, 2, 4
 """Key frames that are compared."""
 _COMPARED = 8
-"""Frames compared from each key frame on: B-frames are among them."""
+"""Frames compared from each key frame on, B-frames included."""
 _TRIED = 3
-"""Key frames before a frame to which a jump is tried."""
+"""Number of earlier key frames that are tried as targets."""
 _CHECK = 1
-"""Version of this check: what an earlier one found is not believed."""
+"""Version of this check; results of earlier versions are ignored."""
 _MOST_KEPT = 2000
-"""Files whose check is remembered."""
+"""Largest number of files in the cache."""
 
 _FILE = "videos.json"
 _trust: dict[tuple[str, int, int], bool] = {}
@@ -63,7 +63,7 @@ _log = logging.getLogger("video")
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Frames decoded in one go, and the key frames in it that are compared."""
+    """Frames decoded in sequence, and the key frames among them that are compared."""
 
     start: int
     keys: tuple[int, ...]
@@ -79,7 +79,7 @@ class _Stretch:
 
 
 def trusted(reader: "VideoReader") -> bool:
-    """Return whether jumps in this file show the right frames; checked on first use."""
+    """Return whether seeking in this file is reliable; checked on first use."""
     with _lock:
         known = _remembered(reader)
         if known is None:
@@ -89,19 +89,19 @@ def trusted(reader: "VideoReader") -> bool:
 
 
 def known_good(reader: "VideoReader") -> bool:
-    """Return whether a check has shown that this file can be jumped in; checks nothing."""
+    """Return whether an earlier check found seeking reliable; does not check."""
     return _remembered(reader) is True
 
 
 def cost(reader: "VideoReader") -> int:
-    """Return how many frames the check decodes; 0 when it is done."""
+    """Return how many frames the check decodes; 0: it is done."""
     if _remembered(reader) is not None:
         return 0
     return sum(each.frames for each in _stretches(reader))
 
 
 def _remembered(reader: "VideoReader") -> bool | None:
-    """Return what this process or an earlier one found; None: nothing that holds."""
+    """Return the result of this process or an earlier one; None: not checked."""
     known = _trust.get(reader.identity)
     if known is not None:
         return known
@@ -132,7 +132,7 @@ def _remember(reader: "VideoReader", known: bool) -> None:
 
 
 def _key(reader: "VideoReader") -> str:
-    """Return what the finding depends on, in one line."""
+    """Return the key of a result in the cache."""
     from av import __version__, library_versions
 
     path, size, changed_ns = reader.identity
@@ -143,7 +143,7 @@ def _key(reader: "VideoReader") -> str:
 
 def _warn(reader: "VideoReader") -> None:
     _log.warning(
-        "%s: a jump to a key frame gives other pictures than decoding from the beginning; "
+        "%s: seeking to a key frame gives other images than decoding from the beginning; "
         "the file is read from its beginning each time, which is slower",
         reader.path,
     )
@@ -171,7 +171,7 @@ def _spread(keys: list[int], count: int) -> list[int]:
 
 
 def _same(reader: "VideoReader", stretch: _Stretch) -> bool:
-    """Return whether jumps into a stretch show what decoding it in one go shows."""
+    """Return whether seeking into a stretch gives the same frames as decoding it."""
     wanted = {row for key in stretch.keys for row in range(key, key + _COMPARED)}
     one_go = reader.jumped(stretch.start) if stretch.start else reader.from_beginning()
     known = {
@@ -210,8 +210,8 @@ def seek(
 ) -> "tuple[int, Iterator[Packet[Any] | None]] | None":
     """Jump to a key frame before `start`; return its row and the packets from it on.
 
-    The first packets of the file are decoded before, so that the decoder knows what stands
-    only there. None: the container leads to no key frame that is in the index.
+    The first packets of the file are decoded before, because the decoder may need them.
+    None: seeking leads to no key frame of the index.
     """
     import av
 
@@ -245,6 +245,6 @@ def seek(
 
 
 def position_of(packet: "Packet[Any]") -> int:
-    """Return the place of a packet in its file; its time where that is not known."""
+    """Return the file position of a packet; its time where that is not known."""
     place = -1 if packet.pos is None else packet.pos
     return int(place if place >= 0 else packet.pts or 0)

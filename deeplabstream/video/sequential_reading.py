@@ -23,18 +23,18 @@ class TimedFrame(NamedTuple):
     """One decoded frame of a file that is read from its beginning."""
 
     number: int
-    """As `VideoReader` numbers it: frames that can't be decoded leave gaps."""
+    """The number in `VideoReader`: frames that can't be decoded leave gaps."""
     time_ns: int
-    """Since the first frame; times grow strictly, even where the file's do not."""
+    """Since the first frame; strictly growing, even where the times of the file are not."""
     frame: "VideoFrame"
 
 
 def sequential(path: Path) -> Generator[TimedFrame, None, None]:
     """Yield every frame from the first to the last, without an index of the file.
 
-    Frames that FFmpeg leaves out keep their numbers: they are missing among those yielded.
-    They and frames whose data were damaged are counted in a warning at the end. DeviceError
-    tells after which frame a file can't be read any further.
+    Frames that FFmpeg leaves out keep their numbers and are not yielded. They and damaged
+    frames are counted in a warning at the end. DeviceError names the frame after which the
+    file can't be read.
     """
     probe = probed(path)
     ticks, _ = frame_ticks(probe.fed, probe)
@@ -84,7 +84,6 @@ def _readable(
     for packet in packets_of(container, stream):
         if packet is None:
             raise DeviceError(
-                f"{path} is broken after {numbers.next} pictures: FFmpeg can't read what "
-                "follows"
+                f"{path} is broken after {numbers.next} frames: FFmpeg can't read the rest"
             )
         yield packet

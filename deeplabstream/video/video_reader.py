@@ -1,10 +1,10 @@
-"""Video reader: frame n of a file is its n-th decoded frame, whoever asks and however.
+"""Video reader: frames of a file by number, the same in sequential and random reading.
 
 `open_video` lists a file's packets without decoding them. Frame 0 is the first key frame:
-what a file that was cut in the middle of a group of pictures has before it can be shown by
-no decoder. From there on a frame that cannot be decoded keeps its number, without a picture,
-so that tables of times and poses stay in step. FFmpeg's errors, its marks on damaged
-frames, and frames that depend on such ones are counted and told.
+no decoder can show packets before it, as in a file that was cut in the middle of a group of
+pictures. A later frame that can't be decoded keeps its number, without an image, so that
+tables of times and poses stay aligned. Errors of FFmpeg, damaged frames, and frames that
+depend on damaged ones are counted and reported.
 """
 
 from collections import deque
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _REORDERED = 16
-"""Most frames between decoding and display that any codec here allows."""
+"""Largest reordering between decoding and display of the supported codecs, in frames."""
 _NEAR = 40
-"""Frames that are sooner decoded one after the other than jumped over."""
+"""Distance in frames below which decoding is faster than seeking."""
 _UNKNOWN_ORDER = 4
-"""Frames that are held back where the order of decoding is not known."""
+"""Frames held back where the order of decoding is not known."""
 
 
 class Decoded(NamedTuple):
@@ -56,7 +56,7 @@ class Decoded(NamedTuple):
     row: int
     frame: "VideoFrame"
     damaged: bool
-    """FFmpeg had to make up a part of it, or of a frame that it depends on."""
+    """FFmpeg concealed errors in it, or in a frame that it depends on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,40 +65,40 @@ class Picture:
 
     row: int
     time_ns: int
-    """From the first frame; times grow."""
+    """Since the first frame; strictly growing."""
     image: Image | None
-    """None: it could not be decoded."""
+    """None: it can't be decoded."""
     damaged: bool = False
-    """Decoded, but FFmpeg had to make up a part of it."""
+    """Decoded, but FFmpeg concealed errors in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoReader:
-    """A video file with the index of its frames; may be shared between threads."""
+    """A video file with an index of its frames; can be shared between threads."""
 
     path: Path
     form: ImageFormat
-    """Of the first picture; `rate` is what the file says, 0 when it does not."""
+    """Format of the first frame; `rate` as the file states it, 0: unknown."""
     ticks: NDArray[np.int64]
-    """(row,) when each frame is shown, in units of `tick_s`; grows."""
+    """Presentation times (frame,), in units of `tick_s`; growing."""
     tick_s: Fraction
     timed: bool
-    """Whether decoded frames are known by their time; else, as in some AVI files, they were
+    """Whether frames are numbered by their times; else, as in some AVI files, they were
     counted by decoding the whole file."""
     entries: NDArray[np.int64]
-    """(key frame, 4): row, and its packet's pts, dts and place in the file; rows grow."""
+    """(key frame, 4): frame number, and pts, dts and file position of its packet."""
     order: NDArray[np.int64] | None
-    """(row,) place in the order of decoding; None: not known."""
+    """Positions (frame,) in the order of decoding; None: not known."""
     identity: tuple[str, int, int]
-    """Path, size and time of the last change, ns."""
+    """Path, size in bytes, and time of modification in ns."""
 
     def __len__(self) -> int:
-        """Frames from the first that decodes on, whole or not."""
+        """Return the number of frames from the first key frame on, decodable or not."""
         return len(self.ticks)
 
     @cached_property
     def times_ns(self) -> NDArray[np.int64]:
-        """(row,) from the first frame on, strictly growing."""
+        """Times (frame,) since the first frame, ns, strictly growing."""
         since = (self.ticks - self.ticks[:1]).astype(object) * self.tick_s * 10**9
         whole = np.array([int(each) for each in since], np.int64)
         steps = np.arange(len(whole))
@@ -106,7 +106,7 @@ class VideoReader:
 
     @property
     def rate(self) -> float:
-        """Frames per second, from the median distance; 0 with fewer than two frames."""
+        """Frames per second by the median interval; 0 with fewer than two frames."""
         if len(self) < 2:
             return 0.0
         median = Fraction(float(np.median(np.diff(self.ticks)))) * self.tick_s
@@ -114,7 +114,7 @@ class VideoReader:
             Fraction(int(self.ticks[-1] - self.ticks[0]), len(self) - 1) * self.tick_s
         )
         if mean and abs(median / mean - 1) < Fraction(1, 10):
-            return float(1 / mean)  # constant, but for the rounding of the file's times
+            return float(1 / mean)  # constant, except for rounded times
         return float(1 / median) if median else 0.0
 
     def pictures(self, start: int = 0, decoder: Decoder = "cpu") -> Iterator[Picture]:
@@ -131,9 +131,17 @@ class VideoReader:
             yield Picture(lost, times[lost], None)
 
     def pictures_at(self, wanted: NDArray[np.int64]) -> Iterator[Picture]:
-        """Yield the frames `wanted` (growing); one that can't be decoded has no image.
+        """Yield single frames; one that can't be decoded has no image.
 
-        It jumps to key frames where that decodes less than reading on does.
+        Parameters
+        ----------
+        wanted : numpy.ndarray of int64, shape (n,)
+            Frame numbers, growing. The reader seeks where that decodes fewer frames.
+
+        Yields
+        ------
+        VideoImage
+            One for each of `wanted`.
         """
         rows = np.asarray(wanted).tolist()
         if rows:
@@ -142,11 +150,11 @@ class VideoReader:
                     yield cursor.picture(row)
 
     def prepare_jumps(self) -> None:
-        """Check now whether the file can be jumped in: for many reads in any order."""
+        """Check now whether seeking is reliable, before many reads in any order."""
         seeking.trusted(self)
 
     def _jumps_pay(self, rows: list[int]) -> bool:
-        """Return whether jumping, and checking it first, decodes less than reading on."""
+        """Return whether seeking, with its check, decodes fewer frames than reading on."""
         if not len(self.entries):
             return False
         by_jumps, at = seeking.cost(self), 0
@@ -156,18 +164,18 @@ class VideoReader:
         return by_jumps < rows[-1] + 1 and seeking.trusted(self)
 
     def start_for(self, row: int) -> int:
-        """Return the row from which on a frame is decoded, if it is read now, on its own."""
+        """Return the frame at which decoding begins when frame `row` is read alone."""
         return self.entry_before(row) if seeking.known_good(self) else 0
 
     def entry_before(self, row: int) -> int:
-        """Return the row of the last key frame up to `row`; 0 when there is none."""
+        """Return the number of the last key frame up to `row`; 0: there is none."""
         place = int(np.searchsorted(self.entries[:, 0], row, side="right")) - 1
         return int(self.entries[place, 0]) if place >= 0 else 0
 
     def frames(
         self, start: int = 0, decoder: Decoder = "cpu"
     ) -> Generator[Decoded, None, None]:
-        """Yield the frames from row `start` on, leaving out what can't be decoded."""
+        """Yield the frames from `start` on, without those that can't be decoded."""
         if start >= len(self):
             return
         row, damaged, first = start, 0, -1
@@ -212,7 +220,7 @@ class VideoReader:
             yield from self._checked(self._numbered(stream, packets, 0))
 
     def jumped(self, start: int, decoder: Decoder = "cpu") -> Iterator[Decoded]:
-        """Yield frames from the key frame before `start` on; nothing: no way there."""
+        """Yield frames from the key frame before `start` on; nothing: seeking failed."""
         with opened(self.path, decoder) as (container, stream):
             way = seeking.seek(self, container, stream, start)
             if way is not None:
@@ -225,7 +233,7 @@ class VideoReader:
         packets: "Iterator[Packet[Any] | None]",
         first: int,
     ) -> Iterator[Decoded]:
-        """Give frames their rows; what follows an error up to a key frame is damaged."""
+        """Assign frame numbers; frames after an error, up to the next key frame, are damaged."""
         row, spoiled = first, False
         counted = None if self.timed else FrameNumbers(timed=False, begin=first)
         if counted is not None:
@@ -251,10 +259,10 @@ class VideoReader:
                 return
 
     def _checked(self, found: Iterator[Decoded]) -> Iterator[Decoded]:
-        """Mark also frames shown before a damaged one that were decoded after it.
+        """Mark also frames that precede a damaged one but were decoded after it.
 
-        Where the order of decoding differs from that of display, FFmpeg may give a frame
-        shortly before a lost one a wrong time: those are marked, too.
+        Where decoding and display order differ, FFmpeg may give a frame shortly before a
+        lost one a wrong time: these are marked too.
         """
         held: deque[Decoded] = deque()
         wait = self._held_back
@@ -274,12 +282,12 @@ class VideoReader:
 
     @cached_property
     def _rows(self) -> dict[int, int]:
-        """From tick to row."""
+        """Frame numbers by presentation time."""
         return {tick: row for row, tick in enumerate(self.ticks.tolist())}
 
     @cached_property
     def _held_back(self) -> int:
-        """Frames that must have come before one is known to be undamaged."""
+        """Number of later frames needed to know that a frame is undamaged."""
         if self.order is None:
             return _UNKNOWN_ORDER
         shown = np.argsort(self.order)
@@ -291,10 +299,10 @@ class VideoReader:
 
 
 class VideoCursor:
-    """Reads single frames of a video; goes on where it is unless a jump is shorter.
+    """Reads single frames of a video; reads on, or seeks where that decodes fewer frames.
 
-    Frames on the way are decoded, but not converted. Growing rows take one pass over a file
-    that can't be jumped in.
+    Frames in between are decoded, but not converted. Growing numbers need one pass over a
+    file in which seeking is not reliable.
     """
 
     def __init__(self, reader: VideoReader, jumps: bool = True) -> None:
@@ -303,9 +311,9 @@ class VideoCursor:
         self._times = reader.times_ns
         self._frames: Generator[Decoded, None, None] | None = None
         self._head: Decoded | None = None
-        """Decoded, and not passed yet; None: the file has ended."""
+        """The next decoded frame; None: the file has ended."""
         self._at = 0
-        """The row that was asked for last."""
+        """Number of the last requested frame."""
 
     def picture(self, row: int) -> Picture:
         """Return a frame; one that can't be decoded has no image."""
@@ -323,7 +331,7 @@ class VideoCursor:
         return Picture(row, time_ns, image, found.damaged)
 
     def _far(self, row: int) -> bool:
-        """Return whether jumping decodes so much less that it is worth it."""
+        """Return whether seeking saves enough decoding."""
         return self._jumps and self.reader.start_for(row) > self._at + _NEAR
 
     def close(self) -> None:
@@ -334,10 +342,10 @@ class VideoCursor:
 
 
 def open_video(path: Path) -> VideoReader:
-    """Read the list of a video's frames; DeviceError when it is no readable video.
+    """Open a video and list its frames; DeviceError: it is no readable video.
 
-    Packets are listed without decoding. Where they have no times that the decoder's frames
-    can be known by, the file is decoded once to count its frames.
+    Packets are listed without decoding. Where frames can't be identified by their times, the
+    file is decoded once to count them.
     """
     probe = probed(path)
     facts = path.stat()
@@ -351,7 +359,7 @@ def open_video(path: Path) -> VideoReader:
     ticks, order = frame_ticks(packets, probe)
     if ticks is None:
         count, keyed = _counted(path)
-        known = len(keyed) == len(keys)  # else nobody knows which is which
+        known = len(keyed) == len(keys)  # else they can't be matched
         entries = [[row, *key] for row, key in zip(keyed, keys, strict=False) if known]
         ticks, tick_s = np.arange(count, dtype=np.int64), period_s
     else:
@@ -363,7 +371,7 @@ def open_video(path: Path) -> VideoReader:
 
 
 def _listed(path: Path) -> tuple[list[Listed], Fraction, Fraction]:
-    """Return the packets, the unit of their times and the usual time of a frame, s."""
+    """Return the packets, the unit of their times, and the frame period, in seconds."""
     found = []
     with opened(path) as (container, stream):
         tick_s = Fraction(stream.time_base or Fraction(1, 1000))
@@ -375,7 +383,7 @@ def _listed(path: Path) -> tuple[list[Listed], Fraction, Fraction]:
 
 
 def _counted(path: Path) -> tuple[int, list[int]]:
-    """Decode a file; return how many frames it has, and the rows of its key frames.
+    """Decode a file; return the number of its frames, and the numbers of key frames.
 
     Packets that FFmpeg reports an error for count as frames.
     """
@@ -395,7 +403,20 @@ def _counted(path: Path) -> tuple[int, list[int]]:
 
 
 def sampled(reader: VideoReader, count: int) -> NDArray[np.int64]:
-    """Return `count` rows spread evenly from the first to the last, rounded, growing."""
+    """Return frame numbers spread evenly over a video.
+
+    Parameters
+    ----------
+    reader : VideoReader
+        The video.
+    count : int
+        How many.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (n,)
+        Growing, from the first frame to the last; at most `count`.
+    """
     if not len(reader):
         return np.empty(0, np.int64)
     spread = np.round(np.linspace(0, len(reader) - 1, count)).astype(np.int64)

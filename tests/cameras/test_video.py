@@ -121,7 +121,7 @@ def test_a_file_without_pictures_is_named(tmp_path: Path) -> None:
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
-    with pytest.raises(DeviceError, match="holds no pictures"):
+    with pytest.raises(DeviceError, match="holds no frames"):
         video_format(path)
 
 

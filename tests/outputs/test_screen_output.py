@@ -158,7 +158,7 @@ def test_what_can_not_be_shown_is_a_sentence(
         "there is no picture": Screen(image=tmp_path / "none.png"),
         "is no picture": Screen(image=text),
         "there is no video": Screen(video=tmp_path / "none.mp4"),
-        "holds no pictures": Screen(video=text),
+        "holds no frames": Screen(video=text),
         "MONITOR = 99: there are": Screen(monitor=99),
     }
     for sentence, screen in refused.items():
