@@ -54,7 +54,8 @@ class Reference:
 
         A point may be farther than the tolerance only where the maps have tied peaks: a
         change of the maps by `TIED` gives the original's point, or a point on the other
-        side of it (Lightning Pose takes the mean of tied peaks).
+        side of it (Lightning Pose takes the mean of tied peaks). Coordinates may be
+        farther only where a change of the frame by one grey level moves them as far.
 
         Parameters
         ----------
@@ -155,8 +156,8 @@ class Reference:
             )
             raise ModelError(
                 f"{model.path}: {model.skeleton.bodyparts[part]} in frame {place} "
-                f"({width}x{height}) {far_by} from where the original finds it, and its "
-                f"map has no second peak there; up to {limit:.2g} px are allowed "
+                f"({width}x{height}) {far_by} from where the original finds it, and "
+                f"no tied peak explains that; up to {limit:.2g} px are allowed "
                 f"({tolerance_px:g} px of its input; --tolerance sets another limit), so "
                 "the network is not imported"
             )
@@ -180,7 +181,7 @@ class Reference:
             raise ModelError(
                 f"{model.path}: in frames of {size[1]}x{size[0]}, {tied} of {apart.size} "
                 f"points are more than {limit:.2g} px from where the original finds them. "
-                "Their maps have tied peaks, but so many ties show nothing: run the "
+                "Tied peaks or rounding explain each, but so many show nothing: run the "
                 "script of the other program with --video"
             )
         median, p95 = np.percentile(apart, [50, 95], method="higher").tolist()
@@ -205,7 +206,8 @@ def _alternatives(
     """Yield the points (animal, bodypart, 2) in a frame that changed maps give, px.
 
     The first are those of the unchanged output, and of other variants of the decoder: the
-    other program may group body parts otherwise. Coordinates have no maps, so no ties.
+    other program may group body parts otherwise. Coordinates have no maps: there, pixels of
+    the input are changed by up to one grey level, as rounding does when frames are resized.
     """
     fitting = model.fitting.of(frame.shape)
     picture = np.empty((1, fitting.height, fitting.width, 3), np.uint8)
@@ -214,12 +216,15 @@ def _alternatives(
     variants = model.decoder.variants()
     for decoder in (model.decoder, *variants):
         yield fitting.to_image(decoder.decode(output)[0][0], frame.shape)
-    if not model.decoder.any_size:
-        return
     rng = np.random.default_rng(0)
     for turn in range(TRIES):
-        changed = output * (1 + TIED * rng.uniform(-1, 1, output.shape))
         decoder = variants[turn % len(variants)]
+        if not decoder.any_size:
+            near = picture + rng.integers(-1, 2, picture.shape)
+            found = decoder.decode(network.run(near.clip(0, 255).astype(np.uint8)))
+            yield fitting.to_image(found[0][0], frame.shape)
+            continue
+        changed = output * (1 + TIED * rng.uniform(-1, 1, output.shape))
         yield fitting.to_image(
             decoder.decode(changed.astype(np.float32))[0][0], frame.shape
         )

@@ -291,7 +291,7 @@ def test_a_far_point_is_accepted_where_its_map_has_tied_peaks(
     with pytest.raises(ModelError) as refusal:
         import_onnx(file, described, tmp_path / "m", {}, reference)
     assert sentence in str(refusal.value)
-    assert "no second peak there; up to 0.5 px are allowed" in str(refusal.value)
+    assert "no tied peak explains that; up to 0.5 px are allowed" in str(refusal.value)
 
 
 def test_a_reference_in_which_many_peaks_tie_is_refused(tmp_path: Path) -> None:

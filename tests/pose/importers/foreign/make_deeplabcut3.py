@@ -4,9 +4,9 @@
 
 Tiny snapshots, as DeepLabCut writes them, and what `from_deeplabcut3.py` makes of them.
 Most have weights that repeat, so that the archives are small; that of several animals
-with fields was trained on drawn ones, as peaks must belong together there. In
-deeplabcut3_axes.tar.xz the repeated cells were taken out after DeepLabCut had made it:
-its points are the same, and its confidences those of the softmax without these cells.
+with fields was trained on drawn ones, as peaks must belong together there. The detector
+in deeplabcut3_axes.tar.xz is of an earlier run: boxes of random weights depend on the last
+bits of a frame, and ImportModel refuses what this script makes of them now.
 """
 
 import sys
