@@ -68,7 +68,7 @@ def test_an_ensemble_is_evaluated_and_reported(
     assert EvaluateNetwork.main([*words, "--report", str(page)]) == 0
     told = capsys.readouterr().out
     assert "held-out animals, recall and precision of each: " in told
-    assert "both_reliability.csv, both_animals.csv beside it" in told
+    assert "both_reliability.csv, both_animals.csv" in told
     with (tmp_path / "both_animals.csv").open(newline="") as lines:
         rows = {row["set"]: row for row in csv.DictReader(lines)}
     assert set(rows) == {"train", "validation"}
