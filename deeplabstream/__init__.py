@@ -51,20 +51,23 @@ if TYPE_CHECKING:
     from deeplabstream.ipc.pipe import has_message as has_message
     from deeplabstream.ipc.pipe import opened_pipe as opened_pipe
     from deeplabstream.plugins.camera import NOTHING_YET as NOTHING_YET
+    from deeplabstream.plugins.camera import Area as Area
     from deeplabstream.plugins.camera import Camera as Camera
+    from deeplabstream.plugins.camera import CameraControl as CameraControl
     from deeplabstream.plugins.camera import CameraStream as CameraStream
     from deeplabstream.plugins.camera import CapturedFrame as CapturedFrame
     from deeplabstream.plugins.camera import Device as Device
-    from deeplabstream.plugins.camera_controls import Area as Area
-    from deeplabstream.plugins.camera_controls import CameraControl as CameraControl
-    from deeplabstream.plugins.camera_controls import Value as Value
-    from deeplabstream.plugins.debounce import Debounce as Debounce
+    from deeplabstream.plugins.camera import Value as Value
     from deeplabstream.plugins.event_output import Event as Event
     from deeplabstream.plugins.event_output import Events as Events
     from deeplabstream.plugins.event_output import Send as Send
     from deeplabstream.plugins.experiment import Ask as Ask
     from deeplabstream.plugins.experiment import Experiment as Experiment
     from deeplabstream.plugins.experiment import Plan as Plan
+    from deeplabstream.plugins.experiment import during as during
+    from deeplabstream.plugins.experiment import until as until
+    from deeplabstream.plugins.experiment import until_known as until_known
+    from deeplabstream.plugins.experiment import wait as wait
     from deeplabstream.plugins.input import Hear as Hear
     from deeplabstream.plugins.input import Input as Input
     from deeplabstream.plugins.input import InputBroken as InputBroken
@@ -75,14 +78,11 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.output import Write as Write
     from deeplabstream.plugins.random_seed import SEED_WORDS as SEED_WORDS
     from deeplabstream.plugins.random_seed import Seed as Seed
-    from deeplabstream.plugins.steps import during as during
-    from deeplabstream.plugins.steps import until as until
-    from deeplabstream.plugins.steps import until_known as until_known
-    from deeplabstream.plugins.steps import wait as wait
     from deeplabstream.plugins.trigger import AnimalName as AnimalName
     from deeplabstream.plugins.trigger import Answer as Answer
     from deeplabstream.plugins.trigger import BodyPartTrigger as BodyPartTrigger
     from deeplabstream.plugins.trigger import ContextTrigger as ContextTrigger
+    from deeplabstream.plugins.trigger import Debounce as Debounce
     from deeplabstream.plugins.trigger import PoseTrigger as PoseTrigger
     from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
     from deeplabstream.plugins.trigger import Trigger as Trigger
@@ -141,34 +141,31 @@ _PUBLIC = {
         "middle",
         "turn",
     ),
-    "deeplabstream.core.journal_entries": (
-        "Edge",
-        "Step",
-    ),
     "deeplabstream.core.image_header": (
         "declared_size",
         "too_large",
+    ),
+    "deeplabstream.core.journal_entries": (
+        "Edge",
+        "Step",
     ),
     "deeplabstream.core.pose": ("Pose",),
     "deeplabstream.core.rig_folder": ("plugin_path",),
     "deeplabstream.ipc.pipe": (
         "Connection",
-        "opened_pipe",
         "has_message",
+        "opened_pipe",
     ),
     "deeplabstream.plugins.camera": (
-        "Camera",
-        "Device",
-        "CameraStream",
-        "NOTHING_YET",
-        "CapturedFrame",
-    ),
-    "deeplabstream.plugins.camera_controls": (
         "Area",
+        "Camera",
         "CameraControl",
+        "CameraStream",
+        "CapturedFrame",
+        "Device",
+        "NOTHING_YET",
         "Value",
     ),
-    "deeplabstream.plugins.debounce": ("Debounce",),
     "deeplabstream.plugins.event_output": (
         "Event",
         "Events",
@@ -178,34 +175,33 @@ _PUBLIC = {
         "Ask",
         "Experiment",
         "Plan",
+        "during",
+        "until",
+        "until_known",
+        "wait",
     ),
     "deeplabstream.plugins.input": (
-        "InputBroken",
         "Hear",
         "Input",
+        "InputBroken",
         "InputLevel",
     ),
     "deeplabstream.plugins.output": (
+        "AcknowledgingWrite",
         "DeviceReport",
         "Output",
-        "AcknowledgingWrite",
         "Write",
     ),
     "deeplabstream.plugins.random_seed": (
         "SEED_WORDS",
         "Seed",
     ),
-    "deeplabstream.plugins.steps": (
-        "during",
-        "until",
-        "until_known",
-        "wait",
-    ),
     "deeplabstream.plugins.trigger": (
         "AnimalName",
         "Answer",
         "BodyPartTrigger",
         "ContextTrigger",
+        "Debounce",
         "PoseTrigger",
         "RegionSetting",
         "Trigger",

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import AcknowledgingWrite, DeviceError, Output, Write
 
-from .serial_port import Port, shared_port
+from .serial_line import Port, shared_port
 
 START_S = 8.0
 """Opening the port restarts many boards; StandardFirmata answers 2 to 5 s later."""

@@ -1,12 +1,13 @@
-"""The only loop: frames in, poses, triggers, decisions, outputs, and an entry for each.
+"""The loop: frames in, poses, triggers, decisions, outputs, and a journal entry for each.
 
-A live rig, a video and a test differ in what they iterate over, not in what happens to
-a frame.
+It is the only one: a live rig, a video and a test differ in what they iterate over.
 """
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, nan
+from types import MappingProxyType
 
 from deeplabstream.core.clock import Clock
 from deeplabstream.core.command import Command, Mark
@@ -15,30 +16,158 @@ from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Note, Step
 from deeplabstream.core.pose import Pose
 from deeplabstream.engine.animal_identity import Identities, IdentityReporter
-from deeplabstream.engine.experiment_run import RunningExperiment
 from deeplabstream.engine.output_bank import Bank
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
-from deeplabstream.engine.trigger_evaluator import Answers, TriggerEvaluator
 from deeplabstream.plugins.experiment import (
     Experiment,
     Observation,
     Stepper,
     triggers_of,
 )
-from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.plugins.trigger import (
+    BodyPartTrigger,
+    ContextTrigger,
+    Trigger,
+    TriggerContext,
+    in_order,
+    named_by,
+)
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.settings.sections import ExperimentRun
 
+Answers = dict[str, bool | None]
+_NEVER = -inf, None
+
+
+class TriggerEvaluator:
+    """Evaluates triggers once per frame of their camera; keeps the last answers and poses.
+
+    `note` gets a sentence when a sham begins or ends.
+    """
+
+    def __init__(
+        self, deciding: str, stale_s: float, note: Callable[[str, str], None]
+    ) -> None:
+        self._deciding = deciding
+        self._stale_s = stale_s
+        self._note = note
+        self.triggers: Mapping[str, Trigger] = {}
+        self._answers: dict[str, tuple[float, bool | None]] = {}
+        self._sights: dict[str, tuple[float, FilteredPose]] = {}
+        self._shams: set[str] = set()
+        self.held: dict[str, str] = {}
+
+    @property
+    def poses(self) -> dict[str, Pose]:
+        """Last pose of each camera, after filtering."""
+        return {camera: sight.pose for camera, (_, sight) in self._sights.items()}
+
+    def begin(self, triggers: Mapping[str, Trigger]) -> None:
+        """Evaluate these triggers from now on; they must be new objects."""
+        self.triggers = in_order(triggers)
+        self._answers.clear()
+        self._sights.clear()
+        self._shams.clear()
+
+    def ask(
+        self,
+        answers: Answers,
+        camera: str,
+        sight: FilteredPose,
+        time_s: float,
+        too_old: bool,
+        inputs: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Add the answers of all triggers of `camera` to `answers`.
+
+        On a frame that is too old every trigger is unknown. Afterwards
+        `held` has, for the record, the triggers whose answer is held: see `Step.flags`.
+        """
+        self.held = {}
+        self._sights[camera] = time_s, sight
+        for name, trigger in self.triggers.items():
+            if (trigger.camera or self._deciding) != camera:
+                continue
+            if too_old:
+                answers[name] = None
+            elif isinstance(trigger, ContextTrigger):
+                named = self.known(time_s, named_by(trigger))
+                context = TriggerContext(named, self.behaviours(time_s), inputs)
+                answers[name] = trigger.ask(context, time_s)
+            elif isinstance(trigger, BodyPartTrigger):
+                answers[name] = trigger.ask(sight.in_unit(trigger.unit), time_s)
+            else:
+                answers[name] = None
+            if trigger.holding and answers[name] is not None:
+                self.held[f"[Trigger {name}]"] = "held"
+            self._answers[name] = time_s, answers[name]
+            if trigger.sham is not (name in self._shams):
+                self._shams ^= {name}
+                what = f"sham {'begins' if trigger.sham else 'ends'} at {time_s:.3f} s"
+                self._note("trigger", f"[Trigger {name}] {what}")
+
+    def known(self, time_s: float, names: Iterable[str] | None = None) -> Answers:
+        """Return the last answers, by default of all triggers; stale ones are unknown."""
+        oldest_s = time_s - self._stale_s
+        wanted = self.triggers if names is None else names
+        found = [(name, self._answers.get(name, _NEVER)) for name in wanted]
+        return {
+            name: said if at_s >= oldest_s else None for name, (at_s, said) in found
+        }
+
+    def behaviours(self, time_s: float) -> dict[str, float]:
+        """Return the last probabilities of all cameras; NaN for stale ones."""
+        oldest_s = time_s - self._stale_s
+        return {
+            name: value if at_s >= oldest_s else nan
+            for at_s, sight in self._sights.values()
+            for name, value in sight.behaviours.items()
+        }
+
+
+class RunningExperiment:
+    """State of the running experiment: plan, outputs, and the permit to keep them on."""
+
+    def __init__(self, stepper: Stepper, bank: Bank, named: frozenset[str]) -> None:
+        self.stepper = stepper
+        self.bank = bank
+        self.named = named
+        """The triggers that its settings name."""
+        self.status = "running"
+        self.heard_ns = 0
+        """Time of the last frame of the deciding camera."""
+        self.began_s = inf
+        self.silent = False
+        self.revoked = False
+        """Whether the permit was withdrawn: nothing may be switched on."""
+        self._lost_since_s: float | None = None
+
+    def loses(self, lost: bool, time_s: float, allowed_s: float) -> bool:
+        """Return whether the permit is withdrawn with this frame.
+
+        The first frame that is not lost restores it; outputs stay off until the plan
+        switches them on again.
+        """
+        if not lost:
+            self._lost_since_s, self.revoked = None, False
+            return False
+        if self._lost_since_s is None:
+            self._lost_since_s = time_s
+        if self.revoked or time_s - self._lost_since_s < allowed_s:
+            return False
+        self.revoked = True
+        return True
+
 
 class Loop:
-    """What happens to a frame. It remembers only what the next decision needs.
+    """Processes every frame; keeps only the state that the next decision needs.
 
-    Decisions use the frames' own times; `clock` stamps when things were done, judges how
-    old a frame is, and notices silence. `whole` tells, once a picture was looked at,
-    whether it had stayed what it was; if not, nothing is known of it. `seeing` stands
-    between poses and triggers. `inputs` gives what is known of the rig's inputs. `who`
-    tells several animals apart, where the poses do not come so already.
+    Decisions use the frames' times. `clock` stamps actions, measures the age of a frame
+    and detects a silent camera. `whole` returns, after the pose was estimated, whether the
+    image was still complete; otherwise its pose is unknown. `seeing` filters poses before
+    the triggers. `inputs` returns the levels of the inputs. `who` assigns identities to
+    several animals.
     """
 
     def __init__(
@@ -73,7 +202,7 @@ class Loop:
         return self._conduct is not None
 
     def ask(self, triggers: Mapping[str, Trigger]) -> None:
-        """Ask these triggers from the next frame on; they must be new, without memory."""
+        """Evaluate these triggers from the next frame on; they must be new objects."""
         self._asking.begin(triggers)
         self._seeing.forget()
         self._whereabouts.forget()
@@ -81,17 +210,14 @@ class Loop:
             self._who.forget()
 
     def set_identity(self, camera: str, exchanged: tuple[int, int] | None) -> None:
-        """Take a person's word on the animals' names from the next frame on.
-
-        They are right, or those of two are to be exchanged.
-        """
+        """Confirm the identities of a camera's animals, or exchange two of them."""
         if self._who is not None:
             self._who.say(camera, exchanged)
 
     def begin(
         self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
     ) -> None:
-        """Start an experiment; `triggers` are new ones."""
+        """Start an experiment; `triggers` are new objects."""
         self.ask(triggers)
         named = triggers_of(experiment)
         self._conduct = RunningExperiment(Stepper(experiment.plan()), bank, named)
@@ -109,11 +235,11 @@ class Loop:
             self._note("experiment", how)
 
     def step(self, frame: Frame) -> Step:
-        """Take one frame all the way, from picture to written output."""
+        """Process one frame, from image to written output."""
         return self.together([frame])[0]
 
     def together(self, frames: Sequence[Frame]) -> list[Step]:
-        """Take frames of several cameras, posed as one batch, in their order."""
+        """Process frames of several cameras; their poses are estimated as one batch."""
         images, cameras = [f.image for f in frames], [f.camera for f in frames]
         poses = self._estimator.estimate(images, cameras)
         return [self._take(*pair) for pair in zip(frames, poses, strict=True)]
@@ -170,10 +296,10 @@ class Loop:
         return step
 
     def idle(self) -> int | None:
-        """Notice silence, and broken outputs; return when to be called again at the latest, in ns.
+        """Detect a silent camera and broken outputs; return when to call this again, in ns.
 
-        To be called whenever no frame is there, and now and then while other cameras'
-        frames keep coming; None: any time.
+        Call it whenever there is no frame, and at intervals while other cameras deliver
+        frames. None: any time.
         """
         conduct = self._conduct
         if conduct is not None and conduct.bank.broken:
@@ -218,7 +344,7 @@ class Loop:
         lost = any(everything[name] is None for name in conduct.named)
         if conduct.loses(lost, time_s, self._rules.lost_ms / 1e3):
             conduct.bank.all_off(self._clock.now_ns(), "lost")
-            why = "lost: outputs are off until the experiment asks anew"
+            why = "lost: outputs are off until the experiment switches them on again"
             self._note("tracking", why)
         commands = conduct.stepper.step(observation)
         conduct.began_s = min(conduct.began_s, time_s)
@@ -238,7 +364,7 @@ class Loop:
     def _only_lower(
         self, commands: Sequence[Command], levels: Mapping[str, float], why: str
     ) -> tuple[Command, ...]:
-        """Drop what would switch something on; lowering a level is never held back."""
+        """Drop commands that would raise a level; lowering a level is never delayed."""
         kept = []
         for order in commands:
             if (
@@ -252,7 +378,7 @@ class Loop:
         return tuple(kept)
 
     def _break_off(self, error: Exception) -> None:
-        """End the experiment because a plan, a trigger or an output failed."""
+        """End the experiment because of an error of a plan, a trigger or an output."""
         text = str(error)
         if not isinstance(error, DeepLabStreamError):
             text = "".join(traceback.format_exception(error)).strip()
@@ -269,7 +395,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What a frame led to."""
+    """Result of the decision on one frame."""
 
     decided_ns: int
     written_ns: int = 0
@@ -281,9 +407,9 @@ class _Done:
 def run(
     frames: Iterable[Sequence[Frame]], loop: Loop, watch: Callable[[Step], object]
 ) -> None:
-    """Take every frame through the loop, those that come together as one batch.
+    """Process all frames; those of one sequence as one batch.
 
-    An empty sequence stands for "none came".
+    An empty sequence means that no frame has arrived.
     """
     for ready in frames:
         if not ready:

@@ -1,10 +1,11 @@
-"""What an experiment is (a generator of commands), what it sees, and who drives it."""
+"""Experiment contract: a generator of commands, what it observes, and its building blocks."""
 
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import TypeAlias, TypeVar
 
 from pydantic.dataclasses import dataclass as settings
@@ -14,28 +15,28 @@ from deeplabstream.core.errors import ExperimentError
 from deeplabstream.core.pose import Pose
 
 MOST_PER_FRAME = 64
-"""Commands and questions that a plan may yield without waiting for a frame."""
+"""Largest number of commands and requests that a plan may yield for one frame."""
 
 
 class Ask(Enum):
-    """What a plan yields to look."""
+    """Requests of a plan for an observation."""
 
     NEXT = "next"
-    """Wait for the next frame and return what it shows."""
+    """Wait for the next frame and return its observation."""
     NOW = "now"
-    """Return at once what the present frame shows."""
+    """Return the observation of the present frame at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything that a decision may use; all of it is recorded, so replay needs no more."""
+    """Everything that a decision may use. All of it is recorded for replay."""
 
     time_s: float
-    """When the deciding camera's frame was taken, in seconds since the stream began."""
+    """Time of the deciding camera's frame, in seconds since the start of the stream."""
     triggers: Mapping[str, bool | None] = field(default_factory=dict)
-    """Each trigger's answer; None: unknown."""
+    """Answers by trigger; None: unknown."""
     poses: Mapping[str, Pose] = field(default_factory=dict)
-    """By camera; NaN where the network was not sure."""
+    """By camera; NaN below the confidence threshold."""
     inputs: Mapping[str, float] = field(default_factory=dict)
     """Of the rig's digital inputs: `NAME` is its level, 0 or 1, `NAME.count` how often it
     became active since the stream began; NaN: unknown."""
@@ -43,11 +44,11 @@ class Observation:
     """Probabilities of behaviours, by name; NaN: unknown, which is neither high nor low."""
 
     def holds(self, trigger: str) -> bool:
-        """Return whether the trigger is known to hold."""
+        """Return whether the trigger is known to be true."""
         return self.triggers[trigger] is True
 
     def fails(self, trigger: str) -> bool:
-        """Return whether the trigger is known not to hold; a lost animal does not fail."""
+        """Return whether the trigger is known to be false; with a lost animal it is unknown."""
         return self.triggers[trigger] is False
 
 
@@ -64,14 +65,14 @@ class Experiment(ABC):
 
     @abstractmethod
     def plan(self) -> Plan[None]:
-        """Yield commands and questions; returning ends the experiment.
+        """Yield commands and requests; returning ends the experiment.
 
-        The engine cleans up, never the plan: all outputs are off afterwards.
+        The engine switches all outputs off afterwards; the plan need not.
         """
 
 
 def triggers_of(experiment: Experiment) -> frozenset[str]:
-    """Return the triggers that an experiment's settings name."""
+    """Return the names of the triggers in an experiment's settings."""
     hints = typing.get_type_hints(type(experiment), include_extras=False)
     named: set[str] = set()
     for name, hint in hints.items():
@@ -83,7 +84,7 @@ def triggers_of(experiment: Experiment) -> frozenset[str]:
 
 
 class Stepper:
-    """Drives one plan, frame by frame. Pure: same observations, same commands."""
+    """Runs a plan frame by frame. Pure: equal observations give equal commands."""
 
     def __init__(self, plan: Plan[None]) -> None:
         self._plan = plan
@@ -91,7 +92,7 @@ class Stepper:
         self.finished = False
 
     def step(self, observation: Observation) -> tuple[Command, ...]:
-        """Show the plan one frame and return what it wants done, in its order."""
+        """Give the plan one observation and return its commands in order."""
         commands: list[Command] = []
         for _ in range(MOST_PER_FRAME):
             if self.finished:
@@ -110,10 +111,52 @@ class Stepper:
             if isinstance(wish, Set | Pulse | Train | Mark):
                 commands.append(wish)
             elif wish is not Ask.NOW:
-                raise ExperimentError(f"the plan yielded {wish!r}, which is no command")
+                raise ExperimentError(
+                    f"the plan yielded {wish!r}, which is not a command"
+                )
         else:
             raise ExperimentError(
-                f"the plan asked for more than {MOST_PER_FRAME} things in one frame; "
+                f"the plan yielded more than {MOST_PER_FRAME} commands in one frame; "
                 "it must wait for the next frame somewhere"
             )
         return tuple(commands)
+
+
+def until(trigger: str, at_most_s: float = inf) -> Plan[bool]:
+    """Wait until the trigger is true; return False after `at_most_s`."""
+    start_s = (yield Ask.NOW).time_s
+    while True:
+        seen = yield Ask.NEXT
+        if seen.holds(trigger):
+            return True
+        if seen.time_s - start_s >= at_most_s:
+            return False
+
+
+def during(trigger: str, at_most_s: float = inf) -> Plan[bool]:
+    """Wait until the trigger is false; return whether it lasted `at_most_s`.
+
+    A lost animal does not end the wait: the loop switches the outputs off.
+    """
+    start_s = (yield Ask.NOW).time_s
+    while True:
+        seen = yield Ask.NEXT
+        if seen.fails(trigger):
+            return False
+        if seen.time_s - start_s >= at_most_s:
+            return True
+
+
+def wait(seconds: float) -> Plan[None]:
+    """Wait for `seconds` of the frames' time, at least one frame."""
+    start_s = (yield Ask.NOW).time_s
+    while (yield Ask.NEXT).time_s - start_s < seconds:
+        pass
+
+
+def until_known(trigger: str) -> Plan[bool]:
+    """Wait until the trigger is true or false, and return the answer."""
+    seen = yield Ask.NOW
+    while (answer := seen.triggers[trigger]) is None:
+        seen = yield Ask.NEXT
+    return answer

@@ -13,8 +13,8 @@ from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.plugins.debounce import Debounce
 from deeplabstream.plugins.discovery import discover
+from deeplabstream.plugins.trigger import Debounce
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing

@@ -12,7 +12,7 @@ import numpy as np
 
 from deeplabstream.core.clock import Pacer
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera_controls import CameraControl, Value
+from deeplabstream.plugins.camera import CameraControl, Value
 
 
 @dataclass

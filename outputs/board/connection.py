@@ -11,7 +11,7 @@ from typing import Self
 
 from deeplabstream import DeviceError, DeviceReport, InputBroken
 
-from ..serial_port import Port
+from ..serial_line import Port
 from .protocol import PROTOCOL, Cause, Frame, Kind, Splitter, Status, decoded, encoded
 from .status_messages import (
     CAUSES,

@@ -19,7 +19,7 @@ from deeplabstream import (
     Write,
 )
 
-from ..serial_port import shared_port
+from ..serial_line import shared_port
 from ..shared_devices import shared
 from .link import BoardLink
 from .protocol import BAUDRATE, LONGEST_ON_S, Mode

@@ -10,7 +10,7 @@ import pytest
 
 from cameras.webcam import Webcam, _listed, _opened
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.plugins.camera import CameraControl
 from tests.cameras.servers import http_camera
 from tests.cameras.videos import picture, write_video
 

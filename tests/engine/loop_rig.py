@@ -16,8 +16,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.output_bank import Bank, opened
-from deeplabstream.plugins.experiment import Experiment, Plan
-from deeplabstream.plugins.steps import during, until
+from deeplabstream.plugins.experiment import Experiment, Plan, during, until
 from deeplabstream.settings.sections import ExperimentRun
 from experiments.triggers.regions import InsideRegion
 from outputs.simulated import SimulatedOutput

@@ -6,9 +6,8 @@ import pytest
 from cameras.simulated import SimulatedCamera
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.engine.processes.frame_transform import transformed
-from deeplabstream.plugins.camera import CameraStream, CapturedFrame
-from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.engine.processes.camera_process import transformed
+from deeplabstream.plugins.camera import CameraControl, CameraStream, CapturedFrame
 
 RAW = np.arange(4 * 6, dtype=np.uint8).reshape(4, 6)
 

@@ -10,8 +10,7 @@ from deeplabstream.core.command import Pulse, TriggerName, on
 from deeplabstream.core.journal_entries import Intent, Step
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import run
-from deeplabstream.plugins.experiment import Ask, Experiment, Plan
-from deeplabstream.plugins.steps import wait
+from deeplabstream.plugins.experiment import Ask, Experiment, Plan, wait
 from experiments.triggers.logic import Not
 from experiments.triggers.regions import InsideRegion
 from tests.engine.loop_rig import IN, LOST, OUT, Place, rig

@@ -17,7 +17,7 @@ from deeplabstream.engine.session.session_state import (
     Phase,
     SessionState,
 )
-from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import FOLDER, RIG
 from tests.engine.stream import step

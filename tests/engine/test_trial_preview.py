@@ -10,8 +10,15 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream.core.command import Command, Mark, Pulse, on
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.engine.trial_preview import MOST_ROWS, Row, preview_trials
-from deeplabstream.plugins.experiment import Ask, Experiment, Observation, Plan, Stepper
-from deeplabstream.plugins.steps import during, until
+from deeplabstream.plugins.experiment import (
+    Ask,
+    Experiment,
+    Observation,
+    Plan,
+    Stepper,
+    during,
+    until,
+)
 from experiments.classical_conditioning import ClassicalConditioning
 from experiments.optogenetic import Optogenetic
 from experiments.trial_based import TrialBased

@@ -5,8 +5,8 @@ from math import isnan
 import numpy as np
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
+from deeplabstream.engine.loop import TriggerEvaluator
 from deeplabstream.engine.pose_filtering import PoseFilter
-from deeplabstream.engine.trigger_evaluator import TriggerEvaluator
 from experiments.triggers.behaviour import Behaviour
 from experiments.triggers.regions import InsideRegion
 

@@ -12,7 +12,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.window import Window
-from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import parse
 from tests.gui.fake_session import FakeSession
 from tests.gui.uncut import cut_texts

@@ -1,4 +1,4 @@
-"""Camera process: copies the frames of one camera into its ring; reopens a lost camera."""
+"""Camera process: crops and rotates frames, copies them into a ring, reopens a lost camera."""
 
 import os
 from collections.abc import Iterator
@@ -7,15 +7,17 @@ from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
 from typing import Any, assert_never
 
+import numpy as np
+
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError, error_context
+from deeplabstream.core.frame import Image
 from deeplabstream.engine.processes.child_process import (
     raise_priority,
     report_errors,
     send_message,
     set_up_child,
 )
-from deeplabstream.engine.processes.frame_transform import transformed
 from deeplabstream.engine.session.messages import (
     CameraMessage,
     CameraOpened,
@@ -28,8 +30,18 @@ from deeplabstream.engine.session.messages import (
 )
 from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring, RingWriter
-from deeplabstream.plugins.camera import NOTHING_YET, Camera, CameraStream
-from deeplabstream.plugins.camera_controls import SIZING, same, written
+from deeplabstream.plugins.camera import (
+    NOTHING_YET,
+    SIZING,
+    Area,
+    Camera,
+    CameraControl,
+    CameraStream,
+    CapturedFrame,
+    Value,
+    same,
+    written,
+)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 """Pauses between attempts to open a lost camera again; each is twice the one before."""
@@ -244,3 +256,74 @@ class _CameraProcess:
 
     def _say(self, text: str) -> None:
         send_message(self._pipe, CameraMessage(f"[Camera {self._name}] {text}"))
+
+
+def transformed(stream: CameraStream, camera: Camera) -> CameraStream:
+    """Return the stream with the camera's CROP, ROTATE and FLIP applied, in that order.
+
+    Without any of them frames are not copied. CROP can be moved while the camera streams.
+    DeviceError: the crop does not lie in the image.
+    """
+    frame = _Frame(stream, camera)
+    if (camera.rotate, camera.flip, camera.crop) == ("0", "no", None):
+        return replace(stream, controls=frame.controls, set_control=frame.set_control)
+    form = replace(stream.format, shape=frame.view.shape)
+    return replace(
+        stream,
+        format=form,
+        read=frame.read,
+        controls=frame.controls,
+        set_control=frame.set_control,
+    )
+
+
+class _Frame:
+    """The cropped and rotated part of the frames."""
+
+    def __init__(self, stream: CameraStream, camera: Camera) -> None:
+        self._stream, self._camera = stream, camera
+        self._raw: Image = np.empty(stream.format.shape, stream.format.dtype)
+        self.view = _view(self._raw, camera)
+
+    def read(self, image: Image) -> CapturedFrame | None:
+        captured = self._stream.read(self._raw)
+        if captured is not None:
+            np.copyto(image, self.view)
+        return captured
+
+    def controls(self) -> tuple[CameraControl, ...]:
+        rows, columns = self._raw.shape[:2]
+        whole: Area = (0, 0, columns, rows)
+        crop = CameraControl("crop", self._camera.crop or whole, (0, 0, 1, 1), whole)
+        return (*self._stream.controls(), crop)
+
+    def set_control(self, key: str, value: Value) -> bool:
+        """Move the crop if its size stays the same; other controls are the device's."""
+        if key != "crop":
+            return self._stream.set_control(key, value)
+        if isinstance(value, float | int):
+            raise DeviceError("expected x, y, width, height")
+        moved = replace(self._camera, crop=value)
+        view, before = _view(self._raw, moved), self._camera.crop
+        if view.shape != self.view.shape or (value is None) is not (before is None):
+            return False
+        self._camera, self.view = moved, view
+        return True
+
+
+def _view(raw: Image, camera: Camera) -> Image:
+    """Return the cropped, rotated and mirrored part of `raw`, as a view."""
+    if camera.crop is not None:
+        x, y, width, height = camera.crop
+        rows, columns = raw.shape[:2]
+        inside = x >= 0 and y >= 0 and x + width <= columns and y + height <= rows
+        if not inside or min(width, height) < 1:
+            raise DeviceError(
+                f"CROP = {x}, {y}, {width}, {height} does not lie in the picture of "
+                f"{columns}×{rows} pixels"
+            )
+        raw = raw[y : y + height, x : x + width]
+    view: Image = np.rot90(raw, -int(camera.rotate) // 90)
+    if camera.flip != "no":
+        view = np.flip(view, 1 if camera.flip == "horizontal" else 0)
+    return view

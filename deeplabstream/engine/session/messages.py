@@ -14,7 +14,7 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import RingSpec
-from deeplabstream.plugins.camera_controls import CameraControl, Value
+from deeplabstream.plugins.camera import CameraControl, Value
 from deeplabstream.recording.frame_accounts import Accounts
 from deeplabstream.recording.run_folder import ModelFacts
 from deeplabstream.video.recording_options import Recipe

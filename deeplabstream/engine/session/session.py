@@ -33,8 +33,7 @@ from deeplabstream.engine.session.session_state import (
 )
 from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.ipc.ring import RingReader, RingSpec
-from deeplabstream.plugins.camera import Camera
-from deeplabstream.plugins.camera_controls import SIZING
+from deeplabstream.plugins.camera import SIZING, Camera
 from deeplabstream.settings.fields import changed, keys_of
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.text_rewriting import settled

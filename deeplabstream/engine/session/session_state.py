@@ -26,7 +26,7 @@ from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.ring import Stamp
-from deeplabstream.plugins.camera_controls import CameraControl
+from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.recording.identity_totals import updated_totals
 from deeplabstream.settings.sections import Settings, effective
 

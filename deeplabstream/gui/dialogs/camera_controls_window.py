@@ -16,7 +16,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.engine.session.messages import ControlChanged
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.plugins.camera_controls import CameraControl, Value, written
+from deeplabstream.plugins.camera import CameraControl, Value, written
 
 _NAMES = {
     "exposure_us": ("Exposure", "µs"),

@@ -10,7 +10,7 @@ from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
-from deeplabstream.plugins.debounce import Debounce
+from deeplabstream.plugins.trigger import Debounce
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FIXED, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
