@@ -114,7 +114,7 @@ def _parser() -> ProgramParser:
         "--tolerance",
         type=float,
         default=1.0,
-        help="largest difference, in px of the input, of 95 % of the points",
+        help="largest difference, in px of the input, of 95 %% of the points",
     )
     add_overwrite(parser)
     return parser

@@ -97,6 +97,7 @@ def _onnxruntime() -> dict[str, Any]:
     """Run a small network on each provider that may work here."""
     import numpy as np
 
+    from deeplabstream.core.errors import ModelError
     from deeplabstream.pose.runtimes.compute_packages import package
     from deeplabstream.pose.runtimes.onnx_runtime import cuda_driver
 
@@ -119,9 +120,9 @@ def _onnxruntime() -> dict[str, Any]:
             trial["right"] = bool(np.allclose(result, expected, atol=0.1))
         trials.append(trial)
     try:
-        info = import_module("onnxruntime.capi.build_and_package_info")
+        info = package("onnxruntime.capi.build_and_package_info", "finding its CUDA")
         cuda = str(getattr(info, "cuda_version", "") or "")
-    except ImportError:
+    except ModelError:
         cuda = ""
     found = {"version": str(ort.__version__), "cuda": cuda}
     return {**found, "providers": providers, "trials": trials}

@@ -21,6 +21,7 @@ from deeplabstream.core.journal_entries import Note, Step
 from deeplabstream.engine.animal_identity import sentence
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.computer_check import ExamineButton
 from deeplabstream.gui.live_figures import STAGES, Stages
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.panels import Log
@@ -62,6 +63,7 @@ class HealthPage(QWidget):
             if (head := self.cameras.horizontalHeaderItem(column)) is not None:
                 head.setToolTip(text)
         self.computer = QLabel("–")
+        self.examine = ExamineButton(bridge)
         self.alarms = Log("Alarms")
         self.animals = QLabel()
         self._stages = Stages(bridge.session.cameras[0])
@@ -100,7 +102,13 @@ class HealthPage(QWidget):
         inside.addWidget(self.cameras, 1)
         inside.addWidget(self.animals)
         grid.addWidget(_framed("Frame counts", went), 0, 1)
-        grid.addWidget(_framed("Computer", self.computer), 1, 1)
+        examined = QWidget()
+        examined.setObjectName("clear")
+        below = QVBoxLayout(examined)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.addWidget(self.computer, 1)
+        below.addWidget(self.examine)
+        grid.addWidget(_framed("Computer", examined), 1, 1)
         grid.addWidget(self.alarms, 2, 0, 1, 2)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.stages.setMinimumHeight(206)
