@@ -17,6 +17,15 @@ GIVE_UP_S = 150.0
 """A loaded computer takes its time to start seven processes."""
 
 
+class Failures(list[str]):
+    """What a rig said that failed; frames lost to the video are a busy computer's."""
+
+    def take(self, text: str) -> None:
+        """Take a sentence."""
+        if "frames are lost to the video" not in text:
+            self.append(text)
+
+
 def shipped_settings(**others: str) -> str:
     """Return the settings.ini of this checkout with tolerant limits.
 

@@ -24,7 +24,7 @@ from deeplabstream.gui.widgets.video_view import VideoView
 from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import parse
 from deeplabstream.training.data.labels import read_labels
-from tests.engine.tolerant import shipped_settings
+from tests.engine.tolerant import Failures, shipped_settings
 from tests.gui.fake_session import close_to
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -43,8 +43,8 @@ class Person:
             self.bridge, Document(ROOT / "settings.ini", session.settings.text)
         )
         self.window.show()
-        self.failures: list[str] = []
-        self.bridge.failed.connect(self.failures.append)
+        self.failures = Failures()
+        self.bridge.failed.connect(self.failures.take)
         self.bridge.start()
 
     def press(self, action: Action) -> None:

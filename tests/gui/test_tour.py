@@ -17,7 +17,7 @@ from deeplabstream.gui.theme import AMBER, palette
 from deeplabstream.gui.tour import STOPS
 from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import load, parse
-from tests.engine.tolerant import shipped_settings
+from tests.engine.tolerant import Failures, shipped_settings
 from tests.gui.fake_session import FakeSession, close_to
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -54,8 +54,8 @@ def test_five_steps_on_the_simulated_rig(
         window = Window(bridge, Document(ROOT / "settings.ini", text), memory)
         qtbot.addWidget(window)
         window.show()
-        failures: list[str] = []
-        bridge.failed.connect(failures.append)
+        failures = Failures()
+        bridge.failed.connect(failures.take)
         bridge.start()
         tour = window.tour
         tour.offer()
