@@ -357,34 +357,37 @@ def called(call: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def asserts(function: ast.AST, helpers: dict[str, list[ast.AST]]) -> bool:
-    """Return whether a function, or one of the tests' own that it calls, asserts."""
-    nodes = tuple(ast.walk(function))
-    calls = {called(node) for node in nodes if isinstance(node, ast.Call)}
-    if any(isinstance(node, ast.Assert) for node in nodes):
-        return True
-    if any(name in ASSERTING or name.startswith("assert") for name in calls):
-        return True
-    others = {name: found for name, found in helpers.items() if name not in calls}
-    return any(
-        asserts(helper, others) for name in calls for helper in helpers.get(name, [])
-    )
+def calls_of(function: ast.AST) -> tuple[bool, set[str]]:
+    """Return whether a function asserts by itself, and the names that it calls."""
+    asserts, calls = False, set[str]()
+    for node in ast.walk(function):
+        asserts = asserts or isinstance(node, ast.Assert)
+        if isinstance(node, ast.Call):
+            calls.add(called(node))
+    own = any(name in ASSERTING or name.startswith("assert") for name in calls)
+    return asserts or own, calls
 
 
 def test_every_test_can_fail() -> None:
-    files = [*(ROOT / "tests").rglob("*.py")]
-    functions = [
-        (file, node)
-        for file in files
-        for node in nodes_of(file)
-        if isinstance(node, ast.FunctionDef)
-    ]
-    helpers: dict[str, list[ast.AST]] = {}
-    for _, function in functions:
-        if not function.name.startswith("test_"):
-            helpers.setdefault(function.name, []).append(function)
+    """By an assertion of its own or of a function of the tests that it calls."""
+    asserting, calling = set[str](), dict[str, set[str]]()
+    tests = []
+    for file in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(text_of(file))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            name = node.name
+            asserts, calls = calls_of(node)
+            if name.startswith("test_"):
+                tests.append((f"{file.relative_to(ROOT)}: {name}", asserts, calls))
+            else:
+                calling.setdefault(name, set()).update(calls)
+                asserting |= {name} if asserts else set()
+    before = -1
+    while len(asserting) > before:
+        before = len(asserting)
+        asserting |= {name for name, calls in calling.items() if calls & asserting}
     assert [
-        f"{file.relative_to(ROOT)}: {function.name}"
-        for file, function in functions
-        if function.name.startswith("test_") and not asserts(function, helpers)
+        name for name, asserts, calls in tests if not (asserts or calls & asserting)
     ] == []
+    assert len(tests) > 1000
