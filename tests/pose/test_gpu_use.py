@@ -197,3 +197,21 @@ def test_directml_where_there_is_none(model: ModelFolder) -> None:
     assert "directml" not in present(model)
     with pytest.raises(ModelError, match="install onnxruntime-directml"):
         load_network(model, "directml", 1)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_measures_intel_graphics_where_openvino_finds_them(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(runtime_list, "cuda_driver", lambda: False)
+    monkeypatch.setattr(runtime_list, "has_gpu", lambda: there)
+    assert ("openvino-gpu" in present(model)) is there
+
+
+def test_beside_an_nvidia_gpu_intel_graphics_are_not_measured(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_list, "cuda_driver", lambda: True)
+    monkeypatch.setattr(runtime_list, "has_gpu", lambda: True)
+    assert "openvino-gpu" not in present(model)
+    assert "cuda" in present(model)

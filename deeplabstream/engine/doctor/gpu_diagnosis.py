@@ -33,7 +33,7 @@ LEAST_FREE_MB = 1000.0
 """GPU memory that a ResNet-50 with its CUDA libraries takes, with some room."""
 PROBLEM, WARNING, NOTE = Severity.PROBLEM, Severity.WARNING, Severity.NOTE
 AREA = "GPU"
-_ON_CPU = "Networks run on the CPU, some five to fifty times slower."
+_ON_CPU = "Networks run on the CPU instead, which is much slower."
 _NO_MEMORY = ("out of memory", "alloc_failed", "cuda failure 2", "bad_alloc")
 _NO_KERNEL = ("no kernel image", "nokernelimage", "arch_mismatch")
 

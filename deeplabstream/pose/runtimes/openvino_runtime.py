@@ -75,3 +75,9 @@ class OpenVinoNetwork:
         tensor = self._openvino.Tensor(pictures, shared_memory=True)
         request.set_input_tensor(tensor)
         self._requests[pictures.shape] = request, pictures
+
+
+def has_gpu() -> bool:
+    """Return whether OpenVINO finds Intel graphics."""
+    devices = package("openvino", "running the network in OpenVINO").Core()
+    return any(name.split(".")[0] == "GPU" for name in devices.available_devices)

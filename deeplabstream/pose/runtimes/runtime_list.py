@@ -13,7 +13,7 @@ from deeplabstream.pose.runtimes.onnx_runtime import (
     cuda_driver,
     directml,
 )
-from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork
+from deeplabstream.pose.runtimes.openvino_runtime import OpenVinoNetwork, has_gpu
 from deeplabstream.pose.runtimes.quantised_network import INT8, check_quantised
 
 Runtime: TypeAlias = Literal[
@@ -47,7 +47,9 @@ def present(model: ModelFolder) -> tuple[Runtime, ...]:
             continue
         if on_card != cuda_driver() and (on_card or name == "openvino-gpu"):
             continue
-        if name in ("torch", "torch-bf16", "openvino-gpu"):
+        if name in ("torch", "torch-bf16"):
+            continue
+        if name == "openvino-gpu" and not has_gpu():
             continue
         if name == "directml" and not (sys.platform == "win32" and directml()):
             continue
