@@ -73,7 +73,7 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
     """
     rows = open_video(path)
     estimator = open_parallel(partial(open_estimator, model, "auto"))
-    decoded = [p for p in islice(rows.pictures(), 64) if p.image is not None]
+    decoded = [p for p in islice(rows.images(), 64) if p.image is not None]
     many = decoded * max(1, len(rows) // len(decoded))
 
     def network() -> None:
@@ -81,7 +81,7 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
             pass
 
     def decoder() -> None:
-        for _ in rows.pictures():
+        for _ in rows.images():
             pass
 
     best = {"decoder alone": 0.0, "network alone": 0.0, "predict": 0.0}
@@ -123,7 +123,7 @@ def moving(path: Path, repeats: int) -> dict[str, float]:
 
     return {
         "decoder alone": rate(
-            len(rows), lambda: sum(1 for _ in rows.pictures()), repeats
+            len(rows), lambda: sum(1 for _ in rows.images()), repeats
         ),
         "motion energy": rate(
             len(rows), lambda: motion_energies(rows, {"a": box}), repeats

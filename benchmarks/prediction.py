@@ -47,7 +47,7 @@ def filmed(video: Path, model: str, most: int) -> tuple[float, Track]:
 
     estimator, reader = open_estimator(model), open_video(video)
     points = []
-    for picture in islice(reader.pictures(), most):
+    for picture in islice(reader.images(), most):
         if picture.image is None:  # keeps its place: the animal was not seen
             bodyparts = len(estimator.skeleton.bodyparts)
             points.append(np.full((bodyparts, 2), np.nan, np.float32))

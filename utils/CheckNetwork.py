@@ -58,7 +58,7 @@ def _check(arguments: argparse.Namespace) -> None:
     poses: list[Pose] = []
     tiles = []
     reader = open_video(arguments.video)
-    for picture in reader.pictures():
+    for picture in reader.images():
         index, image = picture.row, picture.image
         if image is None:
             raise DeviceError(f"Can't decode frame {index} of {arguments.video}")

@@ -84,7 +84,7 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
 def _of_video(file: Path, count: int) -> Iterator[Image]:
     """Yield frames spread over a video, without those that are damaged."""
     reader = open_video(file)
-    for picture in reader.pictures_at(sampled(reader, count)):
+    for picture in reader.images_at(sampled(reader, count)):
         if picture.image is not None and not picture.damaged:
             yield as_bgr(picture.image)
 

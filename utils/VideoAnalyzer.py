@@ -189,7 +189,7 @@ class Analysis:
         foreseen = Foreseen(self.estimator)
 
         def frames() -> Iterator[Frame]:
-            for frame in foreseen.frames(self.rows.pictures(), self.camera):
+            for frame in foreseen.frames(self.rows.images(), self.camera):
                 held[:] = [frame]
                 yield frame
 

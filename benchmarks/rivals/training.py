@@ -258,7 +258,7 @@ def cut(video: Path, frames: int, folder: Path) -> Path:
     size = (reader.form.width, reader.form.height)
     file = folder / f"{frames}.mp4"
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 30, size)
-    for picture in islice(reader.pictures(), frames):
+    for picture in islice(reader.images(), frames):
         if picture.image is None:
             raise SystemExit(f"{video}: frame {picture.row} can't be decoded")
         writer.write(as_bgr(picture.image))

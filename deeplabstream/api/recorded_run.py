@@ -308,7 +308,7 @@ class RecordedRun:
         video, number = place
         if video not in self._readers:
             self._readers[video] = open_video(video)
-        for picture in self._readers[video].pictures_at(np.array([number])):
+        for picture in self._readers[video].images_at(np.array([number])):
             if picture.image is not None:
                 return picture.image
         raise DeviceError(f"frame {number} of {video} can't be decoded")

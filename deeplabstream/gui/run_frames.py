@@ -77,7 +77,7 @@ class RunPictures(QThread):
         cursor = self._cursors[video]
         if row > 0:
             cursor.reader.prepare_jumps()
-        return cursor.picture(row).image
+        return cursor.read(row).image
 
     def _forget(self) -> None:
         for cursor in self._cursors.values():

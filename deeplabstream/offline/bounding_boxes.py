@@ -169,7 +169,7 @@ def crop_video(
         stream = container.add_stream("libx264", rate=rate, options={"crf": "15"})
         stream.height, stream.width, stream.pix_fmt = high, wide, "yuv420p"
         still = np.zeros((high, wide, 3), np.uint8)
-        for picture in rows.pictures():
+        for picture in rows.images():
             if picture.image is not None:
                 part = cut(picture.image, boxes.values[picture.row])
                 still = np.ascontiguousarray(

@@ -34,7 +34,7 @@ def pick(
         return looked_at
     if points is None:
         small, seen = [], []
-        for picture in rows.pictures_at(looked_at):
+        for picture in rows.images_at(looked_at):
             if picture.image is not None and not picture.damaged:
                 small.append(_small(picture.image))
                 seen.append(picture.row)
@@ -112,7 +112,7 @@ def write_pictures(
     """
     into.mkdir(parents=True, exist_ok=True)
     written = []
-    for picture in rows.pictures_at(wanted):
+    for picture in rows.images_at(wanted):
         path = picture_path(rows, picture.row, into)
         if picture.image is None or picture.damaged:
             continue

@@ -9,7 +9,7 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.offline.parallel import on_card, reach_of
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.video.video_reader import Picture
+from deeplabstream.video.video_reader import VideoImage
 
 CARDS_BATCH = 8
 """Pictures that a network on a card gets at once."""
@@ -24,12 +24,12 @@ T = TypeVar("T")
 class Window:
     """Pictures that follow each other; those from `start` to `stop` are asked about."""
 
-    pictures: Sequence[Picture]
+    pictures: Sequence[VideoImage]
     start: int
     stop: int
 
     @property
-    def asked(self) -> Sequence[Picture]:
+    def asked(self) -> Sequence[VideoImage]:
         """The pictures that are asked about."""
         return self.pictures[self.start : self.stop]
 
@@ -51,12 +51,12 @@ def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, 
     return batch * -(-least // batch), reach
 
 
-def windows(pictures: Iterable[Picture], size: int, reach: int) -> Iterator[Window]:
+def windows(pictures: Iterable[VideoImage], size: int, reach: int) -> Iterator[Window]:
     """Yield windows that ask about `size` pictures (the last about fewer), in order.
 
     Each has up to `reach` pictures more on both sides; at the ends there are none.
     """
-    held: list[Picture] = []
+    held: list[VideoImage] = []
     start = 0
     for picture in pictures:
         held.append(picture)

@@ -32,7 +32,7 @@ from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.pose.tracking.identity import Identity, Rules
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
-from deeplabstream.video.video_reader import Picture, VideoReader, open_video
+from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
 
 
 class Naming:
@@ -46,7 +46,7 @@ class Naming:
         self.exchanged = 0
         """Animals that had been exchanged, which was mended from then on."""
 
-    def tell(self, picture: Picture, pose: Pose | None) -> Pose | None:
+    def tell(self, picture: VideoImage, pose: Pose | None) -> Pose | None:
         """Return the pose of the next picture; None: there was none."""
         if pose is None or picture.image is None:
             return None
@@ -78,11 +78,11 @@ def naming_of(
 
 
 def posed(
-    pictures: Iterable[Picture],
+    pictures: Iterable[VideoImage],
     estimator: PoseEstimator,
     batch: int = 0,
     camera: str = "",
-) -> Iterator[list[tuple[Picture, Pose | None]]]:
+) -> Iterator[list[tuple[VideoImage, Pose | None]]]:
     """Yield the pictures, some at a time, each with its pose; None: no picture.
 
     Without the name of a `camera` each picture is looked at for itself; with it, an
@@ -93,7 +93,7 @@ def posed(
     size, reach = size_for([estimator], batch)
     threads = at_once(estimator)
 
-    def work(window: Window) -> list[tuple[Picture, Pose | None]]:
+    def work(window: Window) -> list[tuple[VideoImage, Pose | None]]:
         images = [picture.image for picture in window.pictures]
         poses = estimated(images, window, estimator, batch, camera)
         return list(zip(window.asked, poses, strict=True))
@@ -124,7 +124,7 @@ class Foreseen(EstimatorWrapper):
     _poses: dict[int, Pose] = field(default_factory=dict)
 
     def frames(
-        self, pictures: Iterable[Picture], camera: str, batch: int = 0
+        self, pictures: Iterable[VideoImage], camera: str, batch: int = 0
     ) -> Iterator[Frame]:
         """Yield a frame for each whole picture; its pose is known while it is out."""
         batch = 1 if remembers(self.estimator, camera) else batch
@@ -267,7 +267,7 @@ def _blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield (row, animal, body part, 3) from row `start` on."""
     begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
-    for done in posed(rows.pictures(begin, decoder), estimator, batch):
+    for done in posed(rows.images(begin, decoder), estimator, batch):
         if naming is not None:
             done = [(picture, naming.tell(picture, pose)) for picture, pose in done]
         if new := [pose for picture, pose in done if picture.row >= start]:

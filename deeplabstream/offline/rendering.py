@@ -17,7 +17,7 @@ from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
 from deeplabstream.offline.prediction import Watch
 from deeplabstream.offline.prefetch import ahead
 from deeplabstream.video.decoding import Decoder, as_bgr
-from deeplabstream.video.video_reader import Picture, VideoReader, open_video
+from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -76,7 +76,7 @@ def render(
         making = work.enter_context(atomic_file(path))
         film = work.enter_context(_Film(making, rows, look.scale, codec))
         decoded = work.enter_context(
-            ahead(_within(rows.pictures(start, decoder), stop), most=16)
+            ahead(_within(rows.images(start, decoder), stop), most=16)
         )
         images = work.enter_context(
             ahead(_drawn(decoded, rows, Drawing(shown, look)), most=16)
@@ -87,7 +87,7 @@ def render(
         return film.pictures
 
 
-def _within(decoded: Iterable[Picture], stop: int) -> Iterator[Picture]:
+def _within(decoded: Iterable[VideoImage], stop: int) -> Iterator[VideoImage]:
     for picture in decoded:
         if picture.row >= stop:
             return
@@ -95,7 +95,7 @@ def _within(decoded: Iterable[Picture], stop: int) -> Iterator[Picture]:
 
 
 def _drawn(
-    decoded: Iterable[Picture], rows: VideoReader, drawing: Drawing
+    decoded: Iterable[VideoImage], rows: VideoReader, drawing: Drawing
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     still: Image = np.zeros((rows.form.height, rows.form.width, 3), np.uint8)
     for picture in decoded:

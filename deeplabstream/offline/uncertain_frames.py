@@ -71,7 +71,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
         first = sampled(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     seen, points, confidence = [], [], []
-    for batch in posed(rows.pictures_at(wanted), estimator, _BATCH):
+    for batch in posed(rows.images_at(wanted), estimator, _BATCH):
         for picture, pose in batch:
             if pose is not None:
                 seen.append(picture.row)

@@ -38,7 +38,7 @@ def opened(
     import av
 
     if not path.is_file():
-        raise DeviceError(f"there is no video {path}")
+        raise DeviceError(f"{path}: video not found")
     try:
         container = av.open(
             str(path),

@@ -60,7 +60,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class VideoImage:
     """One frame of a video as an image."""
 
     row: int
@@ -117,20 +117,20 @@ class VideoReader:
             return float(1 / mean)  # constant, except for rounded times
         return float(1 / median) if median else 0.0
 
-    def pictures(self, start: int = 0, decoder: Decoder = "cpu") -> Iterator[Picture]:
+    def images(self, start: int = 0, decoder: Decoder = "cpu") -> Iterator[VideoImage]:
         """Yield every frame from `start` on; one that can't be decoded has no image."""
         times, converter, row = self.times_ns.tolist(), Converter(), start
         with closing(self.frames(start, decoder)) as found:
             for place, frame, damaged in found:
                 for lost in range(row, place):
-                    yield Picture(lost, times[lost], None)
+                    yield VideoImage(lost, times[lost], None)
                 image = converter.image(frame, self.form)
-                yield Picture(place, times[place], image, damaged)
+                yield VideoImage(place, times[place], image, damaged)
                 row = place + 1
         for lost in range(row, len(self)):
-            yield Picture(lost, times[lost], None)
+            yield VideoImage(lost, times[lost], None)
 
-    def pictures_at(self, wanted: NDArray[np.int64]) -> Iterator[Picture]:
+    def images_at(self, wanted: NDArray[np.int64]) -> Iterator[VideoImage]:
         """Yield single frames; one that can't be decoded has no image.
 
         Parameters
@@ -147,7 +147,7 @@ class VideoReader:
         if rows:
             with closing(VideoCursor(self, jumps=self._jumps_pay(rows))) as cursor:
                 for row in rows:
-                    yield cursor.picture(row)
+                    yield cursor.read(row)
 
     def prepare_jumps(self) -> None:
         """Check now whether seeking is reliable, before many reads in any order."""
@@ -315,7 +315,7 @@ class VideoCursor:
         self._at = 0
         """Number of the last requested frame."""
 
-    def picture(self, row: int) -> Picture:
+    def read(self, row: int) -> VideoImage:
         """Return a frame; one that can't be decoded has no image."""
         if self._frames is None or row < self._at or self._far(row):
             self.close()
@@ -326,9 +326,9 @@ class VideoCursor:
             self._head = next(self._frames, None)
         found, time_ns = self._head, int(self._times[row])
         if found is None or found.row > row:
-            return Picture(row, time_ns, None)
+            return VideoImage(row, time_ns, None)
         image = self._converter.image(found.frame, self.reader.form)
-        return Picture(row, time_ns, image, found.damaged)
+        return VideoImage(row, time_ns, image, found.damaged)
 
     def _far(self, row: int) -> bool:
         """Return whether seeking saves enough decoding."""

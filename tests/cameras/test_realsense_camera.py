@@ -121,7 +121,7 @@ def test_depth_is_recorded_without_loss(recording: Path, tmp_path: Path) -> None
         for shot, image in taken:
             time_ns = shot.exposed_ns or 0
             video.write(image, shot.index, time_ns, time_ns)
-    for (_, image), kept in zip(taken, open_video(path).pictures(), strict=True):
+    for (_, image), kept in zip(taken, open_video(path).images(), strict=True):
         np.testing.assert_array_equal(kept.image, image)
 
 

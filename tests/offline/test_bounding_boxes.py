@@ -47,7 +47,7 @@ def test_a_known_dot_comes_back_through_changing_boxes(
     cropped = open_video(tmp_path / "out" / "film.mp4")
     assert len(cropped) == 40
     found = []
-    for picture in cropped.pictures():
+    for picture in cropped.images():
         assert picture.image is not None
         light = picture.image[..., 0].astype(float)
         weight = np.where(light > 120, light - 20, 0)

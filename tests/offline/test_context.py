@@ -21,7 +21,7 @@ from deeplabstream.pose.model.model_opening import (
 from deeplabstream.training.model_export import Recipe, export, export_context
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.pose_network import Architecture
-from deeplabstream.video.video_reader import Picture, open_video
+from deeplabstream.video.video_reader import VideoImage, open_video
 from tests.offline.films import spoil, write_film
 
 HEIGHT, WIDTH = 64, 96
@@ -80,7 +80,7 @@ def test_a_videos_rows_are_those_of_their_windows(
 ) -> None:
     film = write_film(tmp_path / "film.mov", noise, ROWS, "mjpeg")
     spoil(film, [LOST])
-    seen = [picture.image for picture in open_video(film).pictures()]
+    seen = [picture.image for picture in open_video(film).images()]
     assert seen[LOST] is None
     estimator = open_parallel(lambda n: open_for_videos(folder, "cpu", n), 2)
     assert reach_of(estimator) == 2
@@ -123,7 +123,7 @@ def test_a_rig_gets_the_network_of_single_pictures_only(folder: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 7, 8, 13])
 @pytest.mark.parametrize("reach", [0, 2])
 def test_windows_ask_about_each_picture_once(count: int, reach: int) -> None:
-    film = [Picture(row, row, None) for row in range(count)]
+    film = [VideoImage(row, row, None) for row in range(count)]
     asked = []
     for window in windows(film, 4, reach):
         rows = [picture.row for picture in window.pictures]

@@ -92,7 +92,7 @@ def test_a_region_is_what_the_whole_picture_has_there(tmp_path: Path) -> None:
 
     with av.open(str(rows.path)) as container:
         for frame, picture in zip(
-            container.decode(video=0), rows.pictures(), strict=True
+            container.decode(video=0), rows.images(), strict=True
         ):
             for box in (Box(3, 5, 17, 11), Box(40, 30, 24, 18)):
                 assert picture.image is not None

@@ -252,7 +252,7 @@ def test_a_rigs_network_is_told_the_camera_and_a_videos_is_not(tmp_path: Path) -
     rows = open_video(write_film(tmp_path / "film.mp4", frames=6))
     usual, own = Remembering(), Remembering()
     foreseen = Foreseen(PerCamera(usual, {"top": own}))
-    for frame in foreseen.frames(rows.pictures(), "top", batch=4):
+    for frame in foreseen.frames(rows.images(), "top", batch=4):
         (pose,) = foreseen.estimate([frame.image])
         x, y = dot_at(frame.index)
         np.testing.assert_allclose(pose.points[0, 0], [x, y], atol=0.6)

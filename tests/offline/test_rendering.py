@@ -33,7 +33,7 @@ def test_there_is_one_picture_for_each(tmp_path: Path, codec: str) -> None:
     assert render(film, made, [poses_of(film, 8)], look, codec=codec) == 8
     rows = open_video(made)
     assert len(rows) == 8
-    assert sum(each.image is not None for each in rows.pictures()) == 8
+    assert sum(each.image is not None for each in rows.images()) == 8
     if codec != "mpeg4":  # which only knows a constant rate
         np.testing.assert_allclose(rows.times_ns / 1e6, times_ms, atol=1.1)
 
@@ -43,7 +43,7 @@ def test_a_frame_that_is_lost_stands_still(tmp_path: Path) -> None:
     spoil(film, [5])
     made = tmp_path / "made.mkv"
     render(film, made, [], Look(text=False), codec="ffv1")
-    images = [each.image for each in open_video(made).pictures()]
+    images = [each.image for each in open_video(made).images()]
     assert len(images) == 20
     np.testing.assert_array_equal(images[4], images[5])
 
@@ -112,7 +112,7 @@ def test_the_program_renders_trials(
     assert main([*words, *chosen, "--overwrite"]) == 0
     assert len(open_video(tmp_path / "film.trial1.labelled.mp4")) == 25
     assert main([*words, "--trials", str(trials), "--choose", "7"]) == 2
-    assert "has the trials 0 to 2, not 7" in capsys.readouterr().err
+    assert "has the trials 0 to 2, but not 7" in capsys.readouterr().err
     assert main([*words, "--bones", "dot:tail"]) == 2
     assert "no body part tail" in capsys.readouterr().err
     for wrong in ("--radius=0", "--trail=-3", "--scale=-1", "--scale=nan"):
@@ -146,7 +146,7 @@ def test_times_of_trials_may_be_another_clocks(tmp_path: Path) -> None:
 
 def test_what_does_not_belong_together_is_said(tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mp4", frames=5)
-    with pytest.raises(DeepLabStreamError, match="do not belong together"):
+    with pytest.raises(DeepLabStreamError, match="has 6 rows, but"):
         render(film, tmp_path / "made.mp4", [poses_of(film, 6)], Look())
     assert not (tmp_path / "made.mp4").exists()
     with pytest.raises(DeepLabStreamError, match="as h264"):

@@ -48,7 +48,7 @@ def falsely_marked(path: Path, marked: int) -> Path:
 
 def painted(reader: VideoReader, start: int, count: int = 3) -> list[int]:
     found = []
-    for picture in reader.pictures(start):
+    for picture in reader.images(start):
         assert picture.image is not None
         found.append(number_in(picture.image))
         if len(found) == count:
@@ -92,7 +92,7 @@ def test_a_false_key_frame_at_the_beginning_of_a_long_file_is_found(
 
 def test_many_frames_of_a_short_video_are_read_without_jumps(tmp_path: Path) -> None:
     reader = open_video(film(tmp_path / "film.mp4"))
-    found = list(reader.pictures_at(np.array([3, 40, 41, 63])))
+    found = list(reader.images_at(np.array([3, 40, 41, 63])))
     assert [number_in(each.image) for each in found if each.image is not None] == [
         3,
         40,
@@ -107,7 +107,7 @@ def test_whatever_depends_on_damaged_data_is_marked(
     tmp_path: Path, bf: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = film(tmp_path / "film.mp4", bf=bf)
-    whole = [each.image for each in open_video(path).pictures()]
+    whole = [each.image for each in open_video(path).images()]
     with av.open(str(path)) as container:
         places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
     data = bytearray(path.read_bytes())
@@ -115,7 +115,7 @@ def test_whatever_depends_on_damaged_data_is_marked(
     data[start + size // 2 : start + size] = bytes(size - size // 2)
     path.write_bytes(data)
     with caplog.at_level(logging.WARNING):
-        found = list(open_video(path).pictures())
+        found = list(open_video(path).images())
     assert len(found) == FRAMES
     other = [
         each.row
@@ -141,7 +141,7 @@ def test_half_a_jpeg_is_no_picture(
     data[start + size // 2 : start + size + 8] = bytes(size - size // 2 + 8)
     path.write_bytes(data)
     with caplog.at_level(logging.WARNING):
-        found = list(open_video(path).pictures())
+        found = list(open_video(path).images())
     assert [each.row for each in found if each.image is None] == [20]
     assert "1 frames can't be decoded, 0 are damaged" in caplog.text
 
@@ -191,7 +191,7 @@ def test_frames_behind_a_lost_one_keep_their_numbers_however_they_are_read(
     assert lost > 0
     assert f"{path}: {lost} frames can't be decoded" in caplog.text
     assert "packets give no frame" not in caplog.text
-    pictures = list(open_video(path).pictures())
+    pictures = list(open_video(path).images())
     assert len(pictures) == FRAMES
     indexed = [
         (each.row, number_in(each.image)) for each in pictures if each.image is not None
@@ -229,7 +229,7 @@ def test_key_frames_that_need_the_beginning_of_the_file_decode(
     with caplog.at_level(logging.WARNING):
         assert seeking.trusted(reader)  # compares key frames with reading in order
         for row in (182, 985, 2329):
-            picture = next(iter(reader.pictures(row)))
+            picture = next(iter(reader.images(row)))
             assert picture.row == row
             assert picture.image is not None
             assert not picture.damaged
@@ -352,14 +352,14 @@ def test_frames_of_a_file_without_jumps_are_read_in_one_pass(
         return original(self, decoder)
 
     monkeypatch.setattr(VideoReader, "from_beginning", counted)
-    found = list(reader.pictures_at(np.arange(0, FRAMES, 3)))
+    found = list(reader.images_at(np.arange(0, FRAMES, 3)))
     assert [number_in(each.image) for each in found if each.image is not None] == list(
         range(0, FRAMES, 3)
     )
     assert len(passes) == 1
     with closing(VideoCursor(reader)) as cursor:
         for row in (2, 2, 30, 63):
-            image = cursor.picture(row).image
+            image = cursor.read(row).image
             assert image is not None
             assert number_in(image) == row
     assert len(passes) == 2

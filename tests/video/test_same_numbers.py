@@ -100,7 +100,7 @@ def label_pictures(path: Path, folder: Path) -> Numbered:
 
 
 def analysed(path: Path, _: Path) -> Numbered:
-    frames = Foreseen(Marker()).frames(open_video(path).pictures(), "top")
+    frames = Foreseen(Marker()).frames(open_video(path).images(), "top")
     for frame in frames:
         yield frame.index, frame.image.copy()
 
@@ -204,7 +204,7 @@ def test_frames_have_the_numbers_painted_in(known: Known) -> None:
     painted = [number_in(image) for image in one_after_the_other(known.path)]
     begin = BEGINS_AT.get(known.name, 0)
     assert painted == list(range(begin, begin + len(known.marks)))
-    found = list(open_video(known.path).pictures())
+    found = list(open_video(known.path).images())
     assert [
         number_in(each.image) for each in found if each.image is not None
     ] == painted

@@ -32,7 +32,7 @@ from deeplabstream.offline.parallel import at_once
 from deeplabstream.offline.prediction import PartialRows, Watch
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.video.video_reader import Picture, VideoReader, sampled
+from deeplabstream.video.video_reader import VideoImage, VideoReader, sampled
 
 
 class Stopwatch:
@@ -140,7 +140,7 @@ def track(
         kept = files.enter_context(PartialRows(place, facts, (width, 3)))
         watch(kept.rows, len(rows))
         first = kept.rows
-        left = windows(rows.pictures(max(0, first - reach)), size, reach)
+        left = windows(rows.images(max(0, first - reach)), size, reach)
         decoded = files.enter_context(ahead(left, most=threads + 1))
         for row, made in files.enter_context(in_order(work, decoded, threads)):
             kept.append(made[max(0, first - row) :])
@@ -224,14 +224,14 @@ def _places(
     whole = Crop(_whole(rows), (0, 0), plan.flip, 1)
     points, sure = [], []
 
-    def look(several: list[Picture]) -> list[Pose]:
+    def look(several: list[VideoImage]) -> list[Pose]:
         start_ns = timer.now_ns()
         images = [whole.cut(p.image) for p in several if p.image is not None]
         poses = [pose for image in images for pose in detector.estimate([image])]
         timer.add("Detect ROIs", start_ns)
         return poses
 
-    sample = batches(rows.pictures_at(sampled(rows, count)), HANDED)
+    sample = batches(rows.images_at(sampled(rows, count)), HANDED)
     with ahead(sample, most=4) as decoded, in_order(look, decoded, threads) as seen:
         for pose in chain.from_iterable(seen):
             points.append(pose.points[0])

@@ -183,7 +183,7 @@ def _camera(
     rows = open_video(video)
     times = files.times_for(len(rows))
     checks = film_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
-    looked = rows.pictures_at(sampled(rows, _PICTURES))
+    looked = rows.images_at(sampled(rows, _PICTURES))
     checks |= picture_checks([p.image for p in looked if p.image is not None])
     written, told = derive(files, poses, times, rows.rate, plan)
     yield from written

@@ -84,7 +84,7 @@ def read_clip(video: Video, start: int, length: int) -> list[Image]:
     by the first that can. So are frames beyond the end. The reader warns of them.
     """
     images: list[Image | None] = []
-    for picture in video.reader.pictures(start):
+    for picture in video.reader.images(start):
         images.append(None if picture.image is None else as_bgr(picture.image))
         if len(images) == length:
             break
