@@ -279,7 +279,7 @@ def test_a_network_is_trained_and_evaluated(labelled: Path, tmp_path: Path) -> N
     assert trained.folder == tmp_path / "tiny"
     assert trained.model.skeleton.bodyparts == ("leftear", "rightear")
     assert [error.bodypart for error in trained.errors[0]] == ["leftear", "rightear"]
-    assert "6 pictures to train on, 2 held out" in said
+    assert "6 images to train on, 2 held out" in said
     errors = dls.evaluate(trained.folder, runtime="cpu", within=20)
     assert set(errors.set) == {"train", "validation"}
     assert set(errors.bodypart) == {"leftear", "rightear", "together"}

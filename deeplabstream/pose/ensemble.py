@@ -40,7 +40,7 @@ class Ensemble:
         for other in estimators[1:]:
             if other.skeleton.bodyparts != first.skeleton.bodyparts:
                 raise ModelError(
-                    f"{folder} is no ensemble: its networks know different body parts; "
+                    f"{folder} is not an ensemble: its networks find different body parts; "
                     "name one of the model folders in it"
                 )
         self.estimators = tuple(estimators)

@@ -68,7 +68,7 @@ class Fitting:
         """Write a frame, grey or BGR, into `into` (height, width, 3), BGR."""
         if image.dtype != np.uint8:
             bits = 8 * image.itemsize
-            raise ModelError(f"the network wants pictures of 8 bit, not of {bits}")
+            raise ModelError(f"the network needs images of 8 bit, not of {bits}")
         columns, rows = self.extent(image.shape)
         if rows < self.height:
             into[rows:] = self.rest

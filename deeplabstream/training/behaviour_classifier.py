@@ -146,7 +146,7 @@ def fit(data: Examples, trees: int = 50, seed: int = 0) -> Any:
     if len(set(data.behaviours.tolist())) < 2:
         raise DeepLabStreamError(
             "two behaviours or more are needed, each in the part that is learned from; "
-            f"there is: {', '.join(sorted(set(data.behaviours.tolist()))) or 'none'}"
+            f"available: {', '.join(sorted(set(data.behaviours.tolist()))) or 'none'}"
         )
     forest = RandomForestClassifier(
         trees,

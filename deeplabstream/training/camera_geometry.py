@@ -49,7 +49,7 @@ def read_calibration(file: Path, views: Sequence[str]) -> tuple[CalibratedCamera
     named = {str(part.get("name")): part for part in sections if "matrix" in part}
     missing = [view for view in views if view not in named]
     if missing:
-        raise LabelsError([f"{file} knows no camera {name}" for name in missing])
+        raise LabelsError([f"{file} has no camera {name}" for name in missing])
     cameras = []
     for view in views:
         part = named[view]

@@ -33,7 +33,7 @@ def train_parser(description: str) -> ProgramParser:
     )  # fmt: skip
     add(
         "--within", type=number(*LIMITS["within"]), default=RIGHT_PX,
-        help="px of the pictures in which a point is right, for confidences",
+        help="px of the images in which a point is right, for confidences",
     )  # fmt: skip
     add("--resume", action="store_true", help="go on with a run that was stopped")
     add_overwrite(parser)
@@ -44,7 +44,7 @@ def train_parser(description: str) -> ProgramParser:
         help="mixed: 16 bits where they do; auto: where that is faster",
     )  # fmt: skip
     add("--workers", type=count, default=1, help="threads that prepare batches")
-    add("--threads", type=int, default=0, help="of the processor; 0: one per core")
+    add("--threads", type=int, default=0, help="of the CPU; 0: one per core")
     add("--licence", default="", help="of the network, written into model.json")
     add("--quiet", action="store_true", help="no progress bar")
     add(
@@ -54,10 +54,10 @@ def train_parser(description: str) -> ProgramParser:
     add = own.add_argument
     add(
         "--size", type=size, default="usual", metavar="small|usual|fine|320x240",
-        help="of the network's input; words: shaped as the pictures are",
+        help="of the network's input; words: shaped as the images are",
     )  # fmt: skip
     add("--steps", type=count, default=1500, help="batches to train on")
-    add("--batch", type=count_or_0, default=8, help="pictures per step; 0: as fits")
+    add("--batch", type=count_or_0, default=8, help="images per step; 0: as fits")
     add("--seed", type=int, default=0)
     add(
         "--held-out", type=number(*LIMITS["held_out"]), default=0.15,
@@ -73,11 +73,11 @@ def train_parser(description: str) -> ProgramParser:
     )  # fmt: skip
     add(
         "--rotation", type=number(*LIMITS["rotation"]), metavar="DEGREES",
-        help="pictures are turned up to this; default: as the labelled poses are",
+        help="images are turned up to this; default: as the labelled poses are",
     )  # fmt: skip
     add(
         "--mirror", action=argparse.BooleanOptionalAction, default=None,
-        help="mirror half of the pictures; default: where labelled poses look alike then",
+        help="mirror half of the images; default: where labelled poses look alike then",
     )  # fmt: skip
     add(
         "--light", type=number(*LIMITS["light"]), default=1.0,
@@ -85,12 +85,12 @@ def train_parser(description: str) -> ProgramParser:
     )  # fmt: skip
     add(
         "--moved", type=number(*LIMITS["moved"]), default=0.0,
-        help="share of pictures whose animal is cut out and put elsewhere (still camera)",
+        help="share of images whose animal is cut out and put elsewhere (still camera)",
     )  # fmt: skip
     add("--bones", nargs="*", default=[], metavar="A:B", help="lines to draw")
     add(
         "--animals", type=count_or_0, default=0,
-        help="most animals in a picture; default: as many as the labels have",
+        help="most animals in an image; default: as many as the labels have",
     )  # fmt: skip
     add("--no-imagenet", action="store_true", help="start from random weights")
     return parser

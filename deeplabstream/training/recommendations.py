@@ -63,7 +63,7 @@ def look(project: Project, card_gb: float) -> Seen:
     for file in labels.images[:: max(1, len(labels.images) // 10)]:
         image = read_picture(file)
         if image is None:
-            raise LabelsError([f"the picture {file} can't be read"])
+            raise LabelsError([f"the image {file} can't be read"])
         shapes.append(image.shape[:2])
     height, width = np.median(shapes, axis=0).astype(int).tolist()
     there = np.isfinite(labels.points).all(axis=2)
@@ -90,11 +90,11 @@ def advise(seen: Seen) -> list[Advice]:
     advice = [
         Advice(
             "model.backbone", "efficientnet_lite0",
-            "its ImageNet weights come as a package, and it is fast on processors",
+            "its ImageNet weights come as a package, and it is fast on CPUs",
         ),
         Advice(
             "data.image_resize_dims", _size(seen),
-            f"pictures are {seen.width}x{seen.height}"
+            f"images are {seen.width}x{seen.height}"
             + ("" if np.isnan(scaled) else f"; the animal is about {scaled:.0f} px in it"),
         ),
         Advice(
@@ -109,13 +109,13 @@ def advise(seen: Seen) -> list[Advice]:
         ),
         Advice(
             "training.train_batch_size", batch,
-            f"a card of {seen.card_gb:.0f} GB"
+            f"a GPU of {seen.card_gb:.0f} GB"
             if seen.card_gb
-            else "no graphics card: more at once would not be faster",
+            else "no GPU: more at once would not be faster",
         ),
         Advice(
             "training.max_steps", steps,
-            f"{seen.pictures} pictures, each seen about "
+            f"{seen.pictures} images, each seen about "
             f"{steps * batch / max(1, seen.pictures):.0f} times",
         ),
         Advice("training.unfreezing_step", 20, "the head learns first"),
@@ -129,12 +129,12 @@ def advise(seen: Seen) -> list[Advice]:
         Advice(
             "training.optimizer_params.learning_rate",
             round(2e-3 * (batch / 8) ** 0.5, 5),
-            "0.002 for 8 pictures, growing with the square root",
+            "0.002 for 8 images, growing with the square root",
         ),
         Advice(
             "training.uniform_heatmaps_for_nan_keypoints", seen.missing > 0,
             f"{100 * seen.missing:.2g} % of the points have no label: if that means not to be "
-            "seen, true teaches it; if nobody looked, set it to false"
+            "seen, true teaches it; if it was not checked, set it to false"
             if seen.missing
             else "every point is labelled",
         ),

@@ -307,7 +307,7 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     run = replace(run, about=about, right_px=config.within)
     parts = run.parts
     say(
-        f"{len(parts.train)} pictures to train on, "
+        f"{len(parts.train)} images to train on, "
         f"{len(parts.validation) + len(parts.test)} held out"
     )
     if not config.seeds:
@@ -351,7 +351,7 @@ def _one(
         outcome = carry_out(run, folder, progress, config.resume)
     for table in [] if run.views else predict_others(run.labels, folder):
         say(f"also predicted: {table}")
-    say("error in the held-out pictures, in their pixels:")
+    say("error in the held-out images, in their pixels:")
     for error in outcome.errors:
         say(
             f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
@@ -361,7 +361,7 @@ def _one(
         say(f"  {name} {value:g}" if isinstance(value, float | int) else f"  {name} -")
     before, after = outcome.calibration_error
     say(
-        f"calibration error of the confidence {before:.3f} as it came, {after:.3f} "
+        f"calibration error of the confidence {before:.3f} raw, {after:.3f} "
         f"calibrated; threshold {outcome.threshold:g}; written to {folder}"
     )
     return outcome
@@ -410,7 +410,7 @@ def _from_data(
     turns = turns if config.rotation is None else config.rotation
     mirror = mirror if config.mirror is None else config.mirror
     say(
-        f"input {fitting.width}x{fitting.height}; pictures are turned up to {turns:.0f} "
+        f"input {fitting.width}x{fitting.height}; images are turned up to {turns:.0f} "
         f"degrees{' and mirrored' if mirror else ', never mirrored'}"
     )
     settings = FitSettings(
@@ -440,7 +440,7 @@ def _from_data(
     if config.batch == 0:
         settings = batch_and_rate(settings, data.pick(parts.train))
         say(
-            f"{settings.batch} pictures per step, learning rate "
+            f"{settings.batch} images per step, learning rate "
             f"{settings.learning_rate:.2g}"
         )
     return Run(labels, data, parts, settings)

@@ -150,7 +150,7 @@ def test_stopping_and_bad_labels_are_told_in_a_sentence(
     (tmp_path / "labels/labeled-data/arena/img0003.png").unlink()
     with qtbot.waitSignal(tab.program.ended, timeout=SOON):
         qtbot.mouseClick(tab.train, LEFT)
-    assert "there is no picture" in tab.state.text()
+    assert "there is no image" in tab.state.text()
     assert not tab.resume.isEnabled()
     qtbot.mouseClick(tab.train, LEFT)
     qtbot.mouseClick(tab.stop, LEFT)

@@ -60,7 +60,7 @@ def test_calibrated_confidences_are_kept_and_read(model: ModelFolder) -> None:
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model folder: it has no model\.json"):
+    with pytest.raises(ModelError, match=r"not a model folder: it has no model\.json"):
         load_model_folder(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_a_missing_network_is_refused(model: ModelFolder) -> None:
         ),
         (
             lambda words: words["skeleton"].update(bones=[["snout", "paw"]]),
-            "a bone ends at no body part paw",
+            "an edge ends at an unknown body part paw",
         ),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_network_that_is_none_is_refused(
 def test_a_description_of_another_network_is_refused(runtime: NetworkEstimator) -> None:
     model = runtime.model
     smaller = replace(model.fitting, height=model.fitting.height - 16)
-    with pytest.raises(ModelError, match="does not take the pictures"):
+    with pytest.raises(ModelError, match="does not take the images"):
         open_onnx(replace(model, fitting=smaller), "cpu")
     fewer = replace(model.skeleton, bodyparts=model.skeleton.bodyparts[:-1])
     with pytest.raises(ModelError, match="does not give the output that"):

@@ -25,7 +25,7 @@ def test_labels_of_several_animals_are_read_only_where_they_are_wanted(
     assert labels.skeleton.bodyparts == PARTS
     assert labels.points.shape == (16, 4, 2)
     assert labels.known.all()
-    with pytest.raises(LabelsError, match="labels several animals; one per picture"):
+    with pytest.raises(LabelsError, match="labels several animals; one per image"):
         read_labels(pairs)
 
 
@@ -76,7 +76,7 @@ def test_a_deeplabcut_project_of_several_animals_is_read(pairs: Path) -> None:
     assert labels.skeleton == Skeleton(("rump", "nose"), (("nose", "rump"),))
     plain = read_labels(pairs, several=True)
     np.testing.assert_array_equal(labels.points[:, [1, 0, 3, 2]], plain.points)
-    with pytest.raises(LabelsError, match="labels several animals; one per picture"):
+    with pytest.raises(LabelsError, match="labels several animals; one per image"):
         open_project(folder, folder)
 
 

@@ -115,7 +115,7 @@ def test_a_classifier_that_is_damaged_or_unfit_is_a_sentence(
     for text, complaint in [
         (RIG + wrong, "no [Classifier NAME] knows it; did you mean walk?"),
         (RIG + ASKING + "[Classifier b]\nFOLDER = gait\n", "both know 'rest'"),
-        (RIG + ASKING + "[Classifier b]\nFOLDER = none\n", "is no classifier"),
+        (RIG + ASKING + "[Classifier b]\nFOLDER = none\n", "is not a classifier"),
     ]:
         settings.write_text(text, "utf-8")
         assert CheckSettings.main([str(settings)]) == 1

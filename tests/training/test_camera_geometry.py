@@ -112,7 +112,7 @@ def test_losses_pull_a_view_to_where_the_others_see_the_point(
 def test_what_a_calibration_lacks_is_told(tmp_path: Path) -> None:
     file = tmp_path / "calibration.toml"
     file.write_text(FILE.replace("matrix = [[780.0, 0.0,", "matrix = [[780.0,"))
-    with pytest.raises(LabelsError, match="knows no camera back"):
+    with pytest.raises(LabelsError, match="has no camera back"):
         read_calibration(file, ("left", "back"))
     with pytest.raises(LabelsError, match="camera right"):
         read_calibration(file, VIEWS)

@@ -107,7 +107,7 @@ class Dots(nn.Module):
         self.blur = torch.outer(blur, blur)[None, None]
 
     def maps(self, images: Tensor) -> Tensor:
-        """Return maps (n, 2, h / 4, w / 4) of pictures (n, h, w, 3)."""
+        """Return maps (n, 2, h / 4, w / 4) of images (n, h, w, 3)."""
         grey = images.float().mean(dim=3)[:, None]
         # The black around a window (0) and the grey of the pictures (120) count nothing.
         like = [torch.relu(1 - (grey - level).abs() / 9) for level in (10, 245)]

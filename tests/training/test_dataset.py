@@ -45,7 +45,7 @@ def test_of_many_clips_whole_ones_are_held_out() -> None:
 def test_something_must_be_left_to_train_on() -> None:
     with pytest.raises(LabelsError, match="none is left"):
         split("aabb", 0.99, seed=0)
-    with pytest.raises(LabelsError, match="two labelled pictures"):
+    with pytest.raises(LabelsError, match="two labelled images"):
         split_at_random(1, 0.9, 0.1, seed=0)
 
 
@@ -73,7 +73,7 @@ def test_every_unreadable_picture_is_named(labelled: Path, tmp_path: Path) -> No
     labels = replace(labels, images=(*labels.images[:6], *bad))
     with pytest.raises(LabelsError) as refusal:
         load_dataset(labels, Fitting(48, 64))
-    assert [f"the picture {file} can't be read" for file in bad] == list(
+    assert [f"the image {file} can't be read" for file in bad] == list(
         refusal.value.problems
     )
 

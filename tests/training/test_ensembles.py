@@ -83,7 +83,7 @@ def test_networks_of_other_body_parts_are_no_ensemble(
         skeleton = load_model_folder(Path("models/arena")).skeleton
 
     first = open_estimator(ensemble / "seed0", "cpu")
-    with pytest.raises(ModelError, match="know different body parts"):
+    with pytest.raises(ModelError, match="find different body parts"):
         Ensemble([first, Other()], tmp_path)  # type: ignore[list-item]
 
 

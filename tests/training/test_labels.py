@@ -60,7 +60,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     told = problems(write(tmp_path, HEADER + "\n".join(rows)))
     for part, problem in zip(
         [
-            "line 5: there is no picture",
+            "line 5: there is no image",
             "line 6: no string to float: 'two'",
             "line 7: 4 columns instead of 5",
             "line 8: a point needs both x and y",
@@ -76,7 +76,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("", "does not begin with the rows"),
-        (HEADER, "labels no picture"),
+        (HEADER, "labels no image"),
         ("a,b\nc,d\n", "does not begin with the rows"),
         ("scorer,me\nindividuals,one\nbodyparts,snout\ncoords,x\n", "several animals"),
         (

@@ -149,7 +149,7 @@ def test_pictures_and_label_files_are_predicted(
     words = ["--model", str(model), "--output", str(tmp_path), *CPU]
     inputs = [str(labelled / "CollectedData.csv"), str(labelled / "clip0")]
     assert PredictFrames.main([*words, *inputs]) == 0
-    assert "8 pictures" in capsys.readouterr().out
+    assert "8 images" in capsys.readouterr().out
     table = (tmp_path / "CollectedData.csv" / "predictions.csv").read_text()
     assert table.splitlines()[3].startswith("clip0/img00.png,")
     assert len((tmp_path / "clip0" / "predictions.csv").read_text().splitlines()) == 7
@@ -157,7 +157,7 @@ def test_pictures_and_label_files_are_predicted(
     assert errors.read_text().splitlines()[0] == ",leftear,rightear"
     (tmp_path / "empty").mkdir()
     assert PredictFrames.main([*words, str(tmp_path / "empty")]) == 2
-    assert "holds no picture" in capsys.readouterr().err
+    assert "holds no image" in capsys.readouterr().err
 
 
 def test_a_run_is_evaluated_by_set(

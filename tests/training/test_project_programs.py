@@ -162,7 +162,7 @@ def test_advice_has_reasons_and_can_be_trained_with(
     assert "is there already" in capsys.readouterr().err
     assert file.read_bytes() == before
     assert "training.max_steps = 600" in told
-    assert "8 pictures, each seen about 600 times" in told
+    assert "8 images, each seen about 600 times" in told
     project = read_pose_project(file)
     assert project.settings(6).steps == 600
     assert project.labels().skeleton.bodyparts == ("leftear", "rightear")
@@ -186,7 +186,7 @@ def test_faults_of_pictures_set_apart_are_told_before_training(
     ]
     assert TrainNetwork.main(words) == 2
     told = capsys.readouterr().err
-    assert "there is no picture" in told
+    assert "there is no image" in told
     assert "CollectedData_test.csv labels no body part" in told
     assert not (tmp_path / "run" / "checkpoints").exists()
 

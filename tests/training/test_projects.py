@@ -52,13 +52,13 @@ def test_the_faults_of_all_clips_come_together(tmp_path: Path) -> None:
     other.write_text(other.read_text().replace("snout", "nose"))
     with pytest.raises(LabelsError) as refusal:
         open_project(folder, tmp_path)
-    assert "there is no picture" in refusal.value.problems[0]
+    assert "there is no image" in refusal.value.problems[0]
     assert "nose, snout" in refusal.value.problems[1]
 
 
 def test_a_damaged_configuration_is_told(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    for text, sentence in (("a: [", "is no YAML"), ("- 1", "holds no settings")):
+    for text, sentence in (("a: [", "is not valid YAML"), ("- 1", "holds no settings")):
         file.write_text(text)
         with pytest.raises(LabelsError, match=sentence):
             read_yaml(file)
@@ -118,7 +118,7 @@ def test_a_sleap_package_is_unpacked(tmp_path: Path) -> None:
 def test_a_sleap_file_that_can_not_be_used_says_why(tmp_path: Path) -> None:
     file = tmp_path / "a.slp"
     for made, sentence in (
-        (lambda: sleap(file, animals=2), "several animals; one per picture"),
+        (lambda: sleap(file, animals=2), "several animals; one per image"),
         (lambda: sleap(file, embedded=False), "export a .pkg.slp"),
         (lambda: file.write_bytes(b"none"), "can't be unpacked"),
     ):
@@ -145,8 +145,8 @@ def test_only_videos_are_taken_from_the_paths_of_a_configuration(
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("date: 2026-13-45", "is no YAML: month must be in"),
-        ("date: !!float [1]", "is no YAML"),
+        ("date: 2026-13-45", "is not valid YAML: month must be in"),
+        ("date: !!float [1]", "is not valid YAML"),
         ("skeleton: [snout, tail]", "skeleton holds 'snout', and not a pair"),
         ("skeleton: 3", "skeleton holds 3, and not a pair"),
         ("video_sets: 5", "video_sets is 5, and no list of videos"),

@@ -100,7 +100,7 @@ def load_classifier_folder(path: Path) -> ClassifierFolder:
     file = path / DESCRIPTION
     if not file.is_file():
         raise ModelError(
-            f"{path} is no classifier: it has no {DESCRIPTION}; utils/TrainClassifier.py "
+            f"{path} is not a classifier: it has no {DESCRIPTION}; utils/TrainClassifier.py "
             "and utils/ConvertClassifier.py make one"
         )
     words = _read(file, _Description)

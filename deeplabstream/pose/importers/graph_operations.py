@@ -69,7 +69,7 @@ def load_graph(network: Path) -> Any:
         raise ModelError(f"{network} can't be read: {error.strerror}") from error
     except Exception as error:  # of protobuf and of the checker
         reason = str(error).splitlines()[0]
-        raise ModelError(f"{network} is no sound ONNX network: {reason}") from error
+        raise ModelError(f"{network} is not a valid ONNX network: {reason}") from error
     return model
 
 

@@ -124,7 +124,7 @@ def check(
         except Exception as error:  # ONNX Runtime's have no common ancestor
             reason = str(error).splitlines()[0]
             raise ModelError(
-                f"{network} can't take {count} pictures at once; export it with an open "
+                f"{network} can't take {count} images at once; export it with an open "
                 f"batch size: {reason}"
             ) from error
         if ours.shape != theirs[:count].shape:
@@ -136,5 +136,5 @@ def check(
         if not off <= MOST * max(1.0, float(np.abs(theirs).max())):
             raise ModelError(
                 f"the imported network differs from {network} by {off:.2g} on the same "
-                "pictures"
+                "images"
             )

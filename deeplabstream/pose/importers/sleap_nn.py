@@ -68,7 +68,7 @@ def import_sleap_nn(
     said = read_metadata(source)
     if animals > 1 and said.model_type not in _OF_SEVERAL:
         raise ModelError(
-            f"{source}: a {said.model_type} network tells of one animal; say no --animals"
+            f"{source}: a {said.model_type} network finds one animal; leave out --animals"
         )
     network = load_graph(source / NETWORK)
     width, height = size or _prepared(said, source) or _size(network, said, source)
@@ -198,7 +198,7 @@ def _bottom_up(
     most = animals or said.max_instances
     if not most:
         raise ModelError(
-            f"{source} does not tell how many animals are in a picture at most; say it: "
+            f"{source} does not tell how many animals an image has at most; add "
             "--animals 2"
         )
     made = _makers(network)
@@ -321,7 +321,7 @@ def _unknown(
         )
     elif kind.startswith("multi_class"):
         advice = (
-            "its classes, which say who is who, are not read here. Train the same without "
+            "its classes, which identify animals, are not read here. Train the same without "
             "classes, and give the animals names: [Animals] NAMES"
         )
     raise ModelError(
@@ -346,7 +346,7 @@ def _size(network: Any, said: Metadata, source: Path) -> tuple[int, int]:
     height, width = (int(side.dim_value) for side in sides)
     if not (height and width):
         raise ModelError(
-            f"{source}: the network takes pictures of any size; say which is analysed: "
+            f"{source}: the network takes images of any size; say which is analysed: "
             "--size 640x480 (what the training configuration calls max_stride must "
             "divide both)"
         )

@@ -61,7 +61,7 @@ def read_metadata(source: Path) -> Metadata:
     if any(
         not 0 <= end < len(said.node_names) for bone in said.edge_inds for end in bone
     ):
-        raise ModelError(f"{file} is damaged: a bone ends at no body part")
+        raise ModelError(f"{file} is damaged: an edge ends at an unknown body part")
     return said
 
 

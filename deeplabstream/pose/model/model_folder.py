@@ -76,7 +76,7 @@ class ModelFolder:
         return (
             f"{self.path} was imported by an earlier version, which did not prepare frames "
             "as the program that trained the network does, and cut off scores above 1: its "
-            "points can be wrong. Import it anew with utils/ImportModel.py."
+            "points can be wrong. Import it again with utils/ImportModel.py."
         )
 
     @property
@@ -125,7 +125,7 @@ def load_model_folder(path: Path) -> ModelFolder:
         words = Description.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise ModelError(
-            f"{path} is no model folder: it has no {DESCRIPTION}"
+            f"{path} is not a model folder: it has no {DESCRIPTION}"
         ) from None
     except OSError as error:
         raise ModelError(f"{file} can't be read: {error.strerror}") from error
@@ -138,7 +138,7 @@ def load_model_folder(path: Path) -> ModelFolder:
         for name in bone:
             if name not in names:
                 raise ModelError(
-                    f"{file} is damaged: a bone ends at no body part {name}"
+                    f"{file} is damaged: an edge ends at an unknown body part {name}"
                 )
     try:
         decoder = decoder_from_json(words.sections, names)

@@ -59,9 +59,9 @@ def open_estimator(
     model = load_model_folder(folder)
     if model.frames > 1:
         raise ModelError(
-            f"{model.path} looks at {model.frames} pictures that follow each other, two "
+            f"{model.path} looks at {model.frames} images that follow each other, two "
             "of them still to come: it is for whole videos; for a rig and for single "
-            "pictures take the network in the folder around it"
+            "images take the network in the folder around it"
         )
     estimator = opened(model, runtime, threads, tolerance_px)
     detector = model.path / DETECTOR
@@ -100,12 +100,12 @@ def open_live_crop(
     for each in (estimator, detector):
         if isinstance(each, NetworkEstimator) and each.model.animals > 1:
             raise ModelError(
-                f"LIVE_CROP follows one animal; {each.model.path.name} tells of "
+                f"LIVE_CROP follows one animal; {each.model.path.name} finds "
                 f"{each.model.animals}: say LIVE_CROP = no"
             )
     if detector is None and not estimator.model.decoder.any_size:
         raise ModelError(
-            f"{estimator.model.path.name} gives coordinates, which hold for pictures of its "
+            f"{estimator.model.path.name} gives coordinates, which hold for images of its "
             "own size alone: say LIVE_CROP = no, or name a DETECTOR"
         )
     cropping = LiveCrop(estimator, detector, margin, every)

@@ -219,7 +219,7 @@ def card() -> str:
     if not count.value or driver.cuDeviceGet(ctypes.byref(first), 0):
         return ""
     driver.cuDeviceGetName(said, len(said), first)
-    return said.value.decode(errors="replace") or "a card without a name"
+    return said.value.decode(errors="replace") or "a GPU without a name"
 
 
 def _told(inputs: Sequence[tuple[str, str, Sequence[object]]]) -> str:
@@ -236,7 +236,7 @@ def _check(model: ModelFolder, session: "InferenceSession") -> None:
     expected = [("images", "tensor(uint8)", [fitting.height, fitting.width, 3])]
     if inputs != expected:
         raise ModelError(
-            f"{model.network} does not take the pictures that model.json describes: it takes "
+            f"{model.network} does not take the images that model.json describes: it takes "
             f"{_told(inputs)} instead of {_told(expected)}"
         )
     given = tuple(session.get_outputs()[0].shape)[1:]
@@ -252,7 +252,7 @@ def any_size(network: Path) -> bytes:
 
     Whether its operations accept any size shows when it runs.
     """
-    model = _read(network, "looking at pictures of another size than the network's")
+    model = _read(network, "looking at images of another size than the network's")
     for value in (*model.graph.input, *model.graph.output):
         sizes = value.type.tensor_type.shape.dim
         channel_first = value.name != "images"

@@ -54,7 +54,7 @@ def quantise(
     """
     if len(pictures) < LEAST_PICTURES:
         raise ModelError(
-            f"{len(pictures)} pictures are too few to find ranges on and to compare on "
+            f"{len(pictures)} images are too few to find ranges on and to compare on "
             f"others: {LEAST_PICTURES} at least"
         )
     known, unseen = pictures[::2], pictures[1::2]
@@ -104,17 +104,17 @@ def told(trial: Trial) -> str:
 def _why_not(best: Trial, tolerance_px: float) -> str:
     if not best.difference.points:
         return (
-            "the network sees no body part in any of these pictures, so nothing can be "
-            "compared: give it pictures or a video of the animal that it knows"
+            "the network sees no body part in any of these images, so nothing can be "
+            "compared: give it images or a video of the animal that it knows"
         )
     if not best.difference.p95_px <= tolerance_px:
         why, allowed = "its points move too far", f"{tolerance_px:g} px are allowed"
-        helps = "more and more varied pictures may help"
+        helps = "more and more varied images may help"
     else:
         why = "too many points are seen that were not, or the other way round"
         allowed = f"{MOST_OTHERWISE:.0%} is allowed"
         helps = (
-            "more and more varied pictures may help, and a network that is surer of its "
+            "more and more varied images may help, and a network that is surer of its "
             "points: longer training, another threshold in model.json"
         )
     return f"in eight bits {why}: {told(best)}; {allowed}; {helps}"

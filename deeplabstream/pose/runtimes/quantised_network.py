@@ -53,11 +53,11 @@ def check_quantised(model: ModelFolder) -> Path:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{model.path / DESCRIPTION} is missing or damaged: "
-            "python utils/QuantiseNetwork.py --overwrite makes it anew"
+            "python utils/QuantiseNetwork.py --overwrite makes it again"
         ) from error
     if whose != model.sha256 or digest != network_hash(file):
         raise ModelError(
             f"{file} is damaged, or was made from another network than {model.network}: "
-            "python utils/QuantiseNetwork.py --overwrite makes it anew"
+            "python utils/QuantiseNetwork.py --overwrite makes it again"
         )
     return file

@@ -61,7 +61,7 @@ def pictures_of(model: ModelFolder) -> tuple[NDArray[np.uint8], bool]:
         tall = read_picture(file)
         if tall is None or tall.shape[1] != width or tall.shape[0] % height:
             raise ModelError(
-                f"{file} is damaged: it must hold pictures {width} wide and {height} high"
+                f"{file} is damaged: it must hold images {width} wide and {height} high"
             )
         return np.asarray(tall, np.uint8).reshape(-1, height, width, 3), True
     rng = np.random.default_rng(0)

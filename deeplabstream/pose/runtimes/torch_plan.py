@@ -105,7 +105,7 @@ class Graph:
         for place, name in enumerate(node.input):
             if name and place in SAID.get(node.op_type, ()):
                 if name not in known:
-                    raise ValueError("how it is done is known with the picture alone")
+                    raise ValueError("how it is done is known with the image alone")
                 given.append(known[name].tolist())
             else:
                 given.append(name or None)

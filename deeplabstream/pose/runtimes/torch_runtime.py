@@ -41,7 +41,7 @@ class TorchNetwork:
 
         if device == "cuda" and not torch.cuda.is_available():
             raise ModelError(
-                "the network was to run in torch on CUDA, but torch finds no card"
+                "the network was to run in torch on CUDA, but torch finds no GPU"
             )
         if threads:
             torch.set_num_threads(threads)

@@ -105,6 +105,6 @@ def refused(kind: str, words: Sequence[str]) -> None:
         raise LabelsError(
             [
                 "networks for several animals are trained on heat maps of whole, single "
-                f"pictures: leave out {', '.join(wrong)}"
+                f"images: leave out {', '.join(wrong)}"
             ]
         )

@@ -67,7 +67,9 @@ def look_at(files: Sequence[Path], length: int) -> tuple[Video, ...]:
         try:
             reader = open_video(file)
         except DeviceError as error:
-            raise ModelError(f"{file} is no video that can be read: {error}") from error
+            raise ModelError(
+                f"{file} is not a video that can be read: {error}"
+            ) from error
         if len(reader) >= length:
             reader.prepare_jumps()
             videos.append(Video(reader))

@@ -96,7 +96,7 @@ def load_dataset(
     for place, file in enumerate(labels.images):
         image = read_picture(file)
         if image is None:
-            problems.append(f"the picture {file} can't be read")
+            problems.append(f"the image {file} can't be read")
             continue
         box = None if boxes is None or np.isnan(boxes[place]).any() else boxes[place]
         window = (
@@ -193,9 +193,7 @@ def split(clips: Sequence[str], held_out: float, seed: int) -> Parts:
         ]
     train = [i for i in range(len(clips)) if i not in set(test)]
     if not train:
-        raise LabelsError(
-            ["so many pictures are held out that none is left to train on"]
-        )
+        raise LabelsError(["so many images are held out that none is left to train on"])
     return Parts(tuple(train), tuple(test))
 
 
@@ -216,9 +214,7 @@ def split_at_random(
     if sizes[1] == 0:
         sizes[0], sizes[1] = sizes[0] - 1, 1
     if sizes[0] < 1:
-        raise LabelsError(
-            ["two labelled pictures are needed, to train and to validate"]
-        )
+        raise LabelsError(["two labelled images are needed, to train and to validate"])
     order = torch.randperm(
         count, generator=torch.Generator().manual_seed(seed)
     ).tolist()

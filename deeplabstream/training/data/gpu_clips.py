@@ -57,7 +57,7 @@ def clip_reader(device: str) -> tuple[Read, str | None]:
             return reader, f"unlabelled clips are decoded on {device} by {package}"
     return (
         read_clip,
-        f"unlabelled clips are decoded on the processor: {'; '.join(faults)}",
+        f"unlabelled clips are decoded on the CPU: {'; '.join(faults)}",
     )
 
 
@@ -83,7 +83,7 @@ class GpuReader:
             except Exception as error:  # whatever a driver or FFmpeg finds
                 self._refused.add(video.file)
                 _log.warning(
-                    "%s is decoded on the processor: %s", video.file, _first_line(error)
+                    "%s is decoded on the CPU: %s", video.file, _first_line(error)
                 )
         return read_clip(video, start, length)
 
@@ -135,7 +135,7 @@ def _check_numbers(decode: Decoder, video: Video) -> None:
         image = _images(decode, video, row, row + 1)[0]
         away = np.abs(own.astype(np.int16) - image).mean(axis=(1, 2, 3))
         if away[row - first] > away.min() + _ROUNDING:
-            raise ValueError(f"its frame {row} is another than the processor's")
+            raise ValueError(f"its frame {row} is another than the CPU's")
 
 
 def open_torchcodec(file: Path, device: torch.device) -> Decoder:

@@ -151,7 +151,7 @@ def open_book(
             raise LabelsError(
                 [
                     f"{folder} is a project of several animals, and here one is labelled in "
-                    "each picture: label them in DeepLabCut, then "
+                    "each image: label them in DeepLabCut, then "
                     f"python utils/TrainNetwork.py --data {folder} trains from it"
                 ]
             )

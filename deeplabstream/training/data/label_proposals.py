@@ -34,7 +34,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     if found.animals > 1:
         raise LabelsError(
             [
-                f"labels are proposed for one animal in a picture; the network tells of "
+                f"labels are proposed for one animal in an image; the network finds "
                 f"{found.animals}"
             ]
         )

@@ -125,9 +125,9 @@ def read_labels(
         known.append(told)
     for image, times in Counter(images).items():
         if times > 1:
-            problems.append(f"{file.name}: the picture {image} has {times} rows")
+            problems.append(f"{file.name}: the image {image} has {times} rows")
     if not problems and not images:
-        problems.append(f"{file} labels no picture")
+        problems.append(f"{file} labels no image")
     if problems:
         raise LabelsError(problems)
     return Labels(
@@ -162,14 +162,14 @@ def _faults(
 ) -> list[str]:
     """Return what is wrong with an image and the points (bodypart, 2) in it."""
     if not image.is_file():
-        return [f"{where}: there is no picture {image}"]
+        return [f"{where}: there is no image {image}"]
     size = picture_size(image)
     if size is None:
-        return [f"{where}: the picture {image} can't be read"]
+        return [f"{where}: the image {image} can't be read"]
     height, width = size
     if height * width > MOST_PIXELS:
         return [
-            f"{where}: the picture {image} declares {width}x{height} pixels, more than "
+            f"{where}: the image {image} declares {width}x{height} pixels, more than "
             f"{MOST_PIXELS / 1e6:.0f} million: it is not decoded"
         ]
     most = np.array([width, height]) - 0.5 + TOLERANCE_PX
@@ -215,7 +215,7 @@ def _header(file: Path, rows: list[list[str]], several: bool) -> _Header:
     starts = [row[0] for row in rows[:4]]
     grouped = starts[1:2] == ["individuals"]
     if grouped and not several:
-        raise LabelsError([f"{file} labels several animals; one per picture is needed"])
+        raise LabelsError([f"{file} labels several animals; one per image is needed"])
     if grouped:
         starts.pop(1)
     if starts[:3] != ["scorer", "bodyparts", "coords"]:

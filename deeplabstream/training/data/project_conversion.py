@@ -65,11 +65,11 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     """
     labels = project.labels
     if labels.animals > 1:
-        raise LabelsError(["Lightning Pose's projects have one animal in each picture"])
+        raise LabelsError(["Lightning Pose's projects have one animal in each image"])
     check_new(folder)
     names = [_place(file) for file in labels.images]
     if len(set(names)) < len(names):
-        raise LabelsError(["two pictures have the same folder and name"])
+        raise LabelsError(["two images have the same folder and name"])
     films = [video.name for video in project.videos]
     if twice := next((name for name in films if films.count(name) > 1), ""):
         raise LabelsError([f"two videos are named {twice}: give one another name"])

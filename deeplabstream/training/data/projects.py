@@ -63,10 +63,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
         raise LabelsError([f"{file} can't be read: {error}"]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a 13th month
         reason = " ".join(str(error).split())
-        raise LabelsError([f"{file} is no YAML: {reason}"]) from error
+        raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
     except Exception as error:  # from tags that do not fit what they stand before
         reason = f"{type(error).__name__}: {error}"
-        raise LabelsError([f"{file} is no YAML: {reason}"]) from error
+        raise LabelsError([f"{file} is not valid YAML: {reason}"]) from error
     if not isinstance(words, dict):
         raise LabelsError([f"{file} holds no settings"])
     return words
@@ -76,9 +76,7 @@ def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
     """Return a DeepLabCut project: all its clips as one table."""
     grouped = bool(words.get("multianimalproject"))
     if grouped and not several:
-        raise LabelsError(
-            [f"{folder} labels several animals; one per picture is needed"]
-        )
+        raise LabelsError([f"{folder} labels several animals; one per image is needed"])
     files = sorted(folder.glob("labeled-data/*/CollectedData*.csv"))
     tables = sorted(folder.glob("labeled-data/*/CollectedData*.h5"))
     told = {file.parent for file in files}

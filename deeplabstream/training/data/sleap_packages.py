@@ -39,7 +39,7 @@ def unpack_sleap(file: Path, folder: Path) -> Skeleton:
         with open_hdf5(file) as content:
             return _unpack(file, content, folder)
     except ValueError as error:
-        raise LabelsError([f"{file} is no SLEAP file: {error}"]) from error
+        raise LabelsError([f"{file} is not a SLEAP file: {error}"]) from error
     except OSError as error:
         raise LabelsError([f"{file} can't be unpacked: {error}"]) from error
 
@@ -65,9 +65,7 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
             continue
         picture = _picture(content, video, index)
         if picture is None:
-            problems.append(
-                f"{where}: its picture is not in the file; export a .pkg.slp"
-            )
+            problems.append(f"{where}: its image is not in the file; export a .pkg.slp")
             continue
         name = f"labeled-data/video{video}/img{index:08}.png"
         target = folder / name
@@ -79,7 +77,7 @@ def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
             cells += _cells(points[first:last], shift)
         rows.append([name, *cells])
     if not rows and not problems:
-        problems.append(f"{file} holds no frame that a person labelled")
+        problems.append(f"{file} holds no frame that a user labelled")
     if problems:
         raise LabelsError(problems)
     _write(folder / "CollectedData.csv", skeleton, rows)
@@ -110,7 +108,7 @@ def _picture(content: "h5py.File", video: int, index: int) -> bytes | None:
     if stored.ndim == 1:  # encoded, as signed bytes
         encoded = stored.view(np.uint8).tobytes()
         if reason := too_large(encoded):
-            raise ValueError(f"the picture {index} of {group.name} {reason}")
+            raise ValueError(f"the image {index} of {group.name} {reason}")
         read = decode(encoded, cv2.IMREAD_UNCHANGED)
         if read is None:
             return None

@@ -195,8 +195,8 @@ def check_animals(found: Found, labels: Labels) -> None:
     if labels.animals > found.animals:
         raise LabelsError(
             [
-                f"{labels.file} labels up to {labels.animals} animals in a picture; the "
-                f"network tells of {found.animals}"
+                f"{labels.file} labels up to {labels.animals} animals in an image; the "
+                f"network finds {found.animals}"
             ]
         )
 

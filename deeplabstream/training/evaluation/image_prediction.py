@@ -46,7 +46,7 @@ class Found:
             raise LabelsError(
                 [
                     f"{labels.file} labels up to {labels.animals} animals, the network "
-                    f"tells of {self.animals}: that is compared for several alone"
+                    f"finds {self.animals}: that is compared for several alone"
                 ]
             )
         away = np.full(self.confidence.shape, np.nan, np.float32)
@@ -65,7 +65,7 @@ def find_pictures(path: Path) -> tuple[Path, ...]:
         else [path]
     )
     if not found:
-        raise LabelsError([f"{path} holds no picture ({', '.join(PICTURES)})"])
+        raise LabelsError([f"{path} holds no image ({', '.join(PICTURES)})"])
     return tuple(found)
 
 
@@ -79,7 +79,7 @@ def predict_pictures(
         for file in images[start : start + TOGETHER]:
             image = read_picture(file)
             if image is None:
-                problems.append(f"the picture {file} can't be read")
+                problems.append(f"the image {file} can't be read")
             else:
                 some.append(image)
         if not problems:
@@ -121,7 +121,7 @@ def check_alike(first: Found, others: Sequence[Found]) -> None:
             )  # fmt: skip
         if other.animals != first.animals:
             raise LabelsError(
-                [f"an ensemble needs networks of as many animals: one tells of "
+                [f"an ensemble needs networks of as many animals: one finds "
                  f"{other.animals}, the first of {first.animals}"]
             )  # fmt: skip
 

@@ -120,7 +120,7 @@ def _embedded(file: Path) -> tuple[int, int, str]:
 
     picture = read_picture(file)
     if picture is None:
-        raise LabelsError([f"the picture {file} can't be read"])
+        raise LabelsError([f"the image {file} can't be read"])
     height, width = picture.shape[:2]
     scale = LONGEST / max(height, width)
     small = picture

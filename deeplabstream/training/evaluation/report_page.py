@@ -75,10 +75,10 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
     which = (
         "; which of them were trained on is not known"
         if "all" in evidence.sets
-        else " of pictures not trained on"
+        else " of images not trained on"
     )
     return escape(
-        f"{len(evidence.names)} pictures ({sets}), {len(evidence.bodyparts)} body parts. "
+        f"{len(evidence.names)} images ({sets}), {len(evidence.bodyparts)} body parts. "
         f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
         f"calibration error of the confidence {sure.error():.3f}, over "
         f"{int(sure.points.sum())} points{which}. There a point is right within "

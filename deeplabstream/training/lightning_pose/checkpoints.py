@@ -93,7 +93,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     kind, backbone = str(how.get("model_type", "heatmap")), str(how.get("backbone"))
     if "multiview" in kind:
         raise ModelError(
-            f"{source}: a {kind} model looks at pictures of several cameras at once, and "
+            f"{source}: a {kind} model looks at images of several cameras at once, and "
             "can't be imported; train a heatmap model, which looks at one"
         )
     if kind != "heatmap" or backbone not in BACKBONES:
@@ -183,7 +183,7 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
         raise ModelError(f"{file} can't be read as a checkpoint: {reason}") from error
     tensors = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(tensors, dict):
-        raise ModelError(f"{file} is no checkpoint of Lightning Pose: no state_dict")
+        raise ModelError(f"{file} is not a checkpoint of Lightning Pose: no state_dict")
     return tensors
 
 

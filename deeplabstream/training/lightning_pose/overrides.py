@@ -46,7 +46,7 @@ def _apply(whole: dict[str, Any], text: str) -> str | None:
     place: Any = whole
     for name in path:
         if not isinstance(place, dict) or not isinstance(place.get(name, {}), dict):
-            return f"{name} is no group of settings"
+            return f"{name} is not a group of settings"
         if name not in place:
             if sign in ("", "~"):
                 return f"there is no {key} to {'remove' if sign else 'change'}" + (

@@ -234,7 +234,7 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
         remarks.insert(0, remark)
     imgaug = config.training.imgaug
     if not isinstance(imgaug, str) or imgaug not in PIPELINES:
-        remarks.append("training.imgaug is no pipeline known here; dlc is taken")
+        remarks.append("training.imgaug is not a pipeline known here; dlc is taken")
     return PoseProject(file, config, words, tuple(remarks))
 
 

@@ -93,8 +93,8 @@ def read_predictions(file: Path) -> Predictions:
         if rows[1][0] == "individuals":
             raise LabelsError(
                 [
-                    f"{file} tells of several animals: EvaluateNetwork.py --report shows "
-                    "its pictures"
+                    f"{file} has several animals: EvaluateNetwork.py --report shows "
+                    "its images"
                 ]
             )
         told = rows[0][-1] == "set"

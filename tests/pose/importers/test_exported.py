@@ -189,7 +189,7 @@ def test_one_far_point_is_refused_by_its_name(
         ("reference.npz", b"PK", "reference.npz is damaged"),
         ("reference.npz", None, "reference.npz can't be read"),
         ("reference.npz", "old", "run the script of this version"),
-        ("network.onnx", b"\x08", "no sound ONNX network"),
+        ("network.onnx", b"\x08", "not a valid ONNX network"),
         ("network.onnx", None, "network.onnx can't be read"),
     ],
 )
@@ -279,4 +279,4 @@ def test_a_network_of_several_cameras_is_refused(
     words = {"data": {}, "model": {"model_type": kind, "backbone": "vits_dino"}}
     (tmp_path / "config.yaml").write_text(json.dumps(words), "utf-8")
     assert main([str(tmp_path), "--output", str(tmp_path / "model")]) == 2
-    assert "pictures of several cameras" in capsys.readouterr().err
+    assert "images of several cameras" in capsys.readouterr().err

@@ -337,14 +337,14 @@ def test_a_network_imported_earlier_is_told_to_be_imported_anew(
     (old / "model.json").write_text(json.dumps(said), "utf-8")
     (old / "network.onnx").write_bytes((stretched / "network.onnx").read_bytes())
     (sentence,) = outdated(old)
-    assert "Import it anew" in sentence
+    assert "Import it again" in sentence
     settings = tmp_path / "settings.ini"
     text = Path("settings.ini").read_text("utf-8")
     lines = [
         f"MODEL = {old}" if x.startswith("MODEL =") else x for x in text.splitlines()
     ]
     settings.write_text("\n".join(lines), "utf-8")
-    assert any("Import it anew" in problem for problem in problems_of(settings))
+    assert any("Import it again" in problem for problem in problems_of(settings))
     film = write_film(tmp_path / "film.mp4", frames=3)
     assert predict_videos([str(film), "--model", str(old), "--runtime", "cpu"]) == 0
     assert f"Warning: {sentence}" in capsys.readouterr().err

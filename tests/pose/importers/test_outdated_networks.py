@@ -53,11 +53,11 @@ def test_a_rig_says_at_its_start_that_a_network_is_to_be_imported_anew(
     assert stream([*words, "--frames", "10"]) == 0
     told = capsys.readouterr().out
     notes = [line for line in told.splitlines() if line.startswith("network: ")]
-    assert [line.count("Import it anew") for line in notes] == [1]
+    assert [line.count("Import it again") for line in notes] == [1]
     assert "10 frames of camera top analysed" in told  # a warning ends nothing
     renewed(settings)
     assert stream([*words, "--frames", "10"]) == 0
-    assert "Import it anew" not in capsys.readouterr().out
+    assert "Import it again" not in capsys.readouterr().out
 
 
 def test_video_analyzer_says_that_a_network_is_to_be_imported_anew(
@@ -67,7 +67,7 @@ def test_video_analyzer_says_that_a_network_is_to_be_imported_anew(
     words = ["--settings", str(settings), "--video", str(film), "--fast"]
     words += ["--no-experiment", "--no-labels", "--output"]
     assert analyse([*words, str(tmp_path / "run")]) == 0
-    assert "Import it anew" in capsys.readouterr().err
+    assert "Import it again" in capsys.readouterr().err
     renewed(settings)
     assert analyse([*words, str(tmp_path / "again")]) == 0
-    assert "Import it anew" not in capsys.readouterr().err
+    assert "Import it again" not in capsys.readouterr().err

@@ -30,7 +30,7 @@ def worth(scores: np.ndarray) -> np.ndarray:
 
 
 def truth() -> np.ndarray:
-    """Return where the dots are in the pictures of SLEAP-NN's reference."""
+    """Return where the dots are in the images of SLEAP-NN's reference."""
     rng = np.random.default_rng(7)
     return np.stack([drawn(rng)[1] for _ in range(12)])
 
@@ -46,7 +46,7 @@ def test_sleap_nns_network_of_one_animal(
     assert main(words) == 2
     assert "--size 640x480" in capsys.readouterr().err
     assert main([*words, *SIZE, "--animals", "2"]) == 2
-    assert "say no --animals" in capsys.readouterr().err
+    assert "leave out --animals" in capsys.readouterr().err
     model = load_model_folder(out)
     assert model.skeleton.bodyparts == ("snout", "tailbase")
     assert model.decoder == Heatmaps(2, 1.5, 0, LINEAR_TO, 5)

@@ -26,9 +26,7 @@ def main():
     """Write the folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("source", type=Path)
-    parser.add_argument(
-        "--size", required=True, help="WIDTHxHEIGHT of analysed pictures"
-    )
+    parser.add_argument("--size", required=True, help="WIDTHxHEIGHT of analysed frames")
     parser.add_argument("--video", type=Path, help="one that the network was made for")
     parser.add_argument(
         "--output", type=Path, required=True, help="the folder to write"

@@ -37,8 +37,8 @@ def main():
     names = [str(part) for part in config["metadata"]["bodyparts"]]
     if _word(config["method"]).lower() not in ("bu", "td"):
         sys.exit(
-            f"{name} needs another network's poses beside each picture, which can't be "
-            "taken over; train one that needs pictures alone"
+            f"{name} needs another network's poses beside each image, which can't be "
+            "taken over; train one that needs images alone"
         )
     model = PoseModel.build(dict(config["model"])).eval()
     try:
@@ -103,7 +103,7 @@ def _frames(config, video, width, height):
 def _options():
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("source", type=Path)
-    parser.add_argument("--size", default="", help="WIDTHxHEIGHT of analysed pictures")
+    parser.add_argument("--size", default="", help="WIDTHxHEIGHT of analysed frames")
     parser.add_argument("--video", type=Path, help="one that the network was made for")
     parser.add_argument(
         "--output", type=Path, required=True, help="the folder to write"
@@ -128,7 +128,7 @@ def _read(source, trust):
     if not said.is_file():
         sys.exit(f"{file}: beside it there is no {said.name}, which says what it is")
     if "model" not in content:
-        sys.exit(f"{file} is no snapshot of DeepLabCut 3")
+        sys.exit(f"{file} is not a snapshot of DeepLabCut 3")
     with said.open(encoding="utf-8") as stream:
         return yaml.safe_load(stream), content["model"], file.name
 
@@ -156,7 +156,7 @@ def _size(config, words):
         crop = config["data"]["inference"].get("top_down_crop") or {}
         return int(crop.get("width", 256)), int(crop.get("height", 256))
     if not words:
-        sys.exit("--size WIDTHxHEIGHT is needed: of the pictures that are analysed")
+        sys.exit("--size WIDTHxHEIGHT is needed: of the images that are analysed")
     return size_of(words, 32)
 
 

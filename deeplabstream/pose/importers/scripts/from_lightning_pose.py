@@ -78,11 +78,11 @@ def _configured(folder):
     try:
         config = OmegaConf.load(folder / "config.yaml")
     except OSError as error:
-        sys.exit(f"{folder} is no model's folder: {error}")
+        sys.exit(f"{folder} is not a model's folder: {error}")
     kind = str(config.model.model_type)
     if kind not in ("regression", "heatmap", "heatmap_mhcrnn"):
         sys.exit(
-            f"{folder}: a {kind} model looks at pictures of several cameras at once, and "
+            f"{folder}: a {kind} model looks at images of several cameras at once, and "
             "can't be taken over; train a heatmap model, which looks at one"
         )
     return config, kind

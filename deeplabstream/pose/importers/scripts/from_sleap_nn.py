@@ -28,9 +28,9 @@ def main():
     )
     parser.add_argument("--video", type=Path, help="one that the network was made for")
     parser.add_argument(
-        "--size", default="640x480", help="WIDTHxHEIGHT of drawn frames"
+        "--size", default="640x480", help="WIDTHxHEIGHT of synthetic frames"
     )
-    parser.add_argument("--animals", type=int, default=0, help="the most in a picture")
+    parser.add_argument("--animals", type=int, default=0, help="the most in an image")
     options = parser.parse_args()
     metadata = options.exported / "export_metadata.json"
     if not metadata.is_file():

@@ -38,7 +38,7 @@ def frames_of(video, sizes):
             frames.append(_part(frame, len(frames) % 3))
         index += 1
     if not frames:
-        raise SystemExit(f"{video}: no picture of it can be read")
+        raise SystemExit(f"{video}: no image of it can be read")
     return frames
 
 
