@@ -275,7 +275,7 @@ def test_no_network_no_description_and_a_full_folder_are_sentences(
     assert main([str(file), *words]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert "not a valid ONNX network" in said[0]
-    assert "gone.onnx: there is no such file" in said[1]
+    assert "gone.onnx: no such file or folder" in said[1]
     assert "expected an .onnx file" in said[2]
     assert "--description is needed" in said[3]
     assert "holds a model already" in said[4]
