@@ -59,7 +59,7 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
     from deeplabstream.engine.session.session import Session
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
-    from deeplabstream.gui.dialogs.settings_repair import mend
+    from deeplabstream.gui.dialogs.settings_repair import repair_settings
     from deeplabstream.gui.settings_document import Document
     from deeplabstream.gui.window import Window
     from deeplabstream.settings.ready_made import with_experiment
@@ -68,7 +68,7 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
     document = Document(path)
     if experiment:
         document.edit(with_experiment(document.text, experiment, document.path.parent))
-    settings = mend(document)
+    settings = repair_settings(document)
     if settings is None:
         print(*document.problems, sep="\n")
         return BAD_SETTINGS

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 
 from deeplabstream.core.arguments import ProgramParser
+from deeplabstream.engine.processes.termination import termination
 from deeplabstream.engine.session.request_queue import AGENDAS, RequestQueue
 from deeplabstream.engine.session.session import Session
 from deeplabstream.settings.loading import load
@@ -35,7 +36,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0 when the pictures were taken."""
+    """Take the screenshots; return 0 if there are any, else 1 or the code of a signal."""
     options = ProgramParser(prog="TakeScreenshots.py", description=__doc__)
     options.add_settings()
     options.add_argument("--output", type=Path, default=HERE / "docs/images")
@@ -56,15 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings.write_bytes(chosen.settings.read_bytes())
         draw = [sys.executable, str(HERE / "utils/DrawLabels.py"), str(labels)]
         subprocess.run([*draw, "--frames", "24"], check=True, stdout=subprocess.DEVNULL)
-        camera = _photographed(settings, labels, chosen.output, chosen.after)
-    print(*camera.taken, sep="\n")
-    return 0 if camera.taken else 1
+        taken, code = _taken(settings, labels, chosen.output, chosen.after)
+    print(*taken, sep="\n")
+    return code or (0 if taken else 1)
 
 
-def _photographed(
+def _taken(
     settings: Path, labels: Path, output: Path, after_s: float
-) -> Photographer:
-    with Session(load(settings)) as session:
+) -> tuple[list[Path], int]:
+    """Return the screenshots, and the exit code of the window."""
+    with termination(), Session(load(settings)) as session:
         bridge = Bridge(session, RequestQueue(AGENDAS["experiment"]))
         window = Window(bridge, Document(settings))
         camera = Photographer(window, output, after_s, labels)
@@ -72,8 +74,8 @@ def _photographed(
         bridge.failed.connect(print)
         bridge.status_changed.connect(camera.take_status)
         bridge.start()
-        run_until_closed(window)
-    return camera
+        code = run_until_closed(window, end=window.end, outputs_off=window.outputs_off)
+    return camera.taken, code
 
 
 if __name__ == "__main__":

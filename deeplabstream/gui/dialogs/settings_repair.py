@@ -58,8 +58,8 @@ class MendingWindow(QWidget):
         super().closeEvent(event)
 
 
-def mend(document: Document) -> Settings | None:
-    """Have a person mend the document if it needs it; None: they gave up."""
+def repair_settings(document: Document) -> Settings | None:
+    """Show the problems of a settings file until they are fixed; None: the user gave up."""
     if document.settings is None:
         run_until_closed(MendingWindow(document))
     return document.settings

@@ -87,7 +87,7 @@ class Triggers(Panel):
             self.words[name].setText(word)
 
 
-_ANSWERS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
+_ANSWERS = {True: ("true", GREEN), False: ("false", BLUE), None: ("unknown", GREY)}
 
 
 class Marks(Panel):

@@ -11,7 +11,7 @@ from deeplabstream.gui.widgets.frame_overlay import draw_tag
 
 _MOST = 7
 _LINE = 24.0
-_WORDS = {True: ("yes", GREEN), False: ("no", BLUE), None: ("unknown", GREY)}
+_WORDS = {True: ("true", GREEN), False: ("false", BLUE), None: ("unknown", GREY)}
 _PREFIX = "[Trigger "
 Line = tuple[str, str]
 """A sentence and its colour."""
