@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Entry, Note
 from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.event_rows import EventRows
@@ -46,7 +47,8 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
         table = _ContinuedTable(folder.events_path)
     except OSError:
         return
-    rows, last_ns = EventRows(table, facts["start_ns"]), 0
+    rows = EventRows(table, facts["start_ns"])
+    last_ns = SystemClock().now_ns()
     try:
         for entry in entries:
             rows.entry(entry)

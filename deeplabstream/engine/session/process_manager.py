@@ -224,7 +224,6 @@ class ProcessManager:
     def ending(
         self,
         last_messages: Callable[[], Sequence[say.ToRecorder]],
-        run: Path | None,
         handle: Callable[[object], object],
     ) -> Iterator[None]:
         """End all processes, outputs first; yield while waiting, then free all memory.
@@ -245,8 +244,8 @@ class ProcessManager:
         yield from _until_ended(
             [self.recorder], SAVING_S, progress=lambda: self.saved_s
         )
-        if run is not None and self.recorder.process.exitcode:
-            complete_events(run, JournalReader(self.journal).unrecorded())
+        if self._run is not None and self.recorder.process.exitcode:
+            complete_events(self._run, JournalReader(self.journal).unrecorded())
         self.second_guard.send(say.Stop())
         yield from _until_ended([self.second_guard], 20.0)
         yield

@@ -221,9 +221,7 @@ class Session:
                 self._alarm(f"{names} may still be on: switch off by hand")
             return say.CloseRun(text, self.state.run_facts()), say.Stop()
 
-        self._ending = processes.ending(
-            last_messages, self.state.run_folder, self._handle
-        )
+        self._ending = processes.ending(last_messages, self._handle)
         self._change(change.StreamStopping())
 
     def _has_ended(self) -> bool:
