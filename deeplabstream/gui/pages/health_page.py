@@ -36,7 +36,7 @@ _COUNTS = (
     "skipped",
     "recorded",
     "waiting",
-    "not recorded",
+    "missing",
 )
 _COUNTS_HELP = (
     "frames from the camera",

@@ -111,7 +111,7 @@ class LabellingTab(QWidget):
         self.list.setObjectName("clear")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        left = Panel("Pictures")
+        left = Panel("Frames")
         left.setFixedWidth(_WIDTH)
         left.column.addWidget(self.list, 1)
         left.column.addWidget(self.words)

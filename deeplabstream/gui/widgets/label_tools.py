@@ -68,7 +68,7 @@ class LabelTools(Panel):
     def _arrange(self) -> None:
         self.parts.setObjectName("clear")
         self.column.addWidget(self.parts, 1)
-        for text, widget in (("Bones", self.bones), ("Contrast", self.contrast)):
+        for text, widget in (("Edges", self.bones), ("Contrast", self.contrast)):
             self.column.addWidget(_caption(text))
             self.column.addWidget(widget)
         for buttons in ((self.wider, self.whole, self.closer), (self.undo, self.redo)):
