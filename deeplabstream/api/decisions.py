@@ -33,7 +33,7 @@ def replay(
     Returns
     -------
     pandas.DataFrame
-        One row per frame on which something else would have been asked for: `time_s`
+        One row per frame on which other commands would be given now: `time_s`
         (seconds since Start Stream), `camera`, `frame`, `recorded`, `now` (the commands in
         words). No rows: every decision is the same. `attrs["frames"]`: how many frames were
         decided again; `attrs["commands"]`: how many commands the run has;

@@ -84,10 +84,10 @@ class Session(EngineSession):
         while wanted:
             agenda.advance(self)
             self.rest(_REST_S)
-            told = self.poll()
-            self._early += told
-            failed = [e.text for e in told if isinstance(e, Failed) and e.grave]
-            for news in told:
+            entries = self.poll()
+            self._early += entries
+            failed = [e.text for e in entries if isinstance(e, Failed) and e.grave]
+            for news in entries:
                 if isinstance(news, StateChanged):
                     wanted -= _running(news.state)
             if wanted and not failed and clock.now_ns() > end_ns:
@@ -122,7 +122,7 @@ class Session(EngineSession):
             self.rest(min(_REST_S, left_s))
 
     def stop(self) -> Path | None:
-        """Stop everything, outputs first; return the run folder when it is whole.
+        """Stop everything, outputs first; return the run folder when it is complete.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class Session(EngineSession):
 
 
 def _running(status: SessionState) -> set[str]:
-    """Return what runs, in the words of `start`."""
+    """Return the names of the running parts, as in `start`."""
     runs = {
         "stream": status.phase is Phase.STREAMING,
         "analysis": status.analysing,

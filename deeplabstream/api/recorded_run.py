@@ -47,7 +47,7 @@ def open_run(path: str | Path) -> "RecordedRun":
     Returns
     -------
     RecordedRun
-        Its tables and videos are read when they are asked for.
+        Its tables and videos are read on first use.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def open_run(path: str | Path) -> "RecordedRun":
     >>> laser_on = run.events.query("kind == 'edge' and name == 'laser' and level > 0")
     >>> image = run.frame("top", time_s=12.5)
     """
-    return RecordedRun(opened_run(Path(path), lambda told: None))
+    return RecordedRun(opened_run(Path(path), lambda text: None))
 
 
 class RecordedRun:
@@ -308,9 +308,9 @@ class RecordedRun:
         video, number = place
         if video not in self._readers:
             self._readers[video] = open_video(video)
-        for picture in self._readers[video].images_at(np.array([number])):
-            if picture.image is not None:
-                return picture.image
+        for found in self._readers[video].images_at(np.array([number])):
+            if found.image is not None:
+                return found.image
         raise DeviceError(f"frame {number} of {video} can't be decoded")
 
     def _recorded(self, camera: str) -> RecordedFrames:

@@ -108,8 +108,8 @@ def _where_it_is() -> str:
             f"\nAll of requirements.txt is installed by `{update}` in {ROOT}, the optional "
             f"packages of requirements-dev.txt too by `{whole}`"
         )
-    told = f"\nThis Python is {sys.executable}. "
+    current = f"\nThis Python is {sys.executable}. "
     if python.exists():
-        return f"{told}Start with the program's own: {python} {' '.join(sys.argv)}"
+        return f"{current}Start with the program's own: {python} {' '.join(sys.argv)}"
     run = "run.bat" if windows else "make run"
-    return f"{told}The program's own, {python}, is made by `{run}` in {ROOT}"
+    return f"{current}The program's own, {python}, is made by `{run}` in {ROOT}"

@@ -11,7 +11,7 @@ def remove_shared_memory(memory: Iterable[str], semaphores: Iterable[str]) -> No
     """Remove shared memory and semaphores of these names; missing ones are ignored.
 
     Windows does so itself. Python's resource tracker does so only if it was not killed too;
-    a live one is told that they are gone.
+    in a live one they are unregistered.
     """
     if sys.platform == "win32":
         return

@@ -11,7 +11,7 @@ Programs call `turn_off_telemetry` before anything else
 (`deeplabstream.core.program.prepare`), so that
 it holds for every process that they start too;
 `deeplabstream.pose.runtimes.compute_packages.package`, which alone
-imports these libraries, calls it again for whoever uses the library without a program.
+imports these libraries, calls it again, for uses of the library without a program.
 """
 
 import os

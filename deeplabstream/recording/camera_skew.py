@@ -1,4 +1,4 @@
-"""How far apart the frames of two cameras were: one trigger should expose all at once."""
+"""Camera skew: time differences between the frames of two cameras."""
 
 from collections.abc import Iterable
 from itertools import combinations
@@ -12,10 +12,18 @@ from deeplabstream.recording.table_reader import video_table
 
 
 def skew_ms(one_ns: NDArray[np.int64], other_ns: NDArray[np.int64]) -> dict[str, float]:
-    """Return p50, p95 and max of the time to the nearest frame of the other camera, ms.
+    """Return percentiles of the time to the nearest frame of the other camera.
 
-    Both rising, shapes (n,) and (m,); asked for each frame of the one with fewer, where
-    the times of both overlap. Empty when they never do.
+    Parameters
+    ----------
+    one_ns, other_ns : numpy.ndarray of int64, shape (n,) and (m,)
+        Times of exposure, growing.
+
+    Returns
+    -------
+    dict of str to float
+        `p50`, `p95` and `max` in ms, over the frames of the camera with fewer frames in the
+        time that both cover. Empty when they do not overlap.
     """
     few, many = sorted((one_ns, other_ns), key=len)
     if not len(few):
