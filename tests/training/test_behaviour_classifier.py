@@ -183,14 +183,14 @@ def test_nothing_is_unpickled_without_trust(
     assert not (tmp_path / "ran").exists()
     assert ConvertClassifier.main([*words, "--trust"]) == 2
     assert (tmp_path / "ran").exists(), "this is what trust means"
-    assert "no scikit-learn classifier" in capsys.readouterr().err
+    assert "not a trained scikit-learn classifier" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("model", "complaint"),
     [
         (KNeighborsClassifier(1).fit(np.eye(3), [0, 1, 1]), "trained on 3 features"),
-        (LinearSVC().fit(np.eye(3), [0, 1, 1]), "gives probabilities"),
+        (LinearSVC().fit(np.eye(3), [0, 1, 1]), "with probabilities"),
         ("a word", "no scikit-learn classifier"),
     ],
 )

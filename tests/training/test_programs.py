@@ -72,7 +72,7 @@ def test_labels_are_not_replaced_by_a_networks_tables(
 ) -> None:
     beside = str(labelled / "clip0" / "..")
     assert TrainNetwork.main(["--data", str(labelled), "--output", beside, *SMALL]) == 2
-    assert "Name another folder" in capsys.readouterr().err
+    assert "give another folder" in capsys.readouterr().err
     assert not (labelled / "config.yaml").exists()
 
 
@@ -94,7 +94,7 @@ def test_the_package_of_outputs_is_no_place_for_networks(
     place = Path(TrainNetwork.__file__).parents[1] / "outputs" / "2026-11-21"
     with pytest.raises(SystemExit):
         TrainNetwork.main(["--data", "a", "--output", str(place)])
-    assert "holds programs; Name another folder" in capsys.readouterr().err
+    assert "holds programs; give another folder" in capsys.readouterr().err
     assert not place.exists()
 
 
