@@ -98,7 +98,7 @@ def test_all_problems_are_told_at_once() -> None:
         "[Experiment light] REST = 3: unknown; did you mean REST_S?",
         "[Output lazer] KIND = SimulatedOutptu: unknown; did you mean SimulatedOutput?",
         "[Trigger corner] BODYPARTS: is missing "
-        "(body parts that it looks at, as the network names them)",
+        "(body parts, as the network names them)",
         "[Trigger corner] REGION = circle 1 2: expected circle X Y R",
         "[Experiment] EXP_NAME = lihgt: no section [Experiment lihgt]; "
         "did you mean light?",
