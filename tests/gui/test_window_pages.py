@@ -99,7 +99,7 @@ def test_restart_now_uses_the_changed_settings(qtbot: QtBot, file: Path) -> None
     for _ in range(4):
         window.bridge.tick()
     rig = rig_of(window)
-    assert rig.status.analysing
+    assert rig.state.analysing
     assert rig.settings.experiment.patience_s == 0.2
     assert not window.banner.isVisible()
     window.end()
