@@ -18,10 +18,11 @@ prepare()
 
 import json
 from collections.abc import Sequence
+from configparser import Error as ConfigError
+from configparser import RawConfigParser
 
 from deeplabstream.core import rig_folder
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.doctor.collection import collect
@@ -78,17 +79,21 @@ def _verdict(count: int, problem: bool) -> str:
 
 
 def _output_folder() -> Path:
-    """Return the folder of runs; settings that cannot be read have the usual one."""
+    """Return the folder of runs; settings that cannot be read have the usual one.
+
+    The settings are not loaded: that needs packages, which may be missing.
+    """
     file = rig_folder.settings_file()
     usual = (file.parent if file else ROOT) / "output"
     if file is None:
         return usual
+    settings = RawConfigParser(strict=False, inline_comment_prefixes=("#", ";"))
     try:
-        from deeplabstream.settings.loading import load
-
-        return load(file).output_directory
-    except (ImportError, SettingsError, OSError):
+        settings.read(file, "utf-8")
+        named = settings.get("Streaming", "OUTPUT_DIRECTORY", fallback="")
+    except (ConfigError, OSError, ValueError):
         return usual
+    return file.parent / named.strip() if named.strip() else usual
 
 
 if __name__ == "__main__":

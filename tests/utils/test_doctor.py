@@ -83,6 +83,25 @@ def test_it_runs_where_packages_are_missing(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("[Streaming]\nOUTPUT_DIRECTORY = data/runs\n", "data/runs"),
+        ("[Streaming]\noutput_directory = here  # of this rig\n", "here"),
+        ("[Streaming]\n", "output"),
+        ("no settings at all", "output"),
+    ],
+)
+def test_the_output_folder_of_the_settings_is_examined(
+    text: str, folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "settings.ini").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    asked = on(LINUX, monkeypatch)
+    Doctor.main([])
+    assert asked == [tmp_path / folder]
+
+
 def test_settings_that_are_wrong_do_not_stop_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

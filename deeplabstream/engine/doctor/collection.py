@@ -47,7 +47,7 @@ from deeplabstream.engine.doctor.environment import (
 
 CHILD_S = 12.0
 """How long a library may take to be loaded and to run a small network."""
-WHOLE_S = 18.0
+WHOLE_S = 15.0
 """After this time the snapshot is finished with what there is."""
 DISK_BYTES, DISK_S = 48_000_000, 3.0
 _PIECE = 4_000_000
@@ -342,7 +342,8 @@ class _Collector:
             return OnnxRuntime()
         answer, told = self._child_told("onnxruntime")
         if not answer:
-            return OnnxRuntime(version, error="it cannot be loaded")
+            reasons = [f.reason for f in self.failures if f.probe == "onnxruntime"]
+            return OnnxRuntime(version, error="; ".join(reasons) or "no answer")
         said = parsing.first_error(told)
         trials = []
         for each in parsing.entries(answer.get("trials")):

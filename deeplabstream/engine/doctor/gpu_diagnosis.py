@@ -182,8 +182,18 @@ def _onnxruntime(environment: Environment, gpu: NvidiaGpu) -> Iterator[Finding]:
     """Find why ONNX Runtime does not use the GPU: one cause, the deepest."""
     found = environment.computing.onnxruntime
     trials = {each.asked: each for each in found.trials}
-    if found.error or not found.version:
+    if not found.version:
         return  # the packages' part names it
+    if found.error:
+        yield Finding(
+            "gpu-not-tried",
+            WARNING,
+            AREA,
+            f"No network could be run by ONNX Runtime {found.version}: {found.error}",
+            f"Whether {gpu.name} computes is not known.",
+            "Close other programs, or restart the computer, and run this again.",
+        )
+        return
     if any(_works(trials.get(each)) for each in (CUDA, DIRECTML_PROVIDER)):
         return
     generation = generation_of(found.cuda)

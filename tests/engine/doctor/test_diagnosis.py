@@ -411,6 +411,14 @@ BROKEN = {
     "provider not used for a reason that is not known": Case(
         fallen_back(), "gpu-provider-unused", "requirements-gpu.txt"
     ),
+    "ONNX Runtime hangs": Case(
+        change(
+            LINUX_GPU,
+            computing__onnxruntime=OnnxRuntime("1.31.1", error="no answer within 12 s"),
+        ),
+        "gpu-not-tried",
+        "run this again",
+    ),
     "no kernel": Case(
         change(
             LINUX_GPU,
