@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.plugins.trigger import TriggerCombination, TriggerContext, in_order
+from deeplabstream.settings.loading import parse
 from experiments.triggers.logic import AllOf, AnyOf, Not, Sequence
 from experiments.triggers.regions import InsideRegion
+from tests.engine.small_rig import FOLDER, RIG
 
 WORD = {"#": True, ".": False, "?": None}
 LETTER = {word: letter for letter, word in WORD.items()}
@@ -90,3 +93,11 @@ def test_combinations_come_after_what_they_look_at() -> None:
     assert [*in_order(triggers)] == ["x", "y", "either", "neither", "both"]
     circle = {"one": made(AllOf, "two"), "x": inside, "two": made(AllOf, "one")}
     assert [*in_order(circle)] == ["x", "one", "two"]
+
+
+def test_empty_keys_of_earlier_versions_are_ignored_and_others_are_not() -> None:
+    old = "BODYPARTS =\nANIMAL =\nIN_DOUBT = asked\nUNIT = px\n"
+    text = f"{RIG}[Trigger out]\nKIND = Not\nTRIGGER = corner\n"
+    assert "out" in parse(text + old, FOLDER).triggers
+    with pytest.raises(SettingsError, match=r"\[Trigger out\] ANIMAL = 2: unknown"):
+        parse(text + "ANIMAL = 2\n", FOLDER)
