@@ -81,7 +81,7 @@ def test_a_rehearsal_ends_in_a_run_to_look_at(
         pass
     assert ended.args == [0], window.page.toPlainText()
     assert "[Trigger left] was true" in window.page.toPlainText()
-    look = next(b for b in window.findChildren(QPushButton) if "Look" in b.text())
+    look = next(b for b in window.findChildren(QPushButton) if b.text() == "Open run")
     with qtbot.waitSignal(page.bridge.looked_back) as looked:
         look.click()
     assert (looked.args[0] / "run.json").exists()
