@@ -19,23 +19,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.decoders.part_affinity_fields import encode_fields
 
 HEIGHT, WIDTH = 48, 64
 """Cells: a picture of 256x192 at 4 pixels per cell."""
 
 
-def how(parts: int, animals: int) -> Grouping:
+def how(parts: int, animals: int) -> PafGrouper:
     """Return a chain along the body, and an edge past each part of it."""
     edges = [(a, a + 1) for a in range(parts - 1)]
     edges += [(a, a + 2) for a in range(parts - 2)]
-    return Grouping(parts, tuple(edges), animals, 4, 1.5)
+    return PafGrouper(parts, tuple(edges), animals, 4, 1.5)
 
 
 def output(
-    group: Grouping, animals: int, crossed: bool, seed: int
+    group: PafGrouper, animals: int, crossed: bool, seed: int
 ) -> NDArray[np.float32]:
     """Return what a perfect network gives for animals at random turns."""
     rng = np.random.default_rng(seed)

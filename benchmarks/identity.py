@@ -22,24 +22,27 @@ import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.pose.tracking.identity_tracker import (
+    IdentitySettings,
+    IdentityTracker,
+)
 from deeplabstream.simulation.arena import Arena
 from tests.pose.crowd import THRESHOLD, Crowd, followed, skeleton
 
 SHAPE = (480, 640, 3)
 
 
-class Timed(Identity):
+class Timed(IdentityTracker):
     """An identity that is timed."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.spent_ms: list[float] = []
 
-    def tell(self, image: Image, pose: Pose, time_s: float) -> Pose:
+    def update(self, image: Image, pose: Pose, time_s: float) -> Pose:
         """Return what it says, and keep how long that took."""
         began = time.process_time()
-        told = super().tell(image, pose, time_s)
+        told = super().update(image, pose, time_s)
         self.spent_ms.append((time.process_time() - began) * 1e3)
         return told
 
@@ -61,7 +64,7 @@ def measure(
     for seed in range(seeds):
         arena = Arena(SHAPE, seed, shelter=False, animals=animals, alike=alike)
         crowd = Crowd(arena, seed)
-        rules = Rules(believe_after_s=believe_s)
+        rules = IdentitySettings(believe_after_s=believe_s)
         identity = Timed(skeleton(animals), THRESHOLD, rules)
         tally = followed(crowd, identity, pictures)
         spent += identity.spent_ms

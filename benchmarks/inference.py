@@ -46,7 +46,7 @@ from deeplabstream.pose.model.model_folder import (
 )
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.pose.network_estimator import NetworkEstimator
-from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, card
+from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork, nvidia_gpu_name
 from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
 from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
@@ -198,7 +198,7 @@ def aims(rows: Sequence[Row], crops: Sequence[Row]) -> Iterator[tuple[str, bool]
         if row["runtime"] not in ON_CARD or row["size"] != [256, 256]:
             continue
         if row["network"] == "resnet50":
-            name = f"ResNet-50 256x256 in {row['runtime']} on {card()}"
+            name = f"ResNet-50 256x256 in {row['runtime']} on {nvidia_gpu_name()}"
             words = f"{name}: p50 {row['p50_ms']:.2f} ms"
             yield f"<= {CARD_MS:g} ms: {words}", row["p50_ms"] <= CARD_MS
             fps = row["batched_fps"]
@@ -227,13 +227,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     facts: Row = {
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "card": card(),
+        "card": nvidia_gpu_name(),
         "threads": options.threads,
         "load_before": _load(),
         "rows": rows,
         "live_crop": crops,
     }
-    where = f"{facts['cores']} cores, {card() or 'no NVIDIA card'}, load {_load():.1f}"
+    where = f"{facts['cores']} cores, {nvidia_gpu_name() or 'no NVIDIA card'}, load {_load():.1f}"
     print(f"{where}; a frame is 640x480 in colour")
     print(HEADER)
     with tempfile.TemporaryDirectory() as folder:

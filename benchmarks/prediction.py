@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.pose.filters.motion_prediction import MotionPredictor
 from deeplabstream.pose.filters.one_euro import OneEuro
-from deeplabstream.pose.filters.prediction import Prediction
 from deeplabstream.simulation.arena import Arena
 
 AHEAD_MS = (10, 20, 33, 50, 67, 100)
@@ -59,7 +59,7 @@ def filmed(video: Path, model: str, most: int) -> tuple[float, Track]:
 
 def gain(truth: Track, seen: Track, rate: float, ahead: int) -> dict[str, float]:
     """Return mean and 95th percentile of the distances, without and with prediction."""
-    predict = Prediction(longest_s=1.0)
+    predict = MotionPredictor(longest_s=1.0)
     smooth = OneEuro(1.0, 0.05)
     predicted, smoothed = np.empty_like(seen), np.empty_like(seen)
     for i, points in enumerate(seen):

@@ -22,10 +22,15 @@ from dataclasses import asdict
 
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.core.arguments import ProgramParser, at_least
-from deeplabstream.pose.runtimes.runtime_selection import Row, choose, measure, remember
+from deeplabstream.pose.runtimes.runtime_selection import (
+    RuntimeMeasurement,
+    choose,
+    measure,
+    remember,
+)
 from deeplabstream.pose.runtimes.runtime_comparison import pictures_of
 from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.runtimes.onnx_runtime import card
+from deeplabstream.pose.runtimes.onnx_runtime import nvidia_gpu_name
 from deeplabstream.pose.model.model_opening import TOLERANCE_PX, find_model
 from deeplabstream.pose.runtimes.runtime_list import (
     REFERENCE,
@@ -55,8 +60,8 @@ def _benchmark(options: argparse.Namespace) -> None:
     )
     size = f"{model.fitting.width}x{model.fitting.height}"
     print(f"{model.path.name}, {size}, one frame at a time, network only;")
-    if card():
-        print(f"on {card()};")
+    if nvidia_gpu_name():
+        print(f"on {nvidia_gpu_name()};")
     print("difference of points to full precision, in px of the input,")
     print(
         "on "
@@ -86,7 +91,7 @@ def _benchmark(options: argparse.Namespace) -> None:
         options.json.write_text(text, "utf-8")
 
 
-def _line(row: Row, reference: Row) -> str:
+def _line(row: RuntimeMeasurement, reference: RuntimeMeasurement) -> str:
     if row.problem:
         return f"{row.runtime:<16}{row.problem}"
     words = f"{row.runtime:<16}{row.p50_ms:8.2f}{row.best_ms:8.2f}"
@@ -101,7 +106,7 @@ def _line(row: Row, reference: Row) -> str:
     return f"{words} | {how}{row.provider}"
 
 
-def _would_pass(row: Row, own: bool) -> float | None:
+def _would_pass(row: RuntimeMeasurement, own: bool) -> float | None:
     """Return the TOLERANCE_PX with which a refused runtime is accepted; None: with none."""
     far = row.difference
     if row.accepted or far is None or not math.isfinite(far.p95_px):

@@ -35,7 +35,7 @@ from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.prediction import Prediction, predict
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.pose.tracking.identity import Rules
+from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.pose.model.model_opening import open_for_videos
 from deeplabstream.pose.model.model_opening import outdated
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
@@ -126,7 +126,7 @@ class Job:
                 partial=partial,
                 watch=watch,
                 names=self.asked.animals or (),
-                rules=Rules(self.asked.first),
+                rules=IdentitySettings(self.asked.first),
             )
         if found.naming is not None and found.naming.doubted:
             print(

@@ -58,7 +58,7 @@ class Pose:
     confidence: NDArray[np.float32]
     """(animal, body part), from 0 to 1."""
     identity: tuple[str, ...] = ()
-    """State of each animal's identity (`pose.tracking.identity`); empty: all known."""
+    """State of each animal's identity (`pose.tracking.identity_tracker`); empty: all known."""
 
     @property
     def names(self) -> tuple[str, ...]:

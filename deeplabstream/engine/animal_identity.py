@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
-from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.pose.tracking.identity_tracker import (
+    IdentitySettings,
+    IdentityTracker,
+)
 from deeplabstream.settings.sections import Settings
 
 
@@ -13,10 +16,10 @@ class Identities:
     """Tells the animals apart, camera by camera. `forget` before a new run."""
 
     def __init__(
-        self, skeleton: Skeleton, thresholds: Thresholds, rules: Rules
+        self, skeleton: Skeleton, thresholds: Thresholds, rules: IdentitySettings
     ) -> None:
         self._skeleton, self._thresholds, self._rules = skeleton, thresholds, rules
-        self._of: dict[str, Identity] = {}
+        self._of: dict[str, IdentityTracker] = {}
 
     def forget(self) -> None:
         """Forget all that was seen."""
@@ -25,14 +28,16 @@ class Identities:
     def say(self, camera: str, exchanged: tuple[int, int] | None) -> None:
         """Take a person's word: the names are right, or those of two to be exchanged."""
         if camera in self._of:
-            self._of[camera].say(exchanged)
+            self._of[camera].apply_user_correction(exchanged)
 
     def tell(self, frame: Frame, pose: Pose) -> Pose:
         """Return the pose of a frame with the animals in the order of their names."""
         if frame.camera not in self._of:
             threshold = self._thresholds.of(frame.camera)
-            self._of[frame.camera] = Identity(self._skeleton, threshold, self._rules)
-        return self._of[frame.camera].tell(frame.image, pose, frame.time_ns / 1e9)
+            self._of[frame.camera] = IdentityTracker(
+                self._skeleton, threshold, self._rules
+            )
+        return self._of[frame.camera].update(frame.image, pose, frame.time_ns / 1e9)
 
 
 def identities_of(
@@ -42,7 +47,7 @@ def identities_of(
     if len(skeleton.animals) < 2:
         return None
     animals = settings.animals
-    rules = Rules(animals.first, animals.believe_after_s)
+    rules = IdentitySettings(animals.first, animals.believe_after_s)
     return Identities(skeleton, thresholds, rules)
 
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.calibration import Calibration
 from deeplabstream.core.pose import Pose, Thresholds, changed_hands
+from deeplabstream.pose.filters.motion_prediction import MotionPredictor
 from deeplabstream.pose.filters.one_euro import OneEuro
-from deeplabstream.pose.filters.prediction import Prediction
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.tracking import Tracking
@@ -149,7 +149,7 @@ class PointSmoother:
         self._smoothing = None
         if rules.smooth_hz:
             self._smoothing = OneEuro(rules.smooth_hz, rules.smooth_beta)
-        self._prediction = Prediction() if rules.predict else None
+        self._prediction = MotionPredictor() if rules.predict else None
         self._acts_after_s = rules.acts_after_ms / 1e3
         steps = [("smoothed", self._smoothing), ("predicted", self._prediction)]
         self._done = {EVERY: "+".join(word for word, step in steps if step)}

@@ -29,7 +29,10 @@ from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
 from deeplabstream.pose.filters.live_crop import LiveCrop
 from deeplabstream.pose.per_camera import PerCamera
-from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.pose.tracking.identity_tracker import (
+    IdentitySettings,
+    IdentityTracker,
+)
 from deeplabstream.recording.pose_table import PoseTable
 from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
@@ -38,9 +41,11 @@ from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
 class Naming:
     """Brings the animals of one video into the order of their names, picture by picture."""
 
-    def __init__(self, skeleton: Skeleton, threshold: float, rules: Rules) -> None:
+    def __init__(
+        self, skeleton: Skeleton, threshold: float, rules: IdentitySettings
+    ) -> None:
         self.skeleton = skeleton
-        self._identity = Identity(skeleton, threshold, rules)
+        self._identity = IdentityTracker(skeleton, threshold, rules)
         self.doubted = 0
         """Rows in which it is in doubt who is who."""
         self.exchanged = 0
@@ -50,14 +55,17 @@ class Naming:
         """Return the pose of the next picture; None: there was none."""
         if pose is None or picture.image is None:
             return None
-        told = self._identity.tell(picture.image, pose, picture.time_ns / 1e9)
+        told = self._identity.update(picture.image, pose, picture.time_ns / 1e9)
         self.doubted += any(word.startswith("doubt") for word in told.identity)
         self.exchanged += told.identity.count("exchanged")
         return told
 
 
 def naming_of(
-    rows: VideoReader, estimator: PoseEstimator, names: Sequence[str], rules: Rules
+    rows: VideoReader,
+    estimator: PoseEstimator,
+    names: Sequence[str],
+    rules: IdentitySettings,
 ) -> Naming | None:
     """Return what names the network's animals; None: it finds one, without a name.
 
@@ -216,7 +224,7 @@ def predict(
     partial: Path | None = None,
     watch: Watch = lambda done, rows: None,
     names: Sequence[str] = (),
-    rules: Rules | None = None,
+    rules: IdentitySettings | None = None,
 ) -> Prediction:
     """Return the poses of every frame of `video`, raw: nothing is thresholded.
 
@@ -229,7 +237,7 @@ def predict(
     rows = open_video(video)
     if not len(rows):
         raise DeepLabStreamError(f"{video} contains no frames")
-    naming = naming_of(rows, estimator, names, rules or Rules())
+    naming = naming_of(rows, estimator, names, rules or IdentitySettings())
     skeleton = naming.skeleton if naming else estimator.skeleton
     shape = skeleton.count, len(skeleton.bodyparts), 3
     with ExitStack() as files:

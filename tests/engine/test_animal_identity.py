@@ -115,8 +115,8 @@ def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("camera", ["arena", "elsewhere"])
 def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
     from deeplabstream.engine.animal_identity import Identities
-    from deeplabstream.pose.tracking.identity import Rules
+    from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 
-    identities = Identities(NAMES, Thresholds(0.5), Rules())
+    identities = Identities(NAMES, Thresholds(0.5), IdentitySettings())
     identities.say(camera, None)
     assert identities._of == {}

@@ -10,7 +10,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.prediction import predict
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
-from deeplabstream.pose.tracking.identity import Rules
+from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.recording.video_writer import VideoFile
 from deeplabstream.simulation.arena import Arena
@@ -38,7 +38,7 @@ def test_each_animal_has_the_rows_of_its_name(
         PlaceholderNetwork(animals=2),
         "blobs",
         names=["anna", "bob"],
-        rules=Rules("darkest"),
+        rules=IdentitySettings("darkest"),
     )
     assert found.naming is not None
     assert 0 < found.naming.doubted < 150

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.tracking.identity import Identity
+from deeplabstream.pose.tracking.identity_tracker import IdentityTracker
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 
 THRESHOLD = 0.5
@@ -99,11 +99,11 @@ class Tally:
     believed: int = 0
 
 
-def followed(crowd: Crowd, identity: Identity, pictures: int) -> Tally:
+def followed(crowd: Crowd, identity: IdentityTracker, pictures: int) -> Tally:
     """Have the names told, and compare them with those that were given first."""
     tally, owners = Tally(), list[int]()
     for time_s, image, pose, whose in crowd.frames(pictures):
-        out = identity.tell(image, pose, time_s)
+        out = identity.update(image, pose, time_s)
         now = [_owner(points, pose, whose) for points in out.points]
         doubted = [out.is_ambiguous(animal) for animal in range(len(now))]
         tally.exchanged += out.identity.count("exchanged")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.pose.decoders.grouping import Grouping
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
@@ -110,15 +110,15 @@ def test_an_order_that_differs_is_no_difference(
 ) -> None:
     pictures, _ = pictures_of(model)
     reference = outputs(load_network(model, "cpu", 1), pictures)
-    plain = Grouping.group
+    plain = PafGrouper.group
     calls = iter(range(10**6))
 
-    def turned(self: Grouping, *given: object) -> tuple[np.ndarray, np.ndarray]:
+    def turned(self: PafGrouper, *given: object) -> tuple[np.ndarray, np.ndarray]:
         points, sure = plain(self, *given)  # type: ignore[arg-type]
         step = -1 if next(calls) % 2 else 1
         return points[::step], sure[::step]
 
-    monkeypatch.setattr(Grouping, "group", turned)
+    monkeypatch.setattr(PafGrouper, "group", turned)
     far = compare(model, reference, reference)
     assert far.max_px == 0
     assert far.seen_otherwise == 0

@@ -27,10 +27,10 @@ from deeplabstream.pose.decoders.decoder import (
     parse_section,
     section_values,
 )
-from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.decoders.offsets import Offsets
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.decoders.registry import decoder_from_json
 from deeplabstream.pose.image_fitting import Fitting, whole
 from deeplabstream.pose.importers.network_description import read_description
@@ -75,7 +75,7 @@ def several(draw: st.DrawFn) -> MultiAnimalDecoder:
     maps = draw(
         st.sampled_from([Heatmaps(stride, 1.0), Offsets(stride, stride / 2, 7.28)])
     )
-    grouping = Grouping(
+    grouping = PafGrouper(
         3, EDGES, draw(st.integers(2, 5)), stride, maps.first_px,
         draw(st.floats(0.05, 0.3)), draw(st.floats(0.1, 0.25)),
         draw(st.integers(1, 4)), draw(st.sampled_from([(), (300.0, 400.5)])),

@@ -19,9 +19,9 @@ from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
 from deeplabstream.pose.runtimes.runtime_comparison import Difference
 from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network, present
 from deeplabstream.pose.runtimes.runtime_selection import (
-    Row,
+    RuntimeMeasurement,
     measure,
-    own_key,
+    network_key,
     remember,
 )
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CPU = "CPUExecutionProvider"
 HOW = 1, 0.02
 RIGHT = Difference(10, 0.0, 0.0, 0.0, 0.0, 0.0)
-CPU_ROW = Row("cpu", CPU, 9.0, 8.5, 0.1, RIGHT, accepted=True)
+CPU_ROW = RuntimeMeasurement("cpu", CPU, 9.0, 8.5, 0.1, RIGHT, accepted=True)
 MISSING = "its libraries are missing or do not fit"
 
 
@@ -37,7 +37,7 @@ MISSING = "its libraries are missing or do not fit"
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFolder:
     """A network on a computer with a GPU, where nothing was measured yet."""
     monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(gpu_use, "card", lambda: "NVIDIA GeForce RTX 4070")
+    monkeypatch.setattr(gpu_use, "nvidia_gpu_name", lambda: "NVIDIA GeForce RTX 4070")
     monkeypatch.setattr(gpu_use, "_remarks", {})
     return load_model_folder(ROOT / "models/arena")
 
@@ -48,7 +48,7 @@ def remark(model: ModelFolder, provider: str = CPU) -> str:
 
 
 def test_libraries_that_are_missing_are_told(model: ModelFolder) -> None:
-    remember(model, *HOW, [CPU_ROW, Row("cuda", problem=MISSING)])
+    remember(model, *HOW, [CPU_ROW, RuntimeMeasurement("cuda", problem=MISSING)])
     told = remark(model)
     assert told.startswith(
         "RUNTIME = auto computes arena on the CPU (CPUExecutionProvider), although this "
@@ -59,14 +59,18 @@ def test_libraries_that_are_missing_are_told(model: ModelFolder) -> None:
 
 
 def test_a_gpu_that_is_slower_is_told_with_both_times(model: ModelFolder) -> None:
-    slow = Row("cuda", "CUDAExecutionProvider", 13.0, 12.0, 1.0, RIGHT, accepted=True)
+    slow = RuntimeMeasurement(
+        "cuda", "CUDAExecutionProvider", 13.0, 12.0, 1.0, RIGHT, accepted=True
+    )
     remember(model, *HOW, [CPU_ROW, slow])
     assert "cuda takes 12.00 ms and cpu 8.50 ms" in remark(model)
     assert "doctor" not in remark(model)
 
 
 def test_poses_that_differ_are_told(model: ModelFolder) -> None:
-    off = Row("torch-cuda", "torch NVIDIA", 2.0, 2.0, 1.0, RIGHT, accepted=False)
+    off = RuntimeMeasurement(
+        "torch-cuda", "torch NVIDIA", 2.0, 2.0, 1.0, RIGHT, accepted=False
+    )
     remember(model, *HOW, [CPU_ROW, off])
     assert "torch-cuda: its poses differ by more than TOLERANCE_PX" in remark(model)
 
@@ -78,7 +82,9 @@ def test_a_measurement_that_did_not_end_is_told(model: ModelFolder) -> None:
 def test_what_was_chosen_and_cannot_be_loaded_any_more_is_told(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fast = Row("cuda", "CUDAExecutionProvider", 2.0, 2.0, 1.0, RIGHT, accepted=True)
+    fast = RuntimeMeasurement(
+        "cuda", "CUDAExecutionProvider", 2.0, 2.0, 1.0, RIGHT, accepted=True
+    )
     remember(model, *HOW, [CPU_ROW, fast])
 
     def gone(model: ModelFolder, runtime: str, threads: int = 0) -> None:
@@ -116,7 +122,7 @@ def test_a_computer_without_a_gpu_needs_no_sentence(
 def test_a_gpu_without_a_driver_is_told(
     model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_use, "card", lambda: "")
+    monkeypatch.setattr(gpu_use, "nvidia_gpu_name", lambda: "")
     devices = tmp_path / "devices"
     for name, vendor, kind in (
         ("0000:00:02.0", "0x8086", "0x030000"),
@@ -181,7 +187,7 @@ def test_a_runtime_that_fails_while_it_runs_is_measured_as_a_problem(
 def test_a_choice_is_made_anew_when_cuda_libraries_come(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = own_key(model, *HOW)
+    before = network_key(model, *HOW)
 
     def version(name: str) -> str:
         return (
@@ -189,7 +195,7 @@ def test_a_choice_is_made_anew_when_cuda_libraries_come(
         )
 
     monkeypatch.setattr(runtime_selection, "version", version)
-    assert own_key(model, *HOW) != before
+    assert network_key(model, *HOW) != before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows may have DirectML")

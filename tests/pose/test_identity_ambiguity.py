@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.identity import Identity
 from deeplabstream.pose.tracking.identity_ambiguity import IdentityAmbiguities
+from deeplabstream.pose.tracking.identity_tracker import IdentityTracker
 from deeplabstream.simulation.arena import ARENA_SKELETON
 from tests.pose.crowd import THRESHOLD, skeleton
 
@@ -53,7 +53,7 @@ class Scene:
     def __init__(
         self, animals: int = 2, shades: tuple[int, ...] = (60, 60, 60)
     ) -> None:
-        self.identity = Identity(skeleton(animals), THRESHOLD)
+        self.identity = IdentityTracker(skeleton(animals), THRESHOLD)
         self.shades = shades[:animals]
         self.time_s = 0.0
 
@@ -67,7 +67,7 @@ class Scene:
             image[y - 10 : y + 10, x - 5 : x + 45] = shade
         sure = np.isfinite(points[..., 0]).astype(np.float32)
         pose = Pose(ARENA_SKELETON, points, sure)
-        return self.identity.tell(image, pose, self.time_s)
+        return self.identity.update(image, pose, self.time_s)
 
     def shown(self, *places: tuple[float, float], times: int = 20) -> Pose:
         for _ in range(times):
@@ -85,7 +85,7 @@ def test_a_person_ends_a_doubt_that_nothing_else_would_end() -> None:
     scene.shown(*UPON)
     told = scene.shown(*APART)
     assert told.identity == ("doubt1", "doubt1")  # they look alike
-    scene.identity.say()
+    scene.identity.apply_user_correction()
     before = told.points
     told = scene.show(*APART)
     assert told.identity == ("confirmed", "confirmed")
@@ -96,14 +96,14 @@ def test_a_person_ends_a_doubt_that_nothing_else_would_end() -> None:
 def test_a_person_exchanges_two_and_it_stays_so() -> None:
     scene = Scene()
     before = scene.shown(*APART)
-    scene.identity.say((0, 1))
+    scene.identity.apply_user_correction((0, 1))
     told = scene.show(*APART)
     assert told.identity == ("swapped", "swapped")
     np.testing.assert_array_equal(told.points, before.points[::-1])
     told = scene.shown(*APART)
     assert told.identity == ("", "")
     np.testing.assert_array_equal(told.points, before.points[::-1])
-    scene.identity.say((0, 1))  # and back
+    scene.identity.apply_user_correction((0, 1))  # and back
     np.testing.assert_array_equal(scene.show(*APART).points, before.points)
 
 
@@ -111,15 +111,15 @@ def test_names_that_were_wrong_from_the_start_are_not_taken_back() -> None:
     """Black and white: what each looks like goes with it."""
     scene = Scene(shades=(20, 220))
     before = scene.shown(*APART)
-    scene.identity.say((0, 1))
+    scene.identity.apply_user_correction((0, 1))
     told = scene.shown(*APART, times=60)
     np.testing.assert_array_equal(told.points, before.points[::-1])
     assert told.identity == ("", "")
-    scene.identity.say((0, 1))
+    scene.identity.apply_user_correction((0, 1))
     scene.shown(
         *UPON, times=2
     )  # at once in doubt again, and back before they were seen
-    scene.identity.say((0, 1))
+    scene.identity.apply_user_correction((0, 1))
     told = scene.shown(*APART, times=60)
     assert told.identity == ("", "")
     assert {tuple(end) for end in told.points[:, 0].tolist()} == {(50, 50), (300, 300)}
@@ -133,7 +133,7 @@ def test_a_word_taken_back_before_they_were_seen_leaves_the_names_as_they_were()
     scene.shown(*UPON, times=3)
     before = scene.show(*UPON).points
     for _ in range(2):
-        scene.identity.say((0, 1))
+        scene.identity.apply_user_correction((0, 1))
         told = scene.show(*UPON)
     np.testing.assert_array_equal(told.points, before)
     scene.shown(*UPON, times=2)
@@ -154,7 +154,7 @@ def test_of_three_in_doubt_two_are_told_and_the_third_is_known_too() -> None:
             *[(x + (180 - x) * step / 10, y + (180 - y) * step / 10) for x, y in places]
         )
     assert scene.shown(*places).identity == ("doubt1",) * 3
-    scene.identity.say((0, 2))
+    scene.identity.apply_user_correction((0, 2))
     assert scene.show(*places).identity == ("swapped", "", "swapped")
 
 
@@ -166,7 +166,7 @@ def test_a_person_names_animals_that_nobody_could_name(
     touching = (150, 150), (150, 172)
     told = scene.shown(*touching)
     assert told.identity == ("doubt1", "doubt1")
-    scene.identity.say(exchanged)
+    scene.identity.apply_user_correction(exchanged)
     again = scene.show(*touching)
     assert all("doubt" not in word for word in again.identity)
     wanted = told.points if exchanged is None else told.points[::-1]
@@ -176,7 +176,7 @@ def test_a_person_names_animals_that_nobody_could_name(
 def test_what_a_person_says_of_one_that_is_hidden_beside_a_stray_is_not_lost() -> None:
     scene = Scene()
     scene.shown(*APART)
-    scene.identity.say((0, 1))
+    scene.identity.apply_user_correction((0, 1))
     told = scene.show((50, 50), (180, 150))
     assert sorted(told.identity) == ["stray+swapped", "swapped"]
 
@@ -185,7 +185,7 @@ def test_what_a_person_says_into_a_new_doubt_is_not_lost() -> None:
     scene = Scene()
     scene.shown(*APART)
     scene.shown(*UPON)
-    scene.identity.say((0, 1))
+    scene.identity.apply_user_correction((0, 1))
     told = scene.show(*UPON)
     assert told.identity == ("doubt1+swapped",) * 2
     assert told.is_ambiguous(0)

@@ -8,9 +8,9 @@ import pytest
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.confidence_calibration import ConfidenceScale
 from deeplabstream.pose.model.model_folder import (
@@ -119,7 +119,7 @@ def several(model: ModelFolder) -> ModelFolder:
     """For up to three animals of three parts."""
     heatmaps = Heatmaps(4, 1.0)
     skeleton = Skeleton(("snout", "ear", "tailbase"), (("snout", "tailbase"),))
-    grouping = Grouping(3, ((0, 1), (1, 2)), 3, 4, 1.5, longest=(40.0, 60.0))
+    grouping = PafGrouper(3, ((0, 1), (1, 2)), 3, 4, 1.5, longest=(40.0, 60.0))
     how = replace(
         model, skeleton=skeleton, decoder=MultiAnimalDecoder(heatmaps, grouping)
     )

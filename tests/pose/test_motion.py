@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deeplabstream.pose.filters.motion_prediction import MotionPredictor
 from deeplabstream.pose.filters.one_euro import OneEuro
-from deeplabstream.pose.filters.prediction import Prediction
 from deeplabstream.simulation.arena import Arena
 
 Points = NDArray[np.float32]
@@ -40,7 +40,7 @@ def test_a_running_animal_is_not_held_back() -> None:
 def test_what_is_not_seen_stays_unseen_and_a_long_gap_begins_anew(
     filtering: str,
 ) -> None:
-    smooth, predict = OneEuro(1.0, 0.0), Prediction()
+    smooth, predict = OneEuro(1.0, 0.0), MotionPredictor()
 
     def step(x: float, time_s: float) -> float:
         points = np.array([[[x, 5], [1, 1]]], np.float32)
@@ -60,7 +60,7 @@ def test_what_is_not_seen_stays_unseen_and_a_long_gap_begins_anew(
 
 def test_steady_motion_is_predicted_exactly() -> None:
     track = straight(100, 100, 300)
-    predict = Prediction()
+    predict = MotionPredictor()
     for i in range(100):
         out = predict.step(track[i], i / 100, 0.05)
     assert out[0, 0, 0] == pytest.approx(track[99, 0, 0, 0] + 300 * 0.05, abs=0.3)
@@ -72,7 +72,7 @@ def test_steady_motion_is_predicted_exactly() -> None:
 
 def test_it_never_looks_further_ahead_than_it_may() -> None:
     track = straight(100, 100, 300)
-    near, far = Prediction(0.1), Prediction(0.1)
+    near, far = MotionPredictor(0.1), MotionPredictor(0.1)
     for i in range(100):
         one = near.step(track[i], i / 100, 0.1)
         other = far.step(track[i], i / 100, 10.0)
@@ -87,7 +87,7 @@ def test_the_simulated_mouse_is_nearer_to_where_it_was_predicted(
     truth = np.stack([arena.truth(i / rate)[0] for i in range(12 * rate)])
     rng = np.random.default_rng(1)
     seen = truth + rng.normal(0, 1, truth.shape).astype(np.float32)
-    predict = Prediction()
+    predict = MotionPredictor()
     ahead = np.stack(
         [
             predict.step(seen[i][None], i / rate, frames / rate)[0]
@@ -101,7 +101,7 @@ def test_the_simulated_mouse_is_nearer_to_where_it_was_predicted(
 
 
 def test_each_point_has_a_gap_of_its_own() -> None:
-    predict = Prediction()
+    predict = MotionPredictor()
     for n in range(50):
         points = np.array([[[4.0 * n, 0], [100 - 4.0 * n, 0]]], np.float32)
         if n % 3 == 1:

@@ -91,7 +91,7 @@ def test_it_says_how_it_was_made_and_is_small(runtime: NetworkEstimator) -> None
 def test_memory_that_is_bound_once_gives_the_maps_of_each_picture() -> None:
     """What runs on a card, with ONNX Runtime's own binding; its memory is the computer's."""
     network = OnnxNetwork(load_model_folder(MODELS / "arena"), "cpu", 1)
-    network._card = "cpu"
+    network._gpu_device = "cpu"
     rng = np.random.default_rng(0)
     for shape in [(1, 192, 256, 3), (2, 192, 256, 3), (1, 192, 256, 3), (1, 64, 64, 3)]:
         pictures = rng.integers(0, 256, shape, np.uint8)
@@ -101,7 +101,7 @@ def test_memory_that_is_bound_once_gives_the_maps_of_each_picture() -> None:
         assert session is not None
         for _ in range(2):
             np.testing.assert_array_equal(
-                network._run_on_card(session, pictures), maps, strict=True
+                network._run_on_gpu(session, pictures), maps, strict=True
             )
     assert len(network._bound) == 3
 

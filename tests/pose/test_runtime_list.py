@@ -21,7 +21,7 @@ from deeplabstream.pose.model.model_opening import MODELS, open_estimator
 from deeplabstream.pose.runtimes.runtime_comparison import compare, outputs, pictures_of
 from deeplabstream.pose.runtimes.runtime_list import load_network, present
 from deeplabstream.pose.runtimes.runtime_selection import (
-    Row,
+    RuntimeMeasurement,
     choose,
     measure,
     open_fastest,
@@ -95,8 +95,10 @@ def test_broken_poses_are_refused(model: ModelFolder) -> None:
     assert compare(model, reference, reference).within(0, own)
 
 
-def row(name: str, best_ms: float, accepted: bool = True, provider: str = "") -> Row:
-    return Row(name, provider, best_ms, best_ms, 0.1, None, accepted)
+def row(
+    name: str, best_ms: float, accepted: bool = True, provider: str = ""
+) -> RuntimeMeasurement:
+    return RuntimeMeasurement(name, provider, best_ms, best_ms, 0.1, None, accepted)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +111,14 @@ def row(name: str, best_ms: float, accepted: bool = True, provider: str = "") ->
             [row("cpu", 10), row("openvino-bf16", 2, False), row("openvino", 6)],
             "openvino",
         ),
-        ([row("cpu", 10), Row("cuda", problem="there is no driver")], "cpu"),
+        (
+            [row("cpu", 10), RuntimeMeasurement("cuda", problem="there is no driver")],
+            "cpu",
+        ),
     ],
 )
 def test_the_fastest_that_is_right_and_worth_it_is_chosen(
-    rows: list[Row], chosen: str
+    rows: list[RuntimeMeasurement], chosen: str
 ) -> None:
     assert choose(rows) == chosen
 

@@ -15,9 +15,9 @@ from deeplabstream.pose.decoders.decoder import (
     Sections,
     parse_section,
 )
-from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.offsets import Offsets
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.pose.decoders.part_affinity_fields import (
     SAMPLES,
     WORST,
@@ -27,7 +27,7 @@ from deeplabstream.pose.decoders.part_affinity_fields import (
 MAP_DECODERS: list[type[MapDecoder]] = [Heatmaps, Offsets]
 """Decoders whose maps may have several peaks."""
 LINKS = (0.05, 0.1, 0.15, 0.2, 0.25)
-"""Values of `Grouping.link` to choose from."""
+"""Values of `PafGrouper.link` to choose from."""
 
 
 class _Animals(BaseModel):
@@ -51,7 +51,7 @@ class MultiAnimalDecoder:
     """
 
     maps: MapDecoder
-    grouping: Grouping
+    grouping: PafGrouper
 
     section: ClassVar[str] = "animals"
     any_size: ClassVar[bool] = True
@@ -146,7 +146,7 @@ class MultiAnimalDecoder:
             raise ValueError("animals → longest: expected one length per edge, or none")
         return cls(
             maps,
-            Grouping(
+            PafGrouper(
                 len(bodyparts), edges, said.most, maps.stride, maps.first_px,
                 said.floor, said.link, said.worst, tuple(said.longest),
             ),

@@ -1,4 +1,4 @@
-"""Part affinity fields: the direction of the edge at each position of the image.
+"""Part affinity fields (PAF): encoding for training, and line scores for grouping.
 
 Cao, Simon, Wei & Sheikh, "Realtime multi-person 2D pose estimation using part affinity
 fields", CVPR 2017. A field has two maps per edge, x and y of a vector that points from
@@ -47,7 +47,7 @@ def encode_fields(
     return fields.reshape(-1, height, width)
 
 
-def line_scores(
+def paf_line_scores(
     fields: NDArray[np.float32],
     edges: NDArray[np.intp],
     starts: NDArray[np.float32],

@@ -12,9 +12,9 @@ from typing import Any
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.user_cache import cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder
-from deeplabstream.pose.runtimes.onnx_runtime import card
+from deeplabstream.pose.runtimes.onnx_runtime import nvidia_gpu_name
 from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network
-from deeplabstream.pose.runtimes.runtime_selection import own_key, remembered
+from deeplabstream.pose.runtimes.runtime_selection import network_key, remembered
 
 GPU_RUNTIMES: tuple[Runtime, ...] = (
     "cuda",
@@ -52,7 +52,7 @@ def note_gpu_use(
 
 def gpu_name(devices: Path = Path("/sys/bus/pci/devices")) -> str:
     """Return the NVIDIA GPU's name; one without a working driver is found on Linux."""
-    if name := card():
+    if name := nvidia_gpu_name():
         return name
     for vendor in devices.glob("*/vendor"):
         try:
@@ -69,7 +69,7 @@ def _reasons(
     model: ModelFolder, provider: str, threads: int, tolerance_px: float
 ) -> Iterator[str]:
     """Yield why each runtime of the GPU was not taken."""
-    if not card():
+    if not nvidia_gpu_name():
         yield f"no NVIDIA driver answers; {_HINT}"
         return
     known = remembered(model, threads, tolerance_px)
@@ -102,7 +102,7 @@ def _measured(
 ) -> dict[str, dict[str, Any]]:
     """Return the rows that were kept of the measurement, by runtime."""
     entries = read_entries(cache_folder() / "runtimes.json")
-    rows = entries.get(own_key(model, threads, tolerance_px), {}).get("rows")
+    rows = entries.get(network_key(model, threads, tolerance_px), {}).get("rows")
     return {
         str(row["runtime"]): row
         for row in (rows if isinstance(rows, list) else [])

@@ -34,7 +34,7 @@ _PROVIDERS = {
 _CUDA_PROVIDERS = (_PROVIDERS["cuda"], _PROVIDERS["tensorrt"])
 _CUDA = {"cudnn_conv_algo_search": "EXHAUSTIVE", "use_tf32": "0"}
 """CUDA options; without them, float32 would be rounded to TF32."""
-_CARDS_BATCH = 8
+_GPU_BATCH = 8
 ONNX_RUNTIME = "running the network in ONNX Runtime"
 _SPIN_US = "10"
 """Microseconds that an idle thread spins before it sleeps.
@@ -60,14 +60,16 @@ class OnnxNetwork:
     ) -> None:
         self._model = model
         self._file = file or model.network
-        self._open = partial(_session, model=model, device=device, threads=threads)
+        self._open = partial(
+            _create_session, model=model, device=device, threads=threads
+        )
         self.session = self._open(str(self._file))
         self.provider = str(self.session.get_providers()[0])
         """Name of the execution provider, as the session reports it."""
         self._output = self.session.get_outputs()[0].name
         self._of_any_size: InferenceSession | None = None
         self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
-        self._card = "cuda"
+        self._gpu_device = "cuda"
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output for `pictures`; see `Network.run`."""
@@ -79,7 +81,7 @@ class OnnxNetwork:
             session = self._of_any_size
         try:
             if self.provider in _CUDA_PROVIDERS:
-                return self._run_on_card(session, pictures)
+                return self._run_on_gpu(session, pictures)
             (maps,) = session.run([self._output], {"images": pictures})
         except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
             reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -88,13 +90,13 @@ class OnnxNetwork:
             ) from error
         return np.asarray(maps, np.float32)
 
-    def _run_on_card(
+    def _run_on_gpu(
         self, session: "InferenceSession", pictures: NDArray[np.uint8]
     ) -> NDArray[np.float32]:
         if pictures.shape not in self._bound:
             ort = package("onnxruntime", ONNX_RUNTIME)
             there = ort.OrtValue.ortvalue_from_shape_and_type(
-                list(pictures.shape), np.uint8, self._card, 0
+                list(pictures.shape), np.uint8, self._gpu_device, 0
             )
             binding = session.io_binding()
             binding.bind_ortvalue_input("images", there)
@@ -118,40 +120,24 @@ def open_onnx(
     return estimator
 
 
-def _session(
+def _create_session(
     network: str | bytes, model: ModelFolder, device: Device, threads: int
 ) -> "InferenceSession":
+    """Return a session of ONNX Runtime; ModelError: the device cannot be used."""
     ort = package("onnxruntime", ONNX_RUNTIME)
-    cuda = device in ("cuda", "tensorrt")
-    if cuda and not cuda_driver():
-        raise ModelError(
-            "the network was to run on CUDA, but this computer has no NVIDIA driver"
-        )
     options = ort.SessionOptions()
+    if device == "directml":
+        options.enable_mem_pattern = False  # DirectML does not support it
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
-    wanted: list[Any] = ["CPUExecutionProvider"]
-    if device == "directml":
-        if not directml():
-            raise ModelError(
-                "the network was to run by DirectML, but ONNX Runtime is built without "
-                "it: install onnxruntime-directml instead of onnxruntime-gpu (Windows)"
-            )
-        options.enable_mem_pattern = False  # DirectML does not support it
-        wanted.insert(0, _PROVIDERS["directml"])
-    if cuda or (device == "auto" and cuda_driver()):
-        ort.set_default_logger_severity(4)
-        if hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()
-        wanted.insert(0, (_PROVIDERS["cuda"], _CUDA))
-    if device == "tensorrt":
-        options_of = _tensorrt(model, isinstance(network, bytes))
-        wanted.insert(0, (_PROVIDERS["tensorrt"], options_of))
+    providers = _execution_providers(model, device, isinstance(network, bytes))
     try:
-        session = ort.InferenceSession(network, sess_options=options, providers=wanted)
+        session = ort.InferenceSession(
+            network, sess_options=options, providers=providers
+        )
     except Exception as error:  # ONNX Runtime's exceptions have no common ancestor
         reason = str(error).splitlines()[0]
         raise ModelError(f"{model.network} can't be loaded: {reason}") from error
@@ -167,6 +153,37 @@ def _session(
     return session
 
 
+def _execution_providers(
+    model: ModelFolder, device: Device, any_size: bool
+) -> list[Any]:
+    """Return the execution providers of a device, the preferred one first.
+
+    ModelError: the computer lacks the driver, or ONNX Runtime lacks DirectML.
+    """
+    ort = package("onnxruntime", ONNX_RUNTIME)
+    cuda = device in ("cuda", "tensorrt")
+    if cuda and not cuda_driver():
+        raise ModelError(
+            "the network was to run on CUDA, but this computer has no NVIDIA driver"
+        )
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device == "directml":
+        if not directml():
+            raise ModelError(
+                "the network was to run by DirectML, but ONNX Runtime is built without "
+                "it: install onnxruntime-directml instead of onnxruntime-gpu (Windows)"
+            )
+        providers.insert(0, _PROVIDERS["directml"])
+    if cuda or (device == "auto" and cuda_driver()):
+        ort.set_default_logger_severity(4)
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        providers.insert(0, (_PROVIDERS["cuda"], _CUDA))
+    if device == "tensorrt":
+        providers.insert(0, (_PROVIDERS["tensorrt"], _tensorrt(model, any_size)))
+    return providers
+
+
 def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
     """Return TensorRT's options: half precision, engines kept between starts.
 
@@ -178,7 +195,7 @@ def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
     kept.mkdir(parents=True, exist_ok=True)
     most = model.fitting.height, model.fitting.width
     least = (LEAST, LEAST) if any_size else most
-    shapes = {"min": (1, *least), "opt": (1, *most), "max": (_CARDS_BATCH, *most)}
+    shapes = {"min": (1, *least), "opt": (1, *most), "max": (_GPU_BATCH, *most)}
     return {
         "trt_fp16_enable": True,
         "trt_engine_cache_enable": True,
@@ -202,10 +219,10 @@ def directml() -> bool:
 
 def cuda_driver() -> bool:
     """Return whether an NVIDIA driver with a GPU can be loaded."""
-    return bool(card())
+    return bool(nvidia_gpu_name())
 
 
-def card() -> str:
+def nvidia_gpu_name() -> str:
     """Return the name of the first NVIDIA GPU from its driver; "": none."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:

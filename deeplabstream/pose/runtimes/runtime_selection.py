@@ -1,8 +1,8 @@
-"""Selection of the fastest runtime for a network on this computer, remembered.
+"""Selection of the fastest runtime for a network; not of its device or its batch size.
 
 Each installed runtime runs the same images as the reference. One whose poses differ too
-much is refused. The fastest of the others is stored in the cache, by the network's
-checksum, the computer and the versions.
+much is refused. The fastest of the others is stored in the user's cache, by the
+network's checksum, the computer and the versions.
 """
 
 import os
@@ -25,7 +25,7 @@ from deeplabstream.core.paths import PACKAGE
 from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.network_estimator import Network
-from deeplabstream.pose.runtimes.onnx_runtime import card, layers
+from deeplabstream.pose.runtimes.onnx_runtime import layers, nvidia_gpu_name
 from deeplabstream.pose.runtimes.runtime_comparison import (
     PICTURES,
     Difference,
@@ -42,32 +42,32 @@ from deeplabstream.pose.runtimes.runtime_list import (
 )
 
 
-def keep(entries: dict[str, dict[str, object]]) -> None:
-    """Store a choice; a cache that cannot be written is ignored."""
-    add_entries(_memory(), entries)
+def store_choices(entries: dict[str, dict[str, object]]) -> None:
+    """Store choices of runtimes; a cache that cannot be written is ignored."""
+    add_entries(_cache_file(), entries)
 
 
-def chosen(key: str) -> Runtime | None:
+def cached_runtime(key: str) -> Runtime | None:
     """Return the runtime stored under a key; None: there is none."""
-    known = read_entries(_memory()).get(key)
+    known = read_entries(_cache_file()).get(key)
     try:
         return check_runtime(str(known["runtime"])) if known else None
     except (ModelError, KeyError):
         return None
 
 
-def _memory() -> Path:
+def _cache_file() -> Path:
     return cache_folder() / "runtimes.json"
 
 
-def own_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
-    """Return everything that the choice depends on, in one line."""
+def network_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
+    """Return the cache key of one network: all that the choice depends on."""
     marks = [f"{mark.name} {mark.stat().st_size}" for mark in _marks(model)]
     return ", ".join([model.sha256, *_circumstances(threads, tolerance_px), *marks])
 
 
-def sisters_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
-    """Return the key for all networks of the same layers; ModelError when unreadable."""
+def architecture_key(model: ModelFolder, threads: int, tolerance_px: float) -> str:
+    """Return the cache key of networks with equal layers; ModelError when unreadable."""
     names = [mark.name for mark in _marks(model)]
     alike = f"layers {layers(model.network)}"
     return ", ".join([alike, *_circumstances(threads, tolerance_px), *names])
@@ -83,7 +83,7 @@ def _circumstances(threads: int, tolerance_px: float) -> list[str]:
     words = [f"threads {threads}", f"tolerance {tolerance_px:g}"]
     words += [platform.processor() or platform.machine(), _processor()]
     words += [f"{os.cpu_count()} cores", platform.system()]
-    words += [name] if (name := card()) else []
+    words += [name] if (name := nvidia_gpu_name()) else []
     for package in _COMPUTE_PACKAGES:
         try:
             words.append(f"{package} {version(package)}")
@@ -116,7 +116,7 @@ _SLOW = ("tensorrt",)  # to load, by minutes: only when somebody waits for it
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RuntimeMeasurement:
     """Measurement of one runtime."""
 
     runtime: str
@@ -140,9 +140,9 @@ def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Netwo
     """
     known = remembered(model, threads, tolerance_px)
     if known is None and len(present(model)) > 1:
-        if sister := _as_its_sister(model, threads, tolerance_px):
-            return sister
-        _find_out(model, threads, tolerance_px)
+        if network := _open_by_architecture(model, threads, tolerance_px):
+            return network
+        _measure_in_child(model, threads, tolerance_px)
         known = remembered(model, threads, tolerance_px)
     if known:
         try:
@@ -152,7 +152,7 @@ def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Netwo
     return load_network(model, REFERENCE, threads)
 
 
-def _as_its_sister(
+def _open_by_architecture(
     model: ModelFolder, threads: int, tolerance_px: float
 ) -> Network | None:
     """Return the network in the runtime chosen for the same layers, if its poses agree.
@@ -161,7 +161,7 @@ def _as_its_sister(
     None: there is no such choice, or the poses differ.
     """
     try:
-        known = chosen(sisters_key(model, threads, tolerance_px))
+        known = cached_runtime(architecture_key(model, threads, tolerance_px))
         if known is None:
             return None
         network = load_network(model, known, threads)
@@ -173,11 +173,11 @@ def _as_its_sister(
                 return None
     except ModelError:
         return None
-    keep({own_key(model, threads, tolerance_px): {"runtime": known}})
+    store_choices({network_key(model, threads, tolerance_px): {"runtime": known}})
     return network
 
 
-def _find_out(model: ModelFolder, threads: int, tolerance_px: float) -> None:
+def _measure_in_child(model: ModelFolder, threads: int, tolerance_px: float) -> None:
     """Measure in another process and store the result; on failure nothing is stored."""
     words = [str(model.path.resolve()), str(threads), repr(tolerance_px)]
     with suppress(OSError, subprocess.TimeoutExpired):
@@ -198,7 +198,7 @@ def measure(
     tolerance_px: float,
     patient: bool = False,
     seconds: float = SECONDS,
-) -> list[Row]:
+) -> list[RuntimeMeasurement]:
     """Return one row per runtime, the reference's first.
 
     They are measured in turns, so that other load affects all of them.
@@ -207,7 +207,7 @@ def measure(
     wanted = [name for name in runtimes if name != REFERENCE]
     if not patient:
         wanted = [name for name in wanted if name not in _SLOW]
-    rows: dict[str, Row] = {}
+    rows: dict[str, RuntimeMeasurement] = {}
     networks: dict[str, Network] = {}
     reference: NDArray[np.float32] | None = None
     for name in [REFERENCE, *wanted]:
@@ -218,17 +218,19 @@ def measure(
         except ModelError as error:
             if name == REFERENCE:
                 raise
-            rows[name] = Row(name, problem=str(error))
+            rows[name] = RuntimeMeasurement(name, problem=str(error))
             continue
         took = time.perf_counter() - began
         reference = given if reference is None else reference
         difference = compare(model, reference, given)
         fine = name == REFERENCE or difference.within(tolerance_px, own)
-        rows[name] = Row(name, network.provider, np.nan, np.nan, took, difference, fine)
+        rows[name] = RuntimeMeasurement(
+            name, network.provider, np.nan, np.nan, took, difference, fine
+        )
         networks[name] = network
     for measured, times in _times(networks, pictures, seconds).items():
         row = rows[measured]
-        rows[measured] = Row(
+        rows[measured] = RuntimeMeasurement(
             row.runtime,
             row.provider,
             float(np.median(times)) * 1e3,
@@ -240,7 +242,7 @@ def measure(
     return list(rows.values())
 
 
-def choose(rows: Sequence[Row]) -> Runtime:
+def choose(rows: Sequence[RuntimeMeasurement]) -> Runtime:
     """Return the fastest accepted runtime; the reference unless another is much faster.
 
     The shortest times are compared: other load only lengthens times.
@@ -254,20 +256,23 @@ def choose(rows: Sequence[Row]) -> Runtime:
 
 
 def remember(
-    model: ModelFolder, threads: int, tolerance_px: float, rows: Sequence[Row]
+    model: ModelFolder,
+    threads: int,
+    tolerance_px: float,
+    rows: Sequence[RuntimeMeasurement],
 ) -> None:
     """Store the choice for this network and those of the same layers."""
     found: dict[str, object] = {"runtime": choose(rows)}
-    own = own_key(model, threads, tolerance_px)
+    own = network_key(model, threads, tolerance_px)
     entries = {own: found | {"rows": [asdict(row) for row in rows]}}
     with suppress(ModelError):
-        entries[sisters_key(model, threads, tolerance_px)] = found
-    keep(entries)
+        entries[architecture_key(model, threads, tolerance_px)] = found
+    store_choices(entries)
 
 
 def remembered(model: ModelFolder, threads: int, tolerance_px: float) -> Runtime | None:
     """Return the runtime that was chosen before; None: there is none."""
-    return chosen(own_key(model, threads, tolerance_px))
+    return cached_runtime(network_key(model, threads, tolerance_px))
 
 
 def _times(

@@ -1,4 +1,4 @@
-"""ONNX operations in torch, as pose networks need them."""
+"""ONNX operations in torch: one function for each operation that pose networks use."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 Attributes: TypeAlias = Mapping[str, Any]
 
 
-def convolution(
+def conv(
     of: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
     """Conv, in two dimensions."""
@@ -21,7 +21,7 @@ def convolution(
     return F.conv2d(x, weight, bias, strides, padding, dilations, of.get("group", 1))
 
 
-def transposed(
+def conv_transpose(
     of: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
     """ConvTranspose, in two dimensions; uneven padding is cut off afterwards."""
@@ -43,7 +43,7 @@ def transposed(
     return x if even else F.pad(x, [-left, -right, -top, -bottom])
 
 
-def largest(of: Attributes, x: Tensor) -> Tensor:
+def max_pool(of: Attributes, x: Tensor) -> Tensor:
     """MaxPool."""
     x, padding = _padded(of, x, of["kernel_shape"], float("-inf"))
     return F.max_pool2d(
@@ -56,7 +56,7 @@ def largest(of: Attributes, x: Tensor) -> Tensor:
     )
 
 
-def average(of: Attributes, x: Tensor) -> Tensor:
+def average_pool(of: Attributes, x: Tensor) -> Tensor:
     """AveragePool. With uneven padding, padded cells count."""
     if _sides(of, "dilations") != [1, 1]:
         raise NotImplementedError("AveragePool with gaps")
@@ -74,7 +74,7 @@ def average(of: Attributes, x: Tensor) -> Tensor:
     return means / F.avg_pool2d(covered, kernel, strides)
 
 
-def resized(
+def resize(
     of: Attributes,
     x: Tensor,
     region: object = None,
@@ -149,7 +149,7 @@ def _taken(x: Tensor, axis: int, at: Tensor, how: str) -> Tensor:
     return near + (far - near) * share
 
 
-def padded(
+def pad(
     of: Attributes,
     x: Tensor,
     pads: Sequence[int],
@@ -170,14 +170,14 @@ def padded(
     return F.pad(x, turned, mode, value or 0.0)
 
 
-def normalised(
+def batch_normalization(
     of: Attributes, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor
 ) -> Tensor:
     """BatchNormalization, as it is after training."""
     return F.batch_norm(x, mean, var, scale, bias, eps=of.get("epsilon", 1e-5))
 
 
-def shuffled(of: Attributes, x: Tensor) -> Tensor:
+def depth_to_space(of: Attributes, x: Tensor) -> Tensor:
     """DepthToSpace: in columns, rows and channels, or the other way around."""
     if of.get("mode", "DCR") == "CRD":
         return F.pixel_shuffle(x, of["blocksize"])
@@ -188,7 +188,7 @@ def shuffled(of: Attributes, x: Tensor) -> Tensor:
     return turned.reshape(n, channels // side**2, height * side, width * side)
 
 
-def sampled(of: Attributes, x: Tensor, grid: Tensor) -> Tensor:
+def grid_sample(of: Attributes, x: Tensor, grid: Tensor) -> Tensor:
     """GridSample: values of maps at positions from -1 to 1."""
     modes = {"linear": "bilinear", "cubic": "bicubic"}
     mode = str(of.get("mode", "bilinear"))
@@ -236,14 +236,14 @@ def _pads(of: Attributes, x: Tensor, kernel: Sequence[int]) -> list[int]:
 Operation: TypeAlias = Callable[..., Any]
 
 
-def clipped(
+def clip(
     of: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None
 ) -> Tensor:
     """Clip, to limits that may be missing."""
     return x if low is None and high is None else torch.clamp(x, low, high)
 
 
-def sliced(
+def slice_axes(
     of: Attributes,
     x: Tensor,
     starts: Sequence[int],
@@ -264,20 +264,20 @@ def sliced(
     return x
 
 
-def gathered(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
+def gather(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
     """Gather: along an axis, in any order; a scalar index removes the axis."""
     axis = of.get("axis", 0) % x.ndim
     taken = x.index_select(axis, _from_the_end(places, x.shape[axis]).flatten())
     return taken.reshape((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
 
 
-def picked(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
+def gather_elements(of: Attributes, x: Tensor, places: Tensor) -> Tensor:
     """GatherElements: for each element of the result, its place along an axis."""
     axis = of.get("axis", 0) % x.ndim
     return x.gather(axis, _from_the_end(places, x.shape[axis]))
 
 
-def scattered(of: Attributes, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+def scatter_nd(of: Attributes, x: Tensor, places: Tensor, values: Tensor) -> Tensor:
     """ScatterND: a copy with some values put into it."""
     if of.get("reduction", "none") != "none":
         raise NotImplementedError(f"ScatterND with {of['reduction']}")
@@ -289,7 +289,7 @@ def _from_the_end(places: Tensor, size: int) -> Tensor:
     return torch.where(places < 0, places + size, places).long()
 
 
-def product(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+def gemm(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     """Gemm."""
     a = a.T if of.get("transA") else a
     b = b.T if of.get("transB") else b
@@ -297,13 +297,13 @@ def product(of: Attributes, a: Tensor, b: Tensor, c: Tensor | None = None) -> Te
     return result if c is None else torch.add(result, c, alpha=of.get("beta", 1.0))
 
 
-def divided(of: Attributes, a: Tensor, b: Tensor) -> Tensor:
+def div(of: Attributes, a: Tensor, b: Tensor) -> Tensor:
     """Div; integers stay integers."""
     whole = not a.is_floating_point()
     return torch.div(a, b, rounding_mode="trunc" if whole else None)
 
 
-def layer_normalised(
+def layer_normalization(
     of: Attributes, x: Tensor, scale: Tensor, bias: Tensor | None = None
 ) -> Tensor:
     """LayerNormalization."""
@@ -321,7 +321,7 @@ def split(
     return tuple(torch.split_with_sizes(x, list(sizes), axis))
 
 
-def most(of: Attributes, x: Tensor, count: Sequence[int]) -> tuple[Tensor, Tensor]:
+def top_k(of: Attributes, x: Tensor, count: Sequence[int]) -> tuple[Tensor, Tensor]:
     """TopK: the largest (or smallest) values, and their places."""
     largest_ones = bool(of.get("largest", 1))
     (k,) = count
@@ -329,38 +329,38 @@ def most(of: Attributes, x: Tensor, count: Sequence[int]) -> tuple[Tensor, Tenso
     return found.values, found.indices
 
 
-def place_of_most(of: Attributes, x: Tensor) -> Tensor:
+def arg_max(of: Attributes, x: Tensor) -> Tensor:
     """ArgMax."""
     if of.get("select_last_index"):
         raise NotImplementedError("ArgMax of the last of equals")
     return x.argmax(of.get("axis", 0), bool(of.get("keepdims", 1)))
 
 
-def expanded(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
+def expand(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
     """Expand: repeat along axes of length one, or new ones."""
     return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(shape)))
 
 
-def squeezed(of: Attributes, x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+def squeeze(of: Attributes, x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """Squeeze: remove axes of length one."""
     return x.squeeze(tuple(axes)) if axes else x.squeeze()
 
 
-def unsqueezed(of: Attributes, x: Tensor, axes: Sequence[int]) -> Tensor:
+def unsqueeze(of: Attributes, x: Tensor, axes: Sequence[int]) -> Tensor:
     """Unsqueeze: insert axes of length one, by their places in the result."""
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
         x = x.unsqueeze(axis)
     return x
 
 
-def reshaped(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
+def reshape(of: Attributes, x: Tensor, shape: Sequence[int]) -> Tensor:
     """Reshape; 0 keeps a side."""
     if of.get("allowzero"):
         return x.reshape(tuple(shape))
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape)])
 
 
-def constant(of: Attributes, shape: Sequence[int]) -> Tensor:
+def constant_of_shape(of: Attributes, shape: Sequence[int]) -> Tensor:
     """ConstantOfShape: float32 zeros by default."""
     value: Tensor = of.get("value", torch.zeros(1))
     return value.reshape(()).expand(tuple(shape))
@@ -381,25 +381,25 @@ def _gelu(of: Attributes, x: Tensor) -> Tensor:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "Conv": convolution,
-    "ConvTranspose": transposed,
-    "BatchNormalization": normalised,
-    "LayerNormalization": layer_normalised,
-    "MaxPool": largest,
-    "AveragePool": average,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "BatchNormalization": batch_normalization,
+    "LayerNormalization": layer_normalization,
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
     "GlobalAveragePool": lambda of, x: x.mean(dim=(2, 3), keepdim=True),
     "GlobalMaxPool": lambda of, x: x.amax(dim=(2, 3), keepdim=True),
-    "Resize": resized,
-    "Pad": padded,
-    "GridSample": sampled,
-    "DepthToSpace": shuffled,
-    "Gemm": product,
+    "Resize": resize,
+    "Pad": pad,
+    "GridSample": grid_sample,
+    "DepthToSpace": depth_to_space,
+    "Gemm": gemm,
     "MatMul": lambda of, a, b: a @ b,
     "Einsum": lambda of, *parts: torch.einsum(of["equation"], *parts),
     "Add": lambda of, a, b: a + b,
     "Sub": lambda of, a, b: a - b,
     "Mul": lambda of, a, b: a * b,
-    "Div": divided,
+    "Div": div,
     "Mod": lambda of, a, b: torch.fmod(a, b) if of.get("fmod") else a % b,
     "Pow": lambda of, a, b: torch.pow(a, b).to(a.dtype),
     "Min": lambda of, first, *others: _folded(torch.minimum, first, others),
@@ -414,7 +414,7 @@ OPERATIONS: dict[str, Operation] = {
     "Floor": lambda of, x: torch.floor(x),
     "Ceil": lambda of, x: torch.ceil(x),
     "Round": lambda of, x: torch.round(x),
-    "Clip": clipped,
+    "Clip": clip,
     "Relu": lambda of, x: F.relu(x),
     "LeakyRelu": lambda of, x: F.leaky_relu(x, of.get("alpha", 0.01)),
     "Elu": lambda of, x: F.elu(x, of.get("alpha", 1.0)),
@@ -435,8 +435,8 @@ OPERATIONS: dict[str, Operation] = {
     "ReduceL2": _reduced(
         lambda x, axes, keep: torch.linalg.vector_norm(x, dim=axes, keepdim=keep)
     ),
-    "ArgMax": place_of_most,
-    "TopK": most,
+    "ArgMax": arg_max,
+    "TopK": top_k,
     "Equal": lambda of, a, b: a == b,
     "Less": lambda of, a, b: a < b,
     "LessOrEqual": lambda of, a, b: a <= b,
@@ -451,17 +451,17 @@ OPERATIONS: dict[str, Operation] = {
     "Concat": lambda of, *parts: torch.cat(parts, of["axis"]),
     "Split": split,
     "Flatten": lambda of, x: x.reshape(x.shape[: of.get("axis", 1)].numel(), -1),
-    "Reshape": reshaped,
-    "Squeeze": squeezed,
-    "Unsqueeze": unsqueezed,
-    "Expand": expanded,
+    "Reshape": reshape,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Expand": expand,
     "Tile": lambda of, x, times: x.repeat(*times),
-    "Slice": sliced,
-    "Gather": gathered,
-    "GatherElements": picked,
-    "ScatterND": scattered,
+    "Slice": slice_axes,
+    "Gather": gather,
+    "GatherElements": gather_elements,
+    "ScatterND": scatter_nd,
     "Range": lambda of, *limits: torch.arange(*limits),
-    "ConstantOfShape": constant,
+    "ConstantOfShape": constant_of_shape,
     "Cast": lambda of, x: x.to(of["to"]),
     "Identity": lambda of, x: x,
     "Dropout": lambda of, x, *_: x,
@@ -470,7 +470,7 @@ OPERATIONS: dict[str, Operation] = {
 its result or a tuple of them."""
 _SECOND = ["Squeeze", "Unsqueeze", "Split", "Expand", "Tile", "TopK", "Reshape"]
 _SECOND += [name for name in OPERATIONS if name.startswith("Reduce")]
-SAID: dict[str, tuple[int, ...]] = {
+CONSTANT_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(_SECOND, (1,)), "Resize": (1, 2, 3), "Pad": (1, 2, 3), "Slice": (1, 2, 3, 4),
     "ConstantOfShape": (0,), "Range": (0, 1, 2),
 }  # fmt: skip

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deeplabstream.core.errors import ModelError
-from deeplabstream.pose.runtimes.torch_operations import OPERATIONS, SAID, Operation
+from deeplabstream.pose.runtimes.torch_operations import (
+    CONSTANT_INPUTS,
+    OPERATIONS,
+    Operation,
+)
 
 _SHAPES = ("Shape", "Size", "Constant")
 """Operations without effect once a shape is known."""
@@ -103,7 +107,7 @@ class Graph:
         """Return one operation; floating-point values are in a precision, None: unchanged."""
         given: list[Any] = []
         for place, name in enumerate(node.input):
-            if name and place in SAID.get(node.op_type, ()):
+            if name and place in CONSTANT_INPUTS.get(node.op_type, ()):
                 if name not in known:
                     raise ValueError("how it is done is known with the image alone")
                 given.append(known[name].tolist())

@@ -16,7 +16,7 @@ from deeplabstream.pose.runtimes.batching import WarmsUp
 class NamedEstimator(EstimatorWrapper):
     """An estimator whose skeleton has the animals' names, in no particular order.
 
-    Its poses are the network's: `deeplabstream.pose.tracking.identity` brings the
+    Its poses are the network's: `deeplabstream.pose.tracking.identity_tracker` brings the
     animals into the names' order.
     """
 

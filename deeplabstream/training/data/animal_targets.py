@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.pose.decoders.decoder import Decoder
-from deeplabstream.pose.decoders.grouping import Grouping
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper
 from deeplabstream.training.data.dataset import Dataset
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.networks.heads import STRIDE
@@ -92,7 +92,7 @@ def training_decoder(data: Dataset, network: Architecture) -> Decoder:
     )
     return MultiAnimalDecoder(
         maps,
-        Grouping(
+        PafGrouper(
             parts, network.edges, data.animals, STRIDE, maps.first_px, longest=longest
         ),
     )

@@ -1,4 +1,4 @@
-"""Prediction of points to the time at which the output acts: a Kalman filter of motion.
+"""Motion prediction: a Kalman filter predicts points at the time the output acts.
 
 Each coordinate has position, velocity and acceleration. The acceleration decays (Singer
 1970), so a turn is followed without being continued for ever. Points that are not
@@ -22,15 +22,15 @@ GAP_S = 0.25
 START = np.diag([NOISE_PX**2, 300.0**2, ACCELERATION**2])
 
 
-class Prediction:
-    """The filter of one camera's points, (animal, bodypart, 2), px; NaN: not visible."""
+class MotionPredictor:
+    """Kalman filter of one camera's points, (animal, bodypart, 2), px; NaN: not visible."""
 
     def __init__(self, longest_s: float = 0.2) -> None:
         """Predict at most `longest_s` ahead."""
         self._longest_s = longest_s
         self._states: Matrix | None = None
         """(animal, bodypart, 3, 2): position, velocity, acceleration of x and y."""
-        self._doubt: Matrix = np.empty(0)
+        self._covariances: Matrix = np.empty(0)
         """(animal, bodypart, 3, 3): covariance, the same for x and y."""
         self._times: NDArray[np.float64] = np.empty(0)
 
@@ -39,7 +39,7 @@ class Prediction:
         shape = points.shape[:-1]
         if self._states is None or self._states.shape[:-2] != shape:
             self._states = np.zeros((*shape, 3, 2))
-            self._doubt = np.zeros((*shape, 3, 3))
+            self._covariances = np.zeros((*shape, 3, 3))
             self._times = np.full(shape, -np.inf)
         there = np.asarray(np.isfinite(points).all(axis=-1))
         away_s = time_s - self._times
@@ -47,7 +47,7 @@ class Prediction:
         begins = there & ~follows
         self._states[begins] = 0.0
         self._states[begins, 0] = points[begins]
-        self._doubt[begins] = START
+        self._covariances[begins] = START
         for gone_s in np.unique(away_s[follows]):
             self._correct(follows & (away_s == gone_s), float(gone_s), points)
         self._times[there] = time_s
@@ -60,11 +60,11 @@ class Prediction:
             return
         motion = _motion(gone_s)
         state = motion @ self._states[which]
-        doubt = motion @ self._doubt[which] @ motion.T + _noise(gone_s)
+        doubt = motion @ self._covariances[which] @ motion.T + _noise(gone_s)
         gain = doubt[:, :, 0] / (doubt[:, :1, 0] + NOISE_PX**2)
         off = points[which] - state[:, 0]
         self._states[which] = state + gain[:, :, None] * off[:, None, :]
-        self._doubt[which] = doubt - gain[:, :, None] * doubt[:, :1, :]
+        self._covariances[which] = doubt - gain[:, :, None] * doubt[:, :1, :]
 
 
 def _motion(gone_s: float) -> Matrix:

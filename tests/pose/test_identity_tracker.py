@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.tracking.identity import Identity, Rules
+from deeplabstream.pose.tracking.identity_tracker import (
+    IdentitySettings,
+    IdentityTracker,
+)
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 from tests.pose.crowd import THRESHOLD, Crowd, Tally, followed, skeleton
 
@@ -18,7 +21,7 @@ def crossing(
 ) -> tuple[Crowd, Tally]:
     arena = Arena(SHAPE, seed, shelter=False, animals=animals, alike=alike)
     crowd = Crowd(arena, seed, noise_px=0.8, merge_px=8)
-    identity = Identity(skeleton(animals), THRESHOLD, Rules(**rules))  # type: ignore[arg-type]
+    identity = IdentityTracker(skeleton(animals), THRESHOLD, IdentitySettings(**rules))  # type: ignore[arg-type]
     return crowd, followed(crowd, identity, pictures)
 
 
@@ -59,9 +62,9 @@ def test_motion_is_believed_after_a_while_if_that_is_asked() -> None:
 def test_the_same_pictures_give_the_same_names() -> None:
     def told() -> list[tuple[str, ...]]:
         arena = Arena(SHAPE, 3, animals=3, alike=False)
-        identity = Identity(skeleton(3), THRESHOLD)
+        identity = IdentityTracker(skeleton(3), THRESHOLD)
         return [
-            (*identity.tell(image, pose, time_s).identity,)
+            (*identity.update(image, pose, time_s).identity,)
             for time_s, image, pose, _ in Crowd(arena, 3).frames(60)
         ]
 
@@ -72,9 +75,9 @@ def test_the_same_pictures_give_the_same_names() -> None:
 def test_names_are_given_from_left_to_right_or_from_dark_to_pale(first: str) -> None:
     arena = Arena((480, 640), 0, shelter=False, animals=4, alike=False)
     crowd = Crowd(arena, dropouts=0.0)
-    identity = Identity(skeleton(4), THRESHOLD, Rules(first=first))  # type: ignore[arg-type]
+    identity = IdentityTracker(skeleton(4), THRESHOLD, IdentitySettings(first=first))  # type: ignore[arg-type]
     for time_s, image, pose, _whose in crowd.frames(300):
-        out = identity.tell(image, pose, time_s)
+        out = identity.update(image, pose, time_s)
         if not any(map(out.is_ambiguous, range(4))):
             break
     truth = arena.truth(time_s).mean(axis=1)
@@ -87,13 +90,13 @@ def test_names_are_given_from_left_to_right_or_from_dark_to_pale(first: str) -> 
 def test_who_hid_under_a_roof_alone_is_known_when_it_comes_out() -> None:
     arena = Arena(SHAPE, 0, shelter=True, animals=2, alike=True)
     crowd = Crowd(arena, 0, noise_px=0.8, merge_px=8, dropouts=0.0, start_s=6.0)
-    identity = Identity(skeleton(2), THRESHOLD)
+    identity = IdentityTracker(skeleton(2), THRESHOLD)
     tally = followed(crowd, identity, 450)
     assert tally.silent == 0
 
 
 def test_one_that_is_far_from_where_it_was_is_a_stray() -> None:
-    identity = Identity(skeleton(2), THRESHOLD)
+    identity = IdentityTracker(skeleton(2), THRESHOLD)
     image = np.full((400, 400), 90, np.uint8)
     shape = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
 
@@ -102,7 +105,7 @@ def test_one_that_is_far_from_where_it_was_is_a_stray() -> None:
         for row, place in enumerate(places):
             points[row] = shape + np.float32(place)
         sure = np.isfinite(points[..., 0]).astype(np.float32)
-        return identity.tell(image, Pose(ARENA_SKELETON, points, sure), time_s)
+        return identity.update(image, Pose(ARENA_SKELETON, points, sure), time_s)
 
     for index in range(20):
         told = shown((300, 300), (50, 50), time_s=index / 30)

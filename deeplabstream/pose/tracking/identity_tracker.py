@@ -1,4 +1,4 @@
-"""Identity of several animals from frame to frame, when they meet, hide and reappear.
+"""Identity tracker of several animals, also when they meet, hide and reappear.
 
 A network gives animals in no order. Motion (`motion_model`) and assignment keep them
 apart. Where a second assignment fits nearly as well, the identity is ambiguous until
@@ -49,8 +49,8 @@ RESTING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How the animals get their names."""
+class IdentitySettings:
+    """Settings of the identity tracker: order of the first names, time limit."""
 
     first: Literal["leftmost", "darkest"] = "leftmost"
     """Order of the first names, once all were apart for `ENOUGH` frames."""
@@ -59,19 +59,19 @@ class Rules:
 
 
 @dataclass(slots=True)
-class Identity:
+class IdentityTracker:
     """The identity tracker of one camera. The same frames and poses give the same names."""
 
     skeleton: Skeleton
     """Skeleton with the names of all animals."""
     threshold: float
-    rules: Rules = field(default_factory=Rules)
+    rules: IdentitySettings = field(default_factory=IdentitySettings)
 
     _tracks: MotionModel = field(init=False)
     _looks: AppearanceModel = field(init=False)
     _doubts: IdentityAmbiguities = field(init=False)
-    _said: dict[int, str] = field(init=False)
-    """By animal: the word that the user set since the last frame."""
+    _corrections: dict[int, str] = field(init=False)
+    """By animal: the user's correction since the last frame."""
     _views: Array = field(init=False)
     """(animal, feature): recent appearance."""
     _counts: list[int] = field(init=False)
@@ -84,13 +84,13 @@ class Identity:
         self._tracks = MotionModel(animals, len(self.skeleton.bodyparts))
         self._looks = AppearanceModel(animals)
         self._named, self._pictures = False, 0
-        self._doubts, self._said = IdentityAmbiguities(animals), {}
+        self._doubts, self._corrections = IdentityAmbiguities(animals), {}
         self._views = np.zeros((animals, 0))
         self._counts = [0] * animals
         self._unseen_since_s = [np.inf] * animals
 
-    def tell(self, image: Image, pose: Pose, time_s: float) -> Pose:
-        """Return the pose with the animals in the order of their names.
+    def update(self, image: Image, pose: Pose, time_s: float) -> Pose:
+        """Update with one frame; return the pose with the animals in the order of names.
 
         Animals that were not found are NaN, with confidence 0. `time_s` must not go
         back.
@@ -115,8 +115,8 @@ class Identity:
         else:
             of = self._judge(of)
             told = self._doubts.settle(time_s, self.rules.believe_after_s)
-        told |= self._said
-        self._said = {}
+        told |= self._corrections
+        self._corrections = {}
         self._learn(of, views)
         return self._pose(found, of, told)
 
@@ -209,8 +209,8 @@ class Identity:
             of = self._exchange(one, other, of)
         return of
 
-    def say(self, exchanged: tuple[int, int] | None = None) -> None:
-        """Apply the user's decision: the names are right, or two are exchanged.
+    def apply_user_correction(self, exchanged: tuple[int, int] | None = None) -> None:
+        """Apply a correction by the user: confirm the names, or exchange two animals.
 
         Ambiguities of these animals end. Their learned appearance may be another
         animal's: it is kept as far as their recent appearance confirms it.
@@ -220,7 +220,9 @@ class Identity:
         if exchanged is not None:
             self._exchange(*exchanged, {})
         self._doubts.known(animals)
-        self._said |= dict.fromkeys(animals, "swapped" if exchanged else "confirmed")
+        self._corrections |= dict.fromkeys(
+            animals, "swapped" if exchanged else "confirmed"
+        )
         pair = list(animals)
         if min((self._counts[n] for n in pair), default=0) < VIEWS:
             self._looks.forget(pair)

@@ -1,4 +1,4 @@
-"""Grouping of peaks to animals, with part affinity fields.
+"""Grouping of peaks to animals by part affinity fields (PAF).
 
 The network gives the positions of all body parts, and part affinity fields
 (`deeplabstream/pose/decoders/part_affinity_fields.py`) along the edges of each animal.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.assignment import assign
-from deeplabstream.pose.decoders.part_affinity_fields import WORST, line_scores
+from deeplabstream.pose.decoders.part_affinity_fields import WORST, paf_line_scores
 
 Places = NDArray[np.intp]
 
@@ -70,8 +70,8 @@ WEIGHED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Grouping:
-    """How peaks are found and grouped; it knows nothing of how a network was trained."""
+class PafGrouper:
+    """Settings and methods for finding peaks and grouping them to animals by PAF."""
 
     bodyparts: int
     """How many there are: maps in which peaks are looked for."""
@@ -131,7 +131,7 @@ class Grouping:
         fits = (part == ends[:, :1])[:, :, None] & (part == ends[:, 1:])[:, None]
         edge, start, end = np.nonzero(fits)
         lines = cells[start], cells[end]
-        scores = line_scores(fields, edge, *lines, self.worst) - self.link
+        scores = paf_line_scores(fields, edge, *lines, self.worst) - self.link
         if self.longest:
             length = np.linalg.norm(points[end] - points[start], axis=1)
             scores[length > np.array(self.longest)[edge]] = -self.link

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.assignment import assign
 from deeplabstream.pose.decoders.decoder import DecodedPoses
-from deeplabstream.pose.decoders.grouping import Grouping, find_peaks
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.decoders.multi_animal import MultiAnimalDecoder
 from deeplabstream.pose.decoders.offsets import Offsets
+from deeplabstream.pose.decoders.paf_grouping import PafGrouper, find_peaks
 from deeplabstream.pose.decoders.part_affinity_fields import (
     SAMPLES,
     encode_fields,
-    line_scores,
+    paf_line_scores,
 )
 
 Points = NDArray[np.float32]
@@ -32,7 +32,7 @@ def decoder(
     heatmaps = Heatmaps(stride, 1.0)
     parts = max(map(max, edges)) + 1
     return MultiAnimalDecoder(
-        heatmaps, Grouping(parts, edges, most, stride, heatmaps.first_px)
+        heatmaps, PafGrouper(parts, edges, most, stride, heatmaps.first_px)
     )
 
 
@@ -181,7 +181,7 @@ def test_the_surest_animal_comes_first() -> None:
 
 def test_of_an_edge_the_best_assignment_counts_not_its_best_line() -> None:
     """The crossed line is the best of the four, and both of its ends have better uses."""
-    how = Grouping(2, ((0, 1),), 2, 4, 1.5)
+    how = PafGrouper(2, ((0, 1),), 2, 4, 1.5)
     points = np.array([[10, 10], [10, 50], [90, 10], [90, 50]], np.float32)
     peaks = find_peaks(
         np.array([[[1, 0, 0.9]], [[1, 0, 0.9]]], np.float32), floor=0.1, most=4
@@ -244,7 +244,7 @@ def test_equal_neighbours_are_one_peak() -> None:
 
 def test_one_part_needs_no_edges() -> None:
     heatmaps = Heatmaps(4, 1.0)
-    how = MultiAnimalDecoder(heatmaps, Grouping(1, (), 3, 4, 1.5))
+    how = MultiAnimalDecoder(heatmaps, PafGrouper(1, (), 3, 4, 1.5))
     truth = np.array([[[20, 20]], [[60, 40]]], np.float32)
     found, _ = decode(how, heatmaps.encode_animals(truth, 20, 20))
     assert same(found, truth)
@@ -252,7 +252,7 @@ def test_one_part_needs_no_edges() -> None:
 
 def test_scores_with_offsets_are_grouped_too() -> None:
     """DeepLabCut's way: coarse scores, and how far from its cell a point lies."""
-    heatmaps = MultiAnimalDecoder(Heatmaps(8, 1.0), Grouping(4, RINGS, 2, 8, 3.5))
+    heatmaps = MultiAnimalDecoder(Heatmaps(8, 1.0), PafGrouper(4, RINGS, 2, 8, 3.5))
     how = MultiAnimalDecoder(Offsets(8, 3.5, 7.28), heatmaps.grouping)
     truth = skeletons(2, 8, np.random.default_rng(5))
     output = drawn(heatmaps, truth, 30, 40)
@@ -285,13 +285,13 @@ def test_so_many_samples_of_a_line_count_as_are_asked_for() -> None:
     edge = np.zeros(2, np.intp)
     starts = np.array([[2, 8], [2, 8]], np.float32)
     ends = np.array([[12, 8], [38, 8]], np.float32)  # a bone, and a line over the gap
-    bone, gap = line_scores(fields, edge, starts, ends)
+    bone, gap = paf_line_scores(fields, edge, starts, ends)
     assert bone > 0.95
     assert gap < 0.1
-    bone, gap = line_scores(fields, edge, starts, ends, SAMPLES)
+    bone, gap = paf_line_scores(fields, edge, starts, ends, SAMPLES)
     assert bone > 0.95
     assert 0.5 < gap < 0.75  # more than half of it lies on bones
-    how = Grouping(2, ((0, 1),), 2, 4, 1.5, link=0.5)
+    how = PafGrouper(2, ((0, 1),), 2, 4, 1.5, link=0.5)
     maps = np.zeros((2, 16, 46), np.float32)
     maps[0, 8, 2] = maps[1, 8, 38] = 1.0
     peaks = how.peaks(maps)
