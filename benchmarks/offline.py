@@ -34,9 +34,9 @@ from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.offline.rendering import Look, Shown, render
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.exporters.pose_files import WRITERS
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.simulation.arena import Arena
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.video.recording_options import RecordingOptions
 from deeplabstream.video.video_reader import open_video
 
 AIM_OF_FLOOR = 0.9
@@ -48,7 +48,7 @@ def film(folder: Path, frames: int, size: tuple[int, int]) -> Path:
     path, shape = folder / "film.mkv", (*size, 3)
     arena = Arena(shape, 3, shelter=True, noise=2.0)
     image: Image = np.empty(shape, np.uint8)
-    with VideoFile(path, ImageFormat(shape, 30), Recipe()) as file:
+    with VideoWriter(path, ImageFormat(shape, 30), RecordingOptions()) as file:
         for number in range(frames):
             arena.draw(image, number / 30, number)
             file.write(image, number, number * 33_333_333, number * 33_333_333)

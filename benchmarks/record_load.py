@@ -29,7 +29,7 @@ from benchmarks.support.rendered import Rendered, shown
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.settings.loading import parse
 
 NOISE = 2.0
@@ -122,7 +122,7 @@ def floor(folder: Path, seconds: float) -> dict[str, float]:
         drawn, form = one.pictures(), ImageFormat(one.shape, one.rate)
         period_ns = round(1e9 / one.rate)
         before = own.cpu_times()
-        with VideoFile(folder / f"floor_{name}.mkv", form) as video:
+        with VideoWriter(folder / f"floor_{name}.mkv", form) as video:
             for index in range(round(seconds * one.rate)):
                 at = index * period_ns
                 video.write(drawn[shown(index)], index, at, at)

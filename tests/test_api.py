@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import deeplabstream as dls
-from deeplabstream.api.reference import LIBRARY, describe
+from deeplabstream.api.api_docs import LIBRARY, describe
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError, ModelError
 from deeplabstream.simulation.arena import Arena
 from deeplabstream.training.command_line import config_of, train_parser
@@ -319,7 +319,7 @@ def test_the_command_line_has_the_defaults_of_the_library() -> None:
 
 def test_the_reference_page_is_what_the_docstrings_say() -> None:
     page = (ROOT / "docs/api.md").read_text("utf-8")
-    assert page == describe(), "python -m deeplabstream.api.reference docs/api.md"
+    assert page == describe(), "python -m deeplabstream.api.api_docs docs/api.md"
 
 
 def public_functions() -> list[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.settings.ini_editing import with_word
+from deeplabstream.settings.ini_editing import set_value
 from deeplabstream.training.data.label_book import open_book
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,7 +96,7 @@ def write(file: Path, words: str) -> None:
             title = line.strip("[]")
         else:
             key, _, word = line.partition(" = ")
-            settings = with_word(settings, title, key, word)
+            settings = set_value(settings, title, key, word)
     file.write_text(settings, encoding="utf-8")
 
 

@@ -13,8 +13,8 @@ from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.csv_tables import CameraTable
 from deeplabstream.recording.exporters.exports import EXPORTS, export
-from deeplabstream.recording.repair import repair
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
 from deeplabstream.recording.table_reader import camera_table
 from deeplabstream.settings.loading import load
@@ -76,7 +76,7 @@ def test_the_model_predicts_what_it_predicted() -> None:
 
 
 def test_the_run_opens_with_the_names_of_today(run: Path) -> None:
-    folder = opened_run(run, pytest.fail)
+    folder = open_run_folder(run, pytest.fail)
     steps = list(folder.steps("arena"))
     assert len(steps) == ANALYSED
     assert {str(step.flags) for step in steps} == {
@@ -87,7 +87,7 @@ def test_the_run_opens_with_the_names_of_today(run: Path) -> None:
 
 
 def test_what_is_read_is_written_again_byte_for_byte(run: Path, tmp_path: Path) -> None:
-    folder = opened_run(run, pytest.fail)
+    folder = open_run_folder(run, pytest.fail)
     steps = {step.index: step for step in folder.steps("arena")}
     first = steps[min(steps)]
     start_ns = folder.facts["start_ns"]
@@ -130,7 +130,7 @@ def test_the_run_is_repaired_when_it_was_cut(run: Path) -> None:
     done = repair(run).done
     assert any("arena.csv: a half-written row was cut off" in each for each in done)
     assert any("the run was killed" in each for each in done)
-    folder = opened_run(run, pytest.fail)
+    folder = open_run_folder(run, pytest.fail)
     assert len(list(folder.steps("arena"))) == ANALYSED - 1
     assert all(each["closes"] for each in folder.facts["accounting"])
 

@@ -20,7 +20,7 @@ from deeplabstream.engine.behaviour_classifiers import (
     classifier_problems,
     read_classifiers,
 )
-from deeplabstream.settings.reference import describe
+from deeplabstream.settings.settings_docs import describe
 from deeplabstream.settings.loading import check_against, load
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, outdated

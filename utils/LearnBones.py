@@ -20,7 +20,7 @@ from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.loading import load
 from deeplabstream.settings.tracking import Bone
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_folder import RunFolder
 
 FEWEST = 100
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="unit of the lines (default: px)",
     )
     asked = options.parse_args(argv)
-    folder = opened_run(asked.run, lambda told: print(told, file=sys.stderr))
+    folder = open_run_folder(asked.run, lambda told: print(told, file=sys.stderr))
     print("\n".join(_lines(folder, asked.camera, asked.unit)))
     return 0
 

@@ -36,7 +36,7 @@ from deeplabstream.pose.pictures import read_picture
 from deeplabstream.pose.runtimes.quantised_network import INT8
 from deeplabstream.pose.runtimes.quantisation import quantise, told
 from deeplabstream.video.decoding import as_bgr
-from deeplabstream.video.video_reader import open_video, sampled
+from deeplabstream.video.video_reader import open_video, sample_rows
 
 KEPT = 12
 """Pictures that go into the model folder when it has none."""
@@ -84,7 +84,7 @@ def _pictures(model: ModelFolder, options: argparse.Namespace) -> NDArray[np.uin
 def _of_video(file: Path, count: int) -> Iterator[Image]:
     """Yield frames spread over a video, without those that are damaged."""
     reader = open_video(file)
-    for picture in reader.images_at(sampled(reader, count)):
+    for picture in reader.images_at(sample_rows(reader, count)):
         if picture.image is not None and not picture.damaged:
             yield as_bgr(picture.image)
 

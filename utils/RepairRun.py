@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.recording.run_opening import goes_on
-from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import table_warnings
 

@@ -23,7 +23,7 @@ from deeplabstream.settings.loading import load
 from deeplabstream.offline.pose_file_reading import read_poses
 from deeplabstream.pose.behaviour.classifier_folder import save_features
 from deeplabstream.pose.behaviour.pose_features import FeatureSet, usual
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.training.behaviour_classifier import (
     Examples,
     examples,
@@ -170,7 +170,7 @@ def _of_animal(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float,
 def _poses(source: Path, asked: argparse.Namespace) -> Iterator[tuple[float, Pose]]:
     """Yield times and poses, NaN where nothing was seen."""
     if source.is_dir():
-        folder = opened_run(source, print)
+        folder = open_run_folder(source, print)
         try:
             rig = load(source / "settings.ini")
         except SettingsError as error:

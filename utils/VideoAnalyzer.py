@@ -32,7 +32,7 @@ from deeplabstream.engine.network_loading import (
 )
 from deeplabstream.settings.ready_made import load_with
 from deeplabstream.engine.replay.video_replay import new_folder, replay
-from deeplabstream.settings.text_rewriting import settled
+from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.settings.loading import Settings
 from deeplabstream.engine.trigger_shapes import Outline, trigger_shapes_of
 from deeplabstream.video.video_reader import VideoReader, open_video
@@ -41,11 +41,11 @@ from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
 from deeplabstream.pose.runtimes.gpu_use import gpu_remarks
-from deeplabstream.recording.frame_accounts import Accounts
-from deeplabstream.recording.overlay import labelled
+from deeplabstream.recording.frame_accounts import FrameCounts
+from deeplabstream.recording.overlay import draw_overlay
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_writer import RunWriter
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 
 MOST_SHOWN = 50
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.run is not None:
         return _decide_again(asked)
     rig = asked.settings or rig_settings()
-    return _analyse(settled(load_with(rig, asked.experiment)), asked)
+    return _analyse(with_drawn_seeds(load_with(rig, asked.experiment)), asked)
 
 
 def _parser() -> ProgramParser:
@@ -132,7 +132,7 @@ def _analyse(settings: Settings, asked: argparse.Namespace) -> int:
         drawn = None
         if not asked.no_labels:
             path = folder.path / f"{analysis.camera}.labelled.mkv"
-            drawn = files.enter_context(VideoFile(path, analysis.labelled_format))
+            drawn = files.enter_context(VideoWriter(path, analysis.labelled_format))
         shown = analysis.pictures(writer, drawn)
         whole = _exhaust(shown, analysis) if asked.fast else _watch(shown, analysis)
     analysis.finish(folder, whole)
@@ -181,7 +181,7 @@ class Analysis:
         return new_folder(settings, path, self.form, known, more)
 
     def pictures(
-        self, writer: RunWriter, drawn: VideoFile | None
+        self, writer: RunWriter, drawn: VideoWriter | None
     ) -> Iterator[tuple[Frame, Step]]:
         """Yield each frame with what happened to it, after everything was written."""
         held: list[Frame] = []
@@ -197,7 +197,7 @@ class Analysis:
         for step in steps:
             self._count(step)
             if drawn is not None:
-                image = labelled(
+                image = draw_overlay(
                     held[0].image,
                     step.as_seen(self.threshold),
                     self._drawn(step),
@@ -229,7 +229,7 @@ class Analysis:
 
     def finish(self, folder: RunFolder, whole: bool) -> None:
         """Say in the record how it ended."""
-        accounts = Accounts(
+        accounts = FrameCounts(
             self.camera,
             "analysis",
             delivered=self.frames,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.table_reader import read_events
 from tests.engine.ended_rig import SETTINGS, InTerminal, Laser
 from tests.engine.killable import laser_on

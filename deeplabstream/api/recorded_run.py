@@ -18,7 +18,7 @@ from deeplabstream.recording.recorded_frames import (
     video_frames,
 )
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import keypoint_columns
 from deeplabstream.recording.table_reader import (
     RunTable,
@@ -61,7 +61,7 @@ def open_run(path: str | Path) -> "RecordedRun":
     >>> laser_on = run.events.query("kind == 'edge' and name == 'laser' and level > 0")
     >>> image = run.frame("top", time_s=12.5)
     """
-    return RecordedRun(opened_run(Path(path), lambda text: None))
+    return RecordedRun(open_run_folder(Path(path), lambda text: None))
 
 
 class RecordedRun:

@@ -13,7 +13,7 @@ from pathlib import Path
 from deeplabstream.core.errors import DeepLabStreamError
 
 
-def taken(path: Path) -> bool:
+def would_overwrite(path: Path) -> bool:
     """Return whether writing to `path` would replace or add to existing files."""
     if path.is_dir() and not path.is_symlink():
         return any(path.iterdir())
@@ -24,7 +24,7 @@ def free_path(path: Path) -> Path:
     """Return `path` if it is free, else the first free one of `NAME_2`, `NAME_3`."""
     for number in count(1):
         free = path if number == 1 else path.with_stem(f"{path.stem}_{number}")
-        if not taken(free):
+        if not would_overwrite(free):
             return free
     raise AssertionError("count() never ends")
 
@@ -33,7 +33,7 @@ def check_new(
     folder: Path, fault: type[DeepLabStreamError] = DeepLabStreamError
 ) -> None:
     """Raise a `fault` unless the folder to make is new, or empty."""
-    if not taken(folder):
+    if not would_overwrite(folder):
         return
     what = "is not empty" if folder.is_dir() else "is a file"
     raise fault(f"{folder} {what}; name a new folder: {free_path(folder).name} is free")
@@ -53,7 +53,7 @@ def check_free(
     for file in files:
         if file.is_dir():
             raise fault(f"{file} is a folder; name a file")
-        if taken(file) and not overwrite:
+        if would_overwrite(file) and not overwrite:
             raise fault(
                 f"{file} is there already. Name another place, or replace it with {option}"
             )

@@ -13,7 +13,7 @@ AMBIGUOUS = ("doubt", "stray")
 """Beginnings of the states in `Pose.identity` of an animal with ambiguous identity."""
 
 
-def changed_hands(identity: Sequence[str]) -> bool:
+def identity_switched(identity: Sequence[str]) -> bool:
     """Return whether `Pose.identity` reports an identity switch on this frame."""
     return any(state.endswith(("exchanged", "swapped")) for state in identity)
 

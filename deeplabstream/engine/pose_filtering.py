@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.calibration import Calibration
-from deeplabstream.core.pose import Pose, Thresholds, changed_hands
+from deeplabstream.core.pose import Pose, Thresholds, identity_switched
 from deeplabstream.pose.filters.motion_prediction import MotionPredictor
 from deeplabstream.pose.filters.one_euro import OneEuro
 from deeplabstream.recording.run_folder import RunFolder
@@ -240,7 +240,7 @@ class PoseFilter:
         `age_s` is how long ago it was exposed.
         """
         seen, flags = pose.seen(self._thresholds.of(camera)), dict[str, str]()
-        if changed_hands(pose.identity):  # what was followed was another animal
+        if identity_switched(pose.identity):  # what was followed was another animal
             self._gates.pop(camera, None)
             self._filters.pop(camera, None)
         calibration = self._calibrations.get(camera)

@@ -14,7 +14,7 @@ from deeplabstream.settings.example_rig import is_example
 from deeplabstream.settings.ini_reading import Words, read_sections, read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
-from deeplabstream.settings.text_rewriting import networks_relocated
+from deeplabstream.settings.text_rewriting import relocate_networks
 
 
 class Document(QObject):
@@ -74,7 +74,7 @@ class Document(QObject):
 
     def set_word(self, title: str, key: str, word: str | None) -> None:
         """Set one key of one section; None takes it away: its default counts."""
-        self.edit(ini_editing.with_word(self._text, title, key, word))
+        self.edit(ini_editing.set_value(self._text, title, key, word))
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -94,7 +94,7 @@ class Document(QObject):
         moved = target.parent != self.path.parent
         text = self._text
         if moved:  # a name must not silently mean another network there
-            text = networks_relocated(text, self.path.parent, target.parent)
+            text = relocate_networks(text, self.path.parent, target.parent)
         draft = target.with_name(f"{target.name}.new")
         draft.write_text(text, encoding="utf-8", newline="")
         replace(draft, target)

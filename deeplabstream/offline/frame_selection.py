@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
-from deeplabstream.video.video_reader import VideoReader, sampled
+from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _SIDE = 32
 _MOST_LOOKED_AT = 1000
@@ -88,7 +88,7 @@ def postures(points: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def candidates(rows: VideoReader) -> NDArray[np.int64]:
     """Return all rows, or 1000 of them spread evenly."""
-    return sampled(rows, min(len(rows), _MOST_LOOKED_AT))
+    return sample_rows(rows, min(len(rows), _MOST_LOOKED_AT))
 
 
 def _small(image: Image) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.prediction import posed
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.recording.recorded_frames import recorded_parts
-from deeplabstream.recording.run_opening import opened_run
-from deeplabstream.video.video_reader import VideoReader, sampled
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.video.video_reader import VideoReader, sample_rows
 
 _MOST_PAIRS = 500
 """Pairs of neighbouring frames, spread evenly, that are looked at in a long video."""
@@ -68,7 +68,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
     """Let a network look at a video, at pairs of frames all over it if it is long."""
     wanted = np.arange(len(rows))
     if len(rows) > 2 * _MOST_PAIRS:
-        first = sampled(rows, _MOST_PAIRS)
+        first = sample_rows(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     seen, points, confidence = [], [], []
     for batch in posed(rows.images_at(wanted), estimator, _BATCH):
@@ -85,7 +85,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
 
 def of_run(path: Path) -> Iterator[Doubts]:
     """Yield for each video of a run how unsure the network was while it ran."""
-    folder = opened_run(path, lambda told: None)
+    folder = open_run_folder(path, lambda told: None)
     found = False
     for name, part in recorded_parts(folder):
         video_rows = part.of_video(f"{name}.mkv")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.ipc.ring import Ring, RingReader
-from deeplabstream.recording.frame_accounts import Accounts, Tally
+from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.video_writer import VideoFile
-from deeplabstream.video.recording_options import MB, Recipe
+from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.video.recording_options import MB, RecordingOptions
 
 POLL_S = 0.02
 """Period of polling for new frames. Waking up for each frame costs more than polling."""
@@ -28,11 +28,15 @@ class VideoRecording:
         self,
         ring: Ring,
         new_path: Callable[[], Path],
-        recipe: Recipe,
+        recording_options: RecordingOptions,
         knows_losses: bool,
         failed: Callable[[str], None],
     ) -> None:
-        self._ring, self._new_path, self._recipe = ring, new_path, recipe
+        self._ring, self._new_path, self._recording_options = (
+            ring,
+            new_path,
+            recording_options,
+        )
         self._failed = failed
         self._videos = [self._open()]
         self._closing: list[threading.Thread] = []
@@ -40,7 +44,7 @@ class VideoRecording:
         self._first = self._reader.place
         self._last: int | None = None
         self._broken = False
-        self._tally = Tally(knows_losses)
+        self._frame_counter = FrameCounter(knows_losses)
         self._poll_s = min(POLL_S, ring.spec.slots / 4 / (ring.spec.format.rate or 30))
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._record, name=ring.spec.camera)
@@ -76,18 +80,18 @@ class VideoRecording:
         self._thread.join(patience_s)
         return not self._thread.is_alive()
 
-    def accounts(self) -> Accounts:
+    def accounts(self) -> FrameCounts:
         """Wait after `stop` until the recording is complete; return its frame accounts."""
         self._thread.join()
         last = self._first if self._last is None else self._last
         delivered, recorded = last - self._first, self.recorded
         losses = delivered - recorded if self._broken else self._reader.missed
         videos = self._videos
-        return Accounts(
+        return FrameCounts(
             self._ring.spec.camera,
             "recording",
             delivered=delivered,
-            lost=self._tally.lost,
+            lost=self._frame_counter.lost,
             recorded=recorded,
             recording_losses=losses,
             files=tuple(n for v in videos for n in (v.path.name, v.table.path.name)),
@@ -110,10 +114,10 @@ class VideoRecording:
     def _catch_up(self) -> None:
         missed = self._reader.missed
         while (frame := self._reader.following(self._last)) is not None:
-            self._tally.add(frame.index, self._reader.missed - missed)
+            self._frame_counter.add(frame.index, self._reader.missed - missed)
             missed = self._reader.missed
             video = self._videos[-1]
-            if self._recipe.ends_file(video.seconds, video.size):
+            if self._recording_options.ends_file(video.seconds, video.size):
                 video = self._next_file()
             video.write(
                 frame.image,
@@ -123,10 +127,12 @@ class VideoRecording:
                 frame.device_id,
             )
 
-    def _open(self) -> VideoFile:
-        return VideoFile(self._new_path(), self._ring.spec.format, self._recipe)
+    def _open(self) -> VideoWriter:
+        return VideoWriter(
+            self._new_path(), self._ring.spec.format, self._recording_options
+        )
 
-    def _next_file(self) -> VideoFile:
+    def _next_file(self) -> VideoWriter:
         """Begin a new file; close the old one in a thread, because the disk may be slow."""
         old, new = self._videos[-1], self._open()
         self._videos.append(new)
@@ -135,7 +141,7 @@ class VideoRecording:
         thread.start()
         return new
 
-    def _close(self, video: VideoFile) -> None:
+    def _close(self, video: VideoWriter) -> None:
         try:
             video.close()
         except Exception as error:
@@ -156,7 +162,7 @@ class CameraRecordings:
     def __init__(self, failed: Callable[[str], None]) -> None:
         self._failed = failed
         self._recordings: dict[str, VideoRecording] = {}
-        self._recipe = Recipe()
+        self._recording_options = RecordingOptions()
         self._folder: RunFolder | None = None
         self._full = False
 
@@ -168,7 +174,7 @@ class CameraRecordings:
         self,
         folder: RunFolder,
         rings: Sequence[Ring],
-        recipe: Recipe,
+        recording_options: RecordingOptions,
         knows_losses: Mapping[str, bool],
     ) -> list[str]:
         """Record these rings too; return how the videos will differ from the settings.
@@ -177,22 +183,28 @@ class CameraRecordings:
         """
         rings = [ring for ring in rings if ring.spec.camera not in self._recordings]
         for ring in rings:
-            recipe.check_form(ring.spec.camera, ring.spec.format)
+            recording_options.check_form(ring.spec.camera, ring.spec.format)
         remarks = [
             remark
             for ring in rings
-            for remark in recipe.remarks(ring.spec.camera, ring.spec.format)
+            for remark in recording_options.remarks(ring.spec.camera, ring.spec.format)
         ]
         try:
-            recipe.check_room(folder.path, [ring.spec.format for ring in rings])
-            self._folder, self._recipe, self._full = folder, recipe, False
+            recording_options.check_free_disk_space(
+                folder.path, [ring.spec.format for ring in rings]
+            )
+            self._folder, self._recording_options, self._full = (
+                folder,
+                recording_options,
+                False,
+            )
             for ring in rings:
                 name = ring.spec.camera
                 knows = knows_losses.get(name, False)
                 self._recordings[name] = VideoRecording(
                     ring,
                     lambda name=name: folder.new_video_path(name),  # type: ignore[misc]
-                    recipe,
+                    recording_options,
                     knows,
                     self._failed,
                 )
@@ -203,7 +215,9 @@ class CameraRecordings:
             ) from error
         return remarks
 
-    def stop(self, waits: Callable[[], object] = lambda: None) -> tuple[Accounts, ...]:
+    def stop(
+        self, waits: Callable[[], object] = lambda: None
+    ) -> tuple[FrameCounts, ...]:
         """Complete all recordings; return their accounts. `waits` is called while waiting."""
         recordings = self._recordings
         for recording in recordings.values():
@@ -219,13 +233,17 @@ class CameraRecordings:
         """Write the recorded frames to the disk itself, and check the free space."""
         for recording in list(self._recordings.values()):
             recording.sync()
+        self.check_free_disk_space()
+
+    def check_free_disk_space(self) -> None:
+        """Report once when less than MIN_FREE_MB is free."""
         if self._recordings and self._folder is not None and not self._full:
             free = shutil.disk_usage(self._folder.path).free
-            if free < self._recipe.min_free_bytes:
+            if free < self._recording_options.min_free_bytes:
                 self._full = True
                 self._failed(
                     f"Recording has ended: only {free / MB:.0f} MB are free on the disk, "
-                    f"and [Recording] MIN_FREE_MB = {self._recipe.min_free_bytes // MB}"
+                    f"and [Recording] MIN_FREE_MB = {self._recording_options.min_free_bytes // MB}"
                 )
 
     def recorded(self) -> dict[str, int]:

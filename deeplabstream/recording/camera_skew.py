@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.table_reader import video_table
 
@@ -44,7 +44,7 @@ def skew_ms(one_ns: NDArray[np.int64], other_ns: NDArray[np.int64]) -> dict[str,
 
 
 def recorded_skews(
-    folder: RunFolder, accounts: Iterable[Accounts]
+    folder: RunFolder, accounts: Iterable[FrameCounts]
 ) -> list[dict[str, object]]:
     """Return the skew of each pair of recorded cameras, as `run.json` holds it."""
     tables: dict[str, list[str]] = {}

@@ -1,10 +1,10 @@
-"""Frame accounts: what became of every frame of an analysis or a recording."""
+"""Frame accounting: delivered, lost, analysed, skipped and recorded frames."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
+class FrameCounts:
     """Frame counts of one camera during one analysis or one recording.
 
     exposed = delivered + lost at the device; delivered = analysed + skipped;
@@ -33,7 +33,7 @@ class Accounts:
         """Frames that the device exposed; None: not known."""
         return None if self.lost is None else self.delivered + self.lost
 
-    def closes(self) -> bool:
+    def is_balanced(self) -> bool:
         """Return whether every frame is counted exactly once."""
         pairs = (self.analysed, self.skipped), (self.recorded, self.recording_losses)
         known = [
@@ -48,8 +48,8 @@ class Accounts:
         )
 
 
-class Tally:
-    """Counts frames by the numbers of the device."""
+class FrameCounter:
+    """Counter of delivered and lost frames, from the frame numbers of the device."""
 
     def __init__(self, knows_losses: bool) -> None:
         self._knows_losses = knows_losses

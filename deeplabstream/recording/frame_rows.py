@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import Ring, RingReader, Stamp
-from deeplabstream.recording.frame_accounts import Accounts, Tally
+from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 from deeplabstream.recording.run_writer import RunWriter
 
 
@@ -50,7 +50,7 @@ class FrameRows:
         self._run, self._triggers = run, triggers
         self._opened = False
         self._from_first_step = True
-        self._tally = Tally(self._knows_losses)
+        self._frame_counter = FrameCounter(self._knows_losses)
         self._analysed = self._skipped = self._unlisted = 0
         self._waiting = deque(self._reader.stamps())
         self._missed = self._reader.missed
@@ -87,7 +87,7 @@ class FrameRows:
                 break
             self._skip(run, waiting.popleft())
         self._from_first_step = False
-        self._tally.add(step.index)
+        self._frame_counter.add(step.index)
         self._analysed += 1
         run.step(step)
 
@@ -96,28 +96,28 @@ class FrameRows:
     ) -> None:
         """Count the frame of a step as one of a gap, whose frames have no known numbers."""
         if not gap.analysed:
-            gap.after = self._tally.last
+            gap.after = self._frame_counter.last
         gap.frames -= 1
         gap.analysed += 1
         if (
-            self._tally.last is None and after is not None
+            self._frame_counter.last is None and after is not None
         ):  # the number of its first frame is not known
             later = min(gap.frames, max(0, after.index - step.index - 1))
             self._skip(run, _Gap(gap.frames - later))
             gap.frames, gap.after = later, step.index - 1
 
-    def end(self) -> Accounts:
+    def end(self) -> FrameCounts:
         """End with the last analysed frame."""
         run, self._run = self._run, None
         waiting, self._waiting = self._waiting, deque()
         begun = waiting[0] if waiting and isinstance(waiting[0], _Gap) else None
         if run is not None and begun is not None:
             self._skip(run, self._before_last_step(begun))
-        return Accounts(
+        return FrameCounts(
             self._camera,
             "analysis",
-            delivered=self._tally.delivered,
-            lost=self._tally.lost,
+            delivered=self._frame_counter.delivered,
+            lost=self._frame_counter.lost,
             analysed=self._analysed,
             skipped=self._skipped,
             unlisted=self._unlisted,
@@ -140,17 +140,17 @@ class FrameRows:
         if self._from_first_step:
             return
         if isinstance(frame, _Gap):
-            self._tally.add_unnumbered(frame.frames)
+            self._frame_counter.add_unnumbered(frame.frames)
             self._skipped += frame.frames
             self._unlisted += frame.frames
             return
-        self._tally.add(frame.index)
+        self._frame_counter.add(frame.index)
         self._skipped += 1
         run.skipped(self._camera, frame)
 
     def _before_last_step(self, gap: _Gap) -> _Gap:
         """Return the part of a gap before the last step, by frame numbers."""
-        last = self._tally.last
+        last = self._frame_counter.last
         if not gap.analysed or gap.after is None or last is None:
             return _Gap(0)
         return _Gap(min(gap.frames, max(0, last - gap.after - gap.analysed)))

@@ -20,7 +20,7 @@ class IdentityTotals:
         camera, flags = step.camera, step.pose.identity
         if flags:
             counts, before = self._counts.get(camera, {}), self._before.get(camera, ())
-            self._counts[camera] = updated_totals(counts, before, flags)
+            self._counts[camera] = update_totals(counts, before, flags)
             self._before[camera] = flags
 
     def facts(self) -> dict[str, dict[str, int]]:
@@ -28,7 +28,7 @@ class IdentityTotals:
         return {camera: dict(counts) for camera, counts in self._counts.items()}
 
 
-def updated_totals(
+def update_totals(
     totals: Mapping[str, int], before: Sequence[str], flags: Sequence[str]
 ) -> dict[str, int]:
     """Return the totals after a frame; `before`: the flags of the frame before it."""

@@ -1,4 +1,7 @@
-"""Journal recovery: writes events that a killed recorder left in the journal."""
+"""Journal recovery: writes events that a killed recorder left in the journal.
+
+`run_repair` completes the tables and videos of the run.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +12,7 @@ from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import EVENTS
-from deeplabstream.recording.table_repair import cut_to, half_written
+from deeplabstream.recording.table_repair import cut_to, half_written_bytes
 
 _TAIL = 1 << 20
 
@@ -42,7 +45,7 @@ def complete_events(path: Path, entries: Iterable[Entry]) -> None:
         facts = folder.facts
         if facts["ended"] is not None:
             return
-        if half := half_written(folder.events_path):
+        if half := half_written_bytes(folder.events_path):
             cut_to(folder.events_path, folder.events_path.stat().st_size - half)
         table = _ContinuedTable(folder.events_path)
     except OSError:

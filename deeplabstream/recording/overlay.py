@@ -27,7 +27,7 @@ _BORDER = {True: _HOLDS, False: _FAILS, None: _UNKNOWN}
 _FRACTION = 4  # bits of a pixel's fraction, for cv2's `shift`
 
 
-def labelled(
+def draw_overlay(
     image: Image,
     pose: Pose,
     zones: Mapping[str, tuple[NDArray[np.float64], bool | None]],

@@ -24,7 +24,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton, Thresholds
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_json import skeleton_from
 from deeplabstream.recording.run_reader import read_steps
 from deeplabstream.recording.run_schema import VERSION, current_facts
@@ -195,7 +195,9 @@ class RunFolder:
         """Change entries of `run.json` atomically."""
         self._write_json({**self.facts, **facts})
 
-    def finish(self, ended: datetime, how: str, accounts: Sequence[Accounts]) -> None:
+    def finish(
+        self, ended: datetime, how: str, accounts: Sequence[FrameCounts]
+    ) -> None:
         """Write time and manner of the run's end, and the frame accounts."""
         self.update(ended=_utc(ended), how=how, accounting=accounting(accounts))
 
@@ -227,10 +229,10 @@ class RunFolder:
         replace(draft, self.path / "run.json")
 
 
-def accounting(accounts: Sequence[Accounts]) -> list[dict[str, object]]:
+def accounting(accounts: Sequence[FrameCounts]) -> list[dict[str, object]]:
     """Return the accounts as `run.json` holds them."""
     return [
-        {**asdict(each), "exposed": each.exposed, "closes": each.closes()}
+        {**asdict(each), "exposed": each.exposed, "closes": each.is_balanced()}
         for each in accounts
     ]
 

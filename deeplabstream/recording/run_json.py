@@ -9,7 +9,7 @@ from deeplabstream.core.pose import Skeleton
 Facts = dict[str, Any]
 
 
-def validated_facts(found: object) -> tuple[Facts, list[str]]:
+def validate_facts(found: object) -> tuple[Facts, list[str]]:
     """Return the entries, invalid ones replaced by defaults, and the names of those."""
     facts: Facts = dict(found) if isinstance(found, Mapping) else {}
     bad = []

@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_json import validated_facts
+from deeplabstream.recording.run_json import validate_facts
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_schema import check_schema
 from deeplabstream.recording.table_reader import table_warnings
 
@@ -17,7 +17,7 @@ OBSERVED_S = 2.0
 OBSERVATIONS = 10
 
 
-def opened_run(path: Path, say: Callable[[str], object]) -> RunFolder:
+def open_run_folder(path: Path, say: Callable[[str], object]) -> RunFolder:
     """Return the run; a run that was not closed is repaired, and `say` gets each repair.
 
     Nothing is deleted: the original of a changed file is kept beside it as NAME.damaged.
@@ -52,7 +52,7 @@ def opened_run(path: Path, say: Callable[[str], object]) -> RunFolder:
 
 def _is_valid(path: Path) -> bool:
     """Return whether all entries of `run.json` are valid."""
-    return not validated_facts(RunFolder(path).facts)[1]
+    return not validate_facts(RunFolder(path).facts)[1]
 
 
 def goes_on(path: Path) -> bool:

@@ -19,7 +19,7 @@ from deeplabstream.recording.recorded_frames import (
     read_frames,
 )
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
 from deeplabstream.recording.table_reader import triggers_table
 
@@ -145,7 +145,7 @@ def review(path: Path) -> Review:
     A run that was killed is repaired first; its `run.json` lists the repairs.
     """
     warnings: list[str] = []
-    folder = opened_run(path, warnings.append)
+    folder = open_run_folder(path, warnings.append)
     try:
         facts = folder.facts
         events = folder.events()

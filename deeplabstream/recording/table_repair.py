@@ -11,7 +11,7 @@ from deeplabstream.core.atomic_replace import replace
 _TAIL = 1 << 20
 
 
-def kept_as(path: Path) -> Path:
+def free_backup_path(path: Path) -> Path:
     """Return a free name under which the original of a repaired file can be kept."""
     number, kept = 1, path.with_name(path.name + ".damaged")
     while kept.exists():
@@ -20,7 +20,7 @@ def kept_as(path: Path) -> Path:
     return kept
 
 
-def half_written(path: Path) -> int:
+def half_written_bytes(path: Path) -> int:
     """Return how many bytes at the end of a table are no complete rows."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -42,7 +42,7 @@ def half_written(path: Path) -> int:
 
 def cut_to(path: Path, size: int) -> Path:
     """Shorten a file, keeping the original; return where it is kept."""
-    kept = kept_as(path)
+    kept = free_backup_path(path)
     draft = path.with_name(path.name + ".copying")
     shutil.copy2(path, draft)
     replace(draft, kept)

@@ -10,7 +10,7 @@ _UNKNOWN = b"\x01" + 7 * b"\xff"
 """Size of a Matroska segment until the file is closed."""
 
 
-def unfinished(path: Path) -> bool:
+def is_unfinished(path: Path) -> bool:
     """Return whether a Matroska file was never closed."""
     with path.open("rb") as file:
         head = file.read(4096)
@@ -37,7 +37,7 @@ def size_of(path: Path) -> tuple[int, int]:
         return 1, 1
 
 
-def finished_copy(path: Path, copy: Path) -> int:
+def copy_complete_frames(path: Path, copy: Path) -> int:
     """Copy all complete frames into a closed file, and return their number.
 
     Nothing is encoded again. Without frames there is no copy.

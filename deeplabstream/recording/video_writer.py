@@ -16,17 +16,20 @@ from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.recording.csv_tables import Table
 from deeplabstream.recording.run_schema import VIDEO
 from deeplabstream.video.encoding import encoder
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.video.recording_options import RecordingOptions
 
 # Both are needed: with only one, a killed process leaves no readable video.
 _WRITTEN_AT_ONCE = {"cluster_time_limit": "100", "flush_packets": "1"}
 
 
-class VideoFile(Closing):
+class VideoWriter(Closing):
     """One file: `NAME.mkv` and `NAME.frames.csv`."""
 
     def __init__(
-        self, path: Path, form: ImageFormat, recipe: Recipe | None = None
+        self,
+        path: Path,
+        form: ImageFormat,
+        recording_options: RecordingOptions | None = None,
     ) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -41,7 +44,9 @@ class VideoFile(Closing):
             str(path), "w", format="matroska", container_options=_WRITTEN_AT_ONCE
         )
         try:
-            self._encoder = encoder(self._container, form, recipe or Recipe())
+            self._encoder = encoder(
+                self._container, form, recording_options or RecordingOptions()
+            )
             self.table = Table(path.with_suffix(".frames.csv"), VIDEO.names)
         except BaseException:
             self._container.close()

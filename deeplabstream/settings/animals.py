@@ -1,4 +1,4 @@
-"""Settings of several animals, and whether those that are named are there."""
+"""Settings of several animals: `[Animals]`, and the check of their names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -76,7 +76,7 @@ class Animals:
             )
 
 
-def named_problems(
+def animal_name_problems(
     named: Sequence[tuple[str, str]], names: tuple[str, ...], count: int = MOST
 ) -> Iterator[str]:
     """Yield a sentence for each animal that is not there.

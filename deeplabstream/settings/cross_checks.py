@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.plugins.trigger import BodyPartTrigger
-from deeplabstream.settings.animals import MOST, named_problems
+from deeplabstream.settings.animals import MOST, animal_name_problems
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.validation_messages import guess
 
@@ -37,7 +37,7 @@ def animal_problems(rig: Settings, count: int = MOST) -> list[str]:
         (f"[Classifier {name}] ANIMAL", section.animal)
         for name, section in rig.classifiers.items()
     ]
-    return list(named_problems(named, rig.animals.names, count))
+    return list(animal_name_problems(named, rig.animals.names, count))
 
 
 def check_against(rig: Settings, skeleton: Skeleton) -> list[str]:

@@ -21,9 +21,9 @@ from deeplabstream.settings import ini_editing
 from deeplabstream.settings.fields import Section, keys_of
 from deeplabstream.settings.ini_reading import Words, read_sections
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAME, load, parse
-from deeplabstream.settings.reference import written
 from deeplabstream.settings.sections import Settings
-from deeplabstream.settings.text_rewriting import relocated
+from deeplabstream.settings.settings_docs import format_value
+from deeplabstream.settings.text_rewriting import relocate_paths
 from deeplabstream.settings.validation_messages import guess, leaves, wording
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def question_about(
     default = None
     if not info.is_required():
         value = info.get_default(call_default_factory=True, validated_data={})
-        default = written(value)
+        default = format_value(value)
 
     def complaint(word: str) -> str | None:
         section = Section[Any](title, kind, {**before, key: word}, folder)
@@ -196,7 +196,7 @@ def design(overwrite: bool = False) -> Asking[Design]:
     )
     folder = Path(path).absolute().parent
     if rig.text != SIMULATED or folder.is_relative_to(rig_folder.current()):
-        text = relocated(text, rig.folder, folder)
+        text = relocate_paths(text, rig.folder, folder)
     return Design(text, Path(path))
 
 
@@ -361,13 +361,13 @@ class _Asked:
             old = family == "Experiment" and name
             unused = family in ("Trigger", "Output") and title not in self.needed
             if old or unused:
-                text = ini_editing.without_section(text, title)
+                text = ini_editing.remove_section(text, title)
         directory = str(self.rig.streaming.output_directory)
-        text = ini_editing.with_word(text, "Streaming", "OUTPUT_DIRECTORY", directory)
+        text = ini_editing.set_value(text, "Streaming", "OUTPUT_DIRECTORY", directory)
         for key, word in run.items():
-            text = ini_editing.with_word(text, "Experiment", key, word)
+            text = ini_editing.set_value(text, "Experiment", key, word)
         for title, words in self.sections.items():
-            text = ini_editing.with_section(text, title, words)
+            text = ini_editing.add_section(text, title, words)
         return text
 
     @property

@@ -55,7 +55,7 @@ class Section(Generic[T]):
 
         `moved` says where a key of the predecessor went.
         """
-        if own := unsettled(self.kind):
+        if own := missing_settings_decorator(self.kind):
             self.problems.append(f"[{self.title}] KIND = {self.kind.__name__}: {own}")
             return None
         known, former = keys_of(self.kind), former_keys(self.kind)
@@ -144,8 +144,8 @@ def former_keys(kind: type) -> Mapping[str, frozenset[str]]:
     return keys
 
 
-def changed(thing: T, title: str, key: str, word: str) -> T:
-    """Return settings that differ in one key; SettingsError: it can't hold that word."""
+def with_changed_key(thing: T, title: str, key: str, word: str) -> T:
+    """Return settings with another value of one key; SettingsError: it is invalid."""
     kind: type[T] = type(thing)
     section = Section(title, kind, {key: word}, Path())
     known = keys_of(kind)
@@ -159,8 +159,8 @@ def changed(thing: T, title: str, key: str, word: str) -> T:
     return made
 
 
-def unsettled(kind: type) -> str | None:
-    """Return what keeps a class from being a settings class, None if nothing does."""
+def missing_settings_decorator(kind: type) -> str | None:
+    """Return a sentence if a class lacks the decorator `@settings`; else None."""
     own = {
         name
         for name, what in inspect.get_annotations(kind).items()

@@ -1,4 +1,4 @@
-"""Changing one place of a settings file's text; every other line, comments too, stays."""
+"""Comment-preserving INI editing: set, add, remove or rename keys and sections."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class _Section:
         return self.entries[-1].last if self.entries else self.header
 
 
-def with_word(text: str, title: str, key: str, word: str | None) -> str:
+def set_value(text: str, title: str, key: str, word: str | None) -> str:
     """Return `text` with `key` of section `title` set to `word`; None: without the key.
 
     A section that is not there is added. A new key comes after the last one of its
@@ -38,7 +38,7 @@ def with_word(text: str, title: str, key: str, word: str | None) -> str:
     lines, key = text.splitlines(keepends=True), key.upper()
     section = _find(lines, title)
     if section is None:
-        return text if word is None else with_section(text, title, {key: word})
+        return text if word is None else add_section(text, title, {key: word})
     entry = next((entry for entry in section.entries if entry.key == key), None)
     if word is None:
         if entry is not None:
@@ -54,7 +54,7 @@ def with_word(text: str, title: str, key: str, word: str | None) -> str:
     return "".join(lines)
 
 
-def with_section(text: str, title: str, words: Mapping[str, str]) -> str:
+def add_section(text: str, title: str, words: Mapping[str, str]) -> str:
     """Return `text` with a new section, after the last one of its family."""
     lines = text.splitlines(keepends=True)
     newline = _newline(lines)
@@ -70,7 +70,7 @@ def with_section(text: str, title: str, words: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
-def without_section(text: str, title: str) -> str:
+def remove_section(text: str, title: str) -> str:
     """Return `text` without a section; comments behind its last key stay."""
     lines = text.splitlines(keepends=True)
     section = _find(lines, title)
@@ -82,8 +82,8 @@ def without_section(text: str, title: str) -> str:
     return "".join(lines)
 
 
-def renamed(text: str, title: str, new_title: str) -> str:
-    """Return `text` with another title of a section; who names it is not changed."""
+def rename_section(text: str, title: str, new_title: str) -> str:
+    """Return `text` with a section renamed; references to it are not changed."""
     lines = text.splitlines(keepends=True)
     section = _find(lines, title)
     if section is not None:

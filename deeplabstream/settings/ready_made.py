@@ -1,4 +1,4 @@
-"""An experiment from one file, on the rig of another."""
+"""Experiment files: combines an experiment file with a rig's settings."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from deeplabstream.core.rig_folder import config_places
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.sections import Settings
-from deeplabstream.settings.text_rewriting import relocated
+from deeplabstream.settings.text_rewriting import relocate_paths
 from deeplabstream.settings.validation_messages import guess
 
 CONFIGS = ROOT / "experiments" / "configs"
@@ -34,9 +34,11 @@ def load_with(rig: Path, experiment: str | None = None) -> Settings:
 
 
 def with_experiment(rig: str, experiment: str, folder: Path) -> str:
-    """Return the text of a rig in `folder` with the experiment of a file; see `joined`."""
+    """Return a rig's text with the experiment of a file; see `combine_with_rig`."""
     file = find(experiment, folder)
-    return joined(rig, relocated(read_text(file), file.resolve().parent, folder))
+    return combine_with_rig(
+        rig, relocate_paths(read_text(file), file.resolve().parent, folder)
+    )
 
 
 def ready_made(rig: Path | None = None) -> dict[str, Path]:
@@ -62,7 +64,7 @@ def find(experiment: str, rig: Path | None = None) -> Path:
     raise SettingsError([f"experiment {experiment}: {said}"])
 
 
-def joined(rig: str, experiment: str) -> str:
+def combine_with_rig(rig: str, experiment: str) -> str:
     """Return the text of a rig with the experiment of another text, comments and all.
 
     Of the experiment's text come its triggers, classifiers, experiments, the outputs and

@@ -24,7 +24,7 @@ from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.fields import Maker, keys_of
 from deeplabstream.settings.subject import Subject
 from deeplabstream.settings.tracking import Tracking
-from deeplabstream.video.recording_options import MB, Codec, Recipe
+from deeplabstream.video.recording_options import MB, Codec, RecordingOptions
 
 
 @settings(frozen=True, kw_only=True)
@@ -239,9 +239,9 @@ class Recording:
     )
 
     @property
-    def recipe(self) -> Recipe:
+    def recording_options(self) -> RecordingOptions:
         """What the recorder is told."""
-        return Recipe(
+        return RecordingOptions(
             self.codec,
             self.quality,
             split_s=60 * self.split_minutes,
@@ -326,7 +326,7 @@ class Settings:
         """The cameras that Start Recording records."""
         return tuple(name for name in self.camera_order if self.cameras[name].record)
 
-    def asked_of(self) -> dict[str, tuple[str, ...]]:
+    def triggers_by_camera(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the triggers that look at each analysed camera."""
         triggers = self.new_triggers()
         seen_by = {name: self.camera_of(trigger) for name, trigger in triggers.items()}
@@ -381,7 +381,7 @@ def effective(settings: Settings) -> dict[str, object]:
         "pose": _values(settings.pose),
         "tracking": {
             camera: _values(rules.get(camera) or rules[""])
-            for camera in settings.asked_of()
+            for camera in settings.triggers_by_camera()
             if rules
         },
         "experiment": {"NAME": name, **_made(chosen)} if chosen else None,

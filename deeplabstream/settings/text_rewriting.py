@@ -11,7 +11,7 @@ from deeplabstream.core.paths import is_folder
 from deeplabstream.plugins.random_seed import DRAWN
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings.fields import keys_of
-from deeplabstream.settings.ini_editing import renamed, with_word
+from deeplabstream.settings.ini_editing import rename_section, set_value
 from deeplabstream.settings.ini_reading import Words, read_sections
 from deeplabstream.settings.loading import kind_of, parse
 from deeplabstream.settings.sections import Settings
@@ -35,9 +35,9 @@ _NETWORKS = {
 def with_name(text: str, title: str, name: str) -> str:
     """Return `text` with another NAME of the section `title`, and of all who name it."""
     family, _, old = title.partition(" ")
-    text = renamed(text, title, f"{family} {name}")
+    text = rename_section(text, title, f"{family} {name}")
     if family == "Camera":
-        text = renamed(text, f"Tracking {old}", f"Tracking {name}")
+        text = rename_section(text, f"Tracking {old}", f"Tracking {name}")
     for place, words in read_sections(text).words.items():
         kind = kind_of(place, words)
         for key, (_, info) in keys_of(kind).items() if kind else ():
@@ -47,11 +47,11 @@ def with_name(text: str, title: str, name: str) -> str:
             parts = [part.strip() for part in words.get(key, "").split(",")]
             if naming and old in parts:
                 new = ", ".join(name if part == old else part for part in parts)
-                text = with_word(text, place, key, new)
+                text = set_value(text, place, key, new)
     return text
 
 
-def relocated(text: str, old: Path, new: Path) -> str:
+def relocate_paths(text: str, old: Path, new: Path) -> str:
     """Return `text` of a file in the folder `old`, for a file in the folder `new`.
 
     Relative paths still lead to the same files. A network of the folder `old` becomes a
@@ -63,27 +63,27 @@ def relocated(text: str, old: Path, new: Path) -> str:
         return text
     for title, words in read_sections(text).words.items():
         for key, word in _paths(title, words):
-            text = with_word(text, title, key, _from(new, old / word))
-    return networks_relocated(text, old, new)
+            text = set_value(text, title, key, _from(new, old / word))
+    return relocate_networks(text, old, new)
 
 
-def networks_relocated(text: str, old: Path, new: Path) -> str:
-    """Return `text` with its networks and classifiers relocated; see `relocated`."""
+def relocate_networks(text: str, old: Path, new: Path) -> str:
+    """Return `text` with its networks and classifiers relocated; see `relocate_paths`."""
     for title, words in read_sections(text).words.items():
         for key in _network_keys(title):
             word = words.get(key, "")
             if place := _place_of_network(word, old, new):
-                text = with_word(text, title, key, _from(new, place))
+                text = set_value(text, title, key, _from(new, place))
     return text
 
 
-def settled(settings: Settings) -> Settings:
+def with_drawn_seeds(settings: Settings) -> Settings:
     """Return the settings with a new number for each `SEED = new`, in their text too."""
     text = settings.text
     for title, words in read_sections(text).words.items():
         chance = title.partition(" ")[0] in ("Experiment", "Trigger")
         if chance and words.get("SEED", "").casefold() == DRAWN:
-            text = with_word(text, title, "SEED", str(randbelow(_NUMBERS)))
+            text = set_value(text, title, "SEED", str(randbelow(_NUMBERS)))
     return settings if text == settings.text else parse(text, settings.folder)
 
 

@@ -1,4 +1,4 @@
-"""Settings of what triggers see of what the network says."""
+"""Settings of pose filtering: `[Tracking]`."""
 
 import re
 from contextlib import suppress

@@ -31,7 +31,7 @@ _LIMITS = {"max_pixels": str(MOST_PIXELS)}
 
 
 @contextmanager
-def opened(
+def open_container(
     path: Path, decoder: Decoder = "cpu"
 ) -> "Iterator[tuple[InputContainer, VideoStream]]":
     """Open a video file; DeviceError: FFmpeg cannot read it, or it has no video."""
@@ -122,7 +122,7 @@ def packets_of(
         yield None
 
 
-def decoded(
+def decode_frames(
     stream: "VideoStream", packets: "Iterable[Packet[Any] | None]"
 ) -> "Iterator[VideoFrame | None]":
     """Yield frames in display order; None where FFmpeg reports an error.
@@ -163,9 +163,9 @@ def image_format(frame: "VideoFrame", rate: float) -> ImageFormat:
 
 def video_format(path: Path) -> ImageFormat:
     """Return the format of a video's first frame; DeviceError: it has none."""
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        for frame in decoded(stream, packets_of(container, stream)):
+        for frame in decode_frames(stream, packets_of(container, stream)):
             if frame is not None:
                 return image_format(frame, rate)
     raise DeviceError(f"{path} holds no frames")

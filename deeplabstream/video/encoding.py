@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.video.recording_options import RecordingOptions
 
 TICK = Fraction(1, 1_000_000)
 """Unit of an encoder's times, seconds."""
@@ -27,23 +27,28 @@ class Encoder(Protocol):
         """Return the remaining packets."""
 
 
-def encoder(container: OutputContainer, form: ImageFormat, recipe: Recipe) -> Encoder:
+def encoder(
+    container: OutputContainer, form: ImageFormat, recording_options: RecordingOptions
+) -> Encoder:
     """Add a video stream; DeviceError: this computer can't encode with the codec."""
-    codec = recipe.codec_for(form)
+    codec = recording_options.codec_for(form)
     if codec == "mjpeg":
-        return _Jpeg(container, form, recipe.level)
-    return _Libav(container, form, recipe)
+        return _Jpeg(container, form, recording_options.level)
+    return _Libav(container, form, recording_options)
 
 
 class _Libav:
     """Encoding by FFmpeg: H.264 on the CPU or the GPU, FFV1."""
 
     def __init__(
-        self, container: OutputContainer, form: ImageFormat, recipe: Recipe
+        self,
+        container: OutputContainer,
+        form: ImageFormat,
+        recording_options: RecordingOptions,
     ) -> None:
-        codec, rate = recipe.codec_for(form), round(form.rate) or 30
+        codec, rate = recording_options.codec_for(form), round(form.rate) or 30
         name = "libx264" if codec == "h264" else codec
-        options = _options(codec, recipe.level)
+        options = _options(codec, recording_options.level)
         stream = container.add_stream(name, rate=rate, options=options)
         stream.width, stream.height = form.width, form.height
         stream.pix_fmt, self._layout = _layouts(codec, form)

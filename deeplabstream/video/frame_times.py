@@ -20,7 +20,12 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.video.decoding import decoded, image_format, opened, packets_of
+from deeplabstream.video.decoding import (
+    decode_frames,
+    image_format,
+    open_container,
+    packets_of,
+)
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -54,7 +59,7 @@ class Probe(NamedTuple):
     """Their packets."""
 
 
-def listed(packet: "Packet[Any] | None") -> Listed | None:
+def index_entry(packet: "Packet[Any] | None") -> Listed | None:
     """Return a packet's entry for the index; None: it holds no frame."""
     if packet is None or not packet.size or packet.is_discard:
         return None
@@ -62,9 +67,9 @@ def listed(packet: "Packet[Any] | None") -> Listed | None:
     return Listed(packet.pts, packet.dts, place, packet.is_keyframe)
 
 
-def probed(path: Path) -> Probe:
+def probe_video(path: Path) -> Probe:
     """Decode the first frames; DeviceError: the file holds none that can be decoded."""
-    with opened(path):  # DeviceError also where it was deleted since
+    with open_container(path):  # DeviceError also where it was deleted since
         facts = path.stat()
     return _probed(path, facts.st_size, facts.st_mtime_ns)
 
@@ -78,13 +83,13 @@ def _probed(path: Path, _size: int, _changed_ns: int) -> Probe:
         packets: "Iterator[Packet[Any] | None]",
     ) -> "Iterator[Packet[Any] | None]":
         for packet in packets:
-            if entry := listed(packet):
+            if entry := index_entry(packet):
                 fed.append(entry)
             yield packet
 
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         rate = float(stream.average_rate or stream.guessed_rate or 0)
-        found = decoded(stream, noted(packets_of(container, stream)))
+        found = decode_frames(stream, noted(packets_of(container, stream)))
         for frame in islice(found, _PROBED):
             if frame is None:
                 whole = False
@@ -162,7 +167,7 @@ class FrameNumbers:
     ) -> "Iterator[Packet[Any] | None]":
         """Yield packets on their way to the decoder."""
         for packet in packets:
-            if entry := listed(packet):
+            if entry := index_entry(packet):
                 self.feed(entry)
             yield packet
 

@@ -18,7 +18,7 @@ _PER_PIXEL = {"h264": 0.15, "h264_nvenc": 0.15, "ffv1": 0.7, "mjpeg": 0.3}
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RecordingOptions:
     """Options of the section [Recording]."""
 
     codec: Codec = "h264"
@@ -78,7 +78,9 @@ class Recipe:
             size = size * 3 // 2
         return size * _PER_PIXEL[codec] * (form.rate or 30)
 
-    def check_room(self, folder: Path, formats: Iterable[ImageFormat]) -> None:
+    def check_free_disk_space(
+        self, folder: Path, formats: Iterable[ImageFormat]
+    ) -> None:
         """Raise DeviceError when the disk has not enough free space."""
         free = shutil.disk_usage(folder).free
         if free < self.min_free_bytes:

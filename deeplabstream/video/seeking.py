@@ -32,7 +32,7 @@ import numpy as np
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.user_cache import add_entries, cache_folder, read_entries
-from deeplabstream.video.decoding import Converter, decoded, packets_of
+from deeplabstream.video.decoding import Converter, decode_frames, packets_of
 
 if TYPE_CHECKING:
     from av import VideoStream
@@ -78,7 +78,7 @@ class _Stretch:
         return self.stop - self.start + _COMPARED * len(self.keys)
 
 
-def trusted(reader: "VideoReader") -> bool:
+def is_reliable(reader: "VideoReader") -> bool:
     """Return whether seeking in this file is reliable; checked on first use."""
     with _lock:
         known = _remembered(reader)
@@ -88,7 +88,7 @@ def trusted(reader: "VideoReader") -> bool:
         return known
 
 
-def known_good(reader: "VideoReader") -> bool:
+def is_known_reliable(reader: "VideoReader") -> bool:
     """Return whether an earlier check found seeking reliable; does not check."""
     return _remembered(reader) is True
 
@@ -216,7 +216,7 @@ def seek(
     import av
 
     for packet in packets_of(container, stream):
-        for _ in decoded(stream, [packet]):
+        for _ in decode_frames(stream, [packet]):
             pass
         if packet is None or not packet.size or packet.is_keyframe:
             break

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.video.decoding import decoded, opened, packets_of
+from deeplabstream.video.decoding import decode_frames, open_container, packets_of
 from deeplabstream.video.frame_times import (
     FrameNumbers,
     frame_ticks,
-    probed,
+    probe_video,
     report_losses,
 )
 
@@ -36,16 +36,16 @@ def sequential(path: Path) -> Generator[TimedFrame, None, None]:
     frames are counted in a warning at the end. DeviceError names the frame after which the
     file can't be read.
     """
-    probe = probed(path)
+    probe = probe_video(path)
     ticks, _ = frame_ticks(probe.fed, probe)
     numbers = FrameNumbers(timed=ticks is not None)
     time_ns, begin, first = -1, None, -1
     damaged, spoiled, unplaced = 0, False, 0
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         period_ns = round(1e9 / (stream.average_rate or stream.guessed_rate or 25))
         packets = numbers.noted(_readable(container, stream, numbers, path))
         try:
-            for frame in decoded(stream, packets):
+            for frame in decode_frames(stream, packets):
                 if frame is None:
                     numbers.error()
                     spoiled = True

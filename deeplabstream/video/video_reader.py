@@ -25,16 +25,16 @@ from deeplabstream.video import seeking
 from deeplabstream.video.decoding import (
     Converter,
     Decoder,
-    decoded,
-    opened,
+    decode_frames,
+    open_container,
     packets_of,
 )
 from deeplabstream.video.frame_times import (
     FrameNumbers,
     Listed,
     frame_ticks,
-    listed,
-    probed,
+    index_entry,
+    probe_video,
     report_losses,
 )
 
@@ -151,7 +151,7 @@ class VideoReader:
 
     def prepare_jumps(self) -> None:
         """Check now whether seeking is reliable, before many reads in any order."""
-        seeking.trusted(self)
+        seeking.is_reliable(self)
 
     def _jumps_pay(self, rows: list[int]) -> bool:
         """Return whether seeking, with its check, decodes fewer frames than reading on."""
@@ -161,11 +161,11 @@ class VideoReader:
         for row in rows:
             by_jumps += row + 1 - max(at, self.entry_before(row))
             at = row + 1
-        return by_jumps < rows[-1] + 1 and seeking.trusted(self)
+        return by_jumps < rows[-1] + 1 and seeking.is_reliable(self)
 
     def start_for(self, row: int) -> int:
         """Return the frame at which decoding begins when frame `row` is read alone."""
-        return self.entry_before(row) if seeking.known_good(self) else 0
+        return self.entry_before(row) if seeking.is_known_reliable(self) else 0
 
     def entry_before(self, row: int) -> int:
         """Return the number of the last key frame up to `row`; 0: there is none."""
@@ -183,7 +183,7 @@ class VideoReader:
         jump = (
             self.entry_before(start) > 0
             and start >= seeking.cost(self)
-            and seeking.trusted(self)
+            and seeking.is_reliable(self)
         )
         ended = False
         try:
@@ -215,13 +215,13 @@ class VideoReader:
 
     def from_beginning(self, decoder: Decoder = "cpu") -> Iterator[Decoded]:
         """Yield all frames, decoded one after the other from the beginning."""
-        with opened(self.path, decoder) as (container, stream):
+        with open_container(self.path, decoder) as (container, stream):
             packets = packets_of(container, stream)
             yield from self._checked(self._numbered(stream, packets, 0))
 
     def jumped(self, start: int, decoder: Decoder = "cpu") -> Iterator[Decoded]:
         """Yield frames from the key frame before `start` on; nothing: seeking failed."""
-        with opened(self.path, decoder) as (container, stream):
+        with open_container(self.path, decoder) as (container, stream):
             way = seeking.seek(self, container, stream, start)
             if way is not None:
                 first, packets = way
@@ -238,7 +238,7 @@ class VideoReader:
         counted = None if self.timed else FrameNumbers(timed=False, begin=first)
         if counted is not None:
             packets = counted.noted(packets)
-        for frame in decoded(stream, packets):
+        for frame in decode_frames(stream, packets):
             if frame is None:
                 spoiled = True
                 if counted is not None:
@@ -347,7 +347,7 @@ def open_video(path: Path) -> VideoReader:
     Packets are listed without decoding. Where frames can't be identified by their times, the
     file is decoded once to count them.
     """
-    probe = probed(path)
+    probe = probe_video(path)
     facts = path.stat()
     identity = str(path.resolve()), facts.st_size, facts.st_mtime_ns
     packets, tick_s, period_s = _listed(path)
@@ -373,11 +373,11 @@ def open_video(path: Path) -> VideoReader:
 def _listed(path: Path) -> tuple[list[Listed], Fraction, Fraction]:
     """Return the packets, the unit of their times, and the frame period, in seconds."""
     found = []
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         tick_s = Fraction(stream.time_base or Fraction(1, 1000))
         period_s = 1 / Fraction(stream.average_rate or stream.guessed_rate or 25)
         for packet in packets_of(container, stream):
-            if entry := listed(packet):
+            if entry := index_entry(packet):
                 found.append(entry)
     return found, tick_s, period_s
 
@@ -388,10 +388,10 @@ def _counted(path: Path) -> tuple[int, list[int]]:
     Packets that FFmpeg reports an error for count as frames.
     """
     numbers, keys = FrameNumbers(timed=False), []
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         packets = packets_of(container, stream)
         readable = takewhile(lambda each: each is not None, packets)
-        for frame in decoded(stream, numbers.noted(readable)):
+        for frame in decode_frames(stream, numbers.noted(readable)):
             if frame is None:
                 numbers.error()
                 continue
@@ -402,7 +402,7 @@ def _counted(path: Path) -> tuple[int, list[int]]:
     return numbers.next, keys
 
 
-def sampled(reader: VideoReader, count: int) -> NDArray[np.int64]:
+def sample_rows(reader: VideoReader, count: int) -> NDArray[np.int64]:
     """Return frame numbers spread evenly over a video.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deeplabstream import DeviceError
 
 from .output import Screen
-from .stimulus_video import RGB, Film
+from .stimulus_video import RGB, StimulusVideo
 
 if TYPE_CHECKING:
     from PyQt5.QtGui import QPixmap
@@ -30,7 +30,7 @@ class Canvas:
         plain = QPixmap(window.size() * self._ratio)
         plain.fill(QColor(settings.background))
         self._plain = plain
-        self.film = None if settings.video is None else Film(settings.video)
+        self.film = None if settings.video is None else StimulusVideo(settings.video)
         background = plain
         if settings.background_image is not None:
             background = self._with(_read(settings.background_image))

@@ -15,7 +15,7 @@ Shown: TypeAlias = tuple[float, RGB, float]
 """When a picture is due, in seconds, the picture, and for how many seconds it stays."""
 
 
-class Film:
+class StimulusVideo:
     """A video that begins anew at its end, for ever; DeviceError: it can't be shown."""
 
     def __init__(self, path: Path) -> None:

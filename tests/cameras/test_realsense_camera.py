@@ -15,7 +15,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
 from deeplabstream.plugins.camera import CameraStream, CapturedFrame
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.video_reader import open_video
 
 rs = pytest.importorskip("pyrealsense2")
@@ -116,7 +116,7 @@ def test_depth_is_laid_onto_colour(tmp_path: Path) -> None:
 def test_depth_is_recorded_without_loss(recording: Path, tmp_path: Path) -> None:
     camera = RealSense(recording=recording, stream="depth", analyse=False)
     path = tmp_path / "depth.mkv"
-    with camera.opened() as film, VideoFile(path, film.format) as video:
+    with camera.opened() as film, VideoWriter(path, film.format) as video:
         taken = shots(film)
         for shot, image in taken:
             time_ns = shot.exposed_ns or 0

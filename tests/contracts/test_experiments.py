@@ -17,7 +17,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
-from deeplabstream.settings.fields import Maker, keys_of, unsettled
+from deeplabstream.settings.fields import Maker, keys_of, missing_settings_decorator
 
 MOUSE = Skeleton(("snout", "leftear", "rightear", "tailbase"))
 TRIGGERS = discover(experiments, Trigger)
@@ -68,7 +68,7 @@ def test_every_file_could_be_read() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
 def test_it_is_described_by_its_fields(name: str, kind: type) -> None:
-    assert unsettled(kind) is None
+    assert missing_settings_decorator(kind) is None
     assert kind.__doc__
     for key, (_, info) in keys_of(kind).items():
         assert info.description, f"{name}: {key} has no description"

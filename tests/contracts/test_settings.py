@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 from deeplabstream.plugins.discovery import discover
-from deeplabstream.settings.fields import Maker, Section, keys_of, unsettled
+from deeplabstream.settings.fields import (
+    Maker,
+    Section,
+    keys_of,
+    missing_settings_decorator,
+)
 from deeplabstream.settings.loading import FAMILIES, FIXED
-from deeplabstream.settings.reference import written
+from deeplabstream.settings.settings_docs import format_value
 
 FOLDER = Path("somewhere").resolve()
 KINDS = [
@@ -29,7 +34,8 @@ def test_written_as_words_and_read_again_it_is_the_same(
 ) -> None:
     made = sample(kind)()
     words = {
-        key: written(getattr(made, name)) for key, (name, _) in keys_of(kind).items()
+        key: format_value(getattr(made, name))
+        for key, (name, _) in keys_of(kind).items()
     }
     section = Section(kind.__name__, kind, words, Path())
     maker = section.maker(lambda key: None)
@@ -41,7 +47,7 @@ def test_written_as_words_and_read_again_it_is_the_same(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_key_says_what_it_is(kind: type) -> None:
-    assert unsettled(kind) is None
+    assert missing_settings_decorator(kind) is None
     assert kind.__doc__
     for key, (_, info) in keys_of(kind).items():
         assert info.description, f"{kind.__name__}: {key} has no description"

@@ -9,7 +9,7 @@ from deeplabstream.core.overwriting import (
     check_free,
     check_new,
     free_path,
-    taken,
+    would_overwrite,
 )
 
 
@@ -40,7 +40,9 @@ def test_the_free_name_is_the_first_that_nothing_has(tmp_path: Path) -> None:
     (tmp_path / "mouse_2.ini").write_text("", "utf-8")
     assert free_path(tmp_path / "mouse.ini") == tmp_path / "mouse_3.ini"
     (tmp_path / "net").mkdir()
-    assert not taken(tmp_path / "net"), "an empty folder holds nothing to lose"
+    assert not would_overwrite(tmp_path / "net"), (
+        "an empty folder holds nothing to lose"
+    )
     (tmp_path / "net" / "model.json").write_text("{}", "utf-8")
     assert free_path(tmp_path / "net") == tmp_path / "net_2"
 
@@ -51,7 +53,7 @@ def test_a_link_that_leads_nowhere_is_taken(tmp_path: Path) -> None:
         link.symlink_to(tmp_path / "gone.csv")
     except OSError:
         pytest.skip("links can't be made here")
-    assert taken(link)
+    assert would_overwrite(link)
 
 
 def test_former_names_of_the_option_still_work() -> None:

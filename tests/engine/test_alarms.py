@@ -9,7 +9,7 @@ from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session.session import BEGIN_S, Session
 from deeplabstream.engine.session.session_state import Failed, Phase, SessionState
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import FOLDER, RIG
 
@@ -107,7 +107,7 @@ def test_a_recording_that_has_begun_or_was_refused_is_no_further_alarm() -> None
 
 def test_a_video_without_a_frame_is_an_alarm() -> None:
     session, _ = experimenting()
-    span = Accounts("top", "recording", 90, recorded=0, recording_losses=90)
+    span = FrameCounts("top", "recording", 90, recorded=0, recording_losses=90)
     session._handle(say.RunClosed((span,)))
     assert "[Camera top] has no video" in texts(session)[0]
 

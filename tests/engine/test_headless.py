@@ -15,7 +15,7 @@ from deeplabstream.engine.session.session_state import (
     Phase,
     SessionState,
 )
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from tests.gui.fake_session import IDLE, FakeSession, make_step
 
 
@@ -159,8 +159,8 @@ def test_a_person_may_stop_it() -> None:
 def test_the_frame_equation_of_each_span_is_printed() -> None:
     filmed = {"recorded": 99, "recording_losses": 0}
     spans = (
-        Accounts("arena", "analysis", 95, 2, analysed=90, skipped=5),
-        Accounts("arena", "recording", 98, None, **filmed),
+        FrameCounts("arena", "analysis", 95, 2, analysed=90, skipped=5),
+        FrameCounts("arena", "recording", 98, None, **filmed),
     )
     summary = Summary(counts={"arena": Counts(120, 2)})
     summary.add(RunClosed(spans))

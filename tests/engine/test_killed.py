@@ -19,8 +19,8 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Edge
 from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Phase
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.table_reader import read_events
 from deeplabstream.settings.loading import parse
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT

@@ -6,7 +6,7 @@ import pytest
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.checks.camera_watchdog import FrameRateMeter
-from deeplabstream.engine.checks.preflight import Finding, inspect
+from deeplabstream.engine.checks.preflight import PreflightResult, inspect
 from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.engine.session.session_state import Counts
 from deeplabstream.ipc.ring import Stamp
@@ -27,12 +27,12 @@ def rig(tmp_path: Path) -> FakeSession:
     return made
 
 
-def inspected(rig: FakeSession, rates: dict[str, float]) -> list[Finding]:
+def inspected(rig: FakeSession, rates: dict[str, float]) -> list[PreflightResult]:
     rig.update(rates=rates)
     return inspect(rig.settings, rig.state)
 
 
-def grave(found: list[Finding]) -> list[str]:
+def grave(found: list[PreflightResult]) -> list[str]:
     return [finding.text for finding in found if finding.grave]
 
 
@@ -66,7 +66,7 @@ def test_a_camera_that_waits_for_its_first_pulse_stops_nothing(
     rig: FakeSession,
 ) -> None:
     rig.update(counts={"arena": Counts()})
-    assert inspected(rig, {"arena": 0.0})[0] == Finding(
+    assert inspected(rig, {"arena": 0.0})[0] == PreflightResult(
         "[Camera arena] has given no picture yet"
     )
 
@@ -144,13 +144,13 @@ def test_a_trigger_must_name_what_the_network_knows(
 
 
 def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
-    def told(exposed_ns: int, arrived_ns: int) -> Finding:
+    def told(exposed_ns: int, arrived_ns: int) -> PreflightResult:
         rig.update(stamps={"arena": Stamp(7, exposed_ns, arrived_ns)})
         return inspected(rig, {"arena": 30.0})[1]
 
     now = 10**12
     good = told(now - 1_500_000, now)
-    assert good == Finding(
+    assert good == PreflightResult(
         "the pictures of [Camera arena] arrive 1.5 ms after their exposure"
     )
     assert "their arrival counts" in told(now, now).text
@@ -165,16 +165,20 @@ def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
 
 
 def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
-    def told() -> list[Finding]:
+    def told() -> list[PreflightResult]:
         return [f for f in inspected(rig, {"arena": 30.0}) if "laser" in f.text]
 
     assert "does not answer; it is opened again" in told()[0].text
     rig.update(edges={"laser": Edge("laser", 0.0, "open", 1, 2)})
     assert told() == [
-        Finding("[Output laser] was opened and switched off; it can't acknowledge")
+        PreflightResult(
+            "[Output laser] was opened and switched off; it can't acknowledge"
+        )
     ]
     rig.update(acknowledged={"laser": Acknowledged("laser", 0.0, 10, 250_010, 500_000)})
-    assert told() == [Finding("[Output laser] acknowledges, 0.25 ms after it is told")]
+    assert told() == [
+        PreflightResult("[Output laser] acknowledges, 0.25 ms after it is told")
+    ]
     for good in (True, None, False):
         rig.update(
             watchdog_checks=(

@@ -10,8 +10,8 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Edge, Note, Step
 from deeplabstream.engine.session import messages as say
-from deeplabstream.recording.run_opening import goes_on, opened_run
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.recording.run_opening import goes_on, open_run_folder
+from deeplabstream.video.recording_options import RecordingOptions
 from tests.engine.stream import TICK_NS, listed, open_run, recording, step
 from tests.recording.written_rows import rows
 
@@ -110,10 +110,10 @@ def test_a_ring_that_goes_round_is_a_counted_loss(tmp_path: Path) -> None:
 
 
 def test_a_take_is_cut_into_files_without_a_frame_lost(tmp_path: Path) -> None:
-    recipe = Recipe(split_s=0.1)
+    recording_options = RecordingOptions(split_s=0.1)
     with recording(tmp_path, slots=128) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",), recipe))
+        rig.tell(say.StartRecording(("top",), recording_options))
         rig.expose(*range(100))
         rig.tell(say.StopRecording())
         (account,) = rig.accounting
@@ -136,7 +136,7 @@ def test_a_take_is_cut_into_files_without_a_frame_lost(tmp_path: Path) -> None:
 def test_files_may_end_by_their_size(tmp_path: Path) -> None:
     with recording(tmp_path) as rig:
         open_run(rig)
-        rig.tell(say.StartRecording(("top",), Recipe(split_bytes=1)))
+        rig.tell(say.StartRecording(("top",), RecordingOptions(split_bytes=1)))
         rig.expose(*range(5))
         rig.tell(say.StopRecording())
         assert len(list(rig.folder.path.glob("top*.mkv"))) == 5
@@ -163,7 +163,7 @@ def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> No
     with recording(tmp_path, "top", side=deep) as rig:
         open_run(rig)
         rig.tell(say.StartAnalysis(("top",)))
-        rig.tell(say.StartRecording(("top", "side"), Recipe()))
+        rig.tell(say.StartRecording(("top", "side"), RecordingOptions()))
         (told,) = rig.of(say.RecorderFailed)
         assert isinstance(told, say.RecorderFailed)
         for words in (
@@ -186,10 +186,10 @@ def test_a_run_in_which_nothing_happens_just_now_is_seen_to_go_on(
         open_run(rig)
         assert goes_on(rig.folder.path)
         with pytest.raises(DeviceError, match="is still being written"):
-            opened_run(rig.folder.path, pytest.fail)
+            open_run_folder(rig.folder.path, pytest.fail)
         assert rig.folder.facts["how"] is None
         rig.tell(say.CloseRun("stopped", {}))
-        assert opened_run(rig.folder.path, pytest.fail).facts["how"] == "stopped"
+        assert open_run_folder(rig.folder.path, pytest.fail).facts["how"] == "stopped"
 
 
 def test_what_happened_before_the_run_was_opened_is_in_it(tmp_path: Path) -> None:

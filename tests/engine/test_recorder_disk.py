@@ -20,10 +20,10 @@ from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.journal import JournalSpec, JournalWriter
 from deeplabstream.ipc.ring import RingWriter
 from deeplabstream.recording.csv_tables import Table
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.video_writer import VideoFile
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.recording.run_repair import repair
+from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.video.recording_options import RecordingOptions
 from tests.engine.stream import (
     FORM,
     SKELETON,
@@ -39,13 +39,16 @@ from tests.recording.written_rows import rows
 
 def test_a_disk_too_small_for_the_plan_is_refused(tmp_path: Path) -> None:
     refusals = {
-        "minutes of video may need up to": Recipe(planned_s=1e12),
-        "MIN_FREE_MB = 1000000000000": Recipe(min_free_bytes=10**18),
+        "minutes of video may need up to": RecordingOptions(planned_s=1e12),
+        "MIN_FREE_MB = 1000000000000": RecordingOptions(min_free_bytes=10**18),
     }
-    for words, recipe in refusals.items():
+    for words, recording_options in refusals.items():
         with recording(tmp_path) as rig:
             open_run(rig)
-            rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",), recipe))
+            rig.tell(
+                say.StartAnalysis(("top",)),
+                say.StartRecording(("top",), recording_options),
+            )
             assert words in str(rig.of(say.RecorderFailed)[0])
             rig.expose(0)
             rig.decide(0)
@@ -61,7 +64,8 @@ def test_filming_ends_when_the_disk_is_nearly_full(tmp_path: Path) -> None:
         rig.tell(say.StartRecording(("top",)))
         rig.expose(0, 1)
         takes = rig.recorder._takes
-        takes._recipe = Recipe(min_free_bytes=10**18)  # as if it had become full
+        # As if the disk had become full:
+        takes._recording_options = RecordingOptions(min_free_bytes=10**18)
         takes.sync()
         rig.tell()
         (failure,) = rig.of(say.RecorderFailed)
@@ -232,13 +236,13 @@ def test_a_slow_disk_costs_counted_frames_and_no_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
-    write = VideoFile.write
+    write = VideoWriter.write
 
-    def slowly(video: VideoFile, *frame: Any) -> None:
+    def slowly(video: VideoWriter, *frame: Any) -> None:
         free.wait()
         write(video, *frame)
 
-    monkeypatch.setattr(VideoFile, "write", slowly)
+    monkeypatch.setattr(VideoWriter, "write", slowly)
     with recording(tmp_path, slots=8) as rig:
         open_run(rig)
         rig.tell(say.StartAnalysis(("top",)), say.StartRecording(("top",)))

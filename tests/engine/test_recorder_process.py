@@ -68,7 +68,7 @@ def test_the_process_records_and_ends_when_told(tmp_path: Path) -> None:
         process.close()
     closed = told[-1]
     assert isinstance(closed, say.RunClosed)
-    assert all(account.closes() for account in closed.accounts)
+    assert all(account.is_balanced() for account in closed.accounts)
     assert len(list(RunFolder(opened.path).steps("top"))) == 40
 
 

@@ -14,8 +14,8 @@ from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session import session as session_module
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_repair import repair
 from tests.engine.gated_recorder import GATE, GATED
 from tests.engine.patient_guards import use_patient_guards
 from tests.engine.test_killed import SETTINGS

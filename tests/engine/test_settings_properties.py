@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, load, parse
-from deeplabstream.settings.reference import written
+from deeplabstream.settings.settings_docs import format_value
 from tests.engine.small_rig import FOLDER, RIG
 
 LINES = st.one_of(
@@ -81,9 +81,9 @@ def test_written_and_read_again_is_the_same(
 ) -> None:
     text = f"""
     [Streaming]
-    FRAMERATE = {written(number)}
-    MULTIPLE_DEVICES = {written(choice)}
-    STREAMS = {written(streams)}
+    FRAMERATE = {format_value(number)}
+    MULTIPLE_DEVICES = {format_value(choice)}
+    STREAMS = {format_value(streams)}
     """
     text = "\n".join(line.strip() for line in text.splitlines())
     streaming = parse(RIG + text, FOLDER).streaming

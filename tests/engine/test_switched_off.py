@@ -18,7 +18,7 @@ from deeplabstream.core.journal_entries import LAST_NOTE, Note
 from deeplabstream.engine.processes.child_process import EngineLinks
 from deeplabstream.engine.processes.engine_process import _Engine
 from deeplabstream.ipc.journal import JournalReader, create_journal
-from deeplabstream.recording.repair import repair
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.settings.loading import parse
 from tests.engine.killable import laser_on, settings_of
 from tests.engine.tolerant import GIVE_UP_S

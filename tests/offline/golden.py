@@ -21,8 +21,8 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.prediction import predict
 from deeplabstream.pose.model.model_folder import DESCRIPTION, NETWORK
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
-from deeplabstream.recording.video_writer import VideoFile
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.video.recording_options import RecordingOptions
 
 GOLDEN = ROOT / "tests/golden/networks.json"
 
@@ -76,7 +76,9 @@ def forbidden(before: dict[str, object], now: dict[str, object]) -> list[str]:
 
 def scene(path: Path) -> Path:
     """Write a lossless film of two pictures of the drawn animal."""
-    with VideoFile(path, ImageFormat((480, 640, 3), 10), Recipe(codec="ffv1")) as film:
+    with VideoWriter(
+        path, ImageFormat((480, 640, 3), 10), RecordingOptions(codec="ffv1")
+    ) as film:
         for number in range(2):
             image = cv2.imread(str(GOLDEN.with_name(f"scene_{number}.jpg")))
             film.write(

@@ -12,7 +12,7 @@ from deeplabstream.offline.prediction import predict
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.recording.exporters.pose_files import WRITERS
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.simulation.arena import Arena
 
 
@@ -21,7 +21,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Arena]:
     arena = Arena((240, 320, 3), 0, shelter=False, animals=2, alike=False)
     path = tmp_path_factory.mktemp("films") / "two.mkv"
     image = np.empty(arena.shape, np.uint8)
-    with VideoFile(path, ImageFormat(arena.shape, 30.0)) as file:
+    with VideoWriter(path, ImageFormat(arena.shape, 30.0)) as file:
         for index in range(240):
             arena.draw(image, 1.0 + index / 30, index)
             at = index * 33_333_333

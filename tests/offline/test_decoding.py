@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deeplabstream.core.errors import DeviceError
-from deeplabstream.video.video_reader import open_video, sampled
+from deeplabstream.video.video_reader import open_video, sample_rows
 from tests.offline.films import brightest, dot_at, spoil, write_film
 
 CONTAINERS = [
@@ -45,7 +45,7 @@ def test_reading_may_begin_anywhere(tmp_path: Path, name: str, codec: str) -> No
         assert [each.row for each in found] == list(range(start, 60))
         for each in found:
             assert place_in(each.image) == pytest.approx(dot_at(each.row), abs=0.6)
-    wanted = sampled(rows, 7)
+    wanted = sample_rows(rows, 7)
     assert wanted.tolist() == [0, 10, 20, 30, 39, 49, 59]
     for each in rows.images_at(wanted):
         assert place_in(each.image) == pytest.approx(dot_at(each.row), abs=0.6)

@@ -6,7 +6,7 @@ import pytest
 
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.offline.frame_selection import pick, postures
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.video_reader import open_video
 from utils.PickFrames import main
 
@@ -15,7 +15,7 @@ FORM = ImageFormat((48, 64), 25.0)
 
 def film(path: Path) -> Path:
     """Write 60 frames: five scenes of 12, a bright block in another place in each."""
-    with VideoFile(path, FORM) as video:
+    with VideoWriter(path, FORM) as video:
         for frame in range(60):
             image = np.full(FORM.shape, 30, np.uint8)
             left = 12 * (frame // 12)

@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 
 FORM = ImageFormat((48, 64), 10.0)
 SKELETON = Skeleton(("nose", "tail"), (("nose", "tail"),))
@@ -74,7 +74,7 @@ def record(path: Path, filmed: range = range(UNFILMED)) -> Path:
             at = START_NS + round(at_s * 1e9)
             run.entry(Edge("light", level, cause, at, at))
     if filmed:
-        with VideoFile(folder.new_video_path("top"), FORM) as film:
+        with VideoWriter(folder.new_video_path("top"), FORM) as film:
             for frame in filmed:
                 image = np.full(FORM.shape, brightness(frame), np.uint8)
                 film.write(image, frame, exposed_ns(frame), exposed_ns(frame) + 1)

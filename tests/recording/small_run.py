@@ -12,7 +12,7 @@ from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 
 FORM = ImageFormat((48, 64), 30.0)
 SKELETON = Skeleton(("nose", "tail"), (("nose", "tail"),))
@@ -57,7 +57,7 @@ def made(root: Path, animals: int = 1, video: bool = True) -> Path:
                 run.step(step(index, animals))
         run.entry(Edge("light", 1.0, "plan", START, START + 7))
     for frames in (range(1, 5), range(5, 10)) if video else ():
-        with VideoFile(folder.new_video_path("top"), FORM) as film:
+        with VideoWriter(folder.new_video_path("top"), FORM) as film:
             for index in frames:
                 image = np.zeros(FORM.shape, np.uint8)
                 film.write(image, index, exposed(index), exposed(index) + 1)

@@ -10,8 +10,8 @@ import pytest
 from deeplabstream.core.frame import ImageFormat
 from deeplabstream.ipc.ring import Ring, RingReader, RingWriter, create_ring
 from deeplabstream.recording.camera_recording import VideoRecording
-from deeplabstream.recording.video_writer import VideoFile
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.video.recording_options import RecordingOptions
 from tests.recording.written_rows import rows
 
 FORM = ImageFormat((48, 64), 1000.0)
@@ -34,7 +34,7 @@ def published(ring: Ring, *indices: int) -> None:
 
 def film(ring: Ring, root: Path, name: str = "top") -> VideoRecording:
     return VideoRecording(
-        ring, lambda: root / f"{name}.mkv", Recipe(), True, pytest.fail
+        ring, lambda: root / f"{name}.mkv", RecordingOptions(), True, pytest.fail
     )
 
 
@@ -53,7 +53,7 @@ def test_a_frame_that_comes_while_a_take_begins_is_in_it(
     one.stop()
     published(ring, 10)
     account = one.accounts()
-    assert account.closes()
+    assert account.is_balanced()
     assert (account.delivered, account.recorded) == (3, 3)
     listed = list(rows(tmp_path / "top.frames.csv"))[1:]
     assert [row[1] for row in listed] == ["7", "8", "9"]
@@ -63,14 +63,14 @@ def test_what_came_after_the_end_is_no_loss_of_the_take(
     ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, free = threading.Event(), threading.Event()
-    write = VideoFile.write
+    write = VideoWriter.write
 
-    def slowly(video: VideoFile, *frame: Any) -> None:
+    def slowly(video: VideoWriter, *frame: Any) -> None:
         begun.set()
         free.wait()
         write(video, *frame)
 
-    monkeypatch.setattr(VideoFile, "write", slowly)
+    monkeypatch.setattr(VideoWriter, "write", slowly)
     one = film(ring, tmp_path)
     published(ring, *range(20))
     begun.wait()
@@ -81,4 +81,4 @@ def test_what_came_after_the_end_is_no_loss_of_the_take(
     assert account.delivered == 20
     assert account.recorded == 1
     assert account.recording_losses == 19
-    assert account.closes()
+    assert account.is_balanced()

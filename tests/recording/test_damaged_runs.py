@@ -15,9 +15,9 @@ from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.recording import run_opening
 from deeplabstream.recording.exporters.exports import EXPORTS, export
 from deeplabstream.recording.recorded_frames import read_frames
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
 from deeplabstream.settings.loading import load
 from tests.recording.recorded import FRAMES, SKIPPED, UNFILMED, exposed_ns, record
@@ -64,7 +64,7 @@ def test_a_broken_line_is_skipped_counted_and_told(
 ) -> None:
     break_line(run / name, 3, line)
     said: list[str] = []
-    opened_run(run, said.append)
+    open_run_folder(run, said.append)
     assert said == [f"{name}: 1 line is broken and skipped (line 3)"]
     assert review(run).warnings == said
     assert main([str(run)]) == 0
@@ -109,7 +109,7 @@ def test_a_row_whose_time_runs_backwards_is_a_broken_line(
     cells[4] = posed
     break_line(run / "top.csv", 20, b",".join(cells))
     said: list[str] = []
-    steps = list(opened_run(run, said.append).steps("top"))
+    steps = list(open_run_folder(run, said.append).steps("top"))
     assert said == ["top.csv: 1 line is broken and skipped (line 20)"]
     assert len(steps) == FRAMES - 2
 
@@ -121,7 +121,7 @@ def test_an_event_that_can_not_be_done_again_is_a_broken_line(run: Path) -> None
     row |= {"name": "light", "level": "1.0", "text": "pulse"}
     line = ",".join(row.get(name, "") for name in columns)
     break_line(run / "events.csv", 2, line.encode())
-    folder = opened_run(run, lambda told: None)
+    folder = open_run_folder(run, lambda told: None)
     assert not any(step.commands and step.index == 0 for step in folder.steps("top"))
     assert (
         len(folder.events()) == len((run / "events.csv").read_text().splitlines()) - 2
@@ -210,7 +210,7 @@ WRONG = [
 
 
 def decided_again(path: Path) -> None:
-    compare(load(path / "settings.ini"), opened_run(path, lambda told: None))
+    compare(load(path / "settings.ini"), open_run_folder(path, lambda told: None))
 
 
 def repaired(path: Path) -> None:

@@ -3,32 +3,32 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.recording.frame_accounts import Accounts, Tally
+from deeplabstream.recording.frame_accounts import FrameCounter, FrameCounts
 
 
 def test_a_frame_too_few_or_too_many_does_not_close() -> None:
-    fine = Accounts("top", "analysis", 10, lost=2, analysed=7, skipped=3)
-    assert fine.closes()
+    fine = FrameCounts("top", "analysis", 10, lost=2, analysed=7, skipped=3)
+    assert fine.is_balanced()
     assert fine.exposed == 12
-    assert not replace(fine, analysed=6).closes()
-    assert not replace(fine, analysed=11, skipped=-1).closes()
-    assert not replace(fine, lost=-1).closes()
-    film = Accounts("top", "recording", 10, recorded=9, recording_losses=1)
-    assert film.closes()
+    assert not replace(fine, analysed=6).is_balanced()
+    assert not replace(fine, analysed=11, skipped=-1).is_balanced()
+    assert not replace(fine, lost=-1).is_balanced()
+    film = FrameCounts("top", "recording", 10, recorded=9, recording_losses=1)
+    assert film.is_balanced()
     assert film.exposed is None
-    assert not replace(film, recorded=8).closes()
+    assert not replace(film, recorded=8).is_balanced()
 
 
 @given(st.lists(st.sampled_from(["seen", "missed", "lost"]), max_size=50))
 def test_every_exposed_frame_is_seen_missed_or_lost(fates: list[str]) -> None:
-    tally, missed = Tally(knows_losses=True), 0
+    counter, missed = FrameCounter(knows_losses=True), 0
     whole = ["seen", *fates, "seen"]
     for index, fate in enumerate(whole):
         if fate == "missed":
             missed += 1
         if fate == "seen":
-            tally.add(index, missed)
+            counter.add(index, missed)
             missed = 0
-    assert tally.lost == fates.count("lost")
-    assert tally.delivered + tally.lost == len(whole)
-    assert Tally(knows_losses=False).lost is None
+    assert counter.lost == fates.count("lost")
+    assert counter.delivered + counter.lost == len(whole)
+    assert FrameCounter(knows_losses=False).lost is None

@@ -62,7 +62,7 @@ def test_rows_are_the_frames_that_came_whatever_their_fate(
     listed = list(rows(path))[1:] if path.exists() else []
     assert [int(row[0]) for row in listed] == expected
     assert [int(row[0]) for row in listed if row[7] == "1"] == posed
-    assert accounts.closes()
+    assert accounts.is_balanced()
     assert accounts.delivered == len(expected)
     if expected:
         assert accounts.exposed == expected[-1] - expected[0] + 1
@@ -132,7 +132,7 @@ def test_accounts_close_however_late_the_recorder_looks(
     accounts = camera.end()
     ring.close()
     ring.unlink()
-    assert accounts.closes()
+    assert accounts.is_balanced()
     assert accounts.analysed == len(steps)
     if not steps:
         return

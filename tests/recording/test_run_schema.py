@@ -11,9 +11,9 @@ import pytest
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.recording.exporters.exports import export
-from deeplabstream.recording.repair import repair
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
+from deeplabstream.recording.run_repair import repair
 from deeplabstream.recording.run_review import review
 from deeplabstream.recording.run_schema import (
     EVENTS,
@@ -60,7 +60,7 @@ OPENERS: list[Callable[[Path], object]] = [
     review,
     repair,
     rerun,
-    lambda path: opened_run(path, lambda text: None),
+    lambda path: open_run_folder(path, lambda text: None),
     lambda path: export(path, ["dlc-csv"]),
 ]
 
@@ -103,7 +103,7 @@ def test_a_run_of_schema_1_reads_with_the_names_of_today(tmp_path: Path) -> None
         csv.writer(file, lineterminator="\n").writerows([header, *lines])
     facts |= {"schema": 1, "identity": {"top": {"doubts": 2, "doubted_frames": 9}}}
     (run / "run.json").write_text(json.dumps(facts), "utf-8")
-    folder = opened_run(run, pytest.fail)
+    folder = open_run_folder(run, pytest.fail)
     steps = {step.index: step.flags for step in folder.steps("top")}
     assert steps[10] == {"nose": "jump+held"}
     assert folder.facts["identity"] == {

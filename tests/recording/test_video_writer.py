@@ -10,8 +10,8 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.recording.video_writer import VideoFile
-from deeplabstream.video.recording_options import Codec, Recipe
+from deeplabstream.recording.video_writer import VideoWriter
+from deeplabstream.video.recording_options import Codec, RecordingOptions
 from tests.recording.written_rows import rows
 
 FORMATS = [
@@ -42,7 +42,7 @@ def test_every_picture_comes_back_in_its_size_and_time(
     tmp_path: Path, form: ImageFormat
 ) -> None:
     times = [5_000_000_000 + n * 33_000_000 + n % 3 * 2_000_000 for n in range(20)]
-    with VideoFile(tmp_path / "top.mkv", form) as video:
+    with VideoWriter(tmp_path / "top.mkv", form) as video:
         for number, time in enumerate(times):
             video.write(picture(form, number), 7 + number, time, time + 1000)
     frames = decoded(tmp_path / "top.mkv")
@@ -82,7 +82,7 @@ CODECS: dict[Codec, tuple[str, str, str]] = {
 def test_every_codec_keeps_grey_grey(
     tmp_path: Path, codec: Codec, form: ImageFormat
 ) -> None:
-    with VideoFile(tmp_path / "top.mkv", form, Recipe(codec)) as video:
+    with VideoWriter(tmp_path / "top.mkv", form, RecordingOptions(codec)) as video:
         for number in range(10):
             at = number * 33_000_000
             video.write(picture(form, number), number, at, at)
@@ -100,18 +100,20 @@ def test_every_codec_keeps_grey_grey(
 
 def test_more_than_8_bits_are_kept_whatever_is_asked(tmp_path: Path) -> None:
     form = ImageFormat((48, 64), 30, "uint16")
-    recipe = Recipe("mjpeg")
-    with VideoFile(tmp_path / "top.mkv", form, recipe) as video:
+    recording_options = RecordingOptions("mjpeg")
+    with VideoWriter(tmp_path / "top.mkv", form, recording_options) as video:
         video.write(picture(form, 3), 0, 0, 0)
     (frame,) = decoded(tmp_path / "top.mkv")
     assert (frame.to_ndarray(format="gray16le") == picture(form, 3)).all()
-    (remark,) = recipe.remarks("top", form)
+    (remark,) = recording_options.remarks("top", form)
     assert "ffv1" in remark
 
 
 def test_a_card_that_cannot_encode_is_a_sentence(tmp_path: Path) -> None:
     try:
-        VideoFile(tmp_path / "top.mkv", FORMATS[1], Recipe("h264_nvenc")).close()
+        VideoWriter(
+            tmp_path / "top.mkv", FORMATS[1], RecordingOptions("h264_nvenc")
+        ).close()
     except DeviceError as error:
         assert str(error).startswith("[Recording] CODEC = h264_nvenc can't be used")
         assert list(tmp_path.iterdir()) == []
@@ -126,7 +128,9 @@ def test_better_quality_is_larger(tmp_path: Path) -> None:
         sizes = []
         for quality in (worse, better):
             path = tmp_path / f"{codec}{quality}.mkv"
-            with VideoFile(path, FORMATS[1], Recipe(codec, quality)) as video:
+            with VideoWriter(
+                path, FORMATS[1], RecordingOptions(codec, quality)
+            ) as video:
                 video.write(noise, 0, 0, 0)
             sizes.append(path.stat().st_size)
         assert sizes[0] < sizes[1]
@@ -135,29 +139,29 @@ def test_better_quality_is_larger(tmp_path: Path) -> None:
 def test_times_that_stand_still_or_run_back_are_survived(tmp_path: Path) -> None:
     form = FORMATS[1]
     times = [0, 100, 100, 200, 150, 40_000_000, 40_100_000]
-    with VideoFile(tmp_path / "top.mkv", form) as video:
+    with VideoWriter(tmp_path / "top.mkv", form) as video:
         for number, time in enumerate(times):
             video.write(picture(form, number), number, time, time)
     assert len(decoded(tmp_path / "top.mkv")) == len(times)
 
 
 def test_an_empty_take_can_be_closed(tmp_path: Path) -> None:
-    VideoFile(tmp_path / "top.mkv", FORMATS[0]).close()
+    VideoWriter(tmp_path / "top.mkv", FORMATS[0]).close()
     assert len(list(rows(tmp_path / "top.frames.csv"))) == 1
 
 
 def test_an_older_take_is_not_overwritten(tmp_path: Path) -> None:
-    with VideoFile(tmp_path / "top.mkv", FORMATS[0]) as video:
+    with VideoWriter(tmp_path / "top.mkv", FORMATS[0]) as video:
         video.write(picture(FORMATS[0], 0), 0, 0, 0)
     before = (tmp_path / "top.mkv").read_bytes()
     with pytest.raises(FileExistsError):
-        VideoFile(tmp_path / "top.mkv", FORMATS[0])
+        VideoWriter(tmp_path / "top.mkv", FORMATS[0])
     assert (tmp_path / "top.mkv").read_bytes() == before
 
 
 def film_until_killed(path: Path, frames: int, conn: Connection) -> None:
     form = FORMATS[0]
-    video = VideoFile(path, form)
+    video = VideoWriter(path, form)
     for number in range(frames):
         time = number * 20_000_000
         video.write(picture(form, number), number, time, time)

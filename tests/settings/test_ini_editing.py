@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deeplabstream.settings.ini_editing import (
-    renamed,
-    with_section,
-    with_word,
-    without_section,
+    add_section,
+    remove_section,
+    rename_section,
+    set_value,
 )
 from deeplabstream.settings.ini_reading import read_sections
 
@@ -25,17 +25,17 @@ def comments(text: str) -> list[str]:
 
 @given(st.sampled_from(TITLES), st.sampled_from([*KEYS, "NEW"]), WORDS)
 def test_one_word_changes_and_nothing_else(title: str, key: str, word: str) -> None:
-    text = with_word(SHIPPED, title, key, word)
+    text = set_value(SHIPPED, title, key, word)
     wanted = read_sections(SHIPPED).words
     wanted[title][key] = word
     assert read_sections(text).words == wanted
     assert comments(text) == comments(SHIPPED)
-    assert with_word(text, title, key, word) == text
+    assert set_value(text, title, key, word) == text
 
 
 @given(st.sampled_from(TITLES), st.sampled_from(KEYS))
 def test_a_key_taken_away_takes_no_comment_along(title: str, key: str) -> None:
-    text = with_word(SHIPPED, title, key, None)
+    text = set_value(SHIPPED, title, key, None)
     wanted = read_sections(SHIPPED).words
     wanted[title].pop(key, None)
     assert read_sections(text).words == wanted
@@ -44,33 +44,33 @@ def test_a_key_taken_away_takes_no_comment_along(title: str, key: str) -> None:
 
 @given(st.dictionaries(st.sampled_from(KEYS), WORDS, max_size=4))
 def test_a_section_comes_and_goes(words: dict[str, str]) -> None:
-    text = with_section(SHIPPED, "Trigger centre", words)
+    text = add_section(SHIPPED, "Trigger centre", words)
     wanted = read_sections(SHIPPED).words | {"Trigger centre": words}
     assert read_sections(text).words == wanted
     order = list(read_sections(text).words)
     assert order.index("Trigger centre") == order.index("Trigger right") + 1
-    without = without_section(text, "Trigger centre")
+    without = remove_section(text, "Trigger centre")
     assert read_sections(without).words == read_sections(SHIPPED).words
     assert comments(without) == comments(SHIPPED)
 
 
 def test_values_over_several_lines_are_replaced_whole() -> None:
     text = "[A]\nB = 1,\n  2,\n  3\nC = 4\n"
-    assert with_word(text, "A", "b", "5") == "[A]\nB = 5\nC = 4\n"
-    assert with_word(text, "A", "b", None) == "[A]\nC = 4\n"
+    assert set_value(text, "A", "b", "5") == "[A]\nB = 5\nC = 4\n"
+    assert set_value(text, "A", "b", None) == "[A]\nC = 4\n"
 
 
 def test_an_example_in_a_comment_shows_where_a_key_belongs() -> None:
-    text = with_word(SHIPPED, "Streaming", "STREAMS", "depth")
+    text = set_value(SHIPPED, "Streaming", "STREAMS", "depth")
     assert "# STREAMS = color\nSTREAMS = depth\n" in text
 
 
 def test_windows_line_ends_and_a_missing_last_one_are_kept() -> None:
-    assert with_word("[A]\r\nB = 1", "A", "C", "2") == "[A]\r\nB = 1\r\nC = 2\r\n"
-    assert with_section("[A]\r\nB = 1", "D", {}) == "[A]\r\nB = 1\r\n\r\n[D]\r\n"
-    assert with_section("", "D", {"E": "1"}) == "[D]\nE = 1\n"
+    assert set_value("[A]\r\nB = 1", "A", "C", "2") == "[A]\r\nB = 1\r\nC = 2\r\n"
+    assert add_section("[A]\r\nB = 1", "D", {}) == "[A]\r\nB = 1\r\n\r\n[D]\r\n"
+    assert add_section("", "D", {"E": "1"}) == "[D]\nE = 1\n"
 
 
 def test_a_section_gets_another_name() -> None:
-    text = renamed(SHIPPED, "Trigger left", "Trigger nest")
+    text = rename_section(SHIPPED, "Trigger left", "Trigger nest")
     assert text == SHIPPED.replace("[Trigger left]", "[Trigger nest]")

@@ -6,7 +6,7 @@ import pytest
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.loading import Settings, check_against, load, parse
-from deeplabstream.settings.reference import describe
+from deeplabstream.settings.settings_docs import describe
 from experiments.example import ExampleExperiment
 from experiments.optogenetic import Optogenetic
 from experiments.triggers.regions import InsideRegion

@@ -7,7 +7,7 @@ from deeplabstream.engine.replay.rehearsal import rehearse
 from deeplabstream.engine.replay.rerun import compare
 from deeplabstream.settings.loading import load, parse
 from deeplabstream.settings.ready_made import CONFIGS
-from deeplabstream.settings.text_rewriting import settled
+from deeplabstream.settings.text_rewriting import with_drawn_seeds
 
 TEXT = (
     (CONFIGS / "classical_conditioning.ini")
@@ -37,10 +37,10 @@ def test_each_run_has_its_own_number_and_can_be_repeated(tmp_path: Path) -> None
 
 def test_what_is_not_new_stays_as_it_is() -> None:
     rig = parse(TEXT.replace("SEED = new", "SEED = 7"), CONFIGS)
-    used = settled(rig)
+    used = with_drawn_seeds(rig)
     assert vars(used.new_experiment())["seed"] == 7
     assert re.sub(r"SEED = \d+", "", used.text) == re.sub(
         r"(SEED = \d+|seed = New)", "", rig.text
     )
     plain = parse(TEXT.replace("SEED = new", "").replace("seed = New", ""), CONFIGS)
-    assert settled(plain) is plain
+    assert with_drawn_seeds(plain) is plain

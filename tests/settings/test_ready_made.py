@@ -6,7 +6,7 @@ import pytest
 
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.ready_made import CONFIGS, find, joined, load_with
+from deeplabstream.settings.ready_made import CONFIGS, combine_with_rig, find, load_with
 
 RIG = """\
 # The rig of room 3.
@@ -83,8 +83,8 @@ def test_every_ready_made_one_fits_a_rig(rig: Path, file: Path) -> None:
 
 def test_what_is_joined_twice_is_the_same() -> None:
     text = (CONFIGS / "stages.ini").read_text("utf-8")
-    once = joined(RIG, text)
-    assert joined(once, text) == once
+    once = combine_with_rig(RIG, text)
+    assert combine_with_rig(once, text) == once
 
 
 def test_one_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings.ini_reading import read_sections
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.text_rewriting import relocated
+from deeplabstream.settings.text_rewriting import relocate_paths
 
 TEXT = """\
 # Where runs go.
@@ -29,7 +29,7 @@ def test_paths_lead_where_they_did(tmp_path: Path) -> None:
     old, new = tmp_path / "lab" / "rig", tmp_path / "experiments"
     (old / "models" / "mine").mkdir(parents=True)
     new.mkdir()
-    text = relocated(TEXT, old, new)
+    text = relocate_paths(TEXT, old, new)
     before, after = parse(TEXT, old), parse(text, new)
     assert after.output_directory == before.output_directory
     assert Path(after.model).samefile(before.model)
@@ -38,12 +38,12 @@ def test_paths_lead_where_they_did(tmp_path: Path) -> None:
         assert film["source"].resolve() == old / "films" / "may.mp4"
         assert screen["image"].resolve() == old / "stripes.png"
     assert "# Where runs go." in text
-    assert relocated(text, new, old) == TEXT.replace("= mine", "= models/mine")
+    assert relocate_paths(text, new, old) == TEXT.replace("= mine", "= models/mine")
 
 
 def test_a_shipped_network_is_named_as_before(tmp_path: Path) -> None:
     text = TEXT.replace("= mine", "= arena")
-    assert "MODEL = arena" in relocated(text, tmp_path / "one", tmp_path / "two")
+    assert "MODEL = arena" in relocate_paths(text, tmp_path / "one", tmp_path / "two")
 
 
 def make_network(rig: Path, name: str) -> Path:
@@ -60,7 +60,7 @@ def test_an_own_network_wins_over_a_built_in_one_of_the_same_name(
     new.mkdir()
     text = TEXT.replace("= mine", "= arena")
     assert Path(parse(text, old).model).samefile(own)
-    assert Path(parse(relocated(text, old, new), new).model).samefile(own)
+    assert Path(parse(relocate_paths(text, old, new), new).model).samefile(own)
 
 
 def test_a_built_in_network_is_not_replaced_by_an_own_one_of_the_other_rig(
@@ -69,7 +69,7 @@ def test_a_built_in_network_is_not_replaced_by_an_own_one_of_the_other_rig(
     old, new = tmp_path / "rig", tmp_path / "other"
     old.mkdir()
     make_network(new, "arena")
-    text = relocated(TEXT.replace("= mine", "= arena"), old, new)
+    text = relocate_paths(TEXT.replace("= mine", "= arena"), old, new)
     assert Path(parse(text, new).model).samefile(MODELS / "arena")
 
 
@@ -84,7 +84,7 @@ def test_networks_of_cameras_detectors_and_classifiers_lead_to_the_same_folders(
         "KIND = VideoFile", "KIND = VideoFile\nMODEL = side"
     )
     text += "\n[Classifier walk]\nFOLDER = gait\n"
-    words = read_sections(relocated(text, old, new)).words
+    words = read_sections(relocate_paths(text, old, new)).words
     found = (
         words["Camera film"]["MODEL"],
         words["Pose Estimation"]["DETECTOR"],

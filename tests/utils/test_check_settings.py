@@ -5,7 +5,7 @@ from shutil import copytree
 import pytest
 
 from deeplabstream.pose.model.model_opening import find_model
-from deeplabstream.settings.reference import describe
+from deeplabstream.settings.settings_docs import describe
 from utils.CheckSettings import main
 
 RIG = """

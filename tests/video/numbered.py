@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from deeplabstream.core.frame import Image, ImageFormat
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from tests.offline.films import write_film
 
 SIDE, ACROSS, DOWN = 32, 4, 3
@@ -80,7 +80,7 @@ def h264_in_avi(folder: Path) -> Path:
 
 def our_own(folder: Path) -> Path:
     path = folder / "our_own.mkv"
-    with VideoFile(path, ImageFormat((96, 128, 3), 10)) as video:
+    with VideoWriter(path, ImageFormat((96, 128, 3), 10)) as video:
         for number in range(FRAMES):
             time_ns = number * 100_000_000
             video.write(numbered(number), number, time_ns, time_ns)

@@ -25,7 +25,7 @@ from deeplabstream.video.video_reader import (
     VideoReader,
     open_video,
 )
-from outputs.screen.stimulus_video import Film
+from outputs.screen.stimulus_video import StimulusVideo
 from tests.offline.films import spoil, write_film
 from tests.video.numbered import FRAMES, film, mjpeg, number_in, numbered
 
@@ -64,7 +64,7 @@ def test_a_false_key_frame_is_found_and_the_file_read_from_its_beginning(
     with caplog.at_level(logging.WARNING):
         reader.prepare_jumps()
     assert "is read from its beginning each time" in caplog.text
-    assert not seeking.trusted(reader)
+    assert not seeking.is_reliable(reader)
     for start in (1, 29, 30, 31, 35, 50):
         assert painted(reader, start) == [start, start + 1, start + 2]
 
@@ -76,7 +76,7 @@ def test_a_long_file_is_checked_in_parts_only(
     path = write_film(tmp_path / "long.mp4", numbered, 600, g="12")
     reader = open_video(path)
     assert seeking.cost(reader) < 300
-    assert seeking.trusted(reader)
+    assert seeking.is_reliable(reader)
     assert seeking.cost(reader) == 0
     for start in (12, 25, 400, 590):
         assert painted(reader, start) == [start, start + 1, start + 2]
@@ -87,7 +87,7 @@ def test_a_false_key_frame_at_the_beginning_of_a_long_file_is_found(
 ) -> None:
     monkeypatch.setattr(seeking, "WHOLE_PX", 0)
     reader = open_video(falsely_marked(tmp_path / "false.mp4", 5))
-    assert not seeking.trusted(reader)
+    assert not seeking.is_reliable(reader)
 
 
 def test_many_frames_of_a_short_video_are_read_without_jumps(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_key_frames_that_need_the_beginning_of_the_file_decode(
     """Its encoder's build number, which its 4:4:4 needs, stands in the first packet only."""
     reader = open_video(M3V1)
     with caplog.at_level(logging.WARNING):
-        assert seeking.trusted(reader)  # compares key frames with reading in order
+        assert seeking.is_reliable(reader)  # compares key frames with reading in order
         for row in (182, 985, 2329):
             picture = next(iter(reader.images(row)))
             assert picture.row == row
@@ -257,7 +257,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "video_format": video_format,
     "sequential": lambda path: next(sequential(path)),
     "camera": lambda path: VideoFile(source=path).opened().__enter__(),
-    "stimulus": Film,
+    "stimulus": StimulusVideo,
 }
 
 
@@ -311,14 +311,14 @@ def test_what_the_check_of_a_file_found_is_remembered(
         film(path)
     else:
         falsely_marked(path, 30)
-    assert seeking.trusted(open_video(path)) is good
+    assert seeking.is_reliable(open_video(path)) is good
 
     forgotten(monkeypatch)
     reader = open_video(path)
     assert seeking.cost(reader) == 0
     with monkeypatch.context() as patched:
         patched.setattr(seeking, "_same", None)  # not called
-        assert seeking.trusted(reader) is good
+        assert seeking.is_reliable(reader) is good
 
     forgotten(monkeypatch)
     os.utime(path, (1, 1))  # it may be another file now
@@ -334,7 +334,7 @@ def test_a_damaged_memory_of_checks_is_ignored_and_written_anew(
     memory.write_text(text)
     reader = open_video(film(tmp_path / "film.mp4"))
     assert seeking.cost(reader) > 0
-    assert seeking.trusted(reader)
+    assert seeking.is_reliable(reader)
     forgotten(monkeypatch)
     assert seeking.cost(reader) == 0
 

@@ -25,8 +25,8 @@ from deeplabstream.offline.prediction import Foreseen, predict
 from deeplabstream.offline.rendering import render
 from deeplabstream.recording.exporters.labelled_video import _images as exported
 from deeplabstream.training.data.clips import look_at, read_clip
-from deeplabstream.video.video_reader import open_video, sampled
-from outputs.screen.stimulus_video import Film
+from deeplabstream.video.video_reader import open_video, sample_rows
+from outputs.screen.stimulus_video import StimulusVideo
 from tests.video.numbered import BEGINS_AT, MADE, number_in, one_after_the_other
 from utils.PickFrames import main as pick_frames
 from utils.QuantiseNetwork import _of_video as quantised
@@ -119,7 +119,7 @@ def rendered(path: Path, folder: Path) -> Numbered:
 
 
 def quantising(path: Path, _: Path) -> Numbered:
-    rows = sampled(open_video(path), SEVERAL).tolist()
+    rows = sample_rows(open_video(path), SEVERAL).tolist()
     yield from zip(rows, quantised(path, SEVERAL), strict=True)
 
 
@@ -132,7 +132,7 @@ def run_review(path: Path, _: Path) -> Numbered:
 
 
 def stimulus(path: Path, _: Path) -> Numbered:
-    film = Film(path)
+    film = StimulusVideo(path)
     for number in range(len(open_video(path))):
         image = film.picture(film.due_s)
         assert image is not None

@@ -25,7 +25,7 @@ EARLIEST_YEAR = 2025
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PreflightResult:
     """Something that was looked at."""
 
     text: str
@@ -34,7 +34,7 @@ class Finding:
     """The experiment can't start."""
 
 
-def inspect(settings: Settings, state: SessionState) -> list[Finding]:
+def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
     """Return all findings, good ones too, of a session that streams and analyses."""
     return [
         *_cameras(settings, state),
@@ -46,10 +46,10 @@ def inspect(settings: Settings, state: SessionState) -> list[Finding]:
     ]
 
 
-def _cameras(settings: Settings, state: SessionState) -> Iterator[Finding]:
+def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     for camera, form in state.formats.items():
         if not state.counts[camera].delivered:
-            yield Finding(f"[Camera {camera}] has given no picture yet")
+            yield PreflightResult(f"[Camera {camera}] has given no picture yet")
             continue
         if camera not in state.rates:
             continue
@@ -57,28 +57,32 @@ def _cameras(settings: Settings, state: SessionState) -> Iterator[Finding]:
         said = f"[Camera {camera}] gives {rate:.1f} pictures/s"
         if not rate:
             silent = f"[Camera {camera}] gives no pictures any more"
-            yield Finding(silent, grave=deciding)
+            yield PreflightResult(silent, grave=deciding)
         elif not form.rate or rate >= ENOUGH * form.rate:
-            yield Finding(said)
+            yield PreflightResult(said)
         else:
             slow = f"{said} and not {form.rate:g}: exposure, light or cable?"
-            yield Finding(slow, grave=deciding and rate < TOO_LITTLE * form.rate)
+            yield PreflightResult(
+                slow, grave=deciding and rate < TOO_LITTLE * form.rate
+            )
 
 
-def _network(settings: Settings, state: SessionState) -> Iterator[Finding]:
+def _network(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     parts = ", ".join(state.skeleton.bodyparts) if state.skeleton else ""
     if state.skeleton is None:
-        yield Finding("the network is not loaded yet", grave=True)
+        yield PreflightResult("the network is not loaded yet", grave=True)
     else:
-        yield Finding(f"the network finds {parts}; it runs on {state.provider}")
+        yield PreflightResult(f"the network finds {parts}; it runs on {state.provider}")
         problems = check_against(settings, state.skeleton)
         for problem in problems:
-            yield Finding(problem, grave=True)
+            yield PreflightResult(problem, grave=True)
         if not problems:
-            yield Finding("it knows every body part that triggers and [Tracking] name")
+            yield PreflightResult(
+                "it knows every body part that triggers and [Tracking] name"
+            )
 
 
-def _regions(settings: Settings, state: SessionState) -> Iterator[Finding]:
+def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     good = 0
     for zone in trigger_shapes_of(settings):
         form = state.formats.get(zone.camera)
@@ -88,16 +92,16 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[Finding]:
         whose = f"the place of [Trigger {zone.trigger}]"
         picture = f"the picture of [Camera {zone.camera}], {form.width}×{form.height}"
         if outside == 1:
-            yield Finding(
+            yield PreflightResult(
                 f"{whose} lies outside {picture}", grave=len(zone.outline) > 1
             )
         elif outside:
-            yield Finding(f"{whose} lies partly outside {picture}")
+            yield PreflightResult(f"{whose} lies partly outside {picture}")
         else:
             good += 1
     if good:
         lie = "place of a trigger lies" if good == 1 else "places of triggers lie"
-        yield Finding(f"{good} {lie} in the picture")
+        yield PreflightResult(f"{good} {lie} in the picture")
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:
@@ -106,7 +110,7 @@ def _outside(points: list[list[float]], form: ImageFormat) -> float:
     return 1 - sum(inside) / len(inside)
 
 
-def _clocks(settings: Settings, state: SessionState) -> Iterator[Finding]:
+def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     """Look whether cameras' times fit the computer's, and whether that knows the day."""
     for camera, stamp in state.stamps.items():
         late_ms = (stamp.arrived_ns - stamp.time_ns) / 1e6
@@ -116,58 +120,66 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[Finding]:
         if late_ms > most_ms:
             text = f"{whose} are {late_ms:.0f} ms old when they arrive, and"
             text = f"{text} MAX_AGE_MS = {most_ms:g}: nothing would be decided"
-            yield Finding(text, grave=deciding)
+            yield PreflightResult(text, grave=deciding)
         elif late_ms < -AHEAD_MS:
             text = f"{whose} have times {-late_ms:.0f} ms ahead of the computer's clock"
-            yield Finding(text, grave=deciding)
+            yield PreflightResult(text, grave=deciding)
         elif late_ms:
-            yield Finding(f"{whose} arrive {late_ms:.1f} ms after their exposure")
+            yield PreflightResult(
+                f"{whose} arrive {late_ms:.1f} ms after their exposure"
+            )
         else:
-            yield Finding(f"{whose} tell no time of exposure; their arrival counts")
+            yield PreflightResult(
+                f"{whose} tell no time of exposure; their arrival counts"
+            )
     now = datetime.now().astimezone()
     finest_us = time.get_clock_info("perf_counter").resolution * 1e6
     said = f"the computer's clock says {now:%Y-%m-%d %H:%M:%S %z}"
     if now.year < EARLIEST_YEAR:
-        yield Finding(f"{said}: set it, runs are named by it")
+        yield PreflightResult(f"{said}: set it, runs are named by it")
     else:
-        yield Finding(f"{said}; times are counted in steps of {finest_us:.3g} µs")
+        yield PreflightResult(
+            f"{said}; times are counted in steps of {finest_us:.3g} µs"
+        )
 
 
-def _outputs(settings: Settings, state: SessionState) -> Iterator[Finding]:
+def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     """Look whether the outputs were opened and answer, and what their boards proved."""
     for name in settings.outputs:
         edge, answer = state.edges.get(name), state.acknowledged.get(name)
         if edge is None:
             again = "it is opened again when the experiment starts"
-            yield Finding(f"[Output {name}] does not answer; {again}")
+            yield PreflightResult(f"[Output {name}] does not answer; {again}")
         elif answer is not None:
             after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
             late = f", {after_ms:.2f} ms after it is told" if after_ms else ""
-            yield Finding(f"[Output {name}] acknowledges{late}")
+            yield PreflightResult(f"[Output {name}] acknowledges{late}")
         else:
             text = "was opened and switched off; it can't acknowledge"
-            yield Finding(f"[Output {name}] {text}")
+            yield PreflightResult(f"[Output {name}] {text}")
     for proof in state.watchdog_checks:
-        yield Finding(proof.text, grave=proof.good is False)
+        yield PreflightResult(proof.text, grave=proof.good is False)
 
 
-def _disk(settings: Settings, state: SessionState) -> Iterator[Finding]:
+def _disk(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     folder = that_exists(state.run_folder or settings.output_directory)
-    recipe, needs = settings.recording.recipe, ""
+    recording_options, needs = settings.recording.recording_options, ""
     if limit_s := settings.experiment.exp_time_s:
-        recipe = replace(recipe, planned_s=recipe.planned_s or limit_s)
+        recording_options = replace(
+            recording_options, planned_s=recording_options.planned_s or limit_s
+        )
     try:
         free = shutil.disk_usage(folder).free
         if settings.experiment.record_exp and not state.recording:
             filmed = [state.formats[name] for name in settings.recorded]
-            recipe.check_room(folder, filmed)
-            a_minute = 60 * sum(map(recipe.bytes_per_second, filmed))
+            recording_options.check_free_disk_space(folder, filmed)
+            a_minute = 60 * sum(map(recording_options.bytes_per_second, filmed))
             needs = (
                 f"; an hour of video takes at most about {a_minute * 60 / 1e9:.1f} GB"
             )
-            if not recipe.planned_s:
+            if not recording_options.planned_s:
                 needs += "; planned duration not set (PLANNED_MINUTES)"
     except (OSError, DeviceError) as error:
-        yield Finding(str(error), grave=True)
+        yield PreflightResult(str(error), grave=True)
     else:
-        yield Finding(f"{free / 1e9:.1f} GB are free in {folder}{needs}")
+        yield PreflightResult(f"{free / 1e9:.1f} GB are free in {folder}{needs}")

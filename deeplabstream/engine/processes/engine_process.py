@@ -136,7 +136,7 @@ class _Engine:
             self.bench.levels,
             identities_of(self.settings, skeleton, thresholds),
         )
-        self.batching = batches(estimator, len(self.settings.asked_of()))
+        self.batching = batches(estimator, len(self.settings.triggers_by_camera()))
         self.tell_network(estimator)
 
     def tell_network(self, estimator: PoseEstimator) -> None:

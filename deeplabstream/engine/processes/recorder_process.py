@@ -30,7 +30,7 @@ from deeplabstream.ipc.ring import Ring
 from deeplabstream.recording.camera_recording import CameraRecordings
 from deeplabstream.recording.camera_skew import recorded_skews
 from deeplabstream.recording.disk_sync import SYNC_S, DiskSync
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.frame_rows import FrameRows
 from deeplabstream.recording.run_folder import RunFacts, RunFolder, accounting
 from deeplabstream.recording.run_writer import RunWriter
@@ -102,7 +102,7 @@ class StreamRecorder:
         self._takes = CameraRecordings(self._troubled)
         self._early: deque[Entry] = deque(maxlen=_KEPT)
         self._run: RunWriter | None = None
-        self._accounts: list[Accounts] = []
+        self._accounts: list[FrameCounts] = []
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
         self._progress_ns = 0
@@ -228,7 +228,7 @@ class StreamRecorder:
         rings = [self._rings[name] for name in request.cameras]
         self._late.clear()
         remarks = self._takes.start(
-            run.folder, rings, request.recipe, self._attached.knows_losses
+            run.folder, rings, request.recording_options, self._attached.knows_losses
         )
         for remark in remarks:
             self._write(Note("recording", remark, self._clock.now_ns()))
@@ -285,7 +285,7 @@ class StreamRecorder:
         else:
             self._run.entry(entry)
 
-    def _account(self, accounts: tuple[Accounts, ...]) -> None:
+    def _account(self, accounts: tuple[FrameCounts, ...]) -> None:
         self._accounts.extend(accounts)
         if self._run is not None:
             self._run.folder.update(accounting=accounting(self._accounts))

@@ -25,7 +25,7 @@ from deeplabstream.recording.run_folder import ModelFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import check_against
 from deeplabstream.settings.sections import Settings
-from deeplabstream.settings.text_rewriting import settled
+from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.settings.validation_messages import guess
 from deeplabstream.simulation.arena import ARENA_SKELETON, Arena
 
@@ -79,7 +79,7 @@ class View:
         return cls(camera.shape, camera.rate, camera.seed, camera.shelter)
 
 
-class Animals:
+class SimulatedAnimals:
     """The drawn animals under a camera, whose walks depend on the outputs."""
 
     def __init__(self, view: View, flees: Collection[str], number: int = 1) -> None:
@@ -107,7 +107,7 @@ class Animals:
 class _Heard(RunWriter):
     """A record that the animals listen to."""
 
-    def __init__(self, folder: RunFolder, animals: Animals) -> None:
+    def __init__(self, folder: RunFolder, animals: SimulatedAnimals) -> None:
         super().__init__(folder, 0)
         self._animals = animals
 
@@ -132,7 +132,7 @@ def rehearse(
     run folder, `path` or a new one, holds all but a video. SettingsError says what does not
     fit the drawn animal.
     """
-    settings = settled(settings)
+    settings = with_drawn_seeds(settings)
     settings.new_experiment()
     view = View.of(settings)
     view = view if seed is None else replace(view, seed=seed)
@@ -147,7 +147,10 @@ def rehearse(
     ]
     if problems:
         raise SettingsError(problems)
-    drawn, truth = Animals(view, flees, skeleton.count), SimulatedEstimator(skeleton)
+    drawn, truth = (
+        SimulatedAnimals(view, flees, skeleton.count),
+        SimulatedEstimator(skeleton),
+    )
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
     folder = new_folder(settings, path, form, truth.introduced(), more)
@@ -161,7 +164,11 @@ def rehearse(
 
 
 def _frames(
-    name: str, rate: float, seconds: float, animals: Animals, truth: SimulatedEstimator
+    name: str,
+    rate: float,
+    seconds: float,
+    animals: SimulatedAnimals,
+    truth: SimulatedEstimator,
 ) -> Iterator[Frame]:
     for index in range(round(seconds * rate)):
         truth.points = animals.where(index)

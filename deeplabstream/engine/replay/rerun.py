@@ -23,7 +23,7 @@ from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.settings.loading import Settings
 from deeplabstream.settings.ready_made import load_with
 from outputs.simulated import simulated
@@ -114,7 +114,11 @@ def rerun_decisions(
 
 def _in_order(settings: Settings, folder: RunFolder) -> Iterator[Step]:
     """Yield the steps of all cameras in the order in which the engine took them."""
-    cameras = [name for name in settings.asked_of() if folder.table_path(name).exists()]
+    cameras = [
+        name
+        for name in settings.triggers_by_camera()
+        if folder.table_path(name).exists()
+    ]
     steps = (folder.steps(name) for name in cameras)
     return heapq.merge(*steps, key=lambda step: step.posed_ns)
 
@@ -128,7 +132,7 @@ DIFFERENCE_COLUMNS = ("time_s", "camera", "frame", "recorded", "now")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class DecisionDifference:
     """A frame on which something else would have been asked for."""
 
     camera: str
@@ -172,7 +176,7 @@ class Comparison:
     experiment_frames: int = 0
     commands: int = 0
     """Asked for in the recorded run."""
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[DecisionDifference] = field(default_factory=list)
     other_answers: Counter[str] = field(default_factory=Counter)
     """Frames on which a trigger's answer is another one now."""
     _then: dict[str, _Course] = field(default_factory=dict)
@@ -192,7 +196,9 @@ class Comparison:
         self.commands += len(then.commands)
         if then.commands != now.commands:
             self.differences.append(
-                Difference(then.camera, then.index, time_s, then.commands, now.commands)
+                DecisionDifference(
+                    then.camera, then.index, time_s, then.commands, now.commands
+                )
             )
         for courses, step in ((self._then, then), (self._now, now)):
             for name, answer in step.triggers.items():
@@ -275,7 +281,7 @@ def compare(
         result.add(then, now, (then.exposed_ns - start_ns) / 1e9)
     if not result.frames:
         there = ", ".join(folder.facts["cameras"]) or "none"
-        asked = ", ".join(settings.asked_of())
+        asked = ", ".join(settings.triggers_by_camera())
         raise DeviceError(
             f"{folder.path} has no analysed frames of the cameras in these settings "
             f"({asked}); its cameras: {there}"
@@ -295,7 +301,7 @@ def rerun(
     `load_with` takes it, begins with the first frame. `say` gets what was repaired.
     DeviceError or SettingsError: the run or the settings can't be used.
     """
-    folder = opened_run(path, say)
+    folder = open_run_folder(path, say)
     used = load_with(settings or path / "settings.ini", experiment)
     try:
         return compare(used, folder, throughout=experiment is not None)

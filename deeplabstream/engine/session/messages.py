@@ -15,9 +15,9 @@ from deeplabstream.core.journal_entries import Edge, Note
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.ipc.ring import RingSpec
 from deeplabstream.plugins.camera import CameraControl, Value
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import ModelFacts
-from deeplabstream.video.recording_options import Recipe
+from deeplabstream.video.recording_options import RecordingOptions
 
 # to every process
 
@@ -242,7 +242,7 @@ class StartRecording:
     """Record videos of these cameras."""
 
     cameras: tuple[str, ...]
-    recipe: Recipe = field(default_factory=Recipe)
+    recording_options: RecordingOptions = field(default_factory=RecordingOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +301,7 @@ class SavingProgress:
 class RunClosed:
     """The run folder is complete."""
 
-    accounts: tuple[Accounts, ...]
+    accounts: tuple[FrameCounts, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from deeplabstream.core.command import Mark
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.session.messages import RunClosed
 from deeplabstream.engine.session.session_state import Counts, News, SessionState
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 
 
 def _times() -> "array[int]":
@@ -31,7 +31,7 @@ class Summary:
     """Where the frames went, by camera, as last seen while it streamed."""
     provider: str = ""
     run_folder: Path | None = None
-    accounts: list[Accounts] = field(default_factory=list)
+    accounts: list[FrameCounts] = field(default_factory=list)
     """Where the frames of each span went, as the run folder has it."""
     failures: tuple[str, ...] = ()
     exposed_ns: "dict[str, array[int]]" = field(default_factory=dict)
@@ -103,7 +103,7 @@ def _came(camera: str, count: Counts) -> str:
     return f"Camera {camera}: {count.delivered} frames, lost at the device: {device}."
 
 
-def _where(span: Accounts) -> str:
+def _where(span: FrameCounts) -> str:
     """Return the frame equation of a span."""
     delivered = span.delivered
     exposed = "exposed: not known to the device"
@@ -112,7 +112,7 @@ def _where(span: Accounts) -> str:
     went = f"{span.analysed} analysed + {span.skipped} skipped"
     if span.recorded is not None:
         went = f"{span.recorded} recorded + {span.recording_losses} lost to the video"
-    end = "." if span.closes() else "; THIS DOES NOT CLOSE."
+    end = "." if span.is_balanced() else "; THIS DOES NOT CLOSE."
     return f"  {span.span}: {exposed}; {delivered} delivered = {went}{end}"
 
 

@@ -34,9 +34,9 @@ from deeplabstream.engine.session.session_state import (
 from deeplabstream.ipc.journal import JournalReader
 from deeplabstream.ipc.ring import RingReader, RingSpec
 from deeplabstream.plugins.camera import SIZING, Camera
-from deeplabstream.settings.fields import changed, keys_of
+from deeplabstream.settings.fields import keys_of, with_changed_key
 from deeplabstream.settings.loading import Settings
-from deeplabstream.settings.text_rewriting import settled
+from deeplabstream.settings.text_rewriting import with_drawn_seeds
 
 SAVING_NOTE_S = 5.0
 """Interval of progress messages while the record is saved at the end."""
@@ -203,7 +203,7 @@ class Session:
     def _start_stream(self) -> None:
         now_ns = SystemClock().now_ns()
         self._start_helpers()
-        settings = settled(self.settings)
+        settings = with_drawn_seeds(self.settings)
         try:
             self._processes = ProcessManager(settings, now_ns)
         except OSError as error:
@@ -250,7 +250,7 @@ class Session:
                 self._stop_stream(processes, "stopped")
             case Action.START_ANALYSIS:
                 self._open_run(processes)
-                triggers = self.settings.asked_of()
+                triggers = self.settings.triggers_by_camera()
                 processes.send_recorder(say.StartAnalysis(tuple(triggers), triggers))
                 processes.send_engine(say.Analyse(True))
             case Action.STOP_ANALYSIS:
@@ -296,8 +296,8 @@ class Session:
         self._requested_s = SystemClock().now_ns() / 1e9 if active else None
         if active:
             self._open_run(processes)
-            recipe = self.settings.recording.recipe
-            message = say.StartRecording(self.settings.recorded, recipe)
+            recording_options = self.settings.recording.recording_options
+            message = say.StartRecording(self.settings.recorded, recording_options)
             processes.send_recorder(message)
         else:
             processes.send_recorder(say.StopRecording())
@@ -435,7 +435,7 @@ class Session:
 
     def _analysed_rings(self, processes: ProcessManager) -> tuple[RingSpec, ...]:
         """Return the rings of the analysed cameras, in their order."""
-        analysed = self.settings.asked_of()
+        analysed = self.settings.triggers_by_camera()
         return tuple(processes.rings[n].spec for n in self.cameras if n in analysed)
 
     # --- problems
@@ -532,7 +532,7 @@ class _ControlRequests:
         self, camera: Camera, name: str, key: str, word: str
     ) -> say.ChangeControl:
         """Return the message; DeviceError or SettingsError: the request is not valid."""
-        wanted = changed(camera, f"Camera {name}", key, word)
+        wanted = with_changed_key(camera, f"Camera {name}", key, word)
         field_name = keys_of(type(camera))[key][0]
         may_resize = field_name in SIZING and not self.run_open
         if may_resize:

@@ -27,7 +27,7 @@ from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl
-from deeplabstream.recording.identity_totals import updated_totals
+from deeplabstream.recording.identity_totals import update_totals
 from deeplabstream.settings.sections import Settings, effective
 
 
@@ -335,7 +335,7 @@ def _after_step(state: SessionState, step: Step) -> SessionState:
     if not words:
         return state
     before = state.identity.get(camera)
-    totals = updated_totals(
+    totals = update_totals(
         before.totals if before else {}, before.pose.identity if before else (), words
     )
     known = IdentityState(step.pose, totals)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PyQt5.QtWidgets import QLabel, QMessageBox, QWidget
 
-from deeplabstream.core.overwriting import free_path, taken
+from deeplabstream.core.overwriting import free_path, would_overwrite
 
 REPLACE = "Replace it"
 CANCEL = "Cancel"
@@ -47,7 +47,7 @@ def place_to_write(
     `what` says what is there. The default is a free name beside it; with `replaceable`
     the user may replace what is there. None: the user cancelled.
     """
-    if not taken(path):
+    if not would_overwrite(path):
         return path
     free = free_path(path)
     other = f"Write {free.name}"

@@ -120,5 +120,5 @@ class Calibrating(QFrame):
         """Set the camera's keys, in one step that can be undone."""
         text, title = self.document.text, f"Camera {self.canvas.camera}"
         for key, word in words.items():
-            text = ini_editing.with_word(text, title, key, word)
+            text = ini_editing.set_value(text, title, key, word)
         self.document.edit(text)

@@ -214,7 +214,7 @@ class ExperimentPage(QWidget):
         """Add an experiment of a kind, to be filled in."""
         name = usual_name(self.document, "Experiment", kind)
         title, words = f"Experiment {name}", {"KIND": kind}
-        self.document.edit(ini_editing.with_section(self.document.text, title, words))
+        self.document.edit(ini_editing.add_section(self.document.text, title, words))
         self.show_experiment(name)
 
     def _renew(self) -> None:

@@ -47,7 +47,7 @@ class LivePage(QWidget):
         self.display = Display(bridge)
         self.controls = Controls()
         self.outputs = Outputs(list(settings.outputs))
-        self.animals = Animals(list(settings.asked_of()))
+        self.animals = Animals(list(settings.triggers_by_camera()))
         self.triggers = Triggers(list(settings.triggers))
         self.marks = Marks()
         self.test = test
@@ -174,7 +174,7 @@ class LivePage(QWidget):
         """Write what a camera was set to into the settings, as one step."""
         text = self.document.text
         for key, word in kept.items():
-            text = ini_editing.with_word(text, f"Camera {camera}", key, word or None)
+            text = ini_editing.set_value(text, f"Camera {camera}", key, word or None)
         self.document.edit(text)
 
     def _test_output(self, name: str) -> None:

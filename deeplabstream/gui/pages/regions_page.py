@@ -240,7 +240,7 @@ class RegionsPage(QWidget):
     def _add(self, stem: str, words: dict[str, str]) -> None:
         name = free_name(self.document, "Trigger", stem)
         self.canvas.chosen_name = name
-        text = ini_editing.with_section(self.document.text, f"Trigger {name}", words)
+        text = ini_editing.add_section(self.document.text, f"Trigger {name}", words)
         self.document.edit(text)
         self._choose(name)
 
@@ -254,7 +254,7 @@ class RegionsPage(QWidget):
 
     def _delete(self) -> None:
         title = f"Trigger {self.canvas.chosen_name}"
-        self.document.edit(ini_editing.without_section(self.document.text, title))
+        self.document.edit(ini_editing.remove_section(self.document.text, title))
 
     def _rename(self) -> None:
         old, new = self.canvas.chosen_name, " ".join(self.name.text().split())

@@ -30,7 +30,7 @@ from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
-from deeplabstream.recording.run_json import validated_facts
+from deeplabstream.recording.run_json import validate_facts
 from deeplabstream.recording.run_review import Review
 
 _LIST_WIDTH = 236
@@ -210,7 +210,7 @@ def _words(facts: dict[str, Any]) -> str:
     if not facts:
         return "Can't read run.json: the run folder is incomplete"
     began, ended = str(facts.get("started", ""))[:19], facts.get("how")
-    cameras = ", ".join(validated_facts(facts)[0]["cameras"])
+    cameras = ", ".join(validate_facts(facts)[0]["cameras"])
     how = ended or (
         "not ended: the run is being recorded, or was killed and will be "
         "repaired when opened"

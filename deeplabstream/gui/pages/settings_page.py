@@ -67,7 +67,7 @@ class SettingsPage(QWidget):
     def add_section(self, family: str, kind: str, name: str) -> None:
         """Add a section with as little as it needs, and show it."""
         title = f"{family} {name}"
-        text = ini_editing.with_section(self.document.text, title, {"KIND": kind})
+        text = ini_editing.add_section(self.document.text, title, {"KIND": kind})
         self.document.edit(text)
         self.show_section(title)
 
@@ -165,7 +165,7 @@ class SettingsPage(QWidget):
         chosen = self.list.currentItem()
         if chosen is not None:
             text = self.document.text
-            self.document.edit(ini_editing.without_section(text, chosen.data(_TITLE)))
+            self.document.edit(ini_editing.remove_section(text, chosen.data(_TITLE)))
 
 
 def _family(title: str) -> str:

@@ -21,7 +21,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.overwriting import taken
+from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.program_process import Program
 from deeplabstream.gui.settings_document import Document
@@ -116,7 +116,7 @@ class TrainingTab(QWidget):
             arguments.append("--resume")
             self.progress.words.clear()
         else:
-            if taken(self.model):
+            if would_overwrite(self.model):
                 arguments.append("--overwrite")  # the user has said so
                 (self.model / _LAST).unlink(missing_ok=True)
             self.progress = TrainingProgress()

@@ -20,7 +20,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.command import InputName, OutputName, TriggerName
-from deeplabstream.settings.reference import written
+from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
 
 _FAMILIES = {OutputName: "Output", TriggerName: "Trigger", InputName: "Input"}
@@ -163,7 +163,7 @@ def editor_for(info: FieldInfo, names: Callable[[str], Sequence[str]]) -> Editor
 
 
 def _default(info: FieldInfo) -> str:
-    return written(info.get_default(call_default_factory=True, validated_data={}))
+    return format_value(info.get_default(call_default_factory=True, validated_data={}))
 
 
 def _options(

@@ -32,7 +32,7 @@ from deeplabstream.offline.parallel import at_once
 from deeplabstream.offline.prediction import PartialRows, Watch
 from deeplabstream.offline.prefetch import ahead, in_order
 from deeplabstream.pose.estimator import PoseEstimator
-from deeplabstream.video.video_reader import VideoImage, VideoReader, sampled
+from deeplabstream.video.video_reader import VideoImage, VideoReader, sample_rows
 
 
 class Stopwatch:
@@ -231,7 +231,7 @@ def _places(
         timer.add("Detect ROIs", start_ns)
         return poses
 
-    sample = batches(rows.images_at(sampled(rows, count)), HANDED)
+    sample = batches(rows.images_at(sample_rows(rows, count)), HANDED)
     with ahead(sample, most=4) as decoded, in_order(look, decoded, threads) as seen:
         for pose in chain.from_iterable(seen):
             points.append(pose.points[0])

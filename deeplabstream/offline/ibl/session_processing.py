@@ -18,7 +18,7 @@ from deeplabstream.offline.ibl.ibl import dlc, lightning_pose, motion_energy
 from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
 from deeplabstream.offline.ibl.quality import film_checks, overall, picture_checks
-from deeplabstream.video.video_reader import open_video, sampled
+from deeplabstream.video.video_reader import open_video, sample_rows
 
 Status: TypeAlias = Literal[0, -1, -3]
 """0 complete, −1 nothing worked, −3 some camera failed (as IBL's tasks count)."""
@@ -183,7 +183,7 @@ def _camera(
     rows = open_video(video)
     times = files.times_for(len(rows))
     checks = film_checks(camera, (rows.form.width, rows.form.height), rows.rate, times)
-    looked = rows.images_at(sampled(rows, _PICTURES))
+    looked = rows.images_at(sample_rows(rows, _PICTURES))
     checks |= picture_checks([p.image for p in looked if p.image is not None])
     written, told = derive(files, poses, times, rows.rate, plan)
     yield from written

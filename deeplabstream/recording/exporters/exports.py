@@ -23,7 +23,7 @@ from deeplabstream.recording.recorded_frames import (
     recorded_parts,
 )
 from deeplabstream.recording.run_folder import RunFolder
-from deeplabstream.recording.run_opening import opened_run
+from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.table_reader import events_table
 
 Export = Callable[[RunFolder, Path], Iterator[ExportFile]]
@@ -136,7 +136,7 @@ def export(
     Each file gets its name when it is complete. `say` gets the repairs, and each file when
     it is written.
     """
-    folder = opened_run(path, say)
+    folder = open_run_folder(path, say)
     if not analysed_cameras(folder):
         raise DeepLabStreamError(f"nothing was analysed in {path}")
     into = into or path / "export"

@@ -11,11 +11,11 @@ import numpy as np
 from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.recording.cell_formats import parse_flags
 from deeplabstream.recording.exporters.export_files import ExportFile
-from deeplabstream.recording.overlay import labelled
+from deeplabstream.recording.overlay import draw_overlay
 from deeplabstream.recording.recorded_frames import RecordedFrames, recorded_parts
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
-from deeplabstream.recording.video_writer import VideoFile
+from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.decoding import Converter
 from deeplabstream.video.video_reader import open_video
 
@@ -41,7 +41,7 @@ def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) ->
     triggers = members(others, TRIGGER_STATE)
     form = ImageFormat((*camera["shape"][:2], 3), camera["rate"])
     rows = frames.rows.to_dict("records")
-    with closing(_images(video)) as images, VideoFile(path, form) as file:
+    with closing(_images(video)) as images, VideoWriter(path, form) as file:
         for number, (image, row) in enumerate(zip(images, rows, strict=False)):
             pose = poses.pose(number)
             for place in _rejected(parse_flags(row["flags"]), pose.names):
@@ -51,7 +51,9 @@ def _draw(folder: RunFolder, video: Path, frames: RecordedFrames, path: Path) ->
             words = [f"{row['time_s']:.3f} s", status, *true]
             text = "  ".join(word for word in words if word)
             at, arrived = int(row["exposed_ns"]), int(row["arrived_ns"])
-            file.write(labelled(image, pose, {}, text), int(row["frame"]), at, arrived)
+            file.write(
+                draw_overlay(image, pose, {}, text), int(row["frame"]), at, arrived
+            )
 
 
 def _rejected(flags: Mapping[str, str], names: Sequence[str]) -> Iterator[int]:

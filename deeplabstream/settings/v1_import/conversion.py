@@ -7,7 +7,7 @@ from pathlib import Path
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.settings.ini_reading import read_text
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.ready_made import CONFIGS, joined
+from deeplabstream.settings.ready_made import CONFIGS, combine_with_rig
 from deeplabstream.settings.v1_import.key_conversion import Made, Old, OldFile
 from deeplabstream.settings.v1_import.v1_experiments import CODED, ExperimentFile
 from deeplabstream.settings.v1_import.v1_rig import carry_rig
@@ -53,14 +53,14 @@ def import_rig(
         coded = _coded(name, made)
     for key in (*old.left(), *more.left()):
         made.say(key, "unknown key, not converted")
-    return _finished(joined(made.text(), coded), made, folder)
+    return _finished(combine_with_rig(made.text(), coded), made, folder)
 
 
 def import_experiment(text: str, name: str, rig: str, folder: Path) -> Imported:
     """Return a rig with an old experiment file's experiment as `name`."""
     made = Made()
     ExperimentFile(OldFile(text), made, OldFile(rig)).carry(_plain(name))
-    return _finished(joined(rig, made.text()), made, folder)
+    return _finished(combine_with_rig(rig, made.text()), made, folder)
 
 
 def _coded(name: Old, made: Made) -> str:

@@ -174,7 +174,7 @@ def numbers(word: str) -> list[float]:
         return []
 
 
-def listed(word: str) -> str:
+def format_list(word: str) -> str:
     """Return a list of names as we write it."""
     parts = (part.strip(" '\"") for part in word.strip("()[] ").split(","))
     return ", ".join(part for part in parts if part)

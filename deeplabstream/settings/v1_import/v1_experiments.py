@@ -3,7 +3,7 @@
 from deeplabstream.settings.v1_import.key_conversion import (
     Made,
     OldFile,
-    listed,
+    format_list,
     numbers,
 )
 from deeplabstream.settings.v1_import.v1_outputs import Stimulation, carry_stimulation
@@ -33,7 +33,7 @@ class ExperimentFile:
         self._old, self._made = old, made
         size = rig.take("Streaming", "RESOLUTION") if rig else None
         rate = rig.take("Streaming", "FRAMERATE") if rig else None
-        self._picture = listed(size.word) if size else _DEFAULT_PICTURE
+        self._picture = format_list(size.word) if size else _DEFAULT_PICTURE
         self._rate = (numbers(rate.word) if rate else []) or [_DEFAULT_RATE]
 
     def carry(self, name: str) -> None:

@@ -6,7 +6,7 @@ from deeplabstream.settings.v1_import.key_conversion import (
     Made,
     Old,
     OldFile,
-    listed,
+    format_list,
     numbers,
 )
 
@@ -44,7 +44,7 @@ def carry_trigger(
 def _region(old: OldFile, made: Made, name: str, kind: str, title: str) -> None:
     made.put(title, "KIND", kind)
     parts = old.take(name, "BODYPARTS") or old.take(name, "ROI_BODYPARTS")
-    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    made.put(title, "BODYPARTS", format_list(parts.word if parts else ""), parts)
     shape, center = old.word(name, "TYPE", "circle"), old.take(name, "CENTER")
     radius = old.take(name, "RADIUS")
     xy = numbers(center.word) if center else []
@@ -78,9 +78,9 @@ def _outside(old: OldFile, made: Made, name: str, rate: float, picture: str) -> 
 def _head(old: OldFile, made: Made, name: str, title: str) -> None:
     made.put(title, "KIND", "HeadDirection")
     parts = old.take(name, "BODYPARTS") or old.take(name, "ANGLE_BODYPARTS")
-    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    made.put(title, "BODYPARTS", format_list(parts.word if parts else ""), parts)
     point = old.take(name, "POINT")
-    made.put(title, "POINT", listed(point.word if point else ""), point)
+    made.put(title, "POINT", format_list(point.word if point else ""), point)
     made.carry(title, "ANGLE", old.take(name, "ANGLE"))
     _order(made, title, parts)
 
@@ -101,7 +101,7 @@ def _ego(old: OldFile, made: Made, name: str, rate: float, picture: str) -> None
     title = f"Trigger {name}"
     made.put(title, "KIND", "EgoHeadDirection")
     parts = old.take(name, "BODYPARTS")
-    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    made.put(title, "BODYPARTS", format_list(parts.word if parts else ""), parts)
     side = old.take(name, "HEADDIRECTION")
     made.put(title, "SIDE", side.word.casefold() if side else "both", side)
     made.carry(title, "ANGLE", old.take(name, "ANGLE"))
@@ -112,7 +112,7 @@ def _screen(old: OldFile, made: Made, name: str, rate: float, picture: str) -> N
     title = f"Trigger {name}"
     made.put(title, "KIND", "ScreenDirection")
     parts = old.take(name, "BODYPARTS")
-    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    made.put(title, "BODYPARTS", format_list(parts.word if parts else ""), parts)
     edge = old.take(name, "DIRECTION")
     made.put(title, "EDGE", edge.word.casefold() if edge else "", edge)
     made.carry(title, "ANGLE", old.take(name, "ANGLE"))
@@ -134,7 +134,7 @@ def _speed(old: OldFile, made: Made, name: str, rate: float, picture: str) -> No
     title = f"Trigger {name}"
     made.put(title, "KIND", "Speed")
     parts = old.take(name, "BODYPARTS")
-    made.put(title, "BODYPARTS", listed(parts.word if parts else ""), parts)
+    made.put(title, "BODYPARTS", format_list(parts.word if parts else ""), parts)
     limit = old.take(name, "THRESHOLD")
     per_frame = numbers(limit.word) if limit else []
     speed = f"{per_frame[0] * rate:g}" if per_frame else ""

@@ -22,7 +22,7 @@ from torch.utils.dlpack import from_dlpack
 
 from deeplabstream.core.frame import Image
 from deeplabstream.training.data.clips import Read, Video, read_clip
-from deeplabstream.video.video_reader import sampled
+from deeplabstream.video.video_reader import sample_rows
 
 OPEN = 8
 """Videos that are kept open: each takes memory of the GPU."""
@@ -129,7 +129,7 @@ def _check_numbers(decode: Decoder, video: Video) -> None:
     In some places a frame must be most similar to the one of its number, not a
     neighbour.
     """
-    for row in sampled(video.reader, _COMPARED).tolist():
+    for row in sample_rows(video.reader, _COMPARED).tolist():
         first = max(0, row - 1)
         own = np.stack(read_clip(video, first, min(3, video.frames - first)))
         image = _images(decode, video, row, row + 1)[0]

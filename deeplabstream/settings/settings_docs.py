@@ -1,4 +1,4 @@
-"""Every key that settings.ini may have, written from the fields themselves."""
+"""Documentation of the settings: every key of settings.ini, from the fields."""
 
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -57,12 +57,12 @@ def describe() -> str:
     return "\n".join(parts)
 
 
-def written(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as it is written behind KEY =."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple | list | set | frozenset):
-        return ", ".join(written(part) for part in value)
+        return ", ".join(format_value(part) for part in value)
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
     if isinstance(value, Path):
@@ -93,5 +93,5 @@ def _rows(keys: Any) -> Iterator[str]:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "*needed*"
-    value = written(info.get_default(call_default_factory=True, validated_data={}))
+    value = format_value(info.get_default(call_default_factory=True, validated_data={}))
     return f"`{value}`" if value else "empty"

@@ -8,25 +8,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deeplabstream.core.atomic_replace import replace
-from deeplabstream.recording.frame_accounts import Accounts
+from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.recording.run_folder import RunFolder, accounting, stem
-from deeplabstream.recording.run_json import Facts, validated_facts
+from deeplabstream.recording.run_json import Facts, validate_facts
 from deeplabstream.recording.run_schema import check_schema, keypoints_of
 from deeplabstream.recording.table_reader import camera_table, video_table
-from deeplabstream.recording.table_repair import cut_rows, cut_to, half_written, kept_as
+from deeplabstream.recording.table_repair import (
+    cut_rows,
+    cut_to,
+    free_backup_path,
+    half_written_bytes,
+)
 from deeplabstream.recording.video_repair import (
-    finished_copy,
+    copy_complete_frames,
     frame_count,
+    is_unfinished,
     size_of,
-    unfinished,
 )
 
 TABLES = ("events", "triggers")
 
 
 @dataclass
-class Repair:
-    """Result of a repair. No data are deleted."""
+class RepairReport:
+    """Changes and missing data of a repair. No data are deleted."""
 
     done: list[str] = field(default_factory=list)
     """Sentences on changes and missing data; empty: the folder was complete."""
@@ -44,17 +49,17 @@ class _Video:
     frames: int
 
 
-def repair(path: Path) -> Repair:
+def repair(path: Path) -> RepairReport:
     """Repair a run folder that was not closed.
 
     ValueError: it is no run folder. DeviceError: a newer program wrote it.
     """
     if not (path / "settings.ini").is_file():
         raise ValueError(f"{path} is no run folder: it has no settings.ini")
-    report = Repair()
+    report = RepairReport()
     facts = _facts(path, report)
     for table in sorted(path.glob("*.csv")):
-        if half := half_written(table):
+        if half := half_written_bytes(table):
             kept = cut_to(table, table.stat().st_size - half)
             report.done.append(
                 f"{table.name}: a half-written row was cut off ({half} bytes; the "
@@ -80,7 +85,7 @@ def repair(path: Path) -> Repair:
     return report
 
 
-def _facts(path: Path, report: Repair) -> Facts:
+def _facts(path: Path, report: RepairReport) -> Facts:
     """Return the content of `run.json`; invalid entries are taken from the tables."""
     file = path / "run.json"
     found: object = {}
@@ -91,7 +96,7 @@ def _facts(path: Path, report: Repair) -> Facts:
     except ValueError:
         report.done.append(f"run.json: could not be read (kept as {_kept(file)})")
     check_schema(path, found)
-    facts, bad = validated_facts(found)
+    facts, bad = validate_facts(found)
     if not bad:
         return facts
     if not report.done:
@@ -121,7 +126,7 @@ def _size(video: Path) -> list[int]:
 
 
 def _kept(file: Path) -> str:
-    kept = kept_as(file)
+    kept = free_backup_path(file)
     replace(file, kept)
     return kept.name
 
@@ -149,7 +154,7 @@ def _stems(path: Path) -> list[str]:
     return sorted(re.sub(r"_\d+$", "", name) for name in names - {*TABLES})
 
 
-def _repaired_videos(path: Path, camera: str, report: Repair) -> Iterator[_Video]:
+def _repaired_videos(path: Path, camera: str, report: RepairReport) -> Iterator[_Video]:
     """Repair the videos of a camera, in their order."""
     of_camera = re.compile(re.escape(stem(camera)) + r"(_(\d+))?\.frames\.csv")
     found = [(of_camera.fullmatch(each.name), each) for each in path.iterdir()]
@@ -186,18 +191,18 @@ def _repaired_videos(path: Path, camera: str, report: Repair) -> Iterator[_Video
             )
 
 
-def _repaired_frame_count(video: Path, report: Repair) -> int:
+def _repaired_frame_count(video: Path, report: RepairReport) -> int:
     """Close a video that was not closed; return how many frames it has."""
     copy = video.with_name(video.name + ".repaired")
     if not video.exists():
         if not copy.exists():
             return 0
         replace(copy, video)  # an earlier repair was killed between its last two steps
-    if not unfinished(video):
+    if not is_unfinished(video):
         return frame_count(video)
-    count = finished_copy(video, copy)
+    count = copy_complete_frames(video, copy)
     if count:
-        kept = kept_as(video)
+        kept = free_backup_path(video)
         replace(video, kept)
         replace(copy, video)
         report.done.append(
@@ -209,7 +214,7 @@ def _repaired_frame_count(video: Path, report: Repair) -> int:
 
 def _analysed(
     folder: RunFolder, cameras: list[str], facts: Facts
-) -> Iterator[Accounts]:
+) -> Iterator[FrameCounts]:
     """Yield the accounts of analyses that had not ended."""
     for camera in cameras:
         table = folder.table_path(camera)
@@ -228,7 +233,7 @@ def _analysed(
         ]
         broken = sum(number > 1 + closed for number in listed.broken)
         if seen or broken:
-            yield Accounts(
+            yield FrameCounts(
                 camera,
                 "analysis",
                 delivered=len(seen) + broken,
@@ -238,7 +243,7 @@ def _analysed(
             )
 
 
-def _recorded(videos: list[_Video], facts: Facts) -> Iterator[Accounts]:
+def _recorded(videos: list[_Video], facts: Facts) -> Iterator[FrameCounts]:
     """Yield the accounts of recordings that had not ended."""
     closed = {name for each in facts["accounting"] for name in each["files"]}
     for camera in dict.fromkeys(video.camera for video in videos):
@@ -247,7 +252,7 @@ def _recorded(videos: list[_Video], facts: Facts) -> Iterator[Accounts]:
             continue
         delivered = sum(max(video.listed, video.frames) for video in own)
         shown = sum(video.frames for video in own)
-        yield Accounts(
+        yield FrameCounts(
             camera,
             "recording",
             delivered=delivered,
