@@ -97,7 +97,7 @@ class Circle(Region):
 
 
 @dataclass(frozen=True)
-class Annulus(Region):
+class Ring(Region):
     """`ring X Y R1 R2`: centre, inner and outer radius; the hole is outside."""
 
     x: float
@@ -231,6 +231,6 @@ def parse_region(words: object) -> Region:
 _SIZES: dict[str, tuple[Callable[..., Region], str]] = {
     "circle": (Circle, "X Y R"),
     "ellipse": (Ellipse, "X Y RX RY"),
-    "ring": (Annulus, "X Y R1 R2"),
+    "ring": (Ring, "X Y R1 R2"),
     "rectangle": (Rectangle, "X Y W H"),
 }
