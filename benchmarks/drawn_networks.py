@@ -61,7 +61,7 @@ def train(backbone: str, steps: int) -> None:
 
     from deeplabstream.pose.decoders.heatmaps import Heatmaps
     from deeplabstream.training.losses.supervised import heatmap_loss
-    from deeplabstream.training.model_export import Recipe, export
+    from deeplabstream.training.model_export import ModelMetadata, export
     from deeplabstream.training.networks.heads import STRIDE
     from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
@@ -94,9 +94,11 @@ def train(backbone: str, steps: int) -> None:
     with TemporaryDirectory(dir=places[0].parent) as making:
         first: ModelFolder | None = None
         for (height, width), place in zip(SIZES, places, strict=True):
-            recipe = Recipe(ARENA_SKELETON, Fitting(height, width), maps, THRESHOLD, {})
+            metadata = ModelMetadata(
+                ARENA_SKELETON, Fitting(height, width), maps, THRESHOLD, {}
+            )
             seen, truth = frames(PICTURES, width, height)
-            model = export(network, recipe, seen, Path(making) / place.name)
+            model = export(network, metadata, seen, Path(making) / place.name)
             if first is None:
                 first = model
                 try:

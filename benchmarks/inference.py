@@ -38,6 +38,7 @@ from benchmarks.drawn_networks import SIZES, kept
 from benchmarks.support.followed import follow, in_words
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_folder import (
     DESCRIPTION,
@@ -285,7 +286,8 @@ def _random(backbone: str, height: int, width: int, folder: Path) -> ModelFolder
     """Return a network with random weights as a model folder."""
     import torch
 
-    from deeplabstream.training.model_export import Recipe, export
+    from deeplabstream.training.model_export import ModelMetadata, export
+    from deeplabstream.training.networks.heads import STRIDE
     from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
     torch.manual_seed(0)
@@ -294,9 +296,11 @@ def _random(backbone: str, height: int, width: int, folder: Path) -> ModelFolder
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr, operator]
     parts = Skeleton(tuple(f"part{n}" for n in range(8)))
-    recipe = Recipe(parts, Fitting(height, width), 1.25, 0.5, {})
+    metadata = ModelMetadata(
+        parts, Fitting(height, width), Heatmaps(STRIDE, 1.25), 0.5, {}
+    )
     none: NDArray[np.uint8] = np.zeros((1, height, width, 3), np.uint8)
-    model = export(network, recipe, none, folder)
+    model = export(network, metadata, none, folder)
     (folder / "pictures.jpg").unlink(missing_ok=True)
     return model
 

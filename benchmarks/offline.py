@@ -29,9 +29,9 @@ from deeplabstream.core.frame import Image, ImageFormat
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.prediction import posed, predict
 from deeplabstream.offline.queue.session_queue import open_queue
 from deeplabstream.offline.rendering import Look, Shown, render
+from deeplabstream.offline.video_inference import estimate_batches, predict
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.recording.video_writer import VideoWriter
@@ -77,7 +77,7 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
     many = decoded * max(1, len(rows) // len(decoded))
 
     def network() -> None:
-        for _ in posed(many, estimator, batch):
+        for _ in estimate_batches(many, estimator, batch):
             pass
 
     def decoder() -> None:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import open_project
-from deeplabstream.training.recommendations import advise, look
+from deeplabstream.training.recommendations import advise, inspect_project
 
 
 @ending()
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as unpacked:
         project = open_project(asked.project, Path(unpacked))
-        advice = {each.key: each.value for each in advise(look(project, 0))}
+        advice = {each.key: each.value for each in advise(inspect_project(project, 0))}
         file = convert(project, asked.output, advice)
     labels = project.labels
     print(

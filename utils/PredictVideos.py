@@ -33,7 +33,7 @@ from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.labelled_poses import Known, known_poses
 from deeplabstream.offline.metrics import temporal_norm, write_metric
 from deeplabstream.offline.parallel import open_parallel
-from deeplabstream.offline.prediction import Prediction, predict
+from deeplabstream.offline.video_inference import VideoPoses, predict
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.pose.model.model_opening import open_for_videos
@@ -106,7 +106,7 @@ class Job:
             raise DeepLabStreamError(f"Can't write {folder}: {error}") from error
         return writing.submit(self._write, found, folder, name, partial)
 
-    def _predict(self, video: Path, partial: Path) -> Prediction:
+    def _predict(self, video: Path, partial: Path) -> VideoPoses:
         from tqdm import tqdm
 
         with tqdm(desc=video.name, unit=" frames", disable=None) as bar:
@@ -128,9 +128,9 @@ class Job:
                 names=self.asked.animals or (),
                 rules=IdentitySettings(self.asked.first),
             )
-        if found.naming is not None and found.naming.doubted:
+        if found.identities is not None and found.identities.ambiguous:
             print(
-                f"{video}: identities are ambiguous in {found.naming.doubted} of "
+                f"{video}: identities are ambiguous in {found.identities.ambiguous} of "
                 f"{len(found.rows)} frames"
             )
         if found.resumed:
@@ -143,7 +143,7 @@ class Job:
         return found
 
     def _write(
-        self, found: Prediction, folder: Path, name: str, partial: Path
+        self, found: VideoPoses, folder: Path, name: str, partial: Path
     ) -> list[Path]:
         written = []
         for kind in self.asked.to:
@@ -159,7 +159,7 @@ class Job:
         partial.unlink(missing_ok=True)
         return [*written, facts]
 
-    def _write_metrics(self, found: Prediction, folder: Path, name: str) -> list[Path]:
+    def _write_metrics(self, found: VideoPoses, folder: Path, name: str) -> list[Path]:
         points, parts = found.table.points[:, 0], found.table.skeleton.bodyparts
         metrics = {"temporal_norm": temporal_norm(points)}
         if self.known is not None:
@@ -172,7 +172,7 @@ class Job:
             written.append(path)
         return written
 
-    def _facts(self, found: Prediction) -> dict[str, object]:
+    def _facts(self, found: VideoPoses) -> dict[str, object]:
         shown: NDArray[np.bool_] = found.table.confidence >= self.estimator.threshold
         return {
             "video": found.rows.path.name,
@@ -190,11 +190,14 @@ class Job:
             **self._names(found),
         }
 
-    def _names(self, found: Prediction) -> dict[str, object]:
-        if (naming := found.naming) is None:
+    def _names(self, found: VideoPoses) -> dict[str, object]:
+        if (identities := found.identities) is None:
             return {}
-        told = {"doubted_frames": naming.doubted, "exchanged": naming.exchanged}
-        return {"animals": list(naming.skeleton.animals), "identity": told}
+        told = {
+            "doubted_frames": identities.ambiguous,
+            "exchanged": identities.exchanged,
+        }
+        return {"animals": list(identities.skeleton.animals), "identity": told}
 
     def _is_done(self, facts: Path, video: Path) -> bool:
         try:

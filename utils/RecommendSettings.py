@@ -23,7 +23,12 @@ from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.training.data.project_conversion import write_config
 from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.data.projects import open_project
-from deeplabstream.training.recommendations import Advice, advise, cropzoom_pays, look
+from deeplabstream.training.recommendations import (
+    Advice,
+    advise,
+    cropzoom_pays,
+    inspect_project,
+)
 
 
 @ending()
@@ -42,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_free([asked.output], asked.overwrite)
     with tempfile.TemporaryDirectory() as unpacked:
         project = open_project(asked.data, Path(unpacked))
-        seen = look(project, _card_gb())
-    advice = advise(seen)
+        facts = inspect_project(project, _gpu_gb())
+    advice = advise(facts)
     for each in advice:
         print(f"{each.key} = {each.value}\n    {each.reason}")
-    if cropzoom_pays(seen):
+    if cropzoom_pays(facts):
         print("--cropzoom\n    the animal is small in the frame")
     if asked.output:
         _write(asked.output, project.labels, advice)
@@ -66,7 +71,7 @@ def _write(file: Path, labels: Labels, advice: Sequence[Advice]) -> None:
     print(f"written: {file}")
 
 
-def _card_gb() -> float:
+def _gpu_gb() -> float:
     import torch
 
     if not torch.cuda.is_available():

@@ -40,7 +40,7 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.offline.video_files import stems, video_files
 from deeplabstream.offline.smoothing.ensemble_members import Members, read_members
 from deeplabstream.offline.parallel import open_parallel
-from deeplabstream.offline.prediction import Prediction, predict
+from deeplabstream.offline.video_inference import VideoPoses, predict
 from deeplabstream.offline.ibl.pupil import places_of_sides
 from deeplabstream.offline.smoothing.camera_smoothing import (
     Smoothed,
@@ -184,7 +184,7 @@ def _networks(folder: Path, asked: argparse.Namespace) -> dict[str, PoseEstimato
 
 
 def _predicted(video: Path, networks: dict[str, PoseEstimator], place: Path) -> Members:
-    found: list[Prediction] = []
+    found: list[VideoPoses] = []
     for network, estimator in networks.items():
         each = predict(video, estimator, network)
         with atomic_file(place.with_name(f"{place.name}.{network}.csv")) as making:

@@ -36,7 +36,7 @@ from deeplabstream.settings.text_rewriting import with_drawn_seeds
 from deeplabstream.settings.loading import Settings
 from deeplabstream.engine.trigger_shapes import Outline, trigger_shapes_of
 from deeplabstream.video.video_reader import VideoReader, open_video
-from deeplabstream.offline.prediction import Foreseen, remembers
+from deeplabstream.offline.video_inference import PrecomputedEstimator, remembers
 from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
@@ -186,7 +186,7 @@ class Analysis:
         """Yield each frame with what happened to it, after everything was written."""
         held: list[Frame] = []
 
-        foreseen = Foreseen(self.estimator)
+        foreseen = PrecomputedEstimator(self.estimator)
 
         def frames() -> Iterator[Frame]:
             for frame in foreseen.frames(self.rows.images(), self.camera):

@@ -7,7 +7,7 @@ from typing import Any
 
 from deeplabstream.api.pose_arrays import arrays_of, labelled
 from deeplabstream.offline.parallel import open_parallel
-from deeplabstream.offline.prediction import predict as predict_video
+from deeplabstream.offline.video_inference import predict as predict_video
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.model.model_opening import open_estimator, open_for_videos
 

@@ -1,4 +1,4 @@
-"""How believable predictions are, without labels: Lightning Pose's measures.
+"""Label-free metrics of predictions: temporal norm, PCA error.
 
 One row per frame, one column per body part, in pixels. Source: Biderman et al., Nature
 Methods 2024 (temporal difference norm); errors of principal components:

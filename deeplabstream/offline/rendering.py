@@ -14,8 +14,8 @@ from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
-from deeplabstream.offline.prediction import Watch
 from deeplabstream.offline.prefetch import ahead
+from deeplabstream.offline.video_inference import Watch
 from deeplabstream.video.decoding import Decoder, as_bgr
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
 

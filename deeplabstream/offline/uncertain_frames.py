@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.offline.prediction import posed
+from deeplabstream.offline.video_inference import estimate_batches
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.recording.recorded_frames import recorded_parts
 from deeplabstream.recording.run_opening import open_run_folder
@@ -71,7 +71,7 @@ def of_video(rows: VideoReader, estimator: PoseEstimator) -> Doubts:
         first = sample_rows(rows, _MOST_PAIRS)
         wanted = np.unique(np.minimum([first, first + 1], len(rows) - 1))
     seen, points, confidence = [], [], []
-    for batch in posed(rows.images_at(wanted), estimator, _BATCH):
+    for batch in estimate_batches(rows.images_at(wanted), estimator, _BATCH):
         for picture, pose in batch:
             if pose is not None:
                 seen.append(picture.row)

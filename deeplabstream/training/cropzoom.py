@@ -20,12 +20,12 @@ from deeplabstream.pose.model.model_folder import DETECTOR
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.evaluation.image_prediction import predict_pictures
-from deeplabstream.training.training_run import Outcome, Run, carry_out
+from deeplabstream.training.training_run import Run, TrainingResult, run_training
 
 
-def carry_out_cropzoom(
+def run_cropzoom_training(
     run: Run, folder: Path, watch: Callable[[int], Callable[..., object]], resume: bool
-) -> Outcome:
+) -> TrainingResult:
     """Train the detector, then the network on its windows; write one model folder.
 
     The network is trained in windows around the labels, and evaluated in windows around
@@ -42,7 +42,7 @@ def carry_out_cropzoom(
         settings = replace(run.settings, network=simple, clip_length=0)
         data = replace(run.data, context=None)
         first = replace(run, settings=settings, data=data, unlabelled=None)
-        carry_out(first, detector, watch(0), resume)
+        run_training(first, detector, watch(0), resume)
     finds = open_estimator(detector)
     found = predict_pictures(finds, run.labels.images, run.labels.names)
     seen = np.where(
@@ -55,7 +55,7 @@ def carry_out_cropzoom(
     data = load_dataset(run.labels, run.data.fitting, context, boxed)
     more = run.unlabelled and replace(run.unlabelled, find=Finder(detector))
     closer = replace(run, data=data, unlabelled=more)
-    return carry_out(closer, folder, watch(1), resume)
+    return run_training(closer, folder, watch(1), resume)
 
 
 def boxes(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,7 +12,10 @@ from deeplabstream.pose.decoders.decoder import Decoder
 from deeplabstream.training.data.batches import Batch
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.evaluation.animal_matching import match
-from deeplabstream.training.losses.soft_argmax import decode, decode_between_hills
+from deeplabstream.training.losses.soft_argmax import (
+    decode,
+    decode_with_centroid_gradient,
+)
 from deeplabstream.training.losses.supervised import (
     field_loss,
     regression_loss,
@@ -21,7 +24,7 @@ from deeplabstream.training.losses.supervised import (
 from deeplabstream.training.losses.unsupervised import (
     UnsupervisedLoss,
     back_to_camera,
-    share,
+    loss_weight,
 )
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.networks.heads import STRIDE
@@ -143,11 +146,11 @@ class PoseModule(lightning.LightningModule):
         if cameras.pairwise is not None:
             value = cameras.pairwise_loss(found, batch.points)
             self.log("train_supervised_pairwise_projections_loss", value.detach())
-            total = total + share(cameras.pairwise, anneal) * value
+            total = total + loss_weight(cameras.pairwise, anneal) * value
         if cameras.reprojection is not None:
             value = cameras.reprojection_loss(found, batch.targets, STRIDE, sigma)
             self.log("train_supervised_reprojection_heatmap_mse_loss", value.detach())
-            total = total + share(cameras.reprojection, anneal) * value
+            total = total + loss_weight(cameras.reprojection, anneal) * value
         return total
 
     def _unsupervised(self, batch: Batch) -> Tensor:
@@ -162,14 +165,14 @@ class PoseModule(lightning.LightningModule):
 
     def _on_video(self, batch: Batch, maps: Tensor, matrix: Tensor) -> Tensor:
         sigma = self.how.network.sigma
-        points, confidence = decode_between_hills(maps, STRIDE, sigma)
+        points, confidence = decode_with_centroid_gradient(maps, STRIDE, sigma)
         points = back_to_camera(points, matrix, batch.scale, batch.corner)
         anneal = self.how.anneal(self.global_step // self.epoch_steps)
         self.log("total_unsupervised_importance", anneal)
         total = torch.zeros((), device=points.device)
         for name, loss in self.extra.items():
             value = loss(points, confidence)
-            weight = share(loss.log_weight, anneal)
+            weight = loss_weight(loss.log_weight, anneal)
             self.log(f"train_{name}_loss", value.detach())
             self.log(f"train_{name}_loss_weighted", weight * value.detach())
             total = total + weight * value

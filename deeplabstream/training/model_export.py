@@ -39,8 +39,8 @@ KEPT = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Content of a model folder besides its network."""
+class ModelMetadata:
+    """Metadata of a model folder: its content besides the network."""
 
     skeleton: Skeleton
     fitting: Fitting
@@ -52,7 +52,7 @@ class Recipe:
 
 def export(
     network: PoseNetwork,
-    recipe: Recipe,
+    metadata: ModelMetadata,
     pictures: NDArray[np.uint8],
     folder: Path,
     own: bool = True,
@@ -66,16 +66,16 @@ def export(
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NETWORK
-    _write_onnx(network, recipe.fitting, file)
+    _write_onnx(network, metadata.fitting, file)
     model = ModelFolder(
         folder,
-        recipe.skeleton,
-        recipe.fitting,
-        recipe.decoder,
-        recipe.threshold,
+        metadata.skeleton,
+        metadata.fitting,
+        metadata.decoder,
+        metadata.threshold,
         network_hash(file),
-        recipe.about,
-        confidence=recipe.confidence,
+        metadata.about,
+        confidence=metadata.confidence,
     )
     compare(network, model, pictures)
     if own and len(pictures):
@@ -161,7 +161,10 @@ COMPARED = 3
 
 
 def export_context(
-    network: ContextNetwork, recipe: Recipe, windows: NDArray[np.uint8], folder: Path
+    network: ContextNetwork,
+    metadata: ModelMetadata,
+    windows: NDArray[np.uint8],
+    folder: Path,
 ) -> ModelFolder:
     """Write `folder/context/`, for whole videos, and return it, as loaded again.
 
@@ -171,7 +174,7 @@ def export_context(
     """
     own = folder / CONTEXT
     pictures = windows[:COMPARED].reshape(-1, *windows.shape[2:])
-    model = export(_Along(network), recipe, pictures, own)  # type: ignore[arg-type]
+    model = export(_Along(network), metadata, pictures, own)  # type: ignore[arg-type]
     save_description(replace(model, frames=FRAMES))
     return load_model_folder(own)
 

@@ -50,20 +50,20 @@ _WARM = 3
 
 
 @dataclass
-class Teller:
-    """Writes steps, four a second, and validations; can be sent to another process."""
+class JsonProgressReporter:
+    """Writes training steps, at most four a second, and validations as lines of JSON."""
 
     steps: int
     names: tuple[str, ...]
     """Names of the held-out images, in the order of `Look.points`."""
     clock: Clock = field(default_factory=SystemClock)
-    _told_ns: int = field(default=0, init=False)
+    _reported_ns: int = field(default=0, init=False)
     _began: tuple[int, int] | None = field(default=None, init=False)
     """The step from which time is measured, and when it ended."""
     _first: int = field(default=0, init=False)
 
     @classmethod
-    def of(cls, run: Run) -> "Teller":
+    def of(cls, run: Run) -> "JsonProgressReporter":
         """Return the reporter of a run; of several views only the curves."""
         names = [run.labels.names[place] for place in run.parts.validation]
         return cls(run.settings.steps, () if run.views else tuple(names))
@@ -74,9 +74,9 @@ class Teller:
         self._first = self._first or epoch.step
         if self._began is None and epoch.step >= self._first + _WARM:
             self._began = epoch.step, now
-        if now - self._told_ns < _EVERY_NS and epoch.step < self.steps:
+        if now - self._reported_ns < _EVERY_NS and epoch.step < self.steps:
             return
-        self._told_ns = now
+        self._reported_ns = now
         words: dict[str, Any] = {
             "step": epoch.step,
             "steps": self.steps,
@@ -85,15 +85,15 @@ class Teller:
         if self._began is not None and epoch.step > self._began[0]:
             each_s = (now - self._began[1]) / 1e9 / (epoch.step - self._began[0])
             words["left_s"] = round(each_s * (self.steps - epoch.step), 1)
-        _say(words)
+        _write_line(words)
 
-    def look(self, look: Look) -> None:
+    def report_validation(self, look: Look) -> None:
         """Report the points in some of the held-out images."""
         some = np.linspace(0, len(self.names) - 1, SHOWN).round().astype(int)
         places = sorted(set(some.tolist())) if self.names else []
         found = {self.names[place]: _points(look.points[place]) for place in places}
         error = None if np.isnan(look.error_px) else _short(look.error_px)
-        _say({"step": look.step, "error_px": error, "found": found})
+        _write_line({"step": look.step, "error_px": error, "found": found})
 
 
 def _points(points: NDArray[np.float32]) -> list[list[float] | None]:
@@ -108,6 +108,6 @@ def _short(number: float) -> float:
     return float(f"{number:.4g}")
 
 
-def _say(words: dict[str, Any]) -> None:
+def _write_line(words: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(words) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What to train with, from a look at a project and at this machine; each with a reason."""
+"""Recommended training settings for a project on this machine, each with its reason."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ SIDES = (128, 192, 256, 320, 384, 512)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One setting, and why."""
+    """One recommended setting, with its reason."""
 
     key: str
     """In Lightning Pose's file."""
@@ -32,8 +32,8 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a project and a machine are like."""
+class ProjectFacts:
+    """Facts of a project and of this machine that the recommendations depend on."""
 
     pictures: int
     clips: int
@@ -46,14 +46,14 @@ class Seen:
     missing: float
     """Share of points without a label."""
     videos: tuple[Path, ...]
-    card_gb: float
+    gpu_gb: float
     """Memory of the GPU; 0: there is none."""
     all_round: bool = True
     """Whether animals are headed anywhere, as a camera above sees them."""
 
 
-def look(project: Project, card_gb: float) -> Seen:
-    """Return what the project is like; LabelsError: an image can't be read."""
+def inspect_project(project: Project, gpu_gb: float) -> ProjectFacts:
+    """Return the facts of a project; LabelsError: an image can't be read."""
     labels = project.labels
     if labels.animals > 1:
         raise LabelsError(
@@ -67,7 +67,7 @@ def look(project: Project, card_gb: float) -> Seen:
         shapes.append(image.shape[:2])
     height, width = np.median(shapes, axis=0).astype(int).tolist()
     there = np.isfinite(labels.points).all(axis=2)
-    return Seen(
+    return ProjectFacts(
         len(labels.images),
         len({file.parent for file in labels.images}),
         labels.skeleton.bodyparts,
@@ -76,25 +76,25 @@ def look(project: Project, card_gb: float) -> Seen:
         _extent(labels),
         float(1 - there.mean()),
         tuple(video for video in project.videos if _opens(video)),
-        card_gb,
+        gpu_gb,
         turns_and_mirror(labels.points, labels.skeleton)[0] == 180,
     )
 
 
-def advise(seen: Seen) -> list[Advice]:
-    """Return a setting for each thing that matters."""
-    side = _side(seen)
-    batch = 8 if seen.card_gb == 0 else 16 if seen.card_gb < 12 else 32
-    steps = int(np.clip(EPOCHS * seen.pictures / batch, LEAST_STEPS, MOST_STEPS))
-    scaled = seen.animal_px * side / max(seen.height, seen.width)
+def advise(facts: ProjectFacts) -> list[Advice]:
+    """Return the recommended settings."""
+    side = _side(facts)
+    batch = 8 if facts.gpu_gb == 0 else 16 if facts.gpu_gb < 12 else 32
+    steps = int(np.clip(EPOCHS * facts.pictures / batch, LEAST_STEPS, MOST_STEPS))
+    scaled = facts.animal_px * side / max(facts.height, facts.width)
     advice = [
         Advice(
             "model.backbone", "efficientnet_lite0",
             "its ImageNet weights come as a package, and it is fast on CPUs",
         ),
         Advice(
-            "data.image_resize_dims", _size(seen),
-            f"images are {seen.width}x{seen.height}"
+            "data.image_resize_dims", _size(facts),
+            f"images are {facts.width}x{facts.height}"
             + ("" if np.isnan(scaled) else f"; the animal is about {scaled:.0f} px in it"),
         ),
         Advice(
@@ -102,21 +102,21 @@ def advise(seen: Seen) -> list[Advice]:
             "the height of its maps says how sure the network is",
         ),
         Advice(
-            "training.imgaug", "dlc-top-down" if seen.all_round else "dlc",
+            "training.imgaug", "dlc-top-down" if facts.all_round else "dlc",
             "labelled poses are headed anywhere, or too few to tell"
-            if seen.all_round
+            if facts.all_round
             else "labelled poses are all turned alike",
         ),
         Advice(
             "training.train_batch_size", batch,
-            f"a GPU of {seen.card_gb:.0f} GB"
-            if seen.card_gb
+            f"a GPU of {facts.gpu_gb:.0f} GB"
+            if facts.gpu_gb
             else "no GPU: more at once would not be faster",
         ),
         Advice(
             "training.max_steps", steps,
-            f"{seen.pictures} images, each seen about "
-            f"{steps * batch / max(1, seen.pictures):.0f} times",
+            f"{facts.pictures} images, each seen about "
+            f"{steps * batch / max(1, facts.pictures):.0f} times",
         ),
         Advice("training.unfreezing_step", 20, "the head learns first"),
         Advice(
@@ -132,16 +132,16 @@ def advise(seen: Seen) -> list[Advice]:
             "0.002 for 8 images, growing with the square root",
         ),
         Advice(
-            "training.uniform_heatmaps_for_nan_keypoints", seen.missing > 0,
-            f"{100 * seen.missing:.2g} % of the points have no label: if that means not to be "
+            "training.uniform_heatmaps_for_nan_keypoints", facts.missing > 0,
+            f"{100 * facts.missing:.2g} % of the points have no label: if that means not to be "
             "seen, true teaches it; if it was not checked, set it to false"
-            if seen.missing
+            if facts.missing
             else "every point is labelled",
         ),
     ]  # fmt: skip
-    enough = seen.pictures >= 2 * len(seen.bodyparts)
+    enough = facts.pictures >= 2 * len(facts.bodyparts)
     losses = (
-        ["temporal", *(["pca_singleview"] if enough else [])] if seen.videos else []
+        ["temporal", *(["pca_singleview"] if enough else [])] if facts.videos else []
     )
     advice.append(
         Advice(
@@ -156,29 +156,29 @@ def advise(seen: Seen) -> list[Advice]:
     return advice
 
 
-def cropzoom_pays(seen: Seen) -> bool:
+def cropzoom_pays(facts: ProjectFacts) -> bool:
     """Return whether the animal is so small in the image that it needs a closer look."""
-    side = _side(seen)
-    return bool(seen.animal_px * side / max(seen.height, seen.width) < 4 * SMALL)
+    side = _side(facts)
+    return bool(facts.animal_px * side / max(facts.height, facts.width) < 4 * SMALL)
 
 
-def _side(seen: Seen) -> int:
+def _side(facts: ProjectFacts) -> int:
     """Return the longer side of the input: the more points on an animal, the finer."""
-    most = max(seen.height, seen.width)
-    fine = 40 * len(seen.bodyparts) ** 0.5
-    wish = most / 2 if np.isnan(seen.animal_px) else fine * most / seen.animal_px
-    wish = min(max(wish, 128), most, 384 if seen.card_gb == 0 else 512)
+    most = max(facts.height, facts.width)
+    fine = 40 * len(facts.bodyparts) ** 0.5
+    wish = most / 2 if np.isnan(facts.animal_px) else fine * most / facts.animal_px
+    wish = min(max(wish, 128), most, 384 if facts.gpu_gb == 0 else 512)
     return next(side for side in SIDES if side >= wish - 32)
 
 
-def _size(seen: Seen) -> dict[str, int]:
+def _size(facts: ProjectFacts) -> dict[str, int]:
     """Return the input's size: the image's aspect, in multiples of 32."""
-    side, most = _side(seen), max(seen.height, seen.width)
+    side, most = _side(facts), max(facts.height, facts.width)
 
     def fitted(length: int) -> int:
         return max(64, -(-round(side * length / most) // 32) * 32)
 
-    return {"height": fitted(seen.height), "width": fitted(seen.width)}
+    return {"height": fitted(facts.height), "width": fitted(facts.width)}
 
 
 def _extent(labels: Labels) -> float:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from deeplabstream.training.data.augmentation import Augmentation
-from deeplabstream.training.learning_rate import Schedule
 from deeplabstream.training.losses.supervised import Loss
 from deeplabstream.training.losses.unsupervised import Anneal
+from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture
 
 CLIPS = Augmentation(
@@ -31,7 +31,7 @@ class FitSettings:
     loss: Loss = "cross_entropy"
     missing: Literal["absent", "unknown"] = "absent"
     """What a body part without a label is: not visible, or nothing is known."""
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: LearningRateSchedule = field(default_factory=LearningRateSchedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
     least_epoch: int = 1
     """Steps that an epoch has at least."""

@@ -26,7 +26,7 @@ from deeplabstream.training.lightning_pose.result_tables import PREDICTIONS
 
 if TYPE_CHECKING:
     from deeplabstream.training.evaluation.evaluate import PartError
-    from deeplabstream.training.training_run import Outcome, Run
+    from deeplabstream.training.training_run import Run, TrainingResult
 
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -328,27 +328,29 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
 
 def _one(
     run: "Run", folder: Path, config: TrainConfig, say: Callable[[str], object]
-) -> "Outcome":
-    """Train one network and say what came out."""
-    from deeplabstream.training.cropzoom import carry_out_cropzoom
+) -> "TrainingResult":
+    """Train one network and report the result."""
+    from deeplabstream.training.cropzoom import run_cropzoom_training
     from deeplabstream.training.evaluation.held_out_sets import predict_others
-    from deeplabstream.training.progress_reporting import Progress, Teller
-    from deeplabstream.training.training_run import carry_out
+    from deeplabstream.training.progress_reporting import JsonProgressReporter, Progress
+    from deeplabstream.training.training_run import run_training
 
     quiet = config.progress == "none"
     if config.cropzoom:
-        outcome = carry_out_cropzoom(
+        outcome = run_cropzoom_training(
             run,
             folder,
             lambda _: Progress(run.settings.steps, quiet),
             config.resume,
         )
     elif config.progress == "json":
-        teller = Teller.of(run)
-        outcome = carry_out(run, folder, teller, config.resume, teller.look)
+        reporter = JsonProgressReporter.of(run)
+        outcome = run_training(
+            run, folder, reporter, config.resume, reporter.report_validation
+        )
     else:
         progress = Progress(run.settings.steps, quiet)
-        outcome = carry_out(run, folder, progress, config.resume)
+        outcome = run_training(run, folder, progress, config.resume)
     for table in [] if run.views else predict_others(run.labels, folder):
         say(f"also predicted: {table}")
     say("error in the held-out images, in their pixels:")

@@ -47,7 +47,7 @@ from deeplabstream.training.lightning_pose.result_tables import (
 )
 from deeplabstream.training.lightning_pose.train_status import Status
 from deeplabstream.training.losses.unsupervised import PcaLoss
-from deeplabstream.training.model_export import Recipe, export, export_context
+from deeplabstream.training.model_export import ModelMetadata, export, export_context
 from deeplabstream.training.networks.context import ContextNetwork
 from deeplabstream.training.train_config import FitSettings
 
@@ -81,8 +81,8 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came out."""
+class TrainingResult:
+    """Result of a training run: errors, threshold, calibration."""
 
     errors: tuple[PartError, ...]
     """In the held-out images: test images where there are some, else validation."""
@@ -94,22 +94,22 @@ class Outcome:
     """Of several animals: how many were found, and how many of those told are there."""
 
 
-def carry_out(
+def run_training(
     run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
-) -> Outcome:
-    """Train, measure, export; write the folder."""
+) -> TrainingResult:
+    """Train, evaluate, calibrate and export a network; write the folder."""
     open_device(run.settings.device)  # before anything is written
     status = Status(folder, run.settings.steps, watch)
     with status.watched():
         _write_config(run, folder)
-        outcome = _carried_out(run, folder, status, resume, looked)
+        outcome = _train_and_export(run, folder, status, resume, looked)
         status.write("COMPLETED", run.settings.steps)
     return outcome
 
 
-def _carried_out(
+def _train_and_export(
     run: Run, folder: Path, status: Status, resume: bool, looked: Looked
-) -> Outcome:
+) -> TrainingResult:
     data, parts = run.data, run.parts
     network = fit(
         data.pick(parts.train), run.settings, status, data.pick(parts.validation),
@@ -152,14 +152,16 @@ def _carried_out(
         "held_out_error": [_rounded(asdict(error)) for error in errors],
         **({"held_out_animals": found} if found else {}),
     }
-    recipe = Recipe(data.skeleton, data.fitting, decoder, threshold, about, scale)
+    metadata = ModelMetadata(
+        data.skeleton, data.fitting, decoder, threshold, about, scale
+    )
     some = data.pictures[out] if out else data.pictures
     if not run.views:
-        export(network, recipe, some[:64], folder)
+        export(network, metadata, some[:64], folder)
     if isinstance(network, ContextNetwork) and data.context is not None:
-        export_context(network, recipe, data.context[out or slice(None)], folder)
+        export_context(network, metadata, data.context[out or slice(None)], folder)
     _write_tables(run, folder, points, distance, confidence)
-    return Outcome(errors, threshold, (before.error(), after.error()), found)
+    return TrainingResult(errors, threshold, (before.error(), after.error()), found)
 
 
 def _measured(

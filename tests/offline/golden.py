@@ -18,7 +18,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.offline.prediction import predict
+from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.model.model_folder import DESCRIPTION, NETWORK
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
 from deeplabstream.recording.video_writer import VideoWriter

@@ -8,7 +8,7 @@ import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import ImageFormat
-from deeplabstream.offline.prediction import predict
+from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.placeholder_network import PlaceholderNetwork
 from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 from deeplabstream.recording.exporters.pose_files import WRITERS
@@ -40,8 +40,8 @@ def test_each_animal_has_the_rows_of_its_name(
         names=["anna", "bob"],
         rules=IdentitySettings("darkest"),
     )
-    assert found.naming is not None
-    assert 0 < found.naming.doubted < 150
+    assert found.identities is not None
+    assert 0 < found.identities.ambiguous < 150
     truth = np.stack([arena.truth(1 + index / 30) for index in range(240)]).mean(axis=2)
     seen = found.table.points.mean(axis=2)
     away = np.linalg.norm(seen[:, :, None] - truth[:, None], axis=-1)

@@ -11,15 +11,17 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.frame_windows import windows
 from deeplabstream.offline.parallel import open_parallel, reach_of
-from deeplabstream.offline.prediction import predict
+from deeplabstream.offline.video_inference import predict
+from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.pose.model.model_opening import (
     CONTEXT,
     open_estimator,
     open_for_videos,
 )
-from deeplabstream.training.model_export import Recipe, export, export_context
+from deeplabstream.training.model_export import ModelMetadata, export, export_context
 from deeplabstream.training.networks.context import ContextNetwork
+from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import Architecture
 from deeplabstream.video.video_reader import VideoImage, open_video
 from tests.offline.films import spoil, write_film
@@ -51,10 +53,13 @@ def folder(network: ContextNetwork, tmp_path_factory: pytest.TempPathFactory) ->
     """Return its model folder."""
     path = tmp_path_factory.mktemp("models") / "mine"
     skeleton, fitting = Skeleton(("nose", "tail")), Fitting(HEIGHT, WIDTH)
-    recipe = Recipe(skeleton, fitting, 1.25, 0.99, {})  # none of its points is believed
+    decoder = Heatmaps(STRIDE, network.how.sigma)
+    metadata = ModelMetadata(
+        skeleton, fitting, decoder, 0.99, {}
+    )  # no point is visible
     seen = np.stack([noise(row) for row in range(10)])
-    export(network, recipe, seen, path)
-    export_context(network, recipe, seen.reshape(2, 5, HEIGHT, WIDTH, 3), path)
+    export(network, metadata, seen, path)
+    export_context(network, metadata, seen.reshape(2, 5, HEIGHT, WIDTH, 3), path)
     return path
 
 
@@ -114,7 +119,7 @@ def test_what_was_stopped_goes_on_with_the_neighbours_of_its_first_row(
 
 def test_a_rig_gets_the_network_of_single_pictures_only(folder: Path) -> None:
     assert open_estimator(folder, "cpu").estimate([noise(1)])
-    with pytest.raises(ModelError, match="5 pictures that follow each other"):
+    with pytest.raises(ModelError, match="5 images that follow each other"):
         open_estimator(folder / CONTEXT, "cpu")
     with pytest.raises(ModelError, match="there is no model"):
         open_for_videos("nobody")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deeplabstream.offline.prediction import predict
+from deeplabstream.offline.video_inference import predict
 from deeplabstream.pose.model.model_opening import MODELS, open_estimator
 from tests.offline.golden import (
     GOLDEN,

@@ -11,8 +11,8 @@ from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.offline.frame_windows import batch_for
 from deeplabstream.offline.parallel import MOST, Parallel, at_once, open_parallel
-from deeplabstream.offline.prediction import posed, predict
 from deeplabstream.offline.prefetch import in_order
+from deeplabstream.offline.video_inference import estimate_batches, predict
 from tests.offline.films import DotFinder, dot_at, write_film
 
 
@@ -78,4 +78,4 @@ def test_a_card_is_asked_by_one_thread_for_many_pictures() -> None:
     assert at_once(card) == 1
     assert batch_for(card) == 8
     assert batch_for(DotFinder()) == 1
-    assert list(posed([], card)) == []
+    assert list(estimate_batches([], card)) == []

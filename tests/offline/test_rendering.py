@@ -9,8 +9,8 @@ from deeplabstream.core.pose import Skeleton
 from deeplabstream.offline.ibl.session_trials import read_trials
 from deeplabstream.offline.pose_drawing import Drawing, Look, Shown
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.prediction import predict
 from deeplabstream.offline.rendering import CODECS, Span, render
+from deeplabstream.offline.video_inference import predict
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.video.video_reader import open_video

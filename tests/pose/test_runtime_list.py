@@ -261,7 +261,7 @@ def test_pictures_of_another_size_are_refused(
     model: ModelFolder, tmp_path: Path
 ) -> None:
     (tmp_path / "pictures.jpg").write_bytes(b"no picture")
-    with pytest.raises(ModelError, match="must hold pictures 256 wide"):
+    with pytest.raises(ModelError, match="must hold images 256 wide"):
         pictures_of(replace(model, path=tmp_path))
     drawn, own = pictures_of(replace(model, path=tmp_path / "nowhere"))
     assert drawn.shape[1:] == (192, 256, 3)

@@ -16,7 +16,7 @@ from deeplabstream.training.cropzoom import Finder, boxes
 from deeplabstream.training.data.dataset import load_dataset
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.evaluation.held_out_sets import predict_others
-from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.pose_network import Architecture
 from utils import PredictFrames, TrainNetwork
 
@@ -126,8 +126,10 @@ def test_pictures_set_apart_are_predicted_through_windows_too(
     shutil.copytree(cropping, model)
     for folder in (model / "detector", model):
         trained = load_model_folder(folder)
-        recipe = Recipe(trained.skeleton, trained.fitting, trained.decoder, 0.1, {})
-        export(Dots(), recipe, np.zeros((1, 48, 64, 3), np.uint8), folder)  # type: ignore[arg-type]
+        metadata = ModelMetadata(
+            trained.skeleton, trained.fitting, trained.decoder, 0.1, {}
+        )
+        export(Dots(), metadata, np.zeros((1, 48, 64, 3), np.uint8), folder)  # type: ignore[arg-type]
     shutil.copytree(labelled, data)
     shutil.copy(data / "CollectedData.csv", data / "CollectedData_new.csv")
     labels = read_labels(data / "CollectedData.csv")

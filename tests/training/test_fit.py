@@ -21,7 +21,7 @@ from deeplabstream.training.evaluation.evaluate import (
     summary,
 )
 from deeplabstream.training.fit import fit
-from deeplabstream.training.model_export import Recipe, compare, export
+from deeplabstream.training.model_export import ModelMetadata, compare, export
 from deeplabstream.training.networks.pose_network import (
     Architecture,
     PoseNetwork,
@@ -82,8 +82,10 @@ def test_an_exported_network_says_what_torch_says(
     data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
 ) -> None:
     network, _ = trained
-    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.1, {"steps": 40})
-    model = export(network, recipe, data.pictures, tmp_path / "model")
+    metadata = ModelMetadata(
+        data.skeleton, data.fitting, decoder_of(data), 0.1, {"steps": 40}
+    )
+    model = export(network, metadata, data.pictures, tmp_path / "model")
     assert model.skeleton == data.skeleton
     assert compare(network, model, data.pictures) < 0.05
     images: list[Image] = list(data.pictures)
@@ -101,8 +103,8 @@ def test_a_regression_network_is_exported_with_maps(
     torch.manual_seed(0)
     network = build_network(2, Architecture(kind="regression", stages=4)).eval()
     assert isinstance(network, RegressionNetwork)
-    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
-    model = export(network, recipe, data.pictures, tmp_path)
+    metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
+    model = export(network, metadata, data.pictures, tmp_path)
     (pose,) = open_onnx(model, "cpu", 1).estimate([data.pictures[0]])
     with torch.inference_mode():
         x, y, _ = network(torch.from_numpy(data.pictures[:1]))[0, 0].tolist()
@@ -121,17 +123,17 @@ def test_what_can_not_be_exported_is_told_in_a_sentence(
     assert isinstance(network, RegressionNetwork)
     network.coordinates[0] = torch.nn.AdaptiveAvgPool2d((5, 7))
     network.coordinates[2] = torch.nn.Linear(35 * 80, 6)
-    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
+    metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.1, {})
     with pytest.raises(ModelError, match="can't be written as"):
-        export(network, recipe, data.pictures, tmp_path)
+        export(network, metadata, data.pictures, tmp_path)
 
 
 def test_a_network_that_differs_is_refused(
     data: Dataset, trained: tuple[PoseNetwork, list[Epoch]], tmp_path: Path
 ) -> None:
     network, _ = trained
-    recipe = Recipe(data.skeleton, data.fitting, decoder_of(data), 0.0, {})
-    model = export(network, recipe, data.pictures, tmp_path)
+    metadata = ModelMetadata(data.skeleton, data.fitting, decoder_of(data), 0.0, {})
+    model = export(network, metadata, data.pictures, tmp_path)
     torch.manual_seed(1)
     with pytest.raises(ModelError, match="differs from the trained one"):
         compare(PoseNetwork(2, SETTINGS.network).eval(), model, data.pictures)

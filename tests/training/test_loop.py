@@ -17,8 +17,8 @@ from deeplabstream.training.data.clips import draw_clip, look_at, read_clip
 from deeplabstream.training.data.dataset import Dataset, load_dataset, neighbour
 from deeplabstream.training.data.labels import read_labels
 from deeplabstream.training.fit import CHECKPOINTS, LAST, LOGS, Unlabelled, fit
-from deeplabstream.training.learning_rate import Schedule
 from deeplabstream.training.losses.unsupervised import Anneal, TemporalLoss
+from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 from deeplabstream.training.train_config import FitSettings
 
@@ -80,27 +80,29 @@ def test_each_picture_is_seen_once_before_any_comes_again(data: Dataset) -> None
 
 def test_a_frozen_backbone_does_not_change_until_it_is_let_go(data: Dataset) -> None:
     start = fit(data, replace(SETTINGS, steps=1, learning_rate=1e-12), ignore)
-    hold = replace(SETTINGS, schedule=Schedule(unfreeze_at=100))
+    hold = replace(SETTINGS, schedule=LearningRateSchedule(unfreeze_at=100))
     held = fit(data, hold, ignore)
     weights = [
         (a.data, b.data) for a, b in zip(start.backbone(), held.backbone(), strict=True)
     ]
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in weights)
-    freed = fit(data, replace(SETTINGS, schedule=Schedule(unfreeze_at=2)), ignore)
+    freed = fit(
+        data, replace(SETTINGS, schedule=LearningRateSchedule(unfreeze_at=2)), ignore
+    )
     assert not same(held, freed)
     assert not freed.frozen
 
 
 def test_schedules_rise_fall_and_thaw() -> None:
-    cycle = Schedule()
-    rates = [cycle.head(step, 100) for step in range(100)]
+    cycle = LearningRateSchedule()
+    rates = [cycle.head_factor(step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(1.0)
     assert rates[0] < 0.1
     assert rates[-1] < 0.01
-    steps = Schedule("multistep", (10, 20), 0.5)
-    assert [steps.head(s, 30) for s in (0, 10, 25)] == [1, 0.5, 0.25]
-    thaw = Schedule("multistep", unfreeze_at=4, backbone=0.1, thaw=1.5)
-    own = [thaw.body(step, 100, 2) for step in (0, 3, 4, 6, 40)]
+    steps = LearningRateSchedule("multistep", (10, 20), 0.5)
+    assert [steps.head_factor(s, 30) for s in (0, 10, 25)] == [1, 0.5, 0.25]
+    thaw = LearningRateSchedule("multistep", unfreeze_at=4, backbone=0.1, thaw=1.5)
+    own = [thaw.backbone_factor(step, 100, 2) for step in (0, 3, 4, 6, 40)]
     assert own == pytest.approx([0, 0, 0.1, 0.15, 1.0])
 
 

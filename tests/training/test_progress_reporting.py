@@ -5,17 +5,17 @@ import pytest
 
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.training.callbacks import Epoch, Look
-from deeplabstream.training.progress_reporting import Teller
+from deeplabstream.training.progress_reporting import JsonProgressReporter
 
 
 def test_steps_are_told_four_a_second_with_the_time_left(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = ManualClock()
-    teller = Teller(1000, (), clock)
+    reporter = JsonProgressReporter(1000, (), clock)
     for step in range(1, 41):
         clock.set(step * 100_000_000)
-        teller(Epoch(step, 1 / step))
+        reporter(Epoch(step, 1 / step))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["step"] for line in lines[:3]] == [3, 6, 9]
     assert lines[-1]["left_s"] == pytest.approx(0.1 * (1000 - lines[-1]["step"]))
@@ -25,11 +25,13 @@ def test_steps_are_told_four_a_second_with_the_time_left(
 def test_some_held_out_pictures_are_told_with_what_was_found(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    teller = Teller(10, tuple(f"img{n}.png" for n in range(20)), ManualClock())
+    reporter = JsonProgressReporter(
+        10, tuple(f"img{n}.png" for n in range(20)), ManualClock()
+    )
     points = np.zeros((20, 2, 2), np.float32)
     points[:, 0] = [1.234, 5]
     points[:, 1] = np.nan
-    teller.look(Look(5, points, 3.21))
+    reporter.report_validation(Look(5, points, 3.21))
     told = json.loads(capsys.readouterr().out)
     assert (told["step"], told["error_px"], len(told["found"])) == (5, 3.21, 6)
     assert told["found"]["img0.png"] == [[1.23, 5.0], None]

@@ -18,7 +18,12 @@ from deeplabstream.training.data.labels import LabelsError, read_labels
 from deeplabstream.training.data.project_conversion import convert
 from deeplabstream.training.data.projects import Project, open_project, read_label_sets
 from deeplabstream.training.lightning_pose.train_status import STATUS, Status
-from deeplabstream.training.recommendations import Seen, advise, cropzoom_pays, look
+from deeplabstream.training.recommendations import (
+    ProjectFacts,
+    advise,
+    cropzoom_pays,
+    inspect_project,
+)
 from utils import (
     ConvertProject,
     CropFrames,
@@ -191,17 +196,17 @@ def test_faults_of_pictures_set_apart_are_told_before_training(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_advice_follows_what_is_seen(labelled: Path) -> None:
-    seen = look(open_project(labelled, labelled), 0)
-    assert (seen.pictures, seen.clips, seen.height, seen.width) == (8, 2, 96, 128)
-    small = Seen(500, 9, ("a",) * 4, 1080, 1920, 60.0, 0.1, (), 24.0)
+def test_recommendations_follow_the_facts_of_a_project(labelled: Path) -> None:
+    facts = inspect_project(open_project(labelled, labelled), 0)
+    assert (facts.pictures, facts.clips, facts.height, facts.width) == (8, 2, 96, 128)
+    small = ProjectFacts(500, 9, ("a",) * 4, 1080, 1920, 60.0, 0.1, (), 24.0)
     words = {each.key: each.value for each in advise(small)}
     assert words["data.image_resize_dims"] == {"height": 288, "width": 512}
     assert words["training.train_batch_size"] == 32
     assert words["training.imgaug"] == "dlc-top-down"
     assert words["training.uniform_heatmaps_for_nan_keypoints"] is True
     assert cropzoom_pays(small)
-    large = Seen(500, 9, ("a",) * 4, 480, 640, 400.0, 0.0, (), 0.0, False)
+    large = ProjectFacts(500, 9, ("a",) * 4, 480, 640, 400.0, 0.0, (), 0.0, False)
     assert not cropzoom_pays(large)
     words = {each.key: each.value for each in advise(large)}
     assert words["data.image_resize_dims"] == {"height": 96, "width": 128}

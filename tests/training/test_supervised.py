@@ -10,7 +10,10 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose_pca import fit_pose_pca, multi_view_rows, single_view_rows
 from deeplabstream.pose.decoders.heatmaps import Heatmaps
 from deeplabstream.training.data.augmentation import Augmentation, apply, augment_clip
-from deeplabstream.training.losses.soft_argmax import decode, decode_between_hills
+from deeplabstream.training.losses.soft_argmax import (
+    decode,
+    decode_with_centroid_gradient,
+)
 from deeplabstream.training.losses.supervised import (
     as_mass,
     heatmap_js,
@@ -113,7 +116,7 @@ def test_a_loss_on_video_moves_the_point_from_hill_to_hill() -> None:
     maps = (0.6 * wrong + 0.5 * right).clamp(1e-4, 0.9)
     there = torch.tensor([48.0, 32.0])
     ends = {}
-    for read in (decode, decode_between_hills):
+    for read in (decode, decode_with_centroid_gradient):
         logits = torch.logit(maps).requires_grad_()
         for _ in range(40):
             points, _ = read(torch.sigmoid(logits), 4, 1.25)
@@ -122,13 +125,13 @@ def test_a_loss_on_video_moves_the_point_from_hill_to_hill() -> None:
             logits = (logits - 0.05 * gradient).detach().requires_grad_()
         ends[read] = float(away.detach())
     assert ends[decode] > 30  # stays on its hill, and distorts it
-    assert ends[decode_between_hills] < 1
+    assert ends[decode_with_centroid_gradient] < 1
 
 
 @given(st.floats(0, 63), st.floats(0, 47))
 def test_points_on_video_are_those_that_are_read_off(x: float, y: float) -> None:
     maps = gaussians((x, y))
-    points, confidence = decode_between_hills(maps, 4, 1.25)
+    points, confidence = decode_with_centroid_gradient(maps, 4, 1.25)
     exact, sure = decode(maps, 4, 1.25)
     torch.testing.assert_close(points, exact)
     torch.testing.assert_close(confidence, sure)
@@ -136,7 +139,7 @@ def test_points_on_video_are_those_that_are_read_off(x: float, y: float) -> None
 
 def test_a_map_without_a_hill_has_a_gradient_that_is_a_number() -> None:
     maps = torch.zeros(1, 1, 12, 16, requires_grad=True)
-    decode_between_hills(maps, 4, 1.25)[0].sum().backward()
+    decode_with_centroid_gradient(maps, 4, 1.25)[0].sum().backward()
     assert maps.grad is not None
     assert torch.isfinite(maps.grad).all()
 

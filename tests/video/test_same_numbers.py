@@ -21,8 +21,8 @@ from deeplabstream.gui.run_frames import RunPictures
 from deeplabstream.offline.frame_selection import write_pictures
 from deeplabstream.offline.ibl.motion_energy import Box, motion_energies
 from deeplabstream.offline.pose_drawing import Look
-from deeplabstream.offline.prediction import Foreseen, predict
 from deeplabstream.offline.rendering import render
+from deeplabstream.offline.video_inference import PrecomputedEstimator, predict
 from deeplabstream.recording.exporters.labelled_video import _images as exported
 from deeplabstream.training.data.clips import look_at, read_clip
 from deeplabstream.video.video_reader import open_video, sample_rows
@@ -100,7 +100,7 @@ def label_pictures(path: Path, folder: Path) -> Numbered:
 
 
 def analysed(path: Path, _: Path) -> Numbered:
-    frames = Foreseen(Marker()).frames(open_video(path).images(), "top")
+    frames = PrecomputedEstimator(Marker()).frames(open_video(path).images(), "top")
     for frame in frames:
         yield frame.index, frame.image.copy()
 

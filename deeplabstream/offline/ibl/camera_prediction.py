@@ -29,8 +29,8 @@ from deeplabstream.offline.ibl.camera_regions import Crop, Places, crop_of, mean
 from deeplabstream.offline.ibl.motion_energy import Box
 from deeplabstream.offline.ibl.pipeline import CameraPlan, Pipeline, Region
 from deeplabstream.offline.parallel import at_once
-from deeplabstream.offline.prediction import PartialRows, Watch
 from deeplabstream.offline.prefetch import ahead, in_order
+from deeplabstream.offline.video_inference import PartialRows, Watch
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.video.video_reader import VideoImage, VideoReader, sample_rows
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.alf import CameraFiles, save_array
-from deeplabstream.offline.ibl.features import (
+from deeplabstream.offline.ibl.pipeline import Pipeline
+from deeplabstream.offline.ibl.pose_signals import (
     licks,
     likely,
     pupil_diameter,
     smooth_diameter,
     speed,
 )
-from deeplabstream.offline.ibl.pipeline import Pipeline
 from deeplabstream.offline.ibl.pupil import SIDES
 from deeplabstream.offline.ibl.quality import Outcome, pose_checks, pupil_checks
 

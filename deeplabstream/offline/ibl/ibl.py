@@ -21,7 +21,7 @@ from deeplabstream.offline.ibl.pipeline import Pipeline, load_pipeline
 from deeplabstream.offline.ibl.pipeline_networks import networks_of
 from deeplabstream.offline.ibl.region_merging import merged
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.prediction import Watch
+from deeplabstream.offline.video_inference import Watch
 from deeplabstream.video.video_reader import open_video
 
 _log = logging.getLogger(__name__)

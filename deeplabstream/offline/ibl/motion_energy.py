@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
-from deeplabstream.offline.prediction import Watch
+from deeplabstream.offline.video_inference import Watch
 from deeplabstream.video.decoding import Converter, Decoder
 from deeplabstream.video.video_reader import VideoReader, open_video
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deeplabstream.core.frame import Image
-from deeplabstream.offline.ibl.features import signal_to_noise
 from deeplabstream.offline.ibl.pipeline import CameraPlan
+from deeplabstream.offline.ibl.pose_signals import signal_to_noise
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -1,4 +1,4 @@
-"""Who works at what: claims as files, so that several machines can share one disk.
+"""File locks: claims on work items on a shared disk.
 
 A claim is a file that only one process can make. Its holder touches it now and then; when
 that stops, because the process was killed, the next one makes the claim of the following
@@ -19,7 +19,7 @@ STALE_S = 120.0
 
 @dataclass
 class Claim:
-    """A piece of work that is ours for as long as we touch the claim."""
+    """Claim on a work item; it holds while its process touches the file."""
 
     path: Path
     touch_s: float = 10.0

@@ -59,7 +59,7 @@ def smooth(model: Model, y: Numbers, variance: Numbers) -> Smoothed:
     return Smoothed(means @ seen.T, own)
 
 
-def surprise(model: Model, y: Numbers, variance: Numbers) -> float:
+def negative_log_likelihood(model: Model, y: Numbers, variance: Numbers) -> float:
     """Return the negative log likelihood of the observations."""
     return float(_filtered(model, y, variance)[3])
 
@@ -80,7 +80,7 @@ def best_scale(model: Model, y: Numbers, variance: Numbers) -> float:
             model.variance,
             model.moves_first,
         )
-        return surprise(scaled, y, variance)
+        return negative_log_likelihood(scaled, y, variance)
 
     low, high = -8.0, 8.0
     one, other = high - ratio * (high - low), low + ratio * (high - low)
@@ -133,7 +133,7 @@ def variance_of(y: Numbers) -> Numbers:
 
 
 def _filtered(model: Model, y: Numbers, variance: Numbers) -> Any:
-    """Return filtered means, covariances, those predicted, and the surprise."""
+    """Return filtered means, covariances, those predicted, and the negative log likelihood."""
     states = len(model.mean)
     means, covariances = np.empty((len(y), states)), np.empty((len(y), states, states))
     predicted = np.empty_like(covariances)

@@ -28,7 +28,7 @@ from deeplabstream.pose.model.model_folder import (
     save_description,
 )
 from deeplabstream.training.data.projects import read_yaml
-from deeplabstream.training.model_export import Recipe, export
+from deeplabstream.training.model_export import ModelMetadata, export
 from deeplabstream.training.networks.heads import STRIDE
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
 
@@ -116,7 +116,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
         ) from error
     checkpoint = _checkpoint(source)
     network = network_of(load_tensors(checkpoint), names, BACKBONES[backbone], source)
-    recipe = Recipe(
+    metadata = ModelMetadata(
         Skeleton(names),
         fitting,
         Heatmaps(STRIDE, SIGMA, ORIGIN, network.how.linear_to),
@@ -131,7 +131,7 @@ def import_lightning_pose(source: Path, folder: Path, licence: str) -> ModelFold
     rng = np.random.default_rng(0)
     shape = (4, fitting.height, fitting.width, 3)
     noise = rng.integers(0, 256, shape, np.uint8)
-    model = export(network, recipe, noise, folder, own=False)
+    model = export(network, metadata, noise, folder, own=False)
     save_description(replace(model, imported=IMPORTED))
     return load_model_folder(folder)
 

@@ -10,10 +10,10 @@ from deeplabstream.pose.image_fitting import Fitting
 from deeplabstream.training.data.augmentation import Augmentation
 from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
 from deeplabstream.training.data.projects import find_videos, read_yaml
-from deeplabstream.training.learning_rate import Schedule
 from deeplabstream.training.lightning_pose.config import PoseConfig, parse_config
 from deeplabstream.training.lightning_pose.overrides import overridden
 from deeplabstream.training.losses.unsupervised import Anneal
+from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, Kind
 from deeplabstream.training.train_config import FitSettings
 
@@ -176,7 +176,7 @@ class PoseProject:
             missing="absent"
             if training.uniform_heatmaps_for_nan_keypoints
             else "unknown",
-            schedule=Schedule(
+            schedule=LearningRateSchedule(
                 "multistep",
                 tuple(multi.milestone_steps or [m * epoch for m in multi.milestones]),
                 multi.gamma,

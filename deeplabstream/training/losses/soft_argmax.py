@@ -43,10 +43,10 @@ def decode(maps: Tensor, stride: int, sigma: float) -> tuple[Tensor, Tensor]:
     return points.view(*shape, 2), confidence.view(shape)
 
 
-def decode_between_hills(
+def decode_with_centroid_gradient(
     maps: Tensor, stride: int, sigma: float
 ) -> tuple[Tensor, Tensor]:
-    """Return what `decode` does, with a gradient that moves mass from hill to hill.
+    """Return points and confidence as `decode`, with the gradient of the centroid.
 
     A point on the wrong hill of its map is far from where it should be, and moving it
     within that hill's cells does not help. So the gradient is that of the maps' centre of

@@ -16,10 +16,10 @@ from torch.nn.functional import relu
 from deeplabstream.core.pose_pca import Centring, PosePca
 
 
-def share(log_weight: float, anneal: float) -> float:
-    """Return the factor of an unsupervised loss: anneal / (2 · exp(log_weight)).
+def loss_weight(log_weight: float, anneal: float) -> float:
+    """Return the weight of an unsupervised loss: anneal / (2 · exp(log_weight)).
 
-    >>> share(0.0, 1.0)
+    >>> loss_weight(0.0, 1.0)
     0.5
     """
     import math

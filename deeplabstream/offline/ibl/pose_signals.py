@@ -1,4 +1,4 @@
-"""What is made of poses, frame by frame: pupil diameter, licks, sniffs, speed of paws.
+"""Signals computed from poses: pupil diameter, licks, sniffs, speed of paws.
 
 Formulas and constants are the International Brain Laboratory's (ibllib 4.0.0,
 brainbox.behavior.dlc). Poses are a table with BODYPART_x, _y, _likelihood.

@@ -1,11 +1,8 @@
-"""One video through one network, to a table with a row for every frame.
+"""Video inference: poses of every frame of a video, in batches, resumable.
 
-Poses of a film's pictures, in batches, while the next pictures are decoded.
-
-A prediction while it is made: rows on disk that outlive a kill.
-
-`NAME.partial` holds one line of JSON, which says what the rows belong to, and then the
-rows as float32. What was written stays; a row that is not whole is made again.
+The network computes one batch while the next frames are decoded. `NAME.partial` stores
+the rows: one line of JSON with the video, the network and the shape, then the rows as
+float32. After an interruption the complete rows are used again.
 """
 
 import json
@@ -38,36 +35,36 @@ from deeplabstream.video.decoding import Decoder
 from deeplabstream.video.video_reader import VideoImage, VideoReader, open_video
 
 
-class Naming:
-    """Brings the animals of one video into the order of their names, picture by picture."""
+class VideoIdentityTracker:
+    """Identity tracker of one video: orders the animals of each frame by name."""
 
     def __init__(
         self, skeleton: Skeleton, threshold: float, rules: IdentitySettings
     ) -> None:
         self.skeleton = skeleton
         self._identity = IdentityTracker(skeleton, threshold, rules)
-        self.doubted = 0
-        """Rows in which it is in doubt who is who."""
+        self.ambiguous = 0
+        """Rows with an ambiguous identity."""
         self.exchanged = 0
-        """Animals that had been exchanged, which was mended from then on."""
+        """Exchanges of animals that were found and corrected."""
 
-    def tell(self, picture: VideoImage, pose: Pose | None) -> Pose | None:
-        """Return the pose of the next picture; None: there was none."""
+    def update(self, picture: VideoImage, pose: Pose | None) -> Pose | None:
+        """Return the pose of the next frame in the order of names; None: no pose."""
         if pose is None or picture.image is None:
             return None
         told = self._identity.update(picture.image, pose, picture.time_ns / 1e9)
-        self.doubted += any(word.startswith("doubt") for word in told.identity)
+        self.ambiguous += any(word.startswith("doubt") for word in told.identity)
         self.exchanged += told.identity.count("exchanged")
         return told
 
 
-def naming_of(
+def identity_tracker_for(
     rows: VideoReader,
     estimator: PoseEstimator,
     names: Sequence[str],
     rules: IdentitySettings,
-) -> Naming | None:
-    """Return what names the network's animals; None: it finds one, without a name.
+) -> VideoIdentityTracker | None:
+    """Return the identity tracker for a network of several animals; None: of one animal.
 
     DeepLabStreamError: there are more names than animals.
     """
@@ -82,10 +79,10 @@ def naming_of(
         return None
     skeleton = estimator.skeleton
     named = replace(skeleton, animals=tuple(names) or skeleton.named(animals))
-    return Naming(named, estimator.threshold, rules)
+    return VideoIdentityTracker(named, estimator.threshold, rules)
 
 
-def posed(
+def estimate_batches(
     pictures: Iterable[VideoImage],
     estimator: PoseEstimator,
     batch: int = 0,
@@ -121,11 +118,10 @@ def remembers(estimator: PoseEstimator, camera: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Foreseen(EstimatorWrapper):
-    """An estimator that hands out poses which were estimated ahead, by picture.
+class PrecomputedEstimator(EstimatorWrapper):
+    """An estimator that returns poses computed before by `estimator`, by image.
 
-    It is used in the place of the one that made them, by what wants a picture's pose
-    when it comes to that picture.
+    Code that estimates frame by frame uses it, and so profits from batches.
     """
 
     estimator: PoseEstimator
@@ -134,9 +130,9 @@ class Foreseen(EstimatorWrapper):
     def frames(
         self, pictures: Iterable[VideoImage], camera: str, batch: int = 0
     ) -> Iterator[Frame]:
-        """Yield a frame for each whole picture; its pose is known while it is out."""
+        """Yield a frame for each decoded image; its pose is stored until the next frame."""
         batch = 1 if remembers(self.estimator, camera) else batch
-        for done in posed(pictures, self.estimator, batch, camera):
+        for done in estimate_batches(pictures, self.estimator, batch, camera):
             for picture, pose in done:
                 if picture.image is None or pose is None:
                     continue
@@ -148,7 +144,7 @@ class Foreseen(EstimatorWrapper):
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()
     ) -> list[Pose]:
-        """Return the poses of the frame that is out."""
+        """Return the stored poses of the frame that was yielded last."""
         return [self._poses[id(image)] for image in images]
 
 
@@ -163,7 +159,7 @@ class PartialRows(Closing):
         self._head = (json.dumps({**facts, "shape": list(shape)}) + "\n").encode()
         self._row_bytes = 4 * int(np.prod(shape))
         self.rows = self._kept()
-        """How many rows are there."""
+        """Number of stored rows."""
         self._file = path.open("r+b" if self.rows else "wb", buffering=0)
         if not self.rows:
             self._file.write(self._head)
@@ -197,21 +193,21 @@ class PartialRows(Closing):
 
 
 Watch: TypeAlias = Callable[[int, int], object]
-"""Told how many rows are done, and how many there are."""
+"""Called with the numbers of finished rows and of all rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What a network saw in a video."""
+class VideoPoses:
+    """Poses of one video: a row for every frame."""
 
     rows: VideoReader
     table: PoseTable
     lost: int
-    """Rows without a picture: they could not be decoded. Their poses are NaN."""
+    """Rows without an image: it could not be decoded. Their poses are NaN."""
     resumed: int
-    """Rows that an earlier, interrupted run had made."""
-    naming: Naming | None = None
-    """Of several animals: what told who is who."""
+    """Rows that an earlier, interrupted run computed."""
+    identities: VideoIdentityTracker | None = None
+    """Of several animals: the identity tracker, with its counts."""
 
 
 def predict(
@@ -225,7 +221,7 @@ def predict(
     watch: Watch = lambda done, rows: None,
     names: Sequence[str] = (),
     rules: IdentitySettings | None = None,
-) -> Prediction:
+) -> VideoPoses:
     """Return the poses of every frame of `video`, raw: nothing is thresholded.
 
     `scorer` is the network's name, for the table. With `partial`, rows are kept there
@@ -237,16 +233,20 @@ def predict(
     rows = open_video(video)
     if not len(rows):
         raise DeepLabStreamError(f"{video} contains no frames")
-    naming = naming_of(rows, estimator, names, rules or IdentitySettings())
-    skeleton = naming.skeleton if naming else estimator.skeleton
+    identities = identity_tracker_for(
+        rows, estimator, names, rules or IdentitySettings()
+    )
+    skeleton = identities.skeleton if identities else estimator.skeleton
     shape = skeleton.count, len(skeleton.bodyparts), 3
     with ExitStack() as files:
-        place = None if naming else partial
+        place = None if identities else partial
         place = place or Path(files.enter_context(TemporaryDirectory()), "rows")
         kept = files.enter_context(PartialRows(place, _facts(rows, estimator), shape))
         resumed = kept.rows
         watch(resumed, len(rows))
-        for block in _blocks(rows, estimator, shape, resumed, batch, decoder, naming):
+        for block in _blocks(
+            rows, estimator, shape, resumed, batch, decoder, identities
+        ):
             kept.append(block)
             watch(kept.rows, len(rows))
         values = kept.read()
@@ -261,7 +261,7 @@ def predict(
         scorer=scorer,
         size=(rows.form.height, rows.form.width),
     )
-    return Prediction(rows, table, lost, resumed, naming)
+    return VideoPoses(rows, table, lost, resumed, identities)
 
 
 def _blocks(
@@ -271,13 +271,15 @@ def _blocks(
     start: int,
     batch: int,
     decoder: Decoder,
-    naming: Naming | None,
+    identities: VideoIdentityTracker | None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield (row, animal, body part, 3) from row `start` on."""
     begin = max(0, start - reach_of(estimator))  # the first rows' neighbours
-    for done in posed(rows.images(begin, decoder), estimator, batch):
-        if naming is not None:
-            done = [(picture, naming.tell(picture, pose)) for picture, pose in done]
+    for done in estimate_batches(rows.images(begin, decoder), estimator, batch):
+        if identities is not None:
+            done = [
+                (picture, identities.update(picture, pose)) for picture, pose in done
+            ]
         if new := [pose for picture, pose in done if picture.row >= start]:
             yield np.stack([values_of(pose, shape) for pose in new])
 

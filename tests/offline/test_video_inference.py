@@ -11,9 +11,9 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
 from deeplabstream.offline.pose_file_reading import read_poses
-from deeplabstream.offline.prediction import Foreseen, predict
 from deeplabstream.offline.prefetch import ahead
 from deeplabstream.offline.video_files import stems, video_files
+from deeplabstream.offline.video_inference import PrecomputedEstimator, predict
 from deeplabstream.pose.per_camera import PerCamera
 from deeplabstream.recording.exporters.pose_files import WRITERS
 from deeplabstream.video.video_reader import open_video
@@ -251,7 +251,7 @@ class Remembering(DotFinder):
 def test_a_rigs_network_is_told_the_camera_and_a_videos_is_not(tmp_path: Path) -> None:
     rows = open_video(write_film(tmp_path / "film.mp4", frames=6))
     usual, own = Remembering(), Remembering()
-    foreseen = Foreseen(PerCamera(usual, {"top": own}))
+    foreseen = PrecomputedEstimator(PerCamera(usual, {"top": own}))
     for frame in foreseen.frames(rows.images(), "top", batch=4):
         (pose,) = foreseen.estimate([frame.image])
         x, y = dot_at(frame.index)

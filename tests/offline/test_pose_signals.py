@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from deeplabstream.core.errors import DeepLabStreamError
-from deeplabstream.offline.ibl.features import (
+from deeplabstream.offline.ibl.pipeline import CameraPlan
+from deeplabstream.offline.ibl.pose_signals import (
     licks,
     likely,
     pupil_diameter,
@@ -13,7 +14,6 @@ from deeplabstream.offline.ibl.features import (
     sniffs,
     speed,
 )
-from deeplabstream.offline.ibl.pipeline import CameraPlan
 from deeplabstream.offline.ibl.quality import (
     film_checks,
     overall,

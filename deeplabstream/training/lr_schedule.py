@@ -10,7 +10,7 @@ WARM = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class LearningRateSchedule:
     """Learning-rate factors of the head and of the backbone."""
 
     kind: Literal["onecycle", "multistep"] = "onecycle"
@@ -24,7 +24,7 @@ class Schedule:
     thaw: float = 1.0
     """Factor by which the backbone's share grows per epoch, up to the head's rate."""
 
-    def head(self, step: int, total: int) -> float:
+    def head_factor(self, step: int, total: int) -> float:
         """Return the head's factor, 0 to 1, at `step` of `total`."""
         if self.kind == "multistep":
             return self.gamma ** sum(step >= milestone for milestone in self.milestones)
@@ -34,19 +34,19 @@ class Schedule:
         rest = (step - warm) / max(1.0, total - warm)
         return max(1e-5, 0.5 * (1 + math.cos(math.pi * min(1.0, rest))))
 
-    def body(self, step: int, total: int, steps_per_epoch: int) -> float:
+    def backbone_factor(self, step: int, total: int, steps_per_epoch: int) -> float:
         """Return the backbone's factor; 0 while it is frozen."""
         if step < self.unfreeze_at:
             return 0.0
         epochs = (step - self.unfreeze_at) // max(1, steps_per_epoch)
         share = min(1.0, self.backbone * self.thaw**epochs)
-        return share * self.head(step, total)
+        return share * self.head_factor(step, total)
 
     def factors(
         self, total: int, steps_per_epoch: int
     ) -> tuple[Callable[[int], float], Callable[[int], float]]:
         """Return the backbone's and the head's factor as functions of the step."""
         return (
-            lambda step: self.body(step, total, steps_per_epoch),
-            lambda step: self.head(step, total),
+            lambda step: self.backbone_factor(step, total, steps_per_epoch),
+            lambda step: self.head_factor(step, total),
         )
