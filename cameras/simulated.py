@@ -19,7 +19,7 @@ from deeplabstream import (
     Value,
 )
 from deeplabstream.simulation.arena import MOST_ANIMALS, Arena
-from deeplabstream.simulation.camera_model import DriverBuffer, Lens, Tempo
+from deeplabstream.simulation.camera_model import DriverBuffer, ExposureClock, Lens
 
 _FLIGHT = 4.0
 _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
@@ -79,13 +79,13 @@ class SimulatedCamera(Camera):
         """
         arena, clock, buffer = self.arena, SystemClock(), DriverBuffer()
         lens = Lens(self.rate, self.exposure_us, self.gain)
-        tempo: Tempo | None = None
+        tempo: ExposureClock | None = None
         last, ahead_s, lead_ns = -1, 0.0, _LONG_NS
 
         def read(image: Image) -> CapturedFrame | None:
             nonlocal tempo, last, ahead_s, lead_ns
             if tempo is None:
-                tempo = Tempo(lens.real_rate)
+                tempo = ExposureClock(lens.real_rate)
             buffer.expose(tempo.exposed(clock.now_ns()))
             index = buffer.take()
             steps, last = index - last, index

@@ -1,11 +1,4 @@
-"""Whatever OpenCV can open: webcams, capture cards, analogue grabbers.
-
-Calls that may never come back, waited for no longer than one is patient.
-
-Which webcams there are.
-
-Exposure, gain and rate of a camera that OpenCV opens: set and read back.
-"""
+"""Webcams and capture devices that OpenCV opens: discovery, controls and frames."""
 
 import sys
 from collections.abc import Callable
@@ -44,8 +37,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Waiting(Generic[T]):
-    """Makes one call again and again, in a thread, for drivers without a time-out.
+class TimeoutCaller(Generic[T]):
+    """Caller with a time-out: repeats one call in a thread, for drivers without one.
 
     A call that was given up stays in the thread until the driver lets it go; nothing
     else can be called meanwhile, and what it brings is thrown away. `close` is called in
@@ -262,7 +255,7 @@ class Webcam(Camera):
             there, picture = capture.retrieve()
             return (picture if there else None), grabbed_ns
 
-        waiting = Waiting(taken, capture.release)
+        waiting = TimeoutCaller(taken, capture.release)
 
         def read(image: Image) -> CapturedFrame:
             nonlocal index
@@ -309,7 +302,7 @@ class Webcam(Camera):
         return tuple(refusals)
 
     def _first(
-        self, waiting: Waiting[tuple[NDArray[Any] | None, int]]
+        self, waiting: TimeoutCaller[tuple[NDArray[Any] | None, int]]
     ) -> NDArray[Any] | None:
         try:
             return waiting.result(_PATIENCE_S)[0]

@@ -58,11 +58,14 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.camera import CapturedFrame as CapturedFrame
     from deeplabstream.plugins.camera import Device as Device
     from deeplabstream.plugins.camera import Value as Value
+    from deeplabstream.plugins.debounce import DebounceSettings as DebounceSettings
     from deeplabstream.plugins.event_output import Event as Event
-    from deeplabstream.plugins.event_output import Events as Events
+    from deeplabstream.plugins.event_output import EventOutput as EventOutput
     from deeplabstream.plugins.event_output import Send as Send
-    from deeplabstream.plugins.experiment import Ask as Ask
     from deeplabstream.plugins.experiment import Experiment as Experiment
+    from deeplabstream.plugins.experiment import (
+        ObservationRequest as ObservationRequest,
+    )
     from deeplabstream.plugins.experiment import Plan as Plan
     from deeplabstream.plugins.experiment import during as during
     from deeplabstream.plugins.experiment import until as until
@@ -82,7 +85,6 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.trigger import Answer as Answer
     from deeplabstream.plugins.trigger import BodyPartTrigger as BodyPartTrigger
     from deeplabstream.plugins.trigger import ContextTrigger as ContextTrigger
-    from deeplabstream.plugins.trigger import Debounce as Debounce
     from deeplabstream.plugins.trigger import PoseTrigger as PoseTrigger
     from deeplabstream.plugins.trigger import RegionSetting as RegionSetting
     from deeplabstream.plugins.trigger import Trigger as Trigger
@@ -166,13 +168,14 @@ _PUBLIC = {
         "NOTHING_YET",
         "Value",
     ),
+    "deeplabstream.plugins.debounce": ("DebounceSettings",),
     "deeplabstream.plugins.event_output": (
         "Event",
-        "Events",
+        "EventOutput",
         "Send",
     ),
     "deeplabstream.plugins.experiment": (
-        "Ask",
+        "ObservationRequest",
         "Experiment",
         "Plan",
         "during",
@@ -201,7 +204,6 @@ _PUBLIC = {
         "Answer",
         "BodyPartTrigger",
         "ContextTrigger",
-        "Debounce",
         "PoseTrigger",
         "RegionSetting",
         "Trigger",

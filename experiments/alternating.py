@@ -5,7 +5,15 @@ from itertools import cycle
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Ask, Experiment, OutputName, Plan, TriggerName, off, on
+from deeplabstream import (
+    Experiment,
+    ObservationRequest,
+    OutputName,
+    Plan,
+    TriggerName,
+    off,
+    on,
+)
 
 
 @settings(kw_only=True)
@@ -26,6 +34,6 @@ class Alternating(Experiment):
         """Switch and count, until it is stopped."""
         for switched in cycle((on(self.output), off(self.output))):
             for _ in range(self.frames):
-                while (yield Ask.NEXT).triggers[self.trigger] is None:
+                while (yield ObservationRequest.NEXT).triggers[self.trigger] is None:
                     pass
             yield switched

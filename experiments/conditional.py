@@ -4,9 +4,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    Ask,
     Experiment,
     Mark,
+    ObservationRequest,
     OutputName,
     Plan,
     TriggerName,
@@ -44,10 +44,10 @@ class Conditional(Experiment):
             yield from until(self.trigger)
             yield Mark(f"trial {trial}")
             yield on(self.output)
-            start_s = (yield Ask.NOW).time_s
+            start_s = (yield ObservationRequest.NOW).time_s
             yield from during(self.trigger, at_most_s=min(self.max_on_s, left_s))
             yield off(self.output)
-            left_s -= (yield Ask.NOW).time_s - start_s
+            left_s -= (yield ObservationRequest.NOW).time_s - start_s
             if left_s <= 0:
                 return
             yield from wait(self.rest_s)

@@ -4,9 +4,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    Ask,
     Experiment,
     Mark,
+    ObservationRequest,
     OutputName,
     Plan,
     TriggerName,
@@ -48,10 +48,10 @@ class ExampleExperiment(Experiment):
 
     def plan(self) -> Plan[None]:
         """Wait for an entry, show, wait for the exit; over and over."""
-        end_s = (yield Ask.NOW).time_s + self.time_limit_s
+        end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
         entries = dict.fromkeys(self.regions, 0)
         while min(entries.values()) < self.max_entries:
-            seen = yield Ask.NEXT
+            seen = yield ObservationRequest.NEXT
             if seen.time_s >= end_s:
                 return
             for region, stimulus in zip(self.regions, self.stimuli, strict=True):
@@ -63,7 +63,7 @@ class ExampleExperiment(Experiment):
                     stayed = yield from during(region, at_most_s=shown_s)
                     yield off(stimulus)
                     if stayed:
-                        now_s = (yield Ask.NOW).time_s
+                        now_s = (yield ObservationRequest.NOW).time_s
                         yield from during(region, at_most_s=end_s - now_s)
                     yield Mark(f"exit {entries[region]} from {region}")
                     break

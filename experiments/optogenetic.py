@@ -6,9 +6,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    Ask,
     Command,
     Experiment,
+    ObservationRequest,
     OutputName,
     Plan,
     Train,
@@ -62,15 +62,15 @@ class Optogenetic(Experiment):
         while spent_s < self.max_total_s:
             yield from until(self.trigger)
             yield self._light()
-            start_s = (yield Ask.NOW).time_s
+            start_s = (yield ObservationRequest.NOW).time_s
             yield from wait(min(self.min_on_s, self.max_total_s - spent_s))
-            now = yield Ask.NOW
+            now = yield ObservationRequest.NOW
             more_s = min(self.max_on_s, self.max_total_s - spent_s)
             more_s -= now.time_s - start_s
             if more_s > 0 and not now.fails(self.trigger):
                 yield from during(self.trigger, at_most_s=more_s)
             yield off(self.output)
-            spent_s += (yield Ask.NOW).time_s - start_s
+            spent_s += (yield ObservationRequest.NOW).time_s - start_s
             yield from wait(self.rest_s)
 
     def _light(self) -> Command:

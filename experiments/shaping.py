@@ -4,9 +4,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    Ask,
     Experiment,
     Mark,
+    ObservationRequest,
     OutputName,
     Plan,
     Pulse,
@@ -52,5 +52,5 @@ class Stages(Experiment):
                 if stage < len(self.stages):
                     yield Mark(f"stage {stage + 1}")
             yield from wait(self.rest_s)
-            if not (yield Ask.NOW).fails(trigger):
+            if not (yield ObservationRequest.NOW).fails(trigger):
                 yield from during(trigger, at_most_s=self.patience_s)

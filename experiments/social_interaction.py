@@ -4,9 +4,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
-    Ask,
     Experiment,
     Mark,
+    ObservationRequest,
     OutputName,
     Plan,
     TriggerName,
@@ -36,16 +36,16 @@ class SocialInteraction(Experiment):
     def plan(self) -> Plan[None]:
         """Contact by contact."""
         left_s, trial = self.time_limit_s, 0
-        end_s = (yield Ask.NOW).time_s + self.time_limit_s
+        end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
         while (yield from until(self.contact, at_most_s=left_s)):
             trial += 1
             yield Mark(f"contact {trial}")
             yield on(self.stimulus)
-            left_s = end_s - (yield Ask.NOW).time_s
+            left_s = end_s - (yield ObservationRequest.NOW).time_s
             yield from wait(min(self.trial_s, left_s))
             yield off(self.stimulus)
             yield Mark(f"trial {trial} over")
-            now = yield Ask.NOW
+            now = yield ObservationRequest.NOW
             if not now.fails(self.contact):
                 yield from during(self.contact, at_most_s=end_s - now.time_s)
-            left_s = end_s - (yield Ask.NOW).time_s
+            left_s = end_s - (yield ObservationRequest.NOW).time_s

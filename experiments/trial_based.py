@@ -8,9 +8,9 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import (
     SEED_WORDS,
-    Ask,
     Experiment,
     Mark,
+    ObservationRequest,
     OutputName,
     Plan,
     Pulse,
@@ -89,10 +89,10 @@ class TrialBased(Experiment):
 
     def _watched(self) -> Plan[bool]:
         """Watch ANSWER for a trial and return whether it was right."""
-        start_s = (yield Ask.NOW).time_s
+        start_s = (yield ObservationRequest.NOW).time_s
         answers = set()
         while True:
-            seen = yield Ask.NEXT
+            seen = yield ObservationRequest.NEXT
             answers.add(seen.triggers[self.answer])
             if seen.time_s - start_s >= self.trial_s:
                 return True in answers and not (

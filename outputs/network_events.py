@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import DeviceError, Event, Events, Send
+from deeplabstream import DeviceError, Event, EventOutput, Send
 
 SUBSCRIBING_S = 0.5
 """How long the opening of a ZeroMQ port waits for a program that listens."""
@@ -18,7 +18,7 @@ LINGER_MS = 500
 
 
 @settings(frozen=True, kw_only=True)
-class UdpEvents(Events):
+class UdpEvents(EventOutput):
     """One packet of JSON for each event: {"name": …, "value": …, "cause": …, "time_ns": …}."""
 
     host: str = Field("127.0.0.1", min_length=1, description="who is told")
@@ -32,7 +32,7 @@ class UdpEvents(Events):
 
 
 @settings(frozen=True, kw_only=True)
-class OscEvents(Events):
+class OscEvents(EventOutput):
     """One OSC message for each event, such as `/deeplabstream/laser 1.0`, by UDP."""
 
     packages: ClassVar[tuple[str, ...]] = ("pythonosc.osc_message_builder",)
@@ -62,7 +62,7 @@ class OscEvents(Events):
 
 
 @settings(frozen=True, kw_only=True)
-class ZmqEvents(Events):
+class ZmqEvents(EventOutput):
     """Publishes each event over ZeroMQ, in two parts: its name, and JSON as of `UdpEvents`."""
 
     packages: ClassVar[tuple[str, ...]] = ("zmq",)
@@ -94,7 +94,7 @@ class ZmqEvents(Events):
 
 
 @settings(frozen=True, kw_only=True)
-class LslEvents(Events):
+class LslEvents(EventOutput):
     """A stream of markers for LabRecorder and others: `laser 1`, `mark trial 3`."""
 
     packages: ClassVar[tuple[str, ...]] = ("pylsl",)

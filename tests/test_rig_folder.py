@@ -144,9 +144,9 @@ def test_two_rigs_with_files_of_one_name_are_not_mixed_up(
         ("cameras/webcam.py", CAMERA, r"webcam\.py has the name of .*webcam\.py"),
         ("outputs/board.py", TRIGGER, r"board\.py has the name of .*board: give"),
         (
-            "experiments/triggers/regions.py",
+            "experiments/triggers/region_triggers.py",
             TRIGGER,
-            r"regions\.py has the name of .*regions\.py",
+            r"region_triggers\.py has the name of .*region_triggers\.py",
         ),
         (
             "cameras/mine.py",

@@ -54,7 +54,7 @@ STILL_THERE: Mapping[str, int] = MappingProxyType(
         "deeplabstream/api/api_docs.py": 1,
         "deeplabstream/core/arguments.py": 1,
         "deeplabstream/core/hdf5.py": 1,
-        "deeplabstream/engine/animal_identity.py": 9,
+        "deeplabstream/engine/identity_reporting.py": 9,
         "deeplabstream/engine/behaviour_classifiers.py": 2,
         "deeplabstream/engine/checks/camera_watchdog.py": 2,
         "deeplabstream/engine/checks/preflight.py": 6,

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
-from deeplabstream.engine.checks.watchdog_check import boards_of
+from deeplabstream.engine.checks.board_watchdogs import boards_of
 from deeplabstream.settings.loading import Settings, load
 from deeplabstream.engine.processes.termination import termination
-from outputs.board.watchdog_check import LED, prove_watchdog
+from outputs.board.watchdog_check import LED, run_watchdog_test
 
 
 @ending()
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with termination() as asked:
         for port, watchdog_ms in watchdogs.items():
             try:
-                proof = prove_watchdog(
+                proof = run_watchdog_test(
                     port, chosen.pin, watchdog_ms, lambda: asked.requested
                 )
             except DeviceError as error:

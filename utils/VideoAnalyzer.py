@@ -26,7 +26,7 @@ from deeplabstream.core.journal_entries import Step
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.engine.replay.rerun import rerun
 from deeplabstream.engine.network_loading import (
-    introduced,
+    network_ready_message,
     open_network,
     outdated_networks,
 )
@@ -177,7 +177,7 @@ class Analysis:
     def make_folder(self, path: Path | None) -> RunFolder:
         """Make the run folder: `path`, or a new one under OUTPUT_DIRECTORY."""
         settings, more = self.settings, {"video": str(self.source)}
-        known = introduced(self.estimator, settings)
+        known = network_ready_message(self.estimator, settings)
         return new_folder(settings, path, self.form, known, more)
 
     def pictures(

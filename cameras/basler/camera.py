@@ -10,9 +10,9 @@ from pydantic.dataclasses import dataclass
 
 from deeplabstream import Camera, CameraStream, Device
 
-from .devices import connected, describe, find, present
-from .features import Wanted
-from .stream import filming
+from .devices import connected, describe, find, list_devices
+from .features import RequestedFeatures
+from .stream import acquire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +69,17 @@ class Basler(Camera):
         """
         with (
             connected(find(self.serial)) as camera,
-            filming(camera, self._wanted()) as film,
+            acquire(camera, self._wanted()) as film,
         ):
             yield film
 
     @classmethod
     def found(cls) -> tuple[Device, ...]:
         """Return the Basler cameras that are there; opens each for a moment."""
-        return tuple(describe(info, cls.__name__) for info in present())
+        return tuple(describe(info, cls.__name__) for info in list_devices())
 
-    def _wanted(self) -> Wanted:
-        return Wanted(
+    def _wanted(self) -> RequestedFeatures:
+        return RequestedFeatures(
             self.config,
             self.pixel_format,
             self.region,

@@ -6,7 +6,7 @@ from typing import Any
 
 from deeplabstream import Area, CameraControl, DeviceError, Value
 
-from .devices import spoken
+from .devices import translate_pylon_errors
 from .features import (
     EXPOSURE,
     GAIN,
@@ -32,12 +32,12 @@ class PylonControls:
 
     def read(self) -> tuple[CameraControl, ...]:
         """Return what the camera says of each that it has."""
-        with spoken():
+        with translate_pylon_errors():
             return tuple(self._read())
 
     def set_control(self, key: str, value: Value) -> bool:
         """Set one as near as it can be; False: not while it films."""
-        with spoken():
+        with translate_pylon_errors():
             if key == "region" and isinstance(value, tuple):
                 return self._move(value)
             if key not in _SETTERS or not isinstance(value, float | int):

@@ -23,7 +23,7 @@ def ticks_per_second(camera: Any) -> int:
 
 
 @dataclass
-class Count:
+class BlockIdCounter:
     """Makes indices of block ids: exposures of the device from 0, losses included."""
 
     knows: bool = True
@@ -36,7 +36,7 @@ class Count:
         self._unwrapper = CounterUnwrapper(self.bits, self.first)
 
     @classmethod
-    def of(cls, camera: Any) -> "Count":
+    def of(cls, camera: Any) -> "BlockIdCounter":
         """Return the counter for this camera: GigE counts to 65535 and leaves out 0."""
         kind = camera.GetDeviceInfo().GetDeviceClass()
         if kind not in _COUNTED:

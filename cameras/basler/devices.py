@@ -13,7 +13,7 @@ from .pixel_formats import layout_of
 _BY_PROGRAMMERS = re.compile(r"\s*:\s*\w*Exception thrown.*$", re.DOTALL)
 
 
-def present() -> list[Any]:
+def list_devices() -> list[Any]:
     """Return pylon's descriptions of the cameras that are there."""
     with warnings.catch_warnings():  # one that is an error would crash this import
         warnings.simplefilter("ignore")
@@ -24,7 +24,7 @@ def present() -> list[Any]:
 
 def find(serial: str) -> Any:
     """Return the description of the camera with that number, or of the only one."""
-    infos = {info.GetSerialNumber(): info for info in present()}
+    infos = {info.GetSerialNumber(): info for info in list_devices()}
     if not infos:
         raise DeviceError("there is no Basler camera; is it plugged in and powered?")
     listed = ", ".join(sorted(infos))
@@ -40,11 +40,11 @@ def connected(info: Any) -> Iterator[Any]:
     """Open the camera, as pylon's `InstantCamera`; it is let go whatever happens."""
     from pypylon import genicam, pylon
 
-    with spoken():
+    with translate_pylon_errors():
         device = pylon.TlFactory.GetInstance().CreateDevice(info)
         camera = pylon.InstantCamera(device)
     try:
-        with spoken():
+        with translate_pylon_errors():
             camera.Open()
         yield camera
     finally:
@@ -55,7 +55,7 @@ def connected(info: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def spoken(before: str = "") -> Iterator[None]:
+def translate_pylon_errors(before: str = "") -> Iterator[None]:
     """Turn pylon's errors into one sentence, without the part for programmers."""
     from pypylon import genicam
 
@@ -71,13 +71,13 @@ def describe(info: Any, kind: str) -> Device:
     serial = info.GetSerialNumber()
     formats: tuple[str, ...] = ()
     with suppress(DeviceError), connected(info) as camera:
-        formats = readable(camera)
+        formats = supported_formats(camera)
     choose = f"SERIAL = {serial}"
     return Device(kind, serial, choose, info.GetModelName(), formats)
 
 
-def readable(camera: Any) -> tuple[str, ...]:
+def supported_formats(camera: Any) -> tuple[str, ...]:
     """Return the camera's names of the pixel formats that can be read here."""
-    with spoken():
+    with translate_pylon_errors():
         names = camera.GetNodeMap().GetNode("PixelFormat").GetSettableValues()
     return tuple(name for name in names if layout_of(name) is not None)

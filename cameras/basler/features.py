@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from deeplabstream import DeviceError
 
-from .devices import readable, spoken
+from .devices import supported_formats, translate_pylon_errors
 from .pixel_formats import SHORT_NAMES
 
 EXPOSURE = ("ExposureTimeAbs", "ExposureTime")
@@ -29,7 +29,7 @@ _OFF_BY = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedFeatures:
     """What the settings ask of the camera; None: as it is."""
 
     config: Path | None = None
@@ -53,18 +53,18 @@ def feature(camera: Any, *names: str) -> Any:
     return None
 
 
-def set_up(camera: Any, wanted: Wanted) -> tuple[str, ...]:
+def set_up(camera: Any, wanted: RequestedFeatures) -> tuple[str, ...]:
     """Set all that is wanted; return a sentence for each thing that turned out otherwise.
 
     DeviceError: it can't film like this at all.
     """
-    with spoken():
+    with translate_pylon_errors():
         return tuple(_set_up(camera, wanted))
 
 
 def rate_of(camera: Any) -> float:
     """Return frames per second that it can give now, at most; 0: it does not say."""
-    with spoken():
+    with translate_pylon_errors():
         resulting, exposure = feature(camera, *_RESULTING), feature(camera, *EXPOSURE)
         if resulting is None:
             resulting = feature(camera, *RATE)
@@ -74,7 +74,7 @@ def rate_of(camera: Any) -> float:
         return float(min(resulting.GetValue(), longest))
 
 
-def _set_up(camera: Any, wanted: Wanted) -> Iterator[str]:
+def _set_up(camera: Any, wanted: RequestedFeatures) -> Iterator[str]:
     if wanted.config is not None:
         _load(camera, wanted.config)
     _triggers_off(camera)
@@ -96,12 +96,12 @@ def _set_up(camera: Any, wanted: Wanted) -> Iterator[str]:
 def _load(camera: Any, config: Path) -> None:
     from pypylon import pylon
 
-    with spoken(f"CONFIG = {config}: "):
+    with translate_pylon_errors(f"CONFIG = {config}: "):
         pylon.FeaturePersistence.Load(str(config), camera.GetNodeMap(), True)
 
 
 def _choose_format(camera: Any, asked: str) -> None:
-    there, node = readable(camera), feature(camera, "PixelFormat")
+    there, node = supported_formats(camera), feature(camera, "PixelFormat")
     names = SHORT_NAMES.get(asked.lower(), (asked or node.GetValue(),))
     chosen = next((name for name in names if name in there), None)
     if chosen is None:
@@ -177,7 +177,7 @@ def _triggers_off(camera: Any) -> None:
         _try_choose(camera, "TriggerMode", "Off")
 
 
-def _arm(camera: Any, wanted: Wanted) -> None:
+def _arm(camera: Any, wanted: RequestedFeatures) -> None:
     """Set the trigger, last of all: other settings may switch it off again."""
     _choose(camera, "TriggerSelector", "FrameStart", "TRIGGER")
     if wanted.trigger == "line":

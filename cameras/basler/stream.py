@@ -21,9 +21,9 @@ from deeplabstream import (
 )
 
 from .controls import PylonControls
-from .counters import Count, ticks_per_second
-from .devices import spoken
-from .features import Wanted, feature, rate_of, set_up
+from .counters import BlockIdCounter, ticks_per_second
+from .devices import translate_pylon_errors
+from .features import RequestedFeatures, feature, rate_of, set_up
 from .pixel_formats import Layout, layout_of
 
 _WAIT_S = 0.95
@@ -34,16 +34,16 @@ _BUFFERS = 8, 64
 
 
 @contextmanager
-def filming(camera: Any, wanted: Wanted) -> Iterator[CameraStream]:
+def acquire(camera: Any, wanted: RequestedFeatures) -> Iterator[CameraStream]:
     """Set an open camera up; yield its film. A triggered one is armed when it is yielded."""
     from pypylon import genicam
 
     remarks = set_up(camera, wanted)
-    with spoken():
+    with translate_pylon_errors():
         info = camera.GetDeviceInfo()
         layout = _layout(camera)
         form = _format(camera, wanted, layout)
-        count, ticks = Count.of(camera), ticks_per_second(camera)
+        count, ticks = BlockIdCounter.of(camera), ticks_per_second(camera)
         fewest, most = _BUFFERS
         buffers = min(max(_BUFFER_BYTES // form.nbytes, fewest), most)
         camera.MaxNumBuffer.SetValue(buffers)
@@ -81,7 +81,7 @@ def _layout(camera: Any) -> Layout:
     return layout
 
 
-def _format(camera: Any, wanted: Wanted, layout: Layout) -> ImageFormat:
+def _format(camera: Any, wanted: RequestedFeatures, layout: Layout) -> ImageFormat:
     height, width = (feature(camera, name).GetValue() for name in ("Height", "Width"))
     rate = rate_of(camera) if wanted.trigger == "free" else wanted.rate or 0.0
     return ImageFormat(layout.shape(height, width), rate, layout.dtype)
@@ -95,7 +95,7 @@ class _Grabber:
     trigger: Literal["free", "line", "software"]
     rate: float
     copy: Callable[[NDArray[Any], Image], None]
-    count: Count
+    count: BlockIdCounter
     ticks: int
     """Of the camera's clock, in a second; 0: it has none."""
     synchroniser: ClockSync = field(default_factory=ClockSync)
@@ -120,7 +120,7 @@ class _Grabber:
         """Begin to film, or to wait for pulses."""
         from pypylon import pylon
 
-        with spoken():
+        with translate_pylon_errors():
             self.camera.StartGrabbing(pylon.GrabStrategy_OneByOne)
         self._started = True
 
@@ -128,7 +128,7 @@ class _Grabber:
         """Return the next picture, or that there is none yet; see `CameraStream.read`."""
         if not self._started:
             self.start()
-        with spoken():
+        with translate_pylon_errors():
             return self._read(image)
 
     def _read(self, image: Image) -> CapturedFrame:

@@ -13,7 +13,7 @@ from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeepLabStreamError, error_context
 from deeplabstream.core.journal_entries import Entry, Note, Sensed
 from deeplabstream.engine.checks.output_test import PULSE_S
-from deeplabstream.engine.output_bank import Bank, Ticker, opened
+from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import Input, InputBroken, InputLevel
 from deeplabstream.plugins.output import Output
 
@@ -92,7 +92,7 @@ class DeviceManager:
         self._resources = resources
         """When this is left, all is closed."""
         self._open = ExitStack()
-        self.bank: Bank | None = None
+        self.bank: OutputBank | None = None
         """None: nothing is open."""
         self._sensed: Inputs | None = None
         self._left_on = False
@@ -100,7 +100,7 @@ class DeviceManager:
     @property
     def whole(self) -> bool:
         """Whether all are open, and none was lost."""
-        return self.bank is not None and not self.bank.broken
+        return self.bank is not None and not self.bank.fault
 
     @property
     def left_on(self) -> bool:
@@ -122,7 +122,7 @@ class DeviceManager:
             sensed = stack.enter_context(
                 open_inputs(self._inputs, self._clock, self._write)
             )
-            stack.enter_context(Ticker(bank, self._clock))
+            stack.enter_context(PulseTimer(bank, self._clock))
         except DeepLabStreamError as error:
             stack.close()
             self._complain(str(error))
@@ -135,7 +135,7 @@ class DeviceManager:
         """Write 0 to all outputs and refuse to switch on; callable from any thread."""
         bank = self.bank
         if bank is not None:
-            bank.shut(why, self._clock.now_ns(), cause)
+            bank.switch_off_and_latch(why, self._clock.now_ns(), cause)
 
     def test(self, name: str) -> None:
         """Pulse an output for a moment."""

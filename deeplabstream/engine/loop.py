@@ -15,13 +15,16 @@ from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Entry, Intent, Note, Step
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.animal_identity import Identities, IdentityReporter
-from deeplabstream.engine.output_bank import Bank
+from deeplabstream.engine.identity_reporting import (
+    CameraIdentityTrackers,
+    IdentityReporter,
+)
+from deeplabstream.engine.output_bank import OutputBank
 from deeplabstream.engine.pose_filtering import FilteredPose, PoseFilter
 from deeplabstream.plugins.experiment import (
     Experiment,
     Observation,
-    Stepper,
+    PlanRunner,
     triggers_of,
 )
 from deeplabstream.plugins.trigger import (
@@ -129,7 +132,9 @@ class TriggerEvaluator:
 class RunningExperiment:
     """State of the running experiment: plan, outputs, and the permit to keep them on."""
 
-    def __init__(self, stepper: Stepper, bank: Bank, named: frozenset[str]) -> None:
+    def __init__(
+        self, stepper: PlanRunner, bank: OutputBank, named: frozenset[str]
+    ) -> None:
         self.stepper = stepper
         self.bank = bank
         self.named = named
@@ -181,7 +186,7 @@ class Loop:
         whole: Callable[[Frame], bool] = lambda frame: True,
         seeing: PoseFilter | None = None,
         inputs: Callable[[], Mapping[str, float]] = dict,
-        who: Identities | None = None,
+        who: CameraIdentityTrackers | None = None,
     ) -> None:
         self._estimator = estimator
         self._whole = whole
@@ -215,12 +220,12 @@ class Loop:
             self._who.say(camera, exchanged)
 
     def begin(
-        self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: Bank
+        self, experiment: Experiment, triggers: Mapping[str, Trigger], bank: OutputBank
     ) -> None:
         """Start an experiment; `triggers` are new objects."""
         self.ask(triggers)
         named = triggers_of(experiment)
-        self._conduct = RunningExperiment(Stepper(experiment.plan()), bank, named)
+        self._conduct = RunningExperiment(PlanRunner(experiment.plan()), bank, named)
         self._conduct.heard_ns = self._clock.now_ns()
         self._note("experiment", "started")
 
@@ -302,8 +307,8 @@ class Loop:
         frames. None: any time.
         """
         conduct = self._conduct
-        if conduct is not None and conduct.bank.broken:
-            self._break_off(DeviceError(conduct.bank.broken))
+        if conduct is not None and conduct.bank.fault:
+            self._break_off(DeviceError(conduct.bank.fault))
             return None
         if conduct is None or conduct.silent:
             return None
@@ -331,8 +336,8 @@ class Loop:
         too_old: bool,
         inputs: Mapping[str, float],
     ) -> "_Done":
-        if conduct.bank.broken:
-            raise DeviceError(conduct.bank.broken)
+        if conduct.bank.fault:
+            raise DeviceError(conduct.bank.fault)
         everything = self._asking.known(time_s)
         observation = Observation(
             time_s,

@@ -53,7 +53,7 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     return estimator
 
 
-def introduced(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
+def network_ready_message(estimator: PoseEstimator, settings: Settings) -> NetworkReady:
     """Return what there is to say of the networks that are ready, named as in `settings`."""
     usual = settings.pose.model
     own = {

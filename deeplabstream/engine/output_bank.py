@@ -1,8 +1,8 @@
 """Output bank: applies commands to all outputs and switches them off on every exit path.
 
-`Line` is one open output with its state. `Answers` passes acknowledgements of devices from
-their threads to the bank. `Ticker` is the thread that ends pulses on time while a frame is
-being processed.
+`OutputChannel` is the state of one open output. `AcknowledgementRouter` passes
+acknowledgements of devices from their threads to the bank. `PulseTimer` is the thread that
+ends pulses on time while a frame is processed.
 """
 
 import sys
@@ -37,8 +37,8 @@ BACKSTOP_NS, BACKSTOP_SHARE = 100_000_000, 0.02
 
 
 @dataclass(slots=True)
-class Line:
-    """An open output."""
+class OutputChannel:
+    """State of one open output: level, next pulse edge, on-time limit, fault."""
 
     name: str
     output: Output
@@ -46,28 +46,28 @@ class Line:
     write: Write
     level: float = 0.0
     """The worst that it may be, where a write failed."""
-    turn_ns: int = NEVER
-    """When it is to go to `turn_level`: its pulse ends, or a pulse of its train."""
-    turn_level: float = 0.0
-    course: Iterator[tuple[int, float]] = field(default_factory=lambda: iter(()))
+    next_edge_ns: int = NEVER
+    """When it is to go to `next_edge_level`: its pulse ends, or a pulse of its train."""
+    next_edge_level: float = 0.0
+    pending_edges: Iterator[tuple[int, float]] = field(default_factory=lambda: iter(()))
     """What comes after that: moments and levels."""
     put_ns: int = 0
     """When it was last about to be written."""
     limit_ns: int = NEVER
     """When it will have been on for too long, or is to be tried again."""
-    then_ns: int = NEVER
+    follow_up_ns: int = NEVER
     """When the output that it names is to be pulsed."""
     failed: bool = False
 
     @property
     def due_ns(self) -> int:
         """When something is to be done."""
-        return min(self.turn_ns, self.limit_ns, self.then_ns)
+        return min(self.next_edge_ns, self.limit_ns, self.follow_up_ns)
 
     @property
     def going(self) -> bool:
         """Whether it is on, or between two pulses."""
-        return self.level > 0 or self.turn_ns < NEVER
+        return self.level > 0 or self.next_edge_ns < NEVER
 
     @property
     def longest_ns(self) -> int:
@@ -77,7 +77,7 @@ class Line:
     def went_off(self, at_ns: int, cause: str = "pulse end") -> None:
         """Have the output that it names pulsed, later, if it went off as planned."""
         if self.output.then and cause == "pulse end":
-            self.then_ns = at_ns + round(self.output.then_after_s * 1e9)
+            self.follow_up_ns = at_ns + round(self.output.then_after_s * 1e9)
 
     @property
     def watched(self) -> bool:
@@ -90,34 +90,38 @@ class Line:
         """Tell the device that the loop has come round; return whether it wants to know."""
         if self.failed or not isinstance(self.write, AutonomousWrite):
             return False
-        with suppress(DeviceError):  # `look` raises it
+        with suppress(DeviceError):  # `raise_on_fault` raises it
             self.write.beat(now_ns)
         return True
 
     def begin(self, command: Pulse | Train, began_ns: int) -> None:
         """Expect the edges of a pulse or a train that has begun."""
         alone = isinstance(self.write, AutonomousWrite)
-        self.course = _last(command, began_ns) if alone else _turns(command, began_ns)
-        self.turn()
+        self.pending_edges = (
+            _device_pulse_deadline(command, began_ns)
+            if alone
+            else _pulse_edges(command, began_ns)
+        )
+        self.advance_edge()
 
-    def turn(self) -> bool:
+    def advance_edge(self) -> bool:
         """Expect the next edge instead of this one; return whether there is one."""
-        self.turn_ns, self.turn_level = next(self.course, (NEVER, 0.0))
-        return self.turn_ns < NEVER
+        self.next_edge_ns, self.next_edge_level = next(self.pending_edges, (NEVER, 0.0))
+        return self.next_edge_ns < NEVER
 
-    def edge(self, may_go_on: bool) -> tuple[float, str] | None:
+    def take_due_edge(self, may_go_on: bool) -> tuple[float, str] | None:
         """Return what is due now, and its cause; None: nothing after all."""
-        level = self.turn_level
-        if self.turn_ns > self.limit_ns or (level > 0 and not may_go_on):
-            late = self.turn_ns > self.limit_ns
+        level = self.next_edge_level
+        if self.next_edge_ns > self.limit_ns or (level > 0 and not may_go_on):
+            late = self.next_edge_ns > self.limit_ns
             self.halt()
             return (0.0, "limit") if late else None
-        return level, "train" if self.turn() else "pulse end"
+        return level, "train" if self.advance_edge() else "pulse end"
 
     def halt(self) -> None:
         """Expect no more edges."""
-        self.course = iter(())
-        self.turn()
+        self.pending_edges = iter(())
+        self.advance_edge()
 
     def makes(self, pulses: Pulse | Train | None) -> bool:
         """Return whether the device makes these pulses itself."""
@@ -133,7 +137,7 @@ class Line:
             period_s = 1 / pulses.frequency
             self.write.train(level, pulses.width_s, period_s, pulses.count)
 
-    def look(self) -> None:
+    def raise_on_fault(self) -> None:
         """Raise a DeviceError if it went wrong by itself."""
         if not self.failed and isinstance(
             self.write, AcknowledgingWrite | AutonomousWrite
@@ -151,8 +155,8 @@ class Line:
                 problems.append(str(error))
 
 
-def _turns(command: Pulse | Train, began_ns: int) -> Iterator[tuple[int, float]]:
-    """Yield all edges but the first: when, and to which level."""
+def _pulse_edges(command: Pulse | Train, began_ns: int) -> Iterator[tuple[int, float]]:
+    """Yield the time and level of all edges but the first."""
     if isinstance(command, Pulse):
         yield began_ns + round(command.seconds * 1e9), 0.0
         return
@@ -163,8 +167,10 @@ def _turns(command: Pulse | Train, began_ns: int) -> Iterator[tuple[int, float]]
         yield start_ns + round(command.width_s * 1e9), 0.0
 
 
-def _last(command: Pulse | Train, began_ns: int) -> Iterator[tuple[int, float]]:
-    """Yield when a device must have ended by itself: its clock may be a little slow."""
+def _device_pulse_deadline(
+    command: Pulse | Train, began_ns: int
+) -> Iterator[tuple[int, float]]:
+    """Yield the time at which a device must have ended its pulses, with a margin for its clock."""
     lasts_ns = round(command.seconds * 1e9 * (1 + BACKSTOP_SHARE))
     yield began_ns + lasts_ns + BACKSTOP_NS, 0.0
 
@@ -192,8 +198,8 @@ def check(command: Set | Pulse | Train, exact: bool) -> None:
         )
 
 
-class Answers:
-    """Passes on at once what a device did; keeps for the bank what it did by itself.
+class AcknowledgementRouter:
+    """Routes acknowledgements at once; keeps for the bank what a device did by itself.
 
     A device's thread never waits for the bank, which may be waiting for the device.
     """
@@ -202,20 +208,20 @@ class Answers:
         self._watch = watch
         self._ended: deque[tuple[str, DeviceReport]] = deque()
 
-    def listen_to(self, line: Line) -> None:
+    def listen_to(self, channel: OutputChannel) -> None:
         """Hear what this output's device says, if it says anything."""
-        if isinstance(line.write, AutonomousWrite | AcknowledgingWrite):
-            line.write.hear = lambda done: self._heard(line.name, done)
+        if isinstance(channel.write, AutonomousWrite | AcknowledgingWrite):
+            channel.write.hear = lambda done: self._heard(channel.name, done)
 
-    def follow(self, lines: Mapping[str, Line]) -> Iterator[Edge]:
+    def follow(self, channels: Mapping[str, OutputChannel]) -> Iterator[Edge]:
         """Take note of outputs that went off by themselves, and yield that."""
         while self._ended:
             name, done = self._ended.popleft()
-            line, at_ns = lines.get(name), done.acted_ns
-            if line is not None and line.put_ns <= at_ns:
-                line.halt()
-                line.level, line.limit_ns = 0.0, NEVER
-                line.went_off(at_ns, done.cause)
+            channel, at_ns = channels.get(name), done.acted_ns
+            if channel is not None and channel.put_ns <= at_ns:
+                channel.halt()
+                channel.level, channel.limit_ns = 0.0, NEVER
+                channel.went_off(at_ns, done.cause)
                 yield Edge(name, 0.0, done.cause, at_ns, at_ns)
 
     def _heard(self, name: str, done: DeviceReport) -> None:
@@ -234,13 +240,13 @@ devices acknowledge, by theirs."""
 @contextmanager
 def opened(
     outputs: Mapping[str, Output], clock: Clock, watch: Watch
-) -> Iterator["Bank"]:
+) -> Iterator["OutputBank"]:
     """Open all outputs, switched off; they go off and are closed on every way out.
 
     What goes wrong while closing is a DeviceError, or a `Note` where another error is
     already on its way.
     """
-    bank = Bank(clock, watch)
+    bank = OutputBank(clock, watch)
     try:
         for name, output in outputs.items():
             bank.open(name, output)
@@ -253,8 +259,8 @@ def opened(
         raise DeviceError("\n".join(problems))
 
 
-class Bank:
-    """The open outputs of a run; any thread may call it.
+class OutputBank:
+    """Thread-safe bank of the open outputs of a run.
 
     One lock guards them all: a write is short, and what was written is told in its order.
     A write that fails switches everything off, is tried again by `tick` until it is off,
@@ -262,28 +268,31 @@ class Bank:
     """
 
     def __init__(self, clock: Clock, watch: Watch) -> None:
-        self.sooner = threading.Condition()
+        self.condition = threading.Condition()
         """The lock; notified when something falls due before `tick` said."""
         self.left_on: tuple[str, ...] = ()
         """After closing: outputs that could not be written, and may still be on."""
         self._clock = clock
         self._watch = watch
-        self._lines: dict[str, Line] = {}
-        self._answers, self._heralds = Answers(watch), EventSenders()
+        self._channels: dict[str, OutputChannel] = {}
+        self._acknowledgements, self._event_senders = (
+            AcknowledgementRouter(watch),
+            EventSenders(),
+        )
         self._untold: list[Edge | Note | Mark] = []
         self._said_ns = NEVER
-        self._broken = ""
+        self._fault = ""
 
     @property
     def levels(self) -> Mapping[str, float]:
         """The level of every output; the worst it may be where a write failed."""
-        with self.sooner:
-            return {name: line.level for name, line in self._lines.items()}
+        with self.condition:
+            return {name: channel.level for name, channel in self._channels.items()}
 
     @property
-    def broken(self) -> str:
+    def fault(self) -> str:
         """Why nothing can be switched on any more; empty: it can."""
-        return self._broken
+        return self._fault
 
     def apply(
         self, commands: Sequence[Command], now_ns: int, cause: str = "plan"
@@ -312,11 +321,11 @@ class Bank:
         """
         with self._door(now_ns):
             self._do_due(now_ns)
-            lines = self._lines.values()
-            for line in lines:
-                self._look_after(line)
-            self._said_ns = min((line.due_ns for line in lines), default=NEVER)
-            if any(line.watched for line in lines):
+            channels = self._channels.values()
+            for channel in channels:
+                self._look_after(channel)
+            self._said_ns = min((channel.due_ns for channel in channels), default=NEVER)
+            if any(channel.watched for channel in channels):
                 self._said_ns = min(self._said_ns, now_ns + LOOK_NS)
             return None if self._said_ns == NEVER else self._said_ns
 
@@ -330,19 +339,19 @@ class Bank:
 
     def beat(self, now_ns: int) -> bool:
         """Tell devices with a watchdog, if there are any, that the loop has come round."""
-        fed = [line.beat(now_ns) for line in [*self._lines.values()]]
+        fed = [channel.beat(now_ns) for channel in [*self._channels.values()]]
         return any(fed)
 
     def fail(self, why: str, now_ns: int) -> None:
         """Refuse to switch anything on from now on, and tell why."""
-        with self.sooner:
-            self._broken = self._broken or why
+        with self.condition:
+            self._fault = self._fault or why
             self._watch(Note("error", why, now_ns))
 
-    def shut(self, why: str, now_ns: int, cause: str) -> None:
+    def switch_off_and_latch(self, why: str, now_ns: int, cause: str) -> None:
         """Write 0 to all outputs, then refuse to switch anything on, and tell why."""
         with self._door(now_ns):
-            self._broken = self._broken or why
+            self._fault = self._fault or why
             problems = self._all_off(now_ns, cause)
             self._untold.append(Note("error", "\n".join([why, *problems]), now_ns))
 
@@ -353,29 +362,31 @@ class Bank:
             with error_context(f"Output {name}"):
                 device = output.opened()
                 write = device.__enter__()
-            line = Line(name, output, device, write)
-            self._lines[name] = line
-            self._answers.listen_to(line)
-            self._write(line, 0.0, now_ns, "open")
-            self._heralds.add(name, write)
+            channel = OutputChannel(name, output, device, write)
+            self._channels[name] = channel
+            self._acknowledgements.listen_to(channel)
+            self._write(channel, 0.0, now_ns, "open")
+            self._event_senders.add(name, write)
 
     def close(self) -> list[str]:
         """Switch everything off, close it, and return what is not yet known to fail."""
         now_ns = self._clock.now_ns()
         problems: list[str] = []
-        with self.sooner, ExitStack() as afterwards:
-            lines, self._lines = self._lines, {}
-            for line in lines.values():
-                afterwards.callback(line.close, problems)
+        with self.condition, ExitStack() as afterwards:
+            channels, self._channels = self._channels, {}
+            for channel in channels.values():
+                afterwards.callback(channel.close, problems)
             afterwards.callback(self._tell)
-            self._broken = self._broken or "the outputs are closed"
-            problems += self._off(lines.values(), now_ns, "close")
-            self.left_on = tuple(name for name, line in lines.items() if line.level > 0)
+            self._fault = self._fault or "the outputs are closed"
+            problems += self._off(channels.values(), now_ns, "close")
+            self.left_on = tuple(
+                name for name, channel in channels.items() if channel.level > 0
+            )
         return problems
 
     @contextmanager
     def _door(self, now_ns: int) -> Iterator[None]:
-        with self.sooner:
+        with self.condition:
             try:
                 yield
             except BaseException:
@@ -398,10 +409,10 @@ class Bank:
         try:
             for entry in told:
                 if not isinstance(entry, Note):
-                    self._heralds.tell(entry)
+                    self._event_senders.tell(entry)
         except BaseException as error:
-            self._broken = self._broken or str(error)
-            self._heralds = EventSenders()
+            self._fault = self._fault or str(error)
+            self._event_senders = EventSenders()
             self._all_off(self._clock.now_ns(), "error")
             self._tell()
             raise
@@ -409,132 +420,138 @@ class Bank:
     def _obey(
         self, command: Set | Pulse | Train, now_ns: int, cause: str
     ) -> int | None:
-        line = self._lines.get(command.output)
+        channel = self._channels.get(command.output)
         level = command.level
-        if self._broken and (level > 0 or line is None):
-            raise DeviceError(self._broken)
-        if line is None:
+        if self._fault and (level > 0 or channel is None):
+            raise DeviceError(self._fault)
+        if channel is None:
             raise ExperimentError(f"there is no [Output {command.output}]")
-        check(command, line.output.exact)
-        was_on, written_ns = line.going, None
+        check(command, channel.output.exact)
+        was_on, written_ns = channel.going, None
         pulses = None if isinstance(command, Set) or level == 0 else command
-        line.halt()
-        if level == 0 or level != line.level or line.makes(pulses):
-            written_ns = self._write(line, level, now_ns, cause, pulses)
+        channel.halt()
+        if level == 0 or level != channel.level or channel.makes(pulses):
+            written_ns = self._write(channel, level, now_ns, cause, pulses)
         if level > 0:
-            line.then_ns = NEVER
+            channel.follow_up_ns = NEVER
         elif was_on and written_ns is not None:
-            line.went_off(written_ns)
+            channel.went_off(written_ns)
         if pulses is not None:
-            line.begin(pulses, now_ns if written_ns is None else written_ns)
-        self._expect(line)
+            channel.begin(pulses, now_ns if written_ns is None else written_ns)
+        self._expect(channel)
         return written_ns
 
-    def _expect(self, line: Line) -> None:
-        if line.due_ns < self._said_ns:
-            self._said_ns = line.due_ns
-            self.sooner.notify_all()
+    def _expect(self, channel: OutputChannel) -> None:
+        if channel.due_ns < self._said_ns:
+            self._said_ns = channel.due_ns
+            self.condition.notify_all()
 
     def _do_due(self, now_ns: int) -> None:
-        self._untold += self._answers.follow(self._lines)
-        for line in self._lines.values():
-            if line.due_ns > now_ns:
+        self._untold += self._acknowledgements.follow(self._channels)
+        for channel in self._channels.values():
+            if channel.due_ns > now_ns:
                 continue
-            if line.failed:
-                self._off([line], line.due_ns, "error")
-            while line.due_ns <= now_ns and not line.failed:
-                self._do_next(line)
+            if channel.failed:
+                self._off([channel], channel.due_ns, "error")
+            while channel.due_ns <= now_ns and not channel.failed:
+                self._apply_next_edge(channel)
 
-    def _do_next(self, line: Line) -> None:
-        due_ns = line.due_ns
-        if line.then_ns <= due_ns:
-            self._follow(line)
-        elif edge := line.edge(may_go_on=not self._broken):
-            written_ns = self._write(line, edge[0], due_ns, edge[1])
-            line.went_off(written_ns, edge[1])
+    def _apply_next_edge(self, channel: OutputChannel) -> None:
+        due_ns = channel.due_ns
+        if channel.follow_up_ns <= due_ns:
+            self._follow(channel)
+        elif edge := channel.take_due_edge(may_go_on=not self._fault):
+            written_ns = self._write(channel, edge[0], due_ns, edge[1])
+            channel.went_off(written_ns, edge[1])
 
-    def _follow(self, line: Line) -> None:
+    def _follow(self, channel: OutputChannel) -> None:
         """Pulse the output that another one names."""
-        asked_ns, line.then_ns = line.then_ns, NEVER
-        taker = self._lines.get(line.output.then or "")
-        if taker is not None and not self._broken:
-            pulse = Pulse(OutputName(taker.name), line.output.then_s)
+        asked_ns, channel.follow_up_ns = channel.follow_up_ns, NEVER
+        taker = self._channels.get(channel.output.then or "")
+        if taker is not None and not self._fault:
+            pulse = Pulse(OutputName(taker.name), channel.output.then_s)
             taker.begin(pulse, self._write(taker, 1.0, asked_ns, "then", pulse))
             self._expect(taker)
 
     def _all_off(self, now_ns: int, cause: str) -> list[str]:
-        return self._off(self._lines.values(), now_ns, cause)
+        return self._off(self._channels.values(), now_ns, cause)
 
-    def _off(self, lines: Iterable[Line], now_ns: int, cause: str) -> list[str]:
+    def _off(
+        self, channels: Iterable[OutputChannel], now_ns: int, cause: str
+    ) -> list[str]:
         """Write 0 to all; return the failures of those that had not failed before."""
         problems = []
-        for line in lines:
-            known, line.then_ns = line.failed, NEVER
-            line.halt()
+        for channel in channels:
+            known, channel.follow_up_ns = channel.failed, NEVER
+            channel.halt()
             try:
-                self._write(line, 0.0, now_ns, cause)
+                self._write(channel, 0.0, now_ns, cause)
             except Exception as error:
                 if not known:
                     problems.append(str(error))
         return problems
 
-    def _look_after(self, line: Line) -> None:
+    def _look_after(self, channel: OutputChannel) -> None:
         try:
-            line.look()
+            channel.raise_on_fault()
         except DeviceError as error:
-            self._note_failure(line, line.level, error)
+            self._note_failure(channel, channel.level, error)
             raise
 
-    def _note_failure(self, line: Line, level: float, error: BaseException) -> None:
-        line.failed = True
-        line.level = max(line.level, level)
-        line.halt()
-        line.limit_ns = self._clock.now_ns() + RETRY_NS
-        self._expect(line)
-        self._broken = self._broken or str(error) or type(error).__name__
+    def _note_failure(
+        self, channel: OutputChannel, level: float, error: BaseException
+    ) -> None:
+        channel.failed = True
+        channel.level = max(channel.level, level)
+        channel.halt()
+        channel.limit_ns = self._clock.now_ns() + RETRY_NS
+        self._expect(channel)
+        self._fault = self._fault or str(error) or type(error).__name__
 
     def _write(
         self,
-        line: Line,
+        channel: OutputChannel,
         level: float,
         asked_ns: int,
         cause: str,
         pulses: Pulse | Train | None = None,
     ) -> int:
-        line.put_ns = self._clock.now_ns()
+        channel.put_ns = self._clock.now_ns()
         try:
-            with error_context(f"Output {line.name}"):
-                line.put(level, pulses)
+            with error_context(f"Output {channel.name}"):
+                channel.put(level, pulses)
         except BaseException as error:
-            self._note_failure(line, level, error)
+            self._note_failure(channel, level, error)
             raise
         written_ns = self._clock.now_ns()
-        if level == 0 and line.turn_ns == NEVER:
-            line.limit_ns = NEVER
-        elif line.limit_ns == NEVER:
-            line.limit_ns = written_ns + line.longest_ns
-        line.level = level
-        self._untold.append(Edge(line.name, level, cause, asked_ns, written_ns))
+        if level == 0 and channel.next_edge_ns == NEVER:
+            channel.limit_ns = NEVER
+        elif channel.limit_ns == NEVER:
+            channel.limit_ns = written_ns + channel.longest_ns
+        channel.level = level
+        self._untold.append(Edge(channel.name, level, cause, asked_ns, written_ns))
         return written_ns
 
 
 LONGEST_WAIT_S = 3600.0
 
 
-class Ticker:
-    """Sleeps to the bank's next deadline and ticks it; `with Ticker(bank, clock): …`.
+class PulseTimer:
+    """Timer thread of a bank: sleeps to the next deadline and ticks the bank.
+
+    Use: `with PulseTimer(bank, clock): …`.
 
     An output that fails meanwhile becomes a `Note("error", …)`, and the bank refuses to
     switch anything on, so that the loop learns of it with its next command.
     """
 
-    def __init__(self, bank: Bank, clock: Clock) -> None:
+    def __init__(self, bank: OutputBank, clock: Clock) -> None:
         self._bank = bank
         self._clock = clock
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
-    def __enter__(self) -> "Ticker":
+    def __enter__(self) -> "PulseTimer":
         """Start the thread."""
         _set_timer(fine=True)
         self._thread.start()
@@ -542,21 +559,21 @@ class Ticker:
 
     def __exit__(self, *_: object) -> None:
         """End the thread; what is still pending stays pending."""
-        with self._bank.sooner:
+        with self._bank.condition:
             self._stopped = True
-            self._bank.sooner.notify_all()
+            self._bank.condition.notify_all()
         self._thread.join()
         _set_timer(fine=False)
 
     def _run(self) -> None:
-        with self._bank.sooner:
+        with self._bank.condition:
             while not self._stopped:
                 due_ns = self._tick()
                 wait_s = None
                 if due_ns is not None:
                     wait_s = (due_ns - self._clock.now_ns()) / 1e9
                     wait_s = min(max(wait_s, 0.0), LONGEST_WAIT_S)
-                self._bank.sooner.wait(wait_s)
+                self._bank.condition.wait(wait_s)
 
     def _tick(self) -> int | None:
         now_ns = self._clock.now_ns()
@@ -567,10 +584,10 @@ class Ticker:
             return now_ns + RETRY_NS
 
 
-def catch_up(bank: Bank, clock: ManualClock, until_ns: int) -> None:
+def catch_up(bank: OutputBank, clock: ManualClock, until_ns: int) -> None:
     """Put a manual clock forward, and do on the way what falls due, when it is due.
 
-    It does for a replay what a `Ticker` does for a live run; to be called before a frame.
+    It does for a replay what a `PulseTimer` does for a live run; to be called before a frame.
     """
     while (due_ns := bank.tick(clock.now_ns())) is not None and due_ns <= until_ns:
         clock.set(due_ns)

@@ -1,14 +1,8 @@
-"""What triggers see of what the network says: the seam between pose and decision.
+"""Pose filtering: confidence threshold, outlier rejection, hold, smoothing, prediction.
 
-In this order: points below the model's threshold are unseen; implausible ones are refused;
-what is missing is held for a while; points are smoothed, then predicted; classifiers tell
-behaviours from what is left. The same poses at the same times are always seen the same, so
-a run is decided again from its raw poses (and from the behaviours that were told, so that
-no classifier is needed).
-
-Points that can't be true, whatever the network's confidence, and points that are held.
-
-Smoothing and prediction of one camera's points, as `[Tracking]` asks for them.
+The steps run in this order; classifiers then compute behaviours from the filtered poses. The
+result depends only on the poses and their times. A re-run therefore needs the recorded raw
+poses and behaviours, and no network or classifier.
 """
 
 from collections import Counter
@@ -35,13 +29,13 @@ Mask = NDArray[np.bool_]
 """(animal, bodypart)."""
 
 
-class Plausibility:
-    """The gate of one camera. It remembers where and when each point was last believed.
+class OutlierFilter:
+    """Outlier filter of one camera, with the last accepted position of each point.
 
-    A point is refused when it is farther from there than it can have gone since then; that
-    distance grows with time, so a refused point that was right is believed again. Of a
-    bone that is too short or too long, the end is refused that spoils more bones; when
-    both spoil as many, the one of which the network is less sure.
+    A point is rejected when it is farther from there than it can have moved since. That
+    distance grows with time, so a correct point is accepted again. Of an edge that is too
+    short or too long, the end that violates more edges is rejected. If both violate as many,
+    the end with the lower confidence is rejected.
     """
 
     def __init__(self, rules: Tracking) -> None:
@@ -53,10 +47,10 @@ class Plausibility:
         self._measured: Lengths
         self._times: Lengths
 
-    def sift(
+    def filter(
         self, seen: Pose, time_s: float, calibration: Calibration | None = None
     ) -> tuple[Points, dict[str, str]]:
-        """Return the points to believe, in px, and what was done to the others, by name.
+        """Return the accepted points, in px, and what was done to the others, by name.
 
         With UNIT = mm lengths are those on the floor: `calibration`.
         """
@@ -221,7 +215,7 @@ class PoseFilter:
         self._rules = rules or {}
         self._calibrations = calibrations or {}
         self._watchers = watchers or {}
-        self._gates: dict[str, Plausibility | None] = {}
+        self._gates: dict[str, OutlierFilter | None] = {}
         self._filters: dict[str, PointSmoother | None] = {}
 
     def forget(self) -> None:
@@ -245,7 +239,7 @@ class PoseFilter:
             self._filters.pop(camera, None)
         calibration = self._calibrations.get(camera)
         if gate := self._gate(camera):
-            points, flags = gate.sift(seen, time_s, calibration)
+            points, flags = gate.filter(seen, time_s, calibration)
             seen = pose.moved(points)
         if motion := self._motion(camera):
             points, done = motion.step(seen.points, time_s, age_s)
@@ -268,11 +262,11 @@ class PoseFilter:
             self._filters[camera] = PointSmoother(rules) if rules and active else None
         return self._filters[camera]
 
-    def _gate(self, camera: str) -> Plausibility | None:
+    def _gate(self, camera: str) -> OutlierFilter | None:
         if camera not in self._gates:
             rules = self._rules.get(camera) or self._rules.get("")
             active = rules is not None and rules.active
-            self._gates[camera] = Plausibility(rules) if rules and active else None
+            self._gates[camera] = OutlierFilter(rules) if rules and active else None
         return self._gates[camera]
 
 

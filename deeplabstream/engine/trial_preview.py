@@ -12,7 +12,7 @@ from typing import Any
 
 from deeplabstream.core.command import Command, Mark, Pulse, Set, Train
 from deeplabstream.core.errors import ExperimentError
-from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+from deeplabstream.plugins.experiment import Experiment, Observation, PlanRunner
 
 STAYS_S = 2.0
 """Seconds for which the animal does what the plan watches, before it leaves."""
@@ -102,7 +102,7 @@ def preview_trials(
     `limit_s`: seconds after which any experiment ends, 0: when it does by itself. The last
     row says how it ended. ExperimentError: it can't be told without an animal.
     """
-    stepper, animal = Stepper(experiment.plan()), _Animal(1 / rate)
+    stepper, animal = PlanRunner(experiment.plan()), _Animal(1 / rate)
     rows: list[Row] = []
     told, index, time_s = 0, 0, 0.0
     end_s = limit_s or _LONGEST_S
@@ -130,7 +130,7 @@ def preview_trials(
         yield Row(time_s, "EXP_TIME_S ends it" if limit_s else "and so on")
 
 
-def _commands(stepper: Stepper, seen: Observation) -> tuple[Command, ...]:
+def _commands(stepper: PlanRunner, seen: Observation) -> tuple[Command, ...]:
     try:
         return stepper.step(seen)
     except ExperimentError:

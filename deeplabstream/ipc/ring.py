@@ -99,7 +99,7 @@ class Ring:
         return int(self.heads[0, _PUBLISHED])
 
     @property
-    def awaits_pulse(self) -> bool:
+    def awaits_trigger(self) -> bool:
         """Whether the camera waits for a trigger pulse."""
         return bool(self.heads[0, _PULSE])
 
@@ -143,7 +143,7 @@ class RingWriter:
         image: Image = self._ring.images[place]
         return image
 
-    def await_pulse(self) -> None:
+    def await_trigger(self) -> None:
         """Note that the camera waits for a trigger pulse, which is no fault."""
         self._ring.heads[0, _PULSE] = 1
 

@@ -1,4 +1,4 @@
-"""A folder is a registry: what lies in it can be named in settings.ini."""
+"""Plug-in discovery: imports the classes of a plug-in folder by name."""
 
 import importlib
 import inspect

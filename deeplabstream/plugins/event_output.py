@@ -1,4 +1,4 @@
-"""Outputs that tell other programs what happens: levels of all outputs, words of the plan."""
+"""Base class of outputs that send events to other programs."""
 
 import json
 from abc import abstractmethod
@@ -38,7 +38,7 @@ Send: TypeAlias = Callable[[Event], object]
 
 
 @settings(frozen=True, kw_only=True)
-class Events(Output):
+class EventOutput(Output):
     """What all kinds have in common."""
 
     word: str = Field(
@@ -60,7 +60,11 @@ class Events(Output):
     def opened(self) -> Iterator[Write]:
         """Open the connection, if the protocol has such a thing."""
         with self.sending() as send:
-            yield _Herald(send, self.word) if self.everything else _Own(send, self.word)
+            yield (
+                _BroadcastSender(send, self.word)
+                if self.everything
+                else _Own(send, self.word)
+            )
 
 
 @runtime_checkable
@@ -83,7 +87,7 @@ class _Own:
         self.send(Event(self.word, level, "own", 0))
 
 
-class _Herald(_Own):
+class _BroadcastSender(_Own):
     def tell(self, event: Edge | Mark) -> None:
         match event:
             case Edge():
@@ -97,16 +101,16 @@ class EventSenders:
     """The open outputs that are told what happens; the bank's side."""
 
     def __init__(self) -> None:
-        self._heralds: dict[str, EventSender] = {}
+        self._event_senders: dict[str, EventSender] = {}
 
     def add(self, name: str, write: Write) -> None:
-        """Tell this output from now on, if it is a herald."""
+        """Tell this output from now on, if it is a sender."""
         if isinstance(write, EventSender):
-            self._heralds[name] = write
+            self._event_senders[name] = write
 
     def tell(self, event: Edge | Mark) -> None:
         """Tell all, but not an output what it did itself; DeviceError: one can't be told."""
-        for name, herald in self._heralds.items():
+        for name, sender in self._event_senders.items():
             if isinstance(event, Mark) or event.output != name:
                 with error_context(f"Output {name}"):
-                    herald.tell(event)
+                    sender.tell(event)

@@ -18,7 +18,7 @@ MOST_PER_FRAME = 64
 """Largest number of commands and requests that a plan may yield for one frame."""
 
 
-class Ask(Enum):
+class ObservationRequest(Enum):
     """Requests of a plan for an observation."""
 
     NEXT = "next"
@@ -53,7 +53,7 @@ class Observation:
 
 
 T = TypeVar("T")
-Plan: TypeAlias = Generator[Command | Ask, Observation, T]
+Plan: TypeAlias = Generator[Command | ObservationRequest, Observation, T]
 
 
 @settings(kw_only=True)
@@ -83,7 +83,7 @@ def triggers_of(experiment: Experiment) -> frozenset[str]:
     return frozenset(name for name in named if name)
 
 
-class Stepper:
+class PlanRunner:
     """Runs a plan frame by frame. Pure: equal observations give equal commands."""
 
     def __init__(self, plan: Plan[None]) -> None:
@@ -106,11 +106,11 @@ class Stepper:
             except StopIteration:
                 self.finished = True
                 break
-            if wish is Ask.NEXT:
+            if wish is ObservationRequest.NEXT:
                 break
             if isinstance(wish, Set | Pulse | Train | Mark):
                 commands.append(wish)
-            elif wish is not Ask.NOW:
+            elif wish is not ObservationRequest.NOW:
                 raise ExperimentError(
                     f"the plan yielded {wish!r}, which is not a command"
                 )
@@ -124,9 +124,9 @@ class Stepper:
 
 def until(trigger: str, at_most_s: float = inf) -> Plan[bool]:
     """Wait until the trigger is true; return False after `at_most_s`."""
-    start_s = (yield Ask.NOW).time_s
+    start_s = (yield ObservationRequest.NOW).time_s
     while True:
-        seen = yield Ask.NEXT
+        seen = yield ObservationRequest.NEXT
         if seen.holds(trigger):
             return True
         if seen.time_s - start_s >= at_most_s:
@@ -138,9 +138,9 @@ def during(trigger: str, at_most_s: float = inf) -> Plan[bool]:
 
     A lost animal does not end the wait: the loop switches the outputs off.
     """
-    start_s = (yield Ask.NOW).time_s
+    start_s = (yield ObservationRequest.NOW).time_s
     while True:
-        seen = yield Ask.NEXT
+        seen = yield ObservationRequest.NEXT
         if seen.fails(trigger):
             return False
         if seen.time_s - start_s >= at_most_s:
@@ -149,14 +149,14 @@ def during(trigger: str, at_most_s: float = inf) -> Plan[bool]:
 
 def wait(seconds: float) -> Plan[None]:
     """Wait for `seconds` of the frames' time, at least one frame."""
-    start_s = (yield Ask.NOW).time_s
-    while (yield Ask.NEXT).time_s - start_s < seconds:
+    start_s = (yield ObservationRequest.NOW).time_s
+    while (yield ObservationRequest.NEXT).time_s - start_s < seconds:
         pass
 
 
 def until_known(trigger: str) -> Plan[bool]:
     """Wait until the trigger is true or false, and return the answer."""
-    seen = yield Ask.NOW
+    seen = yield ObservationRequest.NOW
     while (answer := seen.triggers[trigger]) is None:
-        seen = yield Ask.NEXT
+        seen = yield ObservationRequest.NEXT
     return answer

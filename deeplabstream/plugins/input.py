@@ -1,4 +1,4 @@
-"""What an input is: settings, and a `with` in which its changes are told."""
+"""Input contract: settings, and a context manager during which changes are reported."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What an output is: settings, and a `with` that gives a function to set its level."""
+"""Output contract: settings, and a context manager that yields a function to set the level."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

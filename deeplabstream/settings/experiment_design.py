@@ -13,8 +13,8 @@ from deeplabstream.core.command import OutputName, TriggerName
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.plugins.discovery import discover
-from deeplabstream.plugins.trigger import Debounce
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model
 from deeplabstream.settings import ini_editing
@@ -161,7 +161,7 @@ MODEL = arena
 KIND = SimulatedCamera
 """
 """The rig that needs no device."""
-_CALMER = keys_of(Debounce)
+_CALMER = keys_of(DebounceSettings)
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class _Asked:
 
     def _keys(self, title: str, kind: type) -> Asking[Words]:
         words: Words = {}
-        hidden = set(_CALMER) if issubclass(kind, Debounce) else set()
+        hidden = set(_CALMER) if issubclass(kind, DebounceSettings) else set()
         if sum(camera.analyse for camera in self.rig.cameras.values()) < 2:
             hidden.add("CAMERA")
         for key in keys_but(kind, hidden):

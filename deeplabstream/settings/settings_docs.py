@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.plugins.discovery import discover
 from deeplabstream.plugins.output import Output
-from deeplabstream.plugins.trigger import Debounce
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED
 from deeplabstream.settings.validation_messages import wording
@@ -46,9 +46,11 @@ def describe() -> str:
             parts += [f"## [{family} NAME]\n", _first_line(kind), _table(kind)]
     for family, (folder, contract) in FAMILIES.items():
         parts += [f"## [{family} NAME]\n", _FAMILY.format(folder=folder.__name__)]
-        shared = keys_of(Debounce) if issubclass(contract, Debounce) else {}
+        shared = (
+            keys_of(DebounceSettings) if issubclass(contract, DebounceSettings) else {}
+        )
         if shared:
-            parts += ["### All kinds\n", _EVERY, _table(Debounce)]
+            parts += ["### All kinds\n", _EVERY, _table(DebounceSettings)]
         elif contract is Output:
             shared = keys_of(Output)
             parts += ["### All kinds\n", _table(Output)]

@@ -1,9 +1,4 @@
-"""The buffer that a made camera has as real ones have: who reads late loses nothing at once.
-
-At which moments a made camera exposes, when its rate is changed while it films.
-
-Exposure and gain of a made camera, and what they do to pictures and rate.
-"""
+"""Simulated camera: exposure timing, driver buffer, exposure and gain."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,7 +11,7 @@ from deeplabstream.plugins.camera import CameraControl, Value
 
 
 @dataclass
-class Tempo:
+class ExposureClock:
     """Counts exposures at a rate, from picture `first` at the film's second `since_s` on."""
 
     rate: float
@@ -39,9 +34,9 @@ class Tempo:
         """Return the second of the film that picture `index` shows."""
         return self.since_s + (index - self.first) / self.rate
 
-    def changed(self, rate: float, first: int) -> "Tempo":
+    def changed(self, rate: float, first: int) -> "ExposureClock":
         """Return how it goes on from picture `first`, due at once."""
-        return Tempo(rate, first, self.time_s(first))
+        return ExposureClock(rate, first, self.time_s(first))
 
 
 _USUAL_US = 10_000.0

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import AnimalName, Answer, ContextTrigger, TriggerContext
 
-from .hysteresis import Margins
+from .hysteresis import Hysteresis
 
 
 def of_animal(animal: str, behaviour: str) -> str:
@@ -17,7 +17,7 @@ def of_animal(animal: str, behaviour: str) -> str:
 
 
 @settings(kw_only=True)
-class Behaviour(Margins, ContextTrigger):
+class Behaviour(Hysteresis, ContextTrigger):
     """Holds while a classifier finds a behaviour probable: a [Classifier NAME] says which.
 
     Unknown while the classifier does not know: the animal is lost, or was a moment ago.
@@ -51,4 +51,4 @@ class Behaviour(Margins, ContextTrigger):
             self.forget()
             return None
         over = share - self.threshold
-        return self.past(over if self.when == "above" else -over)
+        return self.update(over if self.when == "above" else -over)

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import Pose, PoseTrigger, RegionSetting, angle_between, middle, turn
 
-from .hysteresis import Margins
+from .hysteresis import Hysteresis
 
 Length = Annotated[float, Field(gt=0)]
 Edge: TypeAlias = Literal[
@@ -29,7 +29,7 @@ _MIDDLES: dict[str, tuple[float, float]] = {
 
 
 @settings(kw_only=True)
-class Looking(Margins, PoseTrigger):
+class HeadDirectionTrigger(Hysteresis, PoseTrigger):
     """The head's direction: from the middle of all body parts but the last, to the last."""
 
     bodyparts: tuple[str, ...] = Field(
@@ -52,11 +52,11 @@ class Looking(Margins, PoseTrigger):
         x, y = middle(back)
         way = target[0] - x, target[1] - y
         apart = angle_between((tip[0] - x, tip[1] - y), way)
-        return None if apart != apart else self.past(self.angle - apart)
+        return None if apart != apart else self.update(self.angle - apart)
 
 
 @settings(kw_only=True)
-class HeadDirection(Looking):
+class HeadDirection(HeadDirectionTrigger):
     """Holds while the head points to a point of the picture, within ANGLE degrees."""
 
     point: tuple[float, float] = Field(description="X, Y in UNIT")
@@ -67,7 +67,7 @@ class HeadDirection(Looking):
 
 
 @settings(kw_only=True)
-class ScreenDirection(Looking):
+class ScreenDirection(HeadDirectionTrigger):
     """Holds while the head points to the middle of an edge of the picture (a screen)."""
 
     edge: Edge = Field(
@@ -85,7 +85,7 @@ class ScreenDirection(Looking):
 
 
 @settings(kw_only=True)
-class EgoHeadDirection(Margins, PoseTrigger):
+class EgoHeadDirection(Hysteresis, PoseTrigger):
     """Holds while the head is turned from the body's axis, to the animal's own SIDE.
 
     Left and right are the animal's, as a camera above it sees them (not mirrored).
@@ -109,7 +109,7 @@ class EgoHeadDirection(Margins, PoseTrigger):
         if turned != turned:
             return None
         sides = {"left": -turned, "right": turned, "both": abs(turned)}
-        return self.past(sides[self.side] - self.angle)
+        return self.update(sides[self.side] - self.angle)
 
 
 @settings(kw_only=True)

@@ -1,15 +1,15 @@
-"""A limit with two margins, so that what lies on it does not flicker."""
+"""Hysteresis of triggers with a limit: an enter margin and an exit margin."""
 
 from dataclasses import field
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Debounce
+from deeplabstream import DebounceSettings
 
 
 @settings(kw_only=True)
-class Margins(Debounce):
+class Hysteresis(DebounceSettings):
     """Settings of triggers that hold from a number on: a speed, a distance, an angle.
 
     Between the two margins the last answer stands; at first it is no.
@@ -25,7 +25,7 @@ class Margins(Debounce):
     )
     _over: bool = field(default=False, init=False, repr=False, compare=False)
 
-    def past(self, by: float) -> bool:
+    def update(self, by: float) -> bool:
         """Return the answer for a number that is `by` past its limit; 0 is past it."""
         self._over = by >= (-self.exit_margin if self._over else self.enter_margin)
         return self._over

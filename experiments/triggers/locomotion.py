@@ -13,11 +13,11 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import Pose, PoseTrigger, angle_between, middle
 
-from .hysteresis import Margins
+from .hysteresis import Hysteresis
 
 
 @settings(kw_only=True)
-class Moving(PoseTrigger):
+class LocomotionTrigger(PoseTrigger):
     """The way of the middle of the body parts since WINDOW_S ago.
 
     Skipped frames change nothing. Unknown until the animal was seen for WINDOW_S.
@@ -48,7 +48,7 @@ class Moving(PoseTrigger):
 
 
 @settings(kw_only=True)
-class MovingTowards(Margins, Moving):
+class MovingTowards(Hysteresis, LocomotionTrigger):
     """Holds while the animal moves towards a point, within ANGLE degrees.
 
     Slower than MIN_SPEED it moves nowhere: the answer is no.
@@ -73,7 +73,7 @@ class MovingTowards(Margins, Moving):
             return False
         x, y = middle(pose.places(self.bodyparts))
         apart = angle_between(step, (self.point[0] - x, self.point[1] - y))
-        return self.past(self.angle - apart)
+        return self.update(self.angle - apart)
 
 
 @settings(kw_only=True)
@@ -107,7 +107,7 @@ class Freezing(PoseTrigger):
 
 
 @settings(kw_only=True)
-class Speed(Margins, Moving):
+class Speed(Hysteresis, LocomotionTrigger):
     """Holds while the middle of the body parts moves faster (or slower) than SPEED.
 
     Speed is the distance from where it was WINDOW_S ago, divided by the time since then.
@@ -126,4 +126,4 @@ class Speed(Margins, Moving):
         seconds, x, y = way
         speed = hypot(x, y) / seconds
         over = speed - self.speed
-        return self.past(over if self.when == "above" else -over)
+        return self.update(over if self.when == "above" else -over)

@@ -10,7 +10,7 @@ from deeplabstream import Answer, TriggerCombination, TriggerName
 
 
 @settings(kw_only=True)
-class Several(TriggerCombination):
+class MultiTrigger(TriggerCombination):
     """A combination of two triggers or more."""
 
     triggers: tuple[TriggerName, ...] = Field(
@@ -24,7 +24,7 @@ class Several(TriggerCombination):
 
 
 @settings(kw_only=True)
-class AllOf(Several):
+class AllOf(MultiTrigger):
     """Holds while all TRIGGERS do; fails when one does, known or not the others."""
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
@@ -34,7 +34,7 @@ class AllOf(Several):
 
 
 @settings(kw_only=True)
-class AnyOf(Several):
+class AnyOf(MultiTrigger):
     """Holds while one of TRIGGERS does; fails when all are known to."""
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
@@ -61,7 +61,7 @@ class Not(TriggerCombination):
 
 
 @settings(kw_only=True)
-class Sequence(Several):
+class Sequence(MultiTrigger):
     """Holds once TRIGGERS held in their order, and for as long as the last one does.
 
     Each but the first must begin to hold after the one before did, within WITHIN_S of when

@@ -9,11 +9,11 @@ from pydantic.dataclasses import dataclass as settings
 
 from deeplabstream import AnimalName, BodyPartTrigger, Pose, RegionSetting
 
-from .hysteresis import Margins
+from .hysteresis import Hysteresis
 
 
 @settings(kw_only=True)
-class Distance(Margins, BodyPartTrigger):
+class Distance(Hysteresis, BodyPartTrigger):
     """Holds while two body parts are nearer (or farther) than DISTANCE.
 
     ANIMALS = 1, 2 is social: BODYPARTS = snout, tailbase is the first animal's snout at the
@@ -65,7 +65,7 @@ class Distance(Margins, BodyPartTrigger):
     def holds(self, pose: Pose, time_s: float) -> bool | None:
         """Return whether they are so near."""
         nearer = self.distance - dist(*self._places(pose))
-        return self.past(nearer if self.when == "nearer" else -nearer)
+        return self.update(nearer if self.when == "nearer" else -nearer)
 
     def _places(self, pose: Pose) -> list[list[float]]:
         pairs = zip(self.bodyparts, self.animals, strict=True)

@@ -12,15 +12,24 @@ from typing import Self
 from deeplabstream import DeviceError, DeviceReport, InputBroken
 
 from ..serial_line import Port
-from .protocol import PROTOCOL, Cause, Frame, Kind, Splitter, Status, decoded, encoded
+from .protocol import (
+    PROTOCOL,
+    Cause,
+    MessageType,
+    Packet,
+    PacketSplitter,
+    Status,
+    decode_packet,
+    encode_packet,
+)
 from .status_messages import (
     CAUSES,
     BoardClock,
-    Changed,
     News,
+    PinChange,
+    protocol_mismatch_text,
     refusal,
-    stranger,
-    tripping,
+    trip_text,
 )
 
 START_S = 4.0
@@ -35,7 +44,7 @@ LISTEN_S = 0.02
 
 @dataclass(slots=True)
 class _Sent:
-    kind: Kind
+    kind: MessageType
     sent_ns: int
     pin: int
     level: float
@@ -58,7 +67,7 @@ class BoardConnection:
         self._answered = threading.Condition(self._lock)
         self._sequence = 0
         self._unanswered: dict[int, _Sent] = {}
-        self._splitter = Splitter()
+        self._splitter = PacketSplitter()
         self._expected = 0
         self._clock = BoardClock()
         self.ears: dict[int, Callable[[News], object]] = {}
@@ -75,16 +84,16 @@ class BoardConnection:
         link = self.port.link
         link.timeout = LISTEN_S
         payload = struct.pack("<BH", PROTOCOL, self.session)
-        hello = b"\0" + encoded(0, Kind.HELLO, payload, self.session)
+        hello = b"\0" + encode_packet(0, MessageType.HELLO, payload, self.session)
         give_up_s = time.perf_counter() + START_S
         while time.perf_counter() < give_up_s:
             self.port.write(hello)
             again_s = time.perf_counter() + HELLO_EVERY_S
             while time.perf_counter() < again_s:
-                for coded in self._splitter.frames(self._read()):
+                for coded in self._splitter.packets(self._read()):
                     with suppress(ValueError):
-                        frame = decoded(coded, self.session)
-                        if frame.kind == Kind.IDENTITY:
+                        frame = decode_packet(coded, self.session)
+                        if frame.kind == MessageType.IDENTITY:
                             self._met(frame)
                             return
         raise DeviceError(
@@ -103,11 +112,11 @@ class BoardConnection:
             yield self
         finally:
             with suppress(DeviceError):  # it is told by whoever switched its pins off
-                self.ask(Kind.ALL_OFF, b"")
+                self.ask(MessageType.ALL_OFF, b"")
             self._closing = True
             thread.join()
 
-    def ask(self, kind: Kind, payload: bytes, pin: int = -1) -> None:
+    def ask(self, kind: MessageType, payload: bytes, pin: int = -1) -> None:
         """Send a command and wait until the board has answered it."""
         sequence = self.send(kind, payload, pin)
         with self._answered:
@@ -117,12 +126,14 @@ class BoardConnection:
             if self._deaf(kind) or not answered:
                 raise DeviceError(self.broken or self._silence)
 
-    def _deaf(self, kind: Kind) -> bool:
+    def _deaf(self, kind: MessageType) -> bool:
         """Return whether nothing is sent any more; a board that tripped says its state."""
-        return bool(self.broken) and not (self.tripped and kind is Kind.ASK_STATE)
+        return bool(self.broken) and not (
+            self.tripped and kind is MessageType.ASK_STATE
+        )
 
     def send(
-        self, kind: Kind, payload: bytes, pin: int = -1, level: float = 0.0
+        self, kind: MessageType, payload: bytes, pin: int = -1, level: float = 0.0
     ) -> int:
         """Send a command and return its sequence; DeviceError: nothing is sent any more."""
         with self._answered:
@@ -135,14 +146,14 @@ class BoardConnection:
             now_ns = time.perf_counter_ns()
             sent = _Sent(kind, now_ns, pin, level)
             self._unanswered[self._sequence] = sent
-            self.port.write(encoded(self._sequence, kind, payload, self.session))
+            self.port.write(encode_packet(self._sequence, kind, payload, self.session))
             return self._sequence
 
-    def _met(self, frame: Frame) -> None:
+    def _met(self, frame: Packet) -> None:
         protocol, board_us = frame.payload[0], frame.payload[7:11]
         self.name = frame.payload[11:].decode("latin-1")
         if protocol != PROTOCOL:
-            raise DeviceError(stranger(self.port.name, protocol))
+            raise DeviceError(protocol_mismatch_text(self.port.name, protocol))
         self._expected = (frame.sequence + 1) % 256
         self._clock.learn(int.from_bytes(board_us, "little"), time.perf_counter_ns())
 
@@ -159,8 +170,8 @@ class BoardConnection:
             while not self._closing:
                 data = self._read()
                 heard_ns = time.perf_counter_ns()
-                for coded in self._splitter.frames(data):
-                    self._heard(decoded(coded, self.session), heard_ns)
+                for coded in self._splitter.packets(data):
+                    self._heard(decode_packet(coded, self.session), heard_ns)
                 self._look_at_the_clock(heard_ns)
         except Exception as error:  # whoever hears it may fail in any way
             self._break(str(error) or type(error).__name__)
@@ -187,27 +198,27 @@ class BoardConnection:
             ):  # what can't be recorded; the link is broken anyway
                 hear(InputBroken(text))
 
-    def _heard(self, frame: Frame, heard_ns: int) -> None:
-        if frame.kind == Kind.IDENTITY:  # an answer to one of several HELLOs
+    def _heard(self, frame: Packet, heard_ns: int) -> None:
+        if frame.kind == MessageType.IDENTITY:  # an answer to one of several HELLOs
             self._expected = (frame.sequence + 1) % 256
             return
         if frame.sequence != self._expected:
             raise DeviceError(f"what the board at {self.port.name} said was lost")
         self._expected = (frame.sequence + 1) % 256
         match frame.kind:
-            case Kind.ACK:
+            case MessageType.ACK:
                 sequence, status, board_us = frame.numbers("BBI")
                 self._acknowledged(sequence, Status(status), board_us, heard_ns)
-            case Kind.STATE:
+            case MessageType.STATE:
                 self.told_state = frame.numbers("BBBI")
                 self._take(self.told_state[0])
-            case Kind.INPUT_CHANGED:
+            case MessageType.INPUT_CHANGED:
                 pin, high, board_us = frame.numbers("BBI")
                 first = pin not in self.seen
                 self.seen.add(pin)
                 moment_ns = min(self._clock.moment(board_us), heard_ns)
-                self._tell(pin, Changed(bool(high), moment_ns, heard_ns, first))
-            case Kind.WENT_OFF:
+                self._tell(pin, PinChange(bool(high), moment_ns, heard_ns, first))
+            case MessageType.WENT_OFF:
                 pin, cause, board_us = frame.numbers("BBI")
                 moment_ns = min(self._clock.moment(board_us), heard_ns)
                 moment_ns = max(moment_ns, self._acted_ns.get(pin, 0))
@@ -218,10 +229,10 @@ class BoardConnection:
                     DeviceReport(0.0, moment_ns, moment_ns, heard_ns, board_us, why),
                 )
                 if cause != Cause.TRAIN_END:
-                    self._break(tripping(self.port.name, cause))
-            case Kind.FAULT:
+                    self._break(trip_text(self.port.name, cause))
+            case MessageType.FAULT:
                 self.tripped = True
-                self._break(tripping(self.port.name, frame.numbers("B")[0]))
+                self._break(trip_text(self.port.name, frame.numbers("B")[0]))
 
     def _tell(self, pin: int, news: News) -> None:
         if hear := self.ears.get(pin):
@@ -243,7 +254,7 @@ class BoardConnection:
         if status is not Status.OK:
             raise DeviceError(refusal(self.port.name, status, sent.pin))
         self._clock.learn(board_us, heard_ns, sent.sent_ns)
-        if sent.kind in (Kind.SET, Kind.TRAIN):
+        if sent.kind in (MessageType.SET, MessageType.TRAIN):
             acted_ns = min(max(self._clock.moment(board_us), sent.sent_ns), heard_ns)
             self._acted_ns[sent.pin] = acted_ns
             done = DeviceReport(sent.level, sent.sent_ns, acted_ns, heard_ns, board_us)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from deeplabstream import DeviceError
 
 from .connection import BoardConnection
-from .protocol import Cause, Kind, Mode
+from .protocol import Cause, MessageType, Mode
 from .status_messages import News
 
 
@@ -38,7 +38,7 @@ class BoardLink(BoardConnection):
         self.ears[number] = hear
         self.seen.discard(number)
         try:
-            self.ask(Kind.CONFIGURE, payload, number)
+            self.ask(MessageType.CONFIGURE, payload, number)
             yield
         finally:
             del self.ears[number]
@@ -48,7 +48,7 @@ class BoardLink(BoardConnection):
         if level == 0 and self.tripped:
             return
         payload = bytes([pin, round(255 * level) or int(level > 0)])
-        self.send(Kind.SET, payload, pin, level)
+        self.send(MessageType.SET, payload, pin, level)
 
     def train(
         self, pin: int, level: float, width_s: float, period_s: float, count: int
@@ -57,13 +57,13 @@ class BoardLink(BoardConnection):
         width_us, period_us = round(width_s * 1e6), round(period_s * 1e6)
         duty, layout = round(255 * level) or 1, "<BBIII"
         numbers = struct.pack(layout, pin, duty, width_us, period_us, count)
-        self.send(Kind.TRAIN, numbers, pin, level)
+        self.send(MessageType.TRAIN, numbers, pin, level)
 
     def beat(self, now_ns: int, every_ns: int) -> None:
         """Say that the program's loop has come round, but not too often."""
         if now_ns - self._beat_ns >= every_ns:
             self._beat_ns = now_ns
-            self.send(Kind.BEAT, b"")
+            self.send(MessageType.BEAT, b"")
 
     @property
     def used(self) -> bool:
@@ -72,5 +72,5 @@ class BoardLink(BoardConnection):
 
     def state(self) -> tuple[Cause, int]:
         """Ask the board why it switched off, and which of its outputs are high."""
-        self.ask(Kind.ASK_STATE, b"")
+        self.ask(MessageType.ASK_STATE, b"")
         return Cause(self.told_state[1]), self.told_state[2]

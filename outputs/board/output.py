@@ -23,7 +23,7 @@ from ..serial_line import shared_port
 from ..shared_devices import shared
 from .link import BoardLink
 from .protocol import BAUDRATE, LONGEST_ON_S, Mode
-from .status_messages import Changed, News
+from .status_messages import News, PinChange
 
 BEAT_EVERY_NS = 20_000_000
 """The board hears no more often that the loop goes on."""
@@ -126,7 +126,7 @@ class BoardInput(Input):
         """Open the board, or join its outputs."""
 
         def heard(news: News) -> None:
-            if isinstance(news, Changed):
+            if isinstance(news, PinChange):
                 active = news.high is not self.active_low
                 hear(InputLevel(active, news.began_ns, news.heard_ns, news.first))
             elif isinstance(news, InputBroken):

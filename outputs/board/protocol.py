@@ -1,7 +1,8 @@
-"""The words between program and board; firmware/…/protocol.h has the same numbers.
+"""Board serial protocol: message types, COBS framing, CRC-16.
 
-A frame is COBS(sequence, kind, payload, checksum) and a zero byte (COBS: Cheshire & Baker,
-IEEE/ACM Trans. Networking 7, 1999). Numbers are little endian.
+A packet is COBS(sequence, kind, payload, checksum) and a zero byte (COBS: Cheshire & Baker,
+IEEE/ACM Trans. Networking 7, 1999). Numbers are little endian. firmware/…/protocol.h has the
+same numbers.
 """
 
 import binascii
@@ -18,8 +19,8 @@ HELLO_CHECKSUM = 0xFFFF
 _LONGEST = 64
 
 
-class Kind(IntEnum):
-    """What a frame is about."""
+class MessageType(IntEnum):
+    """Message type of a packet."""
 
     HELLO = 0x01
     CONFIGURE = 0x02
@@ -71,8 +72,8 @@ class Cause(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """What came, its checksum right."""
+class Packet:
+    """Received packet with a correct checksum."""
 
     sequence: int
     kind: int
@@ -83,7 +84,7 @@ class Frame:
         try:
             return struct.unpack("<" + layout, self.payload)
         except struct.error as error:
-            raise ValueError(f"frame {self.kind:#x}: {error}") from error
+            raise ValueError(f"packet {self.kind:#x}: {error}") from error
 
 
 def checksum(data: bytes, start: int) -> int:
@@ -95,46 +96,48 @@ def checksum(data: bytes, start: int) -> int:
     return binascii.crc_hqx(data, start)
 
 
-def encoded(sequence: int, kind: Kind, payload: bytes, session: int) -> bytes:
-    """Return the bytes of a frame, its zero at the end.
+def encode_packet(
+    sequence: int, kind: MessageType, payload: bytes, session: int
+) -> bytes:
+    """Return a packet as COBS bytes with the closing zero.
 
-    >>> encoded(1, Kind.SET, bytes([9, 255]), 0xFFFF).hex(" ")
+    >>> encode_packet(1, MessageType.SET, bytes([9, 255]), 0xFFFF).hex(" ")
     '07 01 03 09 ff e9 c3 00'
     """
     plain = bytes([sequence & 0xFF, kind]) + payload
-    start = HELLO_CHECKSUM if kind is Kind.HELLO else session
+    start = HELLO_CHECKSUM if kind is MessageType.HELLO else session
     plain += struct.pack("<H", checksum(plain, start))
     blocks = plain.split(b"\0")
     return b"".join(bytes([len(block) + 1]) + block for block in blocks) + b"\0"
 
 
-def decoded(coded: bytes, session: int) -> Frame:
-    """Return the frame in `coded`, without its zero; ValueError when it is none."""
+def decode_packet(coded: bytes, session: int) -> Packet:
+    """Return the packet in `coded`, without the zero; ValueError: it is damaged."""
     blocks = []
     at = 0
     while at < len(coded):
         size = coded[at]
         block = coded[at + 1 : at + size]
         if len(block) != size - 1:
-            raise ValueError("a frame is cut off")
+            raise ValueError("a packet is cut off")
         blocks.append(block)
         at += size
     plain = b"\0".join(blocks)
     if len(plain) < 4:
-        raise ValueError("a frame is too short")
+        raise ValueError("a packet is too short")
     if checksum(plain[:-2], session) != int.from_bytes(plain[-2:], "little"):
-        raise ValueError("a frame has a wrong checksum")
-    return Frame(plain[0], plain[1], plain[2:-2])
+        raise ValueError("a packet has a wrong checksum")
+    return Packet(plain[0], plain[1], plain[2:-2])
 
 
-class Splitter:
-    """Cuts what a line gives into frames."""
+class PacketSplitter:
+    """Splits the received bytes into packets."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def frames(self, data: bytes) -> Iterator[bytes]:
-        """Yield each whole frame, still encoded, without its zero."""
+    def packets(self, data: bytes) -> Iterator[bytes]:
+        """Yield each complete packet, still encoded, without its zero."""
         *whole, self._rest = (self._rest + data).split(b"\0")
         self._rest = self._rest[-_LONGEST:]
         yield from filter(None, whole)

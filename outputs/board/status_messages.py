@@ -9,8 +9,8 @@ from .protocol import PROTOCOL, Cause, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """A pin that was seen to change."""
+class PinChange:
+    """Change of an input pin."""
 
     high: bool
     began_ns: int
@@ -20,7 +20,7 @@ class Changed:
     """It is the level that it had when it was configured."""
 
 
-News: TypeAlias = DeviceReport | Changed | InputBroken
+News: TypeAlias = DeviceReport | PinChange | InputBroken
 
 _REFUSED = {
     Status.UNKNOWN: "does not know this command; is its firmware up to date?",
@@ -46,7 +46,7 @@ CAUSES = {
 """What `events.csv` says where a board switched a pin off by itself."""
 
 
-def stranger(port: str, protocol: int) -> str:
+def protocol_mismatch_text(port: str, protocol: int) -> str:
     """Return a sentence on a board whose firmware is of another time."""
     return (
         f"the board at {port} speaks protocol {protocol} and this program {PROTOCOL}: put "
@@ -60,7 +60,7 @@ def refusal(port: str, status: int, pin: int) -> str:
     return f"the board at {port} {_REFUSED[Status(status)]}{where}"
 
 
-def tripping(port: str, cause: int) -> str:
+def trip_text(port: str, cause: int) -> str:
     """Return a sentence on why a board switched off by itself."""
     why = _TRIPPED.get(Cause(cause), "switched its pins off")
     return f"the board at {port} {why}"

@@ -1,4 +1,4 @@
-"""Proves on a board that its watchdog works: switch on, stop feeding, see it go off."""
+"""Watchdog test of a board: switch a pin on, stop the heartbeat, measure when it goes off."""
 
 import threading
 import time
@@ -19,8 +19,8 @@ _LOOK_S = 0.02
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was seen."""
+class WatchdogTestResult:
+    """Result of a watchdog test."""
 
     board: str
     """Its own name for itself."""
@@ -45,12 +45,12 @@ class Proof:
         return self.low and least <= self.off_after_ms <= most
 
 
-def prove_watchdog(
+def run_watchdog_test(
     port: str,
     pin: int = LED,
     watchdog_ms: int = 100,
     stopped: Callable[[], bool] = lambda: False,
-) -> Proof:
+) -> WatchdogTestResult:
     """Switch a pin on, feed the board no more, and return what it did.
 
     The pin is high for `watchdog_ms`: it must be one at which that does no harm, such as
@@ -76,7 +76,7 @@ def prove_watchdog(
         cause, high = link.state()
         went_off_ms = ((off.device_us - on.device_us) & 0xFFFFFFFF) / 1e3
         low = cause is Cause.WATCHDOG and high == 0
-        return Proof(link.name, pin, went_off_ms, low, watchdog_ms)
+        return WatchdogTestResult(link.name, pin, went_off_ms, low, watchdog_ms)
 
 
 class _Ear:

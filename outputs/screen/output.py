@@ -76,7 +76,7 @@ class Screen(Output):
 
 def _show(screen: Output, pipe: Connection) -> None:
     """Be the window's process: Qt is imported in no other."""
-    from .window import show
+    from .stimulus_window import show
 
     if isinstance(screen, Screen):
         show(screen, pipe)

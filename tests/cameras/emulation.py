@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cameras.basler.devices import connected, find
-from cameras.basler.features import Wanted, feature
-from cameras.basler.stream import filming
+from cameras.basler.features import RequestedFeatures, feature
+from cameras.basler.stream import acquire
 from deeplabstream.core.frame import Image
 from deeplabstream.plugins.camera import CameraStream
 
@@ -69,7 +69,7 @@ def at_hand(**wanted: Any) -> Iterator[tuple[Any, CameraStream]]:
     """A film, and the camera itself, to make it fail."""
     with (
         connected(find("")) as camera,
-        filming(camera, Wanted(**{**FAST, **wanted})) as film,
+        acquire(camera, RequestedFeatures(**{**FAST, **wanted})) as film,
     ):
         yield camera, film
 

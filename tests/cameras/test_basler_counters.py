@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.basler.counters import Count
+from cameras.basler.counters import BlockIdCounter
 from cameras.basler.pixel_formats import layout_of
 from deeplabstream.core.errors import DeviceError
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=300), st.integers(1, 65535))
 def test_short_counters_go_on_for_ever(losses: list[int], first: int) -> None:
-    count = Count(bits=16, first=1)
+    count = BlockIdCounter(bits=16, first=1)
     true, told = np.cumsum([0] + [loss + 1 for loss in losses]), []
     for number in true:
         told.append(count.index(1 + (first - 1 + int(number)) % 65535))
@@ -20,7 +20,7 @@ def test_short_counters_go_on_for_ever(losses: list[int], first: int) -> None:
 
 
 def test_a_counter_that_starts_again_is_no_time_travel() -> None:
-    count = Count()
+    count = BlockIdCounter()
     assert [count.index(block) for block in (7, 8, 10)] == [0, 1, 3]
     with pytest.raises(DeviceError, match="anew"):
         count.index(0)
@@ -29,7 +29,7 @@ def test_a_counter_that_starts_again_is_no_time_travel() -> None:
 
 
 def test_unknown_counters_claim_nothing() -> None:
-    count = Count(knows=False)
+    count = BlockIdCounter(knows=False)
     assert [count.index(block) for block in (0, 0, 2**64 - 1)] == [0, 1, 2]
 
 

@@ -4,14 +4,14 @@ from threading import Event
 
 import pytest
 
-from cameras.webcam import Waiting
+from cameras.webcam import TimeoutCaller
 from deeplabstream.core.errors import DeviceError
 
 
 def test_results_and_errors_come_through() -> None:
     answers = iter([1, 2])
     closed = Event()
-    waiting = Waiting(lambda: next(answers), closed.set)
+    waiting = TimeoutCaller(lambda: next(answers), closed.set)
     assert [waiting.result(5), waiting.result(5)] == [1, 2]
     with pytest.raises(StopIteration):
         waiting.result(5)
@@ -21,7 +21,7 @@ def test_results_and_errors_come_through() -> None:
 
 def test_a_call_that_hangs_is_given_up_and_closed_behind_it() -> None:
     lets_go, closed = Event(), Event()
-    waiting = Waiting(lets_go.wait, closed.set)
+    waiting = TimeoutCaller(lets_go.wait, closed.set)
     with pytest.raises(DeviceError, match=r"gave no picture for 0\.1 s"):
         waiting.result(0.1)
     waiting.end(0.01)

@@ -15,7 +15,7 @@ import experiments
 from deeplabstream.core.command import Command, Mark, Pulse, Set
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.plugins.discovery import discover
-from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+from deeplabstream.plugins.experiment import Experiment, Observation, PlanRunner
 from deeplabstream.plugins.trigger import BodyPartTrigger, Trigger
 from deeplabstream.settings.fields import Maker, keys_of, missing_settings_decorator
 
@@ -46,7 +46,7 @@ COURSES = st.lists(st.tuples(st.floats(0.001, 20), ANSWERS, ANSWERS), max_size=6
 def commands_of(
     experiment: Experiment, course: list[tuple[float, bool | None, bool | None]]
 ) -> list[tuple[Command, ...]]:
-    stepper, time_s, done = Stepper(experiment.plan()), 0.0, []
+    stepper, time_s, done = PlanRunner(experiment.plan()), 0.0, []
     for pause_s, first, second in course:
         time_s += pause_s
         triggers: Mapping[str, bool | None] = {"a": first, "b": second}

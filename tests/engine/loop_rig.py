@@ -15,10 +15,10 @@ from deeplabstream.core.journal_entries import Edge, Entry, Note, Step
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import Loop, run
-from deeplabstream.engine.output_bank import Bank, opened
+from deeplabstream.engine.output_bank import OutputBank, opened
 from deeplabstream.plugins.experiment import Experiment, Plan, during, until
 from deeplabstream.settings.sections import ExperimentRun
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 from outputs.simulated import SimulatedOutput
 
 SKELETON = Skeleton(("snout",))
@@ -65,7 +65,7 @@ class Rig:
     """A loop with a hand-moved clock, one output and 100 frames a second."""
 
     loop: Loop
-    bank: Bank
+    bank: OutputBank
     light: SimulatedOutput
     clock: ManualClock
     entries: list[Entry]

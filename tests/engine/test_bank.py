@@ -157,7 +157,7 @@ def test_a_write_that_fails_switches_the_others_off_and_is_told_once() -> None:
             bank.apply([on(LASER)], 1)
         assert lamp.levels == [0, 1, 0]
         assert bank.levels == {"lamp": 0, "laser": 1}
-        assert bank.broken == "[Output laser] the cable is out"
+        assert bank.fault == "[Output laser] the cable is out"
         with pytest.raises(DeviceError, match="the cable is out"):
             bank.apply([on(LAMP)], 2)
         bank.apply([off(LAMP)], 3)

@@ -37,10 +37,10 @@ def test_silence_and_its_end_are_told_once(ring: Ring) -> None:
 def test_a_camera_that_awaits_a_pulse_is_not_called_silent(ring: Ring) -> None:
     watchman, said = CameraWatchdog(), list[str]()
     for now_ms in range(0, 3000, 100):
-        RingWriter(ring).await_pulse()
+        RingWriter(ring).await_trigger()
         said += watchman.look({"side": ring}, now_ms * MS)
     assert said == ["[Camera side] waits for its trigger: no pulse came for 1 s"]
     shoot(ring)
     (first,) = watchman.look({"side": ring}, 3000 * MS)
     assert first == "[Camera side] gives pictures, after 3.0 s"
-    assert not ring.awaits_pulse
+    assert not ring.awaits_trigger

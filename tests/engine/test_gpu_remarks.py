@@ -7,7 +7,7 @@ import pytest
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.engine import network_loading
-from deeplabstream.engine.network_loading import introduced
+from deeplabstream.engine.network_loading import network_ready_message
 from deeplabstream.engine.session import messages as say
 from deeplabstream.engine.session.session import Session
 from deeplabstream.pose.model.model_opening import open_estimator
@@ -56,4 +56,6 @@ def test_the_engine_hands_on_what_the_network_s_loading_kept(
 ) -> None:
     monkeypatch.setattr(network_loading, "gpu_remarks", lambda: (REMARK,))
     settings = parse(RIG, FOLDER)
-    assert introduced(open_estimator("stand-in:0"), settings).remarks == (REMARK,)
+    assert network_ready_message(open_estimator("stand-in:0"), settings).remarks == (
+        REMARK,
+    )

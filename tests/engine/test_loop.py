@@ -10,9 +10,9 @@ from deeplabstream.core.command import Pulse, TriggerName, on
 from deeplabstream.core.journal_entries import Intent, Step
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import run
-from deeplabstream.plugins.experiment import Ask, Experiment, Plan, wait
+from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan, wait
 from experiments.triggers.logic import Not
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 from tests.engine.loop_rig import IN, LOST, OUT, Place, rig
 
 
@@ -136,7 +136,7 @@ def test_a_plan_that_breaks_ends_with_everything_off_and_a_traceback() -> None:
     class Broken(Experiment):
         def plan(self) -> Plan[None]:
             yield on("light")
-            yield Ask.NEXT
+            yield ObservationRequest.NEXT
             raise RuntimeError("a bug in a lab's file")
 
     with rig([OUT, OUT, OUT], Broken()) as it:

@@ -20,10 +20,10 @@ from deeplabstream.core.journal_entries import Entry
 from deeplabstream.core.regions import Circle
 from deeplabstream.engine.loop import Loop
 from deeplabstream.engine.output_bank import catch_up, opened
-from deeplabstream.plugins.experiment import Ask, Experiment, Plan
+from deeplabstream.plugins.experiment import Experiment, ObservationRequest, Plan
 from deeplabstream.plugins.output import Output
 from deeplabstream.settings.sections import ExperimentRun
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 from tests.engine.loop_rig import IN, LOST, MS, OUT, Place, Script, rig
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, Stubborn
 
@@ -48,7 +48,7 @@ class Written(Experiment):
         for orders in self.script:
             for order in orders:  # noqa: UP028  (a plan is sent observations)
                 yield order
-            yield Ask.NEXT
+            yield ObservationRequest.NEXT
         if self.breaks:
             raise RuntimeError("a bug in a lab's file")
 

@@ -6,7 +6,7 @@ from deeplabstream.core.clock import ManualClock, SystemClock
 from deeplabstream.core.command import OutputName, Pulse, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.output_bank import Ticker, catch_up, opened
+from deeplabstream.engine.output_bank import PulseTimer, catch_up, opened
 from outputs.simulated import SimulatedOutput
 
 LASER, LAMP = OutputName("laser"), OutputName("lamp")
@@ -22,7 +22,7 @@ def test_a_pulse_ends_although_nobody_calls() -> None:
             ended.append(entry)
             signal.set()
 
-    with opened({"laser": laser}, clock, watch) as bank, Ticker(bank, clock):
+    with opened({"laser": laser}, clock, watch) as bank, PulseTimer(bank, clock):
         bank.apply([on(LASER)], clock.now_ns())
         for _ in range(3):
             signal.clear()
@@ -46,7 +46,7 @@ def test_what_fails_meanwhile_is_told_and_then_nothing_goes_on() -> None:
             signal.set()
 
     outputs = {"laser": laser, "lamp": lamp}
-    with opened(outputs, clock, watch) as bank, Ticker(bank, clock):
+    with opened(outputs, clock, watch) as bank, PulseTimer(bank, clock):
         bank.apply([on(LAMP), Pulse(LASER, 0.01)], clock.now_ns())
         assert signal.wait(10)
         assert lamp.levels[-1] == 0
@@ -59,7 +59,7 @@ def test_it_ends_while_something_is_pending() -> None:
     laser, clock = SimulatedOutput(), SystemClock()
     with (
         opened({"laser": laser}, clock, lambda entry: None) as bank,
-        Ticker(bank, clock),
+        PulseTimer(bank, clock),
     ):
         bank.apply([Pulse(LASER, 1000.0)], clock.now_ns())
     assert laser.levels == [0, 1, 0]

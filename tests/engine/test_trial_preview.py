@@ -11,11 +11,11 @@ from deeplabstream.core.command import Command, Mark, Pulse, on
 from deeplabstream.core.errors import ExperimentError
 from deeplabstream.engine.trial_preview import MOST_ROWS, Row, preview_trials
 from deeplabstream.plugins.experiment import (
-    Ask,
     Experiment,
     Observation,
+    ObservationRequest,
     Plan,
-    Stepper,
+    PlanRunner,
     during,
     until,
 )
@@ -31,7 +31,7 @@ def rows(experiment: Experiment, limit_s: float = 0.0) -> list[Row]:
 
 def lived(experiment: Experiment, seed: int) -> Iterator[Command]:
     """Yield what it commands before an animal that comes and goes as it likes."""
-    random, stepper, frame = Random(seed), Stepper(experiment.plan()), 0
+    random, stepper, frame = Random(seed), PlanRunner(experiment.plan()), 0
     while not stepper.finished:
         answer = random.choice((True, True, False, None))
         yield from stepper.step(Observation(frame / 20, {"here": answer}))
@@ -82,7 +82,7 @@ class Endless(Experiment):
 
     def plan(self) -> Plan[None]:
         while True:
-            seen = yield Ask.NEXT
+            seen = yield ObservationRequest.NEXT
             yield Mark("again" if not self.poses else str(seen.poses["top"]))
             yield Pulse("light", seconds=0.1)
             yield Pulse("light", seconds=0.1)

@@ -8,7 +8,7 @@ from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.loop import TriggerEvaluator
 from deeplabstream.engine.pose_filtering import PoseFilter
 from experiments.triggers.behaviour import Behaviour
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 
 NOWHERE = Pose(Skeleton(("snout",)), np.zeros((1, 1, 2)), np.ones((1, 1), np.float32))
 

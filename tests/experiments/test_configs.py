@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deeplabstream.plugins.experiment import Observation, Stepper
+from deeplabstream.plugins.experiment import Observation, PlanRunner
 from deeplabstream.pose.model.model_folder import load_model_folder
 from deeplabstream.pose.model.model_opening import find_model, open_estimator
 from deeplabstream.pose.tracking.named_estimator import animals_of
@@ -32,6 +32,6 @@ def test_it_loads_and_its_plan_begins(file: Path) -> None:
     skeleton = replace(known, animals=rig.animals.of(known, animals))
     assert check_against(rig, skeleton) == []
     unknown = Observation(0.0, dict.fromkeys(rig.triggers))
-    stepper = Stepper(rig.new_experiment().plan())
+    stepper = PlanRunner(rig.new_experiment().plan())
     assert not any("output" in dir(command) for command in stepper.step(unknown))
     assert file.read_text(encoding="utf-8").startswith("# ")

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from deeplabstream.core.command import Command, Mark, OutputName, Train, off, on
-from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+from deeplabstream.plugins.experiment import Experiment, Observation, PlanRunner
 from experiments.conditional import Conditional
 from experiments.example import ExampleExperiment
 from experiments.optogenetic import Optogenetic
@@ -13,7 +13,7 @@ def course(
     experiment: Experiment, trigger: str, answers: str
 ) -> list[tuple[float, Command]]:
     """Return (time, command), one frame a second; `#` holds, `.` fails, `?` unknown."""
-    stepper = Stepper(experiment.plan())
+    stepper = PlanRunner(experiment.plan())
     done = []
     for time_s, answer in enumerate(answers):
         seen = {trigger: {"#": True, ".": False, "?": None}[answer]}

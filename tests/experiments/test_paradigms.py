@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deeplabstream.core.command import Command, Mark, Pulse, Set
-from deeplabstream.plugins.experiment import Experiment, Observation, Stepper
+from deeplabstream.plugins.experiment import Experiment, Observation, PlanRunner
 from experiments.classical_conditioning import ClassicalConditioning
 from experiments.reward_pretraining import RewardPreTraining
 from experiments.reward_supply import Supply
@@ -29,7 +29,7 @@ def said(command: Command) -> str:
 
 def course(experiment: Experiment, answers: Mapping[str, str]) -> list[tuple[int, str]]:
     """Return (second, command), one frame a second; `#` holds, `.` fails, `?` unknown."""
-    stepper, done = Stepper(experiment.plan()), list[tuple[int, str]]()
+    stepper, done = PlanRunner(experiment.plan()), list[tuple[int, str]]()
     for time_s, frame in enumerate(zip(*answers.values(), strict=True)):
         words = [WORD[answer] for answer in frame]
         seen = Observation(time_s, dict(zip(answers, words, strict=True)))

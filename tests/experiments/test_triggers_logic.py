@@ -9,7 +9,7 @@ from deeplabstream.core.errors import SettingsError
 from deeplabstream.plugins.trigger import TriggerCombination, TriggerContext, in_order
 from deeplabstream.settings.loading import parse
 from experiments.triggers.logic import AllOf, AnyOf, Not, Sequence
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 from tests.engine.small_rig import FOLDER, RIG
 
 WORD = {"#": True, ".": False, "?": None}

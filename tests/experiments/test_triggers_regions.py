@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.core.regions import Circle, Polygon, parse_region
-from experiments.triggers.regions import InsideRegion, OutsideRegion
+from experiments.triggers.region_triggers import InsideRegion, OutsideRegion
 
 MOUSE = Skeleton(("snout", "tail"))
 PX = st.floats(-500, 500, width=32)

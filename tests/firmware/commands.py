@@ -2,7 +2,7 @@
 
 import struct
 
-from outputs.board.protocol import Kind, Mode, Status
+from outputs.board.protocol import MessageType, Mode, Status
 from tests.firmware.emulation import Board
 
 LASER, LASER_PIN = 9, "B1"
@@ -11,10 +11,10 @@ LICK, LICK_PIN = 2, "D2"
 LONG_US = 60_000_000
 
 
-def status(board: Board, kind: Kind, payload: bytes = b"") -> Status:
+def status(board: Board, kind: MessageType, payload: bytes = b"") -> Status:
     """Send a command and return what the board says of it."""
     answer = board.ask(kind, payload)
-    assert answer.kind == Kind.ACK
+    assert answer.kind == MessageType.ACK
     sequence, said, _ = answer.numbers("BBI")
     assert sequence == board.sequence
     return Status(said)
@@ -26,11 +26,11 @@ def configure(
     payload = struct.pack("<BBI", pin, mode, value)
     if mode in (Mode.DIGITAL_OUT, Mode.PWM_OUT):
         payload += watchdog_ms.to_bytes(2, "little")
-    return status(board, Kind.CONFIGURE, payload)
+    return status(board, MessageType.CONFIGURE, payload)
 
 
 def put(board: Board, pin: int, level: int) -> Status:
-    return status(board, Kind.SET, bytes([pin, level]))
+    return status(board, MessageType.SET, bytes([pin, level]))
 
 
 def train(width_us: int, period_us: int, count: int, level: int = 255) -> bytes:

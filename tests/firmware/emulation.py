@@ -15,7 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from outputs.board.protocol import Frame, Kind, Splitter, decoded, encoded
+from outputs.board.protocol import (
+    MessageType,
+    Packet,
+    PacketSplitter,
+    decode_packet,
+    encode_packet,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SKETCH = ROOT / "firmware" / "DeepLabStreamBoard"
@@ -152,7 +158,7 @@ class Board(Trace):
         self.cycle = 0
         self.session = 0
         self.sequence = 0
-        self._splitter = Splitter()
+        self._splitter = PacketSplitter()
         self._heard = 0
         self._peeked = 0
 
@@ -197,30 +203,33 @@ class Board(Trace):
         """Put a level on a pin from outside."""
         self.tell(f"pin {pin[0]} {pin[1]} {level}")
 
-    def frame(self, kind: Kind, payload: bytes = b"") -> bytes:
+    def frame(self, kind: MessageType, payload: bytes = b"") -> bytes:
         """Return the next frame of this session."""
         self.sequence += 1
-        return encoded(self.sequence, kind, payload, self.session)
+        return encode_packet(self.sequence, kind, payload, self.session)
 
-    def hello(self, session: int = 0x1234) -> Frame:
+    def hello(self, session: int = 0x1234) -> Packet:
         """Begin a session and return who the board says it is."""
         self.session, self.sequence = session, 0
         payload = b"\1" + session.to_bytes(2, "little")
-        self.send(b"\0" + encoded(0, Kind.HELLO, payload, 0))
+        self.send(b"\0" + encode_packet(0, MessageType.HELLO, payload, 0))
         self.run(5)
         return self.heard()[-1]
 
-    def ask(self, kind: Kind, payload: bytes = b"", ms: float = 2) -> Frame:
+    def ask(self, kind: MessageType, payload: bytes = b"", ms: float = 2) -> Packet:
         """Send a frame and return the answer, the first that comes."""
         self.send(self.frame(kind, payload))
         self.run(ms)
         return self.heard()[0]
 
-    def heard(self) -> list[Frame]:
+    def heard(self) -> list[Packet]:
         """Return the frames that came since the last call."""
         fresh = bytes(byte for _, byte in self.said[self._heard :])
         self._heard = len(self.said)
-        return [decoded(coded, self.session) for coded in self._splitter.frames(fresh)]
+        return [
+            decode_packet(coded, self.session)
+            for coded in self._splitter.packets(fresh)
+        ]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from outputs.board.protocol import Cause, Kind, Mode, Status, encoded
+from outputs.board.protocol import Cause, MessageType, Mode, Status, encode_packet
 from tests.firmware.commands import (
     LASER,
     LASER_PIN,
@@ -26,7 +26,7 @@ OCR2B, TCCR2A, COM2B1 = 0xB4, 0xB0, 0x20
 
 def test_it_says_who_it_is(switched_on: Board) -> None:
     who = switched_on.hello(0xBEEF)
-    assert who.kind == Kind.IDENTITY
+    assert who.kind == MessageType.IDENTITY
     assert who.payload[:3] == bytes([1, 1, 0])
     assert struct.unpack_from("<H", who.payload, 5)[0] == 0xBEEF
     board_us = struct.unpack_from("<I", who.payload, 7)[0]
@@ -43,7 +43,7 @@ def test_the_watchdog_has_bounds(switched_on: Board, asked: int, said: int) -> N
 def test_a_pin_goes_on_and_off_and_the_board_says_when(board: Board) -> None:
     began_us = []
     for level in (1, 0, 1, 0):
-        answer = board.ask(Kind.SET, bytes([LASER, 255 * level]))
+        answer = board.ask(MessageType.SET, bytes([LASER, 255 * level]))
         _, said, board_us = answer.numbers("BBI")
         edge = board.edges_of(LASER_PIN)[-1]
         assert (said, edge.level) == (Status.OK, level)
@@ -57,7 +57,7 @@ def test_a_pin_goes_on_and_off_and_the_board_says_when(board: Board) -> None:
 def test_all_off(board: Board) -> None:
     put(board, LASER, 255)
     put(board, LED, 255)
-    assert status(board, Kind.ALL_OFF) is Status.OK
+    assert status(board, MessageType.ALL_OFF) is Status.OK
     assert (board.level(LASER_PIN), board.level(LED_PIN)) == (0, 0)
 
 
@@ -104,19 +104,19 @@ def test_there_are_eight_outputs_and_eight_inputs(board: Board) -> None:
 @pytest.mark.parametrize(
     ("kind", "payload", "said"),
     [
-        (Kind.SET, bytes([7, 255]), Status.NOT_CONFIGURED),
-        (Kind.SET, bytes([LASER]), Status.UNKNOWN),
-        (Kind.BEAT, b"x", Status.UNKNOWN),
-        (Kind.ACK, b"", Status.UNKNOWN),
-        (Kind.TRAIN, train(0, 10_000, 5), Status.BAD_VALUE),
-        (Kind.TRAIN, train(10_000, 10_000, 5), Status.BAD_VALUE),
-        (Kind.TRAIN, train(100, 999, 5), Status.BAD_VALUE),
-        (Kind.TRAIN, train(1000, 10_000, 0), Status.BAD_VALUE),
-        (Kind.TRAIN, train(1000, 10_000, 5, level=0), Status.BAD_VALUE),
+        (MessageType.SET, bytes([7, 255]), Status.NOT_CONFIGURED),
+        (MessageType.SET, bytes([LASER]), Status.UNKNOWN),
+        (MessageType.BEAT, b"x", Status.UNKNOWN),
+        (MessageType.ACK, b"", Status.UNKNOWN),
+        (MessageType.TRAIN, train(0, 10_000, 5), Status.BAD_VALUE),
+        (MessageType.TRAIN, train(10_000, 10_000, 5), Status.BAD_VALUE),
+        (MessageType.TRAIN, train(100, 999, 5), Status.BAD_VALUE),
+        (MessageType.TRAIN, train(1000, 10_000, 0), Status.BAD_VALUE),
+        (MessageType.TRAIN, train(1000, 10_000, 5, level=0), Status.BAD_VALUE),
     ],
 )
 def test_what_can_not_be_done_is_refused(
-    board: Board, kind: Kind, payload: bytes, said: Status
+    board: Board, kind: MessageType, payload: bytes, said: Status
 ) -> None:
     assert status(board, kind, payload) is said
     board.run(20)
@@ -125,12 +125,14 @@ def test_what_can_not_be_done_is_refused(
 
 def test_the_state_tells_what_is_high(board: Board) -> None:
     put(board, LED, 255)
-    sequence, latched, high, _ = board.ask(Kind.ASK_STATE).numbers("BBBI")
+    sequence, latched, high, _ = board.ask(MessageType.ASK_STATE).numbers("BBBI")
     assert (sequence, latched, high) == (board.sequence, Cause.NONE, 0b10)
 
 
 def test_forty_commands_in_a_row_are_all_answered(board: Board) -> None:
-    board.send(b"".join(board.frame(Kind.SET, bytes([LED, n % 2])) for n in range(40)))
+    board.send(
+        b"".join(board.frame(MessageType.SET, bytes([LED, n % 2])) for n in range(40))
+    )
     board.run(40)
     answers = [frame.numbers("BBI") for frame in board.heard()]
     assert [sequence for sequence, _, _ in answers] == list(range(3, 43))
@@ -139,12 +141,12 @@ def test_forty_commands_in_a_row_are_all_answered(board: Board) -> None:
 
 
 def test_more_than_can_be_answered_switches_off(board: Board) -> None:
-    beats = (board.frame(Kind.BEAT) for _ in range(150))
+    beats = (board.frame(MessageType.BEAT) for _ in range(150))
     put(board, LED, 255)
     board.send(b"".join(beats))
     board.run(60)
     assert board.level(LED_PIN) == 0
-    (fault,) = (frame for frame in board.heard() if frame.kind == Kind.FAULT)
+    (fault,) = (frame for frame in board.heard() if frame.kind == MessageType.FAULT)
     assert fault.payload == bytes([Cause.OVERFLOW])
 
 
@@ -155,10 +157,10 @@ def test_a_program_of_another_time_is_identities_set_we_are_and_no_more(
     board.hello()
     board.session, board.sequence = 0x1111, 0
     payload = bytes([99, 0x11, 0x11])
-    board.send(b"\0" + encoded(0, Kind.HELLO, payload, 0))
+    board.send(b"\0" + encode_packet(0, MessageType.HELLO, payload, 0))
     board.run(5)
-    assert board.heard()[-1].kind == Kind.IDENTITY
-    board.send(board.frame(Kind.BEAT))
+    assert board.heard()[-1].kind == MessageType.IDENTITY
+    board.send(board.frame(MessageType.BEAT))
     board.run(5)
     assert board.heard() == []
 
@@ -168,7 +170,7 @@ def test_the_polled_clock_of_other_boards_does_the_same() -> None:
     with emulated("HAL_POLLED") as board:
         assert board.hello().payload[11:] == b"Arduino board"
         configure(board, LASER, Mode.DIGITAL_OUT, 100_000)
-        status(board, Kind.TRAIN, train(2000, 5000, 6))
+        status(board, MessageType.TRAIN, train(2000, 5000, 6))
         board.run(40)
         board.heard()
         widths = board.widths_us(LASER_PIN)

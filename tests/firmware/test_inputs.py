@@ -2,7 +2,7 @@
 
 import struct
 
-from outputs.board.protocol import Kind, Mode
+from outputs.board.protocol import MessageType, Mode
 from tests.firmware.commands import (
     LED,
     LED_PIN,
@@ -19,13 +19,15 @@ pytestmark = needs_simavr
 
 def clock_us(board: Board) -> float:
     """Return when the board's clock began, on the emulator's."""
-    _, _, board_us = board.ask(Kind.SET, bytes([LED, 255])).numbers("BBI")
+    _, _, board_us = board.ask(MessageType.SET, bytes([LED, 255])).numbers("BBI")
     return board.edges_of(LED_PIN)[-1].cycle / 16 - board_us - 20
 
 
 def changes(board: Board) -> list[tuple[int, int]]:
     """Return the levels of the lick's pin that were told, and when they began, in us."""
-    frames = [frame for frame in board.heard() if frame.kind == Kind.INPUT_CHANGED]
+    frames = [
+        frame for frame in board.heard() if frame.kind == MessageType.INPUT_CHANGED
+    ]
     told = [frame.numbers("BBI") for frame in frames]
     assert all(pin == LICK for pin, _, _ in told)
     return [(level, board_us) for _, level, board_us in told]
@@ -51,7 +53,9 @@ def test_licks_are_told_with_the_moment_at_which_they_began(board: Board) -> Non
 def test_the_first_level_is_told_at_once(board: Board) -> None:
     board.pin(LICK_PIN, 1)
     board.send(
-        board.frame(Kind.CONFIGURE, struct.pack("<BBI", LICK, Mode.DIGITAL_IN, 2000))
+        board.frame(
+            MessageType.CONFIGURE, struct.pack("<BBI", LICK, Mode.DIGITAL_IN, 2000)
+        )
     )
     board.run(2)
     assert [level for level, _ in changes(board)] == [1]
@@ -83,7 +87,7 @@ def test_inputs_are_told_while_a_train_runs(board: Board) -> None:
     configure(board, LICK, Mode.DIGITAL_IN, 0)
     board.run(1)
     board.heard()
-    status(board, Kind.TRAIN, train(500, 1000, 60))
+    status(board, MessageType.TRAIN, train(500, 1000, 60))
     for n in range(20):
         board.pin(LICK_PIN, (n + 1) % 2)
         board.run(2)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outputs.board.protocol import Cause, Frame, Kind, Mode, Status, encoded
+from outputs.board.protocol import (
+    Cause,
+    MessageType,
+    Mode,
+    Packet,
+    Status,
+    encode_packet,
+)
 from tests.firmware.commands import configure
 from tests.firmware.emulation import MS, Board, needs_simavr
 
@@ -30,13 +37,13 @@ def begin(board: Board, watchdog_ms: int = 100, limit_ms: int = LIMIT_MS) -> Non
 
 
 def switch_on(board: Board, pin: int = LASER) -> None:
-    assert board.ask(Kind.SET, bytes([pin, 255]), ms=1.5).payload[1] == Status.OK
+    assert board.ask(MessageType.SET, bytes([pin, 255]), ms=1.5).payload[1] == Status.OK
     assert board.level(PINS[pin]) == 1
 
 
-def causes(frames: list[Frame]) -> list[tuple[int, int]]:
+def causes(frames: list[Packet]) -> list[tuple[int, int]]:
     """Return which pins went off by themselves, and why."""
-    offs = [frame for frame in frames if frame.kind == Kind.WENT_OFF]
+    offs = [frame for frame in frames if frame.kind == MessageType.WENT_OFF]
     return [(pin, cause) for pin, cause, _ in (off.numbers("BBI") for off in offs)]
 
 
@@ -47,7 +54,7 @@ def test_pins_go_off_when_the_loop_stops(switched_on: Board, watchdog_ms: int) -
     switch_on(board)
     for _ in range(6):  # going on
         board.run(40)
-        beat = board.ask(Kind.BEAT, ms=1)
+        beat = board.ask(MessageType.BEAT, ms=1)
         assert beat.payload[1] == Status.OK
     assert board.level("B1") == 1
     board.run(watchdog_ms + 20)
@@ -56,11 +63,11 @@ def test_pins_go_off_when_the_loop_stops(switched_on: Board, watchdog_ms: int) -
     last_beat_us = beat.numbers("BBI")[2]
     frames = board.heard()
     assert causes(frames) == [(LASER, Cause.WATCHDOG)]
-    off = next(frame for frame in frames if frame.kind == Kind.WENT_OFF)
+    off = next(frame for frame in frames if frame.kind == MessageType.WENT_OFF)
     off_us = off.numbers("BBI")[2]
     assert watchdog_ms * 1000 <= off_us - last_beat_us < watchdog_ms * 1000 + 100
     assert bytes([Cause.WATCHDOG]) in [
-        f.payload for f in frames if f.kind == Kind.FAULT
+        f.payload for f in frames if f.kind == MessageType.FAULT
     ]
 
 
@@ -84,10 +91,13 @@ def test_after_a_trip_nothing_goes_on_until_the_next_hello(switched_on: Board) -
     board.heard()
     board.edges.clear()
     train = struct.pack("<BBIII", LASER, 255, 1000, 5000, 5)
-    for kind, payload in ((Kind.SET, bytes([VALVE, 255])), (Kind.TRAIN, train)):
+    for kind, payload in (
+        (MessageType.SET, bytes([VALVE, 255])),
+        (MessageType.TRAIN, train),
+    ):
         assert board.ask(kind, payload).payload[1] == Status.LATCHED
-    assert board.ask(Kind.SET, bytes([VALVE, 0])).payload[1] == Status.OK
-    assert board.ask(Kind.ASK_STATE).numbers("BBBI")[1:3] == (Cause.WATCHDOG, 0)
+    assert board.ask(MessageType.SET, bytes([VALVE, 0])).payload[1] == Status.OK
+    assert board.ask(MessageType.ASK_STATE).numbers("BBBI")[1:3] == (Cause.WATCHDOG, 0)
     board.run(20)
     assert board.edges == []
     begin(board)
@@ -100,7 +110,7 @@ def test_commands_are_no_food_for_the_watchdog(switched_on: Board) -> None:
     switch_on(board)
     since = board.cycle
     for n in range(30):
-        board.send(board.frame(Kind.SET, bytes([VALVE, 255 * (n % 2)])))
+        board.send(board.frame(MessageType.SET, bytes([VALVE, 255 * (n % 2)])))
         board.run(5)
     assert board.level("B1") == 0
     assert board.edges_of("B1")[-1].cycle - since < 102 * MS
@@ -115,8 +125,8 @@ def test_no_pin_stays_on_for_longer_than_it_may(
     switch_on(board)
     for _ in range(8):
         payload = bytes([LASER, 255]) if again and board.level("B1") else b""
-        kind = Kind.SET if payload else Kind.BEAT
-        board.send(board.frame(kind, payload) + board.frame(Kind.BEAT))
+        kind = MessageType.SET if payload else MessageType.BEAT
+        board.send(board.frame(kind, payload) + board.frame(MessageType.BEAT))
         board.run(9)
     (width,) = board.widths_us("B1")
     assert abs(width - LIMIT_MS * 1000) < 100
@@ -126,7 +136,7 @@ def test_no_pin_stays_on_for_longer_than_it_may(
 def test_a_train_is_no_way_around_the_limit(switched_on: Board) -> None:
     board = switched_on
     begin(board, watchdog_ms=1000)
-    board.ask(Kind.TRAIN, struct.pack("<BBIII", LASER, 255, 1000, 2000, 1000))
+    board.ask(MessageType.TRAIN, struct.pack("<BBIII", LASER, 255, 1000, 2000, 1000))
     board.run(100)
     edges = board.edges_of("B1")
     assert edges[-1].level == 0
@@ -144,14 +154,14 @@ def test_a_spoilt_byte_switches_all_off(switched_on: Board, at: int) -> None:
     board = switched_on
     begin(board)
     switch_on(board, VALVE)
-    frame = board.frame(Kind.SET, bytes([LASER, 255]))
+    frame = board.frame(MessageType.SET, bytes([LASER, 255]))
     board.send(spoil(frame, at) + b"\0")
     board.run(3)
     assert board.edges_of("B1") == []
     assert board.level("B5") == 0
-    (fault,) = (frame for frame in board.heard() if frame.kind == Kind.FAULT)
+    (fault,) = (frame for frame in board.heard() if frame.kind == MessageType.FAULT)
     assert fault.payload == bytes([Cause.GARBLED])
-    board.send(board.frame(Kind.SET, bytes([LASER, 255])))
+    board.send(board.frame(MessageType.SET, bytes([LASER, 255])))
     board.run(3)
     assert board.edges_of("B1") == []
 
@@ -165,10 +175,10 @@ def test_a_frame_missing_or_sent_twice_switches_all_off(
     switch_on(board, VALVE)  # its sequence is 3
     if sequence == 4:
         board.sequence = sequence
-        assert board.ask(Kind.BEAT).kind == Kind.FAULT  # 5 instead of 4
+        assert board.ask(MessageType.BEAT).kind == MessageType.FAULT  # 5 instead of 4
     else:
         payload = bytes([LASER, 255])
-        board.send(encoded(sequence, Kind.SET, payload, board.session))
+        board.send(encode_packet(sequence, MessageType.SET, payload, board.session))
         board.run(3)
         assert board.heard()[0].payload == bytes([Cause.SEQUENCE])
     assert (board.level("B1"), board.level("B5")) == (0, 0)
@@ -178,7 +188,7 @@ def test_a_frame_missing_or_sent_twice_switches_all_off(
 def test_what_an_earlier_program_left_in_the_line_is_noise(switched_on: Board) -> None:
     board = switched_on
     begin(board)
-    stale = encoded(3, Kind.SET, bytes([LASER, 255]), session=0x9999)
+    stale = encode_packet(3, MessageType.SET, bytes([LASER, 255]), session=0x9999)
     board.send(stale)
     board.run(3)
     assert board.edges == []
@@ -190,7 +200,10 @@ def test_a_hello_in_the_middle_switches_all_off(switched_on: Board) -> None:
     switch_on(board)
     board.hello(0x77)
     assert board.level("B1") == 0
-    assert board.ask(Kind.SET, bytes([LASER, 255])).payload[1] == Status.NOT_CONFIGURED
+    assert (
+        board.ask(MessageType.SET, bytes([LASER, 255])).payload[1]
+        == Status.NOT_CONFIGURED
+    )
 
 
 def test_a_reset_lets_go_of_the_pins(switched_on: Board) -> None:
@@ -198,7 +211,7 @@ def test_a_reset_lets_go_of_the_pins(switched_on: Board) -> None:
     begin(board)
     switch_on(board)
     board.tell("reset")
-    board.send(board.frame(Kind.SET, bytes([LASER, 255])))
+    board.send(board.frame(MessageType.SET, bytes([LASER, 255])))
     board.run(20)
     for register in (PORTB, DDRB):  # no output until it is configured anew
         assert not board.peek(register) & 0b10
@@ -223,9 +236,11 @@ def test_no_noise_switches_anything_on(switched_on: Board, noise: bytes) -> None
 
 level, pin = st.integers(0, 255), st.sampled_from([*PINS, 7])
 orders = st.one_of(
-    st.tuples(st.just(Kind.SET), st.builds(lambda p, at: bytes([p, at]), pin, level)),
     st.tuples(
-        st.just(Kind.TRAIN),
+        st.just(MessageType.SET), st.builds(lambda p, at: bytes([p, at]), pin, level)
+    ),
+    st.tuples(
+        st.just(MessageType.TRAIN),
         st.builds(
             lambda p, *numbers: struct.pack("<BBIII", p, *numbers),
             pin,
@@ -235,7 +250,7 @@ orders = st.one_of(
             st.integers(0, 10_000),
         ),
     ),
-    st.tuples(st.sampled_from([Kind.BEAT, Kind.ALL_OFF]), st.just(b"")),
+    st.tuples(st.sampled_from([MessageType.BEAT, MessageType.ALL_OFF]), st.just(b"")),
 )
 acts = st.one_of(
     orders,
@@ -247,7 +262,7 @@ acts = st.one_of(
 @often
 @given(acts=st.lists(acts, max_size=25))
 def test_whatever_comes_no_pin_breaks_its_bounds(
-    switched_on: Board, acts: list[tuple[Kind, bytes] | float | bytes]
+    switched_on: Board, acts: list[tuple[MessageType, bytes] | float | bytes]
 ) -> None:
     board = switched_on
     begin(board, limit_ms=LIMIT_MS)

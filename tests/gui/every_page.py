@@ -8,7 +8,7 @@ import numpy as np
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from deeplabstream.core.pose import Pose
-from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow

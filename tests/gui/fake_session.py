@@ -38,7 +38,7 @@ from deeplabstream.settings.sections import (
     Video,
 )
 from deeplabstream.settings.subject import Subject
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 
 IDLE = SessionState()
 SKELETON = Skeleton(("nose", "ear", "tail"), (("nose", "ear"), ("ear", "tail")))

@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
-from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.health_page import HealthPage

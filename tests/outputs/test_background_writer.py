@@ -126,6 +126,6 @@ def test_a_device_that_goes_wrong_by_itself_switches_all_off() -> None:
                 due_ns = bank.tick(now_ns)
                 assert due_ns is not None
                 assert due_ns <= now_ns + LOOK_NS
-        assert bank.broken == "[Output laser] the cable is out"
+        assert bank.fault == "[Output laser] the cable is out"
     assert lamp.levels[-1] == device.levels[-1] == 0
     assert [e for e in heard if isinstance(e, Note)] == []

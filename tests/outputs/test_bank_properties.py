@@ -10,7 +10,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Command, Mark, Pulse, Set
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.journal_entries import Edge
-from deeplabstream.engine.output_bank import RETRY_NS, Bank, catch_up, opened
+from deeplabstream.engine.output_bank import RETRY_NS, OutputBank, catch_up, opened
 from deeplabstream.plugins.output import Output
 from tests.outputs.stubborn import LAMP, LASER, NOBODY, SECOND, Stubborn, Watcher
 
@@ -35,7 +35,9 @@ outputs = st.builds(
 )
 
 
-def play(bank: Bank, clock: ManualClock, script: list[tuple[int, object]]) -> None:
+def play(
+    bank: OutputBank, clock: ManualClock, script: list[tuple[int, object]]
+) -> None:
     """Carry a script out, doing what is due exactly when it is due."""
     for pause_ns, order in script:
         now_ns = clock.now_ns() + pause_ns

@@ -12,7 +12,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, Pulse, Train, off, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine.output_bank import Bank, Ticker, opened
+from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.plugins.input import InputBroken, InputLevel
 from outputs.board.output import BoardInput, BoardPin, link_to
 from outputs.serial_line import SerialLine
@@ -47,7 +47,7 @@ class Heard(list[T]):
 class Feeder:
     """A loop that goes on until told to stop."""
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, bank: OutputBank) -> None:
         self._bank, self._over = bank, threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -106,7 +106,7 @@ def test_the_board_makes_pulses_and_trains_itself(
 ) -> None:
     with (
         opened(pins(board), CLOCK, heard.hear) as bank,
-        Ticker(bank, CLOCK),
+        PulseTimer(bank, CLOCK),
         Feeder(bank),
     ):
         bank.apply([Train(LASER, 130, 0.0005, 6)], CLOCK.now_ns())
@@ -132,13 +132,13 @@ def test_what_stops_being_fed_is_off_and_says_so(
     board: Powered, heard: Heard[Edge | Acknowledged | Note]
 ) -> None:
     output = BoardPin(port=board.port, pin=9)
-    with opened({"laser": output}, CLOCK, heard.hear) as bank, Ticker(bank, CLOCK):
+    with opened({"laser": output}, CLOCK, heard.hear) as bank, PulseTimer(bank, CLOCK):
         bank.apply([on(LASER)], CLOCK.now_ns())
         went_on = board.until_level("B1", 1)
         went_off = board.until_level("B1", 0)
         assert 1_600_000 <= went_off.cycle - went_on.cycle < 1_610_000
         heard.until(lambda: any(isinstance(entry, Note) for entry in heard))
-        assert "heard nothing from the program's loop" in bank.broken
+        assert "heard nothing from the program's loop" in bank.fault
         assert bank.levels == {"laser": 0}
         with pytest.raises(DeviceError, match="heard nothing"):
             bank.apply([on(LASER)], CLOCK.now_ns())
@@ -155,7 +155,7 @@ def test_a_board_that_vanishes_is_noticed(
     with (
         pytest.raises(DeviceError, match="is gone"),
         opened(pins(board), CLOCK, heard.hear) as bank,
-        Ticker(bank, CLOCK),
+        PulseTimer(bank, CLOCK),
     ):
         board.unplug()
         heard.until(lambda: any(isinstance(entry, Note) for entry in heard))

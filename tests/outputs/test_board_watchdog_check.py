@@ -7,7 +7,7 @@ import pytest
 
 from deeplabstream.core.errors import DeviceError
 from outputs.board.output import BoardPin
-from outputs.board.watchdog_check import Proof, prove_watchdog
+from outputs.board.watchdog_check import WatchdogTestResult, run_watchdog_test
 from tests.firmware.emulation import needs_simavr
 from tests.firmware.powered import Powered, powered
 from utils.TestBoard import main
@@ -23,7 +23,7 @@ def board() -> Iterator[Powered]:
 
 @pytest.mark.parametrize("watchdog_ms", [100, 300])
 def test_the_proof_is_what_the_pin_did(board: Powered, watchdog_ms: int) -> None:
-    proof = prove_watchdog(board.port, watchdog_ms=watchdog_ms)
+    proof = run_watchdog_test(board.port, watchdog_ms=watchdog_ms)
     (width,) = board.widths_us("B5")
     assert abs(width / 1000 - proof.off_after_ms) < 0.1
     assert proof.holds and abs(proof.off_after_ms - watchdog_ms) < 1
@@ -36,7 +36,7 @@ def test_the_proof_is_what_the_pin_did(board: Powered, watchdog_ms: int) -> None
 def test_what_is_too_late_too_early_or_still_high_is_no_proof(
     after_ms: float, low: bool
 ) -> None:
-    assert not Proof("Uno", 13, after_ms, low, 100).holds
+    assert not WatchdogTestResult("Uno", 13, after_ms, low, 100).holds
 
 
 def test_a_proof_that_is_stopped_switches_the_pin_off_at_once(board: Powered) -> None:
@@ -47,7 +47,7 @@ def test_a_proof_that_is_stopped_switches_the_pin_off_at_once(board: Powered) ->
         return len(asked) > 5
 
     with pytest.raises(DeviceError, match="was ended early"):
-        prove_watchdog(board.port, watchdog_ms=1000, stopped=stopped)
+        run_watchdog_test(board.port, watchdog_ms=1000, stopped=stopped)
     (width,) = board.widths_us("B5")
     assert width / 1000 < 900
 
@@ -55,7 +55,7 @@ def test_a_proof_that_is_stopped_switches_the_pin_off_at_once(board: Powered) ->
 def test_a_board_in_use_is_let_alone(board: Powered) -> None:
     pin = BoardPin(port=board.port, pin=9)
     with pin.opened(), pytest.raises(DeviceError, match="is in use; stop the rig"):
-        prove_watchdog(board.port)
+        run_watchdog_test(board.port)
     assert board.edges_of("B5") == []
 
 

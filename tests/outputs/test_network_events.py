@@ -13,7 +13,7 @@ from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.command import Mark, OutputName, Pulse, on
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Edge, Note
-from deeplabstream.engine.output_bank import Bank, catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
 from deeplabstream.plugins.output import Output
 from outputs.network_events import LslEvents, OscEvents, UdpEvents, ZmqEvents
 from outputs.simulated import SimulatedOutput
@@ -35,7 +35,7 @@ def port_of(ear: socket.socket) -> int:
 
 
 @contextmanager
-def bank_with(sync: Output) -> Iterator[Bank]:
+def bank_with(sync: Output) -> Iterator[OutputBank]:
     rig = {"laser": SimulatedOutput(), "sync": sync}
     with opened(rig, ManualClock(), lambda entry: None) as bank:
         yield bank
@@ -153,7 +153,7 @@ def test_what_can_not_be_told_switches_everything_off() -> None:
             bank.apply([long], 1)
         finally:
             assert laser.levels[-1] == 0
-            assert bank.broken
+            assert bank.fault
     offs = [e for e in heard if isinstance(e, Edge) and e.cause == "error"]
     assert {edge.output for edge in offs} == {"laser", "sync"}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.plugins.trigger import Debounce
+from deeplabstream.plugins.debounce import DebounceSettings
 
 WORD = {"#": True, ".": False, "?": None}
 LETTER = {word: letter for letter, word in WORD.items()}
@@ -13,7 +13,7 @@ LETTER = {word: letter for letter, word in WORD.items()}
 
 def cleaned(raw: str, **values: Any) -> str:
     """Return the answers to `raw`, one a second."""
-    rules = Debounce(**values)
+    rules = DebounceSettings(**values)
     given = [rules.debounced(WORD[letter], t) for t, letter in enumerate(raw)]
     return "".join(LETTER[answer] for answer in given)
 
@@ -51,7 +51,7 @@ def test_a_minute_later_it_may_begin_again() -> None:
 
 def test_a_sham_lasts_as_long_as_a_real_one_and_shows() -> None:
     values: dict[str, Any] = {"probability": 0.5, "seed": 3}
-    rules = Debounce(**values)
+    rules = DebounceSettings(**values)
     course: list[tuple[bool | None, bool]] = [
         (rules.debounced(t % 4 > 0, t), rules.sham) for t in range(400)
     ]
@@ -72,7 +72,7 @@ class Course:
     answers: list[bool | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        debounce, time_s = Debounce(**self.rules), 0.0
+        debounce, time_s = DebounceSettings(**self.rules), 0.0
         for gap_s, raw in self.raw:
             time_s += gap_s
             self.times.append(time_s)

@@ -18,7 +18,7 @@ from deeplabstream.recording.run_folder import ModelFacts, RunFacts, RunFolder
 from deeplabstream.recording.run_writer import RunWriter
 from deeplabstream.settings.loading import Settings, check_against, parse
 from deeplabstream.simulation.arena import Arena
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 from experiments.triggers.social import AnyAnimalInside, Distance
 from tests.pose.crowd import THRESHOLD, Crowd
 from utils.TrainClassifier import main as train_classifier

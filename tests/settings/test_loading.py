@@ -9,7 +9,7 @@ from deeplabstream.settings.loading import Settings, check_against, load, parse
 from deeplabstream.settings.settings_docs import describe
 from experiments.example import ExampleExperiment
 from experiments.optogenetic import Optogenetic
-from experiments.triggers.regions import InsideRegion
+from experiments.triggers.region_triggers import InsideRegion
 from tests.engine.small_rig import FOLDER, RIG, problems
 
 HERE = Path(__file__).resolve().parents[2]

@@ -32,7 +32,7 @@ class CameraWatchdog:
                     yield f"[Camera {camera}] gives pictures{again}, after {seconds:.1f} s"
             elif now_ns - since_ns >= SILENCE_NS and camera not in self._silent:
                 self._silent.add(camera)
-                if ring.awaits_pulse:
+                if ring.awaits_trigger:
                     yield f"[Camera {camera}] waits for its trigger: no pulse came for 1 s"
                 else:
                     yield f"[Camera {camera}] has given no picture for 1 s"

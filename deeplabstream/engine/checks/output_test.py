@@ -13,7 +13,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.command import OutputName, Pulse
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.journal_entries import Acknowledged, Edge, Note
-from deeplabstream.engine.output_bank import Bank, Ticker, opened
+from deeplabstream.engine.output_bank import OutputBank, PulseTimer, opened
 from deeplabstream.engine.processes.child_process import (
     report_errors,
     send_message,
@@ -169,7 +169,7 @@ def _test(
     stopped: list[bool] = []
     set_up_child(orphaned=lambda: stopped.append(True))
     heartbeat, clock = Heartbeat(*hearts), SystemClock()
-    bank: Bank | None = None
+    bank: OutputBank | None = None
     with report_errors(pipe), ExitStack() as stack:
         if guards_missing(
             guarded, len(hearts), lambda: bool(stopped) or has_message(pipe)
@@ -186,7 +186,7 @@ def _test(
                 {pulse.output: output}, clock, lambda entry: send_message(pipe, entry)
             )
         )
-        stack.enter_context(Ticker(bank, clock))
+        stack.enter_context(PulseTimer(bank, clock))
         if not (stopped or has_message(pipe)):
             bank.apply([pulse], clock.now_ns(), "test")
         while bank.levels[pulse.output] > 0 and clock.now_ns() < give_up_ns:

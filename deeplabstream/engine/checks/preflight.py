@@ -1,4 +1,4 @@
-"""What is looked at before an experiment starts, so that it need not be thrown away later."""
+"""Pre-flight checks: cameras, network, outputs, clock and disk space before an experiment."""
 
 import shutil
 import time
@@ -42,7 +42,7 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
         *_network(settings, state),
         *_regions(settings, state),
         *_outputs(settings, state),
-        *_disk(settings, state),
+        *_check_disk_space(settings, state),
     ]
 
 
@@ -161,7 +161,9 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         yield PreflightResult(proof.text, grave=proof.good is False)
 
 
-def _disk(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
+def _check_disk_space(
+    settings: Settings, state: SessionState
+) -> Iterator[PreflightResult]:
     folder = that_exists(state.run_folder or settings.output_directory)
     recording_options, needs = settings.recording.recording_options, ""
     if limit_s := settings.experiment.exp_time_s:

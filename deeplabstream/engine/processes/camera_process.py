@@ -153,7 +153,7 @@ class _CameraProcess:
                 if captured is None:
                     break
                 if captured is NOTHING_YET:
-                    self._ring.await_pulse()
+                    self._ring.await_trigger()
                     continue
                 arrived_ns = self._clock.now_ns()
                 exposed_ns = captured.exposed_ns

@@ -13,13 +13,13 @@ import numpy as np
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import LAST_NOTE, Entry, Intent, Note
-from deeplabstream.engine.animal_identity import identities_of
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
-from deeplabstream.engine.checks.watchdog_check import proofs
+from deeplabstream.engine.checks.board_watchdogs import proofs
 from deeplabstream.engine.device_manager import DeviceManager
+from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop, run
 from deeplabstream.engine.network_loading import (
-    introduced,
+    network_ready_message,
     open_network,
     outdated_networks,
 )
@@ -145,7 +145,7 @@ class _Engine:
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
-        self.send(introduced(estimator, self.settings))
+        self.send(network_ready_message(estimator, self.settings))
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
 

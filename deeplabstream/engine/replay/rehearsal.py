@@ -1,7 +1,6 @@
-"""An experiment on drawn animals, without pictures and faster than time.
+"""Rehearsal: runs an experiment with simulated animals, faster than real time.
 
-Their true points take the place of the network's, and they may answer to the outputs: they
-run from those that they flee.
+The true points of the animals replace the network's poses. Outputs may act on the animals.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -55,7 +54,7 @@ class SimulatedEstimator:
         seen = np.isfinite(self.points[..., 0]).astype(np.float32)
         return [Pose(self.skeleton, self.points, seen)] * len(images)
 
-    def introduced(self) -> NetworkReady:
+    def network_ready_message(self) -> NetworkReady:
         """Return what the record says of the network."""
         facts = ModelFacts(self.provider, self.sha256, self.threshold, self.provider)
         return NetworkReady(self.skeleton, facts)
@@ -153,7 +152,7 @@ def rehearse(
     )
     form = ImageFormat(view.shape, view.rate)
     more = {"rehearsal": True, "walk": view.seed}
-    folder = new_folder(settings, path, form, truth.introduced(), more)
+    folder = new_folder(settings, path, form, truth.network_ready_message(), more)
     with _Heard(folder, drawn) as writer:
         frames = _frames(settings.deciding_camera, view.rate, seconds, drawn, truth)
         with closing(replay(settings, frames, truth, writer, identified=True)) as whole:

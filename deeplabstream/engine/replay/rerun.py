@@ -1,6 +1,6 @@
-"""What a recorded run's decisions would be now, beside what they were.
+"""Re-run: recomputes the decisions of a recorded run and compares them with the record.
 
-A recorded run decided again, from its poses alone: no video, no network, no outputs.
+It needs the recorded poses only: no video, no network, no outputs.
 """
 
 import csv

@@ -7,10 +7,10 @@ from pathlib import Path
 from deeplabstream.core.clock import ManualClock
 from deeplabstream.core.frame import Frame, ImageFormat
 from deeplabstream.core.journal_entries import Step
-from deeplabstream.engine.animal_identity import identities_of
 from deeplabstream.engine.behaviour_classifiers import open_classifiers
+from deeplabstream.engine.identity_reporting import identities_of
 from deeplabstream.engine.loop import Loop
-from deeplabstream.engine.output_bank import Bank, catch_up, opened
+from deeplabstream.engine.output_bank import OutputBank, catch_up, opened
 from deeplabstream.engine.pose_filtering import pose_filter_of
 from deeplabstream.engine.session.messages import NetworkReady
 from deeplabstream.pose.estimator import PoseEstimator
@@ -93,7 +93,7 @@ def new_folder(
 
 
 def _steps(
-    frames: Iterable[Frame], loop: Loop, bank: Bank, clock: ManualClock
+    frames: Iterable[Frame], loop: Loop, bank: OutputBank, clock: ManualClock
 ) -> Iterator[Step]:
     for frame in frames:
         catch_up(bank, clock, frame.time_ns)

@@ -22,8 +22,8 @@ from deeplabstream.core.journal_entries import (
     Step,
 )
 from deeplabstream.core.pose import Skeleton, Thresholds
-from deeplabstream.engine.animal_identity import IdentityState
 from deeplabstream.engine.checks.system_monitor import SystemStatus
+from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl

@@ -18,7 +18,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.journal_entries import Note, Step
-from deeplabstream.engine.animal_identity import sentence
+from deeplabstream.engine.identity_reporting import sentence
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.computer_check import ExamineButton

@@ -17,7 +17,7 @@ from PyQt5.QtWidgets import (
 )
 
 from deeplabstream.core.pose import Thresholds
-from deeplabstream.engine.animal_identity import IdentityState
+from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.gui.theme import GREY, animal_colour
 from deeplabstream.gui.widgets.buttons import Lamp
 from deeplabstream.gui.widgets.elided_text import Elided

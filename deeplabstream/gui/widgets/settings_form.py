@@ -10,7 +10,7 @@ from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
-from deeplabstream.plugins.trigger import Debounce
+from deeplabstream.plugins.debounce import DebounceSettings
 from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FIXED, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
@@ -111,7 +111,7 @@ class SettingsForm(QWidget):
             choice.setToolTip("the class; the keys below depend on it")
             self._row(grid, "KIND", "the class", choice)
         keys = keys_of(self.kind) if self.kind else {}
-        common = keys_of(Debounce) if self.family == "Trigger" else {}
+        common = keys_of(DebounceSettings) if self.family == "Trigger" else {}
         for key in [*(k for k in keys if k not in common), *common]:
             if key in keys:
                 if common and key == next(iter(common)):

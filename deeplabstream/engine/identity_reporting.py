@@ -1,4 +1,4 @@
-"""Who is who, told in sentences when it changes; and the memories that tell it."""
+"""Identity reporting: identity trackers per camera, and messages when an identity changes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from deeplabstream.pose.tracking.identity_tracker import (
 from deeplabstream.settings.sections import Settings
 
 
-class Identities:
-    """Tells the animals apart, camera by camera. `forget` before a new run."""
+class CameraIdentityTrackers:
+    """Identity trackers of several animals, one per camera. `forget` before a new run."""
 
     def __init__(
         self, skeleton: Skeleton, thresholds: Thresholds, rules: IdentitySettings
@@ -22,11 +22,11 @@ class Identities:
         self._of: dict[str, IdentityTracker] = {}
 
     def forget(self) -> None:
-        """Forget all that was seen."""
+        """Discard all trackers."""
         self._of.clear()
 
     def say(self, camera: str, exchanged: tuple[int, int] | None) -> None:
-        """Take a person's word: the names are right, or those of two to be exchanged."""
+        """Apply a user's correction: None confirms the names, a pair swaps two names."""
         if camera in self._of:
             self._of[camera].apply_user_correction(exchanged)
 
@@ -42,27 +42,27 @@ class Identities:
 
 def identities_of(
     settings: Settings, skeleton: Skeleton, thresholds: Thresholds
-) -> Identities | None:
-    """Return what tells the animals of a network apart; None: it finds one."""
+) -> CameraIdentityTrackers | None:
+    """Return the identity trackers of a network; None: it finds one animal."""
     if len(skeleton.animals) < 2:
         return None
     animals = settings.animals
     rules = IdentitySettings(animals.first, animals.believe_after_s)
-    return Identities(skeleton, thresholds, rules)
+    return CameraIdentityTrackers(skeleton, thresholds, rules)
 
 
 class IdentityReporter:
-    """Follows the words of `Pose.identity`, camera by camera, and says what is new."""
+    """Messages on changes of `Pose.identity`, camera by camera."""
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[str, ...]] = {}
 
     def forget(self) -> None:
-        """Forget all that was said."""
+        """Discard the states of before."""
         self._before.clear()
 
     def news(self, camera: str, pose: Pose, time_s: float) -> Iterator[str]:
-        """Yield a sentence for all who came into doubt, and who are known again."""
+        """Yield a message for identities that became ambiguous, or known again."""
         before = self._before.get(camera, ("",) * len(pose.identity))
         pairs = zip(pose.identity, before, strict=True)
         now = tuple(
@@ -110,7 +110,7 @@ _SHORT = 22
 
 @dataclass(frozen=True, slots=True)
 class IdentityState:
-    """What was said of several animals before one camera."""
+    """Identity states of the animals of one camera."""
 
     pose: Pose
     """The last one."""
@@ -118,7 +118,7 @@ class IdentityState:
     """How often, so far: see `deeplabstream.recording.identity_totals`."""
 
     def states(self, threshold: float) -> dict[str, str]:
-        """Return in a word or two how it stands with each animal, by name."""
+        """Return a short identity state per animal, by name."""
         pose, words = self.pose, self.pose.identity
         names = pose.skeleton.named(len(words))
         told = {}
@@ -142,12 +142,12 @@ class IdentityState:
 
     @property
     def doubted(self) -> bool:
-        """Whether it is in doubt now who is who."""
+        """Whether an identity is ambiguous now."""
         return any(word.startswith("doubt") for word in self.pose.identity)
 
 
 def sentence(camera: str, who: IdentityState) -> str:
-    """Return who is in doubt now, and what happened so far."""
+    """Return the ambiguous identities, and counts of the changes so far."""
     names, totals = who.pose.skeleton.named(len(who.pose.identity)), who.totals
     doubted = [
         name

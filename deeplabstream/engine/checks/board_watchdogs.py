@@ -1,4 +1,4 @@
-"""Boards of a rig, whose watchdogs are proved before anything hangs on them."""
+"""Board watchdog check: runs the watchdog test on every board in the settings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from deeplabstream.core.errors import DeviceError
 from deeplabstream.engine.session.messages import WatchdogChecked
 from deeplabstream.settings.sections import Settings
 from outputs.board.output import BoardInput, BoardPin
-from outputs.board.watchdog_check import prove_watchdog
+from outputs.board.watchdog_check import run_watchdog_test
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def proofs(settings: Settings) -> Iterator[WatchdogChecked]:
 
 def _proof(board: Board, where: str) -> WatchdogChecked:
     try:
-        proof = prove_watchdog(board.port, board.pin, board.watchdog_ms)
+        proof = run_watchdog_test(board.port, board.pin, board.watchdog_ms)
     except DeviceError as error:
         return WatchdogChecked(f"{where} is not proved: {error}", None)
     word = "works" if proof.holds else "DOES NOT WORK AS IT SHOULD"

@@ -10,7 +10,7 @@ from deeplabstream import Pose, PoseTrigger, RegionSetting
 
 
 @settings(kw_only=True)
-class Place(PoseTrigger):
+class RegionTrigger(PoseTrigger):
     """Where the body parts are, as seen from a region.
 
     It begins and ends at the border, or at margins on both sides of it, between which
@@ -47,7 +47,7 @@ class Place(PoseTrigger):
 
 
 @settings(kw_only=True)
-class InsideRegion(Place):
+class InsideRegion(RegionTrigger):
     """Holds while the body parts are inside the region; its border belongs to it."""
 
     inside: Literal["all", "any"] = Field(
@@ -60,7 +60,7 @@ class InsideRegion(Place):
 
 
 @settings(kw_only=True)
-class OutsideRegion(Place):
+class OutsideRegion(RegionTrigger):
     """Holds while `InsideRegion` with the same values does not, and the animal is seen."""
 
     inside: Literal["all", "any"] = Field(

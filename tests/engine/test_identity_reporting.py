@@ -8,7 +8,7 @@ import pytest
 
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.core.pose import Pose, Skeleton, Thresholds
-from deeplabstream.engine.animal_identity import (
+from deeplabstream.engine.identity_reporting import (
     IdentityReporter,
     IdentityState,
     sentence,
@@ -114,9 +114,9 @@ def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("camera", ["arena", "elsewhere"])
 def test_a_camera_that_saw_nobody_is_no_harm(camera: str) -> None:
-    from deeplabstream.engine.animal_identity import Identities
+    from deeplabstream.engine.identity_reporting import CameraIdentityTrackers
     from deeplabstream.pose.tracking.identity_tracker import IdentitySettings
 
-    identities = Identities(NAMES, Thresholds(0.5), IdentitySettings())
+    identities = CameraIdentityTrackers(NAMES, Thresholds(0.5), IdentitySettings())
     identities.say(camera, None)
     assert identities._of == {}
