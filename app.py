@@ -60,8 +60,8 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
     from deeplabstream.gui.dialogs.settings_repair import repair_settings
+    from deeplabstream.gui.main_window import MainWindow
     from deeplabstream.gui.settings_document import Document
-    from deeplabstream.gui.window import Window
     from deeplabstream.settings.ready_made import with_experiment
 
     application()
@@ -75,7 +75,7 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
     with termination(), Session(settings) as session:
         bridge = Bridge(session, agenda)
         memory = QSettings("DeepLabStream", "DeepLabStream")
-        window = Window(bridge, document, memory)
+        window = MainWindow(bridge, document, memory)
         window.show()
         window.tour.offer()
         bridge.start()

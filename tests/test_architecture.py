@@ -207,7 +207,7 @@ def test_starting_a_program_loads_no_torch(program: str) -> None:
         "import deeplabstream.engine.processes.engine_process\n"
         "import deeplabstream.engine.processes.camera_process\n"
         "import deeplabstream.engine.session.session\n"
-        "import deeplabstream.gui.bridge, deeplabstream.gui.window\n"
+        "import deeplabstream.gui.bridge, deeplabstream.gui.main_window\n"
         "print(*(name for name in ('torch', 'pandas') if name in sys.modules))"
     )
     assert python(code) == ""

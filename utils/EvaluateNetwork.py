@@ -41,7 +41,11 @@ from deeplabstream.training.evaluation.image_prediction import Found, together
 from deeplabstream.training.evaluation.network_errors import evaluate_network
 
 if TYPE_CHECKING:
-    from deeplabstream.training.evaluation.point_errors import Evidence, Film, Poses
+    from deeplabstream.training.evaluation.point_errors import (
+        Evidence,
+        Poses,
+        VideoMeasures,
+    )
 
 COLUMNS = ("set", "bodypart", "labels", "median_px", "mean_px", "p95_px", "within")
 
@@ -163,9 +167,9 @@ def _report(
     print(f"written: {page}, and beside it {', '.join(file.name for file in tables)}")
 
 
-def _films(file: Path, poses: "Poses") -> "list[Film]":
+def _films(file: Path, poses: "Poses") -> "list[VideoMeasures]":
     """Return what can be told of the points of a video, animal by animal."""
-    from deeplabstream.training.evaluation.point_errors import Film
+    from deeplabstream.training.evaluation.point_errors import VideoMeasures
 
     rows = read_poses(file)
     parts = poses.bodyparts
@@ -175,7 +179,7 @@ def _films(file: Path, poses: "Poses") -> "list[Film]":
     for animal, points in enumerate(rows.points.swapaxes(0, 1)):
         measures = {"temporal_px": temporal_norm(points), **poses.errors(points)}
         name = [file.stem, *rows.skeleton.animals[animal : animal + 1]]
-        films.append(Film(" ".join(name), parts, measures))
+        films.append(VideoMeasures(" ".join(name), parts, measures))
     return films
 
 

@@ -29,7 +29,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.qt_environment import why_no_window
 from deeplabstream.gui.screenshots import Photographer
-from deeplabstream.gui.window import Window
+from deeplabstream.gui.main_window import MainWindow
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -68,9 +68,9 @@ def _taken(
     """Return the screenshots, and the exit code of the window."""
     with termination(), Session(load(settings)) as session:
         bridge = Bridge(session, RequestQueue(AGENDAS["experiment"]))
-        window = Window(bridge, Document(settings))
+        window = MainWindow(bridge, Document(settings))
         camera = Photographer(window, output, after_s, labels)
-        bridge.stepped.connect(camera.look)
+        bridge.stepped.connect(camera.on_steps)
         bridge.failed.connect(print)
         bridge.status_changed.connect(camera.take_status)
         bridge.start()

@@ -168,14 +168,14 @@ def _in_window(session: Session, agenda: RequestQueue, watch: Watch) -> None:
     from benchmarks.support.window_watch import WindowWatch
     from deeplabstream.gui.application import application, run_until_closed
     from deeplabstream.gui.bridge import Bridge
+    from deeplabstream.gui.main_window import MainWindow
     from deeplabstream.gui.settings_document import Document
-    from deeplabstream.gui.window import Window
 
     application()
     bridge = Bridge(session, agenda)
     settings = session.settings
     document = Document(settings.folder / "settings.ini", settings.text)
-    window = Window(bridge, document)
+    window = MainWindow(bridge, document)
     watch.window = WindowWatch(window)
 
     def tick() -> None:

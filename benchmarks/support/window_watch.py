@@ -7,7 +7,7 @@ from typing import Any
 
 from PyQt5.QtCore import QCoreApplication, QEvent, QObject
 
-from deeplabstream.gui.window import Window
+from deeplabstream.gui.main_window import MainWindow
 
 _EVERY_S = 0.004, 0.020
 """Between two inputs, at random: none falls always into the same part of a tick."""
@@ -25,7 +25,7 @@ class Input(QEvent):
 class WindowWatch(QObject):
     """Counts, from `begin` to `end`. The inputs come from a thread, as a system's do."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: MainWindow) -> None:
         super().__init__()
         self._views = window.live.display.grid.views
         self._waits_ns: list[int] = []

@@ -38,7 +38,7 @@ def prepare() -> None:
     from deeplabstream.core.telemetry import turn_off_telemetry
 
     turn_off_telemetry()
-    sys.excepthook = _tell
+    sys.excepthook = _report_exception
     from deeplabstream.core.standard_streams import outlive_readers
 
     outlive_readers()
@@ -55,30 +55,30 @@ def ending(stopped: str = "stopped") -> Callable[[Main], Main]:
         from deeplabstream.core.errors import DeepLabStreamError
 
         @wraps(main)
-        def ended(*given: Any, **named: Any) -> int:
+        def wrapped(*given: Any, **named: Any) -> int:
             try:
                 return main(*given, **named)
             except DeepLabStreamError as error:
-                _say(str(error))
+                _print_error(str(error))
             except OSError as error:
                 of = f"{error.filename} can't be used: " if error.filename else ""
-                _say(f"{of}{error.strerror or error}")
+                _print_error(f"{of}{error.strerror or error}")
             except KeyboardInterrupt:
-                _say(stopped)
+                _print_error(stopped)
                 return STOPPED
             return CANT
 
-        return cast("Main", ended)
+        return cast("Main", wrapped)
 
     return around
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     if sys.stderr is not None:  # pythonw has none
         sys.stderr.write(f"{text}\n")
 
 
-def _tell(
+def _report_exception(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Name what can't be imported; show all that is no user's affair as Python does."""
@@ -87,11 +87,15 @@ def _tell(
     if isinstance(error, ModuleNotFoundError) and name and not (ROOT / name).is_dir():
         from deeplabstream.core.errors import package_missing
 
-        _say(f"{Path(sys.argv[0]).name} {package_missing(name)}{_where_it_is()}")
+        _print_error(
+            f"{Path(sys.argv[0]).name} {package_missing(name)}{_where_it_is()}"
+        )
     elif isinstance(error, ImportError) and lacking:
-        _say(f"The system library {library} is missing; README.md says what to install")
+        _print_error(
+            f"The system library {library} is missing; README.md says what to install"
+        )
     elif isinstance(error, KeyboardInterrupt):  # while it was still loading
-        _say("stopped")
+        _print_error("stopped")
     else:
         sys.__excepthook__(kind, error, trace)
 

@@ -1,4 +1,4 @@
-"""Making the one `QApplication`, with our look, Ctrl-C, and errors that don't end it."""
+"""Qt application: the `QApplication`, its style, Ctrl-C, and reports of errors in slots."""
 
 import sys
 import traceback
@@ -85,7 +85,7 @@ def _closed_by_signals(
 ) -> Iterator[Termination]:
     ended = False
 
-    def look() -> None:
+    def check_stop_request() -> None:
         nonlocal ended
         if not asked.requested or ended:
             return
@@ -98,12 +98,12 @@ def _closed_by_signals(
 
     def end_session(_: QSessionManager) -> None:
         asked.ask("the desktop session ends")
-        look()  # the desktop waits until this returns
+        check_stop_request()  # the desktop waits until this returns
 
     app = application()
     with termination() as asked:
         awake = QTimer()  # Python sees a signal only when it gets to run
-        awake.timeout.connect(look)
+        awake.timeout.connect(check_stop_request)
         awake.start(50)
         app.commitDataRequest.connect(end_session)
         try:

@@ -110,7 +110,7 @@ class Bridge(QObject):
             if isinstance(news, Step):
                 steps.append(news)
                 continue
-            self._tell_steps(steps)
+            self._emit_steps(steps)
             if isinstance(news, Note):
                 self.noted.emit(news)
             elif isinstance(news, Edge):
@@ -124,14 +124,14 @@ class Bridge(QObject):
             elif isinstance(news, StateChanged):
                 self._steps.clear()
                 self.status_changed.emit(news.state)
-        self._tell_steps(steps)
+        self._emit_steps(steps)
         if not self.blocked:
             self._agenda.advance(self.session)
         if self.session.state.phase is Phase.STREAMING:
             self._show(self.session.state)
         self.ticked.emit()
 
-    def _tell_steps(self, steps: list[Step]) -> None:
+    def _emit_steps(self, steps: list[Step]) -> None:
         if steps:
             self._steps.update((step.camera, step) for step in steps)
             self.stepped.emit(tuple(steps))

@@ -1,7 +1,4 @@
-"""How long frames took, stage by stage, over the last seconds. Knows no Qt.
-
-Rates and latencies of the last second, for the status line. Knows no Qt.
-"""
+"""Live figures: rates, latencies and stage times of the last seconds, without Qt."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +47,7 @@ class Figures:
         while self._steps and _old(self._steps):
             self._steps.popleft()
 
-    def look(self, now_ns: int, counts: Counts) -> Reading:
+    def update(self, now_ns: int, counts: Counts) -> Reading:
         """Take in the counts of this moment; return the figures of the last second."""
         self._counts.append((now_ns, counts))
         while len(self._counts) > 2 and now_ns - self._counts[0][0] > _SPAN_NS:
@@ -85,13 +82,13 @@ class TileFigures:
 
     _counts: deque[tuple[int, int]] = field(default_factory=deque)
 
-    def look(self, now_ns: int, counts: Counts) -> str:
+    def update(self, now_ns: int, counts: Counts) -> str:
         """Take in the counts of this moment; return the last second in a few words.
 
         >>> tile = TileFigures()
-        >>> tile.look(0, Counts(delivered=10, lost=0))
+        >>> tile.update(0, Counts(delivered=10, lost=0))
         ''
-        >>> tile.look(1_000_000_000, Counts(delivered=40, lost=2))
+        >>> tile.update(1_000_000_000, Counts(delivered=40, lost=2))
         '30 /s, 2 lost'
         """
         seen = self._counts
@@ -126,7 +123,7 @@ STAGES: Mapping[str, Callable[[Step], int | None]] = MappingProxyType(
 """By name: what a frame took in it, ns; None: it did not come to that."""
 
 
-class Stages:
+class StageTimes:
     """Remembers the frames of one camera."""
 
     def __init__(self, camera: str) -> None:

@@ -1,4 +1,4 @@
-"""The menu bar: what can be done with the settings file, the pages and the style."""
+"""Menu bar: actions of the settings file, the pages and the style."""
 
 import shutil
 from collections.abc import Callable
@@ -230,7 +230,7 @@ def build_menu(
         menu.actions[text.rstrip("… ")] = action
 
     keys = QKeySequence.StandardKey
-    file = _added(window, "&File")
+    file = _add_menu(window, "&File")
     add(file, "Open settings …", menu.open, QKeySequence(keys.Open))
     file.addMenu(recent.menu("Recent settings", "settings", file, menu.open_again))
     file.addMenu(recent.menu("Recent runs", "runs", file, look_back))
@@ -240,7 +240,7 @@ def build_menu(
     add(file, "Restore example …", menu.restore_example)
     file.addSeparator()
     add(file, "Quit", window.close, "Ctrl+Q")
-    edit = _added(window, "&Edit")
+    edit = _add_menu(window, "&Edit")
     add(edit, "Undo", menu.undo, QKeySequence(keys.Undo))
     add(edit, "Redo", menu.redo, "Ctrl+Shift+Z")
     edit.addSeparator()
@@ -248,7 +248,7 @@ def build_menu(
     add(edit, "Confirm names of animals", partial(animals, False), "Ctrl+R")
     if (bar := window.menuBar()) is not None:
         bar.addMenu(run)
-    view = _added(window, "&View")
+    view = _add_menu(window, "&View")
     for number, name in enumerate(pages, start=1):
         add(view, name, partial(show_page, name), f"Ctrl+{number}")
     view.addSeparator()
@@ -260,7 +260,7 @@ def build_menu(
     view.addSeparator()
     add(view, "Dark style", lambda: use_style("dark"))
     add(view, "Light style", lambda: use_style("light"))
-    help_ = _added(window, "&Help")
+    help_ = _add_menu(window, "&Help")
     add(help_, "Documentation", lambda: _open(_DOCS), "F1")
     add(help_, "Tutorial", lambda: _open(_DOCS / "tutorial.md"))
     add(help_, "Tour", tour)
@@ -283,7 +283,7 @@ def _do(what: Callable[[], object], _checked: bool = False) -> None:
     what()
 
 
-def _added(window: QMainWindow, title: str) -> QMenu:
+def _add_menu(window: QMainWindow, title: str) -> QMenu:
     bar = window.menuBar()
     menu = QMenu(title, window)
     if bar is not None:

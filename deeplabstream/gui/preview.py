@@ -63,15 +63,15 @@ def run_preview(
     application()
     window = PreviewWindow(title, Display(bridge))
 
-    def look() -> None:
+    def close_when_over() -> None:
         if over():
             window.close()
 
-    bridge.ticked.connect(look)
+    bridge.ticked.connect(close_when_over)
     bridge.start()
     run_until_closed(window, outputs_off=bridge.outputs_off)
     bridge.stop()
-    bridge.ticked.disconnect(look)
+    bridge.ticked.disconnect(close_when_over)
 
 
 def run_feed(

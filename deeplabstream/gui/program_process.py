@@ -1,4 +1,4 @@
-"""One of our programs, running in a process of its own."""
+"""Program process: one of our programs, running in a process of its own."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from deeplabstream.core.paths import ROOT
 _PATIENCE_MS = 2000
 
 
-class Program(QObject):
+class ProgramProcess(QObject):
     """Starts a program under `utils/` and tells what it says."""
 
     said = pyqtSignal(str)

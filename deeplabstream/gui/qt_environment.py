@@ -1,4 +1,4 @@
-"""What must be right before Qt starts: the variables, the system libraries, a screen.
+"""Qt environment: variables, system libraries and screen, checked before Qt starts.
 
 Imports nothing but the standard library, so that programs can import it first. Qt itself
 is of no help here: without a screen it aborts the process instead of raising.

@@ -1,4 +1,4 @@
-"""What was looked at lately: remembered, and opened by the menu or where it was."""
+"""Recent items: settings files and runs that were opened, for the menu."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ class Recent:
     def __init__(self, memory: QSettings | None = None) -> None:
         self._memory = memory
         kinds: tuple[Kind, ...] = get_args(Kind)
-        self._paths = {kind: self._recalled(kind) for kind in kinds}
+        self._paths = {kind: self._load_paths(kind) for kind in kinds}
 
     def note(self, kind: Kind, path: Path) -> None:
         """Put a path first; one that comes again moves up."""
@@ -55,7 +55,7 @@ class Recent:
             if nothing is not None:
                 nothing.setEnabled(False)
 
-    def _recalled(self, kind: Kind) -> list[Path]:
+    def _load_paths(self, kind: Kind) -> list[Path]:
         if self._memory is None:
             return []
         words = self._memory.value(f"recent/{kind}", [])

@@ -1,4 +1,4 @@
-"""A thread of its own that reads runs and decodes their pictures, so that no window waits."""
+"""Run frames: a thread that reads runs and decodes their frames."""
 
 from pathlib import Path
 from threading import Condition

@@ -1,4 +1,4 @@
-"""Takes pictures of the window, page by page, for the documentation."""
+"""Screenshots of the window, page by page, for the documentation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,12 @@ from PyQt5.QtCore import QTimer
 from deeplabstream.core.journal_entries import Step
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.application import use_palette
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.theme import PALETTES
-from deeplabstream.gui.window import Window
 
 _SETTLE_MS = 2500
 _WELL_INSIDE_NS = 300_000_000
@@ -30,7 +30,7 @@ class Photographer:
     """
 
     def __init__(
-        self, window: Window, folder: Path, after_s: float, labels: Path
+        self, window: MainWindow, folder: Path, after_s: float, labels: Path
     ) -> None:
         self._window, self._folder, self._after_s = window, folder, after_s
         self._labels = labels
@@ -46,7 +46,7 @@ class Photographer:
         if status.phase is Phase.IDLE and not self.taken:
             self._window.end()
 
-    def look(self, steps: tuple[Step, ...]) -> None:
+    def on_steps(self, steps: tuple[Step, ...]) -> None:
         """Take the pictures from the middle of a visit on, then close the window."""
         last = steps[-1]
         running = [step.exposed_ns for step in steps if step.status]

@@ -1,4 +1,4 @@
-"""The settings file that is open: its text, what it says, what is wrong, undo and saving."""
+"""Settings document: text of the open settings file, its problems, undo and saving."""
 
 from collections.abc import Mapping
 from contextlib import suppress

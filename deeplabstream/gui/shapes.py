@@ -1,4 +1,4 @@
-"""Regions, lines and points as they are drawn and moved by hand: pure geometry in pixels."""
+"""Shapes: regions, lines and points that are drawn and moved, in pixels, without Qt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,7 +110,7 @@ class Shape:
                 else:
                     numbers[3] = max(inner + SMALLEST, size)
             case "rectangle":
-                return between(self.handles()[(handle + 2) % 4], (x, y))
+                return rectangle_between(self.handles()[(handle + 2) % 4], (x, y))
             case "polygon" | "line":
                 numbers[2 * handle : 2 * handle + 2] = [x, y]
         return Shape(self.kind, tuple(numbers))
@@ -134,14 +134,14 @@ def polygon(corners: Sequence[Corner]) -> Shape:
     return Shape("polygon", tuple(number for corner in corners for number in corner))
 
 
-def between(one: Corner, other: Corner) -> Shape:
+def rectangle_between(one: Corner, other: Corner) -> Shape:
     """Return the rectangle of which two opposite corners are given."""
     x, y = min(one[0], other[0]), min(one[1], other[1])
     width = max(SMALLEST, abs(one[0] - other[0]))
     return Shape("rectangle", (x, y, width, max(SMALLEST, abs(one[1] - other[1]))))
 
 
-def drawn(kind: ShapeKind, start: Corner, end: Corner) -> Shape:
+def shape_from_drag(kind: ShapeKind, start: Corner, end: Corner) -> Shape:
     """Return what a stroke of the mouse makes: round ones grow from their centre."""
     (x, y), (dx, dy) = start, (abs(end[0] - start[0]), abs(end[1] - start[1]))
     radius = max(2 * SMALLEST, hypot(dx, dy))
@@ -153,7 +153,7 @@ def drawn(kind: ShapeKind, start: Corner, end: Corner) -> Shape:
         case "ring":
             return Shape(kind, (x, y, radius / 2, radius))
         case "rectangle":
-            return between(start, end)
+            return rectangle_between(start, end)
         case "line":
             return Shape(kind, (*start, *end))
         case _:

@@ -1,4 +1,4 @@
-"""The look: two palettes, and the style sheet that all windows share."""
+"""Theme: two palettes, and the style sheet that all windows share."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tour paints above the window: a ring around a control, words beside it.
+"""Tour: a ring around a control and a text beside it, painted above the window.
 
 Five steps to a first closed loop: each shows the control that does the real thing.
 """
@@ -16,7 +16,7 @@ from deeplabstream.settings.sections import Settings
 from outputs.simulated import SimulatedOutput
 
 if TYPE_CHECKING:
-    from deeplabstream.gui.window import Window
+    from deeplabstream.gui.main_window import MainWindow
 from PyQt5.QtCore import QPoint, QRect, Qt
 from PyQt5.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import (
@@ -39,14 +39,14 @@ class Stop:
 
     title: str
     text: str
-    target: "Callable[[Window], QAbstractButton]"
+    target: "Callable[[MainWindow], QAbstractButton]"
     """What is to be pressed."""
-    done: "Callable[[Window], bool]"
+    done: "Callable[[MainWindow], bool]"
     meanwhile: str = ""
     """What to wait for once it was pressed."""
 
 
-def _button(action: Action) -> "Callable[[Window], QAbstractButton]":
+def _button(action: Action) -> "Callable[[MainWindow], QAbstractButton]":
     return lambda window: window.live.controls.buttons[action]
 
 
@@ -106,12 +106,12 @@ _END = (
 class Tour(QObject):
     """Leads through the stops; `memory` is where it is remembered that it was shown."""
 
-    def __init__(self, window: "Window", memory: QSettings | None) -> None:
+    def __init__(self, window: "MainWindow", memory: QSettings | None) -> None:
         super().__init__(window)
         self.window, self.memory = window, memory
         self.place = -1
         """The number of the stop, from 0; -1: no tour."""
-        self.bubble, self.ring = Bubble(window), Ring(window)
+        self.bubble, self.ring = Bubble(window), HighlightRing(window)
         self.bubble.press.clicked.connect(self._press)
         self.bubble.leave.clicked.connect(self.end)
         window.bridge.ticked.connect(self._tick)
@@ -157,7 +157,9 @@ class Tour(QObject):
         if stop is None:
             self._show_end()
             return
-        self.bubble.tell(f"{self.place + 1} of {len(STOPS)}  {stop.title}", stop.text)
+        self.bubble.show_text(
+            f"{self.place + 1} of {len(STOPS)}  {stop.title}", stop.text
+        )
         self._point(stop)
 
     def _show_end(self) -> None:
@@ -165,7 +167,7 @@ class Tour(QObject):
         if folder is not None:
             self.window.bridge.looked_back.emit(folder)
         self.ring.hide()
-        self.bubble.tell(*_END)
+        self.bubble.show_text(*_END)
         self.bubble.press.hide()
         self.bubble.leave.setText("Close")
         self.bubble.settle(None)
@@ -221,7 +223,7 @@ _GAP = 36
 _MARGIN = 6
 
 
-class Ring(QWidget):
+class HighlightRing(QWidget):
     """Surrounds a control; clicks go through it."""
 
     def __init__(self, window: QWidget) -> None:
@@ -276,7 +278,7 @@ class Bubble(QFrame):
         column.addLayout(foot)
         self.hide()
 
-    def tell(self, title: str, words: str) -> None:
+    def show_text(self, title: str, words: str) -> None:
         """Show these words."""
         self.title.setText(title)
         self.words.setText(words)

@@ -1,4 +1,4 @@
-"""Where each animal was in the last moments: a line above the picture that fades."""
+"""Trails: recent positions of each animal, a fading line above the image."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""What a training has told so far."""
+"""Training progress: steps, losses and errors from the output of a training."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,18 +32,18 @@ class TrainingProgress:
         """Take what was said; a line that has no end yet is waited for."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            told = _told(line)
-            if told is None:
+            values = _parse_line(line)
+            if values is None:
                 self.words += [line.strip()] if line.strip() else []
                 self.silent = self.silent and not line.strip()
-            elif "loss" in told:
-                self.step, self.steps = int(told["step"]), int(told["steps"])
-                self.left_s, self.silent = told.get("left_s"), True
-                self.losses.append((self.step, float(told["loss"])))
+            elif "loss" in values:
+                self.step, self.steps = int(values["step"]), int(values["steps"])
+                self.left_s, self.silent = values.get("left_s"), True
+                self.losses.append((self.step, float(values["loss"])))
             else:
-                self.found = told["found"]
-                if told["error_px"] is not None:
-                    self.errors.append((int(told["step"]), float(told["error_px"])))
+                self.found = values["found"]
+                if values["error_px"] is not None:
+                    self.errors.append((int(values["step"]), float(values["error_px"])))
 
     @property
     def sentence(self) -> str:
@@ -67,15 +67,15 @@ def in_words(seconds: float) -> str:
     return f"{hours} h {rest} min" if hours else f"{minutes} min"
 
 
-def _told(line: str) -> dict[str, Any] | None:
+def _parse_line(line: str) -> dict[str, Any] | None:
     """Return what a line of JSON tells; None: it is for people."""
     if not line.startswith("{"):
         return None
     try:
-        told = json.loads(line)
+        values = json.loads(line)
     except ValueError:
         return None
-    whole = {"step", "steps", "loss"} <= told.keys() or {"error_px", "found"} <= set(
-        told
+    whole = {"step", "steps", "loss"} <= values.keys() or {"error_px", "found"} <= set(
+        values
     )
-    return dict(told) if whole else None
+    return dict(values) if whole else None

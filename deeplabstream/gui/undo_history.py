@@ -1,7 +1,4 @@
-"""What labels were before: undo and redo.
-
-What something was before: undo and redo.
-"""
+"""Undo history of texts and labels: undo and redo."""
 
 from collections.abc import Callable
 from functools import partial
@@ -44,11 +41,11 @@ class History(Generic[State]):
 
         `present` is given that state and returns what is now where it was.
         """
-        return _moved(self._past, self._future, present)
+        return _move_state(self._past, self._future, present)
 
     def redo(self, present: Callable[[State], State]) -> State | None:
         """Return the state that was taken back last; likewise."""
-        return _moved(self._future, self._past, present)
+        return _move_state(self._future, self._past, present)
 
     def clear(self) -> None:
         """Forget all."""
@@ -56,7 +53,7 @@ class History(Generic[State]):
         self._future.clear()
 
 
-def _moved(
+def _move_state(
     of: list[State], to: list[State], present: Callable[[State], State]
 ) -> State | None:
     if not of:
@@ -78,14 +75,14 @@ class LabelHistory(History[_State]):
 
     def undo_in(self, book: LabelBook) -> int | None:
         """Take the last change back; return the picture, None: there is none."""
-        return _restored(book, self.undo(partial(_present, book)))
+        return _restore(book, self.undo(partial(_present, book)))
 
     def redo_in(self, book: LabelBook) -> int | None:
         """Make it again; likewise."""
-        return _restored(book, self.redo(partial(_present, book)))
+        return _restore(book, self.redo(partial(_present, book)))
 
 
-def _restored(book: LabelBook, state: _State | None) -> int | None:
+def _restore(book: LabelBook, state: _State | None) -> int | None:
     if state is None:
         return None
     book.restore(*state)

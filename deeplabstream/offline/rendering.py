@@ -74,7 +74,7 @@ def render(
     start, stop = max(0, span.start), min(span.stop, len(rows))
     with ExitStack() as work:
         making = work.enter_context(atomic_file(path))
-        film = work.enter_context(_Film(making, rows, look.scale, codec))
+        film = work.enter_context(_OutputVideo(making, rows, look.scale, codec))
         decoded = work.enter_context(
             ahead(_within(rows.images(start, decoder), stop), most=16)
         )
@@ -107,7 +107,7 @@ def _drawn(
         yield picture.row, drawing.on(still, picture.row, text)
 
 
-class _Film:
+class _OutputVideo:
     """The video that is made."""
 
     def __init__(self, path: Path, rows: VideoReader, scale: float, codec: str) -> None:
@@ -153,7 +153,7 @@ class _Film:
         self._container.mux(self._stream.encode(frame))
         self.pictures += 1
 
-    def __enter__(self) -> "_Film":
+    def __enter__(self) -> "_OutputVideo":
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

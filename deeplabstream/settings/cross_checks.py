@@ -1,4 +1,4 @@
-"""Whether the sections of a rig fit each other, its cameras and its network."""
+"""Cross-checks: agreement of the sections of a rig, its cameras and its network."""
 
 from collections.abc import Iterator
 

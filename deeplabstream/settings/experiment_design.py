@@ -61,12 +61,12 @@ class Question:
                 raise ValueError("needs an answer")
             return self.default
         if self.choices:
-            return self._chosen(word)
+            return self._choose(word)
         if problem := self.check(word):
             raise ValueError(problem)
         return word
 
-    def _chosen(self, word: str) -> str:
+    def _choose(self, word: str) -> str:
         names = list(self.choices)
         if word.isdecimal() and 0 < int(word) <= len(names):
             return names[int(word) - 1]

@@ -1,4 +1,4 @@
-"""A section of settings.ini and the dataclass that it fills."""
+"""Fields: a section of settings.ini and the dataclass that it fills."""
 
 import inspect
 import math

@@ -44,7 +44,7 @@ def set_value(text: str, title: str, key: str, word: str | None) -> str:
         if entry is not None:
             del lines[entry.first : entry.last + 1]
         return "".join(lines)
-    line = _written(key, word, _newline(lines))
+    line = _format_entry(key, word, _newline(lines))
     if entry is not None:
         lines[entry.first : entry.last + 1] = [line]
     else:
@@ -59,7 +59,7 @@ def add_section(text: str, title: str, words: Mapping[str, str]) -> str:
     lines = text.splitlines(keepends=True)
     newline = _newline(lines)
     new = [f"[{title}]{newline}"]
-    new += [_written(key.upper(), word, newline) for key, word in words.items()]
+    new += [_format_entry(key.upper(), word, newline) for key, word in words.items()]
     family = title.partition(" ")[0]
     alike = [s for s in _sections(lines) if s.title.partition(" ")[0] == family]
     place = alike[-1].last if alike else len(lines) - 1
@@ -127,7 +127,7 @@ def _example(lines: Sequence[str], section: _Section, key: str) -> int | None:
     return next((n for n in numbers if wanted.match(lines[n].strip())), None)
 
 
-def _written(key: str, word: str, newline: str) -> str:
+def _format_entry(key: str, word: str, newline: str) -> str:
     return f"{key} = {' '.join(word.split())}".rstrip() + newline
 
 

@@ -1,4 +1,4 @@
-"""The text of a settings file as sections of words, with every fault of its form."""
+"""INI reading: sections and words of a settings text, with all errors of its form."""
 
 import re
 from configparser import (
@@ -77,11 +77,11 @@ def read_sections(text: str) -> Sections:
                 problems.append(f"line {at}: {shown!r} is not KEY = value")
                 lines[at - 1] = ""
         else:
-            return Sections(_tidied(reader, problems), tuple(problems))
+            return Sections(_normalise_sections(reader, problems), tuple(problems))
     return Sections({}, (*problems, "and more: this is not a settings file"))
 
 
-def _tidied(reader: ConfigParser, problems: list[str]) -> dict[str, Words]:
+def _normalise_sections(reader: ConfigParser, problems: list[str]) -> dict[str, Words]:
     sections: dict[str, Words] = {}
     taken: dict[str, str] = {}
     for title in reader.sections():

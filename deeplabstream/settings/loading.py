@@ -1,4 +1,4 @@
-"""settings.ini as one typed object; loading it touches no hardware."""
+"""Settings loading: settings.ini as one typed object; no hardware is touched."""
 
 import re
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ class _Reading:
 
     def settings(self) -> Settings:
         """Return the settings, or raise everything that is wrong with them."""
-        fixed = {title: self._fixed(title) for title in FIXED}
+        fixed = {title: self._load_fixed_section(title) for title in FIXED}
         streaming: Streaming = fixed["Streaming"]
         run: ExperimentRun = fixed["Experiment"]
         named: dict[str, dict[str, Any]] = {family: {} for family in NAMED}
@@ -112,7 +112,7 @@ class _Reading:
                 if maker := self._maker(title, family, NAMED[family], words):
                     named[family][name] = maker()
             elif title not in FIXED:
-                self._named(title, words, streaming)
+                self._load_named_section(title, words, streaming)
         self._choose_experiment(run)
         makers = self._makers
         used = None if streaming.multiple_devices else 1
@@ -141,7 +141,7 @@ class _Reading:
             raise SettingsError(list(dict.fromkeys(self._problems)))
         return rig
 
-    def _fixed(self, title: str) -> Any:
+    def _load_fixed_section(self, title: str) -> Any:
         kind, words = FIXED[title], self._words.get(title, {})
         section = Section[Any](title, kind, words, self._folder)
         maker = section.maker(lambda key: MOVED.get((title, key)))
@@ -151,10 +151,12 @@ class _Reading:
             maker = Section[Any](title, kind, right, self._folder).maker(str)
         return maker() if maker else kind()
 
-    def _named(self, title: str, words: Words, streaming: Streaming) -> None:
+    def _load_named_section(
+        self, title: str, words: Words, streaming: Streaming
+    ) -> None:
         family, _, name = title.partition(" ")
         if family not in FAMILIES or not name:
-            self._unknown(title)
+            self._report_unknown_section(title)
             return
         if not NAME.fullmatch(name):
             self._problems.append(
@@ -179,7 +181,7 @@ class _Reading:
             problem = f"[{title}] KIND = {word}: unknown{guess(word, kinds)}"
         self._problems += [problem, *self._found[family].problems]
 
-    def _unknown(self, title: str) -> None:
+    def _report_unknown_section(self, title: str) -> None:
         if place := MOVED_SECTIONS.get(title):
             self._problems.append(f"[{title}]: {place}")
         elif title in FAMILIES:

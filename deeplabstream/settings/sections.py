@@ -1,4 +1,4 @@
-"""What settings.ini describes: the sections that every rig has, and the whole rig."""
+"""Sections: the settings classes of every rig, and of the whole rig."""
 
 import os
 from collections.abc import Mapping
@@ -384,12 +384,14 @@ def effective(settings: Settings) -> dict[str, object]:
             for camera in settings.triggers_by_camera()
             if rules
         },
-        "experiment": {"NAME": name, **_made(chosen)} if chosen else None,
-        "triggers": {name: _made(maker) for name, maker in settings.triggers.items()},
+        "experiment": {"NAME": name, **_as_values(chosen)} if chosen else None,
+        "triggers": {
+            name: _as_values(maker) for name, maker in settings.triggers.items()
+        },
     }
 
 
-def _made(maker: Maker[Any]) -> dict[str, object]:
+def _as_values(maker: Maker[Any]) -> dict[str, object]:
     return {"KIND": maker.kind.__name__, **_values(maker())}
 
 

@@ -1,4 +1,4 @@
-"""Who did what with which animal: kept with every run."""
+"""Subject: experimenter, animal and session, stored with every run."""
 
 import re
 from datetime import datetime

@@ -95,7 +95,7 @@ def _complaint(error: ErrorDetails, annotation: Any) -> str:
         fewest = context.get("min_length")
         return (
             f"expected {wording(annotation)}"
-            if fewest is None or _fixed(annotation)
+            if fewest is None or _has_fixed_length(annotation)
             else f"expected {fewest} or more, separated by commas"
         )
     if kind in _LIMITS:
@@ -152,7 +152,7 @@ def _one(kind: Any) -> str:
         return "one of " + ", ".join(str(option.value) for option in kind)
     if _is_list(kind):
         inner = _items(kind)
-        many = f"{len(inner)} values" if _fixed(kind) else "a list"
+        many = f"{len(inner)} values" if _has_fixed_length(kind) else "a list"
         what = wording(inner[0]) if inner else "text"
         return f"{many}, separated by commas (each {what})"
     return _PLAIN.get(kind, "text")
@@ -166,7 +166,7 @@ def _items(kind: Any) -> list[Any]:
     return [inner for inner in get_args(kind) if inner is not Ellipsis]
 
 
-def _fixed(annotation: Any) -> bool:
+def _has_fixed_length(annotation: Any) -> bool:
     return any(
         get_origin(kind) is tuple and Ellipsis not in get_args(kind)
         for kind in _choices(annotation)

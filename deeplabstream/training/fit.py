@@ -26,7 +26,7 @@ from deeplabstream.core import atomic_replace
 from deeplabstream.core.errors import ModelError
 from deeplabstream.training.callbacks import Looked, Watch, Watching, unseen
 from deeplabstream.training.data.animal_targets import training_decoder
-from deeplabstream.training.data.batches import Batches, HeldOut
+from deeplabstream.training.data.batches import Batches, HeldOutBatches
 from deeplabstream.training.data.camera_views import CameraLosses
 from deeplabstream.training.data.clips import Find, Read, Video, read_clip
 from deeplabstream.training.data.dataset import Dataset
@@ -93,7 +93,7 @@ def fit(
         find=unlabelled.find if unlabelled else None,
         read=unlabelled.read if unlabelled else read_clip,
     )
-    looks = HeldOut(held_out, settings) if held_out is not None else None
+    looks = HeldOutBatches(held_out, settings) if held_out is not None else None
     last = folder / CHECKPOINTS / LAST if folder else None
     start = str(last) if resume and last is not None and last.is_file() else None
     with _quiet():

@@ -87,7 +87,7 @@ def test_mistakes_of_ours_stay_tracebacks(capsys: pytest.CaptureFixture[str]) ->
         ValueError("x"),
         ModuleNotFoundError("no deeplabstream.x", name="deeplabstream.x"),
     ):
-        program._tell(type(error), error, None)
+        program._report_exception(type(error), error, None)
         assert type(error).__name__ in capsys.readouterr().err
 
 
@@ -95,14 +95,14 @@ def test_a_system_library_that_is_missing_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = "libGL.so.1: cannot open shared object file: No such file or directory"
-    program._tell(ImportError, ImportError(text), None)
+    program._report_exception(ImportError, ImportError(text), None)
     assert "system library libGL.so.1 is missing" in capsys.readouterr().err
 
 
 def test_ctrl_c_while_a_program_loads_is_no_traceback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    program._tell(KeyboardInterrupt, KeyboardInterrupt(), None)
+    program._report_exception(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert capsys.readouterr().err == "stopped\n"
 
 

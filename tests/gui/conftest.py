@@ -6,8 +6,8 @@ from PyQt5.QtCore import QEvent
 from PyQt5.QtWidgets import QApplication
 
 from deeplabstream.gui.application import application
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.qt_environment import why_no_window
-from deeplabstream.gui.window import Window
 from tests.gui.fake_session import FakeSession
 
 if why_no_window():
@@ -36,6 +36,6 @@ def rig() -> FakeSession:
 def pytest_runtest_teardown() -> Generator[None, None, None]:
     """End windows as a signal does, before pytest-qt closes them: closing would ask."""
     for widget in QApplication.topLevelWidgets():
-        if isinstance(widget, Window) and widget.isVisible():
+        if isinstance(widget, MainWindow) and widget.isVisible():
             widget.end()
     return (yield)

@@ -13,13 +13,13 @@ from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import STOPS
 from deeplabstream.gui.widgets.video_check import VideoCheck
-from deeplabstream.gui.window import Window
 from deeplabstream.recording.pose_table import pose_table
 from deeplabstream.settings.loading import load
 from deeplabstream.training.data.label_book import open_book
@@ -36,7 +36,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
     file = folder / "settings.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     rig.settings = load(file)
-    window = Window(Bridge(rig), Document(file))
+    window = MainWindow(Bridge(rig), Document(file))
     window.resize(*SIZE)
     window.show()
     yield "Live, idle", window
@@ -100,7 +100,7 @@ def pages(folder: Path) -> Iterator[tuple[str, QWidget]]:
 
 
 def _network(
-    page: NetworkPage, window: Window, folder: Path
+    page: NetworkPage, window: MainWindow, folder: Path
 ) -> Iterator[tuple[str, QWidget]]:
     draw(folder / "labels", (96, 128, 3), frames=6, walks=2, seed=1)
     book = open_book(folder / "labels")

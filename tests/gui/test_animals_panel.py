@@ -11,10 +11,10 @@ from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.identity_reporting import IdentityState
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.health_page import HealthPage
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.animals_panel import Animals
-from deeplabstream.gui.window import Window
+from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
 from tests.gui.fake_session import SKELETON, FakeSession
 
 TOTALS = {"ambiguities": 3, "ambiguous_frames": 20, "exchanged": 0, "swapped": 2}
@@ -35,9 +35,9 @@ def session_of(*words: str) -> FakeSession:
 
 
 @pytest.fixture
-def window(qtbot: QtBot) -> Window:
+def window(qtbot: QtBot) -> MainWindow:
     session = session_of("doubt1", "doubt1")
-    window = Window(Bridge(session), Document(Path("rig.ini"), ""))
+    window = MainWindow(Bridge(session), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
     window.show()
     for action in (Action.START_STREAM, Action.START_ANALYSIS):
@@ -47,7 +47,7 @@ def window(qtbot: QtBot) -> Window:
     return window
 
 
-def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
+def test_the_panel_says_who_is_in_doubt_and_asks(window: MainWindow) -> None:
     panel, session = window.live.animals, window.bridge.session
     assert isinstance(session, FakeSession)
     assert panel.isVisible()
@@ -73,7 +73,7 @@ def test_the_panel_says_who_is_in_doubt_and_asks(window: Window) -> None:
 
 
 def test_of_three_a_menu_asks_which_two(qtbot: QtBot) -> None:
-    panel = Animals(["top", "side"])
+    panel = AnimalsPanel(["top", "side"])
     qtbot.addWidget(panel)
     told: list[tuple[str, object]] = []
     panel.said.connect(lambda camera, pair: told.append((camera, pair)))

@@ -10,8 +10,8 @@ from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Failed, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.window import Window
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.settings.loading import parse
 from tests.gui.fake_session import FakeSession
@@ -35,11 +35,11 @@ RATE = 60
 
 
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     path = tmp_path / "rig.ini"
     path.write_text(INI, encoding="utf-8")
     with Session(parse(INI, tmp_path)) as session:
-        made = Window(Bridge(session), Document(path))
+        made = MainWindow(Bridge(session), Document(path))
         made.show()
         made.bridge.start()
         yield made
@@ -60,7 +60,7 @@ def enter(qtbot: QtBot, adjusting: CameraWindow, key: str, word: str) -> Control
 
 
 def test_from_the_tile_through_the_camera_to_the_file(
-    qtbot: QtBot, window: Window
+    qtbot: QtBot, window: MainWindow
 ) -> None:
     button = window.live.adjusting["arena"]
     assert not button.isVisible(), "nothing films"
@@ -108,7 +108,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
 
 
 def test_a_camera_that_can_not_says_so(qtbot: QtBot, rig: FakeSession) -> None:
-    window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
+    window = MainWindow(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
     whole = CameraControl("crop", (0, 0, 160, 100), None, (0, 0, 160, 100))
     rig.update(controls={"arena": (whole,)})

@@ -5,7 +5,7 @@ from deeplabstream.engine.session.session_state import Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.computer_check import ExamineButton
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
-from deeplabstream.gui.program_process import Program
+from deeplabstream.gui.program_process import ProgramProcess
 from tests.gui.fake_session import FakeSession
 
 
@@ -21,10 +21,10 @@ def test_the_computer_is_examined_with_the_rig_s_output_folder(
 ) -> None:
     started: list[tuple[str, list[str]]] = []
 
-    def start(self: Program, program: str, arguments: list[str]) -> None:
+    def start(self: ProgramProcess, program: str, arguments: list[str]) -> None:
         started.append((program, arguments))
 
-    monkeypatch.setattr(Program, "start", start)
+    monkeypatch.setattr(ProgramProcess, "start", start)
     button.click()
     folder = str(rig.settings.output_directory)
     assert started == [("Doctor.py", ["--output", folder])]

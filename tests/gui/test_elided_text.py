@@ -5,9 +5,9 @@ from PyQt5.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.elided_text import Elided
-from deeplabstream.gui.window import Window
 from tests.gui.fake_session import FakeSession
 
 LONG = "blue laser 473 nm of the left hemisphere line 2"
@@ -31,7 +31,7 @@ def test_what_does_not_fit_keeps_its_beginning_and_its_end(qtbot: QtBot) -> None
 
 def test_long_names_make_the_window_no_larger(qtbot: QtBot, rig: FakeSession) -> None:
     def least() -> tuple[int, int]:
-        window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
+        window = MainWindow(Bridge(rig), Document(Path("rig.ini"), ""))
         qtbot.addWidget(window)
         window.live.display.line.show_folder(rig.state.run_folder)
         window.live.animals.show_names([f"{LONG} {i}" for i in range(8)])

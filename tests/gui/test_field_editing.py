@@ -11,11 +11,11 @@ from PyQt5.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Line
-from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
@@ -26,12 +26,12 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     file = tmp_path / "rig.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     rig = FakeSession()
     rig.settings = load(file)
-    made = Window(Bridge(rig), Document(file))
+    made = MainWindow(Bridge(rig), Document(file))
     qtbot.addWidget(made)
     made.show()
     QApplication.setActiveWindow(made)
@@ -39,7 +39,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
     made.end()  # without a question
 
 
-def field(window: Window, section: str, key: str) -> QLineEdit:
+def field(window: MainWindow, section: str, key: str) -> QLineEdit:
     """Return the field of a key, with the focus in it."""
     window.show_page("Settings")
     page = window.page("Settings")
@@ -53,13 +53,13 @@ def field(window: Window, section: str, key: str) -> QLineEdit:
     return editor.line
 
 
-def words_of(window: Window) -> str:
+def words_of(window: MainWindow) -> str:
     return window.document.path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("way", ["key", "menu"])
 def test_saving_takes_the_field_that_is_being_edited(
-    window: Window, qtbot: QtBot, way: str
+    window: MainWindow, qtbot: QtBot, way: str
 ) -> None:
     line = field(window, "Session", "ANIMAL")
     line.clear()
@@ -75,7 +75,7 @@ def test_saving_takes_the_field_that_is_being_edited(
 
 
 def test_going_to_another_page_by_keys_takes_the_field_over(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     line = field(window, "Session", "ANIMAL")
     line.clear()
@@ -86,7 +86,7 @@ def test_going_to_another_page_by_keys_takes_the_field_over(
 
 
 def test_a_signal_keeps_the_field_that_is_being_edited(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     line = field(window, "Session", "ANIMAL")
     line.clear()
@@ -96,7 +96,7 @@ def test_a_signal_keeps_the_field_that_is_being_edited(
 
 
 def test_undo_in_a_field_takes_back_typing_and_then_the_settings(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     before = window.document.text
     window.document.set_word("Session", "ANIMAL", "mouse 1")
@@ -112,7 +112,7 @@ def test_undo_in_a_field_takes_back_typing_and_then_the_settings(
 
 
 @pytest.fixture
-def labelling(window: Window, tmp_path: Path) -> NetworkPage:
+def labelling(window: MainWindow, tmp_path: Path) -> NetworkPage:
     for number in range(2):
         file = tmp_path / "labels/labeled-data/film" / f"img{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def place_label(page: NetworkPage, qtbot: QtBot) -> Callable[[], bool]:
 
 
 def test_undo_while_labelling_takes_back_the_label_not_the_settings(
-    window: Window, labelling: NetworkPage, qtbot: QtBot
+    window: MainWindow, labelling: NetworkPage, qtbot: QtBot
 ) -> None:
     window.document.set_word("Session", "ANIMAL", "mouse 1")
     text = window.document.text
@@ -161,7 +161,7 @@ def test_undo_while_labelling_takes_back_the_label_not_the_settings(
 
 
 def test_undo_while_labelling_works_though_no_setting_was_changed(
-    window: Window, labelling: NetworkPage, qtbot: QtBot
+    window: MainWindow, labelling: NetworkPage, qtbot: QtBot
 ) -> None:
     placed = place_label(labelling, qtbot)
     qtbot.keyClick(labelling.labelling.canvas, Qt.Key.Key_Z, CTRL)

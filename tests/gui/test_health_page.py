@@ -6,7 +6,7 @@ from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.checks.system_monitor import SystemStatus
 from deeplabstream.engine.session.session_state import Action, Counts
 from deeplabstream.gui.bridge import Bridge
-from deeplabstream.gui.live_figures import SPAN_S, Stages
+from deeplabstream.gui.live_figures import SPAN_S, StageTimes
 from deeplabstream.gui.pages.health_page import HealthPage
 from tests.gui.fake_session import FakeSession, make_step
 
@@ -71,7 +71,7 @@ def test_the_computer_and_alarms_are_told(page: HealthPage, rig: FakeSession) ->
 
 
 def test_only_the_last_seconds_count() -> None:
-    stages = Stages("arena")
+    stages = StageTimes("arena")
     stages.add([make_step(n) for n in range(5000)])  # 100 a second
     assert len(stages.times_ms("posed")) == SPAN_S * 100 + 1
     assert stages.times_ms("written") == []

@@ -10,13 +10,13 @@ MS = 1_000_000
 
 def test_rates_and_latencies_are_those_of_the_last_second() -> None:
     figures = Figures("arena")
-    figures.look(0, Counts())
+    figures.update(0, Counts())
     figures.add([make_step(0, commands=(on("stimulus"),)), make_step(1)])
-    reading = figures.look(500 * MS, Counts(delivered=50, analysed=25))
+    reading = figures.update(500 * MS, Counts(delivered=50, analysed=25))
     assert (reading.camera_rate, reading.analysed_rate) == (100, 50)
     assert (reading.index, reading.decided_ms, reading.written_ms) == (1, 5, 6)
     figures.add([make_step(200)])
-    later = figures.look(3000 * MS, Counts(delivered=75, analysed=50))
+    later = figures.update(3000 * MS, Counts(delivered=75, analysed=50))
     assert (later.camera_rate, later.analysed_rate) == (10, 10)
     assert isnan(later.written_ms), "what was written is older than a second"
 
@@ -24,8 +24,8 @@ def test_rates_and_latencies_are_those_of_the_last_second() -> None:
 def test_without_analysis_there_is_no_latency() -> None:
     figures = Figures("arena")
     figures.add([make_step(3)])
-    figures.look(0, Counts(delivered=10, analysed=4))
-    reading = figures.look(100 * MS, Counts(delivered=13, analysed=4))
+    figures.update(0, Counts(delivered=10, analysed=4))
+    reading = figures.update(100 * MS, Counts(delivered=13, analysed=4))
     assert reading.index == 13
     assert isnan(reading.decided_ms)
 
@@ -33,5 +33,5 @@ def test_without_analysis_there_is_no_latency() -> None:
 def test_other_cameras_are_not_counted() -> None:
     figures = Figures("other")
     figures.add([make_step(3)])
-    figures.look(0, Counts())
-    assert isnan(figures.look(100 * MS, Counts(10, None, 10)).decided_ms)
+    figures.update(0, Counts())
+    assert isnan(figures.update(100 * MS, Counts(10, None, 10)).decided_ms)

@@ -11,8 +11,8 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.journal_entries import Acknowledged, Edge
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
@@ -21,12 +21,12 @@ SOON = 60_000  # ms
 
 
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     file = tmp_path / "rig.ini"
     file.write_bytes((ROOT / "settings.ini").read_bytes())
     rig = FakeSession()
     rig.settings = load(file)
-    made = Window(Bridge(rig), Document(file))
+    made = MainWindow(Bridge(rig), Document(file))
     qtbot.addWidget(made)
     made.bridge.start()
     made.show()
@@ -34,11 +34,13 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[Window]:
     made.end()
 
 
-def words(window: Window) -> str:
+def words(window: MainWindow) -> str:
     return window.log.page.toPlainText()
 
 
-def test_a_test_switches_on_and_off_and_says_so(window: Window, qtbot: QtBot) -> None:
+def test_a_test_switches_on_and_off_and_says_so(
+    window: MainWindow, qtbot: QtBot
+) -> None:
     edges: list[Edge] = []
     window.test.edged.connect(edges.append)
     window.live.outputs.tests["left stimulus"].click()
@@ -54,7 +56,7 @@ def test_a_test_switches_on_and_off_and_says_so(window: Window, qtbot: QtBot) ->
 
 
 def test_stop_ends_a_test_and_the_stream_waits_for_it(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     rig = window.bridge.session
     assert isinstance(rig, FakeSession)
@@ -69,7 +71,7 @@ def test_stop_ends_a_test_and_the_stream_waits_for_it(
     assert rig.asked == [Action.START_STREAM]
 
 
-def test_a_rig_that_runs_tests_its_own_outputs(window: Window) -> None:
+def test_a_rig_that_runs_tests_its_own_outputs(window: MainWindow) -> None:
     rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     rig.do(Action.START_STREAM)
@@ -83,7 +85,7 @@ def test_a_rig_that_runs_tests_its_own_outputs(window: Window) -> None:
     assert not window.live.outputs.tests["right stimulus"].isEnabled()
 
 
-def test_what_a_device_said_last_stands_beside_its_plate(window: Window) -> None:
+def test_what_a_device_said_last_stands_beside_its_plate(window: MainWindow) -> None:
     rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     now_ns = SystemClock().now_ns()

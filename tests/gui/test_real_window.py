@@ -17,11 +17,11 @@ from deeplabstream.engine.session.session_state import Action, Phase, SessionSta
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, DARK, GREEN, bodypart_colour
 from deeplabstream.gui.widgets.video_view import VideoView
-from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import parse
 from deeplabstream.training.data.labels import read_labels
 from tests.engine.tolerant import Failures, shipped_settings
@@ -39,7 +39,7 @@ class Person:
     def __init__(self, qtbot: QtBot, session: Session) -> None:
         self.qtbot, self.session = qtbot, session
         self.bridge = Bridge(session)
-        self.window = Window(
+        self.window = MainWindow(
             self.bridge, Document(ROOT / "settings.ini", session.settings.text)
         )
         self.window.show()

@@ -8,10 +8,10 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import MOST, Recent
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.window import Window
 from deeplabstream.training.data.label_files import write_labels
 from tests.gui.fake_session import FakeSession
 
@@ -44,7 +44,7 @@ def test_the_newest_come_first_and_what_is_gone_is_left_out(
     assert Recent(memory).there("runs") == [tmp_path], "one alone comes as a word"
 
 
-def titles(window: Window, title: str) -> list[str]:
+def titles(window: MainWindow, title: str) -> list[str]:
     (menu,) = [m for m in window.findChildren(QMenu) if m.title() == title]
     menu.aboutToShow.emit()
     return [action.text() for action in menu.actions()]
@@ -57,7 +57,7 @@ def test_settings_and_runs_are_opened_by_the_menu(
     text = (ROOT / "settings.ini").read_text(encoding="utf-8")
     for file in files:
         file.write_text(text, encoding="utf-8")
-    window = Window(Bridge(rig), Document(files[0]), memory)
+    window = MainWindow(Bridge(rig), Document(files[0]), memory)
     qtbot.addWidget(window)
     assert titles(window, "Recent runs") == ["none yet"]
     window.document.open(files[1])

@@ -12,11 +12,11 @@ from deeplabstream.core import rig_folder
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.pages.training_tab import TrainingTab
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.buttons import StopButton
-from deeplabstream.gui.window import Window
 from deeplabstream.settings import example_rig
 from deeplabstream.settings.example_rig import make_rig
 from deeplabstream.settings.loading import load
@@ -38,10 +38,10 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def window(qtbot: QtBot, file: Path) -> Iterator[Window]:
+def window(qtbot: QtBot, file: Path) -> Iterator[MainWindow]:
     rig = FakeSession()
     rig.settings = load(file)
-    made = Window(Bridge(rig), Document(file))
+    made = MainWindow(Bridge(rig), Document(file))
     qtbot.addWidget(made)
     made.show()
     QApplication.setActiveWindow(made)
@@ -49,20 +49,20 @@ def window(qtbot: QtBot, file: Path) -> Iterator[Window]:
     made.end()  # without a question
 
 
-def click(window: Window, qtbot: QtBot, actions: Sequence[Action]) -> None:
+def click(window: MainWindow, qtbot: QtBot, actions: Sequence[Action]) -> None:
     for action in actions:
         qtbot.mouseClick(window.live.controls.buttons[action], LEFT)
         window.bridge.tick()
 
 
-def press_everything(window: Window, qtbot: QtBot) -> None:
+def press_everything(window: MainWindow, qtbot: QtBot) -> None:
     for key in PRESSING:
         qtbot.keyClick(QApplication.focusWidget() or window, key)
         window.bridge.tick()
 
 
 def test_space_and_enter_after_start_experiment_stop_nothing(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     started = (*STARTS[:2], Action.START_RECORDING, STARTS[2])
     click(window, qtbot, started)
@@ -72,7 +72,7 @@ def test_space_and_enter_after_start_experiment_stop_nothing(
 
 
 def test_keys_that_go_from_button_to_button_never_come_to_a_stop_button(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     button = window.live.controls.buttons[Action.START_STREAM]
     button.setFocus()
@@ -98,7 +98,7 @@ def test_keys_that_go_from_button_to_button_never_come_to_a_stop_button(
     ],
 )
 def test_closing_asks_while_something_runs(
-    window: Window, qtbot: QtBot, action: Action, word: str
+    window: MainWindow, qtbot: QtBot, action: Action, word: str
 ) -> None:
     click(window, qtbot, (*STARTS[:2], action))
     said: list[str] = []
@@ -120,7 +120,7 @@ def test_closing_asks_while_something_runs(
 
 
 def test_closing_asks_while_a_program_of_the_window_works(
-    window: Window, qtbot: QtBot
+    window: MainWindow, qtbot: QtBot
 ) -> None:
     program = ProgramWindow("Export", "ExportRun.py", ["--help"], window)
     assert program.program.running
@@ -131,7 +131,7 @@ def test_closing_asks_while_a_program_of_the_window_works(
 
 
 def test_a_faulty_file_starts_nothing(
-    window: Window, qtbot: QtBot, tmp_path: Path
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     faulty = tmp_path / "old.ini"
     faulty.write_text("[Camera arena]\nKIND = NoSuchCamera\n", encoding="utf-8")
@@ -152,7 +152,7 @@ def test_a_faulty_file_starts_nothing(
 
 
 def test_no_other_file_is_opened_while_the_rig_runs(
-    window: Window, qtbot: QtBot, tmp_path: Path
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     click(window, qtbot, STARTS[:1])
     other = tmp_path / "other.ini"
@@ -170,7 +170,9 @@ def _press_ok() -> None:
 
 
 @pytest.fixture
-def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
+def shipped(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> MainWindow:
     """A window on a program folder's own settings.ini, as it was shipped."""
     file = tmp_path / "settings.ini"
     file.write_text(example_rig.example_text(), encoding="utf-8", newline="")
@@ -178,7 +180,7 @@ def shipped(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wi
     monkeypatch.setenv(rig_folder.VARIABLE, str(tmp_path))
     rig = FakeSession()
     rig.settings = load(file)
-    made = Window(Bridge(rig), Document(file))
+    made = MainWindow(Bridge(rig), Document(file))
     qtbot.addWidget(made)
     made.show()
     return made
@@ -192,7 +194,7 @@ def test_the_example_that_is_kept_is_the_one_that_is_shipped() -> None:
 
 
 def test_saving_the_example_rig_asks_for_a_name(
-    shipped: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shipped: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped.document.set_word("Session", "ANIMAL", "mouse 1")
     answer("Cancel")
@@ -216,7 +218,7 @@ def test_saving_the_example_rig_asks_for_a_name(
 
 
 def test_the_example_can_be_restored_and_the_present_file_is_kept(
-    shipped: Window, tmp_path: Path
+    shipped: MainWindow, tmp_path: Path
 ) -> None:
     shipped.document.set_word("Session", "ANIMAL", "mouse 1")
     answer("Save here anyway")
@@ -235,7 +237,7 @@ def test_the_example_can_be_restored_and_the_present_file_is_kept(
 
 
 def test_the_example_is_restored_in_the_rig_in_use(
-    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = (ROOT / "settings.ini").read_bytes()
     rig = make_rig(tmp_path / "left")
@@ -253,7 +255,7 @@ def test_the_example_is_restored_in_the_rig_in_use(
 
 
 def test_save_as_over_another_file_proposes_a_free_name(
-    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = tmp_path / "theirs.ini"
     theirs.write_text("# theirs\n", encoding="utf-8")
@@ -270,7 +272,7 @@ def test_save_as_over_another_file_proposes_a_free_name(
 
 
 @pytest.fixture
-def training(window: Window, tmp_path: Path) -> TrainingTab:
+def training(window: MainWindow, tmp_path: Path) -> TrainingTab:
     """The Train step over labels of a project, whose name a network has already."""
     draw(
         tmp_path / "projects/first_loop/labels", (96, 128, 3), frames=4, walks=2, seed=1
@@ -287,7 +289,10 @@ def training(window: Window, tmp_path: Path) -> TrainingTab:
 
 
 def test_train_asks_before_it_replaces_a_network_and_proposes_a_free_name(
-    window: Window, training: TrainingTab, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow,
+    training: TrainingTab,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun: list[list[str]] = []
     monkeypatch.setattr(
@@ -312,7 +317,7 @@ def test_train_asks_before_it_replaces_a_network_and_proposes_a_free_name(
 
 
 def test_train_never_replaces_the_network_that_the_settings_use(
-    window: Window, training: TrainingTab, qtbot: QtBot
+    window: MainWindow, training: TrainingTab, qtbot: QtBot
 ) -> None:
     window.document.set_word("Pose Estimation", "MODEL", "first_loop")
     offered: list[str] = []
@@ -333,7 +338,7 @@ def test_train_never_replaces_the_network_that_the_settings_use(
 
 @pytest.mark.parametrize("name", ["../../bad", "bad name?*", "a/b", "", "C:x"])
 def test_train_takes_no_name_that_leads_elsewhere(
-    window: Window, training: TrainingTab, name: str
+    window: MainWindow, training: TrainingTab, name: str
 ) -> None:
     training.name.setText(name)
     assert not training.train.isEnabled()

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deeplabstream.gui.shapes import SMALLEST, Shape, between, drawn, polygon, shape_of
+from deeplabstream.gui.shapes import (
+    SMALLEST,
+    Shape,
+    polygon,
+    rectangle_between,
+    shape_from_drag,
+    shape_of,
+)
 
 PX = st.floats(-500, 2000).map(lambda number: round(number, 1))
 SIZE = st.floats(SMALLEST, 600).map(lambda number: round(number, 1))
@@ -64,16 +71,18 @@ def test_no_drag_makes_what_the_settings_refuse(
 
 
 def test_strokes_make_shapes() -> None:
-    assert drawn("circle", (10, 10), (40, 50)).word == "circle 10 10 50"
-    assert drawn("rectangle", (40, 50), (10, 10)).word == "rectangle 10 10 30 40"
-    assert drawn("ellipse", (10, 10), (40, 50)).word == "ellipse 10 10 30 40"
-    assert drawn("ring", (10, 10), (40, 50)).word == "ring 10 10 25 50"
-    assert drawn("line", (1, 2), (3, 4)).word == "1, 2, 3, 4"
-    assert drawn("point", (1, 2), (3, 4)).word == "3, 4"
+    assert shape_from_drag("circle", (10, 10), (40, 50)).word == "circle 10 10 50"
+    assert (
+        shape_from_drag("rectangle", (40, 50), (10, 10)).word == "rectangle 10 10 30 40"
+    )
+    assert shape_from_drag("ellipse", (10, 10), (40, 50)).word == "ellipse 10 10 30 40"
+    assert shape_from_drag("ring", (10, 10), (40, 50)).word == "ring 10 10 25 50"
+    assert shape_from_drag("line", (1, 2), (3, 4)).word == "1, 2, 3, 4"
+    assert shape_from_drag("point", (1, 2), (3, 4)).word == "3, 4"
 
 
 def test_a_corner_of_a_rectangle_may_pass_the_opposite_one() -> None:
-    turned = between((10, 10), (30, 30)).reshaped(0, 50, 60)
+    turned = rectangle_between((10, 10), (30, 30)).reshaped(0, 50, 60)
     assert turned.word == "rectangle 30 30 20 30"
 
 

@@ -11,11 +11,11 @@ from deeplabstream.engine.session.session import Session
 from deeplabstream.engine.session.session_state import Action, Phase
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, palette
 from deeplabstream.gui.tour import STOPS
-from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import load, parse
 from tests.engine.tolerant import Failures, shipped_settings
 from tests.gui.fake_session import FakeSession, close_to
@@ -32,11 +32,11 @@ def memory(tmp_path: Path) -> QSettings:
     return QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
 
 
-def window_of(qtbot: QtBot, memory: QSettings, text: str | None = None) -> Window:
+def window_of(qtbot: QtBot, memory: QSettings, text: str | None = None) -> MainWindow:
     rig = FakeSession()
     file = ROOT / "settings.ini"
     rig.settings = load(file) if text is None else parse(text, ROOT)
-    window = Window(Bridge(rig), Document(file, text), memory)
+    window = MainWindow(Bridge(rig), Document(file, text), memory)
     qtbot.addWidget(window)
     window.show()
     return window
@@ -51,7 +51,7 @@ def test_five_steps_on_the_simulated_rig(
     )  # nothing is measured
     with Session(parse(text, ROOT)) as session:
         bridge = Bridge(session)
-        window = Window(bridge, Document(ROOT / "settings.ini", text), memory)
+        window = MainWindow(bridge, Document(ROOT / "settings.ini", text), memory)
         qtbot.addWidget(window)
         window.show()
         failures = Failures()

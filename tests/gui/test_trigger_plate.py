@@ -6,10 +6,10 @@ from PyQt5.QtCore import QSettings
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import AMBER, BLUE, GREEN, GREY, RED
 from deeplabstream.gui.widgets.trigger_plate import lines_of
-from deeplabstream.gui.window import Window
 from tests.gui.fake_session import FakeSession, close_to, make_step
 
 
@@ -42,7 +42,7 @@ def test_a_person_switches_them_and_that_is_remembered(
     memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
     step = replace(make_step(0, {"running": False}), flags={"nose": "jump"})
 
-    def red(window: Window) -> bool:
+    def red(window: MainWindow) -> bool:
         view = window.live.display.grid.views["arena"]
         view.resize(800, 500)
         view.threshold = 0.5
@@ -55,8 +55,8 @@ def test_a_person_switches_them_and_that_is_remembered(
         corner = [image.pixelColor(x, y) for x, y in there]
         return any(close_to(colour, RED) for colour in corner)
 
-    def made() -> Window:
-        window = Window(Bridge(rig), Document(Path("rig.ini"), ""), memory)
+    def made() -> MainWindow:
+        window = MainWindow(Bridge(rig), Document(Path("rig.ini"), ""), memory)
         qtbot.addWidget(window)
         return window
 

@@ -10,33 +10,33 @@ from deeplabstream.engine.session.session_state import Action, Counts, Failed
 from deeplabstream.gui.application import run_until_closed, use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.live_figures import Reading
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import BLUE, GREEN, PALETTES
-from deeplabstream.gui.window import Window
 from tests.gui.fake_session import FakeSession, make_step
 
 
 @pytest.fixture
-def window(qtbot: QtBot, rig: FakeSession) -> Window:
+def window(qtbot: QtBot, rig: FakeSession) -> MainWindow:
     document = Document(Path("rig.ini"), "")
     document.problems = ()  # the rig is the test's, not this empty file's
-    made = Window(Bridge(rig), document)
+    made = MainWindow(Bridge(rig), document)
     qtbot.addWidget(made)
     return made
 
 
-def lines(window: Window) -> list[str]:
+def lines(window: MainWindow) -> list[str]:
     return window.log.page.toPlainText().replace("\u2002", " ").splitlines()
 
 
-def press(window: Window, *actions: Action) -> None:
+def press(window: MainWindow, *actions: Action) -> None:
     for action in actions:
         window.live.controls.buttons[action].click()
         window.bridge.tick()
 
 
 def test_pressing_buttons_leads_from_stream_to_experiment(
-    window: Window, rig: FakeSession
+    window: MainWindow, rig: FakeSession
 ) -> None:
     steps = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
     press(window, *steps, Action.STOP_STREAM)
@@ -44,7 +44,9 @@ def test_pressing_buttons_leads_from_stream_to_experiment(
     assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
 
 
-def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) -> None:
+def test_answers_marks_and_outputs_are_seen(
+    window: MainWindow, rig: FakeSession
+) -> None:
     press(window, Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
     rig.update(start_ns=1)
     mark = Mark("entry 1 into here")
@@ -69,7 +71,7 @@ def test_answers_marks_and_outputs_are_seen(window: Window, rig: FakeSession) ->
     assert window.live.outputs.plates["stimulus"].property("on") is False
 
 
-def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
+def test_figures_are_those_of_the_rig(window: MainWindow, rig: FakeSession) -> None:
     press(window, Action.START_STREAM, Action.START_ANALYSIS)
     rig.update(run_folder=Path("runs/monday"))
     for tick in range(46):
@@ -98,7 +100,7 @@ def test_figures_are_those_of_the_rig(window: Window, rig: FakeSession) -> None:
     ],
 )
 def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(
-    window: Window, provider: str, short: str
+    window: MainWindow, provider: str, short: str
 ) -> None:
     line = window.live.display.line
     line.show_reading(Reading(1, 30.0, 30.0, 5.0, 6.0), provider)
@@ -108,14 +110,16 @@ def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(
     assert label.fontMetrics().horizontalAdvance(label.text()) <= label.minimumWidth()
 
 
-def test_an_error_is_a_sentence_in_the_log(window: Window, rig: FakeSession) -> None:
+def test_an_error_is_a_sentence_in_the_log(
+    window: MainWindow, rig: FakeSession
+) -> None:
     rig.news = [Failed("[Camera top] gives no pictures")]
     window.bridge.tick()
     assert lines(window) == ["[Camera top] gives no pictures"]
 
 
 def test_our_own_mistakes_are_told_once_and_end_nothing(
-    window: Window, rig: FakeSession, capsys: pytest.CaptureFixture[str]
+    window: MainWindow, rig: FakeSession, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ticks: list[int] = []
 
@@ -135,16 +139,16 @@ def test_our_own_mistakes_are_told_once_and_end_nothing(
     assert capsys.readouterr().err.count("Traceback") == 1
 
 
-def test_the_log_forgets_its_oldest_lines(window: Window) -> None:
+def test_the_log_forgets_its_oldest_lines(window: MainWindow) -> None:
     for number in range(510):
-        window.log.say(str(number))
+        window.log.add_line(str(number))
     assert len(lines(window)) == 500
     assert lines(window)[-1] == "509"
 
 
-def test_lines_of_the_log_follow_the_style(window: Window) -> None:
+def test_lines_of_the_log_follow_the_style(window: MainWindow) -> None:
     window.show()  # only what is shown has a style
-    window.log.say("a < b", 1.5)
+    window.log.add_line("a < b", 1.5)
     window.log.complain("gone")
     try:
         for style in ("light", "dark"):
@@ -160,7 +164,7 @@ def test_lines_of_the_log_follow_the_style(window: Window) -> None:
         use_palette("dark")
 
 
-def test_closing_ends_the_rig(window: Window, rig: FakeSession) -> None:
+def test_closing_ends_the_rig(window: MainWindow, rig: FakeSession) -> None:
     window.bridge.start()
     window.show()
     window.close()
@@ -176,7 +180,7 @@ def test_it_fits_a_small_screen(qtbot: QtBot, rig: FakeSession, many: int) -> No
         triggers={f"trigger {i}": one.triggers["here"] for i in range(many)},
         outputs={f"output {i}": one.outputs["stimulus"] for i in range(many)},
     )
-    window = Window(Bridge(rig), Document(Path("rig.ini"), ""))
+    window = MainWindow(Bridge(rig), Document(Path("rig.ini"), ""))
     qtbot.addWidget(window)
     marks = tuple(Mark("word " * i) for i in range(1, many))
     window.live.marks.add([make_step(0, {}, marks)])
@@ -186,7 +190,7 @@ def test_it_fits_a_small_screen(qtbot: QtBot, rig: FakeSession, many: int) -> No
 
 
 def test_marks_of_the_first_frame_are_counted_and_those_before_are_not(
-    window: Window, rig: FakeSession
+    window: MainWindow, rig: FakeSession
 ) -> None:
     press(window, Action.START_STREAM, Action.START_ANALYSIS)
     for seconds in (1, 2):  # two experiments, one after the other

@@ -9,9 +9,9 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.main_window import MainWindow
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import LIGHT, palette
-from deeplabstream.gui.window import Window
 from deeplabstream.settings.loading import load
 from tests.gui.fake_session import FakeSession
 
@@ -25,10 +25,10 @@ def file(tmp_path: Path) -> Path:
     return place
 
 
-def opened(qtbot: QtBot, file: Path, memory: QSettings | None = None) -> Window:
+def opened(qtbot: QtBot, file: Path, memory: QSettings | None = None) -> MainWindow:
     rig = FakeSession()
     rig.settings = load(file)
-    window = Window(Bridge(rig), Document(file), memory)
+    window = MainWindow(Bridge(rig), Document(file), memory)
     qtbot.addWidget(window)
     window.show()
     return window
@@ -45,7 +45,7 @@ def answer(text: str) -> None:
     QTimer.singleShot(0, press)
 
 
-def rig_of(window: Window) -> FakeSession:
+def rig_of(window: MainWindow) -> FakeSession:
     rig = window.bridge.session
     assert isinstance(rig, FakeSession)
     return rig
@@ -180,7 +180,7 @@ def test_a_signal_ends_without_a_question_and_keeps_a_draft(
 def test_style_and_size_are_remembered(
     qtbot: QtBot, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Window, "screen", lambda window: None)  # large enough
+    monkeypatch.setattr(MainWindow, "screen", lambda window: None)  # large enough
     memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
     window = opened(qtbot, file, memory)
     window.menu.actions["Light style"].trigger()

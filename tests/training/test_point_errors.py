@@ -13,8 +13,8 @@ from deeplabstream.training.data.labels import Labels, LabelsError
 from deeplabstream.training.evaluation.image_prediction import Found, spread
 from deeplabstream.training.evaluation.point_errors import (
     Evidence,
-    Film,
     Poses,
+    VideoMeasures,
     write_tables,
 )
 from deeplabstream.training.evaluation.report_data import gather
@@ -61,7 +61,9 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 
 def test_known_errors_give_known_figures(evidence: Evidence, tmp_path: Path) -> None:
-    film = Film("walk", PARTS, {"temporal_px": np.array([[np.nan, 1.0], [7.0, 3.0]])})
+    film = VideoMeasures(
+        "walk", PARTS, {"temporal_px": np.array([[np.nan, 1.0], [7.0, 3.0]])}
+    )
     files = write_tables(tmp_path / "page.html", evidence, [film], 5)
     rows = {(r["set"], r["bodypart"], r["measure"]): r for r in rows_of(files[0])}
     train = rows["train", "together", "error_px"]
@@ -120,7 +122,7 @@ def test_a_body_part_that_a_measure_leaves_out_has_no_curve(
     evidence: Evidence, tmp_path: Path
 ) -> None:
     known = np.array([[2.0, np.nan], [4.0, np.nan]])
-    film = Film("walk", PARTS, {"pca_singleview_px": known})
+    film = VideoMeasures("walk", PARTS, {"pca_singleview_px": known})
     write_page(tmp_path / "page.html", "one", evidence, [film])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     (plot,) = re.findall(r"<svg class=\"plot\"[^>]*><title>walk.*?</svg>", text)

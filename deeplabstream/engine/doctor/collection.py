@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from deeplabstream.core.paths import INSTALLED, ROOT
 from deeplabstream.engine.doctor import child_probe, linux, parsing, windows
-from deeplabstream.engine.doctor.commands import Ask, ask
+from deeplabstream.engine.doctor.commands import CommandRunner, run_command
 from deeplabstream.engine.doctor.environment import (
     Computing,
     Cpu,
@@ -59,17 +59,17 @@ T = TypeVar("T")
 def collect(
     output: Path,
     *,
-    ask: Ask = ask,
+    run_command: CommandRunner = run_command,
     screen_answers: bool | None = None,
     missing_libraries: Sequence[str] = (),
     whole_s: float = WHOLE_S,
 ) -> Environment:
     """Take a snapshot of this computer; runs are recorded in the folder `output`.
 
-    `ask` runs commands. What the window needs is found by the layer above and given.
+    What the window needs is found by the layer above and given.
     """
     system = _system()
-    collector = _Collector(system, ask)
+    collector = _Collector(system, run_command)
     tasks: dict[str, _Task[Any]] = {
         "output folder": _Task(lambda: output_folder(output, system)),
         "packages": _Task(collector.packages),
@@ -116,7 +116,7 @@ def collect(
             found["video encoder"] or Encoder(),
         ),
         program=_program(system),
-        screen=_screen(system, screen_answers, missing_libraries, ask),
+        screen=_screen(system, screen_answers, missing_libraries, run_command),
         scheduling=found["power"] or Scheduling(),
         failures=tuple(failures),
     )
@@ -149,7 +149,7 @@ class _Collector:
     """Probes of this computer that run commands or other processes."""
 
     system: System
-    ask: Ask
+    run_command: CommandRunner
     broken: dict[str, str] = field(default_factory=dict)
     failures: list[ProbeFailure] = field(default_factory=list)
     _told: dict[str, Any] | None = None
@@ -211,7 +211,7 @@ class _Collector:
             return Cpu(name, cores, features)
         if self.system == "windows":
             return Cpu(windows.cpu_name(), cores, windows.cpu_features())
-        told = self.ask(("sysctl", "-n", "machdep.cpu.brand_string"), 3.0)
+        told = self.run_command(("sysctl", "-n", "machdep.cpu.brand_string"), 3.0)
         return Cpu(told.out.strip(), cores)
 
     def memory(self) -> Memory:
@@ -240,7 +240,7 @@ class _Collector:
         other: tuple[str, ...] = ()
         kernel_driver = ""
         if self.system == "linux":
-            hardware, kernel_driver, other = linux.graphics(self.ask)
+            hardware, kernel_driver, other = linux.graphics(self.run_command)
         elif self.system == "windows":
             hardware, other = windows.graphics(self.told_by_windows())
         gpus, driver, error = self._nvidia_smi()
@@ -270,17 +270,17 @@ class _Collector:
     def _nvidia_smi(self) -> tuple[tuple[NvidiaGpu, ...], Any, str]:
         """Return GPUs and driver version, or what nvidia-smi said instead."""
         words = ("nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits")
-        answer = self.ask(words, 6.0)
+        answer = self.run_command(words, 6.0)
         if answer.code == 127:  # there is no such program
             return (), None, ""
         if "compute_cap" in answer.out and "not a valid field" in answer.out:
             older = _QUERY.replace("compute_cap", "name")
             words = (words[0], f"--query-gpu={older}", words[2])
-            answer = self.ask(words, 6.0)
+            answer = self.run_command(words, 6.0)
         gpus, driver = parsing.nvidia_smi(answer.out)
         if gpus:
             return gpus, driver, ""
-        said = " ".join(f"{answer.out} {answer.told}".split())
+        said = " ".join(f"{answer.out} {answer.error_output}".split())
         return (), None, answer.error or said[:300] or "it printed nothing"
 
     def scheduling(self) -> Scheduling:
@@ -288,7 +288,7 @@ class _Collector:
         if self.system == "linux":
             return linux.scheduling()
         if self.system == "windows":
-            plan = self.ask(("powercfg", "/getactivescheme"), 5.0)
+            plan = self.run_command(("powercfg", "/getactivescheme"), 5.0)
             return windows.scheduling(
                 self.told_by_windows(), parsing.power_plan(plan.out), _on_battery()
             )
@@ -340,7 +340,7 @@ class _Collector:
         version = next((v for name in names if (v := _version(name))), "")
         if not version:
             return OnnxRuntime()
-        answer, told = self._child_told("onnxruntime")
+        answer, told = self._run_child_probe("onnxruntime")
         if not answer:
             reasons = [f.reason for f in self.failures if f.probe == "onnxruntime"]
             return OnnxRuntime(version, error="; ".join(reasons) or "no answer")
@@ -369,7 +369,7 @@ class _Collector:
         """Return what PowerShell tells of devices and antivirus, asked for once."""
         with self._telling:
             if self._told is None:
-                answer = self.ask(windows.POWERSHELL, 12.0)
+                answer = self.run_command(windows.POWERSHELL, 12.0)
                 self._told = parsing.json_of(answer.out)
                 if not self._told:
                     reason = answer.error or "PowerShell gave no readable answer"
@@ -377,21 +377,21 @@ class _Collector:
             return self._told
 
     def _child(self, name: str) -> dict[str, Any]:
-        return self._child_told(name)[0]
+        return self._run_child_probe(name)[0]
 
-    def _child_told(self, name: str) -> tuple[dict[str, Any], str]:
+    def _run_child_probe(self, name: str) -> tuple[dict[str, Any], str]:
         """Return a child probe's answer and its error stream; {}: it failed."""
         bare = ["-S"] if sys.flags.no_site else []
         words = (sys.executable, *bare, "-m", child_probe.__name__, name)
-        answer = self.ask(words, CHILD_S, child_probe.FOLDER)
+        answer = self.run_command(words, CHILD_S, child_probe.FOLDER)
         line = answer.out.rpartition(child_probe.ANSWER)[2]
         found = parsing.json_of(line) if child_probe.ANSWER in answer.out else {}
         if child_probe.ANSWER not in answer.out:
-            last = (answer.told.strip().splitlines() or [f"exit code {answer.code}"])[
-                -1
-            ]
+            last = (
+                answer.error_output.strip().splitlines() or [f"exit code {answer.code}"]
+            )[-1]
             self.failures.append(ProbeFailure(name, answer.error or last))
-        return found, answer.told
+        return found, answer.error_output
 
 
 def output_folder(folder: Path, system: System) -> OutputFolder:
@@ -460,7 +460,10 @@ def _program(system: System) -> Program:
 
 
 def _screen(
-    system: System, answers: bool | None, missing: Sequence[str], ask: Ask
+    system: System,
+    answers: bool | None,
+    missing: Sequence[str],
+    run_command: CommandRunner,
 ) -> Screen:
     if system == "windows":
         return Screen("windows", True, windows.screen_size())
@@ -469,7 +472,9 @@ def _screen(
     named = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or ""
     if not named:
         return Screen()
-    size = linux.screen_size(ask) if answers and shutil.which("xdpyinfo") else None
+    size = (
+        linux.screen_size(run_command) if answers and shutil.which("xdpyinfo") else None
+    )
     return Screen(named, answers, size, tuple(missing))
 
 

@@ -1,4 +1,4 @@
-"""Commands of the system that are asked, with a limit to how long they may take."""
+"""Commands of the operating system, run with a time limit."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PATIENCE_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """What a command printed."""
 
     out: str = ""
-    told: str = ""
-    """What it wrote to the error stream."""
+    error_output: str = ""
+    """Text of the error stream."""
     code: int = 0
     error: str = ""
     """Why there is no answer: not found, or no answer within a time."""
 
 
-class Ask(Protocol):
+class CommandRunner(Protocol):
     """Runs a command that must end within a time."""
 
     def __call__(
@@ -33,14 +33,14 @@ class Ask(Protocol):
         words: Sequence[str],
         limit_s: float = PATIENCE_S,
         folder: Path | None = None,
-    ) -> Answer:
+    ) -> CommandResult:
         """Return what it printed; `folder` is its working directory."""
         ...
 
 
-def ask(
+def run_command(
     words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
-) -> Answer:
+) -> CommandResult:
     """Run a command; whatever happens, there is an answer within the limit.
 
     A process that cannot be killed, because it waits for a driver, is left behind.
@@ -57,13 +57,13 @@ def ask(
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return Answer(code=127, error=f"{words[0]} cannot be started: {reason}")
+        return CommandResult(code=127, error=f"{words[0]} cannot be started: {reason}")
     try:
-        out, told = process.communicate(timeout=limit_s)
+        out, error_output = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
         process.kill()
         with suppress(subprocess.TimeoutExpired, OSError, ValueError):
             process.communicate(timeout=0.5)
-        return Answer(code=124, error=f"no answer within {limit_s:g} s")
-    texts = [each.decode("utf-8", errors="replace") for each in (out, told)]
-    return Answer(texts[0], texts[1], process.returncode)
+        return CommandResult(code=124, error=f"no answer within {limit_s:g} s")
+    texts = [each.decode("utf-8", errors="replace") for each in (out, error_output)]
+    return CommandResult(texts[0], texts[1], process.returncode)

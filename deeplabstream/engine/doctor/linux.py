@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deeplabstream.engine.doctor import parsing
-from deeplabstream.engine.doctor.commands import Ask
+from deeplabstream.engine.doctor.commands import CommandRunner
 from deeplabstream.engine.doctor.environment import (
     Devices,
     Scheduling,
@@ -165,7 +165,9 @@ def _industrial_cameras() -> Iterator[UsbCamera]:
         yield UsbCamera(name, path, access(path)[0], fast, True, usb_vendor=vendor)
 
 
-def graphics(ask: Ask) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+def graphics(
+    run_command: CommandRunner,
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     """Return NVIDIA devices, their kernel driver, and GPUs of Intel and AMD."""
     nvidia, other, driver = [], [], ""
     makers = {"0x8086": "Intel", "0x1002": "AMD"}
@@ -175,24 +177,24 @@ def graphics(ask: Ask) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
             continue
         vendor = text(str(folder / "vendor")).strip()
         if vendor == "0x10de":
-            nvidia.append(_pci_name(folder.name, ask) or "An NVIDIA GPU")
+            nvidia.append(_pci_name(folder.name, run_command) or "An NVIDIA GPU")
             with suppress(OSError):
                 driver = (folder / "driver").resolve(strict=True).name
         elif vendor in makers:
-            other.append(_pci_name(folder.name, ask) or f"{makers[vendor]} GPU")
+            other.append(_pci_name(folder.name, run_command) or f"{makers[vendor]} GPU")
     return tuple(nvidia), driver, tuple(other)
 
 
-def _pci_name(address: str, ask: Ask) -> str:
+def _pci_name(address: str, run_command: CommandRunner) -> str:
     """Return the name of a device by lspci, which is not everywhere."""
-    answer = ask(("lspci", "-s", address), 3.0)
+    answer = run_command(("lspci", "-s", address), 3.0)
     line = answer.out.strip().splitlines()[0] if answer.out.strip() else ""
     return line.partition(": ")[2].partition(" (rev")[0].strip()
 
 
-def screen_size(ask: Ask) -> tuple[int, int] | None:
+def screen_size(run_command: CommandRunner) -> tuple[int, int] | None:
     """Return the size of the X display by xdpyinfo."""
-    for line in ask(("xdpyinfo",), 3.0).out.splitlines():
+    for line in run_command(("xdpyinfo",), 3.0).out.splitlines():
         words = line.split()
         if words[:1] == ["dimensions:"] and len(words) > 1:
             width, _, height = words[1].partition("x")

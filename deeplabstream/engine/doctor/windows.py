@@ -33,12 +33,12 @@ _USB_SERIAL = ("1a86", "10c4", "0403", "067b", "2341", "2e8a", "16c0")
 
 
 def cameras(
-    told: dict[str, Any],
+    report: dict[str, Any],
 ) -> tuple[tuple[UsbCamera, ...], tuple[SerialPort, ...]]:
     """Return cameras, and boards without a driver, of what PowerShell told."""
     found: list[UsbCamera] = []
     boards: list[SerialPort] = []
-    for device in parsing.entries(told.get("devices")):
+    for device in parsing.entries(report.get("devices")):
         name = str(device.get("Name") or "A device without a name")
         kind = str(device.get("PNPClass") or "")
         error = parsing.pnp_error(device.get("ConfigManagerErrorCode"))
@@ -50,10 +50,10 @@ def cameras(
     return tuple(found), tuple(boards)
 
 
-def graphics(told: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def graphics(report: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return GPUs of NVIDIA and of others, of what PowerShell told."""
     nvidia, other = [], []
-    for device in parsing.entries(told.get("devices")):
+    for device in parsing.entries(report.get("devices")):
         name = str(device.get("Name") or "")
         number = str(device.get("PNPDeviceID") or "").upper()
         if "VEN_10DE" in number and device.get("PNPClass") in ("Display", None):
@@ -65,17 +65,19 @@ def graphics(told: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(nvidia), tuple(other)
 
 
-def scheduling(told: dict[str, Any], plan: str, on_battery: bool | None) -> Scheduling:
+def scheduling(
+    report: dict[str, Any], plan: str, on_battery: bool | None
+) -> Scheduling:
     """Return power and antivirus of what PowerShell and powercfg told."""
-    scan = told.get("realtime")
-    products = told.get("antivirus")
+    scan = report.get("realtime")
+    products = report.get("antivirus")
     names = products if isinstance(products, list) else [products]
     return Scheduling(
         on_battery=on_battery,
         power_plan=plan,
         antivirus=tuple(str(name) for name in names if name),
         real_time_scan=scan if isinstance(scan, bool) else None,
-        exclusions=parsing.exclusions(told.get("exclusions")) if told else None,
+        exclusions=parsing.exclusions(report.get("exclusions")) if report else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Window that changes exposure, gain, rate and crop of a camera while it runs."""
+"""Camera controls: exposure, gain, rate and crop of a running camera."""
 
 from functools import partial
 
@@ -100,7 +100,7 @@ class CameraWindow(QDialog):
     def _add(self, grid: QGridLayout, row: int, control: CameraControl) -> None:
         name, unit = _NAMES.get(control.key, (control.key.upper(), ""))
         line = QLineEdit(written(control.now))
-        line.setToolTip(_HELP.get(control.key, "") or _between(control))
+        line.setToolTip(_HELP.get(control.key, "") or _range_text(control))
         line.setMinimumWidth(150)
         line.returnPressed.connect(partial(self._ask, control.key))
         line.editingFinished.connect(partial(self._ask, control.key))
@@ -133,14 +133,14 @@ class CameraWindow(QDialog):
         self.words.setText("…")
         self.bridge.session.adjust(self.camera, key.upper(), word)
 
-    def _take_answer(self, told: ControlChanged) -> None:
-        if told.camera != self.camera:
+    def _take_answer(self, answer: ControlChanged) -> None:
+        if answer.camera != self.camera:
             return
-        self.words.setText(told.text.removeprefix(f"[Camera {self.camera}] "))
-        for control in told.controls:
-            self._show(control, rewrite=control.key == told.key)
-            if told.done and control.key == told.key:
-                self._changed[told.key.upper()] = _kept(control)
+        self.words.setText(answer.text.removeprefix(f"[Camera {self.camera}] "))
+        for control in answer.controls:
+            self._show(control, rewrite=control.key == answer.key)
+            if answer.done and control.key == answer.key:
+                self._changed[answer.key.upper()] = _settings_value(control)
         self.keep.setEnabled(bool(self._changed))
 
     def _take_failure(self, text: str) -> None:
@@ -166,13 +166,13 @@ class CameraWindow(QDialog):
         self.close()
 
 
-def _between(control: CameraControl) -> str:
+def _range_text(control: CameraControl) -> str:
     if isinstance(control.low, float | int) and isinstance(control.high, float | int):
         return f"{written(control.low)} to {written(control.high)}"
     return ""
 
 
-def _kept(control: CameraControl) -> str:
+def _settings_value(control: CameraControl) -> str:
     """Return the word for the settings; a crop that is the whole picture is none."""
     value: Value = control.now
     return "" if control.key == "crop" and value == control.high else written(value)

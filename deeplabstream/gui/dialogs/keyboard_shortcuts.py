@@ -1,4 +1,4 @@
-"""All keys of the window, in a list."""
+"""Keyboard shortcuts of the window, in a list."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

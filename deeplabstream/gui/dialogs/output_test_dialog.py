@@ -1,4 +1,4 @@
-"""Short pulses of single outputs, asked for by a person in the window."""
+"""Output test: short pulses of single outputs at a request of the user."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from deeplabstream.plugins.output import Output
 class OutputTest(QObject):
     """At most one test at a time; `tick` keeps it going and never waits for it."""
 
-    told = pyqtSignal(str, str)
+    reported = pyqtSignal(str, str)
     """A sentence, and the name of the colour that it is said in."""
     edged = pyqtSignal(object)
     """Edge: the output was written."""
@@ -39,7 +39,7 @@ class OutputTest(QObject):
         if self._test is None:
             self._test = self._make(name, output)
             self._stack.enter_context(self._test)
-            self.told.emit(f"Testing {name} …", "blue")
+            self.reported.emit(f"Testing {name} …", "blue")
 
     def stop(self) -> None:
         """End the test early: the output goes off."""
@@ -51,21 +51,23 @@ class OutputTest(QObject):
         test = self._test
         if test is None:
             return
-        for told in test.poll():
-            if isinstance(told, Edge):
-                self.edged.emit(told)
-            elif isinstance(told, Note):
-                self.told.emit(told.text, "red" if told.kind == "error" else "blue")
-            elif isinstance(told, Acknowledged):
-                self.acknowledged.emit(told)
+        for report in test.poll():
+            if isinstance(report, Edge):
+                self.edged.emit(report)
+            elif isinstance(report, Note):
+                self.reported.emit(
+                    report.text, "red" if report.kind == "error" else "blue"
+                )
+            elif isinstance(report, Acknowledged):
+                self.acknowledged.emit(report)
             else:
-                self.told.emit(told.text, "red")
+                self.reported.emit(report.text, "red")
         if test.over:
             self._test = None
             self._stack.close()
             good = f"{test.name} was on for {test.seconds:g} s and is off again"
             bad = f"Test of {test.name} failed"
-            self.told.emit(
+            self.reported.emit(
                 bad if test.failed else good, "red" if test.failed else "blue"
             )
 

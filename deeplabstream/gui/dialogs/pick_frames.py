@@ -1,4 +1,4 @@
-"""Asks which frames of which video are to be labelled."""
+"""Dialog that picks the frames of a video for labelling."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One of our programs running in a process of its own, its words in a window."""
+"""Program window: runs one of our programs and shows its output."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.gui.program_process import Program
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.settings.sections import Settings
@@ -57,7 +57,7 @@ class ProgramWindow(QDialog):
         column.addWidget(self.page, 1)
         column.addLayout(foot)
         self.resize(860, 460)
-        self.program = Program(self)
+        self.program = ProgramProcess(self)
         self.program.said.connect(self._read)
         self.program.ended.connect(self._ended)
         self.program.start(program, arguments)

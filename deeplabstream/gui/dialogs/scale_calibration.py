@@ -1,4 +1,4 @@
-"""From pixels to millimetres by drawing: a line of known length, or a rectangle's corners."""
+"""Scale calibration: millimetres from a line of known length or the corners of a rectangle."""
 
 from collections.abc import Callable
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The window in which a settings file with faults is mended before the rig can start."""
+"""Settings repair: the window for a settings file with errors."""
 
 from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget

@@ -1,4 +1,4 @@
-"""Looks at a new network: its worst held-out pictures, a video; and has the rig use it."""
+"""Check tab: worst held-out images of a new network, a video, and its use in the rig."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page to choose an experiment, set it up, rehearse it, and watch it run."""
+"""Experiment page: choose, set up, rehearse and watch an experiment."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The page that says how the rig fares: latencies, every frame's way, the computer."""
+"""Health page: latencies, stages, frame counts and the state of the computer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ from deeplabstream.engine.identity_reporting import sentence
 from deeplabstream.engine.session.session_state import Counts, Phase, SessionState
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.computer_check import ExamineButton
-from deeplabstream.gui.live_figures import STAGES, Stages
+from deeplabstream.gui.live_figures import STAGES, StageTimes
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.panels import Log
 
@@ -66,7 +66,7 @@ class HealthPage(QWidget):
         self.examine = ExamineButton(bridge)
         self.alarms = Log("Alarms")
         self.animals = QLabel()
-        self._stages = Stages(bridge.session.cameras[0])
+        self._stages = StageTimes(bridge.session.cameras[0])
         self._bars = pg.BarGraphItem(x=[0], height=[0], width=1)
         self._ticks = 0
         self._arrange()
@@ -93,22 +93,22 @@ class HealthPage(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(10, 10, 10, 10)
         grid.setSpacing(10)
-        grid.addWidget(_framed("Latency", self.plot), 0, 0)
-        grid.addWidget(_framed("Stages, ms", self.stages), 1, 0)
+        grid.addWidget(_build_panel("Latency", self.plot), 0, 0)
+        grid.addWidget(_build_panel("Stages, ms", self.stages), 1, 0)
         went = QWidget()
         went.setObjectName("clear")
         inside = QVBoxLayout(went)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.cameras, 1)
         inside.addWidget(self.animals)
-        grid.addWidget(_framed("Frame counts", went), 0, 1)
+        grid.addWidget(_build_panel("Frame counts", went), 0, 1)
         examined = QWidget()
         examined.setObjectName("clear")
         below = QVBoxLayout(examined)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.computer, 1)
         below.addWidget(self.examine)
-        grid.addWidget(_framed("Computer", examined), 1, 1)
+        grid.addWidget(_build_panel("Computer", examined), 1, 1)
         grid.addWidget(self.alarms, 2, 0, 1, 2)
         self.computer.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.stages.setMinimumHeight(206)
@@ -176,7 +176,7 @@ class HealthPage(QWidget):
     def _renew(self) -> None:
         """Have a row for each camera of a rig that is another one."""
         cameras = self.bridge.session.cameras
-        self._stages = Stages(cameras[0])
+        self._stages = StageTimes(cameras[0])
         self.cameras.setRowCount(len(cameras))
         self.cameras.setVerticalHeaderLabels(list(cameras))
         for row, name in enumerate(cameras):
@@ -191,7 +191,7 @@ class HealthPage(QWidget):
         if note.kind in _ALARMS:
             start_ns = self.bridge.session.state.start_ns
             since = (note.time_ns - start_ns) / 1e9 if start_ns else None
-            self.alarms.say(
+            self.alarms.add_line(
                 note.text, since, "red" if note.kind == "error" else "amber"
             )
 
@@ -236,7 +236,7 @@ def _put(
     item.setForeground(pg.mkColor(palette().red if bad else palette().text))
 
 
-def _framed(title: str, content: QWidget) -> QFrame:
+def _build_panel(title: str, content: QWidget) -> QFrame:
     panel = QFrame()
     panel.setObjectName("panel")
     column = QVBoxLayout(panel)

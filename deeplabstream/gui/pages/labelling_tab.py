@@ -1,4 +1,4 @@
-"""Places body parts in pictures by mouse and keys; every change is saved at once."""
+"""Labelling tab: body parts placed by mouse and keys; every change is saved at once."""
 
 import numpy as np
 from PyQt5.QtCore import Qt, pyqtSignal

@@ -1,4 +1,4 @@
-"""The page to run a rig by: pictures on the left, buttons and what happens on the right."""
+"""Live page: images of the cameras on the left, run buttons and log on the right."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -21,10 +21,10 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.camera_controls_window import CameraWindow
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.settings_document import Document
-from deeplabstream.gui.widgets.animals_panel import Animals
+from deeplabstream.gui.widgets.animals_panel import AnimalsPanel
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.live_display import Display
-from deeplabstream.gui.widgets.outputs_panel import Outputs
+from deeplabstream.gui.widgets.outputs_panel import OutputsPanel
 from deeplabstream.gui.widgets.panels import Log, Marks, Triggers
 from deeplabstream.gui.widgets.run_buttons import Controls
 from deeplabstream.settings import ini_editing
@@ -46,8 +46,8 @@ class LivePage(QWidget):
         self.log = log
         self.display = Display(bridge)
         self.controls = Controls()
-        self.outputs = Outputs(list(settings.outputs))
-        self.animals = Animals(list(settings.triggers_by_camera()))
+        self.outputs = OutputsPanel(list(settings.outputs))
+        self.animals = AnimalsPanel(list(settings.triggers_by_camera()))
         self.triggers = Triggers(list(settings.triggers))
         self.marks = Marks()
         self.test = test
@@ -106,7 +106,7 @@ class LivePage(QWidget):
         self.bridge.ticked.connect(self._tick)
         self.outputs.tested.connect(self._test_output)
         self.animals.said.connect(self.bridge.session.set_identity)
-        self.test.told.connect(self._take_test)
+        self.test.reported.connect(self._take_test)
         self.test.edged.connect(self._take_test_edge)
         self.test.acknowledged.connect(self._take_test_answer)
 
@@ -204,7 +204,7 @@ class LivePage(QWidget):
         start_ns = self.bridge.session.state.start_ns
         for time_ns, text, tone in sorted(self._lines, key=lambda line: line[0]):
             since = (time_ns - start_ns) / 1e9 if start_ns and time_ns else None
-            self.log.say(text, since, tone)
+            self.log.add_line(text, since, tone)
         self._lines.clear()
         levels = self._levels if self.test.running else self.bridge.session.state.levels
         self.outputs.show_levels(levels)

@@ -1,4 +1,4 @@
-"""The page on which a lab makes its own network: label, train, check, use live."""
+"""Network page: label, train, check and use a network of the lab."""
 
 from contextlib import suppress
 from functools import partial

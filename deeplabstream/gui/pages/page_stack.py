@@ -1,4 +1,4 @@
-"""The pages of the window, made when they are first looked at."""
+"""Page stack: the pages of the window, built when they are first shown."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

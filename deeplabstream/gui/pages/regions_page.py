@@ -1,4 +1,4 @@
-"""The page on which regions, lines and points are drawn on the picture."""
+"""Regions page: regions, lines and points, drawn on the image."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""The page of recorded runs: look at one again, decide it again, export it."""
+"""Runs page: recorded runs, shown, decided again and exported."""
 
 import json
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ class RunsPage(QWidget):
         """List the runs that are there now."""
         self.list.blockSignals(True)
         self.list.clear()
-        for path, facts in self._found():
+        for path, facts in self._list_runs():
             item = QListWidgetItem(path.name)
             item.setData(_PATH, str(path))
             item.setToolTip(_words(facts))
@@ -124,13 +124,13 @@ class RunsPage(QWidget):
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._rerun)
         self.folder.clicked.connect(self._open_folder)
-        self.view.opened.connect(self._tell)
+        self.view.opened.connect(self._show_facts)
 
-    def _tell(self, run: Review) -> None:
+    def _show_facts(self, run: Review) -> None:
         """Say of an opened run what it was, and what could not be read."""
         self.about.setText("\n".join([_words(dict(run.facts)), *run.warnings]))
 
-    def _found(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def _list_runs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         for path in runs_of(self.document.settings, _MOST_RUNS):
             yield path, _facts(path)
 
@@ -157,10 +157,12 @@ class RunsPage(QWidget):
         if overwrite:
             arguments.append("--overwrite")
         window = ProgramWindow("Export", "ExportRun.py", arguments, self)
-        window.ended.connect(partial(self._exported, window, self.chosen, kind))
+        window.ended.connect(
+            partial(self._offer_replacement, window, self.chosen, kind)
+        )
         window.show()
 
-    def _exported(
+    def _offer_replacement(
         self, window: ProgramWindow, run: Path | None, kind: str, code: int
     ) -> None:
         """Ask whether to replace files that an earlier export has left."""

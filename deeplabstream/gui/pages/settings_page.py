@@ -1,4 +1,4 @@
-"""The page for everything in the settings file, section by section."""
+"""Settings page: everything in the settings file, section by section."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Trains a network in a process of its own, and shows how it learns."""
+"""Training tab: trains a network in a process of its own and plots its progress."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from PyQt5.QtWidgets import (
 
 from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.questions import place_to_write
-from deeplabstream.gui.program_process import Program
+from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.training_progress import TrainingProgress
@@ -61,7 +61,7 @@ class TrainingTab(QWidget):
         self.document = document
         self.book: LabelBook | None = None
         self.progress = TrainingProgress()
-        self.program = Program(self)
+        self.program = ProgramProcess(self)
         self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
         self.train, self.stop = QPushButton("Train"), StopButton("Stop")
         self.resume = QPushButton("Resume")

@@ -1,4 +1,4 @@
-"""Several animals beside the picture: who is known, who is in doubt, and a person's word."""
+"""Animals panel: identities of several animals, ambiguities, and corrections by the user."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ from deeplabstream.gui.widgets.panels import Panel
 _LEAST = 64  # px
 
 
-class Animals(Panel):
+class AnimalsPanel(Panel):
     """A row for each animal, and buttons by which a person says who is who."""
 
     said = pyqtSignal(str, object)
@@ -86,7 +86,7 @@ class Animals(Panel):
         self._menu.clear()
         for pair in combinations(names, 2):
             if (action := self._menu.addAction(" and ".join(pair))) is not None:
-                action.triggered.connect(partial(self._say, pair))
+                action.triggered.connect(partial(self._emit_correction, pair))
         several = len(names) > 2
         self.exchange.setText("Swap …" if several else "Swap")
         tip = "of two animals" if several else f"of {' and '.join(names)}"
@@ -112,7 +112,7 @@ class Animals(Panel):
         if not self.exchange.isEnabled() or not self.isVisible():
             return
         if len(self.lamps) == 2:
-            self._say(tuple(self.lamps))
+            self._emit_correction(tuple(self.lamps))
         else:
             below = QPoint(0, self.exchange.height())
             self._menu.popup(self.exchange.mapToGlobal(below))
@@ -120,7 +120,9 @@ class Animals(Panel):
     def confirm(self) -> None:
         """Say that the names are right."""
         if self.right.isEnabled() and self.isVisible():
-            self._say(())
+            self._emit_correction(())
 
-    def _say(self, exchanged: tuple[str, ...], _checked: bool = False) -> None:
+    def _emit_correction(
+        self, exchanged: tuple[str, ...], _checked: bool = False
+    ) -> None:
         self.said.emit(self.camera.currentText(), exchanged)

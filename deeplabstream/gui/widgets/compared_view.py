@@ -1,4 +1,4 @@
-"""A picture with what a person labelled and what a network found."""
+"""Comparison view: an image with its labels and the points of a network."""
 
 from pathlib import Path
 

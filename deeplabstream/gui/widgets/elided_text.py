@@ -1,4 +1,4 @@
-"""Texts that never ask for more room than there is."""
+"""Elided text: labels that never request more space than is available."""
 
 from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtGui import QResizeEvent

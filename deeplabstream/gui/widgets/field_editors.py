@@ -1,4 +1,4 @@
-"""What a key of the settings is changed with: a list to choose from, or a line of text."""
+"""Field editors: a list of choices or a line of text for one key of the settings."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum

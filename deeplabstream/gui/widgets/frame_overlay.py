@@ -1,4 +1,4 @@
-"""What is painted above a picture: zones, skeleton, banners. The picture stays as it is."""
+"""Frame overlay: regions, skeletons and banners painted above an image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -220,7 +220,7 @@ class Painted(QObject):
     def __init__(self, memory: QSettings | None = None) -> None:
         super().__init__()
         self._memory = memory
-        self._on = {name: self._recalled(name) for name in CHOICES}
+        self._on = {name: self._load_shown(name) for name in CHOICES}
 
     def shows(self, name: str) -> bool:
         """Return whether it is painted."""
@@ -233,7 +233,7 @@ class Painted(QObject):
             self._memory.setValue(f"painted/{name}", on)
         self.changed.emit()
 
-    def _recalled(self, name: str) -> bool:
+    def _load_shown(self, name: str) -> bool:
         if self._memory is None:
             return True
         # an INI file has words, the registry has numbers

@@ -1,4 +1,4 @@
-"""The picture in which body parts are placed by hand, zoomed and brightened as needed."""
+"""Label canvas: the image on which body parts are placed, with zoom and brightness."""
 
 from math import hypot
 

@@ -1,4 +1,4 @@
-"""What stands beside a picture that is labelled: body parts, zoom, undo, keys."""
+"""Label tools: body parts, zoom, undo and keys beside the label canvas."""
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import (

@@ -1,4 +1,4 @@
-"""Pictures and figures of a rig: what the application and the previews have in common."""
+"""Live display: images and rates of a rig, for the application and the previews."""
 
 from time import perf_counter_ns
 
@@ -81,10 +81,10 @@ class Display(QWidget):
             return
         known, now_ns = rig.state.counts, perf_counter_ns()
         for camera, tile in self._tiles.items():
-            figures = tile.look(now_ns, known.get(camera, Counts()))
+            figures = tile.update(now_ns, known.get(camera, Counts()))
             self.grid.views[camera].figures = figures
         counts = known.get(self._figures.camera, Counts())
-        reading = self._figures.look(now_ns, counts)
+        reading = self._figures.update(now_ns, counts)
         if rig.state.start_ns:
             self.line.show_time((now_ns - rig.state.start_ns) / 1e9)
         self.line.show_reading(reading, rig.state.provider)

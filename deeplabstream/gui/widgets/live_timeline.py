@@ -1,4 +1,4 @@
-"""What triggers, outputs and marks did lately, for the timeline of a running rig."""
+"""Live timeline: recent states of triggers, outputs and marks of a running rig."""
 
 from collections import deque
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The bar at the left edge: one button a page, and the one that puts every output off."""
+"""Navigation bar: one button per page, and STOP, which switches off every output."""
 
 from collections.abc import Sequence
 

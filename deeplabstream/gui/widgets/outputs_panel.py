@@ -1,4 +1,4 @@
-"""The outputs beside the picture: what each does, what its device said last, a test."""
+"""Outputs panel: state, last acknowledgement and test of each output."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from deeplabstream.gui.widgets.panels import Panel
 _SAID_WIDTH = 92  # px
 
 
-class Outputs(Panel):
+class OutputsPanel(Panel):
     """A plate for each output, bright while it is on, and a button that tests it."""
 
     tested = pyqtSignal(str)
@@ -74,13 +74,15 @@ class Outputs(Panel):
     ) -> None:
         """Show what was written to each output, and what its device answered."""
         for name, label in self.said.items():
-            text, tip = _said(edges.get(name), acknowledged.get(name), now_ns)
+            text, tip = _acknowledgement_text(
+                edges.get(name), acknowledged.get(name), now_ns
+            )
             if label.text() != text:
                 label.setText(text)
                 label.setToolTip(tip)
 
 
-def _said(
+def _acknowledgement_text(
     edge: Edge | None, answer: Acknowledged | None, now_ns: int
 ) -> tuple[str, str]:
     if answer is not None:

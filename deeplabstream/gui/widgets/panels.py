@@ -1,4 +1,4 @@
-"""The panels beside the picture: outputs, triggers, the experiment's words, the log."""
+"""Panels beside the image: triggers, experiment status and log."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -155,7 +155,9 @@ class Log(Panel):
         self._lines: deque[tuple[str, str]] = deque(maxlen=_MOST_LINES)
         """Text and tone of what is shown."""
 
-    def say(self, text: str, seconds: float | None = None, tone: str = "text") -> None:
+    def add_line(
+        self, text: str, seconds: float | None = None, tone: str = "text"
+    ) -> None:
         """Add a line; `seconds` is when it happened in the run.
 
         `tone` is the name of a colour of the palette.
@@ -166,7 +168,7 @@ class Log(Panel):
 
     def complain(self, text: str) -> None:
         """Add a line about something that went wrong."""
-        self.say(text, tone="red")
+        self.add_line(text, tone="red")
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         """Write all lines anew in the colours of another style."""

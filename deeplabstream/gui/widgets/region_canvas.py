@@ -1,4 +1,4 @@
-"""The picture on which regions are drawn, moved and reshaped with the mouse."""
+"""Region canvas: the image on which regions are drawn, moved and reshaped."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from PyQt5.QtGui import (
     QPolygonF,
 )
 
-from deeplabstream.gui.shapes import Corner, Shape, ShapeKind, drawn, polygon
+from deeplabstream.gui.shapes import Corner, Shape, ShapeKind, polygon, shape_from_drag
 from deeplabstream.gui.theme import AMBER, BLUE
 from deeplabstream.gui.widgets.frame_overlay import Fit, draw_tag, name_place
 from deeplabstream.gui.widgets.video_view import VideoView
@@ -99,7 +99,7 @@ class RegionCanvas(VideoView):
             self._corners.append(at)
             self.update()
         elif self.tool is not None:
-            self._grip = _Grip(drawn(self.tool, at, at), at, None)
+            self._grip = _Grip(shape_from_drag(self.tool, at, at), at, None)
             self._draft = self._grip.shape
         else:
             self._take_hold(at)
@@ -195,7 +195,7 @@ class RegionCanvas(VideoView):
         elif grip is None:
             return
         elif self.tool is not None:
-            self._draft = drawn(self.tool, grip.start, at)
+            self._draft = shape_from_drag(self.tool, grip.start, at)
         elif grip.handle is not None:
             self._draft = grip.shape.reshaped(grip.handle, *at)
         else:

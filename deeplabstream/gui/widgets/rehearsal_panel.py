@@ -1,4 +1,4 @@
-"""Simulation of the experiment, and its decisions in a recorded run."""
+"""Rehearsal panel: simulation of the experiment, and its decisions in a recorded run."""
 
 import re
 from functools import partial

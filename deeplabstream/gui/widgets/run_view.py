@@ -1,4 +1,4 @@
-"""One recorded run: picture, what was found in it, timeline and events, scrubbed together."""
+"""Run view: image, poses, timeline and events of one recorded run."""
 
 from pathlib import Path
 

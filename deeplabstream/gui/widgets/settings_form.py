@@ -1,4 +1,4 @@
-"""One section of the settings as a form: a row for each key that it may have."""
+"""Settings form: one section of the settings, a row for each key."""
 
 import re
 from collections.abc import Sequence

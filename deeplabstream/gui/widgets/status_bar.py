@@ -1,4 +1,4 @@
-"""The strip below the pictures: rates, latency, losses, provider, run folder."""
+"""Status bar: rates, latency, losses, provider and run folder."""
 
 import re
 from math import isnan

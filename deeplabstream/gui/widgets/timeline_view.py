@@ -1,4 +1,4 @@
-"""A run's triggers, outputs and marks over time; a click goes to that moment."""
+"""Timeline view: triggers, outputs and marks of a run; a click selects a time."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the chosen experiment will do, in its order, before any animal is in the box."""
+"""Trial preview: the trials of the chosen experiment, in their order, before it starts."""
 
 from collections.abc import Iterator
 from itertools import islice

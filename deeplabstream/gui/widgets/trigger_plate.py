@@ -1,4 +1,4 @@
-"""What triggers answer and what the gate did to points, written into the picture's corner."""
+"""Trigger plate: states of triggers and rejected points, painted into the corner of the image."""
 
 from collections.abc import Collection, Sequence
 
@@ -49,16 +49,16 @@ def _gate(step: Step) -> list[Line]:
     held = [name for name, flag in points.items() if "held" in flag]
     found: list[Line] = []
     if refused:
-        words = _listed([f"{name} ({why})" for name, why in refused.items()])
+        words = _names_text([f"{name} ({why})" for name, why in refused.items()])
         found.append((f"refused: {words}", RED))
     if held:
-        found.append((f"held: {_listed(held)}", AMBER))
+        found.append((f"held: {_names_text(held)}", AMBER))
     if any("predicted" in flag for flag in points.values()):
         found.append(("points are predicted", GREY))
     return found
 
 
-def _listed(names: Sequence[str]) -> str:
+def _names_text(names: Sequence[str]) -> str:
     shown = ", ".join(names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 

@@ -1,4 +1,4 @@
-"""A video with what a network found in each frame, played and scrubbed."""
+"""Video check: a video with the points of a network, played and scrubbed."""
 
 from pathlib import Path
 

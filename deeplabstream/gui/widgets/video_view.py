@@ -1,4 +1,4 @@
-"""The picture of one camera, with what is known about it painted above."""
+"""Video view: the image of one camera with its overlay."""
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns

@@ -1,4 +1,4 @@
-"""Old files in, one new file out, and what could not be carried over."""
+"""Conversion of DeepLabStream 1 files: one new file, and what could not be converted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,35 +46,35 @@ def import_rig(
     if name is not None and name.word and origin == "BASE":
         file = experiment(name.word)
         if file is None:
-            made.say(name, "no such file in experiments/configs/")
+            made.report(name, "no such file in experiments/configs/")
         else:
             ExperimentFile(OldFile(file), made, OldFile(text)).carry(_plain(name.word))
     elif name is not None and name.word:
-        coded = _coded(name, made)
+        coded = _convert_coded_experiment(name, made)
     for key in (*old.left(), *more.left()):
-        made.say(key, "unknown key, not converted")
-    return _finished(combine_with_rig(made.text(), coded), made, folder)
+        made.report(key, "unknown key, not converted")
+    return _finish(combine_with_rig(made.text(), coded), made, folder)
 
 
 def import_experiment(text: str, name: str, rig: str, folder: Path) -> Imported:
     """Return a rig with an old experiment file's experiment as `name`."""
     made = Made()
     ExperimentFile(OldFile(text), made, OldFile(rig)).carry(_plain(name))
-    return _finished(combine_with_rig(rig, made.text()), made, folder)
+    return _finish(combine_with_rig(rig, made.text()), made, folder)
 
 
-def _coded(name: Old, made: Made) -> str:
+def _convert_coded_experiment(name: Old, made: Made) -> str:
     """Return the ready-made file that does what an experiment in Python did."""
     ours = CODED.get(name.word.casefold(), "")
     file = CONFIGS / f"{ours}.ini"
     if not ours or not file.is_file():
-        made.say(
+        made.report(
             name,
             "was a Python class: write it as a plan, about 30 lines "
             "(docs/experiments.md), then enter its name here",
         )
         return ""
-    made.say(
+    made.report(
         name,
         f"was a Python class; experiments/configs/{file.name} replaces it: check "
         "the triggers' BODYPARTS and regions, the outputs, and the times",
@@ -88,7 +88,7 @@ def _plain(name: str) -> str:
     return " ".join(kept.split()) or "imported"
 
 
-def _finished(text: str, made: Made, folder: Path) -> Imported:
+def _finish(text: str, made: Made, folder: Path) -> Imported:
     try:
         parse(text, folder)
         problems: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Old words that are carried over one by one, new ones that come of them, and the rest."""
+"""Key conversion: old keys that become new ones, and a report on the others."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -40,11 +40,11 @@ class OldFile:
 
     def has(self, section: str) -> bool:
         """Return whether there is such a section, in any case."""
-        return self._named(section) in self._keys
+        return self._section_name(section) in self._keys
 
     def take(self, section: str, key: str) -> Old | None:
         """Return a key and forget it; None when it is not there."""
-        name = self._named(section)
+        name = self._section_name(section)
         old = self._keys.get(name, {}).pop(key.upper(), None)
         if old is not None:
             self.used.add(name)
@@ -61,7 +61,7 @@ class OldFile:
             yield from keys.values()
             keys.clear()
 
-    def _named(self, section: str) -> str:
+    def _section_name(self, section: str) -> str:
         folded = {name.casefold(): name for name in self._keys}
         return folded.get(section.casefold(), section)
 
@@ -133,7 +133,7 @@ class Made:
         if old is not None and old.word:
             self.put(title, key, old.word, old)
 
-    def say(self, old: Old | None, why: str) -> None:
+    def report(self, old: Old | None, why: str) -> None:
         """Say why an old key is not carried over, or not as it was."""
         if old is None:
             return
@@ -149,7 +149,7 @@ class Made:
     def drop(self, file: OldFile, section: str, reasons: Mapping[str, str]) -> None:
         """Take keys that have no counterpart, each with why."""
         for key, why in reasons.items():
-            self.say(file.take(section, key), why)
+            self.report(file.take(section, key), why)
 
     @property
     def titles(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Keys of DeepLabStream 1 that went elsewhere, and where to."""
+"""Moved keys: keys of DeepLabStream 1 and their new places."""
 
 _CAMERA = "now KIND of the [Camera NAME] section"
 _MODEL = "now MODEL, the name of a folder under models/ or the path of one"

@@ -96,7 +96,7 @@ class ExperimentFile:
                 made.put(title, "KIND", "Conditional")
                 made.put(title, "TRIGGER", trigger)
                 made.put(title, "OUTPUT", switched.output)
-                made.say(
+                made.report(
                     rest,
                     "is now REST_S; the output used to stay on during it, now it "
                     "goes off when the trigger becomes false, and after MAX_ON_S",
@@ -124,7 +124,7 @@ class ExperimentFile:
         made.carry(title, "MAX_ON_S", old.take(section, "MAX_STIM_TIME"))
         made.carry(title, "MAX_TOTAL_S", old.take(section, "MAX_TOTAL_STIM_TIME"))
         made.carry(title, "REST_S", old.take(section, "INTERTRIAL_TIME"))
-        made.say(
+        made.report(
             old.take(section, "EXP_LENGTH"),
             "stimulation is limited by its total time, MAX_TOTAL_S, not by a "
             "number of doses",
@@ -148,7 +148,7 @@ class ExperimentFile:
         made.carry(title, "TRIALS", old.take(section, "EXP_LENGTH"))
         made.carry(title, "SUCCESSES", old.take(section, "EXP_COMPLETION"))
         made.carry(title, "INTERVAL", old.take(section, "INTERTRIAL_TIME"))
-        made.say(
+        made.report(
             old.take(section, "TRIAL_NAME"),
             "a trial is marked with its number and its stimulus's NAME",
         )
@@ -163,7 +163,7 @@ class ExperimentFile:
         used = set(self._old.used)
         for old in self._old.left():
             if old.section in used:
-                self._made.say(old, "unknown key, not converted")
+                self._made.report(old, "unknown key, not converted")
             else:
                 unused.setdefault(old.section, []).append(old.key)
         self._made.sentences += [

@@ -63,10 +63,10 @@ def _screen(old: OldFile, made: Made, name: str) -> Stimulation:
         video = "VIDEO" in _keys("Screen")
         made.carry("Output screen", "VIDEO" if video else "IMAGE", path)
         if not video:
-            made.say(kind, "the screen shows images: choose one for IMAGE")
+            made.report(kind, "the screen shows images: choose one for IMAGE")
     else:
         made.carry("Output screen", "IMAGE", path)
-    made.say(
+    made.report(
         old.take(name, "BACKGROUND_PATH"),
         "while it is off, the screen shows the colour BACKGROUND = #rrggbb",
     )
@@ -108,10 +108,10 @@ def _write(
             host = None
     else:
         made.put(title, "KIND", "SimulatedOutput", kind)
-        made.say(port, _NOT_YET.format(name=name))
-        made.say(kind, _NOT_YET.format(name=name))
+        made.report(port, _NOT_YET.format(name=name))
+        made.report(kind, _NOT_YET.format(name=name))
     if host is not None and host.word:
-        made.say(host, f"[Output {name}] needs no address")
+        made.report(host, f"[Output {name}] needs no address")
 
 
 def _kinds() -> dict[str, type]:

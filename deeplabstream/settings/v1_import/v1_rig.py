@@ -57,11 +57,11 @@ def _network(old: OldFile, advanced: OldFile, made: Made) -> None:
     for key in ("MODEL_PATH", "MODEL_NAME", "DLC_PATH"):
         found = old.take("Pose Estimation", key)
         if found is not None and found.word not in _PLACEHOLDERS:
-            made.say(found, _MODEL)
+            made.report(found, _MODEL)
     if origin is not None and origin.word not in _PLACEHOLDERS:
-        made.say(origin, "the model folder describes how its network is run")
+        made.report(origin, "the model folder describes how its network is run")
     parts = old.take("Pose Estimation", "ALL_BODYPARTS")
-    made.say(parts, "the model folder contains the names of the body parts")
+    made.report(parts, "the model folder contains the names of the body parts")
     made.drop(
         advanced,
         "Pose",
@@ -89,11 +89,11 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
         made.put(title, "KIND", "VideoFile")
         made.carry(title, "SOURCE", video)
         made.carry(title, "REPEAT", repeat)
-        made.say(source, "frames came from the video, not from a camera")
+        made.report(source, "frames came from the video, not from a camera")
     elif kind == "ipwebcam":
         made.put(title, "KIND", "ZmqCamera")
         made.carry(title, "PORT", port)
-        made.say(source, "frames came from the network, not from a camera")
+        made.report(source, "frames came from the network, not from a camera")
         made.sentences.append(
             f"[Camera {CAMERA}] accepts frames from this computer only. Set "
             "ADDRESS and PASSWORD_FILE to accept others (docs/cameras.md)"
@@ -107,9 +107,9 @@ def _camera(old: OldFile, advanced: OldFile, made: Made) -> None:
             "camera needs its own section"
         )
     if kind != "video":
-        made.say(repeat, "REPEAT is a key of a camera with KIND = VideoFile")
+        made.report(repeat, "REPEAT is a key of a camera with KIND = VideoFile")
     if kind != "ipwebcam":
-        made.say(port, "PORT is a key of a camera with KIND = ZmqCamera")
+        made.report(port, "PORT is a key of a camera with KIND = ZmqCamera")
     made.carry("Video", "VIDEO_SOURCE", video)
     _crop(advanced, made, title)
     made.drop(
@@ -132,11 +132,11 @@ def _crop(advanced: OldFile, made: Made, title: str) -> None:
     sides = advanced.take("Streaming", "CROP_X"), advanced.take("Streaming", "CROP_Y")
     if crop is None or crop.word.casefold() not in ("true", "yes", "on", "1"):
         for side in (crop, *sides):
-            made.say(side, "CROP was off")
+            made.report(side, "CROP was off")
         return
     x, y = (numbers(side.word) if side else [] for side in sides)
     if len(x) == len(y) == 2:
         corners = (x[0], y[0], x[1] - x[0], y[1] - y[0])
         made.put(title, "CROP", ", ".join(f"{n:g}" for n in corners), crop)
     else:
-        made.say(crop, "CROP_X and CROP_Y are not pairs of numbers")
+        made.report(crop, "CROP_X and CROP_Y are not pairs of numbers")

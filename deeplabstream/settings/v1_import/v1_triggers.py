@@ -36,7 +36,7 @@ def carry_trigger(
             f"[{name}]: the section is missing, so the trigger is missing too"
         )
         return ""
-    made.say(old.take(name, "DEBUG"), _DEBUG)
+    made.report(old.take(name, "DEBUG"), _DEBUG)
     carry(old, made, name, rate, picture)
     return name
 
@@ -50,7 +50,7 @@ def _region(old: OldFile, made: Made, name: str, kind: str, title: str) -> None:
     xy = numbers(center.word) if center else []
     r = numbers(radius.word) if radius else []
     if len(xy) != 2 or len(r) != 1:
-        made.say(
+        made.report(
             center or radius,
             "can't be converted to a circle or rectangle; write REGION",
         )
@@ -86,7 +86,7 @@ def _head(old: OldFile, made: Made, name: str, title: str) -> None:
 
 
 def _order(made: Made, title: str, parts: Old | None) -> None:
-    made.say(
+    made.report(
         parts,
         f"[{title}] needs the back of the head (or body) first and its tip last: "
         "check the order",
@@ -120,7 +120,7 @@ def _screen(old: OldFile, made: Made, name: str, rate: float, picture: str) -> N
     _order(made, title, parts)
 
 
-def _turned_outside(
+def _convert_turned_outside(
     old: OldFile, made: Made, name: str, rate: float, picture: str
 ) -> None:
     made.put(f"Trigger {name}", "KIND", "AllOf")
@@ -141,7 +141,7 @@ def _speed(old: OldFile, made: Made, name: str, rate: float, picture: str) -> No
     made.put(title, "SPEED", speed, limit)
     freezing = "freez" in name.casefold()
     made.put(title, "WHEN", "below" if freezing else "above")
-    made.say(
+    made.report(
         limit,
         f"was in px from one analysed frame to the next; [{title}] SPEED = "
         f"{speed} px/s is equal at {rate:g} frames/s. If frames were skipped, "
@@ -155,7 +155,7 @@ _KINDS: dict[str, Callable[[OldFile, Made, str, float, str], None]] = {
     "baseheaddirectiontrigger": _heading,
     "baseegoheaddirectiontrigger": _ego,
     "basescreentrigger": _screen,
-    "baseheaddirectionroitrigger": _turned_outside,
+    "baseheaddirectionroitrigger": _convert_turned_outside,
     "basespeedtrigger": _speed,
     "basefreezetrigger": _speed,
 }

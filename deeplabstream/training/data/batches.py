@@ -179,7 +179,7 @@ class Batches:
         )
 
 
-class HeldOut:
+class HeldOutBatches:
     """The held-out images without augmentation, in batches."""
 
     def __init__(self, data: Dataset, settings: FitSettings) -> None:

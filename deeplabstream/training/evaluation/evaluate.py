@@ -100,7 +100,7 @@ def choose_variant(network: PoseNetwork, data: Dataset, decoder: Decoder) -> Dec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
+class HeldOutPoints:
     """Points that a network finds in labelled images."""
 
     distance: Points
@@ -120,7 +120,7 @@ def held_out_error(
     data: Dataset,
     decoder: Decoder,
     known: NDArray[np.bool_] | None = None,
-) -> HeldOut:
+) -> HeldOutPoints:
     """Return the distances of a network's points to the labels.
 
     Parameters
@@ -144,11 +144,11 @@ def held_out_error(
     if decoder.animals == 1:
         sure = sure.reshape(flat[:2])
         away = np.linalg.norm(found - labels, axis=2).astype(np.float32)
-        return HeldOut(away, sure, found, (away, sure, known))
+        return HeldOutPoints(away, sure, found, (away, sure, known))
     found, truth = found.reshape(given.shape), labels.reshape(given.shape)
     ordered = match(found, sure, truth)
     claimed = claims(found, sure, truth, known.reshape(sure.shape))
-    return HeldOut(
+    return HeldOutPoints(
         ordered.distance.reshape(flat[:2]),
         ordered.confidence.reshape(flat[:2]),
         ordered.points.reshape(flat),

@@ -96,7 +96,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Film:
+class VideoMeasures:
     """Measures of the points of a video, without labels."""
 
     name: str
@@ -163,7 +163,7 @@ def animal_rows(evidence: Evidence) -> Iterator[tuple[object, ...]]:
         yield (name, *(int(each.sum()) for each in found), own.recall, own.precision)
 
 
-def film_rows(film: Film, within: float) -> Iterator[tuple[object, ...]]:
+def film_rows(film: VideoMeasures, within: float) -> Iterator[tuple[object, ...]]:
     """Yield the same of a video, whose name stands in the place of the set."""
     for measure, values in film.measures.items():
         yield from _rows(film.name, film.bodyparts, measure, values, within)
@@ -184,7 +184,7 @@ def table_files(page: Path) -> tuple[Path, ...]:
 
 
 def write_tables(
-    page: Path, evidence: Evidence, films: Sequence[Film], within: float
+    page: Path, evidence: Evidence, films: Sequence[VideoMeasures], within: float
 ) -> tuple[Path, ...]:
     """Write all figures of the page as CSV beside it; return the files."""
     *files, of_animals = table_files(page)

@@ -12,7 +12,7 @@ from deeplabstream.training.evaluation.point_errors import (
     FIGURES,
     MEASURES,
     Evidence,
-    Film,
+    VideoMeasures,
     animal_rows,
     figure_rows,
     film_rows,
@@ -38,7 +38,7 @@ def write_page(
     file: Path,
     title: str,
     evidence: Evidence,
-    films: Sequence[Film] = (),
+    films: Sequence[VideoMeasures] = (),
     within: float = 5.0,
 ) -> None:
     """Write the report; `within` px count as right (PCK).
@@ -141,7 +141,7 @@ def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str
         )  # fmt: skip
 
 
-def _film_plots(films: Sequence[Film]) -> Iterator[str]:
+def _film_plots(films: Sequence[VideoMeasures]) -> Iterator[str]:
     for film in films:
         for name, values in film.measures.items():
             known = values[np.isfinite(values)]
@@ -157,7 +157,7 @@ def _film_plots(films: Sequence[Film]) -> Iterator[str]:
             )
 
 
-def _table(evidence: Evidence, films: Sequence[Film], within: float) -> str:
+def _table(evidence: Evidence, films: Sequence[VideoMeasures], within: float) -> str:
     heads = ("set", "body part", "measure", "points", *FIGURES[1:])
     rows = list(figure_rows(evidence, within))
     for film in films:

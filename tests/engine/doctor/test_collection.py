@@ -10,7 +10,7 @@ import pytest
 
 from deeplabstream.engine.doctor import child_probe, collection
 from deeplabstream.engine.doctor.collection import collect, output_folder
-from deeplabstream.engine.doctor.commands import PATIENCE_S, Answer, ask
+from deeplabstream.engine.doctor.commands import PATIENCE_S, CommandResult, run_command
 from deeplabstream.engine.doctor.diagnosis import diagnose
 from deeplabstream.engine.doctor.summary import summary
 
@@ -37,18 +37,18 @@ def test_this_computer_is_seen(tmp_path: Path) -> None:
     diagnose(environment)
 
 
-FAULTS: dict[str, Callable[[], Answer]] = {
-    "no such command": lambda: Answer(code=127, error="it cannot be started"),
-    "garbage": lambda: Answer("\x00\ufffd{[,,,\n\n", "\ufffd", 3),
-    "half an answer": lambda: Answer(child_probe.ANSWER + '{"trials": [{"a'),
-    "an answer of other kinds": lambda: Answer(
+FAULTS: dict[str, Callable[[], CommandResult]] = {
+    "no such command": lambda: CommandResult(code=127, error="it cannot be started"),
+    "garbage": lambda: CommandResult("\x00\ufffd{[,,,\n\n", "\ufffd", 3),
+    "half an answer": lambda: CommandResult(child_probe.ANSWER + '{"trials": [{"a'),
+    "an answer of other kinds": lambda: CommandResult(
         child_probe.ANSWER
         + '{"trials": 5, "gpus": [["x"], 7, ["a", ["b"]]], "devices": {}, "works": 1, '
         '"available": [], "providers": null, "version": {}, "loads": "yes"}'
     ),
-    "nothing": Answer,
-    "too late": lambda: Answer(code=124, error="no answer within 6 s"),
-    "a crash": lambda: Answer("", "Segmentation fault", -11),
+    "nothing": CommandResult,
+    "too late": lambda: CommandResult(code=124, error="no answer within 6 s"),
+    "a crash": lambda: CommandResult("", "Segmentation fault", -11),
 }
 
 
@@ -56,10 +56,10 @@ FAULTS: dict[str, Callable[[], Answer]] = {
 def test_commands_that_fail_are_no_traceback(fault: str, tmp_path: Path) -> None:
     def faulty(
         words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
-    ) -> Answer:
+    ) -> CommandResult:
         return FAULTS[fault]()
 
-    environment = collect(tmp_path, ask=faulty, whole_s=120)
+    environment = collect(tmp_path, run_command=faulty, whole_s=120)
     found = diagnose(environment)
     assert summary(environment)
     assert json.dumps([environment.to_json(), *(each.to_json() for each in found)])
@@ -69,10 +69,10 @@ def test_commands_that_fail_are_no_traceback(fault: str, tmp_path: Path) -> None
 def test_a_command_that_raises_is_told_as_not_seen(tmp_path: Path) -> None:
     def raising(
         words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
-    ) -> Answer:
+    ) -> CommandResult:
         raise RuntimeError("the probe has a fault")
 
-    environment = collect(tmp_path, ask=raising, whole_s=120)
+    environment = collect(tmp_path, run_command=raising, whole_s=120)
     reasons = {each.reason for each in environment.failures}
     assert "RuntimeError: the probe has a fault" in reasons
     assert "not-seen" in {each.key for each in diagnose(environment)}
@@ -85,12 +85,12 @@ def test_a_probe_that_hangs_is_left_behind(tmp_path: Path) -> None:
 
     def hanging(
         words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
-    ) -> Answer:
+    ) -> CommandResult:
         never.wait(600)
-        return Answer()
+        return CommandResult()
 
     try:
-        environment = collect(tmp_path, ask=hanging, whole_s=0.2)
+        environment = collect(tmp_path, run_command=hanging, whole_s=0.2)
     finally:
         never.set()
     assert "no answer in time" in {each.reason for each in environment.failures}
@@ -100,19 +100,19 @@ def test_a_probe_that_hangs_is_left_behind(tmp_path: Path) -> None:
 
 def test_a_command_that_hangs_is_ended() -> None:
     words = [sys.executable, "-c", "import time; print('begun'); time.sleep(600)"]
-    answer = ask(words, 0.5)
+    answer = run_command(words, 0.5)
     assert (answer.code, answer.error) == (124, "no answer within 0.5 s")
 
 
 def test_a_command_that_is_not_there(tmp_path: Path) -> None:
-    answer = ask([str(tmp_path / "nvidia-smi")])
+    answer = run_command([str(tmp_path / "nvidia-smi")])
     assert answer.code == 127
     assert "cannot be started" in answer.error
 
 
 def test_a_command_that_prints_no_text() -> None:
     code = "import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\x00ok')"
-    assert ask([sys.executable, "-c", code], 60).out.endswith("ok")
+    assert run_command([sys.executable, "-c", code], 60).out.endswith("ok")
 
 
 def test_a_gpu_whose_driver_tells_no_capability(
@@ -123,17 +123,17 @@ def test_a_gpu_whose_driver_tells_no_capability(
 
     def told(
         words: Sequence[str], limit_s: float = PATIENCE_S, folder: Path | None = None
-    ) -> Answer:
+    ) -> CommandResult:
         if words[0] == "nvidia-smi":
             fits = "compute_cap" not in words[1]
             line = "Tesla M40, 470.57.02, Tesla M40, 11448, 11000\n"
-            return Answer(line if fits else old, code=0 if fits else 2)
+            return CommandResult(line if fits else old, code=0 if fits else 2)
         if words[-1] == "driver":
             gpus = '{"loads": true, "gpus": [["Tesla M40", [5, 2]]]}'
-            return Answer(child_probe.ANSWER + gpus)
-        return Answer(code=127, error="not there")
+            return CommandResult(child_probe.ANSWER + gpus)
+        return CommandResult(code=127, error="not there")
 
-    graphics = collect(tmp_path, ask=told, whole_s=120).graphics
+    graphics = collect(tmp_path, run_command=told, whole_s=120).graphics
     assert graphics.driver == (470, 57, 2)
     assert graphics.driver_library
     assert [each.capability for each in graphics.nvidia] == [(5, 2)]
@@ -162,7 +162,7 @@ def test_a_folder_that_a_cloud_service_uploads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(child_probe.PROBES) - {"torch"}))
 def test_every_child_probe_answers_here(name: str) -> None:
     words = [sys.executable, "-m", child_probe.__name__, name]
-    answer = ask(words, 120, child_probe.FOLDER)
+    answer = run_command(words, 120, child_probe.FOLDER)
     line = answer.out.splitlines()[-1]
-    assert line.startswith(child_probe.ANSWER), (answer.out, answer.told)
+    assert line.startswith(child_probe.ANSWER), (answer.out, answer.error_output)
     json.loads(line.removeprefix(child_probe.ANSWER))

@@ -1,4 +1,4 @@
-"""The main window: a bar of pages on the left, the chosen page beside it."""
+"""Main window: navigation bar on the left, the chosen page beside it."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ _LIVE = "Live"
 _END = "End and close"
 
 
-class Window(QMainWindow):
+class MainWindow(QMainWindow):
     """The desktop application's only window; closing it ends the rig.
 
     `memory` is where style, size and page are remembered; None: nowhere.
@@ -72,13 +72,13 @@ class Window(QMainWindow):
             self.painted,
             self.tour.begin,
             self.recent,
-            self._look_back,
-            self._say_who,
+            self._open_run,
+            self._correct_identity,
             self._stack.currentWidget,
             self._why_kept,
             self.run_menu,
         )
-        self.setCentralWidget(self._arranged())
+        self.setCentralWidget(self._build_layout())
         self.resize(1340, 740)
         self._connect()
         self.show_page(_LIVE)
@@ -86,7 +86,7 @@ class Window(QMainWindow):
         self._fit_screen()
         self._take_document()
         if self.document.lost:
-            self.log.say(f"Unsaved settings are in {self.document.draft}")
+            self.log.add_line(f"Unsaved settings are in {self.document.draft}")
 
     def show_page(self, name: str) -> None:
         """Show a page; it is made on the first call."""
@@ -106,7 +106,7 @@ class Window(QMainWindow):
         """Return a page that was shown before."""
         return self._made[name]
 
-    def _arranged(self) -> QWidget:
+    def _build_layout(self) -> QWidget:
         middle = QWidget()
         row = QHBoxLayout(middle)
         row.setContentsMargins(0, 0, 0, 0)
@@ -135,7 +135,7 @@ class Window(QMainWindow):
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.settings_changed.connect(self._renew)
-        self.bridge.looked_back.connect(self._look_back)
+        self.bridge.looked_back.connect(self._open_run)
         self.bridge.ticked.connect(self.test.tick)
 
     def _run(self, action: Action) -> None:
@@ -144,7 +144,7 @@ class Window(QMainWindow):
     def _stop_outputs(self) -> None:
         self.test.stop()
         self.bridge.stop_outputs()
-        self.log.say("STOP: all outputs are switched off", tone="red")
+        self.log.add_line("STOP: all outputs are switched off", tone="red")
 
     def _take_document(self) -> None:
         settings = self.document.settings
@@ -220,14 +220,14 @@ class Window(QMainWindow):
         if status.phase is Phase.IDLE and folder is not None:
             self.recent.note("runs", folder)
 
-    def _look_back(self, path: Path) -> None:
+    def _open_run(self, path: Path) -> None:
         self.recent.note("runs", path)
         self.show_page("Runs")
         page = self._made["Runs"]
         if isinstance(page, Opening):
             page.open(path)
 
-    def _say_who(self, exchanged: bool) -> None:
+    def _correct_identity(self, exchanged: bool) -> None:
         panel = self.live.animals
         panel.ask_exchange() if exchanged else panel.confirm()
 
@@ -280,7 +280,7 @@ class Window(QMainWindow):
         self.test.stop()
         off = self.bridge.outputs_off() and not self.test.running
         if off:
-            self.log.say(
+            self.log.add_line(
                 "Paused by Ctrl-Z or sleep: the experiment has ended", tone="red"
             )
         return off
