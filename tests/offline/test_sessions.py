@@ -14,7 +14,7 @@ import pytest
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.paths import ROOT
 from deeplabstream.offline import run_queue, run_session
-from deeplabstream.offline.ibl import session_roots
+from deeplabstream.offline.ibl import session_processing
 from deeplabstream.offline.ibl.alf import CameraFiles, session_videos
 from deeplabstream.offline.ibl.pipeline import PIPELINES
 from deeplabstream.offline.queue.file_lock import claim, is_stale, latest
@@ -135,7 +135,7 @@ def test_the_tree_is_named_by_call_pipeline_or_settings(
         made(tmp_path / name)
     settings, plan = tmp_path / "settings.ini", tmp_path / "mine.ini"
     shipped = (PIPELINES / "ibl.ini").read_text("utf-8")
-    monkeypatch.setattr(session_roots, "settings_file", lambda: settings)
+    monkeypatch.setattr(session_processing, "settings_file", lambda: settings)
     done: list[str] = []
 
     def work(session: Path) -> None:
@@ -150,7 +150,7 @@ def test_the_tree_is_named_by_call_pipeline_or_settings(
     ours = (ROOT / "settings.ini").read_text("utf-8")
     lab.write_text(ours.replace("\nSESSIONS =", "\nSESSIONS = set"), "utf-8")
     assert load_settings(lab).video.sessions == tmp_path / "set"
-    monkeypatch.setattr(session_roots, "settings_file", lambda: lab)
+    monkeypatch.setattr(session_processing, "settings_file", lambda: lab)
     assert run_queue(work=work) == 1
     plan.write_text(shipped.replace("SESSIONS =", "SESSIONS = planned"), "utf-8")
     assert run_queue(work=work, pipeline=plan) == 1
