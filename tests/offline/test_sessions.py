@@ -111,7 +111,7 @@ def test_sessions_are_found_by_eid(
     assert run_session(EID, one=one, networks=Finders()) == 0
     assert run_session(str(EID), one=one, networks=Finders()) == 0
     other = str(EID).replace("9", "8")
-    with pytest.raises(DeepLabStreamError, match=f"ONE knows no session {other}"):
+    with pytest.raises(DeepLabStreamError, match=f"ONE can't find session {other}"):
         run_session(other, one=one, networks=Finders())
     with pytest.raises(DeepLabStreamError, match="0a1b is neither a session's folder"):
         run_session("0a1b", one=one, networks=Finders())
