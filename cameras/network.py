@@ -54,12 +54,12 @@ class NetworkStream(Camera):
         description="RTSP only. no: over TCP, which loses nothing; yes: over UDP",
     )
     patience_s: float = Field(
-        5.0, gt=0, le=60, description="seconds in which it has to give a first picture"
+        5.0, gt=0, le=60, description="seconds in which it has to give a first frame"
     )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Connect, and decode a first picture, which tells what comes.
+        """Connect, and decode a first frame, which tells what comes.
 
         Its frames are numbered as they come: nobody knows what the network lost.
         """
@@ -80,7 +80,7 @@ class NetworkStream(Camera):
                         raise self._lost(error) from error
                     if _shape(frame) != image.shape:
                         raise DeviceError(
-                            f"changed its picture from {image.shape[1]}×{image.shape[0]} "
+                            f"changed its frame size from {image.shape[1]}×{image.shape[0]} "
                             f"to {frame.width}×{frame.height}"
                         )
                     np.copyto(image, _image(frame))
@@ -115,7 +115,7 @@ class NetworkStream(Camera):
         patience = (self.patience_s, _SILENCE_S + 0.05)
         with av.open(self.url, options=options, timeout=patience) as container:
             if not container.streams.video:
-                raise DeviceError(f"{self.address} sends no pictures")
+                raise DeviceError(f"{self.address} sends no frames")
             codec = container.streams.video[0].codec_context
             codec.thread_type = "SLICE"
             codec.options = {"max_pixels": str(_MOST_PIXELS)}
@@ -137,9 +137,9 @@ class NetworkStream(Camera):
                     yield arrived_ns, frame
                     patience_ns, seen_ns = _SILENCE_S * 1e9, clock.now_ns()
         else:
-            raise DeviceError(f"{self.address} gives no more pictures")
+            raise DeviceError(f"{self.address} gives no more frames")
         seconds = f"{patience_ns / 1e9:g} s"
-        raise DeviceError(f"{self.address}: gave no picture for {seconds}")
+        raise DeviceError(f"{self.address}: gave no frame for {seconds}")
 
     def _format(
         self, container: "InputContainer", first: "VideoFrame"
@@ -152,7 +152,7 @@ class NetworkStream(Camera):
     def _lost(self, error: Exception) -> DeviceError:
         reason = getattr(error, "strerror", None) or type(error).__name__
         if reason == "Immediate exit requested":  # FFmpeg's word for a time-out
-            reason = f"gave no picture for {_SILENCE_S:g} s, or no answer"
+            reason = f"gave no frame for {_SILENCE_S:g} s, or no answer"
         elif reason == "Invalid argument":  # its word for too many pixels
             most = f"{_MOST_PIXELS / 1e6:.0f} million pixels"
             reason = f"sends what can't be decoded, or pictures of more than {most}"

@@ -29,10 +29,8 @@ _LONG_NS, _SLACK_NS = 1_000_000_000, 200_000
 class SimulatedCamera(Camera):
     """Mice that walk about in an arena, seen from above."""
 
-    width: int = Field(640, ge=64, le=4096, description="width of the picture, pixels")
-    height: int = Field(
-        480, ge=64, le=4096, description="height of the picture, pixels"
-    )
+    width: int = Field(640, ge=64, le=4096, description="width of the frame, pixels")
+    height: int = Field(480, ge=64, le=4096, description="height of the frame, pixels")
     rate: float = Field(30.0, gt=0, le=2000, description="frames per second")
     seed: int = Field(0, ge=0, description="another number, another walk")
     animals: int = Field(
@@ -49,9 +47,9 @@ class SimulatedCamera(Camera):
     shelter: bool = Field(
         True, description="whether there is a roof that hides an animal now and then"
     )
-    grey: bool = Field(False, description="grey pictures instead of colour")
+    grey: bool = Field(False, description="grey frames instead of colour")
     noise: float = Field(
-        2.0, ge=0, le=50, description="noise of the pictures, in grey levels of 255"
+        2.0, ge=0, le=50, description="noise of the frames, in grey levels of 255"
     )
     exposure_us: float | None = Field(
         None,

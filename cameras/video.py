@@ -98,5 +98,5 @@ def _image(
 ) -> Image:
     image = converter.image(frame, form)
     if image is None:
-        raise DeviceError(f"{path} changes its size in the middle of the film")
+        raise DeviceError(f"{path} changes its size within the video")
     return image

@@ -57,7 +57,7 @@ class TimeoutCaller(Generic[T]):
 
         Not to be asked again after that.
         """
-        return self._made(self._call, patience_s, "gave no picture")
+        return self._made(self._call, patience_s, "gave no frame")
 
     def other(self, call: Callable[[], U], patience_s: float) -> U:
         """Make another call in the same thread, as `result` does with the usual one."""
@@ -195,7 +195,7 @@ def _number(key: str) -> int:
 
 
 _SILENCE_S, _PATIENCE_S = 0.95, 10.0
-"""For a next and for a first picture."""
+"""For a next and for a first frame."""
 _CLOSE = 0.02
 
 Backend = Literal["auto", "any", "dshow", "msmf", "v4l2", "avfoundation", "ffmpeg"]
@@ -241,7 +241,7 @@ class Webcam(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Open the camera and take a first picture, which tells what it really gives.
+        """Open the camera and take a first frame, which tells what it really gives.
 
         Its frames are numbered as they come: a webcam does not say what it lost.
         """
@@ -250,7 +250,7 @@ class Webcam(Camera):
 
         def taken() -> tuple[NDArray[Any] | None, int]:
             if not capture.grab():
-                raise DeviceError("gives no more pictures")
+                raise DeviceError("gives no more frames")
             grabbed_ns = clock.now_ns()
             there, picture = capture.retrieve()
             return (picture if there else None), grabbed_ns
@@ -261,7 +261,7 @@ class Webcam(Camera):
             nonlocal index
             picture, grabbed_ns = waiting.result(_SILENCE_S)
             if picture is None:
-                raise DeviceError("gave a picture that can't be read")
+                raise DeviceError("gave a frame that can't be read")
             _put(picture, image)
             index += 1
             return CapturedFrame(index, grabbed_ns)
@@ -270,7 +270,7 @@ class Webcam(Camera):
             first = self._first(waiting) if capture.isOpened() else None
             if first is None:
                 raise DeviceError(
-                    f"camera {self.source} gives no pictures; is it plugged in, "
+                    f"camera {self.source} gives no frames; is it plugged in, "
                     "and does no other program use it?"
                 )
             form = ImageFormat(first.shape, rate_of(capture), str(first.dtype))
@@ -357,7 +357,7 @@ class Webcam(Camera):
 def _put(picture: NDArray[Any], image: Image) -> None:
     if picture.shape != image.shape or picture.dtype != image.dtype:
         raise DeviceError(
-            f"changed its picture from {image.shape[1]}×{image.shape[0]} "
+            f"changed its frame size from {image.shape[1]}×{image.shape[0]} "
             f"to {picture.shape[1]}×{picture.shape[0]}"
         )
     np.copyto(image, picture)

@@ -44,7 +44,7 @@ class ZmqCamera(Camera):
     else is looked into.
     """
 
-    port: int = Field(5555, ge=1, le=65535, description="where the pictures arrive")
+    port: int = Field(5555, ge=1, le=65535, description="port at which frames arrive")
     address: str = Field(
         "127.0.0.1",
         pattern=r"^(\*|[0-9.]+|\[[0-9a-fA-F:]+\])$",
@@ -57,19 +57,19 @@ class ZmqCamera(Camera):
         "camera); it goes through the network in clear",
     )
     patience_s: float = Field(
-        5.0, gt=0, le=60, description="seconds in which a first picture has to come"
+        5.0, gt=0, le=60, description="seconds in which a first frame has to come"
     )
 
     def __post_init__(self) -> None:
         if not self.address.startswith("127.") and self.password_file is None:
             raise ValueError(
-                f"ADDRESS = {self.address} lets others send pictures: it needs "
+                f"ADDRESS = {self.address} lets others send frames: it needs "
                 "PASSWORD_FILE"
             )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Listen, and wait for a first picture, which tells what comes.
+        """Listen, and wait for a first frame, which tells what comes.
 
         Its frames are numbered as they are taken: those that a newer one replaced before
         it was read, and what the network lost, nobody counts.
@@ -84,7 +84,7 @@ class ZmqCamera(Camera):
                 picture, arrived_ns = self._received(socket, clock, _SILENCE_S, size)
                 if picture.shape != shape:
                     raise DeviceError(
-                        f"changed its picture from {_told(shape)} to "
+                        f"changed its frame size from {_told(shape)} to "
                         f"{_told(picture.shape)}"
                     )
                 np.copyto(image, picture)
@@ -134,7 +134,7 @@ class ZmqCamera(Camera):
         """
         if not socket.poll(round(patience_s * 1000)):
             raise DeviceError(
-                f"gave no picture for {round(patience_s)} s at {self._endpoint}"
+                f"gave no frame for {round(patience_s)} s at {self._endpoint}"
             )
         message, arrived_ns = socket.recv(), clock.now_ns()
         return _picture(message, size), arrived_ns
@@ -147,7 +147,7 @@ class ZmqCamera(Camera):
         except OSError as error:
             raise DeviceError(f"{path} can't be read: {error.strerror}") from error
         if not lines or not lines[0].strip():
-            raise DeviceError(f"the first line of {path} is no password")
+            raise DeviceError(f"the first line of {path} is not a password")
         return lines[0].strip()
 
 
@@ -180,13 +180,13 @@ def _picture(message: bytes, size: tuple[int, int] | None) -> Image:
     if declared is not None:
         if size is not None and declared != size:
             raise DeviceError(
-                f"changed its picture from {size[1]}×{size[0]} to "
+                f"changed its frame size from {size[1]}×{size[0]} to "
                 f"{declared[1]}×{declared[0]}"
             )
         if reason := too_large(message, _MOST_PIXELS):
-            raise DeviceError(f"sent a picture that {reason}")
+            raise DeviceError(f"sent an image that {reason}")
         data = np.frombuffer(message, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise DeviceError("got something that is no JPEG picture")
+        raise DeviceError("got something that is not a JPEG image")
     return np.asarray(image, np.uint8)

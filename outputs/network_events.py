@@ -21,7 +21,7 @@ LINGER_MS = 500
 class UdpEvents(EventOutput):
     """One packet of JSON for each event: {"name": …, "value": …, "cause": …, "time_ns": …}."""
 
-    host: str = Field("127.0.0.1", min_length=1, description="who is told")
+    host: str = Field("127.0.0.1", min_length=1, description="address of the receiver")
     port: int = Field(gt=0, lt=65_536, description="where it listens")
 
     @contextmanager
@@ -37,7 +37,7 @@ class OscEvents(EventOutput):
 
     packages: ClassVar[tuple[str, ...]] = ("pythonosc.osc_message_builder",)
 
-    host: str = Field("127.0.0.1", min_length=1, description="who is told")
+    host: str = Field("127.0.0.1", min_length=1, description="address of the receiver")
     port: int = Field(gt=0, lt=65_536, description="where it listens")
     prefix: str = Field(
         "/deeplabstream",

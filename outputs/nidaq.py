@@ -28,7 +28,7 @@ class _NiOutput(Output):
 
     host: str = Field(
         "",
-        description="computer:port where NI's gRPC device server runs; empty: the card is "
+        description="computer:port where NI's gRPC device server runs; empty: the device is "
         "in this computer",
     )
 
@@ -96,7 +96,7 @@ class _NiOutput(Output):
 
 @settings(frozen=True, kw_only=True)
 class NiDigital(_NiOutput):
-    """A digital line of an NI card: on is high."""
+    """A digital line of an NI device: on is high."""
 
     line: str = Field(
         pattern=r"^[^/,:]+/(port\d+/line\d+|PFI\d+)$",
@@ -123,7 +123,7 @@ class NiDigital(_NiOutput):
 
 @settings(frozen=True, kw_only=True)
 class NiAnalog(_NiOutput):
-    """A voltage of an NI card, between OFF_V and ON_V."""
+    """A voltage of an NI device, between OFF_V and ON_V."""
 
     channel: str = Field(
         pattern=r"^[^/,:]+/ao\d+$",

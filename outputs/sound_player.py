@@ -51,7 +51,9 @@ def play(settings: Sound, pipe: Connection) -> None:
     except (ValueError, OSError, sounddevice.PortAudioError) as error:
         found = sounddevice.query_devices()
         names = [d["name"] for d in found if d["max_output_channels"]]
-        there = f"there is: {', '.join(names)}" if names else "there is no sound device"
+        there = (
+            f"available: {', '.join(names)}" if names else "there is no sound device"
+        )
         asked = f"DEVICE = {settings.device}" if settings.device else "the usual device"
         pipe.send(f"{asked} can't be played on ({error}); {there}")
 

@@ -25,11 +25,11 @@ TRIGGER = '''\
 
 from pydantic.dataclasses import dataclass as settings
 
-from deeplabstream import Pose, Trigger
+from deeplabstream import Pose, PoseTrigger
 
 
 @settings(kw_only=True)
-class UpperHalf(Trigger):
+class UpperHalf(PoseTrigger):
     """Holds while all body parts are in the upper half."""
 
     def holds(self, pose: Pose, time_s: float) -> bool:

@@ -50,7 +50,7 @@ class BlockIdCounter:
         """Return the number of a picture; DeviceError: the device began to count anew."""
         index = self._number(block_id) if self.knows else self._last + 1
         if index <= self._last:
-            raise DeviceError("began to count its pictures anew")
+            raise DeviceError("restarted its frame counter")
         self._last = index
         return index
 
@@ -65,5 +65,5 @@ class BlockIdCounter:
 
     def _number(self, block_id: int) -> int:
         if not self.first <= block_id < _INVALID:
-            raise DeviceError("gave a picture without a number")
+            raise DeviceError("gave a frame without a number")
         return self._unwrapper.number(block_id)

@@ -198,7 +198,7 @@ def _choose(camera: Any, name: str, value: str, key: str) -> None:
         node.SetValue(value)
     if node is None or node.GetValue() != value:
         listed = ", ".join(there) or "nothing"
-        raise DeviceError(f"{key}: {name} {value} can't be had; there is: {listed}")
+        raise DeviceError(f"{key}: {name} {value} can't be had; available: {listed}")
 
 
 def _try_choose(camera: Any, name: str, value: str | bool) -> bool:

@@ -158,9 +158,9 @@ class _Grabber:
         self._silent_ns = since_ns
         silent_s = (self._clock.now_ns() - since_ns) / 1e9
         if failure:
-            raise DeviceError(f"gave no whole picture for {silent_s:.0f} s: {failure}")
+            raise DeviceError(f"gave no complete frame for {silent_s:.0f} s: {failure}")
         if self.trigger != "line" and silent_s >= self._patience_s - 0.01:
-            raise DeviceError(f"gave no picture for {silent_s:.0f} s")
+            raise DeviceError(f"gave no frame for {silent_s:.0f} s")
         return NOTHING_YET
 
     def _shot(self, result: Any, image: Image, arrived_ns: int) -> CapturedFrame:

@@ -67,12 +67,12 @@ class GenICam(Camera):
         "GainAuto=Off, ReverseX=1",
     )
     patience_s: float = Field(
-        5.0, gt=0, le=60, description="seconds in which it has to give a first picture"
+        5.0, gt=0, le=60, description="seconds in which it has to give a first frame"
     )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Open and set the camera; a first picture shows what it tells with each.
+        """Open and set the camera; a first frame shows what it tells with each.
 
         `knows_losses` if it numbers its pictures: what came incomplete is a gap too.
         """
@@ -99,9 +99,7 @@ class GenICam(Camera):
                 with taken as buffer:
                     part = buffer.payload.components[0]
                     if (part.height, part.width) != image.shape[:2]:
-                        raise DeviceError(
-                            f"gave a picture of {part.width}×{part.height}"
-                        )
+                        raise DeviceError(f"gave a frame of {part.width}×{part.height}")
                     np.copyto(image, layout.picture(part.data.reshape(*shape[:2], -1)))
                     number = _number(buffer) if numbered else None
                     count = unwrapper.number(number) if number is not None else 0
@@ -216,7 +214,7 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
         buffer = camera.try_fetch(timeout=left_ns / 1e9)  # None too when incomplete
         if buffer is not None:
             return buffer, clock.now_ns()
-    raise DeviceError(f"gave no picture for {round(patience_s)} s")
+    raise DeviceError(f"gave no frame for {round(patience_s)} s")
 
 
 def _number(buffer: Any) -> int:

@@ -54,7 +54,7 @@ def play(recording: Path) -> Iterator[Any]:
             device = context.load_device(str(path))
         except RuntimeError as error:
             raise DeviceError(
-                f"{recording} is no RealSense recording that can be read: {error}"
+                f"{recording} is not a RealSense recording that can be read: {error}"
             ) from error
         try:
             yield device

@@ -62,7 +62,7 @@ class LiveFrames:
     def _wait(self, at_most_ms: int) -> Any:
         there, frame = self._queue.try_wait_for_frame(at_most_ms)
         if not there:
-            raise DeviceError(f"gave no picture for {at_most_ms / 1000:g} s")
+            raise DeviceError(f"gave no frame for {at_most_ms / 1000:g} s")
         return frame
 
 

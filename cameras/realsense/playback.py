@@ -101,7 +101,7 @@ class PlayedFrames:
             self.stop()
             self._playback.seek(timedelta(0))
             self._play()
-        raise DeviceError("the recording gave no picture for 1 s")
+        raise DeviceError("the recording gave no frame for 1 s")
 
     def _timed(self, frame: Any) -> tuple[Any, int]:
         stamp_ms = frame.get_timestamp()

@@ -88,15 +88,15 @@ class IdentityReporter:
         for word, known in ends.items():
             yield f"{where}{_listed(known)}: {_ENDS[word]}"
         if begins:
-            yield f"{where}{_listed(begins)}: in doubt who is who"
+            yield f"{where}{_listed(begins)}: identities are ambiguous"
 
 
 _ENDS = {
-    "": "it is known again who is who",
-    "exchanged": "had been exchanged, which is mended",
-    "believed": "nothing told who is who; motion is believed (BELIEVE_AFTER_S)",
-    "swapped": "names exchanged by hand",
-    "confirmed": "a person says that the names are right",
+    "": "identities are known again",
+    "exchanged": "identities had been swapped; corrected",
+    "believed": "identities accepted from motion alone (BELIEVE_AFTER_S)",
+    "swapped": "names swapped by the user",
+    "confirmed": "names confirmed by the user",
 }
 
 
@@ -129,7 +129,7 @@ class IdentityState:
                 if other != name and theirs.partition("+")[0] == word.partition("+")[0]
             ]
             if word.startswith("doubt"):
-                whole = f"or {' or '.join(mates)}?" if mates else "in doubt?"
+                whole = f"or {' or '.join(mates)}?" if mates else "ambiguous?"
                 told[name] = (
                     whole if len(whole) <= _SHORT else f"one of {len(mates) + 1}?"
                 )
@@ -154,9 +154,9 @@ def sentence(camera: str, who: IdentityState) -> str:
         for name, word in zip(names, who.pose.identity, strict=True)
         if word.startswith("doubt")
     ]
-    now = f"{_listed(doubted)} in doubt" if doubted else "all known"
+    now = f"{_listed(doubted)} ambiguous" if doubted else "all known"
     return (
-        f"Who is who in [Camera {camera}]: {_listed(list(names))}; now {now}. So far in doubt "
-        f"{totals['ambiguities']} times, {totals['ambiguous_frames']} frames; animals whose names "
-        f"were put right: {totals['exchanged']}, by hand {totals['swapped']}"
+        f"Identities in [Camera {camera}]: {_listed(list(names))}; now {now}. So far "
+        f"ambiguous {totals['ambiguities']} times, {totals['ambiguous_frames']} frames; names "
+        f"corrected: {totals['exchanged']}, swapped by the user: {totals['swapped']}"
     )

@@ -146,7 +146,7 @@ class Camera(ABC):
     )
     record: bool = Field(True, description="whether Start Recording records it")
     rotate: Literal["0", "90", "180", "270"] = Field(
-        "0", description="degrees by which pictures are turned clockwise"
+        "0", description="degrees by which frames are turned clockwise"
     )
     flip: Literal["no", "horizontal", "vertical"] = Field(
         "no", description="mirror left and right (horizontal), or top and bottom"

@@ -57,7 +57,7 @@ class HeadDirectionTrigger(Hysteresis, PoseTrigger):
 
 @settings(kw_only=True)
 class HeadDirection(HeadDirectionTrigger):
-    """Holds while the head points to a point of the picture, within ANGLE degrees."""
+    """Holds while the head points to a point of the frame, within ANGLE degrees."""
 
     point: tuple[float, float] = Field(description="X, Y in UNIT")
 
@@ -68,13 +68,13 @@ class HeadDirection(HeadDirectionTrigger):
 
 @settings(kw_only=True)
 class ScreenDirection(HeadDirectionTrigger):
-    """Holds while the head points to the middle of an edge of the picture (a screen)."""
+    """Holds while the head points to the middle of an edge of the frame (a screen)."""
 
     edge: Edge = Field(
         description="left, right, top, bottom (or west, east, north, south)"
     )
     picture: tuple[Length, Length] = Field(
-        description="width, height of the picture in UNIT"
+        description="width, height of the frame in UNIT"
     )
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:

@@ -250,7 +250,7 @@ class BoardConnection:
         with self._lock:
             sent = self._unanswered.get(sequence)
         if sent is None:
-            raise DeviceError(f"{self.port.name} answered what nobody asked")
+            raise DeviceError(f"{self.port.name} answered a command that was not sent")
         if status is not Status.OK:
             raise DeviceError(refusal(self.port.name, status, sent.pin))
         self._clock.learn(board_us, heard_ns, sent.sent_ns)

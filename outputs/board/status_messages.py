@@ -23,7 +23,7 @@ class PinChange:
 News: TypeAlias = DeviceReport | PinChange | InputBroken
 
 _REFUSED = {
-    Status.UNKNOWN: "does not know this command; is its firmware up to date?",
+    Status.UNKNOWN: "has no such command; is its firmware up to date?",
     Status.BAD_PIN: "has no such pin, or needs it itself, or uses it for something else",
     Status.NOT_CONFIGURED: "was restarted meanwhile",
     Status.NO_PWM: "has no PWM on this pin; choose another, or PWM = no",

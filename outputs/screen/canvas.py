@@ -100,5 +100,5 @@ def _read(path: Path) -> "QPixmap":
 
     picture = QPixmap(str(path))
     if picture.isNull():
-        raise DeviceError(f"{path} is no picture that can be shown")
+        raise DeviceError(f"{path} is not an image that can be shown")
     return picture

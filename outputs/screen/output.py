@@ -16,7 +16,7 @@ from ..helper_process import helper_process
 
 @settings(frozen=True, kw_only=True)
 class Screen(Output):
-    """A visual stimulus on one monitor: a picture, a video, or white."""
+    """A visual stimulus on one monitor: an image, a video, or white."""
 
     reopens: ClassVar[bool] = False  # the window ends with the engine
 
@@ -26,7 +26,7 @@ class Screen(Output):
         (400, 400), description="width, height in pixels where FULL_SCREEN = no"
     )
     image: Path | None = Field(
-        None, description="the picture shown while on; empty: all white"
+        None, description="the image shown while on; empty: all white"
     )
     video: Path | None = Field(
         None,
@@ -35,11 +35,11 @@ class Screen(Output):
     background: str = Field(
         "#000000",
         pattern="^#[0-9a-fA-F]{6}$",
-        description="colour while off and around the picture, as #rrggbb",
+        description="colour while off and around the image, as #rrggbb",
     )
 
     background_image: Path | None = Field(
-        None, description="the picture shown while off; empty: BACKGROUND alone"
+        None, description="the image shown while off; empty: BACKGROUND alone"
     )
     patch: Literal["none", "top left", "top right", "bottom left", "bottom right"] = (
         Field(

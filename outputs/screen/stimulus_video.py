@@ -61,7 +61,7 @@ class StimulusVideo:
         try:
             return next(self._frames)
         except StopIteration:
-            raise DeviceError(f"{self._path} has no pictures") from None
+            raise DeviceError(f"{self._path} has no frames") from None
 
 
 def _decoded(path: Path) -> "Generator[Shown, None, None]":

@@ -96,7 +96,7 @@ def test_a_free_camera_that_stalls_is_lost_within_a_second() -> None:
         film.read(image)
         feature(camera, "TriggerSelector").SetValue("FrameStart")
         feature(camera, "TriggerMode").SetValue("On")
-        with pytest.raises(DeviceError, match="gave no picture for 1 s"):
+        with pytest.raises(DeviceError, match="gave no frame for 1 s"):
             for _ in range(20):
                 film.read(image)
 

@@ -22,7 +22,7 @@ def test_results_and_errors_come_through() -> None:
 def test_a_call_that_hangs_is_given_up_and_closed_behind_it() -> None:
     lets_go, closed = Event(), Event()
     waiting = TimeoutCaller(lets_go.wait, closed.set)
-    with pytest.raises(DeviceError, match=r"gave no picture for 0\.1 s"):
+    with pytest.raises(DeviceError, match=r"gave no frame for 0\.1 s"):
         waiting.result(0.1)
     waiting.end(0.01)
     assert not closed.is_set()

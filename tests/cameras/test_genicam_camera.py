@@ -91,7 +91,7 @@ def test_silence_is_seen_within_a_second() -> None:
             try:
                 film.read(np.zeros(film.format.shape, film.format.dtype))
             except DeviceError as error:
-                assert "gave no picture for 1 s" in str(error)
+                assert "gave no frame for 1 s" in str(error)
                 return
     pytest.fail("images came sooner than once a second")
 

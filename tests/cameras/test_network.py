@@ -63,7 +63,7 @@ def test_rtsp_tells_the_times_of_its_pictures_and_falls_silent() -> None:
         assert (np.diff(times) > 0).all()
         assert times[-1] < now_ns
         server.silent.set()
-        with pytest.raises(DeviceError, match=r"gave no picture for 0\.85 s"):
+        with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
             while True:
                 film.read(image)
 
@@ -73,7 +73,7 @@ def test_silence_is_seen_within_a_second() -> None:
         image = np.zeros(film.format.shape, film.format.dtype)
         film.read(image)
         server.silent.set()
-        with pytest.raises(DeviceError, match=r"gave no picture for 0\.85 s"):
+        with pytest.raises(DeviceError, match=r"gave no frame for 0\.85 s"):
             while True:
                 film.read(image)
 

@@ -160,7 +160,7 @@ def test_a_device_that_falls_silent_is_noticed_within_a_second() -> None:
     with running(made) as stop, stream(made.device, RealSense()) as film:
         shots(film, 2)
         stop.set()
-        with pytest.raises(DeviceError, match="no picture for 1 s"):
+        with pytest.raises(DeviceError, match="no frame for 1 s"):
             shots(film, 200)
 
 
@@ -229,7 +229,7 @@ def test_a_broken_recording_is_a_sentence(tmp_path: Path, name: str) -> None:
     broken = tmp_path / name
     broken.write_bytes(b"not a recording" * 100)
     with (
-        pytest.raises(DeviceError, match=rf"{name} is no RealSense recording"),
+        pytest.raises(DeviceError, match=rf"{name} is not a RealSense recording"),
         RealSense(recording=broken).opened(),
     ):
         pass

@@ -36,14 +36,14 @@ def test_a_slot_of_another_shape_is_refused_not_ignored(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.avi")
     with (
         Webcam(source=str(path), backend="ffmpeg").opened() as film,
-        pytest.raises(DeviceError, match="changed its picture from 20×10 to 64×48"),
+        pytest.raises(DeviceError, match="changed its frame size from 20×10 to 64×48"),
     ):
         film.read(np.zeros((10, 20, 3), np.uint8))
 
 
 def test_a_camera_that_gives_nothing_is_named(tmp_path: Path) -> None:
     camera = Webcam(source=str(tmp_path / "nothing.avi"), backend="ffmpeg")
-    with pytest.raises(DeviceError, match="gives no pictures"), camera.opened():
+    with pytest.raises(DeviceError, match="gives no frames"), camera.opened():
         pass
 
 
@@ -121,7 +121,7 @@ def test_one_that_stalls_is_seen_within_a_second() -> None:
         image = np.zeros(film.format.shape, film.format.dtype)
         film.read(image)
         server.silent.set()
-        with pytest.raises(DeviceError, match=r"gave no picture for 0\.95 s"):
+        with pytest.raises(DeviceError, match=r"gave no frame for 0\.95 s"):
             while True:
                 film.read(image)
         server.over.set()  # the driver lets go, and it can be closed

@@ -96,7 +96,7 @@ def test_before_a_run_another_size_is_taken_and_all_processes_follow(
             assert it.session.state.formats["top"].shape == shape
             it.until(lambda it: it.session.newest("top") is not None)
         answer = turned(it, "top", "CROP", "100, 0, 80, 60")
-        assert "does not lie in the picture of 160×120 pixels" in answer.text
+        assert "does not lie in the frame of 160×120 pixels" in answer.text
         it.until(more(it, "top", 5))
         assert turned(it, "top", "CROP", "16, 8, 100, 90").done
         moved = turned(it, "top", "CROP", "20, 10, 100, 90")

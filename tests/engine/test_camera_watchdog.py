@@ -28,10 +28,10 @@ def test_silence_and_its_end_are_told_once(ring: Ring) -> None:
     shoot(ring)
     for now_ms in range(0, 3000, 100):
         said += watchman.look({"side": ring}, now_ms * MS)
-    assert said == ["[Camera side] has given no picture for 1 s"]
+    assert said == ["[Camera side] has given no frame for 1 s"]
     shoot(ring)
     (back,) = watchman.look({"side": ring}, 3000 * MS)
-    assert back == "[Camera side] gives pictures again, after 3.0 s"
+    assert back == "[Camera side] gives frames again, after 3.0 s"
 
 
 def test_a_camera_that_awaits_a_pulse_is_not_called_silent(ring: Ring) -> None:
@@ -42,5 +42,5 @@ def test_a_camera_that_awaits_a_pulse_is_not_called_silent(ring: Ring) -> None:
     assert said == ["[Camera side] waits for its trigger: no pulse came for 1 s"]
     shoot(ring)
     (first,) = watchman.look({"side": ring}, 3000 * MS)
-    assert first == "[Camera side] gives pictures, after 3.0 s"
+    assert first == "[Camera side] gives frames, after 3.0 s"
     assert not ring.awaits_trigger

@@ -74,11 +74,11 @@ def test_a_stalled_camera_is_told_and_the_light_goes_off(tmp_path: Path) -> None
         it = Watched(session)
         experiment(it)
         now.touch()
-        it.until(lambda it: "has given no picture for 1 s" in sentences(it))
+        it.until(lambda it: "has given no frame for 1 s" in sentences(it))
         it.until(lambda it: it.session.state.levels["light"] == 0)
         assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
         now.unlink()
-        it.until(lambda it: "gives pictures again, after" in sentences(it))
+        it.until(lambda it: "gives frames again, after" in sentences(it))
         it.stop()
 
 
@@ -103,7 +103,7 @@ def test_silence_is_noticed_while_another_camera_keeps_the_engine_busy(
         it = Watched(session)
         experiment(it)
         now.touch()
-        it.until(lambda it: "has given no picture for 1 s" in sentences(it))
+        it.until(lambda it: "has given no frame for 1 s" in sentences(it))
         it.until(lambda it: it.session.state.levels["light"] == 0)
         assert "silence" in [e.cause for e in it.told if isinstance(e, Edge)]
         now.unlink()
@@ -124,4 +124,4 @@ def test_a_camera_that_fails_while_the_network_loads_is_all_that_is_told(
         it.until(lambda it: it.session.state.phase is Phase.IDLE)
         (told,) = [each.text for each in it.of(Failed) if isinstance(each, Failed)]
         assert told.startswith("[Camera top] camera ")
-        assert "gives no pictures" in told
+        assert "gives no frames" in told

@@ -62,7 +62,7 @@ def test_a_crop_is_moved_while_it_films_but_keeps_its_size() -> None:
     assert not film.set_control("crop", (0, 0, 4, 2))
     assert not film.set_control("crop", None)
     assert not film.set_control("gain", 3.0), "the device has no dials"
-    with pytest.raises(DeviceError, match="does not lie in the picture of 6×4"):
+    with pytest.raises(DeviceError, match="does not lie in the frame of 6×4"):
         film.set_control("crop", (4, 0, 3, 2))
     film.read(image)
     assert (image == np.rot90(RAW[2:4, 3:6], 2)).all(), "nothing has changed"
@@ -72,5 +72,5 @@ def test_a_crop_is_moved_while_it_films_but_keeps_its_size() -> None:
     "crop", [(0, 0, 7, 1), (-1, 0, 2, 2), (0, 0, 0, 1), (5, 3, 2, 2)]
 )
 def test_a_crop_outside_of_the_picture_is_told(crop: tuple[int, ...]) -> None:
-    with pytest.raises(DeviceError, match="does not lie in the picture of 6×4"):
+    with pytest.raises(DeviceError, match="does not lie in the frame of 6×4"):
         picture(crop=crop)

@@ -74,15 +74,15 @@ def test_it_runs_for_its_time_and_stops_everything() -> None:
 class BrokenSession(FakeSession):
     def do(self, action: Action) -> None:
         self.asked.append(action)
-        self.news.append(Failed("[Camera arena] gives no pictures"))
+        self.news.append(Failed("[Camera arena] gives no frames"))
 
 
 def test_a_failure_ends_it_and_is_told() -> None:
     rig = BrokenSession()
     summary, said = run(rig)
     assert rig.asked == [Action.START_STREAM]
-    assert summary.failures == ("[Camera arena] gives no pictures",)
-    assert said == ["Problem: [Camera arena] gives no pictures"]
+    assert summary.failures == ("[Camera arena] gives no frames",)
+    assert said == ["Problem: [Camera arena] gives no frames"]
     assert "none" in summary.lines()[-1]
 
 
@@ -122,9 +122,9 @@ def test_a_state_is_told_once() -> None:
     rig = FakeSession()
     for ready in (False, True):
         rig.put(SessionState(Phase.STARTING, network_ready=ready))
-    rig.news.append(Failed("[Camera arena] gives no pictures"))
+    rig.news.append(Failed("[Camera arena] gives no frames"))
     _, said = run(rig)
-    assert said[:2] == ["starting", "Problem: [Camera arena] gives no pictures"]
+    assert said[:2] == ["starting", "Problem: [Camera arena] gives no frames"]
 
 
 class EndingSession(PlayingSession):

@@ -53,13 +53,13 @@ def said(*poses: Pose) -> list[str]:
 
 def test_what_a_person_said_is_told_whatever_else_happens() -> None:
     known, swapped = pose("", "", ""), pose("swapped", "swapped", "")
-    assert said(known, swapped, known) == ["anna and bob: names exchanged by hand"]
+    assert said(known, swapped, known) == ["anna and bob: names swapped by the user"]
     doubted = pose("doubt1", "doubt1", "")
     again = pose("doubt1+swapped", "doubt1+swapped", "")
     assert said(doubted, again, doubted, pose("confirmed", "confirmed", "")) == [
-        "anna and bob: in doubt who is who",
-        "anna and bob: names exchanged by hand",
-        "anna and bob: a person says that the names are right",
+        "anna and bob: identities are ambiguous",
+        "anna and bob: names swapped by the user",
+        "anna and bob: names confirmed by the user",
     ]
 
 
@@ -69,7 +69,9 @@ def test_a_window_says_how_it_stands_with_each() -> None:
     )
     who = IdentityState(pose("doubt1", "doubt1+swapped", "stray"), totals)
     assert who.states(0.5) == {"anna": "or bob?", "bob": "or anna?", "carl": "a stray?"}
-    assert "now anna and bob in doubt. So far in doubt 2 times" in sentence("top", who)
+    assert "now anna and bob ambiguous. So far ambiguous 2 times" in sentence(
+        "top", who
+    )
     long = replace(NAMES, animals=("alexandrina", "bartholomew", "carl"))
     points = np.ones((3, 1, 2), np.float32)
     crowd = Pose(long, points, points[..., 0], ("doubt1",) * 3)
@@ -95,7 +97,7 @@ def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
         it.until(lambda it: bool(session.state.identity))
         session.set_identity("arena", ("anna", "dora"))
         session.set_identity("arena", ("anna", "bob"))
-        it.until(lambda it: bool(notes(it, "names exchanged by hand")))
+        it.until(lambda it: bool(notes(it, "names swapped by the user")))
         assert [failed.text for failed in it.of(Failed)][1:] == [
             "No animal is named dora"
         ]
@@ -109,7 +111,7 @@ def test_names_are_exchanged_while_it_runs(tmp_path: Path) -> None:
     words = [step.pose.identity for step in run.steps("arena")]
     assert sum(any(w.endswith("swapped") for w in word) for word in words) == 1
     rows = [row["text"] for row in run.events() if row["name"] == "identity"]
-    assert any(row.endswith("anna and bob: names exchanged by hand") for row in rows)
+    assert any(row.endswith("anna and bob: names swapped by the user") for row in rows)
 
 
 @pytest.mark.parametrize("camera", ["arena", "elsewhere"])

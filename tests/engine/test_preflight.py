@@ -40,18 +40,18 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     found = inspected(rig, {"arena": 29.8})
     assert not grave(found)
     told = "\n".join(finding.text for finding in found)
-    assert "[Camera arena] gives 29.8 pictures/s" in told
+    assert "[Camera arena] gives 29.8 frames/s" in told
     assert "the network finds nose, ear, tail" in told
-    assert "1 place of a trigger lies in the picture" in told
+    assert "1 place of a trigger lies in the frame" in told
     assert "are free in" in told
 
 
 @pytest.mark.parametrize(
     ("rate", "says", "stops"),
     [
-        (20.0, "gives 20.0 pictures/s and not 30", False),
-        (5.0, "gives 5.0 pictures/s and not 30", True),
-        (0.0, "gives no pictures any more", True),
+        (20.0, "gives 20.0 frames/s and not 30", False),
+        (5.0, "gives 5.0 frames/s and not 30", True),
+        (0.0, "gives no frames any more", True),
     ],
 )
 def test_a_slow_camera_is_told_and_a_far_too_slow_one_stops(
@@ -67,14 +67,14 @@ def test_a_camera_that_waits_for_its_first_pulse_stops_nothing(
 ) -> None:
     rig.update(counts={"arena": Counts()})
     assert inspected(rig, {"arena": 0.0})[0] == PreflightResult(
-        "[Camera arena] has given no picture yet"
+        "[Camera arena] has given no frame yet"
     )
 
 
 @pytest.mark.parametrize(
     ("place", "says", "stops"),
     [
-        ("circle 900 20 30", "lies outside the picture of [Camera arena]", True),
+        ("circle 900 20 30", "lies outside the frame of [Camera arena]", True),
         ("circle 639 20 30", "lies partly outside", False),
     ],
 )
@@ -94,7 +94,7 @@ def test_the_whole_picture_is_a_region_like_any_other(
     whole = f"rectangle 0 0 {form.width} {form.height}"
     rig.settings = parse(RIG.replace("circle 10 20 30", whole), tmp_path)
     texts = [found.text for found in inspected(rig, {"arena": 30.0})]
-    assert "1 place of a trigger lies in the picture" in texts
+    assert "1 place of a trigger lies in the frame" in texts
 
 
 def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
@@ -122,7 +122,7 @@ def test_the_pace_is_that_of_the_last_two_seconds() -> None:
 
     camera = Counted()
     rings = {"top": camera}
-    for tick in range(200):  # 20 s at 10/s: first 30 pictures/s, then 5
+    for tick in range(200):  # 20 s at 10/s: first 30 frames/s, then 5
         camera.published += 3 if tick < 100 else tick % 2
         pace.look(rings, tick * 100_000_000)  # type: ignore[arg-type]
         if tick == 9:
@@ -151,7 +151,7 @@ def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
     now = 10**12
     good = told(now - 1_500_000, now)
     assert good == PreflightResult(
-        "the pictures of [Camera arena] arrive 1.5 ms after their exposure"
+        "the frames of [Camera arena] arrive 1.5 ms after their exposure"
     )
     assert "their arrival counts" in told(now, now).text
     late = told(now - 800_000_000, now)
@@ -177,7 +177,7 @@ def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:
     ]
     rig.update(acknowledged={"laser": Acknowledged("laser", 0.0, 10, 250_010, 500_000)})
     assert told() == [
-        PreflightResult("[Output laser] acknowledges, 0.25 ms after it is told")
+        PreflightResult("[Output laser] acknowledges, 0.25 ms after the command")
     ]
     for good in (True, None, False):
         rig.update(

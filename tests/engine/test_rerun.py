@@ -49,7 +49,7 @@ def test_a_changed_region_shows_what_would_have_fired(tmp_path: Path) -> None:
         "frame 12 of top (0.400 s): recorded 'trial 1', light on; now nothing"
     )
     lines = list(found.lines())
-    assert lines[0] == "90 frames decided again, an experiment ran on 90 of them"
+    assert lines[0] == "90 frames re-run, an experiment ran on 90 of them"
     then, now = [], []
     for step in folder.steps("top"):
         away = step.pose.points[0, 0]

@@ -113,6 +113,6 @@ def test_health_says_who_is_in_doubt_and_what_happened(qtbot: QtBot) -> None:
     page.refresh()
     assert page.animals.isVisible()
     assert page.animals.text() == (
-        "Who is who in [Camera arena]: anna, bob and carl; now anna and bob in doubt. So far in "
-        "doubt 3 times, 20 frames; animals whose names were put right: 0, by hand 2"
+        "Identities in [Camera arena]: anna, bob and carl; now anna and bob ambiguous. So far "
+        "ambiguous 3 times, 20 frames; names corrected: 0, swapped by the user: 2"
     )

@@ -92,7 +92,7 @@ def test_from_the_tile_through_the_camera_to_the_file(
     )
     told = enter(qtbot, adjusting, "crop", "100, 0, 80, 60")
     assert not told.done
-    assert "does not lie in the picture of 160×120 pixels" in adjusting.words.text()
+    assert "does not lie in the frame of 160×120 pixels" in adjusting.words.text()
     assert adjusting.lines["crop"].text() == "0, 0, 80, 60", "as it still is"
 
     adjusting.keep.click()

@@ -105,7 +105,7 @@ def test_a_run_is_decided_again_with_the_settings_of_the_window(
         lambda: not window.program.running,
         timeout=SOON,
     )
-    assert "39 frames decided again" in window.page.toPlainText()
+    assert "39 frames re-run" in window.page.toPlainText()
     window.close()
 
 

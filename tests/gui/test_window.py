@@ -113,9 +113,9 @@ def test_the_runtime_fits_and_is_told_in_full_when_pointed_at(
 def test_an_error_is_a_sentence_in_the_log(
     window: MainWindow, rig: FakeSession
 ) -> None:
-    rig.news = [Failed("[Camera top] gives no pictures")]
+    rig.news = [Failed("[Camera top] gives no frames")]
     window.bridge.tick()
-    assert lines(window) == ["[Camera top] gives no pictures"]
+    assert lines(window) == ["[Camera top] gives no frames"]
 
 
 def test_our_own_mistakes_are_told_once_and_end_nothing(

@@ -70,4 +70,4 @@ def test_the_program_asks_all_boards_of_the_settings(
     assert "WATCHDOG_MS = 150), and reads low: right" in capsys.readouterr().out
     settings.write_text(words + "PIN = 13\n")
     assert main(["--settings", str(settings)]) == 2
-    assert "pin 13 is [Output laser]: name a --pin" in capsys.readouterr().err
+    assert "pin 13 is [Output laser]: choose a --pin" in capsys.readouterr().err

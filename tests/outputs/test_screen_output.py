@@ -156,7 +156,7 @@ def test_what_can_not_be_shown_is_a_sentence(
     text.write_text("no picture")
     refused = {
         "there is no picture": Screen(image=tmp_path / "none.png"),
-        "is no picture": Screen(image=text),
+        "is not an image": Screen(image=text),
         "there is no video": Screen(video=tmp_path / "none.mp4"),
         "holds no frames": Screen(video=text),
         "MONITOR = 99: there are": Screen(monitor=99),

@@ -144,7 +144,7 @@ def test_in_doubt_a_trigger_is_unknown_and_it_is_said(
     for step in steps:
         assert step.triggers["bob left"] is step.triggers["second left"]
     notes = [row["text"] for row in folder.events() if row["name"] == "identity"]
-    assert any("anna and bob: in doubt who is who" in text for text in notes)
+    assert any("anna and bob: identities are ambiguous" in text for text in notes)
     assert any("known again" in text for text in notes)
     totals = folder.facts["identity"]["arena"]
     assert totals["ambiguous_frames"] == len(doubted)

@@ -29,13 +29,13 @@ class CameraWatchdog:
                     self._silent.discard(camera)
                     seconds = (now_ns - since_ns) / 1e9
                     again = " again" if before else ""
-                    yield f"[Camera {camera}] gives pictures{again}, after {seconds:.1f} s"
+                    yield f"[Camera {camera}] gives frames{again}, after {seconds:.1f} s"
             elif now_ns - since_ns >= SILENCE_NS and camera not in self._silent:
                 self._silent.add(camera)
                 if ring.awaits_trigger:
                     yield f"[Camera {camera}] waits for its trigger: no pulse came for 1 s"
                 else:
-                    yield f"[Camera {camera}] has given no picture for 1 s"
+                    yield f"[Camera {camera}] has given no frame for 1 s"
 
 
 SPAN_NS = 2_000_000_000

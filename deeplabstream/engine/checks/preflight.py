@@ -49,14 +49,14 @@ def inspect(settings: Settings, state: SessionState) -> list[PreflightResult]:
 def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:
     for camera, form in state.formats.items():
         if not state.counts[camera].delivered:
-            yield PreflightResult(f"[Camera {camera}] has given no picture yet")
+            yield PreflightResult(f"[Camera {camera}] has given no frame yet")
             continue
         if camera not in state.rates:
             continue
         rate, deciding = state.rates[camera], camera == settings.deciding_camera
-        said = f"[Camera {camera}] gives {rate:.1f} pictures/s"
+        said = f"[Camera {camera}] gives {rate:.1f} frames/s"
         if not rate:
-            silent = f"[Camera {camera}] gives no pictures any more"
+            silent = f"[Camera {camera}] gives no frames any more"
             yield PreflightResult(silent, grave=deciding)
         elif not form.rate or rate >= ENOUGH * form.rate:
             yield PreflightResult(said)
@@ -90,7 +90,7 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             continue
         outside = _outside(zone.outline.tolist(), form)
         whose = f"the place of [Trigger {zone.trigger}]"
-        picture = f"the picture of [Camera {zone.camera}], {form.width}×{form.height}"
+        picture = f"the frame of [Camera {zone.camera}], {form.width}×{form.height}"
         if outside == 1:
             yield PreflightResult(
                 f"{whose} lies outside {picture}", grave=len(zone.outline) > 1
@@ -101,7 +101,7 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             good += 1
     if good:
         lie = "place of a trigger lies" if good == 1 else "places of triggers lie"
-        yield PreflightResult(f"{good} {lie} in the picture")
+        yield PreflightResult(f"{good} {lie} in the frame")
 
 
 def _outside(points: list[list[float]], form: ImageFormat) -> float:
@@ -116,7 +116,7 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult
         late_ms = (stamp.arrived_ns - stamp.time_ns) / 1e6
         most_ms = settings.experiment.max_age_ms
         deciding = camera == settings.deciding_camera
-        whose = f"the pictures of [Camera {camera}]"
+        whose = f"the frames of [Camera {camera}]"
         if late_ms > most_ms:
             text = f"{whose} are {late_ms:.0f} ms old when they arrive, and"
             text = f"{text} MAX_AGE_MS = {most_ms:g}: nothing would be decided"
@@ -152,7 +152,7 @@ def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             yield PreflightResult(f"[Output {name}] does not answer; {again}")
         elif answer is not None:
             after_ms = (answer.acted_ns - answer.sent_ns) / 1e6
-            late = f", {after_ms:.2f} ms after it is told" if after_ms else ""
+            late = f", {after_ms:.2f} ms after the command" if after_ms else ""
             yield PreflightResult(f"[Output {name}] acknowledges{late}")
         else:
             text = "was opened and switched off; it can't acknowledge"

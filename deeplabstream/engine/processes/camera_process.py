@@ -319,7 +319,7 @@ def _view(raw: Image, camera: Camera) -> Image:
         inside = x >= 0 and y >= 0 and x + width <= columns and y + height <= rows
         if not inside or min(width, height) < 1:
             raise DeviceError(
-                f"CROP = {x}, {y}, {width}, {height} does not lie in the picture of "
+                f"CROP = {x}, {y}, {width}, {height} does not lie in the frame of "
                 f"{columns}×{rows} pixels"
             )
         raw = raw[y : y + height, x : x + width]

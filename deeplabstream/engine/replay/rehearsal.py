@@ -40,7 +40,7 @@ class SimulatedEstimator:
 
     skeleton: Skeleton = ARENA_SKELETON
     threshold: float = 0.5
-    provider: str = "the drawn animal"
+    provider: str = "the simulated animal"
     sha256: str = ""
     points: NDArray[np.float32] = field(
         default_factory=lambda: np.zeros((1, 4, 2), np.float32)
@@ -62,7 +62,7 @@ class SimulatedEstimator:
 
 @dataclass(frozen=True)
 class View:
-    """What a camera above the drawn animals sees."""
+    """What a camera above the simulated animals sees."""
 
     shape: tuple[int, ...] = (480, 640, 3)
     rate: float = 30.0
@@ -129,7 +129,7 @@ def rehearse(
 
     The deciding camera says rate, size and SEED of the walk if it is a simulated one. The
     run folder, `path` or a new one, holds all but a video. SettingsError says what does not
-    fit the drawn animal.
+    fit the simulated animal.
     """
     settings = with_drawn_seeds(settings)
     settings.new_experiment()

@@ -212,7 +212,7 @@ class Comparison:
     def lines(self, most: int = 50) -> Iterator[str]:
         """Yield what a person wants to know, `most` differences at most."""
         yield (
-            f"{self.frames} frames decided again, an experiment ran on "
+            f"{self.frames} frames re-run, an experiment ran on "
             f"{self.experiment_frames} of them"
         )
         for difference in self.differences[:most]:
@@ -306,7 +306,7 @@ def rerun(
     try:
         return compare(used, folder, throughout=experiment is not None)
     except (OSError, ValueError, KeyError) as error:
-        raise DeviceError(f"{path} can't be decided again: {error}") from error
+        raise DeviceError(f"{path} can't be re-run: {error}") from error
 
 
 def words(commands: Sequence[Command]) -> str:
