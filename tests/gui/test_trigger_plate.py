@@ -23,8 +23,8 @@ def test_answers_without_a_zone_and_what_the_gate_did_are_said() -> None:
     answers = {"here": True, "there": False, "freezing": False, "running": None}
     step = replace(make_step(0, answers), flags=flags)
     assert lines_of(step, {"here", "there"}) == [
-        ("here: yes, held", GREEN),
-        ("freezing: no", BLUE),
+        ("here: true, held", GREEN),
+        ("freezing: false", BLUE),
         ("running: unknown", GREY),
         ("refused: nose (jump), tail (bone)", RED),
         ("held: nose", AMBER),
