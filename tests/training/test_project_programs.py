@@ -83,7 +83,7 @@ def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
 ) -> None:
     project, target = dlc_project(labelled, tmp_path / "dlc"), tmp_path / "lp"
     assert ConvertProject.main([str(project), "--lp_dir", str(target)]) == 0
-    assert "8 pictures, 2 body parts, 1 videos" in capsys.readouterr().out
+    assert "8 images, 2 body parts, 1 videos" in capsys.readouterr().out
     before, after = read_labels(labelled), read_labels(target)
     np.testing.assert_allclose(after.points, before.points, atol=0.01)
     words = yaml.safe_load((target / "config.yaml").read_text())
