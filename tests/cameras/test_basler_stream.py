@@ -77,7 +77,7 @@ def test_damaged_pictures_count_even_before_the_first_good_one() -> None:
 def test_nothing_but_damaged_pictures_is_a_lost_camera() -> None:
     with at_hand() as (camera, film):
         fail(camera, 1024)
-        with pytest.raises(DeviceError, match=r"no whole picture for 1 s: The buffer"):
+        with pytest.raises(DeviceError, match=r"no complete frame for 1 s: The buffer"):
             film.read(slot(film))
 
 

@@ -28,7 +28,7 @@ def test_pictures_come_in_order_until_there_are_no_more(tmp_path: Path) -> None:
             assert np.array_equal(image, picture(index + 1))
         assert times == sorted(times)
         assert not film.knows_losses
-        with pytest.raises(DeviceError, match="no more pictures"):
+        with pytest.raises(DeviceError, match="no more frames"):
             film.read(image)
 
 
