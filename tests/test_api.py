@@ -237,7 +237,7 @@ def test_a_session_runs_from_start_to_the_record(tmp_path: Path) -> None:
         for event in session.events(seconds=300):
             steps += isinstance(event, dls.Step)
             edges += isinstance(event, dls.Edge) and event.level > 0
-            if steps >= 50 and edges and session.counts["top"].recorded:
+            if steps >= 50 and edges and session.state.counts["top"].recorded:
                 break
         folder = session.stop()
         assert session.processes() == []
@@ -389,7 +389,7 @@ def notebook_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for event in session.events(seconds=300):
             steps += isinstance(event, dls.Step)
             levels += isinstance(event, dls.Edge)
-            if steps >= 40 and levels >= 3 and session.counts["top"].recorded:
+            if steps >= 40 and levels >= 3 and session.state.counts["top"].recorded:
                 break
         recorded = session.stop()
     assert recorded is not None

@@ -14,7 +14,7 @@ from deeplabstream.training.data.label_book import open_book
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"```(\w+)\n(.*?)```|(\*\*Now label\.\*\*)", re.DOTALL)
+BLOCK = re.compile(r"```(\w+)\n(.*?)```|(\*\*Label\.\*\*)", re.DOTALL)
 RIG = "tutorial/rig.ini"
 SHORTER = {
     "--steps 400": "--steps 4",

@@ -197,4 +197,4 @@ def ends(read: Callable[[], CapturedFrame | None]) -> bool:
     try:
         return any(read() is None for _ in range(20))
     except DeviceError as error:
-        return "no more pictures" in str(error)
+        return "no more frames" in str(error)

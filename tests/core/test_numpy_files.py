@@ -34,7 +34,7 @@ def test_what_declares_more_than_the_file_holds_asks_for_no_memory(
 ) -> None:
     with pytest.raises(ValueError, match="declares 274877906944 numbers, and ends"):
         read_array(huge(tmp_path / "a.npy"))
-    with pytest.raises(DeepLabStreamError, match=r"a\.npy can't be read: it declares"):
+    with pytest.raises(DeepLabStreamError, match=r"Can't read .*a\.npy: it declares"):
         read_times(tmp_path / "a.npy", 3)
 
 

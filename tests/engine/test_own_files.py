@@ -10,19 +10,19 @@ from deeplabstream.settings.loading import parse
 
 HEAD = """
 from pydantic.dataclasses import dataclass as settings
-from deeplabstream.plugins.trigger import Trigger
+from deeplabstream.plugins.trigger import BodyPartTrigger
 """
 FILES = {
     "broken": "import no_such_package\n",
     "plain": f"""{HEAD}
-class Plain(Trigger):
+class Plain(BodyPartTrigger):
     limit: int = 3
     def holds(self, pose, time_s):
         return True
 """,
     "moody": f"""{HEAD}
 @settings(kw_only=True)
-class Moody(Trigger):
+class Moody(BodyPartTrigger):
     def __post_init__(self):
         raise RuntimeError("no mood today")
     def holds(self, pose, time_s):

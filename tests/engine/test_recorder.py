@@ -168,7 +168,7 @@ def test_colour_of_16_bits_is_refused_by_the_camera_s_name(tmp_path: Path) -> No
         assert isinstance(told, say.RecorderFailed)
         for words in (
             "Nothing is recorded",
-            "[Camera side] gives colour",
+            "[Camera side] delivers 16-bit colour",
             "RECORD = no",
         ):
             assert words in told.text

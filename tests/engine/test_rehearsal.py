@@ -99,7 +99,7 @@ def test_from_the_command_line(
     assert main([*words, "--output", str(tmp_path / "run"), "--flees", "laser"]) == 0
     said = capsys.readouterr().out
     assert "30.0 s of simulated time, 900 frames" in said
-    assert "[Trigger left half] held " in said
+    assert "[Trigger left half] was true " in said
     assert "[Output laser] was on " in said
     assert main([*words, "--flees", "lasr"]) == 2
     assert "did you mean laser?" in capsys.readouterr().err

@@ -182,7 +182,7 @@ def test_times_that_do_not_fit(
     np.save(left, PAW_TIMES_S[0] + 1000)
     assert "both show paw_l in 0 frames" in refusal(words, capsys)
     np.save(left, PAW_TIMES_S[0][:, None])
-    assert "left.npy holds no times" in refusal(words, capsys)
+    assert "left.npy does not contain times" in refusal(words, capsys)
     np.savez(tmp_path / "several.npz", a=PAW_TIMES_S[0])
     left.write_bytes((tmp_path / "several.npz").read_bytes())
     assert "left.npy" in refusal(words, capsys)
@@ -208,7 +208,7 @@ def test_tables_that_are_no_ensemble(
     )
     to = ["--output", out]
     for wrong, sentence in (
-        ([files[0], str(pair)], "pair.csv tells of several animals"),
+        ([files[0], str(pair)], "pair.csv contains several animals"),
         (
             [files[0], files[1], str(tmp_path / "x" / ".." / "a0.csv")],
             "needs two or more tables",

@@ -148,7 +148,7 @@ def test_without_networks_a_sentence_says_how_to_supply_them(tmp_path: Path) -> 
     ):
         lightning_pose(video)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"NETWORKS = tail-mic-\*: there is no such"):
+    with pytest.raises(ModelError, match=r"NETWORKS = tail-mic-\*: no such network"):
         lightning_pose(video, tmp_path / "empty")
     with pytest.raises(SettingsError, match="contains the name of no camera"):
         lightning_pose(video.with_name("film.mp4"))

@@ -89,9 +89,7 @@ def test_means_of_the_networks_a_row_for_each_frame(
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     files = session(tmp_path, "left", 60)
-    with pytest.raises(
-        ModelError, match=r"no networks of the paws' states: give a fol"
-    ):
+    with pytest.raises(ModelError, match=r"no networks for paw states: name a fol"):
         lightning_action(*files)
     network(tmp_path / "paw_l_networks/network-0/network.onnx", 1, states=4)
     with pytest.raises(ModelError, match="5 outputs per time, not 3 and 4"):

@@ -85,4 +85,6 @@ def test_what_is_missing_is_said(
     assert "has no _ibl_trials.table.pqt" in capsys.readouterr().err
     path = session(tmp_path)
     assert main([str(path), "--event", "goCue_times"]) == 2
-    assert "has no goCue_times, but intervals_0" in capsys.readouterr().err
+    assert (
+        "has no column goCue_times; available: intervals_0" in capsys.readouterr().err
+    )

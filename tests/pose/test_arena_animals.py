@@ -156,4 +156,4 @@ def test_the_program_that_checks_it_prints_what_was_found(
     assert sheet.stat().st_size > 10_000
     words = ["--model", "arena", "--animals", "2", "--frames", "1"]
     assert CheckAnimals.main(words) == 2
-    assert "tells of 1, not of 2 animals" in capsys.readouterr().err
+    assert "finds 1 animals, not 2" in capsys.readouterr().err

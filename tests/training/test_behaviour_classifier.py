@@ -191,7 +191,7 @@ def test_nothing_is_unpickled_without_trust(
     [
         (KNeighborsClassifier(1).fit(np.eye(3), [0, 1, 1]), "trained on 3 features"),
         (LinearSVC().fit(np.eye(3), [0, 1, 1]), "with probabilities"),
-        ("a word", "no scikit-learn classifier"),
+        ("a word", "not a trained scikit-learn classifier"),
     ],
 )
 def test_a_model_that_does_not_fit_is_a_sentence(

@@ -88,7 +88,7 @@ def test_nothing_but_data_is_taken_from_a_checkpoint(tmp_path: Path) -> None:
     stream = io.BytesIO()
     torch.save([1, 2], stream)
     file.write_bytes(stream.getvalue())
-    with pytest.raises(ModelError, match="no checkpoint of Lightning Pose"):
+    with pytest.raises(ModelError, match="not a checkpoint of Lightning Pose"):
         load_tensors(file)
 
 

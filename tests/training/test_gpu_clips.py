@@ -188,11 +188,10 @@ def test_what_a_card_can_not_decode_the_processor_does(
             found, own = read(video, 3, 4), read_clip(video, 3, 4)
             np.testing.assert_array_equal(np.stack(found), np.stack(own))
     assert [record.getMessage() for record in caplog.records] == [
-        f"{odd.file} is decoded on the processor: no such codec on this card",
-        f"{turned.file} is decoded on the processor: 1 frames of (96, 64, 3) came, "
+        f"{odd.file} is decoded on the CPU: no such codec on this card",
+        f"{turned.file} is decoded on the CPU: 1 frames of (96, 64, 3) came, "
         "not of 96x64",
-        f"{shifted.file} is decoded on the processor: its frame 0 is another than the "
-        "processor's",
+        f"{shifted.file} is decoded on the CPU: its frame 0 is another than the CPU's",
     ]
 
 
@@ -205,7 +204,7 @@ def test_without_a_package_the_processor_decodes_and_that_is_said(
     read, said = clip_reader("cuda")
     assert read is read_clip
     assert said == (
-        "unlabelled clips are decoded on the processor: torchcodec.decoders is not "
+        "unlabelled clips are decoded on the CPU: torchcodec.decoders is not "
         "installed; PyNvVideoCodec is not installed"
     )
 

@@ -185,7 +185,11 @@ def test_one_far_point_is_refused_by_its_name(
     ("file", "content", "sentence"),
     [
         ("description.json", b"{", "description.json: "),
-        ("description.json", None, "no description.json: the script that wrote it"),
+        (
+            "description.json",
+            None,
+            "no description.json: the export script did not finish",
+        ),
         ("reference.npz", b"PK", "reference.npz is damaged"),
         ("reference.npz", None, "reference.npz can't be read"),
         ("reference.npz", "old", "run the script of this version"),

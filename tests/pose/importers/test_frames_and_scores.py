@@ -166,7 +166,7 @@ def test_frames_of_640x480_are_stretched_to_128x128_as_lightning_pose_does(
         np.testing.assert_allclose(pose.points[0], truth, atol=pixel)
     assert main([str(exported), "--output", str(tmp_path / "again")]) == 0
     told = capsys.readouterr().out
-    assert "36 points compared with the original's own" in told
+    assert "36 points compared with the original program" in told
     assert "frames of 640x480: median" in told
     assert "(limit 2.5 px)" not in told.split("frames of 396x406")[1].split("\n")[0]
 

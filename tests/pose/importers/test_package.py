@@ -32,7 +32,7 @@ def test_a_size_that_does_not_fit_becomes_larger_and_is_told(
     assert "--size 200x160 becomes 224x160" in capsys.readouterr().out
     for words, sentence in [
         ("0x640", "32 pixels are the least"),
-        ("big", "for example 640"),
+        ("big", "as in 640x480"),
     ]:
         with pytest.raises(SystemExit, match=sentence):
             package.size_of(words, 32)
@@ -78,9 +78,7 @@ def test_an_export_that_did_not_end_is_done_again(
     points = np.zeros((len(frames), 2, 2))
     words = {"bodyparts": ["a", "b"], "left_out": ["spout"]}
     package.save(folder, words, (frames, points, points[..., 0]))
-    assert (
-        "left out, because they belong to no animal: spout" in capsys.readouterr().out
-    )
+    assert "left out, as they are no animal's: spout" in capsys.readouterr().out
     assert json.loads((folder / "description.json").read_text("utf-8")) == words
     with pytest.raises(SystemExit, match="holds a network already"):
         package.new_folder(folder)

@@ -181,7 +181,7 @@ def test_what_is_asked_for_and_cannot_be_is_a_sentence(
         (
             '"output_stride": 2',
             '"output_stride": 2, "edge_inds": [[0, 7]]',
-            "ends at no",
+            "ends at an unknown",
         ),
         ('"tailbase"', '"snout"', "named twice"),
     ],
