@@ -86,7 +86,7 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
 
     with qtbot.waitSignal(tab.program.ended, timeout=SOON):
         os.kill(tab.program.process.processId(), _KILL)
-    assert "ended from outside at step" in tab.state.text()
+    assert "ended by another program at step" in tab.state.text()
     assert "Resume" in tab.state.text()
     assert tab.resume.isEnabled()
 
@@ -154,7 +154,7 @@ def test_stopping_and_bad_labels_are_told_in_a_sentence(
     assert not tab.resume.isEnabled()
     qtbot.mouseClick(tab.train, LEFT)
     qtbot.mouseClick(tab.stop, LEFT)
-    assert tab.state.text().startswith("Stopped at step 0. Nothing was kept yet")
+    assert tab.state.text().startswith("Stopped at step 0. No checkpoint yet")
     assert tab.train.isEnabled()
 
 

