@@ -21,32 +21,32 @@ from deeplabstream.core.frame import Image, ImageFormat
 Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height, px."""
 Value: TypeAlias = float | Area | None
-"""Of a control; None, where an area is asked for: all of the picture."""
+"""Value of a control; None for an area: the whole frame."""
 SIZING = frozenset({"crop", "region", "resolution"})
-"""Settings that may change the size of the pictures."""
+"""Settings that may change the size of the frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraControl:
-    """A setting of an open camera that can be changed from one picture to the next."""
+    """A setting of an open camera that can be changed between two frames."""
 
     key: str
     """The field of the camera's class."""
     now: Value
-    """What the device says it is; None: it does not say."""
+    """Value that the device reports; None: it reports none."""
     low: Value = None
-    """What can be set, at the least and at the most; None: nobody knows. Of an area, `high`
-    is the whole picture."""
+    """Lowest and, in `high`, highest value; None: unknown. `high` of an area is the whole
+    frame."""
     high: Value = None
 
 
 def fixed_control(_key: str, _value: Value) -> bool:
-    """Change nothing: what a camera does that has no controls."""
+    """Change nothing: `set_control` of a camera without controls."""
     return False
 
 
 def no_controls() -> tuple[CameraControl, ...]:
-    """Return none."""
+    """Return no controls: `controls` of a camera without any."""
     return ()
 
 
@@ -62,7 +62,7 @@ def written(value: Value) -> str:
 
 
 def same(now: Value, asked: Value) -> bool:
-    """Return whether a device took what it was asked for, but for its rounding."""
+    """Return whether the value of a device is the requested one, apart from rounding."""
     if now is None or asked is None:
         return asked is None
     if isinstance(now, tuple) or isinstance(asked, tuple):

@@ -90,13 +90,13 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             continue
         outside = _outside(zone.outline.tolist(), form)
         whose = f"the place of [Trigger {zone.trigger}]"
-        picture = f"the frame of [Camera {zone.camera}], {form.width}×{form.height}"
+        frame = f"the frame of [Camera {zone.camera}], {form.width}×{form.height}"
         if outside == 1:
             yield PreflightResult(
-                f"{whose} lies outside {picture}", grave=len(zone.outline) > 1
+                f"{whose} lies outside {frame}", grave=len(zone.outline) > 1
             )
         elif outside:
-            yield PreflightResult(f"{whose} lies partly outside {picture}")
+            yield PreflightResult(f"{whose} lies partly outside {frame}")
         else:
             good += 1
     if good:

@@ -20,7 +20,7 @@ TICK_MS = 33
 
 
 class PlayButton(QPushButton):
-    """Says when the next picture is due."""
+    """Play and pause button; `due` is emitted for each next frame."""
 
     due = pyqtSignal()
 
@@ -32,7 +32,7 @@ class PlayButton(QPushButton):
         self.toggled.connect(self._play)
 
     def stop(self) -> None:
-        """Let go of it."""
+        """Pause."""
         self.setChecked(False)
 
     def _play(self, playing: bool) -> None:
