@@ -27,6 +27,8 @@ class FaultyCamera(Camera):
     stalls_when: Path | None = None
     """While this file is there, it gives nothing."""
     ends_at: int = 10**9
+    smaller_while: Path | None = None
+    """While this file is there, a camera that is opened again has half the width."""
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
@@ -35,6 +37,7 @@ class FaultyCamera(Camera):
         opening = openings
         if 1 < opening <= 1 + self.refuses:
             raise DeviceError("there is no such device")
+        shrunk = opening > 1 and self.smaller_while and self.smaller_while.exists()
         pacer, index = Pacer(100), -1
 
         def read(image: Image) -> CapturedFrame | None:
@@ -51,5 +54,8 @@ class FaultyCamera(Camera):
             return CapturedFrame(index, due_ns, 1000 * opening + index)
 
         yield CameraStream(
-            ImageFormat((60, 80), 100.0), read, knows_losses=True, device="fake 7"
+            ImageFormat((60, 40 if shrunk else 80), 100.0),
+            read,
+            knows_losses=True,
+            device="fake 7",
         )

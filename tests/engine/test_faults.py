@@ -34,6 +34,34 @@ def sentences(it: Watched) -> str:
     )
 
 
+def test_a_camera_that_returns_with_another_size_raises_one_alarm(
+    tmp_path: Path,
+) -> None:
+    now, smaller = tmp_path / "now", tmp_path / "smaller"
+    smaller.touch()
+    camera = FaultyCamera(fails_when=now, smaller_while=smaller, refuses=1)
+    with rig_with(camera, tmp_path) as session:
+        it = Watched(session)
+        experiment(it)
+        now.touch()
+        it.until(lambda it: it.session.state.alarms != ())
+        assert [alarm.text for alarm in it.session.state.alarms] == [
+            "[Camera top] was opened again, but delivers 40×60 grey 8 bit at 100/s; the "
+            "run needs 80×60 grey 8 bit at 100/s. Restore that format, or press Stop "
+            "Stream. The camera is tried again every 10 s at the latest"
+        ]
+        assert it.session.state.levels["light"] == 0
+        told = "[Camera top] cannot be opened again: there is no such device"
+        assert sentences(it).count(told) == 1
+        smaller.unlink()
+        it.until(lambda it: "is back after" in sentences(it))
+        assert len(it.session.state.alarms) == 1
+        it.stop()
+        folder = it.session.state.run_folder
+    assert folder is not None
+    assert "delivers 40×60" in (folder / "events.csv").read_text("utf-8")
+
+
 @pytest.mark.parametrize("refuses", [0, 2])
 def test_an_unplugged_camera_is_told_safe_and_taken_back(
     tmp_path: Path, refuses: int

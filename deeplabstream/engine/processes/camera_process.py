@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
 from typing import Any, assert_never
@@ -24,6 +24,7 @@ from deeplabstream.engine.session.messages import (
     ChangeControl,
     ControlChanged,
     FillRing,
+    ProblemReport,
     Stop,
     ToCamera,
     UnknownMessage,
@@ -76,6 +77,8 @@ class _CameraProcess:
         self._last = -1
         self._last_ns = 0
         self._pause_s = FIRST_PAUSE_S
+        self._said: set[str] = set()
+        """Reasons reported since the camera was lost."""
         self._requested: tuple[ChangeControl, Camera] | None = None
         """A change for which the camera must be opened again."""
         self.stopped = False
@@ -175,21 +178,47 @@ class _CameraProcess:
     def _open_again(self) -> None:
         """Pause, then try once; frame numbers continue as if no frame had been lost.
 
-        The frames of the gap, by the camera's rate, count as lost by the device.
+        The frames of the gap, by the camera's rate, count as lost by the device. Each
+        reason why the camera cannot be used is reported once.
         """
         if has_message(self._pipe, self._pause_s):
             self._handle_message(None)
             return
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        with suppress(DeviceError), self._opened(self._camera) as stream:
-            if stream.format.shape != self._stream.format.shape:
-                return
-            now_ns = self._clock.now_ns()
-            gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
-            self._from = self._last + max(1, round(gap_s * stream.format.rate))
-            self._pause_s = FIRST_PAUSE_S
-            self._say(f"is back after {gap_s:.2f} s")
-            self._fill(stream)
+        resumed = False
+        try:
+            with self._opened(self._camera) as stream:
+                if self._fits(stream):
+                    resumed = True
+                    self._resume(stream)
+        except DeviceError as error:
+            if not resumed:
+                reason = str(error).removeprefix(f"[Camera {self._name}] ")
+                self._say_once(f"cannot be opened again: {reason}")
+
+    def _fits(self, stream: CameraStream) -> bool:
+        """Return whether the frames fit the ring; if not, raise an alarm once."""
+        now, before = stream.format, self._stream.format
+        if (now.shape, now.dtype) == (before.shape, before.dtype):
+            return True
+        text = (
+            f"was opened again, but delivers {now}; the run needs {before}. Restore "
+            "that format, or press Stop Stream. The camera is tried again every "
+            f"{LONGEST_PAUSE_S:g} s at the latest"
+        )
+        if self._say_once(text):
+            report = ProblemReport(f"[Camera {self._name}] {text}", grave=False)
+            send_message(self._pipe, report)
+        return False
+
+    def _resume(self, stream: CameraStream) -> None:
+        now_ns = self._clock.now_ns()
+        gap_s = (now_ns - self._last_ns) / 1e9 if self._last_ns else 0.0
+        self._from = self._last + max(1, round(gap_s * stream.format.rate))
+        self._pause_s = FIRST_PAUSE_S
+        self._said.clear()
+        self._say(f"is back after {gap_s:.2f} s")
+        self._fill(stream)
 
     def _received(self) -> ToCamera | None:
         """Return the next message; None: it was unknown and was reported as a bug."""
@@ -253,6 +282,14 @@ class _CameraProcess:
         done = not problem
         answer = ControlChanged(self._name, request.key, text, done, controls)
         send_message(self._pipe, answer)
+
+    def _say_once(self, text: str) -> bool:
+        """Report a reason for which the camera is not back; False: it was reported."""
+        new = text not in self._said
+        if new:
+            self._said.add(text)
+            self._say(text)
+        return new
 
     def _say(self, text: str) -> None:
         send_message(self._pipe, CameraMessage(f"[Camera {self._name}] {text}"))
