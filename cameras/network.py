@@ -155,7 +155,7 @@ class NetworkStream(Camera):
             reason = f"gave no frame for {_SILENCE_S:g} s, or no answer"
         elif reason == "Invalid argument":  # its word for too many pixels
             most = f"{_MOST_PIXELS / 1e6:.0f} million pixels"
-            reason = f"sends what can't be decoded, or pictures of more than {most}"
+            reason = f"sends data that can't be decoded, or frames of more than {most}"
         return DeviceError(f"{self.address}: {reason}")
 
 

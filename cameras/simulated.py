@@ -62,7 +62,7 @@ class SimulatedCamera(Camera):
         0.0, ge=-20, le=20, description="gain, dB: 6 is about twice as bright"
     )
     frames: int = Field(
-        0, ge=0, description="pictures until the film is over; 0: it never is"
+        0, ge=0, description="number of frames until the stream ends; 0: no end"
     )
 
     @contextmanager

@@ -35,8 +35,8 @@ class VideoFile(Camera):
     source: Path = Field(description="the video file")
     paced: bool = Field(
         True,
-        description="yes: pictures come when they are due, and those that nobody takes "
-        "in time are lost, as live; no: one after the other, every one",
+        description="yes: frames at their times in the video, and late reads lose frames, "
+        "as live; no: every frame, as fast as it is read",
     )
     repeat: bool = Field(False, description="whether it starts again at its end")
 

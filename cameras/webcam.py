@@ -232,8 +232,8 @@ class Webcam(Camera):
     )
     mjpg: bool = Field(
         True,
-        description="yes: compressed pictures (JPEG), the only ones that USB 2 carries "
-        "at full rate; no: what the camera prefers",
+        description="yes: JPEG-compressed frames, which USB 2 needs for the full frame "
+        "rate; no: the camera's default format",
     )
     backend: Backend = Field(
         "auto", description="OpenCV's way to the camera; auto: the system's usual one"

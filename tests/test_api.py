@@ -165,7 +165,7 @@ def test_a_run_without_analysis_has_frames_and_no_poses(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="is no run folder"):
+    with pytest.raises(DeviceError, match="is not a run folder"):
         dls.open_run(tmp_path)
 
 

@@ -1,7 +1,6 @@
 """User-visible sentences use standard terms: none of the phrases of the earlier versions."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
@@ -35,33 +34,6 @@ FORBIDDEN: Mapping[str, str] = MappingProxyType(
     }
 )
 """What no sentence may contain, and what to write instead."""
-STILL_THERE: Mapping[str, int] = MappingProxyType(
-    {
-        "cameras/basler/camera.py": 1,
-        "cameras/network.py": 1,
-        "cameras/realsense/camera.py": 2,
-        "cameras/realsense/playback.py": 1,
-        "cameras/simulated.py": 1,
-        "cameras/video.py": 1,
-        "cameras/webcam.py": 1,
-        "deeplabstream/api/api_docs.py": 1,
-        "deeplabstream/core/arguments.py": 1,
-        "deeplabstream/core/hdf5.py": 1,
-        "deeplabstream/engine/behaviour_classifiers.py": 2,
-        "deeplabstream/engine/doctor/gpu_diagnosis.py": 2,
-        "deeplabstream/engine/trial_preview.py": 1,
-        "deeplabstream/plugins/camera.py": 2,
-        "deeplabstream/pose/importers/network_description.py": 1,
-        "deeplabstream/recording/run_repair.py": 1,
-        "deeplabstream/recording/run_opening.py": 1,
-        "deeplabstream/video/decoding.py": 1,
-        "experiments/triggers/behaviour.py": 1,
-        "experiments/triggers/digital_input.py": 1,
-        "experiments/triggers/locomotion.py": 2,
-        "outputs/board/output.py": 1,
-    }
-)
-"""Sentences that are still to be rewritten, by file. The counts may only go down."""
 
 
 @cache
@@ -77,15 +49,11 @@ def faults(sentence: Sentence) -> list[str]:
 
 
 def test_no_sentence_of_the_product_uses_a_forbidden_phrase() -> None:
-    found = Counter[str]()
     lines: list[str] = []
     for sentence in whole_product():
-        if told := faults(sentence):
-            found[sentence.file] += 1
-            lines.append(f"{sentence}  <- {', '.join(told)}")
-    more = {file for file, count in found.items() if count > STILL_THERE.get(file, 0)}
-    shown = [line for line in lines if line.partition(":")[0] in more]
-    assert not more, "write these in standard terms:\n" + "\n".join(shown)
+        if phrases := faults(sentence):
+            lines.append(f"{sentence}  <- {', '.join(phrases)}")
+    assert not lines, "write these in standard terms:\n" + "\n".join(lines)
 
 
 def test_the_list_has_messages_help_labels_and_descriptions() -> None:

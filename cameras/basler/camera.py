@@ -53,8 +53,8 @@ class Basler(Camera):
     )
     trigger: Literal["free", "line", "software"] = Field(
         "free",
-        description="free: by its own clock; line: a picture for each pulse on LINE, waited "
-        "for as long as it takes; software: the computer asks for each, RATE times a second",
+        description="free: by its own clock; line: a frame for each pulse on LINE, without a "
+        "time limit; software: the computer requests each frame, RATE times a second",
     )
     line: str = Field("Line1", description="input of the pulses, for TRIGGER = line")
     edge: Literal["rising", "falling"] = Field(

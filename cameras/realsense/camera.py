@@ -32,8 +32,8 @@ class RealSense(Camera):
     )
     paced: bool = Field(
         True,
-        description="yes: the recording's pictures come when they are due, and those that "
-        "nobody takes in time are lost, as live; no: one after the other, every one",
+        description="yes: frames at the recorded times, and late reads lose frames, as "
+        "live; no: every frame, as fast as it is read",
     )
     repeat: bool = Field(
         False, description="whether the recording starts again at its end"
@@ -51,8 +51,8 @@ class RealSense(Camera):
     )
     align: tuple[int, int] | None = Field(
         None,
-        description="for depth: width, height of the colour pictures that it is laid onto, "
-        "so that both have the same pixels; empty: as the depth sensor sees it",
+        description="for depth: width, height of the colour images to which it is aligned, "
+        "pixel by pixel; empty: not aligned",
     )
     emitter: bool | None = Field(
         None, description="infrared projector on or off; empty: as it is"

@@ -37,7 +37,7 @@ class PlayedFrames:
         try:
             self._held = self._take()
             if self._held is None:
-                raise DeviceError("the recording holds no pictures of that stream")
+                raise DeviceError("the recording has no frames of that stream")
         except DeviceError:
             self.stop()
             raise

@@ -32,7 +32,7 @@ This page is written by `python -m deeplabstream.api.api_docs docs/api.md` from 
 docstrings; a test compares it with them.
 
 `import deeplabstream as dls` loads neither torch nor Qt: each function loads what it needs
-when it is first used. Every error that a user can mend is a `DeepLabStreamError`. Two
+when it is first used. Every error that a user can fix is a `DeepLabStreamError`. Two
 notebooks show the functions at work: [a recorded run](notebooks/recorded_run.ipynb) and
 [predictions and errors](notebooks/predict_and_evaluate.ipynb).
 """

@@ -89,7 +89,7 @@ def predict(
     ModelError
         There is no such network, or it can't be run.
     DeviceError
-        The file is no video that can be read.
+        The file is not a readable video.
     DeepLabStreamError
         The video holds no frames.
 

@@ -52,7 +52,7 @@ def open_run(path: str | Path) -> "RecordedRun":
     Raises
     ------
     DeviceError
-        `path` is no run folder, the run is still being written, or it can't be repaired.
+        `path` is not a run folder, the run is still being written, or it can't be repaired.
 
     Examples
     --------

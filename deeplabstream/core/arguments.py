@@ -70,7 +70,9 @@ def _rig(word: str) -> Path:
     if not folder.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {word}")
     if not (folder / rig_folder.SETTINGS).is_file():
-        raise argparse.ArgumentTypeError(f"{word} is no rig: it has no settings.ini")
+        raise argparse.ArgumentTypeError(
+            f"{word} is not a rig folder: it has no settings.ini"
+        )
     return folder
 
 

@@ -78,7 +78,7 @@ def whole(dataset: "h5py.Dataset") -> NDArray[Any]:
         Its cells are references of any length: a small file could fill the memory.
     """
     if dataset.dtype.hasobject:
-        raise ValueError(f"{dataset.name} is no table of numbers")
+        raise ValueError(f"{dataset.name} is not a table of numbers")
     return np.asarray(dataset[:])
 
 

@@ -70,21 +70,20 @@ def classifier_problems(
         camera = rig.camera_of(rig.classifiers[name])
         if features.unit == "mm" and camera not in rig.calibrations:
             problems.append(
-                f"{title} wants millimetres: [Camera {camera}] has no MM_PER_PIXEL and no "
-                "MARKS"
+                f"{title} needs millimetres: set MM_PER_PIXEL or MARKS in [Camera {camera}]"
             )
         for part in features.bodyparts if skeleton else ():
             if skeleton and part not in skeleton.bodyparts:
                 problems.append(
-                    f"{title}: the network does not know {part!r}"
+                    f"{title}: the network has no body part {part!r}"
                     f"{guess(part, skeleton.bodyparts)}"
                 )
         animal = rig.classifiers[name].animal
         for behaviour in folder.behaviours:
             if other := known.get((animal, behaviour)):
                 problems.append(
-                    f"{title} and [Classifier {other}] both know {behaviour!r} of the "
-                    "same animal: rename it in one classifier.json, or say another ANIMAL"
+                    f"{title} and [Classifier {other}] both detect {behaviour!r} of the "
+                    "same animal: rename it in one classifier.json, or set another ANIMAL"
                 )
             known[animal, behaviour] = name
     return [*problems, *_unknown(rig, _owners(rig, folders))]
@@ -93,7 +92,7 @@ def classifier_problems(
 def _owners(
     rig: Settings, folders: Mapping[str, ClassifierFolder]
 ) -> dict[str, list[str]]:
-    """Return for each behaviour the animals of which classifiers tell it."""
+    """Return for each behaviour the animals for which a classifier detects it."""
     owners: dict[str, list[str]] = {}
     for name, folder in folders.items():
         for behaviour in folder.behaviours:
@@ -102,7 +101,7 @@ def _owners(
 
 
 def _unknown(rig: Settings, owners: Mapping[str, list[str]]) -> Iterator[str]:
-    """Yield a sentence for each trigger that asks for a behaviour that nobody knows."""
+    """Yield a message for each trigger whose behaviour no classifier detects."""
     for name, trigger in rig.new_triggers().items():
         if not isinstance(trigger, Behaviour):
             continue
@@ -110,15 +109,15 @@ def _unknown(rig: Settings, owners: Mapping[str, list[str]]) -> Iterator[str]:
         if animals is None:
             yield (
                 f"[Trigger {name}] BEHAVIOUR = {trigger.behaviour}: no [Classifier NAME] "
-                f"knows it{guess(trigger.behaviour, list(owners))}"
+                f"detects it{guess(trigger.behaviour, list(owners))}"
             )
         elif not trigger.animal and len(animals) > 1:
             yield (
                 f"[Trigger {name}] BEHAVIOUR = {trigger.behaviour}: classifiers of "
-                f"{', '.join(animals)} know it; say which ANIMAL"
+                f"{', '.join(animals)} detect it; set ANIMAL"
             )
         elif trigger.animal and trigger.animal not in animals:
             yield (
                 f"[Trigger {name}] ANIMAL = {trigger.animal}: the classifier of "
-                f"{trigger.behaviour!r} looks at {', '.join(animals)}"
+                f"{trigger.behaviour!r} evaluates {', '.join(animals)}"
             )

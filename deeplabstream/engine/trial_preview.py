@@ -1,8 +1,8 @@
-"""What an experiment will do, in its order, told from its real plan and its seed.
+"""Trials of an experiment in their order, computed from its real plan and its seed.
 
-The plan is driven by frames of an animal that does at once what the plan waits for, and
-leaves again after a while. What chance decides (which trial comes when, how long the pauses
-are) is what it will be in a run with the same seed, as far as it does not hang on the animal.
+The plan gets observations of an animal that does at once what the plan waits for, and
+leaves after `STAYS_S`. Random order and pauses are those of a run with the same seed, as
+far as they do not depend on the animal.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,27 +15,27 @@ from deeplabstream.core.errors import ExperimentError
 from deeplabstream.plugins.experiment import Experiment, Observation, PlanRunner
 
 STAYS_S = 2.0
-"""Seconds for which the animal does what the plan watches, before it leaves."""
+"""Seconds for which a trigger of the plan holds."""
 MOST_ROWS = 400
 _LONGEST_S = 24 * 3600.0
-_FRAMES_A_LOOK = 500
+_YIELD_EVERY = 500
 
 
 @dataclass
 class Row:
-    """A thing that happens."""
+    """An event of the preview."""
 
     time_s: float
-    """Since the experiment began: not earlier, an animal may keep it waiting."""
+    """Earliest time since the start of the experiment; a real animal may delay it."""
     text: str
     outputs: list[str] = field(default_factory=list)
-    """What goes on, and for how long."""
+    """Outputs that switch on, and for how long."""
     open: dict[str, float] = field(default_factory=dict)
     """Outputs that are on, and since when."""
 
     @property
     def words(self) -> str:
-        """What goes on; the same again and again is counted."""
+        """Outputs that switch on; equal neighbours are counted."""
         counted = [(each, len([*group])) for each, group in groupby(self.outputs)]
         return ", ".join(f"{n} × ({each})" if n > 1 else each for each, n in counted)
 
@@ -51,8 +51,8 @@ class Row:
                 self.open.setdefault(output, now_s)
 
 
-class _Obliging(Observation):
-    """A frame on which the animal does what it is asked for, until it has stayed."""
+class _ImmediateObservation(Observation):
+    """An observation in which every trigger holds until the animal has left."""
 
     __slots__ = ("_left",)
     _left: Callable[[], bool]
@@ -73,7 +73,7 @@ class _Any(dict[str, Any]):
 
 
 class _Animal:
-    """Stays for `STAYS_S` from when somebody first looks whether it leaves."""
+    """Leaves `STAYS_S` after the plan first asks whether a trigger fails."""
 
     def __init__(self, period_s: float) -> None:
         self._frames = round(STAYS_S / period_s)
@@ -82,7 +82,7 @@ class _Animal:
 
     def frame(self, index: int, time_s: float) -> Observation:
         self._now = index
-        seen = _Obliging(time_s, _Any(True), {}, _Any(1.0), _Any(1.0))
+        seen = _ImmediateObservation(time_s, _Any(True), {}, _Any(1.0), _Any(1.0))
         object.__setattr__(seen, "_left", self.left)
         return seen
 
@@ -97,10 +97,10 @@ class _Animal:
 def preview_trials(
     experiment: Experiment, rate: float = 30.0, limit_s: float = 0.0
 ) -> Iterator[Row | None]:
-    """Yield row after row; None now and then, so that who waits can do something else.
+    """Yield row after row; None every `_YIELD_EVERY` frames, so that a window stays responsive.
 
     `limit_s`: seconds after which any experiment ends, 0: when it does by itself. The last
-    row says how it ended. ExperimentError: it can't be told without an animal.
+    row says how it ended. ExperimentError: the plan needs a real animal.
     """
     stepper, animal = PlanRunner(experiment.plan()), _Animal(1 / rate)
     rows: list[Row] = []
@@ -116,7 +116,7 @@ def preview_trials(
             break
         index += 1
         time_s = index / rate
-        if index % _FRAMES_A_LOOK == 0:
+        if index % _YIELD_EVERY == 0:
             yield None
     for row in rows if told < MOST_ROWS else ():
         for output in list(row.open):
@@ -135,8 +135,8 @@ def _commands(stepper: PlanRunner, seen: Observation) -> tuple[Command, ...]:
         return stepper.step(seen)
     except ExperimentError:
         raise
-    except Exception as error:  # a lab's own plan may want more than answers
-        text = f"it can't be told without an animal ({type(error).__name__}: {error})"
+    except Exception as error:  # a lab's own plan may need more than answers
+        text = f"no preview without an animal ({type(error).__name__}: {error})"
         raise ExperimentError(text) from error
 
 
@@ -153,7 +153,7 @@ def _note(rows: list[Row], command: Command, now_s: float) -> None:
 
 
 def _close(rows: list[Row], output: str, now_s: float) -> None:
-    """Say of the row that switched it on how long it was on."""
+    """Add the duration to the row that switched the output on."""
     for row in rows:
         if output in row.open:
             row.outputs.append(f"{output} {_s(now_s - row.open.pop(output))}")

@@ -226,7 +226,7 @@ def predict(
 
     `scorer` is the network's name, for the table. With `partial`, rows are kept there
     while they are made, and an interrupted prediction of the same video by the same
-    network goes on where it was. DeviceError: the file is no video that can be read.
+    network goes on where it was. DeviceError: the file is not a readable video.
     Several animals are told apart and get `names`, as `rules` have it; that depends on all
     pictures before, so such a prediction begins afresh.
     """

@@ -76,15 +76,15 @@ MarkSetting = Annotated[CalibrationMark, BeforeValidator(parse_mark)]
 
 @dataclass(frozen=True, slots=True)
 class CapturedFrame:
-    """What the device says of one picture."""
+    """What the device reports about one frame."""
 
     index: int
     """Counts every exposure of the device from 0: a gap is a frame that it lost."""
     exposed_ns: int | None = None
     """When it was exposed, on the run's clock; None: the device can't say."""
     device_id: int | None = None
-    """The number that the device itself gave it, as it came: it may begin anywhere, and
-    begin anew. None: the device gives none."""
+    """The device's own frame number, unchanged: it may start at any value and may restart.
+    None: the device gives none."""
 
 
 NOTHING_YET = CapturedFrame(-1)
@@ -98,43 +98,44 @@ class CameraStream:
     format: ImageFormat
     """What it really delivers, not what was asked for."""
     read: Callable[[Image], CapturedFrame | None]
-    """Wait for the next picture and write it into the image given, which has `format`'s
-    shape and type (a slot of the ring: nothing is copied twice). None: there are no more.
-    Raises DeviceError when the camera fails, or gives no picture for a second; a camera
-    that waits for pulses comes back each second instead, with `NOTHING_YET`."""
+    """Wait for the next frame and write it into the image given, which has `format`'s
+    shape and type (a slot of the ring: nothing is copied twice). None: the stream has ended.
+    Raises DeviceError when the camera fails, or gives no frame for a second; a camera
+    that waits for pulses returns `NOTHING_YET` each second instead."""
     knows_losses: bool = False
     """Whether a gap in `index` shows every frame lost at the device."""
     clock: Literal["device", "host"] = "host"
-    """Whose time `exposed_ns` is: the device's own (mapped by `deeplabstream.core.clock_sync`), or
-    the computer's, because the device does not say."""
+    """Clock of `exposed_ns`: the device's (mapped by `deeplabstream.core.clock_sync`), or
+    the computer's, because the device gives no time."""
     device: str = ""
-    """Which device it is: model and serial number, as the record should name it."""
+    """Model and serial number, for the record."""
     remarks: tuple[str, ...] = ()
-    """Sentences for the user: what was asked for and is not delivered."""
+    """Messages for the user: settings that the camera does not deliver."""
     controls: Callable[[], tuple[CameraControl, ...]] = no_controls
-    """Read back what can be changed while it films. Called between two readings."""
+    """Read back what can be changed while frames are captured. Called between two readings."""
     set_control: Callable[[str, Value], bool] = fixed_control
-    """Change the setting of that field from the next picture on, as near as the device can.
-    False: not while it films. Called between two readings; DeviceError: it refuses."""
+    """Change the setting of that field from the next frame on, to the nearest value that the
+    device has. False: not while frames are captured. Called between two readings;
+    DeviceError: the device refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device that is there, for `--list-cameras`."""
+    """A connected device, for `--list-cameras`."""
 
     kind: str
     """KIND in settings.ini."""
     serial: str
-    """What tells it from others; the key that chooses it is in `choose`."""
+    """Identifies the device; the key that selects it is in `choose`."""
     choose: str
-    """The line for settings.ini that chooses it: `SERIAL = 21234567`."""
+    """The line for settings.ini that selects it: `SERIAL = 21234567`."""
     label: str = ""
     formats: tuple[str, ...] = ()
 
 
 @settings(frozen=True, kw_only=True)
 class Camera(ABC):
-    """A camera of the rig: fields are its settings, opening it is a `with`."""
+    """A camera of the rig: its fields are its settings; `with` opens it."""
 
     analyse: bool = Field(
         True, description="whether its frames are posed and decided on"
@@ -158,27 +159,27 @@ class Camera(ABC):
     mm_per_pixel: float | None = Field(
         None,
         gt=0,
-        description="millimetres on the floor that a pixel shows, for a camera that looks "
-        "straight down; empty: nobody knows",
+        description="millimetres on the floor per pixel, for a camera that looks straight "
+        "down; empty: not calibrated",
     )
     marks: tuple[MarkSetting, ...] = Field(
         (),
-        description="for any camera: X Y X_MM Y_MM of four points of the floor or more, in "
-        "the picture as it is recorded and on the floor, both with y downwards",
+        description="for any camera: X Y X_MM Y_MM of four or more points of the floor, in "
+        "the recorded image and on the floor, both with y downwards",
     )
 
     @property
     def calibration(self) -> Calibration | None:
-        """What says where pixels are in mm; None: nobody knows. ValueError: it can't be."""
+        """Conversion from pixels to mm; None: not calibrated. ValueError: invalid."""
         if self.marks and self.mm_per_pixel:
-            raise ValueError("there is MM_PER_PIXEL too; leave one of them out")
+            raise ValueError("MM_PER_PIXEL and MARKS are both set; remove one")
         if self.marks:
             return from_marks(self.marks)
         return from_scale(self.mm_per_pixel) if self.mm_per_pixel else None
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[CameraStream]:
-        """Open the device; leaving the `with` closes it, whatever happened.
+        """Open the device; leaving the `with` always closes it.
 
         Imports the vendor's package here, not at the top of the file.
         """
@@ -188,6 +189,6 @@ class Camera(ABC):
         """Return the devices of this kind that are there now.
 
         Imports the vendor's package, and may take a second; not for the GUI's thread.
-        Empty for kinds that no device stands behind.
+        Empty for kinds without a device.
         """
         return ()

@@ -21,11 +21,11 @@ def open_run_folder(path: Path, say: Callable[[str], object]) -> RunFolder:
     """Return the run; a run that was not closed is repaired, and `say` gets each repair.
 
     Nothing is deleted: the original of a changed file is kept beside it as NAME.damaged.
-    DeviceError: it is no run folder, a newer program wrote it, it is still being written,
+    DeviceError: not a run folder, a newer program wrote it, it is still being written,
     or it can't be repaired.
     """
     if not (path / "run.json").is_file():
-        raise DeviceError(f"{path} is no run folder: it has no run.json")
+        raise DeviceError(f"{path} is not a run folder: it has no run.json")
     with suppress(
         OSError, ValueError, TypeError
     ):  # a damaged run.json is repaired below

@@ -52,10 +52,10 @@ class _Video:
 def repair(path: Path) -> RepairReport:
     """Repair a run folder that was not closed.
 
-    ValueError: it is no run folder. DeviceError: a newer program wrote it.
+    ValueError: not a run folder. DeviceError: a newer program wrote it.
     """
     if not (path / "settings.ini").is_file():
-        raise ValueError(f"{path} is no run folder: it has no settings.ini")
+        raise ValueError(f"{path} is not a run folder: it has no settings.ini")
     report = RepairReport()
     facts = _facts(path, report)
     for table in sorted(path.glob("*.csv")):

@@ -46,7 +46,7 @@ def open_container(
             hwaccel=_acceleration(decoder, path),
         )
     except av.error.FFmpegError as error:
-        said = f"{path} is no video that can be read: {error.strerror}"
+        said = f"{path} is not a readable video: {error.strerror}"
         raise DeviceError(said) from error
     with container:
         if not container.streams.video:

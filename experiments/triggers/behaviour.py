@@ -1,4 +1,4 @@
-"""A trigger that asks what the animal does."""
+"""A trigger on a behaviour that a classifier detects."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -12,15 +12,15 @@ from .hysteresis import Hysteresis
 
 
 def of_animal(animal: str, behaviour: str) -> str:
-    """Return what a behaviour is called that classifiers of several animals know."""
+    """Return the name of a behaviour that classifiers of several animals detect."""
     return f"{animal}_{behaviour}" if animal else behaviour
 
 
 @settings(kw_only=True)
 class Behaviour(Hysteresis, ContextTrigger):
-    """Holds while a classifier finds a behaviour probable: a [Classifier NAME] says which.
+    """Holds while a [Classifier NAME] gives a behaviour a probability above THRESHOLD.
 
-    Unknown while the classifier does not know: the animal is lost, or was a moment ago.
+    Unknown while the classifier has no result: the animal is lost, or was a moment ago.
     """
 
     behaviour: str = Field(
@@ -28,11 +28,11 @@ class Behaviour(Hysteresis, ContextTrigger):
     )
     animal: AnimalName = Field(
         "",
-        description="where classifiers of several animals know the behaviour, the one of "
-        "which animal is meant, written as its [Classifier NAME] has it",
+        description="ANIMAL of the [Classifier NAME], where classifiers of several animals "
+        "detect the behaviour",
     )
     threshold: float = Field(
-        0.5, gt=0, lt=1, description="the probability from which on it holds"
+        0.5, gt=0, lt=1, description="probability from which the trigger holds"
     )
     when: Literal["above", "below"] = Field(
         "above", description="holds at THRESHOLD and above it, or below it"

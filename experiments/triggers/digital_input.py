@@ -1,4 +1,4 @@
-"""Triggers that look at a digital input of the rig: lick, lever, beam."""
+"""Triggers on a digital input of the rig: lick, lever, beam."""
 
 from abc import abstractmethod
 from collections import deque
@@ -13,9 +13,9 @@ from deeplabstream import Answer, ContextTrigger, InputName, TriggerContext
 
 @settings(kw_only=True)
 class InputTrigger(ContextTrigger):
-    """A question about an input; asked on the frames of its camera."""
+    """A condition on an input, evaluated on each frame of its camera."""
 
-    input: InputName = Field(description="the input that it looks at")
+    input: InputName = Field(description="NAME of the [Input NAME]")
 
     @abstractmethod
     def tells(self, active: bool, count: int, time_s: float) -> bool:
@@ -33,7 +33,7 @@ class InputTrigger(ContextTrigger):
 
 @settings(kw_only=True)
 class InputIs(InputTrigger):
-    """Holds while an input is active, and on a frame since the last of which it was."""
+    """Holds while an input is active, and on the first frame after it became active."""
 
     _before: int | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -49,10 +49,10 @@ class InputIs(InputTrigger):
 
 @settings(kw_only=True)
 class InputCount(InputTrigger):
-    """Holds while an input has become active often enough, lately."""
+    """Holds while an input has become active TIMES times within WITHIN_S."""
 
-    times: int = Field(gt=0, description="how often it must have become active")
-    within_s: float = Field(gt=0, description="in the last so many seconds")
+    times: int = Field(gt=0, description="required number of activations")
+    within_s: float = Field(gt=0, description="period that counts, in seconds")
     _counts: deque[tuple[float, int]] = field(
         default_factory=deque, init=False, repr=False, compare=False
     )

@@ -1,7 +1,4 @@
-"""A trigger that asks how fast the animal is.
-
-Triggers that ask where the animal goes, and whether it goes anywhere.
-"""
+"""Triggers on speed, direction of movement and freezing."""
 
 from collections import deque
 from dataclasses import field
@@ -18,20 +15,22 @@ from .hysteresis import Hysteresis
 
 @settings(kw_only=True)
 class LocomotionTrigger(PoseTrigger):
-    """The way of the middle of the body parts since WINDOW_S ago.
+    """Displacement of the centre of the body parts within WINDOW_S.
 
     Skipped frames change nothing. Unknown until the animal was seen for WINDOW_S.
     """
 
     window_s: float = Field(
-        0.2, gt=0, description="seconds over which the movement is taken"
+        0.2, gt=0, description="seconds over which the displacement is measured"
     )
     _past: deque[tuple[float, float, float]] = field(
         default_factory=deque, init=False, repr=False, compare=False
     )
 
-    def way(self, pose: Pose, time_s: float) -> tuple[float, float, float] | None:
-        """Return seconds, and x and y since then; None when there is no then yet."""
+    def displacement(
+        self, pose: Pose, time_s: float
+    ) -> tuple[float, float, float] | None:
+        """Return duration, s, and displacement in x and y; None before WINDOW_S have passed."""
         x, y = middle(pose.places(self.bodyparts))
         past = self._past
         past.append((time_s, x, y))
@@ -51,7 +50,7 @@ class LocomotionTrigger(PoseTrigger):
 class MovingTowards(Hysteresis, LocomotionTrigger):
     """Holds while the animal moves towards a point, within ANGLE degrees.
 
-    Slower than MIN_SPEED it moves nowhere: the answer is no.
+    False below MIN_SPEED.
     """
 
     point: tuple[float, float] = Field(description="X, Y in UNIT")
@@ -59,16 +58,16 @@ class MovingTowards(Hysteresis, LocomotionTrigger):
         30.0,
         gt=0,
         le=180,
-        description="degrees that it may move past the point, to either side",
+        description="largest angle between movement and direction to the point, in degrees",
     )
     min_speed: float = Field(20.0, ge=0, description="UNIT per second")
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether it moves so."""
-        way = self.way(pose, time_s)
-        if way is None:
+        """Return whether the condition holds."""
+        moved = self.displacement(pose, time_s)
+        if moved is None:
             return None
-        seconds, *step = way
+        seconds, *step = moved
         if hypot(*step) <= self.min_speed * seconds:
             return False
         x, y = middle(pose.places(self.bodyparts))
@@ -78,20 +77,20 @@ class MovingTowards(Hysteresis, LocomotionTrigger):
 
 @settings(kw_only=True)
 class Freezing(PoseTrigger):
-    """Holds once no body part has gone RADIUS away from where it was WINDOW_S ago, or more.
+    """Holds once all body parts have stayed within RADIUS for WINDOW_S.
 
     Unknown until the animal was seen for WINDOW_S, unless it moves.
     """
 
-    radius: float = Field(3.0, gt=0, description="UNIT that it may tremble")
-    window_s: float = Field(1.0, gt=0, description="seconds of keeping still")
+    radius: float = Field(3.0, gt=0, description="largest displacement, in UNIT")
+    window_s: float = Field(1.0, gt=0, description="seconds without movement")
     _since: tuple[float, list[list[float]]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
     _moved: bool = field(default=False, init=False, repr=False, compare=False)
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether it has kept still."""
+        """Return whether the animal has stayed still."""
         points = pose.places(self.bodyparts)
         if self._since is None:
             self._since = time_s, points
@@ -108,9 +107,9 @@ class Freezing(PoseTrigger):
 
 @settings(kw_only=True)
 class Speed(Hysteresis, LocomotionTrigger):
-    """Holds while the middle of the body parts moves faster (or slower) than SPEED.
+    """Holds while the centre of the body parts moves faster (or slower) than SPEED.
 
-    Speed is the distance from where it was WINDOW_S ago, divided by the time since then.
+    Speed is the displacement within WINDOW_S, divided by its duration.
     """
 
     speed: float = Field(gt=0, description="UNIT per second")
@@ -119,11 +118,11 @@ class Speed(Hysteresis, LocomotionTrigger):
     )
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether it moves so."""
-        way = self.way(pose, time_s)
-        if way is None:
+        """Return whether the condition holds."""
+        moved = self.displacement(pose, time_s)
+        if moved is None:
             return None
-        seconds, x, y = way
+        seconds, x, y = moved
         speed = hypot(x, y) / seconds
         over = speed - self.speed
         return self.update(over if self.when == "above" else -over)

@@ -103,7 +103,7 @@ class _BoardWrite:
 
 @settings(frozen=True, kw_only=True)
 class BoardInput(Input):
-    """A pin of such a board that looks: lick, lever, beam."""
+    """An input pin of such a board: lick, lever, beam."""
 
     port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
     pin: int = Field(ge=2, le=127, description="the pin's number on the board")
@@ -117,8 +117,7 @@ class BoardInput(Input):
         5.0,
         ge=0,
         le=1000,
-        description="milliseconds for which a level must last to count; its begin is what "
-        "is told",
+        description="shortest level that counts, in milliseconds; its start is recorded",
     )
 
     @contextmanager

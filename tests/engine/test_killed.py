@@ -293,4 +293,4 @@ def test_what_is_no_run_folder_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path)]) == 1
-    assert "is no run folder" in capsys.readouterr().out
+    assert "is not a run folder" in capsys.readouterr().out

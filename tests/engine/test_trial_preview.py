@@ -111,5 +111,5 @@ def test_an_output_that_is_left_on_goes_off_with_the_end() -> None:
 
 
 def test_what_hangs_on_where_the_animal_is_can_not_be_told() -> None:
-    with pytest.raises(ExperimentError, match="can't be told without an animal"):
+    with pytest.raises(ExperimentError, match="no preview without an animal"):
         rows(Endless(poses=True))

@@ -114,7 +114,7 @@ def test_a_folder_that_is_no_run_is_a_sentence(
 ) -> None:
     with qtbot.waitSignal(page.view.pictures.failed, timeout=SOON):
         page.open(tmp_path)
-    assert "is no run folder" in page.view.video.empty_text
+    assert "is not a run folder" in page.view.video.empty_text
 
 
 def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(

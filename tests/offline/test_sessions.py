@@ -72,7 +72,7 @@ def test_one_cameras_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     assert run_session(session, networks=Finders()) == -3
     assert (session / "alf/bodyCamera.ROIMotionEnergy.npy").exists()
     assert not (session / "alf/leftCamera.ROIMotionEnergy.npy").exists()
-    assert "is no video that can be read" in (session / "logs/video.log").read_text()
+    assert "is not a readable video" in (session / "logs/video.log").read_text()
     assert run_session(made(tmp_path, "empty"), networks=Finders()) == -1
 
 

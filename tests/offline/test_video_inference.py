@@ -182,7 +182,7 @@ def test_the_program_predicts_a_folder_and_leaves_alone_what_is_done(
     (films / "notes.txt").write_text("no film")
     words = [str(films), "--model", "stand-in:0", "--to", "csv", "h5"]
     assert main([*words, "--output", str(tmp_path / "out")]) == 1
-    assert "broken.mkv is no video that can be read" in capsys.readouterr().err
+    assert "broken.mkv is not a readable video" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         f"one_{kind}{ending}"
         for kind in ("mp4", "avi")

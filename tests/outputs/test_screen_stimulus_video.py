@@ -45,5 +45,5 @@ def test_it_begins_anew_at_its_end(film: StimulusVideo) -> None:
 def test_what_is_no_video_is_a_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
-    with pytest.raises(DeviceError, match=r"text.mp4 is no video that can be read: "):
+    with pytest.raises(DeviceError, match=r"text.mp4 is not a readable video: "):
         StimulusVideo(text)

@@ -214,7 +214,7 @@ def decided_again(path: Path) -> None:
 
 
 def repaired(path: Path) -> None:
-    with suppress(ValueError):  # its sentence says that this is no run folder
+    with suppress(ValueError):  # its sentence says that this is not a run folder
         repair(path)
 
 

@@ -156,7 +156,7 @@ def test_what_cannot_be_exported_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path), "--to", "nwb"]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     folder = made(tmp_path)
     table = folder / "top.csv"
     table.write_text(table.read_text("utf-8").splitlines()[0] + "\n", "utf-8")

@@ -72,7 +72,7 @@ def test_a_killed_run_is_made_whole_before_it_is_looked_at(
 
 
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="is no run folder"):
+    with pytest.raises(DeviceError, match="is not a run folder"):
         review(tmp_path)
     path = record(tmp_path / "run")
     (path / "triggers.csv").unlink()

@@ -113,8 +113,8 @@ def test_a_classifier_that_is_damaged_or_unfit_is_a_sentence(
     shutil.copytree(trained / "gait", tmp_path / "gait")
     wrong = ASKING.replace("= walk", "= wakl")
     for text, complaint in [
-        (RIG + wrong, "no [Classifier NAME] knows it; did you mean walk?"),
-        (RIG + ASKING + "[Classifier b]\nFOLDER = gait\n", "both know 'rest'"),
+        (RIG + wrong, "no [Classifier NAME] detects it; did you mean walk?"),
+        (RIG + ASKING + "[Classifier b]\nFOLDER = gait\n", "both detect 'rest'"),
         (RIG + ASKING + "[Classifier b]\nFOLDER = none\n", "is not a classifier"),
     ]:
         settings.write_text(text, "utf-8")
@@ -123,7 +123,7 @@ def test_a_classifier_that_is_damaged_or_unfit_is_a_sentence(
     words = json.loads((tmp_path / "gait" / "classifier.json").read_text("utf-8"))
     words["features"][0]["of"] = ["nose", "tailbase"]
     (tmp_path / "gait" / "classifier.json").write_text(json.dumps(words), "utf-8")
-    with pytest.raises(SettingsError, match="does not know 'nose'"):
+    with pytest.raises(SettingsError, match="has no body part 'nose'"):
         open_classifiers(parse(RIG + ASKING, tmp_path), SKELETON)
     (tmp_path / "gait" / "model.onnx").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="sha256"):

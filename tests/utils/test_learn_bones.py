@@ -55,7 +55,7 @@ def test_a_folder_that_is_no_run_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     folder, _ = run(RIG + PLACE, tmp_path / "run", 1, 1)
     assert main([str(folder.path), "--unit", "mm"]) == 2
     assert "MM_PER_PIXEL" in capsys.readouterr().err

@@ -118,5 +118,5 @@ def test_no_pictures_and_no_video_are_sentences(
     assert main(["--model", str(folder), "--pictures", str(folder)]) == 2
     said = capsys.readouterr().err.splitlines()
     assert "use --video or --pictures" in said[0]
-    assert "is no video that can be read" in said[-2]
+    assert "is not a readable video" in said[-2]
     assert "no .png or .jpg" in said[-1]

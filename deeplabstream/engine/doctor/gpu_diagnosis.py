@@ -118,7 +118,7 @@ def _driver(environment: Environment) -> Iterator[Finding]:
             AREA,
             f"{name} is reserved for virtual machines (vfio-pci).",
             _ON_CPU,
-            "Remove vfio-pci for this GPU from /etc/modprobe.d and start anew.",
+            "Remove vfio-pci for this GPU from /etc/modprobe.d and restart the computer.",
         )
     elif "communicate with the nvidia driver" in low:
         yield Finding(
@@ -126,7 +126,7 @@ def _driver(environment: Environment) -> Iterator[Finding]:
             PROBLEM,
             AREA,
             f"The NVIDIA driver is installed and does not run for {name}.",
-            f"{_ON_CPU} After an update of the kernel it must be built anew; with "
+            f"{_ON_CPU} After an update of the kernel it must be rebuilt; with "
             "Secure Boot its module must be signed.",
             "sudo modprobe nvidia"
             if environment.os.package_manager != "apt"

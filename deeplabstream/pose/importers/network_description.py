@@ -210,7 +210,7 @@ class Description(pydantic.BaseModel):
         if len(set(self.bodyparts)) < len(self.bodyparts):
             raise ValueError("bodyparts: a body part is named twice")
         if unknown := {end for bone in self.bones for end in bone} - {*self.bodyparts}:
-            raise ValueError(f"bones: there is no body part {min(unknown)}")
+            raise ValueError(f"edges: there is no body part {min(unknown)}")
         for name, values in (("mean", self.input.mean), ("std", self.input.std)):
             if len(values) not in (1, self.input.channels):
                 raise ValueError(
