@@ -78,6 +78,11 @@ class Bridge(QObject):
         else:
             self.session.do(action)
 
+    @property
+    def starting(self) -> bool:
+        """Whether actions are still to be requested, one after the other."""
+        return not self._agenda.done
+
     def restart(self) -> None:
         """Stop the stream and start it again, with analysis if it was on."""
         again = AGENDAS["analysis" if self.session.state.analysing else "stream"]

@@ -5,6 +5,8 @@ from pathlib import Path
 from PyQt5.QtCore import QByteArray, QSettings, Qt
 from PyQt5.QtGui import QCloseEvent, QKeySequence
 from PyQt5.QtWidgets import (
+    QApplication,
+    QDialog,
     QHBoxLayout,
     QMainWindow,
     QShortcut,
@@ -21,7 +23,7 @@ from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
 from deeplabstream.gui.menu import RunMenu, build_menu
 from deeplabstream.gui.pages.live_page import LivePage
-from deeplabstream.gui.pages.page_stack import PAGES, Finishing, Opening
+from deeplabstream.gui.pages.page_stack import PAGES, Cancelling, Finishing, Opening
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import Tour
@@ -129,7 +131,7 @@ class MainWindow(QMainWindow):
         self.banner.restart_asked.connect(self.bridge.restart)
         stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
-        stop.activated.connect(self._stop_outputs)
+        stop.activated.connect(self._escape)
         self.document.changed.connect(self._take_document)
         self.document.saved.connect(self._show_document)
         self.bridge.status_changed.connect(self._take_document)
@@ -140,6 +142,20 @@ class MainWindow(QMainWindow):
 
     def _run(self, action: Action) -> None:
         self.live.ask(action)
+
+    def _escape(self) -> None:
+        """STOP; where nothing can be on, first close a dialog or cancel a drawing."""
+        state = self.bridge.session.state
+        on = state.experimenting or any(state.levels.values()) or self.test.running
+        if on or self.bridge.starting or not self._cancel():
+            self._stop_outputs()
+
+    def _cancel(self) -> bool:
+        dialog = QApplication.activeWindow()
+        if isinstance(dialog, QDialog):
+            return dialog.close()
+        page = self._stack.currentWidget()
+        return isinstance(page, Cancelling) and page.cancel()
 
     def _stop_outputs(self) -> None:
         self.test.stop()

@@ -207,7 +207,13 @@ def test_a_new_folder_without_body_parts_says_what_is_missing(
 def test_what_is_labelled_is_deeplabcuts_table(
     page: NetworkPage, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    qtbot.mouseClick(page.labelling.canvas, LEFT, pos=at(page, 10, 20))
+    tab = page.labelling
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 10, 20))
+    assert (item := tab.list.item(0)) is not None
+    assert item.text().startswith("◔"), "one point is no label"
+    assert "1 of them begun" in tab.words.text()
+    qtbot.mouseClick(tab.canvas, LEFT, pos=at(page, 30, 20))
+    assert item.text().startswith("●")
     with (tmp_path / "labels/CollectedData.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[:3]] == ["scorer", "bodyparts", "coords"]

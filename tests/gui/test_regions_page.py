@@ -12,8 +12,9 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.shapes import shape_of
+from deeplabstream.gui.theme import AMBER
 from deeplabstream.settings.loading import load
-from tests.gui.fake_session import FakeSession
+from tests.gui.fake_session import FakeSession, close_to
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,6 +112,38 @@ def test_a_polygon_is_clicked_together(hand: Hand) -> None:
     assert len(hand.numbers("polygon")) == 6, "a triangle keeps its corners"
     hand.qtbot.mouseDClick(canvas, left, pos=hand.at(350, 100))
     assert len(hand.numbers("polygon")) == 8
+
+
+def test_each_corner_of_a_polygon_is_seen_at_once(hand: Hand) -> None:
+    hand.page.tools["polygon"].click()
+    canvas, left = hand.page.canvas, Qt.MouseButton.LeftButton
+    for corner in ((300, 100), (400, 100)):
+        hand.qtbot.mouseClick(canvas, left, pos=hand.at(*corner))
+        hand.qtbot.mouseMove(canvas, hand.at(corner[0] + 20, 150))
+        image = canvas.grab().toImage()
+        assert close_to(image.pixelColor(hand.at(*corner)), AMBER)
+    assert close_to(image.pixelColor(hand.at(350, 100)), AMBER), "the first side"
+
+
+def test_esc_puts_the_drawing_tool_away(hand: Hand) -> None:
+    hand.page.tools["polygon"].click()
+    hand.qtbot.mouseClick(
+        hand.page.canvas, Qt.MouseButton.LeftButton, pos=hand.at(300, 100)
+    )
+    assert hand.page.cancel()
+    assert not hand.page.tools["polygon"].isChecked()
+    assert hand.page.canvas.tool is None
+    assert not hand.page.cancel(), "there is nothing to cancel now"
+    hand.page.calibrating.corners.click()
+    assert hand.page.cancel()
+    assert not hand.page.calibrating.waiting
+
+
+def test_a_click_without_a_drag_draws_nothing(hand: Hand) -> None:
+    hand.page.tools["circle"].click()
+    hand.drag((300, 350), (301, 350))
+    assert list(hand.page.canvas.shapes) == ["left", "right"]
+    assert hand.page.tools["circle"].isChecked(), "the tool waits for a drag"
 
 
 @pytest.mark.parametrize("kind", ["circle", "ellipse", "ring", "line", "point"])

@@ -9,7 +9,9 @@ from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action
 from deeplabstream.gui.bridge import Bridge
+from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.main_window import MainWindow
+from deeplabstream.gui.pages.regions_page import RegionsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import LIGHT, palette
 from deeplabstream.settings.loading import load
@@ -133,6 +135,38 @@ def test_stop_is_everywhere_and_so_is_esc(qtbot: QtBot, file: Path, page: str) -
     window.rail.stop.click()
     assert rig.asked[-1] is Action.STOP_EXPERIMENT
     assert "STOP" in window.log.page.toPlainText()
+    window.end()
+
+
+def test_esc_closes_a_dialog_or_cancels_a_drawing_only_while_nothing_is_on(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.menu.actions["Keyboard shortcuts"].trigger()
+    keys = window.findChild(KeysWindow)
+    assert keys is not None
+    QApplication.setActiveWindow(keys)
+    qtbot.keyClick(keys, Qt.Key.Key_Escape)
+    assert not keys.isVisible()
+    window.show_page("Regions")
+    page = window.page("Regions")
+    assert isinstance(page, RegionsPage)
+    QApplication.setActiveWindow(window)
+    page.tools["polygon"].click()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not page.tools["polygon"].isChecked()
+    assert "STOP" not in window.log.page.toPlainText()
+    for action in (
+        Action.START_STREAM,
+        Action.START_ANALYSIS,
+        Action.START_EXPERIMENT,
+    ):
+        window.bridge.do(action)
+        window.bridge.tick()
+    page.tools["polygon"].click()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert rig_of(window).asked[-1] is Action.STOP_EXPERIMENT
+    assert page.tools["polygon"].isChecked(), "the second Esc is for the drawing"
     window.end()
 
 

@@ -26,6 +26,7 @@ def test_what_is_placed_is_what_training_reads(folder: Path) -> None:
     book = open_book(folder, ["nose", "tail"])
     assert book.left == 3
     book.place(1, 0, 10.25, 20.5)
+    book.accept(1)
     book.accept(2)
     labels = read_labels(folder)
     assert labels.names == ("labeled-data/a/img2.png", "labeled-data/b/img1.png")
@@ -34,9 +35,33 @@ def test_what_is_placed_is_what_training_reads(folder: Path) -> None:
     assert np.array_equal(labels.points, np.array(wanted, np.float32), equal_nan=True)
 
 
+def test_an_image_is_labelled_when_all_is_placed_or_it_is_accepted(
+    folder: Path,
+) -> None:
+    book = open_book(folder, ["nose", "tail"])
+    book.place(1, 0, 10, 20)
+    assert (book.left, book.unfinished.tolist()) == (3, [False, True, False])
+    assert not (folder / "CollectedData.csv").exists()
+    again = open_book(folder)
+    assert again.points[1, 0].tolist() == [10, 20], "nothing is lost"
+    assert again.unfinished[1]
+    assert not again.proposed[1]
+    assert propose(folder, _Finds()) == 2
+    again = open_book(folder)
+    assert again.points[1, 0].tolist() == [10, 20], "a person's, not a network's"
+    again.place(1, 1, 30, 40)
+    assert again.left == 2
+    assert not (folder / "unfinished.csv").exists()
+    again.remove(1, 1)
+    assert again.left == 2, "it was labelled: the tail is not visible"
+    again.restore(1, again.points[1].copy(), done=False, proposed=False)
+    assert open_book(folder).unfinished[1]
+
+
 def test_a_book_is_opened_again_as_it_was_left(folder: Path) -> None:
     book = open_book(folder, ["nose", "tail"], scorer="Ada")
     book.place(1, 1, 3, 4)
+    book.accept(1)
     again = open_book(folder, ["other"])
     assert again.bodyparts == ("nose", "tail")
     assert again.scorer == "Ada"
@@ -95,7 +120,9 @@ class _Finds:
 
 
 def test_a_network_proposes_what_it_is_sure_of(folder: Path) -> None:
-    open_book(folder, ["nose", "tail"]).place(0, 0, 1, 1)
+    book = open_book(folder, ["nose", "tail"])
+    book.place(0, 0, 1, 1)
+    book.accept(0)
     assert propose(folder, _Finds()) == 2
     book = open_book(folder)
     assert book.points[0, 0].tolist() == [1, 1], "a person's"
@@ -127,7 +154,9 @@ def project(folder: Path) -> Path:
 def test_a_deeplabcut_project_is_gone_on_with_in_its_own_files(project: Path) -> None:
     book = open_book(project)
     assert (book.scorer, book.bodyparts, book.left) == ("Bo", ("nose", "tail"), 2)
-    book.place(book.names.index("labeled-data/b/img1.png"), 1, 3.25, 4)
+    place = book.names.index("labeled-data/b/img1.png")
+    book.place(place, 1, 3.25, 4)
+    book.accept(place)
     again = open_book(project)
     assert again.left == 1
     assert not (project / "CollectedData.csv").exists()

@@ -16,7 +16,10 @@ from PyQt5.QtWidgets import (
 from deeplabstream.gui.widgets.label_tools import KEYS as LABELLING
 from deeplabstream.gui.widgets.region_canvas import KEYS as REGIONS
 
-ANYWHERE = (("Esc", "STOP: switches all outputs off and ends the experiment"),)
+ANYWHERE = (
+    ("Esc", "STOP: switches all outputs off and ends the experiment"),
+    ("Esc, outputs off", "closes a dialog, cancels a drawing"),
+)
 
 
 def keys_of(

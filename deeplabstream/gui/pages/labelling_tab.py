@@ -152,7 +152,12 @@ class LabellingTab(QWidget):
         if book is None:
             return ""
         name = "/".join(book.names[number].split("/")[1:])
-        sign = "●" if book.done[number] else "◐" if book.proposed[number] else "○"
+        if book.done[number]:
+            sign = "●"
+        elif book.proposed[number]:
+            sign = "◐"
+        else:
+            sign = "◔" if book.unfinished[number] else "○"
         return f"{sign} {name}"
 
     def _show_state(self) -> None:
@@ -165,6 +170,8 @@ class LabellingTab(QWidget):
             told = f"{book.left} of {len(book.names)} frames not labelled yet"
             if count := int(book.proposed.sum()):
                 told += f", {count} of them pre-labelled (◐)"
+            if count := int(book.unfinished.sum()):
+                told += f", {count} of them begun (◔)"
             self.words.setText(told)
 
     def _changed(self, part: int) -> None:

@@ -41,6 +41,14 @@ class Undoing(Protocol):
 
 
 @runtime_checkable
+class Cancelling(Protocol):
+    """A page on which something can be begun and cancelled."""
+
+    def cancel(self) -> bool:
+        """Cancel what was begun; return whether there was something."""
+
+
+@runtime_checkable
 class Opening(Protocol):
     """A page that shows run folders."""
 

@@ -74,6 +74,13 @@ class RegionsPage(QWidget):
         self._connect()
         self._refresh()
 
+    def cancel(self) -> bool:
+        """Put the drawing tool away; return whether there was one."""
+        drawing = self.canvas.tool is not None
+        if drawing:
+            self._put_tool_away()
+        return drawing
+
     def _arrange(self) -> None:
         side = QVBoxLayout()
         side.setSpacing(8)
@@ -214,6 +221,12 @@ class RegionsPage(QWidget):
             button.setChecked(checked and other == kind)
         self.canvas.use_tool(kind if checked else None)
 
+    def _put_tool_away(self) -> None:
+        self.calibrating.waiting = ""
+        for button in self.tools.values():
+            button.setChecked(False)
+        self.canvas.use_tool(None)
+
     def _change(self, name: str, shape: Shape) -> None:
         scaled = shape.scaled(self._mm_per_pixel(name) or 1.0)
         self.document.set_word(f"Trigger {name}", shape.key, scaled.word)
@@ -221,7 +234,7 @@ class RegionsPage(QWidget):
     def _make(self, shape: Shape) -> None:
         if self.calibrating.take(shape):
             return
-        self._use(shape.kind, False)
+        self._put_tool_away()
         words = {"KIND": _KINDS.get(shape.kind, "InsideRegion")}
         words["BODYPARTS"] = self._usual_part()
         if self.canvas.camera != self.bridge.session.settings.deciding_camera:

@@ -63,6 +63,8 @@ class RegionCanvas(VideoView):
         """What the next stroke draws; None: it moves what is there."""
         self._draft: Shape | None = None
         self._corners: list[Corner] = []
+        self._mouse: Corner | None = None
+        """Where the next corner of a polygon would be."""
         self._grip: _Grip | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -75,9 +77,14 @@ class RegionCanvas(VideoView):
 
     def use_tool(self, kind: ShapeKind | None) -> None:
         """Draw with the next stroke, or with clicks for a polygon; None: don't."""
-        self.tool, self._draft, self._corners = kind, None, []
+        self.tool = kind
+        self._forget_draft()
         drawing = Qt.CursorShape.CrossCursor
         self.setCursor(drawing if kind else Qt.CursorShape.ArrowCursor)
+
+    def _forget_draft(self) -> None:
+        self._draft = self._grip = self._mouse = None
+        self._corners = []
         self.update()
 
     def pixel(self, at: QPointF) -> Corner | None:
@@ -116,9 +123,17 @@ class RegionCanvas(VideoView):
         if self._grip is None or at is None or self.tool == "polygon":
             return
         self._go_on(at)
-        draft, self._draft, self._grip = self._draft, None, None
+        draft, start, self._draft, self._grip = (
+            self._draft,
+            self._grip.start,
+            None,
+            None,
+        )
         if draft is not None and self.tool is not None:
-            self.made.emit(draft)
+            if self.tool == "point" or hypot(at[0] - start[0], at[1] - start[1]) > (
+                self._near() / 2
+            ):
+                self.made.emit(draft)  # a click alone draws nothing
         elif draft is not None and draft != self.shapes.get(self.chosen_name):
             self.changed.emit(self.chosen_name, draft)
         self.update()
@@ -157,6 +172,18 @@ class RegionCanvas(VideoView):
             self._paint(painter, place, name, self._draft if held else shape, chosen)
         if self._draft is not None and self.tool is not None:
             self._paint(painter, place, "", self._draft, True)
+        if self._corners:
+            self._paint_corners(painter, place)
+
+    def _paint_corners(self, painter: QPainter, place: Fit) -> None:
+        """Paint the corners of the polygon that is being drawn, and its open outline."""
+        corners = [*self._corners, *([self._mouse] if self._mouse else [])]
+        views = [QPointF(x, y) for x, y in place.to_view(np.array(corners)).tolist()]
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(AMBER), 3))
+        painter.drawPolyline(QPolygonF(views))
+        for at in views[: len(self._corners)]:
+            _draw_handle(painter, at)
 
     def _paint(
         self,
@@ -182,16 +209,14 @@ class RegionCanvas(VideoView):
             tag = QColor(AMBER if chosen else BLUE)
             draw_tag(painter, name_place(place, outline), name, tag)
         if chosen:
-            painter.setPen(QPen(QColor(20, 22, 26), 1.5))
-            painter.setBrush(QColor(AMBER))
             handles = np.reshape(shape.handles(), (-1, 2))
             for x, y in place.to_view(handles).tolist():
-                painter.drawRect(int(x) - 4, int(y) - 4, 9, 9)
+                _draw_handle(painter, QPointF(x, y))
 
     def _go_on(self, at: Corner) -> None:
         grip = self._grip
         if self.tool == "polygon" and self._corners:
-            self._draft = polygon([*self._corners, at])
+            self._mouse = at
         elif grip is None:
             return
         elif self.tool is not None:
@@ -231,13 +256,19 @@ class RegionCanvas(VideoView):
                 self.changed.emit(self.chosen_name, shape.without_corner(corner))
 
     def _close_polygon(self) -> None:
-        corners, self._corners, self._draft = self._corners, [], None
-        if self.tool == "polygon" and len(dict.fromkeys(corners)) >= 3:
-            self.made.emit(polygon(list(dict.fromkeys(corners))))
-        self.update()
+        corners = list(dict.fromkeys(self._corners))
+        self._forget_draft()
+        if self.tool == "polygon" and len(corners) >= 3:
+            self.made.emit(polygon(corners))
 
     def _near(self) -> float:
         return _NEAR / self.place.scale if self.place else _NEAR
 
     def _at(self, event: QMouseEvent | None) -> Corner | None:
         return None if event is None else self.pixel(event.localPos())
+
+
+def _draw_handle(painter: QPainter, at: QPointF) -> None:
+    painter.setPen(QPen(QColor(20, 22, 26), 1.5))
+    painter.setBrush(QColor(AMBER))
+    painter.drawRect(int(at.x()) - 4, int(at.y()) - 4, 9, 9)

@@ -109,13 +109,15 @@ class VideoView(QWidget):
         start_ns = perf_counter_ns()
         painter = QPainter(self)
         place = self.place
-        if self._image is None or place is None:
-            self._paint_nothing(painter)
-        else:
-            self._paint_picture(painter, self._image, place)
-            painter.setClipping(False)
-            self.paint_above(painter, place)
-        painter.end()
+        try:
+            if self._image is None or place is None:
+                self._paint_nothing(painter)
+            else:
+                self._paint_picture(painter, self._image, place)
+                painter.setClipping(False)
+                self.paint_above(painter, place)
+        finally:  # a painter that is not ended warns at each painting
+            painter.end()
         self.painted += self._new
         self._new = False
         self.paint_ns = perf_counter_ns() - start_ns

@@ -15,6 +15,8 @@ from deeplabstream.training.data.projects import DLC_CONFIG, open_project, read_
 FILE = "CollectedData.csv"
 PROPOSALS = "proposals.csv"
 """Points that networks found in images not yet reviewed; written like labels."""
+UNFINISHED = "unfinished.csv"
+"""Points of images of which a person has placed some body parts and accepted nothing."""
 BONES = "bones.csv"
 PICTURES = "labeled-data"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -49,29 +51,33 @@ class LabelBook:
         """Return where an image is."""
         return self.folder.joinpath(*self.names[picture].split("/"))
 
+    @property
+    def unfinished(self) -> NDArray[np.bool_]:
+        """(image,): a person has placed some of its body parts and not accepted it."""
+        some = np.isfinite(self.points).any(axis=(1, 2))
+        return np.asarray(some & ~self.done & ~self.proposed)
+
     def place(self, picture: int, part: int, x: float, y: float) -> None:
-        """Set the position of a body part, and save."""
-        self._change(picture, part, (x, y))
+        """Set the position of a body part, and save; with the last one it is labelled."""
+        self.points[picture, part] = (x, y)
+        whole = bool(np.isfinite(self.points[picture]).all())
+        self.done[picture] |= whole and not self.proposed[picture]
+        self._save_change(picture)
 
     def remove(self, picture: int, part: int) -> None:
         """Mark a body part as not visible, and save."""
-        self._change(picture, part, (np.nan, np.nan))
+        self.points[picture, part] = np.nan
+        self._save_change(picture)
 
-    def _change(self, picture: int, part: int, xy: tuple[float, float]) -> None:
-        self.points[picture, part] = xy
-        if self.proposed[picture]:
-            self.save_proposals()
-        else:
-            self.done[picture] = True
+    def _save_change(self, picture: int) -> None:
+        if self.done[picture]:
             self.save(picture)
+        self.save_proposals()
 
     def accept(self, picture: int) -> None:
         """Mark an image as reviewed, and save."""
-        was = bool(self.proposed[picture])
         self.done[picture], self.proposed[picture] = True, False
-        self.save(picture)
-        if was:
-            self.save_proposals()
+        self._save_change(picture)
 
     def restore(
         self, picture: int, points: NDArray[np.float32], done: bool, proposed: bool
@@ -116,13 +122,13 @@ class LabelBook:
             )
 
     def save_proposals(self) -> None:
-        """Write the proposed points; OSError as above."""
-        file = self.folder / PROPOSALS
-        places = np.flatnonzero(self.proposed & ~self.done).tolist()
-        if places:
-            self._write(file, places)
-        else:
-            file.unlink(missing_ok=True)
+        """Write the points of images that are not accepted; OSError as above."""
+        waiting = {PROPOSALS: self.proposed & ~self.done, UNFINISHED: self.unfinished}
+        for name, chosen in waiting.items():
+            if chosen.any():
+                self._write(self.folder / name, np.flatnonzero(chosen).tolist())
+            else:
+                (self.folder / name).unlink(missing_ok=True)
 
     def _write(self, file: Path, places: Sequence[int]) -> None:
         names = [self.names[place] for place in places]
@@ -166,8 +172,7 @@ def open_book(
             scorer = next((cell for cell in rows[0][1:] if cell), scorer)
         elif len(rows) > 1:  # all of them were taken back
             bodyparts = rows[1][1::2]
-    if not bodyparts and (folder / PROPOSALS).is_file():
-        bodyparts = _rows(folder / PROPOSALS)[1][1::2]
+    bodyparts = _waiting_parts(folder, bodyparts)
     names = list(dict.fromkeys([*(labels.names if labels else ()), *found]))
     parts = labels.skeleton.bodyparts if labels else tuple(bodyparts)
     if not parts:
@@ -180,7 +185,8 @@ def open_book(
         done[: len(labels.names)] = seen if project else True
     none = np.zeros(len(names), np.bool_)
     book = LabelBook(folder, scorer, parts, names, points, done, none, project)
-    _take_proposals(book)
+    for waiting in (UNFINISHED, PROPOSALS):
+        _take_waiting(book, folder / waiting)
     if (folder / BONES).is_file():
         pairs = [tuple(row) for row in _rows(folder / BONES)]
     else:
@@ -193,6 +199,16 @@ def open_book(
     return book
 
 
+def _waiting_parts(folder: Path, bodyparts: Sequence[str]) -> Sequence[str]:
+    """Return the body parts of a person's points, else those given, else a network's."""
+    own, proposed = folder / UNFINISHED, folder / PROPOSALS
+    if own.is_file():
+        return _rows(own)[1][1::2]
+    if not bodyparts and proposed.is_file():
+        return _rows(proposed)[1][1::2]
+    return bodyparts
+
+
 def _labelled(files: Iterable[Path]) -> bool:
     return any(len(_rows(file)) > 3 for file in files)
 
@@ -202,18 +218,18 @@ def _rows(file: Path) -> list[list[str]]:
         return [row for row in csv.reader(lines) if any(row)]
 
 
-def _take_proposals(book: LabelBook) -> None:
-    """Take over the proposed points, until they are reviewed."""
-    file = book.folder / PROPOSALS
+def _take_waiting(book: LabelBook, file: Path) -> None:
+    """Take over the points of images that are not accepted; a person's come first."""
     if not file.is_file() or len(_rows(file)) <= 3:
         return
-    proposed = read_labels(file, pictures=False)
+    waiting = read_labels(file, pictures=False)
     places = {name: place for place, name in enumerate(book.names)}
-    for name, own in zip(proposed.names, proposed.points, strict=True):
+    unfinished = book.unfinished
+    for name, own in zip(waiting.names, waiting.points, strict=True):
         place = places.get(name)
-        if place is None or book.done[place]:
+        if place is None or book.done[place] or unfinished[place]:
             continue
-        for part, xy in zip(proposed.skeleton.bodyparts, own, strict=True):
+        for part, xy in zip(waiting.skeleton.bodyparts, own, strict=True):
             if part in book.bodyparts:
                 book.points[place, book.bodyparts.index(part)] = xy
-        book.proposed[place] = True
+        book.proposed[place] = file.name == PROPOSALS

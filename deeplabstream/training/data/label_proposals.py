@@ -13,9 +13,10 @@ from deeplabstream.training.evaluation.image_prediction import predict_pictures
 def propose(folder: Path, estimator: PoseEstimator) -> int:
     """Propose the points that a network finds in all images that are not yet reviewed.
 
-    Points below its threshold are left out. A folder without labels gets the network's
-    body parts. Returns the number of images with a proposal; LabelsError when the
-    network finds none of the body parts.
+    Images in which a person has placed points stay as they are. Points below its
+    threshold are left out. A folder without labels gets the network's body parts.
+    Returns the number of images with a proposal; LabelsError when the network finds none
+    of the body parts.
     """
     book = open_book(folder, estimator.skeleton.bodyparts)
     common = [name for name in book.bodyparts if name in estimator.skeleton.bodyparts]
@@ -26,7 +27,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
                 f"{', '.join(book.bodyparts)}, but {', '.join(estimator.skeleton.bodyparts)}"
             ]
         )
-    waiting = np.flatnonzero(~book.done)
+    waiting = np.flatnonzero(~book.done & ~book.unfinished)
     if not len(waiting):
         return 0
     paths = [book.path(int(picture)) for picture in waiting]
