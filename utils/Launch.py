@@ -4,6 +4,7 @@
     python3 utils/Launch.py test        all checks and all tests
     python3 utils/Launch.py test-fast   unit and architecture tests alone, no checks
     python3 utils/Launch.py update      install requirements.txt again; --all: all lists
+    python3 utils/Launch.py shortcut    Windows: make a shortcut to run.bat on the desktop
 
 The environment is the folder .venv. It is created when it is missing, and updated when a list
 changed: requirements.txt for `run`, for `test` also requirements-dev.txt and
@@ -67,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
         "test": _test,
         "test-fast": _test_fast,
         "update": _update,
+        "shortcut": _shortcut,
     }
     if not argv or argv[0] not in tasks:
         print(__doc__)
@@ -87,7 +89,8 @@ class _NotReadyError(Exception):
 
 def _run(extra: Sequence[str]) -> int:
     _look_for_libraries()
-    _install(TO_RUN)
+    if _install(TO_RUN) and os.name == "nt" and sys.stdin.isatty():
+        _offer_shortcut()
     command = [_program("python"), str(ROOT / "app.py")]
     return _become([*command, "--start", "experiment", *extra])
 
@@ -171,6 +174,59 @@ def _update(extra: Sequence[str]) -> int:
     return 0
 
 
+_MAKE_SHORTCUT = """
+$desktop = [Environment]::GetFolderPath('Desktop')
+$link = (New-Object -ComObject WScript.Shell).CreateShortcut("$desktop\\DeepLabStream.lnk")
+$link.TargetPath = $env:DLS_TARGET
+$link.WorkingDirectory = $env:DLS_FOLDER
+$link.Save()
+"""
+"""For PowerShell. Paths come in the environment: they need no quoting there."""
+
+
+def _shortcut(extra: Sequence[str]) -> int:
+    """Make a shortcut to run.bat on the desktop; Windows only."""
+    if os.name != "nt" or extra:
+        raise _NotReadyError("Shortcuts are made on Windows only: run.bat shortcut")
+    paths = {"DLS_TARGET": str(ROOT / "run.bat"), "DLS_FOLDER": str(ROOT)}
+    shell = ["powershell", "-NoProfile", "-NonInteractive", "-Command", _MAKE_SHORTCUT]
+    try:
+        code = subprocess.run(shell, env={**os.environ, **paths}).returncode
+    except OSError:
+        code = 1
+    if code:
+        raise _NotReadyError(
+            "The shortcut could not be made. In the Explorer, right-click run.bat and "
+            "choose 'Send to', 'Desktop (create shortcut)'."
+        )
+    print("The desktop has a shortcut DeepLabStream now.")
+    return 0
+
+
+def _offer_shortcut() -> None:
+    """Ask once, after the first installation."""
+    if input("Make a shortcut on the desktop? [y/N] ").strip().lower() in ("y", "yes"):
+        try:
+            _shortcut([])
+        except _NotReadyError as error:
+            print(error)
+
+
+def _check_folder() -> None:
+    """Windows: raise _NotReadyError where paths in .venv would be too long."""
+    if os.name != "nt":
+        return
+    from deeplabstream.engine.doctor.diagnosis import LONG_FOLDER
+    from deeplabstream.engine.doctor.windows import long_paths
+
+    if len(str(ROOT)) > LONG_FOLDER and not long_paths():
+        raise _NotReadyError(
+            f"The path of this folder has {len(str(ROOT))} letters; at most {LONG_FOLDER} "
+            "work on this computer. Move the folder, for example to C:\\DeepLabStream, "
+            "and start run.bat there."
+        )
+
+
 def _look_for_libraries() -> None:
     unseen: Mapping[str, str] = {"QT_QPA_PLATFORM": "offscreen"}
     if missing := missing_packages(os.environ if has_screen() else unseen):
@@ -190,16 +246,21 @@ def _installed() -> dict[str, str]:
 
 def _install(
     lists: Sequence[Path], *, anew: bool = False, extra: Sequence[str] = ()
-) -> None:
-    """Bring .venv in line with lists of packages; touch nothing when it is already."""
+) -> bool:
+    """Bring .venv in line with lists of packages; return whether it is new.
+
+    Nothing is changed when it is in line already.
+    """
     python = _program("python")
     wanted = {
         each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in lists
     }
     installed = _installed()
     if not anew and wanted.items() <= installed.items():
-        return
-    if not Path(python).exists():
+        return False
+    _check_folder()
+    new = not Path(python).exists()
+    if new:
         print(f"Making the environment {ENVIRONMENT}", flush=True)
         make = [_fitting_python(), "-m", "venv", "--clear", str(ENVIRONMENT)]
         if subprocess.run(make).returncode:
@@ -220,6 +281,7 @@ def _install(
     stamps = {**installed, **wanted}.items()
     text = "".join(f"{stamp} {name}\n" for name, stamp in stamps)
     STAMP.write_text(text, encoding="utf-8")
+    return new
 
 
 def _fitting_python() -> str:

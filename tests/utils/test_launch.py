@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deeplabstream.engine.doctor import windows as doctor_of_windows
 from utils import Launch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,3 +252,81 @@ def test_test_fast_leaves_slow_tests_out_and_runs_no_check(
     assert Launch.main(["test-fast", "-x"]) == 3
     (words,) = ran
     assert words[1:] == ["-m", "pytest", "-m", "not slow", "-x"]
+
+
+def windows(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    system = SimpleNamespace(name="nt", environ={"PATH": "x"})
+    monkeypatch.setattr(Launch, "os", system)
+    monkeypatch.setattr(Launch, "ROOT", Path(folder))
+
+
+@pytest.mark.parametrize(
+    ("folder", "allowed", "refused"),
+    [
+        ("/" + "a" * 64, False, False),
+        ("/" + "a" * 65, False, True),
+        ("/" + "a" * 65, True, False),
+    ],
+)
+def test_on_windows_a_long_folder_is_refused_before_anything_is_installed(
+    folder: str,
+    allowed: bool,
+    refused: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    windows(monkeypatch, folder)
+    monkeypatch.setattr(Launch, "STAMP", tmp_path / "stamp")
+    monkeypatch.setattr(Launch, "_program", lambda _: str(tmp_path / "python"))
+    monkeypatch.setattr(doctor_of_windows, "long_paths", lambda: allowed)
+    monkeypatch.setattr(Launch, "_fitting_python", lambda: sys.executable)
+    ran: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> SimpleNamespace:
+        ran.append(words)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    if refused:
+        with pytest.raises(Launch._NotReadyError, match="66 letters; at most 65"):
+            Launch._install(Launch.TO_RUN)
+    else:
+        assert Launch._install(Launch.TO_RUN)
+    assert bool(ran) != refused
+
+
+@pytest.mark.parametrize(("answer", "made"), [("y", 1), ("", 0), ("n", 0)])
+def test_on_windows_the_first_start_offers_a_shortcut_on_the_desktop(
+    answer: str,
+    made: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    windows(monkeypatch, "/DeepLabStream")
+    installed = iter((True, False))
+    given: list[dict[str, str]] = []
+
+    def run(words: list[str], env: dict[str, str]) -> SimpleNamespace:
+        assert words[0] == "powershell"
+        given.append(env)
+        return SimpleNamespace(returncode=len(given) - 1)
+
+    monkeypatch.setattr(Launch, "_look_for_libraries", lambda: None)
+    monkeypatch.setattr(Launch, "_install", lambda lists: next(installed))
+    monkeypatch.setattr(Launch, "_become", lambda command: 5)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("builtins.input", lambda question: answer)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    assert Launch.main(["run"]) == 5
+    assert Launch.main(["run"]) == 5, "it is offered once"
+    assert len(given) == made
+    if made:
+        assert given[0]["DLS_TARGET"].endswith("run.bat")
+        assert "shortcut DeepLabStream" in capsys.readouterr().out
+        assert Launch.main(["shortcut"]) == 1
+        assert "Send to" in capsys.readouterr().err
+
+
+def test_shortcuts_are_for_windows_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Launch.main(["shortcut"]) == 1
+    assert "on Windows only" in capsys.readouterr().err
