@@ -67,7 +67,8 @@ class Session(EngineSession):
         what : {"stream", "analysis", "experiment"}
             How much to start. Each includes the ones before it.
         record : bool
-            Whether the videos are recorded.
+            Whether the videos are recorded. The experiment then starts when every recorded
+            camera has a frame in its video.
         timeout_s : float
             Seconds to wait; opening cameras and loading a network take some.
 
@@ -91,7 +92,8 @@ class Session(EngineSession):
                 if isinstance(news, StateChanged):
                     wanted -= _running(news.state)
             if wanted and not failed and clock.now_ns() > end_ns:
-                failed = [f"The session was not ready within {timeout_s:g} s"]
+                text = f"The session was not ready within {timeout_s:g} s"
+                failed = [f"{text}{agenda.awaited(self.state)}"]
             if failed:
                 self.close("failed to start")
                 raise DeviceError("; ".join(failed))

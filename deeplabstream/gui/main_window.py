@@ -194,7 +194,12 @@ class MainWindow(QMainWindow):
         elif self.document.text == self.bridge.session.settings.text:
             self.banner.show_text("")
         else:
-            busy = status.experimenting or status.recording
+            busy = (
+                status.experimenting
+                or status.experiment_starting
+                or status.recording
+                or status.recording_starting
+            )
             self.banner.offer_restart(
                 "Changes take effect when you restart the stream.",
                 "Stop the experiment and the recording first." if busy else "",
@@ -281,8 +286,8 @@ class MainWindow(QMainWindow):
         """Return what closing the window would end, in words."""
         status = self.bridge.session.state
         stages = {
-            "an experiment": status.experimenting,
-            "a recording": status.recording,
+            "an experiment": status.experimenting or status.experiment_starting,
+            "a recording": status.recording or status.recording_starting,
             "an output test": self.test.running,
         }
         found = [name for name, runs in stages.items() if runs]

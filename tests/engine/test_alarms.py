@@ -1,18 +1,32 @@
 """What was not recorded stays visible, and decides whether the experiment goes on."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
 from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.frame import ImageFormat
 from deeplabstream.core.journal_entries import Note
 from deeplabstream.engine.session import messages as say
+from deeplabstream.engine.session import session as session_module
+from deeplabstream.engine.session import session_state as change
 from deeplabstream.engine.session.session import BEGIN_S, Session
-from deeplabstream.engine.session.session_state import Failed, Phase, SessionState
+from deeplabstream.engine.session.session_state import (
+    Action,
+    CameraReading,
+    Counts,
+    Failed,
+    Phase,
+    SessionState,
+)
 from deeplabstream.recording.frame_accounts import FrameCounts
 from deeplabstream.settings.loading import parse
 from tests.engine.small_rig import FOLDER, RIG
 
+SECOND_CAMERA = "[Camera side]\nKIND = SimulatedCamera\n"
 FULL = "Recording has ended, the disk failed: No space left on device"
 
 
@@ -22,6 +36,7 @@ class Processes:
     def __init__(self) -> None:
         self.to_engine: list[object] = []
         self.to_recorder: list[object] = []
+        self.rings: dict[str, object] = {}
         self.cut_short = False
 
     def send_engine(self, message: object) -> None:
@@ -34,9 +49,9 @@ class Processes:
         """Nothing is shared."""
 
 
-def experimenting(choice: str = "") -> tuple[Session, Processes]:
+def experimenting(choice: str = "", rig: str = RIG) -> tuple[Session, Processes]:
     """A session that runs an experiment, and what it sends."""
-    settings = parse(f"{RIG}[Experiment]\nEXP_NAME = light\n{choice}", FOLDER)
+    settings = parse(f"{rig}[Experiment]\nEXP_NAME = light\n{choice}", FOLDER)
     session, processes = Session(settings), Processes()
     session.state = SessionState(Phase.STREAMING, True, True, True, True)
     session._processes = processes  # type: ignore[assignment]
@@ -76,33 +91,171 @@ def test_video_that_the_experiment_did_not_ask_for_does_not_end_it(whole: bool) 
     assert bool(processes.to_engine) is whole
 
 
-def record(session: Session, processes: Processes) -> None:
-    session._record(processes, True)  # type: ignore[arg-type]
+def analysing(choice: str = "", record: str = "yes") -> tuple[Session, Processes]:
+    """A session with two cameras that deliver frames and are analysed; nothing records."""
+    rig = (RIG + SECOND_CAMERA).replace(
+        "KIND = SimulatedCamera", f"KIND = SimulatedCamera\nRECORD = {record}"
+    )
+    session, processes = experimenting(choice, rig)
+    form = ImageFormat((48, 64, 3), 30.0)
+    session.state = SessionState(
+        Phase.STREAMING,
+        True,
+        True,
+        formats=dict.fromkeys(("arena", "side"), form),
+        counts=dict.fromkeys(("arena", "side"), Counts(9)),
+        rates={"arena": 30.0, "side": 30.0},
+    )
+    return session, processes
+
+
+def start(session: Session, processes: Processes, monkeypatch: MonkeyPatch) -> None:
+    """Ask for the experiment; the pre-flight check finds nothing."""
+    monkeypatch.setattr(session_module, "inspect", lambda settings, state: [])
+    rates = session.state.rates
+    session._start_experiment(processes)  # type: ignore[arg-type]
+    session.state = replace(session.state, rates=rates)
+
+
+def turn(session: Session, processes: Processes, after_s: float = 0.0) -> None:
+    """What `poll` does with a stream, some seconds later."""
+    now_s = SystemClock().now_ns() / 1e9 + after_s
+    session._check_begun(processes, now_s)  # type: ignore[arg-type]
+    session._begin_experiment(processes)  # type: ignore[arg-type]
+
+
+def in_videos(number: int = 1, **frames: int) -> say.RecordingProgress:
+    return say.RecordingProgress(frames, {}, {}, number)
+
+
+def test_an_experiment_waits_for_the_first_frame_of_every_video(
+    monkeypatch: MonkeyPatch,
+) -> None:
+    session, processes = analysing()
+    start(session, processes, monkeypatch)
+    state = session.state
+    assert (state.recording, state.unrecorded) == (False, ("arena", "side"))
+    assert state.experiment_starting
+    assert not {Action.START_EXPERIMENT, Action.START_RECORDING} & state.allowed
+    assert {Action.STOP_EXPERIMENT, Action.STOP_RECORDING} <= state.allowed
+    for progress in (in_videos(0, arena=7, side=7), in_videos(arena=1, side=0)):
+        session._handle(progress)  # the first is of an earlier recording
+        turn(session, processes)
+        assert not session.state.recording
+        assert processes.to_engine == []
+    assert session.state.unrecorded == ("side",)
+    session._handle(in_videos(arena=2, side=1))
+    turn(session, processes)
+    assert session.state.recording
+    assert processes.to_engine == [say.RunExperiment(True)]
+    assert session.state.experiment_starting
+    session._handle(say.ExperimentRunning(True))
+    assert not session.state.experiment_starting
+    turn(session, processes, 2 * BEGIN_S)
+    assert texts(session) == []
+    assert len(processes.to_engine) == 1
+
+
+def test_a_camera_that_waits_for_its_trigger_is_not_waited_for(
+    monkeypatch: MonkeyPatch,
+) -> None:
+    """The experiment itself may send the pulses."""
+    session, processes = analysing()
+    start(session, processes, monkeypatch)
+    session._handle(in_videos(arena=1))
+    waiting = CameraReading(0, -1, None, awaits_trigger=True)
+    session._change(change.CamerasRead({"side": waiting}, {}))
+    turn(session, processes)
+    assert session.state.recording
+    assert processes.to_engine == [say.RunExperiment(True)]
+
+
+def test_an_experiment_without_its_recording_is_refused_with_the_cameras_name(
+    monkeypatch: MonkeyPatch,
+) -> None:
+    session, processes = analysing()
+    start(session, processes, monkeypatch)
+    session._handle(in_videos(arena=1))
+    turn(session, processes, BEGIN_S / 2)
+    assert texts(session) == []
+    session.state = replace(session.state, rates={"arena": 30.0, "side": 0.0})
+    turn(session, processes, 2 * BEGIN_S)
+    (text,) = texts(session)
+    assert text.startswith("Cannot start the experiment.")
+    assert text.endswith("[Camera side] delivers no frames")
+    assert "arena" not in text
+    assert processes.to_engine == []
+    assert isinstance(processes.to_recorder[-2], say.StopRecording)
+    assert not session.state.experiment_starting
+    assert not session.state.recording_starting
+    (failed,) = [news for news in session._news if isinstance(news, Failed)]
+    assert failed.grave  # a program without a window ends
+
+
+def test_an_experiment_that_may_go_on_without_video_also_starts_without(
+    monkeypatch: MonkeyPatch,
+) -> None:
+    session, processes = analysing("ON_RECORDING_LOST = go on")
+    start(session, processes, monkeypatch)
+    turn(session, processes, 2 * BEGIN_S)
+    assert "[Camera side] has no frame in its video" in texts(session)[0]
+    assert processes.to_engine == [say.RunExperiment(True)]
+    assert session.state.recording_starting
+
+
+@pytest.mark.parametrize(
+    "cancel",
+    [
+        lambda session: session.do(Action.STOP_EXPERIMENT),
+        lambda session: session.do(Action.STOP_RECORDING),
+        lambda session: session._handle(say.RecorderFailed(FULL)),
+    ],
+)
+def test_a_waiting_experiment_is_cancelled_and_never_starts(
+    monkeypatch: MonkeyPatch, cancel: Callable[[Session], None]
+) -> None:
+    session, processes = analysing()
+    start(session, processes, monkeypatch)
+    cancel(session)
+    turn(session, processes, 2 * BEGIN_S)
+    assert processes.to_engine == []
+    assert not session.state.experiment_starting
+    assert not session.state.recording_starting
+    notes = [news.text for news in session._news if isinstance(news, Note)]
+    assert any(text.startswith("not started: ") for text in notes)
 
 
 def test_a_recording_that_never_begins_is_an_alarm() -> None:
     """As when the recorder hangs on a network drive."""
-    session, processes = experimenting()
-    record(session, processes)
-    asked_s = SystemClock().now_ns() / 1e9
-    session._check_begun(asked_s + BEGIN_S / 2)
+    session, processes = analysing()
+    session.do(Action.START_RECORDING)
+    turn(session, processes, BEGIN_S / 2)
     assert texts(session) == []
-    session._check_begun(asked_s + 2 * BEGIN_S)
-    session._check_begun(asked_s + 3 * BEGIN_S)
-    assert "The recording has not begun" in texts(session)[0]
+    turn(session, processes, 2 * BEGIN_S)
+    turn(session, processes, 3 * BEGIN_S)
+    assert "is the disk slow, or OUTPUT_DIRECTORY not reachable?" in texts(session)[0]
+    assert session.state.recording_starting
     session._check_saved()
     assert len(texts(session)) == 2
     assert "Nothing was recorded" in texts(session)[1]
 
 
 def test_a_recording_that_has_begun_or_was_refused_is_no_further_alarm() -> None:
-    for answer in (say.RecordingProgress({}, {}, {}), say.RecorderFailed(FULL)):
-        session, processes = experimenting()
-        record(session, processes)
+    for answer in (in_videos(arena=1, side=1), say.RecorderFailed(FULL)):
+        session, processes = analysing()
+        session.do(Action.START_RECORDING)
         session._handle(answer)
         before = len(texts(session))
-        session._check_begun(SystemClock().now_ns() / 1e9 + 2 * BEGIN_S)
+        turn(session, processes, 2 * BEGIN_S)
         assert len(texts(session)) == before
+
+
+def test_a_recording_of_no_camera_is_refused() -> None:
+    session, _ = analysing(record="no")
+    session.do(Action.START_RECORDING)
+    (failed,) = [news for news in session._news if isinstance(news, Failed)]
+    assert "RECORD = no" in failed.text
+    assert not session.state.recording_starting
 
 
 def test_a_video_without_a_frame_is_an_alarm() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from deeplabstream.core.clock import ManualClock
@@ -39,12 +40,13 @@ class PlayingSession(FakeSession):
         return super().poll()
 
 
-def run(rig: FakeSession, seconds: float = 1.0) -> tuple[Summary, list[str]]:
+def run(
+    rig: FakeSession, seconds: float = 1.0, agenda: RequestQueue | None = None
+) -> tuple[Summary, list[str]]:
     clock, said = ManualClock(), list[str]()
-    agenda = RequestQueue(AGENDAS["experiment"])
     summary = run_headless(
         rig,
-        agenda,
+        agenda or RequestQueue(AGENDAS["experiment"]),
         seconds,
         said.append,
         clock=clock,
@@ -86,6 +88,40 @@ def test_a_failure_ends_it_and_is_told() -> None:
     assert "none" in summary.lines()[-1]
 
 
+class SlowRecording(PlayingSession):
+    """The first frame of a video comes three polls after it was requested."""
+
+    polls = 0
+
+    def do(self, action: Action) -> None:
+        if action is Action.START_RECORDING:
+            self.put(replace(self.state, unrecorded=("arena",)))
+        else:
+            super().do(action)
+
+    def poll(self) -> list[News]:
+        self.polls += self.state.recording_starting
+        if self.polls == 3:
+            self.put(replace(self.state, recording=True, unrecorded=()))
+        return super().poll()
+
+
+def test_everything_runs_only_when_the_video_has_a_frame() -> None:
+    actions = (Action.START_STREAM, Action.START_ANALYSIS, Action.START_RECORDING)
+    rig = SlowRecording()
+    agenda = RequestQueue((*actions, Action.START_EXPERIMENT))
+    begun: list[tuple[int, bool]] = []
+    while not agenda.done:
+        rig.poll()
+        agenda.advance(rig)
+        begun.append((rig.polls, rig.state.experimenting))
+    assert next(polls for polls, experiments in begun if experiments) == 3
+    _, said = run(SlowRecording(), agenda=RequestQueue(actions))
+    starting = said.index("streaming, analysing, recording starting")
+    runs = said.index("Everything runs; it will be stopped in 1 s.")
+    assert starting < said.index("streaming, analysing, recording") < runs
+
+
 class WarningSession(PlayingSession):
     def poll(self) -> list[News]:
         if self.index in (3, 5):
@@ -115,6 +151,7 @@ def test_a_rig_that_never_gets_ready_is_given_up() -> None:
     rig = SlowSession()
     summary, _ = run(rig)
     assert "not ready" in summary.failures[0]
+    assert "Start Stream has not taken effect" in summary.failures[0]
     assert rig.asked == [Action.START_STREAM, Action.STOP_STREAM]
 
 

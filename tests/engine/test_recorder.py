@@ -1,6 +1,7 @@
 """What a recorder writes of a stream, and how it accounts for every frame."""
 
 from pathlib import Path
+from time import perf_counter
 
 import av
 import pytest
@@ -94,6 +95,26 @@ def test_every_frame_is_filmed_in_two_takes(tmp_path: Path) -> None:
                 assert len(list(video.decode(video=0))) == frames
         _header, *take = rows(rig.folder.path / "side.frames.csv")
         assert [int(row[1]) for row in take] == list(range(1, 20, 2))
+
+
+def test_the_first_frame_of_each_video_is_reported_at_once(tmp_path: Path) -> None:
+    with recording(tmp_path, "top", "side") as rig:
+        open_run(rig)
+        rig.tell(say.StartRecording(("top", "side"), number=3))
+        for camera in ("side", "top"):
+            rig.recorder._progress_ns = 2**62  # the next regular report is far away
+            rig.expose(0, camera=camera)
+            video = rig.recorder._takes._recordings[camera]
+            give_up = perf_counter() + 60
+            while not video.recorded:
+                assert perf_counter() < give_up
+            rig.told.clear()
+            rig.tell()
+            (progress,) = rig.of(say.RecordingProgress)
+            assert isinstance(progress, say.RecordingProgress)
+            assert (progress.recorded[camera], progress.number) == (1, 3)
+            rig.tell()
+            assert len(rig.of(say.RecordingProgress)) == 1
 
 
 def test_a_ring_that_goes_round_is_a_counted_loss(tmp_path: Path) -> None:

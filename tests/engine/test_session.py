@@ -15,7 +15,14 @@ import pytest
 from deeplabstream.core.journal_entries import Edge, Step
 from deeplabstream.engine.replay.rerun import rerun_decisions
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action, Failed, News, Phase
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Failed,
+    News,
+    Phase,
+    SessionState,
+    StateChanged,
+)
 from deeplabstream.recording.run_folder import RunFolder
 from deeplabstream.settings.loading import parse
 from tests.engine.tolerant import GIVE_UP_S, TOLERANT
@@ -137,6 +144,25 @@ def test_a_run_leaves_everything_behind_and_closes_its_accounts(tmp_path: Path) 
     assert len(pairs) == spans["top", "analysis"]["analysed"]
     assert sum(len(then.commands) for then, _ in pairs) > 0
     assert [then.commands for then, _ in pairs] == [now.commands for _, now in pairs]
+
+
+def test_recording_is_said_when_every_video_has_a_frame(tmp_path: Path) -> None:
+    states: list[SessionState] = []
+    with rig(tmp_path) as it:
+        it.do(Action.START_STREAM, Action.START_ANALYSIS, Action.START_EXPERIMENT)
+        it.until(lambda it: it.session.state.experimenting)
+        states = [s.state for s in it.of(StateChanged) if isinstance(s, StateChanged)]
+        assert it.of(Failed) == []
+        it.stop()
+    assert states[-1].recording
+    assert any(state.recording_starting for state in states)
+    for state in states:
+        assert not state.experimenting or state.recording
+        if state.recording:
+            assert {name for name, n in state.counts.items() if n.recorded} == {
+                "top",
+                "side",
+            }
 
 
 def test_an_output_is_tested_by_the_rig_that_has_it_open(tmp_path: Path) -> None:

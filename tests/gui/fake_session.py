@@ -190,14 +190,14 @@ class FakeSession(Session):
 
     def put(self, state: SessionState) -> None:
         """Take phase and activity of `state`; all else remains."""
-        phase, network_ready, *runs = state.activity
-        analysing, experimenting, recording = runs
         self.update(
-            phase=phase,
-            network_ready=network_ready,
-            analysing=analysing,
-            experimenting=experimenting,
-            recording=recording,
+            phase=state.phase,
+            network_ready=state.network_ready,
+            analysing=state.analysing,
+            experimenting=state.experimenting,
+            recording=state.recording,
+            experiment_starting=state.experiment_starting,
+            unrecorded=state.unrecorded,
         )
         self.news.append(StateChanged(self.state))
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
+from deeplabstream.gui.theme import AMBER, GREEN
 from deeplabstream.gui.widgets.run_buttons import Controls
 
 EVERY = [
@@ -33,3 +35,18 @@ def test_a_button_says_what_it_asks(qtbot: QtBot, action: Action) -> None:
     with qtbot.waitSignal(controls.asked) as asked:
         button.click()
     assert asked.args == [action]
+
+
+def test_a_recording_without_frames_is_shown_as_starting(qtbot: QtBot) -> None:
+    controls = Controls()
+    qtbot.addWidget(controls)
+    streaming = SessionState(Phase.STREAMING, True, True)
+    controls.show_status(
+        replace(streaming, unrecorded=("side",), experiment_starting=True)
+    )
+    colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
+    assert colours == [AMBER, AMBER]
+    assert "[Camera side]" in controls._words.text()
+    controls.show_status(replace(streaming, recording=True, experimenting=True))
+    colours = [controls._lamps[name].colour for name in ("Recording", "Experiment")]
+    assert colours == [GREEN, GREEN]

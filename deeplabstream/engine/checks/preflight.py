@@ -172,7 +172,9 @@ def _check_disk_space(
         )
     try:
         free = shutil.disk_usage(folder).free
-        if settings.experiment.record_exp and not state.recording:
+        if settings.experiment.record_exp and not settings.recorded:
+            needs = "; no camera is recorded, each has RECORD = no"
+        elif settings.experiment.record_exp and not state.recording:
             filmed = [state.formats[name] for name in settings.recorded]
             recording_options.check_free_disk_space(folder, filmed)
             a_minute = 60 * sum(map(recording_options.bytes_per_second, filmed))

@@ -280,17 +280,12 @@ class _Engine:
 
     def start_experiment(self) -> None:
         """Start the experiment with new triggers and a new plan."""
-        if not self.ready():
-            self.send(ExperimentRunning(False))
-            return
-        if self.bench.bank is not None and not self.loop.experimenting:
-            experiment, triggers = (
-                self.settings.new_experiment(),
-                self.settings.new_triggers(),
-            )
-            self.loop.begin(experiment, triggers, self.bench.bank)
+        bank = self.bench.bank if self.ready() else None
+        if bank is not None and not self.loop.experimenting:
+            experiment = self.settings.new_experiment()
+            self.loop.begin(experiment, self.settings.new_triggers(), bank)
             self.experiment_running = True
-            self.send(ExperimentRunning(True))
+        self.send(ExperimentRunning(self.loop.experimenting))
 
     def ready(self) -> bool:
         """Return whether the outputs are open, anew after one was lost; say why not."""

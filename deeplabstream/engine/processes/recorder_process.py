@@ -106,6 +106,10 @@ class StreamRecorder:
         self._problems: deque[tuple[str, bool]] = deque()
         self._clock = SystemClock()
         self._progress_ns = 0
+        self._number = 0
+        """Number of the last requested recording."""
+        self._begun = 0
+        """Cameras with a frame in their video, as last reported."""
         self._late: set[str] = set()
         self._lost = 0
         self._done = self._saved = self._saved_ns = 0
@@ -227,6 +231,7 @@ class StreamRecorder:
         run = self._opened()
         rings = [self._rings[name] for name in request.cameras]
         self._late.clear()
+        self._number, self._begun = request.number, 0
         remarks = self._takes.start(
             run.folder, rings, request.recording_options, self._attached.knows_losses
         )
@@ -362,12 +367,15 @@ class StreamRecorder:
         send_message(self._pipe, say.RecorderFailed(text, whole=True))
 
     def _report_progress(self) -> None:
-        now_ns = self._clock.now_ns()
-        if self._takes and now_ns - self._progress_ns >= SYNC_S * 1e9:
-            self._progress_ns = now_ns
-            takes = self._takes
+        takes, now_ns = self._takes, self._clock.now_ns()
+        if not takes:
+            return
+        recorded = takes.recorded()
+        begun = sum(frames > 0 for frames in recorded.values())
+        if begun != self._begun or now_ns - self._progress_ns >= SYNC_S * 1e9:
+            self._progress_ns, self._begun = now_ns, begun
             progress = say.RecordingProgress(
-                takes.recorded(), takes.losses(), takes.waiting()
+                recorded, takes.losses(), takes.waiting(), self._number
             )
             send_message(self._pipe, progress)
             self._warn(progress.losses)

@@ -53,7 +53,7 @@ def run_headless(
     counting = False
     while not (to_stop() or run.over or clock.now_ns() >= deadline_ns):
         run.look()
-        if agenda.done and not counting and _settled(session.state):
+        if agenda.done and not counting and session.state.phase is Phase.STREAMING:
             counting = True
             start_ns = clock.now_ns()
             deadline_ns = start_ns + round(1e9 * seconds)
@@ -65,7 +65,8 @@ def run_headless(
             say(f"Everything runs; {limit}.")
         rest(_TICK_S)
     if not agenda.done and not run.over and not to_stop():
-        run.fail(f"the rig was not ready within {_START_UP_S:g} s")
+        missing = agenda.awaited(session.state)
+        run.fail(f"the rig was not ready within {_START_UP_S:g} s{missing}")
     run.look()
     run_s = (clock.now_ns() - start_ns) / 1e9
     agenda.drop()
@@ -81,10 +82,6 @@ def run_headless(
         rest(_TICK_S)
     run.look()
     return replace(run.summary, seconds=run_s, started=run.streamed)
-
-
-def _settled(status: SessionState) -> bool:
-    return status.phase is Phase.STREAMING
 
 
 @dataclass
@@ -148,7 +145,9 @@ def _words(status: SessionState) -> str:
         for word, does in (
             ("analysing", status.analysing),
             ("experiment running", status.experimenting),
+            ("experiment starting", status.experiment_starting),
             ("recording", status.recording),
+            ("recording starting", status.recording_starting),
         )
         if does
     ]

@@ -243,6 +243,8 @@ class StartRecording:
 
     cameras: tuple[str, ...]
     recording_options: RecordingOptions = field(default_factory=RecordingOptions)
+    number: int = 0
+    """Number of the recording, for its `RecordingProgress`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +283,15 @@ class RunOpened:
 class RecordingProgress:
     """Frames in the videos, lost to the videos, and waiting, by camera.
 
-    Sent twice a second while recording.
+    Sent twice a second while recording, and when the first frame of a camera is in its
+    video.
     """
 
     recorded: Mapping[str, int]
     losses: Mapping[str, int]
     waiting: Mapping[str, int]
+    number: int = 0
+    """Number of the recording, as in `StartRecording`."""
 
 
 @dataclass(frozen=True, slots=True)

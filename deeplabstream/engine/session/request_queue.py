@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from deeplabstream.engine.session.session import Session
-from deeplabstream.engine.session.session_state import Action
+from deeplabstream.engine.session.session_state import (
+    Action,
+    Phase,
+    SessionState,
+)
 
 AGENDAS = MappingProxyType(
     {
@@ -21,21 +25,53 @@ AGENDAS = MappingProxyType(
 
 
 class RequestQueue:
-    """Actions that are still to be requested, in their order, each once."""
+    """Actions that are still to be requested, in their order, each once.
+
+    Each waits until the one before has taken effect: a recording, until every recorded
+    camera has a frame in its video.
+    """
 
     def __init__(self, actions: Sequence[Action] = ()) -> None:
         self._left = list(actions)
-
-    @property
-    def done(self) -> bool:
-        """Whether everything was requested."""
-        return not self._left
+        self._last: Action | None = None
+        self.done = not self._left
+        """Everything was requested and has taken effect."""
 
     def advance(self, session: Session) -> None:
-        """Request the next action if it is allowed; call it after each poll."""
-        if self._left and self._left[0] in session.state.allowed:
-            session.do(self._left.pop(0))
+        """Request the next action if it is its turn; call it after each poll."""
+        if self.done or not _in_effect(self._last, session.state):
+            return
+        if not self._left:
+            self.done = True
+        elif self._left[0] in session.state.allowed:
+            self._last = self._left.pop(0)
+            session.do(self._last)
+
+    def awaited(self, state: SessionState) -> str:
+        """Return what is missing, as the end of a sentence."""
+        pending = self._last if not _in_effect(self._last, state) else None
+        action = pending or (self._left[0] if self._left else None)
+        text = f"; {action.value} has not taken effect" if action else ""
+        if state.unrecorded:
+            names = ", ".join(f"[Camera {name}]" for name in state.unrecorded)
+            text += f": {names} without a frame in the video"
+        return text
 
     def drop(self) -> None:
         """Drop all requests: something failed, or a user took over."""
         self._left.clear()
+        self.done = True
+
+
+def _in_effect(action: Action | None, state: SessionState) -> bool:
+    """Return whether a requested action is carried out; an experiment may be over again."""
+    match action:
+        case Action.START_STREAM:
+            return state.phase is Phase.STREAMING
+        case Action.START_ANALYSIS:
+            return state.analysing
+        case Action.START_RECORDING:
+            return not state.recording_starting
+        case Action.START_EXPERIMENT:
+            return not state.experiment_starting
+    return True

@@ -41,7 +41,7 @@ from deeplabstream.settings.text_rewriting import with_drawn_seeds
 SAVING_NOTE_S = 5.0
 """Interval of progress messages while the record is saved at the end."""
 BEGIN_S = 10.0
-"""A requested recording must have started within this time."""
+"""Each recorded camera must have a frame in its video within this time and two frames."""
 
 
 class Session:
@@ -72,7 +72,9 @@ class Session:
         """The run folder is complete, or there is none."""
         self._saving_noted_s = 0.0
         self._requested_s: float | None = None
-        """Time of a request to record that was not answered yet."""
+        """Time of a request to record whose limit has not passed yet."""
+        self._experiment_waits = False
+        """The experiment starts as soon as all videos have a frame."""
 
     def __enter__(self) -> Self:
         return self
@@ -258,16 +260,27 @@ class Session:
             case Action.START_EXPERIMENT:
                 self._start_experiment(processes)
             case Action.STOP_EXPERIMENT:
-                processes.send_engine(say.RunExperiment(False))
+                if self._experiment_waits:
+                    self._cancel_experiment(processes, "stopped before it began")
+                else:
+                    processes.send_engine(say.RunExperiment(False))
+            case Action.START_RECORDING if not self.settings.recorded:
+                text = "No camera is recorded: each has RECORD = no"
+                self._news.append(Failed(text))
             case Action.START_RECORDING:
-                self._record(processes, True)
+                self._record(processes)
             case Action.STOP_RECORDING:
-                self._record(processes, False)
+                self._stop_recording(processes)
+                if self._experiment_waits:
+                    self._cancel_experiment(processes, "its recording was stopped")
             case _:
                 assert_never(action)
 
     def _start_experiment(self, processes: ProcessManager) -> None:
-        """Start it unless the pre-flight check fails; report all findings."""
+        """Request it unless the pre-flight check fails; report all findings.
+
+        It starts when each recorded camera has a frame in its video.
+        """
         self._read_cameras(processes)
         found = inspect(self.settings, self.state)
         if grave := [finding.text for finding in found if finding.grave]:
@@ -275,10 +288,31 @@ class Session:
             return
         for finding in found:
             self.note("preflight", finding.text)
-        if self.settings.experiment.record_exp and not self.state.recording:
-            self._record(processes, True)
+        records = self.state.recording or self.state.recording_starting
+        wanted = self.settings.experiment.record_exp and self.settings.recorded
+        if wanted and not records:
+            self._record(processes)
             self._recording_for_experiment = True
-        processes.send_engine(say.RunExperiment(True))
+        self._experiment_waits = True
+        self._change(change.ExperimentRequested(True))
+        self._begin_experiment(processes)
+
+    def _begin_experiment(
+        self, processes: ProcessManager, without_video: bool = False
+    ) -> None:
+        """Start the requested experiment, unless it waits for the first video frames."""
+        if self._experiment_waits:
+            self._experiment_waits = self.state.recording_starting and not without_video
+            if not self._experiment_waits:
+                processes.send_engine(say.RunExperiment(True))
+
+    def _cancel_experiment(self, processes: ProcessManager, why: str) -> None:
+        """Forget the requested experiment, and end the recording that was for it."""
+        self._experiment_waits = False
+        if self._recording_for_experiment:
+            self._stop_recording(processes)
+        self._change(change.ExperimentRequested(False))
+        self.note("experiment", f"not started: {why}")
 
     def _open_run(self, processes: ProcessManager) -> None:
         """Request the run folder, if there is none yet."""
@@ -292,17 +326,19 @@ class Session:
         root, facts = self.settings.output_directory, self.state.run_facts()
         processes.send_recorder(say.OpenRun(root, used.text, facts, name))
 
-    def _record(self, processes: ProcessManager, active: bool) -> None:
-        self._requested_s = SystemClock().now_ns() / 1e9 if active else None
-        if active:
-            self._open_run(processes)
-            recording_options = self.settings.recording.recording_options
-            message = say.StartRecording(self.settings.recorded, recording_options)
-            processes.send_recorder(message)
-        else:
-            processes.send_recorder(say.StopRecording())
-            self._recording_for_experiment = False
-        self._change(change.RecordingRequested(active))
+    def _record(self, processes: ProcessManager) -> None:
+        cameras, number = self.settings.recorded, self.state.recording_number + 1
+        self._requested_s = SystemClock().now_ns() / 1e9
+        self._open_run(processes)
+        options = self.settings.recording.recording_options
+        processes.send_recorder(say.StartRecording(cameras, options, number))
+        self._change(change.RecordingRequested(cameras, number))
+
+    def _stop_recording(self, processes: ProcessManager) -> None:
+        self._requested_s = None
+        self._recording_for_experiment = False
+        processes.send_recorder(say.StopRecording())
+        self._change(change.RecordingStopped())
 
     # --- messages
 
@@ -324,7 +360,9 @@ class Session:
     def _read_cameras(self, processes: ProcessManager) -> None:
         """Update counts, frame rates and time stamps."""
         readings = {
-            name: CameraReading(ring.published, ring.last_index, ring.last_stamp)
+            name: CameraReading(
+                ring.published, ring.last_index, ring.last_stamp, ring.awaits_trigger
+            )
             for name, ring in processes.rings.items()
         }
         self._change(change.CamerasRead(readings, self._rates.rates))
@@ -349,9 +387,8 @@ class Session:
                 if not active:
                     processes.send_recorder(say.StopAnalysis())
             case say.ExperimentRunning(active):
-                recording = self._recording_for_experiment and self.state.recording
-                if recording and not active:
-                    self._record(processes, False)
+                if self._recording_for_experiment and not active:
+                    self._stop_recording(processes)
             case say.CameraMessage(text):
                 self.note("camera", text)
             case say.ControlChanged():
@@ -380,7 +417,7 @@ class Session:
                 self._complete = False
                 processes.announce_resources(path)
             case say.RecordingProgress():
-                self._requested_s = None
+                pass
             case say.SavingProgress(frames):
                 self._saving(processes, frames)
             case say.RunClosed(accounts):
@@ -445,7 +482,8 @@ class Session:
         self._rates.look(processes.rings, now_ns)
         for text in self._watchdog.look(processes.rings, now_ns):
             self.note("camera", text)
-        self._check_begun(now_ns / 1e9)
+        self._check_begun(processes, now_ns / 1e9)
+        self._begin_experiment(processes)
         folder = self.state.run_folder or self.settings.output_directory
         waiting = processes.journal.waiting
         status = self._monitor.measure_due(self.processes(), folder, now_ns, waiting)
@@ -473,12 +511,16 @@ class Session:
     ) -> None:
         """Stop the experiment if its recording was lost, unless it is to go on."""
         rules = self.settings.experiment
-        of_experiment = self.state.experimenting and (whole or rules.record_exp)
+        wanted = self.state.experimenting or self.state.experiment_starting
+        of_experiment = wanted and (whole or rules.record_exp)
         goes_on = of_experiment and rules.on_recording_lost == "go on"
         self._complete = self._complete or whole or self.state.run_folder is None
         self._requested_s = None
+        self._recording_for_experiment = False
         self._alarm(text, grave=not goes_on)
-        if of_experiment and not goes_on:
+        if self._experiment_waits and of_experiment and not goes_on:
+            self._cancel_experiment(processes, text)
+        elif of_experiment and not goes_on:
             how = "failed: its recording has ended ([Experiment] ON_RECORDING_LOST = stop)"
             processes.send_engine(say.RunExperiment(False, how))
 
@@ -491,15 +533,42 @@ class Session:
             text = f"the disk is slow, the record is still being saved ({frames} frames wait)"
             self._news.append(Note("recording", text, SystemClock().now_ns()))
 
-    def _check_begun(self, now_s: float) -> None:
-        """Report, once, that a requested recording did not start."""
-        if self._requested_s is not None and now_s - self._requested_s > BEGIN_S:
-            self._requested_s = None
-            self._alarm(
-                f"The recording has not begun after {BEGIN_S:g} s: the recorder does not "
-                "answer; is the disk slow, or OUTPUT_DIRECTORY not reachable?",
-                grave=False,
+    def _check_begun(self, processes: ProcessManager, now_s: float) -> None:
+        """Report, once, which cameras have no recorded frame when the limit has passed.
+
+        An experiment that waits for them does not start, unless it may run without them.
+        """
+        if self._requested_s is None:
+            return
+        missing = self.state.unrecorded
+        rates = [self.state.formats[n].rate for n in missing if n in self.state.formats]
+        limit_s = BEGIN_S + max((2 / rate for rate in rates if rate), default=0.0)
+        if missing and now_s - self._requested_s <= limit_s:
+            return
+        self._requested_s = None
+        if not missing:
+            return
+        silent = [name for name in missing if not self.state.rates.get(name)]
+        causes = {
+            "delivers no frames": silent,
+            "has no frame in its video; is the disk slow, or OUTPUT_DIRECTORY not "
+            "reachable?": [name for name in missing if name not in silent],
+        }
+        text = (
+            f"Not everything is recorded {limit_s:.0f} s after the start: "
+            + "; ".join(
+                f"[Camera {name}] {cause}"
+                for cause, names in causes.items()
+                for name in names
             )
+        )
+        goes_on = self.settings.experiment.on_recording_lost == "go on"
+        if self._experiment_waits and not goes_on:
+            self._cancel_experiment(processes, text)
+            self._alarm(f"Cannot start the experiment. {text}")
+        else:
+            self._alarm(text, grave=False)
+            self._begin_experiment(processes, without_video=True)
 
     def _check_saved(self) -> None:
         """Report that the recorder ended before the run folder was complete."""

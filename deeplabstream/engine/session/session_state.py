@@ -125,6 +125,8 @@ class CameraReading:
     """Number of the newest frame, counted by the device."""
     stamp: Stamp | None
     """Times of the newest frame; None: there is none yet."""
+    awaits_trigger: bool = False
+    """The camera waits for a trigger pulse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,21 @@ class SystemRead:
 
 @dataclass(frozen=True, slots=True)
 class RecordingRequested:
-    """The recorder was asked to start or to stop recording videos."""
+    """The recorder was asked to record these cameras."""
+
+    cameras: tuple[str, ...]
+    number: int = 0
+    """Number of the recording in this stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """The recorder was asked to stop recording videos."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRequested:
+    """The experiment was asked for, or (not active) is not to start any more."""
 
     active: bool
 
@@ -169,6 +185,8 @@ SessionChange: TypeAlias = (
     | CamerasRead
     | SystemRead
     | RecordingRequested
+    | RecordingStopped
+    | ExperimentRequested
     | AlarmRaised
     | AlarmsAcknowledged
 )
@@ -184,6 +202,7 @@ class SessionState:
     analysing: bool = False
     experimenting: bool = False
     recording: bool = False
+    """Each recorded camera has a frame in its video; see `unrecorded`."""
     start_ns: int = 0
     """Zero of the run's time."""
     used_settings: Settings | None = field(default=None, repr=False)
@@ -223,12 +242,24 @@ class SessionState:
     """Lasting problems since the start of the stream, until they are acknowledged."""
     analysed_from: Mapping[str, int] = field(default_factory=dict)
     """By camera: frames delivered when the analysis started; empty: none runs."""
+    experiment_starting: bool = False
+    """The experiment was requested and does not run yet."""
+    unrecorded: tuple[str, ...] = ()
+    """Cameras that are to be recorded and have no frame in their video yet. One that
+    waits for its trigger pulse is not among them."""
+    recording_number: int = 0
+    """Number of the last requested recording in this stream."""
 
     @property
-    def activity(self) -> tuple[Phase, bool, bool, bool, bool]:
-        """Phase, network ready, analysing, experimenting, recording."""
+    def recording_starting(self) -> bool:
+        """Whether a recording was requested of which a camera has no frame yet."""
+        return bool(self.unrecorded)
+
+    @property
+    def activity(self) -> tuple[object, ...]:
+        """What `StateChanged` reports: the phase, and what runs or starts."""
         runs = self.network_ready, self.analysing, self.experimenting, self.recording
-        return (self.phase, *runs)
+        return (self.phase, *runs, self.experiment_starting, self.unrecorded)
 
     @property
     def allowed(self) -> frozenset[Action]:
@@ -237,7 +268,9 @@ class SessionState:
         What runs can always be stopped, a stream also while it starts.
         """
         streaming = self.phase is Phase.STREAMING
-        free = streaming and self.analysing and not self.experimenting
+        experiments = self.experimenting or self.experiment_starting
+        records = self.recording or self.recording_starting
+        free = streaming and self.analysing and not experiments
         rules = {
             Action.START_STREAM: self.phase is Phase.IDLE,
             Action.STOP_STREAM: self.phase in (Phase.STARTING, Phase.STREAMING),
@@ -246,9 +279,9 @@ class SessionState:
             and not self.analysing,
             Action.STOP_ANALYSIS: free,
             Action.START_EXPERIMENT: free,
-            Action.STOP_EXPERIMENT: streaming and self.experimenting,
-            Action.START_RECORDING: streaming and not self.recording,
-            Action.STOP_RECORDING: streaming and self.recording,
+            Action.STOP_EXPERIMENT: streaming and experiments,
+            Action.START_RECORDING: streaming and not records,
+            Action.STOP_RECORDING: streaming and records,
         }
         return frozenset(action for action, rule in rules.items() if rule)
 
@@ -355,7 +388,7 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
         case say.Analysing(active):
             return _after_analysing(state, active)
         case say.ExperimentRunning(active):
-            return replace(state, experimenting=active)
+            return replace(state, experimenting=active, experiment_starting=False)
         case say.RunOpened(path):
             return replace(state, run_folder=path)
         case say.RecordingProgress():
@@ -368,9 +401,12 @@ def _after_message(state: SessionState, message: say.ToSession) -> SessionState:
                 )
                 for camera, each in state.counts.items()
             }
-            return replace(state, counts=counts)
+            state = replace(state, counts=counts)
+            if message.number != state.recording_number:
+                return state
+            return _with_frames_of(state, {n for n, k in message.recorded.items() if k})
         case say.RecorderFailed():
-            return replace(state, recording=False)
+            return replace(state, recording=False, unrecorded=())
         case (
             say.CameraMessage()
             | say.SavingProgress()
@@ -447,8 +483,12 @@ def _after_change(state: SessionState, change: SessionChange) -> SessionState:
             return _after_reading(state, readings, rates)
         case SystemRead(status):
             return replace(state, system=status)
-        case RecordingRequested(active):
-            return replace(state, recording=active)
+        case RecordingRequested(cameras, number):
+            return replace(state, unrecorded=cameras, recording_number=number)
+        case RecordingStopped():
+            return replace(state, recording=False, unrecorded=())
+        case ExperimentRequested(active):
+            return replace(state, experiment_starting=active)
         case AlarmRaised(alarm):
             if any(alarm.text == known.text for known in state.alarms):
                 return state
@@ -468,7 +508,19 @@ def _stopped(state: SessionState, phase: Phase) -> SessionState:
         experimenting=False,
         recording=False,
         analysed_from={},
+        experiment_starting=False,
+        unrecorded=(),
     )
+
+
+def _with_frames_of(state: SessionState, cameras: Collection[str]) -> SessionState:
+    """Return the state when these cameras have a frame in their video, or wait for none.
+
+    The last of the missing ones makes the recording one that runs.
+    """
+    missing = tuple(name for name in state.unrecorded if name not in cameras)
+    recording = state.recording or (state.recording_starting and not missing)
+    return replace(state, unrecorded=missing, recording=recording)
 
 
 def _after_reading(
@@ -480,9 +532,11 @@ def _after_reading(
         camera: _counted(state, camera, reading) for camera, reading in readings.items()
     }
     stamps = {name: each.stamp for name, each in readings.items() if each.stamp}
-    return replace(
+    state = replace(
         state, counts={**state.counts, **counts}, stamps=stamps, rates=dict(rates)
     )
+    awaiting = {name for name, each in readings.items() if each.awaits_trigger}
+    return _with_frames_of(state, awaiting)
 
 
 def _counted(state: SessionState, camera: str, reading: CameraReading) -> Counts:

@@ -61,8 +61,16 @@ class Controls(QFrame):
             AMBER if changing else GREEN if streaming else ""
         )
         self._lamps["Analysis"].show_colour(GREEN if status.analysing else "")
-        self._lamps["Experiment"].show_colour(GREEN if status.experimenting else "")
-        self._lamps["Recording"].show_colour(GREEN if status.recording else "")
+        self._lamps["Experiment"].show_colour(
+            AMBER
+            if status.experiment_starting
+            else GREEN
+            if status.experimenting
+            else ""
+        )
+        self._lamps["Recording"].show_colour(
+            AMBER if status.recording_starting else GREEN if status.recording else ""
+        )
         idle = status.phase is Phase.IDLE
         self._words.setText(blocked if blocked and idle else _sentence(status))
 
@@ -83,8 +91,13 @@ def _sentence(status: SessionState) -> str:
         return "Opening the cameras …"
     if status.phase is Phase.STOPPING:
         return "Stopping …"
+    if status.recording_starting:
+        names = ", ".join(f"[Camera {name}]" for name in status.unrecorded)
+        return f"The recording starts: no frame of {names} is in its video yet."
     if not status.network_ready:
         return "Loading the network …"
+    if status.experiment_starting:
+        return "The experiment starts …"
     if status.experimenting:
         return "The experiment controls the outputs."
     if status.analysing:
