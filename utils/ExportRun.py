@@ -1,6 +1,11 @@
-"""Export a run for other programs: python utils/ExportRun.py FOLDER --to nwb.
+r"""Export a run for other programs.
+
+    python utils/ExportRun.py FOLDER --to nwb --species "Mus musculus" --sex F --age P90D
+    python utils/ExportRun.py FOLDER --to all
 
 The files are written to FOLDER/export. Existing files are replaced only with --overwrite.
+NWB files name the subject: its species, sex and age are options. Its name is ANIMAL of
+[Session] in the settings of the run.
 """
 
 import sys
@@ -12,7 +17,9 @@ from deeplabstream.core.program import ending, prepare
 
 prepare()
 
-from collections.abc import Sequence
+import argparse
+import re
+from collections.abc import Callable, Sequence
 
 from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
@@ -23,22 +30,45 @@ from deeplabstream.recording.exporters.exports import (
     ExportedBeforeError,
     export,
 )
+from deeplabstream.recording.exporters.nwb import (
+    AGE_FORM,
+    SEXES,
+    SPECIES_FORM,
+    NwbSubject,
+)
 
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Export the run; return EXPORTED_BEFORE when a file is there already."""
-    options = ProgramParser(prog="ExportRun.py", description=__doc__)
+    options = ProgramParser(
+        prog="ExportRun.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     options.add_argument("folder", type=Path, help="run folder")
     options.add_argument("--to", required=True, choices=[*EXPORTS, "all"])
     options.add_argument(
         "--output", type=Path, metavar="FOLDER", help="default: export/ of the run"
     )
     add_overwrite(options)
+    nwb = options.add_argument_group("subject of NWB files")
+    nwb.add_argument(
+        "--animal", default="", help="its name (default: ANIMAL of the run)"
+    )
+    nwb.add_argument("--species", default="", metavar="NAME",
+        type=_of_form(SPECIES_FORM, "a Latin name such as 'Mus musculus'"),
+        help="Latin name (default: 'any animal', NCBITaxon_33208)")  # fmt: skip
+    nwb.add_argument("--sex", default="", choices=SEXES,
+        help="male, female, other or unknown (default: unknown)")  # fmt: skip
+    nwb.add_argument("--age", default="", metavar="DURATION",
+        type=_of_form(AGE_FORM, "a duration by ISO 8601, such as P90D (90 days) or P8W/P10W"),
+        help="such as P90D or P12W (default: 'P0D/', 0 days or more)")  # fmt: skip
     asked = options.parse_args(argv)
     kinds = list(EXPORTS) if asked.to == "all" else [asked.to]
+    subject = NwbSubject(asked.animal, asked.species, asked.sex, asked.age)
     try:
-        export(asked.folder, kinds, asked.output, print, asked.overwrite)
+        export(asked.folder, kinds, asked.output, print, asked.overwrite, subject)
     except ExportedBeforeError as error:
         print(error, file=sys.stderr)
         return EXPORTED_BEFORE
@@ -46,7 +76,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DeepLabStreamError(
             f"Can't export {asked.folder} to {asked.to}: {error}"
         ) from error
+    if "nwb" in kinds and (missing := subject.missing):
+        given = " and ".join(f"--{word}" for word in missing)
+        print(
+            f"run.nwb: no {' and no '.join(missing)} of the subject is known; "
+            f"give {given}"
+        )
     return 0
+
+
+def _of_form(form: re.Pattern[str], expected: str) -> Callable[[str], str]:
+    """Return the type of an option whose text has a form."""
+
+    def checked(text: str) -> str:
+        if text and not form.fullmatch(text):
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+        return text
+
+    return checked
 
 
 if __name__ == "__main__":

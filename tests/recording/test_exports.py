@@ -147,7 +147,7 @@ def test_the_program_writes_all_and_replaces_them_only_on_request(
     assert edited.read_text("utf-8") == "corrected by hand"
     for also in (["--output", str(tmp_path / "elsewhere")], ["--overwrite"]):
         assert main([*command, *also]) == 0
-        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 6
+        assert len(capsys.readouterr().out.splitlines()) == len(EXPORTS) + 7
         kept = edited.read_bytes() == b"corrected by hand"
         assert kept == ("--output" in also)
 

@@ -11,7 +11,8 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.overwriting import check_free
 from deeplabstream.recording.exporters.export_files import ExportFile, write_files
 from deeplabstream.recording.exporters.labelled_video import labelled_video
-from deeplabstream.recording.exporters.nwb import nwb
+from deeplabstream.recording.exporters.nwb import NwbSubject
+from deeplabstream.recording.exporters.nwb_run import nwb
 from deeplabstream.recording.exporters.pose_files import write_dlc_csv, write_dlc_h5
 from deeplabstream.recording.exporters.sleap_analysis import sleap
 from deeplabstream.recording.exporters.slp import slp
@@ -128,19 +129,21 @@ def export(
     into: Path | None = None,
     say: Callable[[str], object] = lambda sentence: None,
     overwrite: bool = False,
+    subject: NwbSubject | None = None,
 ) -> list[Path]:
     """Write a run into `PATH/export/`, or another folder; return the files.
 
     DeepLabStreamError says why the run can't be exported. ExportedBeforeError names a file
     that exists already; then nothing is written. A run that was killed is repaired first.
     Each file gets its name when it is complete. `say` gets the repairs, and each file when
-    it is written.
+    it is written. `subject` is the animal, for NWB.
     """
     folder = open_run_folder(path, say)
     if not analysed_cameras(folder):
         raise DeepLabStreamError(f"nothing was analysed in {path}")
     into = into or path / "export"
-    planned = [file for kind in kinds for file in EXPORTS[kind](folder, into)]
+    exports: dict[str, Export] = {**EXPORTS, "nwb": partial(nwb, subject=subject)}
+    planned = [file for kind in kinds for file in exports[kind](folder, into)]
     check_free([file.path for file in planned], overwrite, fault=ExportedBeforeError)
     into.mkdir(parents=True, exist_ok=True)
     write_files(planned, say)

@@ -1,20 +1,72 @@
-"""NWB export: poses of a run or a video as one file, by the extension ndx-pose."""
+"""NWB files: poses of a run or a video as one file, by the extension ndx-pose.
 
+Poses are stored twice: by camera in the module `behavior`, where NWB expects them, and by
+video in modules `SLEAP_VIDEO_…`, the only ones that sleap-io reads.
+"""
+
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplabstream.recording.exporters.export_files import ExportFile
 from deeplabstream.recording.pose_table import PoseTable
-from deeplabstream.recording.recorded_frames import analysed_cameras, read_frames
-from deeplabstream.recording.run_folder import RunFolder
+
+ANY_ANIMAL = "http://purl.obolibrary.org/obo/NCBITaxon_33208"
+"""Species of animals of which no species is known: Metazoa, all animals."""
+ANY_AGE = "P0D/"
+"""Age of animals of which no age is known: 0 days or more."""
+UNKNOWN_SEX = "U"
+SEXES = ("M", "F", "O", UNKNOWN_SEX)
+SPECIES_FORM = re.compile(
+    r"[A-Z][a-z]+ [a-z]+|http://purl\.obolibrary\.org/obo/NCBITaxon_\d+"
+)
+AGE_FORM = re.compile(
+    r"P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(/(P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NwbSubject:
+    """The animal, as NWB describes it; empty: not known.
+
+    NWB files have one subject. Of several animals, it stands for all of them.
+    """
+
+    animal: str = ""
+    """Its name or number; empty: the names of the animals in the poses."""
+    species: str = ""
+    """Latin name, such as `Mus musculus`."""
+    sex: str = ""
+    """M, F, O (other) or U (unknown)."""
+    age: str = ""
+    """Duration by ISO 8601: `P90D` is 90 days; a range is `P8W/P10W`."""
+    group: str = ""
+
+    @property
+    def missing(self) -> list[str]:
+        """What is not known of species, sex and age."""
+        return [word for word in ("species", "sex", "age") if not getattr(self, word)]
+
+
+@dataclass(frozen=True, slots=True)
+class NwbSession:
+    """What NWB says about a session."""
+
+    about: str
+    """Description of the session."""
+    identifier: str
+    """Unique name of the file."""
+    started: datetime
+    """Zero of all times."""
+    subject: NwbSubject = NwbSubject()
+    more: Mapping[str, Any] | None = None
+    """Further fields of `pynwb.NWBFile`; those that are empty are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,41 +74,22 @@ class NwbPoses:
     """Poses of one camera or video, and what NWB says about them."""
 
     poses: PoseTable
-    videos: Sequence[str]
-    """File names of the videos."""
+    videos: Mapping[str, PoseTable]
+    """The poses of each video by its file name."""
     version: str = ""
     """Version of the program that made the poses."""
 
     @property
     def device(self) -> str:
         """Name of the camera, or `video`."""
-        return self.poses.camera or "video"
-
-
-def nwb(folder: RunFolder, into: Path) -> Iterator[ExportFile]:
-    """Plan `run.nwb`: one row per frame, in pixels, seconds from Start Stream."""
-    yield ExportFile(into / "run.nwb", partial(_write_run, folder))
-
-
-def _write_run(folder: RunFolder, path: Path) -> None:
-    facts = folder.facts
-    about = "closed-loop experiment, recorded by DeepLabStream"
-    identifier = f"{folder.path.name} {facts['start_ns']}"
-    version = str(facts.get("application", ""))
-    cameras = []
-    for camera in analysed_cameras(folder):
-        frames = read_frames(folder, camera)
-        videos = [name for name in dict.fromkeys(frames.rows["video"]) if name]
-        cameras.append(NwbPoses(frames.poses, videos, version))
-    write_nwb(path, about, identifier, stream_start(facts), cameras)
+        return nwb_name(self.poses.camera or "video")
 
 
 def write_nwb(
     path: Path,
-    about: str,
-    identifier: str,
-    started: datetime,
+    session: NwbSession,
     sources: Sequence[NwbPoses],
+    add: Callable[[Any], object] = lambda file: None,
 ) -> None:
     """Write poses of one skeleton as one NWB file.
 
@@ -64,15 +97,13 @@ def write_nwb(
     ----------
     path : pathlib.Path
         The file to write.
-    about : str
-        Description of the session.
-    identifier : str
-        Unique name of the file.
-    started : datetime.datetime
-        Zero of the times in `sources`.
+    session : NwbSession
+        Session and subject.
     sources : sequence of NwbPoses
         Cameras or videos, at least one. Each animal becomes one pose estimation. Points
         that are NaN stay NaN; confidences that are NaN become 0.
+    add : callable
+        Gets the `pynwb.NWBFile` before it is written, to add what is no pose.
 
     Raises
     ------
@@ -84,68 +115,136 @@ def write_nwb(
         from ndx_pose import Skeleton, Skeletons
         from pynwb import NWBHDF5IO, NWBFile
 
+        more = {name: value for name, value in (session.more or {}).items() if value}
         file = NWBFile(
-            session_description=about,
-            identifier=identifier,
-            session_start_time=started,
+            session_description=session.about,
+            identifier=session.identifier,
+            session_start_time=session.started,
+            keywords=["closed loop", "pose estimation"],
+            subject=_subject(session.subject, sources[0].poses.animals),
+            **more,
         )
         skeleton = sources[0].poses.skeleton
         parts = skeleton.bodyparts
         edges = [[parts.index(a), parts.index(b)] for a, b in skeleton.bones]
         nodes = Skeleton(name="skeleton", nodes=list(parts), edges=_pairs(edges))
-        behavior = file.create_processing_module("behavior", "poses as they were seen")
+        behavior = file.create_processing_module("behavior", "poses of each camera")
         behavior.add(Skeletons(skeletons=[nodes]))
+        number = 0
         for source in sources:
-            if source.device not in file.devices:
-                file.create_device(name=source.device)
-            for animal in range(len(source.poses.animals)):
-                behavior.add(
-                    _estimation(source, animal, file.devices[source.device], nodes)
+            device = camera_device(file, source.device)
+            animals = source.poses.animals
+            ends = (
+                [f"_{nwb_name(name)}" for name in animals] if len(animals) > 1 else [""]
+            )
+            names = [source.device + end for end in ends]
+            videos = list(source.videos)
+            _add_poses(behavior, names, source.poses, videos, source, device, nodes)
+            for video, poses in source.videos.items():
+                name = f"SLEAP_VIDEO_{number:03}_{nwb_name(Path(video).stem)}"
+                module = file.create_processing_module(
+                    name, f"poses in {video}, a row for each of its frames"
                 )
+                names = [f"track{animal}" for animal in range(len(animals))]
+                _add_poses(module, names, poses, [video], source, device, nodes)
+                number += 1
+        add(file)
         with NWBHDF5IO(str(path), "w") as writer:
             writer.write(file)
 
 
-def stream_start(facts: dict[str, Any]) -> datetime:
-    """Return the time of Start Stream, the zero of `time_s`."""
-    started = datetime.fromisoformat(facts["started"])
-    since_ns = facts.get("started_ns", facts["start_ns"]) - facts["start_ns"]
-    return started - timedelta(microseconds=since_ns // 1000)
+def nwb_name(text: str) -> str:
+    """Return a text as the name of an object; NWB takes no / and no colon in it."""
+    return re.sub("[/:]", "_", text)
 
 
-def _estimation(source: NwbPoses, animal: int, device: Any, skeleton: Any) -> Any:
+def camera_device(file: Any, name: str) -> Any:
+    """Return the device of a camera; it is made if there is none."""
+    if name not in file.devices:
+        file.create_device(name=name, description=f"camera {name}")
+    return file.devices[name]
+
+
+def timing(times_s: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the times of a series, as the arguments of `pynwb.TimeSeries`.
+
+    Parameters
+    ----------
+    times_s : numpy.ndarray of float64, shape (frame,)
+        Seconds.
+
+    Returns
+    -------
+    dict
+        `rate` and `starting_time` where all intervals are equal to the nanosecond, else
+        `timestamps`.
+    """
+    gaps = np.round(np.diff(times_s), 9)
+    if len(gaps) < 2 or gaps[0] <= 0 or np.ptp(gaps) > 0:
+        return {"timestamps": times_s}
+    rate = len(gaps) / (times_s[-1] - times_s[0])
+    return {"rate": float(rate), "starting_time": float(times_s[0])}
+
+
+def _subject(known: NwbSubject, animals: Sequence[str]) -> Any:
+    from pynwb.file import Subject
+
+    about = f"{len(animals)} animals: {', '.join(animals)}" if len(animals) > 1 else ""
+    words = [about, f"group {known.group}" if known.group else ""]
+    return Subject(
+        subject_id=(known.animal or "-".join(animals)).replace("/", "_"),
+        species=known.species or ANY_ANIMAL,
+        sex=known.sex or UNKNOWN_SEX,
+        age=known.age or ANY_AGE,
+        description="; ".join(word for word in words if word) or "one animal",
+    )
+
+
+def _add_poses(
+    module: Any,
+    names: Sequence[str],
+    poses: PoseTable,
+    videos: Sequence[str],
+    source: NwbPoses,
+    device: Any,
+    skeleton: Any,
+) -> None:
+    """Add the pose estimation of each animal to a module, by its name."""
     from ndx_pose import PoseEstimation, PoseEstimationSeries
 
-    poses, animals = source.poses, source.poses.animals
-    confidence = np.nan_to_num(poses.confidence[:, animal])
-    series: list[Any] = []
-    for part, name in enumerate(poses.skeleton.bodyparts):
-        series.append(
-            PoseEstimationSeries(
-                name=name,
-                description=f"{name}, as the network gave it",
+    times = timing(poses.times_s)
+    height, width = poses.size
+    for animal, (name, own) in enumerate(zip(names, poses.animals, strict=True)):
+        confidence = np.nan_to_num(poses.confidence[:, animal])
+        series: list[Any] = []
+        for part, bodypart in enumerate(poses.skeleton.bodyparts):
+            made = PoseEstimationSeries(
+                name=nwb_name(bodypart),
+                description=f"{bodypart} of {own}, as the network gave it",
                 data=poses.points[:, animal, part],
                 unit="pixels",
                 reference_frame="left upper corner of the image, x right, y down",
-                timestamps=series[0] if series else poses.times_s,
                 confidence=confidence[:, part],
                 confidence_definition="of the network; 0: the frame was not analysed",
+                **times,
+            )
+            series.append(made)
+            if "timestamps" in times:
+                times = {"timestamps": made}  # the others refer to the first one
+        module.add(
+            PoseEstimation(
+                name=name,
+                pose_estimation_series=series,
+                description=f"poses of {own}, seen by {source.device}",
+                original_videos=list(videos),
+                dimensions=_pairs([[width, height]]),
+                devices=[device],
+                scorer=poses.scorer,
+                source_software="DeepLabStream",
+                source_software_version=source.version,
+                skeleton=skeleton,
             )
         )
-    suffix = f"_{animals[animal]}" if len(animals) > 1 else ""
-    height, width = poses.size
-    return PoseEstimation(
-        name=f"{source.device}{suffix}",
-        pose_estimation_series=series,
-        description=f"poses seen by {source.device}",
-        original_videos=list(source.videos),
-        dimensions=_pairs([[width, height]]),
-        devices=[device],
-        scorer=poses.scorer,
-        source_software="DeepLabStream",
-        source_software_version=source.version,
-        skeleton=skeleton,
-    )
 
 
 def _pairs(pairs: list[list[int]]) -> NDArray[np.uint16]:

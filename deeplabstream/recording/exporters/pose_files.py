@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deeplabstream.core.pandas_hdf5 import KEY
 from deeplabstream.core.pose import part_names
-from deeplabstream.recording.exporters.nwb import NwbPoses, write_nwb
+from deeplabstream.recording.exporters.nwb import NwbPoses, NwbSession, write_nwb
 from deeplabstream.recording.exporters.sleap_analysis import write_sleap
 from deeplabstream.recording.exporters.slp import write_slp
 from deeplabstream.recording.pose_table import PoseTable
@@ -75,7 +75,8 @@ def _nwb(table: PoseTable, path: Path) -> None:
     name = table.source.name
     about = f"poses of {name}, predicted by DeepLabStream"
     identifier = f"{name} {table.scorer}"
-    write_nwb(path, about, identifier, table.started, [NwbPoses(table, [name])])
+    session = NwbSession(about, identifier, table.started)
+    write_nwb(path, session, [NwbPoses(table, {name: table})])
 
 
 def _sleap(table: PoseTable, path: Path) -> None:

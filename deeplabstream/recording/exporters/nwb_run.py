@@ -1,0 +1,273 @@
+"""NWB export of a run: poses, frame times, trigger states, outputs and events in one file."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deeplabstream.recording.exporters.export_files import ExportFile
+from deeplabstream.recording.exporters.nwb import (
+    NwbPoses,
+    NwbSession,
+    NwbSubject,
+    camera_device,
+    nwb_name,
+    timing,
+    write_nwb,
+)
+from deeplabstream.recording.recorded_frames import (
+    RecordedFrames,
+    analysed_cameras,
+    read_frames,
+    video_frames,
+)
+from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_review import Review, review
+from deeplabstream.recording.run_schema import EVENTS, INT64
+
+EVENT_TABLES: Mapping[str, str] = {
+    "intent": "commands that were about to be written to the outputs",
+    "command": "commands of the experiment",
+    "mark": "marks of the experiment",
+    "edge": "changes of the outputs' levels, when they were written",
+    "ack": "reports of devices that they switched an output, when they did",
+    "input": "changes of inputs",
+    "note": "notes and alarms of the program",
+}
+"""Tables in `events`, by the kind of event in `events.csv`."""
+
+
+def nwb(
+    folder: RunFolder, into: Path, subject: NwbSubject | None = None
+) -> Iterator[ExportFile]:
+    """Plan `run.nwb`: one row per frame, in pixels, seconds from Start Stream.
+
+    What `subject` does not say is taken from the run, as far as it is known there.
+    """
+    write = partial(_write_run, folder, into, subject_of(folder, subject))
+    yield ExportFile(into / "run.nwb", write)
+
+
+def subject_of(folder: RunFolder, subject: NwbSubject | None = None) -> NwbSubject:
+    """Return the subject, completed by `[Session]` of the run."""
+    known = subject or NwbSubject()
+    own = folder.facts.get("session") or {}
+    words = {
+        key: getattr(known, key) or own.get(key, "") for key in ("animal", "group")
+    }
+    return replace(known, **words)
+
+
+def stream_start(facts: Mapping[str, Any]) -> datetime:
+    """Return the time of Start Stream, the zero of `time_s`."""
+    started = datetime.fromisoformat(facts["started"])
+    since_ns = facts.get("started_ns", facts["start_ns"]) - facts["start_ns"]
+    return started - timedelta(microseconds=since_ns // 1000)
+
+
+def _write_run(folder: RunFolder, into: Path, subject: NwbSubject, path: Path) -> None:
+    facts = folder.facts
+    own, experiment = facts.get("session") or {}, facts.get("experiment") or {}
+    name = experiment.get("NAME")
+    session = NwbSession(
+        "closed-loop experiment, recorded by DeepLabStream",
+        f"{folder.path.name} {facts['start_ns']}",
+        stream_start(facts),
+        subject,
+        {
+            "session_id": folder.path.name,
+            "experimenter": own.get("experimenter"),
+            "notes": own.get("notes"),
+            "experiment_description": f"experiment {name}" if name else None,
+            "protocol": folder.settings_text,
+        },
+    )
+    version = str(facts.get("application", ""))
+    sources = []
+    for camera in analysed_cameras(folder):
+        frames = read_frames(folder, camera)
+        sources.append(NwbPoses(frames.poses, _videos(frames), version))
+    write_nwb(path, session, sources, partial(_add_run, review(folder.path), into))
+
+
+def _videos(frames: RecordedFrames) -> dict[str, Any]:
+    """Return the poses of each video by its file name."""
+    names = [name for name in dict.fromkeys(frames.rows["video"]) if name]
+    return {name: frames.of_video(name).poses for name in names}
+
+
+def _add_run(run: Review, into: Path, file: Any) -> None:
+    """Add to an `NWBFile` what is no pose."""
+    for camera in run.facts["cameras"]:
+        _add_videos(run, camera, into, file)
+    _add_triggers(run, file)
+    _add_outputs(run, file)
+    _add_events(run, file)
+
+
+def _add_videos(run: Review, camera: str, into: Path, file: Any) -> None:
+    """Add a camera's videos as one series, with the time of each frame."""
+    from pynwb.image import ImageSeries
+
+    folder = run.folder
+    listed = video_frames(folder, camera)
+    names = [name for name in dict.fromkeys(listed["video"]) if name]
+    names = [name for name in names if (folder.path / name).exists()]
+    if not names:
+        return
+    parts = [listed[listed["video"] == name] for name in names]
+    exposed = np.concatenate([part["exposed_ns"].to_numpy(np.int64) for part in parts])
+    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+    height, width = run.facts["cameras"][camera]["shape"][:2]
+    name = nwb_name(camera)
+    file.add_acquisition(
+        ImageSeries(
+            name=name,
+            description=f"recorded frames of camera {camera}, at their times of exposure",
+            unit="n.a.",
+            format="external",
+            external_file=[_relative(folder.path / each, into) for each in names],
+            starting_frame=[int(start) for start in starts],
+            dimension=[int(width), int(height)],
+            device=camera_device(file, name),
+            **_external(timing((exposed - run.facts["start_ns"]) / 1e9), len(exposed)),
+        )
+    )
+
+
+def _external(times: dict[str, Any], frames: int) -> dict[str, Any]:
+    """Return the times of frames that lie in other files."""
+    return {**times, "num_samples": frames} if "rate" in times else times
+
+
+def _relative(video: Path, into: Path) -> str:
+    try:
+        return Path(os.path.relpath(video, into)).as_posix()
+    except ValueError:  # another drive
+        return video.resolve().as_posix()
+
+
+def _add_triggers(run: Review, file: Any) -> None:
+    """Add the intervals in which each trigger was true, false or unknown."""
+    states = {1.0: "true", 0.0: "false", None: "unknown"}
+    rows = [
+        {
+            "start_time": span.start_s,
+            "stop_time": span.end_s,
+            "trigger": lane.name,
+            "state": states[span.value],
+        }
+        for lane in run.lanes
+        if lane.kind == "trigger"
+        for span in lane.spans
+    ]
+    _add_intervals(
+        file,
+        "triggers",
+        "states of the triggers on the frames' poses",
+        {"trigger": "name of the trigger", "state": "true, false or unknown"},
+        rows,
+    )
+
+
+def _add_outputs(run: Review, file: Any) -> None:
+    """Add the intervals in which each output was on."""
+    causes = {
+        (row["name"], float(row["time_s"])): row["cause"]
+        for row in run.events
+        if row["kind"] == "edge"
+    }
+    rows = [
+        {
+            "start_time": span.start_s,
+            "stop_time": span.end_s,
+            "output": lane.name,
+            "level": span.value,
+            "cause": causes.get((lane.name, span.start_s), ""),
+            "end_cause": causes.get((lane.name, span.end_s), "end of the recording"),
+        }
+        for lane in run.lanes
+        if lane.kind == "output"
+        for span in lane.spans
+        if span.value
+    ]
+    _add_intervals(
+        file,
+        "outputs",
+        "intervals in which an output was on; all changes are in the events `edge`",
+        {
+            "output": "name of the output",
+            "level": "level of the output, above 0 and up to 1",
+            "cause": "cause of the edge that began the interval",
+            "end_cause": "cause of the edge that ended it",
+        },
+        rows,
+    )
+
+
+def _add_intervals(
+    file: Any,
+    name: str,
+    about: str,
+    columns: Mapping[str, str],
+    rows: list[dict[str, Any]],
+) -> None:
+    """Add a table of intervals, unless it is empty, in the order of their starts."""
+    from pynwb.epoch import TimeIntervals
+
+    if not rows:
+        return
+    table = TimeIntervals(name=name, description=about)
+    for column, meaning in columns.items():
+        table.add_column(column, meaning)
+    for row in sorted(rows, key=lambda row: float(row["start_time"])):
+        table.add_interval(**row)
+    file.add_time_intervals(table)
+
+
+def _add_events(run: Review, file: Any) -> None:
+    """Add a table for each kind of event, with the columns that are filled in it."""
+    from pynwb.event import EventsTable
+
+    by_kind: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for row in run.events:
+        by_kind[row["kind"]].append(row)
+    start_ns = run.facts["start_ns"]
+    for kind, rows in by_kind.items():
+        rows.sort(key=lambda row: float(row["time_s"]))
+        about = EVENT_TABLES.get(kind, kind)
+        table = EventsTable(name=nwb_name(kind), description=about)
+        values: dict[str, list[Any]] = {"timestamp": [float(r["time_s"]) for r in rows]}
+        for column in EVENTS.columns:
+            name, found = column.name, [row.get(column.name, "") for row in rows]
+            if name in ("time_s", "kind") or not any(found):
+                continue
+            about = column.meaning
+            if name.endswith("_ns"):
+                name = name.removesuffix("_ns") + "_s"
+                about += ", seconds since Start Stream; NaN: none"
+                values[name] = [
+                    (int(cell) - start_ns) / 1e9 if cell else np.nan for cell in found
+                ]
+            elif column.type is INT64:
+                values[name] = [int(cell) if cell else -1 for cell in found]
+                about += "; -1: none"
+            elif name == "level":
+                values[name] = [float(cell) if cell else np.nan for cell in found]
+            else:
+                name = _SUBJECT.get(kind, "output") if name == "name" else name
+                values[name] = found
+            table.add_column(name, about)
+        for cells in zip(*values.values(), strict=True):
+            table.add_event(**dict(zip(values, cells, strict=True)))
+        file.add_events_table(table)
+
+
+_SUBJECT = {"input": "input", "note": "subject"}
+"""Column of the name, by the kind of event; `name` is taken by the table itself."""
