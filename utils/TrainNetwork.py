@@ -4,7 +4,7 @@
     python utils/TrainNetwork.py config.yaml --output runs/one --overrides training.max_epochs=50
 
 `--data` is a folder with a `CollectedData.csv` of DeepLabCut or Lightning Pose and its images,
-a DeepLabCut project, or a SLEAP package (`.pkg.slp`). With several animals per frame the network
+a DeepLabCut project, or SLEAP's labels (`.slp`). With several animals per frame the network
 also learns part affinity fields and finds all animals. A Lightning Pose project is trained as
 its YAML file says. `--seeds 0,1,2` trains an ensemble.
 """

@@ -55,7 +55,7 @@ class TrainConfig:
         The folder to write.
     data : pathlib.Path, optional
         Labelled frames: a folder with `CollectedData.csv`, that file, a DeepLabCut
-        project, or a SLEAP package (`.pkg.slp`).
+        project, or SLEAP's labels (`.slp`).
     config : pathlib.Path, optional
         A Lightning Pose configuration (`.yaml`). It says what the attributes from `size` on
         say.

@@ -24,6 +24,7 @@ from deeplabstream.training.recommendations import (
     cropzoom_pays,
     inspect_project,
 )
+from tests.training.test_projects import sleap
 from utils import (
     ConvertProject,
     CropFrames,
@@ -95,8 +96,10 @@ def test_a_deeplabcut_project_becomes_one_of_lightning_pose(
     assert ConvertProject.main(["nowhere", "--lp_dir", "x"]) == 2
 
 
-def test_sleaps_own_package_becomes_a_project(labelled: Path, tmp_path: Path) -> None:
-    """As sleap-io, SLEAP's own library, writes it."""
+@pytest.mark.parametrize("embedded", [True, False])
+def test_labels_of_sleaps_own_library_become_a_project(
+    labelled: Path, tmp_path: Path, embedded: bool
+) -> None:
     import sleap_io
 
     labels = read_labels(labelled)
@@ -109,8 +112,11 @@ def test_sleaps_own_package_becomes_a_project(labelled: Path, tmp_path: Path) ->
         )
         for place, xy in enumerate(labels.points)
     ]  # fmt: skip
-    package, target = tmp_path / "dots.pkg.slp", tmp_path / "project"
-    sleap_io.Labels(frames).save(str(package), embed="user", verbose=False)
+    package, target = tmp_path / "dots.slp", tmp_path / "project"
+    if embedded:
+        package = tmp_path / "dots.pkg.slp"
+    how = {"embed": "user" if embedded else False, "verbose": False}
+    sleap_io.Labels(frames).save(str(package), **how)
     assert ConvertProject.main([str(package), "--output", str(target)]) == 0
     after = read_labels(target)
     assert after.skeleton.bodyparts == labels.skeleton.bodyparts
@@ -118,6 +124,17 @@ def test_sleaps_own_package_becomes_a_project(labelled: Path, tmp_path: Path) ->
     for one, other in zip(after.images, labels.images, strict=True):
         pictures = [cv2.imread(str(file)) for file in (one, other)]
         np.testing.assert_array_equal(*pictures)
+
+
+def test_labels_of_several_animals_are_not_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = sleap(tmp_path / "two.pkg.slp", animals=2)
+    assert ConvertProject.main([str(file), "--output", str(tmp_path / "new")]) == 2
+    told = capsys.readouterr().err
+    assert f"{file} labels up to 2 animals per image; Lightning Pose's" in told
+    assert f"TrainNetwork.py --data {file} --output" in told
+    assert not (tmp_path / "new").exists()
 
 
 def test_files_that_would_replace_each_other_are_not_copied(

@@ -8,6 +8,7 @@ import pytest
 
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import open_project, read_yaml
+from tests.cameras.videos import picture, write_video
 
 CONFIG = """Task: reach
 scorer: me
@@ -119,12 +120,137 @@ def test_a_sleap_file_that_can_not_be_used_says_why(tmp_path: Path) -> None:
     file = tmp_path / "a.slp"
     for made, sentence in (
         (lambda: sleap(file, animals=2), "several animals; one per image"),
-        (lambda: sleap(file, embedded=False), "export a .pkg.slp"),
+        (
+            lambda: sleap(file, embedded=False),
+            "2 labelled frames are not in it; in SLEAP",
+        ),
         (lambda: file.write_bytes(b"none"), "can't be unpacked"),
     ):
         made()
         with pytest.raises(LabelsError, match=sentence):
             open_project(file, tmp_path / "unpacked")
+
+
+def sleap_of(file: Path, **backend: object) -> Path:
+    """Write labels of frames 7 and 9 whose images are elsewhere."""
+    sleap(file, embedded=False)
+    with h5py.File(file, "a") as content:
+        said = json.dumps({"backend": backend}).encode()
+        content["videos_json"] = np.array([said])
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("tests/data\\clip.mkv", "clip.mkv"),
+        ("D:/else/where/clip.mkv", "videos/clip.mkv"),
+        ("tests/data/clip.mkv", "tests/data/clip.mkv"),
+    ],
+)
+def test_frames_of_a_plain_sleap_file_come_from_the_video_beside_it(
+    tmp_path: Path, name: str, there: str
+) -> None:
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    write_video(tmp_path / there, 12)
+    labels = open_project(sleap_of(tmp_path / "a.slp", filename=name), tmp_path).labels
+    np.testing.assert_array_equal(labels.points[1, 0], [1, 2])
+    for image, frame in zip(labels.images, (7, 9), strict=True):
+        np.testing.assert_array_equal(cv2.imread(str(image)), picture(frame))
+
+
+def test_images_that_a_sleap_file_names_are_found_beside_it(tmp_path: Path) -> None:
+    names = [f"D:\\images\\{n}.png" for n in range(10)]
+    file = sleap_of(tmp_path / "a.slp", filename=names[0], filenames=names)
+    with pytest.raises(LabelsError, match=r"2 of 2 labelled images are not there"):
+        open_project(file, tmp_path / "unpacked")
+    for n in (7, 9):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), PICTURE + n)
+    labels = open_project(file, tmp_path / "unpacked").labels
+    read = cv2.imread(str(labels.images[1]))
+    np.testing.assert_array_equal(read, PICTURE + 9)
+
+
+@pytest.mark.parametrize(
+    ("backend", "frames", "sentence"),
+    [
+        ({"filename": "D:/x/clip.mkv"}, 0, "Put clip.mkv beside a.slp; or in SLEAP"),
+        (
+            {"filename": "clip.h5", "dataset": "box"},
+            0,
+            "'clip.h5', which is not a video",
+        ),
+        ({"filename": "/etc/passwd"}, 0, "'/etc/passwd', which is not a video file"),
+        ({"filename": "../clip.mkv"}, 0, "the video ../clip.mkv of 2 labelled frames"),
+        ({"filename": "clip.mkv"}, 9, "has 9 frames: it is not the video"),
+    ],
+)
+def test_a_sleap_file_without_its_video_is_one_sentence(
+    tmp_path: Path, backend: dict[str, str], frames: int, sentence: str
+) -> None:
+    if frames:
+        write_video(tmp_path / "clip.mkv", frames)
+    file = sleap_of(tmp_path / "a.slp", **backend)
+    with pytest.raises(LabelsError, match=sentence) as refusal:
+        open_project(file, tmp_path / "unpacked")
+    assert len(refusal.value.problems) == 1
+
+
+def test_the_template_skeleton_of_a_sleap_file_is_read(tmp_path: Path) -> None:
+    file = sleap(tmp_path / "a.pkg.slp")
+    with h5py.File(file, "a") as content:
+        attributes = content["metadata"].attrs
+        words = json.loads(attributes["json"])
+        own = {"nx_graph": words["skeletons"][0], "description": None}
+        attributes["json"] = json.dumps({**words, "skeletons": [own]})
+    skeleton = open_project(file, tmp_path / "unpacked").labels.skeleton
+    assert skeleton.bodyparts == ("snout", "tail")
+    assert skeleton.bones == (("snout", "tail"),)
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        ("track_occupancy", "predictions for analysis. Give the labels"),
+        ("model_weights", "a network of SLEAP's TensorFlow versions"),
+        ("anything", "it has no metadata"),
+    ],
+)
+def test_another_hdf5_file_of_sleap_is_named(
+    tmp_path: Path, held: str, sentence: str
+) -> None:
+    with h5py.File(tmp_path / "a.slp", "w") as content:
+        content[held] = [1]
+    with pytest.raises(LabelsError, match=sentence):
+        open_project(tmp_path / "a.slp", tmp_path)
+
+
+REAL = Path(__file__).parents[3] / "shared/data/sleap"
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs real SLEAP files")
+@pytest.mark.parametrize(
+    ("name", "images", "told"),
+    [
+        ("dance.mp4.labels.slp", 3, ""),
+        ("minimal_instance.pkg.slp", 1, ""),
+        ("small_robot_minimal.slp", 2, ""),
+        ("minimal_instance.slp", 0, "Put centered_pair_low_quality.mp4 beside"),
+        ("small_robot_siv.slp", 0, "3 of 3 labelled images are not there"),
+        ("small_robot_siv_caching.slp", 0, "3 of 3 labelled images are not there"),
+    ],
+)
+def test_real_sleap_files_are_read_or_one_sentence(
+    tmp_path: Path, name: str, images: int, told: str
+) -> None:
+    file = REAL / "labels" / name
+    if not told:
+        labels = open_project(file, tmp_path, several=True).labels
+        assert len(labels.images) == images
+        return
+    with pytest.raises(LabelsError, match=told) as refusal:
+        open_project(file, tmp_path, several=True)
+    assert len(refusal.value.problems) == 1
 
 
 def test_only_videos_are_taken_from_the_paths_of_a_configuration(

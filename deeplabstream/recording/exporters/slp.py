@@ -88,7 +88,7 @@ def write_slp(path: Path, poses: PoseTable, video: Path) -> None:
     placed["x"], placed["y"] = points[shown, animals].reshape(-1, 2).T
     placed["visible"] = there.reshape(-1)
     placed["score"] = np.nan_to_num(sure).reshape(-1)
-    tracks = [[0, f"animal{n + 1}"] for n in range(points.shape[1])]
+    tracks = [[0, name] for name in poses.animals]
     with h5py.File(path, "w") as file:
         for name, table in (
             ("frames", frames),

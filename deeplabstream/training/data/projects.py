@@ -27,21 +27,27 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
     """Return the project at `path`.
 
     That is a folder with `CollectedData.csv` and `videos/` as Lightning Pose has it, the
-    `.csv` itself, a DeepLabCut project (`config.yaml` and `labeled-data/`), or a SLEAP
-    `.pkg.slp`, whose images are written into the folder `unpacked`. With `several`,
-    images may have several animals; otherwise LabelsError says that they have.
+    `.csv` itself, a DeepLabCut project (`config.yaml` and `labeled-data/`), or SLEAP's
+    labels (`.slp`, `.pkg.slp`), whose images are written into the folder `unpacked`. With
+    `several`, images may have several animals; otherwise LabelsError says that they have.
     """
     if path.suffix == ".slp" and path.is_file():
         from deeplabstream.training.data.sleap_packages import unpack_sleap
 
-        skeleton = unpack_sleap(path, unpacked)
-        labels = read_labels(unpacked, several=several)
-        return Project(replace(labels, skeleton=skeleton))
+        skeleton, videos = unpack_sleap(path, unpacked)
+        labels = read_labels(unpacked, several=True)
+        if labels.animals > 1 and not several:
+            raise LabelsError([_several(path)])
+        return Project(replace(labels, skeleton=skeleton), videos)
     folder = path if path.is_dir() else path.parent
     config = folder / DLC_CONFIG
     if path.is_dir() and not list(path.glob("CollectedData*.csv")) and config.is_file():
         return _open_dlc(path, read_yaml(config), several)
     return Project(read_labels(path, several=several), find_videos(folder / "videos"))
+
+
+def _several(path: Path) -> str:
+    return f"{path} labels several animals; one per image is needed"
 
 
 def find_videos(folder: Path) -> tuple[Path, ...]:
@@ -76,7 +82,7 @@ def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
     """Return a DeepLabCut project: all its clips as one table."""
     grouped = bool(words.get("multianimalproject"))
     if grouped and not several:
-        raise LabelsError([f"{folder} labels several animals; one per image is needed"])
+        raise LabelsError([_several(folder)])
     files = sorted(folder.glob("labeled-data/*/CollectedData*.csv"))
     tables = sorted(folder.glob("labeled-data/*/CollectedData*.h5"))
     told = {file.parent for file in files}

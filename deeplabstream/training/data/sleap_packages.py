@@ -1,23 +1,29 @@
-"""SLEAP's label packages (`.pkg.slp`), unpacked into images and `CollectedData.csv`.
+"""SLEAP's label files (`.slp`, `.pkg.slp`), unpacked into images and `CollectedData.csv`.
 
-The file is HDF5: `frames` has ranges of `instances`, these have ranges of `points`, and
-`videoN/video` holds the encoded images. Only manual labels are taken.
+The file is HDF5: `frames` has ranges of `instances`, these have ranges of `points`. A package
+(`.pkg.slp`) has encoded images in `videoN/video`; otherwise `videos_json` names videos and
+images, which are looked for beside the file first. Only manual labels are taken.
 """
 
 import csv
 import json
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.core.frame import Image
 from deeplabstream.core.hdf5 import open_hdf5, whole
 from deeplabstream.core.image_header import too_large
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.pose.pictures import decode
+from deeplabstream.pose.pictures import decode, read_picture
 from deeplabstream.training.data.labels import LabelsError
+from deeplabstream.video.decoding import as_bgr
+from deeplabstream.video.video_reader import open_video
 
 if TYPE_CHECKING:
     import h5py
@@ -26,14 +32,18 @@ USER = 0
 """The kind of instance that was labelled by hand."""
 SINCE_CENTRES = 1.1
 """Before this format, pixel centres lay at halves."""
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_PACKAGE = "in SLEAP, export a package with images (.pkg.slp) and give that"
+_MOST_VIDEOS = 100_000
 
 
-def unpack_sleap(file: Path, folder: Path) -> Skeleton:
-    """Write `CollectedData.csv` and its pictures into `folder`; return the skeleton.
+def unpack_sleap(file: Path, folder: Path) -> tuple[Skeleton, tuple[Path, ...]]:
+    """Write `CollectedData.csv` and its images into `folder`; return skeleton and videos.
 
-    Where an image has several animals, the table has `individuals`. LabelsError names
-    every fault: images that are not in the file (a plain `.slp` has none), several
-    skeletons.
+    The videos are those that frames were decoded from. Where an image has several
+    animals, the table has `individuals`. LabelsError names every fault: a video that is
+    not found (one sentence for each), several skeletons.
     """
     try:
         with open_hdf5(file) as content:
@@ -44,44 +54,70 @@ def unpack_sleap(file: Path, folder: Path) -> Skeleton:
         raise LabelsError([f"{file} can't be unpacked: {error}"]) from error
 
 
-def _unpack(file: Path, content: "h5py.File", folder: Path) -> Skeleton:
-    attributes = content["metadata"].attrs
-    words = json.loads(attributes["json"])
+def _unpack(
+    file: Path, content: "h5py.File", folder: Path
+) -> tuple[Skeleton, tuple[Path, ...]]:
+    if "metadata" not in content:
+        raise ValueError(_other_content(content))
+    words = json.loads(content["metadata"].attrs["json"])
     if len(words["skeletons"]) != 1:
         raise LabelsError(
             [f"{file} holds {len(words['skeletons'])} skeletons, not one"]
         )
     skeleton = _skeleton(words)
-    shift = 0.5 if float(attributes.get("format_id", 1.2)) < SINCE_CENTRES else 0.0
-    instances, points = whole(content["instances"]), whole(content["points"])
+    labelled = _labelled(content)
+    if not any(labelled.values()):
+        predicted = len(content["frames"])
+        reason = f", only predictions in {predicted} frames" if predicted else ""
+        raise LabelsError([f"{file} holds no frame that a user labelled{reason}"])
     rows: list[list[object]] = []
     problems: list[str] = []
+    videos: list[Path] = []
+    for video, frames in labelled.items():
+        images = _images(file, content, words, video, sorted(frames), videos)
+        try:
+            for index, image in images:
+                name = f"labeled-data/video{video}/img{index:08}.png"
+                _write_image(folder / name, image)
+                rows.append([name, *frames[index]])
+        except LabelsError as error:
+            problems += error.problems
+    if problems:
+        raise LabelsError(problems)
+    _write(folder / "CollectedData.csv", skeleton, rows)
+    return skeleton, tuple(videos)
+
+
+def _other_content(content: "h5py.File") -> str:
+    """Return what another HDF5 file of SLEAP or Keras holds, and what to give instead."""
+    if "track_occupancy" in content:
+        return f"it holds predictions for analysis. Give the labels: {_PACKAGE}"
+    if "model_weights" in content:
+        return f"it holds a network of SLEAP's TensorFlow versions. {_PACKAGE}"
+    return "it has no metadata"
+
+
+def _labelled(content: "h5py.File") -> dict[int, dict[int, list[object]]]:
+    """Return by video and frame the cells of its manually labelled animals."""
+    version = float(content["metadata"].attrs.get("format_id", 1.2))
+    shift = 0.5 if version < SINCE_CENTRES else 0.0
+    instances, points = whole(content["instances"]), whole(content["points"])
+    labelled: dict[int, dict[int, list[object]]] = {}
     for frame in whole(content["frames"]):
         video, index = int(frame["video"]), int(frame["frame_idx"])
         start, stop = int(frame["instance_id_start"]), int(frame["instance_id_end"])
         placed = [i for i in instances[start:stop] if i["instance_type"] == USER]
-        where = f"{file.name}, video {video}, frame {index}"
         if not placed:
             continue
-        picture = _picture(content, video, index)
-        if picture is None:
-            problems.append(f"{where}: its image is not in the file; export a .pkg.slp")
-            continue
-        name = f"labeled-data/video{video}/img{index:08}.png"
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(picture)
         cells: list[object] = []
         for animal in placed:
             first, last = (int(animal[f"point_id_{end}"]) for end in ("start", "end"))
             cells += _cells(points[first:last], shift)
-        rows.append([name, *cells])
-    if not rows and not problems:
-        problems.append(f"{file} holds no frame that a user labelled")
-    if problems:
-        raise LabelsError(problems)
-    _write(folder / "CollectedData.csv", skeleton, rows)
-    return skeleton
+        frames = labelled.setdefault(video, {})
+        if index in frames:
+            raise ValueError(f"video {video}, frame {index} is in it twice")
+        frames[index] = cells
+    return labelled
 
 
 def _cells(points: NDArray[Any], shift: float) -> list[object]:
@@ -94,34 +130,157 @@ def _cells(points: NDArray[Any], shift: float) -> list[object]:
     return cells
 
 
-def _picture(content: "h5py.File", video: int, index: int) -> bytes | None:
-    """Return the frame as PNG, or None when the file does not hold it."""
+def _images(
+    file: Path,
+    content: "h5py.File",
+    words: Mapping[str, Any],
+    video: int,
+    frames: Sequence[int],
+    videos: list[Path],
+) -> Iterator[tuple[int, Image]]:
+    """Yield the images of a video's frames: embedded ones, else of what the file names.
+
+    A video file that they are decoded from is added to `videos`.
+    """
+    group = content.get(f"video{video}")
+    places: dict[int, int] = {}
+    if group is not None and "video" in group and "frame_numbers" in group:
+        numbers = whole(group["frame_numbers"]).ravel().tolist()
+        places = {int(number): place for place, number in enumerate(numbers)}
+    for index in frames:
+        if index in places:
+            yield index, _embedded(group, index, places[index])
+    if others := [index for index in frames if index not in places]:
+        source = _source(content, words, video)
+        yield from _named_images(file, source, others, videos)
+
+
+def _embedded(group: "h5py.Group", index: int, place: int) -> Image:
+    """Return a frame that is in the package."""
     import cv2
 
-    group = content.get(f"video{video}")
-    if group is None or "video" not in group or "frame_numbers" not in group:
-        return None
-    places = np.flatnonzero(whole(group["frame_numbers"]) == index)
-    if not len(places):
-        return None
-    stored = np.asarray(group["video"][int(places[0])])
-    if stored.ndim == 1:  # encoded, as signed bytes
-        encoded = stored.view(np.uint8).tobytes()
-        if reason := too_large(encoded):
-            raise ValueError(f"the image {index} of {group.name} {reason}")
-        read = decode(encoded, cv2.IMREAD_UNCHANGED)
-        if read is None:
-            return None
-        image = read
-    else:
-        image = stored
+    stored = np.asarray(group["video"][place])
+    if stored.ndim > 1:
+        return stored
+    encoded = stored.view(np.uint8).tobytes()  # stored as signed bytes
+    if reason := too_large(encoded):
+        raise ValueError(f"the image {index} of {group.name} {reason}")
+    image = decode(encoded, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError(f"the image {index} of {group.name} can't be decoded")
+    return image
+
+
+def _source(
+    content: "h5py.File", words: Mapping[str, Any], video: int
+) -> Mapping[str, Any]:
+    """Return what the file says of a video: file names, dataset."""
+    listed: Sequence[Any] = words.get("videos") or ()
+    if "videos_json" in content:
+        table = content["videos_json"]
+        if table.size > _MOST_VIDEOS:
+            raise ValueError(f"it names {table.size} videos")
+        listed = [json.loads(table[place]) for place in range(len(table))]
+    said = listed[video] if video < len(listed) else None
+    if not isinstance(said, dict):
+        return {}
+    backend = said.get("backend")
+    return {**said, **(backend if isinstance(backend, dict) else {})}
+
+
+def _named_images(
+    file: Path, source: Mapping[str, Any], frames: Sequence[int], videos: list[Path]
+) -> Iterator[tuple[int, Image]]:
+    """Yield frames of the video, or of the images, that a label file names."""
+    names = source.get("filenames") or source.get("filename")
+    if isinstance(names, list):
+        yield from _single_images(file, [str(name) for name in names], frames)
+        return
+    name = str(names or "")
+    count = f"{len(frames)} labelled frames" if len(frames) > 1 else "a labelled frame"
+    if PureWindowsPath(name).suffix.lower() not in VIDEOS:
+        what = (
+            f"lie in {name!r}, which is not a video file" if name else "are not in it"
+        )
+        raise LabelsError([f"{file}: the images of {count} {what}; {_PACKAGE}"])
+    path = _found(file, name)
+    if path is None:
+        raise LabelsError(
+            [
+                f"{file}: the video {name} of {count} is not there. Put "
+                f"{PureWindowsPath(name).name} beside {file.name}; or {_PACKAGE}"
+            ]
+        )
+    try:
+        reader = open_video(path)
+    except DeviceError as error:
+        raise LabelsError([f"{file}: {error}"]) from error
+    if frames[-1] >= len(reader):
+        raise LabelsError(
+            [
+                f"{file}: frame {frames[-1]} is labelled, but {path} has {len(reader)} "
+                "frames: it is not the video that was labelled"
+            ]
+        )
+    videos.append(path)
+    for found in reader.images_at(np.array(frames, np.int64)):
+        if found.image is None:
+            raise LabelsError([f"{file}: frame {found.row} of {path} can't be decoded"])
+        yield found.row, as_bgr(found.image)
+
+
+def _single_images(
+    file: Path, names: Sequence[str], frames: Sequence[int]
+) -> Iterator[tuple[int, Image]]:
+    missing: list[str] = []
+    for index in frames:
+        name = names[index] if index < len(names) else ""
+        is_image = PureWindowsPath(name).suffix.lower() in _IMAGES
+        path = _found(file, name) if is_image else None
+        if path is None:
+            missing.append(name or f"number {index}")
+            continue
+        image = read_picture(path)
+        if image is None:
+            raise LabelsError([f"{file}: the image {path} can't be read"])
+        yield index, image
+    if missing:
+        raise LabelsError(
+            [
+                f"{file}: {len(missing)} of {len(frames)} labelled images are not there "
+                f"(the first is {missing[0]}). Put them beside {file.name}; or {_PACKAGE}"
+            ]
+        )
+
+
+def _found(file: Path, name: str) -> Path | None:
+    """Return the file that a label file names: beside it, or where the name says."""
+    own = Path(PureWindowsPath(name).as_posix())
+    places = [file.parent / own.name, file.parent / "videos" / own.name]
+    if not own.is_absolute() and ".." not in own.parts:
+        places.insert(0, file.parent / own)
+    elif own.is_absolute():
+        places.append(own)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _write_image(target: Path, image: Image) -> None:
+    import cv2
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if image.ndim == 3 and (image == image[..., :1]).all():
+        image = image[..., 0]  # grey: half the time and space
     done, png = cv2.imencode(".png", image)
-    return png.tobytes() if done else None
+    if not done:
+        raise ValueError(f"an image of shape {image.shape} can't be written")
+    target.write_bytes(png.tobytes())
 
 
-def _skeleton(words: dict[str, Any]) -> Skeleton:
+def _skeleton(words: Mapping[str, Any]) -> Skeleton:
+    """Return the skeleton; that of a template is in `nx_graph`."""
     names = [node["name"] for node in words["nodes"]]
     own = words["skeletons"][0]
+    own = own.get("nx_graph", own)
     bodyparts = tuple(str(names[int(node["id"])]) for node in own["nodes"])
     doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
     if doubles:
