@@ -1,4 +1,4 @@
-"""What to ask of a pose and what to do: the folder that a lab adds files to."""
+"""Experiments and triggers; a lab adds its own files here."""
 
 from deeplabstream import plugin_path
 

@@ -1,4 +1,4 @@
-"""A bench for outputs: on, off, on, off, wherever the animal is."""
+"""Alternate an output, for measurements."""
 
 from itertools import cycle
 
@@ -18,17 +18,17 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class Alternating(Experiment):
-    """Switch an output on and off every few frames, wherever the animal is.
+    """Switch an output on and off every FRAMES frames, independent of the animal.
 
-    The trigger is named so that it is asked; whether it holds does not matter. Frames on
-    which that is unknown do not count: a lost animal switches nothing on.
+    The state of the trigger does not matter, but frames on which it is unknown do not
+    count: a lost animal switches nothing on.
     """
 
-    trigger: TriggerName = Field(description="a trigger to ask; its answer is ignored")
-    output: OutputName = Field(description="what is switched on and off")
-    frames: int = Field(
-        5, gt=0, description="frames after which it is switched, each time"
+    trigger: TriggerName = Field(
+        description="trigger to evaluate; true or false does not matter"
     )
+    output: OutputName = Field(description="output to switch")
+    frames: int = Field(5, gt=0, description="number of frames between switches")
 
     def plan(self) -> Plan[None]:
         """Switch and count, until it is stopped."""

@@ -30,25 +30,25 @@ Count = Annotated[int, Field(gt=0)]
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class ClassicalConditioning(Experiment):
-    """Pair one cue with an outcome and the other with none, when the animal sees the cue."""
+    """Pair one cue with an outcome, the other with none, while the animal faces the cues."""
 
-    trigger: TriggerName = Field(description="the animal looks where the cues are")
-    paired: OutputName = Field(description="the cue that announces OUTCOME")
-    neutral: OutputName = Field(description="the cue that announces nothing")
+    trigger: TriggerName = Field(description="true while the animal faces the cues")
+    paired: OutputName = Field(description="cue that is followed by OUTCOME")
+    neutral: OutputName = Field(description="cue that is followed by nothing")
     outcome: OutputName = Field(description="reward, puff, tone or shock")
-    cue_s: float = Field(10.0, gt=0, description="seconds of a cue")
-    outcome_s: float = Field(1.0, gt=0, description="seconds of OUTCOME, after the cue")
+    cue_s: float = Field(10.0, gt=0, description="duration of a cue, in seconds")
+    outcome_s: float = Field(1.0, gt=0, description="duration of OUTCOME, in seconds")
     block: tuple[Count, Count] = Field(
         (2, 2), description="trials with PAIRED and with NEUTRAL in each block"
     )
-    blocks: int = Field(10, gt=0, description="blocks after which it ends")
-    longest_run: int = Field(3, ge=0, description="trials of a kind in a row; 0: any")
+    blocks: int = Field(10, gt=0, description="number of blocks")
+    longest_run: int = Field(
+        3, ge=0, description="maximum of equal trials in a row; 0: no limit"
+    )
     interval: IntervalSetting = Field(
-        Uniform((10.0, 41.0)), description=f"between trials, {INTERVAL_WORDS}"
+        Uniform((10.0, 41.0)), description=f"time between trials, {INTERVAL_WORDS}"
     )
-    seed: Seed = Field(
-        0, description=f"another number, another order and intervals; {SEED_WORDS}"
-    )
+    seed: Seed = Field(0, description=f"seed of order and intervals; {SEED_WORDS}")
 
     def __post_init__(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The plainest closed loop: while the trigger holds, the output is on."""
+"""The simplest closed loop: while the trigger holds, the output is on."""
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -20,21 +20,21 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class Conditional(Experiment):
-    """Switch an output on while a trigger holds: so long, so often, with so much rest."""
+    """Switch an output on while a trigger holds, with limits of duration and number."""
 
-    trigger: TriggerName = Field(description="the trigger that starts a trial")
-    output: OutputName = Field(description="what is on while it holds")
+    trigger: TriggerName = Field(description="trigger that starts a trial")
+    output: OutputName = Field(description="output that is on while TRIGGER holds")
     max_on_s: float = Field(
         10.0,
         gt=0,
-        description="seconds after which a trial ends even if it still holds",
+        description="maximum duration of a trial, in seconds",
     )
-    rest_s: float = Field(
-        5.0, ge=0, description="seconds after a trial in which no other begins"
-    )
-    trials: int = Field(100, gt=0, description="trials after which the experiment ends")
+    rest_s: float = Field(5.0, ge=0, description="pause after a trial, in seconds")
+    trials: int = Field(100, gt=0, description="number of trials")
     max_total_s: float = Field(
-        600.0, gt=0, description="seconds of on-time, in all, after which it ends"
+        600.0,
+        gt=0,
+        description="total on-time after which the experiment ends, in seconds",
     )
 
     def plan(self) -> Plan[None]:

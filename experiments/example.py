@@ -1,4 +1,4 @@
-"""The experiment that comes switched on: regions of interest, each with its stimulus."""
+"""The default experiment: regions of interest, each with its stimulus."""
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -18,25 +18,26 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class ExampleExperiment(Experiment):
-    """Show a stimulus while the animal is in a region of interest, and count its visits.
+    """Show a stimulus while the animal is in a region of interest, and count its entries.
 
-    Ends when every region had its entries, or the time is over.
+    Ends when every region had MAX_ENTRIES entries, or after TIME_LIMIT_S.
     """
 
     regions: tuple[TriggerName, ...] = Field(
-        min_length=1, description="regions of interest: triggers, with commas between"
+        min_length=1,
+        description="triggers of the regions of interest, separated by commas",
     )
     stimuli: tuple[OutputName, ...] = Field(
-        min_length=1, description="the output shown in each of REGIONS, in their order"
+        min_length=1, description="outputs, one for each of REGIONS, in the same order"
     )
     max_entries: int = Field(
-        20, gt=0, description="entries into a region after which it shows nothing more"
+        20, gt=0, description="maximum number of stimulations per region"
     )
     max_on_s: float = Field(
-        10.0, gt=0, description="seconds after which a stimulus ends, inside or not"
+        10.0, gt=0, description="maximum duration of a stimulus, in seconds"
     )
     time_limit_s: float = Field(
-        600.0, gt=0, description="seconds after which the experiment ends"
+        600.0, gt=0, description="duration of the experiment, in seconds"
     )
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class ExampleExperiment(Experiment):
             )
 
     def plan(self) -> Plan[None]:
-        """Wait for an entry, show, wait for the exit; over and over."""
+        """Wait for an entry, show the stimulus, wait for the exit, repeat."""
         end_s = (yield ObservationRequest.NOW).time_s + self.time_limit_s
         entries = dict.fromkeys(self.regions, 0)
         while min(entries.values()) < self.max_entries:

@@ -1,4 +1,4 @@
-"""Light for behaviour, in doses."""
+"""Optogenetic stimulation with minimum, maximum and total duration."""
 
 from math import ceil
 
@@ -23,25 +23,29 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class Optogenetic(Experiment):
-    """Light while the animal holds the trigger: not shorter, not longer, not more in all."""
+    """Stimulate while a trigger holds, with minimum, maximum and total duration."""
 
-    trigger: TriggerName = Field(description="the trigger that earns light")
-    output: OutputName = Field(description="the light")
+    trigger: TriggerName = Field(description="trigger that starts a stimulation")
+    output: OutputName = Field(description="light source")
     min_on_s: float = Field(
-        1.0, ge=0, description="seconds for which light stays on at least"
+        1.0, ge=0, description="minimum duration of a stimulation, in seconds"
     )
     max_on_s: float = Field(
-        10.0, gt=0, description="seconds for which light stays on at most"
+        10.0, gt=0, description="maximum duration of a stimulation, in seconds"
     )
     max_total_s: float = Field(
-        300.0, gt=0, description="seconds of light, in all, after which it ends"
+        300.0,
+        gt=0,
+        description="total duration after which the experiment ends, in seconds",
     )
-    rest_s: float = Field(40.0, ge=0, description="seconds without light after each")
+    rest_s: float = Field(
+        40.0, ge=0, description="pause after a stimulation, in seconds"
+    )
     frequency: float = Field(
-        0.0, ge=0, le=1000, description="pulses of light a second; 0: steady light"
+        0.0, ge=0, le=1000, description="pulses per second; 0: continuous light"
     )
     pulse_ms: float = Field(
-        5.0, gt=0, description="milliseconds of each pulse, where FREQUENCY is not 0"
+        5.0, gt=0, description="with FREQUENCY: duration of a pulse, in milliseconds"
     )
 
     def __post_init__(self) -> None:
@@ -57,7 +61,7 @@ class Optogenetic(Experiment):
             )
 
     def plan(self) -> Plan[None]:
-        """Dose by dose."""
+        """Stimulation by stimulation."""
         spent_s = 0.0
         while spent_s < self.max_total_s:
             yield from until(self.trigger)

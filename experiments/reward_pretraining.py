@@ -1,4 +1,4 @@
-"""Reward pre-training: the animal learns where, and that, there is reward."""
+"""Reward pre-training: the animal learns where reward is available."""
 
 from random import Random
 
@@ -24,19 +24,19 @@ from .trial_order import INTERVAL_WORDS, Choice, IntervalSetting
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class RewardPreTraining(Experiment):
-    """Reward each visit, and the animal that does not come for free now and then."""
+    """Reward each visit, and give a free reward after FREE_AFTER_S without one."""
 
-    trigger: TriggerName = Field(description="the animal is at the port")
-    reward: OutputName = Field(description="what a reward opens")
-    reward_s: float = Field(0.2, gt=0, description="seconds for which REWARD is open")
-    rewards: int = Field(40, gt=0, description="rewards after which it ends")
+    trigger: TriggerName = Field(description="true while the animal is at the port")
+    reward: OutputName = Field(description="output of the reward")
+    reward_s: float = Field(0.2, gt=0, description="on-time of REWARD, in seconds")
+    rewards: int = Field(40, gt=0, description="number of rewards")
     free_after_s: float = Field(
-        120.0, gt=0, description="seconds without a visit after which one is free"
+        120.0, gt=0, description="seconds without a visit until a free reward"
     )
     interval: IntervalSetting = Field(
-        Choice((10.0,)), description=f"after a reward, {INTERVAL_WORDS}"
+        Choice((10.0,)), description=f"pause after a reward, {INTERVAL_WORDS}"
     )
-    seed: Seed = Field(0, description=f"another number, other intervals; {SEED_WORDS}")
+    seed: Seed = Field(0, description=f"seed of the intervals; {SEED_WORDS}")
 
     def plan(self) -> Plan[None]:
         """Reward by reward."""

@@ -1,4 +1,4 @@
-"""Reward by the drop, for as long as the animal stays; what it leaves is taken away."""
+"""Drops of reward while the animal stays, then removal of the last one."""
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -19,15 +19,17 @@ from deeplabstream import (
 class Supply(Experiment):
     """Supply drops while a trigger holds, and remove the last one when it no longer does."""
 
-    trigger: TriggerName = Field(description="the trigger that earns drops")
-    supply: OutputName = Field(description="the pump or valve that gives a drop")
-    drop_s: float = Field(0.2, gt=0, description="seconds for which it gives")
-    every_s: float = Field(5.0, gt=0, description="seconds from one drop to the next")
-    drops: int = Field(100, gt=0, description="drops after which it ends")
-    removal: OutputName | None = Field(
-        None, description="the pump that takes away; empty: there is none"
+    trigger: TriggerName = Field(description="trigger that starts drops")
+    supply: OutputName = Field(description="pump or valve of the drops")
+    drop_s: float = Field(
+        0.2, gt=0, description="on-time of SUPPLY per drop, in seconds"
     )
-    removal_s: float = Field(1.0, gt=0, description="seconds for which it takes away")
+    every_s: float = Field(5.0, gt=0, description="seconds from one drop to the next")
+    drops: int = Field(100, gt=0, description="number of drops")
+    removal: OutputName | None = Field(
+        None, description="pump that removes the last drop; empty: none"
+    )
+    removal_s: float = Field(1.0, gt=0, description="on-time of REMOVAL, in seconds")
 
     def plan(self) -> Plan[None]:
         """Drop by drop."""

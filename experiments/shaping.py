@@ -19,20 +19,20 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class Stages(Experiment):
-    """Ask for more, stage by stage: first the place, then the place and the direction.
+    """Require more at each stage: first a region, then region and head direction.
 
     An animal that fails for PATIENCE_S goes back by one stage.
     """
 
     stages: tuple[TriggerName, ...] = Field(
-        min_length=1, description="what earns a reward in each stage, easy ones first"
+        min_length=1, description="trigger of each stage, from easy to difficult"
     )
-    reward: OutputName = Field(description="what a reward opens")
-    reward_s: float = Field(0.2, gt=0, description="seconds for which REWARD is open")
-    rewards: int = Field(10, gt=0, description="rewards after which a stage is passed")
-    rest_s: float = Field(5.0, ge=0, description="seconds after a reward without one")
+    reward: OutputName = Field(description="output of the reward")
+    reward_s: float = Field(0.2, gt=0, description="on-time of REWARD, in seconds")
+    rewards: int = Field(10, gt=0, description="rewards needed to pass a stage")
+    rest_s: float = Field(5.0, ge=0, description="pause after a reward, in seconds")
     patience_s: float = Field(
-        300.0, gt=0, description="seconds without a reward before it goes back a stage"
+        300.0, gt=0, description="seconds without a reward until the previous stage"
     )
 
     def plan(self) -> Plan[None]:

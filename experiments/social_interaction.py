@@ -1,4 +1,4 @@
-"""Contacts of two animals, each with a stimulus for a while."""
+"""Contacts of two animals, each followed by a stimulus."""
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -20,17 +20,17 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class SocialInteraction(Experiment):
-    """Count the contacts of two animals, and show a stimulus for a while from each on.
+    """Count the contacts of two animals, and show a stimulus after each.
 
-    A trial begins with a contact and lasts TRIAL_S, whether they part or not; the next
+    A trial begins with a contact and lasts TRIAL_S, even if the animals separate; the next
     one needs a new contact.
     """
 
-    contact: TriggerName = Field(description="the animals are near each other")
-    stimulus: OutputName = Field(description="what is on during a trial")
-    trial_s: float = Field(10.0, gt=0, description="seconds of a trial")
+    contact: TriggerName = Field(description="true while the animals are in contact")
+    stimulus: OutputName = Field(description="output that is on during a trial")
+    trial_s: float = Field(10.0, gt=0, description="duration of a trial, in seconds")
     time_limit_s: float = Field(
-        600.0, gt=0, description="seconds after which the experiment ends"
+        600.0, gt=0, description="duration of the experiment, in seconds"
     )
 
     def plan(self) -> Plan[None]:

@@ -1,4 +1,4 @@
-"""Trials: the animal starts one, and is watched for what it does then."""
+"""Trials that the animal starts, with a stimulus and a correct response."""
 
 from random import Random
 from typing import Annotated, Literal
@@ -29,36 +29,38 @@ Weight = Annotated[float, Field(gt=0)]
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class TrialBased(Experiment):
-    """Show a stimulus when the animal starts a trial, and reward the right answer."""
+    """Show a stimulus when the animal starts a trial, and reward a correct response."""
 
-    start: TriggerName = Field(description="the trigger that starts a trial")
-    answer: TriggerName = Field(description="the trigger that is right during a trial")
+    start: TriggerName = Field(description="trigger that starts a trial")
+    answer: TriggerName = Field(description="trigger of the correct response")
     stimuli: tuple[OutputName, ...] = Field(
-        min_length=1, description="what is shown: one of them in each trial"
+        min_length=1, description="outputs; one of them is shown in each trial"
     )
     weights: tuple[Weight, ...] = Field(
-        (), description="how often each of STIMULI comes; empty: all as often"
+        (), description="relative frequency of each of STIMULI; empty: equal"
     )
     longest_run: int = Field(
-        0, ge=0, description="trials in a row with one stimulus, at most; 0: no limit"
+        0, ge=0, description="maximum of trials in a row with one stimulus; 0: no limit"
     )
-    reward: OutputName | None = Field(None, description="what a right answer opens")
-    reward_s: float = Field(0.2, gt=0, description="seconds for which REWARD is open")
-    trial_s: float = Field(10.0, gt=0, description="seconds of a trial")
-    stimulus_s: float = Field(10.0, gt=0, description="seconds of a stimulus")
+    reward: OutputName | None = Field(None, description="output of the reward")
+    reward_s: float = Field(0.2, gt=0, description="on-time of REWARD, in seconds")
+    trial_s: float = Field(10.0, gt=0, description="duration of a trial, in seconds")
+    stimulus_s: float = Field(
+        10.0, gt=0, description="duration of a stimulus, in seconds"
+    )
     result: Literal["any", "all"] = Field(
         "any",
-        description="right when ANSWER held on any frame of the trial, or on all on which "
-        "it was known",
+        description="correct if ANSWER held on any frame of the trial, or on all frames on "
+        "which it was known",
     )
-    successes: int = Field(20, gt=0, description="right trials after which it ends")
-    trials: int = Field(40, gt=0, description="trials after which it ends")
+    successes: int = Field(
+        20, gt=0, description="correct trials after which the experiment ends"
+    )
+    trials: int = Field(40, gt=0, description="maximum number of trials")
     interval: IntervalSetting = Field(
-        Choice((40.0,)), description=f"between trials, {INTERVAL_WORDS}"
+        Choice((40.0,)), description=f"time between trials, {INTERVAL_WORDS}"
     )
-    seed: Seed = Field(
-        0, description=f"another number, another order and intervals; {SEED_WORDS}"
-    )
+    seed: Seed = Field(0, description=f"seed of order and intervals; {SEED_WORDS}")
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.stimuli):
@@ -76,7 +78,7 @@ class TrialBased(Experiment):
             yield from until(self.start)
             yield Mark(f"trial {trial}: {stimulus}")
             yield Pulse(stimulus, seconds=min(self.stimulus_s, self.trial_s))
-            success = yield from self._watched()
+            success = yield from self._evaluated()
             yield off(stimulus)
             right += success
             yield Mark(f"trial {trial}: {'right' if success else 'wrong'}")
@@ -87,8 +89,8 @@ class TrialBased(Experiment):
                 return
             yield from wait(self.interval.draw(random))
 
-    def _watched(self) -> Plan[bool]:
-        """Watch ANSWER for a trial and return whether it was right."""
+    def _evaluated(self) -> Plan[bool]:
+        """Evaluate ANSWER for a trial and return whether it was correct."""
         start_s = (yield ObservationRequest.NOW).time_s
         answers = set()
         while True:

@@ -1,4 +1,4 @@
-"""Which trial comes when: orders of trials and lengths of intervals, all from one seed."""
+"""Random orders of trials and lengths of intervals, all from one seed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ def drawn(
     random: Random,
     longest_run: int = 0,
 ) -> list[T]:
-    """Return `number` trials, each drawn by itself: twice the weight is twice as often.
+    """Return `number` trials, each drawn independently with probability by weight.
 
-    No kind comes more than `longest_run` times in a row (0: no limit).
+    No kind occurs more than `longest_run` times in a row (0: no limit).
     """
     places: list[int] = []
     for _ in range(number):
@@ -43,8 +43,8 @@ def in_blocks(
 ) -> list[T]:
     """Return `blocks` blocks in random order, each with so many of each kind.
 
-    No kind comes more than `longest_run` times in a row, from block to block neither;
-    ExperimentError when that can't be (0: no limit).
+    No kind occurs more than `longest_run` times in a row, also across blocks (0: no
+    limit). ExperimentError: no such order exists.
     """
     block = [p for p, count in enumerate(counts) for _ in range(count)]
     places: list[int] = []
@@ -54,7 +54,7 @@ def in_blocks(
             if not longest_run or _longest([*places, *block]) <= longest_run:
                 break
         else:
-            raise ExperimentError(f"no order has runs of {longest_run} at most")
+            raise ExperimentError(f"no order has at most {longest_run} in a row")
         places += block
     return [kinds[place] for place in places]
 
@@ -64,7 +64,7 @@ def _longest(places: Sequence[int]) -> int:
 
 
 class Interval(ABC):
-    """How long to wait, each time anew; in seconds."""
+    """A random waiting time, in seconds."""
 
     @abstractmethod
     def draw(self, random: Random) -> float:
@@ -77,7 +77,7 @@ class Interval(ABC):
 
 @dataclass(frozen=True)
 class Choice(Interval):
-    """`choice S1 S2 …`: one of them; a single one is always the same."""
+    """`choice S1 S2 …`: one of them; a single one is constant."""
 
     seconds: tuple[float, ...]
 
@@ -88,7 +88,7 @@ class Choice(Interval):
 
 @dataclass(frozen=True)
 class Uniform(Interval):
-    """`uniform MIN MAX`: all between them are as likely."""
+    """`uniform MIN MAX`: uniformly distributed between them."""
 
     seconds: tuple[float, float]
 
@@ -99,9 +99,9 @@ class Uniform(Interval):
 
 @dataclass(frozen=True)
 class Exponential(Interval):
-    """`exponential MEAN MIN MAX`: having waited tells nothing about how long it will last.
+    """`exponential MEAN MIN MAX`: exponentially distributed, without memory.
 
-    MEAN is that without limits; what lies outside them is drawn again.
+    MEAN is that without limits; values outside of them are drawn again.
     """
 
     seconds: tuple[float, float, float]
@@ -116,7 +116,7 @@ class Exponential(Interval):
 
 
 def parse_interval(words: object) -> Interval:
-    """Return the interval that one line describes; a single number is always the same.
+    """Return the interval that one line describes; a single number is constant.
 
     >>> parse_interval("uniform 10 41")
     Uniform(seconds=(10.0, 41.0))

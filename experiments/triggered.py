@@ -1,4 +1,4 @@
-"""One pulse for each visit: the plainest trial."""
+"""One pulse for each visit: the simplest trial."""
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as settings
@@ -18,14 +18,14 @@ from deeplabstream import (
 
 @settings(kw_only=True)
 class Triggered(Experiment):
-    """Give a pulse of fixed length each time a trigger begins to hold."""
+    """Give a pulse of fixed duration at each onset of a trigger."""
 
-    trigger: TriggerName = Field(description="the trigger that earns a pulse")
-    output: OutputName = Field(description="what is pulsed")
-    pulse_s: float = Field(0.5, gt=0, description="seconds of a pulse")
-    level: float = Field(1.0, gt=0, le=1, description="strength of a pulse")
-    rest_s: float = Field(5.0, ge=0, description="seconds without another pulse")
-    pulses: int = Field(100, gt=0, description="pulses after which it ends")
+    trigger: TriggerName = Field(description="trigger whose onset starts a pulse")
+    output: OutputName = Field(description="output of the pulse")
+    pulse_s: float = Field(0.5, gt=0, description="duration of a pulse, in seconds")
+    level: float = Field(1.0, gt=0, le=1, description="level of a pulse")
+    rest_s: float = Field(5.0, ge=0, description="pause after a pulse, in seconds")
+    pulses: int = Field(100, gt=0, description="number of pulses")
 
     def plan(self) -> Plan[None]:
         """Pulse by pulse."""

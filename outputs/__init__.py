@@ -1,4 +1,4 @@
-"""What acts on the animal: one kind of device a file."""
+"""Drivers of output devices, one kind per file."""
 
 from deeplabstream import plugin_path
 

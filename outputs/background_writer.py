@@ -9,30 +9,30 @@ from contextlib import contextmanager
 from deeplabstream import AcknowledgingWrite, DeviceError, DeviceReport, Write
 
 HANG_S = 1.0
-"""A device that has not taken a level for so long hangs."""
+"""Time without completing a write after which a device counts as hung."""
 LATE_NS = 200_000_000
-"""What had to wait for so long behind others is not switched on any more."""
+"""A level that waited longer in the queue is not switched on."""
 
 
 @contextmanager
 def background_write(write: Write) -> Iterator[AcknowledgingWrite]:
-    """Hand levels over to a thread, which writes them in their order.
+    """Pass levels to a thread, which writes them in order.
 
-    What is given returns at once, and raises what went wrong since the last call.
-    Once something went wrong it waits, `HANG_S` at the most, until the level is written.
+    The function given returns at once, and raises a failure since the last call. After a
+    failure it waits, at most `HANG_S`, until the level is written.
     """
-    hand = _Hand(write)
+    writer = _BackgroundWriter(write)
     try:
-        yield hand.watched
+        yield writer.watched
     finally:
-        hand.end()
+        writer.end()
 
 
-class _Hand:
-    """Levels on their way to the thread that writes them."""
+class _BackgroundWriter:
+    """The thread that writes, and its queue of levels."""
 
     def __init__(self, write: Write) -> None:
-        self.watched = AcknowledgingWrite(self.over, self.check)
+        self.watched = AcknowledgingWrite(self.put, self.check)
         self._write = write
         self._waiting: deque[tuple[float, int]] = deque()
         self._writing_since_ns: int | None = None
@@ -40,37 +40,39 @@ class _Hand:
         self._failed = False
         self._ended = False
         self._change = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="background write", daemon=True
+        )
         self._thread.start()
 
-    def over(self, level: float) -> None:
-        """Hand a level over."""
+    def put(self, level: float) -> None:
+        """Queue a level."""
         with self._change:
             self._waiting.append((level, time.perf_counter_ns()))
             self._change.notify_all()
             if self._failed:
                 self._change.wait_for(lambda: self._idle, HANG_S)
-            self._complain()
+            self._raise_failure()
 
     def check(self) -> None:
-        """Raise what went wrong since the last call of any kind."""
+        """Raise a failure since the last call."""
         with self._change:
-            self._complain()
+            self._raise_failure()
 
     def end(self) -> None:
-        """Wait for what was handed over, and end the thread."""
+        """Wait for the queue, and end the thread."""
         with self._change:
             self._ended = True
             self._change.notify_all()
             self._change.wait_for(lambda: self._idle, HANG_S)
-            self._complain(0)
+            self._raise_failure(0)
         self._thread.join()
 
     @property
     def _idle(self) -> bool:
         return not self._waiting and self._writing_since_ns is None
 
-    def _complain(self, patience_s: float = HANG_S) -> None:
+    def _raise_failure(self, patience_s: float = HANG_S) -> None:
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -93,7 +95,7 @@ class _Hand:
             error: Exception | None = None
             try:
                 if level > 0 and (late or self._failed):
-                    raise DeviceError("is too slow for how often it is switched")
+                    raise DeviceError("is too slow for the rate of its commands")
                 self._write(level)
                 now_ns = time.perf_counter_ns()
                 self.watched.hear(DeviceReport(level, asked_ns, now_ns, now_ns))

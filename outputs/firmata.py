@@ -30,17 +30,19 @@ _VERSION = re.compile(rb"\xf9[\x00-\x7f]{2}")
 
 @settings(frozen=True, kw_only=True)
 class Firmata(Output):
-    """A pin of an Arduino-like board that runs StandardFirmata; several may share one."""
+    """A pin of an Arduino-like board with StandardFirmata; outputs may share a board."""
 
     packages: ClassVar[tuple[str, ...]] = ("serial",)
 
-    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
-    pin: int = Field(ge=2, le=127, description="the pin's number on the board")
+    port: str = Field(
+        min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
+    )
+    pin: int = Field(ge=2, le=127, description="pin number on the board")
     mode: Literal["digital", "pwm"] = Field(
         "digital",
-        description="pwm: the level is the share of time that the pin is high",
+        description="pwm: the level is the duty cycle",
     )
-    active_low: bool = Field(False, description="yes: on is low, off is high")
+    active_low: bool = Field(False, description="yes: on is low")
     baudrate: int = Field(57_600, gt=0, description="bits per second, as in the sketch")
 
     @contextmanager
@@ -62,21 +64,21 @@ class Firmata(Output):
 
 @dataclass
 class _Board:
-    """A board that answers."""
+    """A board that has answered."""
 
     port: Port
     high: set[int] = field(default_factory=set)
-    """The pins that are high: the protocol tells eight neighbours at once."""
+    """Pins that are high: the protocol sets eight pins at once."""
 
     def switch(self, pin: int, high: bool) -> None:
-        """Put a digital pin high or low."""
+        """Set a digital pin high or low."""
         self.high = self.high | {pin} if high else self.high - {pin}
         first = pin // 8 * 8
         mask = sum(1 << place for place in range(8) if first + place in self.high)
         self.port.write(bytes([_DIGITAL_PORT | pin // 8, mask & 0x7F, mask >> 7]))
 
     def share(self, pin: int, level: float) -> None:
-        """Have a pin high for a share of the time."""
+        """Set the duty cycle of a pin."""
         value = round(255 * level)
         low, high = value & 0x7F, value >> 7
         if pin < 16:
@@ -87,7 +89,7 @@ class _Board:
 
 
 def _answering(port: Port) -> _Board:
-    """Wait until StandardFirmata tells its version."""
+    """Wait until StandardFirmata reports its version."""
     heard = b""
     give_up_s = time.perf_counter() + START_S
     while time.perf_counter() < give_up_s:
@@ -96,6 +98,6 @@ def _answering(port: Port) -> _Board:
         if _VERSION.search(heard):
             return _Board(port)
     raise DeviceError(
-        f"{port.name} is open, but nothing on it speaks Firmata; is StandardFirmata on "
+        f"{port.name} is open, but no board answers by Firmata; is StandardFirmata on "
         "the board, and BAUDRATE as in its sketch?"
     )

@@ -1,4 +1,4 @@
-"""A process of an output's own, which does what takes long: a window, a sound."""
+"""A process for an output that needs its own: a window, a sound."""
 
 import multiprocessing
 import time
@@ -18,9 +18,9 @@ from deeplabstream import (
 )
 
 OPENING_S = 10.0
-"""How long it may take to be ready."""
+"""Maximum time to become ready."""
 HANG_S = 1.0
-"""One that has not answered for so long hangs."""
+"""Time without an answer after which it counts as hung."""
 
 
 @contextmanager
@@ -41,25 +41,25 @@ def helper_process(
     theirs.close()
     try:
         _wait_until_ready(ours, what, hint)
-        yield _Side(ours, what).watched
+        yield _HelperConnection(ours, what).watched
     finally:
         ours.close()
         _end(process)
 
 
-class _Side:
-    """Our side of a companion that is ready."""
+class _HelperConnection:
+    """Connection to a helper process that is ready."""
 
     def __init__(self, pipe: Connection, what: str) -> None:
         self.watched = AcknowledgingWrite(self.write, self.check)
         self._pipe = pipe
         self._what = what
         self._undone: deque[int] = deque()
-        """When each level was sent that is not answered yet."""
+        """Times of the levels that are not answered yet."""
         self._heard_ns = 0
 
     def write(self, level: float) -> None:
-        """Ask for a level; it is done soon after."""
+        """Request a level; the helper sets it soon after."""
         now_ns = time.perf_counter_ns()
         if not self._undone:
             self._heard_ns = now_ns
@@ -71,7 +71,7 @@ class _Side:
         self.check()
 
     def check(self) -> None:
-        """Raise a DeviceError if it has ended, or answers no more."""
+        """Raise a DeviceError if it has ended or hangs."""
         now_ns = time.perf_counter_ns()
         try:
             while has_message(self._pipe):
@@ -82,13 +82,15 @@ class _Side:
         except (OSError, EOFError) as error:
             raise DeviceError(f"{self._what} was closed") from error
         if self._undone and now_ns - self._heard_ns > HANG_S * 1e9:
-            raise DeviceError(f"{self._what} does not answer any more")
+            raise DeviceError(f"{self._what} does not answer")
 
 
 def _wait_until_ready(pipe: Connection, what: str, hint: str) -> None:
     try:
         said = (
-            pipe.recv() if has_message(pipe, OPENING_S) else f"{what} does not appear"
+            pipe.recv()
+            if has_message(pipe, OPENING_S)
+            else f"{what} did not open in time"
         )
     except (EOFError, OSError) as error:
         raise DeviceError(f"{what} can't be opened; {hint}") from error

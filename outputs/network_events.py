@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass as settings
 from deeplabstream import DeviceError, Event, EventOutput, Send
 
 SUBSCRIBING_S = 0.5
-"""How long the opening of a ZeroMQ port waits for a program that listens."""
+"""Maximum time that opening a ZeroMQ port waits for a subscriber."""
 LINGER_MS = 500
 
 
@@ -22,11 +22,11 @@ class UdpEvents(EventOutput):
     """One packet of JSON for each event: {"name": …, "value": …, "cause": …, "time_ns": …}."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address of the receiver")
-    port: int = Field(gt=0, lt=65_536, description="where it listens")
+    port: int = Field(gt=0, lt=65_536, description="port of the receiver")
 
     @contextmanager
     def sending(self) -> Iterator[Send]:
-        """Look HOST up; nobody knows whether packets arrive."""
+        """Resolve HOST; lost packets are not detected."""
         with _udp(self.host, self.port) as (link, address):
             yield lambda event: link.sendto(event.as_json(), address)
 
@@ -38,17 +38,17 @@ class OscEvents(EventOutput):
     packages: ClassVar[tuple[str, ...]] = ("pythonosc.osc_message_builder",)
 
     host: str = Field("127.0.0.1", min_length=1, description="address of the receiver")
-    port: int = Field(gt=0, lt=65_536, description="where it listens")
+    port: int = Field(gt=0, lt=65_536, description="port of the receiver")
     prefix: str = Field(
         "/deeplabstream",
         pattern=r"^(/[^ #*,/?\[\]{}]+)+$",
-        description="what addresses begin with: /deeplabstream",
+        description="prefix of the addresses",
         examples=["/deeplabstream"],
     )
 
     @contextmanager
     def sending(self) -> Iterator[Send]:
-        """Look HOST up; nobody knows whether messages arrive."""
+        """Resolve HOST; lost messages are not detected."""
         from pythonosc.osc_message_builder import OscMessageBuilder
 
         def packet(event: Event) -> bytes:
@@ -63,21 +63,21 @@ class OscEvents(EventOutput):
 
 @settings(frozen=True, kw_only=True)
 class ZmqEvents(EventOutput):
-    """Publishes each event over ZeroMQ, in two parts: its name, and JSON as of `UdpEvents`."""
+    """Publishes each event over ZeroMQ, in two parts: name, and JSON as in `UdpEvents`."""
 
     packages: ClassVar[tuple[str, ...]] = ("zmq",)
 
     host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="the address of this computer at which others may subscribe; "
-        "127.0.0.1: only programs on this computer",
+        description="address of this computer for subscribers; 127.0.0.1: only programs on "
+        "this computer",
     )
-    port: int = Field(gt=0, lt=65_536, description="where they subscribe")
+    port: int = Field(gt=0, lt=65_536, description="port for subscribers")
 
     @contextmanager
     def sending(self) -> Iterator[Send]:
-        """Listen at the port; whoever subscribes hears all from then on."""
+        """Open the port; subscribers get all later events."""
         import zmq
 
         place = f"tcp://{self.host}:{self.port}"
@@ -101,12 +101,14 @@ class LslEvents(EventOutput):
     reopens: ClassVar[bool] = False  # the stream ends with the engine
 
     stream: str = Field(
-        "DeepLabStream", min_length=1, description="the stream's name in other programs"
+        "DeepLabStream",
+        min_length=1,
+        description="name of the stream in other programs",
     )
 
     @contextmanager
     def sending(self) -> Iterator[Send]:
-        """Announce the stream in the network."""
+        """Announce the stream on the network."""
         import pylsl
 
         info = pylsl.StreamInfo(

@@ -1,4 +1,4 @@
-"""Lines and voltages of National Instruments' cards and boxes, through NI-DAQmx."""
+"""Lines and voltages of National Instruments devices, through NI-DAQmx."""
 
 import re
 from abc import abstractmethod
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     import nidaqmx
 
 ANSWER_S = 5.0
-"""How long another computer may take to answer."""
+"""Maximum time of an answer from another computer."""
 
 
 @settings(frozen=True, kw_only=True)
 class _NiOutput(Output):
-    """What digital lines and voltages have in common."""
+    """Settings of digital lines and voltages."""
 
     packages: ClassVar[tuple[str, ...]] = ("nidaqmx", "nidaqmx.stream_writers", "grpc")
 
     host: str = Field(
         "",
-        description="computer:port where NI's gRPC device server runs; empty: the device is "
-        "in this computer",
+        description="computer:port of NI's gRPC device server; empty: a device of this "
+        "computer",
     )
 
     @contextmanager
@@ -48,7 +48,7 @@ class _NiOutput(Output):
 
     @contextmanager
     def _task(self) -> "Iterator[nidaqmx.Task]":
-        """Make a task with one channel, or take over the one that a dead engine left.
+        """Create a task with one channel, or take over the one that a dead engine left.
 
         NI's server keeps the tasks of a client that died, and their lines reserved.
         """
@@ -100,10 +100,10 @@ class NiDigital(_NiOutput):
 
     line: str = Field(
         pattern=r"^[^/,:]+/(port\d+/line\d+|PFI\d+)$",
-        description="such as Dev1/port0/line3 or Dev1/PFI6",
+        description="line, such as Dev1/port0/line3 or Dev1/PFI6",
         examples=["Dev1/port0/line3"],
     )
-    active_low: bool = Field(False, description="yes: on is low, off is high")
+    active_low: bool = Field(False, description="yes: on is low")
 
     @property
     def _place(self) -> str:
@@ -127,11 +127,11 @@ class NiAnalog(_NiOutput):
 
     channel: str = Field(
         pattern=r"^[^/,:]+/ao\d+$",
-        description="such as Dev1/ao0",
+        description="channel, such as Dev1/ao0",
         examples=["Dev1/ao0"],
     )
-    off_v: float = Field(0.0, ge=-10, le=10, description="volts at level 0")
-    on_v: float = Field(5.0, ge=-10, le=10, description="volts at level 1")
+    off_v: float = Field(0.0, ge=-10, le=10, description="voltage at level 0, in V")
+    on_v: float = Field(5.0, ge=-10, le=10, description="voltage at level 1, in V")
 
     def __post_init__(self) -> None:
         """Refuse a voltage that can't be switched."""

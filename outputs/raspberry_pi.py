@@ -1,4 +1,4 @@
-"""Pins of a Raspberry Pi: of this one, or of one in the network that runs pigpiod."""
+"""Pins of a Raspberry Pi: of this one, or of one on the network with pigpiod."""
 
 import socket
 import warnings
@@ -15,7 +15,7 @@ from .background_writer import background_write
 from .shared_devices import shared
 
 ANSWER_S = 2.0
-"""How long a Raspberry Pi in the network may take to answer."""
+"""Maximum time of an answer from a Raspberry Pi on the network."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -25,17 +25,17 @@ class RaspberryPin(Output):
     packages: ClassVar[tuple[str, ...]] = ("gpiozero",)
 
     pin: int = Field(
-        ge=0, le=27, description="its GPIO number (17 for GPIO17), not its place"
+        ge=0,
+        le=27,
+        description="GPIO number (17 for GPIO17), not the connector's pin number",
     )
-    pwm: bool = Field(
-        False, description="yes: the level is the share of time that the pin is high"
-    )
-    pwm_hz: int = Field(1000, gt=0, le=10_000, description="of PWM")
-    active_low: bool = Field(False, description="yes: on is low, off is high")
+    pwm: bool = Field(False, description="yes: PWM, the level is the duty cycle")
+    pwm_hz: int = Field(1000, gt=0, le=10_000, description="PWM frequency")
+    active_low: bool = Field(False, description="yes: on is low")
     host: str = Field(
-        "", description="a Raspberry Pi in the network; empty: the pins are of this one"
+        "", description="address of another Raspberry Pi; empty: pins of this computer"
     )
-    port: int = Field(8888, gt=0, lt=65_536, description="where its pigpiod listens")
+    port: int = Field(8888, gt=0, lt=65_536, description="port of pigpiod on HOST")
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
@@ -90,7 +90,7 @@ def _local() -> Iterator[Any]:
             gpiozero.Device.ensure_pin_factory()
     except gpiozero.BadPinFactory as error:
         raise DeviceError(
-            "no pins can be reached: on a Raspberry Pi, pip install lgpio; for pins of "
-            "another one, say HOST"
+            "this computer has no GPIO pins that can be used: on a Raspberry Pi, pip install "
+            "lgpio; for pins of another one, set HOST"
         ) from error
     yield gpiozero.Device.pin_factory

@@ -18,8 +18,8 @@ from .shared_devices import shared
 T = TypeVar("T")
 
 WRITE_TIMEOUT_S = 0.5
-"""pyserial counts from the call to the end of its own bookkeeping, so a computer that
-pauses the process for so long looks like a port that takes no bytes."""
+"""pyserial measures the whole call, so a pause of the process that is this long looks like
+a port that accepts no bytes."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Port:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, data: bytes) -> None:
-        """Send all of it; DeviceError: the port is gone, or takes nothing."""
+        """Send all bytes; DeviceError: the port is gone, or accepts no bytes."""
         import serial
 
         try:
             with self.lock:
                 self.link.write(data)
         except serial.SerialTimeoutException as error:
-            raise DeviceError(f"{self.name} takes no more bytes") from error
+            raise DeviceError(f"{self.name} accepts no more bytes") from error
         except (OSError, TypeError) as error:
             raise DeviceError(f"{self.name} is gone ({error})") from error
 
@@ -50,7 +50,7 @@ class Port:
             raise DeviceError(f"{self.name} is gone ({error})") from error
 
     def read(self, length: int, timeout_s: float) -> bytes:
-        """Return what comes within `timeout_s`, `length` bytes at the most."""
+        """Return the bytes that arrive within `timeout_s`, at most `length`."""
         try:
             self.link.timeout = timeout_s
             return bytes(self.link.read(length))
@@ -61,7 +61,7 @@ class Port:
 def shared_port(
     name: str, baudrate: int, protocol: str, greet: Callable[[Port], T]
 ) -> AbstractContextManager[T]:
-    """Open a port, or join the outputs that speak the same protocol over it.
+    """Open a port, or share it with outputs of the same protocol.
 
     All get what `greet` returned, which is called once, when the port was opened.
     """
@@ -95,7 +95,9 @@ class SerialLine(Output):
 
     packages: ClassVar[tuple[str, ...]] = ("serial",)
 
-    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
+    port: str = Field(
+        min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
+    )
     baudrate: int = Field(115_200, gt=0, description="bits per second")
     on_bytes: str = Field(
         "H", min_length=1, description=r"sent to switch on: H, on\n or 0x01 0xFF"
@@ -105,17 +107,17 @@ class SerialLine(Output):
         0.0,
         ge=0,
         le=10,
-        description="seconds to wait after opening, for boards that restart then",
+        description="seconds to wait after opening, for boards that restart",
     )
 
     def __post_init__(self) -> None:
-        """Refuse what can't be sent."""
+        """Refuse text that can't be sent."""
         _as_bytes(self.on_bytes)
         _as_bytes(self.off_bytes)
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Open the port for this program alone; other outputs may share it."""
+        """Open the port exclusively for this program; other outputs may share it."""
         on, off = _as_bytes(self.on_bytes), _as_bytes(self.off_bytes)
         with shared_port(self.port, self.baudrate, "text", self._settle) as port:
             yield AcknowledgingWrite(

@@ -1,4 +1,4 @@
-"""What several outputs use together, such as a port, and is opened once."""
+"""Devices that several outputs share, such as a port; opened once."""
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass
 class _Link:
-    """Something that may be open, and how many use it."""
+    """A device that may be open, and the number of its users."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     users: int = 0
@@ -30,7 +30,7 @@ _all = threading.Lock()
 def shared(
     what: str, manner: Hashable, opening: Callable[[], AbstractContextManager[T]]
 ) -> Iterator[T]:
-    """Give what is open already, or open it; the last user closes it.
+    """Return the open device, or open it; the last user closes it.
 
     `what` names it (a port, say). Whoever opens it in another `manner` (another speed,
     or another kind of output) gets a DeviceError.
@@ -44,8 +44,8 @@ def shared(
             link.manager, link.manner = manager, manner
         elif link.manner != manner:
             raise DeviceError(
-                f"{what} is used by another [Output NAME] with other settings; those of "
-                "the port must be the same"
+                f"{what} is used by another [Output NAME] with other settings; the settings "
+                "of the port must be the same"
             )
         link.users += 1
     try:

@@ -1,4 +1,4 @@
-"""An output that only remembers: for demonstrations, replays and tests."""
+"""An output without a device, for demonstrations, replays and tests."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from deeplabstream import Output, Write
 
 @settings(frozen=True, kw_only=True)
 class SimulatedOutput(Output):
-    """No device at all; `levels` is all that was written to it."""
+    """No device; the levels are stored in `levels`."""
 
     exact: ClassVar[bool] = True
 
@@ -22,12 +22,12 @@ class SimulatedOutput(Output):
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Give a function that remembers the levels."""
+        """Yield a function that stores the levels."""
         yield self.levels.append
 
 
 def simulated(outputs: Mapping[str, Output]) -> dict[str, Output]:
-    """Return outputs that do nothing, with the limits and followers of these."""
+    """Return simulated outputs with the limits and followers of these."""
     shared = [field.name for field in fields(Output)]
     return {
         name: SimulatedOutput(**{key: getattr(output, key) for key in shared})

@@ -1,4 +1,4 @@
-"""A tone, noise or a sound file, by a process of its own."""
+"""A tone, noise or a sound file, played by its own process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,36 +15,42 @@ from .helper_process import helper_process
 
 @settings(frozen=True, kw_only=True)
 class Sound(Output):
-    """A sound for as long as it is on; the level is its loudness."""
+    """A sound while the output is on; the level is its loudness."""
 
     packages: ClassVar[tuple[str, ...]] = ("sounddevice",)
     reopens: ClassVar[bool] = False  # the sound ends with the engine
 
     sound: Literal["tone", "noise", "file"] = Field(
-        "tone", description="noise is white, the same each time"
+        "tone", description="tone, white noise (the same each time), or FILE"
     )
-    frequency_hz: float = Field(4000.0, gt=0, le=96_000, description="of the tone")
+    frequency_hz: float = Field(
+        4000.0, gt=0, le=96_000, description="frequency of the tone"
+    )
     file: Path | None = Field(
-        None, description="a .wav file, 16 to 32 bits a sample; played again and again"
+        None, description="a .wav file, 16 to 32 bits per sample; played in a loop"
     )
     volume: float = Field(
-        0.5, gt=0, le=1, description="at level 1, as a share of the loudest possible"
+        0.5, gt=0, le=1, description="loudness at level 1; 1: the maximum"
     )
-    side: Literal["both", "left", "right"] = Field(
-        "both", description="which loudspeaker"
-    )
+    side: Literal["both", "left", "right"] = Field("both", description="channel")
     ramp_ms: float = Field(
-        5.0, ge=0, le=1000, description="milliseconds to fade in and out; 0 clicks"
+        5.0,
+        ge=0,
+        le=1000,
+        description="fade-in and fade-out, in milliseconds; 0 clicks",
     )
     device: str = Field(
-        "", description="a part of the sound device's name; empty: the usual one"
+        "", description="part of the sound device's name; empty: the default device"
     )
     sample_rate: int = Field(
-        48_000, ge=8000, le=384_000, description="samples a second; a file has its own"
+        48_000,
+        ge=8000,
+        le=384_000,
+        description="samples per second; a file has its own",
     )
 
     def __post_init__(self) -> None:
-        """Refuse what can't be played."""
+        """Refuse settings that can't be played."""
         if self.sound == "file" and self.file is None:
             raise ValueError("SOUND = file needs FILE")
         if self.sound == "tone" and self.frequency_hz > self.sample_rate / 2:
@@ -52,9 +58,9 @@ class Sound(Output):
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Start the sound's process and its silence; it takes up to a second."""
+        """Start the process, silent; takes up to a second."""
         if self.sound == "file" and (self.file is None or not self.file.is_file()):
-            raise DeviceError(f"there is no sound file {self.file}")
+            raise DeviceError(f"sound file not found: {self.file}")
         with helper_process(
             _play, self, "its sound", "is there a sound device?"
         ) as write:
@@ -62,7 +68,7 @@ class Sound(Output):
 
 
 def _play(output: Output, pipe: Connection) -> None:
-    """Be the sound's process; the sound card's library is loaded in no other."""
+    """Run the sound's process, the only one that loads the sound library."""
     from .sound_player import play
 
     if isinstance(output, Sound):

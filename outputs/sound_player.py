@@ -16,7 +16,7 @@ from .sound import Sound
 Samples = NDArray[np.float32]
 """(sample,), from -1 to 1."""
 NOISE_S = 10.0
-"""Noise begins anew after so long."""
+"""Period of the noise."""
 
 
 def play(settings: Sound, pipe: Connection) -> None:
@@ -28,12 +28,14 @@ def play(settings: Sound, pipe: Connection) -> None:
         pipe.send(f"{error}: on Linux, sudo apt-get install libportaudio2")
         return
     except Exception as error:  # it looks for devices as soon as it is imported
-        pipe.send(f"there is no sound device that can be used ({error})")
+        pipe.send(f"no usable sound device ({error})")
         return
     try:
         source, rate = opened_source(settings)
     except (wave.Error, OSError, EOFError) as error:
-        pipe.send(f"{settings.file} can't be played: {error or 'it ends too soon'}")
+        pipe.send(
+            f"{settings.file} can't be played: {error or 'the file is incomplete'}"
+        )
         return
     voice = Voice(settings, source, rate)
     try:
@@ -51,11 +53,11 @@ def play(settings: Sound, pipe: Connection) -> None:
     except (ValueError, OSError, sounddevice.PortAudioError) as error:
         found = sounddevice.query_devices()
         names = [d["name"] for d in found if d["max_output_channels"]]
-        there = (
-            f"available: {', '.join(names)}" if names else "there is no sound device"
+        there = f"available: {', '.join(names)}" if names else "no sound device found"
+        asked = (
+            f"DEVICE = {settings.device}" if settings.device else "the default device"
         )
-        asked = f"DEVICE = {settings.device}" if settings.device else "the usual device"
-        pipe.send(f"{asked} can't be played on ({error}); {there}")
+        pipe.send(f"{asked} can't be opened ({error}); {there}")
 
 
 def _obey(voice: "Voice", pipe: Connection) -> None:
@@ -68,13 +70,13 @@ def _obey(voice: "Voice", pipe: Connection) -> None:
 
 
 class Voice:
-    """What a sound is, sample by sample, and how loud it is at present."""
+    """Samples of a sound, and its present loudness."""
 
     def __init__(
         self, settings: Sound, source: Callable[[int, int], Samples], rate: int
     ) -> None:
         self.level = 0.0
-        """What is asked for; may be set by another thread."""
+        """Requested level; may be set by another thread."""
         self._settings = settings
         self._source = source
         self._gain = 0.0
@@ -82,7 +84,7 @@ class Voice:
         self._step = settings.volume / max(1.0, settings.ramp_ms * rate / 1e3)
 
     def fill(self, out: NDArray[np.float32]) -> None:
-        """Fill (sample, channel) with what comes next; a sound begins at its beginning."""
+        """Fill (sample, channel) with the next samples; each onset starts from the beginning."""
         wanted = self.level * self._settings.volume
         if self._gain == 0:
             self._place = 0
@@ -108,7 +110,7 @@ class Voice:
 
 
 def opened_source(settings: Sound) -> tuple[Callable[[int, int], Samples], int]:
-    """Return what gives samples (from a place on, so many), and samples a second."""
+    """Return a function of samples (from an index, so many), and the sample rate."""
     rate = settings.sample_rate
     if settings.sound == "tone":
         turn = 2 * np.pi * settings.frequency_hz / rate
@@ -144,7 +146,7 @@ def read_wave(path: Path) -> tuple[Samples, int]:
         data, rate = file.readframes(file.getnframes()), file.getframerate()
     if width not in (2, 3, 4) or not data:
         raise wave.Error(
-            f"{8 * width} bits a sample, or empty; 16, 24 or 32 are played"
+            f"{8 * width} bits per sample, or empty; 16, 24 or 32 can be played"
         )
     whole = np.zeros((len(data) // width, 4), np.uint8)
     whole[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)

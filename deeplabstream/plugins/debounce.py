@@ -34,7 +34,7 @@ class Debouncer:
         self._total_s = 0.0
 
     def answer(self, raw: bool | None, time_s: float) -> bool | None:
-        """Return the answer to give; times never go back."""
+        """Return the debounced answer; times never decrease."""
         if self._idle:
             return raw
         if self._open and not self.sham:
@@ -86,45 +86,47 @@ class Debouncer:
 
 @settings(kw_only=True, config={"arbitrary_types_allowed": True})
 class DebounceSettings:
-    """Debounce settings of every trigger, applied to its raw answers.
+    """Debounce settings of every trigger, applied to its raw state.
 
-    Once unknown for longer than HOLD_MS it is unknown, and dwell and delay begin afresh. An
-    onset is a first yes, on a frame that shows it; one that comes too early or too often is
-    a no until it may begin.
-    What is sham is decided once per onset; a sham counts for rest and rate as a real one.
+    After HOLD_MS without a known state the trigger is unknown, and dwell and delay start
+    again. An onset needs a frame on which the raw state is true; one that is too early or
+    too frequent is false until it may begin. Sham is decided once per onset; a sham onset
+    counts for refractory period and rate.
     """
 
     hold_ms: float = Field(
         0.0,
         ge=0,
-        description="milliseconds for which the last answer stands while the animal is "
+        description="milliseconds for which the last state persists while the animal is "
         "lost; unknown after that",
     )
     min_dwell_s: float = Field(
-        0.0, ge=0, description="seconds for which it must hold before it is a yes"
+        0.0, ge=0, description="minimum dwell: seconds true before the trigger is true"
     )
     exit_delay_s: float = Field(
-        0.0, ge=0, description="seconds for which it must fail before it is a no"
+        0.0, ge=0, description="exit delay: seconds false before the trigger is false"
     )
     refractory_s: float = Field(
-        0.0, ge=0, description="seconds after a yes in which no other begins"
+        0.0,
+        ge=0,
+        description="refractory period after the trigger was true, in seconds",
     )
     max_rate_per_min: int = Field(
-        0, ge=0, description="yeses that may begin in any 60 seconds; 0: no limit"
+        0, ge=0, description="maximum number of onsets in 60 seconds; 0: no limit"
     )
     max_total_s: float = Field(
         0.0,
         ge=0,
-        description="seconds of yes, in all, after which it is no; 0: no limit",
+        description="total seconds true, after which the trigger is false; 0: no limit",
     )
     probability: float = Field(
         1.0,
         ge=0,
         le=1,
-        description="share of yeses that are real; the others are sham: a no, and a note "
-        "in events",
+        description="stimulation probability: share of onsets that are real; the others are "
+        "sham: false, with a note in events",
     )
-    seed: Seed = Field(0, description=f"another number, others are sham; {SEED_WORDS}")
+    seed: Seed = Field(0, description=f"seed of the sham onsets; {SEED_WORDS}")
     _debouncer: Debouncer | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -136,14 +138,14 @@ class DebounceSettings:
         return self._debouncer.answer(raw, time_s)
 
     def forget(self) -> None:
-        """Forget what was seen: the animal was lost, the next pose starts afresh."""
+        """Reset the memory of earlier poses; called when the animal is lost."""
 
     @property
     def holding(self) -> bool:
-        """Whether the answer is the last known one: HOLD_MS."""
+        """Whether the state is the last known one: HOLD_MS."""
         return self._debouncer is not None and self._debouncer.holding
 
     @property
     def sham(self) -> bool:
-        """Whether it would be a yes now, had its onset not been drawn as a sham."""
+        """Whether it would be true now, had its onset not been drawn as sham."""
         return self._debouncer is not None and self._debouncer.sham

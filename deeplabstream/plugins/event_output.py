@@ -39,26 +39,26 @@ Send: TypeAlias = Callable[[Event], object]
 
 @settings(frozen=True, kw_only=True)
 class EventOutput(Output):
-    """What all kinds have in common."""
+    """Settings of all kinds that send events to other programs."""
 
     word: str = Field(
         "level",
         min_length=1,
-        description="what its own level is called in its messages",
+        description="name of its own level in messages",
     )
     everything: bool = Field(
         True,
-        description="yes: it also tells each level of all other outputs and each mark of "
+        description="yes: it also sends the levels of all other outputs and the marks of "
         "the experiment; no: its own level only",
     )
 
     @abstractmethod
     def sending(self) -> AbstractContextManager[Send]:
-        """Open what sends a message, without waiting."""
+        """Open the function that sends a message without blocking."""
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Open the connection, if the protocol has such a thing."""
+        """Open the connection."""
         with self.sending() as send:
             yield (
                 _BroadcastSender(send, self.word)
@@ -69,13 +69,13 @@ class EventOutput(Output):
 
 @runtime_checkable
 class EventSender(Protocol):
-    """A `Write` that is also told what other outputs do."""
+    """A `Write` that also gets the events of other outputs."""
 
     def __call__(self, level: float) -> object:
         """Set its own level."""
 
     def tell(self, event: Edge | Mark) -> object:
-        """Hear of it, right after it happened."""
+        """Send an event, right after it happened."""
 
 
 @dataclass(frozen=True)
@@ -91,25 +91,25 @@ class _BroadcastSender(_Own):
     def tell(self, event: Edge | Mark) -> None:
         match event:
             case Edge():
-                told = Event(event.output, event.level, event.cause, event.written_ns)
+                sent = Event(event.output, event.level, event.cause, event.written_ns)
             case Mark():
-                told = Event("mark", event.text, "", 0)
-        self.send(told)
+                sent = Event("mark", event.text, "", 0)
+        self.send(sent)
 
 
 class EventSenders:
-    """The open outputs that are told what happens; the bank's side."""
+    """The open outputs that send events; used by the output bank."""
 
     def __init__(self) -> None:
         self._event_senders: dict[str, EventSender] = {}
 
     def add(self, name: str, write: Write) -> None:
-        """Tell this output from now on, if it is a sender."""
+        """Add an output if it sends events."""
         if isinstance(write, EventSender):
             self._event_senders[name] = write
 
     def tell(self, event: Edge | Mark) -> None:
-        """Tell all, but not an output what it did itself; DeviceError: one can't be told."""
+        """Send an event by all outputs except its own; DeviceError: one failed."""
         for name, sender in self._event_senders.items():
             if isinstance(event, Mark) or event.output != name:
                 with error_context(f"Output {name}"):

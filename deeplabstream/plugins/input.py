@@ -11,25 +11,25 @@ from pydantic.dataclasses import dataclass as settings
 
 @dataclass(frozen=True, slots=True)
 class InputBroken:
-    """The device can't be relied on any more; a sentence says why."""
+    """The device has failed; the text says why."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class InputLevel:
-    """What an input shows from a moment on."""
+    """Level of an input from a time on."""
 
     active: bool
     began_ns: int
     """On the run's clock, by the device's own if it has one."""
     heard_ns: int
     first: bool
-    """Nothing changed: it is what was found when it was opened."""
+    """The level at opening, not a change."""
 
 
 Hear: TypeAlias = Callable[[InputLevel | InputBroken], object]
-"""Told of each change in its order, from any thread. After `InputBroken`, nothing is known."""
+"""Called with each change in order, from any thread. After `InputBroken` the level is unknown."""
 
 
 @settings(frozen=True, kw_only=True)
@@ -38,4 +38,4 @@ class Input(ABC):
 
     @abstractmethod
     def opened(self, hear: Hear) -> AbstractContextManager[None]:
-        """Open the device and have `hear` told; its level first of all."""
+        """Open the device; `hear` is called with the level at opening, then with each change."""

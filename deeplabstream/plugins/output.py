@@ -27,20 +27,20 @@ class DeviceReport:
     heard_ns: int
     """When the device's answer came."""
     device_us: int = 0
-    """When it changed, by the device's clock as it is."""
+    """Time of the change on the device's clock, unconverted."""
     cause: str = ""
-    """Why the device acted by itself, as in `events.csv`; empty: a command was carried out."""
+    """Why the device acted on its own, as in `events.csv`; empty: it executed a command."""
 
 
 @dataclass
 class AcknowledgingWrite:
-    """A `Write` of a device that can go wrong, or be done, between two writes."""
+    """A `Write` to a device that can fail or report between two writes."""
 
     write: Write
     check: Callable[[], object]
-    """Raises what went wrong since it was asked last; called ten times a second."""
+    """Raises a failure since the last call; called ten times a second."""
     hear: Callable[[DeviceReport], object] = lambda done: None
-    """Told when a level was set in fact, where that is known; the bank puts its ear here."""
+    """Called when the device reports that it set a level; set by the output bank."""
 
     def __call__(self, level: float) -> None:
         """Set the level."""
@@ -49,10 +49,10 @@ class AcknowledgingWrite:
 
 @runtime_checkable
 class AutonomousWrite(Protocol):
-    """A `Write` to a device that pulses by itself, tells what it did, and wants to be fed."""
+    """A `Write` to a device with its own pulses, reports and watchdog."""
 
     hear: Callable[[DeviceReport], object]
-    """Told what the device did, by a thread of its own; the bank puts its ear here."""
+    """Called with each report of the device, in another thread; set by the output bank."""
 
     def __call__(self, level: float) -> object:
         """Set the level."""
@@ -60,46 +60,46 @@ class AutonomousWrite(Protocol):
     def train(
         self, level: float, width_s: float, period_s: float, count: int
     ) -> object:
-        """Begin with pulses; the device ends them, or `__call__` does."""
+        """Start pulses; the device ends them, or `__call__` does."""
 
     def beat(self, now_ns: int) -> object:
-        """Say that the loop has come round: without that the device switches off."""
+        """Report that the loop is running; without that the device switches off."""
 
     def check(self) -> object:
-        """Raise what went wrong since it was asked last, as `AcknowledgingWrite` does."""
+        """Raise a failure since the last call, as `AcknowledgingWrite` does."""
 
 
 @settings(frozen=True, kw_only=True)
 class Output(ABC):
-    """An output of the rig: fields are its settings, opening it is a `with`."""
+    """An output of the rig: its fields are its settings; `with` opens it."""
 
     reopens: ClassVar[bool] = True
-    """Whether the guard can switch it off by opening it anew when the engine has died.
-    False: it goes off by itself then."""
+    """Whether the guard can reopen it to switch it off when the engine has died.
+    False: it goes off by itself."""
 
     packages: ClassVar[tuple[str, ...]] = ()
-    """What `opened` imports; the guard does so beforehand, to be quick when it counts."""
+    """Packages that `opened` imports; the guard imports them in advance."""
 
     exact: ClassVar[bool] = False
-    """Whether it can make pulses shorter than the bank's thread comes round."""
+    """Whether its pulses can be shorter than the period of the bank's thread."""
 
     max_on_s: float = Field(
-        60.0, gt=0, description="seconds after which it is switched off, whoever asked"
+        60.0, gt=0, description="seconds after which it is switched off in any case"
     )
     then: OutputName | None = Field(
         None,
-        description="another output, which is pulsed once this one has gone off: a pump "
-        "that takes a reward away which was not eaten; empty: none",
+        description="another output, pulsed after this one has gone off, such as a pump "
+        "that removes a reward; empty: none",
     )
     then_after_s: float = Field(
-        10.0, gt=0, description="seconds from its going off to the pulse of THEN"
+        10.0, gt=0, description="seconds from off to the pulse of THEN"
     )
-    then_s: float = Field(1.0, gt=0, description="seconds of that pulse")
+    then_s: float = Field(1.0, gt=0, description="duration of that pulse, in seconds")
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Write]:
         """Open the device, switched off; leaving the `with` closes it.
 
         Imports the vendor's package here, not at the top of the file. The bank writes 0
-        on every way in and out; a driver need not.
+        after opening and before closing; a driver need not.
         """

@@ -1,4 +1,4 @@
-"""What makes chance repeatable."""
+"""Seeds that make random choices repeatable."""
 
 from typing import Annotated
 
@@ -13,8 +13,8 @@ def _drawn_later(word: object) -> object:
 
 
 Seed = Annotated[int, BeforeValidator(_drawn_later)]
-"""A number from which all chance of an experiment or trigger comes.
+"""Seed of all random choices of an experiment or trigger.
 
-`new` is 0 as long as nobody has drawn one: see `deeplabstream.settings.text_rewriting`.
+`new` is 0 until one is drawn: see `deeplabstream.settings.text_rewriting`.
 """
-SEED_WORDS = "new: drawn before each run, and recorded"
+SEED_WORDS = "new: drawn before each run and recorded"

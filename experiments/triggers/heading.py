@@ -1,7 +1,4 @@
-"""Triggers that ask for the head's direction and something more.
-
-Triggers that ask where the head points.
-"""
+"""Triggers on the direction of the head."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -30,17 +27,17 @@ _MIDDLES: dict[str, tuple[float, float]] = {
 
 @settings(kw_only=True)
 class HeadDirectionTrigger(Hysteresis, PoseTrigger):
-    """The head's direction: from the middle of all body parts but the last, to the last."""
+    """Head direction: from the centre of all body parts except the last, to the last."""
 
     bodyparts: tuple[str, ...] = Field(
         min_length=2,
-        description="the back of the head (neck, or both ears), then its tip (nose)",
+        description="back of the head (neck, or both ears), then its tip (nose)",
     )
     angle: float = Field(
         30.0,
         gt=0,
         le=180,
-        description="degrees that the head may point past the target, to either side",
+        description="largest angle between head and target direction, in degrees",
     )
 
     def faces(self, pose: Pose, target: tuple[float, float]) -> bool | None:
@@ -97,12 +94,10 @@ class EgoHeadDirection(Hysteresis, PoseTrigger):
     side: Literal["left", "right", "both"] = Field(
         "both", description="to which side the head is turned"
     )
-    angle: float = Field(
-        30.0, gt=0, lt=180, description="degrees by which it is turned at least"
-    )
+    angle: float = Field(30.0, gt=0, lt=180, description="minimum angle, in degrees")
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether it is turned so; None when body or head has no length."""
+        """Return whether it is turned; None when body or head has no length."""
         tail, neck, nose = pose.places(self.bodyparts)
         body = neck[0] - tail[0], neck[1] - tail[1]
         turned = turn(body, (nose[0] - neck[0], nose[1] - neck[1]))
@@ -121,11 +116,11 @@ class HeadDirectionRegion(HeadDirection):
         "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
     head: Literal["inside", "outside"] = Field(
-        "outside", description="where all of BODYPARTS must be"
+        "outside", description="required position of all BODYPARTS"
     )
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether both are so; one that is not is enough for a no."""
+        """Return whether both conditions hold; False if one is known to fail."""
         inside = [self.region.has(x, y) for x, y in pose.places(self.bodyparts)]
         there = all(inside) if self.head == "inside" else not any(inside)
         return self.faces(pose, self.point) if there else False

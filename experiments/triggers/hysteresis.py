@@ -10,18 +10,20 @@ from deeplabstream import DebounceSettings
 
 @settings(kw_only=True)
 class Hysteresis(DebounceSettings):
-    """Settings of triggers that hold from a number on: a speed, a distance, an angle.
+    """Settings of triggers with a limit of speed, distance or angle.
 
-    Between the two margins the last answer stands; at first it is no.
+    Between the two margins the last state persists; the first one is false.
     """
 
     enter_margin: float = Field(
-        0.0, ge=0, description="how far past its limit it begins, in the limit's unit"
+        0.0,
+        ge=0,
+        description="margin past the limit at which the trigger starts to hold",
     )
     exit_margin: float = Field(
         0.0,
         ge=0,
-        description="how far back over its limit it ends, in the limit's unit",
+        description="margin before the limit at which the trigger stops to hold",
     )
     _over: bool = field(default=False, init=False, repr=False, compare=False)
 

@@ -1,4 +1,4 @@
-"""A trigger that asks whether the animal has just crossed a line."""
+"""A trigger on crossing a line."""
 
 from dataclasses import field
 from typing import Literal
@@ -11,18 +11,18 @@ from deeplabstream import Pose, PoseTrigger, middle
 
 @settings(kw_only=True)
 class LineCrossing(PoseTrigger):
-    """Holds on the frame on which the middle of the body parts is past a line.
+    """Holds on the frame on which the centre of the body parts has crossed a line.
 
-    For longer than that one frame with EXIT_DELAY_S. Between two frames it is taken to have
-    gone straight; standing on the line is not yet past it. What it did while it was lost,
-    nobody knows: that is no crossing.
+    With EXIT_DELAY_S it holds longer. The path between two frames is assumed straight; a
+    point on the line has not crossed it. A crossing while the animal was lost is not
+    detected.
     """
 
     line: tuple[float, float, float, float] = Field(
         description="X1, Y1, X2, Y2: both ends, in UNIT"
     )
     to: Literal["left", "right", "both"] = Field(
-        "both", description="to which side it goes, as seen from 1 looking at 2"
+        "both", description="side of arrival, seen from point 1 towards point 2"
     )
     _before: tuple[float, float] | None = field(
         default=None, init=False, repr=False, compare=False
@@ -56,7 +56,7 @@ class LineCrossing(PoseTrigger):
         return (x2 - x1) * (point[1] - y1) - (y2 - y1) * (point[0] - x1)
 
     def _meets(self, start: tuple[float, float], end: tuple[float, float]) -> bool:
-        """Return whether the way from start to end goes between the line's ends."""
+        """Return whether the path from start to end crosses between the line's ends."""
         way_x, way_y = end[0] - start[0], end[1] - start[1]
         x1, y1, x2, y2 = self.line
         one = way_x * (y1 - start[1]) - way_y * (x1 - start[0])

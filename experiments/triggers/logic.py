@@ -1,4 +1,4 @@
-"""Triggers made of other triggers: all, any, not, one after the other."""
+"""Combinations of triggers: all, any, not, in sequence."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -14,7 +14,7 @@ class MultiTrigger(TriggerCombination):
     """A combination of two triggers or more."""
 
     triggers: tuple[TriggerName, ...] = Field(
-        min_length=1, description="triggers, with commas between"
+        min_length=1, description="triggers, separated by commas"
     )
 
     @property
@@ -25,7 +25,7 @@ class MultiTrigger(TriggerCombination):
 
 @settings(kw_only=True)
 class AllOf(MultiTrigger):
-    """Holds while all TRIGGERS do; fails when one does, known or not the others."""
+    """True while all TRIGGERS are true, false while one is false, else unknown."""
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
         """Return `and` of three values."""
@@ -35,7 +35,7 @@ class AllOf(MultiTrigger):
 
 @settings(kw_only=True)
 class AnyOf(MultiTrigger):
-    """Holds while one of TRIGGERS does; fails when all are known to."""
+    """True while one of TRIGGERS is true, false while all are false, else unknown."""
 
     def combine(self, answers: Mapping[str, Answer], time_s: float) -> Answer:
         """Return `or` of three values."""
@@ -45,7 +45,7 @@ class AnyOf(MultiTrigger):
 
 @settings(kw_only=True)
 class Not(TriggerCombination):
-    """Holds while TRIGGER is known to fail; a lost animal does not make it hold."""
+    """True while TRIGGER is false; unknown while TRIGGER is unknown."""
 
     trigger: TriggerName = Field(description="the trigger")
 
@@ -62,13 +62,15 @@ class Not(TriggerCombination):
 
 @settings(kw_only=True)
 class Sequence(MultiTrigger):
-    """Holds once TRIGGERS held in their order, and for as long as the last one does.
+    """Holds once TRIGGERS have held in their order, for as long as the last one holds.
 
-    Each but the first must begin to hold after the one before did, within WITHIN_S of when
-    that was last seen to hold. Unknown while one of them is.
+    Each trigger after the first must start to hold after the previous one, within WITHIN_S
+    of the last time at which the previous one held. Unknown while one of them is unknown.
     """
 
-    within_s: float = Field(5.0, gt=0, description="seconds from one to the next")
+    within_s: float = Field(
+        5.0, gt=0, description="maximum seconds from one to the next"
+    )
     _passed: int = field(default=0, init=False, repr=False, compare=False)
     _last_s: float = field(default=0.0, init=False, repr=False, compare=False)
     _armed: bool = field(default=True, init=False, repr=False, compare=False)

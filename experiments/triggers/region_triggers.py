@@ -1,4 +1,4 @@
-"""Triggers that ask where the animal is."""
+"""Triggers on the position of the animal."""
 
 from dataclasses import field
 from typing import Literal
@@ -11,10 +11,10 @@ from deeplabstream import Pose, PoseTrigger, RegionSetting
 
 @settings(kw_only=True)
 class RegionTrigger(PoseTrigger):
-    """Where the body parts are, as seen from a region.
+    """Position of body parts relative to a region.
 
-    It begins and ends at the border, or at margins on both sides of it, between which
-    the last answer stands. Until the first margin was passed the answer is no.
+    The state changes at the border, or at margins on both sides of it. Between the margins
+    the last state persists; before the first one was passed the body parts are outside.
     """
 
     region: RegionSetting = Field(
@@ -22,10 +22,14 @@ class RegionTrigger(PoseTrigger):
         "or polygon X1 Y1 X2 Y2 X3 Y3 …, in UNIT"
     )
     enter_margin: float = Field(
-        0.0, ge=0, description="UNIT past the border at which a body part has entered"
+        0.0,
+        ge=0,
+        description="distance inside the border at which a body part has entered, in UNIT",
     )
     exit_margin: float = Field(
-        0.0, ge=0, description="UNIT past the border at which a body part has left"
+        0.0,
+        ge=0,
+        description="distance outside the border at which a body part has left, in UNIT",
     )
     _inside: bool | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -48,10 +52,10 @@ class RegionTrigger(PoseTrigger):
 
 @settings(kw_only=True)
 class InsideRegion(RegionTrigger):
-    """Holds while the body parts are inside the region; its border belongs to it."""
+    """Holds while the body parts are inside the region, border included."""
 
     inside: Literal["all", "any"] = Field(
-        "all", description="whether all of the body parts must be inside, or any"
+        "all", description="all body parts must be inside, or any"
     )
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
@@ -61,10 +65,10 @@ class InsideRegion(RegionTrigger):
 
 @settings(kw_only=True)
 class OutsideRegion(RegionTrigger):
-    """Holds while `InsideRegion` with the same values does not, and the animal is seen."""
+    """Holds while `InsideRegion` with the same values is false and the animal is seen."""
 
     inside: Literal["all", "any"] = Field(
-        "any", description="any: one body part inside ends it; all: the last one does"
+        "any", description="any: false once one body part is inside; all: once all are"
     )
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:

@@ -1,4 +1,4 @@
-"""Triggers that look at more animals than the first."""
+"""Triggers on several animals."""
 
 from collections.abc import Mapping
 from math import dist
@@ -16,28 +16,29 @@ from .hysteresis import Hysteresis
 class Distance(Hysteresis, BodyPartTrigger):
     """Holds while two body parts are nearer (or farther) than DISTANCE.
 
-    ANIMALS = 1, 2 is social: BODYPARTS = snout, tailbase is the first animal's snout at the
-    second one's tail base. ANIMALS = 1, 1 are two parts of one. Unknown while the network
-    sees fewer animals, and while it is in doubt who they are; but not where that makes no
-    difference: the same body part of two that are taken for one another.
+    ANIMALS = 1, 2 and BODYPARTS = snout, tailbase: the first animal's snout and the second
+    one's tail base. ANIMALS = 1, 1: two parts of one animal. Unknown while the network
+    finds fewer animals, and while the identity of one is ambiguous, except between two
+    animals that may be swapped if both body parts are the same.
     """
 
     former_keys: ClassVar[Mapping[str, frozenset[str]]] = {"ANIMAL": frozenset({""})}
 
     bodyparts: tuple[str, str] = Field(
-        description="a body part of the one and of the other; may be the same"
+        description="a body part of each animal; may be the same"
     )
     animals: tuple[AnimalName, AnimalName] = Field(
-        ("1", "2"), description="whose body parts: names, or numbers from 1 on"
+        ("1", "2"), description="animals of the body parts: names, or numbers from 1"
     )
     in_doubt: Literal["unknown", "asked"] = Field(
         "unknown",
         description="answer while the identity of the animals is ambiguous: unknown, or "
         "asked: evaluate the animals that are taken for ANIMALS",
     )
-    distance: float = Field(gt=0, description="in UNIT")
+    distance: float = Field(gt=0, description="limit, in UNIT")
     when: Literal["nearer", "farther"] = Field(
-        "nearer", description="holds at DISTANCE and nearer, or farther"
+        "nearer",
+        description="nearer: holds at DISTANCE or nearer; farther: at DISTANCE or farther",
     )
 
     @property
@@ -63,7 +64,7 @@ class Distance(Hysteresis, BodyPartTrigger):
         return _known(self._places(pose))
 
     def holds(self, pose: Pose, time_s: float) -> bool | None:
-        """Return whether they are so near."""
+        """Return whether the condition holds."""
         nearer = self.distance - dist(*self._places(pose))
         return self.update(nearer if self.when == "nearer" else -nearer)
 
@@ -74,7 +75,7 @@ class Distance(Hysteresis, BodyPartTrigger):
 
 @settings(kw_only=True)
 class AnyAnimalInside(BodyPartTrigger):
-    """Holds while all body parts of one animal, whichever, are inside a region.
+    """Holds while all body parts of any animal are inside a region.
 
     Unknown while an animal is lost, unless another one is inside.
     """

@@ -1,4 +1,4 @@
-"""Talk with a board that has our firmware: frames go out at once, a thread hears answers."""
+"""Connection to a board with our firmware: commands are sent at once, a thread reads answers."""
 
 import secrets
 import struct
@@ -36,9 +36,9 @@ START_S = 4.0
 """Opening the port restarts many boards; the firmware answers 2 s later at the latest."""
 HELLO_EVERY_S = 0.2
 ANSWER_S = 0.5
-"""A command that was not answered for so long was lost, and so is the board."""
+"""Time without an answer to a command after which the board counts as failed."""
 MOST_UNANSWERED = 32
-"""The board keeps 48 answers for a busy line."""
+"""The board can queue 48 answers."""
 LISTEN_S = 0.02
 
 
@@ -52,14 +52,14 @@ class _Sent:
 
 @dataclass
 class BoardConnection:
-    """Says things to a board, and hears what it answers. From any thread."""
+    """Sends commands to a board and reads its answers. From any thread."""
 
     port: Port
     name: str = ""
     broken: str = ""
-    """Why it can't be relied on any more."""
+    """Why the connection has failed; empty: it works."""
     tripped: bool = False
-    """The board says that all its pins are off, and stay so."""
+    """The board reports that all its pins are off and stay off."""
     session: int = field(default_factory=lambda: secrets.randbelow(0xFFFE) + 1)
 
     def __post_init__(self) -> None:
@@ -70,16 +70,16 @@ class BoardConnection:
         self._splitter = PacketSplitter()
         self._expected = 0
         self._clock = BoardClock()
-        self.ears: dict[int, Callable[[News], object]] = {}
-        """Who hears of which pin."""
+        self.listeners: dict[int, Callable[[News], object]] = {}
+        """Callback of each pin."""
         self.seen: set[int] = set()
-        """Inputs whose first level was told."""
+        """Inputs whose first level was reported."""
         self._acted_ns: dict[int, int] = {}
-        self.told_state: tuple[int, ...] = ()
+        self.last_state: tuple[int, ...] = ()
         """The numbers of the last STATE."""
         self._closing = False
 
-    def greet(self) -> None:
+    def handshake(self) -> None:
         """Wait until the board answers; all its pins are off then."""
         link = self.port.link
         link.timeout = LISTEN_S
@@ -94,16 +94,16 @@ class BoardConnection:
                     with suppress(ValueError):
                         frame = decode_packet(coded, self.session)
                         if frame.kind == MessageType.IDENTITY:
-                            self._met(frame)
+                            self._identify(frame)
                             return
         raise DeviceError(
-            f"{self.port.name} is open, but nothing on it answers; is our firmware on "
+            f"{self.port.name} is open, but no board answers; is our firmware on "
             "the board (docs/board.md)?"
         )
 
     @contextmanager
     def listening(self) -> Iterator[Self]:
-        """Hear what the board says as long as the `with` lasts; switch off at its end."""
+        """Read from the board during the `with`; switch all pins off at its end."""
         thread = threading.Thread(
             target=self._listen, name=f"board at {self.port.name}", daemon=True
         )
@@ -111,7 +111,7 @@ class BoardConnection:
         try:
             yield self
         finally:
-            with suppress(DeviceError):  # it is told by whoever switched its pins off
+            with suppress(DeviceError):  # the cause was reported before
                 self.ask(MessageType.ALL_OFF, b"")
             self._closing = True
             thread.join()
@@ -121,13 +121,14 @@ class BoardConnection:
         sequence = self.send(kind, payload, pin)
         with self._answered:
             answered = self._answered.wait_for(
-                lambda: sequence not in self._unanswered or self._deaf(kind), ANSWER_S
+                lambda: sequence not in self._unanswered or self._is_closed(kind),
+                ANSWER_S,
             )
-            if self._deaf(kind) or not answered:
+            if self._is_closed(kind) or not answered:
                 raise DeviceError(self.broken or self._silence)
 
-    def _deaf(self, kind: MessageType) -> bool:
-        """Return whether nothing is sent any more; a board that tripped says its state."""
+    def _is_closed(self, kind: MessageType) -> bool:
+        """Return whether commands are refused; a board that tripped still reports its state."""
         return bool(self.broken) and not (
             self.tripped and kind is MessageType.ASK_STATE
         )
@@ -135,12 +136,12 @@ class BoardConnection:
     def send(
         self, kind: MessageType, payload: bytes, pin: int = -1, level: float = 0.0
     ) -> int:
-        """Send a command and return its sequence; DeviceError: nothing is sent any more."""
+        """Send a command and return its sequence number; DeviceError: the connection failed."""
         with self._answered:
             self._answered.wait_for(
                 lambda: len(self._unanswered) < MOST_UNANSWERED or self.broken, ANSWER_S
             )
-            if self._deaf(kind):
+            if self._is_closed(kind):
                 raise DeviceError(self.broken)
             self._sequence = (self._sequence + 1) % 256
             now_ns = time.perf_counter_ns()
@@ -149,7 +150,7 @@ class BoardConnection:
             self.port.write(encode_packet(self._sequence, kind, payload, self.session))
             return self._sequence
 
-    def _met(self, frame: Packet) -> None:
+    def _identify(self, frame: Packet) -> None:
         protocol, board_us = frame.payload[0], frame.payload[7:11]
         self.name = frame.payload[11:].decode("latin-1")
         if protocol != PROTOCOL:
@@ -172,11 +173,11 @@ class BoardConnection:
                 heard_ns = time.perf_counter_ns()
                 for coded in self._splitter.packets(data):
                     self._heard(decode_packet(coded, self.session), heard_ns)
-                self._look_at_the_clock(heard_ns)
-        except Exception as error:  # whoever hears it may fail in any way
+                self._check_timeout(heard_ns)
+        except Exception as error:  # a callback may fail in any way
             self._break(str(error) or type(error).__name__)
 
-    def _look_at_the_clock(self, now_ns: int) -> None:
+    def _check_timeout(self, now_ns: int) -> None:
         with self._lock:
             oldest = next(iter(self._unanswered.values()), None)
         if oldest is not None and now_ns - oldest.sent_ns > ANSWER_S * 1e9:
@@ -192,10 +193,10 @@ class BoardConnection:
                 return
             self.broken = text
             self._answered.notify_all()
-        for hear in [*self.ears.values()]:
+        for hear in [*self.listeners.values()]:
             with suppress(
                 Exception
-            ):  # what can't be recorded; the link is broken anyway
+            ):  # it can't be recorded; the connection has failed anyway
                 hear(InputBroken(text))
 
     def _heard(self, frame: Packet, heard_ns: int) -> None:
@@ -203,15 +204,15 @@ class BoardConnection:
             self._expected = (frame.sequence + 1) % 256
             return
         if frame.sequence != self._expected:
-            raise DeviceError(f"what the board at {self.port.name} said was lost")
+            raise DeviceError(f"a message of the board at {self.port.name} was lost")
         self._expected = (frame.sequence + 1) % 256
         match frame.kind:
             case MessageType.ACK:
                 sequence, status, board_us = frame.numbers("BBI")
                 self._acknowledged(sequence, Status(status), board_us, heard_ns)
             case MessageType.STATE:
-                self.told_state = frame.numbers("BBBI")
-                self._take(self.told_state[0])
+                self.last_state = frame.numbers("BBBI")
+                self._take(self.last_state[0])
             case MessageType.INPUT_CHANGED:
                 pin, high, board_us = frame.numbers("BBI")
                 first = pin not in self.seen
@@ -235,7 +236,7 @@ class BoardConnection:
                 self._break(trip_text(self.port.name, frame.numbers("B")[0]))
 
     def _tell(self, pin: int, news: News) -> None:
-        if hear := self.ears.get(pin):
+        if hear := self.listeners.get(pin):
             hear(news)
 
     def _take(self, sequence: int) -> _Sent | None:

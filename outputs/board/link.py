@@ -1,4 +1,4 @@
-"""An open board with our firmware: its pins, what they do and what they see."""
+"""An open board with our firmware, and its pins."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -25,26 +25,26 @@ class BoardLink(BoardConnection):
         hear: Callable[[News], object],
         watchdog_ms: int = 0,
     ) -> Iterator[None]:
-        """Use a pin; `value_s` is its longest time on, or its debounce time.
+        """Use a pin; `value_s` is its maximum on-time, or its debounce time.
 
-        The board is asked and answers; DeviceError: it refuses. `hear` is told what the
-        board says of this pin, by the thread that reads.
+        Waits for the board's answer; DeviceError: it refuses. `hear` is called with each
+        message about this pin, by the thread that reads.
         """
         payload = struct.pack("<BBI", number, mode, round(value_s * 1e6))
         if mode in (Mode.DIGITAL_OUT, Mode.PWM_OUT):
             payload += struct.pack("<H", watchdog_ms)
-        if number in self.ears:
+        if number in self.listeners:
             raise DeviceError(f"pin {number} of {self.port.name} is used twice")
-        self.ears[number] = hear
+        self.listeners[number] = hear
         self.seen.discard(number)
         try:
             self.ask(MessageType.CONFIGURE, payload, number)
             yield
         finally:
-            del self.ears[number]
+            del self.listeners[number]
 
     def set(self, pin: int, level: float) -> None:
-        """Put a pin to a level; returns when it is on its way."""
+        """Set a pin to a level; returns when the command is sent."""
         if level == 0 and self.tripped:
             return
         payload = bytes([pin, round(255 * level) or int(level > 0)])
@@ -53,24 +53,24 @@ class BoardLink(BoardConnection):
     def train(
         self, pin: int, level: float, width_s: float, period_s: float, count: int
     ) -> None:
-        """Have the board pulse a pin; returns when the command is on its way."""
+        """Start pulses on a pin; returns when the command is sent."""
         width_us, period_us = round(width_s * 1e6), round(period_s * 1e6)
         duty, layout = round(255 * level) or 1, "<BBIII"
         numbers = struct.pack(layout, pin, duty, width_us, period_us, count)
         self.send(MessageType.TRAIN, numbers, pin, level)
 
     def beat(self, now_ns: int, every_ns: int) -> None:
-        """Say that the program's loop has come round, but not too often."""
+        """Send a heartbeat of the loop, at most every `every_ns`."""
         if now_ns - self._beat_ns >= every_ns:
             self._beat_ns = now_ns
             self.send(MessageType.BEAT, b"")
 
     @property
     def used(self) -> bool:
-        """Whether pins of it are in use."""
-        return bool(self.ears)
+        """Whether any of its pins is in use."""
+        return bool(self.listeners)
 
     def state(self) -> tuple[Cause, int]:
-        """Ask the board why it switched off, and which of its outputs are high."""
+        """Return why the board switched off, and which of its outputs are high."""
         self.ask(MessageType.ASK_STATE, b"")
-        return Cause(self.told_state[1]), self.told_state[2]
+        return Cause(self.last_state[1]), self.last_state[2]

@@ -1,4 +1,4 @@
-"""Pins of a board with our firmware (`firmware/`): they acknowledge, and guard themselves."""
+"""Pins of a board with our firmware (`firmware/`), with acknowledgements and watchdog."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,47 +26,49 @@ from .protocol import BAUDRATE, LONGEST_ON_S, Mode
 from .status_messages import News, PinChange
 
 BEAT_EVERY_NS = 20_000_000
-"""The board hears no more often that the loop goes on."""
+"""Minimum time between heartbeats."""
 GRACE_S = 0.1
-"""The program ends what is on for too long; the board does so much later, if it has to."""
+"""The board's own limit is this much longer than MAX_ON_S of the program."""
 
 
 @settings(frozen=True, kw_only=True)
 class BoardPin(Output):
-    """A pin of an Arduino or Teensy with DeepLabStream's firmware; it goes off by itself."""
+    """A pin of an Arduino or Teensy with DeepLabStream's firmware and watchdog."""
 
     reopens: ClassVar[bool] = False  # the board's watchdog is quicker than any guard
     exact: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ("serial",)
 
-    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
-    pin: int = Field(ge=2, le=127, description="the pin's number on the board")
-    pwm: bool = Field(
-        False, description="yes: the level is the share of time that the pin is high"
+    port: str = Field(
+        min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
     )
+    pin: int = Field(ge=2, le=127, description="pin number on the board")
+    pwm: bool = Field(False, description="yes: PWM, the level is the duty cycle")
     watchdog_ms: int = Field(
         100,
         ge=20,
         le=1000,
-        description="milliseconds after which the board switches all its pins off when the "
-        "program's loop does not come round; the shortest of a board's outputs counts",
+        description="milliseconds without a heartbeat of the program's loop after which the "
+        "board switches all its pins off; the smallest value of a board's outputs counts",
     )
     proof_pin: int = Field(
         13,
         ge=0,
         le=127,
-        description="a pin that may be high for WATCHDOG_MS at Start Stream, to prove the "
-        "watchdog; 13 is the LED of most boards; 0: it is not proved",
+        description="pin that may be high for WATCHDOG_MS at Start Stream, to test the "
+        "watchdog; 13 is the LED of most boards; 0: no test",
     )
 
     def __post_init__(self) -> None:
-        """Refuse what the board can't count."""
+        """Refuse a time that the board can't count."""
         if self.max_on_s > LONGEST_ON_S - 1:
-            raise ValueError(f"MAX_ON_S: a board counts to {LONGEST_ON_S - 1:g} s")
+            raise ValueError(
+                f"MAX_ON_S: must be {LONGEST_ON_S - 1:g} or less with a board"
+            )
 
     @contextmanager
     def opened(self) -> Iterator[Write]:
-        """Open the board, which takes up to 2 s where that restarts it."""
+        """Open the board; takes up to 2 s if that restarts it."""
         mode = Mode.PWM_OUT if self.pwm else Mode.DIGITAL_OUT
         with link_to(self.port) as link:
             write = _BoardWrite(link, self.pin)
@@ -77,7 +79,7 @@ class BoardPin(Output):
 
 @dataclass
 class _BoardWrite:
-    """`Autonomous`."""
+    """An `AutonomousWrite`."""
 
     link: BoardLink
     pin: int
@@ -105,14 +107,15 @@ class _BoardWrite:
 class BoardInput(Input):
     """An input pin of such a board: lick, lever, beam."""
 
-    port: str = Field(min_length=1, description="COM3 or /dev/ttyACM0, for instance")
-    pin: int = Field(ge=2, le=127, description="the pin's number on the board")
+    port: str = Field(
+        min_length=1, description="serial port, such as COM3 or /dev/ttyACM0"
+    )
+    pin: int = Field(ge=2, le=127, description="pin number on the board")
     pull_up: bool = Field(
         False,
-        description="yes: a resistor in the board pulls the pin high, for switches that "
-        "close to ground",
+        description="yes: internal pull-up resistor, for switches that close to ground",
     )
-    active_low: bool = Field(False, description="yes: low is active, high is not")
+    active_low: bool = Field(False, description="yes: active when low")
     debounce_ms: float = Field(
         5.0,
         ge=0,
@@ -140,12 +143,12 @@ class BoardInput(Input):
 
 
 def link_to(port: str) -> AbstractContextManager[BoardLink]:
-    """Open a board, or join those who use it; the last to leave closes it."""
+    """Open a board, or share it if it is open; its last user closes it."""
 
     @contextmanager
     def opening() -> Iterator[BoardLink]:
         with shared_port(port, BAUDRATE, "DeepLabStreamBoard", BoardLink) as link:
-            link.greet()
+            link.handshake()
             with link.listening():
                 yield link
 

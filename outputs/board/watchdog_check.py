@@ -23,12 +23,12 @@ class WatchdogTestResult:
     """Result of a watchdog test."""
 
     board: str
-    """Its own name for itself."""
+    """Name that the board reports."""
     pin: int
     off_after_ms: float
-    """From the last thing heard of us to its going off, by the board's clock."""
+    """From the last message to the board until the pin was off, by the board's clock."""
     low: bool
-    """The board has read the pin back as low."""
+    """Whether the board read the pin back as low."""
     watchdog_ms: int
 
     def __str__(self) -> str:
@@ -51,23 +51,25 @@ def run_watchdog_test(
     watchdog_ms: int = 100,
     stopped: Callable[[], bool] = lambda: False,
 ) -> WatchdogTestResult:
-    """Switch a pin on, feed the board no more, and return what it did.
+    """Switch a pin on, stop the heartbeat, and return what the board did.
 
-    The pin is high for `watchdog_ms`: it must be one at which that does no harm, such as
-    that of the board's own LED. Nothing else may use the board. DeviceError: it can't be
-    opened, or did not switch off, or it `stopped`: then the pin is switched off at once.
+    The pin is high for `watchdog_ms`: use one at which that does no harm, such as the
+    board's LED. Nothing else may use the board. DeviceError: it can't be opened, or did not
+    switch off, or the test was `stopped`; then the pin is switched off at once.
     """
-    ear = _Ear(stopped)
+    events = _PinEvents(stopped)
     with link_to(port) as link:
         if link.used:
             raise DeviceError(f"{port} is in use; stop the rig first")
-        with link.pin(pin, Mode.DIGITAL_OUT, LONGEST_S, ear.hear, watchdog_ms):
+        with link.pin(pin, Mode.DIGITAL_OUT, LONGEST_S, events.hear, watchdog_ms):
             link.set(pin, 1.0)
-            on = ear.until(lambda done: done.level > 0)
-            off = ear.until(lambda done: done.cause == "board watchdog")
+            on = events.until(lambda done: done.level > 0)
+            off = events.until(lambda done: done.cause == "board watchdog")
             if stopped():
                 link.set(pin, 0.0)
-                raise DeviceError(f"the proof of the board at {port} was ended early")
+                raise DeviceError(
+                    f"the watchdog test of the board at {port} was ended early"
+                )
             if on is None or off is None:
                 raise DeviceError(
                     f"the board at {port} did not switch pin {pin} off by itself: do not "
@@ -79,8 +81,8 @@ def run_watchdog_test(
         return WatchdogTestResult(link.name, pin, went_off_ms, low, watchdog_ms)
 
 
-class _Ear:
-    """Hears of a pin, by the thread that reads."""
+class _PinEvents:
+    """Reports about a pin, collected by the thread that reads."""
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._stopped = stopped
@@ -94,7 +96,7 @@ class _Ear:
                 self._change.notify_all()
 
     def until(self, which: Callable[[DeviceReport], bool]) -> DeviceReport | None:
-        """Wait for one; None: it never came, or the proof was stopped."""
+        """Wait for a report; None: none came, or the test was stopped."""
         give_up_s = time.perf_counter() + _PATIENCE_S
         with self._change:
             while not (self._stopped() or time.perf_counter() > give_up_s):

@@ -1,4 +1,4 @@
-"""The pictures that a stimulus window shows, made beforehand as far as that can be.
+"""The images that a stimulus window shows, prepared in advance where possible.
 
 Qt is imported in the functions: looking for outputs in this folder must not load it.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Canvas:
-    """What the window shows: one picture while off, one or many while on.
+    """What the window shows: one image while off, one or many while on.
 
     DeviceError: a file can't be shown.
     """
@@ -45,7 +45,7 @@ class Canvas:
             self.on = self._finished(white, on=True)
 
     def drawn(self, picture: "RGB | None") -> "QPixmap":
-        """Return a picture of the film, as large as it fits."""
+        """Return an image of the video, scaled to fit."""
         from PyQt5.QtGui import QImage, QPixmap
 
         if picture is None:
@@ -56,12 +56,12 @@ class Canvas:
         return self._finished(self._with(QPixmap.fromImage(image)), on=True)
 
     def close(self) -> None:
-        """Close the film."""
+        """Close the video."""
         if self.film is not None:
             self.film.close()
 
     def _with(self, picture: "QPixmap") -> "QPixmap":
-        """Return the background with a picture in its middle, as large as it fits."""
+        """Return the background with an image in its centre, scaled to fit."""
         from PyQt5.QtCore import Qt
         from PyQt5.QtGui import QPainter, QPixmap
 
@@ -78,7 +78,7 @@ class Canvas:
         return whole
 
     def _finished(self, picture: "QPixmap", on: bool) -> "QPixmap":
-        """Return it with the photodiode's patch."""
+        """Return it with the photodiode patch."""
         from PyQt5.QtGui import QColor, QPainter, QPixmap
 
         picture = QPixmap(picture)

@@ -1,4 +1,4 @@
-"""A picture on a monitor, in a window with a process of its own."""
+"""An image or video on a monitor, in a window with its own process."""
 
 import os
 from collections.abc import Iterator
@@ -20,17 +20,15 @@ class Screen(Output):
 
     reopens: ClassVar[bool] = False  # the window ends with the engine
 
-    monitor: int = Field(0, ge=0, description="0 is the main one")
-    full_screen: bool = Field(False, description="cover the whole monitor")
+    monitor: int = Field(0, ge=0, description="number of the monitor; 0: the main one")
+    full_screen: bool = Field(False, description="yes: cover the whole monitor")
     size: tuple[int, int] = Field(
-        (400, 400), description="width, height in pixels where FULL_SCREEN = no"
+        (400, 400), description="with FULL_SCREEN = no: width, height in pixels"
     )
-    image: Path | None = Field(
-        None, description="the image shown while on; empty: all white"
-    )
+    image: Path | None = Field(None, description="image shown while on; empty: white")
     video: Path | None = Field(
         None,
-        description="the video shown while on, from its beginning, again and again",
+        description="video shown while on, from its beginning, in a loop",
     )
     background: str = Field(
         "#000000",
@@ -39,16 +37,16 @@ class Screen(Output):
     )
 
     background_image: Path | None = Field(
-        None, description="the image shown while off; empty: BACKGROUND alone"
+        None, description="image shown while off; empty: BACKGROUND"
     )
     patch: Literal["none", "top left", "top right", "bottom left", "bottom right"] = (
         Field(
             "none",
-            description="the corner for a photodiode: white while on, black while off",
+            description="corner of a photodiode patch: white while on, black while off",
         )
     )
     patch_size: int = Field(
-        60, gt=0, le=1000, description="of that patch, width and height in pixels"
+        60, gt=0, le=1000, description="side of that patch, in pixels"
     )
 
     def __post_init__(self) -> None:
@@ -75,7 +73,7 @@ class Screen(Output):
 
 
 def _show(screen: Output, pipe: Connection) -> None:
-    """Be the window's process: Qt is imported in no other."""
+    """Run the window's process, the only one that imports Qt."""
     from .stimulus_window import show
 
     if isinstance(screen, Screen):

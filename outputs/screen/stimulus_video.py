@@ -1,4 +1,4 @@
-"""The pictures of a video file by time, for a stimulus that moves."""
+"""Images of a video file by time, for a moving stimulus."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from deeplabstream import Converter, DeviceError, sequential, video_format
 
 RGB = NDArray[np.uint8]
-"""(height, width, 3), red first."""
+"""(height, width, 3), RGB."""
 Shown: TypeAlias = tuple[float, RGB, float]
-"""When a picture is due, in seconds, the picture, and for how many seconds it stays."""
+"""Time of an image in seconds, the image, and its duration in seconds."""
 
 
 class StimulusVideo:
-    """A video that begins anew at its end, for ever; DeviceError: it can't be shown."""
+    """A video in a loop; DeviceError: it can't be shown."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,18 +26,18 @@ class StimulusVideo:
 
     @property
     def due_s(self) -> float:
-        """When the next picture is due, in seconds since the beginning."""
+        """Time of the next image, in seconds since the beginning."""
         return self._next[0] + self._offset_s
 
     def rewind(self) -> None:
-        """Begin anew."""
+        """Start from the beginning."""
         self._frames.close()
         self._frames = _decoded(self._path)
         self._next = self._following()
         self._offset_s = 0.0
 
     def picture(self, time_s: float) -> RGB | None:
-        """Return the newest picture due by then; None: it was returned already.
+        """Return the image of that time; None: it was already returned.
 
         Pictures that nobody asked for in time are skipped.
         """
@@ -65,7 +65,7 @@ class StimulusVideo:
 
 
 def _decoded(path: Path) -> "Generator[Shown, None, None]":
-    """Yield each picture, when it is due, and for how long."""
+    """Yield each image with its time and duration."""
     converter, lasts_s = Converter(), 1 / (video_format(path).rate or 25)
     for found in sequential(path):
         picture = cast("RGB", converter.pixels(found.frame, "rgb24"))

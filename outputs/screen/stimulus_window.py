@@ -43,7 +43,9 @@ def show(settings: Screen, pipe: Connection) -> None:
     app = QApplication([])
     screens = app.screens()
     if settings.monitor >= len(screens):
-        pipe.send(f"MONITOR = {settings.monitor}: there are {len(screens)}, from 0 on")
+        pipe.send(
+            f"MONITOR = {settings.monitor}: this computer has {len(screens)}, numbered from 0"
+        )
         return
     monitor = screens[settings.monitor]
     window = _window(settings, monitor)
@@ -96,11 +98,11 @@ def _window(settings: Screen, monitor: "QScreen") -> "QLabel":
 
 
 def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
-    """Paint what is asked for until nobody asks any more."""
+    """Paint what is requested until the pipe is closed."""
     from PyQt5.QtCore import QCoreApplication, QObject, Qt, QTimer, pyqtSignal
 
     class Orders(QObject):
-        """Brings what a thread hears to the thread that paints."""
+        """Passes messages from a thread to the thread that paints."""
 
         level = pyqtSignal(float)
         over = pyqtSignal()
@@ -129,11 +131,11 @@ def _follow(pipe: Connection, window: "QLabel", canvas: Canvas) -> None:
         try:
             pipe.send((level, time.perf_counter_ns()))
         except OSError:
-            return  # `listen` hears of it too
+            return  # `listen` sees it too
         go_on()
 
     def go_on() -> None:
-        """Show the film's next picture when it is due; after it, begin anew."""
+        """Show the next image of the video when it is due, in a loop."""
         film = canvas.film
         if film is None:
             return

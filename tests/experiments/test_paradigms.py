@@ -111,7 +111,7 @@ def test_only_the_paired_cue_has_an_outcome() -> None:
 
 def test_blocks_that_can_t_be_are_refused() -> None:
     some: Any = {"trigger": "t", "paired": "a", "neutral": "b", "outcome": "c"}
-    with pytest.raises(ValueError, match="no order has runs of 1"):
+    with pytest.raises(ValueError, match="no order has at most 1"):
         ClassicalConditioning(**some, block=(4, 1), longest_run=1)
 
 

@@ -39,7 +39,7 @@ def test_each_block_has_its_counts(seed: int, each: int, most: int) -> None:
 
 
 def test_what_can_t_be_is_said() -> None:
-    with pytest.raises(ExperimentError, match="no order has runs of 2"):
+    with pytest.raises(ExperimentError, match="no order has at most 2"):
         in_blocks("ab", (9, 1), 3, Random(1), 2)
 
 

@@ -87,7 +87,7 @@ def test_a_board_without_the_sketch_is_a_sentence(
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     dumb = Firmata(port=os.ttyname(theirs), pin=13)
-    with pytest.raises(DeviceError, match="nothing on it speaks Firmata"):
+    with pytest.raises(DeviceError, match="no board answers by Firmata"):
         dumb.opened().__enter__()
     os.close(ours)
     os.close(theirs)

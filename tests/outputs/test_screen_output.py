@@ -159,7 +159,7 @@ def test_what_can_not_be_shown_is_a_sentence(
         "is not an image": Screen(image=text),
         "there is no video": Screen(video=tmp_path / "none.mp4"),
         "holds no frames": Screen(video=text),
-        "MONITOR = 99: there are": Screen(monitor=99),
+        "MONITOR = 99: this computer has": Screen(monitor=99),
     }
     for sentence, screen in refused.items():
         with pytest.raises(DeviceError, match=sentence), screen.opened():

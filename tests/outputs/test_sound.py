@@ -66,13 +66,13 @@ def test_no_sound_device_is_a_sentence(
     config = tmp_path / "absent.conf"
     config.write_text("pcm.none { type hw card 42 }\nctl.none { type hw card 42 }\n")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
-    with pytest.raises(DeviceError, match="there is no sound device"):
+    with pytest.raises(DeviceError, match="no sound device found"):
         Sound().opened().__enter__()
 
 
 @linux
 def test_a_wrong_device_is_a_sentence(speaker: Player) -> None:
-    with pytest.raises(DeviceError, match="DEVICE = loud one can't be played on"):
+    with pytest.raises(DeviceError, match="DEVICE = loud one can't be opened"):
         Sound(device="loud one").opened().__enter__()
 
 
@@ -136,7 +136,7 @@ def test_a_file_is_played_again_and_again(tmp_path: Path, width: int) -> None:
 def test_what_is_no_sound_is_a_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.wav"
     text.write_text("no sound")
-    with pytest.raises(DeviceError, match="there is no sound file"):
+    with pytest.raises(DeviceError, match="sound file not found"):
         Sound(sound="file", file=tmp_path / "none.wav").opened().__enter__()
     with pytest.raises(DeviceError, match="can't be played: file does not start"):
         Sound(sound="file", file=text).opened().__enter__()
