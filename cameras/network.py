@@ -18,6 +18,7 @@ from deeplabstream import (
     Image,
     ImageFormat,
     SystemClock,
+    copy_frame,
 )
 
 if TYPE_CHECKING:
@@ -78,12 +79,7 @@ class NetworkStream(Camera):
                         arrived_ns, frame = next(frames)
                     except av.error.FFmpegError as error:
                         raise self._lost(error) from error
-                    if _shape(frame) != image.shape:
-                        raise DeviceError(
-                            f"changed its frame size from {image.shape[1]}×{image.shape[0]} "
-                            f"to {frame.width}×{frame.height}"
-                        )
-                    np.copyto(image, _image(frame))
+                    copy_frame(_image(frame), image)
                     index += 1
                     if not timed or frame.time is None:
                         return CapturedFrame(index, arrived_ns)

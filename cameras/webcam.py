@@ -1,32 +1,30 @@
 """Webcams and capture devices that OpenCV opens: discovery, controls and frames."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass as plain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from deeplabstream import CameraControl, Device, DeviceError, Value
-
-if TYPE_CHECKING:
-    from cv2 import VideoCapture
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
-
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
     Camera,
+    CameraControl,
     CameraStream,
     CapturedFrame,
+    Device,
+    DeviceError,
     Image,
     ImageFormat,
     SystemClock,
+    Value,
+    copy_frame,
 )
 
 if TYPE_CHECKING:
@@ -40,9 +38,9 @@ U = TypeVar("U")
 class TimeoutCaller(Generic[T]):
     """Caller with a time-out: repeats one call in a thread, for drivers without one.
 
-    A call that was given up stays in the thread until the driver lets it go; nothing
-    else can be called meanwhile, and what it brings is thrown away. `close` is called in
-    the same thread when it is free, so that no device is closed in the middle of a call.
+    A call that timed out stays in the thread until the driver returns; nothing else can
+    be called meanwhile, and its result is dropped. `close` is called in the same thread,
+    so that no device is closed during a call.
     """
 
     def __init__(self, call: Callable[[], T], close: Callable[[], None]) -> None:
@@ -55,12 +53,12 @@ class TimeoutCaller(Generic[T]):
     def result(self, patience_s: float) -> T:
         """Call, and return or raise what the call does; DeviceError: no answer in time.
 
-        Not to be asked again after that.
+        Must not be called again after a DeviceError.
         """
         return self._made(self._call, patience_s, "gave no frame")
 
     def other(self, call: Callable[[], U], patience_s: float) -> U:
-        """Make another call in the same thread, as `result` does with the usual one."""
+        """Make another call in the same thread, with the same rules as `result`."""
         return self._made(call, patience_s, "did not answer")
 
     def _made(self, call: Callable[[], U], patience_s: float, else_: str) -> U:
@@ -74,7 +72,7 @@ class TimeoutCaller(Generic[T]):
         return result
 
     def end(self, patience_s: float) -> None:
-        """Close, now or when the driver lets go; wait so long for it."""
+        """Close, now or when the driver returns; wait at most `patience_s` for it."""
         self._orders.put(None)
         self._thread.join(patience_s)
 
@@ -83,47 +81,111 @@ class TimeoutCaller(Generic[T]):
             while (call := self._orders.get()) is not None:
                 try:
                     result = call()
-                except Exception as error:  # it is raised where the result is asked for
+                except Exception as error:  # it is raised where the result is read
                     result = error
                 self._results.put(result)
         finally:
             self._close()
 
 
-_LISTED = Path("/sys/class/video4linux")
+Backend = Literal["auto", "any", "dshow", "msmf", "v4l2", "avfoundation", "ffmpeg"]
+
+_USUAL: dict[str, Backend] = {
+    "win32": "dshow",
+    "linux": "v4l2",
+    "darwin": "avfoundation",
+}
+_SYSFS = Path("/sys/class/video4linux")
 _LINKS = Path("/dev/v4l/by-id")
 _MOST = 10
+"""Numbers that are tried where the cameras cannot be listed."""
 
 
-def webcams() -> tuple[Device, ...]:
-    """Return what Linux lists; elsewhere, what opens of the numbers 0 to 9, in silence."""
-    return _listed(_LISTED, _LINKS) if sys.platform == "linux" else _opened()
+@plain(frozen=True, slots=True)
+class ListedWebcam:
+    """A webcam that the operating system lists."""
+
+    number: int
+    """OpenCV's number, which changes when cameras are plugged in."""
+    name: str
+    """Model; cameras of one model have the same."""
+    path: str = ""
+    """Identifies it for good (Linux by-id link, macOS unique ID) or as long as it stays at
+    the same USB port (Windows device path); empty: there is none."""
 
 
-def _listed(folder: Path, links: Path) -> tuple[Device, ...]:
-    """Return the cameras that the kernel knows; none is opened, so none is disturbed.
+def list_webcams(backend: Backend) -> tuple[ListedWebcam, ...]:
+    """Return the webcams that the system lists; none is opened.
 
-    A camera is chosen by its own link, where there is one: the numbers change.
+    Empty too where `cv2_enumerate_cameras` is not installed (Windows, macOS), and for
+    backends that have no list.
     """
-    own = {link.resolve().name: link for link in links.glob("*")}
-    devices = []
+    if sys.platform == "linux":
+        return _list_on_linux(_SYSFS, _LINKS)
+    try:
+        from cv2_enumerate_cameras import enumerate_cameras, supported_backends
+    except ImportError:
+        return ()
+    number = _backend_number(backend)
+    if number not in supported_backends:
+        return ()
+    return tuple(
+        ListedWebcam(info.index, info.name or "", info.path or "")
+        for info in enumerate_cameras(number)
+    )
+
+
+def _list_on_linux(folder: Path, links: Path) -> tuple[ListedWebcam, ...]:
+    own = {link.resolve().name: str(link) for link in links.glob("*")}
+    found = []
     for node in sorted(folder.glob("video*"), key=lambda node: int(node.name[5:])):
         if (node / "index").read_text().strip() != "0":
-            continue  # the same camera again, with metadata in place of pictures
-        link = own.get(node.name)
-        devices.append(
-            Device(
-                "Webcam",
-                link.name if link else node.name,
-                f"SOURCE = {link or node.name.removeprefix('video')}",
-                (node / "name").read_text().strip(),
-            )
-        )
+            continue  # a second node of the same camera, with metadata instead of frames
+        name = (node / "name").read_text().strip()
+        found.append(ListedWebcam(int(node.name[5:]), name, own.get(node.name, "")))
+    return tuple(found)
+
+
+def describe(found: tuple[ListedWebcam, ...]) -> tuple[Device, ...]:
+    """Return the webcams with the SOURCE that selects each: path, name or number.
+
+    Linux's link comes first, because it stays with the camera; elsewhere a name that no
+    other camera has.
+    """
+    names = [each.name for each in found]
+    devices = []
+    for each in found:
+        link = each.path if each.path.startswith("/dev/") else ""
+        unique = names.count(each.name) == 1 and not each.name.isdigit()
+        source = link or (each.name if unique else each.path) or each.number
+        serial = Path(link).name or each.path
+        devices.append(Device("Webcam", serial, f"SOURCE = {source}", each.name))
     return tuple(devices)
 
 
-def _opened() -> tuple[Device, ...]:
-    """Return the cameras that give their size; OpenCV says no more of them."""
+def number_of(source: str, found: tuple[ListedWebcam, ...]) -> int:
+    """Return the number of the webcam with that path or name.
+
+    DeviceError: there is none, or the name is not unique.
+    """
+    for each in found:
+        if each.path and each.path.casefold() == source.casefold():
+            return each.number
+    named = [each for each in found if each.name.casefold() == source.casefold()]
+    if len(named) == 1:
+        return named[0].number
+    if named:
+        paths = "; ".join(each.path or str(each.number) for each in named)
+        raise DeviceError(
+            f"SOURCE = {source}: {len(named)} webcams have this name; enter one of: "
+            f"{paths}"
+        )
+    listed = "; ".join(each.name or str(each.number) for each in found) or "none"
+    raise DeviceError(f"SOURCE = {source}: no such webcam; connected: {listed}")
+
+
+def probe_numbers() -> tuple[Device, ...]:
+    """Return the cameras that can be opened, where the system cannot list them."""
     import cv2
 
     level = cv2.utils.logging.getLogLevel()
@@ -148,15 +210,22 @@ def _opened() -> tuple[Device, ...]:
     return tuple(devices)
 
 
+def _backend_number(backend: Backend) -> int:
+    import cv2
+
+    number: int = getattr(cv2, f"CAP_{backend.upper()}")
+    return number
+
+
 _FASTEST = 10_000.0
-"""What some drivers report as their rate is no rate."""
+"""Some drivers report a higher number, which is no rate."""
 _PROPERTIES = {"exposure": "EXPOSURE", "gain": "GAIN", "rate": "FPS"}
 _BY_HAND = 1.0 if sys.platform == "linux" else 0.25
-"""Of CAP_PROP_AUTO_EXPOSURE: V4L2 counts its menu, DirectShow wants a quarter."""
+"""Manual mode of CAP_PROP_AUTO_EXPOSURE: V4L2 has menu entry 1, DirectShow 0.25."""
 
 
 def read_controls(capture: "VideoCapture") -> tuple[CameraControl, ...]:
-    """Return what the driver says of each; it does not tell limits, nor what it can't do."""
+    """Return the values that the driver reports; it reports no limits."""
     return tuple(CameraControl(key, _read(capture, key)) for key in _PROPERTIES)
 
 
@@ -174,7 +243,7 @@ def set_control(capture: "VideoCapture", key: str, value: Value) -> bool:
 
 
 def rate_of(capture: "VideoCapture") -> float:
-    """Return pictures per second; 0: the driver does not say."""
+    """Return frames per second; 0: the driver does not report them."""
     rate = float(capture.get(_number("rate")))
     return rate if 0 < rate < _FASTEST else 0.0
 
@@ -194,33 +263,40 @@ def _number(key: str) -> int:
     return number
 
 
+def pixel_format_of(capture: "VideoCapture") -> str:
+    """Return the FOURCC of the frames as the camera sends them; empty: not reported."""
+    import cv2
+
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    letters = code.to_bytes(4, "little") if 0 < code < 2**32 else b""
+    word = letters.decode("ascii", "replace").strip("\0 ")
+    return word if word.isalnum() else ""
+
+
+_WITH_MJPG: tuple[Backend, ...] = ("v4l2", "dshow", "msmf")
+"""Backends in which the pixel format can be chosen."""
 _SILENCE_S, _PATIENCE_S = 0.95, 10.0
 """For a next and for a first frame."""
 _CLOSE = 0.02
 
-Backend = Literal["auto", "any", "dshow", "msmf", "v4l2", "avfoundation", "ffmpeg"]
-
-_USUAL: dict[str, Backend] = {
-    "win32": "dshow",
-    "linux": "v4l2",
-    "darwin": "avfoundation",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Webcam(Camera):
-    """A camera that OpenCV opens; each one has its own number."""
+    """A camera that OpenCV opens, selected by name, path or number."""
 
     source: int | str = Field(
         0,
         union_mode="left_to_right",
-        description="number of the camera, from 0; or a file or address for BACKEND ffmpeg",
+        description="name or path of the webcam as DeepLabStream.py --list-cameras shows "
+        "it, or its number, from 0; or a file or address for BACKEND ffmpeg",
     )
     resolution: tuple[int, int] | None = Field(
-        None, description="width, height asked for, pixels; empty: what it gives"
+        None, description="requested width, height in px; empty: the camera's default"
     )
     rate: float | None = Field(
-        None, gt=0, description="frames per second asked for; empty: what it gives"
+        None,
+        gt=0,
+        description="requested frames per second; empty: the camera's default",
     )
     exposure: float | None = Field(
         None,
@@ -232,37 +308,38 @@ class Webcam(Camera):
     )
     mjpg: bool = Field(
         True,
-        description="yes: JPEG-compressed frames, which USB 2 needs for the full frame "
-        "rate; no: the camera's default format",
+        description="yes: request compressed frames (JPEG), the only ones that USB 2 "
+        "carries at full rate; no: the camera's default. Not on macOS, where the system "
+        "chooses",
     )
     backend: Backend = Field(
-        "auto", description="OpenCV's way to the camera; auto: the system's usual one"
+        "auto", description="interface of OpenCV; auto: the usual one of the system"
     )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Open the camera and take a first frame, which tells what it really gives.
+        """Open the camera and take a first frame, which shows what it really delivers.
 
-        Its frames are numbered as they come: a webcam does not say what it lost.
+        Frames are numbered on arrival: a webcam does not report losses.
         """
         capture, clock, index = self._capture(), SystemClock(), -1
-        told = self._dialled(capture)
+        refused = (*self._configure(capture), *self._set_controls(capture))
 
         def taken() -> tuple[NDArray[Any] | None, int]:
             if not capture.grab():
                 raise DeviceError("gives no more frames")
             grabbed_ns = clock.now_ns()
-            there, picture = capture.retrieve()
-            return (picture if there else None), grabbed_ns
+            there, image = capture.retrieve()
+            return (image if there else None), grabbed_ns
 
         waiting = TimeoutCaller(taken, capture.release)
 
         def read(image: Image) -> CapturedFrame:
             nonlocal index
-            picture, grabbed_ns = waiting.result(_SILENCE_S)
-            if picture is None:
+            retrieved, grabbed_ns = waiting.result(_SILENCE_S)
+            if retrieved is None:
                 raise DeviceError("gave a frame that can't be read")
-            _put(picture, image)
+            copy_frame(retrieved, image)
             index += 1
             return CapturedFrame(index, grabbed_ns)
 
@@ -277,8 +354,8 @@ class Webcam(Camera):
             yield CameraStream(
                 form,
                 read,
-                device=self._name,
-                remarks=(*told, *self._remarks(form)),
+                device=f"webcam {self.source}",
+                remarks=(*refused, *self._remarks(form)),
                 controls=lambda: waiting.other(
                     lambda: read_controls(capture), _SILENCE_S
                 ),
@@ -289,8 +366,71 @@ class Webcam(Camera):
         finally:
             waiting.end(_SILENCE_S)
 
-    def _dialled(self, capture: "VideoCapture") -> tuple[str, ...]:
-        """Set exposure and gain as asked for; return what the camera does not take."""
+    @classmethod
+    def found(cls) -> tuple[Device, ...]:
+        """Return the webcams that the system lists, or that can be opened."""
+        listed = list_webcams(_USUAL.get(sys.platform, "any"))
+        if listed or sys.platform == "linux":
+            return describe(listed)
+        return probe_numbers()
+
+    @property
+    def _backend(self) -> Backend:
+        usual = _USUAL.get(sys.platform, "any")
+        return usual if self.backend == "auto" else self.backend
+
+    def _capture(self) -> "VideoCapture":
+        """Return the open device; closed: OpenCV could not open it."""
+        import cv2
+
+        capture = cv2.VideoCapture()
+        capture.setExceptionMode(False)
+        capture.open(self._address(), _backend_number(self._backend))
+        return capture
+
+    def _address(self) -> int | str:
+        """Return SOURCE as OpenCV takes it; a name becomes the present number."""
+        if isinstance(self.source, int) or self._backend in ("ffmpeg", "any"):
+            return self.source
+        if sys.platform == "linux" and self.source.startswith("/"):
+            return self.source
+        return number_of(self.source, list_webcams(self._backend))
+
+    def _configure(self, capture: "VideoCapture") -> tuple[str, ...]:
+        """Request format, size and rate; return a sentence if MJPG is not granted.
+
+        OpenCV's DirectShow backend rebuilds its graph with each of these, and drops the
+        FOURCC when size or rate follow (OpenCV issues 5847, 9084): rate, size, FOURCC is
+        the one order that keeps all three. The others take the FOURCC first.
+        """
+        import cv2
+
+        mjpg = self.mjpg and self._backend in _WITH_MJPG
+        wanted: list[tuple[int, float]] = []
+        if mjpg:
+            code = cv2.VideoWriter.fourcc(*"MJPG")
+            wanted.append((cv2.CAP_PROP_FOURCC, code))
+        if self.resolution is not None:
+            wanted.append((cv2.CAP_PROP_FRAME_WIDTH, self.resolution[0]))
+            wanted.append((cv2.CAP_PROP_FRAME_HEIGHT, self.resolution[1]))
+        if self.rate is not None:
+            wanted.append((cv2.CAP_PROP_FPS, self.rate))
+        if self._backend == "dshow":
+            wanted.reverse()  # height and width may come in either order
+        for key, value in wanted:
+            capture.set(key, value)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        sent = pixel_format_of(capture) if mjpg and capture.isOpened() else "MJPG"
+        if sent.upper() in ("MJPG", "JPEG"):
+            return ()
+        sent = f"it sends {sent}" if sent else "the driver does not report the format"
+        return (
+            f"MJPG = yes was not granted: {sent}. Without compression USB may limit size "
+            "and rate",
+        )
+
+    def _set_controls(self, capture: "VideoCapture") -> tuple[str, ...]:
+        """Set exposure and gain as requested; return what the camera refuses."""
         refusals = []
         for key in ("exposure", "gain"):
             value = getattr(self, key)
@@ -309,55 +449,16 @@ class Webcam(Camera):
         except DeviceError:
             return None
 
-    @property
-    def _name(self) -> str:
-        return f"webcam {self.source}"
-
     def _remarks(self, given: ImageFormat) -> tuple[str, ...]:
-        """Return what was asked for and is not delivered."""
-        told = []
+        """Return what was requested and is not delivered."""
+        remarks = []
         if self.resolution not in (None, (given.width, given.height)):
-            told.append(
-                f"gives {given.width}×{given.height} pixels; asked for: "
+            remarks.append(
+                f"gives {given.width}×{given.height} pixels; requested: "
                 + "×".join(str(side) for side in self.resolution or ())
             )
         if self.rate is not None and not given.rate:
-            told.append(f"does not say its rate; asked for: {self.rate:g}/s")
+            remarks.append(f"does not report its rate; requested: {self.rate:g}/s")
         elif self.rate is not None and abs(given.rate - self.rate) > _CLOSE * self.rate:
-            told.append(f"gives {given.rate:g}/s; asked for: {self.rate:g}/s")
-        return tuple(told)
-
-    @classmethod
-    def found(cls) -> tuple[Device, ...]:
-        """Return the cameras that the system lists, or that can be opened (Windows)."""
-        return webcams()
-
-    def _capture(self) -> "VideoCapture":
-        """Return the device as asked for; OpenCV refuses nothing, it ignores."""
-        import cv2
-
-        usual = _USUAL.get(sys.platform, "any")
-        backend = usual if self.backend == "auto" else self.backend
-        capture = cv2.VideoCapture()
-        capture.setExceptionMode(False)
-        number: int = getattr(cv2, f"CAP_{backend.upper()}")
-        capture.open(self.source, number)
-        if self.mjpg:
-            code = cv2.VideoWriter.fourcc(*"MJPG")
-            capture.set(cv2.CAP_PROP_FOURCC, code)
-        if self.resolution is not None:
-            capture.set(cv2.CAP_PROP_FRAME_WIDTH, self.resolution[0])
-            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self.resolution[1])
-        if self.rate is not None:
-            capture.set(cv2.CAP_PROP_FPS, self.rate)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        return capture
-
-
-def _put(picture: NDArray[Any], image: Image) -> None:
-    if picture.shape != image.shape or picture.dtype != image.dtype:
-        raise DeviceError(
-            f"changed its frame size from {image.shape[1]}×{image.shape[0]} "
-            f"to {picture.shape[1]}×{picture.shape[0]}"
-        )
-    np.copyto(image, picture)
+            remarks.append(f"gives {given.rate:g}/s; requested: {self.rate:g}/s")
+        return tuple(remarks)

@@ -19,6 +19,7 @@ from deeplabstream import (
     Image,
     ImageFormat,
     SystemClock,
+    copy_frame,
     declared_size,
     too_large,
 )
@@ -82,12 +83,7 @@ class ZmqCamera(Camera):
             def read(image: Image) -> CapturedFrame:
                 nonlocal index
                 picture, arrived_ns = self._received(socket, clock, _SILENCE_S, size)
-                if picture.shape != shape:
-                    raise DeviceError(
-                        f"changed its frame size from {_told(shape)} to "
-                        f"{_told(picture.shape)}"
-                    )
-                np.copyto(image, picture)
+                copy_frame(picture, image)
                 index += 1
                 return CapturedFrame(index, arrived_ns)
 
@@ -159,11 +155,6 @@ def _guard(context: "Context[Socket[bytes]]", password: str) -> "ThreadAuthentic
     guard.start()
     guard.configure_plain(domain="*", passwords={_USER: password})
     return guard
-
-
-def _told(shape: tuple[int, ...]) -> str:
-    """Return what a picture is, in words."""
-    return f"{shape[1]}×{shape[0]} {'colour' if len(shape) > 2 else 'grey'}"
 
 
 def _picture(message: bytes, size: tuple[int, int] | None) -> Image:

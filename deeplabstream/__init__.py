@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.camera import CapturedFrame as CapturedFrame
     from deeplabstream.plugins.camera import Device as Device
     from deeplabstream.plugins.camera import Value as Value
+    from deeplabstream.plugins.camera import copy_frame as copy_frame
     from deeplabstream.plugins.debounce import DebounceSettings as DebounceSettings
     from deeplabstream.plugins.event_output import Event as Event
     from deeplabstream.plugins.event_output import EventOutput as EventOutput
@@ -167,6 +168,7 @@ _PUBLIC = {
         "Device",
         "NOTHING_YET",
         "Value",
+        "copy_frame",
     ),
     "deeplabstream.plugins.debounce": ("DebounceSettings",),
     "deeplabstream.plugins.event_output": (

@@ -37,11 +37,16 @@ class ImageFormat:
         """Bytes of one image."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
-    def __str__(self) -> str:
+    @property
+    def pixels(self) -> str:
+        """Size and pixel type, such as `640×480 grey 8 bit`."""
         colour = "grey" if len(self.shape) == 2 else "colour"
         bits = 8 * np.dtype(self.dtype).itemsize
+        return f"{self.width}×{self.height} {colour} {bits} bit"
+
+    def __str__(self) -> str:
         rate = f"at {self.rate:g}/s" if self.rate else "at an unknown rate"
-        return f"{self.width}×{self.height} {colour} {bits} bit {rate}"
+        return f"{self.pixels} {rate}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

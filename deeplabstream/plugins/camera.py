@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
@@ -16,6 +18,7 @@ from deeplabstream.core.calibration import (
     from_scale,
     parse_mark,
 )
+from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
 
 Area: TypeAlias = tuple[int, int, int, int]
@@ -68,6 +71,30 @@ def same(now: Value, asked: Value) -> bool:
     if isinstance(now, tuple) or isinstance(asked, tuple):
         return now == asked
     return abs(now - asked) <= max(0.005 * abs(asked), 1e-3)
+
+
+def copy_frame(frame: NDArray[Any], image: Image) -> None:
+    """Copy a frame into the image that `CameraStream.read` was given.
+
+    Parameters
+    ----------
+    frame
+        Pixels as the device delivers them, (height, width) or (height, width, 3).
+    image
+        Slot of the ring, with shape and type of the stream's format.
+
+    Raises
+    ------
+    DeviceError
+        The frame has another shape or type: it is not scaled.
+    """
+    if frame.shape != image.shape or frame.dtype != image.dtype:
+        before, now = (
+            ImageFormat(each.shape, 0.0, str(each.dtype)).pixels
+            for each in (image, frame)
+        )
+        raise DeviceError(f"changed its frames from {before} to {now}")
+    np.copyto(image, frame)
 
 
 MarkSetting = Annotated[CalibrationMark, BeforeValidator(parse_mark)]

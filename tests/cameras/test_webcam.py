@@ -1,16 +1,29 @@
 """What OpenCV gives is checked; a video stands in for the camera."""
 
+import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from cameras.webcam import Webcam, _listed, _opened
+from cameras.webcam import (
+    ListedWebcam,
+    Webcam,
+    _list_on_linux,
+    describe,
+    list_webcams,
+    number_of,
+    probe_numbers,
+)
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.plugins.camera import CameraControl
+from deeplabstream.settings.loading import parse
 from tests.cameras.servers import http_camera
 from tests.cameras.videos import picture, write_video
 
@@ -36,7 +49,7 @@ def test_a_slot_of_another_shape_is_refused_not_ignored(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.avi")
     with (
         Webcam(source=str(path), backend="ffmpeg").opened() as film,
-        pytest.raises(DeviceError, match="changed its frame size from 20×10 to 64×48"),
+        pytest.raises(DeviceError, match="from 20×10 colour 8 bit to 64×48 colour"),
     ):
         film.read(np.zeros((10, 20, 3), np.uint8))
 
@@ -57,8 +70,8 @@ def test_what_it_does_not_deliver_is_a_remark(tmp_path: Path) -> None:
     asked = Webcam(source=path, backend="ffmpeg", resolution=(640, 480), rate=30)
     with asked.opened() as film:
         assert film.remarks == (
-            "gives 64×48 pixels; asked for: 640×480",
-            "gives 1000/s; asked for: 30/s",
+            "gives 64×48 pixels; requested: 640×480",
+            "gives 1000/s; requested: 30/s",
         )
     given = Webcam(source=path, backend="ffmpeg", resolution=(64, 48), rate=1000)
     with given.opened() as film:
@@ -95,6 +108,7 @@ def test_it_is_changed_while_it_films_by_the_thread_that_reads(
     with Webcam().opened() as film:
         image = np.zeros(film.format.shape, film.format.dtype)
         film.read(image)
+        device.threads.clear()
         assert film.set_control("exposure", 100.0)
         assert device.get(cv2.CAP_PROP_AUTO_EXPOSURE) in (1.0, 0.25)
         assert CameraControl("exposure", 96.0) in film.controls(), (
@@ -138,11 +152,234 @@ def test_what_linux_lists_is_found_by_its_own_link(tmp_path: Path) -> None:
         (tmp_path / "by-id" / "usb-A-123").symlink_to(tmp_path / "video0")
     except OSError:
         pytest.skip("links need a right here that we do not have")
-    found = _listed(tmp_path / "sys", tmp_path / "by-id")
-    assert [device.label for device in found] == ["Cam A", "Cam B"]
-    assert [device.serial for device in found] == ["usb-A-123", "video10"]
-    assert found[0].choose == f"SOURCE = {tmp_path / 'by-id' / 'usb-A-123'}"
-    assert found[1].choose == "SOURCE = 10"
+    listed = _list_on_linux(tmp_path / "sys", tmp_path / "by-id")
+    link = str(tmp_path / "by-id" / "usb-A-123")
+    assert listed == (ListedWebcam(0, "Cam A", link), ListedWebcam(10, "Cam B"))
+    by_id = ListedWebcam(0, "Cam A", "/dev/v4l/by-id/usb-A-123")
+    first, second = describe((by_id, listed[1]))
+    assert (first.label, first.serial) == ("Cam A", "usb-A-123")
+    assert first.choose == "SOURCE = /dev/v4l/by-id/usb-A-123"
+    assert (second.label, second.choose) == ("Cam B", "SOURCE = Cam B")
+
+
+USB = r"\\?\usb#vid_046d&pid_082d&mi_00#7&{}&0&0000#{{65e8773d}}\global"
+ON_WINDOWS = (
+    ListedWebcam(0, "HD Pro Webcam C920", USB.format("1a")),
+    ListedWebcam(1, "OBS Virtual Camera"),
+    ListedWebcam(2, "HD Pro Webcam C920", USB.format("2b")),
+)
+
+
+def test_windows_and_macos_list_webcams_without_opening_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def enumerate_cameras(backend: int) -> list[SimpleNamespace]:
+        asked.append(backend)
+        return [
+            SimpleNamespace(index=each.number, name=each.name, path=each.path or None)
+            for each in ON_WINDOWS
+        ]
+
+    library = SimpleNamespace(
+        enumerate_cameras=enumerate_cameras, supported_backends=(cv2.CAP_DSHOW,)
+    )
+    monkeypatch.setitem(sys.modules, "cv2_enumerate_cameras", library)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: pytest.fail("opened"))
+    assert list_webcams("dshow") == ON_WINDOWS
+    assert asked == [cv2.CAP_DSHOW]
+    assert list_webcams("ffmpeg") == ()
+    assert [device.choose for device in Webcam.found()] == [
+        f"SOURCE = {USB.format('1a')}",
+        "SOURCE = OBS Virtual Camera",
+        f"SOURCE = {USB.format('2b')}",
+    ]
+    monkeypatch.setitem(sys.modules, "cv2_enumerate_cameras", None)
+    assert list_webcams("dshow") == (), "the package is not installed"
+
+
+def test_a_webcam_is_selected_by_name_or_path() -> None:
+    assert number_of("obs virtual camera", ON_WINDOWS) == 1
+    assert number_of(USB.format("2b").upper(), ON_WINDOWS) == 2
+    with pytest.raises(
+        DeviceError, match=r"2 webcams have this name; enter one of: .*1a"
+    ):
+        number_of("HD Pro Webcam C920", ON_WINDOWS)
+    with pytest.raises(DeviceError, match="Cam B: no such webcam; connected: HD Pro"):
+        number_of("Cam B", ON_WINDOWS)
+    with pytest.raises(DeviceError, match="connected: none"):
+        number_of("Cam B", ())
+
+
+def test_a_webcam_with_a_path_is_read_from_the_settings(tmp_path: Path) -> None:
+    path = USB.format("1a")
+    text = f"[Camera top]\nKIND = Webcam\nSOURCE = {path}\nBACKEND = dshow\n"
+    assert parse(text, tmp_path).cameras["top"] == Webcam(source=path, backend="dshow")
+
+
+class DirectShow:
+    """cv2.VideoCapture as OpenCV 4 and 5 write it for DirectShow (cap_dshow.cpp).
+
+    Size, rate and FOURCC each stop the graph and build it again. Building after the rate
+    takes the size that was set last, but no FOURCC; building after the size takes the
+    FOURCC only when it was set between width and height; the FOURCC keeps size and rate.
+    """
+
+    opened: list[tuple[int | str, int]]
+
+    def __init__(self, formats: Mapping[str, Sequence[tuple[int, int]]]) -> None:
+        self._formats = formats
+        self.size, self.fourcc, self.rate = (640, 480), "YUY2", 0
+        self._pending: dict[str, Any] = {}
+        self._set: tuple[int, int] | None = None
+        self.opened = []
+
+    def setExceptionMode(self, on: bool) -> None:
+        assert not on
+
+    def open(self, source: int | str, backend: int) -> bool:
+        self.opened.append((source, backend))
+        return True
+
+    def isOpened(self) -> bool:
+        return bool(self.opened)
+
+    def set(self, key: int, value: float) -> bool:
+        if key == cv2.CAP_PROP_FPS:
+            if round(value) != self.rate:
+                self.rate = round(value)
+                self._build(self._set or (640, 480), "")
+            return True
+        if key == cv2.CAP_PROP_FRAME_WIDTH:
+            self._pending["width"] = round(value)
+        elif key == cv2.CAP_PROP_FRAME_HEIGHT:
+            self._pending["height"] = round(value)
+        elif key == cv2.CAP_PROP_FOURCC:
+            letters = int(value).to_bytes(4, "little").decode()
+            width, height = self.size
+            self._pending = {"fourcc": letters, "width": width, "height": height}
+        else:
+            return False
+        if {"width", "height"} <= self._pending.keys():
+            size = self._pending["width"], self._pending["height"]
+            fourcc = self._pending.get("fourcc", "")
+            self._pending = {}
+            if (size, fourcc) != (self.size, self.fourcc):
+                self._build(size, fourcc)
+            self._set = size
+        return True
+
+    def _build(self, size: tuple[int, int], fourcc: str) -> None:
+        for each in (fourcc, "YUY2", "MJPG"):
+            if size in self._formats.get(each, ()):
+                self.size, self.fourcc = size, each
+                return
+        self.size, self.fourcc = (640, 480), "YUY2"
+
+    def get(self, key: int) -> float:
+        return {
+            cv2.CAP_PROP_FPS: float(self.rate),
+            cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*self.fourcc)),
+        }.get(key, -1.0)
+
+    def grab(self) -> bool:
+        return True
+
+    def retrieve(self) -> tuple[bool, Any]:
+        return True, np.zeros((self.size[1], self.size[0], 3), np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+BOTH = {"YUY2": [(640, 480), (1280, 720)], "MJPG": [(640, 480), (1280, 720)]}
+LARGE_IN_MJPG = {"YUY2": [(640, 480)], "MJPG": [(640, 480), (1280, 720)]}
+
+
+@pytest.fixture
+def on_dshow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Webcam]:
+    """Return a webcam of DirectShow with these formats and settings."""
+
+    def camera(device: DirectShow, **settings: Any) -> Webcam:
+        monkeypatch.setattr(cv2, "VideoCapture", lambda: device)
+        return Webcam(backend="dshow", **settings)
+
+    return camera
+
+
+def test_the_model_of_directshow_loses_mjpg_in_the_usual_order() -> None:
+    for order in (["fourcc", "size", "rate"], ["size", "fourcc", "rate"]):
+        device = DirectShow(BOTH)
+        for step in order:
+            if step == "fourcc":
+                device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+            elif step == "size":
+                device.set(cv2.CAP_PROP_FRAME_WIDTH, 1280)
+                device.set(cv2.CAP_PROP_FRAME_HEIGHT, 720)
+            else:
+                device.set(cv2.CAP_PROP_FPS, 30)
+        assert device.fourcc == "YUY2", order
+
+
+@pytest.mark.parametrize("formats", [BOTH, LARGE_IN_MJPG])
+@pytest.mark.parametrize(
+    "settings", [{}, {"resolution": (1280, 720)}, {"rate": 60}, {"rate": 30}]
+)
+def test_mjpg_is_kept_on_windows_with_any_size_and_rate(
+    on_dshow: Callable[..., Webcam], formats: Any, settings: Any
+) -> None:
+    device = DirectShow(formats)
+    with on_dshow(device, **settings).opened() as stream:
+        assert device.fourcc == "MJPG"
+        assert device.size == settings.get("resolution", (640, 480))
+        assert device.rate == settings.get("rate", 0)
+        assert stream.remarks == ()
+
+
+def test_mjpg_with_size_and_rate_on_windows(on_dshow: Callable[..., Webcam]) -> None:
+    device = DirectShow(BOTH)
+    camera = on_dshow(device, source=1, resolution=(1280, 720), rate=60)
+    with camera.opened() as stream:
+        assert (device.fourcc, device.size, device.rate) == ("MJPG", (1280, 720), 60)
+        assert stream.format.shape == (720, 1280, 3)
+        assert stream.remarks == ()
+    assert device.opened == [(1, cv2.CAP_DSHOW)]
+
+
+def test_mjpg_that_is_not_granted_is_reported(on_dshow: Callable[..., Webcam]) -> None:
+    device = DirectShow({"YUY2": [(640, 480)]})
+    with on_dshow(device).opened() as stream:
+        assert stream.remarks == (
+            "MJPG = yes was not granted: it sends YUY2. Without compression USB may limit "
+            "size and rate",
+        )
+    with on_dshow(DirectShow({"YUY2": [(640, 480)]}), mjpg=False).opened() as stream:
+        assert stream.remarks == ()
+
+
+def test_a_driver_that_does_not_report_the_format_is_said(
+    on_dshow: Callable[..., Webcam], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = DirectShow(BOTH)
+    monkeypatch.setattr(device, "get", lambda _key: -1.0)
+    with on_dshow(device).opened() as stream:
+        assert "the driver does not report the format" in stream.remarks[0]
+
+
+def test_a_name_becomes_the_present_number(
+    on_dshow: Callable[..., Webcam], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = DirectShow(BOTH)
+    camera = on_dshow(device, source="OBS Virtual Camera")
+    monkeypatch.setattr("cameras.webcam.list_webcams", lambda _backend: ON_WINDOWS)
+    with camera.opened():
+        assert device.opened == [(1, cv2.CAP_DSHOW)]
+    moved = (replace(ON_WINDOWS[1], number=0),)
+    monkeypatch.setattr("cameras.webcam.list_webcams", lambda _backend: moved)
+    with camera.opened():
+        assert device.opened[-1] == (0, cv2.CAP_DSHOW)
 
 
 def test_looking_for_webcams_prints_nothing_though_ports_have_none(
@@ -156,7 +393,7 @@ def test_looking_for_webcams_prints_nothing_though_ports_have_none(
         return capture(number, backend)
 
     monkeypatch.setattr(cv2, "VideoCapture", counted)
-    found = _opened()
+    found = probe_numbers()
     assert tried == list(range(10))
     assert len(found) < 10  # OpenCV complains of the others, where it is not silenced
     assert {device.kind for device in found} <= {"Webcam"}

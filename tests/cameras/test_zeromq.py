@@ -79,7 +79,7 @@ def test_grey_after_colour_is_told_as_such() -> None:
         over.set()
         with (
             zmq_sender(port, data=grey),
-            pytest.raises(DeviceError, match="from 64×48 colour to 64×48 grey"),
+            pytest.raises(DeviceError, match="from 64×48 colour 8 bit to 64×48 grey"),
         ):
             while True:
                 film.read(image)
