@@ -32,6 +32,8 @@ class Document(QObject):
         """What the text says; None while something is wrong with it."""
         self.problems: tuple[str, ...] = ()
         """What is wrong with it, a sentence each."""
+        self._copy: Path | None = None
+        """What was written for other programs; None: nothing."""
         self.open(path, text)
 
     def open(self, path: Path, text: str | None = None) -> None:
@@ -40,6 +42,7 @@ class Document(QObject):
         With `text`, that is taken for what the file holds.
         """
         text = read_text(path) if text is None else text
+        self.forget_copy()
         self.path = path.resolve()
         self.history.clear()
         self._on_disk = text
@@ -98,6 +101,8 @@ class Document(QObject):
         draft = target.with_name(f"{target.name}.new")
         draft.write_text(text, encoding="utf-8", newline="")
         replace(draft, target)
+        if target != self.path:
+            self.forget_copy()
         self.path, self._on_disk = target, text
         if moved:  # relative paths start elsewhere now
             self._take(text)
@@ -119,17 +124,16 @@ class Document(QObject):
         """
         if not self.unsaved:
             return self.path
+        self._copy = self.path.with_name(f"{self.path.stem}.as_shown{self.path.suffix}")
         self._copy.write_text(self._text, encoding="utf-8", newline="")
         return self._copy
 
     def forget_copy(self) -> None:
         """Take away what was written for other programs."""
-        with suppress(OSError):  # it may never have been
-            self._copy.unlink()
-
-    @property
-    def _copy(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}.as_shown{self.path.suffix}")
+        if self._copy is not None:
+            with suppress(OSError):  # a user may have removed it
+                self._copy.unlink()
+        self._copy = None
 
     @property
     def lost(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Points: TypeAlias = Sequence[Sequence[float] | None]
@@ -52,6 +53,39 @@ class TrainingProgress:
             return self.words[-1] if self.words else "starting …"
         done = f"step {self.step} of {self.steps}"
         return done if self.left_s is None else f"{done}, {in_words(self.left_s)} left"
+
+
+RECORD = "progress.jsonl"
+"""In the folder of a network: what a training was started with, and all that it told."""
+
+
+@dataclass
+class Record:
+    """What the window keeps of a training, to show and continue it later."""
+
+    labels: str = ""
+    """Folder of the labels; empty: there is no record."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Options that belong to the network: `size`, `backbone`, `held-out`."""
+    progress: TrainingProgress = field(default_factory=TrainingProgress)
+
+    @property
+    def line(self) -> str:
+        """The first line of the file."""
+        return json.dumps({"labels": self.labels, "options": self.options}) + "\n"
+
+
+def read_record(folder: Path) -> Record:
+    """Return what is kept of a training; an empty record where nothing is."""
+    try:
+        first, _, rest = (folder / RECORD).read_text("utf-8").partition("\n")
+        words = json.loads(first)
+        options = {str(name): str(word) for name, word in words["options"].items()}
+        record = Record(str(words["labels"]), options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Record()
+    record.progress.take(rest + "\n")
+    return record if {"size", "backbone"} <= options.keys() else Record()
 
 
 def in_words(seconds: float) -> str:

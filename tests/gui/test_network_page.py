@@ -7,8 +7,11 @@ import cv2
 import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint, Qt
+from PyQt5.QtWidgets import QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
+from deeplabstream.gui.dialogs import questions
+from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.pages.network_page import NetworkPage
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
@@ -218,3 +221,34 @@ def test_what_is_labelled_is_deeplabcuts_table(
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[:3]] == ["scorer", "bodyparts", "coords"]
     assert rows[1][1:] == ["nose", "nose", "tail", "tail"]
+
+
+def test_a_new_folder_is_made_by_typing_its_name(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["Cancel", "Create it"]
+    monkeypatch.setattr(questions, "ask", lambda *_: answers.pop(0))
+    above = QWidget()
+    qtbot.addWidget(above)
+    dialog = questions.FolderDialog(above, "Folder", tmp_path)
+    line = dialog.findChild(QLineEdit, "fileNameEdit")
+    assert line is not None
+    line.setText("mouse/labels")
+    dialog.accept()
+    assert not (tmp_path / "mouse").exists()
+    assert dialog.result() != dialog.Accepted
+    dialog.accept()
+    assert dialog.result() == dialog.Accepted
+    assert Path(dialog.selectedFiles()[0]) == tmp_path / "mouse/labels"
+
+
+def test_space_accepts_a_frame_after_frames_were_picked(
+    page: NetworkPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr(PickDialog, "exec_", lambda dialog: shown.append(dialog))
+    qtbot.mouseClick(page.pick, LEFT)
+    assert page.focusWidget() is page.labelling
+    qtbot.keyClick(page.labelling, Qt.Key.Key_Space)
+    assert len(shown) == 1
+    assert page.labelling.picture == 1

@@ -99,6 +99,17 @@ def test_a_copy_for_another_program_is_no_lost_work(document: Document) -> None:
     assert list(document.path.parent.iterdir()) == [document.path]
 
 
+def test_no_copy_stays_behind_when_another_file_is_shown(document: Document) -> None:
+    document.set_word("Camera arena", "SEED", "7")
+    copy = document.file_as_shown()
+    document.save(document.path.with_name("another.ini"))
+    assert not copy.exists()
+    document.set_word("Camera arena", "SEED", "8")
+    copy = document.file_as_shown()
+    document.open(document.path.with_name("rig.ini"))
+    assert not copy.exists()
+
+
 def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) -> None:
     document.set_word("Camera arena", "SEED", "7")
     document.keep_draft()

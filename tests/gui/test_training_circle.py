@@ -65,9 +65,10 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     """One long walk, as each training starts torch anew."""
     tab = page.training
     page.show_step("Train")
-    tab.sees.addItem("tiny", None)
-    monkeypatch.setitem(_sizes(), "tiny", "64x48")
-    tab.sees.setCurrentText("tiny")
+    tab.sees.setCurrentText("64 × 47")
+    assert not tab.train.isEnabled()
+    assert "multiples of 16" in tab.state.text()
+    tab.sees.setCurrentText("64 × 48")
     tab.steps.setValue(100_000)
     qtbot.mouseClick(tab.train, LEFT)
     assert tab.stop.isEnabled()
@@ -89,12 +90,13 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
     assert "ended by another program at step" in tab.state.text()
     assert "Resume" in tab.state.text()
     assert tab.resume.isEnabled()
+    _check_that_another_window_would_resume(page, qtbot, tmp_path, monkeypatch)
 
     before = tab.progress.step
     tab.steps.setValue(before + 10)
     with qtbot.waitSignal(tab.trained, timeout=SOON):
         qtbot.mouseClick(tab.resume, LEFT)
-    assert tab.state.text() == "Done. See the results under Check."
+    assert tab.state.text().startswith("Done")
     assert tab.progress.losses[-1][0] == before + 10
     assert min(step for step, _ in tab.progress.losses) < before, "one curve"
 
@@ -137,10 +139,37 @@ def test_killed_training_is_told_gone_on_with_checked_and_used(
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
-def _sizes() -> dict[str, str]:
-    from deeplabstream.gui.pages import training_tab
+def _check_that_another_window_would_resume(
+    page: NetworkPage, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name, steps, size and curve are those of the training, whatever was chosen since."""
+    again = NetworkPage(Document(tmp_path / "rig.ini"), Recent())
+    qtbot.addWidget(again)
+    again.open(tmp_path / "labels")
+    tab, first = again.training, page.training
+    assert tab.model == first.model
+    assert tab.steps.value() == 100_000
+    assert tab.input_size == "64x48"
+    assert tab.progress.losses == first.progress.losses
+    assert tab.state.text().startswith(f"Stopped at step {first.progress.step}")
+    begun: list[str] = []
+    monkeypatch.setattr(tab.program, "start", lambda _, words: begun.extend(words))
+    tab.sees.setCurrentText("320x240")
+    tab.resume.click()
+    assert begun[begun.index("--size") + 1] == "64x48", "the checkpoint's"
+    assert "--resume" in begun
 
-    return training_tab._SIZES
+
+def test_a_network_that_is_far_off_is_not_called_done(page: NetworkPage) -> None:
+    tab = page.training
+    tab._began = True
+    tab._take('{"step": 20, "steps": 20, "loss": 4}\n')
+    tab._take('{"step": 20, "error_px": 3, "found": {}}\n')
+    tab._ended(0, killed=False)
+    assert tab.state.text() == "Done. See the results under Check."
+    tab._take('{"step": 20, "error_px": 40, "found": {}}\n')
+    tab._ended(0, killed=False)
+    assert "median held-out error is 40 px in frames of 128 px" in tab.state.text()
 
 
 def test_stopping_and_bad_labels_are_told_in_a_sentence(

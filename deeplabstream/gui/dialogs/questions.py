@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from PyQt5.QtWidgets import QLabel, QMessageBox, QWidget
+from PyQt5.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox, QWidget
 
 from deeplabstream.core.overwriting import free_path, would_overwrite
 
 REPLACE = "Replace it"
 CANCEL = "Cancel"
+_CREATE = "Create it"
 _WIDTH = 520
 
 
@@ -37,6 +38,40 @@ def _show_whole(box: QMessageBox) -> None:
         label.setWordWrap(True)
         width = min(_WIDTH, label.fontMetrics().horizontalAdvance(label.text()) + 2)
         label.setMinimumSize(width, label.heightForWidth(width))
+
+
+class FolderDialog(QFileDialog):
+    """Chooses a folder, or makes the one whose name is typed."""
+
+    def __init__(self, window: QWidget, title: str, start: Path) -> None:
+        super().__init__(window, title, str(start))
+        # The dialogs of some desktops refuse a name that is not there.
+        self.setOption(QFileDialog.Option.DontUseNativeDialog)
+        self.setOption(QFileDialog.Option.ShowDirsOnly)
+        self.setFileMode(QFileDialog.FileMode.Directory)
+
+    def accept(self) -> None:
+        """Ask before a folder is made; one that can't be made is told."""
+        line = self.findChild(QLineEdit, "fileNameEdit")
+        typed = line.text().strip() if line is not None else ""
+        folder = Path(self.directory().absoluteFilePath(typed))
+        if typed and not folder.exists():
+            if ask(self, f"Create the folder {folder}?", _CREATE, CANCEL) != _CREATE:
+                return
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                reason = error.strerror or error
+                ask(self, f"Can't create {folder}: {reason}", "Close")
+                return
+        super().accept()
+
+
+def ask_folder(window: QWidget, title: str, start: Path) -> Path | None:
+    """Ask for a folder, new or existing; None: the user cancelled."""
+    dialog = FolderDialog(window, title, start)
+    chosen = dialog.selectedFiles() if dialog.exec_() else []
+    return Path(chosen[0]) if chosen else None
 
 
 def place_to_write(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PyQt5.QtWidgets import (
     QButtonGroup,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -20,6 +19,7 @@ from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.gui.dialogs.pick_frames import PickDialog
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.dialogs.questions import ask_folder
 from deeplabstream.gui.pages.checking_tab import CheckingTab
 from deeplabstream.gui.pages.labelling_tab import LabellingTab
 from deeplabstream.gui.pages.training_tab import TrainingTab
@@ -207,12 +207,9 @@ class NetworkPage(QWidget):
 
     def _ask_folder(self) -> None:
         last = self.recent.there("labels")
-        start = str(last[0] if last else self.document.path.parent)
-        name = QFileDialog.getExistingDirectory(
-            self, "Choose a folder for labels", start
-        )
-        if name:
-            self.open(Path(name))
+        start = last[0] if last else self.document.path.parent
+        if folder := ask_folder(self, "Folder of labels, new or existing", start):
+            self.open(folder)
 
     def _ask_frames(self) -> None:
         if self.book is None:
@@ -220,6 +217,7 @@ class NetworkPage(QWidget):
         dialog = PickDialog(self.document, self.book.folder, self)
         if dialog.exec_():
             self.pick_frames(*dialog.arguments)
+        self.labelling.setFocus()  # Space accepts a frame; it opens nothing again
 
     def _reopen(self, folder: Path, _code: int) -> None:
         self.open(folder)

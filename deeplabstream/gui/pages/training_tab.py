@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import QEvent, Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QComboBox,
+    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -21,15 +22,23 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core.errors import ModelError
 from deeplabstream.core.overwriting import would_overwrite
 from deeplabstream.gui.dialogs.questions import place_to_write
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
-from deeplabstream.gui.training_progress import TrainingProgress
+from deeplabstream.gui.training_progress import (
+    RECORD,
+    Record,
+    TrainingProgress,
+    read_record,
+)
 from deeplabstream.gui.widgets.buttons import StopButton
 from deeplabstream.gui.widgets.compared_view import ComparedView
 from deeplabstream.gui.widgets.panels import Panel
+from deeplabstream.pose.pictures import picture_size
+from deeplabstream.training.data.input_size import parse_size
 from deeplabstream.training.data.label_book import LabelBook
 
 FEWEST = 2
@@ -42,6 +51,18 @@ _SIZES = {
     "medium (320 × 240)": "usual",
     "large (480 × 368)": "fine",
 }
+_BACKBONES = (
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "resnet18",
+    "resnet50",
+    "vit_tiny",
+    "unet",
+)
+_DEVICES = {"CPU": "cpu", "NVIDIA GPU (CUDA)": "cuda"}
+_COARSE = 0.1
+"""Share of the frame's width: with a larger median error a network is of little use."""
 _LAST = Path("checkpoints", "last.ckpt")
 _NAME = re.compile(r"\w[\w -]*(?<! )")
 """What a network's folder may be called on every system."""
@@ -63,17 +84,26 @@ class TrainingTab(QWidget):
         self.progress = TrainingProgress()
         self.program = ProgramProcess(self)
         self.name, self.steps, self.sees = QLineEdit(), QSpinBox(), QComboBox()
+        self.device, self.backbone = QComboBox(), QComboBox()
+        self.held_out = QSpinBox()
+        self.more, self.options = QPushButton("More options"), QWidget()
         self.train, self.stop = QPushButton("Train"), StopButton("Stop")
         self.resume = QPushButton("Resume")
         self.bar, self.state, self.words = QProgressBar(), QLabel(), QLabel()
         self.loss, self.error = pg.PlotWidget(), pg.PlotWidget()
+        self.loss.getAxis("left").logTickStrings = _tick_names
         self.views = [ComparedView(small=True) for _ in range(_SHOWN)]
         self._began = False
+        self._unwritten = ""
+        """What was told and is not in the record yet: the folder is not there."""
+        self._recalled = Path()
+        """The folder whose unfinished training is shown."""
         self._named = False
         """Whether the user has given a name: it is not proposed any more."""
         self._curves = [plot.plot([], []) for plot in (self.loss, self.error)]
         self._arrange()
         self._connect()
+        self._draw_curves()
         self.show_book(None)
 
     @property
@@ -96,9 +126,54 @@ class TrainingTab(QWidget):
     def show_book(self, book: LabelBook | None) -> None:
         """Train on these labels, if there are enough."""
         self.book = book
-        if book is not None and not self._named:
-            self.name.setText(name_for(book.folder))
+        if book is not None and not self._named and not self._began:
+            self.name.setText(self._unfinished_of(book) or name_for(book.folder))
+        self._recall()
         self._show_state()
+
+    def _unfinished_of(self, book: LabelBook) -> str:
+        """Return the name of the newest training of these labels that was not ended."""
+        kept = [
+            file
+            for file in self.model.parent.glob(f"*/{_LAST.as_posix()}")
+            if not (file.parents[1] / "model.json").exists()
+            and read_record(file.parents[1]).labels == str(book.folder.resolve())
+        ]
+        newest = max(kept, key=lambda file: file.stat().st_mtime, default=None)
+        return "" if newest is None else newest.parents[1].name
+
+    def _recall(self) -> None:
+        """Show options and curves of an unfinished training in the chosen folder."""
+        folder = self.model
+        if self.program.running or folder == self._recalled:
+            return
+        self._recalled = folder
+        if self.finished or not (folder / _LAST).is_file():
+            return
+        record = read_record(folder)
+        if not record.options:
+            return
+        self.progress = record.progress
+        self.steps.setValue(self.progress.steps)
+        words = {value: text for text, value in _SIZES.items()}
+        size = record.options["size"]
+        self.sees.setCurrentText(words.get(size, size))
+        self.backbone.setCurrentText(record.options["backbone"])
+        self._show_progress()
+        self._show_found()
+        self._began = True
+        self.state.setText(f"Stopped at step {self.progress.step}. {self._rest()}")
+
+    @property
+    def input_size(self) -> str:
+        """The chosen input size, as `--size` takes it; empty: it can't be used."""
+        text = self.sees.currentText().strip().replace("×", "x").replace(" ", "")
+        size = _SIZES.get(self.sees.currentText(), text)
+        try:
+            parse_size(size)
+        except ModelError:
+            return ""
+        return size
 
     def begin(self, *, resume: bool = False) -> None:
         """Start to train, or go on with what was stopped."""
@@ -109,18 +184,30 @@ class TrainingTab(QWidget):
             return
         arguments = ["--data", str(book.folder), "--output", str(self.model), "--tell"]
         arguments += ["--steps", str(self.steps.value())]
-        arguments += ["--size", _SIZES[self.sees.currentText()]]
+        options = {
+            "size": self.input_size,
+            "backbone": self.backbone.currentText(),
+            "held-out": f"{self.held_out.value() / 100:g}",
+        }
+        if resume:  # the checkpoint fits no other network
+            options |= read_record(self.model).options
+        for name, word in options.items():
+            arguments += [f"--{name}", word]
+        arguments += ["--device", _DEVICES[self.device.currentText()]]
         if book.bones:
             arguments += ["--bones", *(":".join(bone) for bone in book.bones)]
         if resume:
             arguments.append("--resume")
             self.progress.words.clear()
+            self._unwritten = "\n"
         else:
             if would_overwrite(self.model):
                 arguments.append("--overwrite")  # the user has said so
                 (self.model / _LAST).unlink(missing_ok=True)
+                (self.model / RECORD).unlink(missing_ok=True)
             self.progress = TrainingProgress()
-        self._began = True
+            self._unwritten = Record(str(book.folder.resolve()), options).line
+        self._began, self._recalled = True, self.model
         self.program.start("TrainNetwork.py", arguments)
         self._show_progress()
         self._show_state()
@@ -151,9 +238,13 @@ class TrainingTab(QWidget):
         self.steps.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.sees.addItems(list(_SIZES))
         self.sees.setCurrentIndex(1)
+        self.sees.setEditable(True)
+        self.sees.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.sees.setToolTip(
-            "pixels of the network's input: fewer are faster, more are more precise"
+            "pixels of the network's input: fewer are faster, more are more precise; "
+            "or type WIDTHxHEIGHT, multiples of 16"
         )
+        self._arrange_options()
         self.train.setProperty("starts", True)
         self.resume.setToolTip("continue from the last saved checkpoint (--resume)")
         self.stop.setToolTip("saves a checkpoint; Resume continues the training")
@@ -176,6 +267,8 @@ class TrainingTab(QWidget):
             caption.setObjectName("caption")
             left.column.addWidget(caption)
             left.column.addWidget(widget)
+        left.column.addWidget(self.more)
+        left.column.addWidget(self.options)
         left.column.addSpacing(6)
         for button in (self.train, self.resume, self.stop):
             left.column.addWidget(button)
@@ -188,6 +281,36 @@ class TrainingTab(QWidget):
         row.setSpacing(10)
         row.addWidget(left)
         row.addLayout(self._pictures(), 1)
+
+    def _arrange_options(self) -> None:
+        """Arrange what is seldom changed; folded at first."""
+        self.device.addItems(list(_DEVICES))
+        self.device.setToolTip("--device: what the network is trained on")
+        self.backbone.addItems(list(_BACKBONES))
+        self.backbone.setToolTip(
+            "--backbone: the network that finds features; docs/training.md compares them"
+        )
+        self.held_out.setRange(0, 90)
+        self.held_out.setValue(15)
+        self.held_out.setSuffix(" %")
+        self.held_out.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.held_out.setToolTip(
+            "--held-out: share of the frames that measures the error, 0 to 90 %"
+        )
+        form = QFormLayout(self.options)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Device", self.device)
+        form.addRow("Backbone", self.backbone)
+        form.addRow("Held out", self.held_out)
+        self.options.setObjectName("clear")
+        self.options.hide()
+        self.more.setObjectName("link")
+        self.more.setCheckable(True)
+        self.more.toggled.connect(self._unfold)
+
+    def _unfold(self, shown: bool) -> None:
+        self.options.setVisible(shown)
+        self.more.setText("Fewer options" if shown else "More options")
 
     def _pictures(self) -> QVBoxLayout:
         plots, curves = Panel("Learning curve"), QHBoxLayout()
@@ -222,7 +345,9 @@ class TrainingTab(QWidget):
         self.resume.clicked.connect(lambda: self.begin(resume=True))
         self.stop.clicked.connect(self._stop)
         self.name.textEdited.connect(self._take_name)
+        self.name.textChanged.connect(self._recall)
         self.name.textChanged.connect(self._show_state)
+        self.sees.editTextChanged.connect(self._show_state)
         self.program.said.connect(self._take)
         self.program.ended.connect(self._ended)
 
@@ -232,16 +357,39 @@ class TrainingTab(QWidget):
     def _take(self, text: str) -> None:
         before = self.progress.found
         self.progress.take(text)
+        self._record(text)
         self._show_progress()
         if self.progress.found is not before:
             self._show_found()
 
+    def _record(self, text: str) -> None:
+        """Keep what was told in the folder of the network, once there is one."""
+        self._unwritten += text
+        if not self.progress.step:
+            return
+        try:
+            with (self.model / RECORD).open("a", encoding="utf-8") as file:
+                file.write(self._unwritten)
+        except OSError:  # the training itself says that its folder is gone
+            return
+        self._unwritten = ""
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Draw the curves in the colours of another style."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange:
+            self._draw_curves()
+
     def _show_progress(self) -> None:
-        told, colours = self.progress, palette()
+        told = self.progress
         self.bar.setRange(0, max(1, told.steps))
         self.bar.setValue(told.step)
         self.state.setText(told.sentence)
         self.words.setText("\n".join(told.words[-12:]))
+        self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        told, colours = self.progress, palette()
         for plot in (self.loss, self.error):
             plot.setBackground(colours.panel)
             for side in ("bottom", "left"):
@@ -276,7 +424,7 @@ class TrainingTab(QWidget):
         told = self.progress
         if not code and not killed:
             self.bar.setValue(self.bar.maximum())
-            self.state.setText("Done. See the results under Check.")
+            self.state.setText(self._verdict())
             self.trained.emit()
         elif killed or told.silent:
             self.state.setText(
@@ -288,6 +436,19 @@ class TrainingTab(QWidget):
             self.state.setText(told.words[-1] if told.words else failed)
         self._show_state()
 
+    def _verdict(self) -> str:
+        """Say that training has ended, and whether the error is too large to be of use."""
+        size = (
+            picture_size(self.book.path(0)) if self.book and self.book.names else None
+        )
+        error_px = self.progress.errors[-1][1] if self.progress.errors else 0.0
+        if size is not None and error_px > _COARSE * size[1]:
+            return (
+                f"Done, but the median held-out error is {error_px:.0f} px in frames of "
+                f"{size[1]} px: label more frames, or train more steps."
+            )
+        return "Done. See the results under Check."
+
     def _rest(self) -> str:
         if (self.model / _LAST).is_file():
             return "A checkpoint is saved: Resume continues the training."
@@ -297,16 +458,18 @@ class TrainingTab(QWidget):
         enough = self.book is not None and int(self.book.done.sum()) >= FEWEST
         named = _NAME.fullmatch(self.name.text().strip()) is not None
         running = self.program.running
-        self.train.setEnabled(enough and named and not running)
+        able = enough and named and bool(self.input_size) and not running
+        self.train.setEnabled(able)
         unfinished = (self.model / _LAST).is_file() and not self.finished
         again = bool(self.progress.step) and (self.model / _LAST).is_file()
-        able = enough and named and not running
         self.resume.setEnabled(able and (unfinished or again))
         self.stop.setEnabled(running)
-        for widget in (self.name, self.steps, self.sees):
+        for widget in (self.name, self.steps, self.sees, self.options):
             widget.setEnabled(not running)
         if self.book is not None and not named:
             self.state.setText("Name: letters, digits, spaces, - and _ only")
+        elif not self.input_size:
+            self.state.setText("Input size: WIDTHxHEIGHT, multiples of 16 from 32")
         elif not self._began:
             count = 0 if self.book is None else int(self.book.done.sum())
             self.state.setText(
@@ -328,6 +491,16 @@ def labels_of(book: LabelBook, name: str) -> NDArray[np.float32]:
     if name in book.names and book.done[book.names.index(name)]:
         return np.asarray(book.points[book.names.index(name)], np.float32)
     return np.full((len(book.bodyparts), 2), np.nan, np.float32)
+
+
+def _tick_names(
+    logarithms: Sequence[float], _scale: float, _spacing: float | None
+) -> list[str]:
+    """Name 1, 2 and 5 of each decade: more numbers would overlap."""
+    numbers = [10.0**value for value in logarithms]
+    return [
+        f"{number:.3g}" if f"{number:.0e}"[0] in "125" else "" for number in numbers
+    ]
 
 
 def _draw(
