@@ -5,17 +5,18 @@ from pathlib import Path
 from PyQt5.QtCore import QByteArray, QSettings, Qt
 from PyQt5.QtGui import QCloseEvent, QKeySequence
 from PyQt5.QtWidgets import (
+    QAction,
     QApplication,
     QDialog,
     QHBoxLayout,
     QMainWindow,
     QShortcut,
     QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
+from deeplabstream.gui.alarm_sound import AlarmSound
 from deeplabstream.gui.application import use_palette
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
@@ -27,7 +28,11 @@ from deeplabstream.gui.pages.page_stack import PAGES, Cancelling, Finishing, Ope
 from deeplabstream.gui.recent_items import Recent
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.tour import Tour
-from deeplabstream.gui.widgets.banners import AlarmBanner, SettingsBanner
+from deeplabstream.gui.widgets.banners import (
+    AlarmBanner,
+    BannerOverlay,
+    SettingsBanner,
+)
 from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.navigation_bar import Rail
@@ -63,6 +68,8 @@ class MainWindow(QMainWindow):
         names = (_LIVE, *PAGES)
         self.rail: Rail = Rail(names)
         self.banner: SettingsBanner = SettingsBanner()
+        self.alarms: AlarmBanner = AlarmBanner(bridge)
+        self.sound = AlarmSound(lambda: self.alarms.sounding, memory)
         self.tour: Tour = Tour(self, memory)
         self.run_menu = RunMenu(self._run, self)
         self.menu = build_menu(
@@ -79,8 +86,10 @@ class MainWindow(QMainWindow):
             self._stack.currentWidget,
             self._why_kept,
             self.run_menu,
+            self._view_entries(),
         )
         self.setCentralWidget(self._build_layout())
+        self.overlay = BannerOverlay(self, self.alarms, self.banner)
         self.resize(1340, 740)
         self._connect()
         self.show_page(_LIVE)
@@ -89,6 +98,13 @@ class MainWindow(QMainWindow):
         self._take_document()
         if self.document.lost:
             self.log.add_line(f"Unsaved settings are in {self.document.draft}")
+
+    def _view_entries(self) -> list[QAction]:
+        sound = QAction("Sound of alarms", self)
+        sound.setCheckable(True)
+        sound.setChecked(self.sound.on)
+        sound.toggled.connect(self.sound.switch)
+        return [sound]
 
     def show_page(self, name: str) -> None:
         """Show a page; it is made on the first call."""
@@ -114,21 +130,14 @@ class MainWindow(QMainWindow):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addWidget(self.rail)
-        column = QVBoxLayout()
-        column.setSpacing(0)
-        around = QVBoxLayout()
-        around.setContentsMargins(10, 8, 10, 0)
-        around.addWidget(self.banner)
-        around.addWidget(AlarmBanner(self.bridge))
-        column.addLayout(around)
-        column.addWidget(self._stack, 1)
-        row.addLayout(column, 1)
+        row.addWidget(self._stack, 1)
         return middle
 
     def _connect(self) -> None:
         self.rail.chosen.connect(self.show_page)
         self.rail.stopped.connect(self._stop_outputs)
         self.banner.restart_asked.connect(self.bridge.restart)
+        self.alarms.raised.connect(self.sound.begin)
         stop = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         stop.setContext(Qt.ShortcutContext.ApplicationShortcut)
         stop.activated.connect(self._escape)

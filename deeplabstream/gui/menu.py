@@ -1,7 +1,7 @@
 """Menu bar: actions of the settings file, the pages and the style."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -216,8 +216,12 @@ def build_menu(
     page: Callable[[], QWidget | None],
     kept: Callable[[], str],
     run: QMenu,
+    more: Sequence[QAction] = (),
 ) -> Menu:
-    """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names."""
+    """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names.
+
+    `more`: further entries of the View menu.
+    """
     menu = Menu(window, document, {}, page, kept)
 
     def add(
@@ -257,6 +261,9 @@ def build_menu(
         action = menu.actions[text]
         action.setCheckable(True)
         action.setChecked(painted.shows(name))
+    for action in more:
+        view.addAction(action)
+        menu.actions[action.text()] = action
     view.addSeparator()
     add(view, "Dark style", lambda: use_style("dark"))
     add(view, "Light style", lambda: use_style("light"))

@@ -127,13 +127,19 @@ QLabel#heading {{ font-size: 17px; font-weight: 600; background: transparent; }}
 QLabel#caption {{ color: {of.faint}; font-size: 11px; background: transparent; }}
 QLabel#problem {{ color: {of.red}; font-size: 12px; background: transparent; }}
 QLabel#value {{ font-size: 14px; font-weight: 600; background: transparent; }}
+QLabel#value[tone="amber"] {{ color: {of.amber}; }}
+QLabel#value[tone="red"] {{ color: {of.red}; }}
 QFrame#tour {{
     background: {of.raised}; border: 2px solid {of.amber}; border-radius: 10px;
 }}
 QFrame#tour QLabel {{ background: transparent; }}
 QLabel#banner {{
     background: {of.raised}; border: 1px solid {of.amber}; border-radius: 6px;
-    padding: 5px 10px;
+    padding: 1px 10px;
+}}
+QLabel#alarm {{
+    background: #c2261d; color: white; border: none; border-radius: 6px;
+    padding: 1px 10px; font-weight: 600;
 }}
 QPushButton {{
     background: {of.raised}; border: 1px solid {of.line}; border-radius: 6px;

@@ -81,7 +81,7 @@ STOPS = (
     ),
     Stop(
         "Stop everything",
-        "A stimulus is on. STOP switches all outputs off at once and ends the "
+        "The stimulus went on. STOP switches all outputs off at once and ends the "
         "experiment, on every page. Esc does the same.",
         lambda window: window.rail.stop,
         lambda window: not window.bridge.session.state.experimenting,

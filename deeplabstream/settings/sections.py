@@ -195,6 +195,23 @@ class ExperimentRun:
         gt=0,
         description="milliseconds for which a trigger state from another camera stays valid",
     )
+    lost_alarm_s: float = Field(
+        30.0,
+        ge=0,
+        description=(
+            "seconds without the animal during the experiment after which an alarm "
+            "is raised; 0: never"
+        ),
+    )
+    skipped_alarm_percent: float = Field(
+        20.0,
+        ge=0,
+        le=100,
+        description=(
+            "percentage of frames skipped by the analysis in 10 s of the experiment "
+            "above which an alarm is raised; 0: never"
+        ),
+    )
 
 
 @settings(frozen=True, kw_only=True)

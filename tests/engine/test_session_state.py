@@ -57,12 +57,21 @@ def test_frames_are_counted_by_outcome() -> None:
     assert state.counts["top"] == Counts(10, lost=2)
     state = after(say.Analysing(True), step(12), step(14), read(16, 17), state=state)
     counts = state.counts["top"]
-    assert (counts.delivered, counts.analysed, counts.skipped) == (16, 2, 3)
+    assert (counts.delivered, counts.analysed, counts.skipped) == (16, 2, 2)
     progress = say.RecordingProgress({"top": 5}, {"top": 1}, {"top": 2})
     counts = after(progress, state=state).counts["top"]
     assert (counts.recorded, counts.recording_losses, counts.waiting) == (5, 1, 2)
     assert after(say.Analysing(False), state=state).counts["top"].skipped == 0
     assert after(change.StreamEnded(), state=state).counts == {}
+
+
+def test_skipped_frames_never_become_fewer() -> None:
+    """A frame that may still be analysed is not counted as skipped."""
+    state, told = after(OPENED, read(0, 0), say.Analysing(True)), []
+    for change_ in (read(1, 1), read(2, 2), read(3, 3), step(1), step(3), read(4, 4)):
+        state = after(change_, state=state)
+        told.append(state.counts["top"].skipped)
+    assert told == [0, 0, 1, 1, 1, 1], "frame 2 was skipped"
 
 
 def test_a_camera_that_cannot_count_its_losses_says_so() -> None:

@@ -15,6 +15,7 @@ from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeepLabStreamError, DeviceError
 from deeplabstream.core.frame import Frame
 from deeplabstream.core.journal_entries import Note, Step
+from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
 from deeplabstream.engine.checks.camera_watchdog import CameraWatchdog, FrameRateMeter
 from deeplabstream.engine.checks.preflight import inspect
 from deeplabstream.engine.checks.system_monitor import SystemMonitor
@@ -64,6 +65,7 @@ class Session:
     def _start_helpers(self) -> None:
         """Forget everything about an earlier stream."""
         self._watchdog, self._rates = CameraWatchdog(), FrameRateMeter()
+        self._analysis_watchdog = AnalysisWatchdog()
         self._monitor, self._controls = SystemMonitor(), _ControlRequests()
         self._newest: dict[str, RingReader] = {}
         self._by_index: dict[str, RingReader] = {}
@@ -281,7 +283,8 @@ class Session:
 
         It starts when each recorded camera has a frame in its video.
         """
-        self._read_cameras(processes)
+        readings = _camera_readings(processes)
+        self._change(change.CamerasRead(readings, self._rates.rates))
         found = inspect(self.settings, self.state)
         if grave := [finding.text for finding in found if finding.grave]:
             self._news.append(Failed(f"Cannot start because {'; '.join(grave)}"))
@@ -348,24 +351,17 @@ class Session:
             self._news.append(StateChanged(self.state))
 
     def _receive(self, processes: ProcessManager) -> None:
+        readings = _camera_readings(processes)  # before the steps: they are newer
         for entry in self._journal.read():
             self.state = self.state.after(entry)
             processes.take(entry)
+            if isinstance(entry, Step):
+                self._analysis_watchdog.take(entry)
             self._news.append(entry)
-        self._read_cameras(processes)
+        self._change(change.CamerasRead(readings, self._rates.rates))
         for child in processes.children:
             for message in child.received():
                 self._handle(message)
-
-    def _read_cameras(self, processes: ProcessManager) -> None:
-        """Update counts, frame rates and time stamps."""
-        readings = {
-            name: CameraReading(
-                ring.published, ring.last_index, ring.last_stamp, ring.awaits_trigger
-            )
-            for name, ring in processes.rings.items()
-        }
-        self._change(change.CamerasRead(readings, self._rates.rates))
 
     def _handle(self, message: object) -> None:
         """Handle a message of a process; an unknown one is reported as a bug."""
@@ -482,6 +478,10 @@ class Session:
         self._rates.look(processes.rings, now_ns)
         for text in self._watchdog.look(processes.rings, now_ns):
             self.note("camera", text)
+        rules = self.settings.experiment
+        for text in self._analysis_watchdog.look(rules, self.state, now_ns):
+            self.note("analysis", text)
+            self._change(change.AlarmRaised(Alarm(text, now_ns)))
         self._check_begun(processes, now_ns / 1e9)
         self._begin_experiment(processes)
         folder = self.state.run_folder or self.settings.output_directory
@@ -583,6 +583,16 @@ class Session:
             f"{self.state.run_folder} is repaired when it is opened, or by "
             "utils/RepairRun.py"
         )
+
+
+def _camera_readings(processes: ProcessManager) -> dict[str, CameraReading]:
+    """Return the frame counters of all cameras."""
+    return {
+        name: CameraReading(
+            ring.published, ring.last_index, ring.last_stamp, ring.awaits_trigger
+        )
+        for name, ring in processes.rings.items()
+    }
 
 
 _BEGINNINGS = (Action.START_ANALYSIS, Action.START_EXPERIMENT, Action.START_RECORDING)

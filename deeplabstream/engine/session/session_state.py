@@ -546,7 +546,7 @@ def _counted(state: SessionState, camera: str, reading: CameraReading) -> Counts
         lost = max(0, reading.last_index + 1 - delivered)
     skipped = 0
     if camera in state.analysed_from:
-        in_progress = 1
+        undecided = 2  # one frame in progress, and the newest, which may be the next
         since = delivered - state.analysed_from[camera]
-        skipped = max(0, since - counts.analysed - in_progress)
+        skipped = max(counts.skipped, since - counts.analysed - undecided)
     return replace(counts, delivered=delivered, lost=lost, skipped=skipped)

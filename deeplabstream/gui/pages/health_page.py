@@ -47,7 +47,7 @@ _COUNTS_HELP = (
     "frames in memory, to be encoded",
     "frames missing in the video",
 )
-_ALARMS = ("camera", "computer", "error", "guard", "recording")
+_ALARMS = ("analysis", "camera", "computer", "error", "guard", "recording")
 
 
 class HealthPage(QWidget):

@@ -1,5 +1,6 @@
 """Live page: images of the cameras on the left, run buttons and log on the right."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -60,6 +61,8 @@ class LivePage(QWidget):
         """What tests have written last."""
         self._answered: dict[str, Acknowledged] = {}
         """What devices have said in tests."""
+        self._failed: dict[str, str] = {}
+        """Outputs that failed and were not written since, with the reason."""
         self._lines: list[tuple[int, str, str]] = []
         self._arrange()
         self._connect()
@@ -112,6 +115,8 @@ class LivePage(QWidget):
 
     def _show_status(self, status: SessionState) -> None:
         self.controls.show_status(status, self.bridge.blocked)
+        if status.phase is Phase.STARTING:
+            self._failed.clear()
         if status.experimenting != self._experimenting:
             self._experimenting = status.experimenting
             self.marks.restart(running=status.experimenting)
@@ -143,12 +148,16 @@ class LivePage(QWidget):
     def _take_edge(self, edge: Edge) -> None:
         before = self._levels.get(edge.output, 0.0)
         self._levels[edge.output] = edge.level
+        self._failed.pop(edge.output, None)
         if edge.level != before:
             word = f"{edge.output} {'on' if edge.level > 0 else 'off'} ({edge.cause})"
             self._remember(word, edge.written_ns, "amber")
 
     def _take_note(self, note: Note) -> None:
         tone = "red" if note.kind == "error" else "blue"
+        failed = re.match(r"\[Output (.+?)\]", note.text)
+        if note.kind == "error" and failed:
+            self._failed[failed[1]] = note.text
         text = note.text if note.kind == "error" else f"{note.kind}: {note.text}"
         self._remember(text, note.time_ns, tone)
 
@@ -213,7 +222,7 @@ class LivePage(QWidget):
             rig, now_ns = self.bridge.session, SystemClock().now_ns()
             edges = {**self._tested, **rig.state.edges}
             answers = {**self._answered, **rig.state.acknowledged}
-            self.outputs.show_answers(edges, answers, now_ns)
+            self.outputs.show_answers(edges, answers, now_ns, self._failed)
             if rig.state.analysing:
                 self.animals.show_who(rig.state.identity, rig.state.thresholds)
         status = self.bridge.session.state

@@ -1,34 +1,61 @@
-"""Banners above all pages: alarms, and problems of the settings."""
+"""Banners above all pages: alarms, and problems of the settings.
 
-from PyQt5.QtCore import pyqtSignal
-from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+They lie over the free part of the menu bar, so that nothing below moves when one appears.
+"""
+
+from PyQt5.QtCore import QEvent, QObject, QRect, Qt, pyqtSignal
+from PyQt5.QtGui import QResizeEvent
+from PyQt5.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QPushButton,
+)
 
 from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.widgets.buttons import StopButton
+
+_GAP = 8  # px
+_PADDING = 10  # px, as in the style sheet
+HEIGHT = 37  # px: the menu bar and the margin of a page below it
+_APPEARING = (QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
 
 
 class AlarmBanner(QFrame):
     """Alarms of the session; each stays until the user acknowledges it."""
 
+    raised = pyqtSignal()
+    """There is an alarm that was not there before."""
+
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self.setObjectName("alarms")
         self._bridge = bridge
-        self.words = QLabel()
-        self.seen = QPushButton("Acknowledge")
+        self._shown: frozenset[str] = frozenset()
+        self.words = _TwoLines()
+        self.seen = StopButton("Acknowledge")
         self.seen.clicked.connect(self._acknowledge)
         _arrange(self, self.words, self.seen)
+        self.words.setObjectName("alarm")
         bridge.ticked.connect(self.show_alarms)
         self.show_alarms()
 
     def show_alarms(self) -> None:
         """Show the current alarms; hide the banner if there is none."""
-        text = "\n".join(
-            f"Alarm: {each.text}" for each in self._bridge.session.state.alarms
-        )
-        if text != self.words.text():
-            self.words.setText(text)
-        self.setVisible(bool(text))
+        texts = [each.text for each in self._bridge.session.state.alarms]
+        count = f"{len(texts)} alarms, the newest:" if len(texts) > 1 else "Alarm:"
+        self.words.setText(f"{count} {texts[-1]}" if texts else "")
+        self.words.setToolTip("\n".join(texts))
+        self.setVisible(bool(texts))
+        known, self._shown = self._shown, frozenset(texts)
+        if self._shown - known:
+            self.raised.emit()
+
+    @property
+    def sounding(self) -> bool:
+        """Whether there is an alarm that nobody has acknowledged."""
+        return bool(self._shown)
 
     def _acknowledge(self) -> None:
         self._bridge.session.acknowledge()
@@ -42,7 +69,7 @@ class SettingsBanner(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = QLabel()
+        self.words = _TwoLines()
         self.restart = StopButton("Restart now")
         self.restart.clicked.connect(self.restart_asked)
         _arrange(self, self.words, self.restart)
@@ -66,10 +93,107 @@ class SettingsBanner(QFrame):
         return self.words.text()
 
 
-def _arrange(banner: QFrame, words: QLabel, button: QPushButton) -> None:
+class BannerOverlay(QFrame):
+    """Holds the banners above a window, beside its menus; no page is moved by them."""
+
+    def __init__(self, window: QMainWindow, *banners: QFrame) -> None:
+        super().__init__(window)
+        self.setObjectName("clear")
+        self._window, self._banners = window, banners
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 1, 0, 0)
+        row.setSpacing(_GAP)
+        for banner in banners:
+            row.addWidget(banner, 1)
+        for watched in (window, *banners):
+            watched.installEventFilter(self)
+        self.settle()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Follow the size of the window, and banners that appear or vanish."""
+        kinds = QEvent.Type
+        of_window = watched is self._window
+        told = (kinds.Resize, kinds.Show) if of_window else _APPEARING
+        if event is not None and event.type() in told:
+            self.settle()
+        return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow the banners: one may need more lines."""
+        done = super().event(event)
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.settle()
+        return done
+
+    def settle(self) -> None:
+        """Lie right of the menus, as wide as the longest sentence needs."""
+        shown = [each for each in self._banners if not each.isHidden()]
+        self.setVisible(bool(shown))
+        if not shown:
+            return
+        left, bar = _GAP, self._window.menuBar()
+        if bar is not None and bar.isVisible() and not bar.isNativeMenuBar():
+            last = bar.actions()[-1]
+            left = bar.mapTo(self._window, bar.actionGeometry(last).bottomRight()).x()
+        room = self._window.width() - left - 2 * _GAP
+        wanted = sum(_whole_width(banner) for banner in shown)
+        width = min(room, wanted)
+        self.setGeometry(self._window.width() - _GAP - width, 0, width, HEIGHT)
+        self.raise_()
+
+
+class _TwoLines(QLabel):
+    """A sentence in two lines at most; the tooltip has all of a longer one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setWordWrap(True)
+
+    def text(self) -> str:
+        """Return all of it, shown or not."""
+        return self._whole
+
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        """Show another sentence."""
+        if text != self._whole:
+            self._whole = text or ""
+            self.setToolTip(self._whole)
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Show as much as fits now."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        metrics, inside = self.fontMetrics(), self.contentsRect()
+        room = QRect(0, 0, inside.width(), 100_000)
+        most = 2 * metrics.height()
+        wrap, shown, words = int(Qt.TextFlag.TextWordWrap), self._whole, self._whole
+        while metrics.boundingRect(room, wrap, shown).height() > most and words:
+            words = words.rpartition(" ")[0]
+            shown = f"{words} …"
+        if shown != super().text():
+            super().setText(shown)
+
+
+def _whole_width(banner: QFrame) -> int:
+    """Return the width at which the sentence of a banner is one line."""
+    words, button = banner.findChild(_TwoLines), banner.findChild(QPushButton)
+    assert words is not None
+    assert button is not None
+    words.ensurePolished()
+    beside = 0 if button.isHidden() else button.sizeHint().width() + _GAP
+    width = words.fontMetrics().horizontalAdvance(words.text())
+    return width + beside + 2 * (_PADDING + _GAP)
+
+
+def _arrange(banner: QFrame, words: _TwoLines, button: QPushButton) -> None:
     words.setObjectName("banner")
-    words.setWordWrap(True)
+    button.setObjectName("tile")
     row = QHBoxLayout(banner)
     row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(_GAP)
     row.addWidget(words, 1)
     row.addWidget(button)

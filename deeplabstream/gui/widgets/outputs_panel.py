@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import QGridLayout, QLabel, QPushButton
@@ -71,12 +72,23 @@ class OutputsPanel(Panel):
         edges: Mapping[str, Edge],
         acknowledged: Mapping[str, Acknowledged],
         now_ns: int,
+        failed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Show what was written to each output, and what its device answered."""
+        """Show what was written to each output, what its device answered, what failed.
+
+        `failed`: by output, the sentence that says why it can't be used.
+        """
         for name, label in self.said.items():
             text, tip = _acknowledgement_text(
                 edges.get(name), acknowledged.get(name), now_ns
             )
+            if name in failed:
+                text, tip = "failed\n", failed[name]
+            kind = "problem" if name in failed else "caption"
+            if label.objectName() != kind:
+                label.setObjectName(kind)
+                if style := label.style():  # or it would not look at the name again
+                    style.polish(label)
             if label.text() != text:
                 label.setText(text)
                 label.setToolTip(tip)

@@ -25,6 +25,8 @@ _FIGURES = (
 )
 _LEAST = {"To decision": 70, "To output": 70, "Network on": 86}  # px
 _LEAST_OF_A_FOLDER = 90  # px
+_SOME_SKIPPED, _MANY_SKIPPED = 0.01, 0.2
+"""Shares of the frames from which on Skipped is amber, and red."""
 _HELP = {
     "Time": "since Start Stream; also in the log and the run",
     "Camera": "frames from the camera",
@@ -81,7 +83,11 @@ class StatusLine(QFrame):
         """Show what was lost and skipped since the stream began."""
         at_camera = "?" if counts.lost is None else str(counts.lost)
         self._set("Lost", f"{at_camera} / {counts.recording_losses}")
+        self._set_tone("Lost", "red" if counts.lost or counts.recording_losses else "")
         self._set("Skipped", str(counts.skipped))
+        share = counts.skipped / max(counts.skipped + counts.analysed, 1)
+        grave, some = share >= _MANY_SKIPPED, share >= _SOME_SKIPPED
+        self._set_tone("Skipped", "red" if grave else "amber" if some else "")
 
     def show_folder(self, folder: Path | None) -> None:
         """Show where the run is written."""
@@ -92,8 +98,9 @@ class StatusLine(QFrame):
 
     def clear(self) -> None:
         """Show nothing but the last run's folder."""
-        for label in self.values.values():
+        for name, label in self.values.items():
             label.setText("–")
+            self._set_tone(name, "")
 
     def _figure(self, name: str) -> QVBoxLayout:
         caption, value = QLabel(name), QLabel("–")
@@ -112,6 +119,15 @@ class StatusLine(QFrame):
     def _set(self, name: str, text: str) -> None:
         if self.values[name].text() != text:
             self.values[name].setText(text)
+
+    def _set_tone(self, name: str, tone: str) -> None:
+        """Colour a figure; an empty tone: not."""
+        value = self.values[name]
+        if (value.property("tone") or "") != tone:
+            value.setProperty("tone", tone)
+            if style := value.style():  # or it would not look at "tone" again
+                style.unpolish(value)
+                style.polish(value)
 
     def _open_folder(self) -> None:
         if self._folder is not None:

@@ -1,0 +1,63 @@
+"""Alarms of an experiment: an animal that is lost for long, frames that are skipped."""
+
+from dataclasses import replace
+
+import pytest
+
+from deeplabstream.core.journal_entries import Step
+from deeplabstream.engine.checks.analysis_watchdog import AnalysisWatchdog
+from deeplabstream.engine.session.session_state import Counts, SessionState
+from deeplabstream.settings.sections import ExperimentRun
+from tests.gui.fake_session import make_step
+
+S = 1_000_000_000
+RULES = ExperimentRun(lost_alarm_s=5, skipped_alarm_percent=20)
+
+
+def running(delivered: int = 0, analysed: int = 0) -> SessionState:
+    counts = {"arena": Counts(delivered=delivered, analysed=analysed)}
+    return SessionState(experimenting=True, counts=counts, analysed_from={"arena": 0})
+
+
+def step_at(second: float, *, lost: bool) -> Step:
+    return replace(make_step(0, lost=lost), exposed_ns=round(second * S))
+
+
+def test_an_animal_that_is_lost_for_long_is_reported_once_each_time() -> None:
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    for second in range(20):
+        lost = second not in (10,)
+        watchdog.take(step_at(second, lost=lost))
+        told += watchdog.look(RULES, running(), second * S)
+    text = "[Camera arena] the animal has not been found for 5 s"
+    assert told == [text, text]
+
+
+def test_a_short_loss_is_no_alarm() -> None:
+    watchdog = AnalysisWatchdog()
+    for second in range(60):
+        watchdog.take(step_at(second, lost=second % 5 != 0))
+        assert not list(watchdog.look(RULES, running(), second * S))
+
+
+@pytest.mark.parametrize(("analysed", "alarms"), [(85, 0), (75, 1)])
+def test_skipped_frames_above_the_limit_are_reported_once(
+    analysed: int, alarms: int
+) -> None:
+    watchdog, told = AnalysisWatchdog(), list[str]()
+    for second in range(40):
+        state = running(100 * second, analysed * second)
+        told += watchdog.look(RULES, state, second * S)
+    assert len(told) == alarms
+    assert all("more than 20% of the frames" in text for text in told)
+
+
+def test_without_an_experiment_or_with_limits_of_0_nothing_is_reported() -> None:
+    never = ExperimentRun(lost_alarm_s=0, skipped_alarm_percent=0)
+    for rules, state in ((RULES, SessionState()), (never, running())):
+        watchdog = AnalysisWatchdog()
+        for second in range(60):
+            watchdog.take(step_at(second, lost=True))
+            counts = {"arena": Counts(delivered=100 * second, analysed=0)}
+            state = replace(state, counts=counts)
+            assert not list(watchdog.look(rules, state, second * S))
