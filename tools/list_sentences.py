@@ -34,7 +34,7 @@ _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _STYLE = re.compile(r"[\w-]+: [^{}]*;[^{}]*\}|<svg")
 """Style sheets and drawings."""
 _SHOWN = re.compile(
-    r"(^Q[A-Z]\w*|^set(Text|ToolTip|Title|WindowTitle|PlaceholderText|StatusTip|TabText)|"
+    r"(^Q[A-Z]\w*|^StopButton|^set(Text|ToolTip|Title|WindowTitle|PlaceholderText|StatusTip|TabText)|"
     r"^add(Tab|Row|Item|Action|Menu|Button)|^insertItem|^print|^(warning|critical|"
     r"information|question))$"
 )

@@ -47,9 +47,7 @@ def write_tones(file: Path) -> None:
     for tone_hz in (880, 660):
         for index in range(_RATE // 5):
             fade = min(1.0, index / 400, (_RATE // 5 - index) / 400)
-            samples.append(
-                round(12_000 * fade * sin(2 * pi * tone_hz * index / _RATE))
-            )
+            samples.append(round(12_000 * fade * sin(2 * pi * tone_hz * index / _RATE)))
     if sys.byteorder == "big":
         samples.byteswap()
     with wave.open(str(file), "wb") as out:

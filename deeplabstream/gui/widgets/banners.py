@@ -10,7 +10,6 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QPushButton,
 )
 
 from deeplabstream.gui.bridge import Bridge
@@ -22,22 +21,78 @@ HEIGHT = 37  # px: the menu bar and the margin of a page below it
 _APPEARING = (QEvent.Type.ShowToParent, QEvent.Type.HideToParent)
 
 
-class AlarmBanner(QFrame):
+class _TwoLines(QLabel):
+    """A sentence in two lines at most; the tooltip has all of a longer one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setWordWrap(True)
+
+    def text(self) -> str:
+        """Return all of it, shown or not."""
+        return self._whole
+
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        """Show another sentence."""
+        if text != self._whole:
+            self._whole = text or ""
+            self.setToolTip(self._whole)
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Show as much as fits now."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        metrics, inside = self.fontMetrics(), self.contentsRect()
+        room = QRect(0, 0, inside.width(), 100_000)
+        most = 2 * metrics.height()
+        wrap, shown, words = int(Qt.TextFlag.TextWordWrap), self._whole, self._whole
+        while metrics.boundingRect(room, wrap, shown).height() > most and words:
+            words = words.rpartition(" ")[0]
+            shown = f"{words} …"
+        if shown != super().text():
+            super().setText(shown)
+
+
+class _Banner(QFrame):
+    """A sentence, and what can be done about it."""
+
+    def __init__(self, button: StopButton, kind: str) -> None:
+        super().__init__()
+        self.words, self.button = _TwoLines(), button
+        self.words.setObjectName(kind)
+        self.button.setObjectName("tile")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(_GAP)
+        row.addWidget(self.words, 1)
+        row.addWidget(self.button)
+
+    @property
+    def whole_width(self) -> int:
+        """The width at which the sentence is one line."""
+        self.words.ensurePolished()
+        hint, hidden = self.button.sizeHint().width(), self.button.isHidden()
+        width = self.words.fontMetrics().horizontalAdvance(self.words.text())
+        return width + (0 if hidden else hint + _GAP) + 2 * (_PADDING + _GAP)
+
+
+class AlarmBanner(_Banner):
     """Alarms of the session; each stays until the user acknowledges it."""
 
     raised = pyqtSignal()
     """There is an alarm that was not there before."""
 
     def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
+        super().__init__(StopButton("Acknowledge"), "alarm")
         self.setObjectName("alarms")
         self._bridge = bridge
         self._shown: frozenset[str] = frozenset()
-        self.words = _TwoLines()
-        self.seen = StopButton("Acknowledge")
+        self.seen = self.button
         self.seen.clicked.connect(self._acknowledge)
-        _arrange(self, self.words, self.seen)
-        self.words.setObjectName("alarm")
         bridge.ticked.connect(self.show_alarms)
         self.show_alarms()
 
@@ -62,17 +117,15 @@ class AlarmBanner(QFrame):
         self.show_alarms()
 
 
-class SettingsBanner(QFrame):
+class SettingsBanner(_Banner):
     """First problem of the settings, or a note that they need a restart."""
 
     restart_asked = pyqtSignal()
 
     def __init__(self) -> None:
-        super().__init__()
-        self.words = _TwoLines()
-        self.restart = StopButton("Restart now")
+        super().__init__(StopButton("Restart now"), "banner")
+        self.restart = self.button
         self.restart.clicked.connect(self.restart_asked)
-        _arrange(self, self.words, self.restart)
         self.show_text("")
 
     def show_text(self, text: str) -> None:
@@ -96,7 +149,7 @@ class SettingsBanner(QFrame):
 class BannerOverlay(QFrame):
     """Holds the banners above a window, beside its menus; no page is moved by them."""
 
-    def __init__(self, window: QMainWindow, *banners: QFrame) -> None:
+    def __init__(self, window: QMainWindow, *banners: _Banner) -> None:
         super().__init__(window)
         self.setObjectName("clear")
         self._window, self._banners = window, banners
@@ -136,64 +189,7 @@ class BannerOverlay(QFrame):
             last = bar.actions()[-1]
             left = bar.mapTo(self._window, bar.actionGeometry(last).bottomRight()).x()
         room = self._window.width() - left - 2 * _GAP
-        wanted = sum(_whole_width(banner) for banner in shown)
+        wanted = sum(banner.whole_width for banner in shown)
         width = min(room, wanted)
         self.setGeometry(self._window.width() - _GAP - width, 0, width, HEIGHT)
         self.raise_()
-
-
-class _TwoLines(QLabel):
-    """A sentence in two lines at most; the tooltip has all of a longer one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._whole = ""
-        self.setWordWrap(True)
-
-    def text(self) -> str:
-        """Return all of it, shown or not."""
-        return self._whole
-
-    def setText(self, text: str | None) -> None:  # noqa: N802
-        """Show another sentence."""
-        if text != self._whole:
-            self._whole = text or ""
-            self.setToolTip(self._whole)
-            self._fit()
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Show as much as fits now."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        metrics, inside = self.fontMetrics(), self.contentsRect()
-        room = QRect(0, 0, inside.width(), 100_000)
-        most = 2 * metrics.height()
-        wrap, shown, words = int(Qt.TextFlag.TextWordWrap), self._whole, self._whole
-        while metrics.boundingRect(room, wrap, shown).height() > most and words:
-            words = words.rpartition(" ")[0]
-            shown = f"{words} …"
-        if shown != super().text():
-            super().setText(shown)
-
-
-def _whole_width(banner: QFrame) -> int:
-    """Return the width at which the sentence of a banner is one line."""
-    words, button = banner.findChild(_TwoLines), banner.findChild(QPushButton)
-    assert words is not None
-    assert button is not None
-    words.ensurePolished()
-    beside = 0 if button.isHidden() else button.sizeHint().width() + _GAP
-    width = words.fontMetrics().horizontalAdvance(words.text())
-    return width + beside + 2 * (_PADDING + _GAP)
-
-
-def _arrange(banner: QFrame, words: _TwoLines, button: QPushButton) -> None:
-    words.setObjectName("banner")
-    button.setObjectName("tile")
-    row = QHBoxLayout(banner)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(_GAP)
-    row.addWidget(words, 1)
-    row.addWidget(button)
