@@ -119,7 +119,7 @@ def measure(
     ready = estimator.memory(1, model.fitting.height, model.fitting.width)
     model.fitting.place(frame, ready[0])
     bare: Callable[[], object] = lambda: network.run(ready)  # noqa: E731
-    if isinstance(network, OnnxNetwork) and "CPU" in network.provider:
+    if isinstance(network, OnnxNetwork) and not network.on_gpu:
         session, names = network.session, [network.session.get_outputs()[0].name]
         bare = lambda: session.run(names, {"images": ready})  # noqa: E731
     spent = _in_turns(

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.offline.parallel import on_card, reach_of
-from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.offline.parallel import reach_of
+from deeplabstream.pose.estimator import PoseEstimator, runs_on_gpu
 from deeplabstream.video.video_reader import VideoImage
 
-CARDS_BATCH = 8
-"""Pictures that a network on a card gets at once."""
+GPU_BATCH = 8
+"""Images that a network on a GPU gets at once."""
 HANDED = 4
 """Pictures, at least, that go from thread to thread at once: handing over costs."""
 FOLLOWING = 16
@@ -35,11 +35,11 @@ class Window:
 
 
 def batch_for(estimator: PoseEstimator) -> int:
-    """Return how many pictures the network is to get at once.
+    """Return how many images the network is to get at once.
 
-    On a processor one: what lies between the layers of several would not fit its cache.
+    On a CPU one: the layers' results of several would not fit its cache.
     """
-    return CARDS_BATCH if on_card(estimator) else 1
+    return GPU_BATCH if runs_on_gpu(estimator) else 1
 
 
 def size_for(estimators: Iterable[PoseEstimator], batch: int = 0) -> tuple[int, int]:

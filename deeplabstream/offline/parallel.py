@@ -11,13 +11,15 @@ from queue import LifoQueue
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose
-from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
+from deeplabstream.pose.estimator import (
+    EstimatorWrapper,
+    PoseEstimator,
+    runs_on_gpu,
+)
 from deeplabstream.pose.network_estimator import NetworkEstimator
 
 MOST = 8
 """Copies of a network; more cores than that share them."""
-_CARDS = ("CUDA", "Tensorrt", "GPU", "cuda")
-"""What the names of providers that compute on a card have in them."""
 
 
 class Parallel(EstimatorWrapper):
@@ -52,14 +54,14 @@ def open_parallel(
 ) -> PoseEstimator:
     """Return the network that `open_one(threads)` opens, for `threads` cores; 0: all.
 
-    On a card it is opened once: a card computes a batch side by side by itself. It is
-    also opened once, and gets all cores, where `alone` says so of the first copy, and where
-    copies would wait for each other.
+    On a GPU it is opened once: a GPU computes a batch in parallel. It is also opened
+    once, and gets all cores, where `alone` says so of the first copy, and where copies
+    would wait for each other.
     """
     cores = threads or os.cpu_count() or 1
     count = min(cores, MOST)
     first = open_one(cores // count)
-    if count == 1 or on_card(first):
+    if count == 1 or runs_on_gpu(first):
         return first
     if alone(first):
         return open_one(threads)
@@ -78,8 +80,3 @@ def reach_of(estimator: PoseEstimator) -> int:
 def at_once(estimator: PoseEstimator) -> int:
     """Return how many threads an estimator serves at the same time."""
     return len(estimator.copies) if isinstance(estimator, Parallel) else 1
-
-
-def on_card(estimator: PoseEstimator) -> bool:
-    """Return whether a graphics card computes."""
-    return any(word in estimator.provider for word in _CARDS)

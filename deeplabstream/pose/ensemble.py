@@ -11,7 +11,7 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.decoders.decoder import DecodedPoses
-from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator import PoseEstimator, runs_on_gpu
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.pose.tracking.pose_matching import NEAR, animal_lengths, same_animals
 
@@ -47,6 +47,7 @@ class Ensemble:
         self.skeleton: Skeleton = first.skeleton
         self.threshold = float(np.mean([each.threshold for each in estimators]))
         self.provider = first.provider
+        self.on_gpu = any(map(runs_on_gpu, estimators))
         names = "".join(each.sha256 for each in estimators)
         self.sha256 = hashlib.sha256(names.encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 """The protocol of pose estimators, and a wrapper that delegates to one."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
@@ -46,6 +46,21 @@ class PoseEstimator(Protocol):
         ...
 
 
+@runtime_checkable
+class OnDevice(Protocol):
+    """An estimator or a network that knows which device computes."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU computes."""
+        ...
+
+
+def runs_on_gpu(estimator: PoseEstimator) -> bool:
+    """Return whether a GPU computes; an estimator that does not know computes on the CPU."""
+    return isinstance(estimator, OnDevice) and estimator.on_gpu
+
+
 class EstimatorWrapper:
     """Says of the network what the estimator behind it says."""
 
@@ -66,6 +81,11 @@ class EstimatorWrapper:
     def provider(self) -> str:
         """What computes."""
         return self.estimator.provider
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU computes."""
+        return runs_on_gpu(self.estimator)
 
     @property
     def sha256(self) -> str:

@@ -20,6 +20,11 @@ class Network(Protocol):
         """Name of the execution provider, for example `CPUExecutionProvider`."""
         ...
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU computes."""
+        ...
+
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output (n, *shape) of `pictures` (n, height, width, 3), uint8 BGR.
 
@@ -61,6 +66,11 @@ class NetworkEstimator:
     def provider(self) -> str:
         """What really computes, as the runtime itself tells."""
         return self.network.provider
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU computes."""
+        return self.network.on_gpu
 
     @property
     def sha256(self) -> str:

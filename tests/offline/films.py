@@ -94,6 +94,7 @@ class DotFinder:
     provider: str = "test"
     sha256: str = "dots"
     estimated: int = 0
+    on_gpu: bool = False
 
     def estimate(
         self, images: Sequence[Image], cameras: Sequence[str] = ()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,11 @@ from deeplabstream.offline.frame_windows import batch_for
 from deeplabstream.offline.parallel import MOST, Parallel, at_once, open_parallel
 from deeplabstream.offline.prefetch import in_order
 from deeplabstream.offline.video_inference import estimate_batches, predict
+from deeplabstream.pose.ensemble import Ensemble
+from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.runtimes import onnx_runtime
 from tests.offline.films import DotFinder, dot_at, write_film
 
 
@@ -73,9 +79,50 @@ def test_cores_are_shared_out_among_copies() -> None:
     assert opened == [1, 1, 6]
 
 
-def test_a_card_is_asked_by_one_thread_for_many_pictures() -> None:
-    card = open_parallel(lambda threads: DotFinder(provider="CUDAExecutionProvider"), 8)
-    assert at_once(card) == 1
-    assert batch_for(card) == 8
-    assert batch_for(DotFinder()) == 1
-    assert list(estimate_batches([], card)) == []
+class Wrapped(EstimatorWrapper):
+    """As live crop: it passes on what the network says."""
+
+    def __init__(self, estimator: PoseEstimator) -> None:
+        self.estimator = estimator
+
+    def estimate(
+        self, images: Sequence[Image], cameras: Sequence[str] = ()
+    ) -> list[Pose]:
+        return self.estimator.estimate(images, cameras)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    ["CUDAExecutionProvider", "torch NVIDIA GeForce RTX 4070 float16", "Dml"],
+)
+def test_a_gpu_gets_batches_from_one_thread(provider: str) -> None:
+    """The network itself says where it computes; its provider's name does not matter."""
+    gpu = open_parallel(lambda _: Wrapped(DotFinder(provider=provider, on_gpu=True)), 8)
+    assert at_once(gpu) == 1
+    assert batch_for(gpu) == 8
+    both = Ensemble([DotFinder(), DotFinder(on_gpu=True)], Path())
+    assert batch_for(both) == 8
+    assert batch_for(DotFinder(provider="an NVIDIA GPU")) == 1
+    assert list(estimate_batches([], gpu)) == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "on_gpu"),
+    [
+        ("CPUExecutionProvider", False),
+        ("CUDAExecutionProvider", True),
+        ("TensorrtExecutionProvider", True),
+        ("DmlExecutionProvider", True),
+    ],
+)
+def test_onnx_runtime_says_where_it_computes(
+    monkeypatch: pytest.MonkeyPatch, provider: str, on_gpu: bool
+) -> None:
+    output = SimpleNamespace(name="maps")
+    session = SimpleNamespace(
+        get_providers=lambda: [provider, "CPUExecutionProvider"],
+        get_outputs=lambda: [output],
+    )
+    monkeypatch.setattr(onnx_runtime, "_create_session", lambda *_, **__: session)
+    network = onnx_runtime.OnnxNetwork(load_model_folder(MODELS / "arena"), "auto", 1)
+    assert network.on_gpu is on_gpu

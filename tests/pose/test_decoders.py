@@ -221,7 +221,7 @@ TRUTH = np.array([[[[5.25, 6.5], [20, 11.75], [40.5, 29]]]], np.float32)
 class PerfectNetwork:
     """A network that gives what a decoder makes of some points."""
 
-    provider = "perfect"
+    provider, on_gpu = "perfect", False
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder

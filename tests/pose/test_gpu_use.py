@@ -14,11 +14,16 @@ from deeplabstream.pose.model.model_folder import ModelFolder, load_model_folder
 from deeplabstream.pose.model.model_opening import open_estimator
 from deeplabstream.pose.network_estimator import Network
 from deeplabstream.pose.runtimes import gpu_use, runtime_list, runtime_selection
-from deeplabstream.pose.runtimes.gpu_use import gpu_name, gpu_remarks, note_gpu_use
+from deeplabstream.pose.runtimes.gpu_use import (
+    gpu_remarks,
+    installed_nvidia_gpu,
+    note_gpu_use,
+)
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
 from deeplabstream.pose.runtimes.runtime_comparison import Difference
 from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network, present
 from deeplabstream.pose.runtimes.runtime_selection import (
+    FastestNetwork,
     RuntimeMeasurement,
     measure,
     network_key,
@@ -42,8 +47,11 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelFolder:
     return load_model_folder(ROOT / "models/arena")
 
 
-def remark(model: ModelFolder, provider: str = CPU) -> str:
-    note_gpu_use(model, provider, *HOW)
+def remark(
+    model: ModelFolder, provider: str = CPU, on_gpu: bool = False, failure: str = ""
+) -> str:
+    network = SimpleNamespace(provider=provider, on_gpu=on_gpu)
+    note_gpu_use(model, FastestNetwork(network, failure), *HOW)  # type: ignore[arg-type]
     return " ".join(gpu_remarks())
 
 
@@ -79,20 +87,33 @@ def test_a_measurement_that_did_not_end_is_told(model: ModelFolder) -> None:
     assert "the runtimes could not be measured" in remark(model)
 
 
-def test_what_was_chosen_and_cannot_be_loaded_any_more_is_told(
-    model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", ["loading", "running"])
+def test_a_gpu_that_fails_now_is_tried_once_and_its_error_is_told(
+    model: ModelFolder, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     fast = RuntimeMeasurement(
         "cuda", "CUDAExecutionProvider", 2.0, 2.0, 1.0, RIGHT, accepted=True
     )
     remember(model, *HOW, [CPU_ROW, fast])
+    loaded: list[str] = []
 
-    def gone(model: ModelFolder, runtime: str, threads: int = 0) -> None:
-        raise ModelError("there is no driver any more")
+    def failing(*_: object) -> None:
+        raise ModelError("out of memory")
 
-    monkeypatch.setattr(gpu_use, "load_network", gone)
-    told = remark(model)
-    assert "cuda was the fastest here and cannot be loaded now: there is no" in told
+    def load(model: ModelFolder, runtime: Runtime, threads: int = 0) -> Network:
+        loaded.append(runtime)
+        if runtime == "cpu":
+            return load_network(model, "cpu", threads)
+        if fails == "loading":
+            failing()
+        return SimpleNamespace(run=failing)  # type: ignore[return-value]
+
+    monkeypatch.setattr(runtime_selection, "load_network", load)
+    estimator = open_estimator("arena", "auto", *HOW)
+    assert estimator.provider == CPU
+    assert loaded == ["cuda", "cpu"]
+    (told,) = gpu_remarks()
+    assert "cuda was the fastest here and cannot be used now: out of memory" in told
 
 
 @pytest.mark.parametrize(
@@ -109,13 +130,13 @@ def test_a_gpu_that_computes_needs_no_sentence(
     model: ModelFolder, provider: str
 ) -> None:
     remark(model)
-    assert remark(model, provider) == ""
+    assert remark(model, provider, on_gpu=True) == ""
 
 
 def test_a_computer_without_a_gpu_needs_no_sentence(
     model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_use, "gpu_name", lambda: "")
+    monkeypatch.setattr(gpu_use, "installed_nvidia_gpu", lambda: "")
     assert remark(model) == ""
 
 
@@ -132,10 +153,10 @@ def test_a_gpu_without_a_driver_is_told(
         (devices / name).mkdir(parents=True)
         (devices / name / "vendor").write_text(f"{vendor}\n", "utf-8")
         (devices / name / "class").write_text(f"{kind}\n", "utf-8")
-    found = gpu_name(devices)
+    found = installed_nvidia_gpu(devices)
     assert found == "an NVIDIA GPU without a working driver"
-    assert gpu_name(tmp_path / "none") == ""
-    monkeypatch.setattr(gpu_use, "gpu_name", lambda: found)
+    assert installed_nvidia_gpu(tmp_path / "none") == ""
+    monkeypatch.setattr(gpu_use, "installed_nvidia_gpu", lambda: found)
     assert "no NVIDIA driver answers" in remark(model)
 
 

@@ -97,8 +97,7 @@ def test_memory_that_is_bound_once_gives_the_maps_of_each_picture() -> None:
         pictures = rng.integers(0, 256, shape, np.uint8)
         maps = network.run(pictures).copy()
         whole = shape[1:] == (192, 256, 3)
-        session = network.session if whole else network._of_any_size
-        assert session is not None
+        session = network.session if whole else network._others[True, 1]
         for _ in range(2):
             np.testing.assert_array_equal(
                 network._run_on_gpu(session, pictures), maps, strict=True
@@ -124,3 +123,39 @@ def test_each_network_has_its_own_folder_of_engines(
     windows = _tensorrt(model, any_size=True)
     assert windows["trt_profile_min_shapes"] == "images:1x64x64x3"
     assert windows["trt_profile_max_shapes"] == one["trt_profile_max_shapes"]
+
+
+def test_tensorrt_has_an_engine_for_single_images_and_one_for_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    model = load_model_folder(MODELS / "arena")
+    live, offline = (_tensorrt(model, any_size=False, batch=n) for n in (1, 8))
+    height, width = model.fitting.height, model.fitting.width
+    for options, n in ((live, 1), (offline, 8)):
+        for which in ("opt", "max"):
+            shapes = options[f"trt_profile_{which}_shapes"]
+            assert shapes == f"images:{n}x{height}x{width}x3"
+    assert live["trt_engine_cache_path"] != offline["trt_engine_cache_path"]
+
+    network = OnnxNetwork(model, "cpu", 1)
+    opened: list[tuple[type, int]] = []
+
+    def open_session(file: str | bytes, batch: int = 1) -> object:
+        opened.append((type(file), batch))
+        return object()
+
+    network._open = open_session  # type: ignore[assignment]
+    for provider, expected in (
+        ("CPUExecutionProvider", [(bytes, 1)]),
+        ("TensorrtExecutionProvider", [(str, 8), (bytes, 1), (bytes, 8)]),
+    ):
+        network.provider = provider
+        network._others.clear()
+        opened.clear()
+        for _ in range(2):
+            assert network._session_for((1, height, width, 3)) is network.session
+            for shape in ((8, height, width, 3), (1, 64, 64, 3), (2, 64, 64, 3)):
+                network._session_for(shape)
+        assert opened == expected

@@ -139,7 +139,7 @@ def test_the_choice_is_made_once_and_in_another_process(
     monkeypatch.setattr(
         "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", never
     )
-    assert open_fastest(model, 1, 0.02).provider == first.provider
+    assert open_fastest(model, 1, 0.02).network.provider == first.network.provider
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_of_an_ensembles_networks_one_is_measured(
         "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", never
     )
     remember(model, 1, 0.1, [row("cpu", 10), row("openvino", 5)])
-    assert "OpenVINO" in open_fastest(sister, 1, 0.1).provider
+    assert "OpenVINO" in open_fastest(sister, 1, 0.1).network.provider
     assert remembered(sister, 1, 0.1) == "openvino"
     with pytest.raises(AssertionError, match="measured"):
         open_fastest(sister, 2, 0.1)  # on so many threads none was measured
@@ -191,7 +191,7 @@ def test_what_is_right_for_one_network_may_be_wrong_for_its_sister(
         "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", broken
     )
     remember(model, 1, 1e-9, [row("cpu", 10), row("openvino", 5)])
-    assert open_fastest(sister, 1, 1e-9).provider == "CPUExecutionProvider"
+    assert open_fastest(sister, 1, 1e-9).network.provider == "CPUExecutionProvider"
     assert remembered(sister, 1, 1e-9) is None
 
 
@@ -204,7 +204,7 @@ def test_where_nothing_can_be_found_out_the_reference_runs(
     monkeypatch.setattr(
         "deeplabstream.pose.runtimes.runtime_selection.subprocess.run", broken
     )
-    assert open_fastest(model, 1, 0.02).provider == "CPUExecutionProvider"
+    assert open_fastest(model, 1, 0.02).network.provider == "CPUExecutionProvider"
     assert not memory.exists()
 
 

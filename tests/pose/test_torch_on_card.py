@@ -1,5 +1,8 @@
 """What torch would do on an NVIDIA card, shown without one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from deeplabstream.pose.model.model_folder import (
     network_hash,
 )
 from deeplabstream.pose.model.model_opening import MODELS
+from deeplabstream.pose.runtimes import torch_runtime
 from deeplabstream.pose.runtimes.onnx_runtime import OnnxNetwork
 from deeplabstream.pose.runtimes.torch_runtime import TorchNetwork
 
@@ -99,3 +103,35 @@ def test_the_whole_computation_stays_on_the_card(
     if name != "all":
         assert maps.shape[1:] in folder.output_shapes
     assert "a card of no kind" in network.provider
+
+
+def test_a_graph_is_recorded_by_one_thread_and_others_may_use_the_gpu(
+    model: ModelFolder,
+) -> None:
+    network = TorchNetwork(model, "cpu", 1)
+    options: list[dict[str, object]] = []
+
+    @contextmanager
+    def graph(recorded: object, **how: object) -> Iterator[None]:
+        assert torch_runtime._RECORDING.locked()
+        options.append(how)
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    cuda = SimpleNamespace(
+        CUDAGraph=object,
+        Stream=lambda: stream,
+        current_stream=lambda: stream,
+        stream=lambda other: nullcontext(),
+        graph=graph,
+    )
+    network._torch = SimpleNamespace(
+        cuda=cuda,
+        backends=torch.backends,
+        uint8=torch.uint8,
+        zeros=lambda shape, dtype, device: torch.zeros(shape, dtype=dtype),
+        empty=lambda shape, **how: torch.empty(shape, dtype=how.get("dtype")),
+    )
+    network._record((1, 16, 16, 3))
+    assert options == [{"capture_error_mode": "thread_local"}]
+    assert not torch_runtime._RECORDING.locked()

@@ -80,8 +80,9 @@ def opened(
 ) -> NetworkEstimator:
     """Return the estimator of one network, warmed up; see `open_estimator`."""
     if runtime == "auto":
-        network = open_fastest(model, threads, tolerance_px)
-        note_gpu_use(model, network.provider, threads, tolerance_px)
+        fastest = open_fastest(model, threads, tolerance_px)
+        note_gpu_use(model, fastest, threads, tolerance_px)
+        network = fastest.network
     else:
         network = load_network(model, check_runtime(runtime), threads)
     estimator = NetworkEstimator(model, network)

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deeplabstream.core.errors import ModelError
 from deeplabstream.core.user_cache import cache_folder, read_entries
 from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.onnx_runtime import nvidia_gpu_name
-from deeplabstream.pose.runtimes.runtime_list import Runtime, load_network
-from deeplabstream.pose.runtimes.runtime_selection import network_key, remembered
+from deeplabstream.pose.runtimes.runtime_list import Runtime
+from deeplabstream.pose.runtimes.runtime_selection import (
+    FastestNetwork,
+    network_key,
+    remembered,
+)
 
 GPU_RUNTIMES: tuple[Runtime, ...] = (
     "cuda",
@@ -23,8 +26,6 @@ GPU_RUNTIMES: tuple[Runtime, ...] = (
     "torch-cuda-fp16",
     "directml",
 )
-_ON_CPU = ("CPUExecutionProvider", "OpenVINO CPU", "torch CPU")
-"""What the provider's text contains where the CPU computes."""
 _HINT = "`deeplabstream doctor` names the command that helps"
 _remarks: dict[str, str] = {}
 """By the network's fingerprint: of those that were loaded in this process."""
@@ -36,22 +37,25 @@ def gpu_remarks() -> tuple[str, ...]:
 
 
 def note_gpu_use(
-    model: ModelFolder, provider: str, threads: int, tolerance_px: float
+    model: ModelFolder, fastest: FastestNetwork, threads: int, tolerance_px: float
 ) -> None:
     """Keep the reason why `auto` computes a network on the CPU, where there is a GPU."""
     _remarks.pop(model.sha256, None)
-    gpu = gpu_name()
-    if not gpu or not any(word in provider for word in _ON_CPU):
+    network, gpu = fastest.network, installed_nvidia_gpu()
+    if not gpu or network.on_gpu:
         return
-    why = "; ".join(_reasons(model, provider, threads, tolerance_px))
+    why = "; ".join(_reasons(model, fastest.failure, threads, tolerance_px))
     _remarks[model.sha256] = (
-        f"RUNTIME = auto computes {model.path.name} on the CPU ({provider}), although this "
-        f"computer has {gpu}: {why}"
+        f"RUNTIME = auto computes {model.path.name} on the CPU ({network.provider}), "
+        f"although this computer has {gpu}: {why}"
     )
 
 
-def gpu_name(devices: Path = Path("/sys/bus/pci/devices")) -> str:
-    """Return the NVIDIA GPU's name; one without a working driver is found on Linux."""
+def installed_nvidia_gpu(devices: Path = Path("/sys/bus/pci/devices")) -> str:
+    """Return the NVIDIA GPU of this computer; one without a driver is found on Linux.
+
+    Unlike `nvidia_gpu_name`, which needs a working driver. "": none.
+    """
     if name := nvidia_gpu_name():
         return name
     for vendor in devices.glob("*/vendor"):
@@ -66,18 +70,15 @@ def gpu_name(devices: Path = Path("/sys/bus/pci/devices")) -> str:
 
 
 def _reasons(
-    model: ModelFolder, provider: str, threads: int, tolerance_px: float
+    model: ModelFolder, failure: str, threads: int, tolerance_px: float
 ) -> Iterator[str]:
     """Yield why each runtime of the GPU was not taken."""
     if not nvidia_gpu_name():
         yield f"no NVIDIA driver answers; {_HINT}"
         return
     known = remembered(model, threads, tolerance_px)
-    if known in GPU_RUNTIMES:  # it was the fastest, and could not be loaded now
-        try:
-            load_network(model, known, threads)
-        except ModelError as error:
-            yield f"{known} was the fastest here and cannot be loaded now: {error}"
+    if known in GPU_RUNTIMES:
+        yield f"{known} was the fastest here and cannot be used now: {failure}"
         yield _HINT
         return
     measured = _measured(model, threads, tolerance_px)

@@ -66,19 +66,17 @@ class OnnxNetwork:
         self.session = self._open(str(self._file))
         self.provider = str(self.session.get_providers()[0])
         """Name of the execution provider, as the session reports it."""
+        self.on_gpu = self.provider in _PROVIDERS.values()
+        """Whether a GPU computes."""
         self._output = self.session.get_outputs()[0].name
-        self._of_any_size: InferenceSession | None = None
+        self._others: dict[tuple[bool, int], InferenceSession] = {}
+        """Sessions for images of any size, and for batches in TensorRT."""
         self._bound: dict[tuple[int, ...], tuple[Any, Any]] = {}
         self._gpu_device = "cuda"
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output for `pictures`; see `Network.run`."""
-        fitting = self._model.fitting
-        session = self.session
-        if pictures.shape[1:3] != (fitting.height, fitting.width):
-            if self._of_any_size is None:
-                self._of_any_size = self._open(any_size(self._file))
-            session = self._of_any_size
+        session = self._session_for(pictures.shape)
         try:
             if self.provider in _CUDA_PROVIDERS:
                 return self._run_on_gpu(session, pictures)
@@ -89,6 +87,24 @@ class OnnxNetwork:
                 f"{self._file} can't be run by {self.provider}: {reason}"
             ) from error
         return np.asarray(maps, np.float32)
+
+    def _session_for(self, shape: tuple[int, ...]) -> "InferenceSession":
+        """Return the session for images of a shape (n, height, width, 3).
+
+        TensorRT computes a batch size well for which its engine was optimised: batches,
+        as offline programs give them, have an engine of their own.
+        """
+        fitting = self._model.fitting
+        own_size = shape[1:3] == (fitting.height, fitting.width)
+        tensorrt = self.provider == _PROVIDERS["tensorrt"]
+        batch = _GPU_BATCH if tensorrt and shape[0] > 1 else 1
+        key = not own_size, batch
+        if key == (False, 1):
+            return self.session
+        if key not in self._others:
+            network = str(self._file) if own_size else any_size(self._file)
+            self._others[key] = self._open(network, batch=batch)
+        return self._others[key]
 
     def _run_on_gpu(
         self, session: "InferenceSession", pictures: NDArray[np.uint8]
@@ -121,7 +137,11 @@ def open_onnx(
 
 
 def _create_session(
-    network: str | bytes, model: ModelFolder, device: Device, threads: int
+    network: str | bytes,
+    model: ModelFolder,
+    device: Device,
+    threads: int,
+    batch: int = 1,
 ) -> "InferenceSession":
     """Return a session of ONNX Runtime; ModelError: the device cannot be used."""
     ort = package("onnxruntime", ONNX_RUNTIME)
@@ -133,7 +153,7 @@ def _create_session(
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
-    providers = _execution_providers(model, device, isinstance(network, bytes))
+    providers = _execution_providers(model, device, isinstance(network, bytes), batch)
     try:
         session = ort.InferenceSession(
             network, sess_options=options, providers=providers
@@ -154,7 +174,7 @@ def _create_session(
 
 
 def _execution_providers(
-    model: ModelFolder, device: Device, any_size: bool
+    model: ModelFolder, device: Device, any_size: bool, batch: int = 1
 ) -> list[Any]:
     """Return the execution providers of a device, the preferred one first.
 
@@ -180,28 +200,31 @@ def _execution_providers(
             ort.preload_dlls()
         providers.insert(0, (_PROVIDERS["cuda"], _CUDA))
     if device == "tensorrt":
-        providers.insert(0, (_PROVIDERS["tensorrt"], _tensorrt(model, any_size)))
+        options = _tensorrt(model, any_size, batch)
+        providers.insert(0, (_PROVIDERS["tensorrt"], options))
     return providers
 
 
-def _tensorrt(model: ModelFolder, any_size: bool) -> dict[str, object]:
+def _tensorrt(model: ModelFolder, any_size: bool, batch: int = 1) -> dict[str, object]:
     """Return TensorRT's options: half precision, engines kept between starts.
 
-    ONNX Runtime names a stored engine after the graph, not after its weights, so each
-    network has its own folder. `trt_cuda_graph_enable` is off: when the graph is
-    replayed, ONNX Runtime copies no output back and poses do not change.
+    ONNX Runtime names a stored engine after the graph, not after its weights or its
+    batch, so each network and each largest `batch` has its own folder.
+    `trt_cuda_graph_enable` is off: when the graph is replayed, ONNX Runtime copies no
+    output back and poses do not change.
     """
-    kept = cache_folder() / "tensorrt" / model.sha256
+    network = cache_folder() / "tensorrt" / model.sha256
+    kept = network / f"batch{batch}"
     kept.mkdir(parents=True, exist_ok=True)
     most = model.fitting.height, model.fitting.width
     least = (LEAST, LEAST) if any_size else most
-    shapes = {"min": (1, *least), "opt": (1, *most), "max": (_GPU_BATCH, *most)}
+    shapes = {"min": (1, *least), "opt": (batch, *most), "max": (batch, *most)}
     return {
         "trt_fp16_enable": True,
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(kept),
         "trt_timing_cache_enable": True,
-        "trt_timing_cache_path": str(kept.parent),
+        "trt_timing_cache_path": str(network.parent),
         **{
             f"trt_profile_{which}_shapes": f"images:{n}x{height}x{width}x3"
             for which, (n, height, width) in shapes.items()

@@ -46,6 +46,8 @@ class OpenVinoNetwork:
         fitting = model.fitting
         self._request((1, fitting.height, fitting.width, 3))
         self.provider = f"OpenVINO {device} {precision}"
+        self.on_gpu = device != "CPU"
+        """Whether a GPU computes."""
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output for `pictures`; see `Network.run`."""

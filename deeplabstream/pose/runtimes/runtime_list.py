@@ -42,10 +42,10 @@ def present(model: ModelFolder) -> tuple[Runtime, ...]:
     names = []
     for name in RUNTIMES:
         package = _PACKAGES.get(name.split("-")[0])
-        on_card = name in ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
+        on_gpu = name in ("cuda", "tensorrt", "torch-cuda", "torch-cuda-fp16")
         if package and find_spec(package) is None:
             continue
-        if on_card != cuda_driver() and (on_card or name == "openvino-gpu"):
+        if on_gpu != cuda_driver() and (on_gpu or name == "openvino-gpu"):
             continue
         if name in ("torch", "torch-bf16"):
             continue

@@ -131,8 +131,19 @@ class RuntimeMeasurement:
     """Reason why it could not run."""
 
 
-def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Network:
-    """Return the network in the fastest runtime.
+@dataclass(frozen=True, slots=True)
+class FastestNetwork:
+    """A network in the fastest runtime that can be used now."""
+
+    network: Network
+    failure: str = ""
+    """Why the reference computes instead of the fastest runtime, as its error says."""
+
+
+def open_fastest(
+    model: ModelFolder, threads: int, tolerance_px: float
+) -> FastestNetwork:
+    """Return the network in the fastest runtime; the reference when that one fails.
 
     The first time on a computer, this measures for some seconds in another process, so
     that nothing a runtime leaves behind stays. Afterwards it looks the choice up. Of
@@ -141,15 +152,19 @@ def open_fastest(model: ModelFolder, threads: int, tolerance_px: float) -> Netwo
     known = remembered(model, threads, tolerance_px)
     if known is None and len(present(model)) > 1:
         if network := _open_by_architecture(model, threads, tolerance_px):
-            return network
+            return FastestNetwork(network)
         _measure_in_child(model, threads, tolerance_px)
         known = remembered(model, threads, tolerance_px)
+    failure = ""
     if known:
         try:
-            return load_network(model, known, threads)
-        except ModelError:
-            pass  # what it needs is gone: the reference is there
-    return load_network(model, REFERENCE, threads)
+            network = load_network(model, known, threads)
+            size = model.fitting.height, model.fitting.width
+            network.run(np.zeros((1, *size, 3), np.uint8))  # memory may not suffice
+            return FastestNetwork(network)
+        except ModelError as error:
+            failure = str(error)
+    return FastestNetwork(load_network(model, REFERENCE, threads), failure)
 
 
 def _open_by_architecture(

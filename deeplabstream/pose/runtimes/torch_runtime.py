@@ -6,6 +6,7 @@ also where ONNX Runtime has no GPU package.
 """
 
 import os
+import threading
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,6 +17,8 @@ from deeplabstream.pose.model.model_folder import ModelFolder
 from deeplabstream.pose.runtimes.compute_packages import package
 
 Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
+_RECORDING = threading.Lock()
+"""Held while a CUDA graph is recorded: only one thread at a time may record."""
 
 
 class TorchNetwork:
@@ -56,6 +59,8 @@ class TorchNetwork:
         self._plan((1, model.fitting.height, model.fitting.width, 3))
         where = torch.cuda.get_device_name(0) if device == "cuda" else "CPU"
         self.provider = f"torch {where} {precision}"
+        self.on_gpu = device == "cuda"
+        """Whether a GPU computes."""
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output for `pictures`; see `Network.run`."""
@@ -114,21 +119,23 @@ class TorchNetwork:
         """Return the computation as a CUDA graph, with its memory on both sides.
 
         cuDNN tunes its convolutions in the warm-up, and the graph keeps the result.
-        TF32 is off: by default, float32 would be rounded to it.
+        TF32 is off: by default, float32 would be rounded to it. Other threads may use the
+        GPU meanwhile: only what this one does belongs to the graph.
         """
         torch = self._torch
         there = torch.zeros(shape, dtype=torch.uint8, device=self._device)
         recorded = torch.cuda.CUDAGraph()
-        with torch.backends.cudnn.flags(
+        flags = torch.backends.cudnn.flags(
             enabled=True, benchmark=True, deterministic=False, allow_tf32=False
-        ):
+        )
+        with _RECORDING, flags:
             aside = torch.cuda.Stream()
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
                 for _ in range(3):
                     self._computed(there)
             torch.cuda.current_stream().wait_stream(aside)
-            with torch.cuda.graph(recorded):
+            with torch.cuda.graph(recorded, capture_error_mode="thread_local"):
                 maps = self._computed(there).float()
         back = torch.empty(maps.shape, pin_memory=True)
         forth = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
