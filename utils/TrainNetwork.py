@@ -1,12 +1,13 @@
 """Train a network on labelled frames and write it as a model folder.
 
-    python utils/TrainNetwork.py --data labels/ --output models/mine
+    python utils/TrainNetwork.py labels/ --output models/mine
     python utils/TrainNetwork.py config.yaml --output runs/one --overrides training.max_epochs=50
 
-`--data` is a folder with a `CollectedData.csv` of DeepLabCut or Lightning Pose and its images,
-a DeepLabCut project, or SLEAP's labels (`.slp`). With several animals per frame the network
-also learns part affinity fields and finds all animals. A Lightning Pose project is trained as
-its YAML file says. `--seeds 0,1,2` trains an ensemble.
+Labels are a folder with a `CollectedData.csv` of DeepLabCut or Lightning Pose and its images,
+a DeepLabCut project or one video in it, or SLEAP's labels (`.slp`). With several animals per
+frame the network also learns part affinity fields and finds all animals. A Lightning Pose
+project is trained as its YAML file says; `--data PROJECT` takes its labels alone.
+`--seeds 0,1,2` trains an ensemble.
 """
 
 import sys

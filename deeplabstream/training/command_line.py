@@ -19,8 +19,10 @@ def train_parser(description: str) -> ProgramParser:
     """Return the parser of `utils/TrainNetwork.py`."""
     parser = ProgramParser(prog="TrainNetwork", description=description)
     add = parser.add_argument
-    add("config", type=Path, nargs="?", help="a Lightning Pose configuration (.yaml)")
-    add("--data", type=Path, help="labelled frames, where there is no configuration")
+    add(
+        "config", type=Path, nargs="?", help="a Lightning Pose configuration, or labels"
+    )
+    add("--data", type=Path, help="labels: folder, .csv, .slp, DeepLabCut project")
     add("--output", "--output_dir", type=Path, required=True, help="folder to write")
     add("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of the .yaml")
     add(

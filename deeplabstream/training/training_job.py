@@ -55,7 +55,7 @@ class TrainConfig:
         The folder to write.
     data : pathlib.Path, optional
         Labelled frames: a folder with `CollectedData.csv`, that file, a DeepLabCut
-        project, or SLEAP's labels (`.slp`).
+        project or a part of it, or SLEAP's labels (`.slp`).
     config : pathlib.Path, optional
         A Lightning Pose configuration (`.yaml`). It says what the attributes from `size` on
         say.
@@ -246,6 +246,7 @@ def train(config: TrainConfig, say: Callable[[str], object] = print) -> Trained:
     ...     print(error.bodypart, error.median_px)
     >>> network = dls.load_model(trained.folder)
     """
+    config = _located(config)
     if not config.resume:
         _check_output(config)
     try:
@@ -256,6 +257,17 @@ def train(config: TrainConfig, say: Callable[[str], object] = print) -> Trained:
         raise DeepLabStreamError(
             "there is too little memory; make the batch smaller"
         ) from error
+
+
+def _located(config: TrainConfig) -> TrainConfig:
+    """Return it with `data` or `config` given, as the content of the path demands."""
+    from deeplabstream.training.data.projects import pose_config_at
+
+    given = config.config or config.data
+    if given is None:
+        return config
+    found = pose_config_at(given, folders=config.config is not None)
+    return replace(config, data=None if found else given, config=found)
 
 
 def _check_output(config: TrainConfig) -> None:

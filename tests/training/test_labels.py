@@ -96,7 +96,7 @@ def test_a_wrong_header_is_refused(tmp_path: Path, text: str, sentence: str) -> 
 
 def test_no_folder_and_no_file_are_refused(tmp_path: Path) -> None:
     assert "there is no file or folder" in problems(tmp_path / "nowhere")[0]
-    assert "holds 0 files" in problems(tmp_path)[0]
+    assert "holds no labels. Name a folder" in problems(tmp_path)[0]
     (tmp_path / "CollectedData.csv").write_bytes(b"\xff\xfe\x00")
     assert "can't be read" in problems(tmp_path)[0]
 

@@ -9,6 +9,7 @@ import pytest
 from deeplabstream.training.data.labels import LabelsError
 from deeplabstream.training.data.projects import open_project, read_yaml
 from tests.cameras.videos import picture, write_video
+from utils import TrainNetwork
 
 CONFIG = """Task: reach
 scorer: me
@@ -23,6 +24,7 @@ PICTURE = np.zeros((30, 40, 3), np.uint8)
 
 
 def deeplabcut(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(CONFIG.replace("0, 640, 0, 480", "all"))
     for clip, parts in (("a", ("snout", "tail")), ("b", ("tail", "snout"))):
         own = folder / "labeled-data" / clip
@@ -223,6 +225,96 @@ def test_another_hdf5_file_of_sleap_is_named(
         content[held] = [1]
     with pytest.raises(LabelsError, match=sentence):
         open_project(tmp_path / "a.slp", tmp_path)
+
+
+PARTS = (
+    "", "config.yaml", "labeled-data", "labeled-data/a",
+    "labeled-data/b/CollectedData_me.csv",
+)  # fmt: skip
+WAYS = [(option, part) for option in ("", "--data") for part in PARTS]
+"""What a user of DeepLabCut may name."""
+
+
+def test_each_part_of_a_deeplabcut_project_is_trained_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = deeplabcut(tmp_path / "project")
+    for option, part in WAYS:
+        words = [word for word in (option, str(folder / part)) if word]
+        assert TrainNetwork.main([*words, "--output", str(tmp_path / "new")]) == 2
+        told = capsys.readouterr().err
+        assert "so many images are held out that none is left" in told, words  # of 1, 2
+
+
+@pytest.mark.parametrize(
+    ("part", "images"),
+    [
+        ("config.yaml", 2),
+        ("labeled-data", 2),
+        ("labeled-data/b", 1),
+        ("labeled-data/b/CollectedData_me.csv", 1),
+    ],
+)
+def test_a_part_of_a_deeplabcut_project_is_read(
+    tmp_path: Path, part: str, images: int
+) -> None:
+    labels = open_project(deeplabcut(tmp_path) / part, tmp_path / "unpacked").labels
+    assert len(labels.images) == images
+    assert all(image.is_file() for image in labels.images)
+    assert set(labels.skeleton.bodyparts) == {"snout", "tail"}
+
+
+def test_a_configuration_of_another_program_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "some.yaml"
+    for text, sentence in (
+        (
+            "data: {data_dir: .}\nmodel: {}",
+            "a Lightning Pose configuration: train with",
+        ),
+        (
+            "data_config: {}\nmodel_config: {}",
+            "SLEAP-NN configuration; .*: a .slp file",
+        ),
+        (
+            "data_config: {train_labels_path: [a.slp]}\nmodel_config: {}",
+            "name the labels instead: a.slp",
+        ),
+        ("net_type: resnet_50\nmethod: bu", "describes a network of DeepLabCut; name"),
+        ("a: 1", "is not a configuration of DeepLabCut or Lightning Pose"),
+    ):
+        file.write_text(text)
+        with pytest.raises(LabelsError, match=sentence) as refusal:
+            open_project(file, tmp_path)
+        assert len(refusal.value.problems) == 1
+
+
+def test_a_folder_without_labels_is_one_sentence(tmp_path: Path) -> None:
+    folder = deeplabcut(tmp_path / "project")
+    for n in range(2):
+        (tmp_path / f"{n}.slp").touch()
+    (tmp_path / "a.mp4").write_bytes(b"\xff\xfe\xfd")
+    for path, sentence in (
+        (folder / "videos", "there is no file or folder"),
+        (tmp_path, "holds 2 files of SLEAP: name one"),
+        (tmp_path / "a.mp4", "is not a table of labels"),
+    ):
+        with pytest.raises(LabelsError, match=sentence) as refusal:
+            open_project(path, tmp_path)
+        assert len(refusal.value.problems) == 1
+
+
+def test_many_absent_images_are_one_sentence(tmp_path: Path) -> None:
+    rows = "".join(f"clip/{n}.png,1,2,3,4\n" for n in range(90))
+    text = "scorer,me,me,me,me\nbodyparts,a,a,b,b\ncoords,x,y,x,y\n" + rows
+    (tmp_path / "CollectedData.csv").write_text(text)
+    with pytest.raises(
+        LabelsError, match=r"0\.png, nor any of the 89 others"
+    ) as refusal:
+        open_project(tmp_path, tmp_path)
+    assert len(refusal.value.problems) == 1
+    (tmp_path / "CollectedData.csv").write_text(text.replace("1,2", "1,two"))
+    with pytest.raises(LabelsError, match="and 70 more problems"):
+        open_project(tmp_path, tmp_path)
 
 
 REAL = Path(__file__).parents[3] / "shared/data/sleap"

@@ -37,6 +37,10 @@ def hdf5_rows(file: Path) -> list[list[str]]:
 TOLERANCE_PX = 1.0
 """A label this far outside of its image was rounded; farther off it is a fault."""
 VISIBLE = "visible"
+TABLE, PICTURES = "CollectedData", "labeled-data"
+"""How DeepLabCut and Lightning Pose name files of labels, and the folder of images."""
+_SHOWN = 20
+"""Problems that the text of an error has."""
 APART = ("_new", "_test")
 """Suffixes of label files beside the one for training, as in Lightning Pose."""
 SINGLE = "single"
@@ -48,7 +52,9 @@ class LabelsError(DeepLabStreamError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        more = len(self.problems) - _SHOWN
+        rest = (f"and {more} more problems",) if more > 0 else ()
+        super().__init__("\n".join((*self.problems[:_SHOWN], *rest)))
 
     def __reduce__(self) -> tuple[type["LabelsError"], tuple[tuple[str, ...]]]:
         """Return what rebuilds the error in another process."""
@@ -81,8 +87,9 @@ def read_labels(
     """Return the labels of a folder, or of the `.csv` or `.h5` itself.
 
     Three header rows (scorer, bodyparts, coords), then one row per image, whose path
-    is relative to `root` (the file's folder), must stay inside it, and may be spread over
-    several columns, as newer DeepLabCut versions do. A third column `visible` may say 0
+    is relative to `root` (the file's folder, or the DeepLabCut project that it lies in),
+    must stay inside it, and may be spread over several columns, as newer DeepLabCut versions
+    do. A third column `visible` may say 0
     (say nothing), 1 (not visible) or 2 (there). With `several` there may be a header
     row `individuals` below the first, as DeepLabCut has it for several animals.
     LabelsError tells all faults at once; with `pictures` an image that is not there is
@@ -97,6 +104,7 @@ def read_labels(
     problems = list(table.problems)
     images, names, points, known = [], [], [], []
     parts = table.bodyparts * table.animals
+    root = root or _root(file, rows[table.rows :], table.first)
     for line, row in enumerate(rows[table.rows :], start=table.rows + 1):
         where = f"{file.name}, line {line}"
         expected = table.first + table.step * len(parts)
@@ -105,7 +113,7 @@ def read_labels(
             continue
         name = "/".join(row[: table.first]).replace("\\", "/")
         try:
-            image = inside(root or file.parent, name)
+            image = inside(root, name)
         except DeepLabStreamError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -123,6 +131,11 @@ def read_labels(
         names.append(name)
         points.append(xy)
         known.append(told)
+    if len(problems) == len(images) > 1 and not any(map(Path.is_file, images)):
+        problems = [
+            f"{file}: there is no image {images[0]}, nor any of the {len(images) - 1} "
+            f"others in {root}"
+        ]
     for image, times in Counter(images).items():
         if times > 1:
             problems.append(f"{file.name}: the image {image} has {times} rows")
@@ -132,15 +145,18 @@ def read_labels(
         raise LabelsError(problems)
     return Labels(
         file, Skeleton(table.bodyparts), tuple(images), np.stack(points),
-        np.stack(known), tuple(names), root or file.parent, table.animals,
+        np.stack(known), tuple(names), root, table.animals,
     )  # fmt: skip
 
 
 def _rows(file: Path) -> list[list[str]]:
     if file.suffix == ".h5":
         return hdf5_rows(file)
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        return [row for row in csv.reader(lines) if any(row)]
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            return [row for row in csv.reader(lines) if any(row)]
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not a table of labels (.csv, .h5)") from error
 
 
 def _points(
@@ -181,18 +197,44 @@ def _faults(
     ]
 
 
+def _root(file: Path, rows: Sequence[Sequence[str]], first: int) -> Path:
+    """Return the folder that images are relative to.
+
+    Of `labeled-data/VIDEO/CollectedData_NAME.csv` it is the DeepLabCut project, if the
+    first image's path begins there.
+    """
+    clip = file.resolve().parent
+    begun = "/".join(rows[0][:first]).replace("\\", "/") if rows else ""
+    in_project = clip.parent.name == PICTURES and begun.startswith(f"{PICTURES}/")
+    return clip.parents[1] if in_project else file.parent
+
+
+def has_labels(folder: Path) -> bool:
+    """Return whether a table of labels lies in the folder."""
+    return any(any(folder.glob(f"{TABLE}*{end}")) for end in (".csv", ".h5"))
+
+
 def _find(path: Path) -> Path:
     if not path.exists():
         raise LabelsError([f"there is no file or folder {path}"])
     if path.is_file():
         return path
-    found = sorted(path.glob("CollectedData*.csv"))
-    found = found or sorted(path.glob("CollectedData*.h5"))
+    found = sorted(path.glob(f"{TABLE}*.csv")) or sorted(path.glob(f"{TABLE}*.h5"))
     if len(found) > 1:  # those set apart are not what a folder is asked for
         found = [file for file in found if not file.stem.endswith(APART)]
-    if len(found) != 1:
+    if not found:
+        above = next(filter(has_labels, path.resolve().parents[:2]), None)
+        there = f"; the labels are in {above}" if above else ""
         raise LabelsError(
-            [f"{path} holds {len(found)} files CollectedData*.csv; one is needed"]
+            [
+                f"{path} holds no labels{there}. Name a folder with {TABLE}*.csv, a "
+                "DeepLabCut project (the folder of its config.yaml), or a .slp file of SLEAP"
+            ]
+        )
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found[:5])
+        raise LabelsError(
+            [f"{path} holds several tables of labels: name one ({names})"]
         )
     return found[0]
 

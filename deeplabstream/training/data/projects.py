@@ -1,6 +1,6 @@
 """Projects of Lightning Pose, DeepLabCut and SLEAP: labels and videos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 
 from deeplabstream.core.pose import Skeleton
-from deeplabstream.training.data.labels import Labels, LabelsError, read_labels
+from deeplabstream.training.data.labels import (
+    PICTURES,
+    TABLE,
+    Labels,
+    LabelsError,
+    has_labels,
+    read_labels,
+)
 
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
+YAML = (".yaml", ".yml")
 DLC_CONFIG = "config.yaml"
 
 
@@ -27,23 +35,110 @@ def open_project(path: Path, unpacked: Path, several: bool = False) -> Project:
     """Return the project at `path`.
 
     That is a folder with `CollectedData.csv` and `videos/` as Lightning Pose has it, the
-    `.csv` itself, a DeepLabCut project (`config.yaml` and `labeled-data/`), or SLEAP's
-    labels (`.slp`, `.pkg.slp`), whose images are written into the folder `unpacked`. With
-    `several`, images may have several animals; otherwise LabelsError says that they have.
+    `.csv` itself, a DeepLabCut project (its folder, `config.yaml`, `labeled-data`; or one
+    video in it), or SLEAP's labels (`.slp`, `.pkg.slp`, or a folder with one), whose images
+    are written into the folder `unpacked`. With `several`, images may have several animals;
+    otherwise LabelsError says that they have.
     """
-    if path.suffix == ".slp" and path.is_file():
+    if (sleap := _sleap_file(path)) is not None:
         from deeplabstream.training.data.sleap_packages import unpack_sleap
 
-        skeleton, videos = unpack_sleap(path, unpacked)
+        skeleton, videos = unpack_sleap(sleap, unpacked)
         labels = read_labels(unpacked, several=True)
         if labels.animals > 1 and not several:
-            raise LabelsError([_several(path)])
+            raise LabelsError([_several(sleap)])
         return Project(replace(labels, skeleton=skeleton), videos)
+    if path.is_file() and path.suffix.lower() in YAML:
+        words = read_yaml(path)
+        if yaml_kind(words) != "deeplabcut":
+            raise LabelsError([_other_yaml(path, words)])
+        return _open_dlc(path.parent, words, several)
     folder = path if path.is_dir() else path.parent
-    config = folder / DLC_CONFIG
-    if path.is_dir() and not list(path.glob("CollectedData*.csv")) and config.is_file():
-        return _open_dlc(path, read_yaml(config), several)
+    project, video = _dlc_project(folder)
+    if path.is_dir() and project is not None:
+        config = project / DLC_CONFIG
+        words = read_yaml(config)
+        if yaml_kind(words) in ("", "deeplabcut"):
+            return _open_dlc(project, words, several, video or "*")
+        if project == path:
+            raise LabelsError([_other_yaml(config, words)])
     return Project(read_labels(path, several=several), find_videos(folder / "videos"))
+
+
+def _sleap_file(path: Path) -> Path | None:
+    """Return the file of SLEAP's that `path` is, or that lies alone in this folder."""
+    if path.is_file():
+        return path if path.suffix.lower() == ".slp" else None
+    found = sorted(path.glob("*.slp"))
+    if not found or has_labels(path) or (path / DLC_CONFIG).is_file():
+        return None
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found[:5])
+        raise LabelsError(
+            [f"{path} holds {len(found)} files of SLEAP: name one ({names})"]
+        )
+    return found[0]
+
+
+def _dlc_project(folder: Path) -> tuple[Path | None, str]:
+    """Return the DeepLabCut project that a folder is, or is a part of, and the video."""
+    inside = folder.resolve()
+    if inside.parent.name == PICTURES and (inside.parents[1] / DLC_CONFIG).is_file():
+        return inside.parents[1], folder.resolve().name
+    if has_labels(folder):
+        return None, ""
+    for project in (folder, inside.parent if inside.name == PICTURES else folder):
+        if (project / DLC_CONFIG).is_file():
+            return project, ""
+    return None, ""
+
+
+def yaml_kind(words: Mapping[str, Any]) -> str:
+    """Return which program a YAML file belongs to: its name in small letters, or nothing."""
+    if "data_config" in words and "model_config" in words:
+        return "sleap-nn"
+    if isinstance(words.get("data"), dict) and {"training", "model"} & set(words):
+        return "lightning pose"
+    if {"bodyparts", "multianimalbodyparts", "video_sets"} & set(words):
+        return "deeplabcut"
+    if "net_type" in words or "all_joints_names" in words:
+        return "deeplabcut network"
+    return ""
+
+
+def pose_config_at(path: Path, folders: bool) -> Path | None:
+    """Return the Lightning Pose configuration that `path` is; None: it holds labels.
+
+    With `folders`, `config.yaml` of a folder counts. A YAML file of no known program is
+    taken for a configuration, so that its reader can say what is missing.
+    """
+    file = path / DLC_CONFIG if folders and path.is_dir() else path
+    if file.suffix.lower() not in YAML or path.is_dir() > file.is_file():
+        return None
+    known = yaml_kind(read_yaml(file))
+    return file if known == "lightning pose" or (not known and file == path) else None
+
+
+def _other_yaml(file: Path, words: Mapping[str, Any]) -> str:
+    """Return what a YAML file is that describes no labels, and what to give instead."""
+    kind = yaml_kind(words)
+    if kind == "lightning pose":
+        return (
+            f"{file} is a Lightning Pose configuration: train with python "
+            f"utils/TrainNetwork.py {file}, or name the file of its labels (.csv)"
+        )
+    if kind == "sleap-nn":
+        given = words["data_config"]
+        files = given.get("train_labels_path") if isinstance(given, dict) else None
+        named = ", ".join(map(str, files)) if isinstance(files, list) else ""
+        named = named or "a .slp file"
+        return f"{file} is a SLEAP-NN configuration; name the labels instead: {named}"
+    if kind == "deeplabcut network":
+        return (
+            f"{file} describes a network of DeepLabCut; name the project folder, with "
+            f"{DLC_CONFIG} and {PICTURES}, instead"
+        )
+    return f"{file} is not a configuration of DeepLabCut or Lightning Pose"
 
 
 def _several(path: Path) -> str:
@@ -78,18 +173,25 @@ def read_yaml(file: Path) -> dict[str, Any]:
     return words
 
 
-def _open_dlc(folder: Path, words: dict[str, Any], several: bool) -> Project:
-    """Return a DeepLabCut project: all its clips as one table."""
+def _open_dlc(
+    folder: Path, words: dict[str, Any], several: bool, video: str = "*"
+) -> Project:
+    """Return a DeepLabCut project: all its clips, or those of one video, as one table."""
     grouped = bool(words.get("multianimalproject"))
     if grouped and not several:
         raise LabelsError([_several(folder)])
-    files = sorted(folder.glob("labeled-data/*/CollectedData*.csv"))
-    tables = sorted(folder.glob("labeled-data/*/CollectedData*.h5"))
+    clips = sorted((folder / PICTURES).glob("*"))
+    clips = [clip for clip in clips if video in ("*", clip.name)]
+    files = [file for clip in clips for file in sorted(clip.glob(f"{TABLE}*.csv"))]
+    tables = [file for clip in clips for file in sorted(clip.glob(f"{TABLE}*.h5"))]
     told = {file.parent for file in files}
     files += [table for table in tables if table.parent not in told]
     if not files:
         raise LabelsError(
-            [f"{folder} holds no labels: labeled-data/*/CollectedData_NAME.csv"]
+            [
+                f"{folder} holds no labels: {PICTURES}/{video}/{TABLE}_NAME.csv. Label "
+                "frames in DeepLabCut, or on the page Network of the window"
+            ]
         )
     parts: list[Labels] = []
     problems: list[str] = []
