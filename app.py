@@ -77,6 +77,7 @@ def _window(path: Path, experiment: str | None, agenda: "RequestQueue") -> int:
         memory = QSettings("DeepLabStream", "DeepLabStream")
         window = MainWindow(bridge, document, memory)
         window.show()
+        window.offer_draft()
         window.tour.offer()
         bridge.start()
         return run_until_closed(

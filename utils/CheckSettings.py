@@ -10,20 +10,13 @@ from deeplabstream.core.program import ending, prepare
 prepare()
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from deeplabstream.core.arguments import ProgramParser
-from deeplabstream.core.errors import ModelError, SettingsError, package_missing
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import add_overwrite, check_free
-from deeplabstream.core.pose import Skeleton
-from deeplabstream.engine.behaviour_classifiers import (
-    classifier_problems,
-    read_classifiers,
-)
+from deeplabstream.engine.checks.settings_check import rig_problems
 from deeplabstream.settings.settings_docs import describe
-from deeplabstream.settings.loading import check_against, load
-from deeplabstream.pose.model.model_folder import load_model_folder
-from deeplabstream.pose.model.model_opening import find_model, outdated
+from deeplabstream.settings.loading import load
 
 
 @ending()
@@ -68,44 +61,7 @@ def problems_of(path: Path) -> list[str]:
         rig = load(path)
     except SettingsError as error:
         return list(error.problems)
-    missing = [
-        f"[Output {name}] {package_missing(package)}"
-        for name, output in rig.outputs.items()
-        for package in dict.fromkeys(p.partition(".")[0] for p in output.packages)
-        if find_spec(package) is None
-    ]
-    folders, problems = read_classifiers(rig)
-    problems = missing + problems
-    if not rig.model or rig.model.startswith("stand-in"):
-        return problems + classifier_problems(rig, folders, None)
-    named = {"[Pose Estimation] MODEL": rig.pose.model}
-    if rig.pose.live_crop and rig.pose.detector:
-        named["[Pose Estimation] DETECTOR"] = rig.pose.detector
-    for name, camera in rig.cameras.items():
-        if camera.analyse and camera.model and not camera.model.startswith("stand-in"):
-            named[f"[Camera {name}] MODEL"] = camera.model
-    skeletons: dict[str, Skeleton] = {}
-    for place, model in named.items():
-        try:
-            folder = find_model(rig.model_named(model))
-            skeletons[place] = load_model_folder(folder).skeleton
-            problems += [f"{place} = {model}: {each}" for each in outdated(folder)]
-        except ModelError as error:
-            problems.append(f"{place} = {model}: {error}")
-    usual = skeletons.get("[Pose Estimation] MODEL")
-    if usual is None:
-        return problems
-    problems += [
-        (
-            f"{place} = {named[place]}: all networks of a rig need the same body "
-            f"parts in the same order: {', '.join(own.bodyparts)}, not "
-            f"{', '.join(usual.bodyparts)}"
-        )
-        for place, own in skeletons.items()
-        if place.startswith("[Camera") and own.bodyparts != usual.bodyparts
-    ]
-    problems += classifier_problems(rig, folders, usual)
-    return problems + check_against(rig, usual)
+    return rig_problems(rig)
 
 
 if __name__ == "__main__":

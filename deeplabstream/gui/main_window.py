@@ -15,6 +15,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.core.errors import SettingsError
 from deeplabstream.engine.session.session_state import Action, Phase, SessionState
 from deeplabstream.gui.alarm_sound import AlarmSound
 from deeplabstream.gui.application import use_palette
@@ -40,6 +41,7 @@ from deeplabstream.gui.widgets.panels import Log
 
 _LIVE = "Live"
 _END = "End and close"
+_DRAFT = ("Restore", "Discard", "Not now")
 
 
 class MainWindow(QMainWindow):
@@ -86,6 +88,7 @@ class MainWindow(QMainWindow):
             self._stack.currentWidget,
             self._why_kept,
             self.run_menu,
+            self.offer_draft,
             self._view_entries(),
         )
         self.setCentralWidget(self._build_layout())
@@ -96,8 +99,6 @@ class MainWindow(QMainWindow):
         self._recall()
         self._fit_screen()
         self._take_document()
-        if self.document.lost:
-            self.log.add_line(f"Unsaved settings are in {self.document.draft}")
 
     def _view_entries(self) -> list[QAction]:
         sound = QAction("Sound of alarms", self)
@@ -201,7 +202,8 @@ class MainWindow(QMainWindow):
             )
             self.banner.show_text(f"{problem} {rest}")
         elif self.document.text == self.bridge.session.settings.text:
-            self.banner.show_text("")
+            found = self.document.findings[:1] if status.phase is Phase.IDLE else ()
+            self.banner.show_text("".join(found))
         else:
             busy = (
                 status.experimenting
@@ -315,6 +317,24 @@ class MainWindow(QMainWindow):
             )
         return off
 
+    def offer_draft(self) -> None:
+        """Ask what to do with unsaved changes of a program that was killed."""
+        if not self.document.lost:
+            return
+        draft, name = self.document.draft, self.document.path.name
+        question = (
+            f"The program ended before changes of {name} were saved. They are in "
+            f"{draft.name}. Restore them?"
+        )
+        answer = ask(self, question, *_DRAFT, default=_DRAFT[0])
+        if answer == _DRAFT[0]:
+            try:
+                self.document.restore_draft()
+            except SettingsError as error:
+                self.log.complain("; ".join(error.problems))
+        elif answer == _DRAFT[1]:
+            self.document.discard_draft()
+
     def end(self) -> None:
         """Close without a question, as a signal demands; unsaved settings are kept."""
         commit_field(self)
@@ -325,7 +345,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """End everything, then vanish; stay if unsaved settings are to be kept."""
-        if event is not None and self.isVisible() and not self._may_close():
+        asked = event is not None and self.isVisible()
+        if event is not None and asked and not self._may_close():
             event.ignore()
             return
         if self._memory is not None:
@@ -336,6 +357,8 @@ class MainWindow(QMainWindow):
         self.bridge.stop()
         self.test.finish()
         self.document.forget_copy()
+        if asked:
+            self.document.forget_draft()
         self.bridge.session.close()
         for page in self._made.values():
             if isinstance(page, Finishing):

@@ -51,6 +51,8 @@ class Menu:
     """Returns the page that is shown."""
     kept: Callable[[], str]
     """Returns why no other file can be opened now, in a sentence; empty: one can."""
+    opened: Callable[[], object]
+    """Called when another file is open."""
 
     def show_state(self) -> None:
         """Enable what can be done now.
@@ -182,6 +184,8 @@ class Menu:
             self.document.open(path)
         except SettingsError as error:
             self._complain("\n".join(error.problems))
+        else:
+            self.opened()
 
     def _save(self, path: Path) -> bool:
         if path == self.document.path and self.document.changed_on_disk():
@@ -216,13 +220,14 @@ def build_menu(
     page: Callable[[], QWidget | None],
     kept: Callable[[], str],
     run: QMenu,
+    opened: Callable[[], object],
     more: Sequence[QAction] = (),
 ) -> Menu:
     """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names.
 
     `more`: further entries of the View menu.
     """
-    menu = Menu(window, document, {}, page, kept)
+    menu = Menu(window, document, {}, page, kept, opened)
 
     def add(
         to: QMenu, text: str, do: Callable[[], object], key: QKeySequence | str = ""

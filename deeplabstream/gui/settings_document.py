@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import SettingsError
+from deeplabstream.core.overwriting import free_path
+from deeplabstream.engine.checks.settings_check import rig_problems
 from deeplabstream.gui.undo_history import History
 from deeplabstream.settings import ini_editing
 from deeplabstream.settings.example_rig import is_example
@@ -15,6 +17,11 @@ from deeplabstream.settings.ini_reading import Words, read_sections, read_text
 from deeplabstream.settings.loading import parse
 from deeplabstream.settings.sections import Settings
 from deeplabstream.settings.text_rewriting import relocate_networks
+
+CHECK_MS = 200
+"""The files that the settings name are read this long after the last change."""
+DRAFT_MS = 1000
+"""Unsaved changes are in the draft after this time: a killed program loses no more."""
 
 
 class Document(QObject):
@@ -31,9 +38,19 @@ class Document(QObject):
         self.settings: Settings | None = None
         """What the text says; None while something is wrong with it."""
         self.problems: tuple[str, ...] = ()
-        """What is wrong with it, a sentence each."""
+        """What is wrong with it, a sentence each; nothing can be started with it."""
+        self.findings: tuple[str, ...] = ()
+        """What does not fit in the files that it names: networks, classifiers."""
         self._copy: Path | None = None
         """What was written for other programs; None: nothing."""
+        self._draft: Path | None = None
+        """The draft that this document has written; None: none."""
+        self._drafting = QTimer(self)
+        self._drafting.setSingleShot(True)
+        self._drafting.timeout.connect(self.keep_draft)
+        self._checking = QTimer(self)
+        self._checking.setSingleShot(True)
+        self._checking.timeout.connect(self.check)
         self.open(path, text)
 
     def open(self, path: Path, text: str | None = None) -> None:
@@ -43,6 +60,7 @@ class Document(QObject):
         """
         text = read_text(path) if text is None else text
         self.forget_copy()
+        self.forget_draft()
         self.path = path.resolve()
         self.history.clear()
         self._on_disk = text
@@ -103,6 +121,7 @@ class Document(QObject):
         replace(draft, target)
         if target != self.path:
             self.forget_copy()
+        self.forget_draft()
         self.path, self._on_disk = target, text
         if moved:  # relative paths start elsewhere now
             self._take(text)
@@ -114,8 +133,38 @@ class Document(QObject):
         return self.path.with_name(f"{self.path.stem}.unsaved{self.path.suffix}")
 
     def keep_draft(self) -> None:
-        """Write the unsaved text beside the file."""
-        self.draft.write_text(self._text, encoding="utf-8", newline="")
+        """Write the unsaved text beside the file.
+
+        A draft that an earlier program left there is renamed, not overwritten.
+        """
+        self._drafting.stop()
+        with suppress(OSError):  # the folder can't be written: there is no draft
+            if self._draft != self.draft and self.draft.exists():
+                replace(self.draft, free_path(self.draft))
+            self.draft.write_text(self._text, encoding="utf-8", newline="")
+            self._draft = self.draft
+
+    def forget_draft(self) -> None:
+        """Remove the draft that this document has written: it is saved or discarded."""
+        self._drafting.stop()
+        if self._draft is not None:
+            with suppress(OSError):  # a user may have removed it
+                self._draft.unlink()
+        self._draft = None
+
+    def restore_draft(self) -> None:
+        """Continue with what an earlier program left unsaved; a step that can be undone.
+
+        SettingsError: it can't be read.
+        """
+        text = read_text(self.draft)
+        self._draft = self.draft
+        self.edit(text)
+
+    def discard_draft(self) -> None:
+        """Remove what an earlier program left unsaved."""
+        self._draft = self.draft
+        self.forget_draft()
 
     def file_as_shown(self) -> Path:
         """Return a file that holds the text, for another program: a copy if need be.
@@ -137,9 +186,13 @@ class Document(QObject):
 
     @property
     def lost(self) -> bool:
-        """Whether there is a draft that says something else than the file."""
+        """Whether an earlier program left a draft that differs from the file."""
         try:
-            return self.draft.exists() and read_text(self.draft) != self._on_disk
+            return (
+                self._draft != self.draft
+                and self.draft.exists()
+                and read_text(self.draft) != self._on_disk
+            )
         except SettingsError:
             return True
 
@@ -157,4 +210,19 @@ class Document(QObject):
             self.settings, self.problems = parse(text, self.path.parent), ()
         except SettingsError as error:
             self.settings, self.problems = None, tuple(error.problems)
+        if self.unsaved:
+            self._drafting.start(DRAFT_MS)
+        else:
+            self.forget_draft()
+        if self.settings is None:
+            self.findings = ()
+        else:
+            self._checking.start(CHECK_MS)
         self.changed.emit()
+
+    def check(self) -> None:
+        """Look at the files that the settings name, and show what does not fit."""
+        found = () if self.settings is None else tuple(rig_problems(self.settings))
+        if found != self.findings:
+            self.findings = found
+            self.changed.emit()

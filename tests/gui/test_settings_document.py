@@ -118,6 +118,71 @@ def test_a_draft_is_lost_work_unless_the_file_says_the_same(document: Document) 
     assert not Document(document.path).lost
 
 
+def test_unsaved_changes_survive_a_killed_program(
+    document: Document, qtbot: QtBot
+) -> None:
+    document.set_word("Camera arena", "SEED", "7")
+    qtbot.waitUntil(document.draft.exists)
+    killed, again = document.text, Document(document.path)
+    assert again.lost
+    again.restore_draft()
+    assert again.text == killed
+    assert again.unsaved
+    again.undo()
+    assert not again.unsaved
+    assert not again.draft.exists(), "nothing is left to restore"
+
+
+def test_a_draft_goes_when_its_changes_are_saved_or_discarded(
+    document: Document,
+) -> None:
+    for leave in (document.save, lambda: document.open(document.path)):
+        document.set_word("Camera arena", "SEED", "7")
+        document.keep_draft()
+        leave()
+        assert not document.draft.exists()
+        document.set_word("Camera arena", "SEED", "1")
+        document.save()
+
+
+def test_the_draft_of_a_killed_program_is_never_overwritten(document: Document) -> None:
+    document.set_word("Camera arena", "SEED", "7")
+    document.keep_draft()
+    killed, again = document.text, Document(document.path)
+    again.set_word("Camera arena", "SEED", "8")
+    again.keep_draft()
+    files = sorted(path.name for path in document.path.parent.iterdir())
+    assert files == ["rig.ini", "rig.unsaved.ini", "rig.unsaved_2.ini"]
+    kept = document.path.with_name("rig.unsaved_2.ini")
+    assert kept.read_text(encoding="utf-8") == killed
+
+
+@pytest.mark.parametrize(
+    ("title", "key", "word", "said"),
+    [
+        ("Pose Estimation", "MODEL", "arenas", "there is no model 'arenas'"),
+        (
+            "Trigger left",
+            "BODYPARTS",
+            "snoot",
+            "the network has no body part 'snoot'; did you mean snout?",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_network_is_found_before_the_start(
+    document: Document, title: str, key: str, word: str, said: str
+) -> None:
+    document.set_word(title, key, word)
+    document.check()
+    (finding,) = document.findings
+    assert finding.startswith(f"[{title}] {key}")
+    assert said in finding
+    assert not document.problems, "a stream can be started without a network"
+    document.undo()
+    document.check()
+    assert not document.findings
+
+
 def test_saving_in_another_folder_keeps_the_network(document: Document) -> None:
     rig = document.path.parent
     own = rig / "models" / "arena"

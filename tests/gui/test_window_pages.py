@@ -207,7 +207,7 @@ def test_a_signal_ends_without_a_question_and_keeps_a_draft(
     draft = file.with_name("rig.unsaved.ini")
     assert draft.read_text(encoding="utf-8") == window.document.text
     again = opened(qtbot, file)
-    assert str(draft) in again.log.page.toPlainText()
+    assert again.document.lost, "it is offered when the window is shown"
     again.end()
 
 
@@ -250,4 +250,45 @@ def test_a_window_of_a_larger_screen_fits_this_one(
     assert again.width() <= max(room.width(), least.width())
     assert again.height() <= max(room.height(), least.height())
     again.end()
+    window.end()
+
+
+@pytest.mark.parametrize("word", ["Restore", "Discard", "Not now"])
+def test_unsaved_changes_of_a_killed_program_are_offered(
+    qtbot: QtBot, file: Path, word: str
+) -> None:
+    killed = Document(file)
+    killed.set_word("Session", "ANIMAL", "mouse 7")
+    killed.keep_draft()
+    window = opened(qtbot, file)
+    answer(word)
+    window.offer_draft()
+    animal = window.document.words["Session"]["ANIMAL"]
+    assert animal == ("mouse 7" if word == "Restore" else "")
+    assert killed.draft.exists() == (word != "Discard")
+    window.end()
+
+
+def test_changes_that_were_discarded_on_closing_leave_no_draft(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.document.set_word("Session", "ANIMAL", "mouse 7")
+    window.document.keep_draft()
+    answer("Discard")
+    assert window.close()
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_network_that_is_not_there_is_shown_before_the_start(
+    qtbot: QtBot, file: Path
+) -> None:
+    window = opened(qtbot, file)
+    window.document.set_word("Pose Estimation", "MODEL", "arenas")
+    window.document.check()
+    assert "there is no model 'arenas'" in window.banner.text()
+    assert window.live.controls.buttons[Action.START_STREAM].isEnabled()
+    window.document.undo()
+    window.document.check()
+    assert not window.banner.isVisible()
     window.end()

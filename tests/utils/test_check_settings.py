@@ -95,7 +95,9 @@ def test_body_parts_are_checked_with_the_network(
 def test_a_package_that_is_missing_is_a_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("utils.CheckSettings.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "deeplabstream.engine.checks.settings_check.find_spec", lambda name: None
+    )
     events = "[Output events]\nKIND = ZmqEvents\nPORT = 4000"
     assert check(tmp_path, RIG + events) == 1
     said = capsys.readouterr().out.strip()

@@ -111,12 +111,16 @@ class SettingsPage(QWidget):
             self.list.setCurrentRow(titles.index(before))
         else:
             self.list.setCurrentRow(0)
-        count = len(self.document.problems)
+        count = len(self._problems)
         word = "1 problem" if count == 1 else f"{count} problems"
         self.summary.setText(word if count else "No problems")
 
+    @property
+    def _problems(self) -> tuple[str, ...]:
+        return (*self.document.problems, *self.document.findings)
+
     def _list(self, title: str) -> None:
-        wrong = problems_of(self.document.problems, title)
+        wrong = problems_of(self._problems, title)
         family, _, name = title.partition(" ")
         shown = title if title in FIXED else f"{family}  {name}"
         item = QListWidgetItem(f"{shown}  ●" if wrong else shown)

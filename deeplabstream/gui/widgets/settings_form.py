@@ -72,7 +72,8 @@ class SettingsForm(QWidget):
     def refresh(self) -> None:
         """Show the words and problems that the document has now."""
         words = self.document.words.get(self.title, {})
-        told = problems_of(self.document.problems, self.title)
+        problems = (*self.document.problems, *self.document.findings)
+        told = problems_of(problems, self.title)
         for key, editor in self.editors.items():
             editor.show_word(words.get(key))
             editor.show_wrong(key in told)

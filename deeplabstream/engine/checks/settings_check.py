@@ -1,0 +1,104 @@
+"""Settings check: agreement of a rig with its networks, classifiers and packages."""
+
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from deeplabstream.core.errors import ModelError, package_missing
+from deeplabstream.core.pose import Skeleton
+from deeplabstream.engine.behaviour_classifiers import (
+    classifier_problems,
+    read_classifiers,
+)
+from deeplabstream.pose.ensemble import members
+from deeplabstream.pose.model.model_folder import (
+    DESCRIPTION,
+    DETECTOR,
+    NETWORK,
+    ModelFolder,
+    load_model_folder,
+)
+from deeplabstream.pose.model.model_opening import find_model
+from deeplabstream.settings.cross_checks import check_against
+from deeplabstream.settings.sections import Settings
+
+
+def rig_problems(rig: Settings) -> list[str]:
+    """Return what is wrong with the files and packages that a rig names, as sentences."""
+    missing = [
+        f"[Output {name}] {package_missing(package)}"
+        for name, output in rig.outputs.items()
+        for package in dict.fromkeys(p.partition(".")[0] for p in output.packages)
+        if find_spec(package) is None
+    ]
+    folders, problems = read_classifiers(rig)
+    problems = missing + problems
+    if not rig.model or rig.model.startswith("stand-in"):
+        return problems + classifier_problems(rig, folders, None)
+    named = {"[Pose Estimation] MODEL": rig.pose.model}
+    if rig.pose.live_crop and rig.pose.detector:
+        named["[Pose Estimation] DETECTOR"] = rig.pose.detector
+    for name, camera in rig.cameras.items():
+        if camera.analyse and camera.model and not camera.model.startswith("stand-in"):
+            named[f"[Camera {name}] MODEL"] = camera.model
+    skeletons: dict[str, Skeleton] = {}
+    for place, model in named.items():
+        try:
+            networks = _networks(find_model(rig.model_named(model)))
+            skeletons[place] = networks[0].skeleton
+            problems += [
+                f"{place} = {model}: {each.outdated}"
+                for each in networks
+                if each.outdated
+            ]
+        except ModelError as error:
+            problems.append(f"{place} = {model}: {error}")
+    usual = skeletons.get("[Pose Estimation] MODEL")
+    if usual is None:
+        return problems
+    problems += [
+        (
+            f"{place} = {named[place]}: all networks of a rig need the same body "
+            f"parts in the same order: {', '.join(own.bodyparts)}, not "
+            f"{', '.join(usual.bodyparts)}"
+        )
+        for place, own in skeletons.items()
+        if place.startswith("[Camera") and own.bodyparts != usual.bodyparts
+    ]
+    problems += classifier_problems(rig, folders, usual)
+    return problems + check_against(rig, usual)
+
+
+def network_skeleton(model: str) -> Skeleton | None:
+    """Return the body parts of a network; None: it has none, or can't be read."""
+    try:
+        return _networks(find_model(model))[0].skeleton
+    except ModelError:
+        return None
+
+
+def _networks(folder: Path) -> list[ModelFolder]:
+    """Return the network in a folder, or those of an ensemble, with their detectors."""
+    folders = [*(members(folder) or [folder])]
+    folders += [
+        each / DETECTOR for each in folders if (each / DETECTOR / DESCRIPTION).is_file()
+    ]
+    return [
+        _read(each, *map(_stamp, (each / DESCRIPTION, each / NETWORK)))
+        for each in folders
+    ]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Return what differs when a file was changed; zeros: there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=16)
+def _read(folder: Path, *_stamps: tuple[int, int]) -> ModelFolder:
+    """Read a model folder again only when it was changed: its checksum takes long."""
+    return load_model_folder(folder)
