@@ -39,8 +39,12 @@ def train_parser(description: str) -> ProgramParser:
     )  # fmt: skip
     add("--resume", action="store_true", help="go on with a run that was stopped")
     add_overwrite(parser)
-    add("--device", default="cpu", help="cpu or cuda")
-    add("--devices", type=count, default=1, help="how many; each has its own process")
+    add("--device", default="cpu", help="cpu, cuda, or cuda:1 for the second GPU")
+    add(
+        "--devices", type=count, default=0,
+        help="how many, from --device on, each with its own process; left out: "
+        "training.num_gpus of the configuration, else 1",
+    )  # fmt: skip
     add(
         "--precision", choices=("auto", "full", "mixed"), default="auto",
         help="mixed: 16 bits where they do; auto: where that is faster",

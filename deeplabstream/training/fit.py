@@ -69,13 +69,14 @@ def fit(
 ) -> PoseNetwork:
     """Return a network trained on `data`, in evaluation mode, on the CPU.
 
-    The same settings and data on the same device give the same network; on a CPU with
-    as many threads, bit for bit. With a `folder`, curves go to `tb_logs/` and
+    The same settings and data on the same CPU with as many threads give the same
+    network, bit for bit; on a GPU, to rounding: cuDNN chooses its fastest algorithms.
+    With a `folder`, curves go to `tb_logs/` and
     checkpoints to `checkpoints/` in it. `resume` continues from the last checkpoint and
     ends with the same weights as without an interruption. `looked` gets the poses in
     the images of `held_out` after each validation.
     """
-    device = open_device(settings.device)
+    device = open_device(settings.device, settings.devices)
     check_size(settings.network, data.fitting.height, data.fitting.width)
     torch.manual_seed(settings.seed)
     network = build_network(len(data.skeleton.bodyparts), settings.network)
@@ -107,8 +108,6 @@ def fit(
                 ckpt_path=start,
                 weights_only=True if start else None,
             )
-    if settings.keep == "best" and looks is not None:
-        _take_best(trainer, module)
     network.freeze(False)
     return network.cpu().eval()
 
@@ -158,9 +157,10 @@ def _trainer(
         callbacks.append(
             EarlyStopping("val_supervised_loss", patience=settings.patience)
         )
+    on_gpu = device.type == "cuda"
     return lightning.Trainer(
-        accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=settings.devices,
+        accelerator="gpu" if on_gpu else device.type,
+        devices=_gpu_numbers(settings, device) if on_gpu else settings.devices,
         strategy=_strategy(device) if settings.devices > 1 else "auto",
         precision=_precision(settings, device),
         min_steps=settings.least_steps or None,
@@ -174,19 +174,29 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=settings.log_every,
-        deterministic="warn",
+        deterministic=False if on_gpu else "warn",
+        benchmark=on_gpu,
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
 
 
+def _gpu_numbers(settings: FitSettings, device: torch.device) -> list[int]:
+    """Return the numbers of the GPUs: from that of `device` on."""
+    first = device.index or 0
+    return list(range(first, first + settings.devices))
+
+
 def _precision(
     settings: FitSettings, device: torch.device
 ) -> Literal["32-true", "16-mixed", "bf16-mixed"]:
+    """Return the precision; bfloat16 has the range of float32, so no loss overflows."""
     if settings.precision == "full":
         return "32-true"
     if device.type == "cuda":
-        return "16-mixed"
+        with torch.cuda.device(device):
+            brain = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if brain else "16-mixed"
     fast = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
     return "bf16-mixed" if fast or settings.precision == "mixed" else "32-true"
 
@@ -219,7 +229,11 @@ class _Saving(Callback):
 
 
 class _Best(Callback):
-    """Keeps the weights with the lowest held-out loss, in memory and in checkpoints."""
+    """Keeps the weights with the lowest held-out loss; the network has them at the end.
+
+    At the end of each process: with several devices, Lightning gives the weights of the
+    first process to the main one, and no callback.
+    """
 
     def __init__(self) -> None:
         self.loss = float("inf")
@@ -234,6 +248,10 @@ class _Best(Callback):
                 for name, value in module.network.state_dict().items()
             }
 
+    def on_fit_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if self.weights is not None:
+            module.network.load_state_dict(self.weights)
+
     def state_dict(self) -> dict[str, Any]:
         return {"loss": self.loss, "weights": self.weights}
 
@@ -241,20 +259,21 @@ class _Best(Callback):
         self.loss, self.weights = state["loss"], state["weights"]
 
 
-def _take_best(trainer: lightning.Trainer, module: PoseModule) -> None:
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, _Best) and callback.weights is not None:
-            module.network.load_state_dict(callback.weights)
-
-
-def open_device(name: str) -> torch.device:
-    """Return the device; ModelError when there is none of that kind."""
+def open_device(name: str, count: int = 1) -> torch.device:
+    """Return the first device; ModelError when there are not as many of that kind."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"torch has no device {name!r} here: {reason}") from error
+    if device.type == "cuda":
+        first, there = device.index or 0, torch.cuda.device_count()
+        if first + count > there:
+            raise ModelError(
+                f"{count} GPUs are to train (--devices, or training.num_gpus), from GPU "
+                f"{first} on; this computer has {there}"
+            )
     return device
 
 

@@ -39,8 +39,8 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """Smallest and largest value of each number in `TrainConfig`."""
-_COUNTS = ("steps", "channels", "devices", "workers")
-_FROM_0 = ("batch", "animals", "threads")
+_COUNTS = ("steps", "channels", "workers")
+_FROM_0 = ("batch", "animals", "devices", "threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,10 @@ class TrainConfig:
     overwrite : bool
         Replace a network in `output`.
     device : str
-        `cpu` or `cuda`.
+        `cpu`, `cuda`, or `cuda:1` for the second GPU.
     devices : int
-        Number of devices; each has its own process.
+        Number of devices, from `device` on; each has its own process. 0: as the
+        configuration says (`training.num_gpus`), else 1.
     precision : {"auto", "full", "mixed"}
         `mixed`: 16 bits where they do; `auto`: where that is faster.
     workers : int
@@ -139,7 +140,7 @@ class TrainConfig:
     resume: bool = False
     overwrite: bool = False
     device: str = "cpu"
-    devices: int = 1
+    devices: int = 0
     precision: Literal["auto", "full", "mixed"] = "auto"
     workers: int = 1
     threads: int = 0
@@ -447,7 +448,7 @@ def _from_data(
         ),
         seed=config.seed,
         device=config.device,
-        devices=config.devices,
+        devices=config.devices or 1,
         precision=config.precision,
         workers=config.workers,
     )
@@ -499,7 +500,7 @@ def _from_config(
     settings = replace(
         settings,
         workers=config.workers,
-        devices=config.devices,
+        devices=config.devices or settings.devices,
         precision=config.precision,
     )
     unlabelled = None

@@ -98,7 +98,7 @@ def run_training(
     run: Run, folder: Path, watch: Watch, resume: bool = False, looked: Looked = unseen
 ) -> TrainingResult:
     """Train, evaluate, calibrate and export a network; write the folder."""
-    open_device(run.settings.device)  # before anything is written
+    open_device(run.settings.device, run.settings.devices)  # before anything is written
     status = Status(folder, run.settings.steps, watch)
     with status.watched():
         _write_config(run, folder)

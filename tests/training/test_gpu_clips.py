@@ -209,6 +209,18 @@ def test_without_a_package_the_processor_decodes_and_that_is_said(
     )
 
 
+@pytest.mark.parametrize(("name", "gpus"), [("cuda", [0, 1]), ("cuda:1", [1, 2])])
+def test_each_process_decodes_on_the_gpu_that_trains_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, gpus: list[int]
+) -> None:
+    read = GpuReader(name, open_torchcodec)
+    assert read._gpu() == torch.device(name)  # one process
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    for rank, gpu in enumerate(gpus):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        assert read._gpu() == torch.device("cuda", gpu)
+
+
 @pytest.mark.usefixtures("packages")
 def test_a_reader_is_sent_to_other_processes_and_keeps_few_videos_open(
     tmp_path: Path,

@@ -1,12 +1,18 @@
 """What the training loop promises: seeds, resuming, freezing, unlabelled video, DDP."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
+import lightning.pytorch as lightning
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from deeplabstream.core.errors import ModelError
 from deeplabstream.pose.image_fitting import Fitting
@@ -16,7 +22,16 @@ from deeplabstream.training.data.batches import Batches, clip_geometry
 from deeplabstream.training.data.clips import draw_clip, look_at, read_clip
 from deeplabstream.training.data.dataset import Dataset, load_dataset, neighbour
 from deeplabstream.training.data.labels import read_labels
-from deeplabstream.training.fit import CHECKPOINTS, LAST, LOGS, Unlabelled, fit
+from deeplabstream.training.fit import (
+    CHECKPOINTS,
+    LAST,
+    LOGS,
+    Unlabelled,
+    _Best,
+    _trainer,
+    fit,
+    open_device,
+)
 from deeplabstream.training.losses.unsupervised import Anneal, TemporalLoss
 from deeplabstream.training.lr_schedule import LearningRateSchedule
 from deeplabstream.training.networks.pose_network import Architecture, PoseNetwork
@@ -137,7 +152,7 @@ def test_clips_are_consecutive_frames_of_a_video(video: Path) -> None:
     assert 15 < short.frames < 30
     assert len(read_clip(short, short.frames - 6, 6)) == 6
     (video.parent / "none.avi").write_bytes(b"none")
-    with pytest.raises(ModelError, match=r"none.avi is no video"):
+    with pytest.raises(ModelError, match=r"none.avi is not a video that can be read"):
         look_at([video.parent / "none.avi"], 4)
 
 
@@ -158,6 +173,76 @@ def test_the_best_weights_are_kept_if_asked(data: Dataset) -> None:
         fit(data, replace(wild, keep="last"), ignore, data),
     )
     assert not same(best, last)
+
+
+def test_the_weights_of_the_best_validation_are_in_the_network_at_the_end() -> None:
+    """Also in a process of several: only the network's weights leave it."""
+    network = torch.nn.Linear(1, 1)
+    module = SimpleNamespace(network=network)
+    best = _Best()
+    for weight, loss in ((1.0, 0.5), (2.0, 0.3), (3.0, 0.4)):
+        torch.nn.init.constant_(network.weight, weight)
+        trainer = SimpleNamespace(callback_metrics={"val_supervised_loss": loss})
+        best.on_validation_end(trainer, module)  # type: ignore[arg-type]
+    best.on_fit_end(trainer, module)  # type: ignore[arg-type]
+    assert float(network.weight.detach()) == 2.0
+
+
+class Gpus:
+    """Stands for torch.cuda with two GPUs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, brain: bool) -> None:
+        self.made: dict[str, Any] = {}
+        self.asked: list[torch.device] = []
+
+        @contextmanager
+        def device(which: torch.device) -> Iterator[None]:
+            self.asked.append(which)
+            yield
+
+        def supported(including_emulation: bool) -> bool:
+            assert not including_emulation
+            return brain
+
+        cuda, empty = torch.cuda, torch.empty
+        monkeypatch.setattr(cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(cuda, "device", device)
+        monkeypatch.setattr(cuda, "is_bf16_supported", supported)
+        monkeypatch.setattr(torch, "empty", lambda *size, **_: empty(*size))
+        monkeypatch.setattr(lightning, "Trainer", lambda **made: self.made.update(made))
+
+
+@pytest.mark.parametrize(
+    ("name", "devices", "numbers"),
+    [("cuda", 1, [0]), ("cuda:1", 1, [1]), ("cuda", 2, [0, 1]), ("cuda:0", 2, [0, 1])],
+)
+def test_training_uses_the_gpus_that_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, devices: int, numbers: list[int]
+) -> None:
+    gpus = Gpus(monkeypatch, brain=True)
+    settings = replace(SETTINGS, device=name, devices=devices)
+    device = open_device(name, devices)
+    _trainer(settings, Callback(), None, device, looks=False)
+    made = gpus.made
+    assert (made["accelerator"], made["devices"]) == ("gpu", numbers)
+    assert (made["benchmark"], made["deterministic"]) == (True, False)
+    assert made["precision"] == "bf16-mixed"
+    assert gpus.asked == [device]
+
+
+def test_precision_and_the_number_of_gpus_follow_the_computer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpus = Gpus(monkeypatch, brain=False)
+    one = replace(SETTINGS, device="cuda:1")
+    for settings, precision in (
+        (one, "16-mixed"),
+        (replace(one, precision="full"), "32-true"),
+    ):
+        _trainer(settings, Callback(), None, open_device("cuda:1"), looks=False)
+        assert gpus.made["precision"] == precision
+    with pytest.raises(ModelError, match=r"2 GPUs are to train .* from GPU 1 on"):
+        open_device("cuda:1", 2)
 
 
 def test_training_stops_when_nothing_improves(data: Dataset) -> None:

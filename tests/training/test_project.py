@@ -14,6 +14,7 @@ from deeplabstream.training.lightning_pose.project import backbone, read_pose_pr
 from deeplabstream.training.lightning_pose.result_tables import read_sets
 from deeplabstream.training.losses.configured import losses_on_video
 from deeplabstream.training.losses.unsupervised import PcaLoss, TemporalLoss
+from deeplabstream.training.training_job import TrainConfig, _from_config
 from utils import TrainNetwork
 
 CONFIG = """
@@ -100,6 +101,24 @@ def test_pictures_are_mirrored_and_stopping_waits_if_the_file_says_so(
     settings = read_pose_project(project, words).settings(10)
     assert (settings.least_steps, settings.augmentation.mirror) == (6, True)
     assert settings.augmentation.rotation_deg == 25
+
+
+@pytest.mark.parametrize(
+    ("device", "given", "devices"),
+    [("cuda", 0, 3), ("cuda", 2, 2), ("cpu", 0, 1), ("cpu", 2, 2)],
+)
+def test_the_file_says_how_many_gpus_train_unless_the_user_does(
+    project: Path, device: str, given: int, devices: int
+) -> None:
+    config = TrainConfig(
+        config=project,
+        output=project.parent / "model",
+        overrides=["training.num_gpus=3"],
+        device=device,
+        devices=given,
+    )
+    run = _from_config(config, project, lambda text: None)
+    assert run.settings.devices == devices
 
 
 def test_losses_on_video_are_made_of_the_training_frames(project: Path) -> None:

@@ -91,7 +91,7 @@ class GpuReader:
         with self._lock:
             decode = self._decoders.pop(video.file, None)
             if decode is None:
-                decode = self.opened(video.file, self._card())
+                decode = self.opened(video.file, self._gpu())
                 _check_numbers(decode, video)
             self._decoders[video.file] = decode
             if len(self._decoders) > OPEN:
@@ -99,11 +99,12 @@ class GpuReader:
             images = _images(decode, video, start, start + length)
         return [images[min(place, len(images) - 1)] for place in range(length)]
 
-    def _card(self) -> torch.device:
-        """Return this process's card: each of several has its own."""
+    def _gpu(self) -> torch.device:
+        """Return the GPU of this process; several have consecutive ones."""
         device = torch.device(self.device)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return torch.device(device.type, torch.distributed.get_rank())
+            rank = torch.distributed.get_rank()
+            return torch.device(device.type, (device.index or 0) + rank)
         return device
 
     def __reduce__(self) -> tuple[Any, ...]:
