@@ -10,6 +10,8 @@ from deeplabstream.core.frame import Image
 from deeplabstream.recording.run_review import review
 from deeplabstream.video.video_reader import VideoCursor, open_video
 
+_PATIENCE_S = 5.0
+
 
 class RunPictures(QThread):
     """Gives what was last asked for; what was asked for meanwhile is passed over."""
@@ -26,7 +28,7 @@ class RunPictures(QThread):
         self._changed = Condition()
         self._run: Path | None = None
         self._wanted: tuple[object, Path, int] | None = None
-        self._over = False
+        self._over = self._release = False
         self._cursors: dict[Path, VideoCursor] = {}
 
     def open(self, path: Path) -> None:
@@ -34,6 +36,15 @@ class RunPictures(QThread):
         with self._changed:
             self._run, self._wanted = path, None
             self._changed.notify()
+
+    def release(self) -> None:
+        """Close the files, and wait until they are closed: they may be moved then."""
+        with self._changed:
+            self._run = self._wanted = None
+            if self.isRunning() and not self._over:
+                self._release = True
+                self._changed.notify()
+                self._changed.wait_for(lambda: not self._release, _PATIENCE_S)
 
     def want(self, key: object, video: Path, row: int) -> None:
         """Decode a row of a video; `key` comes back with it."""
@@ -52,8 +63,13 @@ class RunPictures(QThread):
         """Do what is asked until `finish`."""
         while True:
             with self._changed:
-                while not (self._over or self._run or self._wanted):
+                while not (self._over or self._release or self._run or self._wanted):
                     self._changed.wait()
+                if self._release:
+                    self._forget()
+                    self._release = False
+                    self._changed.notify_all()
+                    continue
                 if self._over:
                     self._forget()
                     return

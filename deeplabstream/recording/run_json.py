@@ -1,7 +1,7 @@
 """Validation of `run.json`: a damaged file may hold anything."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from deeplabstream.core.pose import Skeleton
@@ -22,6 +22,13 @@ def validate_facts(found: object) -> tuple[Facts, list[str]]:
         if name not in _OPTIONAL:
             facts[name] = default()
     return facts, bad
+
+
+def stream_start(facts: Mapping[str, Any]) -> datetime:
+    """Return the time of Start Stream, the zero of `time_s`."""
+    started = datetime.fromisoformat(facts["started"])
+    since_ns = facts.get("started_ns", facts["start_ns"]) - facts["start_ns"]
+    return started - timedelta(microseconds=since_ns // 1000)
 
 
 def skeleton_from(words: Mapping[str, Any]) -> Skeleton:

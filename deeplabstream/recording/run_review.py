@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from deeplabstream.recording.recorded_frames import (
     read_frames,
 )
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_json import stream_start
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_schema import TRIGGER_STATE, keypoint_columns, members
 from deeplabstream.recording.table_reader import triggers_table
@@ -75,6 +77,25 @@ class Review:
     def skeleton(self) -> Skeleton:
         """The body parts of its poses."""
         return self.folder.skeleton
+
+    @property
+    def stream_start(self) -> datetime | None:
+        """Local time of Start Stream, the zero of all times; None: not known."""
+        try:
+            return stream_start(self.facts).astimezone()
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def experiment_start_s(self) -> float | None:
+        """Time of the first Start Experiment, seconds since Start Stream; None: none."""
+        starts = (
+            float(row["time_s"])
+            for row in self.events
+            if (row["kind"], row["name"], row["text"])
+            == ("note", "experiment", "started")
+        )
+        return min(starts, default=None)
 
     def row_at(self, camera: str, time_s: float) -> int:
         """Return the row of the last frame at a time; the first one before it."""

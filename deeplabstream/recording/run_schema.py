@@ -235,6 +235,7 @@ FILES: Mapping[str, str] = {
     "CAMERA.mkv": "the recorded frames, nothing drawn on them; `CAMERA_2.mkv` is the next "
     "recording or part",
     "CAMERA.frames.csv": "one row per frame of the video",
+    "notes.json": "notes and tags that were written on the page Runs later, if any",
 }
 """Files of a run folder. CAMERA is the name of a camera."""
 

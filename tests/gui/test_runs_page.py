@@ -1,6 +1,9 @@
 """A recorded run looked at again: list, picture, timeline, events, decided again."""
 
+import json
+import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
+from deeplabstream.gui.pages import runs_page
 from deeplabstream.gui.pages.runs_page import RunsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import bodypart_colour
@@ -27,7 +31,7 @@ def page(tmp_path: Path, qtbot: QtBot) -> Iterator[RunsPage]:
     made.resize(1200, 700)
     made.show()
     with qtbot.waitSignal(made.view.pictures.decoded, timeout=SOON):
-        made.list.setCurrentRow(0)
+        made.table.setCurrentCell(0, 0)
     yield made
     made.finish()
 
@@ -42,8 +46,185 @@ def shown(qtbot: QtBot, page: RunsPage, time_s: float) -> int:
     return image.pixelColor(int(x), int(y)).red()
 
 
+def row_of(page: RunsPage, name: str) -> list[str]:
+    """Return the cells of the run of this name."""
+    table = page.table
+    rows = [
+        [table.cell(row, column) for column in range(table.columnCount())]
+        for row in range(table.rowCount())
+        if not table.isRowHidden(row)
+    ]
+    return next(cells for cells in rows if cells[-1] == name)
+
+
+def names(page: RunsPage) -> list[str]:
+    """Return the runs that are listed, in their order."""
+    last, table = page.table.columnCount() - 1, page.table
+    shown = [row for row in range(table.rowCount()) if not table.isRowHidden(row)]
+    return [table.cell(row, last) for row in shown]
+
+
+def about_animals(folder: Path) -> None:
+    """Write three runs of two animals, the names not in the order of their times."""
+    for name, animal, hour in (("c", "m1", 9), ("a", "m2", 11), ("b", "m1", 10)):
+        run = RunFolder(record(folder / name))
+        run.update(
+            session={"animal": animal, "group": "control", "notes": "as planned"},
+            experiment={"NAME": "avoid"},
+            started=f"2026-11-20T{hour:02}:00:00+00:00",
+            ended=f"2026-11-20T{hour:02}:10:05+00:00",
+        )
+
+
+def test_runs_are_listed_by_time_and_sorted_and_filtered(
+    page: RunsPage, tmp_path: Path
+) -> None:
+    about_animals(tmp_path / "output")
+    page.refresh()
+    assert names(page) == ["monday", "a", "b", "c"], "newest first"
+    local = datetime(2026, 11, 20, 11, tzinfo=UTC).astimezone()
+    assert row_of(page, "a") == [
+        f"{local:%Y-%m-%d %H:%M:%S}",
+        "m2",
+        "control",
+        "avoid",
+        "10:05",
+        "stopped",
+        "as planned",
+        "",
+        "a",
+    ]
+    page.table.sortItems(1)
+    assert names(page)[-1] == "a", "by animal"
+    page.search.setText("m1 avoid")
+    assert sorted(names(page)) == ["b", "c"]
+
+
+def test_notes_and_tags_are_kept_beside_the_run(page: RunsPage, tmp_path: Path) -> None:
+    run = tmp_path / "output/monday"
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    for column, text in ((6, "  lens was dirty "), (7, "pilot, bad light,, pilot")):
+        item = page.table.item(0, column)
+        assert item is not None
+        item.setText(text)
+    assert row_of(page, "monday")[6:8] == ["lens was dirty", "pilot, bad light"]
+    words = json.loads((run / "notes.json").read_text("utf-8"))
+    assert words == {"notes": "lens was dirty", "tags": ["pilot", "bad light"]}
+    after = {file.name: file.read_bytes() for file in run.iterdir()}
+    assert {name: after[name] for name in before} == before
+    page.refresh()
+    assert row_of(page, "monday")[6:8] == ["lens was dirty", "pilot, bad light"]
+    shutil.rmtree(run)
+    item = page.table.item(0, 6)
+    assert item is not None
+    item.setText("too late")
+    assert "is not a run folder any more" in page.about.text()
+
+
+def test_runs_go_to_the_trash_after_a_question(
+    page: RunsPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trash = tmp_path / "trash"
+    trash.mkdir()
+
+    def move(folder: Path) -> bool:
+        return folder.name != "b" and bool(folder.rename(trash / folder.name))
+
+    monkeypatch.setattr(runs_page, "move_to_trash", move)
+    about_animals(tmp_path / "output")
+    page.refresh()
+    asked: list[str] = []
+    replies = ["Cancel", "Move to trash"]
+
+    def ask(_page: object, question: str, *_answers: str) -> str:
+        asked.append(question)
+        return replies.pop(0)
+
+    monkeypatch.setattr(runs_page, "ask", ask)
+    page.table.selectAll()
+    page.delete.click()
+    assert "Move 4 runs to the trash" in asked[-1]
+    assert len(names(page)) == 4
+    page.delete.click()
+    assert names(page) == ["b"]
+    assert "b can't be moved to the trash" in page.about.text()
+    assert sorted(each.name for each in trash.iterdir()) == ["a", "c", "monday"]
+    assert page.chosen is None
+    assert page.view.video.empty_text == "Choose a run"
+
+
+def test_a_run_that_is_written_is_not_deleted(
+    page: RunsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page.chosen is not None
+    RunFolder(page.chosen).update(ended=None, how=None)
+    monkeypatch.setattr(runs_page, "goes_on", lambda run: True)
+    page.delete.click()
+    assert "still being written" in page.about.text()
+    assert page.chosen.is_dir()
+
+
+def test_a_run_that_was_opened_is_the_selected_one(
+    page: RunsPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    about_animals(tmp_path / "output")
+    elsewhere = record(tmp_path / "rehearsal")
+    page.refresh()
+    with qtbot.waitSignal(page.view.opened, timeout=SOON):
+        page.open(elsewhere)
+    assert page.table.selected == [elsewhere]
+    row = names(page).index("monday")
+    with qtbot.waitSignal(page.view.opened, timeout=SOON):
+        page.table.setCurrentCell(row, 0)
+    assert page.chosen == tmp_path / "output/monday"
+
+
+def test_events_are_filtered_follow_the_time_and_have_three_clocks(
+    page: RunsPage,
+) -> None:
+    view = page.view
+    view.go_to(1.5)
+    assert [item.text() for item in view.events.selectedItems()][
+        -1
+    ] == "light on (plan)"
+    view.go_to(0.2)
+    assert [item.text() for item in view.events.selectedItems()][
+        -1
+    ] == "light off (open)"
+    view.search.setText("output off")
+    shown = [
+        view.events.item(row, 2).text()  # type: ignore[union-attr]
+        for row in range(view.events.rowCount())
+        if not view.events.isRowHidden(row)
+    ]
+    assert shown == ["light off (open)", "light off (lost)"]
+    clocks = [view.clock.itemText(row) for row in range(view.clock.count())]
+    assert clocks == ["since stream start", "local time"], "no experiment was started"
+    view.clock.setCurrentIndex(1)
+    view.clock.activated.emit(1)
+    assert view.review is not None
+    assert view.review.stream_start is not None
+    zero = view.review.stream_start
+    assert view.events.item(2, 0).text() == (  # type: ignore[union-attr]
+        f"{zero + timedelta(seconds=1.05):%H:%M:%S}.050"
+    )
+
+
+def test_a_click_on_an_event_moves_no_column(page: RunsPage, qtbot: QtBot) -> None:
+    page.resize(700, 600)
+    events = page.view.events
+    item = events.item(2, 2)
+    assert item is not None
+    at = events.visualItemRect(item).center()
+    qtbot.mouseClick(events.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert page.view.time_s == 1.05
+    bar = events.horizontalScrollBar()
+    assert bar is not None
+    assert bar.value() == 0
+
+
 def test_the_picture_is_that_of_the_moment(page: RunsPage, qtbot: QtBot) -> None:
-    assert page.list.count() == 1
+    assert page.table.rowCount() == 1
     for time_s in (0.0, 2.5, 1.2, 1.3, 0.4):
         frame = round(time_s * 10)
         assert abs(shown(qtbot, page, time_s) - brightness(frame)) < 8
@@ -129,11 +310,13 @@ def test_a_killed_run_is_mended_and_a_run_that_goes_on_is_let_alone(
     assert "still being written" in page.view.video.empty_text
     assert folder.facts["ended"] is None
     assert "was killed and will be repaired" in page.about.text()
+    assert "not ended" in row_of(page, "tuesday")
     monkeypatch.setattr(run_opening, "OBSERVED_S", 0.0)
     with qtbot.waitSignal(page.view.opened, timeout=SOON):
         page.open(folder.path)
     assert folder.facts["how"] == "killed"
-    assert "repaired:\nrun.json: the run was killed" in page.about.text()
+    assert "repaired: run.json: the run was killed" in page.about.text()
+    assert "killed" in row_of(page, "tuesday")
 
 
 def test_a_run_opens_at_the_first_moment_that_was_recorded(

@@ -17,6 +17,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
+from deeplabstream.gui.dialogs.program_window import runs_of
 from deeplabstream.gui.settings_document import Document
 
 _MOST_RUNS = 20
@@ -117,13 +118,5 @@ class PickDialog(QDialog):
 
 def _runs(document: Document) -> list[Path]:
     """Return the newest runs that hold a video, the newest first."""
-    settings = document.settings
-    if settings is None or not settings.output_directory.is_dir():
-        return []
-    files = sorted(
-        settings.output_directory.glob("*/run.json"),
-        key=lambda file: file.stat().st_mtime,
-        reverse=True,
-    )
-    found = [file.parent for file in files if any(file.parent.glob("*.mkv"))]
-    return found[:_MOST_RUNS]
+    runs = runs_of(document.settings, 10 * _MOST_RUNS)
+    return [run for run in runs if any(run.glob("*.mkv"))][:_MOST_RUNS]

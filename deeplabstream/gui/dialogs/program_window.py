@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.gui.program_process import ProgramProcess
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.buttons import StopButton
+from deeplabstream.recording.run_list import list_runs
 from deeplabstream.settings.sections import Settings
 
 
@@ -109,10 +110,9 @@ class ProgramWindow(QDialog):
 
 def runs_of(settings: Settings | None, most: int) -> list[Path]:
     """Return the newest run folders, the newest first."""
-    if settings is None or not settings.output_directory.is_dir():
+    if settings is None:
         return []
-    found = sorted(settings.output_directory.glob("*/run.json"), reverse=True)
-    return [file.parent for file in found[:most]]
+    return [run.path for run in list_runs(settings.output_directory, most)]
 
 
 def rerun_decisions(document: Document, run: Path, parent: QWidget) -> ProgramWindow:

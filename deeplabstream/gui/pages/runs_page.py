@@ -1,42 +1,39 @@
-"""Runs page: recorded runs, shown, decided again and exported."""
+"""Runs page: recorded runs in a table, shown, annotated, decided again, exported, deleted."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from PyQt5.QtCore import Qt, QUrl
+from PyQt5.QtCore import QFile, QPoint, Qt, QUrl
 from PyQt5.QtGui import QDesktopServices, QHideEvent, QShowEvent
 from PyQt5.QtWidgets import (
+    QApplication,
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
+    QLineEdit,
     QMenu,
     QPushButton,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
-from deeplabstream.gui.dialogs.program_window import (
-    ProgramWindow,
-    rerun_decisions,
-    runs_of,
-)
+from deeplabstream.gui.dialogs.program_window import ProgramWindow, rerun_decisions
 from deeplabstream.gui.dialogs.questions import CANCEL, REPLACE, ask
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.widgets.run_table import RunTable
 from deeplabstream.gui.widgets.run_view import RunView
 from deeplabstream.recording.exporters.exports import EXPORTED_BEFORE, EXPORTS
-from deeplabstream.recording.run_json import validate_facts
+from deeplabstream.recording.run_list import NOT_ENDED, UNREADABLE, list_runs, summarise
+from deeplabstream.recording.run_opening import ended, goes_on
 from deeplabstream.recording.run_review import Review
 
-_LIST_WIDTH = 236
-_MOST_RUNS = 500
-_PATH = Qt.ItemDataRole.UserRole
-
+_MOST_RUNS = 2000
+_DELETE = "Move to trash"
+_REPAIRED = (
+    "The run is being recorded, or was killed and will be repaired when it is opened."
+)
 
 _EXPORT_NAMES = {
     "dlc-csv": "DeepLabCut (CSV)",
@@ -56,8 +53,8 @@ class RunsPage(QWidget):
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
-        self.list = QListWidget()
-        self.list.setObjectName("clear")
+        self.table = RunTable()
+        self.search = QLineEdit()
         self.other = QPushButton("Other folder …")
         self.again = QPushButton("Re-run decisions")
         self.again.setToolTip(
@@ -66,81 +63,123 @@ class RunsPage(QWidget):
         )
         self.export = QPushButton("Export")
         self.folder = QPushButton("Open folder")
+        self.delete = QPushButton("Delete …")
         self.about = QLabel()
         self.about.setObjectName("caption")
         self.about.setWordWrap(True)
         self.view = RunView()
         self.chosen: Path | None = None
+        self._elsewhere: set[Path] = set()
+        """Runs of other folders that were opened."""
         self._arrange()
         self._connect()
         self._offer()
 
     def refresh(self) -> None:
         """List the runs that are there now."""
-        self.list.blockSignals(True)
-        self.list.clear()
-        for path, facts in self._list_runs():
-            item = QListWidgetItem(path.name)
-            item.setData(_PATH, str(path))
-            item.setToolTip(_words(facts))
-            self.list.addItem(item)
-            if path == self.chosen:
-                self.list.setCurrentItem(item)
-        self.list.blockSignals(False)
-        if not self.list.count():
+        settings = self.document.settings
+        found = list_runs(settings.output_directory, _MOST_RUNS) if settings else []
+        listed = {run.path for run in found}
+        others = [path for path in self._elsewhere - listed if path.is_dir()]
+        self.table.show_runs([*map(summarise, others), *found], self.chosen)
+        if not self.table.rowCount():
             self.about.setText("No runs yet: Start Analysis or Start Recording.")
 
     def open(self, path: Path) -> None:
         """Show a run."""
         self.chosen = path
-        self.about.setText(_words(_facts(path)))
+        self.table.select(path)
+        if path not in self.table.selected:
+            self._elsewhere.add(path)
+            self.refresh()
+        self._describe(())
         self._offer()
         self.view.open(path)
 
     def _arrange(self) -> None:
-        left = QFrame()
-        left.setObjectName("panel")
-        left.setFixedWidth(_LIST_WIDTH)
-        column = QVBoxLayout(left)
-        column.setContentsMargins(10, 10, 10, 10)
-        column.addWidget(self.list, 1)
-        column.addWidget(self.about)
         menu = QMenu(self)
         for kind in EXPORTS:
             action = menu.addAction(_EXPORT_NAMES.get(kind, kind))
             if action is not None:
-                action.triggered.connect(lambda _=False, kind=kind: self._export(kind))
+                action.triggered.connect(partial(self._ask_export, kind))
         self.export.setMenu(menu)
-        for button in (self.again, self.export, self.folder, self.other):
-            column.addWidget(button)
-        row = QHBoxLayout(self)
+        self.search.setPlaceholderText("Filter: animal, group, experiment, tag, date …")
+        self.search.setToolTip("shows runs that contain all of these words")
+        self.search.setClearButtonEnabled(True)
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        top.addWidget(self.search, 1)
+        buttons = (self.again, self.export, self.folder, self.delete, self.other)
+        for button in buttons:
+            top.addWidget(button)
+        upper = QWidget()
+        column = QVBoxLayout(upper)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addLayout(top)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.about)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.addWidget(upper)
+        split.addWidget(self.view)
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 3)
+        split.setSizes([210, 600])
+        self.table.setMinimumHeight(120)
+        split.setChildrenCollapsible(False)
+        row = QVBoxLayout(self)
         row.setContentsMargins(10, 10, 10, 10)
-        row.setSpacing(10)
-        row.addWidget(left)
-        row.addWidget(self.view, 1)
+        row.addWidget(split)
 
     def _connect(self) -> None:
-        self.list.currentItemChanged.connect(self._choose)
+        self.table.chosen.connect(self._choose)
+        self.table.failed.connect(self.about.setText)
+        self.table.customContextMenuRequested.connect(self._show_menu)
+        self.search.textChanged.connect(self.table.filter)
         self.other.clicked.connect(self._ask_folder)
         self.again.clicked.connect(self._rerun)
         self.folder.clicked.connect(self._open_folder)
-        self.view.opened.connect(self._show_facts)
+        self.delete.clicked.connect(self._ask_delete)
+        self.view.opened.connect(self._take_review)
 
-    def _show_facts(self, run: Review) -> None:
-        """Say of an opened run what it was, and what could not be read."""
-        self.about.setText("\n".join([_words(dict(run.facts)), *run.warnings]))
+    def _take_review(self, run: Review) -> None:
+        """Say what could not be read; a repair has changed what is in the list."""
+        if run.warnings:
+            self.refresh()
+        self._describe(run.warnings)
 
-    def _list_runs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        for path in runs_of(self.document.settings, _MOST_RUNS):
-            yield path, _facts(path)
+    def _describe(self, warnings: Sequence[str]) -> None:
+        run = None if self.chosen is None else summarise(self.chosen)
+        lines: list[str] = []
+        if run is not None:
+            if run.outcome == UNREADABLE:
+                lines.append("Can't read run.json: the run folder is incomplete")
+            elif run.outcome == NOT_ENDED:
+                lines.append(_REPAIRED)
+            lines += [f"repaired: {each}" for each in run.repaired]
+            lines += [each for each in warnings if each not in lines]
+        self.about.setText("\n".join(lines))
+        self.about.setVisible(bool(lines))
 
-    def _choose(self) -> None:
-        item = self.list.currentItem()
-        if item is not None:
-            self.open(Path(item.data(_PATH)))
+    def _choose(self, path: Path) -> None:
+        if path != self.chosen:
+            self.open(path)
+
+    def _show_menu(self, at: QPoint) -> None:
+        item = self.table.itemAt(at)
+        if item is None or self.table.viewport() is None:
+            return
+        menu = QMenu(self)
+        for button in (self.again, self.folder, self.delete):
+            if (action := menu.addAction(button.text())) is not None:
+                action.triggered.connect(button.click)
+        if (exports := self.export.menu()) is not None:
+            exports.setTitle("Export")
+            menu.addMenu(exports)
+        menu.exec_(self.table.mapToGlobal(at))
 
     def _offer(self) -> None:
-        for button in (self.again, self.export, self.folder):
+        for button in (self.again, self.export, self.folder, self.delete):
             button.setEnabled(self.chosen is not None)
 
     def _ask_folder(self) -> None:
@@ -148,9 +187,42 @@ class RunsPage(QWidget):
         if name:
             self.open(Path(name))
 
+    def _ask_delete(self) -> None:
+        """Move the selected runs to the trash, after a question."""
+        runs = self.table.selected or ([self.chosen] if self.chosen else [])
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+        busy = [run.name for run in runs if not ended(run) and goes_on(run)]
+        QApplication.restoreOverrideCursor()
+        if busy:
+            self._complain(f"{', '.join(busy)} is still being written. Stop it first.")
+            return
+        names = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
+        question = f"Move {names} to the trash, with videos, poses and events?"
+        if ask(self, question, _DELETE, CANCEL) != _DELETE:
+            return
+        self.view.release()
+        kept = [run for run in runs if not move_to_trash(run)]
+        if self.chosen in runs and self.chosen not in kept:
+            self.chosen = None
+            self.view.clear("Choose a run")
+        self._offer()
+        self.refresh()
+        if kept:
+            self._complain(
+                f"{', '.join(run.name for run in kept)} can't be moved to the trash. "
+                "Nothing of it was deleted: delete the folder with the file manager."
+            )
+
+    def _complain(self, text: str) -> None:
+        self.about.setText(text)
+        self.about.show()
+
     def _rerun(self) -> None:
         if self.chosen is not None:
             rerun_decisions(self.document, self.chosen, self)
+
+    def _ask_export(self, kind: str, _checked: bool = False) -> None:
+        self._export(kind)
 
     def _export(self, kind: str, overwrite: bool = False) -> None:
         arguments = [str(self.chosen), "--to", kind]
@@ -201,23 +273,7 @@ class RunsPage(QWidget):
         self.view.finish()
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((path / "run.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def _words(facts: dict[str, Any]) -> str:
-    if not facts:
-        return "Can't read run.json: the run folder is incomplete"
-    began, ended = str(facts.get("started", ""))[:19], facts.get("how")
-    cameras = ", ".join(validate_facts(facts)[0]["cameras"])
-    how = ended or (
-        "not ended: the run is being recorded, or was killed and will be "
-        "repaired when opened"
-    )
-    lines = [f"{began.replace('T', ' ')} UTC", cameras, how]
-    if done := facts.get("repaired"):
-        lines += ["repaired:", *map(str, done)]
-    return "\n".join(lines)
+def move_to_trash(folder: Path) -> bool:
+    """Move a folder to the trash of the desktop; False: it is where it was."""
+    done, _place = QFile.moveToTrash(str(folder))
+    return bool(done)

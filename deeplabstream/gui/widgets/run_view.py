@@ -1,15 +1,19 @@
 """Run view: image, poses, timeline and events of one recorded run."""
 
+from bisect import bisect_right
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLineEdit,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -31,6 +35,7 @@ _MOST_EVENTS = 5000
 _SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 _EVENTS = {"mark": "event", "note": "info", "edge": "output"}
 """Kinds of rows of events.csv that are listed, and their names in the list."""
+_STREAM, _EXPERIMENT, _LOCAL = "since stream start", "since experiment", "local time"
 
 
 class RunView(QWidget):
@@ -50,6 +55,9 @@ class RunView(QWidget):
         self.video.clear("Choose a run")
         self.timeline = TimelineView()
         self.events = QTableWidget(0, 3)
+        self.search, self.clock = QLineEdit(), QComboBox()
+        self._times: list[float] = []
+        """Times of the listed events, in order."""
         self.play = PlayButton()
         self.back, self.forth = QPushButton("−1 frame"), QPushButton("+1 frame")
         self.speed, self.camera = QComboBox(), QComboBox()
@@ -58,11 +66,24 @@ class RunView(QWidget):
         self._arrange()
         self._connect()
 
-    def open(self, path: Path) -> None:
-        """Read a run and show its beginning."""
+    def clear(self, text: str) -> None:
+        """Show no run but a sentence."""
         self.play.stop()
         self.review = None
-        self.video.clear("Reading …")
+        self.timeline.show_run((), (), 0.0)
+        self.events.setRowCount(0)
+        self._times = []
+        self.words.setText("")
+        self.video.clear(text)
+
+    def release(self) -> None:
+        """Close the files of the run, so that they can be moved."""
+        self.play.stop()
+        self.pictures.release()
+
+    def open(self, path: Path) -> None:
+        """Read a run and show its beginning."""
+        self.clear("Reading …")
         if not self.pictures.isRunning():
             self.pictures.start()
         self.pictures.open(path)
@@ -84,7 +105,61 @@ class RunView(QWidget):
             else:
                 self.video.figures = ""
                 self.pictures.want((camera, row), *place)
-        self.words.setText(f"{self.time_s:.3f} s of {run.end_s:.1f} s")
+        self._mark_event()
+        shown = self._time_text(self.time_s)
+        unit = "" if self.clock.currentText() == _LOCAL else " s"
+        self.words.setText(f"{shown}{unit}   ({run.end_s:.1f} s in total)")
+
+    def _mark_event(self) -> None:
+        """Highlight the last event up to the time that is shown."""
+        row = bisect_right(self._times, self.time_s + 1e-6) - 1
+        while row >= 0 and self.events.isRowHidden(row):
+            row -= 1
+        if row < 0:
+            self.events.clearSelection()
+        elif row != self.events.currentRow() or not self.events.selectedItems():
+            self.events.selectRow(row)
+            self.events.scrollToItem(self.events.item(row, 0))
+
+    def _time_text(self, time_s: float) -> str:
+        """Return a time, as the choice of its zero says."""
+        run, zero = self.review, self.clock.currentText()
+        if run is None:
+            return ""
+        if zero == _LOCAL and run.stream_start is not None:
+            local = run.stream_start + timedelta(seconds=time_s)
+            return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}"
+        start_s = run.experiment_start_s if zero == _EXPERIMENT else None
+        return f"{time_s - (start_s or 0.0):.3f}"
+
+    def _offer_clocks(self, run: Review) -> None:
+        """Offer the zeros of time that the run has, and keep the choice if it can be."""
+        shown = self.clock.currentText()
+        there = {
+            _STREAM: True,
+            _EXPERIMENT: run.experiment_start_s is not None,
+            _LOCAL: run.stream_start is not None,
+        }
+        self.clock.blockSignals(True)
+        self.clock.clear()
+        self.clock.addItems([name for name, known in there.items() if known])
+        self.clock.setCurrentText(shown if there.get(shown) else _STREAM)
+        self.clock.blockSignals(False)
+
+    def _use_clock(self) -> None:
+        for row, time_s in enumerate(self._times):
+            if (item := self.events.item(row, 0)) is not None:
+                item.setText(self._time_text(time_s))
+        self.go_to(self.time_s)
+
+    def _filter_events(self, text: str) -> None:
+        """List the events in which each of these words is found."""
+        words = text.casefold().split()
+        for row in range(self.events.rowCount()):
+            items = [self.events.item(row, column) for column in (1, 2)]
+            told = " ".join(item.text() for item in items if item).casefold()
+            self.events.setRowHidden(row, not all(word in told for word in words))
+        self._mark_event()
 
     def finish(self) -> None:
         """End the thread that reads."""
@@ -96,7 +171,23 @@ class RunView(QWidget):
         self.speed.setCurrentIndex(_SPEEDS.index(1.0))
         self.speed.setToolTip("playback speed, relative to real time")
         self.camera.setToolTip("camera that is shown")
-        self.events.setHorizontalHeaderLabels(["time, s", "kind", ""])
+        for box in (self.camera, self.clock):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.clock.addItem(_STREAM)
+        self.clock.setToolTip(
+            "zero of the times: Start Stream, Start Experiment, or a day"
+        )
+        self.search.setPlaceholderText("Filter events")
+        self.search.setToolTip(
+            "kind (output, event, info) or words, such as: output on"
+        )
+        self.search.setClearButtonEnabled(True)
+        self.events.setHorizontalHeaderLabels(["Time", "Kind", "Event"])
+        bars = Qt.ScrollBarPolicy
+        self.events.setHorizontalScrollBarPolicy(bars.ScrollBarAlwaysOff)
+        self.events.setAutoScroll(False)  # a click would move the columns away
+        self.events.setWordWrap(False)
+        self.events.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.events.setShowGrid(False)
         self.events.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.events.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -104,6 +195,7 @@ class RunView(QWidget):
             numbers.hide()
         if (header := self.events.horizontalHeader()) is not None:
             header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+            header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.events.setMinimumWidth(300)
         controls = QHBoxLayout()
         for widget in (self.back, self.play, self.forth, self.speed, self.camera):
@@ -118,7 +210,14 @@ class RunView(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
         row.addLayout(left, 3)
-        row.addWidget(self.events, 1)
+        right = QVBoxLayout()
+        right.setSpacing(8)
+        choose = QHBoxLayout()
+        choose.addWidget(self.search, 1)
+        choose.addWidget(self.clock)
+        right.addLayout(choose)
+        right.addWidget(self.events, 1)
+        row.addLayout(right, 1)
 
     def _connect(self) -> None:
         self.pictures.opened.connect(self._show)
@@ -126,6 +225,8 @@ class RunView(QWidget):
         self.pictures.decoded.connect(self._take_picture)
         self.timeline.sought.connect(self.go_to)
         self.events.cellClicked.connect(self._go_to_event)
+        self.search.textChanged.connect(self._filter_events)
+        self.clock.activated.connect(self._use_clock)
         self.camera.currentTextChanged.connect(self._choose_camera)
         self.play.due.connect(self._tick)
         self.back.clicked.connect(lambda: self._step(-1))
@@ -138,6 +239,7 @@ class RunView(QWidget):
         self.camera.clear()
         self.camera.addItems(list(run.cameras))
         self.camera.blockSignals(False)
+        self._offer_clocks(run)
         self._list_events(run)
         self._choose_camera(self.camera.currentText())
         self.opened.emit(run)
@@ -145,16 +247,16 @@ class RunView(QWidget):
     def _list_events(self, run: Review) -> None:
         told = [row for row in run.events if row["kind"] in _EVENTS][:_MOST_EVENTS]
         told.sort(key=lambda row: float(row["time_s"]))  # written as they were known
+        self._times = [float(row["time_s"]) for row in told]
         self.events.setRowCount(len(told))
         for at, row in enumerate(told):
-            text = row["text"]
-            if row["kind"] == "edge":
-                word = "on" if float(row["level"]) > 0 else "off"
-                text = f"{row['name']} {word} ({row['cause']})"
-            cells = (f"{float(row['time_s']):.3f}", _EVENTS[row["kind"]], text)
-            for column, cell in enumerate(cells):
-                self.events.setItem(at, column, QTableWidgetItem(cell))
+            time, text = self._time_text(self._times[at]), _event_text(row)
+            for column, cell in enumerate((time, _EVENTS[row["kind"]], text)):
+                item = QTableWidgetItem(cell)
+                item.setToolTip(cell if column == 2 else "")
+                self.events.setItem(at, column, item)
         self.events.resizeColumnsToContents()
+        self._filter_events(self.search.text())
 
     def _choose_camera(self, camera: str) -> None:
         run = self.review
@@ -194,9 +296,8 @@ class RunView(QWidget):
         self.video.show_picture(image, frame, step)
 
     def _go_to_event(self, row: int, _column: int) -> None:
-        item = self.events.item(row, 0)
-        if item is not None:
-            self.go_to(float(item.text()))
+        if row < len(self._times):
+            self.go_to(self._times[row])
 
     def _step(self, rows: int) -> None:
         run, camera = self.review, self.camera.currentText()
@@ -211,6 +312,15 @@ class RunView(QWidget):
         self.go_to(self.time_s + speed * TICK_MS / 1000)
         if self.review is None or self.time_s >= self.review.end_s:
             self.play.stop()
+
+
+def _event_text(row: Mapping[str, str]) -> str:
+    """Return what a row of events.csv says."""
+    if row["kind"] == "edge":
+        word = "on" if float(row["level"]) > 0 else "off"
+        return f"{row['name']} {word} ({row['cause']})"
+    subject = f"{row['name']}: " if row["kind"] == "note" and row["name"] else ""
+    return f"{subject}{row['text']}"
 
 
 def _zones(run: Review, camera: str) -> tuple[TriggerShape, ...]:

@@ -4,7 +4,6 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from deeplabstream.recording.recorded_frames import (
     video_frames,
 )
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_json import stream_start
 from deeplabstream.recording.run_review import Review, review
 from deeplabstream.recording.run_schema import EVENTS, INT64
 
@@ -62,13 +62,6 @@ def subject_of(folder: RunFolder, subject: NwbSubject | None = None) -> NwbSubje
         key: getattr(known, key) or own.get(key, "") for key in ("animal", "group")
     }
     return replace(known, **words)
-
-
-def stream_start(facts: Mapping[str, Any]) -> datetime:
-    """Return the time of Start Stream, the zero of `time_s`."""
-    started = datetime.fromisoformat(facts["started"])
-    since_ns = facts.get("started_ns", facts["start_ns"]) - facts["start_ns"]
-    return started - timedelta(microseconds=since_ns // 1000)
 
 
 def _write_run(folder: RunFolder, into: Path, subject: NwbSubject, path: Path) -> None:

@@ -1,0 +1,131 @@
+"""Run list: what is said of each run without reading its tables, and the notes on it.
+
+`notes.json` in a run folder holds what a user writes about the run later. It is the only
+file that is added; the recorded files never change.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deeplabstream.core.atomic_replace import atomic_file
+from deeplabstream.core.errors import DeviceError
+from deeplabstream.recording.run_json import validate_facts
+
+NOTES = "notes.json"
+UNREADABLE = "run.json can't be read"
+NOT_ENDED = "not ended"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run in a list."""
+
+    path: Path
+    started: datetime | None
+    """None: not known."""
+    animal: str
+    group: str
+    experiment: str
+    duration_s: float | None
+    """None: not known, or the run has not ended."""
+    outcome: str
+    """How the run ended."""
+    notes: str
+    tags: tuple[str, ...]
+    cameras: tuple[str, ...]
+    repaired: tuple[str, ...]
+    """What was repaired, a sentence each."""
+
+    @property
+    def newest(self) -> float:
+        """Return a key that sorts by time; a run of unknown time is the oldest."""
+        return self.started.timestamp() if self.started else 0.0
+
+
+def list_runs(folder: Path, most: int) -> list[RunSummary]:
+    """Return the runs in a folder, the newest first."""
+    try:
+        files = [(file.stat().st_mtime, file) for file in folder.glob("*/run.json")]
+    except OSError:  # the folder is not there, or a run is moved at this moment
+        return []
+    newest = sorted(files, reverse=True)[:most]
+    found = [summarise(file.parent) for _, file in newest]
+    return sorted(found, key=lambda run: (run.newest, run.path.name), reverse=True)
+
+
+def summarise(path: Path) -> RunSummary:
+    """Return what `run.json` and `notes.json` say of a run; a damaged file says nothing."""
+    read = _read(path / "run.json")
+    facts = validate_facts(read)[0]
+    session, experiment = _words(facts, "session"), _words(facts, "experiment")
+    notes, tags = read_notes(path)
+    outcome = facts["how"] or NOT_ENDED
+    if facts.get("rehearsal"):
+        outcome = f"simulation, {outcome}"
+    return RunSummary(
+        path,
+        _time(facts["started"]),
+        str(session.get("animal", "")),
+        str(session.get("group", "")),
+        str(experiment.get("NAME") or ""),
+        _duration(facts),
+        outcome if read else UNREADABLE,
+        str(session.get("notes", "")) if notes is None else notes,
+        tags,
+        tuple(facts["cameras"]),
+        tuple(facts.get("repaired", ())),
+    )
+
+
+def read_notes(path: Path) -> tuple[str | None, tuple[str, ...]]:
+    """Return the notes and tags of a run; None: nobody has written notes."""
+    words = _read(path / NOTES)
+    notes, tags = words.get("notes"), words.get("tags", [])
+    good = isinstance(tags, list) and all(isinstance(each, str) for each in tags)
+    return notes if isinstance(notes, str) else None, tuple(tags if good else ())
+
+
+def write_notes(path: Path, notes: str, tags: Sequence[str]) -> None:
+    """Write the notes and tags of a run; DeviceError: they can't be written."""
+    if not (path / "run.json").is_file():
+        raise DeviceError(f"{path} is not a run folder any more: refresh the list")
+    words = {"notes": notes, "tags": list(dict.fromkeys(tags))}
+    try:
+        with atomic_file(path / NOTES) as draft:
+            text = json.dumps(words, indent=2, ensure_ascii=False)
+            draft.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise DeviceError(f"Can't write {path / NOTES}: {reason}") from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _words(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    found = facts.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _time(word: str | None) -> datetime | None:
+    """Return a time of `run.json` in local time."""
+    return datetime.fromisoformat(word).astimezone() if word else None
+
+
+def _duration(facts: dict[str, Any]) -> float | None:
+    """Return the seconds of a run; those of a simulation are its frames'."""
+    if facts.get("rehearsal"):
+        frames = [each["delivered"] for each in facts["accounting"]]
+        rates = [each.get("rate") for each in facts["cameras"].values()]
+        return max(frames) / rates[0] if frames and rates and rates[0] else None
+    started, ended = _time(facts["started"]), _time(facts["ended"])
+    return (ended - started).total_seconds() if started and ended else None
