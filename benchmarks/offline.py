@@ -100,17 +100,17 @@ def predicting(path: Path, model: str, repeats: int, batch: int) -> dict[str, fl
 
 
 def rendering(path: Path, folder: Path, model: str, repeats: int) -> dict[str, float]:
-    """Return frames/s of labelled videos: points alone; bones and trails."""
+    """Return frames/s of labelled videos: points alone; edges and trails."""
     table = predict(path, open_estimator(model), model).table
     WRITERS["parquet"](table, folder / "poses.parquet")
     poses = read_poses(folder / "poses.parquet")
-    shown = [Shown(poses, 0.3, bones=table.skeleton.bones)]
-    plain, rich = Look(bones=False), Look(trail=20)
+    shown = [Shown(poses, 0.3, edges=table.skeleton.edges)]
+    plain, rich = Look(edges=False), Look(trail=20)
     rows = open_video(path)
     made = folder / "made.mp4"
     return {
         "points": rate(len(rows), lambda: render(rows, made, shown, plain), repeats),
-        "bones and trails": rate(
+        "edges and trails": rate(
             len(rows), lambda: render(rows, made, shown, rich), repeats
         ),
     }

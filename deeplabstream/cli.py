@@ -62,7 +62,7 @@ TASKS = {
         "process-sessions": Program("utils.ProcessSessions", "the pipeline of the IBL"),
         "plot-session": Program("utils.PlotSession", "trial averages of a session"),
         "learn-tracking": Program(
-            "utils.LearnBones", "[Tracking] limits, measured on a run"
+            "utils.LearnTracking", "[Tracking] limits, measured on a run"
         ),
     },
     "Prove": {

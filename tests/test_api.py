@@ -313,7 +313,7 @@ def test_the_command_line_has_the_defaults_of_the_library() -> None:
     parser = train_parser("")
     arguments = parser.parse_args(["--data", "a", "--output", "b"])
     assert config_of(arguments, "") == dls.TrainConfig(
-        data=Path("a"), output=Path("b"), overrides=[], bones=[]
+        data=Path("a"), output=Path("b"), overrides=[], edges=[]
     )
 
 

@@ -63,7 +63,7 @@ def test_the_model_predicts_what_it_predicted() -> None:
     grey[100:118, 20:44] = 30
     one, other = network.estimate([colour, grey])
     assert network.skeleton.bodyparts == ("centre", "upper")
-    assert network.skeleton.bones == (("centre", "upper"),)
+    assert network.skeleton.edges == (("centre", "upper"),)
     assert network.threshold == 0.3
     found = (
         [[67.3502, 45.4641], [67.3502, 48.0]],

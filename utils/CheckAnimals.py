@@ -202,8 +202,8 @@ def _marked(
             (round(float(x)), round(float(y))) if c >= estimator.threshold else None
             for (x, y), c in zip(own, confidence, strict=True)
         ]
-        for bone in skeleton.bones:
-            a, b = (seen[place] for place in skeleton.indices(bone))
+        for edge in skeleton.edges:
+            a, b = (seen[place] for place in skeleton.indices(edge))
             if a and b:
                 cv2.line(out, a, b, colour, 2, cv2.LINE_AA)
         for place in seen:

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     look = Look(
         radius=asked.radius,
         trail=asked.trail,
-        bones=not asked.no_bones,
+        edges=not asked.no_edges,
         names=asked.names,
         text=not asked.no_text,
         scale=asked.scale or _enlarged(rows),
@@ -88,7 +88,7 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
         model = load_model_folder(find_model(asked.model))
         skeleton, threshold = model.skeleton, model.threshold
     threshold = threshold if asked.threshold is None else asked.threshold
-    bones = tuple(asked.bones) or skeleton.bones
+    edges = tuple(asked.edges) or skeleton.edges
     several = len(asked.poses) > 1
     for place, word in enumerate(asked.poses):
         name, sign, file = word.partition("=")
@@ -96,10 +96,10 @@ def _shown(asked: argparse.Namespace) -> Iterator[Shown]:
         label = name if sign else path.stem if several else ""
         mark = MARKS[place % len(MARKS)]
         poses = read_poses(path)
-        for part in (name for bone in asked.bones for name in bone):
+        for part in (name for edge in asked.edges for name in edge):
             if part not in poses.skeleton.bodyparts:
-                raise DeepLabStreamError(f"--bones: {path} has no body part {part}")
-        yield Shown(poses, threshold, mark, label, bones)
+                raise DeepLabStreamError(f"--edges: {path} has no body part {part}")
+        yield Shown(poses, threshold, mark, label, edges)
 
 
 def _films(asked: argparse.Namespace, rows: VideoReader) -> Iterator[tuple[Path, Span]]:
@@ -137,7 +137,7 @@ def _enlarged(rows: VideoReader) -> float:
     return 2.5 if smaller <= 100 else 2.0 if smaller <= 192 else 1.0
 
 
-def _bone(word: str) -> tuple[str, str]:
+def _edge(word: str) -> tuple[str, str]:
     one, sign, other = word.partition(":")
     if not sign or not one or not other:
         raise argparse.ArgumentTypeError(
@@ -166,7 +166,7 @@ def _parser() -> ProgramParser:
         help="output folder (default: beside the video)",
     )
     add("--model", help="model folder with edges and threshold")
-    add("--bones", nargs="+", type=_bone, default=[], metavar="PART:PART")
+    add("--edges", "--bones", nargs="+", type=_edge, default=[], metavar="PART:PART")
     add(
         "--threshold",
         type=float,
@@ -176,7 +176,7 @@ def _parser() -> ProgramParser:
     add("--trail", type=at_least(0), default=0, metavar="FRAMES",
         help="length of each point's trail, in frames")  # fmt: skip
     add("--names", action="store_true", help="write the names of the body parts")
-    add("--no-bones", action="store_true")
+    add("--no-edges", "--no-bones", action="store_true")
     add("--no-text", action="store_true", help="without frame number and time")
     add("--scale", type=at_least(0.1, float), metavar="TIMES",
         help="enlargement (default: for small frames only)")  # fmt: skip

@@ -23,7 +23,7 @@ class Skeleton(Packed):
     """Body parts of one animal, the edges between them, and names of the animals."""
 
     bodyparts: tuple[str, ...]
-    bones: tuple[tuple[str, str], ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
     animals: tuple[str, ...] = ()
     """A name for each animal; empty: one animal without a name."""
 

@@ -41,7 +41,7 @@ class OutlierFilter:
     def __init__(self, rules: Tracking) -> None:
         self._rules = rules
         self._hold_s = rules.hold_ms / 1e3 or -1.0
-        self._bones = _EdgeLimits(rules)
+        self._edge_limits = _EdgeLimits(rules)
         self._shape: tuple[int, ...] = ()
         self._places: Points
         self._measured: Lengths
@@ -63,7 +63,7 @@ class OutlierFilter:
         away_s = time_s - self._times
         jumped = self._jumped(measured, away_s)
         measured[jumped] = np.nan
-        bent = self._bones.spoilt(seen, measured)
+        bent = self._edge_limits.spoilt(seen, measured)
         points[jumped | bent] = np.nan
         believed = np.isfinite(points[..., 0])
         self._places[believed] = points[believed]
@@ -89,17 +89,18 @@ class OutlierFilter:
 
 
 class _EdgeLimits:
-    """The bones that the settings measure."""
+    """The edges that the settings measure."""
 
     def __init__(self, rules: Tracking) -> None:
-        self._bones = rules.bones
+        self._edge_limits = rules.bones
 
     def spoilt(self, seen: Pose, measured: Lengths) -> Mask:
         """Return the points to refuse; `measured` (animal, bodypart, 2) has NaN for none."""
         refused = np.zeros(measured.shape[:2], np.bool_)
-        if self._bones:
+        if self._edge_limits:
             ends = [
-                seen.skeleton.indices((bone.one, bone.other)) for bone in self._bones
+                seen.skeleton.indices((edge.one, edge.other))
+                for edge in self._edge_limits
             ]
             for animal, places in enumerate(measured.tolist()):
                 sure: list[float] = seen.confidence[animal].tolist()
@@ -112,9 +113,9 @@ class _EdgeLimits:
         self, ends: list[list[int]], places: list[list[float]], sure: list[float]
     ) -> int | None:
         spoils: Counter[int] = Counter()
-        for (one, other), bone in zip(ends, self._bones, strict=True):
+        for (one, other), edge in zip(ends, self._edge_limits, strict=True):
             length = dist(places[one], places[other])
-            if length < bone.shortest or length > bone.longest:
+            if length < edge.shortest or length > edge.longest:
                 spoils.update((one, other))
         if not spoils:
             return None

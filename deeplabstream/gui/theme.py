@@ -257,7 +257,7 @@ _ANIMALS = (
 
 
 def animal_colour(animal: int) -> QColor:
-    """Return the colour of an animal's bones and name, the same in every picture."""
+    """Return the colour of an animal's edges and name, the same in every picture."""
     return QColor(_ANIMALS[animal % len(_ANIMALS)])
 
 

@@ -1,4 +1,4 @@
-"""Poses on a picture: points, bones, trails, of one network or several."""
+"""Poses on a picture: points, edges, trails, of one network or several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NOWHERE = -(2**30)
 _BITS = 4
 """Of a pixel's fraction."""
 _FAR = 30_000
-_BONE = (210, 210, 210)
+_EDGE = (210, 210, 210)
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -33,7 +33,7 @@ class Look:
     """Of a point, px of the picture that is made."""
     trail: int = 0
     """Frames of a point's past that are drawn."""
-    bones: bool = True
+    edges: bool = True
     names: bool = False
     text: bool = True
     """Number and time of the frame."""
@@ -50,7 +50,7 @@ class Shown:
     """Points of a lower likelihood are not drawn."""
     mark: Mark = "dot"
     name: str = ""
-    bones: tuple[tuple[str, str], ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
     """Where the table does not know them."""
 
     def places(self, scale: float) -> NDArray[np.int32]:
@@ -63,12 +63,12 @@ class Shown:
         return np.where(near[..., None], whole, NOWHERE).astype(np.int32)
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Return the bones as places of body parts."""
+        """Return the edges as places of body parts."""
         parts = self.poses.skeleton.bodyparts
-        bones = self.bones or self.poses.skeleton.bones
+        edges = self.edges or self.poses.skeleton.edges
         return [
             (parts.index(one), parts.index(other))
-            for one, other in bones
+            for one, other in edges
             if one in parts and other in parts
         ]
 
@@ -79,7 +79,7 @@ class Drawing:
     def __init__(self, shown: Sequence[Shown], look: Look) -> None:
         self._shown, self._look = shown, look
         self._places = [each.places(look.scale) for each in shown]
-        self._pairs = [each.pairs() if look.bones else [] for each in shown]
+        self._pairs = [each.pairs() if look.edges else [] for each in shown]
 
     def on(self, image: Image, row: int, text: str) -> NDArray[np.uint8]:
         """Return a copy of a BGR picture with the poses of a row drawn in."""
@@ -103,7 +103,7 @@ class Drawing:
             for animal in places[row].tolist():
                 for one, other in pairs:
                     if NOWHERE not in (animal[one][0], animal[other][0]):
-                        _line(picture, animal[one], animal[other], _BONE, 1)
+                        _line(picture, animal[one], animal[other], _EDGE, 1)
                 for part, place in enumerate(animal):
                     if place[0] == NOWHERE:
                         continue

@@ -66,12 +66,12 @@ def draw_overlay(
         _write(drawn, name, (max(x, 2), max(y - 4, 12)), _BORDER[answer])
     names = pose.skeleton.animals
     for animal in range(len(pose.points)):
-        bone = _ANIMALS[animal % len(_ANIMALS)] if len(names) > 1 else _FAILS
-        for first, second in pose.skeleton.bones:
+        edge = _ANIMALS[animal % len(_ANIMALS)] if len(names) > 1 else _FAILS
+        for first, second in pose.skeleton.edges:
             ends = pose.select((first, second), animal)
             if np.isfinite(ends).all():
                 one, two = (tuple(end.tolist()) for end in _fixed(ends))
-                cv2.line(drawn, one, two, bone, 1, cv2.LINE_AA, _FRACTION)
+                cv2.line(drawn, one, two, edge, 1, cv2.LINE_AA, _FRACTION)
         for part, point in enumerate(pose.points[animal]):
             if np.isfinite(point).all():
                 centre = tuple(_fixed(point[None])[0].tolist())
@@ -83,7 +83,7 @@ def draw_overlay(
             doubted = pose.is_ambiguous(animal)
             name = f"{names[animal]}{'?' if doubted else ''}"
             x, y = int(there[:, 0].min()), int(there[:, 1].min())
-            _write(drawn, name, (x, max(y - 6, 12)), _UNKNOWN if doubted else bone)
+            _write(drawn, name, (x, max(y - 6, 12)), _UNKNOWN if doubted else edge)
     _write(drawn, text, (6, drawn.shape[0] - 8), (255, 255, 255))
     return drawn
 

@@ -33,8 +33,8 @@ def stream_start(facts: Mapping[str, Any]) -> datetime:
 
 def skeleton_from(words: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton that `run.json` describes."""
-    bones = tuple((first, second) for first, second in words["bones"])
-    return Skeleton(tuple(words["bodyparts"]), bones, tuple(words.get("animals", ())))
+    edges = tuple((first, second) for first, second in words["bones"])
+    return Skeleton(tuple(words["bodyparts"]), edges, tuple(words.get("animals", ())))
 
 
 def _is_whole_number(value: object) -> bool:
@@ -66,7 +66,7 @@ def _is_skeleton(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     parts: Any = value.get("bodyparts")
-    bones: Any = value.get("bones")
+    edges: Any = value.get("bones")
     animals: Any = value.get("animals", [])
     return (
         _is_list_of_text(parts)
@@ -74,10 +74,10 @@ def _is_skeleton(value: object) -> bool:
         and bool(parts)
         and len(set(parts)) == len(parts)
         and len(set(animals)) == len(animals)
-        and isinstance(bones, list)
+        and isinstance(edges, list)
         and all(
-            _is_list_of_text(bone) and len(bone) == 2 and set(bone) <= set(parts)
-            for bone in bones
+            _is_list_of_text(edge) and len(edge) == 2 and set(edge) <= set(parts)
+            for edge in edges
         )
     )
 

@@ -23,7 +23,7 @@ def example_text(folder: Path = ROOT) -> str:
     if folder.resolve() == ROOT.resolve():
         return text
     return text.replace("python utils/CheckSettings.py", "deeplabstream check").replace(
-        "python utils/LearnBones.py", "deeplabstream learn-tracking"
+        "python utils/LearnTracking.py", "deeplabstream learn-tracking"
     )
 
 

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings
 
-_BONE = re.compile(r"(\S.*?)\s+-\s+(\S.*?)\s+(\S+)\s+(\S+)")
+_EDGE = re.compile(r"(\S.*?)\s+-\s+(\S.*?)\s+(\S+)\s+(\S+)")
 
 
 @dataclass(frozen=True)
-class Bone:
-    """Two body parts and how far apart they can be: `snout - neck 10 60`."""
+class EdgeRange:
+    """Permitted length of the edge between two body parts: `snout - neck 10 60`."""
 
     one: str
     other: str
@@ -25,14 +25,14 @@ class Bone:
         return f"{self.one} - {self.other} {self.shortest:g} {self.longest:g}"
 
 
-def parse_bone(words: object) -> Bone:
-    """Return the bone that two names and two lengths describe; ValueError if they don't."""
-    if isinstance(words, Bone):
+def parse_edge_range(words: object) -> EdgeRange:
+    """Return the edge of two names and two lengths; ValueError if it is none."""
+    if isinstance(words, EdgeRange):
         return words
-    found = _BONE.fullmatch(str(words).strip())
+    found = _EDGE.fullmatch(str(words).strip())
     with suppress(ValueError):
         if found and 0 <= float(found[3]) < float(found[4]) < inf:
-            return Bone(found[1], found[2], float(found[3]), float(found[4]))
+            return EdgeRange(found[1], found[2], float(found[3]), float(found[4]))
     raise ValueError(
         "expected BODYPART - BODYPART SHORTEST LONGEST for each edge, separated "
         f"by commas, not {words!r}"
@@ -61,11 +61,11 @@ class Tracking:
             "maximum speed in UNIT per second; faster points are rejected; 0: no limit"
         ),
     )
-    bones: tuple[Annotated[Bone, BeforeValidator(parse_bone)], ...] = Field(
+    bones: tuple[Annotated[EdgeRange, BeforeValidator(parse_edge_range)], ...] = Field(
         (),
         description=(
             "BODYPART - BODYPART SHORTEST LONGEST: range of an edge's length; a "
-            "point outside is rejected; utils/LearnBones.py measures the ranges "
+            "point outside is rejected; utils/LearnTracking.py measures the ranges "
             "in a run"
         ),
     )
@@ -111,5 +111,5 @@ class Tracking:
 
     @property
     def active(self) -> bool:
-        """Whether anything is asked of the gate that refuses and holds points."""
+        """Whether points are rejected or held."""
         return bool(self.hold_ms or self.max_speed or self.bones)

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from deeplabstream.core.calibration import CalibrationMark
 from deeplabstream.core.command import InputName, OutputName, TriggerName
 from deeplabstream.core.regions import Region
-from deeplabstream.settings.tracking import Bone
+from deeplabstream.settings.tracking import EdgeRange
 
 _PLAIN: dict[Any, str] = {
     bool: "yes or no",
@@ -23,7 +23,7 @@ _PLAIN: dict[Any, str] = {
     Path: "a file or folder",
     Region: "a region, such as circle X Y R",
     CalibrationMark: "a mark X Y X_MM Y_MM",
-    Bone: "an edge, BODYPART - BODYPART SHORTEST LONGEST",
+    EdgeRange: "an edge, BODYPART - BODYPART SHORTEST LONGEST",
     TriggerName: "the NAME of a [Trigger NAME]",
     OutputName: "the NAME of an [Output NAME]",
     InputName: "the NAME of an [Input NAME]",

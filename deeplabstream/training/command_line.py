@@ -93,7 +93,14 @@ def train_parser(description: str) -> ProgramParser:
         "--moved", type=number(*LIMITS["moved"]), default=0.0,
         help="share of images whose animal is cut out and put elsewhere (still camera)",
     )  # fmt: skip
-    add("--bones", nargs="*", default=[], metavar="A:B", help="lines to draw")
+    add(
+        "--edges",
+        "--bones",
+        nargs="*",
+        default=[],
+        metavar="A:B",
+        help="edges of the skeleton",
+    )
     add(
         "--animals", type=count_or_0, default=0,
         help="most animals in an image; default: as many as the labels have",

@@ -117,7 +117,7 @@ class TrainConfig:
         Strength of the changes of light, 0 to 1.
     moved : float
         Share of images whose animal is put elsewhere in the frame, 0 to 1.
-    bones : sequence of str
+    edges : sequence of str
         `A:B`: lines to draw between body parts.
     animals : int
         Most animals in an image; 0: as many as the labels have.
@@ -161,7 +161,7 @@ class TrainConfig:
     mirror: bool | None = None
     light: float = 1.0
     moved: float = 0.0
-    bones: Sequence[str] = ()
+    edges: Sequence[str] = ()
     animals: int = 0
     imagenet: bool = True
 
@@ -393,9 +393,9 @@ def _from_data(
 
     where = config.output / "labels"
     labels = open_project(data_path, where, several=True).labels
-    bones = tuple(_bone(word, labels.skeleton) for word in config.bones)
-    bones = bones or labels.skeleton.bones
-    labels = replace(labels, skeleton=replace(labels.skeleton, bones=bones))
+    given = tuple(_edge(word, labels.skeleton) for word in config.edges)
+    skeleton = replace(labels.skeleton, edges=given or labels.skeleton.edges)
+    labels = replace(labels, skeleton=skeleton)
     edges: Edges = ()
     if config.animals > 1 or labels.animals > 1:
         words = {
@@ -518,9 +518,9 @@ def _from_config(
     )  # fmt: skip
 
 
-def _bone(word: str, skeleton: Skeleton) -> tuple[str, str]:
+def _edge(word: str, skeleton: Skeleton) -> tuple[str, str]:
     ends = word.split(":")
     if len(ends) != 2 or not set(ends) <= set(skeleton.bodyparts):
         known = ", ".join(skeleton.bodyparts)
-        raise ModelError(f"--bones {word}: expected A:B, two of {known}")
+        raise ModelError(f"--edges {word}: expected A:B, two of {known}")
     return ends[0], ends[1]

@@ -45,7 +45,7 @@ KIND = Conditional
 TRIGGER = bob rests
 OUTPUT = light
 """
-PAIR = Skeleton(ARENA_SKELETON.bodyparts, ARENA_SKELETON.bones, ("anna", "bob"))
+PAIR = Skeleton(ARENA_SKELETON.bodyparts, ARENA_SKELETON.edges, ("anna", "bob"))
 SHAPE = np.array([[0, 0], [8, -6], [8, 6], [40, 0]], np.float32)
 
 

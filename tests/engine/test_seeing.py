@@ -10,7 +10,7 @@ from deeplabstream.core.pose import Pose, Skeleton, Thresholds
 from deeplabstream.engine.pose_filtering import PoseFilter, pose_filter_of
 from deeplabstream.settings.cross_checks import check_against
 from deeplabstream.settings.loading import parse
-from deeplabstream.settings.tracking import Bone, Tracking
+from deeplabstream.settings.tracking import EdgeRange, Tracking
 
 SKELETON = Skeleton(("snout", "tail"))
 CAMERA = "[Camera top]\nKIND = SimulatedCamera\n"
@@ -144,8 +144,8 @@ def test_bones_are_of_body_parts_that_the_network_knows() -> None:
 
 
 def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
-    bones = (Bone("snout", "neck", 10, 30), Bone("neck", "tail", 20, 60))
-    seeing = PoseFilter(Thresholds(0.5), {"": Tracking(bones=bones)})
+    edges = (EdgeRange("snout", "neck", 10, 30), EdgeRange("neck", "tail", 20, 60))
+    seeing = PoseFilter(Thresholds(0.5), {"": Tracking(bones=edges)})
     skeleton = Skeleton(("snout", "neck", "tail"))
 
     def doubts(*points: Place, sure: tuple[float, ...] = (1, 1, 1)) -> object:
@@ -155,7 +155,7 @@ def test_an_end_of_a_bone_that_can_not_be_is_refused() -> None:
         ).flags
 
     assert doubts((0, 0), (20, 0), (60, 0)) == {}
-    assert doubts((0, 0), (200, 0), (60, 0)) == {"neck": "bone"}, "it spoils two bones"
+    assert doubts((0, 0), (200, 0), (60, 0)) == {"neck": "bone"}, "it spoils two edges"
     assert doubts((0, 0), (20, 0), (200, 0), sure=(1, 0.9, 0.8)) == {"tail": "bone"}
     assert doubts((0, 0), (20, 0), (200, 0), sure=(1, 0.6, 0.8)) == {"neck": "bone"}
     assert doubts((0, 0), (np.nan, 0), (200, 0)) == {}, "nothing to measure"

@@ -65,14 +65,14 @@ def test_each_point_lies_where_it_was_found(canvas: Canvas) -> None:
     draw_pose(canvas.painter, canvas.place, make_step(0), 0.5)
     for part, (x, y) in enumerate(POINTS[0]):
         assert canvas.colour(x, y) == bodypart_colour(part)
-    assert canvas.colour(55, 45) != QColor(0, 0, 0), "a bone"
+    assert canvas.colour(55, 45) != QColor(0, 0, 0), "an edge"
 
 
-def test_unsure_points_are_faint_and_have_no_bones(canvas: Canvas) -> None:
+def test_unsure_points_are_faint_and_have_no_edges(canvas: Canvas) -> None:
     step = make_step(0, confidence=(0.4, 1, 1))
     draw_pose(canvas.painter, canvas.place, step, 0.5)
     assert canvas.colour(60, 40) == QColor(0, 0, 0), "hollow"
-    assert canvas.colour(55, 45) == QColor(0, 0, 0), "no bone"
+    assert canvas.colour(55, 45) == QColor(0, 0, 0), "no edge"
     assert canvas.colour(50, 50) == bodypart_colour(1)
 
 

@@ -142,16 +142,16 @@ def test_bones_are_drawn_and_kept(
         return image.pixelColor(at(page, 30, 20)).red()
 
     before = middle()
-    tab.tools.bones.setText("nose - tail")
-    tab.tools.bones.editingFinished.emit()
+    tab.tools.edges.setText("nose - tail")
+    tab.tools.edges.editingFinished.emit()
     assert middle() > before + 40
-    tab.tools.bones.setText("nose-paw")
-    tab.tools.bones.editingFinished.emit()
+    tab.tools.edges.setText("nose-paw")
+    tab.tools.edges.editingFinished.emit()
     assert (
         tab.words.text() == "Write edges as nose-tail, with body parts of: nose, tail"
     )
     page.open(tmp_path / "labels")
-    assert tab.tools.bones.text() == "nose-tail"
+    assert tab.tools.edges.text() == "nose-tail"
 
 
 def test_proposals_are_corrected_and_accepted_with_a_key(

@@ -59,7 +59,7 @@ def test_points_bones_and_trails_lie_where_they_should() -> None:
     image = Drawing([Shown(rows)], look).on(black, 2, "")
     assert image[30, 60].max() > 100
     assert image[70, 60].max() > 100
-    assert image[50, 60].max() > 100  # the bone
+    assert image[50, 60].max() > 100  # the edge
     assert 0 < image[30, 30].max() < image[30, 50].max()  # the trail, older is darker
     assert image[10, 10].max() == 0
     assert black.max() == 0
@@ -113,7 +113,7 @@ def test_the_program_renders_trials(
     assert len(open_video(tmp_path / "film.trial1.labelled.mp4")) == 25
     assert main([*words, "--trials", str(trials), "--choose", "7"]) == 2
     assert "has the trials 0 to 2, but not 7" in capsys.readouterr().err
-    assert main([*words, "--bones", "dot:tail"]) == 2
+    assert main([*words, "--edges", "dot:tail"]) == 2
     assert "no body part tail" in capsys.readouterr().err
     for wrong in ("--radius=0", "--trail=-3", "--scale=-1", "--scale=nan"):
         with pytest.raises(SystemExit):

@@ -199,7 +199,7 @@ def test_of_an_edge_the_best_assignment_counts_not_its_best_line() -> None:
     assert_allclose(found[1], points[[1, 3]])
 
 
-def test_the_gap_between_animals_in_a_row_is_no_bone() -> None:
+def test_the_gap_between_animals_in_a_row_is_no_edge() -> None:
     """The front one's tail base and the hind one's snout are not seen."""
     how = decoder(4, ((0, 1),))
     row = np.array([[[10, 60], [50, 60]], [[100, 60], [140, 60]]], np.float32)
@@ -210,7 +210,7 @@ def test_the_gap_between_animals_in_a_row_is_no_bone() -> None:
     assert not np.isfinite(found).any()
 
 
-def test_a_line_longer_than_any_bone_is_no_bone() -> None:
+def test_a_line_longer_than_any_edge_is_no_edge() -> None:
     how = decoder(4, ((0, 1),))
     truth = np.array([[[30, 60], [70, 60]], [[30, 90], [110, 90]]], np.float32)
     output = drawn(how, truth, 30, 40)
@@ -280,17 +280,17 @@ def test_a_batch_is_read_picture_by_picture(count: int) -> None:
 
 
 def test_so_many_samples_of_a_line_count_as_are_asked_for() -> None:
-    bones = np.array([[[2.0, 8.0], [12.0, 8.0]], [[28.0, 8.0], [38.0, 8.0]]])
-    fields = encode_fields(bones, [(0, 1)], 16, 46, 1.0)
+    animals = np.array([[[2.0, 8.0], [12.0, 8.0]], [[28.0, 8.0], [38.0, 8.0]]])
+    fields = encode_fields(animals, [(0, 1)], 16, 46, 1.0)
     edge = np.zeros(2, np.intp)
     starts = np.array([[2, 8], [2, 8]], np.float32)
-    ends = np.array([[12, 8], [38, 8]], np.float32)  # a bone, and a line over the gap
-    bone, gap = paf_line_scores(fields, edge, starts, ends)
-    assert bone > 0.95
+    ends = np.array([[12, 8], [38, 8]], np.float32)  # an edge, and a line over the gap
+    line, gap = paf_line_scores(fields, edge, starts, ends)
+    assert line > 0.95
     assert gap < 0.1
-    bone, gap = paf_line_scores(fields, edge, starts, ends, SAMPLES)
-    assert bone > 0.95
-    assert 0.5 < gap < 0.75  # more than half of it lies on bones
+    line, gap = paf_line_scores(fields, edge, starts, ends, SAMPLES)
+    assert line > 0.95
+    assert 0.5 < gap < 0.75  # more than half of it lies on edges
     how = PafGrouper(2, ((0, 1),), 2, 4, 1.5, link=0.5)
     maps = np.zeros((2, 16, 46), np.float32)
     maps[0, 8, 2] = maps[1, 8, 38] = 1.0

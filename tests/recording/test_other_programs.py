@@ -40,7 +40,7 @@ def test_sleap_io_reads_values_frames_and_skeleton(
         wanted = expected(filmed, animals)
         assert labels.skeleton.node_names == list(SKELETON.bodyparts)
         assert [tuple(edge) for edge in labels.skeleton.edge_names] == [
-            *map(tuple, SKELETON.bones)
+            *map(tuple, SKELETON.edges)
         ]
         assert Path(labels.video.filename).name == path.name.replace(
             "analysis.h5", "mkv"
@@ -71,8 +71,8 @@ def test_sleap_io_reads_labels_and_writes_them_as_they_were(
             labels = sleap_io.load_slp(str(file))
             wanted = expected(filmed, animals)
             assert labels.skeleton.node_names == list(SKELETON.bodyparts)
-            bones = [tuple(edge) for edge in labels.skeleton.edge_names]
-            assert bones == [*map(tuple, SKELETON.bones)]
+            edges = [tuple(edge) for edge in labels.skeleton.edge_names]
+            assert edges == [*map(tuple, SKELETON.edges)]
             assert Path(labels.video.filename).name == path.with_suffix(".mkv").name
             seen = [n for n in range(len(filmed)) if not np.isnan(wanted[n]).any()]
             assert [frame.frame_idx for frame in labels] == seen

@@ -22,7 +22,7 @@ def model(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_writes_a_model_folder_that_says_how(model: Path) -> None:
     loaded = load_model_folder(model)
-    assert loaded.skeleton.bones == (("leftear", "rightear"),)
+    assert loaded.skeleton.edges == (("leftear", "rightear"),)
     assert str(loaded.about["command"]).startswith(
         "python utils/TrainNetwork.py --data"
     )
@@ -48,7 +48,7 @@ def test_size_and_turns_are_as_the_labels_say(
     ("words", "sentence"),
     [
         (["--data", "nowhere"], "there is no file or folder nowhere"),
-        (["--bones", "leftear:tail"], "--bones leftear:tail: expected A:B, two of"),
+        (["--edges", "leftear:tail"], "--edges leftear:tail: expected A:B, two of"),
         (["--device", "abacus"], "torch has no device 'abacus'"),
     ],
 )

@@ -41,7 +41,7 @@ def test_a_deeplabcut_project_is_one_table(tmp_path: Path) -> None:
     (tmp_path / "videos" / "notes.txt").touch()
     project = open_project(deeplabcut(tmp_path), tmp_path)
     assert project.labels.skeleton.bodyparts == ("snout", "tail")
-    assert project.labels.skeleton.bones == (("snout", "tail"),)
+    assert project.labels.skeleton.edges == (("snout", "tail"),)
     expected = [[[1, 2], [3, 4]], [[3, 4], [1, 2]]]
     np.testing.assert_array_equal(project.labels.points, expected)
     assert project.labels.names[1] == "labeled-data/b/img1.png"
@@ -110,7 +110,7 @@ def test_a_sleap_package_is_unpacked(tmp_path: Path) -> None:
     project = open_project(sleap(tmp_path / "a.pkg.slp"), tmp_path / "unpacked")
     labels = project.labels
     assert labels.skeleton.bodyparts == ("snout", "tail")
-    assert labels.skeleton.bones == (("snout", "tail"),)
+    assert labels.skeleton.edges == (("snout", "tail"),)
     np.testing.assert_array_equal(labels.points[0], [[1, 2], [np.nan, np.nan]])
     assert labels.names[1] == "labeled-data/video0/img00000009.png"
     read = cv2.imread(str(labels.images[1]))
@@ -207,7 +207,7 @@ def test_the_template_skeleton_of_a_sleap_file_is_read(tmp_path: Path) -> None:
         attributes["json"] = json.dumps({**words, "skeletons": [own]})
     skeleton = open_project(file, tmp_path / "unpacked").labels.skeleton
     assert skeleton.bodyparts == ("snout", "tail")
-    assert skeleton.bones == (("snout", "tail"),)
+    assert skeleton.edges == (("snout", "tail"),)
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,9 @@ def found_of(labels: Labels, off: float = 2.0) -> Found:
 @pytest.fixture
 def evidence(pairs: Path) -> Evidence:
     labels = labels_of(pairs)
-    bones = [("nose", "rump")]
+    edges = [("nose", "rump")]
     sets, found = ("train", "test"), found_of(labels)
-    return gather(labels, sets, found, threshold=0.5, bones=bones)[0]
+    return gather(labels, sets, found, threshold=0.5, edges=edges)[0]
 
 
 def test_known_animals_give_known_figures(evidence: Evidence, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def camera(path: Path, _: Path) -> Numbered:
 
 
 def rendered(path: Path, folder: Path) -> Numbered:
-    plain = Look(text=False, bones=False)
+    plain = Look(text=False, edges=False)
     render(path, folder / "rendered.mkv", [], plain, codec="ffv1")
     yield from enumerate(one_after_the_other(folder / "rendered.mkv"))
 

@@ -57,7 +57,7 @@ class LabellingTab(QWidget):
             self.canvas.bodyparts = book.bodyparts
             for number, part in enumerate(book.bodyparts, start=1):
                 self.tools.parts.addItem(f"{number}  {part}")
-            self._show_bones(book)
+            self._show_edges(book)
         self._list_pictures()
         if book is not None and book.names:
             waiting = np.flatnonzero(~book.done)
@@ -130,7 +130,7 @@ class LabellingTab(QWidget):
         self.tools.contrast.valueChanged.connect(
             lambda percent: self.canvas.use_gain(percent / 100)
         )
-        self.tools.bones.editingFinished.connect(self._take_bones)
+        self.tools.edges.editingFinished.connect(self._take_edges)
         self.tools.good.clicked.connect(self._accept)
         self.tools.undo.clicked.connect(self.undo)
         self.tools.redo.clicked.connect(self.redo)
@@ -162,7 +162,7 @@ class LabellingTab(QWidget):
 
     def _show_state(self) -> None:
         book = self.book
-        for widget in (self.tools.good, self.tools.contrast, self.tools.bones):
+        for widget in (self.tools.good, self.tools.contrast, self.tools.edges):
             widget.setEnabled(book is not None and bool(book.names))
         self.tools.undo.setEnabled(self.history.can_undo)
         self.tools.redo.setEnabled(self.history.can_redo)
@@ -218,17 +218,17 @@ class LabellingTab(QWidget):
             self.canvas.part = part
             self.canvas.update()
 
-    def _show_bones(self, book: LabelBook) -> None:
-        self.tools.bones.setText(", ".join("-".join(bone) for bone in book.bones))
-        self.tools.bones.setCursorPosition(0)
-        self.canvas.bones = book.bones
+    def _show_edges(self, book: LabelBook) -> None:
+        self.tools.edges.setText(", ".join("-".join(edge) for edge in book.edges))
+        self.tools.edges.setCursorPosition(0)
+        self.canvas.edges = book.edges
 
-    def _take_bones(self) -> None:
+    def _take_edges(self) -> None:
         book = self.book
         if book is None:
             return
         words = [
-            word.strip() for word in self.tools.bones.text().split(",") if word.strip()
+            word.strip() for word in self.tools.edges.text().split(",") if word.strip()
         ]
         pairs = [tuple(end.strip() for end in word.split("-")) for word in words]
         good = [
@@ -239,7 +239,7 @@ class LabellingTab(QWidget):
         else:
             known = ", ".join(book.bodyparts)
             self.words.setText(f"Write edges as nose-tail, with body parts of: {known}")
-        self._show_bones(book)
+        self._show_edges(book)
         self.canvas.update()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802

@@ -198,11 +198,11 @@ class NetworkPage(QWidget):
             return None
 
     def _join(self, book: LabelBook) -> None:
-        """Draw the present network's bones in a book that has none."""
-        skeleton = None if book.bones else self._present()
+        """Draw the present network's edges in a book that has none."""
+        skeleton = None if book.edges else self._present()
         if skeleton is not None:
-            book.bones = tuple(
-                bone for bone in skeleton.bones if {*bone} <= {*book.bodyparts}
+            book.edges = tuple(
+                edge for edge in skeleton.edges if {*edge} <= {*book.bodyparts}
             )
 
     def _ask_folder(self) -> None:

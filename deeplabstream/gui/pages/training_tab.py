@@ -194,8 +194,8 @@ class TrainingTab(QWidget):
         for name, word in options.items():
             arguments += [f"--{name}", word]
         arguments += ["--device", _DEVICES[self.device.currentText()]]
-        if book.bones:
-            arguments += ["--bones", *(":".join(bone) for bone in book.bones)]
+        if book.edges:
+            arguments += ["--edges", *(":".join(edge) for edge in book.edges)]
         if resume:
             arguments.append("--resume")
             self.progress.words.clear()

@@ -88,13 +88,13 @@ def zone_pen(answer: bool | None) -> QPen:
 
 
 def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> None:
-    """Draw bones and points as triggers saw them, and what they did not see.
+    """Draw edges and points as triggers saw them, and what they did not see.
 
     Points below `threshold` are small and faint, refused ones crossed out where the network
     had them, held ones hollow where they are held. Animals that have names bear them.
     """
     pose, seen = step.pose, step.as_seen(threshold)
-    bones = [pose.skeleton.indices(bone) for bone in pose.skeleton.bones]
+    edges = [pose.skeleton.indices(edge) for edge in pose.skeleton.edges]
     flags = [step.flags.get(name, "") for name in pose.names]
     parts = len(pose.skeleton.bodyparts)
     for animal, points in enumerate(place.to_view(seen.points)):
@@ -102,7 +102,7 @@ def draw_pose(painter: QPainter, place: Fit, step: Step, threshold: float) -> No
         several = len(pose.skeleton.animals) > 1
         colour = animal_colour(animal) if several else QColor(255, 255, 255, 150)
         painter.setPen(QPen(colour, 2 if several else 1.5))
-        for one, other in bones:
+        for one, other in edges:
             if known[[one, other]].all():
                 painter.drawLine(QPointF(*points[one]), QPointF(*points[other]))
         for part, flag in enumerate(flags[animal * parts : (animal + 1) * parts]):

@@ -31,7 +31,7 @@ class LabelCanvas(VideoView):
         self.points: NDArray[np.float32] = np.empty((0, 2), np.float32)
         self.part = 0
         """The body part that the next click places."""
-        self.bones: tuple[tuple[str, str], ...] = ()
+        self.edges: tuple[tuple[str, str], ...] = ()
         self.proposed = False
         """Whether a network found the points, and nobody has said that they are right."""
         self.gain = 1.0
@@ -162,7 +162,7 @@ class LabelCanvas(VideoView):
     def paint_above(self, painter: QPainter, place: Fit) -> None:
         """Paint the points, the present one's name beside it."""
         views = place.to_view(self.points).tolist()
-        self._draw_bones(painter, views)
+        self._draw_edges(painter, views)
         for part, (x, y) in enumerate(views):
             if np.isnan(x):
                 continue
@@ -193,9 +193,9 @@ class LabelCanvas(VideoView):
                 QColor(AMBER),
             )
 
-    def _draw_bones(self, painter: QPainter, views: list[list[float]]) -> None:
+    def _draw_edges(self, painter: QPainter, views: list[list[float]]) -> None:
         painter.setPen(QPen(QColor(255, 255, 255, 150), 1.5))
-        for one, other in self.bones:
+        for one, other in self.edges:
             ends = [views[self.bodyparts.index(name)] for name in (one, other)]
             if not np.isnan(ends).any():
                 painter.drawLine(QPointF(*ends[0]), QPointF(*ends[1]))

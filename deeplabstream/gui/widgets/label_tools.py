@@ -30,12 +30,12 @@ KEYS = (
 
 
 class LabelTools(Panel):
-    """Widgets only; none but the line of bones ever takes the keys."""
+    """Widgets only; none but the line of edges ever takes the keys."""
 
     def __init__(self) -> None:
         super().__init__("Body parts")
         self.parts = QListWidget()
-        self.bones = QLineEdit()
+        self.edges = QLineEdit()
         self.contrast = QSlider(Qt.Orientation.Horizontal)
         self.closer, self.wider = QPushButton("+"), QPushButton("−")
         self.whole = QPushButton("Fit")
@@ -51,8 +51,8 @@ class LabelTools(Panel):
         self.contrast.setToolTip(
             "display contrast and brightness, 50 to 400 %; files do not change"
         )
-        self.bones.setPlaceholderText("nose-tail, …")
-        self.bones.setToolTip(
+        self.edges.setPlaceholderText("nose-tail, …")
+        self.edges.setToolTip(
             "skeleton edges, A-B, separated by commas; saved with the network"
         )
         self.undo.setToolTip("U; the last 200 changes")
@@ -68,7 +68,7 @@ class LabelTools(Panel):
     def _arrange(self) -> None:
         self.parts.setObjectName("clear")
         self.column.addWidget(self.parts, 1)
-        for text, widget in (("Edges", self.bones), ("Contrast", self.contrast)):
+        for text, widget in (("Edges", self.edges), ("Contrast", self.contrast)):
             self.column.addWidget(_caption(text))
             self.column.addWidget(widget)
         for buttons in ((self.wider, self.whole, self.closer), (self.undo, self.redo)):
@@ -87,7 +87,7 @@ class LabelTools(Panel):
         self.column.addLayout(keys)
         for widget in (self.parts, self.contrast, *self.findChildren(QPushButton)):
             widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.bones.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.edges.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
 
 
 def _caption(text: str) -> QLabel:

@@ -25,7 +25,7 @@ def encode_fields(
 ) -> NDArray[np.float32]:
     """Return fields (2 · edge, height, width) of `points` (animal, bodypart, 2) in cells.
 
-    `sigma` is the Gaussian's standard deviation, in cells. Where bones of one kind lie on
+    `sigma` is the Gaussian's standard deviation, in cells. Where edges of one kind lie on
     each other, the nearer one is told. An edge of which an end is NaN is not drawn.
     """
     fields = np.zeros((len(edges), 2, height, width), np.float32)
@@ -58,9 +58,9 @@ def paf_line_scores(
 
     `edges` (m,) says of which edge each is, `starts` and `ends` are (m, 2) in cells.
     Along a line, `SAMPLES` vectors are compared with its direction; the mean of the
-    `worst` counts. A line over the gap between two animals in a row is so no bone, although
-    most of it lies on bones: the plain mean, the line integral, would believe it. It is
-    for fields of cells nearly as large as bones are long, which fade towards their ends.
+    `worst` counts. A line over the gap between two animals in a row is so no edge, although
+    most of it lies on edges: the plain mean, the line integral, would believe it. It is
+    for fields of cells nearly as large as edges are long, which fade towards their ends.
     """
     _, height, width = fields.shape
     along = ends - starts

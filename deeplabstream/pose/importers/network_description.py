@@ -181,7 +181,10 @@ class Description(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Outputs]
     bodyparts: list[str] = pydantic.Field(min_length=1)
-    bones: list[tuple[str, str]] = []
+    edges: list[tuple[str, str]] = pydantic.Field(
+        [], validation_alias=pydantic.AliasChoices("edges", "bones")
+    )
+    """Edges of the skeleton; `bones` in descriptions of earlier versions."""
     input: Input
     heatmaps: Heatmaps | None = None
     offsets: Offsets | None = None
@@ -199,7 +202,7 @@ class Description(pydantic.BaseModel):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _known_keys(cls, document: Any) -> Any:
-        known = {*cls.model_fields, *decoder_sections()}
+        known = {*cls.model_fields, "bones", *decoder_sections()}
         for key in document if isinstance(document, dict) else ():
             if key not in known:
                 raise ValueError(f"{key}: there is no such key")
@@ -209,7 +212,7 @@ class Description(pydantic.BaseModel):
     def _fits_together(self) -> "Description":
         if len(set(self.bodyparts)) < len(self.bodyparts):
             raise ValueError("bodyparts: a body part is named twice")
-        if unknown := {end for bone in self.bones for end in bone} - {*self.bodyparts}:
+        if unknown := {end for edge in self.edges for end in edge} - {*self.bodyparts}:
             raise ValueError(f"edges: there is no body part {min(unknown)}")
         for name, values in (("mean", self.input.mean), ("std", self.input.std)):
             if len(values) not in (1, self.input.channels):

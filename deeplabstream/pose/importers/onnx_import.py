@@ -50,7 +50,7 @@ def import_onnx(
     ModelError says what is wrong.
     """
     skeleton = Skeleton(
-        tuple(words.bodyparts), tuple((one, other) for one, other in words.bones)
+        tuple(words.bodyparts), tuple((one, other) for one, other in words.edges)
     )
     fitting = words.input.fitting
     try:

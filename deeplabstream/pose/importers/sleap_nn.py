@@ -111,7 +111,7 @@ def _described(
     try:
         return Description(
             bodyparts=said.node_names,
-            bones=said.bones,
+            edges=said.edges,
             input=Input(
                 width=width,
                 height=height,
@@ -233,7 +233,7 @@ def _bottom_up(
     grouped = Animals(
         fields=field,
         stride=said.stride(stride or said.output_stride, source),
-        edges=said.bones,
+        edges=said.edges,
         most=most,
         floor=said.peak_threshold or FLOOR,
     )

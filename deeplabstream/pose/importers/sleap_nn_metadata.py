@@ -28,7 +28,7 @@ class Metadata(pydantic.BaseModel):
     sleap_nn_version: str = ""
 
     @property
-    def bones(self) -> list[tuple[str, str]]:
+    def edges(self) -> list[tuple[str, str]]:
         """Pairs of body parts that its skeleton joins."""
         return [
             (self.node_names[one], self.node_names[other])
@@ -59,7 +59,7 @@ def read_metadata(source: Path) -> Metadata:
         where = f"{place}: " if place else ""
         raise ModelError(f"{file} is damaged: {where}{fault['msg']}") from error
     if any(
-        not 0 <= end < len(said.node_names) for bone in said.edge_inds for end in bone
+        not 0 <= end < len(said.node_names) for edge in said.edge_inds for end in edge
     ):
         raise ModelError(f"{file} is damaged: an edge ends at an unknown body part")
     return said

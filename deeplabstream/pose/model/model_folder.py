@@ -134,8 +134,8 @@ def load_model_folder(path: Path) -> ModelFolder:
     names = words.skeleton.bodyparts
     if len(set(names)) < len(names):
         raise ModelError(f"{file} is damaged: it names a body part twice")
-    for bone in words.skeleton.bones:
-        for name in bone:
+    for edge in words.skeleton.bones:
+        for name in edge:
             if name not in names:
                 raise ModelError(
                     f"{file} is damaged: an edge ends at an unknown body part {name}"
@@ -172,7 +172,7 @@ def save_description(model: ModelFolder) -> None:
         "format": 1,
         "skeleton": {
             "bodyparts": list(model.skeleton.bodyparts),
-            "bones": [list(bone) for bone in model.skeleton.bones],
+            "bones": [list(edge) for edge in model.skeleton.edges],
         },
         "input": {
             "height": model.fitting.height,

@@ -103,7 +103,7 @@ def view(image: Image, points: Array, seen: Mask, skeleton: Skeleton) -> Array:
 def _lines(skeleton: Skeleton) -> tuple[NDArray[np.intp], Array]:
     """Return the body parts at the ends of lines, and the positions on them."""
     parts = len(skeleton.bodyparts)
-    pairs = [tuple(skeleton.indices(bone)) for bone in skeleton.bones] or [
+    pairs = [tuple(skeleton.indices(edge)) for edge in skeleton.edges] or [
         (one, other) for one in range(parts) for other in range(one)
     ]
     ends = [pair for pair in pairs for _ in range(3)]

@@ -126,7 +126,7 @@ def write_nwb(
         )
         skeleton = sources[0].poses.skeleton
         parts = skeleton.bodyparts
-        edges = [[parts.index(a), parts.index(b)] for a, b in skeleton.bones]
+        edges = [[parts.index(a), parts.index(b)] for a, b in skeleton.edges]
         nodes = Skeleton(name="skeleton", nodes=list(parts), edges=_pairs(edges))
         behavior = file.create_processing_module("behavior", "poses of each camera")
         behavior.add(Skeletons(skeletons=[nodes]))

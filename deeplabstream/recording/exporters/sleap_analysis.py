@@ -84,9 +84,9 @@ def write_sleap(
             file[column] = values
         file["track_names"] = np.array([name.encode() for name in poses.animals])
         file["node_names"] = np.array([part.encode() for part in parts])
-        pairs = [[end.encode() for end in bone] for bone in skeleton.bones]
+        pairs = [[end.encode() for end in edge] for edge in skeleton.edges]
         file["edge_names"] = np.array(pairs, "S").reshape(-1, 2)
-        ends = [[parts.index(end) for end in bone] for bone in skeleton.bones]
+        ends = [[parts.index(end) for end in edge] for edge in skeleton.edges]
         file["edge_inds"] = np.array(ends, int).reshape(-1, 2)
         file["labels_path"] = ""
         file["video_path"] = "" if video is None else str(video.resolve())

@@ -118,8 +118,8 @@ def _video(video: Path, frames: int, size: tuple[int, int]) -> dict[str, object]
 
 
 def _metadata(skeleton: Skeleton) -> dict[str, object]:
-    """Return names and bones; kinds of bones are written once, then referred to."""
-    first = {"py/reduce": [_BONE, {"py/tuple": [1]}]}
+    """Return names and edges; kinds of edges are written once, then referred to."""
+    first = {"py/reduce": [_EDGE, {"py/tuple": [1]}]}
     links = [
         {
             "edge_insert_idx": place,
@@ -128,7 +128,7 @@ def _metadata(skeleton: Skeleton) -> dict[str, object]:
             "target": skeleton.bodyparts.index(end),
             "type": {"py/id": 1} if place else first,
         }
-        for place, (start, end) in enumerate(skeleton.bones)
+        for place, (start, end) in enumerate(skeleton.edges)
     ]
     return {
         "version": "2.0.0",
@@ -150,4 +150,4 @@ def _metadata(skeleton: Skeleton) -> dict[str, object]:
     }
 
 
-_BONE = {"py/type": "sleap.skeleton.EdgeType"}
+_EDGE = {"py/type": "sleap.skeleton.EdgeType"}

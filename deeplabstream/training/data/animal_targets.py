@@ -27,15 +27,15 @@ SPARE = 1.5
 
 
 def edges_of(skeleton: Skeleton, points: Points) -> Edges:
-    """Return the bones, and the shortest edges beyond them that connect all body parts.
+    """Return the edges, and the shortest edges beyond them that connect all body parts.
 
     `points` (image, animal · bodypart, 2) give the usual length of an edge. LabelsError
     when two parts that must be connected never occur together.
     """
     parts = len(skeleton.bodyparts)
     edges = [
-        (skeleton.indices(bone)[0], skeleton.indices(bone)[1])
-        for bone in skeleton.bones
+        (skeleton.indices(edge)[0], skeleton.indices(edge)[1])
+        for edge in skeleton.edges
     ]
     edges = list(
         {frozenset(edge): edge for edge in edges if edge[0] != edge[1]}.values()
@@ -58,7 +58,7 @@ def edges_of(skeleton: Skeleton, points: Points) -> Edges:
     if alone := [n for n in range(parts) if group[n] != group[0]]:
         names = ", ".join(skeleton.bodyparts[n] for n in alone)
         raise LabelsError(
-            [f"{names}: never labelled together with other parts; give --bones"]
+            [f"{names}: never labelled together with other parts; give --edges"]
         )
     return tuple(edges)
 

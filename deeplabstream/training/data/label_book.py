@@ -44,7 +44,7 @@ class LabelBook:
     """(image,): points of a network, perhaps edited, that are not yet reviewed."""
     project: bool = False
     """Whether it is a DeepLabCut project."""
-    bones: tuple[tuple[str, str], ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
     """Lines between body parts, to draw."""
 
     def path(self, picture: int) -> Path:
@@ -88,10 +88,10 @@ class LabelBook:
         self.save(picture)
         self.save_proposals()
 
-    def join(self, bones: Sequence[tuple[str, str]]) -> None:
+    def join(self, edges: Sequence[tuple[str, str]]) -> None:
         """Change the skeleton's lines; OSError: they can't be written."""
-        self.bones = tuple(bones)
-        lines = [f"{one},{other}\n" for one, other in bones]
+        self.edges = tuple(edges)
+        lines = [f"{one},{other}\n" for one, other in edges]
         (self.folder / BONES).write_text("".join(lines), encoding="utf-8")
 
     @property
@@ -190,8 +190,8 @@ def open_book(
     if (folder / BONES).is_file():
         pairs = [tuple(row) for row in _rows(folder / BONES)]
     else:
-        pairs = list(labels.skeleton.bones) if labels else []
-    book.bones = tuple(
+        pairs = list(labels.skeleton.edges) if labels else []
+    book.edges = tuple(
         (pair[0], pair[1])
         for pair in pairs
         if len(pair) == 2 and set(pair) <= set(parts)

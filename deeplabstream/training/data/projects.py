@@ -218,10 +218,10 @@ def _open_dlc(
             )
     if problems:
         raise LabelsError(problems)
-    bones = tuple(
-        (a, b) for a, b in _bones(folder / DLC_CONFIG, words) if {a, b} <= set(names)
+    edges = tuple(
+        (a, b) for a, b in _edges(folder / DLC_CONFIG, words) if {a, b} <= set(names)
     )
-    labels = _joined(parts, Skeleton(names, bones))
+    labels = _joined(parts, Skeleton(names, edges))
     said = words.get("video_sets") or {}
     if not isinstance(said, dict | list):
         raise LabelsError(
@@ -234,7 +234,7 @@ def _open_dlc(
     return Project(labels, there or find_videos(folder / "videos"))
 
 
-def _bones(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:
+def _edges(config: Path, words: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the pairs of body parts that `skeleton` names."""
     said = words.get("skeleton") or ()
     pairs = said if isinstance(said, list | tuple) else (said,)

@@ -285,17 +285,17 @@ def _skeleton(words: Mapping[str, Any]) -> Skeleton:
     doubles = [name for name, times in Counter(bodyparts).items() if times > 1]
     if doubles:
         raise LabelsError([f"the skeleton names {', '.join(doubles)} twice"])
-    bones, kinds = [], []
+    edges, kinds = [], []
     for link in own.get("links", []):
         kind = link.get("type", {})
         if "py/reduce" in kind:
             kinds.append(int(kind["py/reduce"][1]["py/tuple"][0]))
-            is_bone = kinds[-1] == 1
+            is_edge = kinds[-1] == 1
         else:  # a reference to a kind that came before
-            is_bone = kinds[int(kind["py/id"]) - 1] == 1 if "py/id" in kind else True
-        if is_bone:
-            bones.append((str(names[link["source"]]), str(names[link["target"]])))
-    return Skeleton(bodyparts, tuple(bones))
+            is_edge = kinds[int(kind["py/id"]) - 1] == 1 if "py/id" in kind else True
+        if is_edge:
+            edges.append((str(names[link["source"]]), str(names[link["target"]])))
+    return Skeleton(bodyparts, tuple(edges))
 
 
 def _write(file: Path, skeleton: Skeleton, rows: list[list[object]]) -> None:

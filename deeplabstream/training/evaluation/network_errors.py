@@ -69,10 +69,10 @@ def evaluate_network(
     networks = [*found, *others]
     views, single = _pose_columns(next(iter(members(folder)), folder))
     scale = load_model_folder(folder).confidence if len(found) == 1 else None
-    threshold, bones = opened[0].threshold, opened[0].skeleton.bones
+    threshold, edges = opened[0].threshold, opened[0].skeleton.edges
     several = networks if len(networks) > 1 else []
     evidence, poses = gather(
-        labels, sets, together(found), several, views, single, scale, threshold, bones
+        labels, sets, together(found), several, views, single, scale, threshold, edges
     )
     return Evaluation(folder, labels, tuple(found), threshold, evidence, poses)
 

@@ -66,7 +66,7 @@ class Evidence:
     """Rows of each image."""
     counted: Counted | None = None
     """Of several animals: how many were found."""
-    bones: tuple[tuple[int, int], ...] = ()
+    edges: tuple[tuple[int, int], ...] = ()
 
     def of_set(self, name: str) -> NDArray[np.bool_]:
         """Return which rows belong to a set."""

@@ -32,7 +32,7 @@ def gather(
     single: Sequence[str] | None = None,
     scale: ConfidenceScale | None = None,
     threshold: float = 0.0,
-    bones: Sequence[tuple[str, str]] = (),
+    edges: Sequence[tuple[str, str]] = (),
 ) -> tuple[Evidence, Poses]:
     """Return what is known of a network's points, and the poses that the labels show.
 
@@ -66,7 +66,7 @@ def gather(
     evidence = Evidence(
         parts, found.names, labels.images, tuple(sets), points, truth, sure, measures,
         known, None if scale is None else scale.raw(sure), animals, counted,
-        tuple((parts.index(a), parts.index(b)) for a, b in bones),
+        tuple((parts.index(a), parts.index(b)) for a, b in edges),
     )  # fmt: skip
     return evidence, poses
 

@@ -65,7 +65,7 @@ def _frame(evidence: Evidence, picture: int) -> str:
 
 
 def _lines(evidence: Evidence, row: int, size: int) -> str:
-    """Return the bones of one animal, as found or, where it was missed, as labelled."""
+    """Return the edges of one animal, as found or, where it was missed, as labelled."""
     points, labels = evidence.points[row] + 0.5, evidence.labels[row] + 0.5
     there = np.isfinite(points).all(axis=1)
     wanted = np.isfinite(labels).all(axis=1)
@@ -76,7 +76,7 @@ def _lines(evidence: Evidence, row: int, size: int) -> str:
         step = size / 60
         points, there = labels, wanted
         colour, dashed = MISSED, f' stroke-dasharray="{step:.2f} {step / 2:.2f}"'
-    ends = [points[[a, b]].ravel() for a, b in evidence.bones if there[a] and there[b]]
+    ends = [points[[a, b]].ravel() for a, b in evidence.edges if there[a] and there[b]]
     way = "".join(f"M{a:.2f} {b:.2f}L{c:.2f} {d:.2f}" for a, b, c, d in ends)
     width = size / 300
     return f'<path d="{way}" stroke="{colour}" stroke-width="{width:.2f}"{dashed}/>'

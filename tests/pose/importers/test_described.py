@@ -70,7 +70,7 @@ def network(
 
 
 def described(file: Path, **words: Any) -> Path:
-    usual = {"bodyparts": PARTS, "bones": [PARTS], "input": INPUT, "licence": "CC0-1.0"}
+    usual = {"bodyparts": PARTS, "edges": [PARTS], "input": INPUT, "licence": "CC0-1.0"}
     file.write_text(json.dumps(usual | words), "utf-8")
     return file
 
@@ -209,7 +209,7 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
         ({}, "say one of heatmaps, offsets and coordinates"),
         ({"heatmaps": HEATMAPS, "coordinates": {}}, "say one of"),
         ({"heatmaps": HEATMAPS, "bodyparts": ["a", "a"]}, "named twice"),
-        ({"heatmaps": HEATMAPS, "bones": [["snout", "paw"]]}, "no body part paw"),
+        ({"heatmaps": HEATMAPS, "edges": [["snout", "paw"]]}, "no body part paw"),
         (
             {"heatmaps": HEATMAPS, "input": INPUT | {"std": [0]}},
             "std: 0 can't be divided by",

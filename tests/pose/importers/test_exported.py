@@ -77,7 +77,7 @@ def test_deeplabcuts_animals_are_ours(
     about = model.about["compared"]
     assert isinstance(about, dict)
     assert about["missed"] == 0
-    assert about["more"] <= 2  # of an animal with one bone, which DeepLabCut drops
+    assert about["more"] <= 2  # of an animal with one edge, which DeepLabCut drops
 
 
 def test_deeplabcuts_detector_comes_with_its_network(

@@ -19,22 +19,22 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.errors import DeepLabStreamError, SettingsError
 from deeplabstream.core.pose import Skeleton
 from deeplabstream.settings.loading import load
-from deeplabstream.settings.tracking import Bone
+from deeplabstream.settings.tracking import EdgeRange
 from deeplabstream.recording.run_opening import open_run_folder
 from deeplabstream.recording.run_folder import RunFolder
 
 FEWEST = 100
-"""Frames on which a bone must be seen."""
+"""Minimum number of frames on which an edge is visible."""
 WIDER = 0.25
-"""By how much a bone may be shorter or longer than in the run."""
+"""Margin of edge lengths, as a share."""
 FASTER = 2.0
-"""How much faster than in the run an animal may be."""
+"""Margin of the speed, as a factor."""
 
 
 @ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0, or 2 when something that the user can mend is wrong."""
-    options = ProgramParser(prog="LearnBones.py", description=__doc__)
+    options = ProgramParser(prog="LearnTracking.py", description=__doc__)
     options.add_argument("run", type=Path, help="run folder with good tracking")
     options.add_argument("--camera", default="", help="camera, if the run has several")
     options.add_argument(
@@ -70,8 +70,8 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
             )
         points = rig.calibrations[camera].to_mm(points)
     times_s = np.array([step.exposed_ns for step in steps]) / 1e9
-    bones = _bones(folder.skeleton, points)
-    if not bones:
+    edges = _edges(folder.skeleton, points)
+    if not edges:
         raise DeepLabStreamError(unseen)
     return [
         f"# measured on {len(steps)} frames of {folder.path.name}: edge lengths "
@@ -79,28 +79,28 @@ def _lines(folder: RunFolder, camera: str, unit: str) -> list[str]:
         f"{FASTER:g}",
         "[Tracking]",
         f"UNIT = {unit}",
-        f"BONES = {', '.join(map(str, bones))}",
+        f"BONES = {', '.join(map(str, edges))}",
         f"MAX_SPEED = {_fastest(points, times_s):.3g}",
     ]
 
 
-def _bones(skeleton: Skeleton, points: NDArray[np.float64]) -> list[Bone]:
-    """Return the skeleton's bones; without any, from each body part to the next."""
-    pairs = skeleton.bones or list(pairwise(skeleton.bodyparts))
-    found = [_bone(pair, skeleton, points) for pair in pairs]
-    return [bone for bone in found if bone is not None]
+def _edges(skeleton: Skeleton, points: NDArray[np.float64]) -> list[EdgeRange]:
+    """Return the skeleton's edges; without any, from each body part to the next."""
+    pairs = skeleton.edges or list(pairwise(skeleton.bodyparts))
+    found = [_edge(pair, skeleton, points) for pair in pairs]
+    return [edge for edge in found if edge is not None]
 
 
-def _bone(
+def _edge(
     pair: tuple[str, str], skeleton: Skeleton, points: NDArray[np.float64]
-) -> Bone | None:
+) -> EdgeRange | None:
     one, other = skeleton.indices(pair)
     lengths = np.linalg.norm(points[:, :, one] - points[:, :, other], axis=-1).ravel()
     lengths = lengths[np.isfinite(lengths)]
     if len(lengths) < FEWEST:
         return None
     low, high = np.percentile(lengths, [0.5, 99.5]) * (1 - WIDER, 1 + WIDER)
-    return Bone(*pair, float(f"{low:.3g}"), float(f"{high:.3g}"))
+    return EdgeRange(*pair, float(f"{low:.3g}"), float(f"{high:.3g}"))
 
 
 def _fastest(points: NDArray[np.float64], times_s: NDArray[np.float64]) -> float:

@@ -9,7 +9,7 @@ from deeplabstream.engine.pose_filtering import filtered_poses
 from deeplabstream.recording import run_opening
 from deeplabstream.settings.loading import parse
 from tests.training.walker import PLACE, RIG, run
-from utils.LearnBones import main
+from utils.LearnTracking import main
 
 MM = "\nMM_PER_PIXEL = 0.5\n"
 
