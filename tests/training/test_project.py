@@ -113,7 +113,7 @@ def test_the_file_says_how_many_gpus_train_unless_the_user_does(
     config = TrainConfig(
         config=project,
         output=project.parent / "model",
-        overrides=["training.num_gpus=3"],
+        overrides=["+training.num_gpus=3"],
         device=device,
         devices=given,
     )
