@@ -47,6 +47,15 @@ class PoseEstimator(Protocol):
 
 
 @runtime_checkable
+class WarmsUp(Protocol):
+    """An estimator whose first call of each kind is slow."""
+
+    def warm_up(self, batch: int = 1) -> None:
+        """Run everything once that is slow the first time, for batches of that size."""
+        ...
+
+
+@runtime_checkable
 class OnDevice(Protocol):
     """An estimator or a network that knows which device computes."""
 

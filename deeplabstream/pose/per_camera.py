@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Thresholds
-from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
-from deeplabstream.pose.runtimes.batching import WarmsUp
+from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator, WarmsUp
 
 
 class PerCamera(EstimatorWrapper):

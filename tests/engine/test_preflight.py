@@ -62,6 +62,35 @@ def test_a_slow_camera_is_told_and_a_far_too_slow_one_stops(
     assert found[0].grave is stops
 
 
+@pytest.mark.parametrize(
+    ("taken_ms", "rates", "says"),
+    [
+        ({"arena": 20.0}, {"arena": 30.0}, ""),
+        ({"arena": 50.0}, {"arena": 30.0}, "about 33% of the frames will be skipped"),
+        ({"arena": 20.0, "side": 20.0}, {"arena": 30.0, "side": 15.0}, ""),
+        (
+            {"arena": 20.0, "side": 30.0},
+            {"arena": 30.0, "side": 30.0},
+            "takes 30 ms per frame, too long for 60 analysed frames/s: about 33% of the "
+            "frames will be skipped; [Camera arena] goes first",
+        ),
+    ],
+)
+def test_a_network_that_is_too_slow_for_all_cameras_is_told(
+    rig: FakeSession, taken_ms: dict[str, float], rates: dict[str, float], says: str
+) -> None:
+    form, network = ImageFormat((480, 640), 30.0), rig.state.network
+    assert network is not None
+    rig.update(
+        network=replace(network, frame_ms=taken_ms),
+        formats=dict.fromkeys(rates, form),
+        counts=dict.fromkeys(rates, Counts(100)),
+    )
+    found = [f for f in inspected(rig, rates) if "too long for" in f.text]
+    assert bool(found) is bool(says)
+    assert all(says in finding.text and not finding.grave for finding in found)
+
+
 def test_a_camera_that_waits_for_its_first_pulse_stops_nothing(
     rig: FakeSession,
 ) -> None:

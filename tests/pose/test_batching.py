@@ -9,7 +9,11 @@ from deeplabstream.core.errors import ModelError
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
 from deeplabstream.pose.per_camera import PerCamera, thresholds_of
-from deeplabstream.pose.runtimes.batching import batches, worth_batching
+from deeplabstream.pose.runtimes.batching import (
+    batches,
+    frame_seconds,
+    worth_batching,
+)
 from deeplabstream.pose.tracking.named_estimator import NamedEstimator
 
 PARTS = Skeleton(("snout", "tailbase"))
@@ -53,6 +57,19 @@ def test_a_batch_must_be_faster_than_waiting_for_its_turn(
     estimator = Counting(call_s, picture_s)
     monkeypatch.setattr(batching.time, "perf_counter", lambda: estimator.now_s)
     assert worth_batching(estimator) is worth
+
+
+def test_the_time_for_a_frame_is_that_of_the_camera_s_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual, own = Counting(0.01, 0.002), Counting(0.03, 0.0, sha256="f" * 10)
+    clock = lambda: usual.now_s + own.now_s  # noqa: E731
+    monkeypatch.setattr(batching.time, "perf_counter", clock)
+    rig = PerCamera(usual, {"side": own})
+    taken = frame_seconds(rig, ("top", "side", "front"), together=False)
+    assert taken == pytest.approx({"top": 0.012, "side": 0.03, "front": 0.012})
+    taken = frame_seconds(usual, ("top", "side"), together=True)
+    assert taken == pytest.approx({"top": 0.007, "side": 0.007})
 
 
 @pytest.mark.parametrize(("cameras", "sizes"), [(1, []), (3, [2, 3])])

@@ -73,6 +73,7 @@ def _network(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         yield PreflightResult("the network is not loaded yet", grave=True)
     else:
         yield PreflightResult(f"the network finds {parts}; it runs on {state.provider}")
+        yield from _network_speed(settings, state)
         problems = check_against(settings, state.skeleton)
         for problem in problems:
             yield PreflightResult(problem, grave=True)
@@ -80,6 +81,33 @@ def _network(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             yield PreflightResult(
                 "it knows every body part that triggers and [Tracking] name"
             )
+
+
+def _network_speed(
+    settings: Settings, state: SessionState
+) -> Iterator[PreflightResult]:
+    """Compare the network's time for a frame with the rates of the analysed cameras."""
+    taken_ms = state.network.frame_ms if state.network else {}
+    rates = {
+        camera: state.rates.get(camera) or state.formats[camera].rate
+        for camera in taken_ms
+        if camera in state.formats
+    }
+    load = sum(rate * taken_ms[camera] / 1e3 for camera, rate in rates.items())
+    if load <= 1:
+        return
+    slowest = max(taken_ms.values())
+    text = (
+        f"the network takes {slowest:.0f} ms per frame, too long for "
+        f"{sum(rates.values()):.0f} analysed frames/s: about "
+        f"{1 - 1 / load:.0%} of the frames will be skipped"
+    )
+    if len(rates) > 1:
+        text += (
+            f"; [Camera {settings.deciding_camera}] goes first, the other cameras get at "
+            f"least every fourth analysis together"
+        )
+    yield PreflightResult(f"{text}. Lower the cameras' RATE, or use a faster network")
 
 
 def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:

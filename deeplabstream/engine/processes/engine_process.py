@@ -3,9 +3,10 @@
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
@@ -56,13 +57,15 @@ from deeplabstream.ipc.pipe import Connection, Messages, has_message, receive
 from deeplabstream.ipc.ring import Ring, RingReader, RingSpec
 from deeplabstream.pose.estimator import PoseEstimator
 from deeplabstream.pose.per_camera import thresholds_of
-from deeplabstream.pose.runtimes.batching import batches
+from deeplabstream.pose.runtimes.batching import batches, frame_seconds
 from deeplabstream.settings.loading import Settings
 
 LISTEN_S = 0.02
 """Interval at which a busy engine checks for messages."""
 BEAT_S = 0.2
 """Longest interval between two heartbeats to the guards."""
+OTHERS_EVERY = 4
+"""Of so many analysed frames, one at least is of another camera than the deciding one."""
 FEED_S = 0.02
 """Longest interval between two turns of the loop while a board's watchdog needs them."""
 
@@ -80,6 +83,37 @@ def engine_main(settings: Settings, pipe: Connection, links: EngineLinks) -> Non
         engine.work()
 
 
+class FrameTurns:
+    """Chooses the camera whose newest frame is analysed next.
+
+    The deciding camera comes first. Where its frames alone keep the network busy, the
+    others still get one of `OTHERS_EVERY` analyses, in turns.
+    """
+
+    def __init__(self, readers: Sequence[RingReader]) -> None:
+        """Store the readers, the deciding camera's first."""
+        self._deciding = readers[:1]
+        self._others = deque(readers[1:])
+        self._in_a_row = 0
+
+    def next(self) -> Frame | None:
+        """Return a frame that was not analysed yet; None: there is none."""
+        order = [*self._deciding, *self._others]
+        if self._in_a_row >= OTHERS_EVERY - 1:
+            order = [*self._others, *self._deciding]
+        for reader in order:
+            if (frame := reader.newest()) is None:
+                continue
+            if reader in self._deciding:
+                self._in_a_row += 1
+            else:
+                self._in_a_row = 0
+                self._others.remove(reader)
+                self._others.append(reader)
+            return frame
+        return None
+
+
 @dataclass
 class _Engine:
     settings: Settings
@@ -88,6 +122,7 @@ class _Engine:
     resources: ExitStack
     clock: SystemClock = field(default_factory=SystemClock)
     readers: tuple[RingReader, ...] = ()
+    turns: "FrameTurns" = field(default_factory=lambda: FrameTurns(()))
     analysing: bool = False
     batching: bool = False
     """Whether frames of several cameras that are ready together are posed together."""
@@ -142,10 +177,14 @@ class _Engine:
     def tell_network(self, estimator: PoseEstimator) -> None:
         """Warm the network up and say that it is ready."""
         estimator.estimate([np.zeros((480, 640, 3), np.uint8)])
+        analysed = tuple(self.settings.triggers_by_camera())
+        taken = frame_seconds(estimator, analysed, self.batching)
+        frame_ms = {camera: 1e3 * seconds for camera, seconds in taken.items()}
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection would cost milliseconds; the loop makes no cycles
-        self.send(network_ready_message(estimator, self.settings))
+        message = network_ready_message(estimator, self.settings)
+        self.send(replace(message, frame_ms=frame_ms))
         for sentence in outdated_networks(self.settings):
             self.write(Note("network", sentence, self.clock.now_ns()))
 
@@ -214,14 +253,13 @@ class _Engine:
 
     def newest(self) -> list[Frame]:
         """Return a frame that was not analysed yet; those of all cameras where that pays."""
-        ready: list[Frame] = []
-        if self.analysing:
-            for reader in self.readers:
-                if (frame := reader.newest()) is not None:
-                    ready.append(frame)
-                    if not self.batching:
-                        break
-        return ready
+        if not self.analysing:
+            return []
+        if self.batching:
+            frames = [reader.newest() for reader in self.readers]
+            return [frame for frame in frames if frame is not None]
+        frame = self.turns.next()
+        return [] if frame is None else [frame]
 
     def whole(self, frame: Frame) -> bool:
         """Return whether the picture has not been overwritten since `newest` gave it."""
@@ -266,6 +304,7 @@ class _Engine:
         for reader in before:
             reader.close()
         self.readers = tuple(RingReader(Ring(spec), borrows=True) for spec in specs)
+        self.turns = FrameTurns(self.readers)
 
     def analyse(self, active: bool) -> None:
         """Pose frames from the next one on, or no longer."""

@@ -173,6 +173,8 @@ class NetworkReady:
     facts: ModelFacts
     remarks: tuple[str, ...] = ()
     """Sentences about networks that run on the CPU although there is a GPU."""
+    frame_ms: Mapping[str, float] = field(default_factory=dict)
+    """By analysed camera: milliseconds that the network takes for a frame."""
 
 
 @dataclass(frozen=True, slots=True)

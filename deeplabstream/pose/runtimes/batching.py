@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from deeplabstream.core.frame import Image
-from deeplabstream.pose.estimator import PoseEstimator
+from deeplabstream.pose.estimator import PoseEstimator, WarmsUp
+from deeplabstream.pose.per_camera import own_of
 
 WORTH = 1.5
 """A batch of two must take less than this many times one frame alone.
@@ -15,15 +15,6 @@ WORTH = 1.5
 One after the other, the poses are ready after t and 2 t, 1.5 t on average. As a batch,
 both are ready at the end. No frame is waited for.
 """
-
-
-@runtime_checkable
-class WarmsUp(Protocol):
-    """An estimator whose first call of each kind is slow."""
-
-    def warm_up(self, batch: int = 1) -> None:
-        """Run everything once that is slow the first time, for batches of that size."""
-        ...
 
 
 def batches(estimator: PoseEstimator, cameras: int) -> bool:
@@ -43,6 +34,24 @@ def worth_batching(estimator: PoseEstimator, calls: int = 5) -> bool:
     _seconds(estimator, two)  # the first warms up
     times = [(_seconds(estimator, one), _seconds(estimator, two)) for _ in range(calls)]
     return min(both for _, both in times) < WORTH * min(single for single, _ in times)
+
+
+def frame_seconds(
+    estimator: PoseEstimator, cameras: Sequence[str], together: bool, calls: int = 3
+) -> dict[str, float]:
+    """Return the time for a frame of each camera, by the shortest of a few calls.
+
+    `together`: frames of all cameras are one batch.
+    """
+    image: Image = np.full((480, 640, 3), 127, np.uint8)
+    own, count = own_of(estimator), len(cameras) if together else 1
+    taken: dict[int, float] = {}
+    for camera in cameras:
+        network = own.get(camera, estimator)
+        if id(network) not in taken:
+            times = [_seconds(network, [image] * count) for _ in range(calls)]
+            taken[id(network)] = min(times) / count
+    return {camera: taken[id(own.get(camera, estimator))] for camera in cameras}
 
 
 def _seconds(estimator: PoseEstimator, images: Sequence[Image]) -> float:

@@ -8,8 +8,7 @@ import numpy as np
 
 from deeplabstream.core.frame import Image
 from deeplabstream.core.pose import Pose, Skeleton
-from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator
-from deeplabstream.pose.runtimes.batching import WarmsUp
+from deeplabstream.pose.estimator import EstimatorWrapper, PoseEstimator, WarmsUp
 
 
 @dataclass(frozen=True, eq=False)
