@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from deeplabstream.plugins.camera import CameraStream as CameraStream
     from deeplabstream.plugins.camera import CapturedFrame as CapturedFrame
     from deeplabstream.plugins.camera import Device as Device
+    from deeplabstream.plugins.camera import SynchronisedCamera as SynchronisedCamera
     from deeplabstream.plugins.camera import Value as Value
     from deeplabstream.plugins.camera import copy_frame as copy_frame
     from deeplabstream.plugins.debounce import DebounceSettings as DebounceSettings
@@ -167,6 +168,7 @@ _PUBLIC = {
         "CapturedFrame",
         "Device",
         "NOTHING_YET",
+        "SynchronisedCamera",
         "Value",
         "copy_frame",
     ),

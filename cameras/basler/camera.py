@@ -3,20 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, CameraStream, Device
+from cameras.genicam.triggers import GenicamTriggers
+from deeplabstream import CameraStream, Device
 
 from .devices import connected, describe, find, list_devices
-from .features import RequestedFeatures
 from .stream import acquire
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basler(Camera):
+class Basler(GenicamTriggers):
     """A Basler camera (GigE, USB), free-running or triggered; chosen by its serial number.
 
     What is left empty stays as the camera, or CONFIG, has it. What it does not take is
@@ -49,16 +48,7 @@ class Basler(Camera):
     rate: float | None = Field(
         None,
         ge=0.5,
-        description="frames per second; for TRIGGER = line: those of the pulses, as expected",
-    )
-    trigger: Literal["free", "line", "software"] = Field(
-        "free",
-        description="free: by its own clock; line: a frame for each pulse on LINE, without a "
-        "time limit; software: the computer requests each frame, RATE times a second",
-    )
-    line: str = Field("Line1", description="input of the pulses, for TRIGGER = line")
-    edge: Literal["rising", "falling"] = Field(
-        "rising", description="edge of the pulse that exposes, for TRIGGER = line"
+        description="frames per second; for TRIGGER = line: the expected rate of the pulses",
     )
 
     @contextmanager
@@ -69,7 +59,7 @@ class Basler(Camera):
         """
         with (
             connected(find(self.serial)) as camera,
-            acquire(camera, self._wanted()) as film,
+            acquire(camera, self) as film,
         ):
             yield film
 
@@ -77,16 +67,3 @@ class Basler(Camera):
     def found(cls) -> tuple[Device, ...]:
         """Return the Basler cameras that are there; opens each for a moment."""
         return tuple(describe(info, cls.__name__) for info in list_devices())
-
-    def _wanted(self) -> RequestedFeatures:
-        return RequestedFeatures(
-            self.config,
-            self.pixel_format,
-            self.region,
-            self.exposure_us,
-            self.gain,
-            self.rate,
-            self.trigger,
-            self.line,
-            self.edge,
-        )

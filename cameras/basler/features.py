@@ -5,14 +5,17 @@ both are there, the second does nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from deeplabstream import DeviceError
 
 from .devices import supported_formats, translate_pylon_errors
 from .pixel_formats import SHORT_NAMES
+
+if TYPE_CHECKING:
+    from .camera import Basler
 
 EXPOSURE = ("ExposureTimeAbs", "ExposureTime")
 """Names of a feature, the one that acts first."""
@@ -28,21 +31,6 @@ _OFF_BY = 0.005
 """Part of a value by which the camera's may differ without a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedFeatures:
-    """What the settings ask of the camera; None: as it is."""
-
-    config: Path | None = None
-    pixel_format: str = ""
-    region: tuple[int, int, int, int] | None = None
-    exposure_us: float | None = None
-    gain: float | None = None
-    rate: float | None = None
-    trigger: Literal["free", "line", "software"] = "free"
-    line: str = "Line1"
-    edge: Literal["rising", "falling"] = "rising"
-
-
 def feature(camera: Any, *names: str) -> Any:
     """Return the first feature that this camera has, None if it has none of them."""
     nodes = camera.GetNodeMap()
@@ -53,7 +41,7 @@ def feature(camera: Any, *names: str) -> Any:
     return None
 
 
-def set_up(camera: Any, wanted: RequestedFeatures) -> tuple[str, ...]:
+def set_up(camera: Any, wanted: "Basler") -> tuple[str, ...]:
     """Set all that is wanted; return a sentence for each thing that turned out otherwise.
 
     DeviceError: it can't film like this at all.
@@ -74,7 +62,7 @@ def rate_of(camera: Any) -> float:
         return float(min(resulting.GetValue(), longest))
 
 
-def _set_up(camera: Any, wanted: RequestedFeatures) -> Iterator[str]:
+def _set_up(camera: Any, wanted: "Basler") -> Iterator[str]:
     if wanted.config is not None:
         _load(camera, wanted.config)
     _triggers_off(camera)
@@ -85,12 +73,9 @@ def _set_up(camera: Any, wanted: RequestedFeatures) -> Iterator[str]:
         yield from set_exposure(camera, wanted.exposure_us)
     if wanted.gain is not None:
         yield from set_gain(camera, wanted.gain)
-    if wanted.trigger == "free":
-        if wanted.rate is not None:
-            yield from set_rate(camera, wanted.rate)
-        return
-    _try_choose(camera, "AcquisitionFrameRateEnable", False)
-    _arm(camera, wanted)
+    if wanted.trigger == "free" and wanted.rate is not None:
+        yield from set_rate(camera, wanted.rate)
+    wanted.arm(partial(_choose, camera), partial(_try_choose, camera))
 
 
 def _load(camera: Any, config: Path) -> None:
@@ -175,19 +160,6 @@ def _triggers_off(camera: Any) -> None:
     for name in selector.GetSettableValues():
         selector.SetValue(name)
         _try_choose(camera, "TriggerMode", "Off")
-
-
-def _arm(camera: Any, wanted: RequestedFeatures) -> None:
-    """Set the trigger, last of all: other settings may switch it off again."""
-    _choose(camera, "TriggerSelector", "FrameStart", "TRIGGER")
-    if wanted.trigger == "line":
-        if _try_choose(camera, "LineSelector", wanted.line):
-            _try_choose(camera, "LineMode", "Input")
-        _choose(camera, "TriggerSource", wanted.line, "LINE")
-        _choose(camera, "TriggerActivation", f"{wanted.edge.title()}Edge", "EDGE")
-    else:
-        _choose(camera, "TriggerSource", "Software", "TRIGGER")
-    _choose(camera, "TriggerMode", "On", "TRIGGER")
 
 
 def _choose(camera: Any, name: str, value: str, key: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -23,8 +23,11 @@ from deeplabstream import (
 from .controls import PylonControls
 from .counters import BlockIdCounter, ticks_per_second
 from .devices import translate_pylon_errors
-from .features import RequestedFeatures, feature, rate_of, set_up
+from .features import feature, rate_of, set_up
 from .pixel_formats import Layout, layout_of
+
+if TYPE_CHECKING:
+    from .camera import Basler
 
 _WAIT_S = 0.95
 """The longest wait for a picture before `read` comes back."""
@@ -34,7 +37,7 @@ _BUFFERS = 8, 64
 
 
 @contextmanager
-def acquire(camera: Any, wanted: RequestedFeatures) -> Iterator[CameraStream]:
+def acquire(camera: Any, wanted: "Basler") -> Iterator[CameraStream]:
     """Set an open camera up; yield its film. A triggered one is armed when it is yielded."""
     from pypylon import genicam
 
@@ -81,7 +84,7 @@ def _layout(camera: Any) -> Layout:
     return layout
 
 
-def _format(camera: Any, wanted: RequestedFeatures, layout: Layout) -> ImageFormat:
+def _format(camera: Any, wanted: "Basler", layout: Layout) -> ImageFormat:
     height, width = (feature(camera, name).GetValue() for name in ("Height", "Width"))
     rate = rate_of(camera) if wanted.trigger == "free" else wanted.rate or 0.0
     return ImageFormat(layout.shape(height, width), rate, layout.dtype)

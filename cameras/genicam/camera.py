@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from deeplabstream import (
-    Camera,
+    NOTHING_YET,
     CameraStream,
     CapturedFrame,
     ClockSync,
@@ -21,11 +22,20 @@ from deeplabstream import (
     DeviceError,
     Image,
     ImageFormat,
+    Pacer,
     SystemClock,
 )
 
-from .features import adjusted, controls_of, set_control, value_of
+from .features import (
+    adjusted,
+    attempt,
+    choose,
+    controls_of,
+    set_control,
+    value_of,
+)
 from .pixel_formats import layout_of
+from .triggers import GenicamTriggers
 
 _SILENCE_S = 0.95
 _BUFFERS = 16
@@ -34,7 +44,7 @@ _PRODUCERS = "GENICAM_GENTL64_PATH"
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenICam(Camera):
+class GenICam(GenicamTriggers):
     """A camera that follows the GenICam standard: GigE Vision, USB3 Vision, CoaXPress."""
 
     cti: Path | None = Field(
@@ -53,7 +63,10 @@ class GenICam(Camera):
         description="width, height of the region that is read; empty: as it is set",
     )
     rate: float | None = Field(
-        None, gt=0, description="frames per second; empty: as the camera is set"
+        None,
+        gt=0,
+        description="frames per second; for TRIGGER = line: the expected rate of the "
+        "pulses; empty: as the camera is set",
     )
     exposure_us: float | None = Field(
         None, gt=0, description="exposure time in µs; empty: as the camera is set"
@@ -72,9 +85,10 @@ class GenICam(Camera):
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:
-        """Open and set the camera; a first frame shows what it tells with each.
+        """Open and set the camera; a first frame shows what it reports with each.
 
-        `knows_losses` if it numbers its pictures: what came incomplete is a gap too.
+        That frame is taken with all triggers off; a triggered camera is armed behind it.
+        `knows_losses` if it numbers its frames: incomplete ones are gaps too.
         """
         with ExitStack() as stack:
             producers = stack.enter_context(_producers(_files(self.cti)))
@@ -82,20 +96,38 @@ class GenICam(Camera):
             camera = producers.create(about)
             stack.callback(camera.destroy)
             nodes = camera.remote_device.node_map
+            triggered = self.trigger != "free"
             remarks = adjusted(nodes, self)
             layout = layout_of(str(value_of(nodes, "PixelFormat")))
             shape = layout.shape(value_of(nodes, "Height"), value_of(nodes, "Width"))
             camera.num_buffers = max(_BUFFERS, camera.min_num_buffers)
             camera.start()
-
-            unwrapper, clock = CounterUnwrapper(bits=16, first=1), ClockSync()
-            index = -1
             with _fetched(camera, self.patience_s)[0] as first:
                 numbered, stamped = bool(_number(first)), _stamp(first) is not None
+            if triggered or self.leads:
+                camera.stop()
+                self.arm(partial(choose, nodes), partial(attempt, nodes))
+                camera.start()
+
+            unwrapper, clock = CounterUnwrapper(bits=16, first=1), ClockSync()
+            fire = (
+                _SoftwareTrigger(nodes, self.rate)
+                if self.trigger == "software"
+                else None
+            )
+            index = -1
 
             def read(image: Image) -> CapturedFrame:
                 nonlocal index
-                taken, arrived_ns = _fetched(camera, _SILENCE_S)
+                if fire is not None:
+                    fire()
+                try:
+                    taken, arrived_ns = _fetched(camera, _SILENCE_S)
+                except _NoFrameError:
+                    if self.trigger != "line":
+                        raise
+                    _check_presence(nodes)
+                    return NOTHING_YET
                 with taken as buffer:
                     part = buffer.payload.components[0]
                     if (part.height, part.width) != image.shape[:2]:
@@ -109,10 +141,11 @@ class GenICam(Camera):
                     return CapturedFrame(index, arrived_ns, number)
                 return CapturedFrame(index, clock.moment(stamp_ns, arrived_ns), number)
 
+            rate = value_of(nodes, "AcquisitionFrameRate")
             yield CameraStream(
                 ImageFormat(
                     shape,
-                    float(value_of(nodes, "AcquisitionFrameRate") or 0),
+                    float((self.rate if triggered else rate) or 0),
                     layout.dtype,
                 ),
                 read,
@@ -120,8 +153,10 @@ class GenICam(Camera):
                 clock="device" if stamped else "host",
                 device=_name(about),
                 remarks=remarks,
-                controls=lambda: controls_of(nodes),
-                set_control=lambda key, value: set_control(nodes, key, value),
+                controls=lambda: controls_of(nodes, triggered),
+                set_control=lambda key, value: set_control(
+                    nodes, key, value, triggered
+                ),
             )
 
     @classmethod
@@ -206,6 +241,37 @@ def _formats(producers: Any, about: Any) -> tuple[str, ...]:
         camera.destroy()
 
 
+class _NoFrameError(DeviceError):
+    """No frame came in time."""
+
+
+class _SoftwareTrigger:
+    """Requests frames at a rate, or as fast as they are read; late requests are dropped."""
+
+    def __init__(self, nodes: Any, rate: float | None) -> None:
+        self._command: Any = getattr(nodes, "TriggerSoftware", None)
+        if self._command is None:
+            raise DeviceError("TRIGGER = software: the camera has no TriggerSoftware")
+        self._pacer = Pacer(rate) if rate else None
+        self._clock, self._tick = SystemClock(), -1
+
+    def __call__(self) -> None:
+        """Wait until the next frame is due, and request it."""
+        if self._pacer is not None:
+            due = self._pacer.past(self._clock.now_ns()) - 1
+            self._tick = max(self._tick + 1, due)
+            self._pacer.wait(self._tick)
+        self._command.execute()
+
+
+def _check_presence(nodes: Any) -> None:
+    """Read a register of a camera that waits for pulses; DeviceError: it is gone."""
+    try:
+        nodes.TriggerMode.value  # noqa: B018
+    except Exception as error:  # each producer fails in its own words
+        raise DeviceError(f"does not answer: {error}") from error
+
+
 def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
     """Return the next complete buffer, to be used in a `with`, and when it was there."""
     clock = SystemClock()
@@ -214,7 +280,7 @@ def _fetched(camera: Any, patience_s: float) -> tuple[Any, int]:
         buffer = camera.try_fetch(timeout=left_ns / 1e9)  # None too when incomplete
         if buffer is not None:
             return buffer, clock.now_ns()
-    raise DeviceError(f"gave no frame for {round(patience_s)} s")
+    raise _NoFrameError(f"gave no frame for {round(patience_s)} s")
 
 
 def _number(buffer: Any) -> int:

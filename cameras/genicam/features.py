@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .camera import GenICam
 
 _CLOSE = 0.01
-_DIALS = {
+_CONTROLS = {
     "exposure_us": "ExposureTime",
     "gain": "Gain",
     "rate": "AcquisitionFrameRate",
@@ -25,8 +25,10 @@ def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
     """Set what the settings ask for, and return a sentence for all that is otherwise.
 
     The pixel format comes first and the rate last: the one limits the other. Features of
-    the user's own come before, because one of them may unlock the others.
+    the user's own come before, because one of them may unlock the others. Triggers that
+    an earlier program left on are off before all else.
     """
+    _triggers_off(nodes)
     asked: list[tuple[str, Any]] = []
     for feature in wanted.features:
         name, equals, value = (part.strip() for part in feature.partition("="))
@@ -37,25 +39,64 @@ def adjusted(nodes: Any, wanted: "GenICam") -> tuple[str, ...]:
     width, height = wanted.resolution or (None, None)
     asked += [("Width", width), ("Height", height)]
     asked += [("ExposureTime", wanted.exposure_us), ("Gain", wanted.gain)]
-    if wanted.rate is not None and hasattr(nodes, "AcquisitionFrameRateEnable"):
-        asked.append(("AcquisitionFrameRateEnable", True))
-    asked.append(("AcquisitionFrameRate", wanted.rate))
+    if wanted.rate is not None and wanted.trigger == "free":
+        if hasattr(nodes, "AcquisitionFrameRateEnable"):
+            asked.append(("AcquisitionFrameRateEnable", True))
+        asked.append(("AcquisitionFrameRate", wanted.rate))
     told = (_put(nodes, name, value) for name, value in asked if value is not None)
     return tuple(sentence for sentence in told if sentence)
 
 
-def controls_of(nodes: Any) -> tuple[CameraControl, ...]:
-    """Return what can be changed while it films, of the features that the camera has."""
+def choose(nodes: Any, name: str, value: str, key: str) -> None:
+    """Set an enumeration and read it back; DeviceError: the camera has not accepted it.
+
+    A camera with one trigger only needs no TriggerSelector.
+    """
+    if name == "TriggerSelector" and not hasattr(nodes, name):
+        return
+    if not attempt(nodes, name, value):
+        node = getattr(nodes, name, None)
+        available = ", ".join(getattr(node, "symbolics", ())) or "nothing"
+        raise DeviceError(f"{key}: {name} {value} can't be had; available: {available}")
+
+
+def attempt(nodes: Any, name: str, value: str | bool) -> bool:
+    """Set a feature that not every camera has; return whether it is set."""
+    node = getattr(nodes, name, None)
+    if node is None:
+        return False
+    try:
+        if node.value != value:
+            node.value = value
+        return bool(node.value == value)
+    except Exception:  # each camera refuses in its own words
+        return False
+
+
+def _triggers_off(nodes: Any) -> None:
+    attempt(nodes, "AcquisitionMode", "Continuous")
+    attempt(nodes, "TriggerMode", "Off")
+    selector = getattr(nodes, "TriggerSelector", None)
+    for name in getattr(selector, "symbolics", ()):
+        if attempt(nodes, "TriggerSelector", name):
+            attempt(nodes, "TriggerMode", "Off")
+
+
+def controls_of(nodes: Any, triggered: bool = False) -> tuple[CameraControl, ...]:
+    """Return the controls that the camera has; a triggered one has no rate of its own."""
     return tuple(
         CameraControl(key, float(node.value), _limit(node, "min"), _limit(node, "max"))
-        for key, name in _DIALS.items()
+        for key, name in _CONTROLS.items()
         if (node := getattr(nodes, name, None)) is not None
+        and not (triggered and key == "rate")
     )
 
 
-def set_control(nodes: Any, key: str, value: Value) -> bool:
-    """Set one of them as near as can be; False: the camera has none, or it is no control."""
-    node = getattr(nodes, _DIALS.get(key, ""), None)
+def set_control(nodes: Any, key: str, value: Value, triggered: bool = False) -> bool:
+    """Set one of them as near as can be; False: the camera does not have it."""
+    if triggered and key == "rate":
+        return False
+    node = getattr(nodes, _CONTROLS.get(key, ""), None)
     if node is None or not isinstance(value, float | int):
         return False
     low, high = _limit(node, "min"), _limit(node, "max")

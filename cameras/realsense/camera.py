@@ -8,14 +8,14 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from deeplabstream import Camera, CameraStream, Device
+from deeplabstream import CameraStream, Device, SynchronisedCamera
 
 from .devices import describe, find, play, present
 from .stream import stream
 
 
 @dataclass(frozen=True, kw_only=True)
-class RealSense(Camera):
+class RealSense(SynchronisedCamera):
     """A RealSense camera, or a recording of one; a section delivers one of its streams.
 
     Colour and depth of one device are two sections with the same SERIAL: the SDK gives
@@ -49,6 +49,26 @@ class RealSense(Camera):
     rate: float | None = Field(
         None, gt=0, description="frames per second; empty: the device's usual one"
     )
+    exposure_us: float | None = Field(
+        None,
+        gt=0,
+        description="exposure time in µs; switches automatic exposure off; empty: as it is "
+        "set",
+    )
+    gain: float | None = Field(
+        None,
+        description="gain in the sensor's own unit; switches automatic exposure off; "
+        "empty: as it is set",
+    )
+    trigger: Literal["free", "line"] = Field(
+        "free",
+        description="what starts an exposure; free: the camera's own clock; line: a pulse "
+        "at its SYNC pin, of LEADER or of a generator",
+    )
+    leads: bool = Field(
+        False,
+        description="yes: the camera gives a pulse for each exposure at its SYNC pin",
+    )
     align: tuple[int, int] | None = Field(
         None,
         description="for depth: width, height of the colour images to which it is aligned, "
@@ -66,6 +86,21 @@ class RealSense(Camera):
             )
         if self.stream != "depth" and self.align is not None:
             raise ValueError(f"ALIGN is for STREAM = depth, not for {self.stream}")
+        super().__post_init__()
+        if self.leads and self.trigger == "line":
+            raise ValueError(
+                "LEADS = yes and TRIGGER = line exclude each other: the device has one SYNC "
+                "pin"
+            )
+        if self.stream == "color" and self.trigger == "line" and self.leader is None:
+            raise ValueError(
+                "TRIGGER = line with STREAM = color needs LEADER: only depth and infrared "
+                "follow an external generator"
+            )
+        if self.recording is not None and (self.leads or self.trigger == "line"):
+            raise ValueError(
+                "TRIGGER = line and LEADS = yes do not apply to a RECORDING"
+            )
 
     @contextmanager
     def opened(self) -> Iterator[CameraStream]:

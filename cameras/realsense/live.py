@@ -4,6 +4,7 @@ A pipeline pairs streams, repeats some pictures and leaves others out to do so; 
 gives each picture once.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from deeplabstream import ClockSync, CounterUnwrapper, DeviceError, SystemClock
@@ -19,11 +20,11 @@ class LiveFrames:
     def __init__(self, sensor: Any, profile: Any) -> None:
         import pyrealsense2 as rs
 
-        self._sensor = sensor
+        self._sensor, self._profile = sensor, profile
         self._queue = rs.frame_queue(_HELD)
         self._clock = SystemClock()
         self._synchroniser, self._unwrapper = ClockSync(), CounterUnwrapper(bits=32)
-        self._fresh = False
+        self._fresh = self._awaits_pulses = False
         option = rs.option.global_time_enabled
         if sensor.supports(option) and not sensor.is_option_read_only(option):
             sensor.set_option(option, 0)
@@ -38,15 +39,32 @@ class LiveFrames:
         self._wraps = domain == rs.timestamp_domain.hardware_clock
         self._stamps = domain != rs.timestamp_domain.system_time
 
-    def next(self) -> tuple[Any, int]:
-        """Wait for the next frame, and say when it was stamped, on the run's clock.
+    def wait_for_pulses(self, arm: Callable[[], object]) -> None:
+        """Stop, arm and start the sensor: it exposes on pulses only from now on."""
+        try:
+            halt(self._sensor)
+            arm()
+            self._sensor.open(self._profile)
+            self._sensor.start(self._queue)
+        except BaseException:
+            self.stop()
+            raise
+        self._awaits_pulses = True
 
-        Those that came before the first call are passed over.
+    def next(self) -> tuple[Any, int] | None:
+        """Wait for the next frame and return it with its time on the run's clock.
+
+        Frames that arrived before the first call are dropped. None: it waits for a pulse.
         """
         while not self._fresh and self._queue.poll_for_frame():
             continue
         self._fresh = True
-        frame = self._wait(_SILENT_MS)
+        try:
+            frame = self._wait(_SILENT_MS)
+        except DeviceError:
+            if self._awaits_pulses:
+                return None
+            raise
         arrived_ns = self._clock.now_ns()
         if not self._stamps:
             return frame, arrived_ns

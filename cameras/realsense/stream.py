@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deeplabstream import CameraStream, CapturedFrame, DeviceError, Image, ImageFormat
+from deeplabstream import (
+    NOTHING_YET,
+    CameraStream,
+    CapturedFrame,
+    DeviceError,
+    Image,
+    ImageFormat,
+)
 
+from .controls import SensorControls
 from .depth_alignment import Alignment
 from .devices import about, choose
 from .live import LiveFrames
 from .playback import PlayedFrames
+from .synchronisation import FREE, GENLOCK, mode_of, set_mode
 
 if TYPE_CHECKING:
     from .camera import RealSense
@@ -24,11 +33,17 @@ def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
 
     sensor, profile = choose(device, camera.stream, camera.resolution, camera.rate)
     try:
+        controls, mode = SensorControls(sensor), mode_of(camera)
         remarks = (*_emitter(device, camera.emitter), *_usb(device))
+        remarks += tuple(controls.apply(camera))
         alignment = None
         if camera.align is not None:
             alignment = Alignment(choose(device, "color", camera.align, None)[1])
+        if camera.stream != "color" or mode != FREE:
+            remarks += set_mode(device, FREE if mode == GENLOCK else mode)
         frames = _frames(device, sensor, profile, camera)
+        if mode == GENLOCK and isinstance(frames, LiveFrames):
+            frames.wait_for_pulses(lambda: set_mode(device, GENLOCK))
     except RuntimeError as error:
         raise DeviceError(f"can't be set up: {error}") from error
     number, index = -1, -1
@@ -37,6 +52,9 @@ def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
         nonlocal number, index
         try:
             there = frames.next()
+            if there is None and mode == GENLOCK:
+                set_mode(device, GENLOCK)  # RuntimeError: it was unplugged
+                return NOTHING_YET
             if there is None:
                 return None
             frame, time_ns = there
@@ -59,6 +77,8 @@ def stream(device: Any, camera: "RealSense") -> Iterator[CameraStream]:
             clock="device" if stamped else "host",
             device=_name(device, sensor, camera.stream),
             remarks=remarks,
+            controls=controls.read,
+            set_control=controls.set_control,
         )
     finally:
         frames.stop()

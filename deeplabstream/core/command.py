@@ -12,6 +12,8 @@ TriggerName = NewType("TriggerName", str)
 
 InputName = NewType("InputName", str)
 """The NAME of a section `[Input NAME]`."""
+CameraName = NewType("CameraName", str)
+"""The NAME of a section `[Camera NAME]`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from deeplabstream.core.calibration import (
     from_scale,
     parse_mark,
 )
+from deeplabstream.core.command import CameraName
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image, ImageFormat
 
@@ -219,3 +220,35 @@ class Camera(ABC):
         Empty for kinds without a device.
         """
         return ()
+
+
+@settings(frozen=True, kw_only=True)
+class SynchronisedCamera(Camera):
+    """A camera that exposes on pulses, or gives a pulse for each exposure.
+
+    The settings have one vocabulary: a *leader* gives pulses, a *follower* exposes on them.
+    """
+
+    rate: float | None
+    trigger: Literal["free", "line", "software"] = Field(
+        "free",
+        description="what starts an exposure; free: the camera's own clock; line: a pulse "
+        "at its input, waited for without a time-out; software: the computer, RATE times "
+        "per second",
+    )
+    leader: CameraName | None = Field(
+        None,
+        description="with TRIGGER = line: NAME of the camera whose pulses it follows; "
+        "empty: another device gives them (generator, board)",
+    )
+    leads: bool = Field(
+        False, description="yes: the camera gives a pulse for each exposure"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a leader of a camera that follows no pulses."""
+        if self.leader is not None and self.trigger != "line":
+            raise ValueError(
+                f"LEADER = {self.leader} needs TRIGGER = line: with TRIGGER = "
+                f"{self.trigger} no pulses are followed"
+            )

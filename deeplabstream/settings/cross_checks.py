@@ -1,8 +1,9 @@
 """Cross-checks: agreement of the sections of a rig, its cameras and its network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from deeplabstream.core.pose import Skeleton
+from deeplabstream.plugins.camera import SynchronisedCamera
 from deeplabstream.plugins.trigger import BodyPartTrigger
 from deeplabstream.settings.animals import MOST, animal_name_problems
 from deeplabstream.settings.sections import Settings
@@ -23,6 +24,45 @@ def unit_problems(rig: Settings) -> Iterator[str]:
             yield (
                 f"[{title}] UNIT = mm: [Camera {name}] has no MM_PER_PIXEL and no MARKS"
             )
+
+
+def synchronisation_problems(rig: Settings) -> Iterator[str]:
+    """Yield a sentence for each camera that would wait for pulses that never come."""
+    followers = {
+        name: camera
+        for name, camera in rig.cameras.items()
+        if isinstance(camera, SynchronisedCamera) and camera.leader is not None
+    }
+    for name, camera in followers.items():
+        title = f"[Camera {name}] LEADER = {camera.leader}"
+        leader = rig.cameras.get(camera.leader or "")
+        if leader is None:
+            if not rig.streaming.multiple_devices:
+                yield f"{title}: is off by [Streaming] MULTIPLE_DEVICES = no"
+        elif leader is camera:
+            yield f"{title}: a camera cannot follow its own pulses"
+        elif not (isinstance(leader, SynchronisedCamera) and leader.leads):
+            yield (
+                f"{title}: that camera gives no pulses, so this one would wait without "
+                f"end. Set LEADS = yes in [Camera {camera.leader}], or choose another"
+            )
+        elif _in_circle(name, followers):
+            yield f"{title}: the cameras follow each other, so none gives the first pulse"
+        elif camera.rate and leader.rate and camera.rate != leader.rate:
+            yield (
+                f"[Camera {name}] RATE = {camera.rate:g}: its LEADER {camera.leader} gives "
+                f"{leader.rate:g} pulses per second. Enter the same RATE in both"
+            )
+
+
+def _in_circle(name: str, followers: Mapping[str, SynchronisedCamera]) -> bool:
+    """Return whether the leaders of a camera lead back to it."""
+    place = followers[name].leader
+    for _ in followers:
+        if place is None or place == name:
+            break
+        place = followers[place].leader if place in followers else None
+    return place == name
 
 
 def animal_problems(rig: Settings, count: int = MOST) -> list[str]:

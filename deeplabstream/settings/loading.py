@@ -9,7 +9,7 @@ from typing import Any
 import cameras
 import experiments
 import outputs
-from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.rig_folder import use_for_settings
 from deeplabstream.plugins.camera import Camera
@@ -22,6 +22,7 @@ from deeplabstream.settings.animals import Animals
 from deeplabstream.settings.cross_checks import (
     animal_problems,
     check_against,
+    synchronisation_problems,
     unit_problems,
 )
 from deeplabstream.settings.fields import Maker, Section, keys_of
@@ -67,7 +68,12 @@ FAMILIES: dict[str, tuple[Any, type]] = {
 NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[\w-]+( [\w-]+)*", re.IGNORECASE)
 """What the NAME of a section may be; files are named so."""
 
-_NAMING = {"Trigger": TriggerName, "Output": OutputName, "Input": InputName}
+_NAMING = {
+    "Trigger": TriggerName,
+    "Output": OutputName,
+    "Input": InputName,
+    "Camera": CameraName,
+}
 
 
 def load(path: Path) -> Settings:
@@ -242,6 +248,9 @@ class _Reading:
             self._check_named(f"Trigger {name}", maker)
         for name, plan in rig.experiments.items():
             self._check_named(f"Experiment {name}", plan)
+        for name, camera in self._makers["Camera"].items():
+            self._check_named(f"Camera {name}", camera)
+        self._problems += synchronisation_problems(rig)
         for name, output in self._makers["Output"].items():
             self._check_named(f"Output {name}", output)
             taker = rig.outputs.get(output().then or "")

@@ -6,7 +6,7 @@ from pathlib import Path
 from secrets import randbelow
 from typing import Any
 
-from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.paths import is_folder
 from deeplabstream.plugins.random_seed import DRAWN
 from deeplabstream.pose.model.model_opening import MODELS
@@ -22,6 +22,7 @@ _TYPES: Mapping[str, Any] = {
     "Trigger": TriggerName,
     "Output": OutputName,
     "Input": InputName,
+    "Camera": CameraName,
 }
 _KEYS = {"Camera": "CAMERA", "Experiment": "EXP_NAME"}
 _NETWORKS = {

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cameras.basler.camera import Basler
 from cameras.basler.devices import connected, find
-from cameras.basler.features import RequestedFeatures, feature
+from cameras.basler.features import feature
 from cameras.basler.stream import acquire
 from deeplabstream.core.frame import Image
 from deeplabstream.plugins.camera import CameraStream
@@ -69,7 +70,7 @@ def at_hand(**wanted: Any) -> Iterator[tuple[Any, CameraStream]]:
     """A film, and the camera itself, to make it fail."""
     with (
         connected(find("")) as camera,
-        acquire(camera, RequestedFeatures(**{**FAST, **wanted})) as film,
+        acquire(camera, Basler(**{**FAST, **wanted})) as film,
     ):
         yield camera, film
 

@@ -1,6 +1,6 @@
 """A made RealSense device of the SDK's own, and recordings that the SDK writes of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ class MadeDevice:
     """A software device with depth, left infrared and colour; `send` exposes it once.
 
     The colour lens shows things `shift` pixels further right than the depth lens;
-    its pixels lie in memory as `layout` says.
+    its pixels lie in memory as `layout` says. `options` have minimum, maximum and step, by
+    sensor (depth or color).
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class MadeDevice:
         projector: bool = False,
         shift: float = 0.0,
         layout: Any = rs.format.bgr8,
+        options: Mapping[str, Mapping[Any, tuple[float, float, float]]] = {},
     ) -> None:
         self._domain, self._counts = domain, counts
         self.device = rs.software_device()
@@ -53,6 +55,17 @@ class MadeDevice:
             limits = rs.option_range()
             limits.min, limits.max, limits.step, limits.default = 0.0, 1.0, 1.0, 0.0
             depth.add_option(rs.option.emitter_enabled, limits, True)
+        for name, limits_of in options.items():
+            sensor = depth if name == "depth" else color
+            for option, (low, high, step) in limits_of.items():
+                limits = rs.option_range()
+                limits.min, limits.max, limits.step, limits.default = (
+                    low,
+                    high,
+                    step,
+                    low,
+                )
+                sensor.add_option(option, limits, True)
         self._streams: dict[str, tuple[Any, Any]] = {}
         for uid, (name, sensor, index, pixels) in enumerate(
             (
@@ -72,6 +85,9 @@ class MadeDevice:
         """Deliver picture `index` of every stream that is running."""
         for name, image in pictures(index).items():
             sensor, profile = self._streams[name]
+            streams = [each.stream_type() for each in sensor.get_active_streams()]
+            if profile.stream_type() not in streams:
+                continue
             frame = rs.software_video_frame()
             frame.pixels = image
             frame.bpp = image[0, 0].nbytes
@@ -85,6 +101,58 @@ class MadeDevice:
             if self._counts:
                 sensor.set_metadata(rs.frame_metadata_value.frame_counter, index)
             sensor.on_video_frame(frame)
+
+
+class LoggedDevice:
+    """A device whose sensors log options; like the SDK, they refuse some while streaming."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self.log: list[Any] = []
+        self.stuck = False
+        """Whether options keep their values."""
+        self.unplugged = False
+        self._sensors = [_LoggedSensor(self, each) for each in device.query_sensors()]
+
+    def query_sensors(self) -> "list[_LoggedSensor]":
+        return self._sensors
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+
+class _LoggedSensor:
+    def __init__(self, device: LoggedDevice, sensor: Any) -> None:
+        self._device, self._sensor = device, sensor
+        self._streams = False
+
+    def start(self, queue: Any) -> None:
+        self._sensor.start(queue)
+        self._streams = True
+        self._device.log.append("start")
+
+    def stop(self) -> None:
+        self._sensor.stop()
+        self._streams = False
+        self._device.log.append("stop")
+
+    def set_option(self, option: Any, value: float) -> None:
+        """As librealsense 2.5x (ds-options.cpp): no change of the mode while streaming."""
+        if option == rs.option.inter_cam_sync_mode and self._streams:
+            raise RuntimeError(
+                "Cannot change Inter-camera HW synchronization mode while streaming!"
+            )
+        self._device.log.append((option.name, value))
+        if not self._device.stuck:
+            self._sensor.set_option(option, value)
+
+    def get_option(self, option: Any) -> float:
+        if self._device.unplugged:
+            raise RuntimeError("failed to set power state")
+        return float(self._sensor.get_option(option))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sensor, name)
 
 
 def write_recording(

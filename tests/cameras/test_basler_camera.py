@@ -187,3 +187,16 @@ def test_the_rate_of_a_triggered_one_is_that_of_its_pulses() -> None:
     with Basler(**FAST, trigger="line").opened() as film:
         assert not film.set_control("rate", 20.0)
         assert "rate" not in {control.key for control in film.controls()}
+
+
+def test_a_leader_gives_a_pulse_for_each_exposure() -> None:
+    with at_hand(leads=True, output_line="Line3") as (camera, film):
+        assert feature(camera, "LineSelector").GetValue() == "Line3"
+        assert feature(camera, "LineMode").GetValue() == "Output"
+        assert feature(camera, "LineSource").GetValue() == "ExposureActive"
+        assert film.read(slot(film))
+    with (
+        pytest.raises(DeviceError, match=r"^OUTPUT_LINE: LineSelector Line9 .*Line1"),
+        Basler(leads=True, output_line="Line9").opened(),
+    ):
+        pass

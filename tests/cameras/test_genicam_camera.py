@@ -3,6 +3,7 @@
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import genicam
 import numpy as np
@@ -13,6 +14,8 @@ from cameras.genicam.pixel_formats import layout_of
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
+from deeplabstream.plugins.camera import NOTHING_YET, CameraStream, CapturedFrame
+from tests.cameras.genicam_model import ModelCamera, no_frame_in_time, producers_of
 
 VIKY = Path(genicam.__file__).with_name("viky.cti")
 """Three cameras with a ball, red, green and blue: serial numbers 0, 1 and 2."""
@@ -157,3 +160,143 @@ def test_twelve_bits_stay_and_strange_formats_are_refused() -> None:
     assert layout.dtype == "uint16"
     with pytest.raises(DeviceError, match="YUV422_8 can't be used"):
         layout_of("YUV422_8")
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> ModelCamera:
+    """A camera with triggers in place of harvesters' devices."""
+    camera = ModelCamera()
+    use(monkeypatch, camera)
+    return camera
+
+
+def use(monkeypatch: pytest.MonkeyPatch, camera: ModelCamera) -> None:
+    start = "cameras.genicam.camera"
+    monkeypatch.setattr(f"{start}._producers", lambda _files: producers_of(camera))
+    monkeypatch.setattr(f"{start}._fetched", no_frame_in_time)
+
+
+def read(stream: CameraStream) -> CapturedFrame | None:
+    return stream.read(np.zeros(stream.format.shape, stream.format.dtype))
+
+
+def test_a_follower_delivers_one_frame_per_pulse(model: ModelCamera) -> None:
+    camera = GenICam(cti=VIKY, trigger="line", line="Line2", edge="falling", rate=100)
+    with camera.opened() as stream:
+        nodes = model.nodes
+        assert nodes.TriggerActivation.value == "FallingEdge"
+        assert (nodes.LineSelector.value, nodes.LineMode.value) == ("Line2", "Input")
+        assert not nodes.AcquisitionFrameRateEnable.value, "it would limit the pulses"
+        assert stream.format.rate == 100
+        assert read(stream) is NOTHING_YET
+        model.pulse("Line1")
+        assert read(stream) is NOTHING_YET, "another input"
+        for _ in range(3):
+            model.pulse("Line2")
+        shots = [read(stream) for _ in range(3)]
+        assert [shot.index for shot in shots if shot] == [0, 1, 2]
+        assert read(stream) is NOTHING_YET
+        assert (stream.knows_losses, stream.clock) == (True, "device")
+        assert not stream.set_control("rate", 20.0)
+        assert "rate" not in {control.key for control in stream.controls()}
+
+
+def test_a_camera_with_one_trigger_only_needs_no_selector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    camera = ModelCamera(without=("TriggerSelector",))
+    use(monkeypatch, camera)
+    with GenICam(cti=VIKY, trigger="line").opened() as stream:
+        camera.pulse("Line1")
+        assert isinstance(read(stream), CapturedFrame)
+
+
+def test_a_follower_is_armed_behind_the_first_frame(model: ModelCamera) -> None:
+    with GenICam(cti=VIKY, trigger="line").opened():
+        pass
+    log = model.log
+    started = [index for index, entry in enumerate(log) if entry == "start"]
+    assert len(started) == 2
+    assert ("TriggerMode", "Off") in log[: started[0]], "left on by another program"
+    assert log[started[1] - 1] == ("TriggerMode", "On")
+    assert "stop" in log[started[0] : started[1]]
+    assert log[-1] == "destroy"
+
+
+def test_a_free_camera_is_not_left_waiting_by_an_earlier_program(
+    model: ModelCamera,
+) -> None:
+    with GenICam(cti=VIKY).opened() as stream:
+        shot = read(stream)
+        assert shot is not None
+        assert shot.index >= 0
+    assert model.log.count("start") == 1
+
+
+def test_the_computer_requests_each_frame(model: ModelCamera) -> None:
+    with GenICam(cti=VIKY, trigger="software", rate=1000).opened() as stream:
+        assert model.nodes.TriggerSource.value == "Software"
+        shots = [read(stream) for _ in range(4)]
+        assert [shot.index for shot in shots if shot] == [0, 1, 2, 3]
+
+
+def test_a_leader_gives_a_pulse_for_each_exposure(model: ModelCamera) -> None:
+    with GenICam(cti=VIKY, leads=True).opened() as stream:
+        nodes = model.nodes
+        assert (nodes.LineSelector.value, nodes.LineMode.value) == ("Line2", "Output")
+        assert nodes.LineSource.value == "ExposureActive"
+        assert nodes.TriggerMode.value == "Off"
+        assert read(stream)
+
+
+def test_a_follower_that_is_unplugged_is_lost_not_waiting(model: ModelCamera) -> None:
+    with GenICam(cti=VIKY, trigger="line").opened() as stream:
+        assert read(stream) is NOTHING_YET
+        model.unplugged = True
+        model.nodes.TriggerMode.gone = True
+        with pytest.raises(DeviceError, match="does not answer: TimeoutException"):
+            read(stream)
+
+
+@pytest.mark.parametrize(
+    ("settings", "without", "words"),
+    [
+        (
+            {"trigger": "line", "line": "Line9"},
+            (),
+            "LINE: TriggerSource Line9 .*Line1, L",
+        ),
+        (
+            {"trigger": "line"},
+            ("TriggerMode",),
+            "TRIGGER: TriggerMode On",
+        ),
+        (
+            {"leads": True, "output_line": "Line3"},
+            (),
+            "OUTPUT_LINE: LineSelector Line3",
+        ),
+        (
+            {"leads": True},
+            ("LineSource",),
+            "LEADS: LineSource ExposureActive .*nothing",
+        ),
+    ],
+)
+def test_a_trigger_that_the_camera_does_not_have_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, without: Any, words: str
+) -> None:
+    use(monkeypatch, ModelCamera(without))
+    with (
+        pytest.raises(DeviceError, match=words),
+        GenICam(cti=VIKY, **settings).opened(),
+    ):
+        pass
+
+
+def test_the_simulated_camera_of_the_package_has_no_trigger() -> None:
+    with (
+        pytest.raises(DeviceError, match=r"LINE: TriggerSource .*available: nothing"),
+        GenICam(cti=VIKY, serial="0", rate=200, trigger="line").opened(),
+    ):
+        pass

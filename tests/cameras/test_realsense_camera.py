@@ -14,7 +14,7 @@ from cameras.realsense.camera import RealSense
 from deeplabstream.core.clock import SystemClock
 from deeplabstream.core.errors import DeviceError
 from deeplabstream.core.frame import Image
-from deeplabstream.plugins.camera import CameraStream, CapturedFrame
+from deeplabstream.plugins.camera import NOTHING_YET, CameraStream, CapturedFrame
 from deeplabstream.recording.video_writer import VideoWriter
 from deeplabstream.video.video_reader import open_video
 
@@ -25,6 +25,7 @@ from cameras.realsense.stream import stream  # noqa: E402
 from tests.cameras.recordings import (  # noqa: E402
     SERIAL,
     STEP_MS,
+    LoggedDevice,
     MadeDevice,
     pictures,
     write_recording,
@@ -240,6 +241,184 @@ def test_settings_that_fit_no_stream_are_refused() -> None:
         RealSense(stream="depth")
     with pytest.raises(ValueError, match="ALIGN"):
         RealSense(align=(64, 48))
+
+
+# exposure and gain
+
+EXPOSING = {
+    "depth": {
+        rs.option.exposure: (1.0, 200_000.0, 1.0),
+        rs.option.gain: (16.0, 248.0, 1.0),
+        rs.option.enable_auto_exposure: (0.0, 1.0, 1.0),
+    },
+    "color": {
+        rs.option.exposure: (1.0, 10_000.0, 1.0),
+        rs.option.gain: (0.0, 128.0, 1.0),
+        rs.option.enable_auto_exposure: (0.0, 1.0, 1.0),
+    },
+}
+
+
+@pytest.mark.parametrize(("kind", "unit_us"), [("color", 100), ("infrared", 1)])
+def test_exposure_is_set_in_microseconds_whatever_the_sensor_counts(
+    kind: Any, unit_us: int
+) -> None:
+    made = MadeDevice(options=EXPOSING)
+    device = LoggedDevice(made.device)
+    camera = RealSense(stream=kind, exposure_us=4000, gain=32)
+    with running(made), stream(device, camera) as frames:
+        assert frames.remarks == ()
+        assert device.log[:4] == [
+            ("enable_auto_exposure", 0.0),
+            ("exposure", 4000 / unit_us),
+            ("enable_auto_exposure", 0.0),
+            ("gain", 32.0),
+        ]
+        controls = {control.key: control for control in frames.controls()}
+        assert controls["exposure_us"].now == 4000
+        assert controls["exposure_us"].low == unit_us
+        assert controls["gain"].now == 32
+
+
+def test_exposure_and_gain_change_while_it_streams_and_stay_within_limits() -> None:
+    made = MadeDevice(options=EXPOSING)
+    with running(made), stream(made.device, RealSense()) as frames:
+        shots(frames, 2)
+        assert frames.set_control("exposure_us", 2550.0)
+        assert frames.set_control("gain", 1e6)
+        assert not frames.set_control("rate", 30.0)
+        now = {control.key: control.now for control in frames.controls()}
+        assert now["gain"] == 128
+        assert now["exposure_us"] in (2500, 2600), "in steps of 100 µs"
+        shots(frames, 2)
+
+
+def test_an_exposure_that_is_not_taken_is_a_remark(recording: Path) -> None:
+    made = MadeDevice(options=EXPOSING)
+    device = LoggedDevice(made.device)
+    device.stuck = True
+    with running(made), stream(device, RealSense(exposure_us=4000)) as frames:
+        assert frames.remarks == (
+            "EXPOSURE_US = 4000 was requested; the camera set 100",
+        )
+    with RealSense(recording=recording, gain=3).opened() as frames:
+        assert "GAIN = 3 was requested; it cannot be set" in frames.remarks[0]
+        assert frames.controls() == ()
+
+
+# synchronisation
+
+
+def synchronised(highest: float) -> MadeDevice:
+    sync = {rs.option.inter_cam_sync_mode: (0.0, highest, 1.0)}
+    return MadeDevice(options={"depth": sync})
+
+
+def modes(device: LoggedDevice) -> list[Any]:
+    return [
+        each for each in device.log if "inter_cam_sync_mode" in each or each == "start"
+    ]
+
+
+DEPTH: dict[str, Any] = {"stream": "depth", "analyse": False}
+
+
+@pytest.mark.parametrize(
+    ("camera", "mode"),
+    [
+        (RealSense(leads=True), 1),
+        (RealSense(**DEPTH, leads=True), 1),
+        (RealSense(**DEPTH, trigger="line", leader="top"), 2),
+        (RealSense(stream="infrared", trigger="line", leader="top"), 2),
+        (RealSense(trigger="line", leader="top"), 3),
+    ],
+)
+def test_leader_and_followers_are_set_before_the_sensor_starts(
+    camera: RealSense, mode: int
+) -> None:
+    made = synchronised(260)
+    device = LoggedDevice(made.device)
+    with running(made), stream(device, camera) as frames:
+        assert modes(device) == [("inter_cam_sync_mode", float(mode)), "start"]
+        assert frames.remarks == ()
+        assert shots(frames, 2)
+
+
+def test_one_frame_per_external_pulse() -> None:
+    made = synchronised(260)
+    device = LoggedDevice(made.device)
+    camera = RealSense(**DEPTH, trigger="line")
+    with running(made) as stop, stream(device, camera) as frames:
+        assert modes(device) == ["start", ("inter_cam_sync_mode", 4.0), "start"]
+        stop.set()  # the pulses end
+        image = np.empty(frames.format.shape, frames.format.dtype)
+        while frames.read(image) is not NOTHING_YET:
+            continue
+        made.send(500)
+        shot = frames.read(image)
+        assert shot is not None
+        assert shot.device_id == 500
+        device.unplugged = True
+        with pytest.raises(DeviceError, match="failed: failed to set power state"):
+            frames.read(image)
+
+
+def test_a_mode_that_an_earlier_program_left_on_is_reset() -> None:
+    made = synchronised(260)
+    made.device.query_sensors()[0].set_option(rs.option.inter_cam_sync_mode, 4)
+    device = LoggedDevice(made.device)
+    with running(made), stream(device, RealSense(**DEPTH)):
+        assert modes(device) == [("inter_cam_sync_mode", 0.0), "start"]
+
+
+def test_colour_that_follows_nothing_leaves_the_mode_of_depth() -> None:
+    made = synchronised(260)
+    made.device.query_sensors()[0].set_option(rs.option.inter_cam_sync_mode, 4)
+    device = LoggedDevice(made.device)
+    with running(made), stream(device, RealSense()):
+        assert modes(device) == ["start"]
+
+
+def test_firmware_without_the_mode_is_a_sentence() -> None:
+    external = RealSense(**DEPTH, trigger="line")
+    for made, words in (
+        (MadeDevice(), "has no inter-camera synchronisation"),
+        (synchronised(2), "cannot follow external pulses. Update the firmware"),
+    ):
+        with (
+            running(made),
+            pytest.raises(DeviceError, match=words),
+            stream(made.device, external),
+        ):
+            pass
+    made = synchronised(2)
+    camera = RealSense(trigger="line", leader="top")
+    with running(made), stream(made.device, camera) as frames:
+        assert frames.remarks == (
+            "STREAM = color follows its own clock: only depth is synchronised",
+        )
+    device = LoggedDevice(synchronised(260).device)
+    device.stuck = True
+    with (
+        pytest.raises(DeviceError, match="stayed in mode 0; requested: 1"),
+        stream(device, RealSense(leads=True)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"leader": "top"}, "LEADER = top needs TRIGGER = line"),
+        ({"trigger": "line"}, "STREAM = color needs LEADER"),
+        ({"trigger": "line", "leader": "top", "leads": True}, "one SYNC pin"),
+        ({"leads": True, "recording": Path("a.db3")}, "do not apply to a RECORDING"),
+        ({"trigger": "software"}, "'free' or 'line'"),
+    ],
+)
+def test_roles_that_fit_no_device_are_refused(settings: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        RealSense(**settings)
 
 
 def test_reading_settings_loads_no_sdk() -> None:

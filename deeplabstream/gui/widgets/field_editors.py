@@ -19,11 +19,16 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from deeplabstream.core.command import InputName, OutputName, TriggerName
+from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
 
-_FAMILIES = {OutputName: "Output", TriggerName: "Trigger", InputName: "Input"}
+_FAMILIES = {
+    OutputName: "Output",
+    TriggerName: "Trigger",
+    InputName: "Input",
+    CameraName: "Camera",
+}
 
 
 class Editor(QWidget):
