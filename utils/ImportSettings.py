@@ -20,12 +20,7 @@ from deeplabstream.core.arguments import ProgramParser
 from deeplabstream.core.rig_folder import SETTINGS
 from deeplabstream.core.overwriting import add_overwrite, check_free
 from deeplabstream.settings.experiment_design import SIMULATED
-from deeplabstream.settings.v1_import.conversion import (
-    Imported,
-    import_experiment,
-    import_rig,
-    is_experiment,
-)
+from deeplabstream.settings.v1_import.conversion import Imported, import_file
 from deeplabstream.settings.ini_reading import read_text
 
 
@@ -70,21 +65,10 @@ def _parser() -> ProgramParser:
 
 
 def _imported(asked: argparse.Namespace) -> Imported:
-    old: Path = asked.old
-    text, folder = read_text(old), asked.output.absolute().parent
-    if is_experiment(text):
-        file = asked.rig / SETTINGS if asked.rig and asked.rig.is_dir() else asked.rig
-        rig = SIMULATED if file is None else read_text(file)
-        return import_experiment(text, old.stem, rig, folder)
-    beside = old.parent / "utils" / "advanced_settings.ini"
-    advanced = asked.advanced or (beside if beside.is_file() else None)
-
-    def experiment(name: str) -> str | None:
-        files = [old.parent / "experiments" / "configs" / f"{name}.ini"]
-        files = [asked.experiment] if asked.experiment else files
-        return next((read_text(file) for file in files if file.is_file()), None)
-
-    return import_rig(text, read_text(advanced) if advanced else "", experiment, folder)
+    file = asked.rig / SETTINGS if asked.rig and asked.rig.is_dir() else asked.rig
+    rig = SIMULATED if file is None else read_text(file)
+    folder = asked.output.absolute().parent
+    return import_file(asked.old, folder, rig, asked.advanced, asked.experiment)
 
 
 def _tell(made: Imported, path: Path) -> None:

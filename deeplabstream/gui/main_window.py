@@ -1,9 +1,10 @@
 """Main window: navigation bar on the left, the chosen page beside it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PyQt5.QtCore import QByteArray, QSettings, Qt
-from PyQt5.QtGui import QCloseEvent, QKeySequence
+from PyQt5.QtCore import QByteArray, QSettings, Qt, QTimer
+from PyQt5.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PyQt5.QtWidgets import (
     QAction,
     QApplication,
@@ -23,6 +24,7 @@ from deeplabstream.gui.bridge import Bridge
 from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
 from deeplabstream.gui.dialogs.program_window import ProgramWindow
 from deeplabstream.gui.dialogs.questions import ask
+from deeplabstream.gui.file_opening import FileOpener, paths_of
 from deeplabstream.gui.menu import RunMenu, build_menu
 from deeplabstream.gui.pages.live_page import LivePage
 from deeplabstream.gui.pages.page_stack import PAGES, Cancelling, Finishing, Opening
@@ -38,6 +40,9 @@ from deeplabstream.gui.widgets.field_editors import commit_field
 from deeplabstream.gui.widgets.frame_overlay import Painted
 from deeplabstream.gui.widgets.navigation_bar import Rail
 from deeplabstream.gui.widgets.panels import Log
+
+if TYPE_CHECKING:
+    from deeplabstream.gui.pages.network_page import NetworkPage
 
 _LIVE = "Live"
 _END = "End and close"
@@ -73,6 +78,8 @@ class MainWindow(QMainWindow):
         self.alarms: AlarmBanner = AlarmBanner(bridge)
         self.sound = AlarmSound(lambda: self.alarms.sounding, memory)
         self.tour: Tour = Tour(self, memory)
+        self.opener = FileOpener(self)
+        self.setAcceptDrops(True)
         self.run_menu = RunMenu(self._run, self)
         self.menu = build_menu(
             self,
@@ -83,13 +90,15 @@ class MainWindow(QMainWindow):
             self.painted,
             self.tour.begin,
             self.recent,
-            self._open_run,
+            self.open_run,
             self._correct_identity,
             self._stack.currentWidget,
             self._why_kept,
             self.run_menu,
             self.offer_draft,
             self._view_entries(),
+            {"Import from DeepLabStream 1 …": self.opener.import_version_1},
+            lambda: f"app.md#{self.rail.page.lower()}",
         )
         self.setCentralWidget(self._build_layout())
         self.overlay = BannerOverlay(self, self.alarms, self.banner)
@@ -147,7 +156,7 @@ class MainWindow(QMainWindow):
         self.bridge.status_changed.connect(self._take_document)
         self.bridge.status_changed.connect(self._note_run)
         self.bridge.settings_changed.connect(self._renew)
-        self.bridge.looked_back.connect(self._open_run)
+        self.bridge.looked_back.connect(self.open_run)
         self.bridge.ticked.connect(self.test.tick)
 
     def _run(self, action: Action) -> None:
@@ -252,7 +261,29 @@ class MainWindow(QMainWindow):
         if status.phase is Phase.IDLE and folder is not None:
             self.recent.note("runs", folder)
 
-    def _open_run(self, path: Path) -> None:
+    @property
+    def network_page(self) -> "NetworkPage":
+        """The page Network, shown."""
+        from deeplabstream.gui.pages.network_page import NetworkPage
+
+        self.show_page("Network")
+        page = self._made["Network"]
+        assert isinstance(page, NetworkPage)  # noqa: S101
+        return page
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
+        """Take files and folders of this computer."""
+        if event is not None and paths_of(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
+        """Open them once the program that they come from is free again."""
+        if event is not None and (paths := paths_of(event.mimeData())):
+            event.acceptProposedAction()
+            QTimer.singleShot(0, lambda: self.opener.take(paths))
+
+    def open_run(self, path: Path) -> None:
+        """Show a run folder on the page Runs."""
         self.recent.note("runs", path)
         self.show_page("Runs")
         page = self._made["Runs"]

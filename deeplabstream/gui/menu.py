@@ -1,13 +1,12 @@
 """Menu bar: actions of the settings file, the pages and the style."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import QUrl
-from PyQt5.QtGui import QDesktopServices, QKeySequence
+from PyQt5.QtGui import QKeySequence
 from PyQt5.QtWidgets import (
     QAction,
     QFileDialog,
@@ -21,8 +20,8 @@ from deeplabstream.core import rig_folder
 from deeplabstream.core.atomic_replace import replace
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
-from deeplabstream.core.paths import ROOT
 from deeplabstream.engine.session.session_state import Action, SessionState
+from deeplabstream.gui.dialogs.help_window import CONTENTS, HelpWindow, about
 from deeplabstream.gui.dialogs.keyboard_shortcuts import KeysWindow
 from deeplabstream.gui.dialogs.questions import ask, place_to_write
 from deeplabstream.gui.pages.page_stack import Undoing
@@ -32,7 +31,6 @@ from deeplabstream.gui.widgets.field_editors import commit_field, field_with_und
 from deeplabstream.gui.widgets.frame_overlay import CHOICES, Painted
 from deeplabstream.settings.example_rig import example_text
 
-_DOCS = ROOT / "docs"
 _FILES = "Settings (*.ini);;All files (*)"
 _OWN = "my_rig.ini"
 """Proposed where the file that is open is the shipped example."""
@@ -53,6 +51,14 @@ class Menu:
     """Returns why no other file can be opened now, in a sentence; empty: one can."""
     opened: Callable[[], object]
     """Called when another file is open."""
+
+    def show_help(self, page: str) -> None:
+        """Show a page of the documentation, in a window that stays for the next one."""
+        shown = self.window.findChild(HelpWindow) or HelpWindow(self.window)
+        shown.show()  # first: a heading is found by the width of the page
+        shown.open_page(page)
+        shown.raise_()
+        shown.activateWindow()
 
     def show_state(self) -> None:
         """Enable what can be done now.
@@ -222,10 +228,13 @@ def build_menu(
     run: QMenu,
     opened: Callable[[], object],
     more: Sequence[QAction] = (),
+    files: Mapping[str, Callable[[], object]] | None = None,
+    page_help: Callable[[], str] = lambda: CONTENTS,
 ) -> Menu:
     """Fill the menu bar of `window`; `animals` says who is who: True, to exchange names.
 
-    `more`: further entries of the View menu.
+    `files` and `more`: further entries of the File and the View menu. `page_help` returns
+    the page of the documentation for what is shown.
     """
     menu = Menu(window, document, {}, page, kept, opened)
 
@@ -241,6 +250,8 @@ def build_menu(
     keys = QKeySequence.StandardKey
     file = _add_menu(window, "&File")
     add(file, "Open settings …", menu.open, QKeySequence(keys.Open))
+    for title, do in (files or {}).items():
+        add(file, title, do)
     file.addMenu(recent.menu("Recent settings", "settings", file, menu.open_again))
     file.addMenu(recent.menu("Recent runs", "runs", file, look_back))
     file.addSeparator()
@@ -273,8 +284,9 @@ def build_menu(
     add(view, "Dark style", lambda: use_style("dark"))
     add(view, "Light style", lambda: use_style("light"))
     help_ = _add_menu(window, "&Help")
-    add(help_, "Documentation", lambda: _open(_DOCS), "F1")
-    add(help_, "Tutorial", lambda: _open(_DOCS / "tutorial.md"))
+    add(help_, "Help for this page", lambda: menu.show_help(page_help()), "F1")
+    add(help_, "Documentation", lambda: menu.show_help(CONTENTS))
+    add(help_, "Tutorial", lambda: menu.show_help("tutorial.md"))
     add(help_, "Tour", tour)
     add(
         help_,
@@ -282,7 +294,9 @@ def build_menu(
         lambda: KeysWindow(menu.actions.values(), window).show(),
         "F2",
     )
-    add(help_, "Settings reference", lambda: _open(_DOCS / "settings.md"))
+    add(help_, "Settings reference", lambda: menu.show_help("settings.md"))
+    help_.addSeparator()
+    add(help_, "About", lambda: about(window).exec_())
     menu.show_state()
     return menu
 
@@ -301,10 +315,6 @@ def _add_menu(window: QMainWindow, title: str) -> QMenu:
     if bar is not None:
         bar.addMenu(menu)
     return menu
-
-
-def _open(path: Path) -> None:
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
 class RunMenu(QMenu):

@@ -268,14 +268,14 @@ def _versions() -> dict[str, object]:
     """
     packages = {each.name: each.version for each in distributions()}
     return {
-        "application": _application_version(),
+        "application": application_version(),
         "python": sys.version.split()[0],
         "system": platform.platform(),
         "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
     }
 
 
-def _application_version() -> str | None:
+def application_version() -> str | None:
     """Return the version of the checkout, or of the installed package."""
     project = ROOT / "pyproject.toml"
     if project.is_file():

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from secrets import randbelow
 from typing import Any
 
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
 from deeplabstream.core.paths import is_folder
+from deeplabstream.plugins.camera import Camera
 from deeplabstream.plugins.random_seed import DRAWN
 from deeplabstream.pose.model.model_opening import MODELS
 from deeplabstream.settings.fields import keys_of
@@ -126,3 +128,18 @@ def _from(folder: Path, path: Path) -> str:
         return Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:  # another drive
         return path.as_posix()
+
+
+def with_camera_kind(text: str, camera: str, words: Mapping[str, str]) -> str:
+    """Return settings in which a camera has the KIND and the keys of `words`.
+
+    Keys of all cameras stay, except CROP: frames may have another size now.
+    """
+    title = f"Camera {camera}"
+    kept = {field.name.upper() for field in fields(Camera)} - {"CROP"}
+    for key in read_sections(text).words.get(title, {}):
+        if key not in kept:
+            text = set_value(text, title, key, None)
+    for key, word in words.items():
+        text = set_value(text, title, key, word)
+    return text

@@ -171,7 +171,7 @@ class NetworkPage(QWidget):
 
     def _connect(self) -> None:
         self.folder.clicked.connect(self._ask_folder)
-        self.pick.clicked.connect(self._ask_frames)
+        self.pick.clicked.connect(lambda: self.ask_frames())
         self.labelling.changed.connect(self._take_labels)
         self.training.trained.connect(self._show_state)
 
@@ -211,10 +211,15 @@ class NetworkPage(QWidget):
         if folder := ask_folder(self, "Folder of labels, new or existing", start):
             self.open(folder)
 
-    def _ask_frames(self) -> None:
+    def ask_frames(self, video: Path | None = None) -> None:
+        """Ask for frames of a run or a video; without labels, for their folder first."""
+        if self.book is None:
+            self._ask_folder()
         if self.book is None:
             return
         dialog = PickDialog(self.document, self.book.folder, self)
+        if video is not None:
+            dialog.use(video)
         if dialog.exec_():
             self.pick_frames(*dialog.arguments)
         self.labelling.setFocus()  # Space accepts a frame; it opens nothing again

@@ -29,6 +29,40 @@ def is_experiment(text: str) -> bool:
     return OldFile(text).has("EXPERIMENT") and not OldFile(text).has("Streaming")
 
 
+def is_version_1(text: str) -> bool:
+    """Return whether a file is one of DeepLabStream 1: it has no `[Camera NAME]`."""
+    old = OldFile(text)
+    cameras = any(name.casefold().startswith("camera ") for name in old.sections)
+    return not cameras and (old.has("Streaming") or old.has("EXPERIMENT"))
+
+
+def import_file(
+    old: Path,
+    folder: Path,
+    rig: str,
+    advanced: Path | None = None,
+    experiment: Path | None = None,
+) -> Imported:
+    """Return the new file for a file of DeepLabStream 1; SettingsError: it can't be read.
+
+    `folder` is where the new file will be. `rig` is the text of the settings that an
+    experiment file gets its cameras and outputs from. `advanced` and `experiment` belong to
+    a settings.ini; by default they are looked for beside it.
+    """
+    text = read_text(old)
+    if is_experiment(text):
+        return import_experiment(text, old.stem, rig, folder)
+    beside = old.parent / "utils" / "advanced_settings.ini"
+    more = advanced or (beside if beside.is_file() else None)
+
+    def read_experiment(name: str) -> str | None:
+        files = [old.parent / "experiments" / "configs" / f"{name}.ini"]
+        files = [experiment] if experiment else files
+        return next((read_text(file) for file in files if file.is_file()), None)
+
+    return import_rig(text, read_text(more) if more else "", read_experiment, folder)
+
+
 def import_rig(
     text: str, advanced: str, experiment: Callable[[str], str | None], folder: Path
 ) -> Imported:
