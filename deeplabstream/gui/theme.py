@@ -22,6 +22,8 @@ class Palette:
     name: str
     background: str
     panel: str
+    field: str
+    """Of lines and lists that can be edited."""
     raised: str
     hover: str
     line: str
@@ -44,6 +46,7 @@ DARK = Palette(
     name="dark",
     background=BACKGROUND,
     panel="#1e2229",
+    field=BACKGROUND,
     raised="#2a2f38",
     hover="#343b47",
     line="#353b46",
@@ -64,6 +67,7 @@ LIGHT = Palette(
     name="light",
     background="#eef1f5",
     panel="#ffffff",
+    field="#ffffff",
     raised="#f3f5f8",
     hover="#e4e9f0",
     line="#cdd4de",
@@ -162,6 +166,7 @@ QPushButton#link {{
     font-size: 13px;
 }}
 QPushButton#link:disabled {{ color: {of.faint}; }}
+QPushButton#choose::menu-indicator {{ image: none; width: 0; }}
 QPushButton#tile {{ padding: 3px 9px; min-height: 14px; font-size: 12px; }}
 QPushButton#page {{
     background: transparent; border: none; border-left: 3px solid transparent;
@@ -187,7 +192,7 @@ QFrame#panel QLabel#plate[on="true"] {{
 }}
 QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QTextEdit, QListView, QTableView,
 QTreeView {{
-    background: {of.background}; border: 1px solid {of.line}; border-radius: 5px;
+    background: {of.field}; border: 1px solid {of.line}; border-radius: 5px;
     padding: 4px 6px; selection-background-color: {of.primary};
     selection-color: {of.primary_text};
 }}

@@ -166,16 +166,27 @@ class Camera(ABC):
     """A camera of the rig: its fields are its settings; `with` opens it."""
 
     analyse: bool = Field(
-        True, description="whether its frames are posed and decided on"
+        True,
+        description="whether its frames are posed and decided on",
+        title="Analyse",
+        json_schema_extra={"advanced": False},
     )
     model: str = Field(
         "",
         description="another network for this camera, named as [Pose Estimation] MODEL is; "
         "empty: that one",
+        title="Other network",
     )
-    record: bool = Field(True, description="whether Start Recording records it")
+    record: bool = Field(
+        True,
+        description="whether Start Recording records it",
+        title="Record",
+        json_schema_extra={"advanced": False},
+    )
     rotate: Literal["0", "90", "180", "270"] = Field(
-        "0", description="degrees by which frames are turned clockwise"
+        "0",
+        description="degrees by which frames are turned clockwise",
+        title="Rotate (°)",
     )
     flip: Literal["no", "horizontal", "vertical"] = Field(
         "no", description="mirror left and right (horizontal), or top and bottom"
@@ -189,11 +200,14 @@ class Camera(ABC):
         gt=0,
         description="millimetres on the floor per pixel, for a camera that looks straight "
         "down; empty: not calibrated",
+        title="Millimetres per pixel",
+        json_schema_extra={"advanced": False},
     )
     marks: tuple[MarkSetting, ...] = Field(
         (),
         description="for any camera: X Y X_MM Y_MM of four or more points of the floor, in "
         "the recorded image and on the floor, both with y downwards",
+        title="Calibration marks",
     )
 
     @property

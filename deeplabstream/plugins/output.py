@@ -84,17 +84,30 @@ class Output(ABC):
     """Whether its pulses can be shorter than the period of the bank's thread."""
 
     max_on_s: float = Field(
-        60.0, gt=0, description="seconds after which it is switched off in any case"
+        60.0,
+        gt=0,
+        description="seconds after which it is switched off in any case",
+        title="Maximum on-time (s)",
+        json_schema_extra={"advanced": False},
     )
     then: OutputName | None = Field(
         None,
         description="another output, pulsed after this one has gone off, such as a pump "
         "that removes a reward; empty: none",
+        title="Then pulse output",
     )
     then_after_s: float = Field(
-        10.0, gt=0, description="seconds from off to the pulse of THEN"
+        10.0,
+        gt=0,
+        description="seconds from off to the pulse of THEN",
+        title="Delay of that pulse (s)",
     )
-    then_s: float = Field(1.0, gt=0, description="duration of that pulse, in seconds")
+    then_s: float = Field(
+        1.0,
+        gt=0,
+        description="duration of that pulse, in seconds",
+        title="Duration of that pulse (s)",
+    )
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Write]:

@@ -65,7 +65,9 @@ class BodyPartTrigger(Trigger):
     """A condition on body parts; by default the pose of all animals is given to `holds`."""
 
     bodyparts: tuple[str, ...] = Field(
-        min_length=1, description="body parts, as the network names them"
+        min_length=1,
+        description="body parts, as the network names them",
+        title="Body parts",
     )
     unit: Literal["px", "mm"] = Field(
         "px",
@@ -113,6 +115,7 @@ class PoseTrigger(BodyPartTrigger):
         "unknown",
         description="answer while the identity of several animals is ambiguous: unknown, "
         "or asked: evaluate the animal that is taken for ANIMAL",
+        title="While identity is ambiguous",
     )
 
     @property

@@ -47,6 +47,7 @@ class Animals:
             "order of the first assignment of names, once all animals were seen "
             "apart: left to right, or dark to pale"
         ),
+        title="First assignment",
     )
     believe_after_s: float = Field(
         0.0,
@@ -55,6 +56,8 @@ class Animals:
             "ambiguity timeout (s): after it, identity follows motion alone "
             "where the animals look alike; 0: never, the identity stays ambiguous"
         ),
+        title="Identity time-out (s)",
+        json_schema_extra={"advanced": True},
     )
 
     def of(self, skeleton: Skeleton, animals: int) -> tuple[str, ...]:

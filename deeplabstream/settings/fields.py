@@ -138,6 +138,60 @@ def keys_of(kind: type) -> dict[str, tuple[str, FieldInfo]]:
     }
 
 
+_UNITS = {
+    "S": "s",
+    "MS": "ms",
+    "US": "µs",
+    "MINUTES": "min",
+    "HZ": "Hz",
+    "PX": "px",
+    "MM": "mm",
+    "MB": "MB",
+    "V": "V",
+    "PERCENT": "%",
+}
+"""Last parts of keys that name a unit."""
+_CAPITALS = {"URL", "UDP", "CTI", "PWM", "MJPG"}
+
+
+def label_of(key: str, info: FieldInfo) -> str:
+    """Return the label of a key: `title` of its field, else made from the key.
+
+    >>> from pydantic import Field
+    >>> label_of("MAX_ON_S", Field(60.0))
+    'Max on (s)'
+    >>> label_of("PATIENCE_S", Field(0.5, title="Camera time-out (s)"))
+    'Camera time-out (s)'
+    """
+    if info.title:
+        return info.title
+    words = key.split("_")
+    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
+    shown = [word if word in _CAPITALS else word.lower() for word in words]
+    text = " ".join(shown[:-1] if unit else shown)
+    return f"{text[:1].upper()}{text[1:]}{f' ({unit})' if unit else ''}"
+
+
+def is_advanced(kind: type, name: str, info: FieldInfo) -> bool:
+    """Return whether most users leave a field at its default.
+
+    `json_schema_extra={"advanced": …}` of the field says so; else these are the optional
+    fields that all kinds of a family share.
+    """
+    extra = info.json_schema_extra
+    if isinstance(extra, dict) and "advanced" in extra:
+        return bool(extra["advanced"])
+    return is_shared(kind, name) and not info.is_required()
+
+
+def is_shared(kind: type, name: str) -> bool:
+    """Return whether a field is one of all kinds of a family."""
+    owner = next(
+        (each for each in kind.__mro__ if name in inspect.get_annotations(each)), kind
+    )
+    return owner.__module__.startswith("deeplabstream.plugins.")
+
+
 def former_keys(kind: type) -> Mapping[str, frozenset[str]]:
     """Return keys of earlier versions, and the values with which they are ignored."""
     keys: Mapping[str, frozenset[str]] = getattr(kind, "former_keys", {})

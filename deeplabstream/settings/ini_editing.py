@@ -82,6 +82,23 @@ def remove_section(text: str, title: str) -> str:
     return "".join(lines)
 
 
+def remove_line(text: str, number: int) -> str:
+    """Return `text` without the line `number`, from 1 on, and all that belongs to it.
+
+    That is the section of a header, and the further lines of a key's value.
+    """
+    lines = text.splitlines(keepends=True)
+    first = last = number - 1
+    for section in _sections(lines):
+        if section.header == first:
+            last = section.last
+        for entry in section.entries:
+            if entry.first == first:
+                last = max(last, entry.last)
+    del lines[first : last + 1]
+    return "".join(lines)
+
+
 def rename_section(text: str, title: str, new_title: str) -> str:
     """Return `text` with a section renamed; references to it are not changed."""
     lines = text.splitlines(keepends=True)

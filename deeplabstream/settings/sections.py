@@ -54,16 +54,20 @@ class Streaming:
     """Settings of all cameras, and the output folder."""
 
     output_directory: Path = Field(
-        Path("output"), description="folder in which each run gets a new folder"
+        Path("output"),
+        description="folder in which each run gets a new folder",
+        title="Output folder",
     )
     resolution: tuple[Pixels, Pixels] | None = Field(
         None,
         description="width and height in px for each camera without its own value",
+        title="Frame size (px)",
     )
     framerate: float | None = Field(
         None,
         gt=0,
         description="frames per second for each camera without its own value",
+        title="Frame rate (1/s)",
     )
     streams: tuple[Literal["color", "depth", "infrared"], ...] = Field(
         ("color",),
@@ -71,7 +75,9 @@ class Streaming:
         description="streams of each camera without its own value",
     )
     multiple_devices: bool = Field(
-        True, description="yes: all cameras run; no: only the first [Camera NAME]"
+        True,
+        description="yes: all cameras run; no: only the first [Camera NAME]",
+        title="Use all cameras",
     )
 
 
@@ -86,6 +92,7 @@ class PoseEstimation:
             "stand-in:10 is a simulated network that takes 10 ms per frame; "
             "stand-in:10:2 finds two animals on a plain floor"
         ),
+        title="Network",
     )
     runtime: Literal["auto", Runtime] = Field(
         "auto",
@@ -103,9 +110,15 @@ class PoseEstimation:
             "for auto: largest difference to full precision, in px of the "
             "network's input, of 95 % of the points; 1 permits bf16 and int8"
         ),
+        title="Tolerance of auto (px)",
+        json_schema_extra={"advanced": True},
     )
     threads: int = Field(
-        0, ge=0, description="CPU threads of the network; 0: automatic"
+        0,
+        ge=0,
+        description="CPU threads of the network; 0: automatic",
+        title="CPU threads",
+        json_schema_extra={"advanced": True},
     )
     live_crop: bool = Field(
         False,
@@ -121,6 +134,8 @@ class PoseEstimation:
             "animal; MODEL then gets the enlarged window; empty: MODEL finds the "
             "animal itself"
         ),
+        title="Detector network",
+        json_schema_extra={"advanced": True},
     )
     crop_margin: float = Field(
         0.5,
@@ -130,6 +145,7 @@ class PoseEstimation:
             "with LIVE_CROP: margin of the window on each side, in lengths of "
             "the animal"
         ),
+        json_schema_extra={"advanced": True},
     )
     crop_full_every: int = Field(
         100,
@@ -138,6 +154,8 @@ class PoseEstimation:
             "with LIVE_CROP: number of frames after which one whole frame is "
             "searched; 0: only after the animal was lost"
         ),
+        title="Search whole frame every",
+        json_schema_extra={"advanced": True},
     )
 
     @field_validator("runtime", mode="before")
@@ -152,7 +170,9 @@ class ExperimentRun:
     """Experiment to run, and conditions that switch its outputs off."""
 
     exp_name: str = Field(
-        "", description="NAME of an [Experiment NAME]; empty: no experiment"
+        "",
+        description="NAME of an [Experiment NAME]; empty: no experiment",
+        title="Experiment",
     )
     camera: str = Field(
         "",
@@ -160,9 +180,12 @@ class ExperimentRun:
             "camera on whose frames the experiment decides; empty: the first "
             "analysed camera"
         ),
+        title="Deciding camera",
     )
     record_exp: bool = Field(
-        True, description="yes: videos are recorded during the experiment"
+        True,
+        description="yes: videos are recorded during the experiment",
+        title="Record the experiment",
     )
     on_recording_lost: Literal["stop", "go on"] = Field(
         "stop",
@@ -171,29 +194,39 @@ class ExperimentRun:
             "full, folder deleted); stop: the experiment ends and outputs go "
             "off; go on: the experiment continues with an alarm"
         ),
+        title="If the recording ends",
     )
     exp_time_s: float = Field(
         0.0,
         ge=0,
         description="maximum duration of the experiment in seconds; 0: no limit",
+        title="Maximum duration (s)",
     )
     patience_s: float = Field(
-        0.5, gt=0, description="seconds without a frame after which all outputs go off"
+        0.5,
+        gt=0,
+        description="seconds without a frame after which all outputs go off",
+        title="Camera time-out (s)",
     )
     lost_ms: float = Field(
         500.0,
         gt=0,
         description="milliseconds without the animal after which all outputs go off",
+        title="Outputs off if animal lost for (ms)",
     )
     max_age_ms: float = Field(
         500.0,
         gt=0,
         description="maximum age of a frame in milliseconds; older frames cause no decisions",
+        title="Maximum age of a frame (ms)",
+        json_schema_extra={"advanced": True},
     )
     stale_ms: float = Field(
         500.0,
         gt=0,
         description="milliseconds for which a trigger state from another camera stays valid",
+        title="Trigger state stays valid (ms)",
+        json_schema_extra={"advanced": True},
     )
     lost_alarm_s: float = Field(
         30.0,
@@ -202,6 +235,8 @@ class ExperimentRun:
             "seconds without the animal during the experiment after which an alarm "
             "is raised; 0: never"
         ),
+        title="Alarm if animal lost for (s)",
+        json_schema_extra={"advanced": True},
     )
     skipped_alarm_percent: float = Field(
         20.0,
@@ -211,6 +246,8 @@ class ExperimentRun:
             "percentage of frames skipped by the analysis in 10 s of the experiment "
             "above which an alarm is raised; 0: never"
         ),
+        title="Alarm if frames skipped above (%)",
+        json_schema_extra={"advanced": True},
     )
 
 
@@ -236,15 +273,24 @@ class Recording:
         ),
     )
     split_minutes: float = Field(
-        0.0, ge=0, description="minutes after which a new file begins; 0: never"
+        0.0,
+        ge=0,
+        description="minutes after which a new file begins; 0: never",
+        title="New file every (min)",
+        json_schema_extra={"advanced": True},
     )
     split_mb: float = Field(
-        0.0, ge=0, description="megabytes after which a new file begins; 0: never"
+        0.0,
+        ge=0,
+        description="megabytes after which a new file begins; 0: never",
+        title="New file every (MB)",
+        json_schema_extra={"advanced": True},
     )
     min_free_mb: float = Field(
         500.0,
         ge=0,
         description="free megabytes on the disk below which recording stops",
+        title="Minimum free disk space (MB)",
     )
     planned_minutes: float = Field(
         0.0,
@@ -253,6 +299,7 @@ class Recording:
             "planned duration in minutes: Start Recording refuses when the "
             "estimated size exceeds the free disk space; 0: not known"
         ),
+        title="Planned duration (min)",
     )
 
     @property
@@ -273,7 +320,9 @@ class Video:
     """Input of offline programs: a video, or sessions of videos."""
 
     video_source: Path | None = Field(
-        None, description="video that utils/VideoAnalyzer.py analyses; empty: none"
+        None,
+        description="video that utils/VideoAnalyzer.py analyses; empty: none",
+        title="Video",
     )
     sessions: Path | None = Field(
         None,

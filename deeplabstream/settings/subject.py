@@ -23,6 +23,7 @@ class Subject:
         "{date}_{time}",
         min_length=1,
         description=f"name of run folders; may contain {_WORDS}",
+        title="Name of run folders",
     )
 
     @field_validator("run_name")

@@ -68,6 +68,7 @@ class Tracking:
             "point outside is rejected; utils/LearnTracking.py measures the ranges "
             "in a run"
         ),
+        title="Edges and their lengths",
     )
     unit: Literal["px", "mm"] = Field(
         "px",
@@ -85,6 +86,7 @@ class Tracking:
             "cut-off frequency of smoothing at rest, in Hz; usually 1 to 5; 0: "
             "no smoothing"
         ),
+        title="Smoothing cut-off (Hz)",
     )
     smooth_beta: float = Field(
         0.05,
@@ -94,6 +96,8 @@ class Tracking:
             "with SMOOTH_HZ: increase of the cut-off frequency with speed, in Hz "
             "per px/s; larger: less delay, less smoothing"
         ),
+        title="Smoothing at speed (beta)",
+        json_schema_extra={"advanced": True},
     )
     predict: bool = Field(
         False,
@@ -107,6 +111,8 @@ class Tracking:
             "with PREDICT: milliseconds from the decision to the output's "
             "effect; the frame's age is added"
         ),
+        title="Delay of the output (ms)",
+        json_schema_extra={"advanced": True},
     )
 
     @property

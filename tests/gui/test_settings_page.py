@@ -1,6 +1,7 @@
 """The settings page as a person uses it: click, type, see, save."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PyQt5.QtCore import Qt
@@ -10,7 +11,13 @@ from deeplabstream.gui.dialogs.settings_repair import MendingWindow
 from deeplabstream.gui.pages.settings_page import SettingsPage
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.widgets.field_editors import Choice, Line
-from deeplabstream.gui.widgets.settings_form import problems_of
+from deeplabstream.gui.widgets.settings_form import (
+    FileProblems,
+    problems_of,
+    unplaced_problems,
+)
+from deeplabstream.plugins.camera import Device
+from deeplabstream.settings.fields import keys_of
 from deeplabstream.settings.loading import FAMILIES, FIXED, kinds_of, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,3 +170,162 @@ def test_a_broken_file_is_mended_before_the_rig_starts(
     window.go_on.click()
     assert window.going_on
     assert window.document.settings is not None
+
+
+def offered(editor: Line) -> list[str]:
+    """Return the words of the menu beside a line, found now."""
+    editor.menu.aboutToShow.emit()
+    return [action.text() for action in editor.menu.actions()]
+
+
+def line_of(page: SettingsPage, key: str) -> Line:
+    assert page.form is not None
+    editor = page.form.editors[key]
+    assert isinstance(editor, Line)
+    return editor
+
+
+def test_labels_are_words_and_the_key_is_their_hint(page: SettingsPage) -> None:
+    page.show_section("Experiment")
+    assert page.form is not None
+    label = page.form.labels["PATIENCE_S"]
+    assert (label.text(), label.toolTip()) == ("Camera time-out (s)", "PATIENCE_S")
+    assert "PATIENCE_S" in page.form.editors["PATIENCE_S"].toolTip()
+    for title in FIXED:
+        page.show_section(title)
+        for key, label in page.form.labels.items():
+            assert "_" not in label.text(), key
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_required_keys_come_first_and_advanced_ones_are_folded(
+    page: SettingsPage, family: str
+) -> None:
+    for kind, what in kinds_of(family).items():
+        page.add_section(family, kind, f"new {kind}")
+        form = page.form
+        assert form is not None
+        keys = [key for key in form.editors if key != "KIND"]
+        needed = [key for key, (_, info) in keys_of(what).items() if info.is_required()]
+        assert {*keys[: len(needed)]} == {*needed}
+        assert not {*form.folded} & {*needed}
+        for key in keys:
+            folded = key in form.folded
+            assert form.editors[key].isVisibleTo(form) != folded
+        form.more.setChecked(True)
+        assert all(form.editors[key].isVisibleTo(form) for key in form.folded)
+
+
+def test_an_advanced_key_that_the_file_has_is_not_folded(page: SettingsPage) -> None:
+    page.document.set_word("Pose Estimation", "CROP_MARGIN", "0.7")
+    page.show_section("Pose Estimation")
+    assert page.form is not None
+    assert page.form.editors["CROP_MARGIN"].isVisibleTo(page.form)
+    assert "TOLERANCE_PX" in page.form.folded
+    page.document.set_word("Pose Estimation", "TOLERANCE_PX", "much")
+    assert page.form.editors["TOLERANCE_PX"].isVisibleTo(page.form), "it is wrong"
+
+
+def test_known_words_are_offered_beside_a_line(
+    page: SettingsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.show_section("Pose Estimation")
+    assert "arena" in offered(line_of(page, "MODEL"))
+    page.show_section("Trigger left")
+    parts = line_of(page, "BODYPARTS")
+    assert offered(parts) == ["snout", "leftear", "rightear", "tailbase"]
+    parts.menu.actions()[3].trigger()
+    assert page.document.words["Trigger left"]["BODYPARTS"] == "snout, tailbase"
+    offered(parts)
+    assert [action.isChecked() for action in parts.menu.actions()][::3] == [True, True]
+    parts.menu.actions()[0].trigger()
+    assert page.document.words["Trigger left"]["BODYPARTS"] == "tailbase"
+    page.show_section("Experiment")
+    assert offered(line_of(page, "EXP_NAME")) == ["ExampleExperiment"]
+    assert offered(line_of(page, "CAMERA")) == ["arena"]
+    page.show_section("Experiment ExampleExperiment")
+    assert offered(line_of(page, "STIMULI")) == ["left stimulus", "right stimulus"]
+
+
+def test_ports_and_cameras_are_looked_for_when_the_menu_opens(
+    page: SettingsPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = [SimpleNamespace(device="/dev/ttyACM7", description="Arduino Uno")]
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
+    page.add_section("Output", "SerialLine", "laser")
+    port = line_of(page, "PORT")
+    assert offered(port) == ["/dev/ttyACM7   Arduino Uno"]
+    port.menu.actions()[0].trigger()
+    assert page.document.words["Output laser"]["PORT"] == "/dev/ttyACM7"
+    ports.clear()
+    assert offered(port) == ["nothing found"]
+    webcam = kinds_of("Camera")["Webcam"]
+    found = (Device("Webcam", "A1", "SOURCE = usb-cam-A1", "C920"),)
+    monkeypatch.setattr(webcam, "found", classmethod(lambda _cls: found))
+    page.add_section("Camera", "Webcam", "top")
+    assert offered(line_of(page, "SOURCE")) == ["usb-cam-A1   C920"]
+
+
+def test_an_unknown_key_section_and_double_line_can_be_removed(
+    page: SettingsPage,
+) -> None:
+    good = page.document.text
+    bad = good.replace("SEED = 1", "SEED = 1\nSEED = 2\nFOO = 3\nnonsense", 1)
+    page.document.edit(f"{bad}\n[Nonsense]\nA = 1\n\n[Trigger left]\nKIND = Speed\n")
+    assert page.list.item(1).text().startswith("File")  # type: ignore[union-attr]
+    page.show_section("Camera arena")
+    assert page.form is not None
+    assert page.form.problems.keys().isdisjoint({"FOO"})
+    page.form.removing["FOO"].click()
+    page.show_section("Nonsense")
+    page.remove.click()
+    for _ in range(3):
+        page.show_section("File")
+        lines = page._area.widget()
+        assert isinstance(lines, FileProblems)
+        lines.buttons[0].click()
+    assert not page.document.problems
+    assert [line for line in page.document.text.splitlines() if line] == [
+        line for line in good.splitlines() if line
+    ]
+
+
+def test_every_problem_is_shown_somewhere(page: SettingsPage) -> None:
+    page.document.edit("[Camera]\nKIND = Webcam\n\n[Tracking top]\nHOLD_MS = x\n")
+    assert page.document.problems
+    for problem in page.document.problems:
+        titles = [*FIXED, *page.document.words]
+        placed = [title for title in titles if problems_of([problem], title)]
+        assert placed or problem in unplaced_problems(page.document), problem
+    shown = [page.list.item(row).text() for row in range(page.list.count())]  # type: ignore[union-attr]
+    assert sum("●" in text for text in shown) == 3
+
+
+def test_removing_the_experiment_in_use_leaves_no_problem(page: SettingsPage) -> None:
+    page.show_section("Experiment ExampleExperiment")
+    page.remove.click()
+    assert page.document.words["Experiment"]["EXP_NAME"] == ""
+    assert not page.document.problems
+    page.document.undo()
+    assert page.document.words["Experiment"]["EXP_NAME"] == "ExampleExperiment"
+
+
+def test_sections_are_renamed_and_duplicated_with_what_names_them(
+    page: SettingsPage,
+) -> None:
+    page.show_section("Trigger left")
+    page.rename_section("nest")
+    words = page.document.words
+    assert words["Experiment ExampleExperiment"]["REGIONS"] == "nest, right"
+    assert page.chosen == "Trigger nest"
+    page.show_section("Experiment ExampleExperiment")
+    page.rename_section("habituation")
+    words = page.document.words
+    assert words["Experiment"]["EXP_NAME"] == "habituation"
+    assert words["Experiment habituation"]["KIND"] == "ExampleExperiment"
+    page._duplicate()
+    assert page.chosen == "Experiment habituation 2"
+    assert not page.document.problems
+    page.show_section("Output left stimulus")
+    page._duplicate()
+    assert page.document.words["Output left stimulus 2"]["KIND"] == "SimulatedOutput"

@@ -1,10 +1,12 @@
 """Settings page: everything in the settings file, section by section."""
 
+from collections.abc import Iterator
 from functools import partial
 
-from PyQt5.QtCore import QEvent, Qt
-from PyQt5.QtGui import QColor
+from PyQt5.QtCore import QEvent, QPoint, Qt
+from PyQt5.QtGui import QColor, QFont
 from PyQt5.QtWidgets import (
+    QAction,
     QFrame,
     QHBoxLayout,
     QInputDialog,
@@ -21,16 +23,22 @@ from PyQt5.QtWidgets import (
 from deeplabstream.gui.settings_document import Document
 from deeplabstream.gui.theme import palette
 from deeplabstream.gui.widgets.settings_form import (
+    FileProblems,
     SettingsForm,
+    free_name,
     names_in,
     problems_of,
+    unplaced_problems,
     usual_name,
 )
 from deeplabstream.settings import ini_editing
-from deeplabstream.settings.loading import FAMILIES, FIXED, kinds_of
+from deeplabstream.settings.loading import FAMILIES, FIXED, NAMED, kinds_of
+from deeplabstream.settings.text_rewriting import with_name
 
 _LIST_WIDTH = 270
 _TITLE = Qt.ItemDataRole.UserRole
+_FILE = "File"
+"""Entry of the list for problems that belong to no section."""
 
 
 class SettingsPage(QWidget):
@@ -53,9 +61,10 @@ class SettingsPage(QWidget):
         self._area.setWidgetResizable(True)
         self._arrange()
         self.list.currentItemChanged.connect(self._choose)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.customContextMenuRequested.connect(self._show_menu)
         document.changed.connect(self._refresh)
         self._refresh()
-        self.list.setCurrentRow(0)
 
     def show_section(self, title: str) -> None:
         """Choose a section."""
@@ -98,19 +107,18 @@ class SettingsPage(QWidget):
             self._refresh()
 
     def _refresh(self) -> None:
-        titles = [*FIXED, *(title for title in self.document.words if " " in title)]
-        titles = list(dict.fromkeys(t for t in titles if t in FIXED or _family(t)))
         chosen = self.list.currentItem()
         before = chosen.data(_TITLE) if chosen else ""
         self.list.blockSignals(True)
         self.list.clear()
-        for title in titles:
-            self._list(title)
+        for group, titles in self._groups():
+            self._head(group)
+            for title in titles:
+                self._list(title)
+        self.list.setCurrentRow(1)
+        self.show_section(before)
         self.list.blockSignals(False)
-        if before in titles:
-            self.list.setCurrentRow(titles.index(before))
-        else:
-            self.list.setCurrentRow(0)
+        self._choose()
         count = len(self._problems)
         word = "1 problem" if count == 1 else f"{count} problems"
         self.summary.setText(word if count else "No problems")
@@ -119,15 +127,41 @@ class SettingsPage(QWidget):
     def _problems(self) -> tuple[str, ...]:
         return (*self.document.problems, *self.document.findings)
 
+    def _groups(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the names of groups with the titles of their sections."""
+        if unplaced_problems(self.document):
+            yield "Problems", [_FILE]
+        yield "General", [*FIXED]
+        titles = [title for title in self.document.words if title not in FIXED]
+        families = [*FAMILIES, *NAMED]
+        for family in families:
+            if group := [title for title in titles if _family(title) == family]:
+                yield f"{family}s", group
+        if unknown := [title for title in titles if _family(title) not in families]:
+            yield "Unknown", unknown
+
+    def _head(self, group: str) -> None:
+        item = QListWidgetItem(group.upper())
+        item.setFlags(Qt.ItemFlag.NoItemFlags)
+        font = QFont(self.list.font())
+        font.setPixelSize(11)
+        font.setBold(True)
+        item.setFont(font)
+        item.setForeground(QColor(palette().faint))
+        self.list.addItem(item)
+
     def _list(self, title: str) -> None:
         wrong = problems_of(self._problems, title)
-        family, _, name = title.partition(" ")
-        shown = title if title in FIXED else f"{family}  {name}"
-        item = QListWidgetItem(f"{shown}  ●" if wrong else shown)
+        told = [*wrong.values()]
+        if title == _FILE:
+            told = unplaced_problems(self.document)
+        named = title not in FIXED and _family(title) in (*FAMILIES, *NAMED)
+        shown = title.partition(" ")[2] if named else title
+        item = QListWidgetItem(f"{shown}  ●" if told else shown)
         item.setData(_TITLE, title)
-        if wrong:
+        item.setToolTip("; ".join(told) or f"[{title}]")
+        if told:
             item.setForeground(QColor(palette().red))
-            item.setToolTip("; ".join(wrong.values()))
         self.list.addItem(item)
 
     def _choose(self) -> None:
@@ -135,12 +169,70 @@ class SettingsPage(QWidget):
         if chosen is None:
             return
         title = chosen.data(_TITLE)
-        self.remove.setEnabled(title not in FIXED)
-        if self.form is None or self.form.title != title or self.form.outdated:
+        self.remove.setEnabled(title not in FIXED and title != _FILE)
+        if title == _FILE:
+            self.form = None
+            self._area.setWidget(FileProblems(self.document))
+        elif self.form is None or self.form.title != title or self.form.outdated:
             self.form = SettingsForm(self.document, title)
             self._area.setWidget(self.form)
         else:
             self.form.refresh()
+
+    def _show_menu(self, at: QPoint) -> None:
+        """Offer what can be done with a section."""
+        item = self.list.itemAt(at)
+        title = item.data(_TITLE) if item else None
+        if not title or title in FIXED or title == _FILE:
+            return
+        self.list.setCurrentItem(item)
+        menu = QMenu(self)
+        for text, do in (
+            ("Rename …", self._rename),
+            ("Duplicate", self._duplicate),
+            ("Remove", self._remove),
+        ):
+            action = QAction(text, menu)
+            action.triggered.connect(lambda _checked, do=do: do())
+            menu.addAction(action)
+        menu.exec_(self.list.mapToGlobal(at))
+
+    @property
+    def chosen(self) -> str:
+        """The title of the section that is shown."""
+        item = self.list.currentItem()
+        return "" if item is None else str(item.data(_TITLE))
+
+    def _rename(self) -> None:
+        old = self.chosen.partition(" ")[2]
+        name, good = QInputDialog.getText(
+            self, "DeepLabStream", f"New name of {old}:", text=old
+        )
+        if good:
+            self.rename_section(" ".join(name.split()))
+
+    def rename_section(self, name: str) -> None:
+        """Give the chosen section another NAME, also where others name it."""
+        title = self.chosen
+        family = _family(title)
+        if name and name not in names_in(self.document, family):
+            text = with_name(self.document.text, title, name)
+            if family == "Experiment" and "KIND" not in self.document.words[title]:
+                kind = title.partition(" ")[2]  # the former name was the class
+                text = ini_editing.set_value(text, f"{family} {name}", "KIND", kind)
+            self.document.edit(text)
+            self.show_section(f"{family} {name}")
+
+    def _duplicate(self) -> None:
+        title = self.chosen
+        family, _, old = title.partition(" ")
+        name = free_name(self.document, family, old)
+        words = dict(self.document.words[title])
+        if family == "Experiment":
+            words = {"KIND": words.get("KIND", old), **words}
+        text = ini_editing.add_section(self.document.text, f"{family} {name}", words)
+        self.document.edit(text)
+        self.show_section(f"{family} {name}")
 
     def _kinds_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -166,12 +258,17 @@ class SettingsPage(QWidget):
             self.add_section(family, kind, name)
 
     def _remove(self) -> None:
-        chosen = self.list.currentItem()
-        if chosen is not None:
-            text = self.document.text
-            self.document.edit(ini_editing.remove_section(text, chosen.data(_TITLE)))
+        title = self.chosen
+        family, _, name = title.partition(" ")
+        if not title or title in FIXED or title == _FILE:
+            return
+        text = ini_editing.remove_section(self.document.text, title)
+        used = self.document.words.get("Experiment", {}).get("EXP_NAME", "")
+        if family == "Experiment" and used == name:
+            text = ini_editing.set_value(text, "Experiment", "EXP_NAME", "")
+        self.document.edit(text)
 
 
 def _family(title: str) -> str:
     family, _, name = title.partition(" ")
-    return family if family in FAMILIES and name else ""
+    return family if name else ""

@@ -1,34 +1,35 @@
 """Field editors: a list of choices or a line of text for one key of the settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from PyQt5.QtCore import QEvent, pyqtSignal
+from PyQt5.QtCore import QEvent, Qt, pyqtSignal
 from PyQt5.QtGui import QKeyEvent, QKeySequence, QWheelEvent
 from PyQt5.QtWidgets import (
     QAbstractSpinBox,
+    QAction,
     QApplication,
     QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
+    QMenu,
     QPushButton,
     QWidget,
 )
 
 from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
+from deeplabstream.gui.suggestions import Suggest
 from deeplabstream.settings.settings_docs import format_value
 from deeplabstream.settings.validation_messages import is_list, leaves, wording
 
-_FAMILIES = {
-    OutputName: "Output",
-    TriggerName: "Trigger",
-    InputName: "Input",
-    CameraName: "Camera",
-}
+NAMES = {OutputName, TriggerName, InputName, CameraName}
+"""Types of keys that name one section: nothing else can be right there."""
+_NUMBER_WIDTH, _CHOICE_WIDTH = 150, 320  # px
 
 
 class Editor(QWidget):
@@ -63,9 +64,11 @@ class Choice(Editor):
             self.box.addItem(f"{default or 'empty'} (default)")
         self.box.addItems(self._options)
         self.box.activated.connect(self._choose)
+        self.box.setMaximumWidth(_CHOICE_WIDTH)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.box)
+        row.addWidget(self.box, 50)
+        row.addStretch(1)
 
     def show_word(self, word: str | None) -> None:
         """Choose `word`; one that is not among the options is added, to be seen."""
@@ -85,31 +88,59 @@ class Choice(Editor):
 
 
 class Line(Editor):
-    """Any word; empty leaves the key out."""
+    """Any word; empty leaves the key out.
 
-    def __init__(self, default: str | None, *, browse: bool = False) -> None:
+    `suggest` looks for words that are known, for a menu beside the line; of `several`,
+    separated by commas, each can be chosen or not. Anything else can be typed.
+    """
+
+    def __init__(
+        self,
+        default: str | None,
+        *,
+        browse: bool = False,
+        suggest: Suggest | None = None,
+        several: bool = False,
+    ) -> None:
         super().__init__()
         self.line = _Field()
         needed = default is None
         self.line.setPlaceholderText("needed" if needed else default or "empty")
         self.line.editingFinished.connect(self._finish)
         self._shown: str | None = None
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        row.addWidget(self.line, 1)
+        self._suggest, self._several = suggest, several
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(6)
+        self._row.addWidget(self.line, 1)
         if browse:
-            button = QPushButton("…")
-            button.setFixedWidth(34)
-            button.setToolTip("choose a file")
-            button.clicked.connect(self._browse)
-            row.addWidget(button)
+            self._add_button("…", "choose a file").clicked.connect(self._browse)
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        if suggest is not None:
+            choose = self._add_button("▾", "choose from what is there now")
+            choose.setObjectName("choose")
+            choose.setMenu(self.menu)
+            self.menu.aboutToShow.connect(self._fill_menu)
+
+    def narrow(self) -> None:
+        """Be no wider than a number needs."""
+        self.line.setFixedWidth(_NUMBER_WIDTH)
+        self._row.addStretch(1)
 
     def show_word(self, word: str | None) -> None:
         """Show `word`."""
         self._shown = word
         if self.line.text() != (word or ""):
             self.line.setText(word or "")
+
+    def _add_button(self, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setFixedWidth(34)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setToolTip(tip)
+        self._row.addWidget(button)
+        return button
 
     def _finish(self) -> None:
         word = " ".join(self.line.text().split()) or None
@@ -121,6 +152,36 @@ class Line(Editor):
         if name:
             self.line.setText(name)
             self._finish()
+
+    def _fill_menu(self) -> None:
+        """List what is there now; it is looked for each time."""
+        self.menu.clear()
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+        try:
+            found = self._suggest() if self._suggest else {}
+        finally:
+            QApplication.restoreOverrideCursor()
+        parts = self._parts()
+        for word, remark in found.items():
+            action = QAction(f"{word}   {remark}" if remark else word, self.menu)
+            action.setCheckable(self._several)
+            action.setChecked(word in parts)
+            action.triggered.connect(partial(self._choose, word))
+            self.menu.addAction(action)
+        if not found:
+            nothing = QAction("nothing found", self.menu)
+            nothing.setEnabled(False)
+            self.menu.addAction(nothing)
+
+    def _parts(self) -> list[str]:
+        words = self.line.text().split(",") if self._several else [self.line.text()]
+        return [part.strip() for part in words if part.strip()]
+
+    def _choose(self, word: str, _checked: bool = False) -> None:
+        parts = self._parts() if self._several else []
+        parts = [part for part in parts if part != word] + [word] * (word not in parts)
+        self.line.setText(", ".join(parts))
+        self._finish()
 
 
 class _Field(QLineEdit):
@@ -149,19 +210,25 @@ class _CalmBox(QComboBox):
             event.ignore()
 
 
-def editor_for(info: FieldInfo, names: Callable[[str], Sequence[str]]) -> Editor:
-    """Return what changes the word of this field.
-
-    `names` gives the NAMEs of the sections of a family, such as `Output`.
-    """
+def editor_for(info: FieldInfo, suggest: Suggest | None) -> Editor:
+    """Return what changes the word of this field; `suggest` looks for known words."""
     default = None if info.is_required() else _default(info)
-    kinds = leaves(info.annotation)
+    kinds, several = leaves(info.annotation), is_list(info.annotation)
+    options = _options(kinds)
     editor: Editor
-    options = _options(kinds, names)
-    if options is not None and not is_list(info.annotation):
+    if options is not None and not several:
         editor = Choice(options, default)
+    elif suggest is not None and not several and kinds & NAMES:
+        editor = Choice(list(suggest()), default)
     else:
-        editor = Line(default, browse=kinds == {Path})
+        if options is not None:
+            known = dict.fromkeys(options, "")
+            suggest = lambda: known  # noqa: E731
+        browse = kinds == {Path}
+        line = Line(default, browse=browse, suggest=suggest, several=several)
+        if kinds <= {int, float} and not several:
+            line.narrow()
+        editor = line
     told = (info.description, wording(info.annotation, info.metadata))
     editor.setToolTip("\n".join(word for word in told if word))
     return editor
@@ -171,9 +238,7 @@ def _default(info: FieldInfo) -> str:
     return format_value(info.get_default(call_default_factory=True, validated_data={}))
 
 
-def _options(
-    kinds: set[Any], names: Callable[[str], Sequence[str]]
-) -> Sequence[str] | None:
+def _options(kinds: set[Any]) -> Sequence[str] | None:
     if len(kinds) != 1:
         return None
     (kind,) = kinds
@@ -183,8 +248,6 @@ def _options(
         return [str(option) for option in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(option.value) for option in kind]
-    if kind in _FAMILIES:
-        return names(_FAMILIES[kind])
     return None
 
 

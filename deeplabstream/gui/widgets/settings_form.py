@@ -2,17 +2,34 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain, count
 
-from pydantic.fields import FieldInfo
 from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from deeplabstream.gui.settings_document import Document
+from deeplabstream.gui.suggestions import suggestions_for
+from deeplabstream.gui.widgets.elided_text import Elided
 from deeplabstream.gui.widgets.field_editors import Choice, Editor, editor_for
 from deeplabstream.plugins.debounce import DebounceSettings
-from deeplabstream.settings.fields import keys_of
-from deeplabstream.settings.loading import FIXED, kind_of, kinds_of
+from deeplabstream.settings import ini_editing
+from deeplabstream.settings.fields import (
+    former_keys,
+    is_advanced,
+    is_shared,
+    keys_of,
+    label_of,
+)
+from deeplabstream.settings.loading import FAMILIES, FIXED, kind_of, kinds_of
 from deeplabstream.settings.validation_messages import wording
 
 _KEYS_WIDTH = 330
@@ -40,7 +57,10 @@ def usual_name(document: Document, family: str, kind: str) -> str:
 
 
 class SettingsForm(QWidget):
-    """Changes the words of one section of a document."""
+    """Changes the words of one section of a document.
+
+    Required keys come first; advanced ones are folded unless the file has them.
+    """
 
     def __init__(
         self, document: Document, title: str, keys_width: int = _KEYS_WIDTH
@@ -51,22 +71,34 @@ class SettingsForm(QWidget):
         self._keys_width = keys_width
         self.editors: dict[str, Editor] = {}
         self.problems: dict[str, QLabel] = {}
+        self.labels: dict[str, QLabel] = {}
+        self.removing: dict[str, QPushButton] = {}
+        """By unknown key: removes it from the file."""
         self.family = "" if title in FIXED else title.partition(" ")[0]
         self.kind = self._kind()
-        heading = QLabel(f"[{title}]")
+        heading = QLabel(title)
         heading.setObjectName("heading")
+        heading.setToolTip(f"[{title}]")
         about = QLabel(self._about())
         about.setObjectName("caption")
         about.setWordWrap(True)
         self.whole = QLabel()
         self.whole.setObjectName("problem")
         self.whole.setWordWrap(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(6, 2, 16, 6)
+        self._columns = QVBoxLayout(self)
+        self._columns.setContentsMargins(6, 2, 16, 6)
         for label in (heading, about, self.whole):
-            column.addWidget(label)
-        column.addWidget(self._rows())
-        column.addStretch(1)
+            self._columns.addWidget(label)
+        self.more = QPushButton()
+        self.more.setObjectName("link")
+        self.more.setCheckable(True)
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.more.toggled.connect(self._unfold)
+        self.folded: list[str] = []
+        """The advanced keys, below `more`."""
+        self._advanced: QWidget = QWidget()
+        self._add_rows()
+        self._columns.addStretch(1)
         self.refresh()
 
     def refresh(self) -> None:
@@ -79,23 +111,75 @@ class SettingsForm(QWidget):
             editor.show_wrong(key in told)
             self.problems[key].setText(told.get(key, ""))
             self.problems[key].setVisible(key in told)
-        rest = [text for key, text in told.items() if key not in self.editors]
+        for key in self.removing:
+            self.labels[key].setText(f"{key}: {told.get(key, 'unknown')}")
+        there = {*self.editors, *self.removing}
+        rest = [text for key, text in told.items() if key not in there]
         self.whole.setText("\n".join(rest))
         self.whole.setVisible(bool(rest))
+        if told.keys() & {*self.folded}:
+            self.more.setChecked(True)
 
     @property
     def outdated(self) -> bool:
-        """Whether the section has another KIND now, and needs another form."""
-        return self.kind is not self._kind()
+        """Whether the section needs another form: another KIND, or other unknown keys."""
+        return self.kind is not self._kind() or {*self.removing} != {*self._unknown()}
 
     def _kind(self) -> type | None:
         return kind_of(self.title, self.document.words.get(self.title, {}))
 
     def _about(self) -> str:
         lines = ((self.kind.__doc__ if self.kind else "") or "").strip().splitlines()
-        return lines[0] if lines else ""
+        return (lines[0] if lines else "").replace("`", "")
 
-    def _rows(self) -> QWidget:
+    def _unknown(self) -> list[str]:
+        """Return the keys in the file that this section does not have."""
+        known = {"KIND", *(keys_of(self.kind) if self.kind else ())}
+        former = former_keys(self.kind) if self.kind else {}
+        words = self.document.words.get(self.title, {})
+        return [key for key in words if key not in known and key not in former]
+
+    def _add_rows(self) -> None:
+        keys = keys_of(self.kind) if self.kind else {}
+        there = self.document.words.get(self.title, {})
+        kind = self.kind or object
+        advanced = {key: is_advanced(kind, *keys[key]) for key in keys}
+
+        def rank(key: str) -> tuple[bool, bool, bool]:
+            name, info = keys[key]
+            return advanced[key], not info.is_required(), is_shared(kind, name)
+
+        ranked = sorted(keys, key=rank)  # within a rank: the order of the class
+        shown = [key for key in ranked if not advanced[key] or there.get(key)]
+        self.folded = [key for key in ranked if key not in shown]
+        if unknown := self._unknown():
+            grid = self._panel()
+            for key in unknown:
+                self._unknown_row(grid, key)
+        if shown or self.family in FAMILIES:
+            grid = self._panel()
+            if self.family in FAMILIES:
+                self._row(
+                    grid, "KIND", "Kind", "the keys below depend on it", self._kinds()
+                )
+            self._fields(grid, shown)
+        if not self.folded:
+            self.more.hide()
+            return
+        self._columns.addWidget(self.more)
+        grid = self._panel()
+        self._fields(grid, self.folded)
+        parent = grid.parentWidget()
+        self._advanced = parent if parent is not None else self._advanced
+        self._unfold(unfolded=False)
+
+    def _kinds(self) -> Choice:
+        kinds = kinds_of(self.family)
+        named = self.title.partition(" ")[2]
+        usual = named if self.family == "Experiment" and named in kinds else None
+        return Choice(list(kinds), usual)
+
+    def _panel(self) -> QGridLayout:
         panel = QFrame()
         panel.setObjectName("panel")
         grid = QGridLayout(panel)
@@ -104,43 +188,58 @@ class SettingsForm(QWidget):
         grid.setVerticalSpacing(11)
         grid.setColumnMinimumWidth(0, self._keys_width)
         grid.setColumnStretch(1, 1)
-        if self.family:
-            kinds = kinds_of(self.family)
-            named = self.title.partition(" ")[2]
-            usual = named if self.family == "Experiment" and named in kinds else None
-            choice = Choice(list(kinds), usual)
-            choice.setToolTip("the class; the keys below depend on it")
-            self._row(grid, "KIND", "the class", choice)
-        keys = keys_of(self.kind) if self.kind else {}
-        common = keys_of(DebounceSettings) if self.family == "Trigger" else {}
-        for key in [*(k for k in keys if k not in common), *common]:
-            if key in keys:
-                if common and key == next(iter(common)):
-                    self._title(grid, "debounce")
-                self._field(grid, key, keys[key][1])
-        return panel
+        self._columns.addWidget(panel)
+        return grid
 
-    def _field(self, grid: QGridLayout, key: str, info: FieldInfo) -> None:
-        editor = editor_for(info, lambda family: names_in(self.document, family))
-        about = info.description or wording(info.annotation, info.metadata)
-        self._row(grid, key, about, editor)
+    def _unfold(self, unfolded: bool) -> None:
+        self._advanced.setVisible(unfolded)
+        count = len(self.folded)
+        sign = "▾" if unfolded else "▸"
+        self.more.setText(f"{sign} {count} more setting{'s' if count > 1 else ''}")
+
+    def _fields(self, grid: QGridLayout, keys: Sequence[str]) -> None:
+        known = keys_of(self.kind) if self.kind else {}
+        common = keys_of(DebounceSettings) if self.family == "Trigger" else {}
+        titled = False
+        for key in sorted(keys, key=lambda key: key in common):
+            if key in common and not titled:
+                titled = True
+                self._title(grid, "debounce")
+            info = known[key][1]
+            names = partial(names_in, self.document)
+            suggest = suggestions_for(self.document, names, self.kind, key, info)
+            about = info.description or wording(info.annotation, info.metadata)
+            editor = editor_for(info, suggest)
+            self._row(grid, key, label_of(key, info), about, editor)
 
     def _title(self, grid: QGridLayout, text: str) -> None:
         label = QLabel(text.upper())
         label.setObjectName("title")
         grid.addWidget(label, grid.rowCount(), 0, 1, 2)
 
-    def _row(self, grid: QGridLayout, key: str, about: str, editor: Editor) -> None:
-        name, help_, problem = QLabel(key), QLabel(about), QLabel()
-        help_.setObjectName("caption")
+    def _row(
+        self, grid: QGridLayout, key: str, label: str, about: str, editor: Editor
+    ) -> None:
+        name, hint, problem = QLabel(label), QLabel(about.replace("`", "")), QLabel()
+        name.setToolTip(key)
+        hint.setObjectName("caption")
         problem.setObjectName("problem")
-        for label in (help_, problem):
-            label.setWordWrap(True)
+        for each in (name, hint, problem):
+            each.setWordWrap(True)
+        editor.setToolTip(f"{key}\n{editor.toolTip()}".strip())
         left, right = QVBoxLayout(), QVBoxLayout()
-        for column, widgets in ((left, (name, help_)), (right, (editor, problem))):
+        top = QHBoxLayout()
+        top.addWidget(name, 1)
+        if self._keys_width > NARROW and label.upper() != key:
+            keyed = QLabel(key)
+            keyed.setObjectName("caption")
+            top.addWidget(keyed)
+        left.addLayout(top)
+        left.addWidget(hint)
+        right.addWidget(editor)
+        right.addWidget(problem)
+        for column in (left, right):
             column.setSpacing(2)
-            for widget in widgets:
-                column.addWidget(widget)
             column.addStretch(1)
         row = grid.rowCount()
         grid.addLayout(left, row, 0, Qt.AlignmentFlag.AlignTop)
@@ -149,6 +248,77 @@ class SettingsForm(QWidget):
             lambda word: self.document.set_word(self.title, key, word)
         )
         self.editors[key], self.problems[key] = editor, problem
+        self.labels[key] = name
+
+    def _unknown_row(self, grid: QGridLayout, key: str) -> None:
+        """Show a key that the section does not have, to be removed."""
+        word = self.document.words[self.title][key]
+        name, value = QLabel(key), Elided(word or "(empty)")
+        name.setObjectName("problem")
+        name.setWordWrap(True)
+        self.labels[key] = name
+        self.removing[key] = button = QPushButton("Remove")
+        button.setObjectName("tile")
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setToolTip(f"removes {key} from the file")
+        button.clicked.connect(partial(self._remove, key))
+        right = QHBoxLayout()
+        right.addWidget(value, 1)
+        right.addWidget(button)
+        row = grid.rowCount()
+        grid.addWidget(name, row, 0)
+        grid.addLayout(right, row, 1)
+
+    def _remove(self, key: str, _checked: bool = False) -> None:
+        self.document.set_word(self.title, key, None)
+
+
+class FileProblems(QWidget):
+    """Problems of single lines of the file, each with a button that removes the line."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self.document = document
+        self.buttons: list[QPushButton] = []
+        heading = QLabel("File")
+        heading.setObjectName("heading")
+        panel = QFrame()
+        panel.setObjectName("panel")
+        grid = QGridLayout(panel)
+        grid.setContentsMargins(16, 12, 16, 14)
+        grid.setColumnStretch(0, 1)
+        for row, problem in enumerate(unplaced_problems(document)):
+            words = QLabel(problem)
+            words.setObjectName("problem")
+            words.setWordWrap(True)
+            grid.addWidget(words, row, 0)
+            if found := re.match(r"line (\d+): ('\[)?", problem):
+                text = "Remove section" if found[2] else "Remove line"
+                button = QPushButton(text)
+                button.setObjectName("tile")
+                button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+                button.clicked.connect(partial(self._remove, int(found[1])))
+                grid.addWidget(button, row, 1)
+                self.buttons.append(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 2, 16, 6)
+        column.addWidget(heading)
+        column.addWidget(panel)
+        column.addStretch(1)
+
+    def _remove(self, line: int, _checked: bool = False) -> None:
+        self.document.edit(ini_editing.remove_line(self.document.text, line))
+
+
+def unplaced_problems(document: Document) -> list[str]:
+    """Return the problems that belong to no section: of lines, or of what is missing."""
+    titles = [*FIXED, *document.words]
+    problems = (*document.problems, *document.findings)
+    return [
+        problem
+        for problem in problems
+        if not any(problem.startswith(f"[{title}]") for title in titles)
+    ]
 
 
 def problems_of(problems: Sequence[str], title: str) -> dict[str, str]:

@@ -138,17 +138,16 @@ def find_model(name: str | Path) -> Path:
     for folder in (Path(name), *(place / name for place in places)):
         if str(name) and is_folder(folder):
             return folder
-    known = sorted(
-        {
-            file.parent.name
-            for place in places
-            for file in place.glob(f"*/{DESCRIPTION}")
-        }
-    )
     raise ModelError(
         f"there is no model {str(name)!r}; give the path of a model folder, or one of "
-        f"those in {MODELS.name}/: {', '.join(known) or 'none'}"
+        f"those in {MODELS.name}/: {', '.join(known_models()) or 'none'}"
     )
+
+
+def known_models() -> list[str]:
+    """Return the names of the networks in the folders `models/`."""
+    files = (f for place in model_places() for f in place.glob(f"*/{DESCRIPTION}"))
+    return sorted({file.parent.name for file in files})
 
 
 def _stand_in(words: str) -> PlaceholderNetwork:

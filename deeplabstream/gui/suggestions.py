@@ -1,0 +1,125 @@
+"""Suggestions for a field: networks, body parts, names of sections, devices found now."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pydantic.fields import FieldInfo
+
+from deeplabstream.core.command import CameraName, InputName, OutputName, TriggerName
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.engine.behaviour_classifiers import read_classifiers
+from deeplabstream.engine.checks.settings_check import network_skeleton
+from deeplabstream.gui.settings_document import Document
+from deeplabstream.pose.model.model_opening import known_models
+from deeplabstream.settings.validation_messages import leaves
+
+Suggested: TypeAlias = Mapping[str, str]
+"""Words for a field, with a remark on each; an empty remark: none."""
+Suggest: TypeAlias = Callable[[], Suggested]
+"""Looks for them now; it may take a moment."""
+
+_FAMILIES = {
+    OutputName: "Output",
+    TriggerName: "Trigger",
+    InputName: "Input",
+    CameraName: "Camera",
+}
+_NAMING = {"CAMERA": "Camera", "EXP_NAME": "Experiment"}
+"""Keys that name a section, by its family."""
+
+
+def suggestions_for(
+    document: Document,
+    names: Callable[[str], Sequence[str]],
+    kind: type | None,
+    key: str,
+    info: FieldInfo,
+) -> Suggest | None:
+    """Return what looks for words for a key; None: nothing is known for it.
+
+    `names` gives the NAMEs of the sections of a family, such as `Output`.
+
+    A type that names a section, or a usual key (MODEL, BODYPARTS, CAMERA, PORT …) says
+    what to look for, also in plug-ins of a lab.
+    """
+    types = leaves(info.annotation)
+    family = _NAMING.get(key) or next(
+        (_FAMILIES[each] for each in types if each in _FAMILIES), None
+    )
+    if family is not None:
+        return lambda: dict.fromkeys(names(family), "")
+    if types != {str} and not (key == "SOURCE" and str in types):
+        return None
+    found: Mapping[str, Suggest] = {
+        "MODEL": _networks,
+        "DETECTOR": _networks,
+        "BODYPARTS": lambda: _bodyparts(document),
+        "ANIMAL": lambda: _animals(document),
+        "BEHAVIOUR": lambda: _behaviours(document),
+        "PORT": _serial_ports,
+        "SOURCE": lambda: _devices(kind, key),
+        "SERIAL": lambda: _devices(kind, key),
+    }
+    if key in ("SOURCE", "SERIAL") and not hasattr(kind, "found"):
+        return None
+    return found.get(key)
+
+
+def _networks() -> Suggested:
+    return dict.fromkeys(known_models(), "")
+
+
+def _bodyparts(document: Document) -> Suggested:
+    skeleton = network_skeleton(_model(document))
+    return dict.fromkeys(skeleton.bodyparts if skeleton else (), "")
+
+
+def _animals(document: Document) -> Suggested:
+    """Return the names of the animals, or their numbers."""
+    names = document.words.get("Animals", {}).get("NAMES", "")
+    if parts := [part.strip() for part in names.split(",") if part.strip()]:
+        return dict.fromkeys(parts, "")
+    skeleton = network_skeleton(_model(document))
+    count = skeleton.count if skeleton else 1
+    return {str(number): "" for number in range(1, count + 1)}
+
+
+def _model(document: Document) -> str:
+    if document.settings is not None:
+        return document.settings.model
+    return document.words.get("Pose Estimation", {}).get("MODEL", "")
+
+
+def _behaviours(document: Document) -> Suggested:
+    if document.settings is None:
+        return {}
+    folders, _ = read_classifiers(document.settings)
+    return {
+        behaviour: f"[Classifier {name}]"
+        for name, folder in folders.items()
+        for behaviour in folder.behaviours
+    }
+
+
+def _serial_ports() -> Suggested:
+    try:
+        from serial.tools.list_ports import comports
+    except ImportError:
+        return {}
+    return {port.device: str(port.description or "") for port in comports()}
+
+
+def _devices(kind: Any, key: str) -> Suggested:
+    """Return the devices of a kind of camera that are connected now."""
+    try:
+        devices = kind.found()
+    except (DeepLabStreamError, ImportError, OSError):
+        return {}
+    return dict(_chosen(devices, key))
+
+
+def _chosen(devices: Iterable[Any], key: str) -> Iterable[tuple[str, str]]:
+    for device in devices:
+        name, _, word = device.choose.partition("=")
+        if name.strip() == key:
+            yield word.strip(), device.label
