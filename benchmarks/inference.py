@@ -161,7 +161,7 @@ def line(name: str, model: ModelFolder, runtime: str, row: Row) -> str:
         return f"{start}{row['problem']}"
     if row["trained"]:
         far = f"median {row['median_px']:.3f} px, p95 {row['p95_px']:.3f} px"
-        far += f", {row['seen_otherwise']:.1%} seen otherwise"
+        far += f", {row['seen_otherwise']:.1%} with changed visibility"
     else:
         far = f"largest difference of a value {row['output']:.1e}"
     share = row["added_ms"] / row["bare_p50_ms"]

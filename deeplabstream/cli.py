@@ -25,21 +25,25 @@ TASKS = {
         "run": Program("app", "the window; --headless: the same rig without one"),
         "camera": Program("DeepLabStream", "camera test, pose test, benchmark"),
         "new": Program("utils.NewRig", "make a rig folder"),
-        "design": Program("utils.DesignExperiment", "write an experiment by answers"),
+        "design": Program(
+            "utils.DesignExperiment", "create an experiment file step by step"
+        ),
         "import-settings": Program(
             "utils.ImportSettings", "settings of DeepLabStream 1"
         ),
     },
     "Train": {
-        "pick-frames": Program("utils.PickFrames", "choose frames worth labelling"),
-        "recommend": Program("utils.RecommendSettings", "what to train a network with"),
+        "pick-frames": Program("utils.PickFrames", "choose frames to label"),
+        "recommend": Program(
+            "utils.RecommendSettings", "training settings for labelled data"
+        ),
         "train": Program("utils.TrainNetwork", "train a network on labelled frames"),
         "evaluate": Program("utils.EvaluateNetwork", "errors of a network on labels"),
         "import-model": Program("utils.ImportModel", "a network from another program"),
         "convert-project": Program(
             "utils.ConvertProject", "a DeepLabCut project or SLEAP package"
         ),
-        "crop": Program("utils.CropFrames", "cut animals out of videos or labels"),
+        "crop": Program("utils.CropFrames", "crop videos or labelled images"),
         "quantise": Program("utils.QuantiseNetwork", "eight-bit version of a network"),
         "train-classifier": Program(
             "utils.TrainClassifier", "train a classifier of behaviours"

@@ -160,7 +160,7 @@ def test_a_run_without_analysis_has_frames_and_no_poses(tmp_path: Path) -> None:
     assert list(run.frames.frame) == list(range(UNFILMED))
     assert not run.frames.analysed.any()
     assert abs(float(run.frame("top", time_s=2.0).mean()) - brightness(20)) < 3
-    with pytest.raises(DeviceError, match="nothing was analysed"):
+    with pytest.raises(DeviceError, match="no poses in"):
         _ = run.poses
 
 
@@ -287,7 +287,7 @@ def test_a_network_is_trained_and_evaluated(labelled: Path, tmp_path: Path) -> N
     assert of_ear[of_ear.measure == "error_px"].labels.item() == 6
     again = dls.evaluate(trained.folder, labelled, runtime="cpu")
     assert set(again.set) == {"all"}
-    with pytest.raises(DeepLabStreamError, match="is there already"):
+    with pytest.raises(DeepLabStreamError, match="already exists"):
         dls.train(config)
 
 

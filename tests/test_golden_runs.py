@@ -36,7 +36,7 @@ def test_the_decisions_are_those_of_the_record(
     ("name", "key", "value", "line"),
     [
         ("conditional", "REGION", "circle 160 240 90", "[Trigger in the corner] gives"),
-        ("optogenetic", "ANGLE", "40", "[Output laser] was asked to go on 5 times"),
+        ("optogenetic", "ANGLE", "40", "[Output laser] was switched on 5 times"),
         ("stages", "REWARDS", "2", "now valve on for 0.2 s, 'stage 2'"),
         ("trial_based", "SEED", "1", "'trial 2: tone', tone on for 4 s; now nothing"),
     ],
@@ -60,4 +60,4 @@ def test_a_changed_value_shows_what_would_have_been(
     assert main(["--run", str(RUNS / name), "--settings", str(other)]) == 1
     said = capsys.readouterr().out
     assert line in said
-    assert "on which something else would have been asked for" in said
+    assert "frames with different commands" in said

@@ -69,7 +69,7 @@ def _benchmark(options: argparse.Namespace) -> None:
     )
     print(
         f"{'runtime':<16}{'p50 ms':>8}{'best':>8}{'times':>7} | {'median':>7}{'p95':>8}"
-        f"{'max':>8}{'seen otherwise':>16} |"
+        f"{'max':>8}{'with changed visibility':>16} |"
     )
     reference = next(row for row in rows if row.runtime == REFERENCE)
     for row in rows:

@@ -6,7 +6,7 @@ network learns in its own program, for some minutes, where a drawn mouse is (--s
 weights stay in the user's cache. They are exported, imported with utils/ImportModel.py,
 brought to eight bits, and timed here on the same pictures in every runtime, on one thread
 too. A runtime counts for an aim when 95 in 100 of its points are within a pixel of those
-of full precision, and no more than 1 in 100 are seen otherwise: the gate that RUNTIME =
+of full precision, and no more than 1 in 100 are with changed visibility: the gate that RUNTIME =
 auto has with TOLERANCE_PX = 1. The mouse is always in sight, so a point counts as seen
 from half the median confidence on: rivals' own thresholds suit networks that learned for
 longer. How far points are from the rival's is said too. Figures taken while other programs

@@ -42,7 +42,7 @@ def replay(
     Raises
     ------
     DeviceError
-        The run can't be read, nothing was analysed in it, or its cameras are not those of
+        The run can't be read, no poses in it, or its cameras are not those of
         the settings.
     SettingsError
         The settings can't be used on this computer.

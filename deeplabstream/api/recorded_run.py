@@ -146,7 +146,7 @@ class RecordedRun:
     def poses_arrays(self) -> PoseArrays:
         """Poses of the first analysed camera as plain arrays; see `poses_arrays_of`."""
         if not self.analysed:
-            raise DeviceError(f"nothing was analysed in {self.path}")
+            raise DeviceError(f"no poses in {self.path}")
         return self.poses_arrays_of(self.analysed[0])
 
     def poses_of(self, camera: str) -> Any:

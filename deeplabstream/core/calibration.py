@@ -88,7 +88,7 @@ class Calibration:
         scale = f"1 px is {min(sizes):.4g} to {max(sizes):.4g} mm"
         away = self.residuals_mm
         if len(self.marks) == 4:
-            return f"{scale}; four marks always fit, a fifth would tell how well"
+            return f"{scale}; four marks always fit exactly; a fifth shows the error"
         typical = float(np.sqrt((away**2).mean()))
         worst = self.marks[int(away.argmax())]
         return (
@@ -137,7 +137,7 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     floor = np.array([(mark.x_mm, mark.y_mm) for mark in marks])
     for points in (pixels, floor):
         if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 2:
-            raise ValueError("the marks lie on one line; take the corners of the floor")
+            raise ValueError("the marks lie on one line; use the corners of the floor")
     here, there = _normaliser(pixels), _normaliser(floor)
     x, y = _mapped(here, pixels).T
     u, v = _mapped(there, floor).T
@@ -152,7 +152,7 @@ def from_marks(marks: Sequence[CalibrationMark]) -> Calibration:
     plane = np.linalg.inv(there) @ directions[-1].reshape(3, 3) @ here
     weights = np.column_stack([pixels, np.ones(len(pixels))]) @ plane[2]
     if not (np.all(weights > 0) or np.all(weights < 0)):
-        raise ValueError("no camera sees the marks so; look at their order")
+        raise ValueError("these marks are impossible for a camera; check their order")
     plane *= np.sign(weights[0]) / np.linalg.norm(plane)
     if np.linalg.det(plane) < 0:
         raise ValueError(

@@ -54,7 +54,7 @@ def open_hdf5(file: Path) -> "Iterator[h5py.File]":
     except (OSError, ValueError, DeepLabStreamError):
         raise
     except MemoryError as error:
-        raise ValueError("it asks for more memory than there is") from error
+        raise ValueError("it needs more memory than this computer has") from error
     except Exception as error:
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
 
@@ -145,13 +145,13 @@ def _try(file: Path, size: int, changed_ns: int) -> None:
         )
     except subprocess.TimeoutExpired:
         raise ValueError(
-            f"it is damaged: HDF5's library did not get through it in {patience_s:.0f} s"
+            f"it is damaged: reading it by HDF5 did not end within {patience_s:.0f} s"
         ) from None
     if done.returncode in (_WRONG, _CANT):
         kind = ValueError if done.returncode == _WRONG else OSError
         raise kind(done.stderr.strip())
     if done.returncode:
-        raise ValueError("it is damaged: HDF5's library breaks down reading it")
+        raise ValueError("it is damaged: reading it crashes HDF5")
 
 
 _WRONG, _CANT = 3, 4
@@ -187,7 +187,7 @@ def main(file: Path) -> int:
         sys.stderr.write(str(error))
         return _CANT
     except MemoryError:
-        sys.stderr.write("it asks for more memory than there is")
+        sys.stderr.write("it needs more memory than this computer has")
         return _WRONG
     except ValueError as error:
         sys.stderr.write(str(error))

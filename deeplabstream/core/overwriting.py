@@ -55,12 +55,12 @@ def check_free(
             raise fault(f"{file} is a folder; name a file")
         if would_overwrite(file) and not overwrite:
             raise fault(
-                f"{file} is there already. Name another place, or replace it with {option}"
+                f"{file} already exists. Name another file, or replace it with {option}"
             )
 
 
 def add_overwrite(parser: argparse.ArgumentParser, *also: str) -> None:
     """Give a program the option `--overwrite`; `also` are its former names."""
     parser.add_argument(
-        "--overwrite", *also, action="store_true", help="replace files that are there"
+        "--overwrite", *also, action="store_true", help="replace existing files"
     )

@@ -86,7 +86,7 @@ class _Plain(pickle.Unpickler):
     """Unpickles lists, tuples, strings and numbers, and calls nothing."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
-        raise ValueError(f"its columns' names want to call {module}.{name}")
+        raise ValueError(f"its column names try to call {module}.{name}")
 
 
 def _plain(attribute: object) -> Any:
@@ -96,7 +96,7 @@ def _plain(attribute: object) -> Any:
     except ValueError:
         raise
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise ValueError("its columns' names can't be read") from error
+        raise ValueError("its column names can't be read") from error
 
 
 def _axis(table: "h5py.Group", name: str) -> Labels:

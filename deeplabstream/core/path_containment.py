@@ -12,7 +12,7 @@ def inside(folder: Path, name: str) -> Path:
     r"""Return the path in `folder` that a table or a project calls `name`.
 
     Both / and \\ separate, on every system. DeepLabStreamError: the name is absolute, has
-    a drive letter, or leads out of the folder by `..`. Symbolic links are followed: they
+    a drive letter, or is outside the folder by `..`. Symbolic links are followed: they
     belong to the user. Call `inside_for_writing` for files to write.
     """
     plain = name.replace("\\", "/")
@@ -40,5 +40,5 @@ def inside_for_writing(folder: Path, name: str) -> Path:
 
 def _leaves(folder: Path, name: str) -> DeepLabStreamError:
     return DeepLabStreamError(
-        f"the path {name!r} leads out of the folder {folder}: only files inside it are used"
+        f"the path {name!r} is outside the folder {folder}: only files inside it are used"
     )

@@ -107,7 +107,7 @@ def fit_pose_pca(
         )
     there = np.isfinite(rows)
     if not there.any(axis=0).all():
-        raise DeepLabStreamError("PCA needs every body part to be labelled somewhere")
+        raise DeepLabStreamError("PCA needs at least one label of every body part")
     mean = np.nanmean(rows, axis=0)
     centred = np.where(there, rows - mean, 0.0)
     together = there.astype(np.float64).T @ there

@@ -92,7 +92,7 @@ def _report_exception(
         )
     elif isinstance(error, ImportError) and lacking:
         _print_error(
-            f"The system library {library} is missing; README.md says what to install"
+            f"The system library {library} is missing; see README.md for what to install"
         )
     elif isinstance(error, KeyboardInterrupt):  # while it was still loading
         _print_error("stopped")
@@ -114,6 +114,6 @@ def _where_it_is() -> str:
         )
     current = f"\nThis Python is {sys.executable}. "
     if python.exists():
-        return f"{current}Start with the program's own: {python} {' '.join(sys.argv)}"
+        return f"{current}Use the program's own Python: {python} {' '.join(sys.argv)}"
     run = "run.bat" if windows else "make run"
     return f"{current}The program's own, {python}, is made by `{run}` in {ROOT}"

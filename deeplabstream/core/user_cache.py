@@ -25,7 +25,7 @@ def cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(
-            f"{folder}, where what was found out about networks is kept, can't be made "
+            f"{folder}, the cache of network measurements, can't be created "
             f"({error.strerror}): say {VARIABLE} = a folder that can be written in the "
             "environment, or RUNTIME = cpu in [Pose Estimation]"
         ) from error

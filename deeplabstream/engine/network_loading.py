@@ -39,7 +39,7 @@ def open_network(settings: Settings, threads: int | None = None) -> PoseEstimato
     problems = list(settings.animals.problems(found[least], Path(least).name))
     if len(set(found.values())) > 1:
         told = ", ".join(f"{model}: {count}" for model, count in found.items())
-        problems.append(f"all networks must tell as many animals apart: {told}")
+        problems.append(f"all networks need the same number of animals: {told}")
     others = {name: loaded[model] for name, model in named.items() if model != usual}
     estimator: PoseEstimator = loaded[usual]
     if others:

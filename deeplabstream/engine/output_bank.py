@@ -178,14 +178,14 @@ def _device_pulse_deadline(
 def check(command: Set | Pulse | Train, exact: bool) -> None:
     """Raise an ExperimentError for what can't be done; `exact` is the output's."""
     if not 0 <= command.level <= 1:
-        raise ExperimentError(f"{command}: a level is from 0 to 1")
+        raise ExperimentError(f"{command}: the level must be from 0 to 1")
     if isinstance(command, Pulse) and not 0 < command.seconds < 1e9:
-        raise ExperimentError(f"{command}: a pulse takes more than 0 seconds")
+        raise ExperimentError(f"{command}: the duration of a pulse must be above 0")
     if not isinstance(command, Train):
         return
     if command.count < 1 or not 0 < command.frequency < 1e6:
         raise ExperimentError(
-            f"{command}: at least one pulse, and more than 0 a second"
+            f"{command}: a train needs at least one pulse and a frequency above 0"
         )
     pause_s = 1 / command.frequency - command.width_s
     if not 0 < command.width_s < 1e9 or pause_s <= 0:
@@ -193,7 +193,7 @@ def check(command: Set | Pulse | Train, exact: bool) -> None:
     shortest_s = min(command.width_s, pause_s if command.count > 1 else command.width_s)
     if not exact and shortest_s < SHORTEST_S:
         raise ExperimentError(
-            f"{command}: its pulses and pauses take {1000 * SHORTEST_S:g} ms at the least "
+            f"{command}: pulses and pauses must last at least {1000 * SHORTEST_S:g} ms "
             "here; a pin of a board with our firmware (KIND = BoardPin) makes shorter ones"
         )
 

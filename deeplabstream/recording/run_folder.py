@@ -25,7 +25,7 @@ from deeplabstream.core.overwriting import check_new
 from deeplabstream.core.paths import ROOT
 from deeplabstream.core.pose import Skeleton, Thresholds
 from deeplabstream.recording.frame_accounts import FrameCounts
-from deeplabstream.recording.run_json import skeleton_from
+from deeplabstream.recording.run_json import skeleton_facts, skeleton_from
 from deeplabstream.recording.run_reader import read_steps
 from deeplabstream.recording.run_schema import VERSION, current_facts
 from deeplabstream.recording.table_reader import (
@@ -159,7 +159,7 @@ class RunFolder:
         """Skeleton of the poses; DeviceError: nothing was analysed."""
         skeleton = self.facts["skeleton"]
         if skeleton is None:
-            raise DeviceError(f"nothing was analysed in {self.path}")
+            raise DeviceError(f"no poses in {self.path}")
         return skeleton_from(skeleton)
 
     @property
@@ -207,7 +207,7 @@ class RunFolder:
             {
                 "schema": VERSION,
                 "model": asdict(facts.model) if facts.model else None,
-                "skeleton": asdict(facts.skeleton) if facts.skeleton else None,
+                "skeleton": skeleton_facts(facts.skeleton) if facts.skeleton else None,
                 **facts.more,
                 **_versions(),
                 "started": _utc(started),

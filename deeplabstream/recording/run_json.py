@@ -31,6 +31,15 @@ def stream_start(facts: Mapping[str, Any]) -> datetime:
     return started - timedelta(microseconds=since_ns // 1000)
 
 
+def skeleton_facts(skeleton: Skeleton) -> dict[str, Any]:
+    """Return a skeleton as in `run.json`; `bones` are its edges."""
+    return {
+        "bodyparts": skeleton.bodyparts,
+        "bones": skeleton.edges,
+        "animals": skeleton.animals,
+    }
+
+
 def skeleton_from(words: Mapping[str, Any]) -> Skeleton:
     """Return the skeleton that `run.json` describes."""
     edges = tuple((first, second) for first, second in words["bones"])

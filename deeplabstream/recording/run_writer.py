@@ -6,7 +6,6 @@ The recorder process and the replay share it: equal input gives equal files, byt
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
 
 from deeplabstream.core.closing import Closing
 from deeplabstream.core.journal_entries import Entry, Step
@@ -17,6 +16,7 @@ from deeplabstream.recording.csv_tables import CameraTable, Table, time_cell
 from deeplabstream.recording.event_rows import EventRows
 from deeplabstream.recording.identity_totals import IdentityTotals
 from deeplabstream.recording.run_folder import RunFolder
+from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.recording.run_schema import EVENTS, TRIGGERS
 
 
@@ -49,7 +49,7 @@ class RunWriter(Closing):
         }
         if camera not in self._cameras:
             if self.folder.facts["skeleton"] is None:
-                self.folder.update(skeleton=asdict(skeleton))
+                self.folder.update(skeleton=skeleton_facts(skeleton))
             path = self.folder.table_path(camera)
             self._cameras[camera] = CameraTable(
                 path,

@@ -24,20 +24,26 @@ def train_parser(description: str) -> ProgramParser:
     )
     add("--data", type=Path, help="labels: folder, .csv, .slp, DeepLabCut project")
     add("--output", "--output_dir", type=Path, required=True, help="folder to write")
-    add("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of the .yaml")
+    add(
+        "--overrides",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change values of the configuration",
+    )
     add(
         "--cropzoom", action="store_true",
-        help="train a second network that looks closely at what the first finds",
+        help="also train a network for the enlarged window around the animal",
     )  # fmt: skip
     add(
         "--seeds", type=seeds, default=(), metavar="0,1,2",
-        help="train an ensemble: one network for each, in folders of their own",
+        help="train an ensemble: one network per seed, each in its own folder",
     )  # fmt: skip
     add(
         "--within", type=number(*LIMITS["within"]), default=RIGHT_PX,
-        help="px of the images in which a point is right, for confidences",
+        help="distance in px up to which a point is correct, for the confidence calibration",
     )  # fmt: skip
-    add("--resume", action="store_true", help="go on with a run that was stopped")
+    add("--resume", action="store_true", help="continue a training that was stopped")
     add_overwrite(parser)
     add("--device", default="cpu", help="cpu, cuda, or cuda:1 for the second GPU")
     add(
@@ -47,51 +53,59 @@ def train_parser(description: str) -> ProgramParser:
     )  # fmt: skip
     add(
         "--precision", choices=("auto", "full", "mixed"), default="auto",
-        help="mixed: 16 bits where they do; auto: where that is faster",
+        help="mixed: 16 bits where possible; auto: where that is faster",
     )  # fmt: skip
     add("--workers", type=count, default=1, help="threads that prepare batches")
-    add("--threads", type=int, default=0, help="of the CPU; 0: one per core")
-    add("--licence", default="", help="of the network, written into model.json")
+    add("--threads", type=int, default=0, help="CPU threads; 0: one per core")
+    add("--licence", default="", help="licence of the network, for model.json")
     add("--quiet", action="store_true", help="no progress bar")
-    add(
-        "--tell", action="store_true", help="how it goes as lines of JSON, for a window"
-    )
+    add("--tell", action="store_true", help="report progress as lines of JSON")
     own = parser.add_argument_group("with --data")
     add = own.add_argument
     add(
         "--size", type=size, default="usual", metavar="small|usual|fine|320x240",
-        help="of the network's input; words: shaped as the images are",
+        help="size of the network's input; small, usual, fine: in the shape of the images",
     )  # fmt: skip
     add("--steps", type=count, default=1500, help="batches to train on")
-    add("--batch", type=count_or_0, default=8, help="images per step; 0: as fits")
+    add("--batch", type=count_or_0, default=8, help="images per step; 0: automatic")
     add("--seed", type=int, default=0)
     add(
         "--held-out", type=number(*LIMITS["held_out"]), default=0.15,
-        help="share kept back for the error",
+        help="share of held-out images",
     )  # fmt: skip
-    add("--backbone", default="efficientnet_lite0", help="or resnet18, unet, …")
+    add(
+        "--backbone",
+        default="efficientnet_lite0",
+        help="backbone: efficientnet_lite0, resnet18, unet, …",
+    )
     add("--kind", choices=("heatmap", "regression", "context"), default="heatmap")
-    add("--stages", type=int, choices=(4, 5), default=5, help="4: smaller, faster")
-    add("--channels", type=count, default=32, help="of the head")
+    add(
+        "--stages",
+        type=int,
+        choices=(4, 5),
+        default=5,
+        help="stages of the backbone; 4: smaller, faster",
+    )
+    add("--channels", type=count, default=32, help="channels of the head")
     add(
         "--sigma", type=number(*LIMITS["sigma"]), default=1.25,
-        help="of a point, in cells of 4 pixels",
+        help="width of a peak, in cells of 4 pixels",
     )  # fmt: skip
     add(
         "--rotation", type=number(*LIMITS["rotation"]), metavar="DEGREES",
-        help="images are turned up to this; default: as the labelled poses are",
+        help="largest rotation of training images; default: from the labelled poses",
     )  # fmt: skip
     add(
         "--mirror", action=argparse.BooleanOptionalAction, default=None,
-        help="mirror half of the images; default: where labelled poses look alike then",
+        help="mirror half of the images; default: if mirrored poses resemble the labelled ones",
     )  # fmt: skip
     add(
         "--light", type=number(*LIMITS["light"]), default=1.0,
-        help="changes of light, 0 to 1",
+        help="strength of brightness changes, 0 to 1",
     )  # fmt: skip
     add(
         "--moved", type=number(*LIMITS["moved"]), default=0.0,
-        help="share of images whose animal is cut out and put elsewhere (still camera)",
+        help="share of images whose animal is moved to another position (still camera only)",
     )  # fmt: skip
     add(
         "--edges",
@@ -103,7 +117,7 @@ def train_parser(description: str) -> ProgramParser:
     )
     add(
         "--animals", type=count_or_0, default=0,
-        help="most animals in an image; default: as many as the labels have",
+        help="largest number of animals per image; default: from the labels",
     )  # fmt: skip
     add("--no-imagenet", action="store_true", help="start from random weights")
     return parser

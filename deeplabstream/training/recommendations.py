@@ -57,7 +57,7 @@ def inspect_project(project: Project, gpu_gb: float) -> ProjectFacts:
     labels = project.labels
     if labels.animals > 1:
         raise LabelsError(
-            ["several animals: train with --data, which finds its own way"]
+            ["several animals: train with --data, which chooses these settings itself"]
         )
     shapes = []
     for file in labels.images[:: max(1, len(labels.images) // 10)]:
@@ -99,33 +99,33 @@ def advise(facts: ProjectFacts) -> list[Advice]:
         ),
         Advice(
             "model.heatmap_loss_type", "cross_entropy",
-            "the height of its maps says how sure the network is",
+            "the height of its peaks is a confidence",
         ),
         Advice(
             "training.imgaug", "dlc-top-down" if facts.all_round else "dlc",
-            "labelled poses are headed anywhere, or too few to tell"
+            "labelled poses have all directions, or are too few"
             if facts.all_round
-            else "labelled poses are all turned alike",
+            else "labelled poses have similar directions",
         ),
         Advice(
             "training.train_batch_size", batch,
             f"a GPU of {facts.gpu_gb:.0f} GB"
             if facts.gpu_gb
-            else "no GPU: more at once would not be faster",
+            else "no GPU: a larger batch would not be faster",
         ),
         Advice(
             "training.max_steps", steps,
             f"{facts.pictures} images, each seen about "
             f"{steps * batch / max(1, facts.pictures):.0f} times",
         ),
-        Advice("training.unfreezing_step", 20, "the head learns first"),
+        Advice("training.unfreezing_step", 20, "only the head is trained at first"),
         Advice(
             "training.lr_scheduler_params.multisteplr",
             {"milestone_steps": [steps // 2, steps * 3 // 4, steps * 9 // 10],
              "gamma": 0.4},
-            "the rate falls towards the end",
+            "the learning rate decreases towards the end",
         ),
-        Advice("training.optimizer", "AdamW", "with the rate below, what we train with"),
+        Advice("training.optimizer", "AdamW", "our default, with the learning rate below"),
         Advice(
             "training.optimizer_params.learning_rate",
             round(2e-3 * (batch / 8) ** 0.5, 5),
@@ -150,7 +150,7 @@ def advise(facts: ProjectFacts) -> list[Advice]:
             f"to try against the labels alone: {losses}. They double the time, and what "
             "they gave in one example is in docs/training.md"
             if losses
-            else "there are no videos to learn from",
+            else "no videos for unsupervised losses",
         )
     )
     return advice

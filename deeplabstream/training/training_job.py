@@ -114,7 +114,7 @@ class TrainConfig:
     mirror : bool, optional
         Mirror half of the images; None: where labelled poses look alike then.
     light : float
-        Strength of the changes of light, 0 to 1.
+        Strength of the strength of brightness changes, 0 to 1.
     moved : float
         Share of images whose animal is put elsewhere in the frame, 0 to 1.
     edges : sequence of str
@@ -176,7 +176,7 @@ class TrainConfig:
         programs = ROOT / "outputs"
         if programs in (self.output.resolve(), *self.output.resolve().parents):
             raise ModelError(
-                f"--output: {programs} holds programs; give another folder"
+                f"--output: {programs} contains programs; name another folder"
             )
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
@@ -255,9 +255,7 @@ def train(config: TrainConfig, say: Callable[[str], object] = print) -> Trained:
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
-        raise DeepLabStreamError(
-            "there is too little memory; make the batch smaller"
-        ) from error
+        raise DeepLabStreamError("not enough memory; use a smaller batch") from error
 
 
 def _located(config: TrainConfig) -> TrainConfig:
@@ -278,7 +276,7 @@ def _check_output(config: TrainConfig) -> None:
     check_free(
         [folder / name for folder in folders or [config.output] for name in kept],
         config.overwrite,
-        "--overwrite (--resume goes on with a training that was stopped)",
+        "--overwrite (--resume continues a training that was stopped)",
     )
 
 
@@ -330,7 +328,7 @@ def _train(config: TrainConfig, say: Callable[[str], object]) -> Trained:
     for seed in config.seeds:
         folder = config.output / f"seed{seed}"
         if config.resume and (folder / PREDICTIONS).is_file():
-            say(f"{folder} was trained before")
+            say(f"{folder} is already trained")
             continue
         say(f"seed {seed}:")
         own = replace(run, settings=replace(run.settings, seed=seed))
@@ -366,7 +364,7 @@ def _one(
         outcome = run_training(run, folder, progress, config.resume)
     for table in [] if run.views else predict_others(run.labels, folder):
         say(f"also predicted: {table}")
-    say("error in the held-out images, in their pixels:")
+    say("error in the held-out images, in pixels of the images:")
     for error in outcome.errors:
         say(
             f"  {error.bodypart:<12} median {error.median_px:5.1f}   95 % below "
@@ -425,7 +423,7 @@ def _from_data(
     turns = turns if config.rotation is None else config.rotation
     mirror = mirror if config.mirror is None else config.mirror
     say(
-        f"input {fitting.width}x{fitting.height}; images are turned up to {turns:.0f} "
+        f"input {fitting.width}x{fitting.height}; images are rotated by up to {turns:.0f} "
         f"degrees{' and mirrored' if mirror else ', never mirrored'}"
     )
     settings = FitSettings(

@@ -27,7 +27,9 @@ def test_a_file_that_is_there_is_replaced_only_on_request(tmp_path: Path) -> Non
     file = tmp_path / "poses.csv"
     check_free([file])
     file.write_text("mine", "utf-8")
-    with pytest.raises(DeepLabStreamError, match=r"poses\.csv is there .*--overwrite"):
+    with pytest.raises(
+        DeepLabStreamError, match=r"poses\.csv already exists.*--overwrite"
+    ):
         check_free([tmp_path / "other.csv", file])
     check_free([file], overwrite=True)
     with pytest.raises(DeepLabStreamError, match="is a folder; name a file"):

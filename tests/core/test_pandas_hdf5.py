@@ -67,7 +67,7 @@ def test_nothing_that_a_file_names_is_called(tmp_path: Path, where: str) -> None
     with h5py.File(file, "a") as content:
         holder = content[KEY] if where == "non_index_axes" else content[KEY]["table"]
         holder.attrs[where] = np.bytes_(pickle.dumps(_Calls(harm), protocol=0))
-    with pytest.raises(ValueError, match="want to call"):
+    with pytest.raises(ValueError, match="try to call"):
         read_hdf5_table(file)
     assert not harm.exists()
 

@@ -42,7 +42,7 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     told = "\n".join(finding.text for finding in found)
     assert "[Camera arena] gives 29.8 frames/s" in told
     assert "the network finds nose, ear, tail" in told
-    assert "1 place of a trigger lies in the frame" in told
+    assert "1 region of a trigger lies in the frame" in told
     assert "are free in" in told
 
 
@@ -51,7 +51,7 @@ def test_a_good_rig_may_start_and_says_what_was_looked_at(rig: FakeSession) -> N
     [
         (20.0, "gives 20.0 frames/s and not 30", False),
         (5.0, "gives 5.0 frames/s and not 30", True),
-        (0.0, "gives no frames any more", True),
+        (0.0, "no longer gives frames", True),
     ],
 )
 def test_a_slow_camera_is_told_and_a_far_too_slow_one_stops(
@@ -123,7 +123,7 @@ def test_the_whole_picture_is_a_region_like_any_other(
     whole = f"rectangle 0 0 {form.width} {form.height}"
     rig.settings = parse(RIG.replace("circle 10 20 30", whole), tmp_path)
     texts = [found.text for found in inspected(rig, {"arena": 30.0})]
-    assert "1 place of a trigger lies in the frame" in texts
+    assert "1 region of a trigger lies in the frame" in texts
 
 
 def test_a_disk_too_small_for_the_plan_stops(rig: FakeSession) -> None:
@@ -165,7 +165,7 @@ def test_a_trigger_must_name_what_the_network_knows(
     rig: FakeSession, tmp_path: Path
 ) -> None:
     told = [finding.text for finding in inspected(rig, {"arena": 30.0})]
-    assert any("it knows every body part" in text for text in told)
+    assert any("it has all body parts" in text for text in told)
     text = RIG.replace("circle 10 20", "circle 90 90").replace("nose, tail", "paw")
     rig.settings = parse(text, tmp_path)
     (grave_one,) = grave(inspected(rig, {"arena": 30.0}))
@@ -182,7 +182,7 @@ def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
     assert good == PreflightResult(
         "the frames of [Camera arena] arrive 1.5 ms after their exposure"
     )
-    assert "their arrival counts" in told(now, now).text
+    assert "their arrival time is used" in told(now, now).text
     late = told(now - 800_000_000, now)
     assert late.grave
     assert "800 ms old when they arrive, and MAX_AGE_MS = 500" in late.text
@@ -190,7 +190,7 @@ def test_times_of_pictures_must_fit_the_computers(rig: FakeSession) -> None:
     assert ahead.grave
     assert "3000 ms ahead of the computer's clock" in ahead.text
     clock = inspected(rig, {"arena": 30.0})[2]
-    assert clock.text.startswith("the computer's clock says 20")
+    assert clock.text.startswith("the computer's clock shows 20")
 
 
 def test_outputs_answer_and_their_boards_are_proved(rig: FakeSession) -> None:

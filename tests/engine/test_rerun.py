@@ -60,10 +60,10 @@ def test_a_changed_region_shows_what_would_have_fired(tmp_path: Path) -> None:
     assert len(begun) == 2
     times = ", ".join(f"{n * 33_333_333 / 1e9:.3f}" for n in begun)
     assert (
-        f"[Trigger spot] gives another answer on {other} frames: it held "
+        f"[Trigger spot] differs on {other} frames: it held "
         f"{np.mean(then):.1%} of the time, and would have held {np.mean(now):.1%}"
     ) in lines
-    assert f"    it would have begun to hold 2 times, at {times} s" in lines
+    assert f"    its onsets: 2 times, at {times} s" in lines
 
 
 @pytest.mark.parametrize("changed", [False, True])
@@ -107,7 +107,9 @@ def test_an_experiment_on_a_run_that_had_none(
     assert main([*words, "--experiment", str(other)]) == 1
     said = capsys.readouterr().out
     assert "(0.400 s): recorded nothing; now 'pulse 1', light on for 0.5 s" in said
-    assert "[Output light] was asked to go on 0 times, would be asked 2 times" in said
+    assert (
+        "[Output light] was switched on 0 times, would be switched on 2 times" in said
+    )
 
 
 def test_settings_of_other_cameras_are_told_so(

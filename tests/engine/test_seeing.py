@@ -126,7 +126,7 @@ def test_triggers_may_be_told_in_millimetres() -> None:
         ),
         ("MARKS = 0 0 0 0, 9 0 9 0\n", r"\[Camera top\] MARKS: expected four"),
         ("MARKS = 0 0 0 0, 9 0 9\n", r"MARKS.*X Y X_MM Y_MM"),
-        (MM + "MARKS = 0 0 0 0, 9 0 9 0, 9 9 9 9, 0 9 0 9\n", "leave one of them out"),
+        (MM + "MARKS = 0 0 0 0, 9 0 9 0, 9 9 9 9, 0 9 0 9\n", "remove one"),
         ("[Tracking]\nBONES = snout tail 1 2\n", "BODYPART - BODYPART"),
         ("[Tracking]\nBONES = snout - tail 2 1\n", "SHORTEST LONGEST"),
     ],

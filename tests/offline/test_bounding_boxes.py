@@ -165,7 +165,7 @@ def test_crop_writes_no_picture_outside_of_its_output_folder(
     output = tmp_path / "out"
     words = ["crop", str(labels), "--boxes", str(boxes), "--output", str(output)]
     assert CropFrames.main(words) == 2
-    assert "leads out of the folder" in capsys.readouterr().err
+    assert "is outside the folder" in capsys.readouterr().err
     assert victim.read_bytes() == before
     assert not output.exists(), "nothing is written when one row is wrong"
 

@@ -94,9 +94,12 @@ def test_a_broken_bank_begins_no_pulse_more() -> None:
     [
         (Train(LASER, 40, 0.025, 2), "must end before the next begins"),
         (Train(LASER, 40, 0, 2), "must end before the next begins"),
-        (Train(LASER, 0, 0.1, 2), "at least one pulse, and more than 0 a second"),
+        (
+            Train(LASER, 0, 0.1, 2),
+            "a train needs at least one pulse and a frequency above 0",
+        ),
         (Train(LASER, 40, 0.005, 0), "at least one pulse"),
-        (Train(LASER, 40, 0.005, 2, 1.5), "a level is from 0 to 1"),
+        (Train(LASER, 40, 0.005, 2, 1.5), "the level must be from 0 to 1"),
     ],
 )
 def test_what_is_no_train_is_a_sentence(train: Train, said: str) -> None:

@@ -147,7 +147,7 @@ def test_pictures_are_resized_as_by_onnx_runtime(
                 ],
                 {"first": np.array([0], I64)},
             ),
-            "Expand : how it is done is known with the image alone; choose another",
+            "Expand : an operation depends on the image; choose another",
         ),
         (
             alone("Resize", None, np.array([1, 1, 2, 2], F32), mode="cubic",

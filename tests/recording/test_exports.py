@@ -142,7 +142,7 @@ def test_the_program_writes_all_and_replaces_them_only_on_request(
     edited.write_text("corrected by hand", "utf-8")
     command = [str(folder), "--to", "all"]
     assert main(command) == EXPORTED_BEFORE
-    assert "top_2.slp is there already" in capsys.readouterr().err
+    assert "top_2.slp already exists" in capsys.readouterr().err
     assert [*edited.parent.iterdir()] == [edited], "it said so before it wrote others"
     assert edited.read_text("utf-8") == "corrected by hand"
     for also in (["--output", str(tmp_path / "elsewhere")], ["--overwrite"]):
@@ -161,11 +161,11 @@ def test_what_cannot_be_exported_is_a_sentence(
     table = folder / "top.csv"
     table.write_text(table.read_text("utf-8").splitlines()[0] + "\n", "utf-8")
     assert main([str(folder), "--to", "sleap"]) == 2  # it ended before the first frame
-    assert "nothing was analysed" in capsys.readouterr().err
+    assert "no poses in" in capsys.readouterr().err
     table.unlink()
     assert main([str(folder), "--to", "dlc-csv"]) == 2
     told = capsys.readouterr().err
-    assert "nothing was analysed" in told
+    assert "no poses in" in told
 
 
 def test_a_killed_run_is_made_whole_when_it_is_opened(

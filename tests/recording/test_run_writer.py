@@ -278,8 +278,9 @@ def test_facts_are_there_from_the_start_and_complete_at_the_end(tmp_path: Path) 
 
 def test_a_skeleton_that_comes_late_is_in_the_facts(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, STARTED, "", RunFacts(0, {}))
-    with pytest.raises(DeviceError, match="nothing was analysed"):
+    with pytest.raises(DeviceError, match="no poses in"):
         _ = folder.skeleton
     with RunWriter(folder, 0) as run:
         run.begin("top", SKELETON)
     assert folder.skeleton == SKELETON
+    assert folder.facts["skeleton"].keys() == {"bodyparts", "bones", "animals"}

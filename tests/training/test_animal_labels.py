@@ -33,8 +33,12 @@ def test_labels_of_several_animals_are_read_only_where_they_are_wanted(
     ("owners", "parts", "sentence"),
     [
         ("a a b b", "x x y y", "b has y, a x"),
-        ("a a single single", "x x box box", "no animal's, of the individual 'single'"),
-        ("a a b b a a b b", "x x x x y y y y", "do not stand together"),
+        (
+            "a a single single",
+            "x x box box",
+            "belong to no animal, of the individual 'single'",
+        ),
+        ("a a b b a a b b", "x x x x y y y y", "are not adjacent"),
     ],
 )
 def test_animals_that_do_not_fit_together_are_refused(

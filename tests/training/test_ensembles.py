@@ -56,7 +56,7 @@ def test_what_was_trained_is_not_trained_again(
     before = load_model_folder(ensemble / "seed3").sha256
     words = ["--data", str(labelled), "--output", str(ensemble), "--seeds", "0,3"]
     assert TrainNetwork.main([*words, *SMALL, "--channels", "8", "--resume"]) == 0
-    assert capsys.readouterr().out.count("was trained before") == 2
+    assert capsys.readouterr().out.count("is already trained") == 2
     assert load_model_folder(ensemble / "seed3").sha256 == before
 
 

@@ -152,7 +152,7 @@ def test_a_picture_outside_of_the_folder_is_refused(tmp_path: Path, name: str) -
     row = name.format(absolute=(tmp_path / "other" / "a.png").as_posix())
     (told,) = problems(write(project, f"{HEADER}{row},1,2,3,4\n"))
     assert "CollectedData.csv, line 4" in told
-    assert "leads out of the folder" in told
+    assert "is outside the folder" in told
 
 
 @pytest.mark.parametrize("header", [0, 1, 2, 3])

@@ -94,7 +94,7 @@ def test_the_package_of_outputs_is_no_place_for_networks(
     place = Path(TrainNetwork.__file__).parents[1] / "outputs" / "2026-11-21"
     with pytest.raises(SystemExit):
         TrainNetwork.main(["--data", "a", "--output", str(place)])
-    assert "holds programs; give another folder" in capsys.readouterr().err
+    assert "contains programs; name another folder" in capsys.readouterr().err
     assert not place.exists()
 
 
@@ -171,5 +171,7 @@ def test_a_run_is_evaluated_by_set(
     assert ["validation", "leftear", "2"] in rows
     own = ["--model", "openfield", "--data", str(labelled)]
     assert EvaluateNetwork.main(["--model", "openfield", *CPU]) == 2
-    assert "does not tell its labels; give --data" in capsys.readouterr().err
+    assert (
+        "does not contain the path of its labels; use --data" in capsys.readouterr().err
+    )
     assert EvaluateNetwork.main([*own, *CPU]) == 0

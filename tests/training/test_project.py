@@ -193,7 +193,7 @@ def test_weights_that_can_not_be_had_are_replaced_and_that_is_told() -> None:
     name, remark = backbone("resnet50_animal_ap10k", pretrained=True)
     assert name == "efficientnet_lite0"
     assert remark is not None
-    assert "no package carries weights for resnet50_animal_ap10k" in remark
+    assert "no package contains weights for resnet50_animal_ap10k" in remark
     assert backbone("efficientnet_lite2", pretrained=True) == (
         "efficientnet_lite2",
         None,

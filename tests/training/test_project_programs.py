@@ -181,7 +181,7 @@ def test_advice_has_reasons_and_can_be_trained_with(
     told = capsys.readouterr().out
     before = file.read_bytes()
     assert RecommendSettings.main([str(labelled), "--output", str(file)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert file.read_bytes() == before
     assert "training.max_steps = 600" in told
     assert "8 images, each seen about 600 times" in told

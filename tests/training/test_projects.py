@@ -243,7 +243,7 @@ def test_each_part_of_a_deeplabcut_project_is_trained_from(
         words = [word for word in (option, str(folder / part)) if word]
         assert TrainNetwork.main([*words, "--output", str(tmp_path / "new")]) == 2
         told = capsys.readouterr().err
-        assert "so many images are held out that none is left" in told, words  # of 1, 2
+        assert "all images are held out; none is left" in told, words  # of 1, 2
 
 
 @pytest.mark.parametrize(

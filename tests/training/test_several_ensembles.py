@@ -151,7 +151,7 @@ def test_the_page_shows_who_was_missed_and_who_is_not_there(
     assert 'data-name="img01.png" data-missed="0" data-wrong="0"' in second
     assert first.count("stroke-dasharray") == 1
     assert "<td>train</td><td>2</td><td>1</td><td>2</td><td>0.50</td>" in text
-    assert "missed and wrong animals first" in text
+    assert "missed and false animals first" in text
 
 
 def test_networks_are_as_far_apart_as_the_animals_they_share(pairs: Path) -> None:
@@ -165,7 +165,7 @@ def test_networks_are_as_far_apart_as_the_animals_they_share(pairs: Path) -> Non
     assert np.isnan(rows[0, [0, 2, 3]]).all()
     assert together([one, other]).animals == 2
     single = Found(PARTS, one.names, one.points[:, :2], one.confidence[:, :2])
-    with pytest.raises(LabelsError, match="networks of as many animals"):
+    with pytest.raises(LabelsError, match="networks of equal numbers of animals"):
         alike([one, single])
 
 

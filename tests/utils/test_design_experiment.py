@@ -105,7 +105,7 @@ def test_a_file_that_is_there_is_kept(
     file.write_text("precious", "utf-8")
     words = options(file, "Experiment KIND=Conditional", *LIGHT)
     assert main(words) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert file.read_text("utf-8") == "precious"
     assert main([*words, "--replace"]) == 0
     assert load(file).experiment.exp_name == "light"

@@ -170,7 +170,7 @@ def test_from_the_command_line(
     assert type(rig.new_experiment()).__name__ == "Conditional"
     assert "# measured on the floor plan" in new.read_text("utf-8")
     assert main(words) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main(["nowhere.ini", "--output", str(tmp_path / "x.ini")]) == 2
     assert "Can't read" in capsys.readouterr().err
 

@@ -53,14 +53,14 @@ def test_a_file_that_is_there_is_replaced_only_with_overwrite(
     theirs.parent.mkdir(exist_ok=True)
     theirs.write_text("theirs", encoding="utf-8")
     assert main(arguments) == 2
-    assert f"{theirs.name} is there already" in capsys.readouterr().err
+    assert f"{theirs.name} already exists" in capsys.readouterr().err
     assert theirs.read_text(encoding="utf-8") == "theirs"
     if program == "utils.CheckSettings":
         assert main([*arguments, "--overwrite"]) == 0
         assert theirs.read_text(encoding="utf-8") != "theirs"
     else:
         assert main([*arguments, "--overwrite"]) == 2
-        assert "is there already" not in capsys.readouterr().err
+        assert "already exists" not in capsys.readouterr().err
 
 
 def test_smoothing_videos_replaces_no_table_beside_them(
@@ -80,7 +80,7 @@ def test_smoothing_videos_replaces_no_table_beside_them(
         theirs = tmp_path / name
         theirs.write_text("theirs", encoding="utf-8")
         assert program.main(command) == 2
-        assert f"{name} is there already" in capsys.readouterr().err
+        assert f"{name} already exists" in capsys.readouterr().err
         assert theirs.read_text(encoding="utf-8") == "theirs"
         theirs.unlink()
 
@@ -96,5 +96,5 @@ def test_an_int8_network_that_is_there_is_kept(
     theirs.write_bytes(b"theirs")
     none = str(tmp_path / "none")
     assert program.main(["--model", str(tmp_path), "--pictures", none]) == 2
-    assert "network.int8.onnx is there already" in capsys.readouterr().err
+    assert "network.int8.onnx already exists" in capsys.readouterr().err
     assert theirs.read_bytes() == b"theirs"

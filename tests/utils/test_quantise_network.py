@@ -82,7 +82,7 @@ def test_what_moves_points_too_far_is_not_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--model", str(folder), "--tolerance", "0.0001"]) == 2
-    assert "in eight bits its points move too far" in capsys.readouterr().err
+    assert "with 8 bits its points move too far" in capsys.readouterr().err
     assert not list(folder.glob("*int8*"))
 
 

@@ -53,8 +53,8 @@ def test_an_output_that_fails_is_told(
     ("words", "sentence"),
     [
         (["lump"], "no section [Output lump]; did you mean lamp?"),
-        (["lamp", "--seconds", "60"], "a test takes 5 s at the most, and some time"),
-        (["lamp", "--level", "2"], "a level is above 0 and 1 at the most, not 2"),
+        (["lamp", "--seconds", "60"], "a test must last more than 0 and at most 5 s"),
+        (["lamp", "--level", "2"], "a level must be above 0 and at most 1, not 2"),
     ],
 )
 def test_nonsense_is_a_sentence(

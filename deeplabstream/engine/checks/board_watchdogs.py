@@ -41,10 +41,10 @@ def proofs(settings: Settings) -> Iterator[WatchdogChecked]:
     for board in boards_of(settings):
         where = f"the watchdog of the board at {board.port}"
         if not board.pin:
-            yield WatchdogChecked(f"{where} is not proved: PROOF_PIN = 0", None)
+            yield WatchdogChecked(f"{where} is not tested: PROOF_PIN = 0", None)
         elif board.taken:
             text = f"pin {board.pin} is that of {board.taken}; give another PROOF_PIN"
-            yield WatchdogChecked(f"{where} is not proved: {text}", None)
+            yield WatchdogChecked(f"{where} is not tested: {text}", None)
         else:
             yield _proof(board, where)
 
@@ -53,7 +53,7 @@ def _proof(board: Board, where: str) -> WatchdogChecked:
     try:
         proof = run_watchdog_test(board.port, board.pin, board.watchdog_ms)
     except DeviceError as error:
-        return WatchdogChecked(f"{where} is not proved: {error}", None)
+        return WatchdogChecked(f"{where} is not tested: {error}", None)
     word = "works" if proof.holds else "DOES NOT WORK AS IT SHOULD"
     return WatchdogChecked(f"{where} {word}: {proof}", proof.holds)
 

@@ -58,9 +58,11 @@ class OutputTestProcess:
         self, name: str, output: Output, seconds: float = PULSE_S, level: float = 1.0
     ) -> None:
         if not 0 < level <= 1:
-            raise ValueError(f"a level is above 0 and 1 at the most, not {level:g}")
+            raise ValueError(f"a level must be above 0 and at most 1, not {level:g}")
         if not 0 < seconds <= LONGEST_S:
-            raise ValueError(f"a test takes {LONGEST_S:g} s at the most, and some time")
+            raise ValueError(
+                f"a test must last more than 0 and at most {LONGEST_S:g} s"
+            )
         self.name = name
         self.seconds = min(seconds, output.max_on_s)
         self.failed = False

@@ -56,7 +56,7 @@ def _cameras(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         rate, deciding = state.rates[camera], camera == settings.deciding_camera
         said = f"[Camera {camera}] gives {rate:.1f} frames/s"
         if not rate:
-            silent = f"[Camera {camera}] gives no frames any more"
+            silent = f"[Camera {camera}] no longer gives frames"
             yield PreflightResult(silent, grave=deciding)
         elif not form.rate or rate >= ENOUGH * form.rate:
             yield PreflightResult(said)
@@ -79,7 +79,7 @@ def _network(settings: Settings, state: SessionState) -> Iterator[PreflightResul
             yield PreflightResult(problem, grave=True)
         if not problems:
             yield PreflightResult(
-                "it knows every body part that triggers and [Tracking] name"
+                "it has all body parts of the triggers and of [Tracking]"
             )
 
 
@@ -117,7 +117,7 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         if form is None:
             continue
         outside = _outside(zone.outline.tolist(), form)
-        whose = f"the place of [Trigger {zone.trigger}]"
+        whose = f"the region of [Trigger {zone.trigger}]"
         frame = f"the frame of [Camera {zone.camera}], {form.width}×{form.height}"
         if outside == 1:
             yield PreflightResult(
@@ -128,7 +128,7 @@ def _regions(settings: Settings, state: SessionState) -> Iterator[PreflightResul
         else:
             good += 1
     if good:
-        lie = "place of a trigger lies" if good == 1 else "places of triggers lie"
+        lie = "region of a trigger lies" if good == 1 else "regions of triggers lie"
         yield PreflightResult(f"{good} {lie} in the frame")
 
 
@@ -158,17 +158,15 @@ def _clocks(settings: Settings, state: SessionState) -> Iterator[PreflightResult
             )
         else:
             yield PreflightResult(
-                f"{whose} tell no time of exposure; their arrival counts"
+                f"{whose} have no exposure time; their arrival time is used"
             )
     now = datetime.now().astimezone()
     finest_us = time.get_clock_info("perf_counter").resolution * 1e6
-    said = f"the computer's clock says {now:%Y-%m-%d %H:%M:%S %z}"
+    said = f"the computer's clock shows {now:%Y-%m-%d %H:%M:%S %z}"
     if now.year < EARLIEST_YEAR:
-        yield PreflightResult(f"{said}: set it, runs are named by it")
+        yield PreflightResult(f"{said}: set it, because run folders are named by it")
     else:
-        yield PreflightResult(
-            f"{said}; times are counted in steps of {finest_us:.3g} µs"
-        )
+        yield PreflightResult(f"{said}; the resolution of times is {finest_us:.3g} µs")
 
 
 def _outputs(settings: Settings, state: SessionState) -> Iterator[PreflightResult]:

@@ -97,7 +97,7 @@ def system_packages(environment: Environment, debian: tuple[str, ...]) -> str:
     }
     if manager in whole:
         return f"{_INSTALL[manager]} {whole[manager]}"
-    return f"Install what Debian calls {' '.join(debian)}."
+    return f"Install the equivalents of the Debian packages {' '.join(debian)}."
 
 
 def nvidia_driver(environment: Environment) -> str:

@@ -617,7 +617,7 @@ def _antivirus(environment: Environment) -> Iterator[Finding]:
             NOTE,
             area,
             f"Another antivirus program is installed: {', '.join(others)}.",
-            "It may scan videos while they are written; it does not tell.",
+            "It may scan videos while they are written; this can't be checked.",
             f"Exclude {folder or 'the output folder'} in its settings.",
         )
 
@@ -635,5 +635,5 @@ def _failures(environment: Environment) -> Iterator[Finding]:
             "not-seen",
             NOTE,
             failure.probe,
-            f"This could not be looked at: {failure.reason}",
+            f"This could not be examined: {failure.reason}",
         )

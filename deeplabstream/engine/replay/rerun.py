@@ -74,7 +74,7 @@ def rerun_decisions(
     facts = folder.facts
     start_ns = int(facts["start_ns"])
     if facts["model"] is None:
-        raise DeviceError(f"nothing was analysed in {folder.path}")
+        raise DeviceError(f"no poses in {folder.path}")
     network = _Recorded(folder.skeleton, folder.thresholds.usual)
     told, clock, deciding = _Told(), ManualClock(), settings.deciding_camera
     outputs = simulated(settings.outputs)
@@ -225,14 +225,14 @@ class Comparison:
             then, now = self._begun_then[name], self._begun_now[name]
             if then != now:
                 yield (
-                    f"[Output {name}] was asked to go on {then} times, "
-                    f"would be asked {now} times"
+                    f"[Output {name}] was switched on {then} times, "
+                    f"would be switched on {now} times"
                 )
         if self.same:
             yield f"the same {self.commands} commands, on the same frames"
         else:
             count = len(self.differences)
-            yield f"{count} frames on which something else would have been asked for"
+            yield f"{count} frames with different commands"
 
     def write(self, path: Path) -> None:
         """Write all differences as a table."""
@@ -253,7 +253,7 @@ class Comparison:
             yield f"[Trigger {name}] is new: it would have held {now.share:.1%} of the time"
         elif other := self.other_answers[name]:
             yield (
-                f"[Trigger {name}] gives another answer on {other} frames: it held "
+                f"[Trigger {name}] differs on {other} frames: it held "
                 f"{then.share:.1%} of the time, and would have held {now.share:.1%}"
             )
         else:
@@ -261,7 +261,7 @@ class Comparison:
         times = [f"{time_s:.3f}" for time_s in now.onsets[:_MOST_TIMES]]
         more = len(now.onsets) - len(times)
         yield (
-            f"    it would have begun to hold {len(now.onsets)} times"
+            f"    onsets with these settings: {len(now.onsets)}"
             + (f", at {', '.join(times)}" if times else "")
             + (f" and {more} more times" if more > 0 else "")
             + (" s" if times and more <= 0 else "")

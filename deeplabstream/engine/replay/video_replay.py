@@ -65,7 +65,7 @@ def replay(
         try:
             yield from _steps(frames, loop, bank, clock)
         finally:
-            loop.end("the video is over")
+            loop.end("the video has ended")
 
 
 def new_folder(

@@ -28,6 +28,7 @@ from deeplabstream.engine.session import messages as say
 from deeplabstream.ipc.ring import Stamp
 from deeplabstream.plugins.camera import CameraControl
 from deeplabstream.recording.identity_totals import update_totals
+from deeplabstream.recording.run_json import skeleton_facts
 from deeplabstream.settings.sections import Settings, effective
 
 
@@ -317,7 +318,7 @@ class SessionState:
         }
         if self.network is not None:
             facts["model"] = asdict(self.network.facts)
-            facts["skeleton"] = asdict(self.network.skeleton)
+            facts["skeleton"] = skeleton_facts(self.network.skeleton)
             if self.network.remarks:
                 facts["remarks"] = list(self.network.remarks)
         return facts

@@ -76,7 +76,7 @@ def open_classifier(
     names: Mapping[str, str] | None = None,
 ) -> Classifier:
     """Load the model and run it once; ModelError when it does not match its folder."""
-    ort = package("onnxruntime", "telling behaviours")
+    ort = package("onnxruntime", "behaviour classification")
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1

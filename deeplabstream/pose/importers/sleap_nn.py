@@ -316,7 +316,8 @@ def _unknown(
     advice = f"{', '.join(_KINDS)} can"
     if kind == "centroid":
         advice = (
-            "it finds middles alone. Export it together with its network of windows: "
+            "it finds only centres of animals. Export it together with its network of "
+            "cropped windows: "
             "`sleap-nn export CENTROID_FOLDER CENTERED_INSTANCE_FOLDER`"
         )
     elif kind.startswith("multi_class"):

@@ -222,11 +222,11 @@ def drafted(folder: Path) -> Iterator[Path]:
     when something is there already.
     """
     if (folder / DESCRIPTION).exists():
-        raise ModelError(f"{folder} holds a model already; name a new folder")
+        raise ModelError(f"{folder} already contains a model; name a new folder")
     check_new(folder, ModelError)
     whole = folder.resolve()
     if whole == Path.cwd():
-        raise ModelError(f"{whole} is where the program runs; name a new folder")
+        raise ModelError(f"{whole} is the folder of the program; name a new folder")
     whole.parent.mkdir(parents=True, exist_ok=True)
     draft = whole.with_name(f".{whole.name}.{os.getpid()}")
     draft.mkdir()

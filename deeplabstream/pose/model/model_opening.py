@@ -97,17 +97,17 @@ def open_live_crop(
     if isinstance(estimator, LiveCrop):
         return estimator  # it crops already
     if not isinstance(estimator, NetworkEstimator):
-        raise ModelError("LIVE_CROP needs a network; a stand-in is none")
+        raise ModelError("LIVE_CROP needs a real network, not a stand-in")
     for each in (estimator, detector):
         if isinstance(each, NetworkEstimator) and each.model.animals > 1:
             raise ModelError(
-                f"LIVE_CROP follows one animal; {each.model.path.name} finds "
-                f"{each.model.animals}: say LIVE_CROP = no"
+                f"LIVE_CROP supports one animal; {each.model.path.name} finds "
+                f"{each.model.animals}: set LIVE_CROP = no"
             )
     if detector is None and not estimator.model.decoder.any_size:
         raise ModelError(
             f"{estimator.model.path.name} gives coordinates, which hold for images of its "
-            "own size alone: say LIVE_CROP = no, or name a DETECTOR"
+            "own size alone: set LIVE_CROP = no, or name a DETECTOR"
         )
     cropping = LiveCrop(estimator, detector, margin, every)
     cropping.warm_up()

@@ -292,7 +292,7 @@ def any_size(network: Path) -> bytes:
 
     Whether its operations accept any size shows when it runs.
     """
-    model = _read(network, "looking at images of another size than the network's")
+    model = _read(network, "analysing images of another size than the network's")
     for value in (*model.graph.input, *model.graph.output):
         sizes = value.type.tensor_type.shape.dim
         channel_first = value.name != "images"
@@ -305,7 +305,7 @@ def any_size(network: Path) -> bytes:
 
 def layers(network: Path) -> str:
     """Return a checksum of the network's operations and sizes, without its weights."""
-    model = _read(network, "knowing a network's layers")
+    model = _read(network, "inspecting a network's layers")
     digest = hashlib.sha256()
     for part in (*model.graph.node, *model.graph.input, *model.graph.output):
         digest.update(part.SerializeToString(deterministic=True))

@@ -97,7 +97,7 @@ def told(trial: Trial) -> str:
     far = trial.difference
     return (
         f"{trial.method}: median {far.median_px:.3f} px, 95 % below {far.p95_px:.3f} px, "
-        f"{far.seen_otherwise:.1%} seen otherwise"
+        f"{far.seen_otherwise:.1%} with changed visibility"
     )
 
 
@@ -111,13 +111,13 @@ def _why_not(best: Trial, tolerance_px: float) -> str:
         why, allowed = "its points move too far", f"{tolerance_px:g} px are allowed"
         helps = "more and more varied images may help"
     else:
-        why = "too many points are seen that were not, or the other way round"
+        why = "too many points change between seen and not seen"
         allowed = f"{MOST_OTHERWISE:.0%} is allowed"
         helps = (
             "more and more varied images may help, and a network that is surer of its "
             "points: longer training, another threshold in model.json"
         )
-    return f"in eight bits {why}: {told(best)}; {allowed}; {helps}"
+    return f"with 8 bits {why}: {told(best)}; {allowed}; {helps}"
 
 
 def _cost(far: Difference) -> tuple[float, float]:
@@ -164,7 +164,7 @@ def _quantise(
             )
         except AssertionError as error:
             raise ModelError(
-                f"{model.network} can't be brought to eight bits: ONNX Runtime does not "
+                f"{model.network} can't be quantised to 8 bits: ONNX Runtime does not "
                 f"take its graph ({error})"
             ) from error
 

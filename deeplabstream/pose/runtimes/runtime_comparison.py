@@ -105,7 +105,9 @@ def compare(
         theirs, doubt = _in_order(points, theirs, doubt)
     seen, also = sure >= model.threshold, doubt >= model.threshold
     away = np.linalg.norm(theirs - points, axis=-1)[seen]
-    away = away[np.isfinite(away)]  # what the other did not find is seen otherwise
+    away = away[
+        np.isfinite(away)
+    ]  # what the other did not find is with changed visibility
     median, p95, most = (
         np.percentile(away, [50, 95, 100]) if away.size else [np.nan] * 3
     )

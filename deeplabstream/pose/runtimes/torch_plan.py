@@ -109,7 +109,7 @@ class Graph:
         for place, name in enumerate(node.input):
             if name and place in CONSTANT_INPUTS.get(node.op_type, ()):
                 if name not in known:
-                    raise ValueError("how it is done is known with the image alone")
+                    raise ValueError("an operation depends on the image")
                 given.append(known[name].tolist())
             else:
                 given.append(name or None)

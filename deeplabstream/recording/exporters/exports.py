@@ -140,7 +140,7 @@ def export(
     """
     folder = open_run_folder(path, say)
     if not analysed_cameras(folder):
-        raise DeepLabStreamError(f"nothing was analysed in {path}")
+        raise DeepLabStreamError(f"no poses in {path}")
     into = into or path / "export"
     exports: dict[str, Export] = {**EXPORTS, "nwb": partial(nwb, subject=subject)}
     planned = [file for kind in kinds for file in exports[kind](folder, into)]

@@ -58,7 +58,7 @@ def edges_of(skeleton: Skeleton, points: Points) -> Edges:
     if alone := [n for n in range(parts) if group[n] != group[0]]:
         names = ", ".join(skeleton.bodyparts[n] for n in alone)
         raise LabelsError(
-            [f"{names}: never labelled together with other parts; give --edges"]
+            [f"{names}: never labelled together with other body parts; use --edges"]
         )
     return tuple(edges)
 

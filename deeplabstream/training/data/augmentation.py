@@ -23,7 +23,7 @@ class Augmentation:
     mirror: bool = True
     """Mirror, and swap the body parts named left and right."""
     light: float = 1.0
-    """Strength of changes of light, 0 to 1."""
+    """Strength of strength of brightness changes, 0 to 1."""
     moved: float = 0.0
     """Share of images in which the animal is cut out and pasted anywhere on the empty
     background, the median of its clip. For cameras that stand still."""

@@ -193,7 +193,7 @@ def split(clips: Sequence[str], held_out: float, seed: int) -> Parts:
         ]
     train = [i for i in range(len(clips)) if i not in set(test)]
     if not train:
-        raise LabelsError(["so many images are held out that none is left to train on"])
+        raise LabelsError(["all images are held out; none is left for training"])
     return Parts(tuple(train), tuple(test))
 
 
@@ -214,7 +214,9 @@ def split_at_random(
     if sizes[1] == 0:
         sizes[0], sizes[1] = sizes[0] - 1, 1
     if sizes[0] < 1:
-        raise LabelsError(["two labelled images are needed, to train and to validate"])
+        raise LabelsError(
+            ["at least two labelled images are needed: for training and for validation"]
+        )
     order = torch.randperm(
         count, generator=torch.Generator().manual_seed(seed)
     ).tolist()

@@ -23,7 +23,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     if not common:
         raise LabelsError(
             [
-                "the network knows none of the body parts "
+                "the network has none of the body parts "
                 f"{', '.join(book.bodyparts)}, but {', '.join(estimator.skeleton.bodyparts)}"
             ]
         )
@@ -35,7 +35,7 @@ def propose(folder: Path, estimator: PoseEstimator) -> int:
     if found.animals > 1:
         raise LabelsError(
             [
-                f"labels are proposed for one animal in an image; the network finds "
+                f"labels can be proposed for one animal per image; the network finds "
                 f"{found.animals}"
             ]
         )

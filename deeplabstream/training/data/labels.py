@@ -318,7 +318,7 @@ def _individuals(
     if SINGLE in parts and len(names) > 1:
         raise LabelsError(
             [
-                f"{file} labels points that are no animal's, of the individual "
+                f"{file} labels points that belong to no animal, of the individual "
                 f"{SINGLE!r} ({', '.join(parts[SINGLE])}): leave these columns out"
             ]
         )
@@ -332,5 +332,5 @@ def _individuals(
                 ]
             )
     if list(owners) != [name for name in names for _ in own]:
-        raise LabelsError([f"{file}: the columns of an animal do not stand together"])
+        raise LabelsError([f"{file}: the columns of an animal are not adjacent"])
     return len(names), own

@@ -65,7 +65,7 @@ def convert(project: Project, folder: Path, advice: dict[str, Any]) -> Path:
     """
     labels = project.labels
     if labels.animals > 1:
-        raise LabelsError(["Lightning Pose's projects have one animal in each image"])
+        raise LabelsError(["Lightning Pose projects have one animal per image"])
     check_new(folder)
     names = [_place(file) for file in labels.images]
     if len(set(names)) < len(names):

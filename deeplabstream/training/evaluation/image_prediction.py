@@ -46,7 +46,7 @@ class Found:
             raise LabelsError(
                 [
                     f"{labels.file} labels up to {labels.animals} animals, the network "
-                    f"finds {self.animals}: that is compared for several alone"
+                    f"finds {self.animals}: such a comparison needs several animals in both"
                 ]
             )
         away = np.full(self.confidence.shape, np.nan, np.float32)
@@ -121,7 +121,7 @@ def check_alike(first: Found, others: Sequence[Found]) -> None:
             )  # fmt: skip
         if other.animals != first.animals:
             raise LabelsError(
-                [f"an ensemble needs networks of as many animals: one finds "
+                [f"an ensemble needs networks of equal numbers of animals: one finds "
                  f"{other.animals}, the first of {first.animals}"]
             )  # fmt: skip
 

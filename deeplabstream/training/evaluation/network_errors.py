@@ -92,7 +92,9 @@ def _own_labels(folder: Path) -> Labels:
     """Return the labels that a run's `config.yaml` names."""
     file = next(iter(members(folder)), folder) / "config.yaml"
     if not file.is_file():
-        raise LabelsError([f"{folder} does not tell its labels; give --data"])
+        raise LabelsError(
+            [f"{folder} does not contain the path of its labels; use --data"]
+        )
     project = read_pose_project(file)
     labels = project.labels(several=True)
     if project.config.training.uniform_heatmaps_for_nan_keypoints:

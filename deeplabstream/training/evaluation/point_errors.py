@@ -27,7 +27,7 @@ TRAINED = ("train", "unused")
 MEASURES = {
     "error_px": "distance to the label",
     "spread_px": "spread of the ensemble",
-    "pca_singleview_px": "PCA error, the whole pose",
+    "pca_singleview_px": "PCA error, whole pose",
     "pca_multiview_px": "PCA error, several views",
     "temporal_px": "temporal norm",
 }

@@ -27,10 +27,10 @@ from deeplabstream.training.evaluation.report_plots import (
 
 _ORDERS = (
     '<option value="error">largest error first</option>'
-    '<option value="confidence">least confidence first</option>'
+    '<option value="confidence">lowest confidence first</option>'
     '<option value="name">by name</option>'
 )
-_ANIMALS_FIRST = '<option value="animals">missed and wrong animals first</option>'
+_ANIMALS_FIRST = '<option value="animals">missed and false animals first</option>'
 TEMPLATE = Path(__file__).with_name("report_page.html")
 
 
@@ -73,7 +73,7 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
         f"{evidence.sets.count(name)} {name}" for name in evidence.set_names()
     )
     which = (
-        "; which of them were trained on is not known"
+        "; the training set is unknown"
         if "all" in evidence.sets
         else " of images not trained on"
     )
@@ -81,7 +81,7 @@ def _summary(evidence: Evidence, sure: Reliability, within: float) -> str:
         f"{len(evidence.names)} images ({sets}), {len(evidence.bodyparts)} body parts. "
         f"“within” is the share of labelled points within {within:g} px (PCK). Expected "
         f"calibration error of the confidence {sure.error():.3f}, over "
-        f"{int(sure.points.sum())} points{which}. There a point is right within "
+        f"{int(sure.points.sum())} points{which}. A point is correct within "
         f"{sure.radius_px:g} px of its label."
         + (
             ""
@@ -104,9 +104,9 @@ def _plots(evidence: Evidence, sure: Reliability, within: float) -> Iterator[str
     before = evidence.reliability(within, raw=True)
     calibrated = evidence.raw is not None
     yield plot(
-        "Reliability of the confidence", "confidence", "share that was right",
+        "Reliability of the confidence", "confidence", "share of correct points",
         [
-            Series("as good as said", np.array([0.0, 1.0]), np.array([0.0, 1.0])),
+            Series("calibrated", np.array([0.0, 1.0]), np.array([0.0, 1.0])),
             *(
                 [Series("before calibration", before.confidence, before.right)]
                 if calibrated

@@ -234,7 +234,7 @@ def read_pose_project(file: Path, overrides: Sequence[str] = ()) -> PoseProject:
         remarks.insert(0, remark)
     imgaug = config.training.imgaug
     if not isinstance(imgaug, str) or imgaug not in PIPELINES:
-        remarks.append("training.imgaug is not a pipeline known here; dlc is taken")
+        remarks.append("training.imgaug: unknown pipeline; dlc is used")
     return PoseProject(file, config, words, tuple(remarks))
 
 
@@ -253,7 +253,7 @@ def backbone(name: str, pretrained: bool) -> tuple[str, str | None]:
     if not pretrained and own in ("resnet18", "resnet50", "vit_tiny", "unet"):
         return own, None
     if not pretrained and own.startswith("vit"):
-        return "vit_tiny", f"{name} is not here; a small ViT stands in"
+        return "vit_tiny", f"{name} is not available; a small ViT is used"
     return "efficientnet_lite0", (
-        f"no package carries weights for {name}; EfficientNet-Lite0 with ImageNet's stands in"
+        f"no package contains weights for {name}; EfficientNet-Lite0 with ImageNet weights is used"
     )

@@ -23,7 +23,9 @@ class MultiviewNetwork(PoseNetwork):
 
     def __init__(self, bodyparts: int, how: Architecture) -> None:
         if bodyparts % how.views:
-            raise ModelError(f"{bodyparts} maps can't be shared by {how.views} views")
+            raise ModelError(
+                f"{bodyparts} maps can't be divided among {how.views} views"
+            )
         super().__init__(
             bodyparts // how.views, replace(how, backbone="vit_tiny", head="light")
         )

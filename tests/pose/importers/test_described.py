@@ -234,7 +234,7 @@ def test_coordinates_of_several_animals(tmp_path: Path) -> None:
             "output of 2x4x8 (channels, rows, columns)",
         ),
         (
-            {"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "bones": []},
+            {"heatmaps": HEATMAPS, "bodyparts": ["a", "b", "c"], "edges": []},
             "make 3x4x8",
         ),
         (
@@ -278,7 +278,7 @@ def test_no_network_no_description_and_a_full_folder_are_sentences(
     assert "gone.onnx: no such file or folder" in said[1]
     assert "expected an .onnx file" in said[2]
     assert "--description is needed" in said[3]
-    assert "holds a model already" in said[4]
+    assert "already contains a model" in said[4]
     with pytest.raises(ModelError, match="can't be read"):
         read_description(tmp_path / "gone.json")
 

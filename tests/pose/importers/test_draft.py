@@ -48,7 +48,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=sentence), drafted(folder):
             pytest.fail("it was let in")
     (tmp_path / "model.json").write_text("{}", "utf-8")
-    with pytest.raises(ModelError, match="holds a model already"), drafted(tmp_path):
+    with pytest.raises(ModelError, match="already contains a model"), drafted(tmp_path):
         pytest.fail("it was let in")
     assert (tmp_path / "file").read_text("utf-8") == "mine"
 

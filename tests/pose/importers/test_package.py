@@ -80,5 +80,5 @@ def test_an_export_that_did_not_end_is_done_again(
     package.save(folder, words, (frames, points, points[..., 0]))
     assert "left out, as they are no animal's: spout" in capsys.readouterr().out
     assert json.loads((folder / "description.json").read_text("utf-8")) == words
-    with pytest.raises(SystemExit, match="holds a network already"):
+    with pytest.raises(SystemExit, match="already contains a network"):
         package.new_folder(folder)

@@ -40,7 +40,8 @@ def main():
     said = json.loads(metadata.read_text("utf-8"))
     if said["model_type"] == "centered_instance":
         sys.exit(
-            "a network of windows alone sees no whole frames: export it with a centroid"
+            "a network of cropped windows can't analyse whole frames: export it with a "
+            "centroid network"
         )
     most = options.animals or said.get("max_instances") or 1
     most = 1 if said["model_type"] == "single_instance" else most

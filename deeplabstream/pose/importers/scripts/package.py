@@ -96,7 +96,7 @@ def new_folder(path):
     """Return the folder, made; it must not hold a whole network already."""
     folder = Path(path)
     if (folder / "description.json").exists():
-        raise SystemExit(f"{folder} holds a network already; name a new folder")
+        raise SystemExit(f"{folder} already contains a network; name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -108,7 +108,7 @@ def size_of(words, step=1):
         raise SystemExit(f"--size {words}: expected WIDTHxHEIGHT, as in 640x480")
     size = tuple(-(-int(side) // step) * step for side in (width, height))
     if 0 in size:
-        raise SystemExit(f"--size {words}: {step} pixels are the least of both sides")
+        raise SystemExit(f"--size {words}: {step} pixels are the minimum of both sides")
     if size != (int(width), int(height)):
         print(
             f"--size {words} becomes {size[0]}x{size[1]}: both in steps of {step} pixels"
