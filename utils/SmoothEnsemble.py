@@ -10,9 +10,11 @@ r"""Smooth the poses of an ensemble of networks.
         --tables right0.csv right1.csv --output right_eks.csv \
         --paws --times left.times.npy right.times.npy
 
-Ensemble Kalman smoothing (Biderman et al., Nature Methods 2024). For videos, the poses of each
-network are written too, as `mouse.seed0.csv`, and the smoothed poses as `mouse_eks.csv`:
-position, mean confidence, median and variance of the networks, and the smoother's variance.
+Ensemble Kalman smoothing (Biderman et al., Nature Methods 2024), as version 4.6.2 of the
+package ensemble-kalman-smoother does it; --eks 3 follows version 3.0.0. For videos, the
+poses of each network are written too, as `mouse.seed0.csv`, and the smoothed poses as
+`mouse_eks.csv`: position, mean confidence, median and variance of the networks, and the
+smoother's variance.
 `--tables` reads existing predictions of this program or another: once per camera, with one
 table per network.
 """
@@ -43,6 +45,7 @@ from deeplabstream.offline.parallel import open_parallel
 from deeplabstream.offline.video_inference import VideoPoses, predict
 from deeplabstream.offline.ibl.pupil import places_of_sides
 from deeplabstream.offline.smoothing.camera_smoothing import (
+    VERSIONS,
     Smoothed,
     smooth_both_paws,
     smooth_cameras,
@@ -68,13 +71,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.views or asked.paws:
         together = list(cameras)
         both = [members for members, _ in together]
-        found = _paws(both, asked) if asked.paws else smooth_cameras(both, asked.s)
+        found = (
+            _paws(both, asked)
+            if asked.paws
+            else smooth_cameras(both, asked.s, asked.eks)
+        )
         for (_, file), smoothed in zip(together, found, strict=True):
             _write(file, smoothed)
         return 0
-    smooth: Callable[[Members], Smoothed] = smooth_eye
+    smooth: Callable[[Members], Smoothed] = partial(smooth_eye, version=asked.eks)
     if not asked.pupil:
-        smooth = partial(smooth_mirrored, endings=asked.mirrored, s=asked.s)
+        smooth = partial(
+            smooth_mirrored, endings=asked.mirrored, s=asked.s, version=asked.eks
+        )
     for each, file in cameras:
         _write(file, smooth(each))
     return 0
@@ -240,6 +249,9 @@ def _parser() -> ProgramParser:
         help="with --paws: .npy files with the time of each frame in s, on one clock")  # fmt: skip
     add("--s", type=float, help="smoothing parameter: smaller is smoother (default: maximum "
         "likelihood; with --paws 2)")  # fmt: skip
+    add("--eks", type=int, choices=VERSIONS, default=VERSIONS[-1],
+        help="version of the package ensemble-kalman-smoother to follow: 4 (4.6.2) or 3 "
+        "(3.0.0); --paws always follows 3")  # fmt: skip
     add_overwrite(parser)
     add("--runtime", choices=["auto", *RUNTIMES], default="auto")
     add("--threads", type=at_least(0), default=0, help="CPU threads; 0: all cores")

@@ -1,10 +1,12 @@
 """Made predictions of five networks; run as a program in an environment that has
-ensemble-kalman-smoother 3.0.0, this writes what that package makes of them:
+ensemble-kalman-smoother 3.0.0 or 4.6.2, this writes what that package makes of them:
 
     python tests/offline/ensembles.py tests/offline/reference/eks_3_0_0.npz
+    python tests/offline/ensembles.py tests/offline/reference/eks_4_6_2.npz
 """
 
 import sys
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,20 @@ def view_members() -> NDArray[np.float64]:
     return _members(rng, 100 + sides, 1.0)
 
 
+def contradicting_members(views: int) -> NDArray[np.float64]:
+    """Return (network, row, view, point, 3): two points in space, seen by each view.
+
+    In rows 60 to 63 all networks put the first point in the first view 25 px off.
+    """
+    rng = np.random.RandomState(11)
+    world = np.cumsum(rng.normal(0, 2, (ROWS, 2, 3)), axis=0)
+    truth = np.stack([100 + world @ rng.normal(0, 1, (3, 2)) for _ in range(views)], 1)
+    members = _members(rng, truth.reshape(ROWS, -1, 2), 1.0)
+    members = members.reshape(5, ROWS, views, 2, 3)
+    members[:, 60:64, 0, 0, 0] += 25
+    return members
+
+
 PAW_TIMES_S = np.arange(12, 132) / 60, np.arange(300) / 120
 """Of the left and the right camera: each left frame has a right one at its time."""
 
@@ -75,7 +91,45 @@ def _members(
     return np.concatenate([points, sure[..., None]], axis=-1)
 
 
-def main() -> None:
+def version_4() -> dict[str, NDArray[np.float32]]:
+    """Return what 4.6.2 makes of them, with the defaults of its command line."""
+    from eks.ibl_pupil_smoother import ensemble_kalman_smoother_ibl_pupil
+    from eks.marker_array import MarkerArray
+    from eks.multicam_smoother import ensemble_kalman_smoother_multicam
+    from eks.singlecam_smoother import ensemble_kalman_smoother_singlecam
+
+    def array(members: NDArray[np.float64]) -> MarkerArray:
+        """Members are (network, view, row, point, 3)."""
+        return MarkerArray(members, data_fields=["x", "y", "likelihood"])
+
+    paws, s = ensemble_kalman_smoother_singlecam(
+        array(paw_members()[:, None]), ["paw_l", "paw_r"]
+    )
+    made = {"paws": paws.to_numpy().reshape(ROWS, 2, 9), "paws_s": s}
+    sides = [0, 2, 1, 3]  # top, bottom, right, left
+    pupil, s = ensemble_kalman_smoother_ibl_pupil(
+        array(pupil_members()[:, None, :, sides]), [PUPIL[side] for side in sides]
+    )
+    made |= {"pupil": pupil.to_numpy().reshape(ROWS, 4, 9), "pupil_s": s}
+    for count in (2, 3):
+        for inflate in (False, True):
+            found, s, _ = ensemble_kalman_smoother_multicam(
+                array(np.moveaxis(contradicting_members(count), 2, 1)),
+                ["one", "other"],
+                [f"camera{n}" for n in range(count)],
+                quantile_keep_pca=95,
+                inflate_vars=inflate,
+                inflate_vars_kwargs={},
+            )
+            name = f"views_{count}_{inflate}"
+            made[name] = np.stack([each.to_numpy() for each in found])
+            made[name] = made[name].reshape(count, ROWS, 2, 9)
+            made[f"{name}_s"] = s
+    return {name: np.asarray(values, np.float32) for name, values in made.items()}
+
+
+def version_3() -> dict[str, object]:
+    """Return what 3.0.0 makes of them."""
     import pandas as pd
     from eks.ibl_paw_multiview_smoother import ensemble_kalman_smoother_ibl_paw
     from eks.ibl_pupil_smoother import ensemble_kalman_smoother_ibl_pupil
@@ -106,18 +160,18 @@ def main() -> None:
         2.0,
         100,
     )
-    np.savez_compressed(
-        sys.argv[1],
-        pupil=pupil.to_numpy(),
-        pupil_columns=["|".join(c[1:]) for c in pupil.columns],
-        paws=paws.to_numpy(),
-        paws_columns=["|".join(c[1:]) for c in paws.columns],
-        crossed=np.stack(
+    return {
+        "pupil": pupil.to_numpy(),
+        "pupil_columns": ["|".join(c[1:]) for c in pupil.columns],
+        "paws": paws.to_numpy(),
+        "paws_columns": ["|".join(c[1:]) for c in paws.columns],
+        "crossed": np.stack(
             [crossed[f"{n}_df"].to_numpy().reshape(-1, 2, 6) for n in ("left", "right")]
         ),
-        views=np.stack([both[f"{n}_df"].to_numpy()[:, :5] for n in ("one", "two")]),
-    )
+        "views": np.stack([both[f"{n}_df"].to_numpy()[:, :5] for n in ("one", "two")]),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    is_3 = version("ensemble-kalman-smoother").startswith("3.")
+    np.savez_compressed(sys.argv[1], **(version_3() if is_3 else version_4()))

@@ -22,6 +22,7 @@ from deeplabstream.recording.pose_table import pose_table
 from tests.offline.ensembles import (
     PAW_TIMES_S,
     PUPIL,
+    contradicting_members,
     paw_members,
     pupil_members,
     two_paws,
@@ -71,9 +72,34 @@ def reference() -> dict[str, Numbers]:
         return {name: file[name] for name in file.files}
 
 
+EKS_3 = ("--eks", "3")
+
+
+def test_the_newest_version_is_followed_by_default(tmp_path: Path) -> None:
+    with np.load(HERE / "reference/eks_4_6_2.npz") as file:
+        wanted = {name: file[name] for name in file.files}
+    out = tmp_path / "eks.csv"
+    words = ["--output", str(out), "--overwrite", "--tables"]
+    assert main([*words, *tables(tmp_path, "paws", paw_members())]) == 0
+    points = read(out).to_numpy().reshape(-1, 2, 9)[..., :2]
+    np.testing.assert_allclose(points, wanted["paws"][..., :2], rtol=0, atol=2e-3)
+    assert (
+        main([*words, *tables(tmp_path, "eye", pupil_members(), PUPIL), "--pupil"]) == 0
+    )
+    points = read(out).to_numpy().reshape(-1, 4, 9)[..., :2]
+    assert np.abs(points - wanted["pupil"][..., :2]).max() < 0.2
+    both = contradicting_members(2)
+    names = ["one_top", "other_top", "one_side", "other_side"]
+    files = tables(tmp_path, "both", both.reshape(5, -1, 4, 3), names)
+    assert main([*words, *files, "--mirrored", "_top", "_side"]) == 0
+    points = read(out).to_numpy().reshape(-1, 2, 2, 9)[..., :2]
+    theirs = np.moveaxis(wanted["views_2_True"][..., :2], 0, 1)
+    np.testing.assert_allclose(points, theirs, rtol=0, atol=5e-3)
+
+
 def test_tables_of_one_camera(tmp_path: Path, reference: dict[str, Numbers]) -> None:
     files, out = tables(tmp_path, "paws", paw_members()), tmp_path / "paws_eks.csv"
-    assert main(["--tables", *files, "--output", str(out), "--s", "10"]) == 0
+    assert main(["--tables", *files, "--output", str(out), "--s", "10", *EKS_3]) == 0
     found = read(out)
     for place, label in enumerate(reference["paws_columns"]):
         ours = found[tuple(str(label).split("|"))]
@@ -86,7 +112,7 @@ def test_tables_of_a_pupil(tmp_path: Path, reference: dict[str, Numbers]) -> Non
     names = ("paw", *PUPIL)
     files = tables(tmp_path, "eye", np.roll(more, 1, axis=2), names)
     out = tmp_path / "eye_eks.csv"
-    assert main(["--tables", *files, "--output", str(out), "--pupil"]) == 0
+    assert main(["--tables", *files, "--output", str(out), "--pupil", *EKS_3]) == 0
     found = read(out)
     assert list(dict.fromkeys(found.columns.get_level_values(0))) == list(names)
     # the package names bottom and right for each other
@@ -97,7 +123,7 @@ def test_tables_of_a_pupil(tmp_path: Path, reference: dict[str, Numbers]) -> Non
             ours = found[swapped.get(name, name), column]
             theirs = reference["pupil"][:, place]
             np.testing.assert_allclose(ours[20:], theirs[20:], atol=0.05, err_msg=label)
-    alone = smooth_mirrored(read_members([Path(file) for file in files]))
+    alone = smooth_mirrored(read_members([Path(file) for file in files]), version=3)
     np.testing.assert_allclose(found["paw", "x"], alone["paw"]["x"], rtol=1e-5)
 
 
@@ -108,11 +134,11 @@ def test_views_as_cameras_and_as_mirrors_are_the_same(
     for view, name in enumerate(("top", "side")):
         files = tables(tmp_path, name, members[:, :, [view]], ["nose"])
         words += ["--tables", *files, "--output", str(tmp_path / f"{name}_eks.csv")]
-    assert main([*words, "--views", "--s", "1.5"]) == 0
+    assert main([*words, "--views", "--s", "1.5", *EKS_3]) == 0
     both = tables(tmp_path, "both", members, ["nose_top", "nose_side"])
     out = tmp_path / "both_eks.csv"
     words = ["--tables", *both, "--output", str(out), "--mirrored", "_top", "_side"]
-    assert main([*words, "--s", "1.5"]) == 0
+    assert main([*words, "--s", "1.5", *EKS_3]) == 0
     for name, theirs in zip(("top", "side"), reference["views"], strict=True):
         ours = read(tmp_path / f"{name}_eks.csv")["nose"]
         np.testing.assert_allclose(ours[["x", "y"]][20:], theirs[20:, :2], atol=0.02)
@@ -261,7 +287,7 @@ def test_a_body_part_that_nobody_sees(
 def test_real_pupils_as_a_user_would(tmp_path: Path) -> None:
     files = [str(file) for file in sorted(REAL.glob("*.csv"))]
     out = tmp_path / "eye_eks.csv"
-    assert main(["--tables", *files, "--output", str(out), "--pupil"]) == 0
+    assert main(["--tables", *files, "--output", str(out), "--pupil", *EKS_3]) == 0
     found = read(out)
     assert len(found) == 2000
     top, bottom = found["pupil_top_r"], found["pupil_bottom_r"]

@@ -1,6 +1,6 @@
 """The pupil: its diameter and centre from four points, and their smoothing together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 from deeplabstream.core.errors import DeepLabStreamError
 from deeplabstream.offline.ibl.pipeline import Quirks
 from deeplabstream.offline.smoothing.ensemble_kalman import Ensemble, SmoothedPoses
-from deeplabstream.offline.smoothing.kalman import Model, smooth
+from deeplabstream.offline.smoothing.kalman import (
+    Model,
+    negative_log_likelihood,
+    smooth,
+)
 
 Numbers = NDArray[np.float64]
 
@@ -61,15 +65,16 @@ def centre(sides: NDArray[np.floating]) -> Numbers:
 def smooth_pupil(
     ensemble: Ensemble,
     bodyparts: Sequence[str],
-    diameter_s: float = 0.9999,
-    centre_s: float = 0.999,
+    diameter_s: float | None = 0.9999,
+    centre_s: float | None = 0.999,
     quirks: Quirks | None = None,
 ) -> SmoothedPoses:
     """Smooth the four points of a pupil as a circle whose size and place drift.
 
     Diameter and centre are autoregressive: what of the last frame is kept is
-    `diameter_s`, `centre_s`; the nearer to 1, the smoother. Other body parts stay as the
-    median. With its quirks the published one is had.
+    `diameter_s`, `centre_s`; the nearer to 1, the smoother. None: both are those that make
+    what was seen most likely. Other body parts stay as the median. With its quirks the
+    published one is had.
     """
     quirks = quirks or Quirks()
     places = places_of_sides(bodyparts)
@@ -80,19 +85,25 @@ def smooth_pupil(
     if known.any():
         middle = middles[known].mean(axis=0)
         spreads = np.array([sizes[known].var(), *(middles[known] - middle).var(axis=0)])
-        kept = np.array([diameter_s, centre_s, centre_s])
-        model = Model(
-            step=np.diag(kept),
-            noise=np.diag(spreads * (1 - kept**2)),
-            seen=_CIRCLE,
-            mean=np.array([sizes[known].mean(), 0.0, 0.0]),
-            variance=np.diag(spreads + 1e-9),
-            first_variance=quirks.pupil_variance,
-        )
+
+        def model(of_size: float, of_place: float) -> Model:
+            kept = np.array([of_size, of_place, of_place])
+            return Model(
+                step=np.diag(kept),
+                noise=np.diag(spreads * (1 - kept**2)),
+                seen=_CIRCLE,
+                mean=np.array([sizes[known].mean(), 0.0, 0.0]),
+                variance=np.diag(spreads + 1e-9),
+                first_variance=quirks.pupil_variance,
+            )
+
         offset = np.tile(middle, 4)
         rows = len(sides)
         noise = ensemble.variance[:, places].reshape(rows, 8)
-        found = smooth(model, sides.reshape(rows, 8) - offset, noise)
+        y = sides.reshape(rows, 8) - offset
+        if diameter_s is None or centre_s is None:
+            diameter_s, centre_s = _likeliest(model, y, noise)
+        found = smooth(model(diameter_s, centre_s), y, noise)
         smoothed = (found.mean + offset).reshape(rows, 4, 2)
         variances = found.variance.reshape(rows, 4, 2)
         named = places
@@ -105,6 +116,41 @@ def smooth_pupil(
             shifted = [place for side in range(4) for place in (side, side + 1)]
             spread[:, places] = found.variance[:, shifted].reshape(rows, 4, 2)
     return SmoothedPoses(points, spread, ensemble)
+
+
+def _likeliest(
+    model: Callable[[float, float], Model], y: Numbers, noise: Numbers
+) -> tuple[float, float]:
+    """Return the two parameters that make the observations most likely.
+
+    Newton's method on their logits, from 0.99 and 0.98.
+    """
+
+    def kept(place: Numbers) -> tuple[float, float]:
+        one, other = 1e-3 + (1 - 2e-3) / (1 + np.exp(-place))
+        return float(one), float(other)
+
+    def cost(place: Numbers) -> float:
+        return negative_log_likelihood(model(*kept(place)), y, noise)
+
+    place, width = np.log([0.99 / 0.01, 0.98 / 0.02]), 0.05
+    one, other = width * np.eye(2)
+    for _ in range(30):
+        here = cost(place)
+        up = np.array([cost(place + one), cost(place + other)])
+        down = np.array([cost(place - one), cost(place - other)])
+        slope = (up - down) / (2 * width)
+        bend = np.diag((up - 2 * here + down) / width**2)
+        mixed = cost(place + one + other) - up.sum() + here
+        bend += (1 - np.eye(2)) * mixed / width**2
+        values, axes = np.linalg.eigh(bend)
+        # where it is not convex, downhill all the same
+        step = -axes @ ((axes.T @ slope) / np.maximum(np.abs(values), 1e-3))
+        step = np.clip(step, -1, 1)
+        place = place + step
+        if np.abs(step).max() < 1e-3:
+            break
+    return kept(place)
 
 
 _CIRCLE = np.array(

@@ -17,6 +17,10 @@ from deeplabstream.offline.smoothing.ensemble_kalman import (
     smooth_single,
     smooth_views,
 )
+from deeplabstream.offline.smoothing.ensemble_kalman_4 import (
+    smooth_single_4,
+    smooth_views_4,
+)
 from deeplabstream.offline.smoothing.ensemble_members import Members
 
 Numbers = NDArray[np.float64]
@@ -25,12 +29,17 @@ Smoothed: TypeAlias = dict[str, dict[str, Numbers]]
 
 PAWS = {"paw_l": "paw_r", "paw_r": "paw_l"}
 """What IBL's left camera calls a paw, and what its right camera calls the same one."""
+VERSIONS = (3, 4)
+"""Versions of the package `ensemble-kalman-smoother` that can be followed."""
 _SEEN = 5
 """In how many frames all views have to see a body part together, at least."""
 
 
 def smooth_mirrored(
-    members: Members, endings: Sequence[str] = (), s: float | None = None
+    members: Members,
+    endings: Sequence[str] = (),
+    s: float | None = None,
+    version: int = VERSIONS[-1],
 ) -> Smoothed:
     """Smooth one camera; body parts that all `endings` have are views of the same point.
 
@@ -43,24 +52,30 @@ def smooth_mirrored(
         except DeepLabStreamError as error:
             raise DeepLabStreamError(f"{members.source}: {error}") from error
         views = [(members, view) for view in own]
-        for view, smoothed in zip(own, _together(views, s), strict=True):
+        for view, smoothed in zip(own, _together(views, s, version), strict=True):
             found |= _told(view, smoothed)
-    return _with_the_rest(members, found, s)
+    return _with_the_rest(members, found, s, version)
 
 
-def smooth_eye(members: Members) -> Smoothed:
+def smooth_eye(members: Members, version: int = VERSIONS[-1]) -> Smoothed:
     """Smooth pupil_top…, _bottom…, _right… and _left… as a circle, the rest alone."""
     try:
         places = places_of_sides(members.bodyparts)
     except DeepLabStreamError as error:
         raise DeepLabStreamError(f"{members.source}: {error}") from error
     own = [members.bodyparts[place] for place in places]
-    found = _told(own, smooth_pupil(members.ensemble(own), own))
-    return _with_the_rest(members, found, None)
+    ensemble = members.ensemble(own)
+    if version == 3:  # with parameters for all eyes
+        found = _told(own, smooth_pupil(ensemble, own))
+    else:
+        found = _told(own, smooth_pupil(ensemble, own, None, None))
+    return _with_the_rest(members, found, None, version)
 
 
 def smooth_cameras(
-    cameras: Sequence[Members], s: float | None = None
+    cameras: Sequence[Members],
+    s: float | None = None,
+    version: int = VERSIONS[-1],
 ) -> list[Smoothed]:
     """Smooth what several cameras saw in the same moments, row by row.
 
@@ -81,9 +96,9 @@ def smooth_cameras(
     if not shared:
         others = " and ".join(str(each.source) for each in cameras)
         raise DeepLabStreamError(f"{others} have no body part in common")
-    together = _together([(each, shared) for each in cameras], s)
+    together = _together([(each, shared) for each in cameras], s, version)
     return [
-        _with_the_rest(each, _told(shared, smoothed), s)
+        _with_the_rest(each, _told(shared, smoothed), s, version)
         for each, smoothed in zip(cameras, together, strict=True)
     ]
 
@@ -96,8 +111,8 @@ def smooth_both_paws(
 ) -> list[Smoothed]:
     """Smooth paw_l and paw_r, which two cameras see at `times_s`, each its own.
 
-    Rows of both results are the left camera's frames; each keeps the names its camera
-    has: the left camera's paw_l is the right one's paw_r.
+    As iblvideo does it, which follows version 3. Rows of both are the left camera's frames;
+    each keeps the names its camera has: the left camera's paw_l is the right one's paw_r.
     """
     for each in (left, right):
         if lacking := [name for name in PAWS if name not in each.bodyparts]:
@@ -138,7 +153,7 @@ def write_smoothed(file: Path, smoothed: Smoothed) -> None:
 
 
 def _together(
-    views: Sequence[tuple[Members, Sequence[str]]], s: float | None
+    views: Sequence[tuple[Members, Sequence[str]]], s: float | None, version: int
 ) -> list[SmoothedPoses]:
     """Smooth views of the same body parts, which each view has its own names for."""
     seen = [members.ensemble(own) for members, own in views]
@@ -149,7 +164,7 @@ def _together(
                 f"{views[0][0].source}: all views show {name} in {count} frames; "
                 f"{_SEEN} are needed"
             )
-    return smooth_views(seen, s)
+    return smooth_views(seen, s) if version == 3 else smooth_views_4(seen, s)
 
 
 def _known(ensemble: Ensemble) -> NDArray[np.bool_]:
@@ -158,11 +173,14 @@ def _known(ensemble: Ensemble) -> NDArray[np.bool_]:
     return np.asarray(known.all(axis=2))
 
 
-def _with_the_rest(members: Members, found: Smoothed, s: float | None) -> Smoothed:
+def _with_the_rest(
+    members: Members, found: Smoothed, s: float | None, version: int
+) -> Smoothed:
     """Return all body parts in their order; those not yet found are smoothed alone."""
     rest = [name for name in members.bodyparts if name not in found]
     if rest:
-        found = found | _told(rest, smooth_single(members.ensemble(rest), s))
+        smooth = smooth_single if version == 3 else smooth_single_4
+        found = found | _told(rest, smooth(members.ensemble(rest), s))
     return {name: found[name] for name in members.bodyparts}
 
 
