@@ -17,7 +17,7 @@ from deeplabstream.core.journal_entries import (
     Entry,
     Note,
 )
-from deeplabstream.ipc.ring import SharedBlock
+from deeplabstream.ipc.ring import SharedBlock, create_block
 
 _SLOT = 1024
 _SLOT_HEAD = 32  # sequence, number of the entry, its length, which of its slots this is
@@ -74,8 +74,11 @@ class Journal:
 
 
 def create_journal(slots: int = 32768) -> Journal:
-    """Make a journal; 32768 slots of 1 KiB hold minutes of frames at 100 a second."""
-    block = SharedBlock(create=True, size=_HEAD + _SLOT * slots)
+    """Make a journal; 32768 slots of 1 KiB hold minutes of frames at 100 a second.
+
+    OSError: not enough shared memory.
+    """
+    block = create_block(_HEAD + _SLOT * slots)
     journal = Journal(JournalSpec(block.name, slots), block)
     journal.words[_RECORDED] = -1
     return journal

@@ -7,6 +7,7 @@ processes attach by the `RingSpec`; the process that made a ring unlinks it.
 Stores must become visible in program order, as they do on x86-64.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -43,6 +44,24 @@ class RingSpec:
     slots: int
 
 
+def create_block(size: int) -> "SharedBlock":
+    """Make shared memory of `size` bytes; OSError: there is not enough.
+
+    Linux gives out pages at their first use, and ends a process that uses one when none is
+    left: here all are taken at once.
+    """
+    block = SharedBlock(create=True, size=size)
+    file = getattr(block, "_fd", -1)
+    if file >= 0 and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file, 0, size)
+        except OSError:
+            block.drop()
+            block.unlink()
+            raise
+    return block
+
+
 class SharedBlock(SharedMemory):
     """Shared memory that stays mapped as long as an array refers to it."""
 
@@ -74,7 +93,7 @@ class SharedBlock(SharedMemory):
 def create_ring(camera: str, form: ImageFormat, slots: int) -> "Ring":
     """Make a ring of `slots` images; OSError: not enough shared memory."""
     size = 8 * _FIELDS * (1 + slots) + form.nbytes * slots
-    block = SharedBlock(create=True, size=size)
+    block = create_block(size)
     return Ring(RingSpec(block.name, camera, form, slots), block)
 
 

@@ -1,7 +1,10 @@
 """What differs between systems when processes are started."""
 
 import ctypes
+import errno
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from deeplabstream.core.frame import ImageFormat
 from deeplabstream.engine.processes.termination import terminal_signals_held
 from deeplabstream.engine.session import process_manager
 from deeplabstream.engine.session.process_manager import ProcessManager
+from deeplabstream.ipc.journal import create_journal
+from deeplabstream.ipc.ring import create_ring
 
 
 class Kernel:
@@ -44,6 +49,63 @@ def test_a_camera_without_memory_for_its_pictures_is_named(
 
     monkeypatch.setattr(process_manager, "create_ring", full)
     rig = object.__new__(ProcessManager)
-    rig.rings = {}
+    rig.rings, rig.cameras = {}, {"top": None}  # type: ignore[dict-item]
     with pytest.raises(DeviceError, match=r"\[Camera top\].*paging file is too small"):
         rig.add_ring("top", ImageFormat((480, 640, 3), 30.0))
+
+
+def test_cameras_share_the_shared_memory_that_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """64 MB, as in a container: the second camera must not find it used up."""
+    free, form = 64_000_000, ImageFormat((480, 640, 3), 30.0)
+    rig = object.__new__(ProcessManager)
+    rig.rings, rig.cameras = {}, {"top": None, "side": None}  # type: ignore[dict-item]
+    slots: dict[str, int] = {}
+
+    def create(camera: str, form: ImageFormat, count: int) -> object:
+        slots[camera] = count
+        return object()
+
+    monkeypatch.setattr(process_manager, "create_ring", create)
+    monkeypatch.setattr(ProcessManager, "announce_resources", lambda self: None)
+    monkeypatch.setattr(
+        process_manager,
+        "_shared_memory_room",
+        lambda: free - sum(slots.values()) * form.nbytes,
+    )
+    for camera in rig.cameras:
+        rig.add_ring(camera, form)
+    assert min(slots.values()) >= 30
+    assert sum(slots.values()) * form.nbytes < free
+    rig.rings, free = {}, 10_000_000
+    slots.clear()
+    with pytest.raises(
+        DeviceError, match=r"\[Camera top\].*10 MB are free.*16 MB are needed.*--shm"
+    ):
+        rig.add_ring("top", form)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "posix_fallocate"), reason="the system reserves memory itself"
+)
+def test_memory_that_is_not_there_is_refused_when_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ring = create_ring("top", ImageFormat((480, 640), 30.0), 8)
+    memory = Path("/dev/shm")
+    if memory.is_dir():
+        assert (memory / ring.spec.memory).stat().st_blocks * 512 >= 8 * 480 * 640
+    ring.close()
+    ring.unlink()
+
+    def full(file: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    before = set(memory.glob("psm_*"))
+    with pytest.raises(OSError, match="No space left"):
+        create_ring("top", ImageFormat((480, 640), 30.0), 8)
+    with pytest.raises(OSError, match="No space left"):
+        create_journal()
+    assert set(memory.glob("psm_*")) <= before

@@ -74,6 +74,20 @@ def test_skipped_frames_never_become_fewer() -> None:
     assert told == [0, 0, 1, 1, 1, 1], "frame 2 was skipped"
 
 
+def test_frames_of_a_camera_that_is_not_analysed_are_not_skipped() -> None:
+    both = f"{RIG}[Camera side]\nKIND = SimulatedCamera\nANALYSE = no\n"
+    readings = {name: CameraReading(50, 49, None) for name in ("arena", "side")}
+    state = after(
+        change.StreamStarted(parse(both, FOLDER), 7),
+        replace(OPENED, camera="arena"),
+        replace(OPENED, camera="side"),
+        say.Analysing(True),
+        change.CamerasRead(readings, {}),
+    )
+    assert state.counts["arena"].skipped > 40
+    assert state.counts["side"].skipped == 0
+
+
 def test_a_camera_that_cannot_count_its_losses_says_so() -> None:
     state = after(replace(OPENED, knows_losses=False), read(10, 30))
     assert state.counts["top"].lost is None

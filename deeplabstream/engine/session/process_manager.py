@@ -47,6 +47,12 @@ LAST_CAUSES = frozenset({"close", "guard", "second guard", MAIN})
 """Causes of edges that switch off for good at the end of a stream."""
 RING_BYTES = 512 * 1024 * 1024
 """Upper limit of the size of a ring."""
+LEAST_SLOTS = 8
+"""Frames that a ring must hold."""
+LARGER = (
+    "Make it larger: sudo mount -o remount,size=2G /dev/shm, or in a container docker run "
+    "--shm-size=2g"
+)
 
 SAVING_S = 60.0
 """Time to wait for a recorder that is ending and reports no progress."""
@@ -87,7 +93,12 @@ class ProcessManager:
         self._settled = False
         """The last entry of the journal was written."""
         self._run: Path | None = None
-        self.journal = create_journal()
+        try:
+            self.journal = create_journal()
+        except OSError as error:
+            raise DeviceError(
+                f"There is no shared memory for the record: {error.strerror}. {LARGER}"
+            ) from error
         self.cut_short = False
         """The engine was killed at the end because it was busy, for example loading."""
         self.saved_s = 0.0
@@ -186,21 +197,27 @@ class ProcessManager:
         self._recorder_wake.release()
 
     def add_ring(self, camera: str, form: ImageFormat) -> Ring:
-        """Make the ring of a camera that has opened; remove the one it had before."""
-        slots = max(8, round((form.rate or 30) * RING_S))
-        slots = min(slots, RING_BYTES // form.nbytes)
-        room = _shared_memory_room()
-        if room is not None:
-            slots = min(slots, room // 2 // form.nbytes)
-        if slots < 8:
-            raise DeviceError(
-                f"[Camera {camera}] there is no room in shared memory for its frames "
-                f"({form}): make /dev/shm larger"
-            )
+        """Make the ring of a camera that has opened; remove the one it had before.
+
+        Each camera without a ring gets the same share of the free shared memory.
+        """
         before = self.rings.pop(camera, None)
         if before is not None:
             before.close()
             before.unlink()
+        slots = max(LEAST_SLOTS, round((form.rate or 30) * RING_S))
+        slots = min(slots, RING_BYTES // form.nbytes)
+        room = _shared_memory_room()
+        if room is not None:
+            without = len(self.cameras) - len(self.rings)
+            slots = min(slots, int(0.9 * room) // max(1, without) // form.nbytes)
+            if slots < LEAST_SLOTS:
+                needed = without * LEAST_SLOTS * form.nbytes / 0.9
+                raise DeviceError(
+                    f"[Camera {camera}] there is no room in shared memory for its frames "
+                    f"({form}): {room / 1e6:.0f} MB are free in /dev/shm, at least "
+                    f"{needed / 1e6:.0f} MB are needed. {LARGER}"
+                )
         try:
             self.rings[camera] = create_ring(camera, form, slots)
         except OSError as error:
@@ -210,6 +227,17 @@ class ProcessManager:
             ) from error
         self.announce_resources()
         return self.rings[camera]
+
+    def ring_remarks(self, camera: str) -> Iterator[str]:
+        """Yield a sentence if a ring is much shorter than `RING_S`."""
+        spec = self.rings[camera].spec
+        seconds = spec.slots / (spec.format.rate or 30)
+        limited = spec.slots < RING_BYTES // spec.format.nbytes
+        if limited and _shared_memory_room() is not None and seconds < RING_S / 2:
+            yield (
+                f"shared memory holds {spec.slots} of its frames ({seconds:.1f} s): if the "
+                f"disk is busy for longer, frames are lost to the video. {LARGER}"
+            )
 
     def begin(self, analysed: tuple[RingSpec, ...], cameras: Sequence[str]) -> None:
         """Start the engine's reading and these cameras' writing."""

@@ -210,6 +210,9 @@ class Session:
         settings = with_drawn_seeds(self.settings)
         try:
             self._processes = ProcessManager(settings, now_ns)
+        except DeviceError as error:
+            self._news.append(Failed(str(error)))
+            return
         except OSError as error:
             self._news.append(Failed(f"The processes cannot be started: {error}"))
             return
@@ -225,6 +228,7 @@ class Session:
                 self._alarm(f"{names} may still be on: switch off by hand")
             return say.CloseRun(text, self.state.run_facts()), say.Stop()
 
+        self._saving_noted_s = perf_counter()
         self._ending = processes.ending(last_messages, self._handle)
         self._change(change.StreamStopping())
 
@@ -433,6 +437,8 @@ class Session:
     def _camera_opened(
         self, processes: ProcessManager, opened: say.CameraOpened
     ) -> None:
+        if self._ending is not None:
+            return
         camera = opened.camera
         reopened = camera in processes.rings
         try:
@@ -444,7 +450,7 @@ class Session:
             RingReader(ring),
             RingReader(ring),
         )
-        for remark in opened.remarks:
+        for remark in (*opened.remarks, *processes.ring_remarks(camera)):
             self.note("camera", f"[Camera {camera}] {remark}")
         self._attach(processes)
         if reopened:

@@ -456,7 +456,9 @@ def _after_analysing(state: SessionState, active: bool) -> SessionState:
         name: replace(each, analysed=0, skipped=0)
         for name, each in state.counts.items()
     }
-    begin = {name: each.delivered for name, each in counts.items()}
+    used = state.used_settings
+    analysed = {n for n, c in used.cameras.items() if c.analyse} if used else counts
+    begin = {name: counts[name].delivered for name in counts if name in analysed}
     return replace(state, analysing=True, counts=counts, analysed_from=begin)
 
 
