@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import (
 from deeplabstream.core.atomic_replace import atomic_file
 from deeplabstream.core.errors import SettingsError
 from deeplabstream.core.overwriting import free_path
+from deeplabstream.gui.dialogs.new_rig_wizard import NewRigWizard
 from deeplabstream.gui.dialogs.questions import CANCEL, ask, place_to_write
 from deeplabstream.pose.model.model_folder import DESCRIPTION
 from deeplabstream.settings.ini_reading import read_text
@@ -91,6 +92,17 @@ class FileOpener:
                 "labels": self._open_labels,
             }
             actions.get(kind, self._refuse)(path)
+
+    def make_rig(self) -> None:
+        """Lead through the choices of a new rig, then open its settings."""
+        window = self.window
+        if why := window.menu.kept():
+            self._complain(why)
+        elif window.menu.may_leave():
+            wizard = NewRigWizard(Path.home() / "my_rig", window)
+            if wizard.exec_() and wizard.file is not None:
+                window.menu.open_again(wizard.file)
+                window.show_page("Live")
 
     def import_version_1(self, old: Path | None = None) -> None:
         """Convert a file of DeepLabStream 1 to a new settings file, and open that."""

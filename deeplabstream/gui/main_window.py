@@ -97,7 +97,10 @@ class MainWindow(QMainWindow):
             self.run_menu,
             self.offer_draft,
             self._view_entries(),
-            {"Import from DeepLabStream 1 …": self.opener.import_version_1},
+            {
+                "New rig …": self.opener.make_rig,
+                "Import from DeepLabStream 1 …": self.opener.import_version_1,
+            },
             lambda: f"app.md#{self.rail.page.lower()}",
         )
         self.setCentralWidget(self._build_layout())

@@ -1,0 +1,83 @@
+"""Camera preview: threads that find the connected cameras and show one of them."""
+
+from collections.abc import Mapping
+from threading import Event
+
+import numpy as np
+from PyQt5.QtCore import QThread, pyqtSignal
+
+from deeplabstream.core.clock import SystemClock
+from deeplabstream.core.errors import DeepLabStreamError
+from deeplabstream.plugins.camera import Camera, Device
+from deeplabstream.plugins.discovery import discover
+
+_EVERY_NS = 100_000_000
+"""Frames are shown ten times a second."""
+PATIENCE_MS = 5000
+"""A driver that does not answer is left to itself after so long."""
+
+
+class CameraFinder(QThread):
+    """Asks each kind of camera for the devices that are connected."""
+
+    found = pyqtSignal(object)
+    """tuple[Device, ...]: of one kind."""
+
+    def run(self) -> None:
+        """Ask all kinds; one whose package is missing or fails has no devices."""
+        for kind in camera_kinds().values():
+            try:
+                devices: tuple[Device, ...] = kind.found()
+            except Exception:  # a vendor's package may fail in any way
+                continue
+            self.found.emit(devices)
+
+
+class CameraPreview(QThread):
+    """Opens a camera and emits some of its frames until `finish`."""
+
+    pictured = pyqtSignal(object, int)
+    """Image and its number."""
+    opened = pyqtSignal(str)
+    """Format that the camera delivers, in words."""
+    failed = pyqtSignal(str)
+    """Why it can't be opened or read."""
+
+    def __init__(self, camera: Camera) -> None:
+        super().__init__()
+        self._camera = camera
+        self._over = Event()
+
+    def finish(self) -> None:
+        """Close the camera, and wait until it is closed."""
+        self._over.set()
+        self.wait(PATIENCE_MS)
+
+    def run(self) -> None:
+        """Read until the end."""
+        try:
+            self._read()
+        except (DeepLabStreamError, OSError, ValueError, RuntimeError) as error:
+            if not self._over.is_set():
+                self.failed.emit(str(error))
+
+    def _read(self) -> None:
+        clock, shown_ns = SystemClock(), 0
+        with self._camera.opened() as stream:
+            self.opened.emit(str(stream.format))
+            image = np.empty(stream.format.shape, stream.format.dtype)
+            while not self._over.is_set():
+                frame = stream.read(image)
+                if frame is None:
+                    return
+                now_ns = clock.now_ns()
+                if frame.index >= 0 and now_ns - shown_ns >= _EVERY_NS:
+                    shown_ns = now_ns
+                    self.pictured.emit(image.copy(), frame.index)
+
+
+def camera_kinds() -> Mapping[str, type[Camera]]:
+    """Return the kinds of cameras by their KIND."""
+    import cameras
+
+    return discover(cameras, Camera).classes  # type: ignore[type-abstract]

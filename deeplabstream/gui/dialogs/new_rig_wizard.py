@@ -1,0 +1,586 @@
+"""Wizard for a new rig: camera, network, region, trigger, output and its test."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+    QWizard,
+    QWizardPage,
+)
+
+from deeplabstream.core.errors import DeepLabStreamError, SettingsError
+from deeplabstream.core.frame import Image
+from deeplabstream.core.overwriting import free_path, would_overwrite
+from deeplabstream.gui.bridge import PERIOD_MS
+from deeplabstream.gui.camera_preview import PATIENCE_MS, CameraFinder, CameraPreview
+from deeplabstream.gui.dialogs.output_test_dialog import OutputTest
+from deeplabstream.gui.dialogs.questions import ask_folder
+from deeplabstream.gui.shapes import Shape, ShapeKind, shape_of
+from deeplabstream.gui.widgets.region_canvas import RegionCanvas
+from deeplabstream.gui.widgets.video_view import VideoView
+from deeplabstream.plugins.camera import Device
+from deeplabstream.pose.model.model_folder import load_model_folder
+from deeplabstream.settings.loading import parse
+from deeplabstream.settings.new_rig import (
+    CAMERA,
+    OUTPUT,
+    TRIGGER,
+    RigChoices,
+    model_folders,
+)
+from deeplabstream.settings.sections import Settings
+
+_WORDS = Qt.ItemDataRole.UserRole
+_SIMULATED = {"KIND": "SimulatedCamera", "SEED": "1"}
+_VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v);;All files (*)"
+_TOOLS: tuple[ShapeKind, ...] = ("circle", "rectangle", "polygon", "ellipse", "ring")
+_NO_PORT = "simulated (no device)"
+
+
+class NewRigWizard(QWizard):
+    """Collects `choices` page by page; `file` is the settings file that was written."""
+
+    def __init__(self, folder: Path, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.choices = RigChoices()
+        self.file: Path | None = None
+        self.setWindowTitle("New rig – DeepLabStream")
+        self.setWizardStyle(QWizard.WizardStyle.ClassicStyle)
+        self.setOption(QWizard.WizardOption.NoBackButtonOnStartPage)
+        self.folder = FolderPage(folder)
+        self.camera = CameraPage()
+        self.network = NetworkPage()
+        self.region = RegionPage()
+        self.trigger = TriggerPage()
+        self.output = OutputPage()
+        self.test = TestPage()
+        for page in (
+            *(self.folder, self.camera, self.network, self.region),
+            *(self.trigger, self.output, self.test),
+        ):
+            self.addPage(page)
+        self.resize(860, 640)
+
+    def settings(self) -> Settings:
+        """Return the settings of the choices so far; SettingsError: what is wrong."""
+        return parse(self.choices.text(), self.folder.path.parent)
+
+    def done(self, result: int) -> None:
+        """Close cameras and outputs; write the rig unless it was cancelled."""
+        for page in (self.camera, self.region):
+            page.stop()
+        self.test.stop()
+        if result:
+            try:
+                self.file = self.choices.write(self.folder.path)
+            except DeepLabStreamError as error:
+                self.test.words.setText(str(error))
+                return
+        super().done(result)
+
+
+class RigPage(QWizardPage):
+    """One page; `take` puts what was chosen into the wizard's choices."""
+
+    def __init__(self, title: str, about: str) -> None:
+        super().__init__()
+        self.setTitle(title)
+        self.setSubTitle(about)
+        self.problem = QLabel()
+        self.problem.setObjectName("problem")
+        self.problem.setWordWrap(True)
+
+    @property
+    def rig(self) -> NewRigWizard:
+        """The wizard."""
+        found = self.wizard()
+        assert isinstance(found, NewRigWizard)  # noqa: S101
+        return found
+
+    def take(self) -> str:
+        """Take what was chosen; return why it can't be used, or nothing."""
+        return ""
+
+    def stop(self) -> None:
+        """End what runs behind the page."""
+
+    def validatePage(self) -> bool:  # noqa: N802
+        """Go on to the next page if what was chosen can be used."""
+        self.problem.setText(self.take())
+        return not self.problem.text()
+
+
+class FolderPage(RigPage):
+    """Name and place of the rig folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            "Rig folder",
+            "A new folder for settings, networks and recordings of this rig.",
+        )
+        self.line = QLineEdit(str(free_path(folder)))
+        self.line.setToolTip("a new or empty folder")
+        browse = QPushButton("Browse …")
+        browse.clicked.connect(self._browse)
+        row = QHBoxLayout()
+        row.addWidget(self.line, 1)
+        row.addWidget(browse)
+        column = QVBoxLayout(self)
+        column.addLayout(row)
+        column.addWidget(self.problem)
+        column.addStretch(1)
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.line.text().strip()).expanduser().absolute()
+
+    def take(self) -> str:
+        """Refuse a folder that holds something."""
+        if not self.line.text().strip():
+            return "Name a folder."
+        if would_overwrite(self.path):
+            return f"{self.path} is not empty: {free_path(self.path).name} is free."
+        return ""
+
+    def _browse(self) -> None:
+        folder = ask_folder(self, "Folder of the rig, new or empty", self.path.parent)
+        if folder is not None:
+            self.line.setText(str(folder))
+
+
+class CameraPage(RigPage):
+    """Cameras that are connected now, with the live image of the chosen one."""
+
+    def __init__(self) -> None:
+        super().__init__("Camera", "Choose a connected camera, a video, or none yet.")
+        self.list, self.view = QListWidget(), VideoView("")
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.again, self.video = (
+            QPushButton("Search again"),
+            QPushButton("Video file …"),
+        )
+        self.image: Image | None = None
+        """The last frame of the chosen camera."""
+        self._finder: CameraFinder | None = None
+        self._preview: CameraPreview | None = None
+        left = QVBoxLayout()
+        for widget in (self.list, self.again, self.video):
+            left.addWidget(widget)
+        right = QVBoxLayout()
+        right.addWidget(self.view, 1)
+        right.addWidget(self.words)
+        right.addWidget(self.problem)
+        row = QHBoxLayout(self)
+        row.addLayout(left, 2)
+        row.addLayout(right, 3)
+        self.list.currentItemChanged.connect(self._show)
+        self.again.clicked.connect(self.search)
+        self.video.clicked.connect(self._ask_video)
+
+    def initializePage(self) -> None:  # noqa: N802
+        """Search when the page is shown for the first time."""
+        if not self.list.count():
+            self.search()
+
+    def search(self) -> None:
+        """List the cameras that are connected now."""
+        if self._finder is not None and self._finder.isRunning():
+            return
+        self.stop()
+        self.list.clear()
+        self._add("Simulated mouse (no camera)", _SIMULATED)
+        self.words.setText("Searching for cameras …")
+        self._finder = CameraFinder()
+        self._finder.found.connect(self._add_devices)
+        self._finder.finished.connect(self._say_found)
+        self._finder.start()
+
+    def use_video(self, video: Path) -> None:
+        """Offer a video in place of a camera, and choose it."""
+        words = {"KIND": "VideoFile", "SOURCE": str(video.resolve()), "REPEAT": "yes"}
+        self._add(video.name, words)
+        self.list.setCurrentRow(self.list.count() - 1)
+
+    def take(self) -> str:
+        """Take the chosen camera."""
+        item = self.list.currentItem()
+        if item is None:
+            return "Choose a camera, a video, or the simulated mouse."
+        if self.image is None:
+            return self.problem.text() or "Wait for the first frame of the camera."
+        self.rig.choices = replace(self.rig.choices, camera=item.data(_WORDS))
+        self.stop()
+        return ""
+
+    def stop(self) -> None:
+        """Close the camera."""
+        if self._preview is not None:
+            self._preview.finish()
+            self._preview = None
+        if self._finder is not None:
+            self._finder.wait(PATIENCE_MS)
+
+    def _add(self, label: str, words: Mapping[str, str]) -> None:
+        item = QListWidgetItem(label)
+        item.setData(_WORDS, dict(words))
+        item.setToolTip("\n".join(f"{key} = {word}" for key, word in words.items()))
+        self.list.addItem(item)
+
+    def _add_devices(self, devices: tuple[Device, ...]) -> None:
+        for device in devices:
+            key, _, word = device.choose.partition("=")
+            words = {"KIND": device.kind, key.strip(): word.strip()}
+            self._add(device.label or f"{device.kind} {device.serial}", words)
+
+    def _say_found(self) -> None:
+        count = self.list.count() - 1
+        found = "1 camera" if count == 1 else f"{count} cameras"
+        self.words.setText(f"{found} found. Choose one to see its image.")
+
+    def _show(self, item: QListWidgetItem | None) -> None:
+        self.image = None
+        self.problem.setText("")
+        if self._preview is not None:
+            self._preview.finish()
+            self._preview = None
+        if item is None:
+            self.view.clear("No camera chosen")
+            return
+        self.view.clear("Opening …")
+        choices = replace(self.rig.choices, camera=item.data(_WORDS))
+        try:
+            camera = parse(choices.text(), Path.cwd()).cameras[CAMERA]
+        except SettingsError as error:
+            self._fail("\n".join(error.problems))
+            return
+        self._preview = CameraPreview(camera)
+        self._preview.pictured.connect(self._show_picture)
+        self._preview.opened.connect(self.words.setText)
+        self._preview.failed.connect(self._fail)
+        self._preview.start()
+
+    def _show_picture(self, image: Image, number: int) -> None:
+        if self.sender() is self._preview:  # not a late one of the camera before
+            self.image = image
+            self.view.show_picture(image, number, None)
+
+    def _fail(self, why: str) -> None:
+        self.image = None
+        self.view.clear("No image")
+        self.problem.setText(why)
+
+    def _ask_video(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "A video", "", _VIDEOS)
+        if name:
+            self.use_video(Path(name))
+
+
+class NetworkPage(RigPage):
+    """Networks of this rig and of the program."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Network",
+            "Which network finds the body parts? You can train one of your own later, on "
+            "the page Network.",
+        )
+        self.list, self.words = QListWidget(), QLabel()
+        self.words.setWordWrap(True)
+        column = QVBoxLayout(self)
+        for widget in (self.list, self.words, self.problem):
+            column.addWidget(widget)
+        for folder in model_folders():
+            self.list.addItem(folder.name)
+            item = self.list.item(self.list.count() - 1)
+            if item is not None:
+                item.setData(_WORDS, str(folder))
+                item.setToolTip(str(folder))
+        self.list.currentItemChanged.connect(self._describe)
+
+    def initializePage(self) -> None:  # noqa: N802
+        """Propose the network of the simulated mouse, or the one of a real one."""
+        simulated = self.rig.choices.camera["KIND"] == "SimulatedCamera"
+        wanted = "arena" if simulated else "openfield"
+        found = self.list.findItems(wanted, Qt.MatchFlag.MatchExactly)
+        if self.list.currentItem() is None and found:
+            self.list.setCurrentItem(found[0])
+
+    @property
+    def bodyparts(self) -> tuple[str, ...]:
+        """The body parts of the chosen network; none: it can't be read."""
+        item = self.list.currentItem()
+        if item is None:
+            return ()
+        try:
+            return load_model_folder(Path(item.data(_WORDS))).skeleton.bodyparts
+        except DeepLabStreamError:
+            return ()
+
+    def take(self) -> str:
+        """Take the chosen network."""
+        item = self.list.currentItem()
+        if item is None or not self.bodyparts:
+            return "Choose a network that can be read."
+        self.rig.choices = replace(self.rig.choices, model=item.text())
+        return ""
+
+    def _describe(self) -> None:
+        parts = ", ".join(self.bodyparts)
+        self.words.setText(f"body parts: {parts}" if parts else "It can't be read.")
+
+
+class RegionPage(RigPage):
+    """The region, drawn on the last frame of the camera."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Region",
+            "Drag the region or its handles, or choose a shape and draw another one.",
+        )
+        self.canvas = RegionCanvas(CAMERA)
+        self.tools: dict[ShapeKind, QPushButton] = {}
+        row = QHBoxLayout()
+        for kind in _TOOLS:
+            button = QPushButton(kind)
+            button.setCheckable(True)
+            button.setAutoExclusive(True)
+            button.clicked.connect(
+                lambda _=False, kind=kind: self.canvas.use_tool(kind)
+            )
+            self.tools[kind] = button
+            row.addWidget(button)
+        column = QVBoxLayout(self)
+        column.addLayout(row)
+        column.addWidget(self.canvas, 1)
+        column.addWidget(self.problem)
+        self.canvas.made.connect(self._make)
+        self.canvas.changed.connect(self._change)
+
+    def initializePage(self) -> None:  # noqa: N802
+        """Propose a circle in the middle of the frame, or the region of before."""
+        image = self.rig.camera.image
+        if image is None:
+            return
+        self.canvas.show_picture(image, 0, None)
+        height, width = image.shape[:2]
+        shape = shape_of("REGION", self.rig.choices.region)
+        if shape is None or not self.canvas.shapes:
+            shape = Shape("circle", (width / 2, height / 2, round(height / 5)))
+        self._change(TRIGGER, shape)
+
+    def take(self) -> str:
+        """Take the region."""
+        shape = self.canvas.shapes[TRIGGER]
+        self.rig.choices = replace(self.rig.choices, region=shape.word)
+        return ""
+
+    def _make(self, shape: Shape) -> None:
+        self.canvas.use_tool(None)
+        for button in self.tools.values():
+            button.setAutoExclusive(False)
+            button.setChecked(False)
+            button.setAutoExclusive(True)
+        self._change(TRIGGER, shape)
+
+    def _change(self, _name: str, shape: Shape) -> None:
+        self.canvas.show_shapes({TRIGGER: shape}, TRIGGER)
+
+
+class TriggerPage(RigPage):
+    """When the trigger is true."""
+
+    def __init__(self) -> None:
+        super().__init__("Trigger", "When is the output on?")
+        self.bodypart, self.where = QComboBox(), QComboBox()
+        self.dwell, self.minutes = QDoubleSpinBox(), QDoubleSpinBox()
+        self.where.addItems(["inside the region", "outside the region"])
+        self.dwell.setRange(0, 60)
+        self.dwell.setSuffix(" s")
+        self.minutes.setRange(0.1, 24 * 60)
+        self.minutes.setValue(10)
+        self.minutes.setSuffix(" min")
+        for box in (self.dwell, self.minutes):
+            box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.bodypart.setToolTip("BODYPARTS: the body part that decides")
+        self.where.setToolTip("KIND: InsideRegion or OutsideRegion")
+        self.dwell.setToolTip("MIN_DWELL_S: seconds that it must be there first")
+        self.minutes.setToolTip("EXP_TIME_S: duration of the experiment")
+        form = QFormLayout(self)
+        form.addRow("The output is on while the", self.bodypart)
+        form.addRow("is", self.where)
+        form.addRow("Minimum dwell time", self.dwell)
+        form.addRow("Duration of the experiment", self.minutes)
+        form.addRow(self.problem)
+
+    def initializePage(self) -> None:  # noqa: N802
+        """List the body parts of the network."""
+        shown = self.bodypart.currentText()
+        self.bodypart.clear()
+        self.bodypart.addItems(self.rig.network.bodyparts)
+        self.bodypart.setCurrentText(shown)
+
+    def take(self) -> str:
+        """Take the choices."""
+        self.rig.choices = replace(
+            self.rig.choices,
+            bodypart=self.bodypart.currentText(),
+            outside=self.where.currentIndex() == 1,
+            dwell_s=self.dwell.value(),
+            minutes=self.minutes.value(),
+        )
+        return ""
+
+
+class OutputPage(RigPage):
+    """Serial ports that are there now, or no device."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Output",
+            "Serial port of the laser, valve or board. Other kinds of outputs: later, on "
+            "the page Settings.",
+        )
+        self.port, self.baud = QComboBox(), QComboBox()
+        self.on, self.off = QLineEdit("H"), QLineEdit("L")
+        self.longest = QDoubleSpinBox()
+        self.port.setEditable(True)
+        self.port.setToolTip("PORT: choose a port that was found, or type one")
+        self.baud.addItems(["9600", "57600", "115200", "250000", "1000000"])
+        self.baud.setCurrentText("115200")
+        self.baud.setToolTip("BAUDRATE: as in the program of the board")
+        self.on.setToolTip(r"ON_BYTES: H, on\n or 0x01 0xFF")
+        self.off.setToolTip("OFF_BYTES, likewise")
+        self.longest.setRange(0.1, 3600)
+        self.longest.setValue(5)
+        self.longest.setSuffix(" s")
+        self.longest.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.longest.setToolTip(
+            "MAX_ON_S: after this time it is switched off in any case"
+        )
+        self.again = QPushButton("Search again")
+        self.again.clicked.connect(self.search)
+        form = QFormLayout(self)
+        form.addRow("Serial port", self.port)
+        form.addRow("", self.again)
+        form.addRow("Bits per second", self.baud)
+        form.addRow("Sent to switch on", self.on)
+        form.addRow("Sent to switch off", self.off)
+        form.addRow("Longest time on", self.longest)
+        form.addRow(self.problem)
+        self.port.currentTextChanged.connect(self._show_state)
+
+    def initializePage(self) -> None:  # noqa: N802
+        """Search when the page is shown for the first time."""
+        if not self.port.count():
+            self.search()
+
+    def search(self) -> None:
+        """List the serial ports that are there now."""
+        from serial.tools.list_ports import comports
+
+        shown = self.port.currentText()
+        self.port.clear()
+        for found in sorted(comports()):
+            self.port.addItem(found.device)
+            about = f"{found.device}: {found.description}"
+            self.port.setItemData(
+                self.port.count() - 1, about, Qt.ItemDataRole.ToolTipRole
+            )
+        self.port.addItem(_NO_PORT)
+        self.port.setCurrentText(shown or self.port.itemText(0))
+
+    def take(self) -> str:
+        """Take the output, if its settings can be used."""
+        port = self.port.currentText().strip()
+        words: dict[str, str] = {"KIND": "SimulatedOutput"}
+        if not port:
+            return "Choose a serial port, or the simulated output."
+        if port != _NO_PORT:
+            words = {
+                "KIND": "SerialLine",
+                "PORT": port,
+                "BAUDRATE": self.baud.currentText(),
+                "ON_BYTES": self.on.text().strip(),
+                "OFF_BYTES": self.off.text().strip(),
+            }
+        self.rig.choices = replace(
+            self.rig.choices, output=words, max_on_s=self.longest.value()
+        )
+        try:
+            self.rig.settings()
+        except SettingsError as error:
+            return "\n".join(error.problems)
+        return ""
+
+    def _show_state(self) -> None:
+        serial = self.port.currentText() != _NO_PORT
+        for widget in (self.baud, self.on, self.off):
+            widget.setEnabled(serial)
+
+
+class TestPage(RigPage):
+    """One short pulse on the output, and the settings that will be written."""
+
+    __test__ = False  # for pytest, which takes it for a test
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Test",
+            "Test the output with one short pulse. Keep the laser away from eyes and animals.",
+        )
+        self.press, self.words = QPushButton("Test output"), QLabel()
+        self.words.setWordWrap(True)
+        self.page = QPlainTextEdit()
+        self.page.setReadOnly(True)
+        self.test = OutputTest()
+        self.test.reported.connect(self._report)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.test.tick)
+        self.press.clicked.connect(self._start)
+        column = QVBoxLayout(self)
+        for widget in (self.press, self.words, self.page, self.problem):
+            column.addWidget(widget)
+
+    def initializePage(self) -> None:  # noqa: N802
+        """Show what will be written, and where."""
+        self.setFinalPage(True)
+        self.words.setText(
+            f"Finish writes {self.rig.folder.path}. Then press Start Stream, Start "
+            "Analysis and Start Experiment on the page Live."
+        )
+        self.page.setPlainText(self.rig.choices.text())
+
+    def stop(self) -> None:
+        """Switch the output off, and wait until it is."""
+        self._timer.stop()
+        self.test.stop()
+        self.test.finish()
+
+    def _start(self) -> None:
+        try:
+            output = self.rig.settings().outputs[OUTPUT]
+        except SettingsError as error:
+            self.problem.setText("\n".join(error.problems))
+            return
+        self.test.start(OUTPUT, output)
+        self._timer.start(PERIOD_MS)
+
+    def _report(self, text: str, _tone: str) -> None:
+        self.words.setText(text)
